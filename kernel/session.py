@@ -1,0 +1,179 @@
+"""The session protocol: what the graph sees of a kernel, whichever kernel it is.
+
+A cell *stands still* at its sub-calls: `begin` starts it and returns; `next_call` yields what its code
+asks for, from any of its threads and coroutines; `deliver` hands an answer to the code that waits for
+it; `next_call` yields None once the cell has ended, and `result` says how. Between those calls the
+graph may save, stop or wait for a person: the kernel keeps its place.
+
+Implementations: `jupyter.JupyterKernels` (a real kernel in a kernel-host process) and
+`memory.MemoryKernels` (a thread, for tests). Both pass `contract.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+CallKind = Literal["llm", "rlm"]
+FailureKind = Literal["model", "budget", "cancelled", "usage"]
+CellStatus = Literal["ok", "error", "timeout"]
+
+
+@dataclass(frozen=True)
+class ContextFiles:
+    """Where a kernel finds its input: one file of UTF-8 text, and for documents an index of it.
+
+    The index is JSON Lines, one document a line: `{"name", "start", "end", "chars", "meta"}`, offsets in
+    bytes of the pack. Without an index the pack is one text.
+    """
+
+    pack: Path
+    index: Path | None = None
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """What a kernel is started with."""
+
+    thread_id: str
+    context: ContextFiles | None = None
+    sub_calls: bool = True
+    """False at depth 0: the query functions raise, saying so."""
+    models: tuple[str, ...] = ()
+    """The only model names that code may ask for."""
+    memory: int = 4 << 30
+    """Bytes of address space."""
+    cell_timeout: float = 300.0
+    """Seconds of a cell's own computing; waiting for answers does not count."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One root turn's code: blocks run in order, and the first error ends it."""
+
+    turn: int
+    blocks: tuple[str, ...]
+    history: tuple[dict[str, str], ...] = ()
+    """`{"role", "content"}` entries that the REPL's `history` gains before the code runs."""
+
+
+@dataclass(frozen=True)
+class PostedCall:
+    """A sub-call that the cell's code waits for. Parsed from a kernel, so nothing in it is trusted."""
+
+    id: int
+    kind: CallKind
+    prompt: str
+    model: str | None = None
+    schema: dict[str, Any] | None = None
+    cache: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The call's answer: text, or the parsed value when a schema was asked for."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The call failed for good; the code sees `SubCallError`, `FailedCall` or `BudgetExceeded`."""
+
+    kind: FailureKind
+    message: str
+
+
+Outcome = Answered | Failed
+
+
+@dataclass(frozen=True)
+class CellError:
+    """The exception that ended a cell, as text."""
+
+    name: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Final:
+    """The value that the code ended the run with: JSON, or the text of what is not JSON."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the REPL, as `SHOW_VARS` and the root's prompt show it."""
+
+    name: str
+    type: str
+    size: int | None
+    preview: str
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """How a cell ended. `output` is whole up to the kernel's own cap, which it then mentions."""
+
+    status: CellStatus
+    output: str = ""
+    error: CellError | None = None
+    final: Final | None = None
+    variables: Sequence[Variable] = field(default=())
+    seconds: float = 0.0
+
+
+class KernelSession(Protocol):
+    """One live kernel. Every method raises KernelLost once the kernel is gone."""
+
+    @property
+    def waiting(self) -> int:
+        """Calls that were posted and not taken yet."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cell was begun whose result has not been taken."""
+        ...
+
+    async def begin(self, cell: Cell) -> None:
+        """Start `cell` and return at once. Raises RuntimeError while another one is under way."""
+        ...
+
+    async def next_call(self) -> PostedCall | None:
+        """The next call that the cell posts, each once; None when the cell has ended."""
+        ...
+
+    async def peek(self) -> bool:
+        """Wait until a call is posted (True) or the cell has ended (False), and take nothing."""
+        ...
+
+    async def deliver(self, call_id: int, outcome: Outcome) -> None:
+        """Hand an answer to the code that waits for it; an unknown or settled id is ignored."""
+        ...
+
+    async def result(self) -> CellResult:
+        """Wait for the cell's end and say how it ended; afterwards the session is not busy."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell; what swallows it is killed a little later."""
+        ...
+
+    async def close(self) -> None:
+        """End the kernel now. Safe to call twice."""
+        ...
+
+
+class Kernels(Protocol):
+    """Starts kernels."""
+
+    async def start(self, spec: KernelSpec) -> KernelSession:
+        """A fresh kernel with `context` and the REPL's names in place. Raises KernelStartFailed."""
+        ...
+
+    async def close(self) -> None:
+        """End every kernel that is still alive."""
+        ...

@@ -1,0 +1,1 @@
+"""What the machine does: one file a node, and what the nodes are made of."""

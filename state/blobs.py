@@ -1,0 +1,140 @@
+"""Content-addressed files: what is too large for the database, under the hash of its bytes.
+
+A blob is written beside its final place, fsynced, renamed, and its folder fsynced: it is there whole or
+not at all (promise P1). It never changes afterwards, so readers may map it.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .errors import StoredDataDamaged, StoreError
+
+HASH_LENGTH = 64
+_CHUNK = 4 << 20
+
+
+def content_hash(data: bytes) -> str:
+    """The name of these bytes: SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Blobs:
+    """The folder of blobs: `ab/cdef…`, folders 0700, files 0600."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        """Where the blob `name` (64 hex digits) is or would be. Raises ValueError for any other name."""
+        if len(name) != HASH_LENGTH or not set(name) <= set("0123456789abcdef"):
+            raise ValueError(f"not a blob name: {name!r}")
+        return self.folder / name[:2] / name[2:]
+
+    def has(self, name: str) -> bool:
+        """Whether the blob is stored (its bytes are checked when read, not here)."""
+        return self.path(name).is_file()
+
+    def put(self, data: bytes) -> str:
+        """Store `data` durably and return its hash; storing it again costs a look."""
+        name = content_hash(data)
+        if not self.has(name):
+            with self.writer() as writer:
+                writer.write(data)
+                writer.commit()
+        return name
+
+    def read(self, name: str) -> bytes:
+        """The blob's bytes, checked. Raises StoredDataDamaged when missing or changed."""
+        try:
+            data = self.path(name).read_bytes()
+        except FileNotFoundError:
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… is missing.", hint="Run `rlm verify`.") from None
+        if content_hash(data) != name:
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… has changed on disk.", hint="Run `rlm verify`.")
+        return data
+
+    def check(self, name: str, *, progress: Callable[[int], None] | None = None) -> None:
+        """Read the blob in pieces and compare its hash. Raises StoredDataDamaged."""
+        digest = hashlib.sha256()
+        try:
+            with self.path(name).open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    if progress:
+                        progress(len(chunk))
+        except FileNotFoundError:
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… is missing.") from None
+        if digest.hexdigest() != name:
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… has changed on disk.")
+
+    def writer(self) -> "BlobWriter":
+        """A blob whose size is not known yet; use as a context manager and `commit()` it."""
+        return BlobWriter(self)
+
+
+class BlobWriter:
+    """Writes a blob of any size in pieces; nothing is left behind unless `commit` ran."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._digest = hashlib.sha256()
+        self.size = 0
+        try:
+            blobs.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._partial = blobs.folder / f".partial-{secrets.token_hex(8)}"
+            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise _cannot_write(blobs.folder, error) from error
+        self._file = os.fdopen(descriptor, "wb", buffering=1 << 20)
+
+    def write(self, data: bytes) -> None:
+        """Add `data` at the end. Raises StoreError when the disk refuses."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _cannot_write(self._blobs.folder, error) from error
+        self._digest.update(data)
+        self.size += len(data)
+
+    def commit(self) -> str:
+        """Make it durable under its hash and return the hash."""
+        name = self._digest.hexdigest()
+        target = self._blobs.path(name)
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            os.replace(self._partial, target)
+            _sync_folder(target.parent)
+            _sync_folder(self._blobs.folder)
+        except OSError as error:
+            raise _cannot_write(self._blobs.folder, error) from error
+        return name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_write(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"Cannot write to {folder}: {error.strerror}.",
+        hint="Free space or fix its permissions, or name another folder with --home; then `rlm resume`.",
+    )

@@ -1,0 +1,152 @@
+"""A run's settings: what a person may choose, where it may come from, and what is frozen.
+
+A flag wins over the environment (`RLM_…`), which wins over `rlm.toml` in the current folder.
+`RunSettings` is what a run freezes into its first checkpoint: plain data, no secrets, so that a resume
+never silently gets other limits.
+"""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .errors import UsageError
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes from `4G`, `512M`, `65536`. Raises ValueError on anything else."""
+    if isinstance(text, int):
+        return text
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise ValueError(f"{text!r} is not a size; write 512M or 4G")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def parse_price(text: Any) -> Any:
+    """`(input, output)` dollars per million tokens from `2.5,10`."""
+    if not isinstance(text, str):
+        return text
+    parts = text.split(",")
+    try:
+        if len(parts) != 2:
+            raise ValueError
+        return float(parts[0]), float(parts[1])
+    except ValueError:
+        raise ValueError(f"{text!r} is not a price; write IN,OUT in dollars per million tokens") from None
+
+
+def parse_gates(value: Any) -> Any:
+    """Review gates from `code,calls>100`, as the environment writes them."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def load_schema(value: Any) -> Any:
+    """A JSON Schema from the path of a JSON file; anything that is not a path is left to validation."""
+    if not isinstance(value, str | Path):
+        return value
+    try:
+        loaded = json.loads(Path(value).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read the schema {value}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{value} is not JSON: {error}") from None
+    return loaded
+
+
+Mode = Literal["rlm", "auto", "direct"]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
+Gates = Annotated[tuple[str, ...], BeforeValidator(parse_gates)]
+Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
+
+
+class RunSettings(BaseModel):
+    """What one run was started with. Frozen into its first checkpoint as plain JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    model: str = Field(default="", title="Root model", description="provider:name, or scripted:PATH")
+    sub_model: str = Field(default="", title="Sub-call model", description="the root model unless named")
+    base_url: str = Field(default="", title="Base URL", description="an OpenAI-compatible server, for both models")
+    max_turns: int = Field(default=30, ge=1, title="Turns", description="root turns before a last one that must answer")
+    max_depth: int = Field(default=1, ge=0, le=50, title="Depth", description="0 none, 1 plain model calls, 2 sub-RLMs …")
+    max_calls: int = Field(default=2000, ge=1, title="Model requests", description="root turns, retries and sub-calls")
+    max_tokens: int | None = Field(default=None, ge=1, title="Tokens", description="input and output, whole tree")
+    max_cost: float | None = Field(default=None, gt=0, title="Cost in USD", description="needs a known price")
+    max_time: float | None = Field(default=None, gt=0, title="Seconds", description="of wall time, all sittings together")
+    price: Price | None = Field(default=None, title="Price", description="IN,OUT in USD per million tokens")
+    concurrency: int = Field(default=32, ge=1, le=1000, title="Concurrency", description="model calls in flight")
+    cell_timeout: float = Field(default=300, gt=0, title="Cell timeout", description="seconds of its own computing")
+    memory: Size = Field(default=4 << 30, ge=64 << 20, title="Memory", description="bytes per kernel")
+    kernels: int = Field(default=8, ge=1, title="Kernels", description="alive at once")
+    mode: Mode = Field(default="rlm", title="Mode", description="rlm, auto or direct")
+    unsandboxed: bool = Field(default=False, title="Unsandboxed", description="run model code without a sandbox")
+    approve: Gates = Field(default=(), title="Review gates", description="what a person must approve first")
+    answer_schema: Schema | None = Field(
+        default=None, alias="schema", title="Answer schema", description="JSON Schema of the final answer"
+    )
+
+    @property
+    def calls_model(self) -> str:
+        """The model that sub-calls use."""
+        return self.sub_model or self.model
+
+
+    def frozen(self) -> dict[str, Any]:
+        """Plain JSON, as the first checkpoint keeps it; `RunSettings.model_validate` reads it back."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class _Resolver(RunSettings, BaseSettings):
+    """The same settings, read from flags, then the environment, then `rlm.toml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RLM_", extra="ignore", env_ignore_empty=True, enable_decoding=False, toml_file="rlm.toml"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def resolve_settings(flags: dict[str, Any]) -> RunSettings:
+    """Settings of a new run: `flags` (None means not given), then `RLM_…`, then `./rlm.toml`.
+
+    Raises UsageError, naming the setting, for an unknown flag or a value that makes no sense.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    known = set(RunSettings.model_fields) | {"schema"}
+    if unknown := sorted(set(given) - known):
+        raise UsageError(f"There is no setting named {', '.join(unknown)}.", hint="See `rlm run --help`.")
+    try:
+        resolved = _Resolver(**given)
+    except ValidationError as error:
+        raise UsageError(_first_problem(error), hint="Look at the flags, the RLM_… variables and rlm.toml.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"rlm.toml is not valid TOML: {error}") from error
+    return RunSettings.model_validate(resolved.model_dump())
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = "-".join(str(part) for part in problem["loc"] if not isinstance(part, int)).replace("_", "-")
+    return f"--{name}: {problem['msg'].removeprefix('Value error, ')}."
