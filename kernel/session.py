@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 CallKind = Literal["llm", "rlm"]
 FailureKind = Literal["model", "budget", "cancelled", "usage"]
-CellStatus = Literal["ok", "error", "timeout"]
+CellStatus = Literal["ok", "error", "timeout", "died"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,11 @@ class Variable:
 
 @dataclass(frozen=True)
 class CellResult:
-    """How a cell ended. `output` is whole up to the kernel's own cap, which it then mentions."""
+    """How a cell ended. `output` is whole up to the kernel's own cap, which it then mentions.
+
+    `timeout`: the cell was interrupted, what it had done stands. `died`: the kernel went with it; said by
+    whoever replaces the kernel, never by a session (it raises KernelLost).
+    """
 
     status: CellStatus
     output: str = ""

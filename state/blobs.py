@@ -110,7 +110,7 @@ class BlobWriter:
             os.fsync(self._file.fileno())
             self._file.close()
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            os.replace(self._partial, target)
+            self._partial.replace(target)
             _sync_folder(target.parent)
             _sync_folder(self._blobs.folder)
         except OSError as error:
@@ -120,7 +120,7 @@ class BlobWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._file.close()
         self._partial.unlink(missing_ok=True)
 

@@ -1,0 +1,84 @@
+"""The ways to end a run from code: FINAL, FINAL_VAR, SUBMIT, and the `answer` dict.
+
+Each only notes what the answer is. It takes effect when the cell that says so ends without an error, and
+the value is read then: code after FINAL may still change it.
+"""
+
+import json
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+
+class Finish:
+    """What the running cell has said about ending the run."""
+
+    def __init__(self, namespace: MutableMapping[str, Any]) -> None:
+        self._namespace = namespace
+        self._read: Callable[[], Any] | None = None
+
+    def names(self) -> dict[str, Any]:
+        """The functions under the names that code uses."""
+        return {"FINAL": self.final, "FINAL_VAR": self.final_var, "SUBMIT": self.submit}
+
+    def final(self, value: Any) -> None:
+        """End the run with `value` as its answer, once this cell has ended without an error."""
+        self._read = lambda: value
+
+    def final_var(self, name: Any) -> None:
+        """End the run with the variable called `name`, as it is when this cell has ended."""
+        if not isinstance(name, str):
+            self.final(name)
+            return
+        wanted = name.strip().strip("\"'")
+        if wanted not in self._namespace:
+            raise NameError(f"FINAL_VAR: there is no variable {wanted!r}; SHOW_VARS() lists those there are")
+        self._read = lambda: self._namespace[wanted]
+
+    def submit(self, *values: Any, **fields: Any) -> None:
+        """End the run with one value, or with a dict of the fields given by name."""
+        if fields and not values:
+            self._read = lambda: fields
+        elif len(values) == 1 and not fields:
+            self.final(values[0])
+        else:
+            raise TypeError("SUBMIT takes one value, or fields by name: SUBMIT(42) or SUBMIT(count=42, unit='m')")
+
+    def begin(self) -> None:
+        """A cell begins: nothing is said yet."""
+        self._read = None
+        if not isinstance(self._namespace.get("answer"), dict):
+            self._namespace["answer"] = {"content": "", "ready": False}
+
+    def collect(self, *, succeeded: bool) -> dict[str, Any] | None:
+        """At the cell's end: `{"value": …}` when it ended the run, else None. An error voids what was said."""
+        held = self._namespace.get("answer")
+        said = isinstance(held, dict) and bool(held.get("ready"))
+        read, self._read = self._read, None
+        if not succeeded:
+            if said:
+                held["ready"] = False
+            return None
+        if read is not None:
+            return {"value": as_json(read())}
+        if said:
+            return {"value": as_json(held.get("content"))}
+        return None
+
+
+def as_json(value: Any) -> Any:
+    """`value` as plain JSON where it is that or nearly (numpy scalars, tuples, sets), else its text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    try:
+        return json.loads(json.dumps(value, allow_nan=False, default=_nearly_json))
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+
+
+def _nearly_json(value: Any) -> Any:
+    for method in ("model_dump", "tolist", "item"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    raise TypeError

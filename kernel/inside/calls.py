@@ -1,0 +1,252 @@
+"""Sub-calls from inside a cell: the registry that a caller waits in, and the functions that code calls.
+
+A call is posted into the registry and its caller waits on a future, in whichever thread or coroutine it
+runs. Whoever carries messages (`kernel.py` for a real kernel, a thread in the in-memory one) takes what
+was posted and settles it. The registry can be listed, so no call is ever lost with a message.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+MAX_PROMPT = 64 << 20
+"""Characters of one prompt."""
+
+
+class SubCallError(Exception):
+    """A model call failed for good."""
+
+
+class BudgetExceeded(SubCallError):  # noqa: N818 - the name is part of the REPL's contract
+    """The run's budget forbids the call. `partial` holds what a batch got before that."""
+
+    def __init__(self, message: str, partial: "list[Any] | None" = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class FailedCall:
+    """Stands in a batch's results for a call that failed. It is falsy; `error` says why."""
+
+    def __init__(self, error: str) -> None:
+        self.error = error
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"FailedCall({self.error!r})"
+
+
+Outcome = dict[str, Any]
+"""`{"value": …}` or `{"error": {"kind": …, "message": …}}`."""
+
+
+class Registry:
+    """What the running cell waits for. Any thread may post; outcomes come from the carrier's thread."""
+
+    def __init__(self, posted: Callable[[], None]) -> None:
+        self._posted = posted
+        self._lock = threading.Lock()
+        self._waiting: dict[int, tuple[Future[Outcome], dict[str, Any]]] = {}
+        self._last = 0
+        self._open = False
+
+    def open(self) -> None:
+        """A cell begins: calls may be posted."""
+        self._open = True
+
+    def close(self) -> None:
+        """The cell has ended: what still waits is told so, and later calls are refused."""
+        self._open = False
+        with self._lock:
+            left, self._waiting = self._waiting, {}
+        for future, _ in left.values():
+            _settle(future, {"error": {"kind": "cancelled", "message": "the cell that asked has ended"}})
+
+    def post(self, requests: Iterable[dict[str, Any]]) -> list[Future[Outcome]]:
+        """Post requests in order and return the futures of their outcomes."""
+        futures: list[Future[Outcome]] = []
+        with self._lock:
+            if not self._open:
+                raise SubCallError("no cell is running: a thread left over from an earlier cell cannot ask a model")
+            for request in requests:
+                self._last += 1
+                future: Future[Outcome] = Future()
+                self._waiting[self._last] = (future, {"id": self._last, **request})
+                futures.append(future)
+        if futures:
+            self._posted()
+        return futures
+
+    def take(self, after: int, limit: int, max_chars: int) -> list[dict[str, Any]]:
+        """Unsettled requests with ids above `after`, oldest first, as many as fit (at least one)."""
+        taken: list[dict[str, Any]] = []
+        chars = 0
+        with self._lock:
+            for number in range(after + 1, self._last + 1):
+                entry = self._waiting.get(number)
+                if entry is None:
+                    continue
+                chars += len(entry[1]["prompt"])
+                if taken and (len(taken) >= limit or chars > max_chars):
+                    break
+                taken.append(entry[1])
+        return taken
+
+    def settle(self, number: int, outcome: Outcome) -> None:
+        """Hand an outcome to whoever waits; unknown and settled numbers are ignored."""
+        with self._lock:
+            entry = self._waiting.pop(number, None)
+        if entry:
+            _settle(entry[0], outcome)
+
+
+def _settle(future: "Future[Outcome]", outcome: Outcome) -> None:
+    # A caller that was interrupted or cancelled no longer waits.
+    if future.set_running_or_notify_cancel():
+        future.set_result(outcome)
+
+
+class Queries:
+    """The query functions of the REPL."""
+
+    def __init__(self, registry: Registry, *, sub_calls: bool, models: Iterable[str]) -> None:
+        self._registry = registry
+        self._sub_calls = sub_calls
+        self._models = tuple(models)
+
+    def names(self) -> dict[str, Any]:
+        """The functions and exceptions under the names that code uses."""
+        return {
+            "llm_query": self.llm_query,
+            "llm_query_batched": self.llm_query_batched,
+            "rlm_query": self.rlm_query,
+            "rlm_query_batched": self.rlm_query_batched,
+            "allm_query": self.allm_query,
+            "arlm_query": self.arlm_query,
+            "SubCallError": SubCallError,
+            "BudgetExceeded": BudgetExceeded,
+            "FailedCall": FailedCall,
+        }
+
+    def llm_query(self, prompt: Any, model: str | None = None, schema: Any = None, cache: bool = False) -> Any:
+        """Ask a model once and return its answer, a str (with `schema`: the parsed value).
+
+        Raises SubCallError when it fails for good, BudgetExceeded when the budget forbids it.
+        """
+        return self._one("llm", prompt, model, schema, cache)
+
+    def llm_query_batched(
+        self, prompts: Iterable[Any], model: str | None = None, schema: Any = None, cache: bool = False
+    ) -> list[Any]:
+        """Ask many at once and return the answers in order. A failed one is a falsy FailedCall."""
+        return self._many("llm", prompts, model, schema, cache)
+
+    def rlm_query(
+        self, prompt: Any, context: Any = None, model: str | None = None, schema: Any = None, cache: bool = False
+    ) -> Any:
+        """Ask a sub-RLM, which has a REPL of its own and `context` in it; else like llm_query."""
+        return self._one("rlm", _with_context(prompt, context), model, schema, cache)
+
+    def rlm_query_batched(
+        self,
+        prompts: Iterable[Any],
+        context: Any = None,
+        model: str | None = None,
+        schema: Any = None,
+        cache: bool = False,
+    ) -> list[Any]:
+        """Many sub-RLMs at once, answers in order; `context` is one for all or a list of one for each."""
+        asked = _prompts(prompts)
+        contexts = context if isinstance(context, list) and len(context) == len(asked) else [context] * len(asked)
+        joined = [_with_context(prompt, part) for prompt, part in zip(asked, contexts, strict=True)]
+        return self._many("rlm", joined, model, schema, cache)
+
+    async def allm_query(self, prompt: Any, model: str | None = None, schema: Any = None, cache: bool = False) -> Any:
+        """`llm_query` to be awaited, for asyncio.gather in a cell."""
+        return await self._one_async("llm", prompt, model, schema, cache)
+
+    async def arlm_query(
+        self, prompt: Any, context: Any = None, model: str | None = None, schema: Any = None, cache: bool = False
+    ) -> Any:
+        """`rlm_query` to be awaited, for asyncio.gather in a cell."""
+        return await self._one_async("rlm", _with_context(prompt, context), model, schema, cache)
+
+    def _one(self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool) -> Any:
+        [future] = self._registry.post([self._request(kind, prompt, model, schema, cache)])
+        return _value(future.result(), schema)
+
+    async def _one_async(self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool) -> Any:
+        [future] = self._registry.post([self._request(kind, prompt, model, schema, cache)])
+        return _value(await asyncio.wrap_future(future), schema)
+
+    def _many(self, kind: str, prompts: Iterable[Any], model: str | None, schema: Any, cache: bool) -> list[Any]:
+        asked = _prompts(prompts)
+        futures = self._registry.post([self._request(kind, prompt, model, schema, cache) for prompt in asked])
+        results: list[Any] = []
+        over: BudgetExceeded | None = None
+        for future in futures:
+            try:
+                results.append(_value(future.result(), schema))
+            except BudgetExceeded as error:
+                over = error
+                results.append(FailedCall(str(error)))
+            except SubCallError as error:
+                results.append(FailedCall(str(error)))
+        failed = sum(isinstance(result, FailedCall) for result in results)
+        if over is not None:
+            over.partial = results
+            raise over
+        if failed:
+            first = next(result for result in results if isinstance(result, FailedCall))
+            print(f"[{failed} of {len(results)} failed: {first.error}]")
+        return results
+
+    def _request(self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool) -> dict[str, Any]:
+        if not self._sub_calls:
+            raise SubCallError("sub-calls are switched off for this run (--max-depth 0): answer with code alone")
+        if isinstance(prompt, list | tuple | set | dict):
+            raise TypeError(f"a prompt is one text, not a {type(prompt).__name__}; for many use llm_query_batched")
+        text = prompt if isinstance(prompt, str) else str(prompt)
+        if len(text) > MAX_PROMPT:
+            raise ValueError(f"a prompt of {len(text):,} characters is too long; slice it (limit {MAX_PROMPT:,})")
+        if model is not None and model not in self._models:
+            raise ValueError(f"no model named {model!r} is configured; there are {', '.join(self._models)}")
+        return {
+            "kind": kind,
+            "prompt": text,
+            "model": model,
+            "schema": _schema(schema),
+            "cache": bool(cache),
+        }
+
+
+def _prompts(prompts: Iterable[Any]) -> list[Any]:
+    if isinstance(prompts, str):
+        raise TypeError("a batch takes a list of prompts; for one prompt use llm_query")
+    return list(prompts)
+
+
+def _with_context(prompt: Any, context: Any) -> Any:
+    return prompt if context is None else f"{prompt}\n\n{context}"
+
+
+def _schema(schema: Any) -> dict[str, Any] | None:
+    if schema is None or isinstance(schema, dict):
+        return schema
+    if hasattr(schema, "model_json_schema"):
+        return schema.model_json_schema()
+    raise TypeError("schema is a JSON Schema dict or a pydantic class")
+
+
+def _value(outcome: Outcome, schema: Any) -> Any:
+    error = outcome.get("error")
+    if error is None:
+        value = outcome["value"]
+        return schema.model_validate(value) if hasattr(schema, "model_validate") else value
+    if error["kind"] == "budget":
+        raise BudgetExceeded(error["message"])
+    raise SubCallError(error["message"])

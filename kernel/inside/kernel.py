@@ -1,0 +1,153 @@
+"""The Jupyter kernel: ipykernel with sub-calls, cells of several blocks, and captured output.
+
+Beside Jupyter's own messages it knows, on the shell channel, `rlm_setup` and `rlm_cell`, and on the
+control channel, which is served while a cell runs, `rlm_attach` and `rlm_answer`:
+
+- `rlm_attach {window}`: from now on every posted call is sent to the asker, as further replies to this
+  request, never more than `window` characters of prompts ahead of what was acknowledged. A later attach
+  replaces it and begins again with every call that still waits: so nothing depends on a message.
+- `rlm_answer {ack, outcomes: [[id, outcome], …]}`: settles calls; no reply.
+
+Measured against the alternatives in `docs/design/0003-sub-calls-over-control.md`.
+"""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from ipykernel.displayhook import ZMQShellDisplayHook
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
+
+from .output import Capture
+from .repl import Repl
+
+_BATCH_CALLS = 256
+_BATCH_CHARS = 1 << 20
+
+captured = Capture()
+"""What the running cell has printed and displayed. One kernel a process, so one capture."""
+
+
+class _DisplayHook(ZMQShellDisplayHook):
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        captured.write(str(format_dict.get("text/plain", "")) + "\n")
+        super().write_format_data(format_dict, md_dict)
+
+
+class _DisplayPublisher(ZMQDisplayPublisher):
+    def publish(self, data: Any, *args: Any, **kwargs: Any) -> None:
+        captured.write(str(data.get("text/plain", "")) + "\n")
+        super().publish(data, *args, **kwargs)
+
+
+class RlmShell(ZMQInteractiveShell):
+    """IPython's shell, with what it displays captured as text."""
+
+    displayhook_class = _DisplayHook
+    display_pub_class = _DisplayPublisher
+
+
+class RlmKernel(IPythonKernel):
+    """One REPL of a run."""
+
+    shell_class = RlmShell
+    _execute_sleep = 0
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shell_handlers.update(rlm_setup=self._setup, rlm_cell=self._cell)
+        self.control_handlers.update(rlm_attach=self._attach, rlm_answer=self._answer)
+        self.shell.InteractiveTB.set_mode("Plain")
+        self._repl: Repl | None = None
+        self._asker: tuple[Any, Any, Any] | None = None
+        self._sent = self._acknowledged = 0
+        self._ahead: dict[int, int] = {}
+        self._window = _BATCH_CHARS
+
+    # -- shell channel: in the main thread
+
+    async def _setup(self, stream: Any, ident: Any, parent: Any) -> None:
+        try:
+            self._repl = Repl(self.shell.user_ns, self._posted, parent["content"])
+            reply: dict[str, Any] = {"status": "ok"}
+        except Exception as error:
+            reply = {"status": "error", "message": f"{type(error).__name__}: {error}"}
+        self.session.send(stream, "rlm_setup_reply", reply, parent, ident=ident)
+
+    async def _cell(self, stream: Any, ident: Any, parent: Any) -> None:
+        repl = self._repl
+        assert repl is not None, "rlm_cell before rlm_setup"
+        content = parent["content"]
+        started = time.perf_counter()
+        captured.clear()
+        repl.begin(content["history"])
+        error: dict[str, str] | None = None
+        for code in content["blocks"]:
+            error = await self._run(code, parent)
+            if error:
+                break
+        try:
+            ended = repl.end(succeeded=error is None)
+        except Exception as failure:
+            # FINAL named something that cannot be read after all.
+            error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
+            ended = repl.end(succeeded=False)
+        reply = {"output": captured.text(), "error": error, "seconds": time.perf_counter() - started, **ended}
+        captured.clear()
+        # ASCII JSON of our own: what code prints may hold lone surrogates, which no UTF-8 message carries.
+        self.session.send(stream, "rlm_cell_reply", {"json": json.dumps(reply)}, parent, ident=ident)
+
+    async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
+        self.execution_count += 1
+        self._publish_execute_input(code, parent, self.execution_count)
+        try:
+            reply = await self.do_execute(code, silent=False, store_history=False, allow_stdin=False)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            return {"name": "KeyboardInterrupt", "message": "", "traceback": "KeyboardInterrupt"}
+        if reply["status"] == "ok":
+            return None
+        lines = reply.get("traceback") or []
+        return {
+            "name": str(reply.get("ename", "Error")),
+            "message": str(reply.get("evalue", "")),
+            "traceback": "\n".join(lines),
+        }
+
+    # -- control channel: in its own thread
+
+    def _attach(self, stream: Any, ident: Any, parent: Any) -> None:
+        self._asker = (stream, ident, parent)
+        self._window = int(parent["content"]["window"])
+        self._sent = self._acknowledged = 0
+        self._ahead.clear()
+        self._push()
+
+    def _answer(self, _stream: Any, _ident: Any, parent: Any) -> None:
+        content = parent["content"]
+        self._acknowledged = max(self._acknowledged, int(content["ack"]))
+        for number in [n for n in self._ahead if n <= self._acknowledged]:
+            del self._ahead[number]
+        repl = self._repl
+        if repl is not None:
+            for number, outcome in content["outcomes"]:
+                repl.registry.settle(number, outcome)
+        self._push()
+
+    def _posted(self) -> None:
+        """A call was posted, in whatever thread; sockets belong to the control thread."""
+        self.control_thread.io_loop.add_callback(self._push)
+
+    def _push(self) -> None:
+        repl = self._repl
+        if self._asker is None or repl is None:
+            return
+        stream, ident, parent = self._asker
+        while sum(self._ahead.values()) < self._window:
+            calls = repl.registry.take(self._sent, _BATCH_CALLS, _BATCH_CHARS)
+            if not calls:
+                return
+            self._sent = calls[-1]["id"]
+            self._ahead[self._sent] = sum(len(call["prompt"]) for call in calls)
+            self.session.send(stream, "rlm_calls", {"json": json.dumps(calls)}, parent, ident=ident)

@@ -1,0 +1,71 @@
+"""The REPL's names, put into a namespace: what code finds there, whichever kernel it runs in."""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from .answer import Finish
+from .calls import Queries, Registry
+from .context import Documents, load_text
+from .variables import describe, table
+
+
+class Repl:
+    """The names of one kernel, and what is done with them before and after each cell."""
+
+    def __init__(
+        self,
+        namespace: MutableMapping[str, Any],
+        posted: Callable[[], None],
+        setup: dict[str, Any],
+    ) -> None:
+        """`setup`: `{"pack", "index", "sub_calls", "models"}`; see `session.KernelSpec`."""
+        self._namespace = namespace
+        self.registry = Registry(posted)
+        self._finish = Finish(namespace)
+        self._history: list[dict[str, str]] = []
+        self._functions: dict[str, Any] = {
+            **Queries(self.registry, sub_calls=setup["sub_calls"], models=setup["models"]).names(),
+            **self._finish.names(),
+            "SHOW_VARS": self.show_vars,
+            "exit": _no_exit,
+            "quit": _no_exit,
+        }
+        # What was there before the user's code, and the names above, are no variables of the user's.
+        self._own = {*namespace, *self._functions, "history", "answer", "get_ipython", "In", "Out", "open"}
+        namespace["context"] = _context(setup)
+        self._install()
+
+    def begin(self, history: list[dict[str, str]]) -> None:
+        """A cell begins: `history` gains entries, and names that code overwrote are put back."""
+        self._history.extend(history)
+        self._install()
+        self._finish.begin()
+        self.registry.open()
+
+    def end(self, *, succeeded: bool) -> dict[str, Any]:
+        """A cell has ended: `{"final": {"value"} or None, "variables": […]}`."""
+        self.registry.close()
+        return {"final": self._finish.collect(succeeded=succeeded), "variables": self.variables()}
+
+    def variables(self) -> list[dict[str, Any]]:
+        """The user's variables, described."""
+        return describe(self._namespace, self._own)
+
+    def show_vars(self) -> str:
+        """The variables there are, one a line: name, type, size and a preview."""
+        return table(self.variables())
+
+    def _install(self) -> None:
+        self._namespace.update(self._functions)
+        self._namespace["history"] = self._history
+
+
+def _context(setup: dict[str, Any]) -> Any:
+    pack, index = setup.get("pack"), setup.get("index")
+    if not pack:
+        return ""
+    return Documents(pack, index) if index else load_text(pack)
+
+
+def _no_exit(*_: Any) -> None:
+    raise RuntimeError("exit() does nothing here; end the run with FINAL(answer)")

@@ -1,0 +1,60 @@
+"""What variables there are: for SHOW_VARS and for the root's prompt."""
+
+import reprlib
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_SHOWN = 200
+"""Variables described at most."""
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 80
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = 4
+        self.maxlevel = 3
+
+
+def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[str, Any]]:
+    """`{"name", "type", "size", "preview"}` of each variable that is the user's own, in order of making."""
+    skip = set(hidden)
+    found: list[dict[str, Any]] = []
+    for name, value in list(namespace.items()):
+        if name.startswith("_") or name in skip or isinstance(value, types.ModuleType):
+            continue
+        found.append({"name": name, "type": type(value).__name__, "size": _size(value), "preview": _preview(value)})
+        if len(found) >= _SHOWN:
+            break
+    return found
+
+
+def table(variables: list[dict[str, Any]]) -> str:
+    """The variables as lines of text."""
+    if not variables:
+        return "No variables yet."
+    lines = [f"{v['name']}: {v['type']}{_count(v['size'])} = {v['preview']}" for v in variables]
+    return "\n".join(lines)
+
+
+def _count(size: "int | None") -> str:
+    return "" if size is None else f" ({size:,})"
+
+
+def _size(value: Any) -> "int | None":
+    if isinstance(value, type):
+        return None
+    try:
+        return len(value)
+    except Exception:
+        return None
+
+
+def _preview(value: Any) -> str:
+    try:
+        text = _Short().repr(value)
+    except Exception as error:
+        text = f"<repr failed: {type(error).__name__}>"
+    text = text.replace("\n", " ")
+    return text if len(text) <= 120 else text[:100] + "…"

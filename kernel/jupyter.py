@@ -1,0 +1,255 @@
+"""Real kernels: Jupyter kernels in a kernel-host process, spoken to over a socket pair."""
+
+import asyncio
+import itertools
+import os
+import socket
+import sys
+from typing import Any
+
+from ..state.errors import KernelLost, KernelStartFailed
+from .host.frames import read_frame, write_frame
+from .parsing import BadMessage, parse_calls, parse_ended
+from .session import Answered, Cell, CellResult, KernelSession, KernelSpec, Outcome, PostedCall
+from .standing import StandingCell
+
+
+class JupyterKernels:
+    """Starts the kernel host when first needed, and sessions in it. Bound to one event loop."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._sessions: dict[str, JupyterSession] = {}
+        self._numbers = itertools.count(1)
+        self._starting = asyncio.Lock()
+
+    async def warm_up(self) -> None:
+        """Start the kernel host now, so that the first kernel does not wait for it."""
+        async with self._starting:
+            if self._process is None or self._process.returncode is not None:
+                await self._launch()
+
+    async def start(self, spec: KernelSpec) -> KernelSession:
+        """A fresh kernel. Raises KernelStartFailed."""
+        await self.warm_up()
+        name = f"k{next(self._numbers)}"
+        context = spec.context
+        setup = {
+            "pack": str(context.pack) if context else None,
+            "index": str(context.index) if context and context.index else None,
+            "sub_calls": spec.sub_calls,
+            "models": list(spec.models),
+        }
+        session = JupyterSession(self, name, spec)
+        self._sessions[name] = session
+        try:
+            await self.request("start", name, setup=setup, memory=spec.memory)
+        except (RuntimeError, KernelLost) as error:
+            self._sessions.pop(name, None)
+            raise KernelStartFailed(f"No kernel could be started: {error}", hint="See `rlm doctor`.") from error
+        return session
+
+    async def close(self) -> None:
+        """End every kernel and the host, and wait until they are gone."""
+        if self._process is None:
+            return
+        if self._reading:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._writer:
+            self._writer.close()
+            await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+        await self._process.wait()
+        self._process = None
+        self._lose_all("the kernel host was closed")
+
+    async def request(self, operation: str, kernel: str, **fields: Any) -> None:
+        """Ask the host and wait for its reply. Raises RuntimeError with what it says, or KernelLost."""
+        number = next(self._numbers)
+        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._replies[number] = reply
+        self.send(operation, kernel, id=number, **fields)
+        answer = await reply
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+
+    def send(self, operation: str, kernel: str, *, id: int = 0, **fields: Any) -> None:
+        """Tell the host something whose reply nobody waits for."""
+        if self._writer is None or self._writer.is_closing():
+            raise KernelLost("The kernel host is gone.", hint="The run is saved; continue it with `rlm resume`.")
+        write_frame(self._writer, {"id": id, "op": operation, "kernel": kernel, **fields})
+
+    def forget(self, name: str) -> None:
+        """The session is closed."""
+        self._sessions.pop(name, None)
+
+    async def _launch(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "durable_rlm.kernel.host", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                env=_host_environment(),
+                # A Ctrl-C at the terminal is for us: we save, then end the kernels.
+                start_new_session=True,
+            )
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 26)
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        reason = "the kernel host died"
+        try:
+            while (message := await read_frame(reader)) is not None:
+                if "event" in message:
+                    if session := self._sessions.get(message["kernel"]):
+                        session.on_event(message)
+                elif reply := self._replies.pop(message["id"], None):
+                    reply.set_result(message)
+        except ValueError as error:
+            reason = f"the kernel host sent {error}"
+        if self._writer:
+            self._writer.close()
+        self._lose_all(reason)
+
+    def _lose_all(self, reason: str) -> None:
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(KernelLost(f"{reason.capitalize()}."))
+        self._replies.clear()
+        for session in list(self._sessions.values()):
+            session.lose(reason)
+
+
+class JupyterSession:
+    """One kernel in the host. See `session.KernelSession` for what each method promises."""
+
+    def __init__(self, kernels: JupyterKernels, name: str, spec: KernelSpec) -> None:
+        self._kernels = kernels
+        self._name = name
+        self._spec = spec
+        self._cell: StandingCell | None = None
+        self._lost: KernelLost | None = None
+        self._seen = 0
+        self._outcomes: list[tuple[int, dict[str, Any]]] = []
+
+    @property
+    def waiting(self) -> int:
+        return self._cell.waiting if self._cell else 0
+
+    @property
+    def busy(self) -> bool:
+        return self._cell is not None
+
+    async def begin(self, cell: Cell) -> None:
+        if self._lost:
+            raise self._lost
+        if self._cell:
+            raise RuntimeError("a cell is under way")
+        self._cell = StandingCell(
+            self._spec.cell_timeout, lambda: self._tell("interrupt"), lambda: self._tell("kill")
+        )
+        self._cell.highest = self._seen
+        self._cell.start()
+        self._kernels.send("cell", self._name, blocks=list(cell.blocks), history=list(cell.history))
+
+    async def peek(self) -> bool:
+        return await self._standing().peek()
+
+    async def next_call(self) -> PostedCall | None:
+        return await self._standing().next_call()
+
+    async def deliver(self, call_id: int, outcome: Outcome) -> None:
+        if self._lost:
+            raise self._lost
+        if self._cell is None or not self._cell.answered(call_id):
+            return
+        if isinstance(outcome, Answered):
+            told: dict[str, Any] = {"value": outcome.value}
+        else:
+            told = {"error": {"kind": outcome.kind, "message": outcome.message}}
+        if not self._outcomes:
+            # What is delivered in one turn of the loop travels in one message.
+            asyncio.get_running_loop().call_soon(self._send_outcomes)
+        self._outcomes.append((call_id, told))
+
+    async def result(self) -> CellResult:
+        cell = self._standing()
+        result = await cell.result()
+        self._seen = cell.highest
+        self._cell = None
+        return result
+
+    async def interrupt(self) -> None:
+        self._tell("interrupt")
+
+    async def close(self) -> None:
+        self._kernels.forget(self._name)
+        if not self._lost:
+            self.lose("it was closed")
+            try:
+                await self._kernels.request("close", self._name)
+            except (KernelLost, RuntimeError):
+                return
+
+    def on_event(self, message: dict[str, Any]) -> None:
+        """Something that the kernel said; what is malformed ends the kernel."""
+        try:
+            match message["event"]:
+                case "calls" if self._cell:
+                    self._cell.post(parse_calls(message["json"]))
+                case "ended" if self._cell:
+                    self._cell.end(parse_ended(message["json"]))
+                case "died":
+                    self.lose(_cause(message.get("exit"), overran=self._cell is not None and self._cell.overran))
+                case _:
+                    pass
+        except BadMessage as error:
+            self._tell("kill")
+            self.lose(f"it sent {error}")
+
+    def lose(self, reason: str) -> None:
+        """The kernel is gone: every waiter is told why."""
+        if self._lost:
+            return
+        hint = "The run is saved; continue it with `rlm resume`."
+        self._lost = KernelLost(f"The kernel died: {reason}.", hint=hint)
+        if self._cell:
+            self._cell.lose(self._lost)
+
+    def _standing(self) -> StandingCell:
+        if self._cell is None:
+            if self._lost:
+                raise self._lost
+            raise RuntimeError("no cell is under way")
+        return self._cell
+
+    def _send_outcomes(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        if self._lost is None and self._cell is not None:
+            # Acknowledged is what was taken or is held here: more may come.
+            self._kernels.send("answer", self._name, ack=self._cell.highest, outcomes=outcomes)
+
+    def _tell(self, operation: str) -> None:
+        if self._lost is None:
+            self._kernels.send(operation, self._name)
+
+
+def _cause(code: Any, *, overran: bool) -> str:
+    if overran:
+        return "its cell computed for too long and did not heed the interrupt"
+    if code == -9:
+        return "it was killed (out of memory, perhaps)"
+    if isinstance(code, int) and code < 0:
+        return f"signal {-code}"
+    return f"it exited with status {code}"
+
+
+def _host_environment() -> dict[str, str]:
+    """What the host needs and nothing else: it starts what runs hostile code."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
+    return {name: os.environ[name] for name in kept if name in os.environ}

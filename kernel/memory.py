@@ -1,0 +1,191 @@
+"""Kernels without Jupyter: the same REPL in a thread of this process.
+
+For tests of what stands above a session. It passes the same contract as the real one, and isolates
+nothing: code that runs here could do anything this process can.
+"""
+
+import ast
+import asyncio
+import ctypes
+import inspect
+import io
+import json
+import threading
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+from ..state.errors import KernelLost, KernelStartFailed
+from .inside.output import Capture
+from .inside.repl import Repl
+from .parsing import parse_calls, parse_ended
+from .session import Answered, Cell, CellResult, KernelSession, KernelSpec, Outcome, PostedCall
+from .standing import StandingCell
+
+_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+
+class MemoryKernels:
+    """Starts in-memory sessions."""
+
+    def __init__(self) -> None:
+        self.sessions: list[MemorySession] = []
+
+    async def start(self, spec: KernelSpec) -> KernelSession:
+        try:
+            session = MemorySession(spec, asyncio.get_running_loop())
+        except OSError as error:
+            raise KernelStartFailed(f"No kernel could be started: {error}") from error
+        self.sessions.append(session)
+        return session
+
+    async def close(self) -> None:
+        for session in self.sessions:
+            await session.close()
+
+
+class MemorySession:
+    """One REPL in this process. See `session.KernelSession` for what each method promises."""
+
+    def __init__(self, spec: KernelSpec, loop: asyncio.AbstractEventLoop) -> None:
+        self._spec = spec
+        self._loop = loop
+        self._namespace: dict[str, Any] = {"__name__": "__main__"}
+        context = spec.context
+        setup = {
+            "pack": str(context.pack) if context else None,
+            "index": str(context.index) if context and context.index else None,
+            "sub_calls": spec.sub_calls,
+            "models": spec.models,
+        }
+        self._repl = Repl(self._namespace, self._posted, setup)
+        self._cell: StandingCell | None = None
+        self._thread: threading.Thread | None = None
+        self._lost: KernelLost | None = None
+        self._seen = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._cell.waiting if self._cell else 0
+
+    @property
+    def busy(self) -> bool:
+        return self._cell is not None
+
+    async def begin(self, cell: Cell) -> None:
+        if self._lost:
+            raise self._lost
+        if self._cell:
+            raise RuntimeError("a cell is under way")
+        self._cell = StandingCell(self._spec.cell_timeout, self._raise_interrupt, lambda: self.kill("it overran"))
+        self._cell.highest = self._seen
+        self._cell.start()
+        self._thread = threading.Thread(target=self._run, args=(cell,), daemon=True)
+        self._thread.start()
+
+    async def peek(self) -> bool:
+        return await self._standing().peek()
+
+    async def next_call(self) -> PostedCall | None:
+        return await self._standing().next_call()
+
+    async def deliver(self, call_id: int, outcome: Outcome) -> None:
+        if self._lost:
+            raise self._lost
+        if self._cell is None or not self._cell.answered(call_id):
+            return
+        if isinstance(outcome, Answered):
+            self._repl.registry.settle(call_id, {"value": outcome.value})
+        else:
+            self._repl.registry.settle(call_id, {"error": {"kind": outcome.kind, "message": outcome.message}})
+
+    async def result(self) -> CellResult:
+        cell = self._standing()
+        result = await cell.result()
+        self._seen = cell.highest
+        self._cell = None
+        return result
+
+    async def interrupt(self) -> None:
+        self._raise_interrupt()
+
+    async def close(self) -> None:
+        self.kill("it was closed")
+
+    def kill(self, reason: str) -> None:
+        """As if the process died: waiters are told, the thread is left to itself."""
+        if self._lost is None:
+            self._lost = KernelLost(f"The kernel died: {reason}.")
+            self._repl.registry.close()
+            if self._cell:
+                self._cell.lose(self._lost)
+
+    def _standing(self) -> StandingCell:
+        if self._cell is None:
+            if self._lost:
+                raise self._lost
+            raise RuntimeError("no cell is under way")
+        return self._cell
+
+    def _posted(self) -> None:
+        # Called in the cell's threads.
+        self._loop.call_soon_threadsafe(self._push)
+
+    def _push(self) -> None:
+        if self._cell and self._lost is None:
+            calls = self._repl.registry.take(self._cell.highest, 1 << 20, 1 << 40)
+            self._cell.post(parse_calls(json.dumps(calls)))
+
+    def _raise_interrupt(self) -> None:
+        if self._thread and self._thread.ident:
+            error = ctypes.py_object(KeyboardInterrupt)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), error)
+
+    def _run(self, cell: Cell) -> None:
+        self._repl.begin([dict(entry) for entry in cell.history])
+        output = Capture()
+        error: dict[str, str] | None = None
+        for block in cell.blocks:
+            error = _execute(block, self._namespace, output)
+            if error:
+                break
+        try:
+            ended = self._repl.end(succeeded=error is None)
+        except Exception as failure:
+            error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
+            ended = self._repl.end(succeeded=False)
+        reply = json.dumps({"output": output.text(), "error": error, "seconds": 0.0, **ended})
+        self._loop.call_soon_threadsafe(self._ended, reply)
+
+    def _ended(self, reply: str) -> None:
+        if self._cell and self._lost is None:
+            self._cell.end(parse_ended(reply))
+
+
+def _execute(code: str, namespace: dict[str, Any], output: Capture) -> dict[str, str] | None:
+    """Run one block; the value of a last expression is shown, as in Jupyter."""
+    stream = io.TextIOWrapper(io.BytesIO())
+    stream.write = output.write  # type: ignore[method-assign]
+    with redirect_stdout(stream), redirect_stderr(stream):
+        try:
+            tree = ast.parse(code)
+            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+            _evaluate(compile(tree, "<cell>", "exec", _AWAIT), namespace)
+            if isinstance(last, ast.Expr):
+                value = _evaluate(compile(ast.Expression(last.value), "<cell>", "eval", _AWAIT), namespace)
+                if value is not None:
+                    output.write(f"{value!r}\n")
+        except BaseException as error:
+            text = "".join(traceback.format_exception_only(error))
+            return {"name": type(error).__name__, "message": str(error), "traceback": text}
+    return None
+
+
+def _evaluate(code: Any, namespace: dict[str, Any]) -> Any:
+    result = eval(code, namespace)  # noqa: S307 - running model code is what a kernel is for
+    return asyncio.run(_awaited(result)) if inspect.iscoroutine(result) else result
+
+
+async def _awaited(coroutine: Any) -> Any:
+    return await coroutine
+

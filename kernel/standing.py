@@ -1,0 +1,125 @@
+"""A cell that stands: what is posted, taken, answered and ended, whoever carries the messages.
+
+The part of a session that both implementations share: they feed it with what their kernel says and send
+on what it delivers.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..state.errors import KernelLost
+from .session import CellError, CellResult, PostedCall
+
+INTERRUPT_GRACE = 2.0
+"""Seconds between an interrupt and the kill of what swallowed it."""
+
+
+class StandingCell:
+    """The running cell as the graph's side knows it; its clock runs while no call is unanswered."""
+
+    def __init__(self, timeout: float, interrupt: Callable[[], None], kill: Callable[[], None]) -> None:
+        self._timeout = timeout
+        self._interrupt = interrupt
+        self._kill = kill
+        self._posted: deque[PostedCall] = deque()
+        self._changed = asyncio.Event()
+        self._result: CellResult | None = None
+        self._lost: KernelLost | None = None
+        self._unanswered: set[int] = set()
+        self._computed = 0.0
+        self._since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.overran = False
+        self.highest = 0
+        """The highest id that was posted: each call is taken once."""
+
+    @property
+    def waiting(self) -> int:
+        return len(self._posted)
+
+    @property
+    def ended(self) -> bool:
+        return self._result is not None
+
+    def start(self) -> None:
+        """The cell has begun to compute."""
+        self._since = asyncio.get_running_loop().time()
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, self._timeout - self._computed), self._overrun)
+
+    def post(self, calls: list[PostedCall]) -> None:
+        """The kernel posted calls; those seen before are ignored."""
+        fresh = [call for call in calls if call.id > self.highest]
+        if not fresh or self.ended:
+            return
+        self.highest = fresh[-1].id
+        self._pause()
+        self._unanswered.update(call.id for call in fresh)
+        self._posted.extend(fresh)
+        self._changed.set()
+
+    def answered(self, call_id: int) -> bool:
+        """The call was answered; False when it was not waiting. The clock goes on with the last one."""
+        if call_id not in self._unanswered:
+            return False
+        self._unanswered.discard(call_id)
+        if not self._unanswered and not self.ended and self._since is None:
+            self.start()
+        return True
+
+    def end(self, result: CellResult) -> None:
+        """The kernel says that the cell has ended."""
+        self._pause()
+        if self.overran and result.status == "error":
+            message = f"the cell computed for more than {self._timeout:g} s and was interrupted"
+            result = replace(result, status="timeout", final=None, error=CellError("CellTimeout", message, message))
+        self._result = result
+        self._posted.clear()
+        self._changed.set()
+
+    def lose(self, error: KernelLost) -> None:
+        """The kernel is gone."""
+        self._pause()
+        self._lost = error
+        self._changed.set()
+
+    async def peek(self) -> bool:
+        while True:
+            if self._lost:
+                raise self._lost
+            if self._posted:
+                return True
+            if self.ended:
+                return False
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def next_call(self) -> PostedCall | None:
+        while await self.peek():
+            # Another waiter of the same cell may have been faster.
+            if self._posted:
+                return self._posted.popleft()
+        return None
+
+    async def result(self) -> CellResult:
+        while self._result is None:
+            if self._lost:
+                raise self._lost
+            self._changed.clear()
+            await self._changed.wait()
+        return self._result
+
+    def _pause(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._since is not None:
+            self._computed += loop.time() - self._since
+            self._since = None
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _overrun(self) -> None:
+        self.overran = True
+        self._interrupt()
+        self._timer = asyncio.get_running_loop().call_later(INTERRUPT_GRACE, self._kill)

@@ -1,0 +1,181 @@
+"""Asks one configured model: sends, judges what comes back, retries, counts and prices."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from .failures import AttemptFailed, Failure, FailureKind, ModelCallFailed, classify
+from .prices import Price, cost_usd
+from .reply import Finish, ModelReply, ModelRequest
+from .retrying import OnRetry, RetryPolicy, with_retries
+from .sender import RawReply, Sender
+from .sentences import Target, explain
+from .tokens import estimate_messages, estimate_tokens
+
+BeforeAttempt = Callable[[int], Awaitable[None]]
+"""Awaited before every request, with its number from 1; reserves budget there, and may raise to stop."""
+
+_FINISHES: dict[str, Finish] = {
+    **dict.fromkeys(("stop", "end_turn", "stop_sequence", "complete", "completed", "eos"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "model_context_window_exceeded"), "length"),
+    **dict.fromkeys(
+        ("content_filter", "content_filtered", "refusal", "safety", "blocklist", "prohibited_content", "recitation",
+         "spii", "guardrail_intervened"),
+        "refusal",
+    ),
+}  # fmt: skip
+"""The words of OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere and Ollama, in lower case."""
+
+
+@dataclass
+class _Tally:
+    """What the answered attempts of one call have used so far."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+    estimated: bool = False
+    attempts: int = 0
+
+
+class ModelClient:
+    """One configured model. Safe to use from many tasks at once; close it when done (`aclose` or `async with`)."""
+
+    def __init__(
+        self,
+        target: Target,
+        sender: Sender,
+        *,
+        price: Price | None = None,
+        retry: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._target = target
+        self._sender = sender
+        self._price = price
+        self._retry = retry or RetryPolicy()
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """`provider:model`, as it was configured."""
+        return self._target.name
+
+    async def ask(
+        self, request: ModelRequest, *, before_attempt: BeforeAttempt | None = None, on_retry: OnRetry | None = None
+    ) -> ModelReply:
+        """The model's answer, with text that is never empty.
+
+        `before_attempt` is awaited before every request that is sent, retries included; what it raises is
+        passed on and nothing is sent. `on_retry` is told why and how long is waited. `finish="length"`
+        says that the text was cut. Raises ModelCallFailed, and nothing else of its own.
+        """
+        started = self._clock()
+        request = replace(request, messages=[_sendable(message) for message in request.messages])
+        tally = _Tally()
+
+        async def attempt(number: int) -> tuple[str, Finish]:
+            if before_attempt:
+                await before_attempt(number)
+            tally.attempts = number
+            raw = await self._send(request)
+            self._count(raw, request, tally)
+            return _judged(raw, request)
+
+        try:
+            text, finish = await with_retries(attempt, self._retry, on_retry)
+        except AttemptFailed as error:
+            failure = error.failure
+        else:
+            return ModelReply(
+                text=text,
+                input_tokens=tally.input_tokens,
+                output_tokens=tally.output_tokens,
+                cost_usd=tally.cost_usd,
+                finish=finish,
+                estimated=tally.estimated,
+                attempts=tally.attempts,
+                seconds=self._clock() - started,
+            )
+        # Raised out here on purpose: inside the handler it would drag the provider's error along, with the
+        # request and its Authorization header, into tracebacks.
+        raise self._failed(failure, tally)
+
+    async def aclose(self) -> None:
+        """Close the model's connections. Safe to call twice."""
+        await self._sender.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.aclose()
+
+    def failed(self, kind: FailureKind, detail: str, reply: ModelReply | None = None) -> ModelCallFailed:
+        """A ModelCallFailed of this model for what is found wrong with its answers later, `reply` being paid."""
+        tally = _Tally()
+        if reply:
+            tally = _Tally(reply.input_tokens, reply.output_tokens, reply.cost_usd, reply.estimated, reply.attempts)
+        return self._failed(Failure(kind, detail), tally)
+
+    def _failed(self, failure: Failure, tally: _Tally) -> ModelCallFailed:
+        return ModelCallFailed(
+            explain(failure, self._target, tally.attempts),
+            kind=failure.kind,
+            retryable=failure.retryable,
+            attempts=tally.attempts,
+            input_tokens=tally.input_tokens,
+            output_tokens=tally.output_tokens,
+            cost_usd=tally.cost_usd,
+        )
+
+    async def _send(self, request: ModelRequest) -> RawReply:
+        try:
+            # The transport limits connecting and each read; only this limits a server that drips for ever.
+            async with asyncio.timeout(self._target.seconds):
+                return await self._sender.send(request)
+        except Exception as error:
+            failure = classify(error)
+        raise AttemptFailed(failure)
+
+    def _count(self, raw: RawReply, request: ModelRequest, tally: _Tally) -> None:
+        sent, received = raw.input_tokens, raw.output_tokens
+        if sent is None or received is None:
+            tally.estimated = True
+        sent = estimate_messages(request.messages) if sent is None else sent
+        received = estimate_tokens(raw.text or raw.refusal) if received is None else received
+        cost = cost_usd(self.name, sent, received, cached_tokens=raw.cached_tokens, price=self._price)
+        tally.input_tokens += sent
+        tally.output_tokens += received
+        tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
+
+
+def _judged(raw: RawReply, request: ModelRequest) -> tuple[str, Finish]:
+    """The reply's text and how it ended. Raises AttemptFailed for a refusal and for an empty reply."""
+    finish = _FINISHES.get(raw.finish.lower(), "other")
+    if finish == "refusal" or raw.refusal:
+        raise AttemptFailed(Failure("refused", " ".join(raw.refusal[:240].split())))
+    if raw.text.strip():
+        return without_surrogates(raw.text), finish
+    if finish == "length":
+        # Asked again it would think as long and be cut again.
+        limit = request.max_output_tokens
+        raise AttemptFailed(Failure("empty", f"all {limit} output tokens were used up before the answer began"))
+    raise AttemptFailed(Failure("empty", retryable=True))
+
+
+def without_surrogates(text: str) -> str:
+    """`text` as UTF-8 can carry it: surrogate pairs joined to their character, lone ones replaced by U+FFFD."""
+    try:
+        if not text.isascii():
+            text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _sendable(message: dict[str, str]) -> dict[str, str]:
+    return {"role": message["role"], "content": without_surrogates(message["content"])}

@@ -1,0 +1,217 @@
+"""Reads what went wrong with a model call out of whatever its provider raised.
+
+Providers agree on little: some errors carry `status_code`, some a `response`, some only a telling class
+name. `classify` reads them all into one closed vocabulary, so that retrying and messages need no provider.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, cast
+
+FailureKind = Literal[
+    "auth", "not_found", "bad_request", "rate_limit", "server", "network", "timeout",
+    "refused", "empty", "garbage", "too_long", "scripted", "schema",
+]  # fmt: skip
+
+_DETAIL_LENGTH = 240
+
+
+class ModelCallFailed(Exception):
+    """A model call failed for good: by its nature, or after the last attempt."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: FailureKind,
+        retryable: bool = False,
+        attempts: int = 1,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cost_usd: float | None = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        """One plain sentence that names the model and says what to do; never holds a key."""
+        self.kind: FailureKind = kind
+        self.retryable = retryable
+        """Whether asking again later may help."""
+        self.attempts = attempts
+        """Requests sent."""
+        self.input_tokens = input_tokens
+        """Tokens of the replies that came and could not be used; they are paid."""
+        self.output_tokens = output_tokens
+        self.cost_usd = cost_usd
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong with one attempt."""
+
+    kind: FailureKind
+    detail: str = ""
+    """The server's own words, in one short line. May hold a key: `redact` before showing."""
+    retryable: bool = False
+    status: int | None = None
+    retry_after: float | None = None
+    """Seconds that the server asked to wait; 0 means at once."""
+
+    @property
+    def reason(self) -> str:
+        """Two or three words for a progress line: `rate limit (429)`."""
+        name = self.kind.replace("_", " ")
+        return f"{name} ({self.status})" if self.status else name
+
+
+class AttemptFailed(Exception):
+    """Carries one attempt's Failure to whoever decides about the next attempt. Never leaves `ModelClient`."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.kind)
+        self.failure = failure
+
+
+_OVERLONG = re.compile(
+    r"context_length_exceeded|maximum context length|context window|context size|prompt is too long|"
+    r"input is too long|too many (input |prompt )?tokens|input tokens exceed",
+    re.IGNORECASE,
+)
+_NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|insufficient (balance|credits?|funds)", re.I)
+_NO_MODEL = re.compile(r"model_not_found|model .{0,80}(does not exist|not found)", re.IGNORECASE)
+
+_BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
+    (re.compile(r"SSLCertVerification|CertificateError"), "network", False),
+    (re.compile(r"Timeout|DeadlineExceeded"), "timeout", True),
+    (re.compile(r"Credential|Authentication|Unauthenticated|Unauthorized|PermissionDenied|Forbidden"), "auth", False),
+    (re.compile(r"RateLimit|TooManyRequests|Throttl|ResourceExhausted"), "rate_limit", True),
+    (re.compile(r"ContextOverflow|ContextLength|ContextWindow"), "too_long", False),
+    (re.compile(r"Decod|Validation"), "garbage", True),
+    (re.compile(r"Connect|Network|ReadError|WriteError|ProtocolError|Payload|gaierror|Proxy|SSL"), "network", True),
+)
+"""Class names of openai, httpx, aiohttp, botocore and Google's clients, the more telling first."""
+
+
+def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Failure:
+    """The Failure that `error` stands for: by its HTTP status where there is one, else by the names of its causes."""
+    if isinstance(error, AttemptFailed):
+        return error.failure
+    chain = list(_causes(error))
+    detail = _detail(error)
+    for link in chain:
+        if (status := _status(link)) is not None:
+            headers = _headers(link)
+            return _by_status(status, detail, parse_retry_after(headers, now=now) if headers else None)
+    if _OVERLONG.search(detail):
+        return Failure("too_long", detail)
+    # The innermost cause knows best: aiohttp's transport reports refused and dropped connections as timeouts.
+    for link in reversed(chain):
+        for pattern, kind, retryable in _BY_NAME:
+            if pattern.search(type(link).__name__):
+                return Failure(kind, _detail(link) or detail, retryable)
+        if isinstance(link, OSError):
+            return Failure("timeout" if isinstance(link, TimeoutError) else "network", _detail(link), True)
+    # What is left comes from reading a reply that is not what the protocol promises.
+    return Failure("garbage", f"{type(error).__name__}: {detail}" if detail else type(error).__name__, True)
+
+
+def parse_retry_after(
+    headers: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or an HTTP date; RFC 9110 §10.2.3).
+
+    None when there is no such header, it makes no sense, or its time has passed.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = lower.get(name, "").strip()
+        if re.fullmatch(r"\d{1,12}(\.\d+)?", text):
+            return float(text) * unit or None
+    try:
+        date = parsedate_to_datetime(lower.get("retry-after", ""))
+    except ValueError:
+        return None
+    seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now()).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def _by_status(status: int, detail: str, retry_after: float | None) -> Failure:
+    if status < 500 and status != 429 and _OVERLONG.search(detail):
+        return Failure("too_long", detail, status=status)
+    match status:
+        case 401 | 403:
+            return Failure("auth", detail, status=status)
+        case 402:
+            return Failure("rate_limit", detail, status=status)
+        case 404 | 405:
+            return Failure("not_found", detail, status=status)
+        case 408:
+            return Failure("timeout", detail, True, status, retry_after)
+        case 413:
+            return Failure("too_long", detail, status=status)
+        case 429:
+            # A spent quota is a 429 too, and no waiting brings it back.
+            return Failure("rate_limit", detail, not _NO_QUOTA.search(detail), status, retry_after)
+        case _ if status == 409 or status >= 500:
+            return Failure("server", detail, True, status, retry_after)
+        case _:
+            return Failure("not_found" if _NO_MODEL.search(detail) else "bad_request", detail, status=status)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error`, then what it was raised from, outermost first. Contexts are left out: they may be the caller's."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__
+
+
+def _status(error: BaseException) -> int | None:
+    """An HTTP status of 300 or more that `error` carries, wherever its provider keeps it."""
+    response = getattr(error, "response", None)
+    first = error.args[0] if error.args else None
+    places: list[Any] = [
+        *(getattr(error, name, None) for name in ("status_code", "status", "http_status", "code")),
+        *(getattr(response, name, None) for name in ("status_code", "status")),
+        _inside(response, "ResponseMetadata", "HTTPStatusCode"),
+        # Some gateways answer 200 with `{"error": {"code": 429, …}}`, and ChatOpenAI raises that dict.
+        _inside(first, "code"),
+    ]
+    for place in places:
+        if isinstance(place, int) and not isinstance(place, bool) and 300 <= place <= 599:
+            return int(place)
+    return None
+
+
+def _headers(error: BaseException) -> Mapping[str, str] | None:
+    response = getattr(error, "response", None)
+    headers = getattr(response, "headers", None) or _inside(response, "ResponseMetadata", "HTTPHeaders")
+    # Not every library's headers are registered as a Mapping; all of them have items().
+    return cast("Mapping[str, str]", headers) if hasattr(headers, "items") else None
+
+
+def _detail(error: BaseException) -> str:
+    """What the server said, in one line of at most `_DETAIL_LENGTH` characters."""
+    body = getattr(error, "body", None)
+    said = _inside(body, "error", "message") or _inside(body, "message") or _inside(body, "error")
+    if not isinstance(said, str):
+        said = (error.args and _inside(error.args[0], "message")) or str(error)
+    if isinstance(code := _inside(body, "code"), str):
+        said = f"{said} ({code})"
+    if re.match(r"\s*<(!doctype|html|\?xml)", str(said), re.IGNORECASE):
+        return "the server sent a web page"
+    line = " ".join(str(said)[: _DETAIL_LENGTH * 4].split()).rstrip(".")
+    return line if len(line) <= _DETAIL_LENGTH else line[: _DETAIL_LENGTH - 1] + "…"
+
+
+def _inside(value: Any, *path: str) -> Any:
+    """The value at `path` of nested dicts; None where the path leads nowhere."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = cast("dict[str, Any]", value).get(name)
+    return value

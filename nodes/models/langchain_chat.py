@@ -1,0 +1,64 @@
+"""Sends through a LangChain chat model, whichever provider's it is."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from .reply import ModelRequest
+from .sender import RawReply
+
+_CLASSES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+_FINISH_FIELDS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
+
+
+class LangChainSender:
+    """Sends with `model`, whose field `limit_field` bounds the output tokens."""
+
+    def __init__(self, model: BaseChatModel, limit_field: str = "max_tokens") -> None:
+        self._model = model
+        self._limit_field = limit_field
+        self._limited: dict[int, BaseChatModel] = {}
+
+    async def send(self, request: ModelRequest) -> RawReply:
+        """The reply, text blocks joined. Raises what the provider's package raises."""
+        # A copy that shares the connections: unlike keyword arguments of a call, whose names and nesting
+        # differ, a field of the model works with every provider.
+        limit = request.max_output_tokens
+        if limit not in self._limited:
+            self._limited[limit] = self._model.model_copy(update={self._limit_field: limit})
+        return read_reply(await self._limited[limit].ainvoke(to_messages(request)))
+
+    async def aclose(self) -> None:
+        """Nothing to do: these packages keep and close their connections themselves."""
+
+
+def to_messages(request: ModelRequest) -> list[BaseMessage]:
+    """The request's messages as LangChain's, in order. Raises KeyError for an unknown role."""
+    return [_CLASSES[message["role"]](content=message["content"]) for message in request.messages]
+
+
+def read_reply(message: AIMessage) -> RawReply:
+    """What the model said, why it stopped and what it counted, from wherever its provider puts these."""
+    facts = cast("dict[str, Any]", message.response_metadata)
+    usage = cast("Mapping[str, Any]", message.usage_metadata or {})
+    details = cast("Mapping[str, Any]", usage.get("input_token_details") or {})
+    finish = next((facts[name] for name in _FINISH_FIELDS if isinstance(facts.get(name), str)), "")
+    refusal = message.additional_kwargs.get("refusal")
+    return RawReply(
+        text=str(message.text),
+        finish=finish,
+        refusal=refusal if isinstance(refusal, str) else "",
+        input_tokens=_tokens(usage.get("input_tokens")),
+        output_tokens=_tokens(usage.get("output_tokens")),
+        cached_tokens=_tokens(details.get("cache_read")) or 0,
+    )
+
+
+def _tokens(count: Any) -> int | None:
+    """A believable count. LangChain turns a missing one into 0, and no request has 0 tokens."""
+    if isinstance(count, int | float) and math.isfinite(count) and count > 0:
+        return int(count)
+    return None

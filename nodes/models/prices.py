@@ -1,0 +1,75 @@
+"""What tokens cost in US dollars: by the user's own price, else by the list that genai-prices ships. No network.
+
+genai-prices fetches newer prices only inside its `UpdatePrices`, which nothing here starts.
+"""
+
+from functools import lru_cache
+
+Price = tuple[float, float]
+"""Dollars per million input tokens and per million output tokens."""
+
+_LISTED_AS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google_genai": "google",
+    "google_vertexai": "google",
+    "bedrock": "aws",
+    "bedrock_converse": "aws",
+    "azure_openai": "azure",
+    "mistralai": "mistral",
+    "groq": "groq",
+    "fireworks": "fireworks",
+    "together": "together",
+    "deepseek": "deepseek",
+    "xai": "x-ai",
+    "openrouter": "openrouter",
+    "cohere": "cohere",
+    "perplexity": "perplexity",
+}
+"""Our provider names (LangChain's) and the list's. Ollama is absent: nobody knows what your machine costs you."""
+
+
+def cost_usd(
+    name: str, input_tokens: int, output_tokens: int, *, cached_tokens: int = 0, price: Price | None = None
+) -> float | None:
+    """US dollars for these tokens of the model `provider:model`; None when its price is not known, never a guess.
+
+    `cached_tokens` of the input are charged at the list's cache price. `price` is what the user said, and wins.
+    A scripted model costs 0.0.
+    """
+    if name.startswith("scripted:"):
+        return 0.0
+    if price is not None:
+        return (input_tokens * price[0] + output_tokens * price[1]) / 1_000_000
+    if not _listed(name):
+        return None
+    # Imported late: the list takes a quarter of a second.
+    from genai_prices import Usage, calc_price
+
+    provider, _, model = name.partition(":")
+    cached = min(cached_tokens, input_tokens)
+    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cached or None)
+    try:
+        return float(calc_price(usage, model, provider_id=_LISTED_AS[provider]).total_price)
+    except (LookupError, ValueError):
+        return None
+
+
+def price_known(name: str, price: Price | None = None) -> bool:
+    """Whether `cost_usd` can tell what the model `provider:model` costs."""
+    return price is not None or name.startswith("scripted:") or _listed(name)
+
+
+@lru_cache(maxsize=256)
+def _listed(name: str) -> bool:
+    """Whether the list has both an input and an output price: entries without them would count as free."""
+    from genai_prices import Usage, calc_price
+
+    provider, _, model = name.partition(":")
+    if provider not in _LISTED_AS or not model:
+        return False
+    try:
+        found = calc_price(Usage(input_tokens=1, output_tokens=1), model, provider_id=_LISTED_AS[provider])
+    except (LookupError, ValueError):
+        return False
+    return found.model_price.input_mtok is not None and found.model_price.output_mtok is not None

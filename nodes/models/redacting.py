@@ -1,0 +1,35 @@
+"""Takes keys out of other people's error texts: servers echo them, and messages are stored and shown."""
+
+import os
+import re
+from collections.abc import Iterable
+
+_HIDDEN = "[hidden]"
+_SECRET_NAME = re.compile(r"API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_SHORTEST_SECRET = 8
+"""Shorter values of such variables (`TOKENIZERS_PARALLELISM=true`) are words, not secrets."""
+_SHAPES = (
+    re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]+", re.IGNORECASE),
+    re.compile(r"\b(api[-_]?key|authorization|access[-_]?token)(['\"]?\s*[:=]\s*['\"]?)[^\s\"',;&]+", re.IGNORECASE),
+    re.compile(r"([?&](?:key|api[-_]?key|token)=)[^&\s\"']+", re.IGNORECASE),
+    re.compile(r"(://)[^/\s@]+@"),
+    re.compile(r"()\b(?:sk|pk|rk|xai|gsk|hf|AIza)[-_][\w*-]{6,}"),
+)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without `secrets`, without the values of key-like environment variables, without what looks like a key."""
+    known = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
+    known.update(secrets)
+    for value in sorted(known, key=len, reverse=True):
+        if len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, _HIDDEN)
+    for shape in _SHAPES:
+        text = shape.sub(_keep_label, text)
+    return text
+
+
+def _keep_label(match: re.Match[str]) -> str:
+    label = "".join(group for group in match.groups() if group)
+    space = " " if label.isalpha() else ""
+    return f"{label}{space}{_HIDDEN}" + ("@" if label == "://" else "")

@@ -1,0 +1,40 @@
+"""What a node asks a model for, and what it gets back: plain values, whichever provider answers."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Role = Literal["root", "sub"]
+Finish = Literal["stop", "length", "refusal", "other"]
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One question to a model. The messages reach the server verbatim and in this order."""
+
+    messages: list[dict[str, str]]
+    """`{"role": "system" | "user" | "assistant", "content": text}`; a sub-call's prompt is the last user message."""
+    max_output_tokens: int
+    role: Role = "sub"
+    """A root turn or a sub-call: servers do not see it, scripted models choose their function by it."""
+    schema: dict[str, Any] | None = None
+    """JSON Schema of the answer; heeded by `typed.ask_typed`."""
+
+
+@dataclass(frozen=True)
+class ModelReply:
+    """A model's answer, and what it took to get it."""
+
+    text: str
+    input_tokens: int
+    """Over all attempts that the server answered, the unusable ones (empty, refused) included: they are paid."""
+    output_tokens: int
+    cost_usd: float | None
+    """US dollars for those tokens; None when no price is known, never a made-up 0."""
+    finish: Finish
+    """`length`: the text was cut at `max_output_tokens`."""
+    estimated: bool
+    """Whether some of the token counts are estimates, because the server sent none."""
+    attempts: int
+    """Requests sent."""
+    seconds: float
+    """Wall time from asking to answer, waits between attempts included."""

@@ -1,0 +1,84 @@
+"""Bounded retries with jittered exponential back-off, and the server's own wish to wait heeded.
+
+The back-off is AWS's "equal jitter": half of the doubling wait is certain, half is chance, so that
+calls which failed together do not come back together.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from .failures import AttemptFailed, Failure
+
+T = TypeVar("T")
+OnRetry = Callable[[str, float], None]
+"""Told the reason (`rate limit (429)`) and the seconds that are waited."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how long: 6 attempts wait 15 to 31 seconds in all, unless the server asks for more."""
+
+    attempts: int = 6
+    garbage_attempts: int = 3
+    """For replies that are not in the protocol: mostly a wrong address, rarely a passing fault."""
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    """Seconds; also caps what a server may ask for with Retry-After."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+    """Returns a number from 0 up to 1."""
+
+    def wait(self, number: int, failure: Failure) -> float:
+        """Seconds to wait after attempt `number` failed."""
+        if failure.retry_after is not None:
+            # Never earlier than asked; a little later, so that a crowd told the same second spreads out.
+            return min(failure.retry_after, self.longest_wait) * (1 + 0.25 * self.chance())
+        doubling = min(self.first_wait * 2 ** (number - 1), self.longest_wait)
+        return doubling * (0.5 + 0.5 * self.chance())
+
+    def gives_up(self, number: int, failure: Failure) -> bool:
+        """Whether attempt `number` was the last one."""
+        limit = min(self.garbage_attempts, self.attempts) if failure.kind == "garbage" else self.attempts
+        return number >= limit
+
+
+async def with_retries(
+    attempt: Callable[[int], Awaitable[T]], policy: RetryPolicy, on_retry: OnRetry | None = None
+) -> T:
+    """What the first good attempt returns; `attempt` is given its number, counted from 1.
+
+    Raises AttemptFailed, the last one, when the failure is not worth another attempt or there are none
+    left; and at once whatever else `attempt` raises.
+    """
+
+    def before_sleep(state: RetryCallState) -> None:
+        if on_retry:
+            on_retry(_failure(state).reason, state.upcoming_sleep)
+
+    retrying = AsyncRetrying(
+        sleep=policy.sleep,
+        retry=retry_if_exception(lambda error: isinstance(error, AttemptFailed) and error.failure.retryable),
+        stop=lambda state: policy.gives_up(state.attempt_number, _failure(state)),
+        wait=lambda state: policy.wait(state.attempt_number, _failure(state)),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    number = 0
+
+    async def numbered() -> T:
+        nonlocal number
+        number += 1
+        return await attempt(number)
+
+    return await retrying(numbered)
+
+
+def _failure(state: RetryCallState) -> Failure:
+    # Only asked about attempts that `retry` found to be retryable failures.
+    error = state.outcome.exception() if state.outcome else None
+    return cast("AttemptFailed", error).failure

@@ -1,0 +1,203 @@
+"""The call journal: every model request of a run, written before the graph hears of its answer.
+
+A row is opened before the request leaves (so that a kill leaves "may have been billed" behind) and
+settled when its outcome is known. A settled row is never paid for again (promise P2). What is spent is
+the sum over the rows, an open one counting with what was reserved for it (promise P9).
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .database import Database
+
+RequestKind = Literal["root", "llm", "rlm"]
+CallStatus = Literal["asked", "answered", "failed"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a request before it is sent. Token counts and cost are what is reserved for it."""
+
+    key: str
+    kind: RequestKind
+    turn: int
+    depth: int
+    model: str
+    prompt: str
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a request: `answer` is the hash of a text, or `error_kind` and `error` say why not."""
+
+    answer: str | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    attempts: int = 1
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> CallStatus:
+        return "answered" if self.answer is not None else "failed"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A settled row, as replay needs it."""
+
+    key: str
+    answer: str | None
+    error_kind: str | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The sum over a thread's rows. `cost` is None when any price was unknown."""
+
+    model_calls: int = 0
+    reused_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """One row, as `rlm calls` shows it. `prompt` and `answer` are hashes of texts."""
+
+    seq: int
+    key: str
+    kind: RequestKind
+    turn: int
+    depth: int
+    model: str
+    prompt: str
+    status: CallStatus
+    answer: str | None
+    error: str | None
+    tokens: int
+    seconds: float
+    reused: int
+    child_thread: str | None
+
+
+class Journal:
+    """The journal of every run in one database."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def of(self, thread_id: str) -> "ThreadJournal":
+        """The journal of one thread, its settled rows in memory."""
+        rows = await self._database.read(
+            "SELECT key, answer, error_kind, error, seq FROM calls WHERE thread_id = ? AND status != 'asked'",
+            (thread_id,),
+        )
+        settled = {row[0]: Recorded(row[0], row[1], row[2], row[3]) for row in rows}
+        return ThreadJournal(self._database, self._clock, thread_id, settled)
+
+    async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
+        """The thread's requests, oldest first."""
+        where = "AND kind != 'root'" if sub_calls_only else ""
+        rows = await self._database.read(
+            "SELECT seq, key, kind, turn, depth, model, prompt, status, answer, error, "
+            f"input_tokens + output_tokens, seconds, reused, child_thread FROM calls WHERE thread_id = ? {where} "
+            "ORDER BY seq",
+            (thread_id,),
+        )
+        return [CallRow(*row) for row in rows]
+
+    async def spent(self, thread_id: str) -> Spent:
+        """What the thread has spent so far."""
+        [row] = await self._database.read(
+            "SELECT coalesce(sum(attempts), 0), coalesce(sum(reused), 0), coalesce(sum(input_tokens), 0), "
+            "coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0.0), "
+            "coalesce(sum(cost IS NULL AND attempts > 0), 0) FROM calls WHERE thread_id = ?",
+            (thread_id,),
+        )
+        return Spent(row[0], row[1], row[2], row[3], None if row[5] else row[4])
+
+
+class ThreadJournal:
+    """One thread's journal. Lookups are in memory; writes are committed before they return."""
+
+    def __init__(
+        self, database: Database, clock: Callable[[], float], thread_id: str, settled: dict[str, Recorded]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._thread_id = thread_id
+        self._settled = settled
+
+    def find(self, key: str) -> Recorded | None:
+        """The settled row under `key`, if there is one."""
+        return self._settled.get(key)
+
+    async def open(self, entry: Entry) -> None:
+        """Record that a request is about to be sent, again for each retry: reservations add up.
+
+        A row that a killed process left open is taken over, what it had reserved with it.
+        """
+        row = (
+            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
+            *(entry.input_tokens, entry.output_tokens, entry.cost, self._clock()),
+        )
+        await self._database.commit(lambda connection: _open(connection, row))
+
+    async def settle(self, entry: Entry, outcome: Outcome) -> None:
+        """Record the outcome; when this returns, it is on disk and will be served on replay.
+
+        Of the row's sums, only what *this* process reserved becomes what was used: a request that a
+        killed process had under way stays counted.
+        """
+        cost = None if outcome.cost is None or entry.cost is None else outcome.cost - entry.cost * outcome.attempts
+        row = (
+            *(outcome.status, outcome.answer, outcome.error_kind, outcome.error),
+            outcome.input_tokens - entry.input_tokens * outcome.attempts,
+            outcome.output_tokens - entry.output_tokens * outcome.attempts,
+            *(cost, outcome.seconds, self._thread_id, entry.key),
+        )
+        await self._database.commit(lambda connection: _settle(connection, row))
+        self._settled[entry.key] = Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error)
+
+    def reuse(self, key: str) -> None:
+        """Count that a recorded answer was served instead of a request; saved with the next commit."""
+        self._database.defer(lambda connection: _reuse(connection, self._thread_id, key))
+
+
+def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute(
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, attempts, input_tokens, "
+        "output_tokens, cost, created) VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', 1, ?, ?, ?, ?) "
+        "ON CONFLICT (thread_id, key) DO UPDATE SET attempts = attempts + 1, "
+        "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
+        "cost = cost + excluded.cost",
+        row,
+    )
+
+
+def _settle(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute(
+        "UPDATE calls SET status = ?, answer = ?, error_kind = ?, error = ?, input_tokens = input_tokens + ?, "
+        "output_tokens = output_tokens + ?, cost = cost + ?, seconds = ? WHERE thread_id = ? AND key = ?",
+        row,
+    )
+
+
+def _reuse(connection: sqlite3.Connection, thread_id: str, key: str) -> None:
+    connection.execute("UPDATE calls SET reused = reused + 1 WHERE thread_id = ? AND key = ?", (thread_id, key))

@@ -1,0 +1,128 @@
+"""One writer a thread: a lease with a fencing token (promise P4).
+
+The lease is a row; its token grows with every change of hands. A commit for a thread carries the token
+that its process was given, and is refused when the row has moved on: so a process that was stopped for an
+hour and wakes up cannot write into a run that another one has taken over.
+"""
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from .database import Database
+from .errors import LeaseLost, RunBusy
+
+EXPIRES_AFTER = 60.0
+"""Seconds after which a lease of another machine, not renewed, may be taken over."""
+
+
+def this_process() -> dict[str, Any]:
+    """Who holds a lease: enough to tell for certain, on the same machine, that it is dead."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = str(psutil.boot_time())
+    return {
+        "host": socket.gethostname(),
+        "boot": boot,
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
+
+
+def is_dead(owner: dict[str, Any], renewed: float, now: float) -> bool:
+    """Whether the holder is provably gone, or, on another machine, has not renewed for too long."""
+    me = this_process()
+    if owner.get("host") != me["host"]:
+        return now - renewed > EXPIRES_AFTER
+    if owner.get("boot") != me["boot"]:
+        return True
+    try:
+        return abs(psutil.Process(int(owner["pid"])).create_time() - float(owner["started"])) > 1.0
+    except (psutil.NoSuchProcess, KeyError, ValueError):
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+class Leases:
+    """Takes, checks and gives back leases for this process."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._held: dict[str, int] = {}
+
+    async def acquire(self, thread_id: str) -> None:
+        """Take the thread. Raises RunBusy while a living process (this one included) holds it."""
+        if thread_id in self._held:
+            raise RunBusy(f"{thread_id} is already running in this process.")
+        now = self._clock()
+        self._held[thread_id] = await self._database.commit(lambda connection: _acquire(connection, thread_id, now))
+
+    async def release(self, thread_id: str) -> None:
+        """Give the thread back. Does nothing when another process has taken it over."""
+        token = self._held.pop(thread_id, None)
+        if token is not None:
+            await self._database.commit(
+                lambda connection: connection.execute(
+                    "UPDATE leases SET owner = NULL WHERE thread_id = ? AND token = ?", (thread_id, token)
+                )
+            )
+
+    async def renew(self, thread_id: str) -> None:
+        """Say that the holder is alive. Raises LeaseLost."""
+        now = self._clock()
+
+        def unit(connection: sqlite3.Connection) -> None:
+            self.check(connection, thread_id)
+            connection.execute("UPDATE leases SET renewed = ? WHERE thread_id = ?", (now, thread_id))
+
+        await self._database.commit(unit)
+
+    def check(self, connection: sqlite3.Connection, thread_id: str) -> None:
+        """Inside a transaction: raise LeaseLost unless this process may write the thread.
+
+        A thread that nobody of this process has leased (a plain LangGraph caller) may be written while
+        no other living process holds it.
+        """
+        row = connection.execute("SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)).fetchone()
+        held = self._held.get(thread_id)
+        if held is not None:
+            if row is None or row[0] != held:
+                raise LeaseLost(f"Another process has taken over {thread_id}.", hint="Nothing of this one was saved.")
+        elif row is not None and row[1] is not None and not is_dead(json.loads(row[1]), row[2], self._clock()):
+            raise RunBusy(f"{thread_id} is being run by another process.", hint="Wait for it, or stop it.")
+
+    async def holder_alive(self, thread_ids: list[str]) -> set[str]:
+        """Those of the threads that a living process is running now."""
+        rows = await self._database.read("SELECT thread_id, owner, renewed FROM leases WHERE owner IS NOT NULL")
+        now = self._clock()
+        wanted = set(thread_ids)
+        return {row[0] for row in rows if row[0] in wanted and not is_dead(json.loads(row[1]), row[2], now)}
+
+
+def _acquire(connection: sqlite3.Connection, thread_id: str, now: float) -> int:
+    row = connection.execute("SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)).fetchone()
+    if row and row[1] is not None:
+        owner = json.loads(row[1])
+        if not is_dead(owner, row[2], now):
+            raise RunBusy(
+                f"{thread_id} is being run by process {owner.get('pid')} on {owner.get('host')}.",
+                hint="Wait for it to end, or stop it with Ctrl-C; then `rlm resume`.",
+            )
+    token = (row[0] if row else 0) + 1
+    connection.execute(
+        "INSERT INTO leases (thread_id, token, owner, renewed) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token, owner = excluded.owner, "
+        "renewed = excluded.renewed",
+        (thread_id, token, json.dumps(this_process()), now),
+    )
+    return token

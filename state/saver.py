@@ -1,0 +1,131 @@
+"""The checkpointer: LangGraph's SQLite saver with group commit, leases and step numbers.
+
+A checkpoint, its place in the order of steps and the check of the lease are one transaction. Steps are
+numbered as they are saved: order never depends on a clock (promise P6).
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    get_checkpoint_metadata,
+)
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from .database import Database
+from .leases import Leases
+from .schema import StepNote
+
+_PUT = (
+    "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
+    "checkpoint, metadata) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_PUT_WRITES = (
+    "INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_PUT_STEP = (
+    "INSERT OR IGNORE INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created) "
+    "SELECT ?, coalesce(max(step), 0) + 1, ?, ?, ?, ?, ? FROM steps WHERE thread_id = ?"
+)
+
+
+class RunSaver(AsyncSqliteSaver):
+    """Passes LangGraph's conformance suite; only what the strict serializer knows is ever read back."""
+
+    def __init__(self, database: Database, leases: Leases, clock: Callable[[], float] = time.time) -> None:
+        # allowed_msgpack_modules=None: nothing but the safe built-in types is rebuilt from the file.
+        super().__init__(database.connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        self.lock = database.lock
+        self._database = database
+        self._leases = leases
+        self._clock = clock
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint; it is on disk when this returns. Raises LeaseLost, RunBusy or StoreError."""
+        await self.setup()
+        place = config.get("configurable", {})
+        thread_id, namespace = str(place["thread_id"]), str(place.get("checkpoint_ns", ""))
+        kind, body = self.serde.dumps_typed(checkpoint)
+        about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
+        row = (thread_id, namespace, checkpoint["id"], place.get("checkpoint_id"), kind, body, about)
+        note = _step_note(checkpoint, metadata)
+        now = self._clock()
+
+        def unit(connection: sqlite3.Connection) -> None:
+            self._leases.check(connection, thread_id)
+            connection.execute(_PUT, row)
+            if not namespace:
+                step = (thread_id, checkpoint["id"], note["kind"], note["turn"], note["summary"], now, thread_id)
+                connection.execute(_PUT_STEP, step)
+                connection.execute(
+                    "UPDATE threads SET turns = max(turns, ?), updated = ? WHERE thread_id = ?",
+                    (note["turn"], now, thread_id),
+                )
+
+        await self._database.commit(unit)
+        saved = {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint["id"]}
+        return {"configurable": saved}
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Save what one task wrote; it is on disk when this returns."""
+        await self.setup()
+        place = config.get("configurable", {})
+        thread_id = str(place["thread_id"])
+        rows = [
+            (
+                *(thread_id, str(place.get("checkpoint_ns", "")), str(place["checkpoint_id"])),
+                *(task_id, task_path, WRITES_IDX_MAP.get(channel, index), channel),
+                *self.serde.dumps_typed(value),
+            )
+            for index, (channel, value) in enumerate(writes)
+        ]
+        # LangGraph's special channels (errors, interrupts) are replaced, ordinary writes never.
+        verb = "INSERT OR REPLACE " if all(channel in WRITES_IDX_MAP for channel, _ in writes) else "INSERT OR IGNORE "
+
+        def unit(connection: sqlite3.Connection) -> None:
+            self._leases.check(connection, thread_id)
+            connection.executemany(verb + _PUT_WRITES, rows)
+
+        await self._database.commit(unit)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete a thread's checkpoints, writes, steps and calls."""
+        await self.setup()
+
+        def unit(connection: sqlite3.Connection) -> None:
+            for table in ("checkpoints", "writes", "steps", "calls", "threads"):
+                connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))
+
+        await self._database.commit(unit)
+
+
+def _step_note(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> StepNote:
+    """What made this checkpoint: the nodes' own note, else where LangGraph says it came from."""
+    values = checkpoint.get("channel_values", {})
+    notes = cast(list[StepNote], values.get("step") or [])
+    turn = values.get("turn")
+    turn = turn if isinstance(turn, int) else 0
+    if not notes or metadata.get("source") != "loop":
+        return {"kind": cast(Any, metadata.get("source", "unknown")), "turn": turn, "summary": ""}
+    if notes[0]["kind"] == "sub_call":
+        answered = sum(note.get("answered", 0) for note in notes)
+        return {"kind": "sub_call", "turn": turn, "summary": f"{answered} answered"}
+    return notes[0]

@@ -1,0 +1,135 @@
+"""The wire format of a run: what its checkpoints carry. Plain JSON, references instead of texts.
+
+Renaming anything here is a migration: saved runs carry this shape. Texts (replies, code, outputs) are
+hashes into `Texts`; the input is a `ContextRef`; growing lists are `DeltaChannel`s, so that a step stores
+what it added and not the whole list.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from langgraph.channels.delta import DeltaChannel
+from langgraph.channels.ephemeral_value import EphemeralValue
+from langgraph.channels.topic import Topic
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
+
+from .contexts import ContextRef
+
+StepKind = Literal["prepare", "plan", "review", "execute_code", "sub_call", "finalize"]
+Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
+"""How a thread stands. `busy` is only ever an answer to a second caller, never stored."""
+
+
+class StepNote(TypedDict):
+    """Which node made a step, and what it did, for `rlm steps`."""
+
+    kind: StepKind
+    turn: int
+    summary: str
+    answered: NotRequired[int]
+
+
+class CellRef(TypedDict):
+    """The cell that a turn wants to run: its code as hashes of the blocks, and the digest of it all."""
+
+    turn: int
+    blocks: list[str]
+    digest: str
+    last: bool
+
+
+class VariableRecord(TypedDict):
+    """A REPL variable as it was after a cell."""
+
+    name: str
+    type: str
+    size: int | None
+    preview: str
+
+
+class TurnRecord(TypedDict, total=False):
+    """What is known of a turn. `plan` writes one record, `execute_code` a second one with the same number."""
+
+    number: int
+    reply: str
+    blocks: list[str]
+    nudge: str | None
+    notes: list[str]
+    status: Literal["ok", "error", "timeout"]
+    output: str
+    error: str | None
+    short: dict[str, Any]
+    variables: list[VariableRecord]
+    calls: int
+    seconds: float
+
+
+class Usage(TypedDict):
+    """What the run has spent, its whole tree together. Tokens are counts, `cost_usd` null when unknown."""
+
+    model_calls: int
+    reused_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class AnswerRef(TypedDict):
+    """The settled answer: a text's hash; `typed` when the text is JSON of a value that is no string."""
+
+    text: str
+    typed: bool
+
+
+def extended(current: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
+    """`current` with every write appended: the reducer of growing lists."""
+    result = list(current or [])
+    for write in writes:
+        result.extend(write)
+    return result
+
+
+class RunInput(TypedDict, total=False):
+    """What starts a run: the form that LangGraph Studio shows."""
+
+    question: Annotated[str, Field(title="Question", description="What to find out")]
+    context: Annotated[
+        str | list[str] | None,
+        Field(title="Context", description="the text itself, or paths of files, folders and globs"),
+    ]
+    context_ref: Annotated[ContextRef | None, Field(title="Stored context", description="an input stored before")]
+    settings: Annotated[dict[str, Any], Field(title="Settings", description="as `rlm run` takes them")]
+
+
+class RunState(TypedDict, total=False):
+    """Everything a run is, between two nodes."""
+
+    question: str
+    context: Annotated[str | list[str] | None, EphemeralValue]
+    settings: dict[str, Any]
+    context_ref: ContextRef | None
+    turn: int
+    cell: CellRef | None
+    waiting: int
+    """Sub-calls that the standing cell waits for; 0 when no cell stands."""
+    position: str
+    journal_mark: int
+    turns: Annotated[list[TurnRecord], DeltaChannel(extended, snapshot_frequency=50)]
+    usage: Usage
+    final: AnswerRef | None
+    """What the code finished with, before it is settled."""
+    answer: AnswerRef | None
+    status: Status
+    note: str | None
+    """Why a run ended the way it did, when that needs saying."""
+    step: Annotated[Sequence[StepNote], Topic(StepNote)]
+
+
+class RunOutput(TypedDict, total=False):
+    """What a finished run shows to a plain LangGraph caller."""
+
+    answer: AnswerRef | None
+    status: Status
+    usage: Usage
+    note: str | None

@@ -1,0 +1,192 @@
+"""The paths that a user names, as sources: files, folders, patterns and `-` for standard input.
+
+A pattern without `**` means what a shell makes of it. One with `**` is a walk through its folder, which
+leaves out what any walk does. A path that exists is never taken for a pattern.
+"""
+
+import glob
+import os
+import stat
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from pathspec import GitIgnoreSpec
+
+from ..errors import InputError
+from .source import Check, FileSource, Limits, Notes, Source, Sources, StreamSource, showable
+from .walk import Walk, kind_of, too_many
+
+
+def expand(
+    paths: Sequence[str | Path],
+    *,
+    stdin: BinaryIO | None = None,
+    limits: Limits | None = None,
+    exclude: Collection[Path] = (),
+    check: Check = lambda: None,
+) -> Sources:
+    """What `paths` name, in their order, each file once; a folder's files in the order of their names.
+
+    `stdin` is what `-` reads (standard input unless given), `exclude` folders that are never entered (the
+    run's own store), `check` is called per folder and may raise. Nothing is read yet but .gitignore files.
+    Raises InputError: a path that is missing, unreadable or no regular file; a pattern without a match; a
+    limit exceeded.
+    """
+    limits = limits or Limits()
+    notes = Notes()
+    walk = Walk(limits, notes, check, frozenset(str(folder.resolve()) for folder in exclude))
+    given = _unambiguous([one for path in paths for one in _given(str(path), notes)])
+    items: list[Source] = []
+    seen: set[str] = set()
+    total = 0
+    for one in given:
+        if one.path is None:
+            if "-" not in seen:
+                items.append(StreamSource("stdin", stdin or sys.stdin.buffer))
+            seen.add("-")
+            continue
+        for source, size in _files(one, one.path, walk):
+            if source.path in seen:
+                continue
+            seen.add(source.path)
+            items.append(source)
+            total += size
+            if total > limits.bytes:
+                raise too_many(f"more than {limits.bytes / (1 << 30):.3g} GiB")
+            if len(items) > limits.files:
+                raise too_many(f"more than {limits.files:,} files")
+    several = any(one.folder for one in given)
+    if not items and paths:
+        raise InputError(f"There is no file to read in {_listed(paths)}.", hint="; ".join(notes.lines(3)))
+    return Sources(items, several=several, notes=notes, limits=limits)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """One thing to read: a file, a folder with perhaps a pattern, or standard input (no path)."""
+
+    label: str
+    shown: str
+    """As the user wrote it: what tells apart two of the same label."""
+    path: Path | None = None
+    folder: bool = False
+    pattern: str = ""
+    explicit: bool = True
+
+
+def _given(text: str, notes: Notes) -> Iterator[_Given]:
+    if text == "-":
+        yield _Given("stdin", "stdin")
+        return
+    path = Path(text).expanduser() if text.startswith("~/") else Path(text)
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            raise InputError(f"{text} is a link to nothing.") from None
+        if not glob.has_magic(text) or "://" in text:
+            raise InputError(f"There is no file or folder {text}.", hint=_hint(text, path)) from None
+        yield from _matches(str(path), notes)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a path"
+        raise InputError(f"{showable(text)} cannot be read: {reason}.") from None
+    else:
+        yield _named(path, text, status.st_mode)
+
+
+def _named(path: Path, text: str, mode: int, *, explicit: bool = True) -> _Given:
+    """A path that exists. Raises InputError when it is neither a regular file nor a folder."""
+    real = path.resolve()
+    label = path.name if path.name not in ("", "..") else real.name or "root"
+    if stat.S_ISDIR(mode):
+        return _Given(showable(label), text, real, folder=True, explicit=explicit)
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"{text} is {kind_of(mode)}, and only regular files are read.", hint="To read a stream, pipe it in: `… | rlm run QUESTION -`."
+        )
+    if not os.access(real, os.R_OK):
+        raise InputError(f"{text} cannot be read: Permission denied.")
+    return _Given(showable(label), text, real, explicit=explicit)
+
+
+def _matches(pattern: str, notes: Notes) -> Iterator[_Given]:
+    """What a pattern stands for. Raises InputError when that is nothing."""
+    parts = PurePosixPath(pattern).parts
+    fixed = next(at for at, part in enumerate(parts) if glob.has_magic(part))
+    base = Path(*parts[:fixed])
+    below = "/".join(parts[fixed:])
+    if "**" in below:
+        real = base.resolve()
+        if not real.is_dir():
+            raise InputError(f"There is no folder {base} for the pattern {pattern}.")
+        label = base.name if base.name not in ("", "..") else real.name or "root"
+        yield _Given(showable(label), pattern, real, folder=True, pattern=below)
+        return
+    found = False
+    # A shell's rules, hidden files included, which Path.glob does not have.
+    for match in sorted(glob.iglob(pattern)):  # noqa: PTH207
+        path = Path(match)
+        if not path.resolve().is_relative_to(base.resolve()):
+            notes.add("skipped (a link that leads elsewhere)", showable(match))
+            continue
+        try:
+            one = _named(path, match, path.stat().st_mode, explicit=False)
+        except (InputError, OSError):
+            notes.add("skipped (no readable regular file)", showable(match))
+            continue
+        found = True
+        yield one
+    if not found:
+        raise InputError(f"No file matches {pattern}.", hint="; ".join(notes.lines(3)))
+
+
+def _files(one: _Given, path: Path, walk: Walk) -> Iterator[tuple[FileSource, int]]:
+    if not one.folder:
+        yield FileSource(one.label, str(path), one.explicit), path.stat().st_size
+        return
+    wanted = None
+    if one.pattern:
+        spec = GitIgnoreSpec.from_lines([f"/{one.pattern}"])
+        wanted = spec.match_file
+    hidden = any(part.startswith(".") for part in one.pattern.split("/"))
+    found = False
+    for file in walk.files(path, one.label, hidden=hidden, wanted=wanted):
+        found = True
+        yield FileSource(showable(f"{one.label}/{file.below}"), file.path, explicit=False), file.size
+    if one.pattern and not found:
+        raise InputError(f"No file matches {one.shown}.", hint="; ".join(walk.notes.lines(3)))
+
+
+def _unambiguous(given: list[_Given]) -> list[_Given]:
+    """Where two different things have one label, both get the path that the user wrote instead."""
+    paths: dict[str, set[Path | None]] = {}
+    for one in given:
+        paths.setdefault(one.label, set()).add(one.path)
+    return [one if len(paths[one.label]) == 1 else _as_written(one) for one in given]
+
+
+def _as_written(one: _Given) -> _Given:
+    written = one.shown if not one.pattern else one.shown.removesuffix(one.pattern)
+    parts = [part for part in PurePosixPath(written).parts if part not in ("/", "..", "~")]
+    label = showable("/".join(parts)) or one.label
+    return _Given(label, one.shown, one.path, one.folder, one.pattern, one.explicit)
+
+
+def _hint(text: str, path: Path) -> str:
+    if "://" in text:
+        return "Nothing is fetched from the network: download it first."
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - names only, of a folder that may be large
+    except OSError:
+        return f"There is no folder {path.parent} either; the current folder is {Path.cwd()}."
+    close = get_close_matches(path.name, names[:10_000], n=1)
+    return f"Did you mean {path.parent / close[0]}?" if close else f"The current folder is {Path.cwd()}."
+
+
+def _listed(paths: Sequence[str | Path]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(str(path) for path in paths[:3]) + more

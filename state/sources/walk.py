@@ -1,0 +1,155 @@
+"""A folder's regular files, in order, without leaving it.
+
+Links are not followed: what they point to inside the folder is met under its own name, and what is
+outside was not given. So loops are harmless and no file comes twice.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ..errors import InputError
+from .ignore import Ignored, above, enter
+from .source import Check, Limits, Notes, showable
+
+Wanted = Callable[[str], bool]
+Entry: TypeAlias = "os.DirEntry[str]"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file: its absolute path, its path below the folder, its size in bytes."""
+
+    path: str
+    below: str
+    size: int
+
+
+@dataclass
+class Walk:
+    """How to go through folders: shared by all folders of one input, so that its limits are too."""
+
+    limits: Limits
+    notes: Notes
+    check: Check
+    exclude: frozenset[str] = frozenset()
+    """Absolute paths of folders that are never entered: the run's own store."""
+    looked_at: int = 0
+    found: int = 0
+
+    def files(self, root: Path, label: str, *, hidden: bool = False, wanted: Wanted | None = None) -> Iterator[Found]:
+        """The files of `root` (absolute, no links), each folder's in the order of their names.
+
+        `label` stands for `root` in notes. Left out: hidden names unless `hidden`, what .gitignore files
+        leave out, links, and what is no regular file. `wanted` chooses files by their path below `root`.
+        Raises InputError when `root` cannot be read, or at a limit.
+        """
+        top = f"{root}/" if root.name else "/"
+        terms = _Terms(len(top), label, hidden, wanted)
+        try:
+            entries = self._entries(top, enter(top, above(str(root))), terms)
+        except OSError as error:
+            raise InputError(f"The folder {label} cannot be read: {error.strerror}.") from error
+        # One iterator a level: no recursion, however deep it goes.
+        levels = [entries]
+        while levels:
+            entry, rules = next(levels[-1], (None, None))
+            if entry is None:
+                levels.pop()
+            elif not entry.is_dir(follow_symlinks=False):
+                yield from self._file(entry, terms)
+            elif len(levels) > self.limits.depth:
+                self.notes.add(f"skipped (more than {self.limits.depth} folders deep)", terms.shown(entry))
+            else:
+                try:
+                    levels.append(self._entries(f"{entry.path}/", enter(f"{entry.path}/", rules), terms))
+                except OSError as error:
+                    self.notes.add(f"skipped ({error.strerror})", terms.shown(entry))
+
+    def _entries(self, folder: str, rules: Ignored | None, terms: "_Terms") -> Iterator[tuple[Entry, Ignored | None]]:
+        """What is left of one folder's entries, sorted by name. Raises OSError, InputError."""
+        kept: list[Entry] = []
+        self.check()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                self.looked_at += 1
+                if self.looked_at > self.limits.entries:
+                    raise too_many(f"more than {self.limits.entries:,} entries to look through")
+                if self._left_out(entry, rules, terms):
+                    continue
+                kept.append(entry)
+                # Not only counted file by file: a huge folder is refused before it is held and sorted.
+                if len(kept) > self.limits.files:
+                    raise too_many(f"more than {self.limits.files:,} files")
+        kept.sort(key=lambda entry: entry.name)
+        return ((entry, rules) for entry in kept)
+
+    def _left_out(self, entry: Entry, rules: Ignored | None, terms: "_Terms") -> bool:
+        if entry.name == ".git":
+            return True
+        if entry.name.startswith(".") and not terms.hidden:
+            self.notes.count("hidden")
+            return True
+        folder = entry.is_dir(follow_symlinks=False)
+        if folder and entry.path in self.exclude:
+            return True
+        if not folder and terms.wanted and not terms.wanted(entry.path[terms.top :]):
+            return True
+        if rules and rules.hides(f"{entry.path}/" if folder else entry.path):
+            self.notes.count("by .gitignore")
+            return True
+        return False
+
+    def _file(self, entry: Entry, terms: "_Terms") -> Iterator[Found]:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            self.notes.add(f"skipped ({error.strerror})", terms.shown(entry))
+            return
+        if stat.S_ISREG(status.st_mode):
+            self.found += 1
+            if self.found > self.limits.files:
+                raise too_many(f"more than {self.limits.files:,} files")
+            yield Found(entry.path, entry.path[terms.top :], status.st_size)
+        elif stat.S_ISLNK(status.st_mode):
+            self.notes.add("skipped (links are not followed)", terms.shown(entry))
+        else:
+            self.notes.add(f"skipped ({kind_of(status.st_mode)})", terms.shown(entry))
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What one walk of one folder goes by."""
+
+    top: int
+    """Length of the folder's own path, up to what is below it."""
+    label: str
+    hidden: bool
+    wanted: Wanted | None
+
+    def shown(self, entry: Entry) -> str:
+        return showable(f"{self.label}/{entry.path[self.top :]}")
+
+
+def kind_of(mode: int) -> str:
+    """What a file that is not a regular one is called."""
+    kinds = {
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFDIR: "a folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "no regular file")
+
+
+def too_many(what: str) -> InputError:
+    """The error at a limit, with what to do about it."""
+    return InputError(
+        f"The input has {what}.",
+        hint="Name a smaller folder or a pattern like 'src/**/*.py', or list what is not needed in a .gitignore file.",
+    )
+
