@@ -150,9 +150,7 @@ class JupyterSession:
             raise self._lost
         if self._cell:
             raise RuntimeError("a cell is under way")
-        self._cell = StandingCell(
-            self._spec.cell_timeout, lambda: self._tell("interrupt"), lambda: self._tell("kill")
-        )
+        self._cell = StandingCell(self._spec.cell_timeout, lambda: self._tell("interrupt"), lambda: self._tell("kill"))
         self._cell.highest = self._seen
         self._cell.start()
         self._kernels.send("cell", self._name, blocks=list(cell.blocks), history=list(cell.history))

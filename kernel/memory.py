@@ -31,6 +31,9 @@ class MemoryKernels:
     def __init__(self) -> None:
         self.sessions: list[MemorySession] = []
 
+    async def warm_up(self) -> None:
+        return
+
     async def start(self, spec: KernelSpec) -> KernelSession:
         try:
             session = MemorySession(spec, asyncio.get_running_loop())
@@ -182,10 +185,9 @@ def _execute(code: str, namespace: dict[str, Any], output: Capture) -> dict[str,
 
 
 def _evaluate(code: Any, namespace: dict[str, Any]) -> Any:
-    result = eval(code, namespace)  # noqa: S307 - running model code is what a kernel is for
+    result = eval(code, namespace)
     return asyncio.run(_awaited(result)) if inspect.iscoroutine(result) else result
 
 
 async def _awaited(coroutine: Any) -> Any:
     return await coroutine
-

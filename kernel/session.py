@@ -174,6 +174,10 @@ class KernelSession(Protocol):
 class Kernels(Protocol):
     """Starts kernels."""
 
+    async def warm_up(self) -> None:
+        """Do now what the first start would wait for."""
+        ...
+
     async def start(self, spec: KernelSpec) -> KernelSession:
         """A fresh kernel with `context` and the REPL's names in place. Raises KernelStartFailed."""
         ...

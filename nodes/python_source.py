@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 _FLAGS = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
-_ESCAPED_LINE = re.compile(r"^([ \t]*+)(?:[%!]{1,2}[A-Za-z][^\n]*+|\?{1,2}[\w.*]++|[A-Za-z_][\w.*]*+\?{1,2})[ \t]*$", re.MULTILINE)
+_ESCAPED_LINE = re.compile(
+    r"^([ \t]*+)(?:[%!]{1,2}[A-Za-z][^\n]*+|\?{1,2}[\w.*]++|[A-Za-z_][\w.*]*+\?{1,2})[ \t]*$", re.MULTILINE
+)
 _ESCAPED_VALUE = re.compile(r"^([ \t]*+[A-Za-z_][\w., ]*+=[ \t]*+)[%!][A-Za-z][^\n]*+$", re.MULTILINE)
 
 # A triple quote is matched alone: its end is looked for apart, because one pattern for all of a long string
@@ -40,14 +42,14 @@ class SourceJudge:
     100,000 characters of dense code take about 0.1 s. One judge serves one reply.
     """
 
-    def __init__(self, *, characters: int = 400_000, tries: int = 200) -> None:
+    def __init__(self, *, characters: int = 400_000, tries: int = 120) -> None:
         self._characters = characters
         self._tries = tries
 
     def tree(self, source: str) -> ast.Module | None:
         """The syntax tree of `source`; None when it does not parse, or when the budget is spent."""
         for candidate in (source, _without_ipython_lines(source)):
-            if candidate is None or not self._afford(len(candidate)):
+            if candidate is None or not self._take(len(candidate)):
                 return None
             if tree := _parse(candidate):
                 return tree
@@ -63,7 +65,7 @@ class SourceJudge:
         Positions ascend. None: strings cover them all, or the budget is spent. Only quotes and comments are
         understood, so text that is not Python can mislead it: what it finds is a candidate, not a verdict.
         """
-        if not positions or not self._afford(positions[-1] - start):
+        if not positions or not self._take(positions[-1] - start):
             return None
         at, index = start, 0
         while index < len(positions):
@@ -75,8 +77,14 @@ class SourceJudge:
                 index += 1
         return None
 
-    def _afford(self, characters: int) -> bool:
-        if self._tries <= 0 or self._characters < characters:
+    def affords(self, characters: int) -> bool:
+        """Whether the budget allows for another candidate of that length."""
+        return self._tries > 0 and self._characters >= characters
+
+    def _take(self, characters: int) -> bool:
+        if not self.affords(characters):
+            # Refusing costs a try too: it cost the caller a copy of the candidate.
+            self._tries -= 1
             return False
         self._tries -= 1
         self._characters -= characters

@@ -9,7 +9,7 @@ the next one: the promise of each ("when `commit` returns, it is on disk") stays
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ CREATE TABLE IF NOT EXISTS threads (
     thread_id TEXT PRIMARY KEY,
     question TEXT NOT NULL,
     input TEXT NOT NULL,
+    start TEXT NOT NULL,
     model TEXT NOT NULL,
     parent TEXT,
     limits TEXT NOT NULL,
@@ -106,7 +107,7 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path) -> AsyncIterator["Database"]:
+    async def open(cls, path: Path) -> AsyncGenerator["Database"]:
         """Open or create the file (0600 in a 0700 folder). Raises StoreError, saying what to do."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

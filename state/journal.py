@@ -124,13 +124,22 @@ class Journal:
 
     async def spent(self, thread_id: str) -> Spent:
         """What the thread has spent so far."""
-        [row] = await self._database.read(
-            "SELECT coalesce(sum(attempts), 0), coalesce(sum(reused), 0), coalesce(sum(input_tokens), 0), "
-            "coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0.0), "
-            "coalesce(sum(cost IS NULL AND attempts > 0), 0) FROM calls WHERE thread_id = ?",
-            (thread_id,),
-        )
-        return Spent(row[0], row[1], row[2], row[3], None if row[5] else row[4])
+        rows = await self._database.read(f"{_SPENT} WHERE thread_id = ? GROUP BY thread_id", (thread_id,))
+        return _spent(rows[0]) if rows else Spent()
+
+    async def spent_of_all(self) -> dict[str, Spent]:
+        """What every thread has spent."""
+        return {row[0]: _spent(row) for row in await self._database.read(f"{_SPENT} GROUP BY thread_id")}
+
+
+_SPENT = (
+    "SELECT thread_id, sum(attempts), sum(reused), sum(input_tokens), sum(output_tokens), "
+    "coalesce(sum(cost), 0.0), sum(cost IS NULL AND attempts > 0) FROM calls"
+)
+
+
+def _spent(row: tuple[Any, ...]) -> Spent:
+    return Spent(row[1], row[2], row[3], row[4], None if row[6] else row[5])
 
 
 class ThreadJournal:

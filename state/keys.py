@@ -34,9 +34,12 @@ def shared_key(content: str) -> str:
     return f"shared:{content[:40]}"
 
 
-def root_key(turn: int, messages: str) -> str:
-    """A root turn's key: `messages` is the digest of what the root model is sent."""
-    return f"{turn}:root:{messages[:40]}"
+def root_key(turn: int, told: str, *, last: bool) -> str:
+    """A root turn's key: `told` is the digest of what the root model is told, but for what is left of the budget.
+
+    What is left changes with a resume, and must not make a recorded turn unfindable.
+    """
+    return f"{turn}:root:{told[:40]}{':last' if last else ''}"
 
 
 def cell_digest(turn: int, blocks: Iterable[str]) -> str:

@@ -93,7 +93,9 @@ class Leases:
         A thread that nobody of this process has leased (a plain LangGraph caller) may be written while
         no other living process holds it.
         """
-        row = connection.execute("SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)).fetchone()
+        row = connection.execute(
+            "SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)
+        ).fetchone()
         held = self._held.get(thread_id)
         if held is not None:
             if row is None or row[0] != held:

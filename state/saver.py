@@ -123,8 +123,10 @@ def _step_note(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> StepNote
     notes = cast(list[StepNote], values.get("step") or [])
     turn = values.get("turn")
     turn = turn if isinstance(turn, int) else 0
-    if not notes or metadata.get("source") != "loop":
-        return {"kind": cast(Any, metadata.get("source", "unknown")), "turn": turn, "summary": ""}
+    source = metadata.get("source", "unknown")
+    if not notes or source != "loop":
+        # LangGraph's own first step, which only takes the input apart, has no note.
+        return {"kind": cast(Any, "start" if source == "loop" else source), "turn": turn, "summary": ""}
     if notes[0]["kind"] == "sub_call":
         answered = sum(note.get("answered", 0) for note in notes)
         return {"kind": "sub_call", "turn": turn, "summary": f"{answered} answered"}

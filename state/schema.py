@@ -6,13 +6,13 @@ what it added and not the whole list.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from langgraph.channels.delta import DeltaChannel
 from langgraph.channels.ephemeral_value import EphemeralValue
 from langgraph.channels.topic import Topic
 from pydantic import Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from .contexts import ContextRef
 
@@ -36,7 +36,6 @@ class CellRef(TypedDict):
     turn: int
     blocks: list[str]
     digest: str
-    last: bool
 
 
 class VariableRecord(TypedDict):
@@ -56,13 +55,16 @@ class TurnRecord(TypedDict, total=False):
     blocks: list[str]
     nudge: str | None
     notes: list[str]
-    status: Literal["ok", "error", "timeout"]
+    status: Literal["ok", "error", "timeout", "died"]
     output: str
     error: str | None
     short: dict[str, Any]
+    """What the root's history needs of an old turn, so that its texts need not be read."""
     variables: list[VariableRecord]
-    calls: int
     seconds: float
+    position: str
+    """The kernel's position after the cell, and the digest of its code: what a replay must reach."""
+    digest: str
 
 
 class Usage(TypedDict):
@@ -110,6 +112,8 @@ class RunState(TypedDict, total=False):
     settings: dict[str, Any]
     context_ref: ContextRef | None
     turn: int
+    last: bool
+    """Whether the turn under way is the last one, which must answer."""
     cell: CellRef | None
     waiting: int
     """Sub-calls that the standing cell waits for; 0 when no cell stands."""

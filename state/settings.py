@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -47,11 +47,6 @@ def parse_price(text: Any) -> Any:
         raise ValueError(f"{text!r} is not a price; write IN,OUT in dollars per million tokens") from None
 
 
-def parse_gates(value: Any) -> Any:
-    """Review gates from `code,calls>100`, as the environment writes them."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
 def load_schema(value: Any) -> Any:
     """A JSON Schema from the path of a JSON file; anything that is not a path is left to validation."""
     if not isinstance(value, str | Path):
@@ -65,10 +60,8 @@ def load_schema(value: Any) -> Any:
     return loaded
 
 
-Mode = Literal["rlm", "auto", "direct"]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
-Gates = Annotated[tuple[str, ...], BeforeValidator(parse_gates)]
 Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
 
 
@@ -80,20 +73,19 @@ class RunSettings(BaseModel):
     model: str = Field(default="", title="Root model", description="provider:name, or scripted:PATH")
     sub_model: str = Field(default="", title="Sub-call model", description="the root model unless named")
     base_url: str = Field(default="", title="Base URL", description="an OpenAI-compatible server, for both models")
-    max_turns: int = Field(default=30, ge=1, title="Turns", description="root turns before a last one that must answer")
-    max_depth: int = Field(default=1, ge=0, le=50, title="Depth", description="0 none, 1 plain model calls, 2 sub-RLMs …")
+    max_turns: int = Field(default=30, ge=1, title="Turns", description="root turns; the last must answer")
+    max_depth: int = Field(
+        default=1, ge=0, le=50, title="Depth", description="0 none, 1 plain model calls, 2 sub-RLMs …"
+    )
     max_calls: int = Field(default=2000, ge=1, title="Model requests", description="root turns, retries and sub-calls")
     max_tokens: int | None = Field(default=None, ge=1, title="Tokens", description="input and output, whole tree")
     max_cost: float | None = Field(default=None, gt=0, title="Cost in USD", description="needs a known price")
-    max_time: float | None = Field(default=None, gt=0, title="Seconds", description="of wall time, all sittings together")
+    max_time: float | None = Field(default=None, gt=0, title="Seconds", description="of wall time, all sittings")
     price: Price | None = Field(default=None, title="Price", description="IN,OUT in USD per million tokens")
     concurrency: int = Field(default=32, ge=1, le=1000, title="Concurrency", description="model calls in flight")
     cell_timeout: float = Field(default=300, gt=0, title="Cell timeout", description="seconds of its own computing")
     memory: Size = Field(default=4 << 30, ge=64 << 20, title="Memory", description="bytes per kernel")
-    kernels: int = Field(default=8, ge=1, title="Kernels", description="alive at once")
-    mode: Mode = Field(default="rlm", title="Mode", description="rlm, auto or direct")
     unsandboxed: bool = Field(default=False, title="Unsandboxed", description="run model code without a sandbox")
-    approve: Gates = Field(default=(), title="Review gates", description="what a person must approve first")
     answer_schema: Schema | None = Field(
         default=None, alias="schema", title="Answer schema", description="JSON Schema of the final answer"
     )
@@ -102,7 +94,6 @@ class RunSettings(BaseModel):
     def calls_model(self) -> str:
         """The model that sub-calls use."""
         return self.sub_model or self.model
-
 
     def frozen(self) -> dict[str, Any]:
         """Plain JSON, as the first checkpoint keeps it; `RunSettings.model_validate` reads it back."""

@@ -72,5 +72,3 @@ class Texts:
 
 def _insert(connection: sqlite3.Connection, name: str, body: bytes) -> None:
     connection.execute("INSERT OR IGNORE INTO texts (hash, body) VALUES (?, ?)", (name, body))
-
-

@@ -21,6 +21,8 @@ class Thread:
     question: str
     input: str
     """A digest of what was given as input: the same digest means the same run."""
+    start: dict[str, Any]
+    """What the graph was started with, for a run that was killed before its first checkpoint."""
     model: str
     parent: str | None
     limits: Limits
@@ -44,7 +46,7 @@ class Step:
     created: float
 
 
-_COLUMNS = "thread_id, question, input, model, parent, limits, status, error, turns, seconds, created, updated"
+_COLUMNS = "thread_id, question, input, start, model, parent, limits, status, error, turns, seconds, created, updated"
 
 
 class Threads:
@@ -55,17 +57,25 @@ class Threads:
         self._clock = clock
 
     async def add(
-        self, thread_id: str, *, question: str, input_digest: str, model: str, limits: Limits, parent: str | None = None
+        self,
+        thread_id: str,
+        *,
+        question: str,
+        input_digest: str,
+        start: dict[str, Any],
+        model: str,
+        limits: Limits,
+        parent: str | None = None,
     ) -> None:
         """Enter a new run. Raises StoreError when the name is taken."""
         now = self._clock()
-        row = (thread_id, question, input_digest, model, parent, limits.model_dump_json(), now, now)
+        row = (thread_id, question, input_digest, json.dumps(start), model, parent, limits.model_dump_json(), now, now)
 
         def unit(connection: sqlite3.Connection) -> None:
             try:
                 connection.execute(
-                    "INSERT INTO threads (thread_id, question, input, model, parent, limits, status, created, updated) "
-                    "VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?)",
+                    "INSERT INTO threads (thread_id, question, input, start, model, parent, limits, status, created, "
+                    "updated) VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?)",
                     row,
                 )
             except sqlite3.IntegrityError:
@@ -116,10 +126,24 @@ class Threads:
         )
         return [Step(*row) for row in rows]
 
+    async def count_steps(self, thread_id: str) -> int:
+        """How many steps the run has."""
+        rows = await self._database.read("SELECT count(*) FROM steps WHERE thread_id = ?", (thread_id,))
+        return int(rows[0][0])
+
+    async def named_like(self, beginning: str) -> list[str]:
+        """The runs whose names begin so."""
+        rows = await self._database.read(
+            "SELECT thread_id FROM threads WHERE substr(thread_id, 1, ?) = ? ORDER BY thread_id",
+            (len(beginning), beginning),
+        )
+        return [row[0] for row in rows]
+
 
 def _thread(row: tuple[Any, ...]) -> Thread:
     values = list(row)
-    values[5] = Limits.model_validate_json(values[5])
-    values[6] = cast(Status, values[6])
-    values[7] = json.loads(values[7]) if values[7] else None
+    values[3] = json.loads(values[3])
+    values[6] = Limits.model_validate_json(values[6])
+    values[7] = cast(Status, values[7])
+    values[8] = json.loads(values[8]) if values[8] else None
     return Thread(*values)

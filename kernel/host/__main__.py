@@ -54,7 +54,9 @@ class Host:
     async def _handle(self, request: dict[str, Any]) -> None:
         name = str(request["kernel"])
         if request["op"] == "start":
-            kernel = self._kernels[name] = KernelProcess(name, self._folder, lambda event: write_frame(self._writer, event))
+            kernel = self._kernels[name] = KernelProcess(
+                name, self._folder, lambda event: write_frame(self._writer, event)
+            )
             try:
                 await kernel.start(request["setup"], request["memory"])
             except BaseException:

@@ -49,7 +49,9 @@ class KernelProcess:
             language="python",
         )
         with log.open("wb") as output:
-            await manager.start_kernel(env=_environment(scratch, memory), cwd=str(scratch), stdout=output, stderr=output)
+            await manager.start_kernel(
+                env=_environment(scratch, memory), cwd=str(scratch), stdout=output, stderr=output
+            )
         self._shell = manager.connect_shell()
         self._control = manager.connect_control()
         self._ready = asyncio.get_running_loop().create_future()

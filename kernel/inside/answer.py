@@ -51,7 +51,7 @@ class Finish:
 
     def collect(self, *, succeeded: bool) -> dict[str, Any] | None:
         """At the cell's end: `{"value": …}` when it ended the run, else None. An error voids what was said."""
-        held = self._namespace.get("answer")
+        held: Any = self._namespace.get("answer")
         said = isinstance(held, dict) and bool(held.get("ready"))
         read, self._read = self._read, None
         if not succeeded:

@@ -19,7 +19,7 @@ class SubCallError(Exception):
     """A model call failed for good."""
 
 
-class BudgetExceeded(SubCallError):  # noqa: N818 - the name is part of the REPL's contract
+class BudgetExceeded(SubCallError):
     """The run's budget forbids the call. `partial` holds what a batch got before that."""
 
     def __init__(self, message: str, partial: "list[Any] | None" = None) -> None:

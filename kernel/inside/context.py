@@ -1,2 +1,214 @@
-class Documents: ...
-def load_text(p): return open(p).read()
+"""The REPL's `context`: one text as a str, several as documents that are read from disk when asked for.
+
+Documents are references (a file, a range of it), so that copying, pickling and passing them on costs
+nothing however much text they stand for.
+"""
+
+import json
+import mmap
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, SupportsIndex, overload
+
+from .pack import Pack
+
+_SHOWN_NAMES = 5
+
+
+def load_text(pack_path: str) -> str:
+    """The whole pack as one str. Raises OSError, UnicodeDecodeError."""
+    with open(pack_path, "rb") as file:  # noqa: PTH123 - pathlib would be one more import in each kernel
+        if not file.seek(0, 2):
+            return ""  # an empty file cannot be mapped
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            return str(mapped, "utf-8")
+
+
+class Document:
+    """One document. It reads like the str of its text, and has `.text`, `.name` and `.meta`.
+
+    `len()` counts characters; slices are str; every method of str (`splitlines`, `find`, `lower` …) works
+    on the text. The text is read from disk at each use: keep `.text` in a variable to work on it at length.
+    """
+
+    __slots__ = ("_chars", "_end", "_pack", "_start", "meta", "name")
+
+    def __init__(self, pack: Pack, name: str, start: int, end: int, chars: int, meta: dict[str, Any]) -> None:
+        """`start` and `end` in bytes of the pack. Raises ValueError when they are not within it."""
+        if not 0 <= start <= end <= pack.size:
+            raise ValueError(f"document {name!r} lies outside its pack")
+        self._pack = pack
+        self._start = start
+        self._end = end
+        self._chars = chars
+        self.name = name
+        self.meta = meta
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self._pack.text(self._start, self._end)
+
+    def __len__(self) -> int:
+        return self._chars
+
+    def __bool__(self) -> bool:
+        return self._chars > 0
+
+    def __getitem__(self, at: SupportsIndex | slice) -> str:
+        if isinstance(at, slice) and self._end - self._start == self._chars:
+            # ASCII: a character is a byte, so only the slice is read.
+            first, last, step = at.indices(self._chars)
+            if step == 1:
+                return self._pack.text(self._start + first, self._start + max(first, last))
+        return self.text[at]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.text)
+
+    def __contains__(self, part: str) -> bool:
+        return part in self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __format__(self, spec: str) -> str:
+        return format(self.text, spec)
+
+    def __add__(self, other: object) -> str:
+        return self.text + str(other) if isinstance(other, str | Document) else NotImplemented
+
+    def __radd__(self, other: object) -> str:
+        return other + self.text if isinstance(other, str) else NotImplemented
+
+    def __getattr__(self, name: str) -> Any:
+        # Models write `doc.splitlines()`; dunder names stay out, or copy and pickle would find str's.
+        if name.startswith("_") or not hasattr(str, name):
+            raise AttributeError(f"a Document has .text, .name, .meta and the methods of str, but no .{name}")
+        return getattr(self.text, name)
+
+    def __dir__(self) -> Iterable[str]:
+        return sorted({*object.__dir__(self), *(name for name in dir(str) if not name.startswith("_"))})
+
+    def __repr__(self) -> str:
+        return f"<Document {self.name!r}, {self._chars:,} chars>"
+
+    def _identity(self) -> tuple[str, int, int, str]:
+        return self._pack.path, self._start, self._end, self.name
+
+    def __eq__(self, other: object) -> bool:
+        return self._identity() == other._identity() if isinstance(other, Document) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _document, (self._pack.path, self.name, self._start, self._end, self._chars, self.meta)
+
+
+class Documents(Sequence[Document]):
+    """The documents of an input, in order: by number, by slice, by name (`docs["src/a.py"]`).
+
+    `.names`, `.total_chars`; `docs.grep(pattern)` goes through all lines; `str(docs)` joins all texts.
+    `name in docs` asks for a name, not for text.
+    """
+
+    def __init__(self, pack_path: str, index_path: str) -> None:
+        """Opens the pack and its index (JSON Lines; `session.ContextFiles`). Raises OSError."""
+        self._pack = Pack.open(str(pack_path))
+        self._index = Pack.open(str(index_path))
+        # Bytes of JSON, parsed one by one when asked for: ten thousand would take tens of milliseconds.
+        self._lines = self._index.read(0, self._index.size).splitlines()
+        self._at: Sequence[int] = range(len(self._lines))
+        self._facts: tuple[dict[str, int], int] | None = None
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    @overload
+    def __getitem__(self, at: int | str) -> Document: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Documents": ...
+    def __getitem__(self, at: int | str | slice) -> "Document | Documents":
+        if isinstance(at, slice):
+            return self._chosen(self._at[at])
+        if isinstance(at, str):
+            try:
+                return self._document(self._at[self._known()[0][at]])
+            except KeyError:
+                raise KeyError(f"no document is named {at!r}; see .names") from None
+        return self._document(self._at[at])
+
+    def __iter__(self) -> Iterator[Document]:
+        return map(self._document, self._at)
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, str):
+            return value in self._known()[0]
+        return any(value == document for document in self) if isinstance(value, Document) else False
+
+    @property
+    def names(self) -> list[str]:
+        """The documents' names, in order."""
+        return list(self._known()[0])
+
+    @property
+    def total_chars(self) -> int:
+        """Characters of all documents together."""
+        return self._known()[1]
+
+    def grep(self, pattern: str | re.Pattern[str], flags: int = 0) -> Iterator[tuple[str, int, str]]:
+        """Every line in which the regular expression is found, as `(name, line number from 1, line)`."""
+        found = re.compile(pattern, flags).search
+        for document in self:
+            for number, line in enumerate(document.text.split("\n"), 1):
+                if found(line):
+                    yield document.name, number, line.removesuffix("\r")
+
+    def __str__(self) -> str:
+        return "\n\n".join(document.text for document in self)
+
+    def __repr__(self) -> str:
+        names, chars = self._known()
+        shown = ", ".join(map(repr, islice(names, _SHOWN_NAMES))) + (", …" if len(names) > _SHOWN_NAMES else "")
+        return f"<Documents: {len(self):,} documents, {chars:,} chars: {shown}>"
+
+    def _identity(self) -> tuple[str, str, tuple[int, ...] | range]:
+        at = self._at if isinstance(self._at, range) else tuple(self._at)
+        return self._pack.path, self._index.path, at
+
+    def __eq__(self, other: object) -> bool:
+        return self._identity() == other._identity() if isinstance(other, Documents) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _documents, self._identity()
+
+    def _chosen(self, at: Sequence[int]) -> "Documents":
+        chosen = object.__new__(type(self))
+        chosen._pack, chosen._index, chosen._lines = self._pack, self._index, self._lines
+        chosen._at, chosen._facts = at, None
+        return chosen
+
+    def _document(self, at: int) -> Document:
+        entry = json.loads(self._lines[at])
+        return Document(self._pack, entry["name"], entry["start"], entry["end"], entry["chars"], entry["meta"])
+
+    def _known(self) -> tuple[dict[str, int], int]:
+        """Where each name stands and the characters of all, from the whole index at once, when first asked for."""
+        if self._facts is None:
+            entries = json.loads(b"[" + b",".join(self._lines[at] for at in self._at) + b"]")
+            places = {entry["name"]: place for place, entry in enumerate(entries)}
+            self._facts = places, sum(entry["chars"] for entry in entries)
+        return self._facts
+
+
+def _document(pack_path: str, *facts: Any) -> Document:
+    return Document(Pack.open(pack_path), *facts)
+
+
+def _documents(pack_path: str, index_path: str, at: Sequence[int]) -> Documents:
+    return Documents(pack_path, index_path)._chosen(at)

@@ -54,6 +54,11 @@ class RlmKernel(IPythonKernel):
 
     shell_class = RlmShell
     _execute_sleep = 0
+    # Set for as long as a kernel lives; ipykernel's traits allow None.
+    shell: Any
+    session: Any
+    control_thread: Any
+    execution_count: Any
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -25,7 +25,7 @@ def _die_with_parent() -> None:
         import ctypes
         import signal
 
-        PR_SET_PDEATHSIG = 1  # noqa: N806 - the system's own name
+        PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == 1:
             os._exit(1)
@@ -33,9 +33,7 @@ def _die_with_parent() -> None:
 
 def _name_package() -> None:
     here = Path(__file__).parent
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, here / "__init__.py", submodule_search_locations=[str(here)]
-    )
+    spec = importlib.util.spec_from_file_location(PACKAGE, here / "__init__.py", submodule_search_locations=[str(here)])
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = module

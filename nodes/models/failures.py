@@ -174,8 +174,12 @@ def _status(error: BaseException) -> int | None:
     """An HTTP status of 300 or more that `error` carries, wherever its provider keeps it."""
     response = getattr(error, "response", None)
     first = error.args[0] if error.args else None
+    names = ["status_code", "status", "http_status"]
+    # Google's errors keep it in `code`; aiohttp's, for a reply that broke off, have a 400 there that nobody sent.
+    if not type(error).__module__.startswith("aiohttp"):
+        names.append("code")
     places: list[Any] = [
-        *(getattr(error, name, None) for name in ("status_code", "status", "http_status", "code")),
+        *(getattr(error, name, None) for name in names),
         *(getattr(response, name, None) for name in ("status_code", "status")),
         _inside(response, "ResponseMetadata", "HTTPStatusCode"),
         # Some gateways answer 200 with `{"error": {"code": 429, …}}`, and ChatOpenAI raises that dict.

@@ -3,13 +3,13 @@
 LangChain's ChatOpenAI on openai's aiohttp transport: 1.6 ms of CPU a call against 3 ms on its default one.
 """
 
-import ipaddress
+import contextlib
 import resource
-from urllib.parse import urlsplit
 
 import openai
 from langchain_openai import ChatOpenAI
 
+from .addresses import is_loopback, is_openai
 from .failures import AttemptFailed, Failure, classify
 from .langchain_chat import read_reply, to_messages
 from .reply import ModelRequest
@@ -38,9 +38,7 @@ class OpenAISender:
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEEP_SECONDS
         )
         # trust_env=False: a proxy in the environment must not be asked for a server on this machine.
-        self._http = openai.DefaultAioHttpClient(
-            timeout=timeout, limits=limits, trust_env=not is_loopback(base_url)
-        )
+        self._http = openai.DefaultAioHttpClient(timeout=timeout, limits=limits, trust_env=not is_loopback(base_url))
 
         async def current_key() -> str:
             return key
@@ -57,18 +55,19 @@ class OpenAISender:
             # LangGraph's message stream (Studio asks for it) would turn every call into a streamed one.
             disable_streaming=True,
             cache=False,
+            # Left to itself it reads OPENAI_PROXY, and refuses that beside a transport of ours.
+            openai_proxy=None,
         )
         # OpenAI's own models refuse `max_tokens` (o-series, gpt-5); Ollama and llama.cpp before 2026 ignore
         # `max_completion_tokens` without a word (ollama#7125, llama.cpp#13700) and would write without end.
-        self._limit_field = "max_completion_tokens" if _is_openai(base_url) else "max_tokens"
+        self._limit_field = "max_completion_tokens" if is_openai(base_url) else "max_tokens"
 
     async def send(self, request: ModelRequest) -> RawReply:
         """The reply. Raises openai's and LangChain's exceptions."""
         field, limit = self._limit_field, request.max_output_tokens
-        # ChatOpenAI renames `max_tokens` on its way out; what is in extra_body is left alone.
-        options = {"extra_body": {field: limit}} if field == "max_tokens" else {field: limit}
         try:
-            return read_reply(await self._model.ainvoke(to_messages(request), **options))
+            # In extra_body, because ChatOpenAI renames a plain `max_tokens` on its way out.
+            return read_reply(await self._model.ainvoke(to_messages(request), extra_body={field: limit}))
         except openai.BadRequestError as error:
             if field != "max_tokens" or "max_completion_tokens" not in str(error):
                 raise
@@ -82,23 +81,10 @@ class OpenAISender:
         await self._http.aclose()
 
 
-def is_loopback(base_url: str) -> bool:
-    """Whether the URL's host is this machine's loopback: `localhost`, 127.0.0.0/8 or ::1."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_openai(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    return host == "api.openai.com" or host.endswith((".api.openai.com", ".openai.azure.com"))
-
-
 def _allow_files(wanted: int) -> None:
     """Raise this process's soft limit of open files, mostly 1024, as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < room:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
+        with contextlib.suppress(ValueError, OSError):  # macOS has limits of its own below the hard one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))

@@ -22,12 +22,12 @@ _CONTROL_CHARACTERS = re.compile("[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-
 
 # Windows-1252 letters and signs of Western European text. Left out is what a Polish, Czech, Turkish or
 # Icelandic text would have at the same bytes: those are told apart by charset-normalizer.
-_WESTERN = frozenset("…‘’“”•–—€™ ¡£§©«®°²´·»¿ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüœŒ".encode("cp1252"))
-_RUN = re.compile(rb"[\x80-\xff]+")
-_LIKELY = (
-    ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"]
-    + ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
+_WESTERN = frozenset(
+    "…‘’“”•–—€™\xa0¡£§©«®°±²´µ¶·»¿ªº×÷ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüœŒ".encode("cp1252")
 )
+_RUN = re.compile(rb"[\x80-\xff]+")
+_ONE_BYTE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"]
+_TWO_BYTES = ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
 
 
 def mark(head: bytes) -> tuple[str, int]:
@@ -94,7 +94,7 @@ def guess(block: bytes, at: int) -> str:
     sample = block[start:end]
     if _western(sample):
         return "cp1252"
-    best = from_bytes(sample, cp_isolation=_LIKELY).best()
+    best = from_bytes(sample, cp_isolation=_ONE_BYTE + _TWO_BYTES).best()
     return best.encoding if best and best.encoding not in ("ascii", "utf_8") else "cp1252"
 
 

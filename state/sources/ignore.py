@@ -1,11 +1,14 @@
-""".gitignore files, as git reads them: the nearest file with an opinion decides.
+""".gitignore files, as git reads them: the nearest file with an opinion decides, and in it the last line.
 
-A folder that is left out is never entered, so nothing below it can be brought back (gitignore(5)).
+A folder that is left out is never entered, so nothing below it can be brought back (gitignore(5)). For the
+same reason a pattern is asked about each entry itself, never about the folders above it.
 """
 
 import os
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -14,6 +17,9 @@ _LARGEST = 1 << 20
 # Patterns become regular expressions that backtrack: many stars in one name take exponential time.
 _MOST_STARS = 4
 
+_Pattern = tuple[bool, Callable[[str], Iterator[re.Match[str]]]]
+"""Whether it leaves out or brings back, and what finds it in a path."""
+
 
 @dataclass(frozen=True)
 class Ignored:
@@ -21,16 +27,18 @@ class Ignored:
 
     folder: str
     """Absolute, with a slash at its end."""
-    spec: GitIgnoreSpec
+    patterns: tuple[_Pattern, ...]
+    """The last line first."""
     above: "Ignored | None"
 
     def hides(self, path: str) -> bool:
         """Whether the rules leave `path` out (absolute; a folder's path ends in a slash)."""
         rules: Ignored | None = self
         while rules:
-            verdict = rules.spec.check_file(path[len(rules.folder) :]).include
-            if verdict is not None:
-                return verdict
+            below = path[len(rules.folder) :]
+            for leaves_out, found in rules.patterns:
+                if any(_is_itself(match, below) for match in found(below)):
+                    return leaves_out
             rules = rules.above
         return False
 
@@ -48,8 +56,8 @@ def enter(folder: str, above: Ignored | None) -> Ignored | None:
         return above
     finally:
         os.close(descriptor)
-    lines = [line for line in text.removeprefix("\ufeff").splitlines() if _usable(line)]
-    return Ignored(folder, GitIgnoreSpec.from_lines(lines), above) if lines else above
+    patterns = [pattern for line in text.removeprefix("\ufeff").split("\n") if (pattern := _pattern(line.rstrip("\r")))]
+    return Ignored(folder, tuple(reversed(patterns)), above) if patterns else above
 
 
 def above(folder: str) -> Ignored | None:
@@ -62,21 +70,29 @@ def above(folder: str) -> Ignored | None:
     if top is None or (Path(folder) / ".git").exists():
         return None
     rules: Ignored | None = None
-    steps = [*reversed(parents[: top + 1]), Path(folder)]
-    for parent, inner in zip(steps, steps[1:], strict=False):
+    for parent, inner in pairwise([*reversed(parents[: top + 1]), Path(folder)]):
         rules = enter(f"{parent}/" if parent.name else "/", rules)
         if rules and rules.hides(f"{inner}/"):
             return None
     return rules
 
 
-def _usable(line: str) -> bool:
-    if not line.strip() or line.startswith("#"):
-        return False
+def _pattern(line: str) -> _Pattern | None:
     if any(len(re.findall(r"\*+", part)) > _MOST_STARS for part in line.split("/")):
-        return False
+        return None
+    if line.rstrip().endswith("/**/"):
+        # pathspec reads `a/**/` as `a/`; git, as the folders inside `a`.
+        line = f"{line.rstrip()}*/"
     try:
-        GitIgnoreSpec.from_lines([line])
+        compiled = list(GitIgnoreSpec.from_lines([line]).patterns)
     except (ValueError, re.error):
-        return False  # git, too, passes over a line that is no pattern
-    return True
+        return None  # git, too, passes over a line that is no pattern
+    for pattern in compiled:
+        if pattern.regex and pattern.include is not None:
+            return pattern.include, pattern.regex.finditer
+    return None  # a comment
+
+
+def _is_itself(match: re.Match[str], path: str) -> bool:
+    """Whether the pattern means `path`, not only a folder that it lies in (which pathspec marks as `ps_d`)."""
+    return match.groupdict().get("ps_d") is None or match.end("ps_d") == len(path)

@@ -8,8 +8,8 @@ import glob
 import os
 import stat
 import sys
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from pathspec import GitIgnoreSpec
 
 from ..errors import InputError
-from .source import Check, FileSource, Limits, Notes, Source, Sources, StreamSource, showable
+from .source import FileSource, Limits, Notes, Source, Sources, StreamSource, showable, stopper
 from .walk import Walk, kind_of, too_many
 
 
@@ -27,29 +27,30 @@ def expand(
     stdin: BinaryIO | None = None,
     limits: Limits | None = None,
     exclude: Collection[Path] = (),
-    check: Check = lambda: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Sources:
     """What `paths` name, in their order, each file once; a folder's files in the order of their names.
 
     `stdin` is what `-` reads (standard input unless given), `exclude` folders that are never entered (the
-    run's own store), `check` is called per folder and may raise. Nothing is read yet but .gitignore files.
-    Raises InputError: a path that is missing, unreadable or no regular file; a pattern without a match; a
-    limit exceeded.
+    run's own store). Nothing is read yet but .gitignore files. Raises InputError: a path that is missing,
+    unreadable or no regular file; a pattern without a match; a limit exceeded. Raises IngestStopped once
+    `cancelled()`, which is asked per folder, is true.
     """
     limits = limits or Limits()
     notes = Notes()
-    walk = Walk(limits, notes, check, frozenset(str(folder.resolve()) for folder in exclude))
+    walk = Walk(limits, notes, stopper(cancelled), frozenset(str(folder.resolve()) for folder in exclude))
     given = _unambiguous([one for path in paths for one in _given(str(path), notes)])
+    named = {str(one.path) for one in given if one.explicit and not one.folder}
     items: list[Source] = []
     seen: set[str] = set()
     total = 0
     for one in given:
         if one.path is None:
-            if "-" not in seen:
-                items.append(StreamSource("stdin", stdin or sys.stdin.buffer))
-            seen.add("-")
+            if one.label not in seen:
+                items.append(StreamSource(one.label, _standard_input(stdin)))
+            seen.add(one.label)
             continue
-        for source, size in _files(one, one.path, walk):
+        for source, size in _files(one, one.path, walk, named):
             if source.path in seen:
                 continue
             seen.add(source.path)
@@ -73,8 +74,11 @@ class _Given:
     shown: str
     """As the user wrote it: what tells apart two of the same label."""
     path: Path | None = None
+    """Absolute, without links."""
+    size: int = 0
     folder: bool = False
     pattern: str = ""
+    """Which of the folder's files."""
     explicit: bool = True
 
 
@@ -87,30 +91,31 @@ def _given(text: str, notes: Notes) -> Iterator[_Given]:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
-            raise InputError(f"{text} is a link to nothing.") from None
+            raise InputError(f"{showable(text)} is a link to nothing.") from None
         if not glob.has_magic(text) or "://" in text:
-            raise InputError(f"There is no file or folder {text}.", hint=_hint(text, path)) from None
+            raise InputError(f"There is no file or folder {showable(text)}.", hint=_hint(text, path)) from None
         yield from _matches(str(path), notes)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a path"
         raise InputError(f"{showable(text)} cannot be read: {reason}.") from None
     else:
-        yield _named(path, text, status.st_mode)
+        yield _named(path, text, status)
 
 
-def _named(path: Path, text: str, mode: int, *, explicit: bool = True) -> _Given:
+def _named(path: Path, text: str, status: os.stat_result, *, explicit: bool = True) -> _Given:
     """A path that exists. Raises InputError when it is neither a regular file nor a folder."""
     real = path.resolve()
     label = path.name if path.name not in ("", "..") else real.name or "root"
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         return _Given(showable(label), text, real, folder=True, explicit=explicit)
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise InputError(
-            f"{text} is {kind_of(mode)}, and only regular files are read.", hint="To read a stream, pipe it in: `… | rlm run QUESTION -`."
+            f"{showable(text)} is {kind_of(status.st_mode)}, and only regular files are read.",
+            hint="To read a stream, pipe it in: `… | rlm run QUESTION -`.",
         )
     if not os.access(real, os.R_OK):
-        raise InputError(f"{text} cannot be read: Permission denied.")
-    return _Given(showable(label), text, real, explicit=explicit)
+        raise InputError(f"{showable(text)} cannot be read: Permission denied.")
+    return _Given(showable(label), text, real, status.st_size, explicit=explicit)
 
 
 def _matches(pattern: str, notes: Notes) -> Iterator[_Given]:
@@ -134,19 +139,19 @@ def _matches(pattern: str, notes: Notes) -> Iterator[_Given]:
             notes.add("skipped (a link that leads elsewhere)", showable(match))
             continue
         try:
-            one = _named(path, match, path.stat().st_mode, explicit=False)
+            one = _named(path, match, path.stat(), explicit=False)
         except (InputError, OSError):
             notes.add("skipped (no readable regular file)", showable(match))
             continue
         found = True
         yield one
     if not found:
-        raise InputError(f"No file matches {pattern}.", hint="; ".join(notes.lines(3)))
+        raise InputError(f"No file matches {showable(pattern)}.", hint="; ".join(notes.lines(3)))
 
 
-def _files(one: _Given, path: Path, walk: Walk) -> Iterator[tuple[FileSource, int]]:
+def _files(one: _Given, path: Path, walk: Walk, named: set[str]) -> Iterator[tuple[FileSource, int]]:
     if not one.folder:
-        yield FileSource(one.label, str(path), one.explicit), path.stat().st_size
+        yield FileSource(one.label, str(path), one.explicit), one.size
         return
     wanted = None
     if one.pattern:
@@ -156,9 +161,18 @@ def _files(one: _Given, path: Path, walk: Walk) -> Iterator[tuple[FileSource, in
     found = False
     for file in walk.files(path, one.label, hidden=hidden, wanted=wanted):
         found = True
-        yield FileSource(showable(f"{one.label}/{file.below}"), file.path, explicit=False), file.size
+        yield FileSource(showable(f"{one.label}/{file.below}"), file.path, file.path in named), file.size
     if one.pattern and not found:
         raise InputError(f"No file matches {one.shown}.", hint="; ".join(walk.notes.lines(3)))
+
+
+def _standard_input(given: BinaryIO | None) -> BinaryIO:
+    if given is not None:
+        return given
+    # Python has None here when it was started with a closed standard input.
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise InputError("Standard input is closed, so `-` cannot be read.")
+    return sys.stdin.buffer
 
 
 def _unambiguous(given: list[_Given]) -> list[_Given]:
@@ -173,7 +187,7 @@ def _as_written(one: _Given) -> _Given:
     written = one.shown if not one.pattern else one.shown.removesuffix(one.pattern)
     parts = [part for part in PurePosixPath(written).parts if part not in ("/", "..", "~")]
     label = showable("/".join(parts)) or one.label
-    return _Given(label, one.shown, one.path, one.folder, one.pattern, one.explicit)
+    return replace(one, label=label)
 
 
 def _hint(text: str, path: Path) -> str:
@@ -189,4 +203,4 @@ def _hint(text: str, path: Path) -> str:
 
 def _listed(paths: Sequence[str | Path]) -> str:
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return ", ".join(str(path) for path in paths[:3]) + more
+    return ", ".join(showable(str(path)) for path in paths[:3]) + more

@@ -20,6 +20,16 @@ class IngestStopped(RlmError):
     exit_code = 130
 
 
+def stopper(cancelled: Callable[[], bool]) -> Check:
+    """A check that raises IngestStopped once `cancelled()` is true."""
+
+    def check() -> None:
+        if cancelled():
+            raise IngestStopped("Reading the input was stopped.", hint="Start the run again.")
+
+    return check
+
+
 class Unusable(Exception):
     """A source that gives no text: an error when it was named, a note when a folder brought it along.
 

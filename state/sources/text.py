@@ -6,6 +6,7 @@ Line ends stay as they are, and so do NUL characters beyond the beginning.
 """
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 
@@ -16,6 +17,8 @@ Chunk = tuple[bytes, int]
 """UTF-8 bytes, ending at a character's end, and how many characters they are."""
 Remark = Callable[[str], None]
 """Told what a reader of the text should know: how it was decoded."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 BLOCK = 1 << 20
 """Bytes read at once: large enough to be fast, small enough to stay in the processor's cache."""
@@ -38,6 +41,14 @@ def utf8_chunks(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
             raise Unusable("a binary file", "Convert it to text first.")
         return _narrow(everything, remark)
     return _decoded(everything, name, remark, look=True)
+
+
+def encoded(text: str) -> tuple[bytes, bool]:
+    """`text` as UTF-8, and whether it held lone surrogates: no characters, so each became U+FFFD."""
+    try:
+        return text.encode(), False
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text).encode(), True
 
 
 def _narrow(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:

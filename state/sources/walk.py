@@ -91,7 +91,8 @@ class Walk:
         if entry.name == ".git":
             return True
         if entry.name.startswith(".") and not terms.hidden:
-            self.notes.count("hidden")
+            if entry.name != ".gitignore":
+                self.notes.count("hidden")
             return True
         folder = entry.is_dir(follow_symlinks=False)
         if folder and entry.path in self.exclude:
@@ -152,4 +153,3 @@ def too_many(what: str) -> InputError:
         f"The input has {what}.",
         hint="Name a smaller folder or a pattern like 'src/**/*.py', or list what is not needed in a .gitignore file.",
     )
-

@@ -1,0 +1,1 @@
+"""Servers that tests and demos talk to, on loopback only."""

@@ -1,0 +1,58 @@
+"""The machine, on one screen.
+
+START → prepare → plan → review → execute_code → (sub_call xN → execute_code)* → plan … → finalize → END
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import END, START, StateGraph
+
+from ..nodes.execute_code import execute_code
+from ..nodes.finalize import finalize
+from ..nodes.hands import Hands
+from ..nodes.live import LiveRuns, thread_of
+from ..nodes.plan import plan
+from ..nodes.prepare import prepare
+from ..nodes.review import review
+from ..nodes.sub_call import sub_call
+from ..state.schema import RunInput, RunOutput, RunState
+from .routes import after_execute, after_plan
+
+Drawing = StateGraph[RunState, None, RunInput, RunOutput]
+
+
+def draw(hands: Hands, live: LiveRuns) -> Drawing:
+    """The graph, not compiled: whoever runs it chooses the checkpointer."""
+    graph: Drawing = StateGraph(RunState, input_schema=RunInput, output_schema=RunOutput)
+
+    graph.add_node("prepare", partial(prepare, hands=hands))
+    graph.add_node("plan", _in_thread(plan, live, hands))
+    graph.add_node("review", review)
+    graph.add_node("execute_code", _in_thread(execute_code, live, hands))
+    graph.add_node("sub_call", _in_thread(sub_call, live, hands))
+    graph.add_node("finalize", _in_thread(finalize, live, hands))
+
+    graph.add_edge(START, "prepare")
+    graph.add_edge("prepare", "plan")
+    graph.add_conditional_edges("plan", after_plan)
+    graph.add_edge("review", "execute_code")
+    graph.add_conditional_edges("execute_code", after_execute, ["sub_call", "plan", "finalize"])
+    graph.add_edge("sub_call", "execute_code")
+    graph.add_edge("finalize", END)
+    return graph
+
+
+Node = Callable[[RunState, LiveRuns, Hands, str], Awaitable[dict[str, Any]]]
+
+
+def _in_thread(node: Node, live: LiveRuns, hands: Hands) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """A node that works on the live run of the thread it is called for."""
+
+    async def bound(state: RunState, config: RunnableConfig) -> dict[str, Any]:
+        return await node(state, live, hands, thread_of(config))
+
+    bound.__name__ = getattr(node, "__name__", "node")
+    return bound

@@ -1,0 +1,58 @@
+"""Opening a home: the stores under it, and the hands that nodes work with."""
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..kernel.jupyter import JupyterKernels
+from ..kernel.session import Kernels
+from ..nodes.hands import Hands, OpenModels, Stores, ignore_probe
+from ..nodes.models.client import ModelClient
+from ..nodes.models.providers import open_client
+from ..state.blobs import Blobs
+from ..state.database import Database
+from ..state.journal import Journal
+from ..state.leases import Leases
+from ..state.settings import RunSettings
+from ..state.texts import Texts
+from ..state.threads import Threads
+
+DATABASE = "checkpoints.sqlite"
+
+
+@asynccontextmanager
+async def open_stores(home: Path, clock: Callable[[], float] = time.time) -> AsyncGenerator[Stores]:
+    """Everything that lasts under `home`; `clock` is wall time. Raises StoreError."""
+    async with Database.open(home / DATABASE) as database:
+        blobs = Blobs(home / "blobs")
+        yield Stores(
+            home=home,
+            database=database,
+            blobs=blobs,
+            texts=Texts(database, blobs),
+            journal=Journal(database, clock),
+            leases=Leases(database, clock),
+            threads=Threads(database, clock),
+        )
+
+
+@asynccontextmanager
+async def open_hands(
+    stores: Stores,
+    *,
+    kernels: Kernels | None = None,
+    open_model: OpenModels | None = None,
+    probe: Callable[[str], None] = ignore_probe,
+) -> AsyncGenerator[Hands]:
+    """The live things, closed at the end: kernels and whoever owns them."""
+    kernels = kernels or JupyterKernels()
+    try:
+        yield Hands(stores=stores, kernels=kernels, open_model=open_model or open_configured_model, probe=probe)
+    finally:
+        await kernels.close()
+
+
+def open_configured_model(name: str, settings: RunSettings) -> ModelClient:
+    """The client of a model as the settings name it. Raises ModelSetupError."""
+    return open_client(name, base_url=settings.base_url, price=settings.price)

@@ -1,0 +1,63 @@
+"""What a run came to, as callers and `--json` see it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ..state.errors import RlmError
+from ..state.schema import AnswerRef, RunState, Usage
+from ..state.texts import Texts
+
+RunStatus = Literal["answered", "paused", "budget", "stopped", "failed", "busy"]
+
+EXIT_CODES: dict[RunStatus, int] = {
+    "answered": 0,
+    "failed": 1,
+    "paused": 3,
+    "budget": 4,
+    "busy": 5,
+    "stopped": 130,
+}
+
+NO_USAGE: Usage = {"model_calls": 0, "reused_calls": 0, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run stands: the result of `Runner.run` and its kin."""
+
+    thread_id: str
+    status: RunStatus
+    answer: Any = None
+    """The answer: a text, or the JSON value that the code finished with."""
+    citations: list[Any] = field(default_factory=list)
+    interrupts: list[dict[str, Any]] = field(default_factory=list)
+    usage: Usage = field(default_factory=lambda: NO_USAGE)
+    turns: int = 0
+    steps: int = 0
+    error: dict[str, str] | None = None
+    """`{"type", "message", "hint"}` when it failed or could not go on."""
+    restore: dict[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status that says the same."""
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `--json` prints."""
+        return asdict(self)
+
+
+def error_facts(error: RlmError) -> dict[str, str]:
+    """An error as `--json` shows it."""
+    return {"type": error.type, "message": error.message, "hint": error.hint}
+
+
+async def answer_of(state: RunState, texts: Texts) -> Any:
+    """The settled answer, or None while there is none."""
+    reference: AnswerRef | None = state.get("answer")
+    if reference is None:
+        return None
+    text = await texts.get(reference["text"])
+    return json.loads(text) if reference["typed"] else text

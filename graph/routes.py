@@ -1,0 +1,31 @@
+"""Where a run goes next: pure functions of the state, closed over the nodes there are."""
+
+from typing import Literal
+
+from langgraph.types import Send
+
+from ..state.schema import RunState
+
+
+def after_plan(state: RunState) -> Literal["review", "plan", "finalize"]:
+    """A turn with code goes on to be reviewed; one without is told so in the next turn, unless it was the last."""
+    if state.get("cell") is not None:
+        return "review"
+    return "finalize" if state.get("last") else "plan"
+
+
+def after_execute(state: RunState) -> list[Send] | Literal["plan", "finalize"]:
+    """A standing cell gets a lane a waiting call, as many as may be in flight; an ended one ends the turn.
+
+    Lanes carry references only: what they need of the state, never a text.
+    """
+    if state.get("cell") is not None:
+        waiting = state.get("waiting", 0)
+        if waiting < 1:
+            raise ValueError("a cell neither ended nor waits for anything")
+        concurrency = int(state.get("settings", {}).get("concurrency", 1))
+        lane: RunState = {"turn": state.get("turn", 0), "settings": state.get("settings", {})}
+        return [Send("sub_call", lane) for _ in range(min(waiting, concurrency))]
+    if state.get("final") is not None or state.get("last"):
+        return "finalize"
+    return "plan"

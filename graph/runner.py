@@ -1,0 +1,275 @@
+"""The runner: starts, continues and stops runs, over the compiled graph. The command line is written on it."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self, cast
+
+from langchain_core.runnables import RunnableConfig
+from pydantic import ValidationError
+
+from ..kernel.session import Kernels
+from ..nodes.hands import Hands, OpenModels, ignore_probe
+from ..nodes.intake import Given, input_digest, store_input
+from ..nodes.live import LiveRuns
+from ..nodes.models.prices import price_known
+from ..state.errors import RlmError, RunBusy, ThreadExists, UsageError
+from ..state.ledger import Limits
+from ..state.saver import RunSaver
+from ..state.schema import RunInput, RunState
+from ..state.settings import RunSettings, resolve_settings
+from ..state.threads import Thread
+from .build import draw
+from .library import Library
+from .opening import open_hands, open_stores
+from .results import Run, answer_of, error_facts
+
+OnEvent = Callable[[dict[str, Any]], None]
+# LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
+_NO_RECURSION_LIMIT = 10_000_000
+
+
+class Runner:
+    """Runs questions in one home. Open it with `async with Runner.open(home) as runner`."""
+
+    def __init__(self, hands: Hands, saver: RunSaver) -> None:
+        self._hands = hands
+        self._stores = hands.stores
+        self._live = LiveRuns(hands)
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self.library = Library(hands.stores)
+        """Reading: runs, steps, calls."""
+        self.graph = draw(hands, self._live).compile(checkpointer=saver, name="rlm")
+        """The compiled graph, an ordinary LangGraph graph: invoke, stream, get_state_history, update_state."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        home: str | Path = ".rlm",
+        *,
+        kernels: Kernels | None = None,
+        open_model: OpenModels | None = None,
+        probe: Callable[[str], None] = ignore_probe,
+    ) -> AsyncGenerator[Self]:
+        """A runner over the runs saved under `home` (made when missing). Raises StoreError.
+
+        The other arguments replace live parts: kernels, model clients, and the probe of crash points.
+        """
+        async with (
+            open_stores(Path(home)) as stores,
+            open_hands(stores, kernels=kernels, open_model=open_model, probe=probe) as hands,
+        ):
+            runner = cls(hands, RunSaver(stores.database, stores.leases))
+            try:
+                yield runner
+            finally:
+                await runner._live.close_all()
+
+    async def run(
+        self,
+        question: str,
+        context: Given = None,
+        *,
+        thread: str | None = None,
+        on_event: OnEvent | None = None,
+        **settings: Any,
+    ) -> Run:
+        """Answer `question` over `context`; `settings` are those of `rlm run`, by their Python names.
+
+        An existing `thread` with the same question and input is resumed. Raises UsageError, InputError or
+        ModelSetupError before anything is saved; whatever goes wrong later is told by the run's status.
+        """
+        chosen = resolve_settings(settings)
+        self._check(question, chosen)
+        thread_id = thread or str(uuid.uuid4())
+        given = input_digest(context)
+        existing = await self._stores.threads.find(thread_id)
+        if existing:
+            if (existing.question, existing.input) != (question, given):
+                raise ThreadExists(
+                    f"The thread {thread_id} exists and asks something else: {_shortened(existing.question)}",
+                    hint=f"Choose another --thread, or go on with it: rlm resume {thread_id}",
+                )
+            return await self.resume(thread_id, on_event=on_event)
+        warming = asyncio.create_task(self._hands.kernels.warm_up())
+        try:
+            reference = None if context is None else await store_input(context, self._stores, on_event or _unheard)
+        finally:
+            await warming
+        start: RunInput = {"question": question, "context_ref": reference, "settings": chosen.frozen()}
+        await self._stores.threads.add(
+            thread_id,
+            question=question,
+            input_digest=given,
+            start=cast(dict[str, Any], start),
+            model=chosen.model,
+            limits=Limits.of(chosen),
+        )
+        return await self._drive(thread_id, start, on_event)
+
+    async def resume(self, thread: str, *, on_event: OnEvent | None = None, **raises: Any) -> Run:
+        """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
+
+        An answered run is returned as it is, without a call. Raises UnknownThread, UsageError.
+        """
+        row = await self._stores.threads.get(await self.library.resolve(thread))
+        limits = _raised(row.limits, raises)
+        state = await self._state(row.thread_id)
+        if state.get("status") == "answered":
+            return await self.read(row.thread_id)
+        if limits == row.limits and row.status == "budget":
+            return await self.read(row.thread_id)
+        if limits != row.limits:
+            await self._stores.threads.set_limits(row.thread_id, limits)
+        start: RunInput | None = None
+        if not state:
+            start = cast(RunInput, row.start)
+        return await self._drive(row.thread_id, start, on_event, reopen=state.get("status") == "budget")
+
+    async def stream(self, question: str, context: Given = None, **options: Any) -> AsyncIterator[dict[str, Any]]:
+        """`run`, as its events while it goes; the last one is `{"event": "end", "run": Run}`."""
+        events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        task = asyncio.create_task(self.run(question, context, on_event=events.put_nowait, **options))
+        task.add_done_callback(lambda _: events.put_nowait({"event": "end"}))
+        try:
+            while (event := await events.get())["event"] != "end":
+                yield event
+            yield {"event": "end", "run": await task}
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def stop(self, thread: str) -> None:
+        """Stop a run of this process: what is in flight is cancelled, what was saved stays. It can be resumed."""
+        if task := self._running.get(thread):
+            task.cancel()
+
+    async def stop_all(self) -> None:
+        """Stop every run of this process."""
+        for thread in list(self._running):
+            await self.stop(thread)
+
+    async def read(self, thread: str) -> Run:
+        """How a run stands now, from what is saved. Raises UnknownThread."""
+        row = await self._stores.threads.get(await self.library.resolve(thread))
+        return await self._outcome(row)
+
+    async def _drive(
+        self, thread_id: str, start: RunInput | None, on_event: OnEvent | None, *, reopen: bool = False
+    ) -> Run:
+        """Run the graph until it ends, pauses, fails or is stopped, and say how the thread stands then."""
+        threads = self._stores.threads
+        try:
+            await self._stores.leases.acquire(thread_id)
+        except RunBusy as busy:
+            return Run(thread_id, "busy", error=error_facts(busy))
+        error: RlmError | None = None
+        stopped = False
+        task = asyncio.create_task(self._go(thread_id, start, on_event or _unheard, reopen))
+        self._running[thread_id] = task
+        try:
+            await task
+        except asyncio.CancelledError:
+            stopped = True
+            current = asyncio.current_task()
+            if current and current.cancelling():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                raise
+        except RlmError as failure:
+            error = failure
+        finally:
+            del self._running[thread_id]
+            seconds = ledger.seconds if (ledger := self._live.ledger(thread_id)) else None
+            await self._live.close(thread_id)
+            await self._settle(thread_id, stopped=stopped, error=error, seconds=seconds)
+        return await self._outcome(await threads.get(thread_id))
+
+    async def _go(self, thread_id: str, start: RunInput | None, on_event: OnEvent, reopen: bool) -> None:
+        config = self._config(thread_id)
+        if reopen:
+            # The budget was raised after the run had ended for want of it: go on with another turn.
+            changes = {"status": "running", "last": False, "note": None}
+            await self.graph.aupdate_state(config, changes, as_node="prepare")
+        async for event in self.graph.astream(start, config, stream_mode="custom", durability="sync"):
+            on_event(cast(dict[str, Any], event))
+
+    async def _settle(self, thread_id: str, *, stopped: bool, error: RlmError | None, seconds: float | None) -> None:
+        """Write how the sitting ended into the index, and give the thread back."""
+        threads = self._stores.threads
+        row = await threads.get(thread_id)
+        state = await self._state(thread_id)
+        status = state.get("status", "running")
+        if status == "running":
+            status = "stopped" if stopped or error is None else "failed"
+        facts = error_facts(error) if error else None
+        await threads.set_status(thread_id, status, seconds=row.seconds if seconds is None else seconds, error=facts)
+        await self._stores.leases.release(thread_id)
+
+    async def _outcome(self, row: Thread) -> Run:
+        state = await self._state(row.thread_id)
+        status = row.status
+        if status == "running":
+            busy = await self._stores.leases.holder_alive([row.thread_id])
+            status = "busy" if busy else "stopped"
+        note = state.get("note")
+        error = row.error
+        if error is None and status == "budget":
+            error = {"type": "BudgetSpent", "message": note or "The budget is spent.", "hint": "Raise it and resume."}
+        return Run(
+            thread_id=row.thread_id,
+            status=status,
+            answer=await answer_of(state, self._stores.texts),
+            usage=await self.library.usage(row.thread_id),
+            turns=row.turns,
+            steps=await self.library.count_steps(row.thread_id),
+            error=error,
+        )
+
+    async def _state(self, thread_id: str) -> RunState:
+        snapshot = await self.graph.aget_state(self._config(thread_id))
+        return cast(RunState, snapshot.values)
+
+    def _config(self, thread_id: str) -> RunnableConfig:
+        return {"configurable": {"thread_id": thread_id}, "recursion_limit": _NO_RECURSION_LIMIT}
+
+    def _check(self, question: str, settings: RunSettings) -> None:
+        """What can be refused before anything is read or saved."""
+        if not question.strip():
+            raise UsageError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
+        if not settings.model:
+            raise UsageError(
+                "No model is named.",
+                hint="Name one with --model, for example --model openai:gpt-5-mini (and --base-url URL for a server "
+                "of your own), or set RLM_MODEL.",
+            )
+        if settings.max_depth > 1:
+            raise UsageError("Sub-RLMs (--max-depth 2 and more) are not there yet.", hint="Use --max-depth 1 or 0.")
+        for name in {settings.model, settings.calls_model}:
+            if settings.max_cost is not None and not price_known(name, settings.price):
+                raise UsageError(
+                    f"--max-cost needs a price and none is known for {name}.",
+                    hint="Give it with --price IN,OUT in dollars per million tokens.",
+                )
+            self._hands.open_model(name, settings)
+
+
+def _unheard(event: dict[str, Any]) -> None:
+    del event
+
+
+def _raised(limits: Limits, raises: dict[str, Any]) -> Limits:
+    try:
+        return limits.raised(raises)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]).replace("_", "-")
+        raise UsageError(f"--{name}: {problem['msg']}.") from error
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else line[:79] + "…"

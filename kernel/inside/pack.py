@@ -1,0 +1,80 @@
+"""A file of many texts, one after the other, read in ranges."""
+
+import os
+from collections import OrderedDict
+from threading import Lock
+from typing import ClassVar
+from weakref import WeakValueDictionary
+
+_KEPT = 32 << 20
+"""Bytes of texts kept at hand; the last one is kept whatever its size, for code that works on it in a loop."""
+
+
+class Pack:
+    """One open file. It never changes, so readers in all threads share it; open it with `Pack.open`."""
+
+    _open: ClassVar["WeakValueDictionary[str, Pack]"] = WeakValueDictionary()
+    _places: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.size = os.fstat(self._descriptor).st_size
+        self._lock = Lock()
+        self._recent: OrderedDict[tuple[int, int], str] = OrderedDict()
+        self._recent_size = 0
+
+    @classmethod
+    def open(cls, path: str) -> "Pack":
+        """The pack at `path`, opened once. Raises OSError.
+
+        A variable restored from a snapshot names the place where the pack was then. When it has moved, the
+        pack of the same name (blobs are named by their hash) that is open here is the one meant.
+        """
+        place = path if os.path.exists(path) else cls._places.get(_name(path), path)  # noqa: PTH110
+        pack = cls._open.get(place)
+        if pack is None:
+            pack = cls._open[place] = cls(place)
+            cls._places[_name(place)] = place
+        return pack
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes of a range. Raises ValueError outside the file, OSError when it was cut short since."""
+        if not 0 <= start <= end <= self.size:
+            raise ValueError(f"the range {start}-{end} lies outside the pack")
+        parts: list[bytes] = []
+        while start < end:
+            # Linux gives at most 2 GiB at once.
+            part = os.pread(self._descriptor, min(end - start, 1 << 30), start)
+            if not part:
+                raise OSError(f"the stored input {self.path} was cut short")
+            parts.append(part)
+            start += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def text(self, start: int, end: int) -> str:
+        """The text of a range, which must begin and end between characters."""
+        with self._lock:
+            known = self._recent.get((start, end))
+            if known is not None:
+                self._recent.move_to_end((start, end))
+                return known
+        text = self.read(start, end).decode()
+        with self._lock:
+            if (start, end) not in self._recent:
+                self._recent[start, end] = text
+                self._recent_size += end - start
+            while self._recent_size > _KEPT and len(self._recent) > 1:
+                (first, last), _ = self._recent.popitem(last=False)
+                self._recent_size -= last - first
+        return text
+
+    def __del__(self) -> None:
+        descriptor, self._descriptor = getattr(self, "_descriptor", -1), -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _name(path: str) -> str:
+    """The last two parts of the path: together they are a blob's hash."""
+    return "/".join(path.rsplit("/", 2)[-2:])

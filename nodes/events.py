@@ -1,0 +1,39 @@
+"""What a run tells while it goes: small dicts on LangGraph's custom stream, for displays and SDK clients.
+
+Each has `event` and the thread it is of. Nothing depends on them: they may be dropped.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from langgraph.config import get_stream_writer
+
+EventName = Literal["input", "turn", "nudge", "code", "calls", "output", "usage", "retry", "restore", "notice"]
+"""
+- `input`: `documents`, `bytes`, `name`, `done`: the input is being stored.
+- `turn`: `turn`, `of`, `last`: the root model is being asked.
+- `nudge`: `turn`, `reason`: its reply had nothing to run.
+- `code`: `turn`, `code`: the cell that runs now.
+- `calls`: `turn`, `posted`, `answered`, `failed`, `reused`, `in_flight`, `usage`: sub-calls of the running cell.
+- `output`: `turn`, `status`, `preview`, `seconds`: the cell has ended.
+- `usage`: the run's `Usage` and `seconds`.
+- `retry`: `model`, `reason`, `seconds`: a request failed and is sent again.
+- `restore`: `cells`, `of`: the REPL is being rebuilt.
+- `notice`: `text`.
+"""
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def emit(event: EventName, **facts: Any) -> None:
+    """Put an event on the stream of the node that runs; outside of a graph, nowhere."""
+    emit_event({"event": event, **facts})
+
+
+def emit_event(event: dict[str, Any]) -> None:
+    """`emit` for an event that is put together already."""
+    try:
+        writer = get_stream_writer()
+    except (RuntimeError, LookupError, KeyError):
+        return
+    writer(event)

@@ -1,0 +1,34 @@
+"""`finalize`: settles how the run ended."""
+
+from typing import Any
+
+from ..state.ledger import FLAGS
+from ..state.schema import RunState
+from .hands import Hands
+from .live import LiveRuns
+
+
+async def finalize(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
+    """The answer is what the code finished with; without one, the budget was spent first."""
+    run = await live.get(thread_id, state)
+    await run.drop_kernel()
+    final = state.get("final")
+    turn = state.get("turn", 0)
+    note = state.get("note")
+    hands.probe("finalize-end")
+    if final is not None:
+        summary = "answered" if note is None else f"answered: {note}"
+        return {
+            "answer": final,
+            "status": "answered",
+            "usage": run.usage,
+            "step": [{"kind": "finalize", "turn": turn, "summary": summary}],
+        }
+    spent = run.ledger.exhausted() or "turns"
+    reason = note or f"the budget of {spent} is spent and the last turn gave no answer; raise it with {FLAGS[spent]}"
+    return {
+        "status": "budget",
+        "note": reason,
+        "usage": run.usage,
+        "step": [{"kind": "finalize", "turn": turn, "summary": "budget spent"}],
+    }

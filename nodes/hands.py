@@ -1,0 +1,53 @@
+"""The live things that nodes work with, bound once when the graph is built and never part of the state."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ..kernel.session import Kernels
+from ..state.blobs import Blobs
+from ..state.database import Database
+from ..state.journal import Journal
+from ..state.leases import Leases
+from ..state.settings import RunSettings
+from ..state.texts import Texts
+from ..state.threads import Threads
+from .models.client import ModelClient
+
+
+class OpenModels(Protocol):
+    """Opens the client of a configured model."""
+
+    def __call__(self, name: str, settings: RunSettings) -> ModelClient: ...
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Everything that lasts, under one `--home`."""
+
+    home: Path
+    database: Database
+    blobs: Blobs
+    texts: Texts
+    journal: Journal
+    leases: Leases
+    threads: Threads
+
+
+def ignore_probe(point: str) -> None:
+    """The probe of ordinary runs: crash points mean nothing."""
+    del point
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What a node may touch."""
+
+    stores: Stores
+    kernels: Kernels
+    open_model: OpenModels
+    clock: Callable[[], float] = field(default=time.monotonic)
+    probe: Callable[[str], None] = field(default=ignore_probe)
+    """Called at named points of every node; tests kill the process there."""

@@ -1,0 +1,62 @@
+"""Taking a run's input into the store, whichever way it was given."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..state.contexts import ContextRef, ingest
+from ..state.keys import digest
+from ..state.sources import Sources, expand, from_text
+from .hands import Stores
+
+Given: TypeAlias = str | Path | Sequence[str | Path] | None
+"""An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list), or nothing."""
+
+
+async def store_input(given: Given, stores: Stores, tell: Callable[[dict[str, Any]], None]) -> ContextRef:
+    """Read the input into the store, telling `input` events. Stops when cancelled.
+
+    Raises InputError for what cannot be used, StoreError when the disk refuses.
+    """
+    stop = threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def progress(documents: int, size: int, name: str) -> None:
+        event = {"event": "input", "documents": documents, "bytes": size, "name": name, "done": False}
+        loop.call_soon_threadsafe(tell, event)
+
+    def work() -> ContextRef:
+        return ingest(_sources(given, stores), stores.blobs, progress=progress, cancelled=stop.is_set)
+
+    try:
+        reference = await asyncio.to_thread(work)
+    finally:
+        # A thread cannot be cancelled; this one looks whether it should stop.
+        stop.set()
+    tell(
+        {
+            "event": "input",
+            "documents": reference["documents"],
+            "bytes": reference["bytes"],
+            "name": "",
+            "done": True,
+            "notes": reference["notes"],
+        }
+    )
+    return reference
+
+
+def input_digest(given: Given) -> str:
+    """The same for the same text or the same paths, wherever they are named from."""
+    if given is None or isinstance(given, str):
+        return digest("text", given)
+    paths = [given] if isinstance(given, Path) else given
+    return digest("paths", [str(path) if str(path) == "-" else str(Path(path).absolute()) for path in paths])
+
+
+def _sources(given: Given, stores: Stores) -> Sources:
+    if given is None or isinstance(given, str):
+        return from_text(given or "")
+    return expand([given] if isinstance(given, Path) else list(given), exclude=[stores.home])

@@ -1,0 +1,156 @@
+"""A run while it is alive in this process: its models, its account, its kernel.
+
+None of it is saved: after a crash it is built again from the state and the journal.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..kernel.session import ContextFiles, KernelSession, KernelSpec
+from ..state.contexts import ContextRef, context_files
+from ..state.journal import ThreadJournal
+from ..state.keys import START, AnswerSet
+from ..state.ledger import Ledger, Limits
+from ..state.schema import RunState, Usage
+from ..state.settings import RunSettings
+from .desk import Desk
+from .hands import Hands
+from .models.client import ModelClient
+
+
+@dataclass
+class LiveKernel:
+    """A kernel and where it stands: after which cells, and in which one."""
+
+    session: KernelSession
+    position: str = START
+    """The chain of the cells that have ended in it."""
+    cell: str | None = None
+    """The digest of the cell that stands in it."""
+    answers: AnswerSet = field(default_factory=AnswerSet)
+    desk: Desk | None = None
+    told: int = 0
+    """The turn up to which the REPL's `history` has been told."""
+
+    async def close(self) -> None:
+        """End the kernel and whatever was under way for it."""
+        if self.desk:
+            await self.desk.close()
+        await self.session.close()
+
+
+@dataclass
+class LiveRun:
+    """One thread that is being run here."""
+
+    thread_id: str
+    settings: RunSettings
+    ledger: Ledger
+    journal: ThreadJournal
+    models: Mapping[str, ModelClient]
+    slots: asyncio.Semaphore
+    """One for each model call that may be in flight."""
+    kernel: LiveKernel | None = None
+
+    @property
+    def root_model(self) -> ModelClient:
+        return self.models[self.settings.model]
+
+    @property
+    def usage(self) -> Usage:
+        """What is spent so far, as the state shows it."""
+        spent = self.ledger.spent
+        return {
+            "model_calls": spent.model_calls,
+            "reused_calls": spent.reused_calls,
+            "input_tokens": spent.input_tokens,
+            "output_tokens": spent.output_tokens,
+            "cost_usd": None if spent.cost is None else round(spent.cost, 6),
+        }
+
+    async def drop_kernel(self) -> None:
+        """End the kernel, if there is one; the next cell gets a restored one."""
+        kernel, self.kernel = self.kernel, None
+        if kernel:
+            await kernel.close()
+
+    async def close(self) -> None:
+        """End everything that is alive of this run."""
+        await self.drop_kernel()
+        for model in self.models.values():
+            await model.aclose()
+
+
+class LiveRuns:
+    """The runs alive in this process, by thread."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+        self._runs: dict[str, LiveRun] = {}
+
+    async def get(self, thread_id: str, state: RunState) -> LiveRun:
+        """The live run of the thread, built from its state and journal when this process has none."""
+        run = self._runs.get(thread_id)
+        if run is None:
+            run = self._runs[thread_id] = await self._open(thread_id, state)
+        return run
+
+    async def close(self, thread_id: str) -> None:
+        """End the thread's live part."""
+        run = self._runs.pop(thread_id, None)
+        if run:
+            await run.close()
+
+    async def close_all(self) -> None:
+        """End all of them."""
+        for thread_id in list(self._runs):
+            await self.close(thread_id)
+
+    def ledger(self, thread_id: str) -> Ledger | None:
+        """The account of a run that is alive here."""
+        run = self._runs.get(thread_id)
+        return run.ledger if run else None
+
+    async def _open(self, thread_id: str, state: RunState) -> LiveRun:
+        stores = self._hands.stores
+        settings = RunSettings.model_validate(state.get("settings", {}))
+        row = await stores.threads.find(thread_id)
+        ledger = Ledger(
+            row.limits if row else Limits.of(settings),
+            await stores.journal.spent(thread_id),
+            seconds=row.seconds if row else 0.0,
+            clock=self._hands.clock,
+        )
+        names = {settings.model, settings.calls_model}
+        return LiveRun(
+            thread_id=thread_id,
+            settings=settings,
+            ledger=ledger,
+            journal=await stores.journal.of(thread_id),
+            models={name: self._hands.open_model(name, settings) for name in names},
+            slots=asyncio.Semaphore(settings.concurrency),
+        )
+
+
+def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) -> KernelSpec:
+    """What the run's kernels are started with."""
+    settings = run.settings
+    files: ContextFiles | None = None
+    if context and context["kind"] != "none":
+        pack, index = context_files(context, hands.stores.blobs)
+        files = ContextFiles(pack, index)
+    return KernelSpec(
+        thread_id=run.thread_id,
+        context=files,
+        sub_calls=settings.max_depth > 0,
+        models=tuple(run.models),
+        memory=settings.memory,
+        cell_timeout=settings.cell_timeout,
+    )
+
+
+def thread_of(config: Mapping[str, Any]) -> str:
+    """The thread that a node runs for."""
+    return str(config.get("configurable", {})["thread_id"])

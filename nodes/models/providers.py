@@ -1,0 +1,188 @@
+"""Finds the model that `provider:model` names, and says plainly what is missing when it cannot."""
+
+import importlib
+import os
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...state.errors import ModelSetupError
+from .addresses import is_loopback, shown
+from .client import ModelClient
+from .prices import Price
+from .redacting import redact
+from .retrying import RetryPolicy
+from .scripted import ScriptedSender
+from .sender import Sender
+from .sentences import Target
+
+REQUEST_SECONDS = 600.0
+CONNECTIONS = 1000
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Where a provider's LangChain chat model is found, and what differs about it."""
+
+    module: str
+    chat_model: str
+    key_name: str = ""
+    """The environment variable that its package reads the key from."""
+    limit_field: str = "max_tokens"
+    """The model's field that bounds its output tokens."""
+    options: dict[str, Any] = field(default_factory=lambda: {"max_retries": 0})
+    """Mostly: no retries of its own. Ours honour the budget, and multiply with others."""
+
+    @property
+    def package(self) -> str:
+        """What `pip install` calls it."""
+        return self.module.partition(".")[0].replace("_", "-")
+
+
+PROVIDERS = {
+    "openai": Provider("langchain_openai", "ChatOpenAI", "OPENAI_API_KEY"),
+    "anthropic": Provider("langchain_anthropic", "ChatAnthropic", "ANTHROPIC_API_KEY"),
+    "azure_openai": Provider("langchain_openai", "AzureChatOpenAI", "AZURE_OPENAI_API_KEY"),
+    "bedrock": Provider("langchain_aws", "ChatBedrock", "AWS_ACCESS_KEY_ID", options={}),
+    "bedrock_converse": Provider("langchain_aws", "ChatBedrockConverse", "AWS_ACCESS_KEY_ID", options={}),
+    "deepseek": Provider("langchain_deepseek", "ChatDeepSeek", "DEEPSEEK_API_KEY"),
+    "fireworks": Provider("langchain_fireworks", "ChatFireworks", "FIREWORKS_API_KEY"),
+    "google_genai": Provider(
+        "langchain_google_genai", "ChatGoogleGenerativeAI", "GOOGLE_API_KEY", "max_output_tokens", {"max_retries": 1}
+    ),
+    "google_vertexai": Provider(
+        "langchain_google_vertexai", "ChatVertexAI", "", "max_output_tokens", {"max_retries": 1}
+    ),
+    "groq": Provider("langchain_groq", "ChatGroq", "GROQ_API_KEY"),
+    "mistralai": Provider("langchain_mistralai", "ChatMistralAI", "MISTRAL_API_KEY", options={"max_retries": 1}),
+    "nvidia": Provider("langchain_nvidia_ai_endpoints", "ChatNVIDIA", "NVIDIA_API_KEY", options={}),
+    "ollama": Provider("langchain_ollama", "ChatOllama", "", "num_predict", {}),
+    "openrouter": Provider("langchain_openrouter", "ChatOpenRouter", "OPENROUTER_API_KEY"),
+    "perplexity": Provider("langchain_perplexity", "ChatPerplexity", "PPLX_API_KEY"),
+    "together": Provider("langchain_together", "ChatTogether", "TOGETHER_API_KEY"),
+    "upstage": Provider("langchain_upstage", "ChatUpstage", "UPSTAGE_API_KEY"),
+    "xai": Provider("langchain_xai", "ChatXAI", "XAI_API_KEY"),
+}
+"""By the names that LangChain's `init_chat_model` uses."""
+
+
+def open_client(
+    name: str,
+    *,
+    base_url: str = "",
+    price: Price | None = None,
+    retry: RetryPolicy | None = None,
+    seconds: float = REQUEST_SECONDS,
+    connections: int = CONNECTIONS,
+) -> ModelClient:
+    """The client of the model `provider:model`, or of the script `scripted:PATH`; close it when done.
+
+    Nothing is sent yet, but the provider's package is imported, which may take a second. `base_url` is an
+    OpenAI-compatible server; `price` dollars per million (input, output) tokens; `seconds` the time limit of
+    one request; `connections` the most requests in flight. Raises ModelSetupError.
+    """
+    kind, colon, model = name.partition(":")
+    if not (kind and colon and model.strip()):
+        raise ModelSetupError(
+            f"{name!r} does not name a model." if name else "No model is named.",
+            hint="Write it as PROVIDER:NAME, such as `--model openai:gpt-5-mini`, or as scripted:PATH.",
+        )
+    sender: Sender
+    if kind == "scripted":
+        sender, target = ScriptedSender(model), Target(name, seconds=None)
+    elif kind == "openai":
+        target = _openai_target(name, base_url, seconds)
+        sender = _openai(model, target, base_url, connections)
+    else:
+        target = Target(name, key_name=_provider(kind).key_name, seconds=seconds)
+        sender = _other(kind, model, target, base_url)
+    return ModelClient(target, sender, price=price, retry=retry)
+
+
+def _provider(kind: str) -> Provider:
+    if kind not in PROVIDERS:
+        known = ", ".join(sorted(PROVIDERS))
+        raise ModelSetupError(f"There is no model provider named {kind!r}.", hint=f"There are {known}, and scripted.")
+    return PROVIDERS[kind]
+
+
+def _openai_target(name: str, base_url: str, seconds: float) -> Target:
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not base_url:
+        if not key:
+            raise ModelSetupError(
+                f"{name} needs a key: OPENAI_API_KEY is not set.",
+                hint="Set it, or name a server of your own with --base-url.",
+            )
+        # Honoured silently it would move a saved run to another server; ignored, documents would go to OpenAI.
+        for variable in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
+            if os.environ.get(variable):
+                raise ModelSetupError(
+                    f"{variable} is set, but the server is chosen with --base-url.",
+                    hint=f'Write --base-url "${variable}", or unset it.',
+                )
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ModelSetupError("OPENAI_API_KEY holds characters that no key has.", hint="Copy it again.")
+    secrets = (key, urlsplit(base_url).password or "")
+    return Target(name, shown(base_url), "OPENAI_API_KEY", seconds, tuple(filter(None, secrets)))
+
+
+def _openai(model: str, target: Target, base_url: str, connections: int) -> Sender:
+    _refuse_to_spend(target.name, base_url)
+    _module(PROVIDERS["openai"])
+    from .openai_chat import OPENAI_URL, PLACEHOLDER_KEY, OpenAISender
+
+    return OpenAISender(
+        model,
+        base_url=base_url or OPENAI_URL,
+        key=os.environ.get("OPENAI_API_KEY", "").strip() or PLACEHOLDER_KEY,
+        seconds=target.seconds or REQUEST_SECONDS,
+        connections=connections,
+    )
+
+
+def _other(kind: str, model: str, target: Target, base_url: str) -> Sender:
+    provider = _provider(kind)
+    if base_url:
+        raise ModelSetupError(
+            f"--base-url names an OpenAI-compatible server, which {target.name} would not use.",
+            hint=f"Write --model openai:{model}, or leave --base-url out.",
+        )
+    module = _module(provider)
+    _refuse_to_spend(target.name, base_url)
+    from .langchain_chat import LangChainSender
+
+    try:
+        chat = getattr(module, provider.chat_model)(
+            model=model, disable_streaming=True, cache=False, **provider.options
+        )
+    except Exception as error:
+        said = redact(" ".join(str(error).split())[:300])
+        hint = f"Set {provider.key_name}." if provider.key_name else "Check its settings."
+        raise ModelSetupError(f"{target.name} cannot be set up: {said or type(error).__name__}.", hint=hint) from None
+    if provider.limit_field not in type(chat).model_fields:
+        raise ModelSetupError(
+            f"The installed {provider.package} cannot limit a reply: it has no {provider.limit_field}.",
+            hint=f"Install another version: pip install --upgrade {provider.package}",
+        )
+    return LangChainSender(chat, provider.limit_field)
+
+
+def _module(provider: Provider) -> Any:
+    """The provider's package, imported only now: `langchain_openai` takes a second."""
+    try:
+        return importlib.import_module(provider.module)
+    except ImportError:
+        raise ModelSetupError(
+            f"{provider.chat_model} needs the package {provider.package}, which cannot be imported.",
+            hint=f"Install it: pip install {provider.package}",
+        ) from None
+
+
+def _refuse_to_spend(name: str, base_url: str) -> None:
+    """Tests must not be able to spend: pytest marks its environment, and child processes inherit that."""
+    tested = "PYTEST_VERSION" in os.environ or "PYTEST_CURRENT_TEST" in os.environ
+    if tested and not (base_url and is_loopback(base_url)):
+        raise ModelSetupError(
+            f"{name} would spend money, and this is a test.", hint="Give a --base-url on 127.0.0.1 or a scripted model."
+        )

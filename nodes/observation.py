@@ -1,0 +1,138 @@
+"""What the root model is told after a turn: what its cell printed, how it ended, which variables there are."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..kernel.session import Variable
+from .quoting import cut_output, fenced, one_line
+
+OUTPUT_LIMIT = 20_000
+"""Characters of output that a turn shows to the model."""
+_MOST_VARIABLES = 15
+_MOST_NOTES = 8
+_LOOK_BACK = 12
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+
+TurnStatus = Literal["ok", "error", "timeout", "died", "none"]
+"""How a turn's cell ended; `none`: the reply had nothing to run."""
+
+_ENDED: dict[TurnStatus, str] = {
+    "ok": "The cell ran.",
+    "error": "The cell ended in an error. Variables that were set before it are kept.",
+    "timeout": "The cell was stopped: it used up its computing time. Variables that were set before are kept.",
+    "died": "The REPL died in this cell.",
+    "none": "Nothing ran.",
+}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of the root, with its texts whole."""
+
+    number: int
+    reply: str
+    code: tuple[str, ...] = ()
+    """The blocks that ran; empty when the reply had none."""
+    output: str | None = None
+    """What the cell printed, with the traceback of an error; None when nothing ran."""
+    status: TurnStatus = "none"
+    nudge: str | None = None
+    notes: tuple[str, ...] = ()
+    """Short sentences: blocks that were left out, variables that could not be restored."""
+    variables: Sequence[Variable] = ()
+    error: str | None = None
+    """`Name: message` of the exception that ended the cell."""
+
+
+def observation(
+    turn: Turn,
+    budget_line: str = "",
+    *,
+    previous: Turn | None = None,
+    latest: bool = True,
+    limit: int = OUTPUT_LIMIT,
+) -> str:
+    """What is said after `turn`: how the cell ended, its output within `limit`, notes, nudge.
+
+    The latest turn also lists the variables (those that `previous` did not have, or had otherwise, first),
+    and `budget_line` ends it. Both stand at the end: an older observation is then a prefix of what it was
+    when it was the latest, and the servers' prompt caches still hold it.
+    """
+    parts = [f"[Turn {turn.number}] {_ENDED[turn.status]}"]
+    if turn.error:
+        parts.append(f"Error: {one_line(turn.error, 300)}")
+    if turn.output is not None:
+        shown = cut_output(turn.output.rstrip(), limit)
+        parts.append(f"Output:\n{fenced(shown)}" if shown else "It printed nothing: print what you want to see.")
+    if turn.notes:
+        parts.append("\n".join(f"Note: {one_line(note, 400)}" for note in turn.notes[:_MOST_NOTES]))
+    if turn.nudge:
+        parts.append(turn.nudge[:1_000])
+    if latest and turn.variables:
+        parts.append(_variables(turn, previous))
+    if latest and budget_line:
+        parts.append(budget_line)
+    return "\n\n".join(parts)
+
+
+def _variables(turn: Turn, previous: Turn | None) -> str:
+    """The variables there are: at most a handful, changed ones first."""
+    before = {variable.name: variable for variable in previous.variables} if previous else {}
+    ordered = sorted(turn.variables, key=lambda variable: before.get(variable.name) == variable)
+    lines = [_variable(variable) for variable in ordered[:_MOST_VARIABLES]]
+    if len(ordered) > _MOST_VARIABLES:
+        lines.append(f"… and {len(ordered) - _MOST_VARIABLES:,} more: SHOW_VARS() lists them")
+    return "Variables:\n" + "\n".join(lines)
+
+
+def _variable(variable: Variable) -> str:
+    size = "" if variable.size is None else f", size {variable.size:,}"
+    return f"- {one_line(variable.name, 60)}: {one_line(variable.type, 40)}{size} = {one_line(variable.preview, 60)}"
+
+
+def notices(turns: Sequence[Turn]) -> list[str]:
+    """What the model should notice about its last turns: it repeats a cell, an error, or replies without code.
+
+    Empty while all is well. Only the last dozen of `turns` is looked at.
+    """
+    if not turns:
+        return []
+    recent, last = turns[-_LOOK_BACK:], turns[-1]
+    found: list[str] = []
+    same_cell = sum(1 for turn in recent if turn.code == last.code) if last.code else 0
+    if same_cell >= 2:
+        found.append(
+            f"Notice: this is the same cell for the {_nth(same_cell)} time in the last {len(recent)} turns. It gives "
+            "the same again: use the variables that you have, or do something else."
+        )
+    same_error = _streak([_complaint(turn) for turn in recent])
+    if same_error >= 2:
+        found.append(
+            f"Notice: this is the same error for the {_nth(same_error)} time in a row. Change the approach: look at "
+            "the values involved (type, a small sample) before another try."
+        )
+    without_code = _streak(["" if turn.code else "none" for turn in recent])
+    if without_code >= 2:
+        found.append(f"Notice: {without_code} replies in a row had nothing to run. Send one short ```repl block now.")
+    return found
+
+
+def _complaint(turn: Turn) -> str:
+    if turn.status != "error":
+        return ""
+    lines = (turn.error or (turn.output or "").rstrip()[-500:]).rsplit("\n", 1)
+    return _ADDRESS.sub("0x", lines[-1]) or "?"
+
+
+def _streak(values: Sequence[str]) -> int:
+    """How many of the last values are equal to the last one; 0 when that is empty."""
+    count = 0
+    while count < len(values) and values[-1] and values[-1 - count] == values[-1]:
+        count += 1
+    return count
+
+
+def _nth(number: int) -> str:
+    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")

@@ -1,0 +1,103 @@
+"""`plan`: one turn of the root model, from what it is told to the cell that it wants to run."""
+
+from typing import Any
+
+from ..state.errors import ModelFailed
+from ..state.keys import cell_digest, root_key
+from ..state.ledger import BudgetSpent, Resource
+from ..state.schema import RunState, TurnRecord
+from .asking import Ask, Got, ask_once
+from .conversation import Message, short_form
+from .events import emit
+from .hands import Hands
+from .live import LiveRun, LiveRuns
+from .models.reply import ModelRequest
+from .reading import Reading, read_reply
+from .root import root_messages, told_digest
+
+ROOT_OUTPUT_TOKENS = 16_384
+"""The output limit that a root request carries."""
+
+
+async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
+    """Ask the root model for its next cell. Raises ModelFailed when it cannot be had; the turn is then asked again."""
+    run = await live.get(thread_id, state)
+    turn = state.get("turn", 0) + 1
+    told = told_digest(state, run.settings)
+    # A turn that was answered before its process died is taken as it was, whatever is left now.
+    answered = run.journal.find(root_key(turn, told, last=False)) is not None
+    last = None if answered else _last(run, turn)
+    emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
+    messages = await root_messages(state, run.settings, run.ledger, hands.stores.texts, last=last)
+    try:
+        got = await _ask(run, hands, turn, root_key(turn, told, last=last is not None), messages, last=last is not None)
+    except BudgetSpent as spent:
+        return _nothing_left(state, spent)
+    emit("usage", **run.usage, elapsed=run.ledger.seconds)
+    if got.text is None:
+        raise ModelFailed(got.error or "The root model gave no answer.", hint=f"Then go on: rlm resume {thread_id}")
+    reading = read_reply(got.text, truncated=got.truncated)
+    hands.probe("plan-end")
+    return await _planned(run, hands, turn, got.text, reading, last=last is not None)
+
+
+def _last(run: LiveRun, turn: int) -> Resource | None:
+    """What makes this turn the last one: it must answer, and may use the request that was kept back for it."""
+    if turn >= run.ledger.limits.max_turns:
+        return "turns"
+    return run.ledger.exhausted()
+
+
+async def _ask(run: LiveRun, hands: Hands, turn: int, key: str, messages: list[Message], *, last: bool) -> Got:
+    request = ModelRequest(messages=messages, max_output_tokens=ROOT_OUTPUT_TOKENS, role="root")
+    shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+    ask = Ask(
+        key=key,
+        kind="root",
+        turn=turn,
+        prompt=shown,
+        model=run.root_model,
+        request=request,
+        last_turn=last,
+        record_failure=False,
+    )
+    return await ask_once(run, hands, ask)
+
+
+async def _planned(
+    run: LiveRun, hands: Hands, turn: int, reply: str, reading: Reading, *, last: bool
+) -> dict[str, Any]:
+    texts = hands.stores.texts
+    blocks = [await texts.put(block) for block in reading.blocks]
+    record: TurnRecord = {
+        "number": turn,
+        "reply": await texts.put(reply),
+        "blocks": blocks,
+        "nudge": reading.nudge,
+        "notes": list(reading.notes),
+        "short": short_form("", reading.blocks),
+    }
+    if blocks:
+        emit("code", turn=turn, code="\n\n".join(reading.blocks))
+        summary = f"{len(blocks)} block{'s' if len(blocks) > 1 else ''} of code"
+    else:
+        emit("nudge", turn=turn, reason=reading.reason)
+        summary = f"nothing to run: {reading.reason}"
+    return {
+        "turn": turn,
+        "last": last,
+        "cell": {"turn": turn, "blocks": blocks, "digest": cell_digest(turn, blocks)} if blocks else None,
+        "turns": [record],
+        "usage": run.usage,
+        "step": [{"kind": "plan", "turn": turn, "summary": summary}],
+    }
+
+
+def _nothing_left(state: RunState, spent: BudgetSpent) -> dict[str, Any]:
+    """Not even a last turn can be paid: the run ends as it is."""
+    return {
+        "last": True,
+        "cell": None,
+        "note": str(spent),
+        "step": [{"kind": "plan", "turn": state.get("turn", 0), "summary": f"not asked: {spent}"}],
+    }

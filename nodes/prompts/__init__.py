@@ -1,0 +1,16 @@
+"""What the root model is told. Texts stand in `.md` files, what only some models need in `families.toml`."""
+
+from .messages import CONVERGE_AT, REPL_NAMES, Left, budget_line, converge, first_message, last_turn
+from .system import family_addendum, system_prompt
+
+__all__ = [
+    "CONVERGE_AT",
+    "REPL_NAMES",
+    "Left",
+    "budget_line",
+    "converge",
+    "family_addendum",
+    "first_message",
+    "last_turn",
+    "system_prompt",
+]

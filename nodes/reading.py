@@ -1,0 +1,145 @@
+"""Reading code out of the root model's replies.
+
+Only code that runs counts: an answer that is claimed in prose, beside code or without any, finishes nothing.
+Telling final answers from intermediate text by their wording is what the paper's authors found brittle
+(arXiv 2512.24601, appendix on what did not work), so here finishing is always a call in executed code.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from .fences import MAX_FENCES
+from .python_source import SourceJudge, does_something, looks_like_code
+from .sections import Layout, Section, lay_out
+
+Reason = Literal["empty", "prose", "answer-in-prose", "thinking", "cut"]
+"""Why a reply had nothing, or not everything, to run."""
+
+NUDGES: dict[Reason, str] = {
+    "empty": "Your reply was empty. Reply with Python in a ```repl block: it is what moves this task on.",
+    "prose": (
+        "Your reply had no code to run, and text outside code blocks is not acted upon. "
+        "Write the next step as Python in a ```repl block."
+    ),
+    "answer-in-prose": (
+        "Your reply states an answer in text, which finishes nothing: only code that runs does. If the answer is "
+        "checked, put it in a ```repl block, FINAL(...) with the value or FINAL_VAR(name) with a variable; "
+        "else go on working in a ```repl block."
+    ),
+    "thinking": (
+        "Your reply was only a thinking section, and code in thoughts is not run. "
+        "After it, write the next step as Python in a ```repl block."
+    ),
+    "cut": (
+        "Your reply reached the output limit and was cut off, so what was incomplete was not run. "
+        "Think less, and send a shorter ```repl block; build long texts in variables, over several turns."
+    ),
+}
+
+_UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
+_CLAIM_LOOKED_AT = 20_000
+_CALL_IN_PROSE = re.compile(r"\b(?:FINAL|FINAL_VAR|SUBMIT)[ \t]?\(")
+_CLAIM = re.compile(
+    r"\b(?:FINAL|FINAL_VAR|SUBMIT)[ \t]?\(|\\boxed\{"
+    r"|(?i:\b(?:final|the|my) answer(?: is\b|:)|^[*#_ ]{0,8}answer[*_ ]{0,4}:)",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reply asks to run, and what to tell the model about the rest."""
+
+    blocks: tuple[str, ...]
+    """Code in the order it runs."""
+    nudge: str | None = None
+    """What to tell the model when there is nothing to run, or when the last block was cut."""
+    reason: Reason | None = None
+    """Why there is a nudge."""
+    notes: tuple[str, ...] = ()
+    """What was left out, for the observation: a few short sentences."""
+
+
+def read_reply(text: str, *, truncated: bool = False) -> Reading:
+    """The runnable blocks of `text`, or a nudge. Never raises; the cost is linear in the length of `text`.
+
+    `truncated`: the reply was cut by the token limit. A last block that then does not parse is half a
+    block: it is not run, the complete ones before it are, and the reason is `cut`. Without `truncated` an
+    unclosed block runs to the end of the reply.
+
+    Blocks tagged for another language never run. A block without a tag runs when it is Python that does
+    something; one that does not parse only when it is the sole block and has the shape of code, so that the
+    model sees its syntax error. Code in thoughts is a draft and never runs; a thought that is not closed
+    goes to the end of the reply. NUL bytes and lone surrogates, which cannot be sent or stored as UTF-8,
+    become U+FFFD.
+    """
+    clean = _UNSENDABLE.sub("\ufffd", text).replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    judge = SourceJudge()
+    layout = lay_out(clean, truncated=truncated, judge=judge)
+    sections = [section for section in layout.sections if section.code.strip()]
+    blocks: list[str] = []
+    bare_skipped, cut = 0, truncated and layout.open_thought
+    for number, section in enumerate(sections, start=1):
+        match section.kind:
+            case "other":
+                pass
+            case "python" | "bare" if truncated and number == len(sections) and _is_half(section):
+                cut = True
+            case "python":
+                blocks.append(section.code)
+            case "bare":
+                if _runs(section, judge, alone=len(sections) == 1):
+                    blocks.append(section.code)
+                else:
+                    bare_skipped += 1
+    reason: Reason | None = "cut" if cut or (truncated and not blocks) else None
+    if not blocks and reason is None:
+        reason = _nothing_to_run(clean, layout)
+    notes = _notes(layout, sections, bare_skipped, has_code=bool(blocks))
+    return Reading(tuple(blocks), NUDGES[reason] if reason else None, reason, notes)
+
+
+def _is_half(section: Section) -> bool:
+    if section.closed or section.parses:
+        return False
+    return section.kind == "python" or looks_like_code(section.code)
+
+
+def _runs(section: Section, judge: SourceJudge, *, alone: bool) -> bool:
+    tree = judge.tree(section.code) if section.parses else None
+    return (tree is not None and does_something(tree)) or (alone and looks_like_code(section.code))
+
+
+def _nothing_to_run(clean: str, layout: Layout) -> Reason:
+    if not clean.strip():
+        return "empty"
+    if any(_CLAIM.search(text) for text in _ends(layout)):
+        return "answer-in-prose"
+    if layout.open_thought or (layout.thought and not "".join(_ends(layout)).strip()):
+        return "thinking"
+    return "prose"
+
+
+def _ends(layout: Layout) -> tuple[str, str]:
+    """The beginning and the end of all that was neither thought nor run."""
+    said = "\n".join((*layout.prose, *(section.code for section in layout.sections)))
+    return said[:_CLAIM_LOOKED_AT], said[_CLAIM_LOOKED_AT:][-_CLAIM_LOOKED_AT:]
+
+
+def _notes(layout: Layout, sections: list[Section], bare_skipped: int, *, has_code: bool) -> tuple[str, ...]:
+    notes: list[str] = []
+    if others := [section for section in sections if section.kind == "other"]:
+        tags = ", ".join(dict.fromkeys(section.tag[:20] or "?" for section in others[:5]))
+        notes.append(f"Not run, because tagged for another language ({tags}): {_count(len(others), 'block')}.")
+    if bare_skipped:
+        notes.append(f"Not run, because without a tag and not clearly Python: {_count(bare_skipped, 'block')}.")
+    if has_code and any(_CALL_IN_PROSE.search(text[:_CLAIM_LOOKED_AT]) for text in layout.prose):
+        notes.append("FINAL, FINAL_VAR or SUBMIT outside a code block was ignored: only code that runs can finish.")
+    if layout.overflow:
+        notes.append(f"The reply was read up to its {MAX_FENCES:,}th line with a code fence.")
+    return tuple(notes)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,26 @@
+"""`sub_call`: one lane of the desk. Takes calls that the cell posted, one after another, until it is told to end.
+
+It never raises for a call that failed (that is an answer, for the code), because one raising lane would
+cancel the others.
+"""
+
+from typing import Any
+
+from ..state.schema import RunState
+from .hands import Hands
+from .live import LiveRuns
+
+INTERVAL = 5.0
+"""Seconds after which a superstep ends though the cell goes on, so that the saved state keeps up."""
+
+
+async def sub_call(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
+    """Serve until the cell ends, the interval has passed, or more lanes are wanted."""
+    run = await live.get(thread_id, state)
+    kernel = run.kernel
+    answered = 0
+    # No kernel: it was lost, or this lane was restarted in another process. execute_code restores it.
+    if kernel and kernel.desk:
+        answered = await kernel.desk.serve(seconds=INTERVAL, most_lanes=run.settings.concurrency)
+    hands.probe("sub_call-end")
+    return {"step": [{"kind": "sub_call", "turn": state.get("turn", 0), "summary": "", "answered": answered}]}

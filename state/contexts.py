@@ -1,0 +1,196 @@
+"""A run's input as stored blobs: ingested once, in bounded memory, and named in the state by reference.
+
+All texts stand one after the other in one blob, the pack; for documents a second blob is the index of
+it (`kernel.session.ContextFiles`). A kernel reads both from disk; nobody else holds the text.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+from .blobs import Blobs, BlobWriter
+from .errors import InputError, StoredDataDamaged
+from .sources.read import reading
+from .sources.source import Check, Notes, Source, Sources, Unusable, stopper
+
+MOST_NAMES = 20
+MOST_NOTES = 20
+PREVIEW = 500
+"""Characters of the input that the root model sees at the beginning."""
+
+_BETWEEN_BEATS = 0.1
+Progress = Callable[[int, int, str], None]
+"""Called with documents done, bytes done (of UTF-8 text) and the name of the document under way."""
+
+
+class ContextRef(TypedDict):
+    """What the state keeps of the input. Plain JSON; a wire format: saved runs carry it."""
+
+    kind: Literal["none", "text", "documents"]
+    pack: str
+    """Blob of all texts, UTF-8, one after the other; empty for kind `none`."""
+    index: str
+    """Blob of the index; empty unless the kind is `documents`."""
+    documents: int
+    chars: int
+    bytes: int
+    names: list[str]
+    """Of the first documents."""
+    preview: str
+    notes: list[str]
+    """What was left out, or read in an unusual way."""
+
+
+def no_context() -> ContextRef:
+    """The reference of a run that has only its question."""
+    return ContextRef(kind="none", pack="", index="", documents=0, chars=0, bytes=0, names=[], preview="", notes=[])
+
+
+def ingest(
+    sources: Sources,
+    blobs: Blobs,
+    *,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> ContextRef:
+    """Read every source into `blobs`, durably, and return the reference to it.
+
+    Synchronous and long (a disk's speed): call it in a thread. `progress` is called ten times a second at
+    most, and once at the end. Raises InputError (nothing usable, empty, too large, a named file that gives
+    no text), IngestStopped once `cancelled()` is true, StoreError when the disk refuses. Then nothing is kept.
+    """
+    with blobs.writer() as pack, blobs.writer() as index:
+        work = _Ingest(sources, pack, index, stopper(cancelled), _Beat(progress, clock))
+        for source in sources.items:
+            work.add(source)
+        work.beat.last(work.documents, pack.size)
+        if not work.documents:
+            raise InputError("There is no text in the input.", hint="; ".join(sources.notes.lines(3)))
+        if not pack.size:
+            raise InputError("The input is empty.", hint="Give a file that has text in it, or no file at all.")
+        several = sources.several or work.documents > 1
+        return ContextRef(
+            kind="documents" if several else "text",
+            pack=pack.commit(),
+            index=index.commit() if several else "",
+            documents=work.documents,
+            chars=work.chars,
+            bytes=pack.size,
+            names=work.names,
+            preview=work.preview(several=several),
+            notes=sources.notes.lines(MOST_NOTES),
+        )
+
+
+def context_files(ref: ContextRef, blobs: Blobs) -> tuple[Path, Path | None]:
+    """The pack's path and, for documents, the index's, as a kernel takes them.
+
+    Raises StoredDataDamaged when one is missing or of another length (their bytes are for `Blobs.check`),
+    ValueError for a reference of kind `none`.
+    """
+    pack = blobs.path(ref["pack"])
+    index = blobs.path(ref["index"]) if ref["index"] else None
+    try:
+        whole = pack.stat().st_size == ref["bytes"] and (index is None or index.stat().st_size > 0)
+    except FileNotFoundError:
+        whole = False
+    if not whole:
+        raise StoredDataDamaged("The run's stored input is missing or cut short.", hint="Run `rlm verify`.")
+    return pack, index
+
+
+class _Beat:
+    """Calls `progress`, but not for every small file."""
+
+    def __init__(self, progress: Progress | None, clock: Callable[[], float]) -> None:
+        self._progress = progress
+        self._clock = clock
+        self._next = clock()
+        self._name = ""
+
+    def __call__(self, documents: int, size: int, name: str) -> None:
+        self._name = name
+        if self._progress and (now := self._clock()) >= self._next:
+            self._next = now + _BETWEEN_BEATS
+            self._progress(documents, size, name)
+
+    def last(self, documents: int, size: int) -> None:
+        if self._progress:
+            self._progress(documents, size, self._name)
+
+
+class _Ingest:
+    """The work of one `ingest`: what was written so far, and what the reference will say."""
+
+    def __init__(self, sources: Sources, pack: BlobWriter, index: BlobWriter, check: Check, beat: _Beat) -> None:
+        self.documents = 0
+        self.chars = 0
+        self.names: list[str] = []
+        self.beat = beat
+        self._limit = sources.limits.bytes
+        self._notes: Notes = sources.notes
+        self._pack = pack
+        self._index = index
+        self._check = check
+        self._taken: set[str] = set()
+        self._heads: list[tuple[str, str]] = []
+
+    def add(self, source: Source) -> None:
+        """Write one source's text and its line of the index, or note why there is none."""
+        self._check()
+        name = self._unique(source.name)
+        start = self._pack.size
+        chars = 0
+        meta: dict[str, Any] = {}
+        try:
+            with reading(source, lambda what: self._notes.add(what, name), self._check) as text:
+                for data, count in text.chunks:
+                    if not chars and len(self._heads) < 3:
+                        self._heads.append((name, data[: 4 * PREVIEW].decode("utf-8", "ignore")[:PREVIEW]))
+                    self._write(data)
+                    chars += count
+                    self.beat(self.documents, self._pack.size, name)
+                    self._check()
+                meta = text.meta
+        except Unusable as error:
+            if source.explicit:
+                raise InputError(f"{name} is {error.reason}.", hint=error.hint) from error
+            self._notes.add(f"skipped ({error.reason})", name)
+            return
+        except OSError as error:
+            raise InputError(f"Reading {name} failed: {error.strerror}.") from error
+        self._taken.add(name)
+        if len(self.names) < MOST_NAMES:
+            self.names.append(name)
+        line = {"name": name, "start": start, "end": self._pack.size, "chars": chars, "meta": meta}
+        self._index.write(json.dumps(line).encode() + b"\n")
+        self.documents += 1
+        self.chars += chars
+        self.beat(self.documents, self._pack.size, name)
+
+    def preview(self, *, several: bool) -> str:
+        """The beginning of the text, or of the first documents under their names."""
+        if not several:
+            return self._heads[0][1] if self._heads else ""
+        share = PREVIEW // max(1, len(self._heads))
+        return "\n\n".join(f"--- {name}\n{head[:share].rstrip()}" for name, head in self._heads)
+
+    def _write(self, data: bytes) -> None:
+        if self._pack.size + len(data) > self._limit:
+            raise InputError(
+                f"The input has more than {self._limit / (1 << 30):.3g} GiB of text.", hint="Give a part of it."
+            )
+        self._pack.write(data)
+
+    def _unique(self, name: str) -> str:
+        """Names are how documents are looked up, so a second one of the same name is numbered."""
+        unique, number = name, 1
+        while unique in self._taken:
+            number += 1
+            unique = f"{name} ({number})"
+        return unique

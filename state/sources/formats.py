@@ -1,0 +1,71 @@
+"""Documents that are not text files (PDF, DOCX, XLSX, e-mail) as text, with what else they say of themselves.
+
+What is read is hostile by assumption: sizes are capped before and while unpacking, and whatever a
+library does with a broken file ends as "a damaged …". JSON, CSV, Markdown, HTML and source code are text
+as they are, so that offsets in them stay true.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Any, BinaryIO
+
+from ..errors import RlmError
+from . import mail, pdf, sheets, word
+from .source import Check, Unusable
+from .text import Chunk, encoded
+
+Meta = dict[str, Any]
+Reader = Callable[[BinaryIO, Meta], Iterator[str]]
+"""Yields a document's text in pieces and fills in what it learns on the way."""
+
+LARGEST_TEXT = 256 << 20
+"""Bytes of text from one document; it is held in memory until the document is known to be whole."""
+
+_READERS: dict[str, tuple[str, Reader]] = {
+    ".pdf": ("PDF", pdf.pages),
+    ".docx": ("DOCX", word.paragraphs),
+    ".docm": ("DOCX", word.paragraphs),
+    ".xlsx": ("XLSX", sheets.rows),
+    ".xlsm": ("XLSX", sheets.rows),
+    ".eml": ("e-mail", mail.message),
+}
+
+
+def format_of(name: str, head: bytes) -> str:
+    """The suffix whose reader a file needs, or `""` for a text file. A PDF is known by its first bytes, too."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix in _READERS:
+        return suffix
+    return ".pdf" if head.startswith(b"%PDF-") else ""
+
+
+def extract(file: BinaryIO, suffix: str, check: Check) -> tuple[list[Chunk], Meta]:
+    """A document's whole text and its meta data.
+
+    Raises Unusable: damaged, password-protected, without text, too large, or its library is missing.
+    """
+    kind, reader = _READERS[suffix]
+    meta: Meta = {}
+    chunks: list[Chunk] = []
+    size = 0
+    try:
+        # The libraries warn about oddities on stderr, where the progress display is.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for piece in reader(file, meta):
+                check()
+                data, _ = encoded(piece)
+                chunks.append((data, len(piece)))
+                size += len(data)
+                if size > LARGEST_TEXT:
+                    raise Unusable(
+                        f"too large ({LARGEST_TEXT >> 20} MiB of text)", "Save it as plain text or CSV first."
+                    )
+    except (Unusable, RlmError, MemoryError):
+        raise
+    except ImportError as error:
+        raise Unusable(f"of a kind ({kind}) that needs: pip install 'durable-rlm[documents]'") from error
+    except Exception as error:  # a parser of hostile files may raise anything
+        raise Unusable(f"a damaged {kind}", f"({type(error).__name__}: {str(error)[:200]})") from error
+    return chunks, meta

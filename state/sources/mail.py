@@ -1,0 +1,75 @@
+"""An e-mail (RFC 5322) as text: its main headers, its text, and the names of what is attached."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from email import message_from_binary_file
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.policy import compat32
+from typing import Any, BinaryIO
+
+from .source import Unusable
+from .text import utf8_chunks
+
+_LARGEST = 256 << 20
+_HEADERS = ("From", "To", "Cc", "Date", "Subject")
+_LONGEST_HEADER = 10_000
+
+
+def message(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
+    """The headers, the text, the attachments. `meta` gains `from`, `to`, `subject` … and `attachments`.
+
+    Raises Unusable for a file that is no message or a huge one.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size > _LARGEST:
+        raise Unusable(f"too large (over {_LARGEST >> 20} MiB)", "Save its text first.")
+    # The newer policies parse every header into a structure, which hostile headers make slow.
+    mail = message_from_binary_file(file, policy=compat32)
+    headers = {name: text for name in _HEADERS if (text := _header(mail.get(name)))}
+    if not headers:
+        raise Unusable("a damaged e-mail", "It has no headers.")
+    meta |= {name.lower(): text for name, text in headers.items()}
+    yield "".join(f"{name}: {text}\n" for name, text in headers.items()) + "\n"
+    parts = [part for part in mail.walk() if not part.is_multipart()]
+    attached = [part for part in parts if _is_attached(part)]
+    inline = [part for part in parts if not _is_attached(part)]
+    plain = [part for part in inline if part.get_content_type() == "text/plain"]
+    for part in plain or [part for part in inline if part.get_content_type() == "text/html"]:
+        yield _body(part)
+    if attached:
+        meta["attachments"] = [_header(part.get_filename()) or part.get_content_type() for part in attached]
+        yield "".join(f"\n[attachment: {name}]" for name in meta["attachments"]) + "\n"
+
+
+def _is_attached(part: "Message[Any, Any]") -> bool:
+    if part.get_content_disposition() == "attachment" or part.get_filename():
+        return True
+    return part.get_content_maintype() != "text"
+
+
+def _header(value: object) -> str:
+    """A header in one line, its encoded words decoded where they can be."""
+    if value is None:
+        return ""
+    raw = str(value)[:_LONGEST_HEADER]
+    with suppress(ValueError, LookupError, HeaderParseError):  # else it is shown as it stands
+        raw = str(make_header(decode_header(raw)))
+    return " ".join(raw.split())
+
+
+def _body(part: "Message[Any, Any]") -> str:
+    data = part.get_payload(decode=True)
+    if not isinstance(data, bytes):
+        return ""
+    charset = part.get_content_charset()
+    try:
+        text = data.decode(charset or "utf-8")
+    except (LookupError, UnicodeDecodeError):
+        try:
+            text = b"".join(chunk for chunk, _ in utf8_chunks(iter([data]), lambda _: None)).decode()
+        except Unusable:
+            text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").rstrip() + "\n"

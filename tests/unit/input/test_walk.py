@@ -1,0 +1,353 @@
+"""Which files the paths of a user name, in which order, and what is refused or left out."""
+
+import io
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from durable_rlm.state.errors import InputError
+from durable_rlm.state.sources import FileSource, IngestStopped, Limits, Sources, StreamSource, expand, from_texts
+
+Tree = Callable[[dict[str, str | bytes]], Path]
+
+
+def names(sources: Sources) -> list[str]:
+    return [source.name for source in sources.items]
+
+
+def notes(sources: Sources) -> str:
+    return "\n".join(sources.notes.lines())
+
+
+def test_a_folder_gives_its_files_sorted_and_named_below_it(tree: Tree) -> None:
+    root = tree({"b.txt": "b", "a/z.txt": "z", "a/b/c.txt": "c", "c/1.txt": "1", "B.txt": "B"})
+    found = expand([root])
+    assert names(found) == ["given/B.txt", "given/a/b/c.txt", "given/a/z.txt", "given/b.txt", "given/c/1.txt"]
+    assert found.several
+
+
+def test_a_file_is_named_by_its_name_and_is_one_text(tree: Tree) -> None:
+    found = expand([str(tree({"a/z.txt": "z"}) / "a" / "z.txt")])
+    assert names(found) == ["z.txt"]
+    assert not found.several
+
+
+def test_the_current_folder_is_called_by_its_own_name(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree({"a/z.txt": "z"}))
+    assert names(expand(["."])) == ["given/a/z.txt"]
+    monkeypatch.chdir("a")
+    assert names(expand([".."])) == ["given/a/z.txt"]
+
+
+def test_each_file_comes_once_however_it_is_named(tree: Tree) -> None:
+    root = tree({"a.txt": "a", "b.txt": "b"})
+    (root.parent / "link").symlink_to(root / "b.txt")
+    given = [root / "b.txt", root, root / ".." / "given", root / "b.txt", root.parent / "link"]
+    assert names(expand(given)) == ["b.txt", "given/a.txt"]
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_paths(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree({"a/README": "a", "b/README": "b", "c/README": "c"}))
+    assert names(expand(["a/README", "./b/README", "c"])) == ["a/README", "b/README", "c/README"]
+
+
+def test_hyphen_is_standard_input_once(tree: Tree) -> None:
+    stream = io.BytesIO(b"x")
+    found = expand(["-", "-"], stdin=stream)
+    assert found.items == [StreamSource("stdin", stream)]
+
+
+@pytest.mark.parametrize("missing", ["nowhere/a.txt", "a.tx", "a.txt/b", "\0", "x" * 5000])
+def test_a_missing_path_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.chdir(tree({"a.txt": "a"}))
+    with pytest.raises(InputError) as caught:
+        expand([missing])
+    assert missing.replace("\0", "\ufffd") in caught.value.message
+
+
+def test_a_near_miss_is_suggested_and_an_address_is_not_fetched(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree({"report.txt": "a"}))
+    with pytest.raises(InputError, match=r"Did you mean report\.txt\?"):
+        expand(["reprot.txt"])
+    with pytest.raises(InputError, match="download it first"):
+        expand(["https://example.invalid/a?*"])
+
+
+# --- .gitignore and hidden names
+
+
+def test_gitignore_rules_nest_and_the_nearest_wins(tree: Tree) -> None:
+    root = tree(
+        {
+            ".gitignore": "*.log\n/build/\n!keep.log\ndocs/*.tmp\n",
+            "a.log": "",
+            "keep.log": "",
+            "build/x.py": "",
+            "sub/build/x.py": "",
+            "docs/a.tmp": "",
+            "docs/deep/a.tmp": "",
+            "sub/.gitignore": "!b.log\nkeep.log\n",
+            "sub/b.log": "",
+            "sub/keep.log": "",
+            "x.py": "",
+        }
+    )
+    found = expand([root])
+    assert names(found) == [
+        "given/docs/deep/a.tmp",
+        "given/keep.log",
+        "given/sub/b.log",
+        "given/sub/build/x.py",
+        "given/x.py",
+    ]
+    assert "4 by .gitignore" in notes(found)
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        ("*\n!*/\n!*.py", {"a.py", "d/a.py", "d/e/a.py"}),  # only Python files
+        ("d/**", {"a.py", "a.txt"}),
+        ("d/**/", {"a.py", "a.txt", "d/a.py"}),  # the folders inside d
+        ("**/e", {"a.py", "a.txt", "d/a.py"}),
+        ("d\n!d/a.py", {"a.py", "a.txt"}),  # nothing comes back from a folder that is out
+        ("# a.py\n\\#x\n\n   \n[z-a]\n!", {"a.py", "a.txt", "d/a.py", "d/e/a.py"}),
+        ("*a*.*p*y*z*", {"a.py", "a.txt", "d/a.py", "d/e/a.py"}),
+        ("a.txt  \r\nd\r", {"a.py"}),
+    ],
+)
+def test_gitignore_patterns_mean_what_git_means(tree: Tree, rules: str, kept: set[str]) -> None:
+    root = tree({"a.py": "", "a.txt": "", "d/a.py": "", "d/e/a.py": "", ".gitignore": rules})
+    assert set(names(expand([root]))) == {f"given/{name}" for name in kept}
+
+
+def test_a_pattern_made_to_backtrack_for_ever_does_not(tree: Tree) -> None:
+    root = tree({".gitignore": "*a" * 40 + "b", "a" * 250: ""})
+    assert len(expand([root]).items) == 1
+
+
+def test_rules_of_the_repository_around_a_folder_hold_in_it(tree: Tree) -> None:
+    root = tree({".git/config": "", ".gitignore": "*.pyc\nout/\n", "src/a.py": "", "src/a.pyc": "", "out/a.py": ""})
+    assert names(expand([root / "src"])) == ["src/a.py"]
+    assert names(expand([root / "out"])) == ["out/a.py"], "naming an ignored folder overrules"
+    assert names(expand([root / "src" / "a.pyc"])) == ["a.pyc"], "naming an ignored file overrules"
+
+
+def test_hidden_names_and_git_folders_are_left_out_unless_named(tree: Tree) -> None:
+    root = tree({".env": "", ".github/ci.yml": "", ".git/config": "", "a": "", "sub/.git": "gitdir: x"})
+    found = expand([root])
+    assert names(found) == ["given/a"]
+    assert "2 hidden" in notes(found)
+    assert names(expand([root / ".env", root / ".github"])) == [".env", ".github/ci.yml"]
+
+
+def test_the_store_is_never_part_of_the_input(tree: Tree) -> None:
+    root = tree({"a": "", "home/blobs/x": "", "sub/home/x": ""})
+    assert names(expand([root], exclude=[root / "home"])) == ["given/a", "given/sub/home/x"]
+
+
+# --- patterns
+
+
+def test_a_pattern_is_expanded_as_a_shell_does(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree({"b.txt": "", "a.txt": "", ".h.txt": "", "c.py": "", "d/e.txt": "", ".gitignore": "a.txt"}))
+    assert names(expand(["*.txt"])) == ["a.txt", "b.txt"]
+    assert names(expand(["[bc].*"])) == ["b.txt", "c.py"]
+    assert names(expand([".h*"])) == [".h.txt"]
+    one = expand(["*.py"])
+    assert names(one) == ["c.py"]
+    assert not one.several
+    assert names(expand(["?"])) == ["d/e.txt"], "a folder that matches is gone through"
+
+
+def test_two_stars_walk_through_folders_and_leave_out_what_a_walk_does(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree(
+        {
+            "src/a.py": "",
+            "src/x/b.py": "",
+            "src/x/b.txt": "",
+            "src/.venv/c.py": "",
+            "src/gen/d.py": "",
+            "src/.gitignore": "gen/",
+            "e.py": "",
+        }
+    )
+    monkeypatch.chdir(root)
+    assert names(expand(["src/**/*.py"])) == ["src/a.py", "src/x/b.py"]
+    assert names(expand([str(root / "**" / "b.*")])) == ["given/src/x/b.py", "given/src/x/b.txt"]
+    assert names(expand(["src/**/.venv/*.py"])) == ["src/.venv/c.py"]
+    assert expand(["**/e.py"]).several
+
+
+@pytest.mark.parametrize("pattern", ["*.md", "nowhere/*.txt", "nowhere/**/*.txt", "**/*.md"])
+def test_a_pattern_without_a_match_is_an_error(tree: Tree, monkeypatch: pytest.MonkeyPatch, pattern: str) -> None:
+    monkeypatch.chdir(tree({"a.txt": ""}))
+    with pytest.raises(InputError) as caught:
+        expand([pattern])
+    assert pattern in caught.value.message
+
+
+def test_a_name_that_looks_like_a_pattern_is_taken_as_it_is(tree: Tree) -> None:
+    root = tree({"a[1].txt": "", "a1.txt": ""})
+    assert names(expand([root / "a[1].txt"])) == ["a[1].txt"]
+
+
+# --- what is no regular file
+
+
+def test_links_in_a_folder_are_not_followed_and_loops_are_harmless(tree: Tree) -> None:
+    root = tree({"sub/a.txt": "", "../outside/secret.txt": "secret"})
+    (root / "out").symlink_to(root.parent / "outside")
+    (root / "secret.txt").symlink_to(root.parent / "outside" / "secret.txt")
+    (root / "sub" / "loop").symlink_to(root)
+    (root / "self").symlink_to(root / "self")
+    (root / "twin.txt").symlink_to(root / "sub" / "a.txt")
+    found = expand([root])
+    assert names(found) == ["given/sub/a.txt"]
+    assert "links are not followed" in notes(found)
+    assert "given/secret.txt" in notes(found)
+
+
+def test_a_pattern_does_not_leave_its_folder_by_a_link(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree({"a.txt": "", "../outside/secret.txt": "secret"})
+    (root / "link").symlink_to(root.parent / "outside")
+    monkeypatch.chdir(root)
+    with pytest.raises(InputError, match="leads elsewhere"):
+        expand(["*/secret.txt"])
+    assert names(expand(["link"])) == ["link/secret.txt"], "a link that is named is followed"
+
+
+def test_pipes_sockets_and_devices_are_refused_when_named_and_skipped_in_folders(tree: Tree) -> None:
+    root = tree({"a.txt": "a"})
+    os.mkfifo(root / "pipe")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(root / "sock"))
+    listener.close()
+    found = expand([root])
+    assert names(found) == ["given/a.txt"]
+    assert "a named pipe" in notes(found)
+    assert "a socket" in notes(found)
+    for special, kind in ((root / "pipe", "a named pipe"), (root / "sock", "a socket"), ("/dev/zero", "a device")):
+        with pytest.raises(InputError, match=kind):
+            expand([special])
+
+
+def test_a_link_to_nothing_is_an_error_when_named(tree: Tree) -> None:
+    root = tree({})
+    (root / "gone").symlink_to(root / "nothing")
+    with pytest.raises(InputError, match="link to nothing"):
+        expand([root / "gone"])
+
+
+def test_an_unreadable_folder_is_skipped_inside_and_an_error_when_named(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree({"a.txt": "", "locked/b.txt": ""})
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:  # root may read everything, so permissions alone would prove nothing
+        if folder.rstrip("/").endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = expand([root])
+    assert names(found) == ["given/a.txt"]
+    assert "skipped (Permission denied): given/locked" in notes(found)
+    with pytest.raises(InputError, match="locked cannot be read: Permission denied"):
+        expand([root / "locked"])
+
+
+# --- limits
+
+
+def test_too_many_files_end_early_and_say_what_to_do(tree: Tree) -> None:
+    root = tree({f"{number // 5}/{number}": "" for number in range(20)})
+    assert len(expand([root], limits=Limits(files=20)).items) == 20
+    with pytest.raises(InputError, match=r"more than 19 files.*\.gitignore"):
+        expand([root], limits=Limits(files=19))
+
+
+def test_a_huge_folder_is_refused_before_it_is_listed_to_its_end(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree({f"{number}": "" for number in range(100)})
+    looked: list[str] = []
+    scandir = os.scandir
+
+    class Counting:
+        def __init__(self, folder: str) -> None:
+            self._entries = scandir(folder)
+
+        def __enter__(self) -> "Counting":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._entries.close()
+
+        def __iter__(self) -> "Counting":
+            return self
+
+        def __next__(self) -> "os.DirEntry[str]":
+            entry = next(self._entries)
+            looked.append(entry.name)
+            return entry
+
+    monkeypatch.setattr(os, "scandir", Counting)
+    with pytest.raises(InputError, match="more than 10 files"):
+        expand([root], limits=Limits(files=10))
+    assert len(looked) == 11
+
+
+def test_entries_left_out_are_limited_too(tree: Tree) -> None:
+    root = tree({f".{number}": "" for number in range(50)})
+    with pytest.raises(InputError, match="more than 40 entries"):
+        expand([root], limits=Limits(files=2))
+
+
+def test_bytes_are_limited_before_anything_is_read(tree: Tree) -> None:
+    root = tree({"a": "x" * 600, "b": "x" * 600})
+    with pytest.raises(InputError, match="GiB"):
+        expand([root], limits=Limits(bytes=1000))
+    with (root / "sparse").open("wb") as file:
+        file.truncate(5 << 30)
+    with pytest.raises(InputError, match="more than 4 GiB"):
+        expand([root / "sparse"])
+
+
+def test_folders_deeper_than_the_limit_are_skipped_and_noted(tree: Tree) -> None:
+    root = tree({"1/2/3/a": "", "1/2/b": ""})
+    found = expand([root], limits=Limits(depth=2))
+    assert names(found) == ["given/1/2/b"]
+    assert "more than 2 folders deep): given/1/2/3" in notes(found)
+
+
+def test_a_folder_without_any_file_is_an_error(tree: Tree) -> None:
+    with pytest.raises(InputError, match="no file to read"):
+        expand([tree({"sub/": "", ".hidden": ""})])
+
+
+def test_a_walk_can_be_stopped(tree: Tree) -> None:
+    with pytest.raises(IngestStopped):
+        expand([tree({"a": ""})], cancelled=lambda: True)
+
+
+def test_names_cannot_forge_lines_or_break_json(tree: Tree) -> None:
+    root = tree({"a\nb": "", "\u202egnp.txt": ""})
+    os.close(os.open(os.fsencode(root) + b"/\xff", os.O_CREAT | os.O_WRONLY))
+    assert names(expand([root])) == ["given/a\ufffdb", "given/\ufffdgnp.txt", "given/\ufffd"]
+    assert names(from_texts([("x\r\ud800", "")])) == ["x\ufffd\ufffd"]
+
+
+def test_a_file_named_beside_its_folder_stays_a_named_one(tree: Tree) -> None:
+    root = tree({"a": "", "b": ""})
+    items = expand([root, root / "b"]).items
+    assert [(item.name, item.explicit) for item in items if isinstance(item, FileSource)] == [
+        ("given/a", False),
+        ("given/b", True),
+    ]

@@ -1,0 +1,46 @@
+"""Clients whose waits are recorded instead of waited, of servers on loopback."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.nodes.models.providers import open_client
+from durable_rlm.nodes.models.reply import ModelRequest
+from durable_rlm.nodes.models.retrying import RetryPolicy
+
+from tests.servers.openai_server import ScriptedServer
+
+OpenTo = Callable[..., ModelClient]
+
+
+@dataclass
+class Waits:
+    """What a client would have waited, in seconds."""
+
+    seconds: list[float] = field(default_factory=list[float])
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
+
+
+@pytest.fixture
+def client_of(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> OpenTo:
+    """Opens a client of a scripted server, without jitter and without waiting."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    def open_one(server: ScriptedServer, model: str = "sub", **options: float) -> ModelClient:
+        retry = RetryPolicy(sleep=waits, chance=lambda: 0.0)
+        return open_client(f"openai:{model}", base_url=server.base_url, retry=retry, **options)  # pyright: ignore[reportArgumentType]
+
+    return open_one
+
+
+def question(text: str = "What is it?") -> ModelRequest:
+    """A sub-call with this prompt."""
+    return ModelRequest([{"role": "user", "content": text}], max_output_tokens=50)
