@@ -1,10 +1,11 @@
 """What a kernel sends, parsed as hostile: schema, types and sizes are checked, nothing is trusted."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ..state.texts import well_formed
 from .session import CallKind, CellError, CellResult, Final, PostedCall, Variable
 
 MAX_PROMPT = 64 << 20
@@ -53,10 +54,26 @@ class _Ended(_Strict):
 _CALLS = TypeAdapter(list[_Call])
 
 
+def _loaded(text: str) -> Any:
+    """The JSON of `text`, its strings as UTF-8 can carry them: code may print and ask lone surrogates."""
+    value = json.loads(text)
+    return _repaired(value) if "\\ud" in text or "\\uD" in text else value
+
+
+def _repaired(value: Any) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [_repaired(item) for item in cast(list[Any], value)]
+    if isinstance(value, dict):
+        return {well_formed(str(key)): _repaired(item) for key, item in cast(dict[Any, Any], value).items()}
+    return value
+
+
 def parse_calls(text: str) -> list[PostedCall]:
     """Posted calls. Raises BadMessage."""
     try:
-        calls = _CALLS.validate_python(json.loads(text))
+        calls = _CALLS.validate_python(_loaded(text))
     except (ValueError, ValidationError, RecursionError) as error:
         raise BadMessage(f"sub-calls that are none: {str(error)[:200]}") from error
     return [PostedCall(c.id, c.kind, c.prompt, c.model, c.schema_, c.cache) for c in calls]
@@ -65,7 +82,7 @@ def parse_calls(text: str) -> list[PostedCall]:
 def parse_ended(text: str) -> CellResult:
     """A cell's result. Raises BadMessage."""
     try:
-        ended = _Ended.model_validate(json.loads(text))
+        ended = _Ended.model_validate(_loaded(text))
     except (ValueError, ValidationError, RecursionError) as error:
         raise BadMessage(f"a result that is none: {str(error)[:200]}") from error
     error = ended.error

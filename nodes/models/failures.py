@@ -82,6 +82,7 @@ _OVERLONG = re.compile(
 _NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|insufficient (balance|credits?|funds)", re.I)
 _NO_MODEL = re.compile(r"model_not_found|model .{0,80}(does not exist|not found)", re.IGNORECASE)
 
+_NO_CONNECTION = re.compile(r"Connect(ion)?Timeout")
 _BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
     (re.compile(r"SSLCertVerification|CertificateError"), "network", False),
     (re.compile(r"Timeout|DeadlineExceeded"), "timeout", True),
@@ -89,7 +90,7 @@ _BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
     (re.compile(r"RateLimit|TooManyRequests|Throttl|ResourceExhausted"), "rate_limit", True),
     (re.compile(r"ContextOverflow|ContextLength|ContextWindow"), "too_long", False),
     (re.compile(r"Decod|Validation"), "garbage", True),
-    (re.compile(r"Connect|Network|ReadError|WriteError|ProtocolError|Payload|gaierror|Proxy|SSL"), "network", True),
+    (re.compile(r"[Cc]onnect|Network|ReadError|WriteError|ProtocolError|Payload|gaierror|Proxy|SSL"), "network", True),
 )
 """Class names of openai, httpx, aiohttp, botocore and Google's clients, the more telling first."""
 
@@ -106,6 +107,8 @@ def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: date
             return _by_status(status, detail, parse_retry_after(headers, now=now) if headers else None)
     if _OVERLONG.search(detail):
         return Failure("too_long", detail)
+    if any(_NO_CONNECTION.search(type(link).__name__) for link in chain) and not isinstance(chain[-1], ValueError):
+        return Failure("network", _detail(chain[-1]) or "no connection in time", True)
     # The innermost cause knows best: aiohttp's transport reports refused and dropped connections as timeouts.
     for link in reversed(chain):
         for pattern, kind, retryable in _BY_NAME:

@@ -107,6 +107,7 @@ def _provider(kind: str) -> Provider:
 
 
 def _openai_target(name: str, base_url: str, seconds: float) -> Target:
+    where = shown(base_url)
     key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not base_url:
         if not key:
@@ -124,7 +125,7 @@ def _openai_target(name: str, base_url: str, seconds: float) -> Target:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ModelSetupError("OPENAI_API_KEY holds characters that no key has.", hint="Copy it again.")
     secrets = (key, urlsplit(base_url).password or "")
-    return Target(name, shown(base_url), "OPENAI_API_KEY", seconds, tuple(filter(None, secrets)))
+    return Target(name, where, "OPENAI_API_KEY", seconds, tuple(filter(None, secrets)))
 
 
 def _openai(model: str, target: Target, base_url: str, connections: int) -> Sender:

@@ -9,7 +9,7 @@ _SECRET_NAME = re.compile(r"API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNOR
 _SHORTEST_SECRET = 8
 """Shorter values of such variables (`TOKENIZERS_PARALLELISM=true`) are words, not secrets."""
 _SHAPES = (
-    re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]+", re.IGNORECASE),
+    re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{8,}", re.IGNORECASE),
     re.compile(r"\b(api[-_]?key|authorization|access[-_]?token)(['\"]?\s*[:=]\s*['\"]?)[^\s\"',;&]+", re.IGNORECASE),
     re.compile(r"([?&](?:key|api[-_]?key|token)=)[^&\s\"']+", re.IGNORECASE),
     re.compile(r"(://)[^/\s@]+@"),

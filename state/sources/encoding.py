@@ -18,7 +18,7 @@ _MARKS = (
 )
 # Controls that no text is made of; tab, line ends, form feed, backspace and escape (terminal logs) are.
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\b\x1b") + b"\x7f"
-_CONTROL_CHARACTERS = re.compile("[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f]")
+_ODD_CHARACTERS = re.compile("[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ue000-\uf8ff\ufffd]")
 
 # Windows-1252 letters and signs of Western European text. Left out is what a Polish, Czech, Turkish or
 # Icelandic text would have at the same bytes: those are told apart by charset-normalizer.
@@ -71,9 +71,8 @@ def binary(head: bytes) -> bool:
 
 
 def binary_text(text: str) -> bool:
-    """Whether what came out of decoding is no text: many control or replacement characters."""
-    odd = len(_CONTROL_CHARACTERS.findall(text)) + text.count("\ufffd")
-    return odd > 0.1 * len(text)
+    """Whether what came out of decoding is no text: many control, private or replacement characters."""
+    return len(_ODD_CHARACTERS.findall(text)) > 0.1 * len(text)
 
 
 def damaged_utf8(block: bytes) -> bool:

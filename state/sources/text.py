@@ -74,7 +74,9 @@ def _narrow(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
         yield (data[:used] if used < len(data) else data), len(text)
         pending = data[used:]
     if pending:
-        yield from _repaired(iter([pending]), remark)
+        # The text ends within a character, or its only accent is its last byte.
+        end = iter([pending])
+        yield from _repaired(end, remark) if accented else _decoded(end, "cp1252", remark)
 
 
 def _repaired(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:

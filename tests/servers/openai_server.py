@@ -131,6 +131,7 @@ class ScriptedServer:
         self.peak = 0
         """The most requests that were in flight at once."""
         self.port = port
+        self._arrival = threading.Condition()
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="ScriptedServer", daemon=True)
 
@@ -142,6 +143,12 @@ class ScriptedServer:
     def release(self) -> None:
         """Let every request that hangs now, and those to come, be answered."""
         self._loop.call_soon_threadsafe(self._released.set)
+
+    def wait_for(self, in_flight: int) -> None:
+        """Block until so many requests are in flight; in async tests call it in a thread."""
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: self.in_flight >= in_flight, 30):
+                raise TimeoutError(f"{self.in_flight} requests are in flight, not {in_flight}")
 
     def start(self) -> None:
         """Listen; returns when connections are accepted."""
@@ -190,8 +197,10 @@ class ScriptedServer:
         body = cast("Body", await request.json())
         seen = Seen(len(self.requests) + 1, body, {name.lower(): value for name, value in request.headers.items()})
         self.requests.append(seen)
-        self.in_flight += 1
-        self.peak = max(self.peak, self.in_flight)
+        with self._arrival:
+            self.in_flight += 1
+            self.peak = max(self.peak, self.in_flight)
+            self._arrival.notify_all()
         try:
             if self.latency:
                 await asyncio.sleep(self.latency)

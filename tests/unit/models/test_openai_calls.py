@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
-from durable_rlm.nodes.models.failures import ModelCallFailed
-from durable_rlm.nodes.models.reply import ModelRequest
-
+from langgraph.graph import StateGraph
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo, Waits, question
+
+from durable_rlm.nodes.models.failures import ModelCallFailed
+from durable_rlm.nodes.models.reply import ModelRequest
 
 
 async def test_an_answer_comes_with_its_tokens_and_what_it_took(client_of: OpenTo) -> None:
@@ -94,11 +95,22 @@ async def test_256_in_flight_really_are_at_once(client_of: OpenTo) -> None:
     with ScriptedServer(faults=[Fault("hang")]) as server:
         async with client_of(server) as client:
             asking = [asyncio.create_task(client.ask(question(str(number)))) for number in range(256)]
-            while server.in_flight < 256:
-                await asyncio.sleep(0)
+            await asyncio.to_thread(server.wait_for, 256)
             server.release()
             replies = await asyncio.gather(*asking)
     assert server.peak == 256 and len(replies) == 256
+
+
+async def test_a_graph_that_streams_its_messages_does_not_make_us_stream(client_of: OpenTo) -> None:
+    with ScriptedServer() as server:
+        async with client_of(server) as client:
+
+            async def node(state: dict[str, str]) -> dict[str, str]:
+                return {"answer": (await client.ask(question())).text}
+
+            graph = StateGraph(dict).add_node("node", node).add_edge("__start__", "node").compile()
+            _ = [event async for event in graph.astream({}, stream_mode="messages")]
+    assert server.requests and not server.requests[0].body.get("stream")
 
 
 async def test_estimates_stand_in_for_counts_that_the_server_does_not_send(client_of: OpenTo) -> None:
@@ -165,8 +177,7 @@ async def test_cancelling_a_call_leaves_the_client_usable(client_of: OpenTo) -> 
     with ScriptedServer(faults=[Fault("hang", requests=[1])]) as server:
         async with client_of(server) as client:
             asking = asyncio.create_task(client.ask(question()))
-            while not server.requests:
-                await asyncio.sleep(0)
+            await asyncio.to_thread(server.wait_for, 1)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking

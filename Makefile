@@ -1,0 +1,44 @@
+# `make demo` and `make test` need nothing but python3 with venv and pip; they make .venv by themselves.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: demo test format lint type bench lock clean
+
+demo: $(STAMP)  ## answer a real question with the built-in offline model; MODEL=openai:… BASE_URL=… for a real one
+	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)")
+
+test: lint type $(STAMP)  ## everything that must hold
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+type: $(STAMP)
+	$(BIN)/basedpyright
+
+bench: $(STAMP)
+	$(BIN)/python -m bench.turns
+
+# Resolve the pins anew (needs uv, which this project does not install): versions and hashes, no addresses.
+lock:
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url -q -o .requirements.lock
+
+clean:
+	rm -rf .venv
+
+# Wheels only: nothing is compiled. The stamp goes last, so an interrupted install is done again.
+$(STAMP): .requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned packages into .venv (once; about a minute) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r .requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@

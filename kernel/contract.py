@@ -1,0 +1,249 @@
+"""The contract of a kernel session: one suite that every implementation must pass.
+
+A test module makes a class of it and says how kernels are started:
+
+    class TestMemory(SessionContract):
+        @pytest.fixture
+        async def kernels(self): ...
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..state.errors import KernelLost
+from .session import Answered, Cell, CellResult, ContextFiles, Failed, KernelSession, Kernels, KernelSpec, Outcome
+
+Answer = Callable[[str], Outcome]
+
+
+def echo(prompt: str) -> Outcome:
+    """Answers every prompt with itself in capitals."""
+    return Answered(prompt.upper())
+
+
+async def run(session: KernelSession, *blocks: str, answer: Answer = echo, turn: int = 1) -> CellResult:
+    """Run one cell to its end, answering its calls."""
+    await session.begin(Cell(turn, blocks))
+    while (call := await session.next_call()) is not None:
+        await session.deliver(call.id, answer(call.prompt))
+    return await session.result()
+
+
+class SessionContract:
+    """What a session promises. `kernels` is a fixture of the implementation."""
+
+    @pytest.fixture
+    async def session(self, kernels: Kernels) -> KernelSession:
+        return await kernels.start(KernelSpec("thread", models=("provider:root", "provider:sub")))
+
+    async def test_output_and_the_value_of_the_last_line_are_what_the_cell_printed(
+        self, session: KernelSession
+    ) -> None:
+        result = await run(session, "x = 20\nprint('hello')\nx + 1")
+        assert (result.status, result.output) == ("ok", "hello\n21\n")
+
+    async def test_variables_last_from_cell_to_cell(self, session: KernelSession) -> None:
+        await run(session, "total = 41")
+        assert (await run(session, "total + 1")).output == "42\n"
+
+    async def test_blocks_run_in_order_and_the_first_error_ends_the_cell(self, session: KernelSession) -> None:
+        result = await run(session, "a = 1", "b = a + 1\n1 / 0", "c = 3")
+        assert result.status == "error"
+        assert result.error is not None and result.error.name == "ZeroDivisionError"
+        assert (await run(session, "print(a, b, 'c' in globals())")).output == "1 2 False\n"
+
+    async def test_variables_set_before_an_error_are_kept(self, session: KernelSession) -> None:
+        await run(session, "kept = 'yes'\nraise ValueError('no')")
+        assert (await run(session, "kept")).output == "'yes'\n"
+
+    async def test_a_syntax_error_is_a_result(self, session: KernelSession) -> None:
+        result = await run(session, "def (:")
+        assert result.error is not None and result.error.name == "SyntaxError"
+
+    async def test_a_cell_stands_still_at_a_call_until_it_is_answered(self, session: KernelSession) -> None:
+        await session.begin(Cell(1, ("print(llm_query('a question'))",)))
+        assert await session.peek()
+        call = await session.next_call()
+        assert call is not None and (call.kind, call.prompt) == ("llm", "a question")
+        assert session.waiting == 0 and session.busy
+        await session.deliver(call.id, Answered("an answer"))
+        assert not await session.peek()
+        assert (await session.result()).output == "an answer\n"
+        assert not session.busy
+
+    async def test_a_batch_is_answered_in_order_whatever_the_order_of_answers(self, session: KernelSession) -> None:
+        await session.begin(Cell(1, ("print(llm_query_batched([f'q{i}' for i in range(20)]))",)))
+        calls = [await session.next_call() for _ in range(20)]
+        for call in reversed(calls):
+            assert call is not None
+            await session.deliver(call.id, Answered(call.prompt.upper()))
+        assert (await session.result()).output == f"{[f'Q{i}' for i in range(20)]}\n"
+
+    async def test_threads_and_coroutines_of_a_cell_may_all_ask(self, session: KernelSession) -> None:
+        result = await run(
+            session,
+            "from concurrent.futures import ThreadPoolExecutor\n"
+            "with ThreadPoolExecutor(8) as pool:\n"
+            "    from_threads = list(pool.map(llm_query, [f't{i}' for i in range(40)]))",
+            "import asyncio\nfrom_tasks = await asyncio.gather(*[allm_query(f'a{i}') for i in range(40)])",
+            "print(from_threads == [f'T{i}' for i in range(40)], from_tasks == [f'A{i}' for i in range(40)])",
+        )
+        assert result.output == "True True\n", result
+
+    async def test_two_thousand_calls_of_one_cell_all_arrive(self, session: KernelSession) -> None:
+        result = await run(session, "answers = llm_query_batched(['q' * 2000] * 2000)\nprint(len(answers))")
+        assert result.output == "2000\n"
+
+    async def test_a_failed_call_raises_in_the_code_and_is_falsy_in_a_batch(self, session: KernelSession) -> None:
+        def answer(prompt: str) -> Outcome:
+            return Failed("model", "it broke") if "bad" in prompt else Answered("fine")
+
+        code = (
+            "try:\n    llm_query('bad')\nexcept SubCallError as error:\n    print('raised', error)\n"
+            "good, bad = llm_query_batched(['good', 'bad'])\nprint(good, bool(bad), bad.error)"
+        )
+        result = await run(session, code, answer=answer)
+        assert result.output == "raised it broke\n[1 of 2 failed: it broke]\nfine False it broke\n"
+
+    async def test_a_spent_budget_raises_with_what_the_batch_got(self, session: KernelSession) -> None:
+        def answer(prompt: str) -> Outcome:
+            return Failed("budget", "spent") if prompt == "2" else Answered(prompt)
+
+        code = (
+            "try:\n    llm_query_batched(['1', '2', '3'])\nexcept BudgetExceeded as over:\n"
+            "    print(over, over.partial[0], bool(over.partial[1]), over.partial[2])"
+        )
+        assert (await run(session, code, answer=answer)).output == "spent 1 False 3\n"
+
+    async def test_what_is_asked_for_travels_with_the_call(self, session: KernelSession) -> None:
+        await session.begin(Cell(1, ("rlm_query('q', schema={'type': 'object'}, model='provider:sub', cache=True)",)))
+        call = await session.next_call()
+        assert call is not None
+        assert (call.kind, call.schema, call.model, call.cache) == ("rlm", {"type": "object"}, "provider:sub", True)
+        await session.deliver(call.id, Answered({"n": 1}))
+        assert (await session.result()).output == "{'n': 1}\n"
+
+    async def test_a_pydantic_class_is_a_schema_and_its_answer_an_instance(self, session: KernelSession) -> None:
+        code = "from pydantic import BaseModel\nclass Size(BaseModel):\n    n: int\nprint(llm_query('q', schema=Size).n + 1)"
+        assert (await run(session, code, answer=lambda _: Answered({"n": 41}))).output == "42\n"
+
+    async def test_only_configured_models_may_be_named(self, session: KernelSession) -> None:
+        result = await run(session, "llm_query('q', model='evil:model')")
+        assert result.error is not None and "provider:root" in result.error.message
+
+    async def test_without_sub_calls_the_query_functions_say_so(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread", sub_calls=False))
+        result = await run(session, "llm_query('q')")
+        assert result.error is not None and "max-depth 0" in result.error.message
+
+    @pytest.mark.parametrize(
+        ("code", "value"),
+        [
+            ("FINAL('text')", "text"),
+            ("FINAL({'n': [1, 2.5, None]})", {"n": [1, 2.5, None]}),
+            ("found = [1]\nFINAL(found)\nfound.append(2)", [1, 2]),
+            ("found = 7\nFINAL_VAR('found')", 7),
+            ("FINAL_VAR('later')\n" if False else "later = 1\nFINAL_VAR('later')\nlater = 2", 2),
+            ("SUBMIT(5)", 5),
+            ("SUBMIT(count=5, unit='m')", {"count": 5, "unit": "m"}),
+            ("answer['content'] = 'done'\nanswer['ready'] = True", "done"),
+            ("answer.update(content=3, ready=True)", 3),
+            ("answer = {'content': 'mine', 'ready': True}", "mine"),
+            ("FINAL({1, 2})", [1, 2]),
+            ("FINAL(object)", "<class 'object'>"),
+        ],
+    )
+    async def test_every_way_to_finish(self, session: KernelSession, code: str, value: object) -> None:
+        result = await run(session, code)
+        assert result.final is not None and result.final.value == value
+
+    async def test_finishing_takes_effect_only_without_an_error(self, session: KernelSession) -> None:
+        assert (await run(session, "FINAL('wrong')\n1 / 0")).final is None
+        assert (await run(session, "answer['content'] = 'x'; answer['ready'] = True\n1 / 0")).final is None
+        assert (await run(session, "print('on')")).final is None
+
+    async def test_a_missing_variable_finishes_nothing(self, session: KernelSession) -> None:
+        result = await run(session, "FINAL_VAR('nowhere')")
+        assert result.final is None and result.error is not None and "nowhere" in result.error.message
+
+    async def test_show_vars_tells_name_type_and_size(self, session: KernelSession) -> None:
+        output = (await run(session, "numbers = [1, 2, 3]\nprint(SHOW_VARS())")).output
+        assert "numbers: list (3) = [1, 2, 3]" in output
+        assert "llm_query" not in output
+
+    async def test_history_grows_with_each_cell(self, session: KernelSession) -> None:
+        for turn in (1, 2):
+            await session.begin(
+                Cell(turn, ("print(len(history), history[-1]['content'])",), ({"role": "user", "content": f"m{turn}"},))
+            )
+            assert not await session.peek()
+            assert (await session.result()).output == f"{turn} m{turn}\n"
+
+    async def test_overwritten_names_are_put_back(self, session: KernelSession) -> None:
+        await run(session, "llm_query = None\nhistory = None")
+        assert (await run(session, "print(llm_query('back'), history)")).output == "BACK []\n"
+
+    async def test_context_is_a_str_or_documents(self, kernels: Kernels, tmp_path: Path) -> None:
+        pack, index = tmp_path / "pack", tmp_path / "index"
+        pack.write_text("grün1second")
+        index.write_text(
+            '{"name": "a", "start": 0, "end": 6, "chars": 5, "meta": {}}\n'
+            '{"name": "b", "start": 6, "end": 12, "chars": 6, "meta": {"page": 1}}\n'
+        )
+        one = await kernels.start(KernelSpec("one", ContextFiles(pack)))
+        assert (await run(one, "print(context, type(context).__name__)")).output == "grün1second str\n"
+        many = await kernels.start(KernelSpec("many", ContextFiles(pack, index)))
+        code = "print(len(context), context[1].name, context[1].text, len(context[0]), context[0][:3], [d.meta for d in context])"
+        assert (await run(many, code)).output == "2 b second 5 grü [{}, {'page': 1}]\n"
+
+    async def test_lone_surrogates_and_nul_pass(self, session: KernelSession) -> None:
+        result = await run(session, "print(llm_query('a\\ud800b\\0c'))", answer=lambda _: Answered("fine"))
+        assert (result.status, result.output) == ("ok", "fine\n")
+        assert (await run(session, "print('x\\udfffy')")).status == "ok"
+
+    async def test_a_cell_that_never_ends_is_interrupted_and_keeps_its_variables(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
+        result = await run(session, "kept = 1\nwhile True:\n    pass")
+        assert result.status == "timeout"
+        assert result.error is not None and "0.2 s" in result.error.message
+        assert (await run(session, "kept")).output == "1\n"
+
+    async def test_waiting_for_an_answer_is_not_computing(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
+        await session.begin(Cell(1, ("print(llm_query('slow'))",)))
+        call = await session.next_call()
+        assert call is not None
+        await asyncio.sleep(0.4)  # the promise is about time that passes
+        await session.deliver(call.id, Answered("fine"))
+        assert (await session.result()).status == "ok"
+
+    async def test_a_call_of_a_left_over_thread_is_refused(self, session: KernelSession) -> None:
+        code = (
+            "import threading\nnext_cell = threading.Event()\nheard = []\n"
+            "def late():\n    next_cell.wait(5)\n    try:\n        llm_query('late')\n"
+            "    except SubCallError as error:\n        heard.append(str(error))\n"
+            "thread = threading.Thread(target=late)\nthread.start()"
+        )
+        await run(session, code)
+        # Set from outside any cell is not possible; a closed registry is what the thread must meet.
+        result = await run(session, "import time\nprint(thread.is_alive())")
+        assert result.output == "True\n"
+        await run(session, "next_cell.set()\nthread.join()")
+
+    async def test_unknown_and_double_answers_are_ignored(self, session: KernelSession) -> None:
+        await session.begin(Cell(1, ("print(llm_query('q'))",)))
+        call = await session.next_call()
+        assert call is not None
+        await session.deliver(999, Answered("forged"))
+        await session.deliver(call.id, Answered("first"))
+        await session.deliver(call.id, Answered("second"))
+        assert (await session.result()).output == "first\n"
+
+    async def test_a_closed_session_says_so(self, session: KernelSession) -> None:
+        await session.close()
+        await session.close()
+        with pytest.raises(KernelLost):
+            await session.begin(Cell(1, ("1",)))

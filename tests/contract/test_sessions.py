@@ -1,0 +1,93 @@
+"""Both kernels keep the session contract."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from durable_rlm.kernel.contract import SessionContract, run
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.kernel.session import Cell, Kernels, KernelSpec
+from durable_rlm.state.errors import KernelLost, KernelStartFailed
+
+
+class TestMemory(SessionContract):
+    @pytest.fixture
+    async def kernels(self) -> AsyncGenerator[Kernels]:
+        kernels = MemoryKernels()
+        yield kernels
+        await kernels.close()
+
+
+class TestJupyter(SessionContract):
+    @pytest.fixture
+    async def kernels(self) -> AsyncGenerator[Kernels]:
+        kernels = JupyterKernels()
+        yield kernels
+        await kernels.close()
+
+    async def test_a_killed_kernel_is_reported_and_not_waited_for(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        await session.begin(Cell(1, ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",)))
+        with pytest.raises(KernelLost, match="killed"):
+            await session.peek()
+
+    async def test_os_exit_is_reported(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        await session.begin(Cell(1, ("import os\nos._exit(3)",)))
+        with pytest.raises(KernelLost, match="status 3"):
+            await session.result()
+
+    async def test_a_cell_that_swallows_the_interrupt_is_killed(
+        self, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("durable_rlm.kernel.standing.INTERRUPT_GRACE", 0.2)
+        session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
+        await session.begin(
+            Cell(
+                1,
+                ("import time\nwhile True:\n    try:\n        time.sleep(9)\n    except BaseException:\n        pass",),
+            )
+        )
+        with pytest.raises(KernelLost, match="computed for too long"):
+            await session.result()
+
+    async def test_sys_exit_and_exit_end_the_cell_and_not_the_kernel(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        assert (await run(session, "import sys\nkept = 1\nsys.exit(1)")).status == "error"
+        assert (await run(session, "exit()")).status == "error"
+        assert (await run(session, "kept")).output == "1\n"
+
+    async def test_no_secret_of_the_environment_reaches_a_kernel(
+        self, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+        fresh = JupyterKernels()
+        try:
+            session = await fresh.start(KernelSpec("thread"))
+            result = await run(session, "import os\nprint(os.environ, open('/proc/self/environ').read())")
+            assert "sk-planted" not in result.output and result.status == "ok"
+        finally:
+            await fresh.close()
+
+    async def test_a_gigantic_output_is_cut_inside_the_kernel(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        result = await run(session, "print('first')\nfor _ in range(40):\n    print('x' * 1_000_000)\nprint('last')")
+        assert len(result.output) < 20_000_000
+        assert result.output.startswith("first\n") and result.output.endswith("last\n")
+        assert "characters of output are not kept" in result.output
+
+    async def test_what_children_of_the_cell_print_is_output_too(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        assert "from a child" in (await run(session, "!echo from a child")).output
+
+    async def test_memory_is_limited(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread", memory=1 << 30))
+        result = await run(session, "big = bytearray(3 << 30)")
+        assert result.error is not None and result.error.name == "MemoryError"
+
+    async def test_a_kernel_that_cannot_start_says_why(self, kernels: Kernels, tmp_path: object) -> None:
+        from durable_rlm.kernel.session import ContextFiles
+
+        with pytest.raises(KernelStartFailed, match="FileNotFoundError"):
+            await kernels.start(KernelSpec("thread", ContextFiles(tmp_path / "missing")))  # type: ignore[operator]

@@ -1,0 +1,96 @@
+"""Estimates and costs, without a network."""
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from durable_rlm.nodes.models.prices import cost_usd, price_known
+from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "fewest", "most"),
+    [
+        ("", 0, 0),
+        ("a", 1, 1),
+        ("The quick brown fox jumps over the lazy dog.", 10, 16),
+        ("今日はとても良い天気ですね", 13, 20),
+        ("Сегодня хорошая погода", 5, 14),
+        ("1234567890", 4, 10),
+        ("-" * 80, 1, 20),
+        ("\n\n        ", 1, 3),
+        ("👍" * 10, 10, 40),
+    ],
+)
+def test_an_estimate_is_near_what_tokenizers_count(text: str, fewest: int, most: int) -> None:
+    assert fewest <= estimate_tokens(text) <= most
+
+
+@given(some.text(max_size=5000))
+def test_any_text_has_an_estimate_and_it_is_never_absurd(text: str) -> None:
+    assert (text != "") <= estimate_tokens(text) <= 2.2 * len(text) + 1 or text.isspace()
+
+
+def test_a_long_text_costs_what_a_short_one_does_and_counts_in_proportion() -> None:
+    page = "Call me Ishmael. Some years ago, never mind how long precisely, I went to sea.\n" * 50
+    started = time.process_time()
+    book = estimate_tokens(page * 10_000)
+    assert time.process_time() - started < 0.05
+    assert 0.8 < book / (10_000 * estimate_tokens(page)) < 1.3
+
+
+def test_a_text_whose_end_is_denser_than_its_start_is_not_underestimated() -> None:
+    assert estimate_tokens("hello there " * 1000 + "漢字" * 6000) > 12_000
+
+
+def test_a_conversation_counts_its_messages() -> None:
+    messages = [{"role": "user", "content": "Hi"}] * 3
+    assert estimate_messages(messages) > 3 * estimate_tokens("Hi")
+
+
+def test_a_listed_model_costs_what_the_list_says() -> None:
+    cost = cost_usd("openai:gpt-4o-mini", 1_000_000, 1_000_000)
+    assert cost == pytest.approx(0.75)
+    assert price_known("openai:gpt-4o-mini")
+
+
+def test_cached_input_costs_less() -> None:
+    full, cached = cost_usd("openai:gpt-4o-mini", 1000, 0), cost_usd("openai:gpt-4o-mini", 1000, 0, cached_tokens=1000)
+    assert full and cached and 0 < cached < full
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openai:my-own-finetune",
+        "openai:",
+        "openai:whisper-1",
+        "ollama:llama3",
+        "openrouter:meta-llama/llama-3.3-70b-instruct:free",
+        "nobody:knows",
+        "",
+    ],
+)
+def test_an_unknown_price_is_none_and_never_0(name: str) -> None:
+    assert cost_usd(name, 1000, 1000) is None
+    assert not price_known(name)
+
+
+def test_the_users_own_price_wins() -> None:
+    assert cost_usd("openai:gpt-4o-mini", 1_000_000, 500_000, price=(2.0, 10.0)) == pytest.approx(7.0)
+    assert price_known("openai:my-own-finetune", (0.0, 0.0))
+    assert cost_usd("openai:my-own-finetune", 5, 5, price=(0.0, 0.0)) == 0.0
+
+
+def test_a_scripted_model_is_free() -> None:
+    assert cost_usd("scripted:model.py", 1000, 1000) == 0.0
+    assert cost_usd("scripted:model.py", 1000, 1000, price=(1.0, 1.0)) == 0.0
+    assert price_known("scripted:model.py")
+
+
+def test_nothing_updates_prices_behind_our_back() -> None:
+    cost_usd("openai:gpt-4o-mini", 1, 1)
+    assert not [thread for thread in threading.enumerate() if "price" in thread.name.lower()]

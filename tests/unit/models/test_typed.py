@@ -1,0 +1,142 @@
+"""Answers of a given schema: read out of what models write, repaired once, else refused."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.servers.openai_server import Fault, ScriptedServer
+from tests.unit.models.conftest import OpenTo
+
+from durable_rlm.nodes.models.failures import ModelCallFailed
+from durable_rlm.nodes.models.reply import ModelRequest
+from durable_rlm.nodes.models.typed import SchemaInvalid, SchemaMismatch, ask_typed, instruction, parse
+
+POINT: dict[str, Any] = {
+    "type": "object",
+    "properties": {"x": {"type": "integer"}},
+    "required": ["x"],
+    "additionalProperties": False,
+}
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is it?"}]
+REQUEST = ModelRequest(MESSAGES, 50, schema=POINT)
+
+
+def saying(*answers: str) -> ScriptedServer:
+    following: Iterator[str] = iter(answers)
+    return ScriptedServer(sub=lambda prompt: next(following))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"x": 1}',
+        '  {"x": 1}\n',
+        '```json\n{"x": 1}\n```',
+        'Of course!\n\n```\n{"x": 1}\n```\nAnything else?',
+        'Here it is [as asked]: {"x": 1}. Bye {now}.',
+        'First {"y": 2}, or rather {"x": 1}',
+        '~~~~\n{"x": 1}\n~~~~',
+        'The set {a, b} aside: {"x":\n1}',
+    ],
+)
+def test_a_value_is_found_in_what_models_wrap_around_it(text: str) -> None:
+    assert parse(text, POINT) == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("I do not know", "not JSON"),
+        ('{"x": 1', "not JSON"),
+        ('{"x": NaN}', "not JSON"),
+        ('{"x": 1e999}', "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"x": ' + "9" * 5000 + "}", "not JSON"),
+        ('{"x": "1"}', r"\['x'\]: '1' is not of type 'integer'"),
+        ("{}", "'x' is a required property"),
+        ('{"x": 1, "y": 2}', "Additional properties"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_reason(text: str, why: str) -> None:
+    with pytest.raises(SchemaMismatch, match=why):
+        parse(text, POINT)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nonsense"},
+        {"type": "string", "pattern": "["},
+        {"$ref": "http://127.0.0.1:9/schema"},
+        {"$ref": "#/$defs/missing"},
+        {"$ref": "#"},
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_told_from_an_answer_that_does_not_fit(schema: dict[str, Any]) -> None:
+    with pytest.raises(SchemaInvalid):
+        parse('"x"', schema)
+
+
+def test_surrogates_in_json_become_storable() -> None:
+    assert parse('["\\ud83d\\ude00", "\\ud800"]', {"type": "array"}) == ["😀", "\ufffd"]
+
+
+async def test_a_fitting_answer_takes_one_request_and_the_prompt_stays_the_last_message(client_of: OpenTo) -> None:
+    with saying('{"x": 4}') as server:
+        async with client_of(server) as client:
+            reply, value = await ask_typed(client, REQUEST)
+    assert value == {"x": 4} and reply.attempts == 1
+    system, user = server.requests[0].messages
+    assert system == {"role": "system", "content": f"Be brief.\n\n{instruction(POINT)}"}
+    assert user == MESSAGES[-1]
+
+
+async def test_one_repair_is_asked_for_with_the_fault_told_and_both_requests_counted(client_of: OpenTo) -> None:
+    numbers: list[int] = []
+
+    async def before_attempt(number: int) -> None:
+        numbers.append(number)
+
+    with saying("it is at four", '{"x": 4}') as server:
+        async with client_of(server) as client:
+            reply, value = await ask_typed(client, REQUEST, before_attempt=before_attempt)
+    assert value == {"x": 4} and reply.attempts == 2 and numbers == [1, 2]
+    system, user = server.requests[1].messages
+    assert "it is at four" in system["content"] and "not JSON" in system["content"]
+    assert user == MESSAGES[-1], "the prompt is the last user message in the repair too"
+    sent = [len(str(seen.messages)) for seen in server.requests]
+    assert reply.input_tokens > sent[0] // 5 + sent[1] // 5
+
+
+async def test_there_is_no_second_repair(client_of: OpenTo) -> None:
+    with saying("no", '{"x": "4"}', '{"x": 4}') as server:
+        async with client_of(server) as client:
+            with pytest.raises(ModelCallFailed, match="openai:sub did not answer in the asked form") as failed:
+                await ask_typed(client, REQUEST)
+    assert failed.value.kind == "schema" and failed.value.attempts == 2 and failed.value.input_tokens > 0
+    assert "is not of type 'integer'" in failed.value.message
+
+
+async def test_a_repair_that_fails_counts_the_first_answer_too(client_of: OpenTo) -> None:
+    with saying("no") as server:
+        server.faults.append(Fault("status", requests=[2], status=401))
+        async with client_of(server) as client:
+            with pytest.raises(ModelCallFailed) as failed:
+                await ask_typed(client, REQUEST)
+    assert failed.value.kind == "auth" and failed.value.attempts == 2 and failed.value.input_tokens > 0
+
+
+async def test_a_cut_answer_is_told_to_be_shorter(client_of: OpenTo) -> None:
+    with ScriptedServer(sub=lambda prompt: '{"x": ', faults=[Fault("length")]) as server:
+        async with client_of(server) as client:
+            with pytest.raises(ModelCallFailed, match="cut off at 50 tokens"):
+                await ask_typed(client, REQUEST)
+    assert "cut off at 50 tokens" in server.requests[1].messages[0]["content"]
+
+
+async def test_an_invalid_schema_sends_nothing(client_of: OpenTo) -> None:
+    with ScriptedServer() as server:
+        async with client_of(server) as client:
+            with pytest.raises(ModelCallFailed, match="not a usable JSON Schema") as failed:
+                await ask_typed(client, ModelRequest(MESSAGES, 50, schema={"type": "nonsense"}))
+    assert failed.value.kind == "bad_request" and failed.value.attempts == 0 and not server.requests
