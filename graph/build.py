@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
 
 from ..nodes.execute_code import execute_code
 from ..nodes.finalize import finalize
@@ -22,6 +23,7 @@ from ..state.schema import RunInput, RunOutput, RunState
 from .routes import after_execute, after_plan
 
 Drawing = StateGraph[RunState, None, RunInput, RunOutput]
+Graph = CompiledStateGraph[RunState, None, RunInput, RunOutput]
 
 
 def draw(hands: Hands, live: LiveRuns) -> Drawing:

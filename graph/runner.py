@@ -21,7 +21,7 @@ from ..state.saver import RunSaver
 from ..state.schema import RunInput, RunState
 from ..state.settings import RunSettings, resolve_settings
 from ..state.threads import Thread
-from .build import draw
+from .build import Graph, draw
 from .library import Library
 from .opening import open_hands, open_stores
 from .results import Run, answer_of, error_facts
@@ -41,7 +41,8 @@ class Runner:
         self._running: dict[str, asyncio.Task[None]] = {}
         self.library = Library(hands.stores)
         """Reading: runs, steps, calls."""
-        self.graph = draw(hands, self._live).compile(checkpointer=saver, name="rlm")
+        self.saver = saver
+        self.graph = self.compiled(saver)
         """The compiled graph, an ordinary LangGraph graph: invoke, stream, get_state_history, update_state."""
 
     @classmethod
@@ -67,6 +68,10 @@ class Runner:
                 yield runner
             finally:
                 await runner._live.close_all()
+
+    def compiled(self, checkpointer: RunSaver | None) -> Graph:
+        """The graph with these hands and another checkpointer; None leaves the place to a server."""
+        return draw(self._hands, self._live).compile(checkpointer=checkpointer, name="rlm")
 
     async def run(
         self,
@@ -142,15 +147,18 @@ class Runner:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def stop(self, thread: str) -> None:
-        """Stop a run of this process: what is in flight is cancelled, what was saved stays. It can be resumed."""
-        if task := self._running.get(thread):
-            task.cancel()
+    async def stop(self, thread: str) -> bool:
+        """Stop a run of this process: what is in flight is cancelled, what was saved stays. It can be resumed.
 
-    async def stop_all(self) -> None:
-        """Stop every run of this process."""
-        for thread in list(self._running):
-            await self.stop(thread)
+        Returns whether there was one; its `run` or `resume` then returns with the status `stopped`.
+        """
+        task = self._running.get(thread)
+        return task is not None and task.cancel()
+
+    async def stop_all(self) -> bool:
+        """Stop every run of this process; whether there was any."""
+        stopped = [await self.stop(thread) for thread in list(self._running)]
+        return any(stopped)
 
     async def read(self, thread: str) -> Run:
         """How a run stands now, from what is saved. Raises UnknownThread."""

@@ -134,13 +134,13 @@ class LiveRuns:
         )
 
 
-def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) -> KernelSpec:
+async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) -> KernelSpec:
     """What the run's kernels are started with."""
     settings = run.settings
     files: ContextFiles | None = None
-    if context and context["kind"] != "none":
-        pack, index = context_files(context, hands.stores.blobs)
-        files = ContextFiles(pack, index)
+    if context:
+        found = await asyncio.to_thread(context_files, context, hands.stores.blobs)
+        files = ContextFiles(*found) if found else None
     return KernelSpec(
         thread_id=run.thread_id,
         context=files,

@@ -3,10 +3,10 @@
 from typing import Any
 
 from ..state.contexts import ContextRef, no_context
-from ..state.errors import InputError
+from ..state.errors import InputError, UsageError
 from ..state.keys import START
 from ..state.schema import RunState
-from ..state.settings import RunSettings
+from ..state.settings import RunSettings, resolve_settings
 from .events import emit_event
 from .hands import Hands
 from .intake import store_input
@@ -17,7 +17,7 @@ async def prepare(state: RunState, hands: Hands) -> dict[str, Any]:
     question = state.get("question", "").strip()
     if not question:
         raise InputError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
-    settings = RunSettings.model_validate(state.get("settings", {}))
+    settings = chosen_settings(state.get("settings", {}))
     reference = state.get("context_ref")
     given = state.get("context")
     if reference is None:
@@ -38,6 +38,20 @@ async def prepare(state: RunState, hands: Hands) -> dict[str, Any]:
         "note": None,
         "step": [{"kind": "prepare", "turn": 0, "summary": describe_input(reference)}],
     }
+
+
+def chosen_settings(given: dict[str, Any]) -> RunSettings:
+    """The settings of a run: frozen ones as they are; what a server's caller left out, from the environment.
+
+    Raises UsageError for settings that make no sense, or without a model.
+    """
+    settings = RunSettings.model_validate(given) if set(given) >= _ALL_SETTINGS else resolve_settings(given)
+    if not settings.model:
+        raise UsageError("No model is named.", hint="Put it into settings.model, or set RLM_MODEL.")
+    return settings
+
+
+_ALL_SETTINGS = set(RunSettings().frozen())
 
 
 def describe_input(reference: ContextRef) -> str:

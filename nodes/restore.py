@@ -42,7 +42,7 @@ async def kernel_at(run: LiveRun, hands: Hands, state: RunState) -> tuple[LiveKe
     if kernel and kernel.position == position and kernel.cell in (None, cell["digest"] if cell else None):
         return kernel, None
     await run.drop_kernel()
-    session = await hands.kernels.start(kernel_spec(run, state.get("context_ref"), hands))
+    session = await hands.kernels.start(await kernel_spec(run, state.get("context_ref"), hands))
     kernel = run.kernel = LiveKernel(session)
     turns = [turn for turn in turns_of(state) if "status" in turn]
     if not turns:

@@ -110,8 +110,7 @@ class Database:
     async def open(cls, path: Path) -> AsyncGenerator["Database"]:
         """Open or create the file (0600 in a 0700 folder). Raises StoreError, saying what to do."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            await asyncio.to_thread(_make, path)
             connection = await aiosqlite.connect(path, timeout=_BUSY_SECONDS)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"Cannot open {path}: {error}.", hint="Check the folder given with --home.") from error
@@ -195,6 +194,11 @@ def _transaction(connection: sqlite3.Connection, batch: list[_Pending]) -> list[
             connection.execute("ROLLBACK")
         raise
     return outcomes
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:

@@ -82,7 +82,6 @@ _OVERLONG = re.compile(
 _NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|insufficient (balance|credits?|funds)", re.I)
 _NO_MODEL = re.compile(r"model_not_found|model .{0,80}(does not exist|not found)", re.IGNORECASE)
 
-_NO_CONNECTION = re.compile(r"Connect(ion)?Timeout")
 _BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
     (re.compile(r"SSLCertVerification|CertificateError"), "network", False),
     (re.compile(r"Timeout|DeadlineExceeded"), "timeout", True),
@@ -101,13 +100,16 @@ def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: date
         return error.failure
     chain = list(_causes(error))
     detail = _detail(error)
-    for link in chain:
+    # aiohttp gives replies that break off or are no HTTP at all a status of 400 that no server sent.
+    unsent = any(type(link).__module__ == "aiohttp.http_exceptions" for link in chain)
+    for link in () if unsent else chain:
         if (status := _status(link)) is not None:
             headers = _headers(link)
             return _by_status(status, detail, parse_retry_after(headers, now=now) if headers else None)
     if _OVERLONG.search(detail):
         return Failure("too_long", detail)
-    if any(_NO_CONNECTION.search(type(link).__name__) for link in chain) and not isinstance(chain[-1], ValueError):
+    # A certificate error is a ValueError, and openai's transport reports it as a timeout of connecting, too.
+    if any("ConnectTimeout" in type(link).__name__ for link in chain) and not isinstance(chain[-1], ValueError):
         return Failure("network", _detail(chain[-1]) or "no connection in time", True)
     # The innermost cause knows best: aiohttp's transport reports refused and dropped connections as timeouts.
     for link in reversed(chain):
@@ -177,12 +179,8 @@ def _status(error: BaseException) -> int | None:
     """An HTTP status of 300 or more that `error` carries, wherever its provider keeps it."""
     response = getattr(error, "response", None)
     first = error.args[0] if error.args else None
-    names = ["status_code", "status", "http_status"]
-    # Google's errors keep it in `code`; aiohttp's, for a reply that broke off, have a 400 there that nobody sent.
-    if not type(error).__module__.startswith("aiohttp"):
-        names.append("code")
     places: list[Any] = [
-        *(getattr(error, name, None) for name in names),
+        *(getattr(error, name, None) for name in ("status_code", "status", "http_status", "code")),
         *(getattr(response, name, None) for name in ("status_code", "status")),
         _inside(response, "ResponseMetadata", "HTTPStatusCode"),
         # Some gateways answer 200 with `{"error": {"code": 429, …}}`, and ChatOpenAI raises that dict.

@@ -8,7 +8,6 @@ As a program, for demos and trials in a real terminal, with a script as `scripte
 
 import argparse
 import asyncio
-import contextlib
 import inspect
 import json
 import runpy
@@ -285,6 +284,9 @@ def _events(completion: Body) -> bytes:
     return b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
 
 
+_ENDING = {signal.SIGINT, signal.SIGTERM}
+
+
 def main() -> None:
     """Serve a script's `root` and `sub` until Ctrl-C."""
     parser = argparse.ArgumentParser(description="A scripted OpenAI-compatible server, on 127.0.0.1.")
@@ -292,12 +294,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each reply")
     options = parser.parse_args()
+    # Blocked before any thread starts: else a signal may end the program by an exception instead.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     script = runpy.run_path(options.script)
     with ScriptedServer(script["root"], script["sub"], latency=options.latency, port=options.port) as server:
         sys.stdout.write(f"{server.base_url}\n")
         sys.stdout.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(_ENDING)
 
 
 if __name__ == "__main__":

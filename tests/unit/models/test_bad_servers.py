@@ -95,6 +95,21 @@ async def test_a_refused_connection_is_the_network_not_a_timeout(client_of: Open
     assert f"127.0.0.1:{server.port}" in failed.message
 
 
+async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(waits: Waits) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"220 mail.example.com ESMTP\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with open_client("openai:x", base_url=url, retry=RetryPolicy(sleep=waits)) as client:
+            with pytest.raises(ModelCallFailed) as failed:
+                await client.ask(question())
+    assert failed.value.kind == "garbage" and failed.value.attempts == 3
+
+
 async def test_a_server_that_hangs_is_given_up_in_time(waits: Waits) -> None:
     with ScriptedServer(faults=[Fault("hang")]) as server:
         client = open_client(

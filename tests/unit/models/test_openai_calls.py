@@ -1,6 +1,7 @@
 """What an OpenAI-compatible server sees of us, and what we make of its answers."""
 
 import asyncio
+from typing import TypedDict
 
 import pytest
 from langgraph.graph import StateGraph
@@ -9,6 +10,12 @@ from tests.unit.models.conftest import OpenTo, Waits, question
 
 from durable_rlm.nodes.models.failures import ModelCallFailed
 from durable_rlm.nodes.models.reply import ModelRequest
+
+
+class Answer(TypedDict):
+    """The state of a graph."""
+
+    answer: str
 
 
 async def test_an_answer_comes_with_its_tokens_and_what_it_took(client_of: OpenTo) -> None:
@@ -105,11 +112,11 @@ async def test_a_graph_that_streams_its_messages_does_not_make_us_stream(client_
     with ScriptedServer() as server:
         async with client_of(server) as client:
 
-            async def node(state: dict[str, str]) -> dict[str, str]:
+            async def node(state: Answer) -> Answer:
                 return {"answer": (await client.ask(question())).text}
 
-            graph = StateGraph(dict).add_node("node", node).add_edge("__start__", "node").compile()
-            _ = [event async for event in graph.astream({}, stream_mode="messages")]
+            graph = StateGraph(Answer).add_node("node", node).add_edge("__start__", "node").compile()
+            _ = [event async for event in graph.astream({"answer": ""}, stream_mode="messages")]
     assert server.requests and not server.requests[0].body.get("stream")
 
 

@@ -1,0 +1,53 @@
+"""What `langgraph.json` serves: graph `rlm` and its checkpointer, for LangGraph's Agent Server and Studio.
+
+The server asks for the graph again and again and brings its own checkpointer slot; the live things behind
+both (stores, kernel host) are opened once, by whichever is asked for first, and closed with the server.
+The home is `$RLM_HOME`, else `./.rlm`; settings that a run's input does not name come from `RLM_…` and `rlm.toml`.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from ..state.saver import RunSaver
+from .runner import Runner
+
+
+class _Opened:
+    """The one runner of a server process."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._stack = AsyncExitStack()
+        self._runner: Runner | None = None
+
+    async def runner(self) -> Runner:
+        async with self._lock:
+            if self._runner is None:
+                home = os.environ.get("RLM_HOME") or ".rlm"
+                self._runner = await self._stack.enter_async_context(Runner.open(home))
+            return self._runner
+
+    async def close(self) -> None:
+        async with self._lock:
+            self._runner = None
+            await self._stack.aclose()
+
+
+_opened = _Opened()
+
+
+async def make_graph() -> Any:
+    """The compiled graph without a checkpointer: the server puts in its own."""
+    return (await _opened.runner()).compiled(checkpointer=None)
+
+
+@asynccontextmanager
+async def checkpointer() -> AsyncGenerator[RunSaver]:
+    """The saver over the home's database, for as long as the server runs."""
+    try:
+        yield (await _opened.runner()).saver
+    finally:
+        await _opened.close()

@@ -1,0 +1,79 @@
+"""Where the answer goes: a file that is written whole or not at all, checked before anything is spent."""
+
+import contextlib
+import json
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Any
+
+from ..state.errors import StoreError, UsageError
+from .safe_text import safe
+
+
+def answer_text(answer: Any) -> str:
+    """An answer as text: what the model wrote, or a typed value as indented JSON. Ends in a newline."""
+    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+class AnswerFile:
+    """The file given with `-o`. Raises UsageError when it cannot be written, before the run starts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # A link stays a link: what it points to is replaced.
+        self._target = path.resolve()
+        self._check()
+
+    def write(self, answer: Any) -> None:
+        """Replace the file by the answer. Raises StoreError; the answer is saved with the run all the same."""
+        data = answer_text(answer).encode("utf-8", "replace")
+        try:
+            if self._is_device():
+                self._target.write_bytes(data)
+            else:
+                self._replace(data)
+        except OSError as error:
+            raise StoreError(
+                f"The answer could not be written to {self.path}: {error.strerror}.",
+                hint="It is saved with the run: `rlm resume THREAD` prints it again.",
+            ) from error
+
+    def _replace(self, data: bytes) -> None:
+        partial = self._target.with_name(f".{self._target.name[:100]}.{secrets.token_hex(4)}.partial")
+        try:
+            with partial.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileNotFoundError):
+                partial.chmod(stat.S_IMODE(self._target.stat().st_mode))
+            partial.replace(self._target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _is_device(self) -> bool:
+        """`/dev/null`, a pipe: written into, never replaced by a file."""
+        return self._target.exists() and not self._target.is_file()
+
+    def _check(self) -> None:
+        shown = safe(str(self.path))
+        if self._target.is_dir():
+            raise UsageError(f"-o {shown}: that is a folder.", hint="Name a file in it.")
+        if not self._target.parent.is_dir():
+            raise UsageError(f"-o {shown}: there is no folder {safe(str(self._target.parent))}.", hint="Make it first.")
+        try:
+            if self._target.exists():
+                # Opened without truncating: whether it may be written, not whether it is there.
+                if not os.access(self._target, os.W_OK):
+                    raise PermissionError(0, "it may not be written")
+            if not self._is_device():
+                probe = self._target.with_name(f".{secrets.token_hex(6)}.probe")
+                probe.touch(exist_ok=False)
+                probe.unlink()
+        except OSError as error:
+            raise UsageError(
+                f"-o {shown} cannot be written: {error.strerror}.", hint="Choose another place for the answer."
+            ) from error

@@ -1,0 +1,29 @@
+"""Names for the shell's Tab key: the threads of the home. Fast and silent: a shell that hangs or prints is worse."""
+
+import sqlite3
+from contextlib import closing
+
+import typer
+
+from .invocation import DATABASE, invocation_of
+from .safe_text import safe_line
+
+_MOST = 200
+
+
+def complete_threads(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Thread names that begin with `incomplete`, the one touched last first, each with its status and question."""
+    try:
+        before = context.find_root().params.get("home")
+        home = invocation_of(context.params.get("home") or before, as_json=False, debug=False).home
+        # Read-only, straight from the file: LangGraph and the store would take a second to import.
+        path = (home / DATABASE).absolute().as_uri()
+        with closing(sqlite3.connect(f"{path}?mode=ro", uri=True, timeout=0.2)) as connection:
+            rows = connection.execute(
+                "SELECT thread_id, status, question FROM threads WHERE substr(thread_id, 1, ?) = ? "
+                "ORDER BY updated DESC LIMIT ?",
+                (len(incomplete), incomplete, _MOST),
+            ).fetchall()
+    except Exception:
+        return []
+    return [(name, f"{status}: {safe_line(question, 60)}") for name, status, question in rows if name == safe_line(name)]

@@ -1,0 +1,195 @@
+"""The flags of commands that run something. Nothing here has a default of its own: settings know theirs.
+
+A flag that is not given stays None, so that `RLM_…` and `rlm.toml` can decide (`state.settings`).
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .completion import complete_threads
+
+_MODEL, _LIMITS, _KERNEL, _OUTPUT = "Model", "Limits", "Kernel", "Output"
+
+Thread = Annotated[
+    str,
+    typer.Argument(
+        metavar="THREAD",
+        help="The run: its thread id, or the first characters of it (4 or more).",
+        autocompletion=complete_threads,
+        show_default=False,
+    ),
+]
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="PROVIDER:NAME",
+        help="The root model, such as openai:gpt-5-mini; scripted:PATH is an offline stand-in. Required, "
+        "unless RLM_MODEL or rlm.toml names one.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+SubModel = Annotated[
+    str | None,
+    typer.Option(
+        "--sub-model",
+        metavar="PROVIDER:NAME",
+        help="The model that answers sub-calls; a smaller one saves money. Default: the root model.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="An OpenAI-compatible server of your own, for both models. Default: the provider's own.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        metavar="IN,OUT",
+        help="What tokens cost, in dollars per million. Default: a built-in price list.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        metavar="N",
+        help="Model calls in flight at once. Default: 32",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+MaxTurns = Annotated[
+    int | None,
+    typer.Option(
+        "--max-turns",
+        metavar="N",
+        help="Turns of the root model; the last one must answer. Default: 30",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
+MaxDepth = Annotated[
+    int | None,
+    typer.Option(
+        "--max-depth",
+        metavar="N",
+        help="0: code may not call models; 1: sub-calls are plain model calls. Default: 1",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
+MaxCalls = Annotated[
+    int | None,
+    typer.Option(
+        "--max-calls",
+        metavar="N",
+        help="Model requests: root turns, sub-calls and retries. Default: 2000",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--max-tokens",
+        metavar="N",
+        help="Tokens, input and output together. Default: no limit",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        help="Dollars; the models' prices must be known. Default: no limit",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(
+        "--max-time",
+        metavar="SECONDS",
+        help="Wall time, all sittings together. Default: no limit",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
+CellTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--cell-timeout",
+        metavar="SECONDS",
+        help="A cell's own computing; waiting for sub-calls does not count. Default: 300",
+        rich_help_panel=_KERNEL,
+        show_default=False,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory of a kernel, such as 512M. Default: 4G",
+        rich_help_panel=_KERNEL,
+        show_default=False,
+    ),
+]
+Unsandboxed = Annotated[
+    bool | None,
+    typer.Option(
+        "--unsandboxed",
+        help="Acknowledge that model code runs as your user, without a sandbox. Default: warn about it",
+        rich_help_panel=_KERNEL,
+        show_default=False,
+    ),
+]
+Schema = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="FILE",
+        help="A JSON Schema that the answer must match; the answer is then JSON. Default: any text or value",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write the answer to FILE instead, whole or not at all. Default: stdout",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+]
+NewThread = Annotated[
+    str | None,
+    typer.Option(
+        "--thread",
+        metavar="NAME",
+        help="Name the run. The same name, question and input again: the run goes on. Default: a new id",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+]

@@ -1,0 +1,85 @@
+"""What every command takes, before or after its name: `--home`, `--json`, `--debug`."""
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DEFAULT_HOME = ".rlm"
+DATABASE = "checkpoints.sqlite"
+
+HomeFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        help="The folder that holds the saved runs. Default: $RLM_HOME, else ./.rlm",
+        rich_help_panel="Everywhere",
+        show_default=False,
+    ),
+]
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else.", rich_help_panel="Everywhere")
+]
+DebugFlag = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Everywhere")
+]
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """How the command was called."""
+
+    home: Path
+    json: bool = False
+    debug: bool = False
+    home_named: bool = False
+    """Whether `--home` was given, so that the next command must repeat it."""
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether anything was ever saved in the home. Looking must not create one."""
+        return (self.home / DATABASE).exists()
+
+
+def invocation_of(home: Path | None, *, as_json: bool, debug: bool) -> Invocation:
+    """The flags with their defaults filled in."""
+    chosen = home or Path(os.environ.get("RLM_HOME") or DEFAULT_HOME)
+    return Invocation(chosen.expanduser(), as_json, debug, home_named=home is not None)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Make `function(invocation, …)` a typer command that takes the common flags too, after its name.
+
+    They are added to the signature that typer reads; those given before the name are in the context.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = list(signature.parameters.values())[1:]
+
+    @wraps(function)
+    def called(context: typer.Context, home: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
+        before = context.find_root().obj or {}
+        invocation = invocation_of(
+            home or before.get("home"),
+            as_json=as_json or before.get("as_json", False),
+            debug=debug or before.get("debug", False),
+        )
+        function(invocation, **given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    common = [
+        inspect.Parameter("context", keyword, annotation=typer.Context),
+        *(one.replace(kind=keyword) for one in own),
+        inspect.Parameter("home", keyword, default=None, annotation=HomeFlag),
+        inspect.Parameter("as_json", keyword, default=False, annotation=JsonFlag),
+        inspect.Parameter("debug", keyword, default=False, annotation=DebugFlag),
+    ]
+    called.__signature__ = signature.replace(parameters=common)  # pyright: ignore[reportAttributeAccessIssue]
+    called.__annotations__ = {one.name: one.annotation for one in common} | {"return": None}
+    del called.__wrapped__
+    return called

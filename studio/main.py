@@ -1,0 +1,107 @@
+"""`rlm`: the application's command line. Commands import what they need when they run: `--help` answers at once."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from .commands import calls, demo, doctor, listing, resume, run, show, steps
+from .invocation import DebugFlag, HomeFlag, JsonFlag
+
+PROGRAM = "rlm"
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Answer questions over inputs of any size by letting a model write code that reads them.\n\n"
+    "Every step is saved: a run that is killed, stopped or out of budget goes on where it was, and pays for "
+    "nothing twice. Start with `rlm demo`: it needs no model and costs nothing.",
+    epilog="Exit status: 0 answered · 1 failed · 2 bad usage or input · 3 waits for a person · 4 budget spent · "
+    "5 another process holds the run · 130 stopped. What stopped, failed or ran out goes on with `rlm resume`.",
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command("run", rich_help_panel="Work")(run.run)
+app.command("resume", rich_help_panel="Work")(resume.resume)
+app.command("demo", rich_help_panel="Work")(demo.demo)
+app.command("list", rich_help_panel="Look")(listing.list_runs)
+app.command("show", rich_help_panel="Look")(show.show)
+app.command("steps", rich_help_panel="Look")(steps.steps)
+app.command("calls", rich_help_panel="Look")(calls.calls)
+app.command("doctor", rich_help_panel="Machine")(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"durable-rlm {version('durable-rlm')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _before(
+    context: typer.Context,
+    home: HomeFlag = None,
+    as_json: JsonFlag = False,
+    debug: DebugFlag = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+    context.obj = {"home": home, "as_json": as_json, "debug": debug}
+    if context.invoked_subcommand is None:
+        from ..state.errors import UsageError
+
+        if as_json:
+            raise UsageError("No command is named.", hint="`rlm --help` lists them.")
+        # Rich prints the help itself and returns an empty text.
+        typer.echo(context.get_help(), nl=False)
+        raise typer.Exit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: run one command and end the process with its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Errors are reported as asked even when the command line itself could not be read.
+    words = given[: given.index("--")] if "--" in given else given
+    code = _run(given, as_json="--json" in words, debug="--debug" in words)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    sys.exit(code)
+
+
+def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
+    try:
+        result: Any = typer.main.get_command(app).main(args=given, prog_name=PROGRAM, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except (SystemExit, typer.Exit):
+        raise
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except BaseException as error:
+        return _reported(error, as_json=as_json, debug=debug)
+
+
+def _reported(error: BaseException, *, as_json: bool, debug: bool) -> int:
+    """Say what went wrong; returns the exit status."""
+    from ..state.errors import RlmError
+    from . import problems
+
+    if debug:
+        problems.show_traceback(error)
+    if isinstance(error, RlmError):
+        return problems.report_known(error, as_json=as_json)
+    if isinstance(error, typer.TyperException):
+        return problems.report_usage(error, as_json=as_json)
+    if isinstance(error, KeyboardInterrupt | typer.Abort | EOFError):
+        problems.report("Stopped", "Stopped; nothing was saved.", as_json=as_json)
+        return 130
+    return problems.report_unexpected(error, as_json=as_json, debug=debug)

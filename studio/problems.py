@@ -1,0 +1,52 @@
+"""Errors as a person or a script sees them: one sentence with what to do next, or one JSON object."""
+
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from .consoles import put, say
+from .safe_text import safe, safe_json, safe_line
+
+if TYPE_CHECKING:
+    import typer
+
+    from ..state.errors import RlmError
+
+
+def report(kind: str, message: str, hint: str = "", *, as_json: bool) -> None:
+    """Say what went wrong: on stderr, or with `--json` as the one document on stdout."""
+    if as_json:
+        put(safe_json({"error": {"type": kind, "message": message, "hint": hint}}))
+        return
+    say(f"Error: {safe(message)}", style="bold red")
+    if hint:
+        say(safe(hint))
+
+
+def report_known(error: "RlmError", *, as_json: bool) -> int:
+    """An error that says itself what to do. Returns the exit status."""
+    report(error.type, error.message, error.hint, as_json=as_json)
+    return error.exit_code
+
+
+def report_usage(error: "typer.TyperException", *, as_json: bool) -> int:
+    """What typer found wrong with the command line. Returns the exit status."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "rlm"
+    report("UsageError", safe_line(error.format_message()), f"See `{path} --help`.", as_json=as_json)
+    return error.exit_code
+
+
+def report_unexpected(error: BaseException, *, as_json: bool, debug: bool) -> int:
+    """An error nobody foresaw: one sentence, and the traceback only when asked for. Returns the exit status."""
+    name = type(error).__name__
+    said = safe_line(str(error), 300)
+    hint = "" if debug else "Run again with --debug for the traceback."
+    report(name, f"Something unexpected went wrong ({name}{': ' if said else ''}{said}).", hint, as_json=as_json)
+    return 1
+
+
+def show_traceback(error: BaseException) -> None:
+    """The traceback on stderr, for `--debug`."""
+    text = "".join(traceback.format_exception(error))
+    sys.stderr.write(f"{safe(text)}\n")
