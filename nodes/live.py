@@ -138,9 +138,8 @@ async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) ->
     """What the run's kernels are started with."""
     settings = run.settings
     files: ContextFiles | None = None
-    if context:
-        found = await asyncio.to_thread(context_files, context, hands.stores.blobs)
-        files = ContextFiles(*found) if found else None
+    if context and context["kind"] != "none":
+        files = ContextFiles(*await asyncio.to_thread(context_files, context, hands.stores.blobs))
     return KernelSpec(
         thread_id=run.thread_id,
         context=files,

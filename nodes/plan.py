@@ -34,11 +34,15 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
     except BudgetSpent as spent:
         return _nothing_left(state, spent)
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
-    if got.text is None:
-        raise ModelFailed(got.error or "The root model gave no answer.", hint=f"Then go on: rlm resume {thread_id}")
-    reading = read_reply(got.text, truncated=got.truncated)
+    text = got.text
+    if text is None:
+        if got.error_kind != "empty":
+            raise ModelFailed(got.error or "The root model gave no answer.", hint=f"Go on: rlm resume {thread_id}")
+        # Empty after every retry: told to the model like any reply without code, for a turn.
+        text = ""
+    reading = read_reply(text, truncated=got.truncated)
     hands.probe("plan-end")
-    return await _planned(run, hands, turn, got.text, reading, last=last is not None)
+    return await _planned(run, hands, turn, text, reading, last=last is not None)
 
 
 def _last(run: LiveRun, turn: int) -> Resource | None:

@@ -53,7 +53,8 @@ class Texts:
             return self._recent[name]
         rows = await self._database.read("SELECT body FROM texts WHERE hash = ?", (name,))
         if rows:
-            body: bytes = rows[0][0]
+            found: bytes | str = rows[0][0]
+            body = found.encode() if isinstance(found, str) else found
             if content_hash(body) != name:
                 raise StoredDataDamaged(f"The stored text {name[:12]}… has changed on disk.", hint="Run `rlm verify`.")
         else:

@@ -1,0 +1,14 @@
+"""Runners over in-memory kernels and scripted models."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+
+
+@pytest.fixture
+async def runner(tmp_path: Path) -> AsyncGenerator[Runner]:
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        yield runner

@@ -1,0 +1,237 @@
+"""Runs from question to answer, over the compiled graph, a scripted model and an in-memory kernel."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.errors import InputError, ThreadExists, UnknownThread, UsageError
+
+from scripts import repl, write_script
+
+
+async def test_a_question_is_answered_by_code_and_sub_calls(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(
+        tmp_path / "m.py",
+        [repl("lines = context.splitlines()\nprint(len(lines))"), repl("FINAL(llm_query_batched(lines))")],
+    )
+    run = await runner.run("What?", "one\ntwo\nthree", model=model)
+    assert (run.status, run.answer, run.turns) == ("answered", ["ONE", "TWO", "THREE"], 2)
+    assert run.usage["model_calls"] == 5 and run.exit_code == 0
+
+
+async def test_every_step_is_saved_under_the_node_that_made_it(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")])
+    run = await runner.run("What?", model=model)
+    steps = await runner.library.steps(run.thread_id)
+    assert [step["kind"] for step in steps] == [
+        *("input", "start", "prepare", "plan", "review", "execute_code", "sub_call", "execute_code", "finalize")
+    ]
+    assert [step["step"] for step in steps] == list(range(1, 10)) and run.steps == 9
+
+
+async def test_a_loop_of_calls_costs_no_superstep_a_call(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL([llm_query(f'q{i}') for i in range(100)][-1])")])
+    run = await runner.run("What?", model=model)
+    assert run.answer == "Q99" and run.steps == 9
+
+
+async def test_equal_calls_are_separate_samples_unless_cached(runner: Runner, tmp_path: Path) -> None:
+    code = "a = llm_query_batched(['same'] * 5)\nb = llm_query_batched(['same'] * 5, cache=True)\nFINAL(len(a + b))"
+    run = await runner.run("What?", model=write_script(tmp_path / "m.py", [repl(code)]))
+    calls = await runner.library.calls(run.thread_id)
+    assert (run.answer, len(calls)) == (10, 6)
+
+
+async def test_calls_are_shown_with_their_texts(runner: Runner, tmp_path: Path) -> None:
+    code = "try:\n    llm_query('bad')\nexcept SubCallError as e:\n    FINAL(str(e))"
+    model = write_script(tmp_path / "m.py", [repl(code)], sub="raise ValueError('no such thing')")
+    run = await runner.run("What?", model=model)
+    [call] = [call.to_json() for call in await runner.library.calls(run.thread_id)]
+    assert "no such thing" in run.answer and "no such thing" in call["error"]
+    assert (call["prompt"], call["answer"], call["kind"], call["turn"], call["reused"]) == ("bad", None, "llm", 1, False)
+
+
+async def test_replies_without_code_are_told_so_and_do_not_end_the_run(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", ["The answer is 42. FINAL(42)", "", repl("FINAL(len(history))")])
+    run = await runner.run("What?", model=model)
+    assert (run.answer, run.turns) == (5, 3)
+
+
+async def test_an_error_in_a_cell_goes_to_the_model(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("kept = 5\n1 / 0"), repl("FINAL(kept)")])
+    run = await runner.run("What?", model=model)
+    assert run.answer == 5
+
+
+async def test_the_last_turn_is_told_to_answer_and_ends_the_run(runner: Runner, tmp_path: Path) -> None:
+    script = tmp_path / "m.py"
+    script.write_text(
+        "def root(messages):\n"
+        "    last = 'last turn' in messages[-1]['content']\n"
+        "    return '```repl\\nFINAL(\"forced\")\\n```' if last else '```repl\\nprint(1)\\n```'\n"
+        "def sub(prompt): return ''\n"
+    )
+    run = await runner.run("What?", model=f"scripted:{script}", max_turns=4)
+    assert (run.status, run.answer, run.turns) == ("answered", "forced", 4)
+
+
+async def test_a_spent_budget_is_saved_and_goes_on_when_raised(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("x = 1"), repl("x += 1"), repl("x += 1"), repl("FINAL(x)")])
+    run = await runner.run("What?", model=model, max_turns=2)
+    assert (run.status, run.exit_code, run.answer) == ("budget", 4, None)
+    assert (await runner.resume(run.thread_id)).status == "budget"
+    again = await runner.resume(run.thread_id, max_turns=10)
+    assert (again.status, again.answer, again.usage["model_calls"]) == ("answered", 3, 4)
+
+
+async def test_sub_calls_over_budget_raise_in_the_code_and_one_call_is_left_to_answer(
+    runner: Runner, tmp_path: Path
+) -> None:
+    code = "try:\n    llm_query_batched(['q'] * 50)\nexcept BudgetExceeded as e:\n    got = sum(map(bool, e.partial))"
+    model = write_script(tmp_path / "m.py", [repl(code), repl("FINAL(got)")])
+    run = await runner.run("What?", model=model, max_calls=10)
+    assert (run.status, run.answer, run.usage["model_calls"]) == ("answered", 8, 10)
+
+
+async def test_an_answered_run_is_returned_without_a_call(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL('once')")])
+    run = await runner.run("What?", "input", model=model, thread="named")
+    (tmp_path / "m.py").write_text("def root(m): raise SystemError\ndef sub(p): raise SystemError\n")
+    assert await runner.resume("named") == run
+    assert await runner.run("What?", "input", model=model, thread="named") == run
+
+
+async def test_the_same_thread_with_another_question_is_refused(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
+    await runner.run("What?", "input", model=model, thread="named")
+    for question, given in (("Why?", "input"), ("What?", "other")):
+        with pytest.raises(ThreadExists, match="named"):
+            await runner.run(question, given, model=model, thread="named")
+
+
+async def test_a_failed_root_turn_is_saved_and_asked_again(runner: Runner, tmp_path: Path) -> None:
+    script = tmp_path / "m.py"
+    script.write_text("def root(messages): raise ConnectionError('gone')\ndef sub(prompt): return ''\n")
+    run = await runner.run("What?", model=f"scripted:{script}")
+    assert (run.status, run.exit_code) == ("failed", 1) and run.error is not None and "gone" in run.error["message"]
+    write_script(script, [repl("FINAL('back')")])
+    assert (await runner.resume(run.thread_id)).answer == "back"
+
+
+async def test_a_kernel_that_dies_is_told_to_the_model_and_comes_back_with_its_variables(tmp_path: Path) -> None:
+    kernels = MemoryKernels()
+    model = write_script(
+        tmp_path / "m.py",
+        [repl("kept = llm_query('a')"), repl("doomed = llm_query('die')"), repl("FINAL([kept, 'doomed' in globals()])")],
+    )
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "code" and "doomed =" in event["code"]:
+            kernels.sessions[-1].kill("the test said so")
+
+    async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
+        run = await runner.run("What?", model=model, on_event=on_event)
+    assert run.answer == ["A", False]
+    assert run.usage["model_calls"] == 4, "the first cell's call was served again from the journal"
+
+
+async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("x = llm_query('a')"), repl("FINAL(x + llm_query('b'))")])
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event["event"] == "code" and event["turn"] == 2:
+                asyncio.ensure_future(runner.stop_all())
+
+        run = await runner.run("What?", model=model, on_event=on_event)
+        assert (run.status, run.exit_code) == ("stopped", 130)
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        again = await runner.resume(run.thread_id)
+        assert (again.answer, again.usage["reused_calls"] > 0) == ("AB", True)
+        assert len(await runner.library.calls(run.thread_id)) == 2
+
+
+async def test_a_busy_thread_is_told_and_untouched(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
+    busy: list[Any] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "turn":
+            busy.append(asyncio.ensure_future(runner.resume("named")))
+
+    await runner.run("What?", model=model, thread="named", on_event=on_event)
+    second = await busy[0]
+    assert (second.status, second.exit_code) == ("busy", 5)
+
+
+async def test_a_typed_answer_must_match_its_schema(runner: Runner, tmp_path: Path) -> None:
+    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    model = write_script(tmp_path / "m.py", [repl("FINAL({'n': 'seven'})"), repl("FINAL({'n': 7})")])
+    run = await runner.run("What?", model=model, schema=schema)
+    assert (run.answer, run.turns) == ({"n": 7}, 2)
+
+
+async def test_events_stream_and_end_with_the_run(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")])
+    events = [event async for event in runner.stream("What?", "text", model=model)]
+    kinds = [event["event"] for event in events]
+    assert {"input", "turn", "code", "calls", "output", "usage"} <= set(kinds)
+    assert kinds[-1] == "end" and events[-1]["run"].answer == "Q"
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "error", "said"),
+    [
+        ("", {}, UsageError, "question is empty"),
+        ("Q", {"model": None}, UsageError, "--model"),
+        ("Q", {"max_turns": 0}, UsageError, "--max-turns"),
+        ("Q", {"max_depth": 2}, UsageError, "max-depth"),
+        ("Q", {"model": "openai:unheard-of", "base_url": "http://127.0.0.1:9", "max_cost": 1.0}, UsageError, "--price"),
+    ],
+)
+async def test_bad_usage_is_refused_before_anything_is_saved(
+    runner: Runner, tmp_path: Path, question: str, options: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    model = write_script(tmp_path / "m.py", [])
+    with pytest.raises(error, match=said):
+        await runner.run(question, **{"model": model, **options})
+    assert await runner.library.runs() == []
+
+
+async def test_missing_input_is_refused_before_anything_is_saved(runner: Runner, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        await runner.run("Q", [tmp_path / "nowhere"], model=write_script(tmp_path / "m.py", []))
+    assert await runner.library.runs() == []
+
+
+async def test_threads_are_found_by_their_beginning(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
+    run = await runner.run("Q", model=model)
+    assert (await runner.read(run.thread_id[:8])).thread_id == run.thread_id
+    with pytest.raises(UnknownThread):
+        await runner.resume("nobody")
+
+
+async def test_the_state_holds_references_and_no_texts(runner: Runner, tmp_path: Path) -> None:
+    secret = "needle-in-the-haystack"
+    model = write_script(tmp_path / "m.py", [repl(f"print('{secret}')"), repl(f"llm_query('{secret}')\nFINAL(1)")])
+    run = await runner.run("Q", f"{secret}\n" * 1000, model=model)
+    snapshot = await runner.graph.aget_state({"configurable": {"thread_id": run.thread_id}})
+    records = [{**record, "short": None, "variables": None} for record in snapshot.values["turns"]]
+    assert secret not in str(records), "only bounded previews are in the state"
+    assert len(str(snapshot.values)) < 20_000
+
+
+async def test_the_graph_is_an_ordinary_langgraph_graph(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(len(context))")])
+    config: Any = {"configurable": {"thread_id": "plain"}}
+    result = await runner.graph.ainvoke(
+        {"question": "How long?", "context": "abc", "settings": {"model": model}}, config, durability="sync"
+    )
+    assert result["status"] == "answered"
+    history = [snapshot async for snapshot in runner.graph.aget_state_history(config)]
+    assert history[0].next == () and len(history) == 7
+    assert "execute_code" in runner.graph.get_graph(xray=True).draw_mermaid()

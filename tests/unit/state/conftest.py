@@ -1,0 +1,13 @@
+"""An open database for tests of the stores."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from durable_rlm.state.database import Database
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncGenerator[Database]:
+    async with Database.open(tmp_path / "checkpoints.sqlite") as database:
+        yield database

@@ -1,0 +1,91 @@
+"""One file, group commit: what is committed is there, what fails is undone alone."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from durable_rlm.state.database import SCHEMA_VERSION, Database
+from durable_rlm.state.errors import StoreError
+
+
+def insert(hash_: str) -> "object":
+    return lambda connection: connection.execute("INSERT INTO texts VALUES (?, 'x')", (hash_,))
+
+
+async def hashes(database: Database) -> set[str]:
+    return {row[0] for row in await database.read("SELECT hash FROM texts")}
+
+
+async def test_units_that_wait_share_one_commit(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        await asyncio.gather(*(database.commit(insert(str(n))) for n in range(200)))  # type: ignore[arg-type]
+        assert len(await hashes(database)) == 200
+        assert database.commits <= 3
+
+
+async def test_a_unit_that_raises_is_undone_alone(tmp_path: Path) -> None:
+    def fails(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO texts VALUES ('bad', 'x')")
+        raise StoreError("no")
+
+    async with Database.open(tmp_path / "db") as database:
+        good, bad = await asyncio.gather(
+            database.commit(insert("good")),  # type: ignore[arg-type]
+            database.commit(fails),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, StoreError) and not isinstance(good, BaseException)
+        assert await hashes(database) == {"good"}
+
+
+async def test_what_is_deferred_goes_before_the_next_commit_and_is_not_lost_at_the_end(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        database.defer(insert("first"))  # type: ignore[arg-type]
+        seen = await database.commit(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0])
+        assert seen == 1
+        database.defer(insert("second"))  # type: ignore[arg-type]
+    async with Database.open(tmp_path / "db") as database:
+        assert await hashes(database) == {"first", "second"}
+
+
+async def test_commits_are_synchronous_full_in_wal(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        assert await database.read("PRAGMA synchronous") == [(2,)]
+        assert await database.read("PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_files_are_private(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "home" / "db"):
+        assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+        assert {p.stat().st_mode & 0o777 for p in (tmp_path / "home").iterdir()} == {0o600}
+
+
+async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "db") as connection:
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(StoreError, match="newer"):
+        async with Database.open(tmp_path / "db"):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "db").write_bytes(b"these are not the bytes of a database" * 100)
+    with pytest.raises(StoreError, match="damaged or is not a database"):
+        async with Database.open(tmp_path / "db"):
+            pass
+    assert (tmp_path / "db").read_bytes().startswith(b"these are not")
+
+
+async def test_a_full_disk_is_told_and_nothing_of_the_group_is_kept(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        await database.commit(lambda c: c.execute("PRAGMA max_page_count"))
+        pages = (await database.read("PRAGMA page_count"))[0][0]
+        await database.read(f"PRAGMA max_page_count={pages + 1}")
+        with pytest.raises(StoreError, match="disk is full"):
+            await database.commit(lambda c: c.execute("INSERT INTO texts VALUES ('big', ?)", ("x" * 1_000_000,)))
+        assert await hashes(database) == set()
+        await database.read("PRAGMA max_page_count=1000000")
+        await database.commit(insert("after"))  # type: ignore[arg-type]
+        assert await hashes(database) == {"after"}

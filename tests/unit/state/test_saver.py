@@ -1,0 +1,94 @@
+"""The checkpointer: LangGraph's own conformance suite, and what we promise beyond it."""
+
+import tempfile
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from durable_rlm.state.database import Database
+from durable_rlm.state.errors import LeaseLost, RunBusy
+from durable_rlm.state.leases import Leases
+from durable_rlm.state.saver import RunSaver
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.conformance import checkpointer_test, validate
+from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
+
+
+@dataclass
+class _Mine:
+    n: int
+
+
+@checkpointer_test(name="RunSaver")
+async def make_saver() -> AsyncGenerator[RunSaver]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with Database.open(Path(folder) / "db") as database:
+            yield RunSaver(database, Leases(database))
+
+
+async def test_it_passes_langgraphs_conformance_suite() -> None:
+    report = await validate(make_saver)
+    results = {capability.value: report.results[capability.value] for capability in BASE_CAPABILITIES}
+    assert all(result.detected for result in results.values()), results
+    failed = {name: result.failures for name, result in results.items() if result.tests_failed}
+    assert not failed
+    assert sum(result.tests_passed for result in results.values()) > 20
+
+
+def config(thread: str = "t") -> Any:
+    return {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+
+
+async def put(saver: RunSaver, thread: str = "t") -> str:
+    checkpoint = empty_checkpoint()
+    await saver.aput(config(thread), checkpoint, {"source": "loop", "step": 0, "parents": {}}, {})
+    return checkpoint["id"]
+
+
+async def test_steps_are_numbered_in_saved_order(database: Database) -> None:
+    saver = RunSaver(database, Leases(database))
+    ids = [await put(saver) for _ in range(3)]
+    rows = await database.read("SELECT step, checkpoint_id FROM steps WHERE thread_id = 't' ORDER BY step")
+    assert rows == [(1, ids[0]), (2, ids[1]), (3, ids[2])]
+
+
+async def test_a_process_that_lost_its_lease_cannot_write(database: Database) -> None:
+    leases = Leases(database)
+    saver = RunSaver(database, leases)
+    await leases.acquire("t")
+    await put(saver)
+    # Another process took over: the token grew.
+    await database.commit(lambda c: c.execute("UPDATE leases SET token = token + 1"))
+    with pytest.raises(LeaseLost):
+        await put(saver)
+    assert await database.read("SELECT count(*) FROM checkpoints") == [(1,)]
+
+
+async def test_a_second_holder_is_refused_and_leaves_no_trace(database: Database) -> None:
+    first, second = Leases(database), Leases(database)
+    await first.acquire("t")
+    with pytest.raises(RunBusy):
+        await second.acquire("t")
+    with pytest.raises(RunBusy):
+        await put(RunSaver(database, second))
+    assert await database.read("SELECT count(*) FROM checkpoints") == [(0,)]
+    await first.release("t")
+    await second.acquire("t")
+
+
+async def test_a_dead_holder_is_taken_over_at_once(database: Database) -> None:
+    leases = Leases(database)
+    await leases.acquire("t")
+    await database.commit(
+        lambda c: c.execute("UPDATE leases SET owner = json_set(owner, '$.pid', 999999999)")
+    )
+    await Leases(database).acquire("t")
+
+
+async def test_nothing_but_plain_types_is_rebuilt_from_the_file(database: Database) -> None:
+    saver = RunSaver(database, Leases(database))
+    await put(saver)
+    loaded = saver.serde.loads_typed(saver.serde.dumps_typed(_Mine(1)))
+    assert not isinstance(loaded, _Mine)

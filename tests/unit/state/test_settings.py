@@ -1,0 +1,53 @@
+"""A flag wins over the environment, which wins over rlm.toml."""
+
+from pathlib import Path
+
+import pytest
+from durable_rlm.state.errors import UsageError
+from durable_rlm.state.settings import RunSettings, parse_size, resolve_settings
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rlm.toml").write_text('max_turns = 3\nmax_calls = 30\nmodel = "a:b"\nprice = "1,2"\n')
+    monkeypatch.setenv("RLM_MAX_TURNS", "4")
+    monkeypatch.setenv("RLM_MAX_CALLS", "40")
+    settings = resolve_settings({"max_turns": 5, "max_calls": None})
+    assert (settings.max_turns, settings.max_calls, settings.model, settings.price) == (5, 40, "a:b", (1.0, 2.0))
+
+
+def test_frozen_settings_read_back_the_same() -> None:
+    settings = resolve_settings({"model": "a:b", "price": "1,2", "memory": "512M"})
+    assert RunSettings.model_validate(settings.frozen()) == settings
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"max_turns": 0}, "--max-turns"),
+        ({"price": "cheap"}, "IN,OUT"),
+        ({"memory": "lots"}, "512M or 4G"),
+        ({"schema": "/no/such/file"}, "cannot read the schema"),
+        ({"colour": "red"}, "no setting named colour"),
+    ],
+)
+def test_a_bad_setting_is_named(flags: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        resolve_settings(dict(flags))
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rlm.toml").write_text("max_turns = = 3")
+    with pytest.raises(UsageError, match=r"rlm\.toml"):
+        resolve_settings({})
+
+
+@pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("512M", 512 << 20), ("1.5k", 1536), ("77", 77)])
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
