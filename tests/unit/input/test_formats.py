@@ -12,6 +12,7 @@ from durable_rlm.state.sources import formats, office, sheets
 from durable_rlm.state.sources.formats import extract, format_of
 from durable_rlm.state.sources.source import IngestStopped, Unusable
 
+
 def pdf(*pages: str, trailer: str = "") -> bytes:
     """A minimal PDF with a line of text on each page (empty: a blank page)."""
     count = len(pages)
@@ -255,7 +256,11 @@ LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "ha">%s]>
 def test_entities_that_multiply_are_refused() -> None:
     with pytest.raises(Unusable, match="a damaged XLSX"):
         text_of(xlsx(xl__worksheets__sheet1_xml=LAUGHS), ".xlsx")
-    body = LAUGHS.replace(b"worksheet", b"document").replace(b"sheetData", b"body").replace(b"spreadsheetml", b"wordprocessingml")
+    body = (
+        LAUGHS.replace(b"worksheet", b"document")
+        .replace(b"sheetData", b"body")
+        .replace(b"spreadsheetml", b"wordprocessingml")
+    )
     try:
         text, _ = text_of(docx(word__document_xml=body), ".docx")
     except Unusable:

@@ -273,9 +273,7 @@ def test_too_many_files_end_early_and_say_what_to_do(tree: Tree) -> None:
         expand([root], limits=Limits(files=19))
 
 
-def test_a_huge_folder_is_refused_before_it_is_listed_to_its_end(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_huge_folder_is_refused_before_it_is_listed_to_its_end(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree({f"{number}": "" for number in range(100)})
     looked: list[str] = []
     scandir = os.scandir

@@ -1,0 +1,322 @@
+"""The input becomes a content-addressed context: the same texts, at true offsets, in bounded memory."""
+
+import io
+import json
+import os
+import tempfile
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from durable_rlm.kernel.inside.context import Documents, load_text
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.contexts import ContextRef, context_files, ingest, no_context
+from durable_rlm.state.errors import InputError, StoredDataDamaged
+from durable_rlm.state.sources import IngestStopped, Limits, expand, from_text, from_texts
+
+Tree = Callable[[dict[str, str | bytes]], Path]
+
+
+def pack_of(ref: ContextRef, blobs: Blobs) -> bytes:
+    return blobs.read(ref["pack"])
+
+
+def index_of(ref: ContextRef, blobs: Blobs) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in blobs.read(ref["index"]).splitlines()]
+
+
+def stored(blobs: Blobs) -> list[Path]:
+    return [path for path in blobs.folder.rglob("*") if path.is_file()]
+
+
+# --- what the reference says
+
+
+def test_one_file_is_a_text_without_an_index(tree: Tree, blobs: Blobs) -> None:
+    ref = ingest(expand([tree({"a.txt": "naïve\r\n\0"}) / "a.txt"]), blobs)
+    assert ref == {
+        "kind": "text",
+        "pack": ref["pack"],
+        "index": "",
+        "documents": 1,
+        "chars": 8,
+        "bytes": 9,
+        "names": ["a.txt"],
+        "preview": "naïve\r\n\0",
+        "notes": [],
+    }
+    assert pack_of(ref, blobs) == "naïve\r\n\0".encode()
+    assert context_files(ref, blobs) == (blobs.path(ref["pack"]), None)
+
+
+def test_a_folder_is_documents_even_with_one_file(tree: Tree, blobs: Blobs) -> None:
+    ref = ingest(expand([tree({"a.txt": "text"})]), blobs)
+    assert (ref["kind"], ref["documents"]) == ("documents", 1)
+    assert index_of(ref, blobs) == [{"name": "given/a.txt", "start": 0, "end": 4, "chars": 4, "meta": {}}]
+
+
+def test_several_files_and_standard_input_are_documents(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a": "ä", "b": "", "c": "c"})
+    ref = ingest(expand([root / "a", "-", root / "b", root / "c"], stdin=io.BytesIO(b"piped")), blobs)
+    assert ref["kind"] == "documents"
+    assert ref["names"] == ["a", "stdin", "b", "c"]
+    assert pack_of(ref, blobs) == "äpipedc".encode()
+    assert [(entry["start"], entry["end"], entry["chars"]) for entry in index_of(ref, blobs)] == [
+        (0, 2, 1),
+        (2, 7, 5),
+        (7, 7, 0),
+        (7, 8, 1),
+    ]
+
+
+def test_standard_input_and_given_text_alone_are_one_text(blobs: Blobs) -> None:
+    piped = ingest(expand(["-"], stdin=io.BytesIO(b"x" * 3_000_000)), blobs)
+    assert (piped["kind"], piped["chars"], piped["names"]) == ("text", 3_000_000, ["stdin"])
+    assert ingest(from_text("hello"), blobs)["kind"] == "text"
+    assert ingest(from_texts([("one", "hello")]), blobs)["kind"] == "documents"
+
+
+def test_the_reference_is_plain_json_and_small(tree: Tree, blobs: Blobs) -> None:
+    root = tree({f"{number:03}.txt": "word " * 1000 for number in range(100)} | {f"{n}.bin": b"\0" for n in range(100)})
+    ref = ingest(expand([root]), blobs)
+    assert json.loads(json.dumps(ref)) == ref
+    assert len(ref["names"]) == 20
+    assert len(ref["preview"]) < 700
+    assert ref["preview"].startswith("--- given/000.txt\nword word")
+    assert ref["notes"] == [
+        "skipped (a binary file): given/0.bin, given/1.bin, given/10.bin, given/11.bin, given/12.bin and 95 more"
+    ]
+
+
+def test_at_most_twenty_notes_and_how_many_more(blobs: Blobs) -> None:
+    sources = from_text("x")
+    for number in range(30):
+        sources.notes.add(f"reason {number}", "name")
+    notes = ingest(sources, blobs)["notes"]
+    assert len(notes) == 20
+    assert notes[-1] == "and 11 more notes"
+
+
+def test_the_same_input_has_the_same_address(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a": "1", "b": "2"})
+    assert ingest(expand([root]), blobs) == ingest(expand([root]), blobs)
+    assert len(stored(blobs)) == 2
+
+
+def test_no_input_is_a_reference_too() -> None:
+    assert no_context()["kind"] == "none"
+
+
+def test_documents_of_one_name_get_numbers(blobs: Blobs) -> None:
+    ref = ingest(from_texts([("a", "1"), ("a", "2"), ("a (2)", "3")]), blobs)
+    assert ref["names"] == ["a", "a (2)", "a (2) (2)"]
+
+
+def test_lone_surrogates_in_given_text_become_replacement_characters(blobs: Blobs) -> None:
+    ref = ingest(from_text("a\ud800b\udfff😀"), blobs)
+    assert pack_of(ref, blobs).decode() == "a\ufffdb\ufffd😀"
+    assert ref["chars"] == 5
+    assert "no valid Unicode" in ref["notes"][0]
+
+
+def test_meta_of_documents_is_in_the_index(tree: Tree, blobs: Blobs) -> None:
+    ref = ingest(expand([tree({"a.eml": "Subject: Hi\n\nBody\n", "b.txt": "b"})]), blobs)
+    assert index_of(ref, blobs)[0]["meta"] == {"subject": "Hi"}
+
+
+# --- what is refused or left out
+
+
+@pytest.mark.parametrize("files", [{"a": ""}, {"a": "", "b": ""}])
+def test_empty_input_is_an_error(tree: Tree, blobs: Blobs, files: dict[str, str | bytes]) -> None:
+    with pytest.raises(InputError, match="empty"):
+        ingest(expand([tree(files)]), blobs)
+    assert stored(blobs) == []
+
+
+def test_no_text_at_all_is_an_error_that_says_why(tree: Tree, blobs: Blobs) -> None:
+    with pytest.raises(InputError, match=r"no text.*binary file\): given/a\.bin"):
+        ingest(expand([tree({"a.bin": b"\0\1"})]), blobs)
+
+
+def test_a_binary_file_is_an_error_when_named_and_a_note_in_a_folder(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.png": b"\x89PNG\0\0", "b.txt": "b"})
+    ref = ingest(expand([root]), blobs)
+    assert ref["names"] == ["given/b.txt"]
+    assert ref["notes"] == ["skipped (a binary file): given/a.png"]
+    with pytest.raises(InputError, match=r"a\.png is a binary file\."):
+        ingest(expand([root, root / "a.png"]), blobs)
+
+
+def test_a_damaged_document_is_an_error_when_named_and_a_note_in_a_folder(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.pdf": b"%PDF-1.4 broken", "b.txt": "b"})
+    assert ingest(expand([root]), blobs)["notes"] == ["skipped (a damaged PDF): given/a.pdf"]
+    with pytest.raises(InputError, match=r"a\.pdf is a damaged PDF"):
+        ingest(expand([root / "a.pdf"]), blobs)
+
+
+def test_a_piped_pdf_is_refused_with_the_way_out(blobs: Blobs) -> None:
+    with pytest.raises(InputError, match="stdin is a PDF. Give it as a file"):
+        ingest(expand(["-"], stdin=io.BytesIO(b"%PDF-1.4 text")), blobs)
+
+
+def test_an_unreadable_file_is_an_error_when_named_and_a_note_in_a_folder(
+    tree: Tree, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree({"a.txt": "a", "locked.txt": "b"})
+    opened = os.open
+
+    def refuse(path: Any, *rest: Any, **named: Any) -> int:  # root may read everything
+        if str(path).endswith("locked.txt"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert ingest(expand([root]), blobs)["notes"] == ["skipped (not readable (Permission denied)): given/locked.txt"]
+    with pytest.raises(InputError, match=r"locked\.txt is not readable \(Permission denied\)"):
+        ingest(expand([root / "locked.txt"]), blobs)
+
+
+def test_a_file_that_became_a_link_or_a_pipe_meanwhile_is_not_read(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.txt": "a", "b.txt": "b", "c.txt": "c", "../secret": "secret"})
+    sources = expand([root])
+    (root / "b.txt").unlink()
+    (root / "b.txt").symlink_to(root.parent / "secret")
+    (root / "c.txt").unlink()
+    os.mkfifo(root / "c.txt")
+    ref = ingest(sources, blobs)
+    assert ref["names"] == ["given/a.txt"]
+    assert any("a named pipe): given/c.txt" in note for note in ref["notes"])
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_file_ends_it(
+    tree: Tree, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree({"a.txt": "x" * (3 << 20)})
+    read, calls = os.read, [0]
+
+    def fail(descriptor: int, size: int) -> bytes:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise OSError(5, "Input/output error")
+        return read(descriptor, size)
+
+    sources = expand([root])
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(InputError, match=r"Reading given/a\.txt failed: Input/output error"):
+        ingest(sources, blobs)
+    assert stored(blobs) == []
+
+
+def test_text_beyond_the_limit_is_refused_whatever_the_sizes_said(blobs: Blobs) -> None:
+    sources = expand(["-"], stdin=io.BytesIO(b"x" * 5000), limits=Limits(bytes=4999))
+    with pytest.raises(InputError, match="more than"):
+        ingest(sources, blobs)
+    assert stored(blobs) == []
+
+
+# --- progress and stopping
+
+
+def test_progress_is_told_ten_times_a_second_at_most_and_at_the_end(blobs: Blobs) -> None:
+    told: list[tuple[int, int, str]] = []
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.01
+        return now[0]
+
+    texts = [(f"{number}", "x") for number in range(1000)]
+    ingest(from_texts(texts), blobs, progress=lambda *what: told.append(what), clock=clock)
+    assert told[-1] == (1000, 1000, "999")
+    assert 150 <= len(told) <= now[0] / 0.1 + 2
+    assert told == sorted(told)
+
+
+def test_progress_within_one_large_file(blobs: Blobs) -> None:
+    told: list[int] = []
+    now = iter(range(1000))
+    ingest(
+        expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))),
+        blobs,
+        progress=lambda _documents, size, _name: told.append(size),
+        clock=lambda: next(now),
+    )
+    assert told[:8] == [size << 20 for size in range(1, 9)]
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_stopping_is_seen_within_a_file_and_leaves_nothing(blobs: Blobs, after: int) -> None:
+    asked = iter(range(100))
+    with pytest.raises(IngestStopped):
+        ingest(expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))), blobs, cancelled=lambda: next(asked) >= after)
+    assert stored(blobs) == []
+
+
+# --- what kernels read
+
+
+def test_a_missing_or_shortened_input_is_damage(blobs: Blobs) -> None:
+    ref = ingest(from_texts([("a", "text"), ("b", "more")]), blobs)
+    pack, index = context_files(ref, blobs)
+    assert index
+    pack.write_bytes(b"texx")
+    with pytest.raises(StoredDataDamaged):
+        context_files(ref, blobs)
+    index.unlink()
+    with pytest.raises(StoredDataDamaged):
+        context_files(ref, blobs)
+    with pytest.raises(ValueError, match="blob name"):
+        context_files(no_context(), blobs)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=3), texts), min_size=1, max_size=6))
+def test_whatever_goes_in_comes_out(given_texts: list[tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        blobs = Blobs(Path(folder))
+        if not any(text for _, text in given_texts):
+            with pytest.raises(InputError):
+                ingest(from_texts(given_texts), blobs)
+            return
+        ref = ingest(from_texts(given_texts), blobs)
+        pack, index = context_files(ref, blobs)
+        documents = Documents(str(pack), str(index))
+        assert [document.text for document in documents] == [text for _, text in given_texts]
+        assert [len(document) for document in documents] == [len(text) for _, text in given_texts]
+        assert len(set(documents.names)) == len(given_texts)
+        assert all(documents[name].name == name for name in documents.names)
+        assert ref["chars"] == documents.total_chars == sum(len(text) for _, text in given_texts)
+        assert ref["bytes"] == pack.stat().st_size
+
+
+@given(texts.filter(bool))
+def test_one_text_comes_out_as_it_was(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        blobs = Blobs(Path(folder))
+        pack, _ = context_files(ingest(from_text(text), blobs), blobs)
+        assert load_text(str(pack)) == text
+
+
+@pytest.mark.parametrize("line", ["plain text, line after line\n", "größer – 日本語\n"])
+def test_memory_stays_bounded(tree: Tree, blobs: Blobs, line: str) -> None:
+    root = tree({})
+    block = line.encode() * ((1 << 20) // len(line.encode()))
+    with (root / "large.txt").open("wb") as file:
+        for _ in range(64):
+            file.write(block)
+    tracemalloc.start()
+    try:
+        ref = ingest(expand([root / "large.txt"]), blobs)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert ref["bytes"] == 64 * len(block)
+    assert peak < 16 << 20
