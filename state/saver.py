@@ -19,6 +19,7 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from .database import Database
@@ -85,8 +86,15 @@ class RunSaver(AsyncSqliteSaver):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Save what one task wrote; it is on disk when this returns."""
+        """Save what one task wrote; it is on disk when this returns.
+
+        Of a task that failed or was cancelled only that is saved. LangGraph hands over what it had written
+        until then as well, and would take it on resume for all that the task had to say: cancelled between
+        a node and its route, the run would end there without a word.
+        """
         await self.setup()
+        if any(channel == ERROR for channel, _ in writes):
+            writes = [write for write in writes if write[0] in WRITES_IDX_MAP]
         place = config.get("configurable", {})
         thread_id = str(place["thread_id"])
         rows = [

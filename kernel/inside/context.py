@@ -162,9 +162,10 @@ class Documents(Sequence[Document]):
         """Every line in which the regular expression is found, as `(name, line number from 1, line)`."""
         found = re.compile(pattern, flags).search
         for document in self:
-            for number, line in enumerate(document.text.split("\n"), 1):
+            for number, whole in enumerate(document.text.split("\n"), 1):
+                line = whole.removesuffix("\r")
                 if found(line):
-                    yield document.name, number, line.removesuffix("\r")
+                    yield document.name, number, line
 
     def __str__(self) -> str:
         return "\n\n".join(document.text for document in self)
@@ -172,7 +173,7 @@ class Documents(Sequence[Document]):
     def __repr__(self) -> str:
         names, chars = self._known()
         shown = ", ".join(map(repr, islice(names, _SHOWN_NAMES))) + (", …" if len(names) > _SHOWN_NAMES else "")
-        return f"<Documents: {len(self):,} documents, {chars:,} chars: {shown}>"
+        return f"<Documents: {len(self):,} document{'s' * (len(self) != 1)}, {chars:,} chars: {shown}>"
 
     def _identity(self) -> tuple[str, str, tuple[int, ...] | range]:
         at = self._at if isinstance(self._at, range) else tuple(self._at)

@@ -57,7 +57,7 @@ async def test_calls_are_shown_with_their_texts(runner: Runner, tmp_path: Path) 
 async def test_replies_without_code_are_told_so_and_do_not_end_the_run(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", ["The answer is 42. FINAL(42)", "", repl("FINAL(len(history))")])
     run = await runner.run("What?", model=model)
-    assert (run.answer, run.turns) == (5, 3)
+    assert (run.answer, run.turns) == (6, 3)
 
 
 async def test_an_error_in_a_cell_goes_to_the_model(runner: Runner, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
         assert (run.status, run.exit_code) == ("stopped", 130)
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         again = await runner.resume(run.thread_id)
-        assert (again.answer, again.usage["reused_calls"] > 0) == ("AB", True)
+        assert (again.answer, again.usage["reused_calls"] > 0) == ("AB", True), again
         assert len(await runner.library.calls(run.thread_id)) == 2
 
 

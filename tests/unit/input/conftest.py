@@ -12,7 +12,7 @@ Tree = Callable[[Mapping[str, str | bytes]], Path]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """Writes `{path: content}` into a folder named `given` and returns it; a path with a slash at its end is a folder."""
+    """Writes `{path: content}` into a folder named `given` and returns it; `path/` is an empty folder."""
 
     def write(files: Mapping[str, str | bytes]) -> Path:
         root = tmp_path / "given"

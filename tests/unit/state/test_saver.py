@@ -87,6 +87,16 @@ async def test_a_dead_holder_is_taken_over_at_once(database: Database) -> None:
     await Leases(database).acquire("t")
 
 
+async def test_of_a_cancelled_task_no_half_of_its_writes_is_kept(database: Database) -> None:
+    saver = RunSaver(database, Leases(database))
+    place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": await put(saver)}}
+    await saver.aput_writes(place, [("turn", 2), ("__error__", "CancelledError()")], "task")  # type: ignore[arg-type]
+    await saver.aput_writes(place, [("turn", 3)], "another")  # type: ignore[arg-type]
+    saved = await saver.aget_tuple(place)  # type: ignore[arg-type]
+    assert saved is not None and saved.pending_writes is not None
+    assert sorted(saved.pending_writes) == [("another", "turn", 3), ("task", "__error__", "CancelledError()")]
+
+
 async def test_nothing_but_plain_types_is_rebuilt_from_the_file(database: Database) -> None:
     saver = RunSaver(database, Leases(database))
     await put(saver)
