@@ -6,7 +6,7 @@ same reason a pattern is asked about each entry itself, never about the folders 
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +17,8 @@ _LARGEST = 1 << 20
 # Patterns become regular expressions that backtrack: many stars in one name take exponential time.
 _MOST_STARS = 4
 
-_Pattern = tuple[bool, Callable[[str], Iterator[re.Match[str]]]]
-"""Whether it leaves out or brings back, and what finds it in a path."""
+_Pattern = tuple[bool, Callable[[str], object], re.Pattern[str]]
+"""Whether it leaves out or brings back, what looks quickly whether it is in a path, and what says where."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Ignored:
         rules: Ignored | None = self
         while rules:
             below = path[len(rules.folder) :]
-            for leaves_out, found in rules.patterns:
-                if any(_is_itself(match, below) for match in found(below)):
+            for leaves_out, found, regex in rules.patterns:
+                if found(below) and any(_is_itself(match, below) for match in regex.finditer(below)):
                     return leaves_out
             rules = rules.above
         return False
@@ -89,7 +89,7 @@ def _pattern(line: str) -> _Pattern | None:
         return None  # git, too, passes over a line that is no pattern
     for pattern in compiled:
         if pattern.regex and pattern.include is not None:
-            return pattern.include, pattern.regex.finditer
+            return pattern.include, pattern.regex.search, pattern.regex
     return None  # a comment
 
 

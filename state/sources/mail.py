@@ -33,7 +33,7 @@ def message(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
         raise Unusable("a damaged e-mail", "It has no headers.")
     meta |= {name.lower(): text for name, text in headers.items()}
     yield "".join(f"{name}: {text}\n" for name, text in headers.items()) + "\n"
-    parts = [part for part in mail.walk() if not part.is_multipart()]
+    parts = [part for part in map(_sane, mail.walk()) if not part.is_multipart()]
     attached = [part for part in parts if _is_attached(part)]
     inline = [part for part in parts if not _is_attached(part)]
     plain = [part for part in inline if part.get_content_type() == "text/plain"]
@@ -42,6 +42,13 @@ def message(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
     if attached:
         meta["attachments"] = [_header(part.get_filename()) or part.get_content_type() for part in attached]
         yield "".join(f"\n[attachment: {name}]" for name in meta["attachments"]) + "\n"
+
+
+def _sane(part: "Message[Any, Any]") -> "Message[Any, Any]":
+    # The parameters of these headers are parsed in quadratic time.
+    if any(len(str(text)) > 10 * _LONGEST_HEADER for name, text in part.items() if name.lower().startswith("content")):
+        raise Unusable("a damaged e-mail", "One of its headers is far too long.")
+    return part
 
 
 def _is_attached(part: "Message[Any, Any]") -> bool:

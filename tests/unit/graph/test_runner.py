@@ -235,3 +235,30 @@ async def test_the_graph_is_an_ordinary_langgraph_graph(runner: Runner, tmp_path
     history = [snapshot async for snapshot in runner.graph.aget_state_history(config)]
     assert history[0].next == () and len(history) == 7
     assert "execute_code" in runner.graph.get_graph(xray=True).draw_mermaid()
+
+
+async def test_stopped_at_any_event_it_goes_on_to_the_same_answer(tmp_path: Path) -> None:
+    """Ctrl-C anywhere: every event of an undisturbed run is a place to stop."""
+    model = write_script(
+        tmp_path / "m.py",
+        [repl("first = llm_query_batched(context.split())"), "", repl("FINAL(first + [llm_query(first[0])])")],
+    )
+    expected = ["A", "B", "C", "A"]
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        events = [event async for event in runner.stream("What?", "a b c", model=model, thread="undisturbed")]
+        assert events[-1]["run"].answer == expected
+        for place in range(len(events) - 1):
+            heard = 0
+
+            def on_event(event: dict[str, Any], place: int = place) -> None:
+                nonlocal heard
+                if heard == place:
+                    asyncio.ensure_future(runner.stop_all())
+                heard += 1
+
+            thread = f"stopped at {place}"
+            run = await runner.run("What?", "a b c", model=model, thread=thread, on_event=on_event)
+            assert run.status in ("stopped", "answered")
+            run = await runner.resume(thread)
+            assert (run.status, run.answer) == ("answered", expected), events[place]
+            assert len(await runner.library.calls(thread)) == 4

@@ -288,6 +288,14 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
         text_of(data, suffix)
 
 
+def test_a_mail_made_to_be_slow_is_refused() -> None:
+    with pytest.raises(Unusable, match="a damaged e-mail"):
+        text_of(b"Subject: x\nContent-Type: text/plain; " + b"a*0=b; " * 200_000 + b"\n\ny", ".eml")
+    nested = "".join(f"Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n" for at in range(3000))
+    with pytest.raises(Unusable, match="a damaged e-mail"):
+        text_of(f"Subject: x\n{nested}".encode(), ".eml")
+
+
 def test_mail_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ("pypdf", "docx", "openpyxl"):
         monkeypatch.setitem(sys.modules, library, None)

@@ -3,11 +3,14 @@
 import io
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.contexts import ingest
 from durable_rlm.state.errors import InputError
 from durable_rlm.state.sources import FileSource, IngestStopped, Limits, Sources, StreamSource, expand, from_texts
 
@@ -337,9 +340,15 @@ def test_a_walk_can_be_stopped(tree: Tree) -> None:
 
 def test_names_cannot_forge_lines_or_break_json(tree: Tree) -> None:
     root = tree({"a\nb": "", "\u202egnp.txt": ""})
-    os.close(os.open(os.fsencode(root) + b"/\xff", os.O_CREAT | os.O_WRONLY))
-    assert names(expand([root])) == ["given/a\ufffdb", "given/\ufffdgnp.txt", "given/\ufffd"]
+    assert names(expand([root])) == ["given/a\ufffdb", "given/\ufffdgnp.txt"]
     assert names(from_texts([("x\r\ud800", "")])) == ["x\ufffd\ufffd"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system has no such names")
+def test_names_that_are_not_utf8_can_be_read(tree: Tree, blobs: Blobs) -> None:
+    root = tree({})
+    (root / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    assert ingest(expand([root]), blobs)["names"] == ["given/caf\ufffd.txt"]
 
 
 def test_a_file_named_beside_its_folder_stays_a_named_one(tree: Tree) -> None:
