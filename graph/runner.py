@@ -76,7 +76,7 @@ class Runner:
     async def run(
         self,
         question: str,
-        context: Given = None,
+        context: Given | None = None,
         *,
         thread: str | None = None,
         on_event: OnEvent | None = None,
@@ -134,7 +134,9 @@ class Runner:
             start = cast(RunInput, row.start)
         return await self._drive(row.thread_id, start, on_event, reopen=state.get("status") == "budget")
 
-    async def stream(self, question: str, context: Given = None, **options: Any) -> AsyncIterator[dict[str, Any]]:
+    async def stream(
+        self, question: str, context: Given | None = None, **options: Any
+    ) -> AsyncIterator[dict[str, Any]]:
         """`run`, as its events while it goes; the last one is `{"event": "end", "run": Run}`."""
         events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         task = asyncio.create_task(self.run(question, context, on_event=events.put_nowait, **options))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ..state.errors import KernelLost
-from .session import Answered, Cell, CellResult, ContextFiles, Failed, KernelSession, Kernels, KernelSpec, Outcome
+from .session import Answered, Cell, CellResult, ContextFiles, Failed, Kernels, KernelSession, KernelSpec, Outcome
 
 Answer = Callable[[str], Outcome]
 
@@ -146,7 +146,7 @@ class SessionContract:
             ("FINAL({'n': [1, 2.5, None]})", {"n": [1, 2.5, None]}),
             ("found = [1]\nFINAL(found)\nfound.append(2)", [1, 2]),
             ("found = 7\nFINAL_VAR('found')", 7),
-            ("FINAL_VAR('later')\n" if False else "later = 1\nFINAL_VAR('later')\nlater = 2", 2),
+            ("later = 1\nFINAL_VAR('later')\nlater = 2", 2),
             ("SUBMIT(5)", 5),
             ("SUBMIT(count=5, unit='m')", {"count": 5, "unit": "m"}),
             ("answer['content'] = 'done'\nanswer['ready'] = True", "done"),

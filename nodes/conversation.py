@@ -120,9 +120,9 @@ def build_messages(
         messages += [("assistant", anchor.reply), ("user", fit.told_apart(anchor, whole[0]))]
     for turn in whole[:-1]:
         messages += [("assistant", fit.said(turn)), ("user", fit.told(turn))]
-    last, whole_turns = whole[-1], [turn for turn in turns if isinstance(turn, Turn)]
-    previous = whole_turns[-2] if len(whole_turns) > 1 else None
-    ending = [fit.told(last, previous=previous, latest=True), *notices(whole_turns)]
+    last, recent = whole[-1], [turn for turn in turns[-STEP:] if isinstance(turn, Turn)]
+    previous = recent[-2] if len(recent) > 1 else None
+    ending = [fit.told(last, previous=previous, latest=True), *notices(recent)]
     messages += [("assistant", fit.said(last)), ("user", "\n\n".join([*ending, tail] if tail else ending))]
     return _sendable(messages)
 

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 from ..state.contexts import ContextRef, ingest
 from ..state.keys import digest
-from ..state.sources import Sources, expand, from_text
+from ..state.sources import expand, from_text
 from .hands import Stores
 
-Given: TypeAlias = str | Path | Sequence[str | Path] | None
-"""An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list), or nothing."""
+Given: TypeAlias = str | Path | Sequence[str | Path]
+"""An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""
 
 
 async def store_input(given: Given, stores: Stores, tell: Callable[[dict[str, Any]], None]) -> ContextRef:
@@ -28,7 +28,12 @@ async def store_input(given: Given, stores: Stores, tell: Callable[[dict[str, An
         loop.call_soon_threadsafe(tell, event)
 
     def work() -> ContextRef:
-        return ingest(_sources(given, stores), stores.blobs, progress=progress, cancelled=stop.is_set)
+        sources = (
+            from_text(given)
+            if isinstance(given, str)
+            else expand(_paths(given), exclude=[stores.home], cancelled=stop.is_set)
+        )
+        return ingest(sources, stores.blobs, progress=progress, cancelled=stop.is_set)
 
     try:
         reference = await asyncio.to_thread(work)
@@ -48,15 +53,12 @@ async def store_input(given: Given, stores: Stores, tell: Callable[[dict[str, An
     return reference
 
 
-def input_digest(given: Given) -> str:
+def input_digest(given: Given | None) -> str:
     """The same for the same text or the same paths, wherever they are named from."""
     if given is None or isinstance(given, str):
         return digest("text", given)
-    paths = [given] if isinstance(given, Path) else given
-    return digest("paths", [str(path) if str(path) == "-" else str(Path(path).absolute()) for path in paths])
+    return digest("paths", [path if path == "-" else str(Path(path).absolute()) for path in map(str, _paths(given))])
 
 
-def _sources(given: Given, stores: Stores) -> Sources:
-    if given is None or isinstance(given, str):
-        return from_text(given or "")
-    return expand([given] if isinstance(given, Path) else list(given), exclude=[stores.home])
+def _paths(given: Path | Sequence[str | Path]) -> list[str | Path]:
+    return [given] if isinstance(given, Path) else list(given)

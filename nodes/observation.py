@@ -12,7 +12,7 @@ OUTPUT_LIMIT = 20_000
 """Characters of output that a turn shows to the model."""
 _MOST_VARIABLES = 15
 _MOST_NOTES = 8
-_LOOK_BACK = 12
+_LOOK_BACK = 8
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 TurnStatus = Literal["ok", "error", "timeout", "died", "none"]
@@ -95,7 +95,7 @@ def _variable(variable: Variable) -> str:
 def notices(turns: Sequence[Turn]) -> list[str]:
     """What the model should notice about its last turns: it repeats a cell, an error, or replies without code.
 
-    Empty while all is well. Only the last dozen of `turns` is looked at.
+    Empty while all is well. Only the last eight of `turns` are looked at.
     """
     if not turns:
         return []

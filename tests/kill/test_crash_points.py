@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from scripts import repl, write_script
+from tests.scripts import repl, write_script
 
 CHILD = Path(__file__).parent / "crashing_run.py"
 
@@ -54,7 +53,8 @@ def logged_model(folder: Path) -> str:
     name = write_script(folder / "m.py", REPLIES, sub=f"{record}; return prompt.upper() + '!'")
     text = (folder / "m.py").read_text()
     marked = text.replace(
-        "    return REPLIES[done]", f"    open({str(folder / 'asked')!r}, 'a').write(f'root {{done}}\\n')\n    return REPLIES[done]"
+        "    return REPLIES[done]",
+        f"    open({str(folder / 'asked')!r}, 'a').write(f'root {{done}}\\n')\n    return REPLIES[done]",
     )
     assert marked != text
     (folder / "m.py").write_text(marked)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+
 from durable_rlm import Runner
 from durable_rlm.kernel.memory import MemoryKernels
 

@@ -1,11 +1,12 @@
 """Where a run goes next, as a function of its state alone."""
 
 import pytest
-from durable_rlm.graph.routes import after_execute, after_plan
-from durable_rlm.state.schema import CellRef, RunState
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.types import Send
+
+from durable_rlm.graph.routes import after_execute, after_plan
+from durable_rlm.state.schema import CellRef, RunState
 
 CELL: CellRef = {"turn": 1, "blocks": ["h"], "digest": "d"}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scripts import repl, write_script
+
 from durable_rlm import Runner
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import InputError, ThreadExists, UnknownThread, UsageError
-
-from scripts import repl, write_script
 
 
 async def test_a_question_is_answered_by_code_and_sub_calls(runner: Runner, tmp_path: Path) -> None:
@@ -51,7 +51,13 @@ async def test_calls_are_shown_with_their_texts(runner: Runner, tmp_path: Path) 
     run = await runner.run("What?", model=model)
     [call] = [call.to_json() for call in await runner.library.calls(run.thread_id)]
     assert "no such thing" in run.answer and "no such thing" in call["error"]
-    assert (call["prompt"], call["answer"], call["kind"], call["turn"], call["reused"]) == ("bad", None, "llm", 1, False)
+    assert (call["prompt"], call["answer"], call["kind"], call["turn"], call["reused"]) == (
+        "bad",
+        None,
+        "llm",
+        1,
+        False,
+    )
 
 
 async def test_replies_without_code_are_told_so_and_do_not_end_the_run(runner: Runner, tmp_path: Path) -> None:
@@ -125,7 +131,11 @@ async def test_a_kernel_that_dies_is_told_to_the_model_and_comes_back_with_its_v
     kernels = MemoryKernels()
     model = write_script(
         tmp_path / "m.py",
-        [repl("kept = llm_query('a')"), repl("doomed = llm_query('die')"), repl("FINAL([kept, 'doomed' in globals()])")],
+        [
+            repl("kept = llm_query('a')"),
+            repl("doomed = llm_query('die')"),
+            repl("FINAL([kept, 'doomed' in globals()])"),
+        ],
     )
 
     def on_event(event: dict[str, Any]) -> None:
@@ -140,11 +150,12 @@ async def test_a_kernel_that_dies_is_told_to_the_model_and_comes_back_with_its_v
 
 async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("x = llm_query('a')"), repl("FINAL(x + llm_query('b'))")])
+    stopping: list[asyncio.Future[bool]] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
 
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "code" and event["turn"] == 2:
-                asyncio.ensure_future(runner.stop_all())
+                stopping.append(asyncio.ensure_future(runner.stop_all()))
 
         run = await runner.run("What?", model=model, on_event=on_event)
         assert (run.status, run.exit_code) == ("stopped", 130)
@@ -195,9 +206,9 @@ async def test_events_stream_and_end_with_the_run(runner: Runner, tmp_path: Path
 async def test_bad_usage_is_refused_before_anything_is_saved(
     runner: Runner, tmp_path: Path, question: str, options: dict[str, Any], error: type[Exception], said: str
 ) -> None:
-    model = write_script(tmp_path / "m.py", [])
+    settings: dict[str, Any] = {"model": write_script(tmp_path / "m.py", []), **options}
     with pytest.raises(error, match=said):
-        await runner.run(question, **{"model": model, **options})
+        await runner.run(question, **settings)
     assert await runner.library.runs() == []
 
 
@@ -244,6 +255,7 @@ async def test_stopped_at_any_event_it_goes_on_to_the_same_answer(tmp_path: Path
         [repl("first = llm_query_batched(context.split())"), "", repl("FINAL(first + [llm_query(first[0])])")],
     )
     expected = ["A", "B", "C", "A"]
+    stopping: list[asyncio.Future[bool]] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         events = [event async for event in runner.stream("What?", "a b c", model=model, thread="undisturbed")]
         assert events[-1]["run"].answer == expected
@@ -253,7 +265,7 @@ async def test_stopped_at_any_event_it_goes_on_to_the_same_answer(tmp_path: Path
             def on_event(event: dict[str, Any], place: int = place) -> None:
                 nonlocal heard
                 if heard == place:
-                    asyncio.ensure_future(runner.stop_all())
+                    stopping.append(asyncio.ensure_future(runner.stop_all()))
                 heard += 1
 
             thread = f"stopped at {place}"

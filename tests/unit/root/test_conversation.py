@@ -151,7 +151,7 @@ def test_a_huge_last_reply_with_code_stays_verbatim() -> None:
     turns = [ran(1), ran(2, "o" * 50_000, reply="```repl\n" + "x = 1\n" * 50_000 + "```"), silent(3)]
     messages = build_messages(SYSTEM, FIRST, turns)
 
-    assert messages[-3]["content"] == turns[1].reply
+    assert messages[-4]["content"] == turns[1].reply
 
 
 def test_the_first_request_is_the_first_message() -> None:

@@ -5,12 +5,16 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from durable_rlm.state.database import SCHEMA_VERSION, Database
+
+from durable_rlm.state.database import SCHEMA_VERSION, Database, Unit
 from durable_rlm.state.errors import StoreError
 
 
-def insert(hash_: str) -> "object":
-    return lambda connection: connection.execute("INSERT INTO texts VALUES (?, 'x')", (hash_,))
+def insert(name: str) -> Unit:
+    def unit(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO texts VALUES (?, 'x')", (name,))
+
+    return unit
 
 
 async def hashes(database: Database) -> set[str]:
@@ -19,7 +23,7 @@ async def hashes(database: Database) -> set[str]:
 
 async def test_units_that_wait_share_one_commit(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        await asyncio.gather(*(database.commit(insert(str(n))) for n in range(200)))  # type: ignore[arg-type]
+        await asyncio.gather(*(database.commit(insert(str(n))) for n in range(200)))
         assert len(await hashes(database)) == 200
         assert database.commits <= 3
 
@@ -31,7 +35,7 @@ async def test_a_unit_that_raises_is_undone_alone(tmp_path: Path) -> None:
 
     async with Database.open(tmp_path / "db") as database:
         good, bad = await asyncio.gather(
-            database.commit(insert("good")),  # type: ignore[arg-type]
+            database.commit(insert("good")),
             database.commit(fails),
             return_exceptions=True,
         )
@@ -41,10 +45,10 @@ async def test_a_unit_that_raises_is_undone_alone(tmp_path: Path) -> None:
 
 async def test_what_is_deferred_goes_before_the_next_commit_and_is_not_lost_at_the_end(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        database.defer(insert("first"))  # type: ignore[arg-type]
+        database.defer(insert("first"))
         seen = await database.commit(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0])
         assert seen == 1
-        database.defer(insert("second"))  # type: ignore[arg-type]
+        database.defer(insert("second"))
     async with Database.open(tmp_path / "db") as database:
         assert await hashes(database) == {"first", "second"}
 
@@ -87,5 +91,5 @@ async def test_a_full_disk_is_told_and_nothing_of_the_group_is_kept(tmp_path: Pa
             await database.commit(lambda c: c.execute("INSERT INTO texts VALUES ('big', ?)", ("x" * 1_000_000,)))
         assert await hashes(database) == set()
         await database.read("PRAGMA max_page_count=1000000")
-        await database.commit(insert("after"))  # type: ignore[arg-type]
+        await database.commit(insert("after"))
         assert await hashes(database) == {"after"}

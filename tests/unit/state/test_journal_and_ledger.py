@@ -1,12 +1,13 @@
 """The journal and the ledger: nothing is paid twice, and no limit is passed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from durable_rlm.state.database import Database
 from durable_rlm.state.journal import Entry, Journal, Outcome, Spent
 from durable_rlm.state.keys import AnswerSet, call_key, content_key
 from durable_rlm.state.ledger import BudgetSpent, Ledger, Limits, Reservation
-from hypothesis import given
-from hypothesis import strategies as st
 
 ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "hash", input_tokens=100, output_tokens=50, cost=0.5)
 

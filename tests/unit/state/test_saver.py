@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.conformance import checkpointer_test, validate
+from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
+
 from durable_rlm.state.database import Database
 from durable_rlm.state.errors import LeaseLost, RunBusy
 from durable_rlm.state.leases import Leases
 from durable_rlm.state.saver import RunSaver
-from langgraph.checkpoint.base import empty_checkpoint
-from langgraph.checkpoint.conformance import checkpointer_test, validate
-from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
 
 
 @dataclass
@@ -81,9 +82,7 @@ async def test_a_second_holder_is_refused_and_leaves_no_trace(database: Database
 async def test_a_dead_holder_is_taken_over_at_once(database: Database) -> None:
     leases = Leases(database)
     await leases.acquire("t")
-    await database.commit(
-        lambda c: c.execute("UPDATE leases SET owner = json_set(owner, '$.pid', 999999999)")
-    )
+    await database.commit(lambda c: c.execute("UPDATE leases SET owner = json_set(owner, '$.pid', 999999999)"))
     await Leases(database).acquire("t")
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from durable_rlm.state.errors import UsageError
 from durable_rlm.state.settings import RunSettings, parse_size, resolve_settings
 
