@@ -127,8 +127,9 @@ class SessionContract:
         assert (await session.result()).output == "{'n': 1}\n"
 
     async def test_a_pydantic_class_is_a_schema_and_its_answer_an_instance(self, session: KernelSession) -> None:
-        code = "from pydantic import BaseModel\nclass Size(BaseModel):\n    n: int\nprint(llm_query('q', schema=Size).n + 1)"
-        assert (await run(session, code, answer=lambda _: Answered({"n": 41}))).output == "42\n"
+        define = "from pydantic import BaseModel\nclass Size(BaseModel):\n    n: int"
+        result = await run(session, define, "llm_query('q', schema=Size).n + 1", answer=lambda _: Answered({"n": 41}))
+        assert result.output == "42\n"
 
     async def test_only_configured_models_may_be_named(self, session: KernelSession) -> None:
         result = await run(session, "llm_query('q', model='evil:model')")
@@ -196,8 +197,8 @@ class SessionContract:
         one = await kernels.start(KernelSpec("one", ContextFiles(pack)))
         assert (await run(one, "print(context, type(context).__name__)")).output == "grün1second str\n"
         many = await kernels.start(KernelSpec("many", ContextFiles(pack, index)))
-        code = "print(len(context), context[1].name, context[1].text, len(context[0]), context[0][:3], [d.meta for d in context])"
-        assert (await run(many, code)).output == "2 b second 5 grü [{}, {'page': 1}]\n"
+        code = "a, second = context\nprint(len(context), second.name, second.text, len(a), a[:3], second.meta)"
+        assert (await run(many, code)).output == "2 b second 5 grü {'page': 1}\n"
 
     async def test_lone_surrogates_and_nul_pass(self, session: KernelSession) -> None:
         result = await run(session, "print(llm_query('a\\ud800b\\0c'))", answer=lambda _: Answered("fine"))

@@ -52,10 +52,8 @@ def logged_model(folder: Path) -> str:
     record = f"open({str(folder / 'asked')!r}, 'a').write(prompt + '\\n')"
     name = write_script(folder / "m.py", REPLIES, sub=f"{record}; return prompt.upper() + '!'")
     text = (folder / "m.py").read_text()
-    marked = text.replace(
-        "    return REPLIES[done]",
-        f"    open({str(folder / 'asked')!r}, 'a').write(f'root {{done}}\\n')\n    return REPLIES[done]",
-    )
+    write_down = f"    open({str(folder / 'asked')!r}, 'a').write(f'root {{done}}\\n')"
+    marked = text.replace("    return REPLIES[done]", f"{write_down}\n    return REPLIES[done]")
     assert marked != text
     (folder / "m.py").write_text(marked)
     return name
