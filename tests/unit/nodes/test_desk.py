@@ -1,0 +1,101 @@
+"""The desk: many lanes, no call lost, none held up by a slow neighbour."""
+
+import asyncio
+
+import pytest
+
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, PostedCall
+from durable_rlm.nodes.desk import Desk
+
+
+@pytest.fixture
+async def session() -> KernelSession:
+    return await MemoryKernels().start(KernelSpec("thread"))
+
+
+class Answerer:
+    """Answers calls; those that name a gate wait until it is opened."""
+
+    def __init__(self, session: KernelSession) -> None:
+        self.session = session
+        self.gate = asyncio.Event()
+        self.in_flight = self.peak = 0
+
+    async def __call__(self, call: PostedCall) -> bool:
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        if "slow" in call.prompt:
+            await self.gate.wait()
+        await asyncio.sleep(0)
+        self.in_flight -= 1
+        await self.session.deliver(call.id, Answered(call.prompt))
+        return True
+
+
+async def lanes(desk: Desk, count: int, *, seconds: float = 60, most: int = 32) -> int:
+    return sum(await asyncio.gather(*(desk.serve(seconds=seconds, most_lanes=most) for _ in range(count))))
+
+
+async def test_one_lane_answers_a_loop_to_its_end(session: KernelSession) -> None:
+    desk = Desk(session, Answerer(session))
+    await session.begin(Cell(1, ("print(len([llm_query(str(i)) for i in range(50)]))",)))
+    assert await lanes(desk, 1, most=1) == 50
+    assert (await session.result()).output == "50\n"
+
+
+async def test_when_calls_outnumber_the_lanes_the_superstep_ends_for_more(session: KernelSession) -> None:
+    answerer = Answerer(session)
+    desk = Desk(session, answerer)
+    await session.begin(Cell(1, ("llm_query('first')\nllm_query_batched(['slow'] * 20)\nprint('done')",)))
+    await session.peek()
+    assert await lanes(desk, 1) == 1
+    assert desk.open_calls == 20, "one under way, nineteen waiting"
+    serving = asyncio.ensure_future(lanes(desk, desk.open_calls))
+    while answerer.in_flight < 20:
+        await asyncio.sleep(0)
+    answerer.gate.set()
+    assert await serving == 20
+    assert (await session.result()).output == "done\n"
+
+
+async def test_a_slow_call_outlives_its_superstep_and_holds_up_nobody(session: KernelSession) -> None:
+    answerer = Answerer(session)
+    desk = Desk(session, answerer)
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(2) as pool:\n"
+        "    slow = pool.submit(llm_query, 'slow')\n"
+        "    quick = [llm_query(str(i)) for i in range(30)]\n"
+        "print(slow.result(), len(quick))"
+    )
+    await session.begin(Cell(1, (code,)))
+    await session.peek()
+    answered = 0
+    while answered < 30:
+        answered += await lanes(desk, 2, seconds=0.02, most=2)
+    assert desk.in_flight == 1 and desk.open_calls == 1
+    answerer.gate.set()
+    assert await lanes(desk, 1) == 1
+    assert (await session.result()).output == "slow 30\n"
+
+
+async def test_closing_gives_up_what_is_under_way(session: KernelSession) -> None:
+    desk = Desk(session, Answerer(session))
+    await session.begin(Cell(1, ("llm_query('slow')",)))
+    assert await lanes(desk, 1, seconds=0.01) == 0
+    assert desk.in_flight == 1
+    await desk.close()
+    assert desk.in_flight == 0 and desk.open_calls == 0
+    await session.close()
+
+
+async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
+    async def broken(call: PostedCall) -> bool:
+        raise OSError("the disk is full")
+
+    desk = Desk(session, broken)
+    await session.begin(Cell(1, ("llm_query('q')",)))
+    with pytest.raises(OSError, match="full"):
+        await lanes(desk, 1)
+    await session.close()
