@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import os
+import shutil
 import socket
 import sys
+import tempfile
 from typing import Any
 
 from ..state.errors import KernelLost, KernelStartFailed
@@ -25,11 +27,13 @@ class JupyterKernels:
         self._sessions: dict[str, JupyterSession] = {}
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
+        self._folder: str | None = None
 
     async def warm_up(self) -> None:
         """Start the kernel host now, so that the first kernel does not wait for it."""
         async with self._starting:
-            if self._process is None or self._process.returncode is not None:
+            if self._process is None or self._writer is None or self._writer.is_closing():
+                await self._clean_up()
                 await self._launch()
 
     async def start(self, spec: KernelSpec) -> KernelSession:
@@ -62,8 +66,7 @@ class JupyterKernels:
         if self._writer:
             self._writer.close()
             await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
-        await self._process.wait()
-        self._process = None
+        await self._clean_up()
         self._lose_all("the kernel host was closed")
 
     async def request(self, operation: str, kernel: str, **fields: Any) -> None:
@@ -86,12 +89,23 @@ class JupyterKernels:
         """The session is closed."""
         self._sessions.pop(name, None)
 
+    async def _clean_up(self) -> None:
+        """Wait for a host that is ending, and remove its folder should it have been killed."""
+        if self._process is not None:
+            await self._process.wait()
+            self._process = None
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            self._folder = None
+
     async def _launch(self) -> None:
+        # Short, because the paths of Unix sockets are; removed by the host, or by us when that was killed.
+        self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="rlm-")
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "durable_rlm.kernel.host", str(theirs.fileno())),
+                *("-m", "durable_rlm.kernel.host", str(theirs.fileno()), self._folder),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_host_environment(),
@@ -120,6 +134,7 @@ class JupyterKernels:
         for reply in self._replies.values():
             if not reply.done():
                 reply.set_exception(KernelLost(f"{reason.capitalize()}."))
+                reply.exception()  # seen: whoever waited may have gone
         self._replies.clear()
         for session in list(self._sessions.values()):
             session.lose(reason)

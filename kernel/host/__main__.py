@@ -1,4 +1,4 @@
-"""The kernel host's program: `python -m durable_rlm.kernel.host FD`, started by `kernel.jupyter`."""
+"""The kernel host's program: `python -m durable_rlm.kernel.host FD FOLDER`, started by `kernel.jupyter`."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +82,8 @@ class Host:
                 raise ValueError(f"no such operation: {operation}")
 
 
-async def main(descriptor: int) -> None:
-    """Serve the socket `descriptor` with kernels in a folder of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="rlm-"))
+async def main(descriptor: int, folder: Path) -> None:
+    """Serve the socket `descriptor` with kernels in `folder`, which is removed at the end."""
     os.umask(0o077)
     try:
         reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=1 << 26)
@@ -95,4 +93,4 @@ async def main(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2])))

@@ -16,7 +16,11 @@ CLASSES = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 
 def by_turn(*replies: str) -> Any:
     """A root model that replies in order."""
-    return lambda messages: replies[sum(message["role"] == "assistant" for message in messages)]
+
+    def root(messages: list[dict[str, str]]) -> str:
+        return replies[sum(message["role"] == "assistant" for message in messages)]
+
+    return root
 
 
 def models(server: ScriptedServer) -> dict[str, Any]:

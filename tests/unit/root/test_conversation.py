@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.session import Variable
@@ -60,6 +60,7 @@ def shown(text: str) -> str:
     return text.replace("\ud800", "\ufffd") if text.strip() else "(empty)"
 
 
+@settings(deadline=None)
 @given(runs(), st.sampled_from([0, 50, 3_000]))
 def test_a_request_is_bounded_and_complete_however_long_the_run(turns: list[Turn], tail: int) -> None:
     messages = build_messages(SYSTEM, FIRST, turns, tail="t" * tail)
@@ -83,6 +84,7 @@ def test_a_request_is_bounded_and_complete_however_long_the_run(turns: list[Turn
     "".join(message["content"] for message in messages).encode()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 700), st.integers(1, 700))
 def test_what_need_not_be_loaded_changes_nothing(count: int, last_code: int) -> None:
     turns = [ran(n) if n <= last_code else silent(n) for n in range(1, count + 1)]
@@ -175,6 +177,7 @@ def test_output_keeps_head_and_tail_and_says_what_is_cut() -> None:
     assert cut_output("short", 10_000) == "short"
 
 
+@settings(deadline=None)
 @given(
     st.text() | st.sampled_from(["\x00", "\ud800", "line\n", "a\nb\n"]).map(lambda s: s * 9_000), st.integers(0, 3_000)
 )

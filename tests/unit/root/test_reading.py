@@ -332,6 +332,7 @@ BITS = ["\n", "'''", '"""', "print(1)", "x = ", "  ", "\x00", "\ud800", "\r", "%
 PIECES = st.sampled_from(FENCES + BITS)
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES | st.text(max_size=5), max_size=60).map("".join), st.booleans())
 def test_reading_never_raises_and_says_something(reply: str, truncated: bool) -> None:
     reading = read_reply(reply, truncated=truncated)
@@ -352,7 +353,7 @@ FENCED = [
 LINES = st.sampled_from(PLAIN + FENCED)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(LINES, min_size=1, max_size=6).map("\n".join), min_size=1, max_size=4))
 def test_fenced_blocks_come_back_exactly(blocks: list[str]) -> None:
     blocks = [block for block in blocks if block.strip()]
@@ -361,6 +362,7 @@ def test_fenced_blocks_come_back_exactly(blocks: list[str]) -> None:
     assert read_reply(reply).blocks == tuple(blocks)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="`~\r\x00", exclude_categories=["Cs"]), min_size=1))
 def test_text_without_fences_comes_back_exactly(code: str) -> None:
     code = f"x{code}"

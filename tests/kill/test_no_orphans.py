@@ -1,0 +1,83 @@
+"""Whatever dies, no process and no folder of it stays behind, and the run goes on."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.session import Cell, KernelSpec
+from durable_rlm.state.errors import KernelLost
+from tests.scripts import repl, write_script
+
+CHILD = Path(__file__).parent / "crashing_run.py"
+
+
+@contextmanager
+def run_that_waits(folder: Path) -> Generator[tuple[psutil.Process, list[psutil.Process]]]:
+    """A run in another process whose sub-call never answers; yields it and everything it started."""
+    sub = f"open({str(folder / 'asked')!r}, 'w').close(); import time; time.sleep(60)"
+    model = write_script(folder / "m.py", [repl("FINAL(llm_query('q'))")], sub=sub)
+    arguments = [sys.executable, str(CHILD), str(folder / "home"), model, str(folder / "points"), "0"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        parent = psutil.Process(process.pid)
+        while not (folder / "asked").exists():
+            assert process.poll() is None, "it ended before it asked"
+        yield parent, parent.children(recursive=True)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.kill
+def test_kill_9_of_a_run_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("rlm-*"))
+    with run_that_waits(tmp_path) as (parent, started):
+        assert len(started) >= 2, "a kernel host and a kernel"
+        made = set(Path(tempfile.gettempdir()).glob("rlm-*")) - before
+        parent.kill()
+        _, alive = psutil.wait_procs(started, timeout=10)
+    assert alive == []
+    assert not [folder for folder in made if folder.exists()]
+
+
+@pytest.mark.kill
+async def test_a_second_process_is_told_that_the_run_is_busy_and_takes_over_a_dead_one(tmp_path: Path) -> None:
+    with run_that_waits(tmp_path) as (parent, _):
+        async with Runner.open(tmp_path / "home") as runner:
+            busy = await runner.resume("crashing")
+            assert (busy.status, busy.exit_code) == ("busy", 5)
+            [listed] = await runner.library.runs()
+            assert listed["status"] == "busy"
+            parent.kill()
+            parent.wait()
+            write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")], sub="return 'at last'")
+            assert (await runner.resume("crashing")).answer == "at last"
+
+
+@pytest.mark.kill
+async def test_when_the_kernel_host_is_killed_its_kernels_go_too_and_a_new_one_is_started() -> None:
+    kernels = JupyterKernels()
+    try:
+        session = await kernels.start(KernelSpec("thread"))
+        await session.begin(Cell(1, ("llm_query('q')",)))
+        await session.peek()
+        [host] = [child for child in psutil.Process().children() if "durable_rlm.kernel.host" in child.cmdline()]
+        below = host.children(recursive=True)
+        host.kill()
+        with pytest.raises(KernelLost):
+            await session.result()
+        _, alive = psutil.wait_procs(below, timeout=10)
+        assert below and alive == []
+        again = await kernels.start(KernelSpec("thread"))
+        await again.begin(Cell(1, ("FINAL(1)",)))
+        assert not await again.peek()
+    finally:
+        await kernels.close()
