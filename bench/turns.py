@@ -5,6 +5,7 @@ measured fsync of the same disk in the same run, because that is what durability
 """
 
 import asyncio
+import itertools
 import os
 import statistics
 import tempfile
@@ -16,6 +17,7 @@ from durable_rlm import Runner
 
 SCRIPT = """
 import asyncio
+import itertools
 TURNS = {turns}
 CODE = {code!r}
 
@@ -60,7 +62,7 @@ async def timed(
         run = await runner.run("Q?", "input", model=f"scripted:{script}", on_event=heard, **limits)
         whole = (time.perf_counter() - begin) * 1e3
     assert run.status == "answered", run
-    return [(b - a) * 1e3 for a, b in zip(starts, starts[1:], strict=False)], whole
+    return [(b - a) * 1e3 for a, b in itertools.pairwise(starts)], whole
 
 
 async def main() -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from ..kernel.session import Variable
 from ..state.keys import digest
 from ..state.ledger import Ledger, Resource
-from ..state.schema import RunState, TurnRecord
+from ..state.schema import RunState, TurnRecord, VariableRecord
 from ..state.settings import RunSettings
 from ..state.texts import Texts
 from .conversation import Message, ShortTurn, Turn, build_messages, needed_turns
@@ -82,10 +82,16 @@ async def _loaded(turns: Sequence[TurnRecord], texts: Texts) -> list[Turn | Shor
     """The turns with as much text as the request can show."""
     last_code = next((turn.get("number", 0) for turn in reversed(turns) if turn.get("blocks")), None)
     whole = set(needed_turns(len(turns), last_code).whole)
-    return [await _whole(turn, texts) if turn.get("number") in whole else _short(turn) for turn in turns]
+    shown: list[Turn | ShortTurn] = []
+    variables: list[VariableRecord] = []
+    for turn in turns:
+        # A turn without code leaves the variables as they were.
+        variables = turn.get("variables", variables)
+        shown.append(await _whole(turn, variables, texts) if turn.get("number") in whole else _short(turn))
+    return shown
 
 
-async def _whole(turn: TurnRecord, texts: Texts) -> Turn:
+async def _whole(turn: TurnRecord, variables: Sequence[VariableRecord], texts: Texts) -> Turn:
     reply, output = turn.get("reply"), turn.get("output")
     return Turn(
         number=turn.get("number", 0),
@@ -95,7 +101,7 @@ async def _whole(turn: TurnRecord, texts: Texts) -> Turn:
         status=_status(turn),
         nudge=turn.get("nudge"),
         notes=tuple(turn.get("notes", [])),
-        variables=[Variable(**cast(Any, variable)) for variable in turn.get("variables", [])],
+        variables=[Variable(**cast(Any, variable)) for variable in variables],
         error=turn.get("error"),
     )
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scripts import repl
-from tests.servers.openai_server import Fault, ScriptedServer
 
 from durable_rlm import Runner
+from tests.scripts import repl
+from tests.servers.openai_server import Fault, ScriptedServer
 
 CLASSES = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 

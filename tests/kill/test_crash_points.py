@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.scripts import repl, write_script
 
 CHILD = Path(__file__).parent / "crashing_run.py"

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scripts import repl, write_script
 
 from durable_rlm import Runner
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import InputError, ThreadExists, UnknownThread, UsageError
+from tests.scripts import repl, write_script
 
 
 async def test_a_question_is_answered_by_code_and_sub_calls(runner: Runner, tmp_path: Path) -> None:

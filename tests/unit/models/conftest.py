@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from tests.servers.openai_server import ScriptedServer
 
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.nodes.models.retrying import RetryPolicy
+from tests.servers.openai_server import ScriptedServer
 
 OpenTo = Callable[..., ModelClient]
 

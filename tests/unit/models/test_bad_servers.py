@@ -4,12 +4,12 @@ import asyncio
 import traceback
 
 import pytest
-from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo, Waits, question
 
 from durable_rlm.nodes.models.failures import FailureKind, ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retrying import RetryPolicy
+from tests.servers.openai_server import Fault, ScriptedServer
+from tests.unit.models.conftest import OpenTo, Waits, question
 
 
 async def failure_of(server: ScriptedServer, client_of: OpenTo) -> ModelCallFailed:

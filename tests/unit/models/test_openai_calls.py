@@ -5,11 +5,11 @@ from typing import TypedDict
 
 import pytest
 from langgraph.graph import StateGraph
-from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo, Waits, question
 
 from durable_rlm.nodes.models.failures import ModelCallFailed
 from durable_rlm.nodes.models.reply import ModelRequest
+from tests.servers.openai_server import Fault, ScriptedServer
+from tests.unit.models.conftest import OpenTo, Waits, question
 
 
 class Answer(TypedDict):

@@ -9,13 +9,13 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from tests.unit.models.conftest import question
 
 from durable_rlm.nodes.models import providers
 from durable_rlm.nodes.models.failures import ModelCallFailed
 from durable_rlm.nodes.models.providers import PROVIDERS, open_client
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.state.errors import ModelSetupError
+from tests.unit.models.conftest import question
 
 
 class RecordingChat(BaseChatModel):

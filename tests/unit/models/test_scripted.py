@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.models.conftest import question
 
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.failures import ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.state.errors import ModelSetupError
+from tests.unit.models.conftest import question
 
 Script = Callable[[str], ModelClient]
 BOTH = "def root(messages): return 'r'\ndef sub(prompt): return 's'\n"

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo
 
 from durable_rlm.nodes.models.failures import ModelCallFailed
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.nodes.models.typed import SchemaInvalid, SchemaMismatch, ask_typed, instruction, parse
+from tests.servers.openai_server import Fault, ScriptedServer
+from tests.unit.models.conftest import OpenTo
 
 POINT: dict[str, Any] = {
     "type": "object",
