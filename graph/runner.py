@@ -25,6 +25,7 @@ from .build import Graph, draw
 from .library import Library
 from .opening import open_hands, open_stores
 from .results import Run, answer_of, error_facts
+from .story import tell
 
 OnEvent = Callable[[dict[str, Any]], None]
 # LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
@@ -60,7 +61,7 @@ class Runner:
         The other arguments replace live parts: kernels, model clients, and the probe of crash points.
         """
         async with (
-            open_stores(Path(home)) as stores,
+            open_stores(_absolute(home)) as stores,
             open_hands(stores, kernels=kernels, open_model=open_model, probe=probe) as hands,
         ):
             runner = cls(hands, RunSaver(stores.database, stores.leases))
@@ -167,6 +168,26 @@ class Runner:
         row = await self._stores.threads.get(await self.library.resolve(thread))
         return await self._outcome(row)
 
+    async def show(self, thread: str, step: int | None = None) -> dict[str, Any]:
+        """A run with its texts, or its state after `step`: see `story.tell`. Raises UnknownThread, UsageError."""
+        row = await self._stores.threads.get(await self.library.resolve(thread))
+        config = self._config(row.thread_id)
+        if step is not None:
+            steps = await self._stores.threads.steps(row.thread_id)
+            if not 1 <= step <= len(steps):
+                raise UsageError(
+                    f"{row.thread_id} has no step {step}; it has 1 to {len(steps)}.", hint="See rlm steps."
+                )
+            config["configurable"] = {**config.get("configurable", {}), "checkpoint_id": steps[step - 1].checkpoint_id}
+        snapshot = await self.graph.aget_state(config)
+        told = await tell(cast(RunState, snapshot.values), self._stores.texts)
+        run = (await self._outcome(row)).to_json()
+        return {
+            **{name: run[name] for name in ("thread_id", "status", "usage", "steps", "error")},
+            "step": step,
+            **told,
+        }
+
     async def _drive(
         self, thread_id: str, start: RunInput | None, on_event: OnEvent | None, *, reopen: bool = False
     ) -> Run:
@@ -269,6 +290,11 @@ class Runner:
 
 def _unheard(event: dict[str, Any]) -> None:
     del event
+
+
+def _absolute(home: str | Path) -> Path:
+    # Kernels run in a folder of their own, where a relative path would lead elsewhere.
+    return Path(home).expanduser().absolute()
 
 
 def _raised(limits: Limits, raises: dict[str, Any]) -> Limits:
