@@ -1,14 +1,24 @@
 """Reading what is saved: runs, their steps and calls. Nothing here runs, pays or changes anything."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, cast
 
 from ..nodes.hands import Stores
-from ..state.errors import UnknownThread
+from ..nodes.turns import turns_of
+from ..state.errors import StoredDataDamaged, UnknownThread, UsageError
 from ..state.journal import CallRow, Spent
-from ..state.schema import Usage
+from ..state.schema import RunState, TurnRecord, Usage
 from ..state.threads import Step, Thread
+
+
+class Checkpoints(Protocol):
+    """What reads a thread's states: the compiled graph."""
+
+    async def aget_state(self, config: Any) -> Any:
+        """The snapshot that `config` names."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,83 @@ class Library:
     async def usage(self, thread_id: str) -> Usage:
         """What the run has spent."""
         return as_usage(await self._stores.journal.spent(thread_id))
+
+    async def about(self, thread: str) -> dict[str, Any]:
+        """What the index knows of a run: its question, status, settings and the limits in force. No checkpoint."""
+        row = await self._stores.threads.get(await self.resolve(thread))
+        running = row.status == "running"
+        alive = bool(await self._stores.leases.holder_alive([row.thread_id])) if running else False
+        usage = await self.usage(row.thread_id)
+        return {
+            **_listed(row, alive, await self._stores.journal.spent(row.thread_id)),
+            "created": _time(row.created),
+            "seconds": round(row.seconds, 3),
+            "settings": row.start.get("settings", {}),
+            "limits": row.limits.model_dump(),
+            "input": row.start.get("context_ref"),
+            "usage": usage,
+            "error": row.error,
+        }
+
+    async def show(self, thread: str, checkpoints: Checkpoints, step: int | None = None) -> dict[str, Any]:
+        """A run as `rlm show --json` prints it, as it is now or as it was after `step`, its texts in place.
+
+        A text that is damaged is replaced by a sentence in brackets that says so: the rest is shown all the same.
+        Raises UnknownThread, and UsageError for a step that there is not.
+        """
+        about = await self.about(thread)
+        at = await self._step(about["thread_id"], step) if step is not None else None
+        place = {"thread_id": about["thread_id"]} | ({"checkpoint_id": at["checkpoint_id"]} if at else {})
+        snapshot = await checkpoints.aget_state({"configurable": place})
+        state = cast(RunState, snapshot.values)
+        cell, answer = state.get("cell"), state.get("answer")
+        return {
+            **about,
+            "input": state.get("context_ref") or about["input"],
+            "step": at,
+            "turns": [await self._turn(turn) for turn in turns_of(state)],
+            "cell": [await self._text(block) for block in cell["blocks"]] if cell else None,
+            "waiting": state.get("waiting", 0),
+            "answer": await self._answer(answer["text"], typed=answer["typed"]) if answer else None,
+            "note": state.get("note"),
+            **({"usage": state.get("usage"), "status": state.get("status", "running"), "error": None} if at else {}),
+        }
+
+    async def _step(self, thread_id: str, number: int) -> dict[str, Any]:
+        steps = await self._stores.threads.steps(thread_id)
+        for step in steps:
+            if step.step == number:
+                return _step(step)
+        there = f"It has steps 1 to {steps[-1].step}." if steps else "It has none yet."
+        raise UsageError(f"The run has no step {number}.", hint=f"{there} `rlm steps {thread_id}` lists them.")
+
+    async def _turn(self, turn: TurnRecord) -> dict[str, Any]:
+        output, reply = turn.get("output"), turn.get("reply")
+        return {
+            "turn": turn.get("number", 0),
+            "status": turn.get("status"),
+            "code": [await self._text(block) for block in turn.get("blocks", [])],
+            "output": await self._text(output) if output else None,
+            "error": turn.get("error"),
+            "nudge": turn.get("nudge"),
+            "notes": turn.get("notes", []),
+            "seconds": turn.get("seconds"),
+            "variables": turn.get("variables", []),
+            "reply": await self._text(reply) if reply else None,
+        }
+
+    async def _text(self, name: str) -> str:
+        try:
+            return await self._stores.texts.get(name)
+        except StoredDataDamaged as damaged:
+            return f"[{damaged.message}]"
+
+    async def _answer(self, name: str, *, typed: bool) -> Any:
+        text = await self._text(name)
+        try:
+            return json.loads(text) if typed else text
+        except ValueError:
+            return text
 
 
 def as_usage(spent: Spent) -> Usage:

@@ -8,26 +8,28 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
-from pydantic import ValidationError
+from langgraph.types import Command
 
 from ..kernel.session import Kernels
 from ..nodes.hands import Hands, OpenModels, ignore_probe
 from ..nodes.intake import Given, input_digest, store_input
 from ..nodes.live import LiveRuns
-from ..nodes.models.prices import price_known
-from ..state.errors import RlmError, RunBusy, ThreadExists, UsageError
+from ..state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UsageError
+from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
 from ..state.saver import RunSaver
-from ..state.schema import RunInput, RunState
-from ..state.settings import RunSettings, resolve_settings
+from ..state.schema import RunInput, RunState, Status
+from ..state.settings import resolve_settings
 from ..state.threads import Thread
 from .build import Graph, draw
+from .checks import check_start, raised_limits
+from .forking import fork_history
 from .library import Library
 from .opening import open_hands, open_stores
 from .results import Run, answer_of, error_facts
-from .story import tell
 
 OnEvent = Callable[[dict[str, Any]], None]
+Start = RunInput | Command[Any] | None
 # LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
 _NO_RECURSION_LIMIT = 10_000_000
 
@@ -89,7 +91,7 @@ class Runner:
         ModelSetupError before anything is saved; whatever goes wrong later is told by the run's status.
         """
         chosen = resolve_settings(settings)
-        self._check(question, chosen)
+        await check_start(question, chosen, self._hands)
         thread_id = thread or str(uuid.uuid4())
         given = input_digest(context)
         existing = await self._stores.threads.find(thread_id)
@@ -122,7 +124,7 @@ class Runner:
         An answered run is returned as it is, without a call. Raises UnknownThread, UsageError.
         """
         row = await self._stores.threads.get(await self.library.resolve(thread))
-        limits = _raised(row.limits, raises)
+        limits = raised_limits(row.limits, raises)
         state = await self._state(row.thread_id)
         if state.get("status") == "answered":
             return await self.read(row.thread_id)
@@ -134,6 +136,40 @@ class Runner:
         if not state:
             start = cast(RunInput, row.start)
         return await self._drive(row.thread_id, start, on_event, reopen=state.get("status") == "budget")
+
+    async def decide(
+        self,
+        thread: str,
+        decisions: list[dict[str, Any]],
+        *,
+        interrupt: str | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Run:
+        """Answer what a paused run waits for, in LangChain's human-in-the-loop form, and go on.
+
+        `interrupt` names which, where several wait. Raises UnknownThread, and UsageError when nothing waits or
+        the name is not one of those that do.
+        """
+        row = await self._stores.threads.get(await self.library.resolve(thread))
+        snapshot = await self.graph.aget_state(self._config(row.thread_id))
+        waiting = [found.id for found in snapshot.interrupts]
+        if not waiting:
+            raise UsageError(f"{row.thread_id} waits for nobody.", hint=f"Go on with it: rlm resume {row.thread_id}")
+        chosen = waiting[0] if interrupt is None and len(waiting) == 1 else interrupt
+        if chosen not in waiting:
+            raise UsageError(f"Name one of those that wait: {', '.join(waiting)}.")
+        return await self._drive(row.thread_id, Command(resume={chosen: {"decisions": decisions}}), on_event)
+
+    async def fork(self, thread: str, step: int, *, into: str | None = None) -> Run:
+        """A new thread that has everything of `thread` up to `step`; `resume` it to go on from there.
+
+        Recorded answers of the thread it comes from are served wherever a call is unchanged. The parent is only
+        read. Raises UnknownThread, UsageError, ThreadExists.
+        """
+        row = await self._stores.threads.get(await self.library.resolve(thread))
+        target = into or str(uuid.uuid4())
+        await fork_history(self._stores, row, step, target)
+        return await self.read(target)
 
     async def stream(
         self, question: str, context: Given | None = None, **options: Any
@@ -168,29 +204,7 @@ class Runner:
         row = await self._stores.threads.get(await self.library.resolve(thread))
         return await self._outcome(row)
 
-    async def show(self, thread: str, step: int | None = None) -> dict[str, Any]:
-        """A run with its texts, or its state after `step`: see `story.tell`. Raises UnknownThread, UsageError."""
-        row = await self._stores.threads.get(await self.library.resolve(thread))
-        config = self._config(row.thread_id)
-        if step is not None:
-            steps = await self._stores.threads.steps(row.thread_id)
-            if not 1 <= step <= len(steps):
-                raise UsageError(
-                    f"{row.thread_id} has no step {step}; it has 1 to {len(steps)}.", hint="See rlm steps."
-                )
-            config["configurable"] = {**config.get("configurable", {}), "checkpoint_id": steps[step - 1].checkpoint_id}
-        snapshot = await self.graph.aget_state(config)
-        told = await tell(cast(RunState, snapshot.values), self._stores.texts)
-        run = (await self._outcome(row)).to_json()
-        return {
-            **{name: run[name] for name in ("thread_id", "status", "usage", "steps", "error")},
-            "step": step,
-            **told,
-        }
-
-    async def _drive(
-        self, thread_id: str, start: RunInput | None, on_event: OnEvent | None, *, reopen: bool = False
-    ) -> Run:
+    async def _drive(self, thread_id: str, start: Start, on_event: OnEvent | None, *, reopen: bool = False) -> Run:
         """Run the graph until it ends, pauses, fails or is stopped, and say how the thread stands then."""
         threads = self._stores.threads
         try:
@@ -201,6 +215,7 @@ class Runner:
         stopped = False
         task = asyncio.create_task(self._go(thread_id, start, on_event or _unheard, reopen))
         self._running[thread_id] = task
+        beating = asyncio.create_task(self._keep_lease(thread_id, task))
         try:
             await task
         except asyncio.CancelledError:
@@ -210,16 +225,32 @@ class Runner:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 raise
+        except LeaseLost as lost:
+            return Run(thread_id, "busy", error=error_facts(lost))
         except RlmError as failure:
             error = failure
+        except Exception as failure:
+            error = RlmError(f"Something unexpected went wrong: {type(failure).__name__}: {failure}")
+            raise
         finally:
+            beating.cancel()
             del self._running[thread_id]
             seconds = ledger.seconds if (ledger := self._live.ledger(thread_id)) else None
             await self._live.close(thread_id)
             await self._settle(thread_id, stopped=stopped, error=error, seconds=seconds)
         return await self._outcome(await threads.get(thread_id))
 
-    async def _go(self, thread_id: str, start: RunInput | None, on_event: OnEvent, reopen: bool) -> None:
+    async def _keep_lease(self, thread_id: str, task: asyncio.Task[None]) -> None:
+        """Say now and then that the holder is alive; stop the run when another process has taken it over."""
+        while True:
+            await asyncio.sleep(RENEW_AFTER)
+            try:
+                await self._stores.leases.renew(thread_id)
+            except LeaseLost:
+                task.cancel()
+                return
+
+    async def _go(self, thread_id: str, start: Start, on_event: OnEvent, reopen: bool) -> None:
         config = self._config(thread_id)
         if reopen:
             # The budget was raised after the run had ended for want of it: go on with another turn.
@@ -232,18 +263,23 @@ class Runner:
         """Write how the sitting ended into the index, and give the thread back."""
         threads = self._stores.threads
         row = await threads.get(thread_id)
-        state = await self._state(thread_id)
-        status = state.get("status", "running")
-        if status == "running":
+        snapshot = await self.graph.aget_state(self._config(thread_id))
+        status: Status = snapshot.values.get("status", "running")
+        if status == "running" and snapshot.interrupts and not stopped:
+            status = "paused"
+        elif status == "running":
             status = "stopped" if stopped or error is None else "failed"
         facts = error_facts(error) if error else None
         await threads.set_status(thread_id, status, seconds=row.seconds if seconds is None else seconds, error=facts)
         await self._stores.leases.release(thread_id)
 
     async def _outcome(self, row: Thread) -> Run:
-        state = await self._state(row.thread_id)
+        snapshot = await self.graph.aget_state(self._config(row.thread_id))
+        state = cast(RunState, snapshot.values)
         status = row.status
-        if status == "running":
+        if state.get("status") == "answered":
+            status = "answered"
+        elif status == "running":
             busy = await self._stores.leases.holder_alive([row.thread_id])
             status = "busy" if busy else "stopped"
         note = state.get("note")
@@ -254,6 +290,7 @@ class Runner:
             thread_id=row.thread_id,
             status=status,
             answer=await answer_of(state, self._stores.texts),
+            interrupts=[{"id": found.id, "value": found.value} for found in snapshot.interrupts],
             usage=await self.library.usage(row.thread_id),
             turns=row.turns,
             steps=await self.library.count_steps(row.thread_id),
@@ -267,26 +304,6 @@ class Runner:
     def _config(self, thread_id: str) -> RunnableConfig:
         return {"configurable": {"thread_id": thread_id}, "recursion_limit": _NO_RECURSION_LIMIT}
 
-    def _check(self, question: str, settings: RunSettings) -> None:
-        """What can be refused before anything is read or saved."""
-        if not question.strip():
-            raise UsageError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
-        if not settings.model:
-            raise UsageError(
-                "No model is named.",
-                hint="Name one with --model, for example --model openai:gpt-5-mini (and --base-url URL for a server "
-                "of your own), or set RLM_MODEL.",
-            )
-        if settings.max_depth > 1:
-            raise UsageError("Sub-RLMs (--max-depth 2 and more) are not there yet.", hint="Use --max-depth 1 or 0.")
-        for name in {settings.model, settings.calls_model}:
-            if settings.max_cost is not None and not price_known(name, settings.price):
-                raise UsageError(
-                    f"--max-cost needs a price and none is known for {name}.",
-                    hint="Give it with --price IN,OUT in dollars per million tokens.",
-                )
-            self._hands.open_model(name, settings)
-
 
 def _unheard(event: dict[str, Any]) -> None:
     del event
@@ -295,15 +312,6 @@ def _unheard(event: dict[str, Any]) -> None:
 def _absolute(home: str | Path) -> Path:
     # Kernels run in a folder of their own, where a relative path would lead elsewhere.
     return Path(home).expanduser().absolute()
-
-
-def _raised(limits: Limits, raises: dict[str, Any]) -> Limits:
-    try:
-        return limits.raised(raises)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = str(problem["loc"][0]).replace("_", "-")
-        raise UsageError(f"--{name}: {problem['msg']}.") from error
 
 
 def _shortened(text: str) -> str:

@@ -103,12 +103,9 @@ class Journal:
         self._clock = clock
 
     async def of(self, thread_id: str) -> "ThreadJournal":
-        """The journal of one thread, its settled rows in memory."""
-        rows = await self._database.read(
-            "SELECT key, answer, error_kind, error, seq FROM calls WHERE thread_id = ? AND status != 'asked'",
-            (thread_id,),
-        )
-        settled = {row[0]: Recorded(row[0], row[1], row[2], row[3]) for row in rows}
+        """The journal of one thread, its settled rows in memory, with those of the threads it was forked from."""
+        rows = await self._database.read(_SETTLED, (thread_id,))
+        settled = {row[0]: Recorded(*row) for row in rows}
         return ThreadJournal(self._database, self._clock, thread_id, settled)
 
     async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
@@ -131,6 +128,17 @@ class Journal:
         """What every thread has spent."""
         return {row[0]: _spent(row) for row in await self._database.read(f"{_SPENT} GROUP BY thread_id")}
 
+
+# The furthest ancestor first, so that a thread's own answers win.
+_SETTLED = """
+WITH RECURSIVE line (thread_id, generation) AS (
+    SELECT ?, 0
+    UNION
+    SELECT parent, generation + 1 FROM threads JOIN line USING (thread_id) WHERE parent IS NOT NULL
+)
+SELECT key, answer, error_kind, error FROM calls JOIN line USING (thread_id)
+WHERE status != 'asked' ORDER BY generation DESC
+"""
 
 _SPENT = (
     "SELECT thread_id, sum(attempts), sum(reused), sum(input_tokens), sum(output_tokens), "

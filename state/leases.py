@@ -19,6 +19,8 @@ import psutil
 from .database import Database
 from .errors import LeaseLost, RunBusy
 
+RENEW_AFTER = 15.0
+"""Seconds between two signs of life of a holder."""
 EXPIRES_AFTER = 60.0
 """Seconds after which a lease of another machine, not renewed, may be taken over."""
 

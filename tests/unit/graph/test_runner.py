@@ -274,3 +274,56 @@ async def test_stopped_at_any_event_it_goes_on_to_the_same_answer(tmp_path: Path
             run = await runner.resume(thread)
             assert (run.status, run.answer) == ("answered", expected), events[place]
             assert len(await runner.library.calls(thread)) == 4
+
+
+async def test_a_fork_has_everything_up_to_its_step_and_pays_for_nothing_again(runner: Runner, tmp_path: Path) -> None:
+    replies = [
+        repl("first = llm_query_batched(['a', 'b'])"),
+        repl("second = llm_query(first[0])"),
+        repl("FINAL(second)"),
+    ]
+    model = write_script(tmp_path / "m.py", replies)
+    run = await runner.run("What?", "input", model=model)
+    before = await runner.library.steps(run.thread_id)
+    for step in range(1, run.steps + 1):
+        fork = await runner.fork(run.thread_id, step, into=f"fork at {step}")
+        assert fork.steps == step
+        again = await runner.resume(fork.thread_id)
+        assert (again.status, again.answer) == ("answered", "A"), before[step - 1]
+        assert again.usage["model_calls"] == 0
+    assert await runner.library.steps(run.thread_id) == before
+    with pytest.raises(ThreadExists):
+        await runner.fork(run.thread_id, 1, into=run.thread_id)
+    with pytest.raises(UsageError, match="no step"):
+        await runner.fork(run.thread_id, 999)
+
+
+async def test_a_fork_in_mid_cell_is_served_the_recorded_answers(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL([llm_query(q) for q in 'abc'])")])
+    run = await runner.run("What?", model=model)
+    standing = next(s["step"] for s in await runner.library.steps(run.thread_id) if "stands" in s["summary"])
+    write_script(tmp_path / "m.py", [], sub="raise ValueError('asked again')")
+    fork = await runner.fork(run.thread_id, standing)
+    assert (await runner.resume(fork.thread_id)).answer == ["A", "B", "C"]
+
+
+async def test_what_waits_for_a_person_pauses_the_run_and_a_decision_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from langgraph.types import interrupt
+
+    async def asks(state: Any) -> dict[str, Any]:
+        decided = interrupt({"action_requests": [{"name": "code"}], "review_configs": []})
+        return {"note": decided["decisions"][0]["type"]}
+
+    monkeypatch.setattr("durable_rlm.graph.build.review", asks)
+    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        run = await runner.run("What?", model=model)
+        assert (run.status, run.exit_code, len(run.interrupts)) == ("paused", 3, 1)
+        assert (await runner.resume(run.thread_id)).status == "paused"
+        with pytest.raises(UsageError, match="Name one"):
+            await runner.decide(run.thread_id, [{"type": "approve"}], interrupt="another")
+        assert (await runner.decide(run.thread_id, [{"type": "approve"}])).answer == 1
+        with pytest.raises(UsageError, match="nobody"):
+            await runner.decide(run.thread_id, [{"type": "approve"}])

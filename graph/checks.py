@@ -1,0 +1,44 @@
+"""What can be refused before anything is read, saved or paid."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..nodes.hands import Hands
+from ..nodes.models.prices import price_known
+from ..state.errors import UsageError
+from ..state.ledger import Limits
+from ..state.settings import RunSettings
+
+
+async def check_start(question: str, settings: RunSettings, hands: Hands) -> None:
+    """Raises UsageError or ModelSetupError, saying what to do."""
+    if not question.strip():
+        raise UsageError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
+    if not settings.model:
+        raise UsageError(
+            "No model is named.",
+            hint="Name one with --model, for example --model openai:gpt-5-mini (and --base-url URL for a server "
+            "of your own), or set RLM_MODEL.",
+        )
+    if settings.max_depth > 1:
+        raise UsageError("Sub-RLMs (--max-depth 2 and more) are not there yet.", hint="Use --max-depth 1 or 0.")
+    for name in {settings.model, settings.calls_model}:
+        if settings.max_cost is not None and not price_known(name, settings.price):
+            raise UsageError(
+                f"--max-cost needs a price and none is known for {name}.",
+                hint="Give it with --price IN,OUT in dollars per million tokens.",
+            )
+        await hands.open_model(name, settings).aclose()
+
+
+def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:
+    """`limits` with those of `raises` that are given. Raises UsageError for a value that makes no sense."""
+    if unknown := sorted(set(raises) - set(Limits.model_fields)):
+        raise UsageError(f"A resume cannot change {', '.join(unknown)}: a run keeps the settings it was started with.")
+    try:
+        return limits.raised(raises)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]).replace("_", "-")
+        raise UsageError(f"--{name}: {problem['msg']}.") from error
