@@ -65,10 +65,8 @@ class AnswerFile:
         if not self._target.parent.is_dir():
             raise UsageError(f"-o {shown}: there is no folder {safe(str(self._target.parent))}.", hint="Make it first.")
         try:
-            if self._target.exists():
-                # Opened without truncating: whether it may be written, not whether it is there.
-                if not os.access(self._target, os.W_OK):
-                    raise PermissionError(0, "it may not be written")
+            if self._target.exists() and not os.access(self._target, os.W_OK):
+                raise PermissionError(0, "it may not be written")
             if not self._is_device():
                 probe = self._target.with_name(f".{secrets.token_hex(6)}.probe")
                 probe.touch(exist_ok=False)

@@ -26,4 +26,6 @@ def complete_threads(context: typer.Context, incomplete: str) -> list[tuple[str,
             ).fetchall()
     except Exception:
         return []
-    return [(name, f"{status}: {safe_line(question, 60)}") for name, status, question in rows if name == safe_line(name)]
+    return [
+        (name, f"{status}: {safe_line(question, 60)}") for name, status, question in rows if name == safe_line(name)
+    ]

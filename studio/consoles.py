@@ -10,7 +10,6 @@ import sys
 from typing import IO, Any, TextIO, cast
 
 from rich.console import Console
-from rich.style import Style
 from rich.text import Text
 
 
@@ -63,11 +62,6 @@ def stderr_console() -> Console:
 def say(text: str, style: str = "") -> None:
     """One note on stderr. `text` is shown as it is: make what others wrote safe first."""
     stderr_console().print(Text(text, style=style), soft_wrap=True)
-
-
-def warn(text: str) -> None:
-    """One warning on stderr."""
-    stderr_console().print(Text.assemble(("Warning: ", Style(bold=True, color="yellow")), text), soft_wrap=True)
 
 
 def put(text: str) -> None:

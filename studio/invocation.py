@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..state.errors import UnknownThread
+
 DEFAULT_HOME = ".rlm"
 DATABASE = "checkpoints.sqlite"
 
@@ -45,6 +47,14 @@ class Invocation:
     def has_runs(self) -> bool:
         """Whether anything was ever saved in the home. Looking must not create one."""
         return (self.home / DATABASE).exists()
+
+    def need_runs(self, thread: str) -> None:
+        """Raises UnknownThread where there is no home that could hold the thread."""
+        if not self.has_runs:
+            raise UnknownThread(
+                f"There is no run named {thread}: nothing is saved in {self.home}.",
+                hint="Name the folder of your runs with --home or RLM_HOME.",
+            )
 
 
 def invocation_of(home: Path | None, *, as_json: bool, debug: bool) -> Invocation:

@@ -1,0 +1,42 @@
+"""`rlm doctor`: what this machine can do."""
+
+import typer
+
+from ..consoles import put, stdout_console
+from ..invocation import Invocation, command
+from ..safe_text import safe_json, safe_line
+
+_MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+
+
+@command
+def doctor(invocation: Invocation) -> None:
+    """Say what this machine can do, and what is missing.
+
+    Starts a kernel and runs a cell in it; calls no model and writes nothing. Exit status 0 when a run could work,
+    else 1.
+
+    [bold]Examples[/bold]
+
+      rlm doctor
+
+      rlm doctor --home /data/runs --json
+    """
+    from ..doctor.machine import home_folder, kernel, sandbox
+    from ..doctor.software import software
+
+    found = [*software(), *home_folder(invocation.home), kernel(), sandbox()]
+    works = all(one.level != "problem" for one in found)
+    if invocation.json:
+        put(safe_json({"works": works, "checks": [one.to_json() for one in found]}))
+        raise typer.Exit(0 if works else 1)
+    from rich.text import Text
+
+    console = stdout_console()
+    for one in found:
+        mark, style = _MARKS[one.level]
+        console.print(Text.assemble((mark, style), f" {one.name:<10}", safe_line(one.value)), soft_wrap=True)
+        if one.hint:
+            console.print(Text(f"{'':<12}{safe_line(one.hint)}", style="dim"), soft_wrap=True)
+    console.print(Text("A run could work here." if works else "No run could work here.", style="bold"))
+    raise typer.Exit(0 if works else 1)

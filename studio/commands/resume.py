@@ -1,0 +1,50 @@
+"""`rlm resume`: go on with a run."""
+
+from typing import Any
+
+from .. import flags
+from ..invocation import Invocation, command
+
+
+@command
+def resume(
+    invocation: Invocation,
+    thread: flags.Thread,
+    max_turns: flags.MaxTurns = None,
+    max_calls: flags.MaxCalls = None,
+    max_tokens: flags.MaxTokens = None,
+    max_cost: flags.MaxCost = None,
+    max_time: flags.MaxTime = None,
+    output: flags.Output = None,
+) -> None:
+    """Go on with a run that was stopped, killed, failed or ran out of budget.
+
+    It goes on from its last saved step, with the settings it was started with; answers that were paid for are not
+    paid again. A limit given here replaces the run's own. A run that is answered prints its answer and calls nothing.
+
+    [bold]Examples[/bold]
+
+      rlm resume 1f2e3d4c
+
+      rlm resume contracts --max-calls 4000 --max-cost 5
+
+      rlm resume contracts -o answer.md
+    """
+    limits: dict[str, Any] = {
+        "max_turns": max_turns,
+        "max_calls": max_calls,
+        "max_tokens": max_tokens,
+        "max_cost": max_cost,
+        "max_time": max_time,
+    }
+    from ..sitting import Hear, Sitting, sit
+
+    invocation.need_runs(thread)
+
+    async def go_on(runner: Any, hear: Hear) -> Any:
+        about = await runner.library.about(thread)
+        sitting.acknowledged = bool(about["settings"].get("unsandboxed"))
+        return await runner.resume(thread, on_event=hear, **limits)
+
+    sitting = Sitting(invocation, thread, go_on, output)
+    sit(sitting)

@@ -1,0 +1,104 @@
+"""`rlm run`: ask a question over an input."""
+
+import uuid
+from typing import Annotated, Any
+
+import typer
+
+from .. import flags
+from ..invocation import Invocation, command
+
+Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find out.", show_default=False)]
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PATH]...",
+        help="The input: files, folders, patterns such as 'src/**/*.py', or - for stdin. None: the question alone.",
+        show_default=False,
+    ),
+]
+
+
+@command
+def run(
+    invocation: Invocation,
+    question: Question,
+    paths: Paths = None,
+    model: flags.Model = None,
+    sub_model: flags.SubModel = None,
+    base_url: flags.BaseUrl = None,
+    price: flags.Price = None,
+    concurrency: flags.Concurrency = None,
+    max_turns: flags.MaxTurns = None,
+    max_depth: flags.MaxDepth = None,
+    max_calls: flags.MaxCalls = None,
+    max_tokens: flags.MaxTokens = None,
+    max_cost: flags.MaxCost = None,
+    max_time: flags.MaxTime = None,
+    cell_timeout: flags.CellTimeout = None,
+    memory: flags.Memory = None,
+    unsandboxed: flags.Unsandboxed = None,
+    schema: flags.Schema = None,
+    output: flags.Output = None,
+    thread: flags.NewThread = None,
+) -> None:
+    """Answer a question over files, folders or stdin.
+
+    The root model never sees the input whole: it writes Python that reads it, slices it and asks models about
+    pieces of it. The answer goes to stdout, progress to stderr. Every step is saved; what is stopped or fails goes
+    on with `rlm resume`. Each flag that is not given is looked up as RLM_… in the environment (RLM_MODEL), then in
+    ./rlm.toml.
+
+    [bold]Examples[/bold]
+
+      rlm run "Which contracts can be ended early?" contracts/ --model openai:gpt-5-mini
+
+      rlm run "What went wrong at noon?" - --sub-model openai:gpt-5-nano < server.log
+
+      rlm run "List every TODO with its author" 'src/**/*.py' --schema todos.json -o todos.json
+
+      rlm run "Summarise" book.txt --model openai:qwen3 --base-url http://localhost:8000/v1
+    """
+    settings: dict[str, Any] = {
+        "model": model,
+        "sub_model": sub_model,
+        "base_url": base_url,
+        "price": price,
+        "concurrency": concurrency,
+        "max_turns": max_turns,
+        "max_depth": max_depth,
+        "max_calls": max_calls,
+        "max_tokens": max_tokens,
+        "max_cost": max_cost,
+        "max_time": max_time,
+        "cell_timeout": cell_timeout,
+        "memory": memory,
+        "unsandboxed": unsandboxed,
+        "schema": schema,
+    }
+    start(invocation, question, paths, settings, output=output, thread=thread)
+
+
+def start(
+    invocation: Invocation,
+    question: str,
+    paths: list[str] | None,
+    settings: dict[str, Any],
+    *,
+    output: Any = None,
+    thread: str | None = None,
+    after: list[str] | None = None,
+) -> None:
+    """Start a run and see it through. Raises RlmError for what is refused before it begins."""
+    from ...state.settings import resolve_settings
+    from ..sitting import Hear, Sitting, sit
+
+    # Also here, before anything is shown: a bad setting is said at once.
+    acknowledged = resolve_settings(settings).unsandboxed
+    # Named here, so that it can be told how a run stands that was stopped at any moment.
+    name = thread or str(uuid.uuid4())
+
+    async def begin(runner: Any, hear: Hear) -> Any:
+        return await runner.run(question, paths or None, thread=name, on_event=hear, **settings)
+
+    sit(Sitting(invocation, name, begin, output, acknowledged, after or []))

@@ -1,0 +1,42 @@
+"""`rlm show`: one run, as it is now or as it was after a step."""
+
+from typing import Annotated
+
+import typer
+
+from .. import flags
+from ..consoles import put
+from ..invocation import Invocation, command
+from ..safe_text import safe_json
+
+StepFlag = Annotated[
+    int | None,
+    typer.Option("--step", metavar="N", help="Show the state after step N. Default: the last one", show_default=False),
+]
+FullFlag = Annotated[bool, typer.Option("--full", help="Show code and output whole. Default: their first lines")]
+
+
+@command
+def show(invocation: Invocation, thread: flags.Thread, step: StepFlag = None, full: FullFlag = False) -> None:
+    """Show a run: its question, input, settings, each turn's code and output, and the answer.
+
+    [bold]Examples[/bold]
+
+      rlm show 1f2e3d4c
+
+      rlm show 1f2e3d4c --full | less
+
+      rlm show 1f2e3d4c --step 7
+
+      rlm show 1f2e3d4c --json | jq -r '.turns[].code[]'
+    """
+    from ..reading import from_runner
+
+    invocation.need_runs(thread)
+    run = from_runner(invocation, lambda runner: runner.library.show(thread, runner.graph, step))
+    if invocation.json:
+        put(safe_json(run))
+        return
+    from ..portrait import print_run
+
+    print_run(run, full=full)

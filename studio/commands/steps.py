@@ -1,0 +1,38 @@
+"""`rlm steps`: the saved steps of a run."""
+
+from .. import flags
+from ..consoles import put
+from ..invocation import Invocation, command
+from ..safe_text import safe_json
+
+
+@command
+def steps(invocation: Invocation, thread: flags.Thread) -> None:
+    """List the saved steps of a run: what made each, in which turn, when.
+
+    A step is one checkpoint; many sub-calls together are one. `rlm show THREAD --step N` shows the state after it.
+
+    [bold]Examples[/bold]
+
+      rlm steps 1f2e3d4c
+
+      rlm steps 1f2e3d4c --json | jq length
+    """
+    from ..reading import from_library
+
+    invocation.need_runs(thread)
+    found = from_library(invocation, lambda library: library.steps(thread))
+    if invocation.json:
+        put(safe_json(found))
+        return
+    from ..tables import Column, ago, print_table
+
+    columns = [
+        Column("STEP", right=True),
+        Column("TURN", right=True),
+        Column("KIND"),
+        Column("SAVED"),
+        Column("WHAT IT DID", wide=True, limit=300),
+    ]
+    rows = [(str(one["step"]), str(one["turn"]), one["kind"], ago(one["created"]), one["summary"]) for one in found]
+    print_table(columns, rows)

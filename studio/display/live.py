@@ -1,0 +1,118 @@
+"""Progress on a terminal: a panel redrawn a few times a second, however many events come."""
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from ..safe_text import safe_line, safe_lines
+from .progress import Progress
+from .wording import calls_line, duration, megabytes, retry_line, spent, spoken, turn_title
+
+PER_SECOND = 8
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_OUTPUT_LINES = 4
+_AROUND_CODE = 14
+"""Lines of the panel that are not code, so that it fits a small terminal."""
+
+
+class LiveDisplay:
+    """Draws `progress` below the lines that stay. Everything shown is made safe first."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self.progress = progress
+        self._console = console
+        self._frames = _FRAMES if "utf" in console.encoding.lower() else "|/-\\"
+        self._live = Live(
+            console=console,
+            get_renderable=self.draw,
+            refresh_per_second=PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._coloured: tuple[str, int, Text] | None = None
+
+    def __enter__(self) -> "LiveDisplay":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in an event of the run; what stays on the screen is printed above the panel."""
+        self.progress.hear(event)
+        for line in spoken(event, self.progress):
+            self.say(line)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(Text(text))
+
+    def draw(self) -> RenderableType:
+        """The panel as it is now."""
+        progress = self.progress
+        parts: list[RenderableType] = [self._heading()]
+        if progress.code:
+            parts.append(Padding(self._code(progress.code), (0, 0, 0, 2)))
+        if progress.calls.posted:
+            parts.append(self._bar())
+        elif not progress.code and progress.ended and progress.ended.preview:
+            parts.append(Text(safe_lines(progress.ended.preview, _OUTPUT_LINES, self._width), style="dim"))
+        if line := retry_line(progress):
+            parts.append(Text(line, style="yellow"))
+        facts = [duration(progress.elapsed), *(spent(progress.usage) if progress.usage else [])]
+        parts.append(Text(" · ".join(facts), style="dim"))
+        return Group(*parts)
+
+    @property
+    def _width(self) -> int:
+        return max(20, self._console.width - 4)
+
+    def _heading(self) -> Text:
+        frame = self._frames[int(self.progress.elapsed * PER_SECOND) % len(self._frames)]
+        return Text.assemble((frame, "cyan"), " ", (self._doing(), "bold"), overflow="ellipsis", no_wrap=True)
+
+    def _doing(self) -> str:
+        progress = self.progress
+        match progress.phase:
+            case "starting":
+                return "Starting"
+            case "reading":
+                name = safe_line(progress.document, 60)
+                return f"Reading: {progress.documents:,} documents, {megabytes(progress.bytes)} · {name}"
+            case "asking":
+                return f"{turn_title(progress).capitalize()} · asking the root model"
+            case "running":
+                return f"{turn_title(progress).capitalize()} · running its code"
+            case "calling":
+                return f"{turn_title(progress).capitalize()} · its code waits for sub-calls"
+            case "restoring":
+                cells, of = progress.restored
+                return f"Restoring the REPL · cell {cells} of {of}"
+            case "stopping":
+                return "Stopping: what was done so far is saved (Ctrl-C again leaves at once)"
+
+    def _code(self, code: str) -> Text:
+        lines = min(14, max(3, self._console.height - _AROUND_CODE))
+        if self._coloured is None or self._coloured[:2] != (code, lines):
+            # Coloured once a cell, not once a frame.
+            shown = safe_lines(code, lines, self._width)
+            text = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(shown)
+            text.no_wrap = True
+            text.rstrip()
+            self._coloured = code, lines, text
+        return self._coloured[2]
+
+    def _bar(self) -> RenderableType:
+        calls = self.progress.calls
+        row = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=max(1, calls.posted), completed=min(calls.done, calls.posted), width=30)
+        row.add_row(Text(" "), bar, Text(calls_line(self.progress), overflow="ellipsis", no_wrap=True))
+        return row

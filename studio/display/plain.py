@@ -1,0 +1,59 @@
+"""Progress as plain lines, for logs and pipes: a line an event of note, and one every few seconds of waiting."""
+
+from typing import Any
+
+from ..consoles import say
+from .progress import Progress
+from .wording import calls_line, counted, megabytes, retry_line, spent, spoken, turn_title
+
+BETWEEN = 3.0
+"""Seconds between lines that only say how far something is."""
+
+
+class PlainDisplay:
+    """Writes lines to stderr."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._next = progress.began + BETWEEN
+
+    def __enter__(self) -> "PlainDisplay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in an event of the run and say what there is to say."""
+        progress = self.progress
+        progress.hear(event)
+        for line in spoken(event, progress):
+            say(line)
+        match event.get("event"):
+            case "turn":
+                so_far = ", ".join(spent(progress.usage))
+                say(f"{turn_title(progress).capitalize()}: asking the root model ({so_far} so far)")
+            case "code":
+                lines = progress.code.rstrip().count("\n") + 1
+                say(f"Turn {progress.turn}: running {counted(lines, 'line')} of code")
+            case "calls":
+                self._now_and_then(f"Turn {progress.turn}: {calls_line(progress)}")
+            case "input" if not event.get("done"):
+                self._now_and_then(f"Reading: {counted(progress.documents, 'document')}, {megabytes(progress.bytes)}")
+            case "restore":
+                cells, of = progress.restored
+                self._now_and_then(f"Restoring the REPL: cell {cells} of {of}", first=cells == 1)
+            case "retry":
+                self._now_and_then(retry_line(progress), first=progress.retries == 1)
+            case _:
+                pass
+
+    def say(self, text: str) -> None:
+        """A line that is no event."""
+        say(text)
+
+    def _now_and_then(self, line: str, *, first: bool = False) -> None:
+        now = self.progress.clock()
+        if line and (first or now >= self._next):
+            self._next = now + BETWEEN
+            say(line)

@@ -1,0 +1,133 @@
+"""Where a run stands, kept up to date by its events. Cheap: thousands of events come in a second."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Phase = Literal["starting", "reading", "asking", "running", "calling", "restoring", "stopping"]
+
+
+@dataclass
+class Calls:
+    """The sub-calls of the cell that runs."""
+
+    posted: int = 0
+    answered: int = 0
+    failed: int = 0
+    reused: int = 0
+    in_flight: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.answered + self.failed
+
+
+@dataclass
+class Ended:
+    """How the last cell ended."""
+
+    turn: int
+    status: str
+    preview: str
+    seconds: float
+
+
+@dataclass
+class Retry:
+    """A request that is sent again."""
+
+    model: str
+    reason: str
+    at: float
+    """The display's clock when it is sent."""
+
+
+@dataclass
+class Progress:
+    """The display's state. `hear` changes it, whoever draws it only reads."""
+
+    clock: Callable[[], float] = time.monotonic
+    phase: Phase = "starting"
+    documents: int = 0
+    bytes: int = 0
+    document: str = ""
+    turn: int = 0
+    turns: int = 0
+    last: bool = False
+    code: str = ""
+    calls: Calls = field(default_factory=Calls)
+    ended: Ended | None = None
+    usage: dict[str, Any] = field(default_factory=dict[str, Any])
+    retry: Retry | None = None
+    retries: int = 0
+    restored: tuple[int, int] = (0, 0)
+    under_way: bool = False
+    """Whether the run itself has begun, so that something of it is saved."""
+    began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of this sitting."""
+        return self.clock() - self.began
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in one event; unknown ones are passed over."""
+        name = event.get("event")
+        if name == "input":
+            self._input(event)
+            return
+        self.under_way = True
+        match name:
+            case "turn":
+                self._turn(event)
+            case "code":
+                self.code, self.calls = str(event.get("code", "")), Calls()
+                self._enter("running")
+            case "calls":
+                self._calls(event)
+            case "output":
+                self.ended = Ended(
+                    int(event.get("turn", 0)),
+                    str(event.get("status", "")),
+                    str(event.get("preview", "")),
+                    float(event.get("elapsed", 0.0)),
+                )
+                self._enter("asking")
+            case "usage":
+                self.usage = event
+            case "retry":
+                self.retries += 1
+                wait = float(event.get("seconds", 0.0))
+                self.retry = Retry(str(event.get("model", "")), str(event.get("reason", "")), self.clock() + wait)
+            case "restore":
+                self.restored = int(event.get("cells", 0)), int(event.get("of", 0))
+                self._enter("restoring")
+            case _:
+                pass
+
+    def _input(self, event: dict[str, Any]) -> None:
+        self.documents, self.bytes = int(event.get("documents", 0)), int(event.get("bytes", 0))
+        self.document = str(event.get("name", ""))
+        self._enter("starting" if event.get("done") else "reading")
+
+    def _turn(self, event: dict[str, Any]) -> None:
+        self.turn, self.turns = int(event.get("turn", 0)), int(event.get("of", 0))
+        self.last = bool(event.get("last"))
+        self.code, self.calls = "", Calls()
+        self._enter("asking")
+
+    def _calls(self, event: dict[str, Any]) -> None:
+        self.calls = Calls(
+            *(int(event.get(name, 0)) for name in ("posted", "answered", "failed", "reused", "in_flight"))
+        )
+        if usage := event.get("usage"):
+            self.usage = usage
+        self._enter("running" if self.calls.done >= self.calls.posted else "calling")
+
+    def _enter(self, phase: Phase) -> None:
+        if self.phase != "stopping":
+            self.phase = phase

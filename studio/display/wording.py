@@ -1,0 +1,100 @@
+"""The words of the display: numbers with units, and one line for each event of note. All of it safe to show."""
+
+from typing import Any
+
+from ..safe_text import safe_line
+from .progress import Progress
+
+_MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "died": "died"}
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 turn`, `2,000 turns`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def megabytes(size: int) -> str:
+    """A size for people: `812 bytes`, `40.1 KB`, `6.2 MB`."""
+    if size < 1_000:
+        return counted(size, "byte")
+    return f"{size / 1_000:,.1f} KB" if size < 1_000_000 else f"{size / 1_000_000:,.1f} MB"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def dollars(cost: float | None) -> str:
+    """A cost, or nothing while none is known."""
+    if cost is None:
+        return ""
+    return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.4f}"
+
+
+def spent(usage: dict[str, Any]) -> list[str]:
+    """What has been spent: calls, tokens, and the cost when it is known."""
+    calls, reused = int(usage.get("model_calls", 0)), int(usage.get("reused_calls", 0))
+    tokens = int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
+    parts = [counted(calls, "model call") + (f" + {reused:,} reused" if reused else "")]
+    parts += [counted(tokens, "token")] if tokens else []
+    cost = dollars(usage.get("cost_usd"))
+    return [*parts, cost] if cost else parts
+
+
+def turn_title(progress: Progress) -> str:
+    """`turn 3 of 30`, and whether it is the last."""
+    last = ", the last: it must answer" if progress.last else ""
+    return f"turn {progress.turn} of {progress.turns}{last}"
+
+
+def calls_line(progress: Progress) -> str:
+    """How far the sub-calls of the running cell are."""
+    calls = progress.calls
+    parts = [f"{calls.answered:,} of {calls.posted:,} sub-calls answered"]
+    parts += [f"{calls.reused:,} reused"] if calls.reused else []
+    parts += [f"{calls.failed:,} failed"] if calls.failed else []
+    parts += [f"{calls.in_flight:,} in flight"] if calls.in_flight else []
+    return " · ".join(parts)
+
+
+def retry_line(progress: Progress) -> str:
+    """Why a request is sent again, and when; empty when that is past."""
+    retry = progress.retry
+    if retry is None or (left := retry.at - progress.clock()) < 0:
+        return ""
+    return f"{safe_line(retry.model, 40)}: {safe_line(retry.reason, 80)}, again in {duration(left)}"
+
+
+def spoken(event: dict[str, Any], progress: Progress) -> list[str]:
+    """The lines that stay on the screen for this event, which `progress` has heard; most events have none."""
+    match event.get("event"):
+        case "input" if event.get("done"):
+            notes = [f"  {safe_line(str(note), 200)}" for note in event.get("notes", [])]
+            read = f"Read {counted(progress.documents, 'document')}, {megabytes(progress.bytes)} of text."
+            return [read, *notes]
+        case "nudge":
+            return [f"Turn {event.get('turn')}: nothing to run ({safe_line(str(event.get('reason')), 120)})."]
+        case "output":
+            return [ended_line(progress)]
+        case "notice":
+            return [safe_line(str(event.get("text", "")), 300)]
+        case _:
+            return []
+
+
+def ended_line(progress: Progress) -> str:
+    """How the last cell ended, and the first line of what it printed (of an error: its last line)."""
+    ended = progress.ended
+    if ended is None:
+        return ""
+    parts = [f"Turn {ended.turn} {_MARKS.get(ended.status, safe_line(ended.status, 20))} in {duration(ended.seconds)}"]
+    if progress.calls.done:
+        parts.append(counted(progress.calls.done, "sub-call"))
+    lines = [line for line in ended.preview.split("\n") if line.strip()]
+    if lines:
+        parts.append(safe_line(lines[0] if ended.status == "ok" else lines[-1], 100))
+    return " · ".join(parts)

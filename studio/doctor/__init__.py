@@ -1,0 +1,1 @@
+"""What this machine can do, for `rlm doctor`: one file a group of checks."""

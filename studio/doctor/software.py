@@ -1,0 +1,70 @@
+"""Python, packages, model providers and keys: names of keys only, never their values."""
+
+import importlib.util
+import os
+import platform
+import sqlite3
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from ...nodes.models.providers import PROVIDERS
+from .finding import Finding
+
+_NEEDED = ("durable-rlm", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core", "jupyter_client", "ipykernel")
+_DOCUMENTS = {"pypdf": "PDF", "docx": "DOCX", "openpyxl": "XLSX"}
+_OLDEST_SQLITE = (3, 35, 0)
+
+
+def software() -> list[Finding]:
+    """Everything that is installed, or is not."""
+    return [_python(), *_packages(), _sqlite(), _documents(), _providers(), _keys()]
+
+
+def _python() -> Finding:
+    value = f"{platform.python_version()} on {platform.system()} {platform.release()} ({platform.machine()})"
+    if sys.version_info < (3, 11):  # pyright: ignore[reportUnnecessaryComparison]
+        return Finding("Python", "problem", value, "Python 3.11 or newer is needed.")
+    return Finding("Python", "ok", value)
+
+
+def _packages() -> list[Finding]:
+    versions: list[str] = []
+    missing: list[str] = []
+    for name in _NEEDED:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    found = [Finding("Packages", "ok", ", ".join(versions))]
+    if missing:
+        found.append(Finding("Missing", "problem", ", ".join(missing), f"Install: pip install {' '.join(missing)}"))
+    return found
+
+
+def _sqlite() -> Finding:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        return Finding("SQLite", "problem", sqlite3.sqlite_version, "Version 3.35 or newer is needed.")
+    return Finding("SQLite", "ok", sqlite3.sqlite_version)
+
+
+def _documents() -> Finding:
+    missing = [name for module, name in _DOCUMENTS.items() if importlib.util.find_spec(module) is None]
+    value = ", ".join(["text", "HTML", "EML", *(name for name in _DOCUMENTS.values() if name not in missing)])
+    if not missing:
+        return Finding("Documents", "ok", value)
+    return Finding("Documents", "note", value, f"For {', '.join(missing)}: pip install 'durable-rlm[documents]'")
+
+
+def _providers() -> Finding:
+    there = sorted(name for name, one in PROVIDERS.items() if importlib.util.find_spec(one.module))
+    hint = "Others come with their packages, such as pip install langchain-anthropic"
+    return Finding("Models", "ok" if there else "note", ", ".join([*there, "scripted"]), hint)
+
+
+def _keys() -> Finding:
+    names = sorted({one.key_name for one in PROVIDERS.values() if one.key_name})
+    present = [name for name in names if os.environ.get(name, "").strip()]
+    if present:
+        return Finding("Keys", "ok", ", ".join(present))
+    hint = "Set OPENAI_API_KEY, or name a server of your own with --base-url. `rlm demo` needs neither."
+    return Finding("Keys", "note", "none is set", hint)

@@ -1,0 +1,119 @@
+"""A run on the screen, for `rlm show`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.syntax import Syntax
+from rich.text import Text
+
+from .answer_file import answer_text
+from .consoles import stdout_console
+from .display.wording import counted, duration, megabytes, spent
+from .safe_text import safe, safe_line, safe_lines
+from .tables import STATUS_STYLES
+
+_CODE_LINES = 24
+_OUTPUT_LINES = 12
+_WIDTH = 160
+
+_SETTINGS = {
+    "sub_model": "sub-calls by {}",
+    "base_url": "at {}",
+    "max_depth": "depth {}",
+    "concurrency": "{} calls in flight",
+}
+_LIMITS = {
+    "max_turns": "{:,} turns",
+    "max_calls": "{:,} calls",
+    "max_tokens": "{:,} tokens",
+    "max_cost": "${:g}",
+    "max_time": "{:g} s",
+}
+
+
+def print_run(run: dict[str, Any], *, full: bool = False) -> None:
+    """Print what `Library.show` found; all of it is made safe here."""
+    console = stdout_console()
+    for label, text in _facts(run):
+        console.print(Text.assemble((f"{label:<10}", "bold"), text), soft_wrap=True)
+    for turn in run["turns"]:
+        console.print()
+        console.print(_heading(turn))
+        for block in turn["code"]:
+            console.print(Padding(_code(block, full=full), (0, 0, 0, 2)), soft_wrap=True)
+        for text, style in _came_of(turn, full=full):
+            console.print(Padding(Text(text, style=style), (0, 0, 0, 2)), soft_wrap=True)
+    if run["cell"] and not any(_same_code(turn, run["cell"]) for turn in run["turns"]):
+        console.print(Rule(Text("about to run"), align="left"))
+        console.print(_code("\n".join(run["cell"]), full=full), soft_wrap=True)
+    if run["answer"] is not None:
+        console.print()
+        console.print(Rule(Text("answer", style="bold green"), align="left"))
+        console.print(Text(safe(answer_text(run["answer"])).rstrip()), soft_wrap=True)
+
+
+def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
+    yield "Thread", Text(safe_line(run["thread_id"]))
+    if step := run["step"]:
+        what = f"{step['step']}, made by {step['kind']} in turn {step['turn']} at {step['created']}: {step['summary']}"
+        yield "Step", Text(safe_line(what))
+    yield "Question", Text(safe(run["question"]))
+    error = run["error"] or {}
+    why = error.get("message") or run["note"] or ""
+    waits = f", its cell waits for {counted(run['waiting'], 'sub-call')}" if run["waiting"] else ""
+    status = Text(run["status"], style=STATUS_STYLES.get(run["status"], ""))
+    yield "Status", status.append(f"{waits}{': ' if why else ''}{safe_line(why, 600)}", style="default")
+    settings = run["settings"]
+    named = [form.format(settings[key]) for key, form in _SETTINGS.items() if settings.get(key) not in (None, "")]
+    yield "Model", Text(safe_line(" · ".join([run["model"], *named])))
+    limits = [form.format(run["limits"][key]) for key, form in _LIMITS.items() if run["limits"].get(key) is not None]
+    yield "Limits", Text(" · ".join(limits))
+    if settings.get("schema"):
+        yield "Schema", Text(safe_line(json.dumps(settings["schema"], ensure_ascii=False), 200))
+    yield "Input", Text(_input(run["input"]))
+    for note in (run["input"] or {}).get("notes", []):
+        yield "", Text(safe_line(note, 300), style="dim")
+    yield "Spent", Text(" · ".join([*spent(run["usage"] or {}), duration(run["seconds"])]))
+
+
+def _input(reference: dict[str, Any] | None) -> str:
+    if not reference or reference["kind"] == "none":
+        return "none, the question alone"
+    size = f"{reference['chars']:,} characters ({megabytes(reference['bytes'])})"
+    names = ", ".join(reference["names"][:5]) + (", …" if reference["documents"] > 5 else "")
+    if reference["kind"] == "text":
+        return safe_line(f"one text, {size}{': ' if names else ''}{names}", 400)
+    return safe_line(f"{counted(reference['documents'], 'document')}, {size}: {names}", 400)
+
+
+def _heading(turn: dict[str, Any]) -> Rule:
+    status = turn["status"] or ("nothing to run" if turn["nudge"] else "not run yet")
+    seconds = f" · {duration(turn['seconds'])}" if turn["seconds"] is not None else ""
+    style = "red" if status in ("error", "timeout", "died") else ""
+    return Rule(Text(f"turn {turn['turn']} · {safe_line(status, 30)}{seconds}", style=style), align="left")
+
+
+def _code(code: str, *, full: bool) -> Text:
+    shown = safe(code) if full else safe_lines(code, _CODE_LINES, _WIDTH)
+    text = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(shown)
+    text.rstrip()
+    return text
+
+
+def _came_of(turn: dict[str, Any], *, full: bool) -> Iterator[tuple[str, str]]:
+    """What a turn printed, was told and noted, each with its style."""
+    if turn["output"]:
+        yield (safe(turn["output"]).rstrip() if full else safe_lines(turn["output"], _OUTPUT_LINES, _WIDTH)), "dim"
+    if turn["error"]:
+        yield safe_line(turn["error"], 300), "red"
+    if turn["nudge"]:
+        yield safe_line(turn["nudge"], 300), "yellow"
+    for note in turn["notes"]:
+        yield safe_line(note, 300), "yellow"
+
+
+def _same_code(turn: dict[str, Any], cell: list[str]) -> bool:
+    return turn["code"] == cell

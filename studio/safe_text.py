@@ -1,0 +1,68 @@
+"""Showing untrusted text on a terminal: whatever could move, hide, reorder or imitate is written as an escape.
+
+What models and documents say is hostile by assumption: an escape sequence can retitle the window or overwrite a
+line, a direction mark can make code read backwards, and characters of no width can hide words. Everything that a
+command shows goes through here; what is piped does not.
+"""
+
+import json
+import re
+from typing import Any
+
+_HOSTILE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1: escape sequences and whatever else moves
+    "\u00ad\u034f\u061c\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # no width, or blank letters
+    "\u200b-\u200f\u2060-\u206f\ufeff\ufff0-\ufffb"  # no width, direction marks, annotations
+    "\u2028-\u202e"  # line and paragraph separators, direction overrides
+    "\ud800-\udfff"  # lone surrogates, which no terminal can be sent
+    "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "]"
+)
+
+
+def safe(text: str) -> str:
+    """`text` with hostile characters as `\\x1b`, `\\u202e`, `\\U000e0041`; tabs and newlines stay, CRLF becomes LF."""
+    return _HOSTILE.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def safe_line(text: str, limit: int = 0) -> str:
+    """`text` on one line: runs of white space become one space, and with a `limit` a cut shows as `…`."""
+    # Only the beginning is looked at: prompts of megabytes are clipped by the thousand.
+    part = text[: 8 * limit] if limit else text
+    line = safe(" ".join(part.split()))
+    if not limit or (len(line) <= limit and len(part) == len(text)):
+        return line
+    return f"{line[: limit - 1]}…"
+
+
+def safe_lines(text: str, most: int, width: int = 200) -> str:
+    """The first `most` lines of `text`, each at most `width` characters; a last line says how many are left out."""
+    beginning = text[: most * 4_000]
+    lines = safe(beginning).rstrip().split("\n")
+    shown = [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines[:most]]
+    left = text.rstrip().count("\n") + 1 - most
+    if left > 0:
+        shown.append(f"… {left:,} more line{'s' if left > 1 else ''}")
+    elif len(beginning) < len(text):
+        shown.append("…")
+    return "\n".join(shown)
+
+
+def safe_json(value: Any) -> str:
+    """`value` as JSON, the same to a parser, its hostile characters as `\\uXXXX`."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # Outside of its strings JSON is ASCII and newlines, which stay as they are.
+    return _HOSTILE.sub(_json_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -1,0 +1,60 @@
+"""What is said when a run has ended: how, what it took, and what to do next."""
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from .display.wording import counted, duration, spent
+from .invocation import Invocation
+from .safe_text import safe_line
+
+if TYPE_CHECKING:
+    from ..graph.results import Run
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_FLAG = re.compile(r"--(max-[a-z]+)")
+
+
+def short_id(thread_id: str) -> str:
+    """A name that commands take for the thread: the first characters of a made-up one, a given one whole."""
+    return thread_id[:8] if _UUID.fullmatch(thread_id) else safe_line(thread_id)
+
+
+def command_line(invocation: Invocation, *words: str) -> str:
+    """An `rlm …` line to copy, with the home that this one was given."""
+    home = ("--home", str(invocation.home)) if invocation.home_named else ()
+    return safe_line(shlex.join(("rlm", *words, *home)))
+
+
+def ended(run: "Run", seconds: float) -> str:
+    """One line: status, turns, calls, tokens, cost, time, thread."""
+    parts = [run.status, counted(run.turns, "turn"), *spent(dict(run.usage)), duration(seconds)]
+    return " · ".join([*parts, f"thread {safe_line(run.thread_id)}"])
+
+
+def what_next(run: "Run", invocation: Invocation, limits: dict[str, Any]) -> list[str]:
+    """Commands worth typing now. `limits` are those in force, for a budget that was spent."""
+    name = short_id(run.thread_id)
+    look = [command_line(invocation, "show", name), command_line(invocation, "calls", name)]
+    match run.status:
+        case "answered":
+            return [f"Look: {' · '.join(look)}"]
+        case "stopped" | "failed":
+            return [f"Go on: {command_line(invocation, 'resume', name)}", f"Look: {' · '.join(look)}"]
+        case "budget":
+            more = raised(str((run.error or {}).get("message", "")), limits)
+            return [f"Go on: {command_line(invocation, 'resume', name, *more)}", f"Look: {look[0]}"]
+        case "busy":
+            return [f"When it has ended: {command_line(invocation, 'resume', name)}", f"Look: {look[0]}"]
+        case "paused":
+            return [f"Look: {look[0]}"]
+
+
+def raised(message: str, limits: dict[str, Any]) -> list[str]:
+    """The flag that the message of a spent budget names, with twice the limit that was in force."""
+    found = _FLAG.search(message)
+    name = found[1].replace("-", "_") if found else "max_turns"
+    limit = limits.get(name)
+    if not isinstance(limit, int | float):
+        return []
+    return [f"--{name.replace('_', '-')}", f"{limit * 2:g}" if isinstance(limit, float) else str(limit * 2)]
