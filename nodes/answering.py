@@ -62,7 +62,7 @@ class CallAnswerer:
         task = self._shared.get(key)
         if task is None:
             task = self._shared[key] = asyncio.ensure_future(self._ask_now(call, key))
-        return await asyncio.shield(task)
+        return await task
 
     async def _ask_now(self, call: PostedCall, key: str) -> Got:
         run = self._run

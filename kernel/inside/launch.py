@@ -4,6 +4,7 @@ Run as a script by path (`python launch.py -f connection.json`): this folder bec
 `rlm_inside`, so that nothing of the project lies on the kernel's import path.
 """
 
+import contextlib
 import importlib.util
 import os
 import resource
@@ -16,7 +17,9 @@ PACKAGE = "rlm_inside"
 def _limit_memory() -> None:
     limit = int(os.environ.pop("RLM_MEMORY", "0"))
     if limit:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        # macOS refuses this limit; a kernel without it is better than none.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _die_with_parent() -> None:
