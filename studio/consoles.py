@@ -59,9 +59,13 @@ def stderr_console() -> Console:
     return _console(sys.stderr)
 
 
-def say(text: str, style: str = "") -> None:
-    """One note on stderr. `text` is shown as it is: make what others wrote safe first."""
-    stderr_console().print(Text(text, style=style), soft_wrap=True)
+def say(text: str, style: str = "", *, whole: bool = False) -> None:
+    """One note on stderr. `text` is shown as it is: make what others wrote safe first.
+
+    A terminal wraps it at words; `whole` lines are left for it to wrap anywhere, so that they can be copied.
+    """
+    console = stderr_console()
+    console.print(Text(text, style=style), soft_wrap=whole or not console.is_terminal)
 
 
 def put(text: str) -> None:

@@ -91,5 +91,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     ]
     called.__signature__ = signature.replace(parameters=common)  # pyright: ignore[reportAttributeAccessIssue]
     called.__annotations__ = {one.name: one.annotation for one in common} | {"return": None}
+    called.__doc__ = _unwrapped(inspect.cleandoc(function.__doc__ or ""))
     del called.__wrapped__
     return called
+
+
+def _unwrapped(text: str) -> str:
+    """Paragraphs as one line each, for the terminal to wrap; indented ones (the examples) keep their lines."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(one if one.startswith(" ") else one.replace("\n", " ") for one in paragraphs)

@@ -102,6 +102,6 @@ def _reported(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if isinstance(error, typer.TyperException):
         return problems.report_usage(error, as_json=as_json)
     if isinstance(error, KeyboardInterrupt | typer.Abort | EOFError):
-        problems.report("Stopped", "Stopped; nothing was saved.", as_json=as_json)
+        problems.report(problems.NOT_BEGUN, "Stopped; nothing was saved.", as_json=as_json)
         return 130
     return problems.report_unexpected(error, as_json=as_json, debug=debug)

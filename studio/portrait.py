@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rich.padding import Padding
-from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -43,15 +41,14 @@ def print_run(run: dict[str, Any], *, full: bool = False) -> None:
         console.print()
         console.print(_heading(turn))
         for block in turn["code"]:
-            console.print(Padding(_code(block, full=full), (0, 0, 0, 2)), soft_wrap=True)
+            console.print(_code(block, full=full), soft_wrap=True)
         for text, style in _came_of(turn, full=full):
-            console.print(Padding(Text(text, style=style), (0, 0, 0, 2)), soft_wrap=True)
-    if run["cell"] and not any(_same_code(turn, run["cell"]) for turn in run["turns"]):
-        console.print(Rule(Text("about to run"), align="left"))
+            console.print(Text(_indented(text), style=style), soft_wrap=True)
+    if run["cell"] and not any(turn["code"] == run["cell"] for turn in run["turns"]):
+        console.print(Text("── about to run", style="bold"))
         console.print(_code("\n".join(run["cell"]), full=full), soft_wrap=True)
     if run["answer"] is not None:
-        console.print()
-        console.print(Rule(Text("answer", style="bold green"), align="left"))
+        console.print(Text("\n── answer", style="bold green"))
         console.print(Text(safe(answer_text(run["answer"])).rstrip()), soft_wrap=True)
 
 
@@ -89,18 +86,22 @@ def _input(reference: dict[str, Any] | None) -> str:
     return safe_line(f"{counted(reference['documents'], 'document')}, {size}: {names}", 400)
 
 
-def _heading(turn: dict[str, Any]) -> Rule:
+def _heading(turn: dict[str, Any]) -> Text:
     status = turn["status"] or ("nothing to run" if turn["nudge"] else "not run yet")
     seconds = f" · {duration(turn['seconds'])}" if turn["seconds"] is not None else ""
-    style = "red" if status in ("error", "timeout", "died") else ""
-    return Rule(Text(f"turn {turn['turn']} · {safe_line(status, 30)}{seconds}", style=style), align="left")
+    style = "bold red" if status in ("error", "timeout", "died") else "bold"
+    return Text(f"── turn {turn['turn']} · {safe_line(status, 30)}{seconds}", style=style)
 
 
 def _code(code: str, *, full: bool) -> Text:
     shown = safe(code) if full else safe_lines(code, _CODE_LINES, _WIDTH)
-    text = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(shown)
+    text = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(_indented(shown))
     text.rstrip()
     return text
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.split("\n"))
 
 
 def _came_of(turn: dict[str, Any], *, full: bool) -> Iterator[tuple[str, str]]:
@@ -113,7 +114,3 @@ def _came_of(turn: dict[str, Any], *, full: bool) -> Iterator[tuple[str, str]]:
         yield safe_line(turn["nudge"], 300), "yellow"
     for note in turn["notes"]:
         yield safe_line(note, 300), "yellow"
-
-
-def _same_code(turn: dict[str, Any], cell: list[str]) -> bool:
-    return turn["code"] == cell

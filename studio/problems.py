@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 
     from ..state.errors import RlmError
 
+NOT_BEGUN = "Stopped"
+"""The type of the error object of what was stopped before there was a run: it is no failure."""
+
 
 def report(kind: str, message: str, hint: str = "", *, as_json: bool) -> None:
     """Say what went wrong: on stderr, or with `--json` as the one document on stdout."""
     if as_json:
         put(safe_json({"error": {"type": kind, "message": message, "hint": hint}}))
+        return
+    if kind == NOT_BEGUN:
+        say(safe(message))
         return
     say(f"Error: {safe(message)}", style="bold red")
     if hint:

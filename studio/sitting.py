@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..state.errors import StoreError, UnknownThread
 from .answer_file import AnswerFile, answer_text
 from .consoles import put, say
 from .display.choosing import Display, open_display
 from .invocation import Invocation
-from .problems import report
+from .problems import NOT_BEGUN, report
 from .safe_text import safe, safe_json
 from .stopping import STOPPED, Stopping, interruptible, leave
 from .summary import ended, what_next
@@ -30,6 +30,7 @@ NOT_SANDBOXED = (
     "Warning: the model's code runs on this machine as your user, NOT SANDBOXED: it can read, change and send "
     "whatever you can. Use only models and documents that you trust. (--unsandboxed acknowledges this.)"
 )
+_TIDYING = 0.2
 ACKNOWLEDGED = "Not sandboxed: the model's code runs as your user."
 
 
@@ -62,11 +63,10 @@ def sit(sitting: Sitting) -> None:
     with interruptible():
         came = _drive(sitting)
     if came.run is None:
-        report("Stopped", "Stopped before the run began; nothing was saved.", as_json=sitting.invocation.json)
+        report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=sitting.invocation.json)
         # Not by the ordinary way, which waits for the thread that reads the input.
         leave(STOPPED)
-    _tell(sitting, came.run, came, file)
-    raise typer.Exit(came.run.exit_code)
+    raise typer.Exit(_tell(sitting, came.run, came, file))
 
 
 def _drive(sitting: Sitting) -> _Came:
@@ -88,20 +88,16 @@ async def _work(sitting: Sitting, display: Display) -> _Came:
     # Here, not above: LangGraph takes a second to import, and the display should be there before it.
     from ..graph.runner import Runner
 
-    began = time.monotonic()
     this = asyncio.current_task()
     assert this is not None
     with Stopping(this.cancel) as stopping:
         async with Runner.open(sitting.invocation.home) as runner:
             work = asyncio.ensure_future(sitting.work(runner, _warning_first(sitting, display)))
-            stops: list[asyncio.Task[bool]] = []
+            stops: list[asyncio.Task[None]] = []
 
             def stop() -> None:
                 display.progress.phase = "stopping"
-                if display.progress.under_way:
-                    stops.append(asyncio.ensure_future(runner.stop_all()))
-                else:
-                    work.cancel()
+                stops.append(asyncio.ensure_future(_stop(runner, display, work)))
 
             stopping.stop = stop
             try:
@@ -110,8 +106,11 @@ async def _work(sitting: Sitting, display: Display) -> _Came:
                 if not stopping.asked:
                     raise
                 run = await _saved(runner, sitting.thread)
+                if run is None:
+                    # The thread that reads the input looks now and then whether to stop, and then tidies up.
+                    await asyncio.sleep(_TIDYING)
             limits = await _limits(runner, run)
-    return _Came(run, time.monotonic() - began, limits)
+    return _Came(run, display.progress.elapsed, limits)
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
@@ -136,8 +135,6 @@ def _warning_first(sitting: Sitting, display: Display) -> Hear:
 
 async def _saved(runner: "Runner", thread: str) -> "Run | None":
     """How the run stands when its sitting was cancelled; None when it had not begun."""
-    from ..state.errors import UnknownThread
-
     try:
         return await runner.read(thread)
     except UnknownThread:
@@ -150,22 +147,26 @@ async def _limits(runner: "Runner", run: "Run | None") -> dict[str, Any]:
     return (await runner.library.about(run.thread_id))["limits"]
 
 
-def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) -> None:
-    """The answer on stdout or into its file, everything else on stderr."""
-    answered = run.status == "answered"
-    if file and answered:
-        file.write(run.answer)
+def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) -> int:
+    """The answer on stdout or into its file, everything else on stderr. Returns the exit status."""
+    answered, status = run.status == "answered", run.exit_code
+    if answered and file:
+        try:
+            file.write(run.answer)
+            say(f"The answer is in {safe(str(file.path))}.")
+        except StoreError as error:
+            say(f"Error: {safe(str(error))}", style="bold red")
+            status = error.exit_code
     if sitting.invocation.json:
         put(safe_json(run.to_json()))
     elif answered and not file:
         _put_answer(run.answer)
     if run.error and not answered:
         say(f"{safe(run.error['message'])} {safe(run.error.get('hint', ''))}".strip(), style="red")
-    if file and answered:
-        say(f"The answer is in {safe(str(file.path))}.")
     say(ended(run, came.seconds), style="bold")
     for line in [*what_next(run, sitting.invocation, came.limits), *sitting.after]:
-        say(line)
+        say(line, whole=True)
+    return status
 
 
 def _put_answer(answer: Any) -> None:

@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first one stops in an orderly way, the second one leaves at once (promise P10)."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -34,7 +35,7 @@ def interruptible() -> Generator[None]:
 
 
 class Stopping:
-    """Inside `async with`-free code of a running loop: calls `stop` at the first signal, leaves at the second."""
+    """While it is entered, in a running loop: the first signal calls `stop`, the second one leaves."""
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self.stop = stop
@@ -71,5 +72,6 @@ def leave_at_once(status: int = STOPPED) -> NoReturn:
 def leave(status: int) -> NoReturn:
     """End the process though a thread still reads an input that will not end, such as a silent stdin."""
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     os._exit(status)

@@ -22,7 +22,6 @@ def calls(invocation: Invocation, thread: flags.Thread) -> None:
     [bold]Examples[/bold]
 
       rlm calls 1f2e3d4c
-
       rlm calls 1f2e3d4c --json | jq -r '.[] | select(.error) | .prompt'
     """
     from ..reading import from_library

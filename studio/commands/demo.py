@@ -1,13 +1,12 @@
 """`rlm demo`: what `make demo` runs."""
 
-from pathlib import Path
+from typing import Any
 
 from .. import flags
 from ..consoles import say
 from ..invocation import Invocation, command
+from ..safe_text import safe_line
 from .run import start
-
-OFFLINE = Path(__file__).parent.parent / "demo" / "scripted.py"
 
 
 @command
@@ -16,39 +15,43 @@ def demo(
     model: flags.Model = None,
     sub_model: flags.SubModel = None,
     base_url: flags.BaseUrl = None,
+    price: flags.Price = None,
     max_cost: flags.MaxCost = None,
+    unsandboxed: flags.Unsandboxed = None,
     output: flags.Output = None,
 ) -> None:
     """Answer a real question over the source of Python's standard library, on this machine.
 
-    Without --model a built-in offline stand-in plays the model: rules, no network, nothing spent. With one, the same
-    question goes to it, and is paid for.
+    Without --model an offline stand-in plays the model: rules, no network, nothing spent; it takes some ten seconds.
+    With one, the same question goes to it and is paid for: at most 400 requests, fewer dollars with --max-cost.
 
-    Examples:
+    [bold]Examples[/bold]
 
       rlm demo
-
       rlm demo --model openai:gpt-5-mini --max-cost 1
+      rlm demo --model openai:qwen3 --base-url http://localhost:8000/v1
     """
-    from ..demo.question import QUESTION, corpus
+    from ..demo.question import OFFLINE, QUESTION, corpus
 
+    named: dict[str, Any] = {"model": model, "sub_model": sub_model, "base_url": base_url, "price": price}
+    settings = {name: value for name, value in named.items() if value is not None}
     if model is None:
-        say("Offline demo: no model is called and nothing is spent. A script of rules stands in for the model;")
-        say("the kernel, the sub-calls, the budget and the saved steps are real.")
+        # Both models, whatever RLM_… or rlm.toml say: the demo never spends money by itself.
+        settings |= {"model": OFFLINE, "sub_model": OFFLINE, "base_url": ""}
+        say(
+            "This is the offline demo: a script of rules stands in for the model. No model is called, nothing is spent;"
+        )
+        say("the kernel, the fan-out of sub-calls, the budget and the saved steps are the real ones.")
     else:
-        say(f"This asks {model} and is paid for. Ctrl-C stops it.")
+        say(f"This asks {safe_line(model)}, and is paid for. Ctrl-C stops it; what it did so far is saved.")
     say(f"Question: {QUESTION}", style="italic")
-    settings = {
-        "model": model or f"scripted:{OFFLINE}",
-        "sub_model": sub_model,
-        "base_url": base_url if model else "",
-        "max_cost": max_cost,
-    }
-    start(
-        invocation,
-        QUESTION,
-        corpus(),
-        {name: value for name, value in settings.items() if value is not None},
-        output=output,
-        after=["Next, over files of your own: rlm run 'What is this?' FOLDER --model openai:gpt-5-mini"],
-    )
+    # An empty schema takes any answer: one that is set for this folder would refuse ours.
+    settings |= {"max_calls": 400, "max_depth": 1, "schema": {}, "max_cost": max_cost, "unsandboxed": unsandboxed}
+    start(invocation, QUESTION, corpus(), settings, output=output, after=_next(offline=model is None))
+
+
+def _next(*, offline: bool) -> list[str]:
+    lines = ["Your own: rlm run 'What is in here?' FOLDER --model openai:gpt-5-mini"]
+    if offline:
+        lines.append("The same question to a real model: rlm demo --model openai:gpt-5-mini")
+    return lines

@@ -19,7 +19,6 @@ def doctor(invocation: Invocation) -> None:
     [bold]Examples[/bold]
 
       rlm doctor
-
       rlm doctor --home /data/runs --json
     """
     from ..doctor.machine import home_folder, kernel, sandbox

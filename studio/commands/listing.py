@@ -16,7 +16,6 @@ def list_runs(invocation: Invocation) -> None:
     [bold]Examples[/bold]
 
       rlm list
-
       rlm list --json | jq -r '.[] | select(.status == "failed") | .thread_id'
     """
     from ..reading import from_library

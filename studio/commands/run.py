@@ -12,7 +12,7 @@ Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find 
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[PATH]...",
+        metavar="PATH",
         help="The input: files, folders, patterns such as 'src/**/*.py', or - for stdin. None: the question alone.",
         show_default=False,
     ),
@@ -51,13 +51,10 @@ def run(
 
     [bold]Examples[/bold]
 
-      rlm run "Which contracts can be ended early?" contracts/ --model openai:gpt-5-mini
-
-      rlm run "What went wrong at noon?" - --sub-model openai:gpt-5-nano < server.log
-
-      rlm run "List every TODO with its author" 'src/**/*.py' --schema todos.json -o todos.json
-
-      rlm run "Summarise" book.txt --model openai:qwen3 --base-url http://localhost:8000/v1
+      rlm run "Which contracts end early?" contracts/ --model openai:gpt-5-mini
+      rlm run "What went wrong at noon?" - < server.log
+      rlm run "List every TODO" 'src/**/*.py' --schema todos.json -o out.json
+      rlm run "Sum it up" book.txt --base-url http://localhost:8000/v1
     """
     settings: dict[str, Any] = {
         "model": model,

@@ -23,11 +23,8 @@ def show(invocation: Invocation, thread: flags.Thread, step: StepFlag = None, fu
     [bold]Examples[/bold]
 
       rlm show 1f2e3d4c
-
       rlm show 1f2e3d4c --full | less
-
       rlm show 1f2e3d4c --step 7
-
       rlm show 1f2e3d4c --json | jq -r '.turns[].code[]'
     """
     from ..reading import from_runner

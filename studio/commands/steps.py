@@ -15,7 +15,6 @@ def steps(invocation: Invocation, thread: flags.Thread) -> None:
     [bold]Examples[/bold]
 
       rlm steps 1f2e3d4c
-
       rlm steps 1f2e3d4c --json | jq length
     """
     from ..reading import from_library

@@ -1,116 +1,186 @@
-"""The demo's offline stand-in for a model: rules, no intelligence, and no money.
+"""The demo's offline stand-in for a model: rules, no intelligence, no money (`scripted:PATH` of the interface).
 
-`root` plays a root model that probes, greps with code, asks about each place in one batch, checks and answers.
-`sub` reads the excerpt in its prompt and answers from it, whatever the excerpt is.
+`root` plays a root model that probes, finds places with code, asks about each of them, looks again where the
+answers leave something open, and answers. `sub` reads the excerpt in its prompt and answers from that, by the
+rules in `excerpts.py`, whatever the excerpt is.
 """
 
-import ast
 import asyncio
 import json
 import re
+import zlib
+
+# Absolute: this file is run as a script, which has no package of its own.
+from durable_rlm.studio.demo.excerpts import judge
 
 _PROBE = """\
-Let me look at what there is before planning.
+Before planning I look at what there is.
 
 ```repl
-print(type(context).__name__, len(context), "documents,", f"{context.total_chars:,}", "characters")
-print(context.names[:5], "...", context.names[-5:])
-print(context[0].text[:200])
+import re
+
+print(type(context).__name__, "-", len(context), "documents,", f"{context.total_chars:,}", "characters")
+print(context.names[:4], "...", context.names[-4:])
+library = [document for document in context if not re.search(r"/tests?/", document.name)]
+print(len(library), "of them without tests;", sum("DeprecationWarning" in d.text for d in library), "name the warning")
 ```
 """
 
 _FIND = """\
-Source files. The places that warn can be found exactly, with code; what each one means is for sub-calls.
+{documents} Python files. Where a deprecation warning is raised can be found exactly, by code: I parse the files and
+keep every call that warns, with the function that it stands in. What each warning means is for sub-calls.
 
 ```repl
-import re
+import ast
 from collections import Counter
 
-pattern = re.compile(r"DeprecationWarning|warnings\\._deprecated\\(")
-call = re.compile(r"\\bwarn(ings\\.warn|_explicit)?\\(|warnings\\._deprecated\\(")
+FUNCTIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+def calls_that_warn(node, scope=()):
+    for child in ast.iter_child_nodes(node):
+        inner = (*scope, child) if isinstance(child, FUNCTIONS) else scope
+        if isinstance(child, ast.Call):
+            name = ast.unparse(child.func).rsplit(".", 1)[-1]
+            if name == "_deprecated" or (name.startswith("warn") and "DeprecationWarning" in ast.unparse(child)):
+                yield child, inner
+        yield from calls_that_warn(child, inner)
+
 places = []
-for document in context:
-    lines = document.text.splitlines()
-    for number, line in enumerate(lines):
-        if pattern.search(line) and not line.lstrip().startswith(("#", "import", "except")):
-            excerpt = "\\n".join(lines[max(0, number - 8) : number + 4])
-            if call.search(excerpt):
-                places.append((document.name, number + 1, excerpt))
-print(len(places), "places in", len({name for name, _, _ in places}), "files")
-print(Counter(name for name, _, _ in places).most_common(5))
-print(places[0][2])
+for document in library:
+    text = document.text
+    if "DeprecationWarning" in text or "_deprecated(" in text:
+        lines = text.splitlines()
+        for call, scope in calls_that_warn(ast.parse(text)):
+            where = ".".join(one.name for one in scope) or "module level"
+            near = "\\n".join(lines[max(0, call.lineno - 2) : call.end_lineno])
+            function = scope[-1] if scope else call
+            first = max(function.lineno - 1, call.lineno - 40)
+            wide = "\\n".join(lines[first if scope else max(0, call.lineno - 12) : call.end_lineno + 3])
+            places.append((document.name, call.lineno, where, near, wide))
+print(len(places), "places in", len({place[0] for place in places}), "files")
+print(Counter(place[0] for place in places).most_common(5))
+print(places[0][3])
 ```
 """
 
 _ASK = """\
-Now every place is judged by a sub-call, all in one batch, with short typed answers.
+{places} places in {files} files. Each is judged by a sub-call of its own, all in one batch, with a short typed answer.
 
 ```repl
+def value(kind):
+    return {"type": [kind, "null"]}
+
 schema = {
     "type": "object",
-    "required": ["deprecated", "instead"],
-    "properties": {"deprecated": {"type": ["string", "null"]}, "instead": {"type": ["string", "null"]}},
+    "properties": {"what": value("string"), "instead": value("string"), "removed_in": value("string")},
+    "required": ["what", "instead", "removed_in"],
 }
-prompts = [
-    f"This is an excerpt of {name} around line {number}. What does it warn is deprecated, and what should be "
-    f"used instead? null where it does not say.\\n<excerpt>\\n{excerpt}\\n</excerpt>"
-    for name, number, excerpt in places
-]
+
+def question(name, line, where, excerpt):
+    return (
+        "This code of Python's standard library warns that something is deprecated. What is (the name that its user "
+        "would write), what should be used instead, and in which version will it be removed? null where the excerpt "
+        f"does not say.\\nFile: {name}, line {line}, in {where}\\n<excerpt>\\n{excerpt}\\n</excerpt>"
+    )
+
+prompts = [question(name, line, where, near) for name, line, where, near, wide in places]
 verdicts = llm_query_batched(prompts, schema=schema)
-told = [(place, verdict) for place, verdict in zip(places, verdicts) if verdict]
-print(len(told), "answers,", sum(1 for _, verdict in told if verdict["instead"]), "name a replacement")
-print(told[:2])
+failed = sum(not verdict for verdict in verdicts)
+unclear = [at for at, verdict in enumerate(verdicts) if verdict and not verdict["instead"]]
+print(len(verdicts) - failed, "answers,", failed, "failed;", len(unclear), "name no replacement")
+print(verdicts[:3])
+```
+"""
+
+_LOOK_AGAIN = """\
+{unclear} name no replacement, perhaps because it stands further up, in the docstring. I ask about those again, with
+the whole function, and check every answer by code: a name or a version that the source does not hold is not taken.
+
+```repl
+again = llm_query_batched([question(*places[at][:3], places[at][4]) for at in unclear], schema=schema)
+for at, verdict in zip(unclear, again):
+    if verdict:
+        verdicts[at] = {key: verdict[key] or verdicts[at][key] for key in verdict}
+
+def holds(text, claim):
+    return all(word in text for word in re.findall(r"\\w+", claim))
+
+rejected = 0
+for (name, line, where, near, wide), verdict in zip(places, verdicts):
+    for key in ("instead", "removed_in"):
+        claim = verdict[key] if verdict else None
+        if claim and not holds(near + wide, claim.replace(".", " ")):
+            verdict[key], rejected = None, rejected + 1
+replaced = sum(bool(verdict and verdict["instead"]) for verdict in verdicts)
+print(replaced, "with a replacement,", sum(bool(v and v["removed_in"]) for v in verdicts), "with a version;", rejected,
+      "claims rejected")
 ```
 """
 
 _FINISH = """\
-Checked: every place has an answer. Putting it together.
+{replaced} of them name a replacement. Counts by code, meanings from the sub-calls: putting both together.
 
 ```repl
-assert len(told) == len(places), "some places have no answer"
-modules = Counter(name.split("/")[0].removesuffix(".py") for name, _, _ in places)
-replaced = sorted({(v["deprecated"], v["instead"]) for _, v in told if v["deprecated"] and v["instead"]})
-lines = [
-    f"{len(places)} places warn of something deprecated.",
-    "Most of them in: " + ", ".join(f"{module} ({count})" for module, count in modules.most_common(6)) + ".",
-    f"{len(replaced)} replacements are named:",
-    *(f"- {old} -> {new}" for old, new in replaced),
+def package(name):
+    return name.split("/")[0].removesuffix(".py")
+
+def listed(pairs):
+    return ", ".join(f"{name} ({count})" for name, count in pairs)
+
+counts = Counter(package(place[0]) for place in places)
+versions = {}
+swaps = {}
+for (name, *_), verdict in zip(places, verdicts):
+    if verdict and verdict["removed_in"]:
+        versions.setdefault(verdict["removed_in"], set()).add(verdict["what"])
+    if verdict and verdict["instead"]:
+        swaps.setdefault(package(name), {})[verdict["what"]] = verdict["instead"]
+
+report = [
+    f"{len(places)} places in {len({place[0] for place in places})} files warn that something is deprecated; "
+    f"{replaced} of them say what to use instead.",
+    f"Most are in {listed(counts.most_common(6))}.",
+    "",
+    "To be removed:",
+    *(f"- in {version}: {', '.join(sorted(versions[version]))}"
+      for version in sorted(versions, key=lambda version: [int(part) for part in version.split(".")])),
+    "",
+    "What replaces what:",
+    *(f"- {name}: {'; '.join(f'{old} → {new}' for old, new in sorted(swaps[name].items()))}" for name in sorted(swaps)),
 ]
-FINAL("\\n".join(lines))
+FINAL("\\n".join(report))
 ```
 """
 
-_TURNS = (_PROBE, _FIND, _ASK, _FINISH)
-_INSTEAD = re.compile(r"[Uu]se (?:the )?(.{3,60}?) instead|instead,? use (?:the )?(.{3,60}?)(?:[.;,]|$)|[Uu]se (\S+)")
-_WHAT = re.compile(r"(?:The |the )?(\S+(?: \S+){0,5}?) (?:is|are|was|has been) (?:deprecated|removed)")
+_TURNS = (_PROBE, _FIND, _ASK, _LOOK_AGAIN, _FINISH)
+_SAID = {
+    "documents": r"- (\d+) documents",
+    "places": r"(\d+) places in",
+    "files": r"places in (\d+) files",
+    "unclear": r"(\d+) name no replacement",
+    "replaced": r"(\d+) with a replacement",
+}
 
 
-def root(messages: list[dict[str, str]]) -> str:
-    """The turn that follows those the root was told of."""
-    done = [int(number) for message in messages for number in re.findall(r"^\[Turn (\d+)\]", message["content"], re.M)]
-    return _TURNS[min(max(done, default=0), len(_TURNS) - 1)]
+async def root(messages: list[dict[str, str]]) -> str:
+    """The turn that follows those that the root was told of; its prose quotes what the last one printed."""
+    await asyncio.sleep(0.6)
+    told = [int(number) for one in messages for number in re.findall(r"^\[Turn (\d+)\]", one["content"], re.MULTILINE)]
+    reply = _TURNS[min(max(told, default=0), len(_TURNS) - 1)]
+    output = messages[-1]["content"]
+    if told and "ended in an error" in output.partition("\n")[0]:
+        raise RuntimeError("the demo's script has no rule for a cell that fails")
+    for name, pattern in _SAID.items():
+        found = re.search(pattern, output)
+        reply = reply.replace(f"{{{name}}}", found[1] if found else "Some")
+    return reply
 
 
 async def sub(prompt: str) -> str:
-    """What the excerpt in the prompt says, by rules; as slow as a quick model, so that there is something to see."""
-    await asyncio.sleep(0.3 + (len(prompt) % 10) / 10)
-    excerpt = prompt.partition("<excerpt>\n")[2].partition("\n</excerpt>")[0]
-    message = " ".join(_strings(excerpt))
-    instead = next((group for found in _INSTEAD.finditer(message) for group in found.groups() if group), None)
-    what = _WHAT.search(message)
-    return json.dumps({"deprecated": _clean(what[1]) if what else None, "instead": _clean(instead)})
-
-
-def _strings(code: str) -> list[str]:
-    """The string literals of an excerpt, which need not be whole Python."""
-    found: list[str] = []
-    for literal in re.findall(r"""f?("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""", code):
-        try:
-            found.append(str(ast.literal_eval(literal)).strip())
-        except (ValueError, SyntaxError):
-            continue
-    return found
-
-
-def _clean(text: str | None) -> str | None:
-    return text.strip(" .,;:'\"`") or None if text else None
+    """What the excerpt in the prompt says; as slow as a quick model, so that there is something to see."""
+    await asyncio.sleep(0.3 + zlib.crc32(prompt.encode()) % 800 / 1000)
+    place = re.search(r"^File: (\S+), line \d+, in (.+)$", prompt, re.MULTILINE)
+    excerpt = re.search(r"<excerpt>\n(.*)\n</excerpt>", prompt, re.DOTALL)
+    if place is None or excerpt is None:
+        return json.dumps({"what": None, "instead": None, "removed_in": None})
+    return json.dumps(judge(place[1], place[2], excerpt[1]))

@@ -81,6 +81,8 @@ class Progress:
             self._input(event)
             return
         self.under_way = True
+        # A resumed run may go on in the middle of a turn that was announced in an earlier sitting.
+        self.turn = int(event.get("turn", self.turn))
         match name:
             case "turn":
                 self._turn(event)
@@ -115,7 +117,7 @@ class Progress:
         self._enter("starting" if event.get("done") else "reading")
 
     def _turn(self, event: dict[str, Any]) -> None:
-        self.turn, self.turns = int(event.get("turn", 0)), int(event.get("of", 0))
+        self.turns = int(event.get("of", 0))
         self.last = bool(event.get("last"))
         self.code, self.calls = "", Calls()
         self._enter("asking")

@@ -14,10 +14,13 @@ def counted(number: int, noun: str) -> str:
 
 
 def megabytes(size: int) -> str:
-    """A size for people: `812 bytes`, `40.1 KB`, `6.2 MB`."""
+    """A size for people: `812 bytes`, `40.1 KB`, `6.2 MB`, `82.1 GB`."""
     if size < 1_000:
         return counted(size, "byte")
-    return f"{size / 1_000:,.1f} KB" if size < 1_000_000 else f"{size / 1_000_000:,.1f} MB"
+    for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size / 1_000:,.1f} KB"
 
 
 def duration(seconds: float) -> str:
@@ -47,8 +50,9 @@ def spent(usage: dict[str, Any]) -> list[str]:
 
 def turn_title(progress: Progress) -> str:
     """`turn 3 of 30`, and whether it is the last."""
+    of = f" of {progress.turns}" if progress.turns else ""
     last = ", the last: it must answer" if progress.last else ""
-    return f"turn {progress.turn} of {progress.turns}{last}"
+    return f"turn {progress.turn}{of}{last}"
 
 
 def calls_line(progress: Progress) -> str:

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import platform
 import sqlite3
-import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from ...nodes.models.providers import PROVIDERS
@@ -22,8 +21,6 @@ def software() -> list[Finding]:
 
 def _python() -> Finding:
     value = f"{platform.python_version()} on {platform.system()} {platform.release()} ({platform.machine()})"
-    if sys.version_info < (3, 11):  # pyright: ignore[reportUnnecessaryComparison]
-        return Finding("Python", "problem", value, "Python 3.11 or newer is needed.")
     return Finding("Python", "ok", value)
 
 
