@@ -1,0 +1,170 @@
+"""The `rlm` program as scripts use it: exit status, what is on stdout, stopping, resuming."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.state.settings import RunSettings
+from tests.scripts import repl, write_script
+
+RLM = Path(sys.executable).with_name("rlm")
+RUN_KEYS = {
+    *("thread_id", "status", "answer", "citations", "interrupts", "usage", "turns", "steps", "error", "restore"),
+}
+
+
+def rlm(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the program in `folder`, without a terminal."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RLM_", "OPENAI_"))}
+    return subprocess.run(
+        [str(RLM), *arguments],
+        cwd=folder,
+        env=clean,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return write_script(tmp_path / "m.py", [repl("print(len(context))"), repl("FINAL(llm_query(context[:5]))")])
+
+
+def test_nothing_but_the_answer_is_on_stdout(tmp_path: Path, model: str) -> None:
+    done = rlm(tmp_path, "run", "Q?", "-", "--model", model, given="hello world")
+    assert (done.returncode, done.stdout) == (0, "HELLO\n")
+    assert "NOT SANDBOXED" in done.stderr and "rlm show" in done.stderr
+
+
+def test_json_is_one_document_with_the_documented_keys(tmp_path: Path, model: str) -> None:
+    (tmp_path / "input.txt").write_text("hello world")
+    done = rlm(tmp_path, "--json", "run", "Q?", "input.txt", "--model", model, "--thread", "named")
+    document = json.loads(done.stdout)
+    assert set(document) == RUN_KEYS and document["answer"] == "HELLO" and document["thread_id"] == "named"
+    listed = json.loads(rlm(tmp_path, "list", "--json").stdout)
+    keys = {"thread_id", "status", "question", "parent", "model", "turns", "model_calls", "cost_usd", "updated"}
+    assert [set(run) for run in listed] == [keys]
+    steps = json.loads(rlm(tmp_path, "steps", "named", "--json").stdout)
+    assert {"step", "kind", "turn", "created", "checkpoint_id", "summary"} == set(steps[0])
+    [call] = json.loads(rlm(tmp_path, "--home", ".rlm", "calls", "named", "--json").stdout)
+    keys = {"key", "turn", "depth", "kind", "model", "prompt", "answer", "error", "tokens", "seconds", "reused"}
+    assert set(call) == keys | {"child_thread"} and call["prompt"] == "hello"
+    assert json.loads(rlm(tmp_path, "show", "named", "--json").stdout)["answer"] == "HELLO"
+
+
+def test_the_answer_goes_to_a_file_when_asked(tmp_path: Path, model: str) -> None:
+    done = rlm(tmp_path, "run", "Q?", "-", "--model", model, "-o", "answer.txt", given="hello")
+    assert (done.returncode, done.stdout, (tmp_path / "answer.txt").read_text()) == (0, "", "HELLO\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["run", "Q?"], 2, "No model"),
+        (["run", "Q?", "nowhere", "--model", "MODEL"], 2, "nowhere"),
+        (["run", "Q?", "--model", "MODEL", "--max-turns", "0"], 2, "max-turns"),
+        (["run", "Q?", "--model", "MODEL", "--colour"], 2, "colour"),
+        (["resume", "nobody"], 2, "nobody"),
+        (["show", "nobody"], 2, "nobody"),
+        (["run", "Q?", "--model", "MODEL", "-o", "."], 2, "folder"),
+    ],
+)
+def test_bad_usage_is_a_sentence_and_with_json_an_object(
+    tmp_path: Path, model: str, arguments: list[str], status: int, said: str
+) -> None:
+    arguments = [model if word == "MODEL" else word for word in arguments]
+    plain = rlm(tmp_path, *arguments)
+    assert (plain.returncode, plain.stdout) == (status, "") and said in plain.stderr
+    assert "Traceback" not in plain.stderr
+    error = json.loads(rlm(tmp_path, *arguments, "--json").stdout)["error"]
+    assert set(error) == {"type", "message", "hint"} and said in error["message"] + error["hint"]
+
+
+def test_a_spent_budget_is_4_and_a_failure_is_1(tmp_path: Path, model: str) -> None:
+    spent = rlm(tmp_path, "run", "Q?", "-", "--model", model, "--max-turns", "1", "--thread", "t", given="hello")
+    assert spent.returncode == 4 and "rlm resume t --max-turns" in spent.stderr
+    assert rlm(tmp_path, "resume", "t", "--max-turns", "5").returncode == 0
+    (tmp_path / "m.py").write_text("def root(m): raise OSError('gone')\ndef sub(p): return ''\n")
+    failed = rlm(tmp_path, "run", "Q?", "--model", model, "--json")
+    assert failed.returncode == 1 and json.loads(failed.stdout)["error"]["type"] == "ModelFailed"
+
+
+def waiting_run(folder: Path, *more: str) -> tuple[subprocess.Popen[str], str]:
+    """A run in mid-cell, whose second sub-call never answers."""
+    sub = f"open({str(folder / 'asked')!r}, 'w').close() if prompt == 'b' else None\n"
+    sub += "        import time\n        time.sleep(60 if prompt == 'b' else 0)\n        return prompt.upper()"
+    model = write_script(folder / "m.py", [repl("FINAL(llm_query('a') + llm_query('b'))")], sub=sub)
+    process = subprocess.Popen(
+        [str(RLM), "run", "Q?", "--model", model, "--thread", "t", *more],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (folder / "asked").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    return process, model
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_stopped_or_killed_in_mid_cell_it_goes_on_and_pays_for_nothing_twice(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process, _ = waiting_run(tmp_path, "--json")
+    begun = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    if number == signal.SIGKILL:
+        assert process.returncode == -9
+    else:
+        assert process.returncode == 130 and time.monotonic() - begun < 5
+        assert json.loads(out)["status"] == "stopped" and "rlm resume t" in err
+    write_script(tmp_path / "m.py", [], sub="return {'b': 'B'}[prompt]")
+    assert rlm(tmp_path, "list", "--json").stdout.count('"stopped"') == 1
+    again: dict[str, Any] = json.loads(rlm(tmp_path, "resume", "t", "--json").stdout)
+    assert (again["status"], again["answer"]) == ("answered", "AB")
+
+
+@pytest.mark.kill
+def test_a_second_process_is_refused_with_5(tmp_path: Path) -> None:
+    process, _ = waiting_run(tmp_path)
+    try:
+        busy = rlm(tmp_path, "resume", "t", "--json")
+        assert busy.returncode == 5 and json.loads(busy.stdout)["status"] == "busy"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_every_setting_is_a_flag_of_run_and_help_teaches_by_example(tmp_path: Path) -> None:
+    text = rlm(tmp_path, "run", "--help").stdout
+    for name, info in RunSettings.model_fields.items():
+        assert "--" + (info.alias or name).replace("_", "-") in text, name
+    for command in ("run", "resume", "list", "show", "steps", "calls", "demo", "doctor"):
+        shown = rlm(tmp_path, command, "--help")
+        assert shown.returncode == 0 and f"rlm {command}" in shown.stdout
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    heavy = "{'langgraph', 'langchain_core', 'langchain_openai', 'openai', 'jupyter_client', 'zmq'}"
+    code = f"import sys, durable_rlm.studio.main; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_looking_makes_no_files(tmp_path: Path) -> None:
+    for command in (["list"], ["show", "x"], ["resume", "x"], ["calls", "x"]):
+        rlm(tmp_path, *command)
+    assert list(tmp_path.iterdir()) == []
