@@ -1,7 +1,6 @@
 """`rlm`: the application's command line. Commands import what they need when they run: `--help` answers at once."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 
 from .commands import calls, demo, doctor, listing, resume, run, show, steps
 from .invocation import DebugFlag, HomeFlag, JsonFlag
+from .streams import drain, fill_closed_streams
 
 PROGRAM = "rlm"
 
@@ -66,6 +66,7 @@ def _before(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: run one command and end the process with its exit status."""
+    fill_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Errors are reported as asked even when the command line itself could not be read.
     words = given[: given.index("--")] if "--" in given else given
@@ -84,7 +85,7 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
         raise
     except BrokenPipeError:
         # Whoever read our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        drain(sys.stdout)
         return 0
     except BaseException as error:
         return _reported(error, as_json=as_json, debug=debug)

@@ -47,6 +47,12 @@ def print_run(run: dict[str, Any], *, full: bool = False) -> None:
     if run["cell"] and not any(turn["code"] == run["cell"] for turn in run["turns"]):
         console.print(Text("── about to run", style="bold"))
         console.print(_code("\n".join(run["cell"]), full=full), soft_wrap=True)
+    if run["step"] and (variables := [one for turn in run["turns"] for one in [turn["variables"]] if one]):
+        console.print(Text("\n── variables", style="bold"))
+        for one in variables[-1]:
+            size = "" if one["size"] is None else f", size {one['size']:,}"
+            line = f"  {one['name']}: {one['type']}{size} = {one['preview']}"
+            console.print(Text(safe_line(line, _WIDTH)), soft_wrap=True)
     if run["answer"] is not None:
         console.print(Text("\n── answer", style="bold green"))
         console.print(Text(safe(answer_text(run["answer"])).rstrip()), soft_wrap=True)
@@ -73,7 +79,8 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     yield "Input", Text(_input(run["input"]))
     for note in (run["input"] or {}).get("notes", []):
         yield "", Text(safe_line(note, 300), style="dim")
-    yield "Spent", Text(" · ".join([*spent(run["usage"] or {}), duration(run["seconds"])]))
+    took = [] if run["step"] else [duration(run["seconds"])]
+    yield "Spent", Text(" · ".join([*spent(run["usage"] or {}), *took]))
 
 
 def _input(reference: dict[str, Any] | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .display.wording import counted, duration, spent
 from .invocation import Invocation
-from .safe_text import safe_line
+from .safe_text import safe, safe_line
 
 if TYPE_CHECKING:
     from ..graph.results import Run
@@ -30,6 +30,14 @@ def ended(run: "Run", seconds: float) -> str:
     """One line: status, turns, calls, tokens, cost, time, thread."""
     parts = [run.status, counted(run.turns, "turn"), *spent(dict(run.usage)), duration(seconds)]
     return " · ".join([*parts, f"thread {safe_line(run.thread_id)}"])
+
+
+def sentence(text: str) -> str:
+    """A message as a sentence, safe to show: a capital at its beginning and a stop at its end."""
+    said = safe(text.strip())
+    if not said:
+        return ""
+    return f"{said[0].upper()}{said[1:]}{'' if said[-1] in '.!?:)' else '.'}"
 
 
 def what_next(run: "Run", invocation: Invocation, limits: dict[str, Any]) -> list[str]:

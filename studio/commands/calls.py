@@ -39,8 +39,8 @@ def calls(invocation: Invocation, thread: flags.Thread) -> None:
         Column("TOKENS", right=True),
         Column("TIME", right=True),
         Column("REUSED"),
-        Column("PROMPT", wide=True, limit=300),
-        Column("ANSWER", wide=True, limit=300),
+        Column("PROMPT", wide=True),
+        Column("ANSWER", wide=True),
     ]
     print_table(columns, _rows(found))
 

@@ -38,13 +38,13 @@ def _print(runs: list[dict[str, Any]]) -> None:
     from ..tables import Column, ago, print_table
 
     columns = [
-        Column("THREAD", limit=40),
+        Column("THREAD", limit=60),
         Column("STATUS"),
         Column("TURNS", right=True),
         Column("CALLS", right=True),
         Column("COST", right=True),
         Column("UPDATED"),
-        Column("QUESTION", wide=True, limit=300),
+        Column("QUESTION", wide=True),
     ]
     shorts = [short_id(run["thread_id"]) for run in runs]
     rows = [

@@ -31,7 +31,7 @@ def steps(invocation: Invocation, thread: flags.Thread) -> None:
         Column("TURN", right=True),
         Column("KIND"),
         Column("SAVED"),
-        Column("WHAT IT DID", wide=True, limit=300),
+        Column("WHAT IT DID", wide=True),
     ]
     rows = [(str(one["step"]), str(one["turn"]), one["kind"], ago(one["created"]), one["summary"]) for one in found]
     print_table(columns, rows)

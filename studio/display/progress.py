@@ -82,7 +82,7 @@ class Progress:
             return
         self.under_way = True
         # A resumed run may go on in the middle of a turn that was announced in an earlier sitting.
-        self.turn = int(event.get("turn", self.turn))
+        self.turn = max(self.turn, int(event.get("turn", 0)))
         match name:
             case "turn":
                 self._turn(event)
@@ -123,6 +123,9 @@ class Progress:
         self._enter("asking")
 
     def _calls(self, event: dict[str, Any]) -> None:
+        turn = int(event.get("turn", self.turn))
+        if turn < self.turn or (self.phase == "restoring" and turn <= self.restored[1]):
+            return  # an earlier cell is run again, with its recorded answers
         self.calls = Calls(
             *(int(event.get(name, 0)) for name in ("posted", "answered", "failed", "reused", "in_flight"))
         )

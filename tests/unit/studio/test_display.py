@@ -1,0 +1,166 @@
+"""The display: its state, its words, its plain lines, its panel."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from durable_rlm.studio.display.live import LiveDisplay
+from durable_rlm.studio.display.plain import PlainDisplay
+from durable_rlm.studio.display.progress import Progress
+from durable_rlm.studio.display.wording import dollars, duration, megabytes, spent
+from tests.unit.studio.conftest import HOSTILE
+from tests.unit.studio.test_safe_text import hostile
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+USAGE = {"model_calls": 5, "reused_calls": 2, "input_tokens": 1200, "output_tokens": 34, "cost_usd": 0.0123}
+STORY: list[dict[str, Any]] = [
+    {"event": "input", "documents": 3, "bytes": 2_000_000, "name": "a.txt", "done": False},
+    {"event": "input", "documents": 9, "bytes": 6_200_000, "name": "", "done": True, "notes": ["skipped: b.bin"]},
+    {"event": "turn", "turn": 1, "of": 30, "last": False},
+    {"event": "usage", **USAGE},
+    {"event": "code", "turn": 1, "code": "x = 1\nprint(x)"},
+    {"event": "calls", "turn": 1, "posted": 10, "answered": 4, "failed": 1, "reused": 2, "in_flight": 5},
+    {"event": "retry", "model": "openai:m", "reason": "rate limit (429)", "seconds": 3.0},
+    {"event": "output", "turn": 1, "status": "ok", "preview": "1\n", "elapsed": 0.25},
+    {"event": "nudge", "turn": 2, "reason": "no code"},
+    {"event": "restore", "cells": 1, "of": 4},
+    {"event": "notice", "text": "look here"},
+    {"event": "something new", "x": 1},
+]
+
+
+def panel(display: LiveDisplay, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width, height=40, force_terminal=False)
+    console.print(display.draw())
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def live(progress: Progress) -> tuple[LiveDisplay, io.StringIO]:
+    above = io.StringIO()
+    return LiveDisplay(progress, Console(file=above, width=100, markup=False, emoji=False, highlight=False)), above
+
+
+def test_events_become_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainDisplay(Progress(Clock())) as display:
+        for event in STORY:
+            display.hear(event)
+    assert capsys.readouterr().err.splitlines() == [
+        "Read 9 documents, 6.2 MB of text.",
+        "  skipped: b.bin",
+        "Turn 1 of 30: asking the root model (0 model calls so far)",
+        "Turn 1: running 2 lines of code",
+        "openai:m: rate limit (429), again in 3.0 s",
+        "Turn 1 ran in 0.2 s · 5 sub-calls · 1",
+        "Turn 2: nothing to run (no code).",
+        "Restoring the REPL: cell 1 of 4",
+        "look here",
+    ]
+
+
+def test_thousands_of_calls_are_a_line_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    display = PlainDisplay(Progress(clock))
+    for answered in range(10_000):
+        clock.now += 0.001
+        display.hear({"event": "calls", "turn": 1, "posted": 10_000, "answered": answered, "in_flight": 32})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 and all("of 10,000 sub-calls answered" in line for line in lines)
+
+
+def test_the_panel_shows_where_the_run_stands() -> None:
+    display, above = live(Progress(Clock()))
+    shown: dict[str, str] = {}
+    for event in STORY:
+        display.hear(event)
+        shown[event["event"]] = panel(display)
+    assert "Turn 1 of 30 · asking the root model" in shown["turn"] and "model call" not in shown["turn"]
+    assert "print(x)" in shown["code"] and "running its code" in shown["code"]
+    assert "4 of 10 sub-calls answered · 2 reused · 1 failed · 5 in flight" in shown["calls"]
+    assert "rate limit (429), again in 3.0 s" in shown["retry"]
+    assert "5 model calls + 2 reused · 1,234 tokens · $0.0123" in shown["usage"]
+    assert "Restoring the REPL · cell 1 of 4" in shown["restore"]
+    assert "Turn 1 ran in 0.2 s · 5 sub-calls · 1" in above.getvalue()
+
+
+def test_the_last_turn_is_said_to_be_the_last() -> None:
+    display, _ = live(Progress(Clock()))
+    display.hear({"event": "turn", "turn": 5, "of": 5, "last": True})
+    assert "Turn 5 of 5, the last: it must answer" in panel(display)
+
+
+def test_a_retry_is_not_shown_for_ever() -> None:
+    clock = Clock()
+    display, _ = live(Progress(clock))
+    display.hear({"event": "retry", "model": "m", "reason": "rate limit (429)", "seconds": 3.0})
+    clock.now = 3.1
+    assert "429" not in panel(display)
+
+
+def test_stopping_stays_on_the_screen_whatever_comes_after() -> None:
+    display, _ = live(Progress(Clock()))
+    display.progress.phase = "stopping"
+    display.hear({"event": "turn", "turn": 5, "of": 5, "last": False})
+    assert "Stopping" in panel(display)
+
+
+def test_a_resume_in_mid_cell_knows_its_turn_and_leaves_replayed_cells_out() -> None:
+    progress = Progress(Clock())
+    progress.hear({"event": "restore", "cells": 1, "of": 2})
+    progress.hear({"event": "calls", "turn": 2, "posted": 50, "answered": 50, "reused": 50})
+    assert progress.calls.posted == 0 and progress.phase == "restoring"
+    progress.hear({"event": "calls", "turn": 3, "posted": 9, "answered": 1})
+    assert (progress.turn, progress.calls.posted, progress.phase) == (3, 9, "calling")
+
+
+def test_reading_the_input_is_not_the_run() -> None:
+    progress = Progress(Clock())
+    progress.hear(STORY[0])
+    assert not progress.under_way and progress.phase == "reading"
+    progress.hear(STORY[2])
+    assert progress.under_way
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_nothing_hostile_reaches_the_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = PlainDisplay(Progress(Clock()))
+    display, above = live(Progress(Clock()))
+    events = [
+        *({"event": "input", "documents": 1, "bytes": 1, "name": text, "done": done} for done in (False, True)),
+        {"event": "input", "documents": 1, "bytes": 1, "name": "", "done": True, "notes": [text]},
+        {"event": "code", "turn": 1, "code": f"print({text!r}) # {text}"},
+        {"event": "retry", "model": text, "reason": text, "seconds": 1.0},
+        {"event": "output", "turn": 1, "status": text, "preview": text, "elapsed": 0.1},
+        {"event": "nudge", "turn": 1, "reason": text},
+        {"event": "notice", "text": text},
+    ]
+    for event in events:
+        plain.hear(event)
+        display.hear(event)
+        assert hostile(panel(display)) == []
+    assert hostile(above.getvalue() + capsys.readouterr().err) == []
+
+
+def test_markup_and_emoji_codes_are_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
+    PlainDisplay(Progress(Clock())).hear({"event": "notice", "text": "[red]hi[/red] :smile: [link=http://x]"})
+    assert capsys.readouterr().err == "[red]hi[/red] :smile: [link=http://x]\n"
+
+
+def test_amounts_have_their_units() -> None:
+    assert [megabytes(size) for size in (1, 999, 1_500, 6_200_000, 3 * 10**9)] == [
+        *("1 byte", "999 bytes", "1.5 KB", "6.2 MB", "3.0 GB")
+    ]
+    assert [duration(seconds) for seconds in (0.04, 9.94, 42.4, 200, 7500)] == [
+        *("0.0 s", "9.9 s", "42 s", "3 min 20 s", "2 h 05 min")
+    ]
+    assert [dollars(cost) for cost in (None, 0.0, 0.0123, 12.5)] == ["", "$0.00", "$0.0123", "$12.50"]
+    assert spent({"model_calls": 1, "cost_usd": None}) == ["1 model call"]

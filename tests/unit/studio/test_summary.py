@@ -1,0 +1,58 @@
+"""What is said at the end: the facts, and commands that can be copied."""
+
+from pathlib import Path
+
+import pytest
+
+from durable_rlm.graph.results import Run, RunStatus
+from durable_rlm.studio.invocation import Invocation
+from durable_rlm.studio.summary import command_line, ended, raised, sentence, short_id, what_next
+
+UUID = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
+HERE = Invocation(Path(".rlm"))
+
+
+def test_the_line_says_how_it_ended_and_what_it_took() -> None:
+    usage = {"model_calls": 131, "reused_calls": 7, "input_tokens": 80_000, "output_tokens": 4_120, "cost_usd": 0.5}
+    run = Run(UUID, "answered", turns=6, usage=usage)  # pyright: ignore[reportArgumentType]
+    assert ended(run, 11.24) == (
+        f"answered · 6 turns · 131 model calls + 7 reused · 84,120 tokens · $0.5000 · 11 s · thread {UUID}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("answered", "Look: rlm show 1f2e3d4c · rlm calls 1f2e3d4c"),
+        ("stopped", "Go on: rlm resume 1f2e3d4c"),
+        ("failed", "Go on: rlm resume 1f2e3d4c"),
+        ("busy", "When it has ended: rlm resume 1f2e3d4c"),
+        ("paused", "Look: rlm show 1f2e3d4c"),
+    ],
+)
+def test_what_can_be_done_next(status: RunStatus, line: str) -> None:
+    assert what_next(Run(UUID, status), HERE, {})[0] == line
+
+
+def test_a_spent_budget_names_the_flag_and_twice_the_limit() -> None:
+    error = {"type": "BudgetSpent", "message": "the budget is spent; raise it with --max-calls", "hint": ""}
+    lines = what_next(Run("named", "budget", error=error), HERE, {"max_calls": 20, "max_turns": 30})
+    assert lines[0] == "Go on: rlm resume named --max-calls 40"
+    assert raised("raise it with --max-cost)", {"max_cost": 0.75}) == ["--max-cost", "1.5"]
+    assert raised("no flag is named", {"max_turns": 30}) == ["--max-turns", "60"]
+    assert raised("raise it with --max-tokens", {"max_tokens": None}) == []
+
+
+def test_lines_can_be_copied_into_a_shell() -> None:
+    elsewhere = Invocation(Path("/my runs"), home_named=True)
+    assert command_line(elsewhere, "resume", "a b") == "rlm resume 'a b' --home '/my runs'"
+
+
+def test_a_made_up_name_is_shortened_and_a_given_one_is_not() -> None:
+    assert (short_id(UUID), short_id("contracts-of-2024")) == ("1f2e3d4c", "contracts-of-2024")
+
+
+def test_messages_become_sentences() -> None:
+    assert [sentence(text) for text in ("the budget is spent", "Really?", "", "x\x1b")] == [
+        *("The budget is spent.", "Really?", "", "X\\x1b.")
+    ]
