@@ -9,7 +9,7 @@ from ..nodes.hands import Stores
 from ..nodes.turns import turns_of
 from ..state.errors import StoredDataDamaged, UnknownThread, UsageError
 from ..state.journal import CallRow, Spent
-from ..state.schema import RunState, TurnRecord, Usage
+from ..state.schema import RunState, TurnRecord, Usage, as_usage
 from ..state.threads import Step, Thread
 
 
@@ -169,17 +169,6 @@ class Library:
             return json.loads(text) if typed else text
         except ValueError:
             return text
-
-
-def as_usage(spent: Spent) -> Usage:
-    """Sums as the state and `--json` show them."""
-    return {
-        "model_calls": spent.model_calls,
-        "reused_calls": spent.reused_calls,
-        "input_tokens": spent.input_tokens,
-        "output_tokens": spent.output_tokens,
-        "cost_usd": None if spent.cost is None else round(spent.cost, 6),
-    }
 
 
 def _listed(row: Thread, alive: bool, spent: Spent) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 from ..state.errors import KernelLost, KernelStartFailed
 from .host.frames import read_frame, write_frame
 from .parsing import BadMessage, parse_calls, parse_ended
-from .session import Answered, Cell, CellResult, KernelSession, KernelSpec, Outcome, PostedCall
-from .standing import StandingCell
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome
+from .standing import StandingSession
 
 
 class JupyterKernels:
@@ -140,46 +140,21 @@ class JupyterKernels:
             session.lose(reason)
 
 
-class JupyterSession:
+class JupyterSession(StandingSession):
     """One kernel in the host. See `session.KernelSession` for what each method promises."""
 
     def __init__(self, kernels: JupyterKernels, name: str, spec: KernelSpec) -> None:
+        super().__init__(spec)
         self._kernels = kernels
         self._name = name
-        self._spec = spec
-        self._cell: StandingCell | None = None
-        self._lost: KernelLost | None = None
-        self._seen = 0
         self._outcomes: list[tuple[int, dict[str, Any]]] = []
 
-    @property
-    def waiting(self) -> int:
-        return self._cell.waiting if self._cell else 0
-
-    @property
-    def busy(self) -> bool:
-        return self._cell is not None
-
     async def begin(self, cell: Cell) -> None:
-        if self._lost:
-            raise self._lost
-        if self._cell:
-            raise RuntimeError("a cell is under way")
-        self._cell = StandingCell(self._spec.cell_timeout, lambda: self._tell("interrupt"), lambda: self._tell("kill"))
-        self._cell.highest = self._seen
-        self._cell.start()
+        self._stand(lambda: self._tell("interrupt"), lambda: self._tell("kill"))
         self._kernels.send("cell", self._name, blocks=list(cell.blocks), history=list(cell.history))
 
-    async def peek(self) -> bool:
-        return await self._standing().peek()
-
-    async def next_call(self) -> PostedCall | None:
-        return await self._standing().next_call()
-
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
-        if self._lost:
-            raise self._lost
-        if self._cell is None or not self._cell.answered(call_id):
+        if not self._was_answered(call_id):
             return
         if isinstance(outcome, Answered):
             told: dict[str, Any] = {"value": outcome.value}
@@ -189,13 +164,6 @@ class JupyterSession:
             # What is delivered in one turn of the loop travels in one message.
             asyncio.get_running_loop().call_soon(self._send_outcomes)
         self._outcomes.append((call_id, told))
-
-    async def result(self) -> CellResult:
-        cell = self._standing()
-        result = await cell.result()
-        self._seen = cell.highest
-        self._cell = None
-        return result
 
     async def interrupt(self) -> None:
         self._tell("interrupt")
@@ -230,16 +198,7 @@ class JupyterSession:
         if self._lost:
             return
         hint = "The run is saved; continue it with `rlm resume`."
-        self._lost = KernelLost(f"The kernel died: {reason}.", hint=hint)
-        if self._cell:
-            self._cell.lose(self._lost)
-
-    def _standing(self) -> StandingCell:
-        if self._cell is None:
-            if self._lost:
-                raise self._lost
-            raise RuntimeError("no cell is under way")
-        return self._cell
+        self._lose(KernelLost(f"The kernel died: {reason}.", hint=hint))
 
     def _send_outcomes(self) -> None:
         outcomes, self._outcomes = self._outcomes, []

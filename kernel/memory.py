@@ -19,8 +19,8 @@ from ..state.errors import KernelLost, KernelStartFailed
 from .inside.output import Capture
 from .inside.repl import Repl
 from .parsing import parse_calls, parse_ended
-from .session import Answered, Cell, CellResult, KernelSession, KernelSpec, Outcome, PostedCall
-from .standing import StandingCell
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome
+from .standing import StandingSession
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
@@ -47,11 +47,11 @@ class MemoryKernels:
             await session.close()
 
 
-class MemorySession:
+class MemorySession(StandingSession):
     """One REPL in this process. See `session.KernelSession` for what each method promises."""
 
     def __init__(self, spec: KernelSpec, loop: asyncio.AbstractEventLoop) -> None:
-        self._spec = spec
+        super().__init__(spec)
         self._loop = loop
         self._namespace: dict[str, Any] = {"__name__": "__main__"}
         context = spec.context
@@ -62,52 +62,20 @@ class MemorySession:
             "models": spec.models,
         }
         self._repl = Repl(self._namespace, self._posted, setup)
-        self._cell: StandingCell | None = None
         self._thread: threading.Thread | None = None
-        self._lost: KernelLost | None = None
-        self._seen = 0
-
-    @property
-    def waiting(self) -> int:
-        return self._cell.waiting if self._cell else 0
-
-    @property
-    def busy(self) -> bool:
-        return self._cell is not None
 
     async def begin(self, cell: Cell) -> None:
-        if self._lost:
-            raise self._lost
-        if self._cell:
-            raise RuntimeError("a cell is under way")
-        self._cell = StandingCell(self._spec.cell_timeout, self._raise_interrupt, lambda: self.kill("it overran"))
-        self._cell.highest = self._seen
-        self._cell.start()
+        self._stand(self._raise_interrupt, lambda: self.kill("it overran"))
         self._thread = threading.Thread(target=self._run, args=(cell,), daemon=True)
         self._thread.start()
 
-    async def peek(self) -> bool:
-        return await self._standing().peek()
-
-    async def next_call(self) -> PostedCall | None:
-        return await self._standing().next_call()
-
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
-        if self._lost:
-            raise self._lost
-        if self._cell is None or not self._cell.answered(call_id):
+        if not self._was_answered(call_id):
             return
         if isinstance(outcome, Answered):
             self._repl.registry.settle(call_id, {"value": outcome.value})
         else:
             self._repl.registry.settle(call_id, {"error": {"kind": outcome.kind, "message": outcome.message}})
-
-    async def result(self) -> CellResult:
-        cell = self._standing()
-        result = await cell.result()
-        self._seen = cell.highest
-        self._cell = None
-        return result
 
     async def interrupt(self) -> None:
         self._raise_interrupt()
@@ -118,17 +86,8 @@ class MemorySession:
     def kill(self, reason: str) -> None:
         """As if the process died: waiters are told, the thread is left to itself."""
         if self._lost is None:
-            self._lost = KernelLost(f"The kernel died: {reason}.")
             self._repl.registry.close()
-            if self._cell:
-                self._cell.lose(self._lost)
-
-    def _standing(self) -> StandingCell:
-        if self._cell is None:
-            if self._lost:
-                raise self._lost
-            raise RuntimeError("no cell is under way")
-        return self._cell
+            self._lose(KernelLost(f"The kernel died: {reason}."))
 
     def _posted(self) -> None:
         # Called in the cell's threads.

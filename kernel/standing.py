@@ -1,7 +1,7 @@
 """A cell that stands: what is posted, taken, answered and ended, whoever carries the messages.
 
-The part of a session that both implementations share: they feed it with what their kernel says and send
-on what it delivers.
+The part of a session that every implementation shares: it feeds this with what its kernel says, and sends on
+what is delivered.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..state.errors import KernelLost
-from .session import CellError, CellResult, PostedCall
+from .session import CellError, CellResult, KernelSpec, PostedCall
 
 INTERRUPT_GRACE = 2.0
 """Seconds between an interrupt and the kill of what swallowed it."""
@@ -123,3 +123,63 @@ class StandingCell:
         self.overran = True
         self._interrupt()
         self._timer = asyncio.get_running_loop().call_later(INTERRUPT_GRACE, self._kill)
+
+
+class StandingSession:
+    """The half of `session.KernelSession` that needs no kernel: one cell at a time, until the kernel is lost."""
+
+    def __init__(self, spec: KernelSpec) -> None:
+        self._spec = spec
+        self._cell: StandingCell | None = None
+        self._lost: KernelLost | None = None
+        self._seen = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._cell.waiting if self._cell else 0
+
+    @property
+    def busy(self) -> bool:
+        return self._cell is not None
+
+    async def peek(self) -> bool:
+        return await self._standing().peek()
+
+    async def next_call(self) -> PostedCall | None:
+        return await self._standing().next_call()
+
+    async def result(self) -> CellResult:
+        cell = self._standing()
+        result = await cell.result()
+        self._seen = cell.highest
+        self._cell = None
+        return result
+
+    def _stand(self, interrupt: Callable[[], None], kill: Callable[[], None]) -> None:
+        """A cell begins. Raises KernelLost, or RuntimeError while another one is under way."""
+        if self._lost:
+            raise self._lost
+        if self._cell:
+            raise RuntimeError("a cell is under way")
+        self._cell = StandingCell(self._spec.cell_timeout, interrupt, kill)
+        self._cell.highest = self._seen
+        self._cell.start()
+
+    def _was_answered(self, call_id: int) -> bool:
+        """Whether the call waited for this answer. Raises KernelLost."""
+        if self._lost:
+            raise self._lost
+        return self._cell is not None and self._cell.answered(call_id)
+
+    def _lose(self, error: KernelLost) -> None:
+        """The kernel is gone: whoever waits is told why."""
+        self._lost = error
+        if self._cell:
+            self._cell.lose(error)
+
+    def _standing(self) -> StandingCell:
+        if self._cell is None:
+            if self._lost:
+                raise self._lost
+            raise RuntimeError("no cell is under way")
+        return self._cell

@@ -13,7 +13,7 @@ from ..state.contexts import ContextRef, context_files
 from ..state.journal import ThreadJournal
 from ..state.keys import START, AnswerSet
 from ..state.ledger import Ledger, Limits
-from ..state.schema import RunState, Usage
+from ..state.schema import RunState, Usage, as_usage
 from ..state.settings import RunSettings
 from .desk import Desk
 from .hands import Hands
@@ -61,14 +61,7 @@ class LiveRun:
     @property
     def usage(self) -> Usage:
         """What is spent so far, as the state shows it."""
-        spent = self.ledger.spent
-        return {
-            "model_calls": spent.model_calls,
-            "reused_calls": spent.reused_calls,
-            "input_tokens": spent.input_tokens,
-            "output_tokens": spent.output_tokens,
-            "cost_usd": None if spent.cost is None else round(spent.cost, 6),
-        }
+        return as_usage(self.ledger.spent)
 
     async def drop_kernel(self) -> None:
         """End the kernel, if there is one; the next cell gets a restored one."""

@@ -15,6 +15,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from .contexts import ContextRef
+from .journal import Spent
 
 StepKind = Literal["prepare", "plan", "review", "execute_code", "sub_call", "finalize"]
 Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
@@ -75,6 +76,17 @@ class Usage(TypedDict):
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+
+
+def as_usage(spent: Spent) -> Usage:
+    """The sums over a journal as the state and `--json` show them."""
+    return {
+        "model_calls": spent.model_calls,
+        "reused_calls": spent.reused_calls,
+        "input_tokens": spent.input_tokens,
+        "output_tokens": spent.output_tokens,
+        "cost_usd": None if spent.cost is None else round(spent.cost, 6),
+    }
 
 
 class AnswerRef(TypedDict):

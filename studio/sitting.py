@@ -172,4 +172,8 @@ def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) ->
 def _put_answer(answer: Any) -> None:
     """As it is into a pipe or a file; made safe on a terminal."""
     text = answer_text(answer)
-    put(safe(text) if sys.stdout.isatty() else text)
+    put(safe(text) if _on_terminal() else text)
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()

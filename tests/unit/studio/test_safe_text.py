@@ -30,8 +30,8 @@ def test_every_control_and_format_character_is_escaped() -> None:
 def test_hostile_text_is_shown_as_escapes(text: str) -> None:
     for shown in (safe(text), safe_line(text), safe_lines(text, 5), safe_json({"text": text, text: 1})):
         assert hostile(shown) == []
-        assert "\\" in shown or shown == safe_line(text), shown
         shown.encode()
+    assert "\\" in safe(text)
 
 
 @given(st.text(alphabet=st.characters()))

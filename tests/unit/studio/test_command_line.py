@@ -1,0 +1,284 @@
+"""The command line as it is written: flags, help, errors, JSON, exit status. Runs are those of a fake runner."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from durable_rlm.graph.results import EXIT_CODES, Run
+from durable_rlm.graph.runner import Runner
+from durable_rlm.state.errors import RlmError, StoreError, UnknownThread
+from durable_rlm.state.settings import RunSettings
+from durable_rlm.studio.main import app
+from tests.unit.studio.conftest import HOSTILE, Rlm
+from tests.unit.studio.test_safe_text import hostile
+
+DOCS = Path(__file__).parents[3] / "docs" / "command-line.md"
+EVERYWHERE = {"--home", "--json", "--debug", "--help"}
+NO_SETTING = {"--thread", "--output"}
+
+
+class FakeRunner:
+    """Remembers what it was asked for, and returns or raises what it was given."""
+
+    def __init__(self, outcome: Run | Exception) -> None:
+        self.outcome = outcome
+        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.homes: list[Path] = []
+        self.library = self
+
+    async def run(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
+        self.asked.append(("run", given, named))
+        on_event({"event": "turn", "turn": 1, "of": 2, "last": False})
+        return self._ended()
+
+    async def resume(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
+        self.asked.append(("resume", given, named))
+        return self._ended()
+
+    async def about(self, thread: str) -> dict[str, Any]:
+        return {"thread_id": thread, "limits": {"max_turns": 30}, "settings": {}}
+
+    def _ended(self) -> Run:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+Fake = Callable[[Run | Exception], FakeRunner]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    def install(outcome: Run | Exception) -> FakeRunner:
+        runner = FakeRunner(outcome)
+
+        @asynccontextmanager
+        async def opened(home: Path) -> AsyncGenerator[FakeRunner]:
+            runner.homes.append(Path(home))
+            yield runner
+
+        monkeypatch.setattr(Runner, "open", opened)
+        return runner
+
+    return install
+
+
+def flags_of(name: str) -> dict[str, str]:
+    """The long flags of a command, each with its help."""
+    command: Any = typer.main.get_command(app)
+    if name:
+        command = command.commands[name]
+    flags: dict[str, str] = {}
+    for parameter in command.params:
+        for option in parameter.opts:
+            if option.startswith("--"):
+                flags[option] = parameter.help or ""
+    return flags
+
+
+def test_every_flag_of_run_is_a_setting_and_every_setting_is_a_flag() -> None:
+    settings = {"--" + (info.alias or name).replace("_", "-") for name, info in RunSettings.model_fields.items()}
+    assert set(flags_of("run")) - EVERYWHERE - NO_SETTING == settings
+
+
+def test_help_states_the_defaults_that_the_settings_have() -> None:
+    helps = flags_of("run")
+    for name, info in RunSettings.model_fields.items():
+        told = re.search(r"Default: (.+?)\.?$", helps["--" + (info.alias or name).replace("_", "-")])
+        if name == "memory":
+            assert told and told[1] == "4G" and info.default == 4 << 30
+        elif isinstance(info.default, int | float) and not isinstance(info.default, bool):
+            assert told and float(told[1]) == info.default, name
+        elif name != "model":
+            assert told, name
+
+
+def test_every_flag_and_command_is_in_the_documentation() -> None:
+    page = DOCS.read_text()
+    commands: Any = typer.main.get_command(app)
+    for name in commands.commands:
+        assert f"rlm {name}" in page
+        assert [flag for flag in set(flags_of(name)) - EVERYWHERE if f"`{flag}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", ["run", "resume", "list", "show", "steps", "calls", "demo", "doctor"])
+def test_help_teaches_by_example(rlm: Rlm, name: str) -> None:
+    done = rlm(name, "--help")
+    assert done.code == 0 and "Examples" in done.out and f"rlm {name}" in done.out.partition("Examples")[2]
+    assert set(flags_of(name)) >= EVERYWHERE - {"--help"}
+
+
+def test_commands_of_later_releases_are_absent(rlm: Rlm) -> None:
+    for name in ("review", "fork", "vars", "diff", "verify", "delete", "gc", "dev"):
+        assert rlm(name).code == 2
+
+
+def test_help_and_version(rlm: Rlm) -> None:
+    assert "Usage: rlm" in rlm("--help").out and rlm("-h").code == 0
+    assert re.fullmatch(r"durable-rlm \d+\.\d+\.\d+\S*\n", rlm("--version").out)
+    nothing = rlm()
+    assert nothing.code == 2 and "Usage: rlm" in nothing.out
+    assert json.loads(rlm("--json").out)["error"]["type"] == "UsageError"
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_common_flags_work_on_either_side(rlm: Rlm, fake: Fake, where: str) -> None:
+    runner = fake(Run("t", "answered", answer="A"))
+    common, command = ["--home", "there", "--json"], ["run", "Q?", "--model", "scripted:x"]
+    done = rlm(*common, *command) if where == "before" else rlm(*command, *common)
+    assert json.loads(done.out)["answer"] == "A" and runner.homes == [Path("there")]
+    assert "--home there" in done.err
+
+
+def test_the_home_is_the_flag_else_the_environment_else_here(
+    rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = fake(Run("t", "answered", answer="A"))
+    rlm("run", "Q?", "--model", "scripted:x")
+    monkeypatch.setenv("RLM_HOME", "env")
+    rlm("run", "Q?", "--model", "scripted:x")
+    rlm("--home", "early", "run", "Q?", "--model", "scripted:x", "--home", "late")
+    assert runner.homes == [Path(".rlm"), Path("env"), Path("late")]
+
+
+def test_what_is_given_reaches_the_runner_and_nothing_else_does(rlm: Rlm, fake: Fake) -> None:
+    runner = fake(Run("t", "answered", answer="A"))
+    rlm("run", "Q?", "a.txt", "b/", "--model", "scripted:x", "--max-turns", "7", "--thread", "t", "--price", "1,2")
+    rlm("run", "Q?", "--model", "scripted:x")
+    (_, given, named), (_, no_paths, _) = runner.asked
+    assert given == ("Q?", ["a.txt", "b/"]) and no_paths == ("Q?", None)
+    assert {name: value for name, value in named.items() if value is not None} == {
+        **{"thread": "t", "model": "scripted:x", "max_turns": 7, "price": "1,2"}
+    }
+
+
+def test_limits_are_raised_on_resume(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / ".rlm").mkdir()
+    (tmp_path / ".rlm" / "checkpoints.sqlite").touch()
+    runner = fake(Run("t", "answered", answer="A"))
+    assert rlm("resume", "t", "--max-cost", "2.5", "--max-calls", "9").out == "A\n"
+    limits = {"max_turns": None, "max_calls": 9, "max_tokens": None, "max_cost": 2.5, "max_time": None}
+    assert runner.asked == [("resume", ("t",), limits)]
+
+
+@pytest.mark.parametrize("status", EXIT_CODES)
+def test_the_exit_status_is_the_runs_and_json_is_the_run(rlm: Rlm, fake: Fake, status: Any) -> None:
+    error = None if status == "answered" else {"type": "X", "message": "why --max-turns", "hint": "do"}
+    run = Run("t", status, answer={"a": 1} if status == "answered" else None, error=error)
+    fake(run)
+    plain, document = rlm("run", "Q?", "--model", "scripted:x"), rlm("run", "Q?", "--model", "scripted:x", "--json")
+    assert plain.code == document.code == EXIT_CODES[status]
+    assert json.loads(document.out) == json.loads(json.dumps(run.to_json()))
+    assert plain.out == ('{\n  "a": 1\n}\n' if status == "answered" else "")
+    assert status in plain.err and (error is None or "Why --max-turns. Do." in plain.err)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UnknownThread("no such run", hint="look"), 2), (StoreError("the disk is full"), 1), (RlmError("bad"), 1)],
+)
+def test_an_error_before_there_is_a_run(rlm: Rlm, fake: Fake, error: RlmError, code: int) -> None:
+    fake(error)
+    plain, document = rlm("run", "Q?", "--model", "scripted:x"), rlm("--json", "run", "Q?", "--model", "scripted:x")
+    assert plain.code == document.code == code and plain.out == ""
+    assert error.message in plain.err and error.hint in plain.err
+    told = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+    assert json.loads(document.out) == {"error": told}
+
+
+def test_what_nobody_foresaw_is_a_sentence_without_debug(rlm: Rlm, fake: Fake) -> None:
+    fake(ZeroDivisionError("division by zero\x1b"))
+    plain = rlm("run", "Q?", "--model", "scripted:x")
+    assert plain.code == 1 and "ZeroDivisionError" in plain.err and "--debug" in plain.err
+    assert "Traceback" not in plain.err and hostile(plain.err) == []
+    assert "Traceback" in rlm("--debug", "run", "Q?", "--model", "scripted:x").err
+    document = rlm("run", "Q?", "--model", "scripted:x", "--json", "--debug")
+    assert "Traceback" in document.err and json.loads(document.out)["error"]["type"] == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run"], ["nosuch"], ["list", "--nosuch"], ["run", "Q?", "--max-turns", "many"], ["show", "t", "--step", "x"]],
+)
+def test_bad_usage_is_2_with_where_to_look(rlm: Rlm, arguments: list[str]) -> None:
+    plain = rlm(*arguments)
+    assert (plain.code, plain.out) == (2, "") and "--help" in plain.err
+    error = json.loads(rlm(*arguments, "--json").out)["error"]
+    assert error["type"] == "UsageError" and set(error) == {"type", "message", "hint"}
+
+
+def test_a_bad_setting_from_anywhere_is_2(rlm: Rlm, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = fake(Run("t", "answered"))
+    assert rlm("run", "Q?", "--model", "m", "--concurrency", "0").code == 2
+    monkeypatch.setenv("RLM_MEMORY", "lots")
+    assert "lots" in rlm("run", "Q?", "--model", "m").err
+    monkeypatch.delenv("RLM_MEMORY")
+    (tmp_path / "rlm.toml").write_text("max_turns = ")
+    assert "rlm.toml" in rlm("run", "Q?", "--model", "m").err
+    assert runner.asked == []
+
+
+def test_a_run_is_warned_of_and_acknowledged(rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(Run("t", "answered", answer="A"))
+    assert "NOT SANDBOXED" in rlm("run", "Q?", "--model", "m").err
+    for acknowledged in (rlm("run", "Q?", "--model", "m", "--unsandboxed"), _in_env(rlm, monkeypatch)):
+        assert "NOT SANDBOXED" not in acknowledged.err and "Not sandboxed" in acknowledged.err
+
+
+def _in_env(rlm: Rlm, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("RLM_UNSANDBOXED", "1")
+    return rlm("run", "Q?", "--model", "m")
+
+
+def test_a_place_for_the_answer_is_checked_before_the_run(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
+    runner = fake(Run("t", "answered", answer="A"))
+    assert rlm("run", "Q?", "--model", "m", "-o", str(tmp_path)).code == 2 and runner.asked == []
+    done = rlm("run", "Q?", "--model", "m", "--output", "answer.txt", "--json")
+    assert (tmp_path / "answer.txt").read_text() == "A\n" and json.loads(done.out)["answer"] == "A"
+    assert rlm("run", "Q?", "--model", "m", "-o", "-").out == "A\n"
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_answer_is_escaped_on_a_terminal_and_whole_in_a_pipe(
+    rlm: Rlm, fake: Fake, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = text.encode(errors="replace").decode()
+    fake(Run("t", "answered", answer=sent))
+    assert rlm("run", "Q?", "--model", "m").out.removesuffix("\n") == sent
+    document = rlm("run", "Q?", "--model", "m", "--json")
+    assert hostile(document.out) == [] and json.loads(document.out)["answer"] == sent
+    monkeypatch.setattr("durable_rlm.studio.sitting._on_terminal", lambda: True)
+    assert hostile(rlm("run", "Q?", "--model", "m").out) == []
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_failures_and_names_are_escaped(rlm: Rlm, fake: Fake, text: str) -> None:
+    error = {"type": "X", "message": text, "hint": text}
+    fake(Run(f"thread{text}", "failed", error=error))
+    assert hostile(rlm("run", "Q?", "--model", "m").err) == []
+    fake(StoreError(text, hint=text))
+    assert hostile(rlm("run", "Q?", "--model", "m").err) == []
+    assert hostile(rlm("show", text).err + rlm(text).err) == []
+
+
+def test_looking_where_nothing_is_saved(rlm: Rlm, tmp_path: Path) -> None:
+    assert rlm("list", "--json").out == "[]\n" and "rlm demo" in rlm("list").err
+    for name in ("show", "steps", "calls", "resume"):
+        done = rlm(name, "t")
+        assert done.code == 2 and "nothing is saved" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_is_imported_without_anything_heavy() -> None:
+    heavy = "{'langgraph', 'langchain_core', 'openai', 'jupyter_client', 'zmq', 'pydantic_settings', 'aiosqlite'}"
+    code = f"import sys, durable_rlm.studio.main; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
