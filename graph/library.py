@@ -28,11 +28,13 @@ class Call:
     row: CallRow
     prompt: str
     answer: str | None
+    damage: str | None = None
+    """Why a text of it is not what was saved; it then stands in brackets in the text's place."""
 
     def to_json(self) -> dict[str, Any]:
         """The object that `rlm calls --json` prints."""
         row = self.row
-        open_row = row.status == "asked"
+        error = "under way when its process ended: may have been billed" if row.status == "asked" else row.error
         return {
             "key": row.key,
             "turn": row.turn,
@@ -41,7 +43,7 @@ class Call:
             "model": row.model,
             "prompt": self.prompt,
             "answer": self.answer,
-            "error": "under way when its process ended: may have been billed" if open_row else row.error,
+            "error": self.damage or error,
             "tokens": row.tokens,
             "seconds": row.seconds,
             "reused": row.reused > 0,
@@ -83,11 +85,15 @@ class Library:
 
     async def calls(self, thread: str) -> list[Call]:
         """The sub-calls of a run, oldest first, with their texts."""
-        rows = await self._stores.journal.rows(await self.resolve(thread))
+        return [await self._call(row) for row in await self._stores.journal.rows(await self.resolve(thread))]
+
+    async def _call(self, row: CallRow) -> Call:
         texts = self._stores.texts
-        return [
-            Call(row, await texts.get(row.prompt), await texts.get(row.answer) if row.answer else None) for row in rows
-        ]
+        try:
+            return Call(row, await texts.get(row.prompt), await texts.get(row.answer) if row.answer else None)
+        except StoredDataDamaged as damaged:
+            answer = await self._text(row.answer) if row.answer else None
+            return Call(row, await self._text(row.prompt), answer, damaged.message)
 
     async def usage(self, thread_id: str) -> Usage:
         """What the run has spent."""

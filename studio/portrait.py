@@ -51,8 +51,8 @@ def print_run(run: dict[str, Any], *, full: bool = False) -> None:
         console.print(Text("\n── variables", style="bold"))
         for one in variables[-1]:
             size = "" if one["size"] is None else f", size {one['size']:,}"
-            line = f"  {one['name']}: {one['type']}{size} = {one['preview']}"
-            console.print(Text(safe_line(line, _WIDTH)), soft_wrap=True)
+            line = safe_line(f"{one['name']}: {one['type']}{size} = {one['preview']}", _WIDTH)
+            console.print(Text(f"  {line}"), soft_wrap=True)
     if run["answer"] is not None:
         console.print(Text("\n── answer", style="bold green"))
         console.print(Text(safe(answer_text(run["answer"])).rstrip()), soft_wrap=True)

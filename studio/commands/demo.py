@@ -1,11 +1,13 @@
 """`rlm demo`: what `make demo` runs."""
 
+import uuid
 from typing import Any
 
 from .. import flags
 from ..consoles import say
 from ..invocation import Invocation, command
 from ..safe_text import safe_line
+from ..summary import command_line, short_id
 from .run import start
 
 
@@ -47,11 +49,23 @@ def demo(
     say(f"Question: {QUESTION}", style="italic")
     # An empty schema takes any answer: one that is set for this folder would refuse ours.
     settings |= {"max_calls": 400, "max_depth": 1, "schema": {}, "max_cost": max_cost, "unsandboxed": unsandboxed}
-    start(invocation, QUESTION, corpus(), settings, output=output, after=_next(offline=model is None))
+    thread = str(uuid.uuid4())
+    start(
+        invocation,
+        QUESTION,
+        corpus(),
+        settings,
+        output=output,
+        thread=thread,
+        after=_next(invocation, short_id(thread), offline=model is None),
+    )
 
 
-def _next(*, offline: bool) -> list[str]:
-    lines = ["Your own: rlm run 'What is in here?' FOLDER --model openai:gpt-5-mini"]
-    if offline:
-        lines.append("The same question to a real model: rlm demo --model openai:gpt-5-mini")
-    return lines
+def _next(invocation: Invocation, name: str, *, offline: bool) -> list[str]:
+    """What to try now, beside `show` and `calls`."""
+    lines = [
+        f"Its steps, and its answer again for nothing: {command_line(invocation, 'steps', name)} · "
+        f"{command_line(invocation, 'resume', name)}",
+        'Your own question: rlm run "What is in here?" FOLDER --model openai:gpt-5-mini',
+    ]
+    return [*lines, "This one to a real model: rlm demo --model openai:gpt-5-mini"] if offline else lines

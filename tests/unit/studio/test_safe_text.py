@@ -45,7 +45,9 @@ def test_json_means_the_same(text: str) -> None:
     assert json.loads(safe_json(value)) == value
 
 
-@pytest.mark.parametrize("text", ["plain", "tab\there\nnext", "Grüße 漢字 🎉 ⅷ", "العربية", "[bold]not markup[/bold]", ""])
+@pytest.mark.parametrize(
+    "text", ["plain", "tab\there\nnext", "Grüße 漢字 🎉 ⅷ", "العربية", "[bold]not markup[/bold]", ""]
+)
 def test_ordinary_text_is_not_changed(text: str) -> None:
     assert safe(text) == text
 
