@@ -97,6 +97,7 @@ async def _work(sitting: Sitting, display: Display) -> _Came:
 
             def stop() -> None:
                 display.progress.phase = "stopping"
+                display.say("Stopping. A second signal leaves at once.")
                 stops.append(asyncio.ensure_future(_stop(runner, display, work)))
 
             stopping.stop = stop

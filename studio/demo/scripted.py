@@ -166,8 +166,10 @@ async def root(messages: list[dict[str, str]]) -> str:
     """The turn that follows those that the root was told of; its prose quotes what the last one printed."""
     await asyncio.sleep(0.6)
     told = [int(number) for one in messages for number in re.findall(r"^\[Turn (\d+)\]", one["content"], re.MULTILINE)]
-    reply = _TURNS[min(max(told, default=0), len(_TURNS) - 1)]
-    output = messages[-1]["content"]
+    turn = max(told, default=0)
+    if turn >= len(_TURNS):
+        raise RuntimeError("the demo's script has no more turns, and its answer was not taken")
+    reply, output = _TURNS[turn], messages[-1]["content"]
     if told and "ended in an error" in output.partition("\n")[0]:
         raise RuntimeError("the demo's script has no rule for a cell that fails")
     for name, pattern in _SAID.items():

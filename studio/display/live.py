@@ -97,7 +97,7 @@ class LiveDisplay:
                 cells, of = progress.restored
                 return f"Restoring the REPL · cell {cells} of {of}"
             case "stopping":
-                return "Stopping: what was done so far is saved (Ctrl-C again leaves at once)"
+                return "Stopping"
 
     def _code(self, code: str) -> Text:
         lines = min(14, max(3, self._console.height - _AROUND_CODE))

@@ -1,6 +1,7 @@
 """The `rlm` program in a terminal, with bad streams, and the commands that need a real machine."""
 
 import ast
+import contextlib
 import json
 import os
 import pty
@@ -60,10 +61,8 @@ class Terminal:
     def ended(self) -> int:
         self.read(lambda: self.process.poll() is not None)
         self.read(lambda: True)
-        try:
+        with contextlib.suppress(OSError):
             self.text += os.read(self._screen, 1 << 16).decode(errors="replace")
-        except OSError:
-            pass
         os.close(self._screen)
         return self.process.returncode
 
@@ -188,7 +187,7 @@ def calls_that_warn(library: Path) -> int:
 
 
 def test_the_demo_answers_offline_whatever_is_configured(tmp_path: Path) -> None:
-    (tmp_path / "rlm.toml").write_text('schema = {type = "integer"}\nmax_depth = 0\n')
+    (tmp_path / "rlm.toml").write_text('schema = "nowhere.json"\nmax_depth = 0\n')
     environment = CLEAN | {"RLM_MODEL": "openai:gpt-5", "RLM_SUB_MODEL": "openai:gpt-5", "RLM_BASE_URL": "http://x"}
     done = subprocess.run(
         [RLM, "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False

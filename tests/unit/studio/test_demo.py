@@ -10,29 +10,31 @@ from durable_rlm.studio.demo import scripted
 from durable_rlm.studio.demo.excerpts import judge
 from durable_rlm.studio.demo.question import OFFLINE, corpus
 
+PLAIN = "warnings.warn('isSet() is deprecated, use is_set() instead', DeprecationWarning, stacklevel=2)"
+MODULE = "warnings._deprecated(__name__, remove=(3, 13))"
+TWO_STRINGS = """
+_warnings.warn("Finder.find_module() is deprecated and "
+               "slated for removal in Python 3.12; use find_spec()",
+               DeprecationWarning)
+"""
+CLASS_NAME = 'warnings.warn(f"{self.__class__.__name__} is deprecated in favour of newer.Thing", DeprecationWarning)'
+VARIABLE = """
+msg = ("the load() method is deprecated and will be "
+       "removed in Python 3.14")
+warn(msg, DeprecationWarning)
+"""
+DOCSTRING = """
+def method(self):
+    \"""Deprecated, use 'source' instead.\"""
+    warnings.warn(self.text, DeprecationWarning)
+"""
 JUDGED = [
-    (
-        "warnings.warn('isSet() is deprecated, use is_set() instead', DeprecationWarning, stacklevel=2)",
-        ("isSet()", "is_set()", None),
-    ),
-    ("warnings._deprecated(__name__, remove=(3, 13))", ("shelf.old", None, "3.13")),
-    (
-        '_warnings.warn("Finder.find_module() is deprecated and "\n  "slated for removal in Python 3.12; use find_spec()",'
-        "\n  DeprecationWarning)",
-        ("Finder.find_module()", "find_spec()", "3.12"),
-    ),
-    (
-        'warnings.warn(f"{self.__class__.__name__} is deprecated in favour of newer.Thing", DeprecationWarning)',
-        ("Klass", "newer.Thing", None),
-    ),
-    (
-        'msg = ("the load() method is deprecated and will be "\n  "removed in Python 3.14")\nwarn(msg, DeprecationWarning)',
-        ("load() method", None, "3.14"),
-    ),
-    (
-        'def method(self):\n    """Deprecated, use \'source\' instead."""\n    warnings.warn(self.text, DeprecationWarning)',
-        ("shelf.old.Klass.method()", "source", None),
-    ),
+    (PLAIN, ("isSet()", "is_set()", None)),
+    (MODULE, ("shelf.old", None, "3.13")),
+    (TWO_STRINGS, ("Finder.find_module()", "find_spec()", "3.12")),
+    (CLASS_NAME, ("Klass", "newer.Thing", None)),
+    (VARIABLE, ("load() method", None, "3.14")),
+    (DOCSTRING, ("shelf.old.Klass.method()", "source", None)),
     ("no call at all", ("shelf.old.Klass.method()", None, None)),
     ("warnings.warn(", ("shelf.old.Klass.method()", None, None)),
 ]
@@ -72,6 +74,8 @@ async def test_a_cell_that_fails_is_not_glossed_over(monkeypatch: pytest.MonkeyP
     failed = [{"role": "user", "content": "[Turn 1] The cell ended in an error. Variables that were set"}]
     with pytest.raises(RuntimeError, match="no rule"):
         await scripted.root(failed)
+    with pytest.raises(RuntimeError, match="no more turns"):
+        await scripted.root([{"role": "user", "content": "[Turn 5] The cell ran."}])
 
 
 def test_the_corpus_is_the_library_and_nothing_beside_it() -> None:
