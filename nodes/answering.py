@@ -26,10 +26,11 @@ class CallAnswerer:
         self._turn = turn
         self._occurrences: Counter[str] = Counter()
         self._shared: dict[str, asyncio.Task[Got]] = {}
-        self._answered = self._failed = self._reused = 0
+        self._taken = self._answered = self._failed = self._reused = 0
 
     async def __call__(self, call: PostedCall) -> bool:
         """Answer `call` and deliver it; whether the code got an answer rather than an error."""
+        self._taken += 1
         key = self._key(call)
         try:
             outcome, digest = _outcome(await self._ask(call, key))
@@ -83,16 +84,15 @@ class CallAnswerer:
     def _report(self, ok: bool) -> None:
         self._answered += ok
         self._failed += not ok
-        desk = self._kernel.desk
         emit(
             "calls",
             turn=self._turn,
             answered=self._answered,
             failed=self._failed,
             reused=self._reused,
-            in_flight=max(0, desk.in_flight - 1) if desk else 0,
+            in_flight=self._taken - self._answered - self._failed,
+            posted=self._taken + self._kernel.session.waiting,
             usage=self._run.usage,
-            posted=self._answered + self._failed + (desk.in_flight - 1 + self._kernel.session.waiting if desk else 0),
         )
 
 

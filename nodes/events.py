@@ -15,8 +15,8 @@ EventName = Literal["input", "turn", "nudge", "code", "calls", "output", "usage"
 - `nudge`: `turn`, `reason`: its reply had nothing to run.
 - `code`: `turn`, `code`: the cell that runs now.
 - `calls`: `turn`, `posted`, `answered`, `failed`, `reused`, `in_flight`, `usage`: sub-calls of the running cell.
-- `output`: `turn`, `status`, `preview`, `seconds`: the cell has ended.
-- `usage`: the run's `Usage` and `seconds`.
+- `output`: `turn`, `status`, `preview`, `elapsed` (seconds): the cell has ended.
+- `usage`: the run's `Usage` and `elapsed` (seconds, all sittings).
 - `retry`: `model`, `reason`, `seconds`: a request failed and is sent again.
 - `restore`: `cells`, `of`: the REPL is being rebuilt.
 - `notice`: `text`.

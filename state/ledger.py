@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from .journal import Spent
 from .settings import RunSettings
@@ -30,11 +30,11 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    max_turns: int
-    max_calls: int
-    max_tokens: int | None = None
-    max_cost: float | None = None
-    max_time: float | None = None
+    max_turns: int = Field(ge=1)
+    max_calls: int = Field(ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
+    max_time: float | None = Field(default=None, gt=0)
 
     @classmethod
     def of(cls, settings: RunSettings) -> "Limits":

@@ -60,6 +60,15 @@ def load_schema(value: Any) -> Any:
     return loaded
 
 
+def absolute_script(name: Any) -> Any:
+    """`scripted:PATH` with its path made absolute, so that a resume from another folder finds it."""
+    prefix = "scripted:"
+    if not isinstance(name, str) or not name.startswith(prefix) or name == prefix:
+        return name
+    return f"{prefix}{Path(name.removeprefix(prefix)).expanduser().absolute()}"
+
+
+ModelName = Annotated[str, BeforeValidator(absolute_script)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
 Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
@@ -70,8 +79,8 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    model: str = Field(default="", title="Root model", description="provider:name, or scripted:PATH")
-    sub_model: str = Field(default="", title="Sub-call model", description="the root model unless named")
+    model: ModelName = Field(default="", title="Root model", description="provider:name, or scripted:PATH")
+    sub_model: ModelName = Field(default="", title="Sub-call model", description="the root model unless named")
     base_url: str = Field(default="", title="Base URL", description="an OpenAI-compatible server, for both models")
     max_turns: int = Field(default=30, ge=1, title="Turns", description="root turns; the last must answer")
     max_depth: int = Field(

@@ -327,3 +327,20 @@ async def test_what_waits_for_a_person_pauses_the_run_and_a_decision_goes_on(
         assert (await runner.decide(run.thread_id, [{"type": "approve"}])).answer == 1
         with pytest.raises(UsageError, match="nobody"):
             await runner.decide(run.thread_id, [{"type": "approve"}])
+
+
+async def test_a_resume_cannot_set_a_limit_that_makes_no_sense(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("x = 1"), repl("FINAL(x)")])
+    run = await runner.run("What?", model=model, max_turns=1)
+    with pytest.raises(UsageError, match="--max-turns"):
+        await runner.resume(run.thread_id, max_turns=0)
+    with pytest.raises(UsageError, match="cannot change model"):
+        await runner.resume(run.thread_id, model="other:model")
+
+
+async def test_progress_of_sub_calls_adds_up(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(len(llm_query_batched(['q'] * 300)))")])
+    events = [event async for event in runner.stream("What?", model=model)]
+    calls = [event for event in events if event["event"] == "calls"]
+    assert calls[-1]["answered"] == 300 and max(event["posted"] for event in calls) == 300
+    assert all(event["posted"] >= event["answered"] + event["in_flight"] for event in calls)

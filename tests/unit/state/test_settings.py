@@ -52,3 +52,8 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("512M", 512 << 20), ("1.5k", 1536), ("77", 77)])
 def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
+
+
+def test_a_script_is_found_from_another_folder(tmp_path: Path) -> None:
+    assert resolve_settings({"model": "scripted:m.py"}).model == f"scripted:{tmp_path / 'm.py'}"
+    assert resolve_settings({"model": "openai:m.py"}).model == "openai:m.py"

@@ -1,11 +1,15 @@
 """Commands run in this process, with a home of their own."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from durable_rlm.graph.results import Run
+from durable_rlm.graph.runner import Runner
 from durable_rlm.studio.main import main
 
 
@@ -37,6 +41,52 @@ def rlm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Done(code if isinstance(code, int) else 0, captured.out, captured.err)
 
     return run
+
+
+class FakeRunner:
+    """Remembers what it was asked for, and returns or raises what it was given."""
+
+    def __init__(self, outcome: Run | Exception) -> None:
+        self.outcome = outcome
+        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.homes: list[Path] = []
+        self.library = self
+
+    async def run(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
+        self.asked.append(("run", given, named))
+        on_event({"event": "turn", "turn": 1, "of": 2, "last": False})
+        return self._ended()
+
+    async def resume(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
+        self.asked.append(("resume", given, named))
+        return self._ended()
+
+    async def about(self, thread: str) -> dict[str, Any]:
+        return {"thread_id": thread, "limits": {"max_turns": 30}, "settings": {}}
+
+    def _ended(self) -> Run:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+Fake = Callable[[Run | Exception], FakeRunner]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    def install(outcome: Run | Exception) -> FakeRunner:
+        runner = FakeRunner(outcome)
+
+        @asynccontextmanager
+        async def opened(home: Path) -> AsyncGenerator[FakeRunner]:
+            runner.homes.append(Path(home))
+            yield runner
+
+        monkeypatch.setattr(Runner, "open", opened)
+        return runner
+
+    return install
 
 
 HOSTILE = {

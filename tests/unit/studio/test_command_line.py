@@ -4,8 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +11,15 @@ import pytest
 import typer
 
 from durable_rlm.graph.results import EXIT_CODES, Run
-from durable_rlm.graph.runner import Runner
 from durable_rlm.state.errors import RlmError, StoreError, UnknownThread
 from durable_rlm.state.settings import RunSettings
 from durable_rlm.studio.main import app
-from tests.unit.studio.conftest import HOSTILE, Rlm
+from tests.unit.studio.conftest import HOSTILE, Fake, Rlm
 from tests.unit.studio.test_safe_text import hostile
 
 DOCS = Path(__file__).parents[3] / "docs" / "command-line.md"
 EVERYWHERE = {"--home", "--json", "--debug", "--help"}
 NO_SETTING = {"--thread", "--output"}
-
-
-class FakeRunner:
-    """Remembers what it was asked for, and returns or raises what it was given."""
-
-    def __init__(self, outcome: Run | Exception) -> None:
-        self.outcome = outcome
-        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        self.homes: list[Path] = []
-        self.library = self
-
-    async def run(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
-        self.asked.append(("run", given, named))
-        on_event({"event": "turn", "turn": 1, "of": 2, "last": False})
-        return self._ended()
-
-    async def resume(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
-        self.asked.append(("resume", given, named))
-        return self._ended()
-
-    async def about(self, thread: str) -> dict[str, Any]:
-        return {"thread_id": thread, "limits": {"max_turns": 30}, "settings": {}}
-
-    def _ended(self) -> Run:
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
-
-
-Fake = Callable[[Run | Exception], FakeRunner]
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
-    def install(outcome: Run | Exception) -> FakeRunner:
-        runner = FakeRunner(outcome)
-
-        @asynccontextmanager
-        async def opened(home: Path) -> AsyncGenerator[FakeRunner]:
-            runner.homes.append(Path(home))
-            yield runner
-
-        monkeypatch.setattr(Runner, "open", opened)
-        return runner
-
-    return install
 
 
 def flags_of(name: str) -> dict[str, str]:
