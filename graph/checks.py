@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from ..nodes.hands import Hands
 from ..nodes.models.prices import price_known
+from ..nodes.models.typed import SchemaInvalid, mismatch
 from ..state.errors import UsageError
 from ..state.ledger import Limits
 from ..state.settings import RunSettings
@@ -23,6 +24,13 @@ async def check_start(question: str, settings: RunSettings, hands: Hands) -> Non
         )
     if settings.max_depth > 1:
         raise UsageError("Sub-RLMs (--max-depth 2 and more) are not there yet.", hint="Use --max-depth 1 or 0.")
+    if settings.answer_schema is not None:
+        try:
+            mismatch(None, settings.answer_schema)
+        except SchemaInvalid as error:
+            raise UsageError(
+                f"--schema cannot be used: {error}.", hint="Give a JSON Schema that stands alone."
+            ) from error
     for name in {settings.model, settings.calls_model}:
         if settings.max_cost is not None and not price_known(name, settings.price):
             raise UsageError(

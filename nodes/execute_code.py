@@ -16,6 +16,7 @@ from .conversation import short_form
 from .events import emit
 from .hands import Hands
 from .live import LiveKernel, LiveRun, LiveRuns
+from .models.typed import SchemaInvalid, mismatch
 from .restore import kernel_at, start_cell
 
 
@@ -108,11 +109,10 @@ def _observed(result: CellResult) -> str:
 def _schema_problem(final: Final, schema: dict[str, Any] | None) -> str:
     if schema is None:
         return ""
-    from jsonschema import Draft202012Validator  # late: few runs have a schema
-    from jsonschema.exceptions import best_match
-
-    worst = best_match(Draft202012Validator(schema).iter_errors(final.value))
-    return "" if worst is None else f"{worst.json_path}: {worst.message}"[:500]
+    try:
+        return mismatch(final.value, schema)
+    except SchemaInvalid as error:
+        return f"the schema itself cannot be used: {error}"
 
 
 def _summary(result: CellResult, final: Final | None) -> str:

@@ -76,6 +76,23 @@ def parse(text: str, schema: dict[str, Any]) -> Any:
     raise SchemaMismatch(problem)
 
 
+def mismatch(value: Any, schema: dict[str, Any]) -> str:
+    """Why `value` does not match, in a few words; empty when it does. Nothing is fetched for `$ref`.
+
+    Raises SchemaInvalid when the schema cannot be used.
+    """
+    from jsonschema.exceptions import best_match
+    from referencing.exceptions import Unresolvable
+
+    try:
+        error = best_match(itertools.islice(_validator(schema).iter_errors(value), _MOST_ERRORS))
+    except Unresolvable as problem:
+        raise SchemaInvalid(f"its $ref leads nowhere ({problem})"[:_REASON_LENGTH]) from None
+    except RecursionError:
+        raise SchemaInvalid("it refers to itself for ever, or is nested too deeply") from None
+    return "" if error is None else f"{error.json_path}: {error.message}"[:_REASON_LENGTH]
+
+
 def repair(request: ModelRequest, text: str, reason: str) -> ModelRequest:
     """The one request that follows an answer which does not fit: the same prompt, the answer and its fault told."""
     return _with_system(
