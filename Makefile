@@ -35,10 +35,11 @@ lock:
 clean:
 	rm -rf .venv
 
-# Wheels only: nothing is compiled. The stamp goes last, so an interrupted install is done again.
+# Wheels only: nothing is compiled. The lock is complete, so pip resolves nothing (resolving, it would look at releases
+# newer than the pins, and refuse them for want of a hash). The stamp goes last, so an interrupted install is done again.
 $(STAMP): .requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages into .venv (once; about a minute) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r .requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --require-hashes -r .requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@

@@ -35,7 +35,8 @@ async def fork_history(stores: Stores, source: Thread, step: int, target: str) -
             raise ThreadExists(f"The thread {target} exists.", hint="Choose another name.")
         chain = (checkpoint, parent)
         connection.execute(
-            f"{_CHAIN} INSERT INTO checkpoints SELECT ?, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
+            f"{_CHAIN} INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
+            "checkpoint, metadata) SELECT ?, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
             "checkpoint, metadata FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' "
             "AND checkpoint_id IN (SELECT checkpoint_id FROM chain)",
             (*chain, target, parent),
@@ -49,8 +50,9 @@ async def fork_history(stores: Stores, source: Thread, step: int, target: str) -
             (*chain, target, parent, checkpoint),
         )
         connection.execute(
-            f"{_CHAIN} INSERT INTO steps SELECT ?, row_number() OVER (ORDER BY step), checkpoint_id, kind, turn, "
-            "summary, created FROM steps WHERE thread_id = ? AND checkpoint_id IN (SELECT checkpoint_id FROM chain)",
+            f"{_CHAIN} INSERT INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created, settled) "
+            "SELECT ?, row_number() OVER (ORDER BY step), checkpoint_id, kind, turn, summary, created, settled "
+            "FROM steps WHERE thread_id = ? AND checkpoint_id IN (SELECT checkpoint_id FROM chain)",
             (*chain, target, parent),
         )
         now = time.time()

@@ -15,6 +15,7 @@ from ..state.database import Database
 from ..state.journal import Journal
 from ..state.leases import Leases
 from ..state.settings import RunSettings
+from ..state.snapshots import Snapshots
 from ..state.texts import Texts
 from ..state.threads import Threads
 
@@ -30,10 +31,11 @@ async def open_stores(home: Path, clock: Callable[[], float] = time.time) -> Asy
             home=home,
             database=database,
             blobs=blobs,
-            texts=Texts(database, blobs),
+            texts=Texts(database, blobs, clock),
             journal=Journal(database, clock),
             leases=Leases(database, clock),
             threads=Threads(database, clock),
+            snapshots=Snapshots(database, blobs, clock),
         )
 
 

@@ -7,12 +7,14 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from ..state.errors import KernelLost, KernelStartFailed
-from .host.frames import read_frame, write_frame
-from .parsing import BadMessage, parse_calls, parse_ended
-from .session import Answered, Cell, KernelSession, KernelSpec, Outcome
+from ..state.snapshots import Group
+from .host.frames import BYTES, read_frame, write_frame
+from .parsing import BadMessage, parse_calls, parse_chunks, parse_ended, parse_restored
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored
 from .standing import StandingSession
 
 
@@ -79,11 +81,20 @@ class JupyterKernels:
         if "error" in answer:
             raise RuntimeError(answer["error"])
 
-    def send(self, operation: str, kernel: str, *, id: int = 0, **fields: Any) -> None:
+    def send(self, operation: str, kernel: str, *, id: int = 0, attached: bytes = b"", **fields: Any) -> None:
         """Tell the host something whose reply nobody waits for."""
         if self._writer is None or self._writer.is_closing():
             raise KernelLost("The kernel host is gone.", hint="The run is saved; continue it with `rlm resume`.")
-        write_frame(self._writer, {"id": id, "op": operation, "kernel": kernel, **fields})
+        write_frame(self._writer, {"id": id, "op": operation, "kernel": kernel, **fields}, attached)
+
+    async def tell(self, operation: str, kernel: str, attached: bytes, **fields: Any) -> None:
+        """Send what may be large, and wait until most of it has left. Raises KernelLost."""
+        self.send(operation, kernel, attached=attached, **fields)
+        assert self._writer is not None
+        try:
+            await self._writer.drain()
+        except ConnectionError as error:
+            raise KernelLost("The kernel host is gone.") from error
 
     def forget(self, name: str) -> None:
         """The session is closed."""
@@ -148,6 +159,18 @@ class JupyterSession(StandingSession):
         self._kernels = kernels
         self._name = name
         self._outcomes: list[tuple[int, dict[str, Any]]] = []
+        self._chunks: list[bytes] = []
+
+    async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
+        async for batch in batches:
+            sizes = [len(chunk) for chunk in batch.values()]
+            attached = b"".join(batch.values())
+            await self._kernels.tell("chunks", self._name, attached, hashes=list(batch), sizes=sizes)
+        if self._lost:
+            raise self._lost
+        self._restored = asyncio.get_running_loop().create_future()
+        self._kernels.send("restore", self._name, groups=list(groups))
+        return await self._restored
 
     async def begin(self, cell: Cell) -> None:
         self._stand(lambda: self._tell("interrupt"), lambda: self._tell("kill"))
@@ -183,8 +206,13 @@ class JupyterSession(StandingSession):
             match message["event"]:
                 case "calls" if self._cell:
                     self._cell.post(parse_calls(message["json"]))
+                case "chunks":
+                    self._chunks += parse_chunks(message.get("sizes"), message.get(BYTES, b""))
                 case "ended" if self._cell:
-                    self._cell.end(parse_ended(message["json"]))
+                    chunks, self._chunks = self._chunks, []
+                    self._cell.end(parse_ended(message["json"], chunks))
+                case "restored" if self._restored and not self._restored.done():
+                    self._restored.set_result(parse_restored(message["json"]))
                 case "died":
                     self.lose(_cause(message.get("exit"), overran=self._cell is not None and self._cell.overran))
                 case _:

@@ -12,14 +12,16 @@ import io
 import json
 import threading
 import traceback
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 from ..state.errors import KernelLost, KernelStartFailed
+from ..state.snapshots import Group
 from .inside.output import Capture
 from .inside.repl import Repl
-from .parsing import parse_calls, parse_ended
-from .session import Answered, Cell, KernelSession, KernelSpec, Outcome
+from .parsing import parse_calls, parse_ended, parse_restored
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored
 from .standing import StandingSession
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -63,6 +65,12 @@ class MemorySession(StandingSession):
         }
         self._repl = Repl(self._namespace, self._posted, setup)
         self._thread: threading.Thread | None = None
+
+    async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
+        if self._lost:
+            raise self._lost
+        chunks = {name: body async for batch in batches for name, body in batch.items()}
+        return parse_restored(json.dumps(self._repl.restore([dict(group) for group in groups], chunks)))
 
     async def begin(self, cell: Cell) -> None:
         self._stand(self._raise_interrupt, lambda: self.kill("it overran"))
@@ -116,12 +124,13 @@ class MemorySession(StandingSession):
         except Exception as failure:
             error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
             ended = self._repl.end(succeeded=False)
-        reply = json.dumps({"output": output.text(), "error": error, "seconds": 0.0, **ended})
-        self._loop.call_soon_threadsafe(self._ended, reply)
+        saved, chunks = self._repl.snapshot(cell.blocks)
+        reply = json.dumps({"output": output.text(), "error": error, "seconds": 0.0, **ended, "snapshot": saved})
+        self._loop.call_soon_threadsafe(self._ended, reply, chunks)
 
-    def _ended(self, reply: str) -> None:
+    def _ended(self, reply: str, chunks: list[bytes]) -> None:
         if self._cell and self._lost is None:
-            self._cell.end(parse_ended(reply))
+            self._cell.end(parse_ended(reply, chunks))
 
 
 def _execute(code: str, namespace: dict[str, Any], output: Capture) -> dict[str, str] | None:

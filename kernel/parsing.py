@@ -1,16 +1,21 @@
 """What a kernel sends, parsed as hostile: schema, types and sizes are checked, nothing is trusted."""
 
 import json
-from typing import Any, cast
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ..state.schema import VariableRecord
+from ..state.snapshots import Group
 from ..state.texts import well_formed
-from .session import CallKind, CellError, CellResult, Final, PostedCall, Variable
+from .session import CallKind, CellError, CellResult, Final, PostedCall, Restored, Snapshot, Variable
 
 MAX_PROMPT = 64 << 20
 MAX_OUTPUT = 32 << 20
 """Characters of a prompt, and of a cell's output."""
+_REASON = 500
 
 
 class BadMessage(Exception):
@@ -43,15 +48,42 @@ class _Variable(_Strict):
     preview: str = Field(max_length=1000)
 
 
+class _Group(_Strict):
+    id: str = Field(max_length=1000)
+    names: list[str]
+    chunks: list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+    lost: dict[str, str]
+    about: list[_Variable]
+    form: str = Field(max_length=MAX_OUTPUT)
+
+    def group(self) -> Group:
+        about = [VariableRecord(name=v.name, type=v.type, size=v.size, preview=v.preview) for v in self.about]
+        lost = {name: why[:_REASON] for name, why in self.lost.items()}
+        return Group(id=self.id, names=self.names, chunks=self.chunks, lost=lost, about=about, form=self.form)
+
+
+class _Snapshot(_Strict):
+    groups: list[_Group] = []
+    gone: list[str] = []
+    error: str | None = None
+
+
+class _Restored(_Strict):
+    names: list[str]
+    lost: dict[str, str]
+
+
 class _Ended(_Strict):
     output: str = Field(max_length=MAX_OUTPUT)
     error: _Error | None = None
     final: dict[str, Any] | None = None
     variables: list[_Variable] = Field(default=[], max_length=1000)
     seconds: float = 0.0
+    snapshot: _Snapshot
 
 
 _CALLS = TypeAdapter(list[_Call])
+_SIZES = TypeAdapter(list[Annotated[int, Field(ge=0, strict=True)]])
 
 
 def _loaded(text: str) -> Any:
@@ -79,13 +111,34 @@ def parse_calls(text: str) -> list[PostedCall]:
     return [PostedCall(c.id, c.kind, c.prompt, c.model, c.schema_, c.cache) for c in calls]
 
 
-def parse_ended(text: str) -> CellResult:
-    """A cell's result. Raises BadMessage."""
+def parse_restored(text: str) -> Restored:
+    """What a restore came to. Raises BadMessage."""
+    try:
+        restored = _Restored.model_validate(_loaded(text))
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise BadMessage(f"a restore that is none: {str(error)[:200]}") from error
+    return Restored(restored.names, {name: why[:_REASON] for name, why in restored.lost.items()})
+
+
+def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
+    """The pieces of what came beside a message. Raises BadMessage."""
+    try:
+        lengths = _SIZES.validate_python(sizes)
+    except ValidationError as error:
+        raise BadMessage(f"pieces without sizes: {str(error)[:200]}") from error
+    if sum(lengths) != len(attached):
+        raise BadMessage("pieces of other sizes than said")
+    ends = list(accumulate(lengths))
+    return [attached[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def parse_ended(text: str, chunks: Sequence[bytes] = ()) -> CellResult:
+    """A cell's result; `chunks` came before it. Raises BadMessage."""
     try:
         ended = _Ended.model_validate(_loaded(text))
     except (ValueError, ValidationError, RecursionError) as error:
         raise BadMessage(f"a result that is none: {str(error)[:200]}") from error
-    error = ended.error
+    error, saved = ended.error, ended.snapshot
     return CellResult(
         status="error" if error else "ok",
         output=ended.output,
@@ -93,4 +146,6 @@ def parse_ended(text: str) -> CellResult:
         final=Final(ended.final.get("value")) if ended.final is not None else None,
         variables=tuple(Variable(v.name, v.type, v.size, v.preview) for v in ended.variables),
         seconds=ended.seconds,
+        snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,
+        unsaved=saved.error,
     )

@@ -9,10 +9,12 @@ Implementations: `jupyter.JupyterKernels` (a real kernel in a kernel-host proces
 `memory.MemoryKernels` (a thread, for tests). Both pass `contract.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from ..state.snapshots import Group
 
 CallKind = Literal["llm", "rlm"]
 FailureKind = Literal["model", "budget", "cancelled", "usage"]
@@ -114,6 +116,28 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """What a cell changed of the saved variables. Its bytes are opaque: nothing outside a kernel looks into them."""
+
+    groups: Sequence[Group] = ()
+    """New and changed ones."""
+    gone: Sequence[str] = ()
+    """Ids of groups that are no more."""
+    chunks: Sequence[bytes] = ()
+    """The chunks that this kernel has not sent before."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore brought back."""
+
+    names: Sequence[str]
+    """Variables that are as they were."""
+    lost: Mapping[str, str]
+    """Variables that are not, or not wholly, and why. Using what is missing of them raises, saying so."""
+
+
+@dataclass(frozen=True)
 class CellResult:
     """How a cell ended. `output` is whole up to the kernel's own cap, which it then mentions.
 
@@ -127,6 +151,10 @@ class CellResult:
     final: Final | None = None
     variables: Sequence[Variable] = field(default=())
     seconds: float = 0.0
+    snapshot: Snapshot | None = None
+    """What changed since the kernel's last snapshot; None when it could not be taken."""
+    unsaved: str | None = None
+    """Why there is no snapshot."""
 
 
 class KernelSession(Protocol):
@@ -140,6 +168,13 @@ class KernelSession(Protocol):
     @property
     def busy(self) -> bool:
         """Whether a cell was begun whose result has not been taken."""
+        ...
+
+    async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
+        """Bring saved variables into a fresh kernel; `batches` are their chunks by hash, in any order.
+
+        A group that cannot be brought back (a chunk is missing, its code raises) is `lost`; the others are not.
+        """
         ...
 
     async def begin(self, cell: Cell) -> None:

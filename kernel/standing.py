@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..state.errors import KernelLost
-from .session import CellError, CellResult, KernelSpec, PostedCall
+from .session import CellError, CellResult, KernelSpec, PostedCall, Restored
 
 INTERRUPT_GRACE = 2.0
 """Seconds between an interrupt and the kill of what swallowed it."""
@@ -133,6 +133,7 @@ class StandingSession:
         self._cell: StandingCell | None = None
         self._lost: KernelLost | None = None
         self._seen = 0
+        self._restored: asyncio.Future[Restored] | None = None
 
     @property
     def waiting(self) -> int:
@@ -176,6 +177,8 @@ class StandingSession:
         self._lost = error
         if self._cell:
             self._cell.lose(error)
+        if self._restored and not self._restored.done():
+            self._restored.set_exception(error)
 
     def _standing(self) -> StandingCell:
         if self._cell is None:

@@ -19,11 +19,15 @@ SUB_OUTPUT_TOKENS = 8_192
 class CallAnswerer:
     """Answers the calls of one cell. Safe for many calls at once."""
 
-    def __init__(self, run: LiveRun, hands: Hands, kernel: LiveKernel, turn: int) -> None:
+    def __init__(
+        self, run: LiveRun, hands: Hands, kernel: LiveKernel, turn: int, *, recorded_only: bool = False
+    ) -> None:
+        """`recorded_only`: what has no recorded answer fails, and nothing is paid."""
         self._run = run
         self._hands = hands
         self._kernel = kernel
         self._turn = turn
+        self._recorded_only = recorded_only
         self._occurrences: Counter[str] = Counter()
         self._shared: dict[str, asyncio.Task[Got]] = {}
         self._taken = self._answered = self._failed = self._reused = 0
@@ -32,12 +36,18 @@ class CallAnswerer:
         """Answer `call` and deliver it; whether the code got an answer rather than an error."""
         self._taken += 1
         key = self._key(call)
+        calls = self._kernel.calls
+        calls.asked[key] = call.prompt
         try:
+            if self._run.journal.find(key) is None:
+                calls.paid.append(key)
+                if self._recorded_only:
+                    raise _NeverAsked("no answer to this call is recorded")
             outcome, digest = _outcome(await self._ask(call, key))
         except BudgetSpent as spent:
             outcome = Failed("budget", str(spent))
             digest = failure_digest(outcome.message)
-        except _NoSuchModel as error:
+        except (_NoSuchModel, _NeverAsked) as error:
             outcome = Failed("usage", str(error))
             digest = failure_digest(outcome.message)
         self._hands.probe("deliver-before")
@@ -97,6 +107,10 @@ class CallAnswerer:
 
 
 class _NoSuchModel(Exception):
+    pass
+
+
+class _NeverAsked(Exception):
     pass
 
 

@@ -11,44 +11,74 @@ from typing import Any
 from ..kernel.session import CellError, CellResult, Final
 from ..state.errors import KernelLost
 from ..state.keys import START, advance
-from ..state.schema import AnswerRef, CellRef, RunState, TurnRecord
+from ..state.schema import AnswerRef, CellRef, RestoreRecord, RunState, TurnRecord
 from .conversation import short_form
+from .divergence import diverged, divergence
 from .events import emit
 from .hands import Hands
 from .live import LiveKernel, LiveRun, LiveRuns
 from .models.typed import SchemaInvalid, mismatch
-from .restore import kernel_at, start_cell
+from .replay import keep_variables, start_cell
+from .restore import kernel_at
+from .restore_report import no_restore, told
 
 
 async def execute_code(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
-    """Advance the cell. Raises KernelStartFailed; what the cell does wrong is a result, for the model."""
+    """Advance the cell. Raises KernelStartFailed, and ReplayDiverged in a strict sitting.
+
+    What the cell does wrong is a result, for the model.
+    """
     cell = state.get("cell")
     assert cell is not None, "execute_code without a cell"
     run = await live.get(thread_id, state)
-    notes: list[str] = []
     try:
         kernel, report = await kernel_at(run, hands, state)
-        notes = _restored(report.cells, report.lost) if report else []
+        if report:
+            run.restore = kernel.report = report
         if kernel.cell is None:
             kernel.cell = cell["digest"]
             await start_cell(run, hands, state, kernel, _turn_record(cell))
         hands.probe("cell-sent")
         if await kernel.session.peek():
-            return _standing(state, cell, kernel)
+            return _standing(cell, kernel)
         result = await kernel.session.result()
     except KernelLost as lost:
+        gone = run.kernel.report if run.kernel else None
         await run.drop_kernel()
-        return await _ended(state, cell, _died(lost), run, hands, state.get("position", START), notes)
+        kept: TurnRecord = {"position": state.get("position", START), "snapshot": None}
+        return await _ended(cell, _died(lost), run, hands, kept, gone)
     position = advance(kernel.position, cell["digest"], kernel.answers.digest)
     if kernel.desk:
         await kernel.desk.close()
-    kernel.position, kernel.cell, kernel.desk = position, None, None
-    return await _ended(state, cell, result, run, hands, position, notes)
+    report = await _compared(run, hands, kernel, cell["turn"])
+    problem = await keep_variables(hands, kernel, result)
+    kept = {"position": position, "snapshot": None if problem else kernel.manifest, "lost": _lost(kernel, problem)}
+    kernel.position, kernel.cell, kernel.desk, kernel.report = position, None, None, None
+    return await _ended(cell, result, run, hands, kept, report)
 
 
-def _standing(state: RunState, cell: CellRef, kernel: LiveKernel) -> dict[str, Any]:
+async def _compared(run: LiveRun, hands: Hands, kernel: LiveKernel, turn: int) -> RestoreRecord | None:
+    """The kernel's restore report, with what this cell did not ask for again. Raises ReplayDiverged when strict."""
+    found = await divergence(hands, run.thread_id, turn, kernel.calls)
+    if found is None:
+        return kernel.report
+    if run.strict:
+        raise diverged(found)
+    report = kernel.report or no_restore()
+    report["diverged"].append(found)
+    run.restore = report
+    return report
+
+
+def _lost(kernel: LiveKernel, problem: str | None) -> dict[str, str]:
+    """Variables that the snapshot lacks, and why; all of them under `*` when there is none."""
+    if problem:
+        return {"*": problem}
+    return {name: why for group in kernel.groups.values() for name, why in group["lost"].items()}
+
+
+def _standing(cell: CellRef, kernel: LiveKernel) -> dict[str, Any]:
     waiting = kernel.desk.open_calls if kernel.desk else kernel.session.waiting
-    del state
     summary = f"stands at {waiting:,} sub-call{'s' if waiting != 1 else ''}"
     return {
         "waiting": max(1, waiting),
@@ -57,10 +87,11 @@ def _standing(state: RunState, cell: CellRef, kernel: LiveKernel) -> dict[str, A
 
 
 async def _ended(
-    state: RunState, cell: CellRef, result: CellResult, run: LiveRun, hands: Hands, position: str, notes: list[str]
+    cell: CellRef, result: CellResult, run: LiveRun, hands: Hands, kept: TurnRecord, report: RestoreRecord | None
 ) -> dict[str, Any]:
-    """The state after a cell: what it printed, whether it ended the run, where the kernel stands."""
+    """The state after a cell: what it printed, whether it ended the run, where the kernel stands (`kept`)."""
     final = result.final
+    notes = told(report) if report else []
     if final is not None and (problem := _schema_problem(final, run.settings.answer_schema)):
         notes.append(f"FINAL was refused: the answer does not match the schema asked for ({problem}). Finish again.")
         final = None
@@ -75,17 +106,19 @@ async def _ended(
             {"name": v.name, "type": v.type, "size": v.size, "preview": v.preview} for v in result.variables[:60]
         ],
         "seconds": round(result.seconds, 3),
-        "position": position,
+        **kept,
         "digest": cell["digest"],
         "short": short_form(output),
     }
+    if report:
+        record["restore"] = report
     emit("output", turn=cell["turn"], status=result.status, preview=output[:2000], elapsed=result.seconds)
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     hands.probe("cell-ended")
     return {
         "cell": None,
         "waiting": 0,
-        "position": position,
+        "position": kept.get("position", START),
         "turns": [record],
         "usage": run.usage,
         "final": await _settled(final, hands) if final else None,
@@ -126,12 +159,6 @@ def _summary(result: CellResult, final: Final | None) -> str:
 def _died(lost: KernelLost) -> CellResult:
     message = f"{lost.message} Variables are as they were before this cell; it will not be run again."
     return CellResult(status="died", error=CellError("KernelDied", message, message))
-
-
-def _restored(cells: int, lost: list[str]) -> list[str]:
-    if not lost:
-        return []
-    return [f"The REPL was rebuilt by running {cells} earlier cells again. Not as it was: {'; '.join(lost)}."]
 
 
 def _turn_record(cell: CellRef) -> TurnRecord:

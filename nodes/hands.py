@@ -12,6 +12,7 @@ from ..state.database import Database
 from ..state.journal import Journal
 from ..state.leases import Leases
 from ..state.settings import RunSettings
+from ..state.snapshots import Snapshots
 from ..state.texts import Texts
 from ..state.threads import Threads
 from .models.client import ModelClient
@@ -34,6 +35,7 @@ class Stores:
     journal: Journal
     leases: Leases
     threads: Threads
+    snapshots: Snapshots
 
 
 def ignore_probe(point: str) -> None:

@@ -13,11 +13,29 @@ from ..state.contexts import ContextRef, context_files
 from ..state.journal import ThreadJournal
 from ..state.keys import START, AnswerSet
 from ..state.ledger import Ledger, Limits
-from ..state.schema import RunState, Usage, as_usage
+from ..state.schema import RestoreRecord, RunState, Usage, as_usage
 from ..state.settings import RunSettings
+from ..state.snapshots import Group, Groups
 from .desk import Desk
 from .hands import Hands
 from .models.client import ModelClient
+
+
+@dataclass
+class CellCalls:
+    """What the standing cell has asked for, beside what is recorded of an earlier run of it."""
+
+    recorded: frozenset[str] = frozenset()
+    """Keys that the journal has of this cell."""
+    asked: dict[str, str] = field(default_factory=dict[str, str])
+    """Prompts by key, in the order of asking."""
+    paid: list[str] = field(default_factory=list[str])
+    """Keys that no recorded answer was found for."""
+
+    @property
+    def missing(self) -> list[str]:
+        """Recorded keys that the cell did not ask for."""
+        return sorted(self.recorded - self.asked.keys())
 
 
 @dataclass
@@ -31,6 +49,12 @@ class LiveKernel:
     """The digest of the cell that stands in it."""
     answers: AnswerSet = field(default_factory=AnswerSet)
     desk: Desk | None = None
+    calls: CellCalls = field(default_factory=CellCalls)
+    manifest: str | None = None
+    groups: Groups = field(default_factory=dict[str, Group])
+    """The variables as they were saved last."""
+    report: RestoreRecord | None = None
+    """How it was brought back, until the next cell's end says so."""
     told: int = 0
     """The turn up to which the REPL's `history` has been told."""
 
@@ -53,6 +77,10 @@ class LiveRun:
     slots: asyncio.Semaphore
     """One for each model call that may be in flight."""
     kernel: LiveKernel | None = None
+    strict: bool = False
+    """Whether a replay that asks for something else than was recorded ends the sitting."""
+    restore: RestoreRecord | None = None
+    """How the REPL was brought back last in this sitting."""
 
     @property
     def root_model(self) -> ModelClient:

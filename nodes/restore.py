@@ -1,40 +1,35 @@
 """A kernel at the state's position: the live one when it stands there, else a fresh one brought there.
 
-Bringing it there means running the earlier cells again with their recorded answers, which pays for
-nothing. What cannot come back that way is said in the report, never replaced by something else.
+Bringing it there means restoring the last snapshot. Where that lacks a variable (a generator cannot be saved), or
+there is none, earlier cells are run again with their recorded answers, which pays for nothing. What cannot come
+back that way either is said in the report, never replaced by something else (promise P5).
 """
 
-import asyncio
-import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from ..kernel.session import Cell
-from ..state.errors import KernelLost
-from ..state.keys import START, AnswerSet, advance
-from ..state.schema import RunState, TurnRecord
-from .answering import CallAnswerer
-from .desk import Desk
+from ..state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
+from ..state.keys import START
+from ..state.schema import RestoreRecord, RunState, VariableRecord
+from ..state.snapshots import Groups
+from .divergence import diverged, divergence
 from .events import emit
 from .hands import Hands
 from .live import LiveKernel, LiveRun, kernel_spec
-from .turns import history_entries, history_texts, turns_of
+from .points import Point, points_of
+from .replay import replay
+from .restore_report import no_restore
 
-_RUNNABLE = ("ok", "error")
-
-
-@dataclass
-class RestoreReport:
-    """What a restore brought back."""
-
-    cells: int = 0
-    lost: list[str] = field(default_factory=list)
-    """What could not come back, a sentence each; for the model and for the person."""
+REBUILD_SECONDS = 300.0
+"""Computing that may be done again for variables that could not be saved."""
+_REBUILDS = 3
+"""Snapshots that a rebuild is tried from."""
 
 
-async def kernel_at(run: LiveRun, hands: Hands, state: RunState) -> tuple[LiveKernel, RestoreReport | None]:
+async def kernel_at(run: LiveRun, hands: Hands, state: RunState) -> tuple[LiveKernel, RestoreRecord | None]:
     """The kernel for the state's next cell, and a report when it had to be restored.
 
-    Raises KernelStartFailed, or KernelLost when a cell that ended well before kills the fresh kernel.
+    Raises KernelStartFailed, KernelLost when a cell that ended well before kills the fresh kernel, and
+    ReplayDiverged in a strict sitting.
     """
     position = state.get("position", START)
     cell = state.get("cell")
@@ -42,53 +37,148 @@ async def kernel_at(run: LiveRun, hands: Hands, state: RunState) -> tuple[LiveKe
     if kernel and kernel.position == position and kernel.cell in (None, cell["digest"] if cell else None):
         return kernel, None
     await run.drop_kernel()
-    session = await hands.kernels.start(await kernel_spec(run, state.get("context_ref"), hands))
-    kernel = run.kernel = LiveKernel(session)
-    turns = [turn for turn in turns_of(state) if "status" in turn]
-    if not turns:
-        return kernel, None
-    report = RestoreReport()
+    points = points_of(state)
+    if not points:
+        return await _fresh(run, hands, state), None
     try:
-        for turn in turns:
-            emit("restore", cells=report.cells + 1, of=len(turns))
-            await _replay(run, hands, state, kernel, turn, report)
-    except KernelLost:
+        return await _Restoring(run, hands, state, points).bring_back()
+    except (KernelLost, ReplayDiverged):
         await run.drop_kernel()
         raise
-    return kernel, report
 
 
-async def start_cell(run: LiveRun, hands: Hands, state: RunState, kernel: LiveKernel, turn: TurnRecord) -> None:
-    """Begin the cell of `turn` in a kernel that stands at no cell."""
-    number = turn.get("number", 0)
-    texts = hands.stores.texts
-    entries = history_entries(state.get("question", ""), turns_of(state), kernel.told, number)
-    blocks = tuple([await texts.get(block) for block in turn.get("blocks", [])])
-    kernel.answers = AnswerSet()
-    kernel.desk = Desk(kernel.session, CallAnswerer(run, hands, kernel, number))
-    await kernel.session.begin(Cell(number, blocks, await history_texts(texts, entries)))
-    kernel.told = number
+async def _fresh(run: LiveRun, hands: Hands, state: RunState) -> LiveKernel:
+    await run.drop_kernel()
+    session = await hands.kernels.start(await kernel_spec(run, state.get("context_ref"), hands))
+    run.kernel = LiveKernel(session)
+    return run.kernel
 
 
-async def _replay(
-    run: LiveRun, hands: Hands, state: RunState, kernel: LiveKernel, turn: TurnRecord, report: RestoreReport
-) -> None:
-    number, status = turn.get("number", 0), turn.get("status")
-    recorded = turn.get("position", START)
-    if status not in _RUNNABLE:
-        if status == "timeout":
-            report.lost.append(f"what the interrupted cell of turn {number} had done")
-        kernel.position = recorded
-        return
-    await start_cell(run, hands, state, kernel, turn)
-    desk = kernel.desk
-    assert desk is not None
-    lanes = run.settings.concurrency
-    await asyncio.gather(*(desk.serve(seconds=math.inf, most_lanes=lanes) for _ in range(lanes)))
-    await kernel.session.result()
-    await desk.close()
-    report.cells += 1
-    reached = advance(kernel.position, turn.get("digest", ""), kernel.answers.digest)
-    if reached != recorded:
-        report.lost.append(f"turn {number} asked for other sub-calls than it did before, so its variables may differ")
-    kernel.position = recorded
+class _Restoring:
+    """One restore: which snapshot to begin from, and what to run again."""
+
+    def __init__(self, run: LiveRun, hands: Hands, state: RunState, points: Sequence[Point]) -> None:
+        self._run = run
+        self._hands = hands
+        self._state = state
+        self._points = points
+        self.report = no_restore()
+
+    async def bring_back(self) -> tuple[LiveKernel, RestoreRecord]:
+        """The kernel and how it came there."""
+        last = self._points[-1]
+        if last.snapshot and last.lost and (kernel := await self._rebuilt(set(last.lost))):
+            return kernel, self.report
+        kernel, at = await self._latest_saved()
+        if last.snapshot and (damaged := self.report["lost"].keys() - last.lost.keys()):
+            if rebuilt := await self._rebuilt(damaged | last.lost.keys()):
+                return rebuilt, self.report
+            kernel, at = await self._latest_saved()
+        for point in self._points[at + 1 :]:
+            await self._again(kernel, point)
+        return kernel, self.report
+
+    async def _latest_saved(self) -> tuple[LiveKernel, int]:
+        """A kernel at the latest moment whose snapshot can be read, and its index; -1: before everything."""
+        for at in reversed(range(len(self._points))):
+            if self._points[at].snapshot is None:
+                continue
+            try:
+                kernel, lost = await self._restored(self._points[at])
+            except StoredDataDamaged as damaged:
+                self.report["notes"].append(damaged.message)
+                continue
+            self.report["lost"] = lost
+            self.report["restored"] = _whole(kernel.groups, lost)
+            return kernel, at
+        return await _fresh(self._run, self._hands, self._state), -1
+
+    async def _restored(self, point: Point) -> tuple[LiveKernel, dict[str, str]]:
+        """A fresh kernel with the snapshot of `point`, and what of it could not be brought back."""
+        assert point.snapshot is not None
+        snapshots = self._hands.stores.snapshots
+        groups = await snapshots.groups(point.snapshot)
+        kernel = await _fresh(self._run, self._hands, self._state)
+        emit("restore", cells=self.report["cells"], of=self.report["cells"])
+        restored = await kernel.session.restore(list(groups.values()), snapshots.batches(groups.values()))
+        kernel.groups, kernel.manifest, kernel.position = groups, point.snapshot, point.position
+        return kernel, dict(restored.lost)
+
+    async def _rebuilt(self, missing: set[str]) -> LiveKernel | None:
+        """A kernel that came to the last moment by running cells from one before `missing` were lost.
+
+        None when there is no such moment within reach, or when that came to something else.
+        """
+        last = self._points[-1]
+        tried = 0
+        for at in reversed(range(-1, len(self._points) - 1)):
+            again = self._points[at + 1 :]
+            if not again[0].replayable or sum(point.seconds for point in again) > REBUILD_SECONDS:
+                return None
+            if at >= 0 and (self._points[at].snapshot is None or self._points[at].lost):
+                continue
+            tried += 1
+            try:
+                kernel = await self._run_from(at, again)
+                if kernel and await self._came_to(last, kernel.groups, missing):
+                    whole = _whole(kernel.groups, {})
+                    self.report["restored"] = [name for name in whole if name not in missing]
+                    self.report["rebuilt"] = sorted(missing)
+                    self.report["lost"] = {}
+                    return kernel
+            except (KernelLost, StoredDataDamaged):
+                pass
+            if tried == _REBUILDS:
+                return None
+        return None
+
+    async def _run_from(self, at: int, again: Sequence[Point]) -> LiveKernel | None:
+        """A kernel that ran `again` on top of the moment `at`, or None when it came to another end."""
+        if at < 0:
+            kernel = await _fresh(self._run, self._hands, self._state)
+        else:
+            kernel, lost = await self._restored(self._points[at])
+            if lost:
+                return None
+        for number, point in enumerate(again, 1):
+            emit("restore", cells=number, of=len(again))
+            if not await replay(self._run, self._hands, self._state, kernel, point, recorded_only=True):
+                return None
+            self.report["cells"] += 1
+        return kernel
+
+    async def _came_to(self, last: Point, groups: Groups, missing: set[str]) -> bool:
+        """Whether the variables that were saved are what they were, as far as can be seen from outside."""
+        assert last.snapshot is not None
+        was, now = _seen(await self._hands.stores.snapshots.groups(last.snapshot)), _seen(groups)
+        other = sorted(name for name in was.keys() - missing if was[name] != now.get(name))
+        if other:
+            names = ", ".join(other[:5])
+            self.report["notes"].append(f"running earlier cells again gave other values ({names}), so it was not used")
+        return not other
+
+    async def _again(self, kernel: LiveKernel, point: Point) -> None:
+        """Run a cell that has no snapshot again."""
+        if not point.replayable:
+            self.report["notes"].append(f"what the interrupted cell of turn {point.turn} had done is missing")
+            kernel.position = point.position
+            return
+        emit("restore", cells=self.report["cells"] + 1, of=len(self._points))
+        strict = self._run.strict
+        same = await replay(self._run, self._hands, self._state, kernel, point, recorded_only=strict)
+        self.report["cells"] += 1
+        if found := await divergence(self._hands, self._run.thread_id, point.turn, kernel.calls):
+            self.report["diverged"].append(found)
+            if strict:
+                raise diverged(found)
+        if not same:
+            self.report["notes"].append(f"turn {point.turn} did not come to the same end, so its variables may differ")
+
+
+def _whole(groups: Groups, lost: dict[str, str]) -> list[str]:
+    names = (variable["name"] for group in groups.values() for variable in group["about"])
+    return sorted(name for name in names if name not in lost)
+
+
+def _seen(groups: Groups) -> dict[str, VariableRecord]:
+    return {variable["name"]: variable for group in groups.values() for variable in group["about"]}

@@ -7,7 +7,7 @@ not at all (promise P1). It never changes afterwards, so readers may map it.
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,14 +39,35 @@ class Blobs:
         """Whether the blob is stored (its bytes are checked when read, not here)."""
         return self.path(name).is_file()
 
+    def touch(self, name: str) -> bool:
+        """Say that the blob is about to be referred to, so that nobody collects it; False when it is not stored."""
+        try:
+            os.utime(self.path(name))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
+        return True
+
     def put(self, data: bytes) -> str:
         """Store `data` durably and return its hash; storing it again costs a look."""
         name = content_hash(data)
-        if not self.has(name):
+        if not self.touch(name):
             with self.writer() as writer:
                 writer.write(data)
                 writer.commit()
         return name
+
+    def put_all(self, bodies: Iterable[bytes]) -> None:
+        """Store many; each folder is synced once."""
+        folders: set[Path] = set()
+        for data in bodies:
+            name = content_hash(data)
+            if not self.touch(name):
+                with self.writer() as writer:
+                    writer.write(data)
+                    folders.add(self.path(writer.commit(synced=False)).parent)
+        self._sync(folders)
 
     def read(self, name: str) -> bytes:
         """The blob's bytes, checked. Raises StoredDataDamaged when missing or changed."""
@@ -71,6 +92,16 @@ class Blobs:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… is missing.") from None
         if digest.hexdigest() != name:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… has changed on disk.")
+
+    def _sync(self, folders: set[Path]) -> None:
+        """Make names durable. Raises StoreError."""
+        try:
+            for folder in folders:
+                _sync_folder(folder)
+            if folders:
+                _sync_folder(self.folder)
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
 
     def writer(self) -> "BlobWriter":
         """A blob whose size is not known yet; use as a context manager and `commit()` it."""
@@ -101,8 +132,8 @@ class BlobWriter:
         self._digest.update(data)
         self.size += len(data)
 
-    def commit(self) -> str:
-        """Make it durable under its hash and return the hash."""
+    def commit(self, *, synced: bool = True) -> str:
+        """Make it durable under its hash and return the hash; not `synced`: but for its folders, which is up to you."""
         name = self._digest.hexdigest()
         target = self._blobs.path(name)
         try:
@@ -111,10 +142,10 @@ class BlobWriter:
             self._file.close()
             target.parent.mkdir(mode=0o700, exist_ok=True)
             self._partial.replace(target)
-            _sync_folder(target.parent)
-            _sync_folder(self._blobs.folder)
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
+        if synced:
+            self._blobs._sync({target.parent})
         return name
 
     def __enter__(self) -> Self:

@@ -9,7 +9,7 @@ the next one: the promise of each ("when `commit` returns, it is on disk") stays
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,74 +18,13 @@ from typing import Any
 import aiosqlite
 
 from .errors import RlmError, StoreError
+from .seal import teach
+from .tables import FORMATS, SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
 
 Unit = Callable[[sqlite3.Connection], Any]
 """Work inside a transaction: it may read and write, and must not commit."""
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS texts (
-    hash TEXT PRIMARY KEY,
-    body BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS calls (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    thread_id TEXT NOT NULL,
-    key TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    turn INTEGER NOT NULL,
-    depth INTEGER NOT NULL,
-    model TEXT NOT NULL,
-    prompt TEXT NOT NULL,
-    status TEXT NOT NULL,
-    answer TEXT,
-    error_kind TEXT,
-    error TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    input_tokens INTEGER NOT NULL DEFAULT 0,
-    output_tokens INTEGER NOT NULL DEFAULT 0,
-    cost REAL,
-    seconds REAL NOT NULL DEFAULT 0,
-    reused INTEGER NOT NULL DEFAULT 0,
-    child_thread TEXT,
-    created REAL NOT NULL,
-    UNIQUE (thread_id, key)
-);
-CREATE TABLE IF NOT EXISTS steps (
-    thread_id TEXT NOT NULL,
-    step INTEGER NOT NULL,
-    checkpoint_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    turn INTEGER NOT NULL,
-    summary TEXT NOT NULL,
-    created REAL NOT NULL,
-    PRIMARY KEY (thread_id, step)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS steps_by_checkpoint ON steps (thread_id, checkpoint_id);
-CREATE TABLE IF NOT EXISTS threads (
-    thread_id TEXT PRIMARY KEY,
-    question TEXT NOT NULL,
-    input TEXT NOT NULL,
-    start TEXT NOT NULL,
-    model TEXT NOT NULL,
-    parent TEXT,
-    limits TEXT NOT NULL,
-    status TEXT NOT NULL,
-    error TEXT,
-    turns INTEGER NOT NULL DEFAULT 0,
-    seconds REAL NOT NULL DEFAULT 0,
-    created REAL NOT NULL,
-    updated REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS leases (
-    thread_id TEXT PRIMARY KEY,
-    token INTEGER NOT NULL,
-    owner TEXT,
-    renewed REAL NOT NULL
-) WITHOUT ROWID;
-"""
 
 
 @dataclass
@@ -211,12 +150,40 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
                 f"{path} was written by a newer durable-rlm (format {version}, this one knows {SCHEMA_VERSION}).",
                 hint="Install the newer version to use these runs.",
             )
+        await connection._execute(teach, connection._conn)
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=FULL")
         if version < SCHEMA_VERSION:
-            await connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+            await connection._execute(_bring_up_to_date, connection._conn)
     except sqlite3.Error as error:
         raise as_store_error(error, path) from error
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """From whatever format the file has to this one, in one transaction: a crash leaves the old format."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again: another process may have done it meanwhile.
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        for statements in FORMATS[version:]:
+            for statement in _statements(statements):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: sqlite3's own executescript commits before it begins."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError:

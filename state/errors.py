@@ -81,6 +81,10 @@ class ModelFailed(RlmError):
     """The root model's request failed for good. What was saved can be resumed."""
 
 
+class ReplayDiverged(RlmError):
+    """`--strict`: a cell that was run again did not ask for what it had asked for before."""
+
+
 class KernelLost(RlmError):
     """The kernel died inside a cell. The run is saved and can be resumed."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .database import Database
+from .seal import broken
 
 RequestKind = Literal["root", "llm", "rlm"]
 CallStatus = Literal["asked", "answered", "failed"]
@@ -58,6 +59,8 @@ class Recorded:
     answer: str | None
     error_kind: str | None
     error: str | None
+    inherited: bool = False
+    """Whether it is of a thread that this one was forked from."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,9 @@ class CallRow:
     child_thread: str | None
 
 
+_NO_HORIZON = (1 << 63) - 1
+
+
 class Journal:
     """The journal of every run in one database."""
 
@@ -105,7 +111,7 @@ class Journal:
     async def of(self, thread_id: str) -> "ThreadJournal":
         """The journal of one thread, its settled rows in memory, with those of the threads it was forked from."""
         rows = await self._database.read(_SETTLED, (thread_id,))
-        settled = {row[0]: Recorded(*row) for row in rows}
+        settled = {row[0]: Recorded(*row[:4], inherited=row[4] > 0) for row in rows}
         return ThreadJournal(self._database, self._clock, thread_id, settled)
 
     async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
@@ -129,15 +135,18 @@ class Journal:
         return {row[0]: _spent(row) for row in await self._database.read(f"{_SPENT} GROUP BY thread_id")}
 
 
-# The furthest ancestor first, so that a thread's own answers win.
-_SETTLED = """
-WITH RECURSIVE line (thread_id, generation) AS (
-    SELECT ?, 0
+# The furthest ancestor first, so that a thread's own answers win. A fork with a horizon sees nothing of its
+# ancestors that was settled after it.
+_SETTLED = f"""
+WITH RECURSIVE line (thread_id, generation, horizon) AS (
+    SELECT ?, 0, {_NO_HORIZON}
     UNION
-    SELECT parent, generation + 1 FROM threads JOIN line USING (thread_id) WHERE parent IS NOT NULL
+    SELECT parent, generation + 1, min(line.horizon, coalesce(threads.horizon, {_NO_HORIZON}))
+    FROM threads JOIN line USING (thread_id) WHERE parent IS NOT NULL
 )
-SELECT key, answer, error_kind, error FROM calls JOIN line USING (thread_id)
-WHERE status != 'asked' ORDER BY generation DESC
+SELECT key, answer, error_kind, error, generation FROM calls JOIN line USING (thread_id)
+WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({broken("calls")})
+ORDER BY generation DESC
 """
 
 _SPENT = (
@@ -164,6 +173,15 @@ class ThreadJournal:
     def find(self, key: str) -> Recorded | None:
         """The settled row under `key`, if there is one."""
         return self._settled.get(key)
+
+    def of_turn(self, turn: int) -> frozenset[str]:
+        """Keys of the settled sub-calls of a turn's cell that this thread itself has made."""
+        begin, root = f"{turn}:", f"{turn}:root:"
+        return frozenset(
+            key
+            for key, row in self._settled.items()
+            if key.startswith(begin) and not key.startswith(root) and not row.inherited
+        )
 
     async def open(self, entry: Entry) -> None:
         """Record that a request is about to be sent, again for each retry: reservations add up.
@@ -209,8 +227,10 @@ def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 
 def _settle(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'settled'")
     connection.execute(
-        "UPDATE calls SET status = ?, answer = ?, error_kind = ?, error = ?, input_tokens = input_tokens + ?, "
+        "UPDATE calls SET settled = (SELECT value FROM counters WHERE name = 'settled'), "
+        "status = ?, answer = ?, error_kind = ?, error = ?, input_tokens = input_tokens + ?, "
         "output_tokens = output_tokens + ?, cost = cost + ?, seconds = ? WHERE thread_id = ? AND key = ?",
         row,
     )

@@ -35,8 +35,9 @@ _PUT_WRITES = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _PUT_STEP = (
-    "INSERT OR IGNORE INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created) "
-    "SELECT ?, coalesce(max(step), 0) + 1, ?, ?, ?, ?, ? FROM steps WHERE thread_id = ?"
+    "INSERT OR IGNORE INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created, settled) "
+    "SELECT ?, coalesce(max(step), 0) + 1, ?, ?, ?, ?, ?, (SELECT value FROM counters WHERE name = 'settled') "
+    "FROM steps WHERE thread_id = ?"
 )
 
 

@@ -48,6 +48,43 @@ class VariableRecord(TypedDict):
     preview: str
 
 
+class Divergence(TypedDict):
+    """A cell that was run again and did not ask for what it had asked for before."""
+
+    turn: int
+    missing: list[str]
+    """Recorded prompts that it did not ask for, shortened."""
+    new: list[str]
+    """Prompts that it had not asked for before, shortened."""
+
+
+class RestoreRecord(TypedDict):
+    """How the REPL was brought back before a cell."""
+
+    restored: list[str]
+    """Variables that are as they were."""
+    rebuilt: list[str]
+    """Variables that could not be saved, made again by running earlier cells with their recorded answers."""
+    lost: dict[str, str]
+    """Variables that are not as they were, and why."""
+    cells: int
+    """Earlier cells that were run again."""
+    notes: list[str]
+    diverged: list[Divergence]
+
+
+class EditRecord(TypedDict):
+    """Variables that a person set between two cells, and where the REPL stood then."""
+
+    turn: int
+    """The turn after whose cell it was done; 0 before the first."""
+    values: dict[str, str]
+    """Hashes of the values, JSON texts, by name."""
+    position: str
+    snapshot: str | None
+    lost: dict[str, str]
+
+
 class TurnRecord(TypedDict, total=False):
     """What is known of a turn. `plan` writes one record, `execute_code` a second one with the same number."""
 
@@ -66,6 +103,12 @@ class TurnRecord(TypedDict, total=False):
     position: str
     """The kernel's position after the cell, and the digest of its code: what a replay must reach."""
     digest: str
+    snapshot: str | None
+    """The manifest of the variables after the cell; None when they could not be saved."""
+    lost: dict[str, str]
+    """Variables that the snapshot does not have, or not whole, and why."""
+    restore: RestoreRecord
+    """Present when the REPL had to be brought back for this cell."""
 
 
 class Usage(TypedDict):
@@ -130,7 +173,7 @@ class RunState(TypedDict, total=False):
     waiting: int
     """Sub-calls that the standing cell waits for; 0 when no cell stands."""
     position: str
-    journal_mark: int
+    edits: list[EditRecord]
     turns: Annotated[list[TurnRecord], DeltaChannel(extended, snapshot_frequency=50)]
     usage: Usage
     final: AnswerRef | None

@@ -6,7 +6,9 @@ what refers to them and cost no fsync of their own; large ones are blobs.
 
 import asyncio
 import sqlite3
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from .blobs import Blobs, content_hash
 from .database import Database
@@ -29,7 +31,8 @@ def well_formed(text: str) -> str:
 class Texts:
     """Stores and reads texts. Reading checks the hash (promise P5)."""
 
-    def __init__(self, database: Database, blobs: Blobs) -> None:
+    def __init__(self, database: Database, blobs: Blobs, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._database = database
         self._blobs = blobs
         self._recent: OrderedDict[str, str] = OrderedDict()
@@ -42,7 +45,8 @@ class Texts:
         if len(body) >= LARGE:
             await asyncio.to_thread(self._blobs.put, body)
         else:
-            self._database.defer(lambda connection: _insert(connection, name, body))
+            now = self._clock()
+            self._database.defer(lambda connection: _insert(connection, name, body, now))
         self._remember(name, body.decode())
         return name
 
@@ -71,5 +75,10 @@ class Texts:
             self._recent_bytes -= len(dropped)
 
 
-def _insert(connection: sqlite3.Connection, name: str, body: bytes) -> None:
-    connection.execute("INSERT OR IGNORE INTO texts (hash, body) VALUES (?, ?)", (name, body))
+def _insert(connection: sqlite3.Connection, name: str, body: bytes, now: float) -> None:
+    # Touched anew when it is there already: what nothing refers to yet must not be collected (`gc.py`).
+    connection.execute(
+        "INSERT INTO texts (hash, body, touched) VALUES (?, ?, ?) "
+        "ON CONFLICT (hash) DO UPDATE SET touched = excluded.touched",
+        (name, body, now),
+    )

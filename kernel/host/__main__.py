@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .frames import read_frame, write_frame
+from .frames import BYTES, read_frame, write_frame
 from .process import KernelProcess
 
 
@@ -40,22 +40,23 @@ class Host:
             await asyncio.gather(*starting, return_exceptions=True)
             await asyncio.gather(*(kernel.close() for kernel in self._kernels.values()), return_exceptions=True)
 
+    async def _emit(self, event: dict[str, Any], attached: bytes = b"") -> None:
+        write_frame(self._writer, event, attached)
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+
     async def _reply(self, request: dict[str, Any]) -> None:
         try:
             await self._handle(request)
             reply: dict[str, Any] = {"id": request["id"]}
         except Exception as error:
             reply = {"id": request["id"], "error": str(error) or type(error).__name__}
-        write_frame(self._writer, reply)
-        with contextlib.suppress(ConnectionError):
-            await self._writer.drain()
+        await self._emit(reply)
 
     async def _handle(self, request: dict[str, Any]) -> None:
         name = str(request["kernel"])
         if request["op"] == "start":
-            kernel = self._kernels[name] = KernelProcess(
-                name, self._folder, lambda event: write_frame(self._writer, event)
-            )
+            kernel = self._kernels[name] = KernelProcess(name, self._folder, self._emit)
             try:
                 await kernel.start(request["setup"], request["memory"])
             except BaseException:
@@ -69,6 +70,10 @@ class Host:
         match request["op"]:
             case "cell":
                 await kernel.cell(request["blocks"], request["history"])
+            case "chunks":
+                await kernel.chunks(request["hashes"], request["sizes"], request[BYTES])
+            case "restore":
+                await kernel.restore(request["groups"])
             case "answer":
                 await kernel.answer(request["ack"], request["outcomes"])
             case "interrupt":

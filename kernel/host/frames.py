@@ -1,11 +1,13 @@
-"""Messages between the graph's process and the kernel host: a length, then one JSON object."""
+"""Messages between the graph's process and the kernel host: two lengths, one JSON object, and bytes beside it."""
 
 import asyncio
 import json
 import struct
 from typing import Any
 
-_LENGTH = struct.Struct(">I")
+_LENGTHS = struct.Struct(">II")
+BYTES = "bytes"
+"""The key under which a message that was read has what came beside it."""
 MAX_FRAME = 1 << 30
 """Bytes of one message."""
 
@@ -13,19 +15,24 @@ MAX_FRAME = 1 << 30
 async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     """The next message, or None when the other side is gone. Raises ValueError for what is no message."""
     try:
-        [size] = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        if size > MAX_FRAME:
-            raise ValueError(f"a frame of {size} bytes")
+        size, beside = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
+        if size + beside > MAX_FRAME:
+            raise ValueError(f"a frame of {size + beside} bytes")
         body = await reader.readexactly(size)
+        attached = await reader.readexactly(beside) if beside else b""
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
     message = json.loads(body)
     if not isinstance(message, dict):
         raise ValueError("a frame that is no object")
+    if attached:
+        message[BYTES] = attached
     return message
 
 
-def write_frame(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+def write_frame(writer: asyncio.StreamWriter, message: dict[str, Any], attached: bytes = b"") -> None:
     """Queue one message; await `writer.drain()` where there may be many."""
     body = json.dumps(message, separators=(",", ":")).encode()
-    writer.write(_LENGTH.pack(len(body)) + body)
+    writer.write(_LENGTHS.pack(len(body), len(attached)) + body)
+    if attached:
+        writer.write(attached)

@@ -6,9 +6,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import zmq
 from jupyter_client.kernelspec import KernelSpec as JupyterSpec
@@ -19,7 +18,11 @@ WINDOW = 4 << 20
 """Characters of prompts that a kernel may send ahead of their being taken."""
 _START_SECONDS = 60.0
 
-Emit = Callable[[dict[str, Any]], None]
+
+class Emit(Protocol):
+    """Sends one event of a kernel on, with bytes beside it."""
+
+    async def __call__(self, event: dict[str, Any], attached: bytes = b"") -> None: ...
 
 
 class KernelProcess:
@@ -73,6 +76,14 @@ class KernelProcess:
         """Run a cell; an `ended` event tells its result."""
         await self._send(self._shell, "rlm_cell", {"blocks": blocks, "history": history})
 
+    async def chunks(self, hashes: list[str], sizes: list[int], attached: bytes) -> None:
+        """Hand over pieces of saved variables, before `restore`."""
+        await self._send(self._shell, "rlm_chunks", {"hashes": hashes, "sizes": sizes}, attached)
+
+    async def restore(self, groups: list[Any]) -> None:
+        """Bring saved variables back; a `restored` event tells which."""
+        await self._send(self._shell, "rlm_restore", {"groups": groups})
+
     async def answer(self, ack: int, outcomes: list[Any]) -> None:
         """Settle calls."""
         await self._send(self._control, "rlm_answer", {"ack": ack, "outcomes": outcomes})
@@ -99,9 +110,9 @@ class KernelProcess:
             if socket := getattr(self, name, None):
                 socket.close(linger=0)
 
-    async def _send(self, socket: Any, kind: str, content: dict[str, Any]) -> None:
+    async def _send(self, socket: Any, kind: str, content: dict[str, Any], attached: bytes = b"") -> None:
         session = self._manager.session
-        await socket.send_multipart(session.serialize(session.msg(kind, content)))
+        await socket.send_multipart([*session.serialize(session.msg(kind, content)), *([attached] if attached else [])])
 
     async def _receive(self, socket: Any) -> None:
         session = self._manager.session
@@ -115,15 +126,18 @@ class KernelProcess:
                 # The kernel's code is hostile by assumption: what is no message is not looked at.
                 print(f"a message that is none: {error}", file=sys.stderr)  # noqa: T201
                 continue
-            self._dispatch(message["msg_type"], message["content"])
+            await self._dispatch(message["msg_type"], message["content"], message["buffers"])
 
-    def _dispatch(self, kind: str, content: dict[str, Any]) -> None:
+    async def _dispatch(self, kind: str, content: dict[str, Any], buffers: list[Any]) -> None:
         match kind:
             case "rlm_setup_reply" if self._ready and not self._ready.done():
                 self._ready.set_result(content)
-            case "rlm_calls" | "rlm_cell_reply":
-                event = "calls" if kind == "rlm_calls" else "ended"
-                self._emit({"event": event, "kernel": self._name, "json": str(content.get("json", ""))})
+            case "rlm_calls" | "rlm_cell_reply" | "rlm_restore_reply":
+                event = {"rlm_calls": "calls", "rlm_cell_reply": "ended", "rlm_restore_reply": "restored"}[kind]
+                await self._emit({"event": event, "kernel": self._name, "json": str(content.get("json", ""))})
+            case "rlm_chunks":
+                attached = b"".join(bytes(buffer) for buffer in buffers)
+                await self._emit({"event": "chunks", "kernel": self._name, "sizes": content.get("sizes")}, attached)
             case _:
                 pass
 
@@ -135,7 +149,7 @@ class KernelProcess:
             message = f"the kernel ended as it started: {_tail(self._folder / 'log')}"
             self._ready.set_result({"status": "error", "message": message})
         if not self._closing:
-            self._emit({"event": "died", "kernel": self._name, "exit": code})
+            await self._emit({"event": "died", "kernel": self._name, "exit": code})
 
 
 _OPTIONS = (

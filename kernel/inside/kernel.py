@@ -1,7 +1,13 @@
 """The Jupyter kernel: ipykernel with sub-calls, cells of several blocks, and captured output.
 
-Beside Jupyter's own messages it knows, on the shell channel, `rlm_setup` and `rlm_cell`, and on the
-control channel, which is served while a cell runs, `rlm_attach` and `rlm_answer`:
+Beside Jupyter's own messages it knows some of its own. On the shell channel, one after the other:
+
+- `rlm_setup {…}`: the REPL's names are put in place.
+- `rlm_chunks {hashes, sizes}` with bytes, then `rlm_restore {groups}`: saved variables come back.
+- `rlm_cell {blocks, history}`: runs a cell. The reply tells how it ended and what it changed of the variables;
+  `rlm_chunks {sizes}` messages with the bytes of that go before it.
+
+On the control channel, which is served while a cell runs:
 
 - `rlm_attach {window}`: from now on every posted call is sent to the asker, as further replies to this
   request, never more than `window` characters of prompts ahead of what was acknowledged. A later attach
@@ -14,6 +20,7 @@ Measured against the alternatives in `docs/design/0003-sub-calls-over-control.md
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ipykernel.displayhook import ZMQShellDisplayHook
@@ -25,6 +32,7 @@ from .repl import Repl
 
 _BATCH_CALLS = 256
 _BATCH_CHARS = 1 << 20
+_BATCH_BYTES = 8 << 20
 
 captured = Capture()
 """What the running cell has printed and displayed. One kernel a process, so one capture."""
@@ -62,10 +70,13 @@ class RlmKernel(IPythonKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shell_handlers.update(rlm_setup=self._setup, rlm_cell=self._cell)
+        self.shell_handlers.update(
+            rlm_setup=self._setup, rlm_cell=self._cell, rlm_chunks=self._chunks, rlm_restore=self._restore
+        )
         self.control_handlers.update(rlm_attach=self._attach, rlm_answer=self._answer)
         self.shell.InteractiveTB.set_mode("Plain")
         self._repl: Repl | None = None
+        self._pieces: dict[str, Any] = {}
         self._asker: tuple[Any, Any, Any] | None = None
         self._sent = self._acknowledged = 0
         self._ahead: dict[int, int] = {}
@@ -101,8 +112,26 @@ class RlmKernel(IPythonKernel):
             ended = repl.end(succeeded=False)
         reply = {"output": captured.text(), "error": error, "seconds": time.perf_counter() - started, **ended}
         captured.clear()
+        reply["snapshot"], chunks = repl.snapshot(content["blocks"])
+        for batch in batched(chunks, _BATCH_BYTES):
+            sizes = [len(chunk) for chunk in batch]
+            self.session.send(stream, "rlm_chunks", {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
         # ASCII JSON of our own: what code prints may hold lone surrogates, which no UTF-8 message carries.
         self.session.send(stream, "rlm_cell_reply", {"json": json.dumps(reply)}, parent, ident=ident)
+
+    async def _chunks(self, _stream: Any, _ident: Any, parent: Any) -> None:
+        content, [attached] = parent["content"], parent["buffers"]
+        view, start = memoryview(attached), 0
+        for name, size in zip(content["hashes"], content["sizes"], strict=True):
+            self._pieces[name] = view[start : start + size]
+            start += size
+
+    async def _restore(self, stream: Any, ident: Any, parent: Any) -> None:
+        repl = self._repl
+        assert repl is not None, "rlm_restore before rlm_setup"
+        reply = repl.restore(parent["content"]["groups"], self._pieces)
+        self._pieces = {}
+        self.session.send(stream, "rlm_restore_reply", {"json": json.dumps(reply)}, parent, ident=ident)
 
     async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
         self.execution_count += 1
@@ -156,3 +185,17 @@ class RlmKernel(IPythonKernel):
             self._sent = calls[-1]["id"]
             self._ahead[self._sent] = sum(len(call["prompt"]) for call in calls)
             self.session.send(stream, "rlm_calls", {"json": json.dumps(calls)}, parent, ident=ident)
+
+
+def batched(chunks: "list[bytes]", most: int) -> "Iterator[list[bytes]]":
+    """The chunks in order, in lists of `most` bytes or one chunk."""
+    batch: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        if batch and size + len(chunk) > most:
+            yield batch
+            batch, size = [], 0
+        batch.append(chunk)
+        size += len(chunk)
+    if batch:
+        yield batch

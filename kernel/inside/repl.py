@@ -1,11 +1,12 @@
 """The REPL's names, put into a namespace: what code finds there, whichever kernel it runs in."""
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from .answer import Finish
 from .calls import Queries, Registry
 from .context import Documents, load_text
+from .snapshot.snapshots import Snapshots
 from .variables import describe, table
 
 
@@ -34,6 +35,10 @@ class Repl:
         self._own = {*namespace, *self._functions, "history", "answer", "get_ipython", "In", "Out", "open"}
         namespace["context"] = _context(setup)
         self._install()
+        self._finish.begin()
+        # What both a kernel and the one it is restored in have by themselves: saved as a name.
+        given = {**self._functions, "history": self._history, "context": namespace["context"]}
+        self._snapshots = Snapshots(namespace, hidden=self._own - {"context", "answer"}, given=given)
 
     def begin(self, history: list[dict[str, str]]) -> None:
         """A cell begins: `history` gains entries, and names that code overwrote are put back."""
@@ -46,6 +51,21 @@ class Repl:
         """A cell has ended: `{"final": {"value"} or None, "variables": […]}`."""
         self.registry.close()
         return {"final": self._finish.collect(succeeded=succeeded), "variables": self.variables()}
+
+    def snapshot(self, code: Sequence[str]) -> tuple[dict[str, Any], list[bytes]]:
+        """What the cell changed of the variables: `{"groups", "gone"}` or `{"error"}`, and the chunks to send."""
+        try:
+            taken = self._snapshots.take(code)
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}, []
+        except KeyboardInterrupt:
+            return {"error": "saving the variables took too long and was interrupted"}, []
+        return {"groups": taken.groups, "gone": taken.gone}, [bytes(chunk) for chunk in taken.chunks.values()]
+
+    def restore(self, groups: list[dict[str, Any]], chunks: Mapping[str, Any]) -> dict[str, Any]:
+        """Bring saved variables back: `{"names", "lost"}`. `chunks` are their bytes by hash."""
+        restored = self._snapshots.restore(groups, lambda name: bytes(chunks[name]))
+        return {"names": restored.names, "lost": restored.lost}
 
     def variables(self) -> list[dict[str, Any]]:
         """The user's variables, described."""

@@ -1,10 +1,12 @@
 """What variables there are: for SHOW_VARS and for the root's prompt."""
 
+import re
 import reprlib
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _SHOWN = 200
 """Variables described at most."""
 
@@ -56,5 +58,6 @@ def _preview(value: Any) -> str:
         text = _Short().repr(value)
     except Exception as error:
         text = f"<repr failed: {type(error).__name__}>"
-    text = text.replace("\n", " ")
+    # Where an object lies in memory says nothing, and would be another place after every restore.
+    text = _ADDRESS.sub(" at 0x…", text.replace("\n", " "))
     return text if len(text) <= 120 else text[:100] + "…"

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.state.database import SCHEMA_VERSION, Database, Unit
+from durable_rlm.state.database import Database, Unit
 from durable_rlm.state.errors import StoreError
+from durable_rlm.state.tables import SCHEMA_VERSION
 
 
 def insert(name: str) -> Unit:
     def unit(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO texts VALUES (?, 'x')", (name,))
+        connection.execute("INSERT INTO texts (hash, body) VALUES (?, 'x')", (name,))
 
     return unit
 
@@ -30,7 +31,7 @@ async def test_units_that_wait_share_one_commit(tmp_path: Path) -> None:
 
 async def test_a_unit_that_raises_is_undone_alone(tmp_path: Path) -> None:
     def fails(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO texts VALUES ('bad', 'x')")
+        connection.execute("INSERT INTO texts (hash, body) VALUES ('bad', 'x')")
         raise StoreError("no")
 
     async with Database.open(tmp_path / "db") as database:
@@ -88,7 +89,8 @@ async def test_a_full_disk_is_told_and_nothing_of_the_group_is_kept(tmp_path: Pa
         pages = (await database.read("PRAGMA page_count"))[0][0]
         await database.read(f"PRAGMA max_page_count={pages + 1}")
         with pytest.raises(StoreError, match="disk is full"):
-            await database.commit(lambda c: c.execute("INSERT INTO texts VALUES ('big', ?)", ("x" * 1_000_000,)))
+            insert = "INSERT INTO texts (hash, body) VALUES ('big', ?)"
+            await database.commit(lambda c: c.execute(insert, ("x" * 1_000_000,)))
         assert await hashes(database) == set()
         await database.read("PRAGMA max_page_count=1000000")
         await database.commit(insert("after"))

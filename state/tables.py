@@ -1,0 +1,165 @@
+"""The tables of the one file, and how a file of an earlier format becomes one of this format.
+
+`FORMATS[n]` brings a file of format n to format n + 1; a new file starts at 0. What is here never changes once
+it was released: later formats are added behind it.
+
+Rows that are not named by their content carry a seal, a hash over their columns that triggers keep up to date
+(`seal.py`), so that a flipped bit is noticed wherever it falls.
+"""
+
+_FIRST = """
+CREATE TABLE IF NOT EXISTS texts (
+    hash TEXT PRIMARY KEY,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    thread_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    depth INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    status TEXT NOT NULL,
+    answer TEXT,
+    error_kind TEXT,
+    error TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    cost REAL,
+    seconds REAL NOT NULL DEFAULT 0,
+    reused INTEGER NOT NULL DEFAULT 0,
+    child_thread TEXT,
+    created REAL NOT NULL,
+    UNIQUE (thread_id, key)
+);
+CREATE TABLE IF NOT EXISTS steps (
+    thread_id TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    checkpoint_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    summary TEXT NOT NULL,
+    created REAL NOT NULL,
+    PRIMARY KEY (thread_id, step)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS steps_by_checkpoint ON steps (thread_id, checkpoint_id);
+CREATE TABLE IF NOT EXISTS threads (
+    thread_id TEXT PRIMARY KEY,
+    question TEXT NOT NULL,
+    input TEXT NOT NULL,
+    start TEXT NOT NULL,
+    model TEXT NOT NULL,
+    parent TEXT,
+    limits TEXT NOT NULL,
+    status TEXT NOT NULL,
+    error TEXT,
+    turns INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    updated REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases (
+    thread_id TEXT PRIMARY KEY,
+    token INTEGER NOT NULL,
+    owner TEXT,
+    renewed REAL NOT NULL
+) WITHOUT ROWID;
+"""
+
+# `checkpoints` and `writes` are LangGraph's, as its saver would make them; made here so that they can be sealed.
+# `touched` says when a body was last needed by a writer: what nothing refers to and nobody touched lately may go.
+# `settled` counts settled calls over the whole file: it says what was known when a step was saved.
+_SECOND = """
+CREATE TABLE IF NOT EXISTS checkpoints (
+    thread_id TEXT NOT NULL,
+    checkpoint_ns TEXT NOT NULL DEFAULT '',
+    checkpoint_id TEXT NOT NULL,
+    parent_checkpoint_id TEXT,
+    type TEXT,
+    checkpoint BLOB,
+    metadata BLOB,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
+);
+CREATE TABLE IF NOT EXISTS writes (
+    thread_id TEXT NOT NULL,
+    checkpoint_ns TEXT NOT NULL DEFAULT '',
+    checkpoint_id TEXT NOT NULL,
+    task_id TEXT NOT NULL,
+    task_path TEXT NOT NULL DEFAULT '',
+    idx INTEGER NOT NULL,
+    channel TEXT NOT NULL,
+    type TEXT,
+    value BLOB,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+);
+ALTER TABLE texts ADD COLUMN touched REAL NOT NULL DEFAULT 0;
+CREATE TABLE chunks (
+    hash TEXT PRIMARY KEY,
+    body BLOB NOT NULL,
+    touched REAL NOT NULL
+);
+CREATE TABLE manifests (
+    hash TEXT PRIMARY KEY,
+    body BLOB NOT NULL,
+    touched REAL NOT NULL
+);
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+ALTER TABLE calls ADD COLUMN settled INTEGER;
+UPDATE calls SET settled = seq WHERE status != 'asked';
+INSERT INTO counters VALUES ('settled', (SELECT coalesce(max(seq), 0) FROM calls));
+ALTER TABLE steps ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;
+UPDATE steps SET settled = coalesce((SELECT max(seq) FROM calls WHERE calls.created <= steps.created), 0);
+ALTER TABLE threads ADD COLUMN horizon INTEGER;
+"""
+
+SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "checkpoints": (
+        ("thread_id", "checkpoint_ns", "checkpoint_id"),
+        ("parent_checkpoint_id", "type", "checkpoint", "metadata"),
+    ),
+    "writes": (
+        ("thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "idx"),
+        ("task_path", "channel", "type", "value"),
+    ),
+    "calls": (
+        ("thread_id", "key"),
+        (
+            *("seq", "kind", "turn", "depth", "model", "prompt", "status", "answer", "error_kind", "error", "attempts"),
+            *("input_tokens", "output_tokens", "cost", "seconds", "reused", "child_thread", "created", "settled"),
+        ),
+    ),
+    "steps": (("thread_id", "step"), ("checkpoint_id", "kind", "turn", "summary", "created", "settled")),
+    "threads": (
+        ("thread_id",),
+        (
+            *("question", "input", "start", "model", "parent", "limits", "status", "error", "turns", "seconds"),
+            *("created", "updated", "horizon"),
+        ),
+    ),
+}
+"""The sealed tables: the columns that name a row, and the others that its seal is over."""
+
+
+def _seals() -> str:
+    statements: list[str] = []
+    for table, (key, rest) in SEALED.items():
+        columns = ", ".join((*key, *rest))
+        this = " AND ".join(f"{column} = NEW.{column}" for column in key)
+        sealing = f"BEGIN UPDATE {table} SET seal = rlm_seal({columns}) WHERE {this}; END;"
+        statements += [
+            f"ALTER TABLE {table} ADD COLUMN seal BLOB;",
+            f"UPDATE {table} SET seal = rlm_seal({columns});",
+            f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} {sealing}",
+            f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {columns} ON {table} {sealing}",
+        ]
+    return "\n".join(statements)
+
+
+FORMATS: tuple[str, ...] = (_FIRST, _SECOND + _seals())
+SCHEMA_VERSION = len(FORMATS)

@@ -1,0 +1,66 @@
+"""Homes saved by every released version are read, and their runs go on (promise P8)."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.graph.opening import open_configured_model
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.state.settings import RunSettings
+from tests.fixtures.homes import model
+
+HOMES = Path(model.__file__).parent
+FORMATS = sorted(folder.name for folder in HOMES.glob("format-*"))
+
+
+class CountedModels:
+    """Opens the fixtures' script whatever the name is, and counts what it is asked."""
+
+    def __init__(self, script: Path) -> None:
+        self.asked = script.with_suffix(".asked")
+        text = script.read_text()
+        note = f"with open({str(self.asked)!r}, 'a') as log: log.write(prompt + '\\n')"
+        script.write_text(text.replace("    return prompt.upper()", f"    {note}\n    return prompt.upper()"))
+        self._script = script
+
+    def __call__(self, name: str, settings: RunSettings) -> ModelClient:
+        assert name == model.MODEL
+        return open_configured_model(f"scripted:{self._script}", settings)
+
+    @property
+    def prompts(self) -> Counter[str]:
+        return Counter(self.asked.read_text().splitlines() if self.asked.exists() else [])
+
+
+@pytest.fixture(params=FORMATS)
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(HOMES / request.param, tmp_path / "home"))
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> CountedModels:
+    model.write_model(tmp_path / "m.py")
+    return CountedModels(tmp_path / "m.py")
+
+
+async def test_a_finished_run_is_read(home: Path, models: CountedModels) -> None:
+    async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
+        run = await runner.resume("finished")
+        assert (run.status, run.answer, run.turns) == ("answered", model.ALL, 3)
+        assert len(await runner.library.steps("finished")) == run.steps
+        assert len(await runner.library.calls("finished")) == 8
+    assert not models.prompts
+
+
+async def test_a_killed_run_goes_on_and_pays_for_nothing_twice(home: Path, models: CountedModels) -> None:
+    async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
+        before = await runner.library.calls("killed")
+        answered = {call.prompt for call in before if call.answer is not None}
+        run = await runner.resume("killed")
+    assert (run.status, run.answer) == ("answered", model.ALL)
+    assert len(answered) == 6
+    assert len(models.prompts) == 2 and not set(models.prompts) & answered
