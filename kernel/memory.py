@@ -63,7 +63,7 @@ class MemorySession(StandingSession):
             "sub_calls": spec.sub_calls,
             "models": spec.models,
         }
-        self._repl = Repl(self._namespace, self._posted, setup)
+        self._repl = Repl(self._namespace, self._posted, setup, own_process=False)
         self._thread: threading.Thread | None = None
 
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
@@ -112,7 +112,7 @@ class MemorySession(StandingSession):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), error)
 
     def _run(self, cell: Cell) -> None:
-        self._repl.begin([dict(entry) for entry in cell.history])
+        self._repl.begin([dict(entry) for entry in cell.history], cell.blocks)
         output = Capture()
         error: dict[str, str] | None = None
         for block in cell.blocks:

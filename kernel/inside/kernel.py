@@ -86,7 +86,7 @@ class RlmKernel(IPythonKernel):
 
     async def _setup(self, stream: Any, ident: Any, parent: Any) -> None:
         try:
-            self._repl = Repl(self.shell.user_ns, self._posted, parent["content"])
+            self._repl = Repl(self.shell.user_ns, self._posted, parent["content"], own_process=True)
             reply: dict[str, Any] = {"status": "ok"}
         except Exception as error:
             reply = {"status": "error", "message": f"{type(error).__name__}: {error}"}
@@ -98,7 +98,7 @@ class RlmKernel(IPythonKernel):
         content = parent["content"]
         started = time.perf_counter()
         captured.clear()
-        repl.begin(content["history"])
+        repl.begin(content["history"], content["blocks"])
         error: dict[str, str] | None = None
         for code in content["blocks"]:
             error = await self._run(code, parent)

@@ -7,7 +7,7 @@ from .answer import Finish
 from .calls import Queries, Registry
 from .context import Documents, load_text
 from .snapshot.snapshots import Snapshots
-from .variables import describe, table
+from .variables import describe, describe_one, table
 
 
 class Repl:
@@ -18,8 +18,13 @@ class Repl:
         namespace: MutableMapping[str, Any],
         posted: Callable[[], None],
         setup: dict[str, Any],
+        *,
+        own_process: bool,
     ) -> None:
-        """`setup`: `{"pack", "index", "sub_calls", "models"}`; see `session.KernelSpec`."""
+        """`setup`: `{"pack", "index", "sub_calls", "models"}`; see `session.KernelSpec`.
+
+        `own_process`: whether this process is the REPL's alone, its random generators and modules included.
+        """
         self._namespace = namespace
         self.registry = Registry(posted)
         self._finish = Finish(namespace)
@@ -38,10 +43,17 @@ class Repl:
         self._finish.begin()
         # What both a kernel and the one it is restored in have by themselves: saved as a name.
         given = {**self._functions, "history": self._history, "context": namespace["context"]}
-        self._snapshots = Snapshots(namespace, hidden=self._own - {"context", "answer"}, given=given)
+        self._snapshots = Snapshots(
+            namespace,
+            hidden=self._own - {"context", "answer"},
+            given=given,
+            describe=lambda name, value: None if name in self._own or "." in name else describe_one(name, value),
+            own_process=own_process,
+        )
 
-    def begin(self, history: list[dict[str, str]]) -> None:
+    def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:
         """A cell begins: `history` gains entries, and names that code overwrote are put back."""
+        self._snapshots.prepare(code)
         self._history.extend(history)
         self._install()
         self._finish.begin()

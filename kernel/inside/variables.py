@@ -4,6 +4,7 @@ import re
 import reprlib
 import types
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -22,14 +23,15 @@ class _Short(reprlib.Repr):
 def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[str, Any]]:
     """`{"name", "type", "size", "preview"}` of each variable that is the user's own, in order of making."""
     skip = set(hidden)
-    found: list[dict[str, Any]] = []
-    for name, value in list(namespace.items()):
-        if name.startswith("_") or name in skip or isinstance(value, types.ModuleType):
-            continue
-        found.append({"name": name, "type": type(value).__name__, "size": _size(value), "preview": _preview(value)})
-        if len(found) >= _SHOWN:
-            break
-    return found
+    described = (describe_one(name, value) for name, value in list(namespace.items()) if name not in skip)
+    return list(islice((one for one in described if one), _SHOWN))
+
+
+def describe_one(name: str, value: Any) -> "dict[str, Any] | None":
+    """The same of one variable; None when it is nothing to show (a module, a name with an underscore)."""
+    if name.startswith("_") or isinstance(value, types.ModuleType):
+        return None
+    return {"name": name, "type": type(value).__name__, "size": _size(value), "preview": _preview(value)}
 
 
 def table(variables: list[dict[str, Any]]) -> str:

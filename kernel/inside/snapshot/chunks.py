@@ -1,0 +1,123 @@
+"""Bytes cut into pieces where their content says, so that a small change makes few new pieces.
+
+A cut falls behind eight bytes whose hash happens to be small, wherever they stand: behind an insertion the cuts
+are the old ones again. Without numpy, cuts fall at fixed distances, which is as right but saves less.
+"""
+
+import hashlib
+import pickletools
+import struct
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+SMALL = 16 << 10
+"""Bytes up to which nothing is cut."""
+_FIXED = 512 << 10
+_LEVELS = ((1 << 20, 4 << 10), (16 << 20, 32 << 10), (1 << 62, 512 << 10))
+"""Up to so many bytes, pieces of about so many: a quarter of that at least, four times that at most."""
+_MULTIPLIER = 0x9E3779B97F4A7C15
+_BLOCK = 1 << 16
+
+Piece = "bytes | memoryview"
+
+
+def name_of(piece: "bytes | memoryview") -> str:
+    """The piece's SHA-256 in hex, as the store names it."""
+    return hashlib.sha256(piece).hexdigest()
+
+
+def by_content(body: bytes) -> "list[bytes | memoryview]":
+    """`body` in pieces that outlive insertions and deletions elsewhere in it."""
+    if len(body) <= SMALL:
+        return [body]
+    size = next(size for limit, size in _LEVELS if len(body) <= limit)
+    return _split(body, _cuts(body, size))
+
+
+def by_place(body: "memoryview") -> "list[bytes | memoryview]":
+    """`body` in pieces of one size: for buffers that are changed in place."""
+    return _split(body, range(_FIXED, len(body), _FIXED))
+
+
+def _split(body: "bytes | memoryview", cuts: Sequence[int]) -> "list[bytes | memoryview]":
+    view = memoryview(body)
+    return [view[start:end] for start, end in pairwise((0, *cuts, len(view)))]
+
+
+def _cuts(body: bytes, size: int) -> list[int]:
+    """Where to cut `body` for pieces of about `size` bytes, a power of two."""
+    least, most = size // 4, size * 4
+    found = _candidates(body, size)
+    cuts: list[int] = []
+    last = at = 0
+    while len(body) - last > most or (found and last + least < found[-1] < len(body)):
+        at = bisect_left(found, last + least, at)
+        last = min(found[at], last + most) if at < len(found) else last + most
+        if last >= len(body):
+            break
+        cuts.append(last)
+    return cuts
+
+
+def _candidates(body: bytes, size: int) -> list[int]:
+    try:
+        import numpy
+    except ImportError:
+        return []
+    # Each element is the eight bytes that begin there, though the elements overlap.
+    windows = numpy.ndarray((len(body) - 7,), "<u8", body, strides=(1,))
+    multiplier, limit = numpy.uint64(_MULTIPLIER), numpy.uint64((1 << 64) // size)
+    found: list[Any] = []
+    for start in range(0, len(windows), _BLOCK):
+        # In blocks that stay in the processor's cache.
+        small = windows[start : start + _BLOCK] * multiplier < limit
+        found += (numpy.flatnonzero(small) + (start + 8)).tolist()
+    return found
+
+
+_FRAME = 0x95
+_LONG = {
+    ord("X"): struct.Struct("<I"),
+    ord("B"): struct.Struct("<I"),
+    0x8D: struct.Struct("<Q"),
+    0x8E: struct.Struct("<Q"),
+    0x96: struct.Struct("<Q"),
+}
+"""Opcodes of strings, bytes and bytearrays with their length before them."""
+_SHORT = {ord("C"), ord("U"), 0x8A, 0x8C}
+_PLAIN = {
+    ord(op.code): 0 if op.arg is None else op.arg.n for op in pickletools.opcodes if op.arg is None or op.arg.n >= 0
+}
+_LENGTH = struct.Struct("<Q")
+
+
+def without_frames(pickled: bytes) -> tuple[bytes, int]:
+    """The same pickle without its FRAME opcodes, and the bytes of the long strings in it.
+
+    Frames end every 64 KiB of the whole, so behind an insertion all of them would stand elsewhere. They are a hint
+    for reading, no more (PEP 3154). Raises ValueError for what is not a pickle of protocol 4 or later.
+    """
+    view = memoryview(pickled)
+    kept = [view[:2]]
+    at, long = 2, 0
+    while at < len(view):
+        opcode = view[at]
+        if opcode == _FRAME:
+            [length] = _LENGTH.unpack_from(view, at + 1)
+            at, end = at + 9, at + 9 + length
+        elif opcode in _LONG:
+            form = _LONG[opcode]
+            [length] = form.unpack_from(view, at + 1)
+            end = at + 1 + form.size + length
+            long += length
+        elif opcode in _PLAIN:
+            end = at + 1 + _PLAIN[opcode]
+        elif opcode in _SHORT:
+            end = at + 2 + view[at + 1]
+        else:
+            raise ValueError(f"opcode {opcode:#x} outside of a frame")
+        kept.append(view[at:end])
+        at = end
+    return b"".join(kept), long

@@ -1,0 +1,193 @@
+"""The other half of `pickler`: what the bytes of a group call when they are loaded, and the loading itself.
+
+Only one load is under way at a time in a process, and these functions work for that one.
+"""
+
+import importlib
+import io
+import pickle
+import threading
+import types
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from cloudpickle import cloudpickle
+
+from .lost import Lost
+
+
+@dataclass
+class Target:
+    """Where variables are loaded to."""
+
+    namespace: MutableMapping[str, Any]
+    given: Mapping[str, Any]
+    """What this kernel has by itself, by name."""
+    need: Callable[[str], None]
+    """Loads another variable first."""
+    losses: "list[tuple[str, str]]" = field(default_factory=list["tuple[str, str]"])
+    """What could not be brought back of the group that is being loaded: its kind and why."""
+    classes: "WeakKeyDictionary[type, str]" = field(default_factory=WeakKeyDictionary["type", "str"])
+    classes_by_id: "WeakValueDictionary[str, type]" = field(default_factory=WeakValueDictionary["str", "type"])
+    """cloudpickle's memory of classes of cells. Two REPLs in one process must not share them."""
+
+
+_one_at_a_time = threading.RLock()
+_target: "Target | None" = None
+
+
+@contextmanager
+def working_on(target: Target) -> Generator[None]:
+    """Let what is pickled and loaded meanwhile be of `target`."""
+    global _target
+    with _one_at_a_time:
+        before = _target, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
+        _target = target
+        cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS = target.classes
+        cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID = target.classes_by_id
+        try:
+            yield
+        finally:
+            _target, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID = before
+
+
+def load(body: bytes, buffers: "Sequence[Any]", big: "Callable[[int], str | bytes]") -> "dict[str, Any]":
+    """The variables of one group, by name. Raises what loading raises: code of the run runs here."""
+    return _Unpickler(io.BytesIO(body), big, buffers).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, big: "Callable[[int], str | bytes]", buffers: "Sequence[Any]") -> None:
+        super().__init__(file, buffers=buffers)
+        self._big = big
+
+    def persistent_load(self, pid: Any) -> Any:
+        match pid:
+            case ("big", int(number)):
+                return self._big(number)
+            case ("given", str(name)):
+                return given(name)
+            case ("namespace",):
+                return _now().namespace
+            case _:
+                raise pickle.UnpicklingError(f"no such reference: {pid!r}")
+
+
+def _now() -> Target:
+    assert _target is not None, "nothing is being loaded"
+    return _target
+
+
+def _lost(what: str, why: str) -> Lost:
+    _now().losses.append((what, why))
+    return Lost(what, why)
+
+
+def given(name: str) -> Any:
+    """What every kernel has under this name."""
+    return _now().given[name]
+
+
+def variable(name: str) -> Any:
+    """Another variable of the REPL."""
+    target = _now()
+    target.need(name)
+    return target.namespace[name]
+
+
+def function(code: types.CodeType, cells: "tuple[Any, ...] | None") -> types.FunctionType:
+    """A function of a cell, in the live namespace; `fill_function` does the rest."""
+    return types.FunctionType(code, _now().namespace, code.co_name, None, cells)  # type: ignore[arg-type]
+
+
+def fill_function(made: Any, state: "tuple[dict[str, Any], dict[str, Any], list[tuple[Any, Any]]]") -> None:
+    """Its attributes and the contents of its closure."""
+    attributes, fields, contents = state
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    made.__dict__.update(fields)
+    for cell, content in contents:
+        cell.cell_contents = content
+
+
+def instance(kind: type, base: type, arguments: "tuple[Any, ...]") -> Any:
+    """An instance of a class of a cell, without a word from the class; `fill_instance` does the rest."""
+    return base.__new__(kind, *arguments)
+
+
+def fill_instance(made: Any, state: "tuple[Any, Any, Any, Any]") -> None:
+    """Its attributes, and what it contains as the built-in class that it builds on."""
+    base, fields, slots, content = state
+    if fields:
+        made.__dict__.update(fields)
+    for name, value in (slots or {}).items():
+        object.__setattr__(made, name, value)
+    if content is None:
+        return
+    if issubclass(base, BaseException):
+        made.__cause__, made.__context__, made.__suppress_context__ = content
+    elif issubclass(base, dict):
+        factory, items = content
+        if isinstance(made, defaultdict):
+            made.default_factory = factory
+        for key, value in items:
+            base.__setitem__(made, key, value)
+    elif base is deque:
+        deque.__init__(made, *content)
+    elif base is set:
+        set.update(made, content)
+    else:
+        base.extend(made, content)
+
+
+def view(base: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
+    """An array in the memory of another one."""
+    import numpy
+
+    return numpy.ndarray(shape, dtype, buffer=base.data, offset=offset, strides=strides)
+
+
+def lock(locked: bool) -> Any:
+    """A lock in the same state."""
+    made = threading.Lock()
+    if locked:
+        made.acquire()
+    return made
+
+
+def rlock() -> Any:
+    """A free re-entrant lock."""
+    return threading.RLock()
+
+
+def reopened(path: str, mode: str, position: int, encoding: "str | None") -> Any:
+    """A file open for reading where it was; lost when it is not there."""
+    try:
+        file = open(path, mode, encoding=encoding)  # noqa: PTH123, SIM115
+        file.seek(position)
+    except OSError as error:
+        return _lost("file", f"it cannot be opened again: {error.strerror}")
+    return file
+
+
+def module(name: str) -> Any:
+    """A module; lost when it is not to be had here."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        return _lost("module", f"it cannot be imported: {error}")
+
+
+def cached(wrapped: Any, parameters: "dict[str, Any]") -> Any:
+    """A function with `functools.lru_cache` around it, its cache empty."""
+    return lru_cache(**parameters)(wrapped)
+
+
+def weak(kind: type, content: "list[Any]") -> Any:
+    """A weak container; what nobody else holds leaves it again."""
+    return kind(content)

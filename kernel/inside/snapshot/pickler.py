@@ -1,0 +1,346 @@
+"""A group of variables as bytes: a pickle of their structure, with what only a live namespace has said by name.
+
+Written for our own loader alone (`loader.py`), in another kernel of the same run. It differs from `pickle` thus:
+
+- Functions of cells come back with the live namespace as their globals, and closures that share a cell still do.
+- Instances of classes of cells are saved as they are built, whatever their own pickling methods say.
+- Functions and classes bound under their own name are referred to by that name, unless they are of this group.
+- What cannot be saved becomes a placeholder that raises when it is used (`lost.py`), and is noted.
+
+cloudpickle does the classes and the code objects.
+"""
+
+import functools
+import io
+import sys
+import types
+import weakref
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import cloudpickle
+
+from . import loader
+from .lost import Lost
+from .reach import MAIN, bound_name, is_array
+
+BIG = 64 << 10
+"""Characters or bytes from which a str or bytes can be saved apart."""
+_REASON = 200
+_LOCK, _RLOCK = type(loader.threading.Lock()), type(loader.threading.RLock())
+_BASES: tuple[type, ...] = (
+    *(OrderedDict, defaultdict, Counter, dict, deque, list, set, frozenset, tuple, bytearray),
+    *(bool, int, float, complex, str, bytes, BaseException),
+)
+"""Built-in classes that classes of cells may build on: how their content is saved is known."""
+
+
+@dataclass
+class Loss:
+    """An object that could not be saved, or not whole."""
+
+    what: Any
+    why: str
+
+
+@dataclass
+class Pickled:
+    """What a group became."""
+
+    body: bytes
+    buffers: "list[memoryview]" = field(default_factory=list["memoryview"])
+    big: "list[str | bytes]" = field(default_factory=list["str | bytes"])
+    """Strings that are saved apart, in the order of their numbers."""
+    needs: set[str] = field(default_factory=set[str])
+    """Variables that it refers to by name."""
+    losses: list[Loss] = field(default_factory=list[Loss])
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a pickler must know: the namespace, what every kernel has by itself, and what it saves."""
+
+    namespace: Mapping[str, Any]
+    given: Mapping[int, str]
+    """Names of what every kernel has, by id."""
+    names: Collection[str]
+    objects: Mapping[int, Any]
+    """Everything that the variables of the group hold."""
+
+
+def pickled(values: "dict[str, Any]", around: Surroundings, *, one_by_one: bool) -> Pickled:
+    """The variables' bytes. `one_by_one`: long strings apart and containers recognised, which is slower.
+
+    Raises what pickling raises.
+    """
+    kind = _OneByOne if one_by_one else _Pickler
+    file = io.BytesIO()
+    buffers: list[memoryview] = []
+    pickler = kind(file, around, lambda buffer: buffers.append(buffer.raw()))
+    shown = {
+        name: _Given(around.given[id(value)]) if id(value) in around.given else value for name, value in values.items()
+    }
+    pickler.dump(shown)
+    pickler.note_bare_cells()
+    return Pickled(file.getvalue(), buffers, pickler.big, pickler.needs, pickler.losses)
+
+
+class _Given:
+    """Stands for an object that every kernel has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return loader.given, (self.name,)
+
+
+class _Pickler(cloudpickle.Pickler):
+    def __init__(self, file: io.BytesIO, around: Surroundings, on_buffer: "Callable[[Any], Any]") -> None:
+        super().__init__(file, protocol=5, buffer_callback=on_buffer)
+        self.around = around
+        self.needs: set[str] = set()
+        self.losses: list[Loss] = []
+        self.big: list[str | bytes] = []
+        self._cells: dict[int, Any] = {}
+        self._filled: set[int] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        around = self.around
+        if id(obj) in around.given:
+            return loader.given, (around.given[id(obj)],)
+        name = bound_name(obj, around.namespace)
+        if name is not None and name not in around.names:
+            self.needs.add(name)
+            return loader.variable, (name,)
+        kind: type = type(obj)
+        try:
+            special = self._special.get(kind)
+            if special is not None:
+                return special(self, obj)
+            if kind is types.FunctionType and obj.__globals__ is around.namespace:
+                return self._function(obj)
+            if _is_built_here(obj, kind) and (base := _known_base(kind)) is not None:
+                return self._instance(obj, kind, base)
+            if is_array(obj) and (view := self._view(obj)) is not None:
+                return view
+            return self._ordinary(obj, kind)
+        except (KeyboardInterrupt, RecursionError, MemoryError):
+            raise
+        except Exception as error:
+            return self._lose(obj, f"{type(error).__name__}: {error}")
+
+    def note_bare_cells(self) -> None:
+        """Cells of closures that were reached without the function that they belong to are empty."""
+        for number, cell in self._cells.items():
+            if number not in self._filled:
+                self.losses.append(Loss(cell, "a variable of a function was taken without its function"))
+
+    def _lose(self, obj: Any, why: str) -> Any:
+        reason = " ".join(why.split())[:_REASON]
+        self.losses.append(Loss(obj, reason))
+        return Lost, (type(obj).__name__, reason)
+
+    def _ordinary(self, obj: Any, kind: type) -> Any:
+        """By the means of cloudpickle and of the object itself."""
+        reduced: Any = super().reducer_override(obj)
+        if reduced is not NotImplemented:
+            if kind is types.FunctionType and _is_dynamic(obj):
+                self.losses.append(Loss(obj, "its globals are a namespace of its own, of which it has a copy now"))
+            return reduced
+        if kind in self.dispatch_table or kind in (types.BuiltinFunctionType, types.MethodType):
+            return NotImplemented
+        reduced = obj.__reduce_ex__(5)
+        if isinstance(reduced, str):
+            found = _by_name(obj, reduced)
+            return NotImplemented if found is obj else self._lose(obj, f"it is not found as {reduced}")
+        if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
+            return self._lose(obj, "its own pickling says nothing useful")
+        return reduced
+
+    # -- functions
+
+    def _function(self, function: Any) -> Any:
+        cells = function.__closure__
+        contents: list[tuple[Any, Any]] = []
+        for cell in cells or ():
+            self._filled.add(id(cell))
+            try:
+                contents.append((cell, cell.cell_contents))
+            except ValueError:
+                continue  # not assigned yet
+        state = {
+            "__name__": function.__name__,
+            "__qualname__": function.__qualname__,
+            "__module__": function.__module__,
+            "__doc__": function.__doc__,
+            "__defaults__": function.__defaults__,
+            "__kwdefaults__": function.__kwdefaults__,
+            "__annotations__": function.__annotations__,
+        }
+        return (
+            *(loader.function, (function.__code__, cells)),
+            *((state, function.__dict__, contents), None, None, loader.fill_function),
+        )
+
+    def _cell(self, cell: Any) -> Any:
+        # Empty: a cell may hold the very function that it belongs to. The function fills it.
+        self._cells[id(cell)] = cell
+        return types.CellType, ()
+
+    # -- instances of classes of cells
+
+    def _instance(self, obj: Any, kind: type, base: type) -> Any:
+        state: Any = object.__getstate__(obj)  # type: ignore[attr-defined] - not what the class makes of it
+        fields, slots = state if isinstance(state, tuple) else (state, None)
+        arguments: tuple[Any, ...] = ()
+        content: Any = None
+        if issubclass(base, BaseException):
+            arguments = obj.args
+            content = (obj.__cause__, obj.__context__, obj.__suppress_context__)
+        elif issubclass(base, dict):
+            content = (getattr(obj, "default_factory", None), list(base.items(obj)))
+        elif base is deque:
+            content = (list(deque.__iter__(obj)), obj.maxlen)
+        elif issubclass(base, list | set | bytearray):
+            content = bytes(obj) if base is bytearray else list(base.__iter__(obj))
+        elif issubclass(base, tuple | frozenset):
+            arguments = (list(base.__iter__(obj)),)
+        elif base is not object:
+            arguments = (_plain(obj, base),)
+        return (
+            *(loader.instance, (kind, base, arguments)),
+            *((base, fields, slots, content), None, None, loader.fill_instance),
+        )
+
+    # -- arrays that share memory
+
+    def _view(self, array: Any) -> Any:
+        base = array.base
+        if not is_array(base) or not array.size or array.dtype.hasobject:
+            return None
+        while is_array(base.base):
+            base = base.base
+        if id(base) not in self.around.objects or not base.flags.c_contiguous:
+            return None
+        offset = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+        return loader.view, (base, offset, array.shape, array.strides, array.dtype)
+
+    # -- what has no pickling of its own, or a poor one
+
+    def _lock(self, lock: Any) -> Any:
+        return loader.lock, (lock.locked(),)
+
+    def _rlock(self, lock: Any) -> Any:
+        free = repr(lock).startswith("<unlocked")
+        return (loader.rlock, ()) if free else self._lose(lock, "it is held by a thread")
+
+    def _file(self, file: Any) -> Any:
+        if file.closed or not file.readable() or file.writable():
+            return self._lose(file, "it is closed, or open for writing")
+        encoding = getattr(file, "encoding", None)
+        return loader.reopened, (file.name, "r" if encoding else "rb", file.tell(), encoding)
+
+    def _module(self, module: Any) -> Any:
+        if sys.modules.get(module.__name__) is not module:
+            return self._lose(module, "it was made by code")
+        return loader.module, (module.__name__,)
+
+    def _cached(self, function: Any) -> Any:
+        if function.cache_info().currsize:
+            self.losses.append(Loss(function, "what it had cached is gone"))
+        return loader.cached, (function.__wrapped__, function.cache_parameters()), dict(function.__dict__)
+
+    def _proxy(self, proxy: Any) -> Any:
+        import gc
+
+        return types.MappingProxyType, (gc.get_referents(proxy)[0],)
+
+    def _weak(self, container: Any) -> Any:
+        pairs = list(container.items()) if hasattr(container, "items") else list(container)
+        return loader.weak, (type(container), pairs)
+
+    def _still_lost(self, lost: Lost) -> Any:
+        self.losses.append(Loss(lost, lost.why))
+        return Lost, (lost.what, lost.why)
+
+    _special: ClassVar[Mapping[Any, "Callable[[Any, Any], Any]"]] = {
+        types.CellType: _cell,
+        _LOCK: _lock,
+        _RLOCK: _rlock,
+        io.TextIOWrapper: _file,
+        io.BufferedReader: _file,
+        types.ModuleType: _module,
+        functools._lru_cache_wrapper: _cached,
+        types.MappingProxyType: _proxy,
+        weakref.WeakKeyDictionary: _weak,
+        weakref.WeakValueDictionary: _weak,
+        weakref.WeakSet: _weak,
+        Lost: _still_lost,
+    }
+
+
+class _OneByOne(_Pickler):
+    """Asks Python about every object, which is slow: only where something must be recognised."""
+
+    def persistent_id(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is str or kind is bytes:
+            if len(obj) < BIG:
+                return None
+            if id(obj) in self.around.given:
+                return "given", self.around.given[id(obj)]
+            self.big.append(obj)
+            return "big", len(self.big) - 1
+        if kind is dict or kind is list:
+            if obj is self.around.namespace:
+                return ("namespace",)
+            if id(obj) in self.around.given:
+                return "given", self.around.given[id(obj)]
+        return None
+
+
+def _is_built_here(obj: Any, kind: type) -> bool:
+    """Whether an instance is saved as it is built: of a class of a cell, or an exception (whose own pickling fails
+    where its class takes other arguments than it keeps)."""
+    if isinstance(obj, BaseException):
+        return kind.__reduce__ is BaseException.__reduce__
+    return kind.__module__ == MAIN and not isinstance(obj, type)
+
+
+def _known_base(kind: type) -> "type | None":
+    """The built-in class that `kind` builds on, when it and all its other bases are plain; None otherwise."""
+    base: type = object
+    for one in kind.__mro__[:-1]:
+        if one in _BASES or (issubclass(one, BaseException) and one.__module__ == "builtins"):
+            base = one
+            break
+        plain = one.__module__ == MAIN or (one.__module__, one.__name__) in _HARMLESS
+        if not plain and not issubclass(kind, BaseException):
+            return None
+    return None if isinstance(kind, _enum_type()) else base
+
+
+_HARMLESS = {("abc", "ABC"), ("typing", "Generic"), ("typing", "Protocol")}
+
+
+def _enum_type() -> type:
+    enum = sys.modules.get("enum")
+    return enum.EnumType if enum else type(None)
+
+
+def _plain(obj: Any, base: type) -> Any:
+    return base.__getnewargs__(obj)[0] if hasattr(base, "__getnewargs__") else base(obj)
+
+
+def _is_dynamic(function: Any) -> bool:
+    return _by_name(function, function.__qualname__) is not function
+
+
+def _by_name(obj: Any, name: str) -> Any:
+    found: Any = sys.modules.get(getattr(obj, "__module__", None) or "builtins")
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found

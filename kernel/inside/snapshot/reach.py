@@ -1,0 +1,132 @@
+"""What a variable holds: the objects that it could share with another, and the names that its functions may touch."""
+
+import datetime
+import decimal
+import fractions
+import gc
+import re
+import sys
+import types
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .names import ANY, DANGEROUS, names_of
+
+ATOMS = frozenset(
+    (
+        *(int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice),
+        *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone),
+        *(decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, re.Match),
+        *(types.BuiltinFunctionType, types.CodeType, types.ModuleType, types.TracebackType, types.FrameType),
+        *(types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType),
+    )
+)
+"""Types whose objects are nobody's to share: they never change, or are saved by name, or not at all."""
+_CODES = {types.GeneratorType: "gi_code", types.CoroutineType: "cr_code", types.AsyncGeneratorType: "ag_code"}
+_MANY = 32
+MAIN = "__main__"
+
+
+@dataclass
+class Reached:
+    """What was found from one variable."""
+
+    objects: dict[int, Any] = field(default_factory=dict[int, Any])
+    """Everything that is no atom, by id."""
+    names: set[str] = field(default_factory=set[str])
+    """Variables that functions in it may touch, and that it refers to by name."""
+    by_name: bool = False
+    """Whether something in it can only be recognised one by one: the namespace itself, or a `given` container."""
+
+
+def reach(root: Any, namespace: Mapping[str, Any], given: Mapping[int, Any]) -> Reached:
+    """Go through everything that `root` holds. `given` are objects that every kernel has, by id: leaves.
+
+    Functions and classes that are bound in the namespace under their own name are leaves too: they are saved as
+    variables of their own, and referred to by name.
+    """
+    found = Reached()
+    todo = [root]
+    while todo:
+        one = todo.pop()
+        kind = type(one)
+        if kind in ATOMS:
+            if kind is types.BuiltinFunctionType and one in DANGEROUS:
+                found.names.add(ANY)
+            continue
+        if id(one) in found.objects:
+            continue
+        if one is namespace:
+            found.names.add(ANY)
+            found.by_name = True
+            continue
+        if id(one) in given:
+            found.by_name |= kind in (list, dict)
+            continue
+        if one is not root and (name := bound_name(one, namespace)):
+            found.names.add(name)
+            continue
+        todo += _held(one, kind, namespace, found)
+    return found
+
+
+def bound_name(one: Any, namespace: Mapping[str, Any]) -> "str | None":
+    """The name under which a function or class of a cell is bound in the namespace, when that is its own name."""
+    if type(one) is types.FunctionType:
+        own = one.__globals__ is namespace
+    elif isinstance(one, type):
+        own = one.__module__ == MAIN
+    else:
+        return None
+    return one.__name__ if own and namespace.get(one.__name__) is one else None
+
+
+def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) -> "list[Any]":
+    """What `one` refers to, after it was counted as reached unless it is of a library."""
+    if kind is types.FunctionType:
+        if one.__globals__ is not namespace:
+            return []
+        found.names |= names_of(one.__code__)
+        found.objects[id(one)] = one
+        return [one.__defaults__, one.__kwdefaults__, one.__closure__, one.__dict__]
+    if isinstance(one, type):
+        if one.__module__ != MAIN:
+            return []
+        found.objects[id(one)] = one
+        own = [value for name, value in one.__dict__.items() if name not in ("__dict__", "__weakref__")]
+        return [*own, *one.__bases__]
+    if kind is tuple or kind is frozenset:
+        held = gc.get_referents(one)
+        if set(map(type, held)) <= ATOMS:
+            return []  # equal ones are as good as one
+        found.objects[id(one)] = one
+        return held
+    found.objects[id(one)] = one
+    if is_array(one):
+        return [one.base, *(one.ravel().tolist() if one.dtype.hasobject else ())]
+    if kind in _CODES:
+        found.names |= names_of(getattr(one, _CODES[kind]))
+    if is_flat(one):
+        return []
+    held = gc.get_referents(one)
+    if len(held) > _MANY and set(map(type, held)) <= ATOMS:
+        return []
+    return [kind, *held] if kind.__module__ == MAIN else held
+
+
+def is_flat(one: Any) -> bool:
+    """Whether this is a long list, set or dict of nothing but atoms."""
+    kind = type(one)
+    if kind is list or kind is set:
+        return len(one) > _MANY and set(map(type, one)) <= ATOMS
+    if kind is dict:
+        return len(one) > _MANY and set(map(type, one.values())) <= ATOMS and set(map(type, one)) <= ATOMS
+    return False
+
+
+def is_array(one: Any) -> bool:
+    """Whether this is a numpy array; numpy is not imported for it."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(one) is numpy.ndarray
