@@ -18,9 +18,9 @@ Measured against the alternatives in `docs/design/0003-sub-calls-over-control.md
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator
+from json import dumps  # bound now: code of cells may patch the module
 from typing import Any
 
 from ipykernel.displayhook import ZMQShellDisplayHook
@@ -117,7 +117,7 @@ class RlmKernel(IPythonKernel):
             sizes = [len(chunk) for chunk in batch]
             self.session.send(stream, "rlm_chunks", {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
         # ASCII JSON of our own: what code prints may hold lone surrogates, which no UTF-8 message carries.
-        self.session.send(stream, "rlm_cell_reply", {"json": json.dumps(reply)}, parent, ident=ident)
+        self.session.send(stream, "rlm_cell_reply", {"json": dumps(reply)}, parent, ident=ident)
 
     async def _chunks(self, _stream: Any, _ident: Any, parent: Any) -> None:
         content, [attached] = parent["content"], parent["buffers"]
@@ -131,7 +131,7 @@ class RlmKernel(IPythonKernel):
         assert repl is not None, "rlm_restore before rlm_setup"
         reply = repl.restore(parent["content"]["groups"], self._pieces)
         self._pieces = {}
-        self.session.send(stream, "rlm_restore_reply", {"json": json.dumps(reply)}, parent, ident=ident)
+        self.session.send(stream, "rlm_restore_reply", {"json": dumps(reply)}, parent, ident=ident)
 
     async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
         self.execution_count += 1
@@ -184,7 +184,7 @@ class RlmKernel(IPythonKernel):
                 return
             self._sent = calls[-1]["id"]
             self._ahead[self._sent] = sum(len(call["prompt"]) for call in calls)
-            self.session.send(stream, "rlm_calls", {"json": json.dumps(calls)}, parent, ident=ident)
+            self.session.send(stream, "rlm_calls", {"json": dumps(calls)}, parent, ident=ident)
 
 
 def batched(chunks: "list[bytes]", most: int) -> "Iterator[list[bytes]]":

@@ -20,12 +20,38 @@ _LEVELS = ((1 << 20, 4 << 10), (16 << 20, 32 << 10), (1 << 62, 512 << 10))
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _BLOCK = 1 << 16
 
-Piece = "bytes | memoryview"
+Pieces = dict[str, "bytes | memoryview"]
+"""Pieces by name: the SHA-256 in hex, as the store names them."""
+_FEW = 64
 
 
-def name_of(piece: "bytes | memoryview") -> str:
-    """The piece's SHA-256 in hex, as the store names it."""
-    return hashlib.sha256(piece).hexdigest()
+def name_all(cut: "Sequence[bytes | memoryview]", into: Pieces) -> list[str]:
+    """The names of the pieces, in order; the pieces go `into` what is kept by name."""
+    named = [(hashlib.sha256(piece).hexdigest(), piece) for piece in cut]
+    into.update(named)
+    return [name for name, _ in named]
+
+
+class LongTexts:
+    """The pieces of long strings, remembered: a string never changes, and a list of many is saved again and again."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[str | bytes, list[str]]] = {}
+
+    def names(self, text: "str | bytes", known: set[str], into: Pieces) -> list[str]:
+        """The names of the text's pieces; those that are not all `known` go `into` what is kept by name."""
+        held, names = self._names.get(id(text), (None, []))
+        if held is text and known.issuperset(names):
+            return names
+        body = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        names = name_all(by_content(body), into)
+        self._names[id(text)] = text, names
+        return names
+
+    def forget(self, known: set[str]) -> None:
+        """Let go of texts of which nothing is `known` any more."""
+        if len(self._names) > _FEW:
+            self._names = {number: one for number, one in self._names.items() if known.issuperset(one[1])}
 
 
 def by_content(body: bytes) -> "list[bytes | memoryview]":

@@ -6,6 +6,7 @@ Only one load is under way at a time in a process, and these functions work for 
 import importlib
 import io
 import pickle
+import sys
 import threading
 import types
 from collections import defaultdict, deque
@@ -19,6 +20,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from cloudpickle import cloudpickle
 
 from .lost import Lost
+from .reach import MAIN
 
 
 @dataclass
@@ -100,9 +102,17 @@ def variable(name: str) -> Any:
     return target.namespace[name]
 
 
-def function(code: types.CodeType, cells: "tuple[Any, ...] | None") -> types.FunctionType:
-    """A function of a cell, in the live namespace; `fill_function` does the rest."""
-    return types.FunctionType(code, _now().namespace, code.co_name, None, cells)  # type: ignore[arg-type]
+def function(code: types.CodeType, cells: "tuple[Any, ...] | None", home: "str | dict[str, Any]") -> Any:
+    """A function in the live namespace, a module's, or globals of its own; `fill_function` does the rest."""
+    namespace: Any = home
+    if isinstance(home, str):
+        namespace = _now().namespace if home == MAIN else vars(importlib.import_module(home))
+    return types.FunctionType(code, namespace, code.co_name, None, cells)
+
+
+def cell() -> types.CellType:
+    """An empty cell of a closure."""
+    return types.CellType()
 
 
 def fill_function(made: Any, state: "tuple[dict[str, Any], dict[str, Any], list[tuple[Any, Any]]]") -> None:
@@ -186,6 +196,21 @@ def module(name: str) -> Any:
 def cached(wrapped: Any, parameters: "dict[str, Any]") -> Any:
     """A function with `functools.lru_cache` around it, its cache empty."""
     return lru_cache(**parameters)(wrapped)
+
+
+def proxy(mapping: "Mapping[Any, Any]") -> Any:
+    """A read-only view of a mapping."""
+    return types.MappingProxyType(mapping)
+
+
+def dict_view(mapping: "dict[Any, Any]", method: str) -> Any:
+    """Its keys, values or items, as they will be."""
+    return getattr(mapping, method)()
+
+
+def stream(name: str) -> Any:
+    """Where code prints to, here."""
+    return getattr(sys, name)
 
 
 def weak(kind: type, content: "list[Any]") -> Any:

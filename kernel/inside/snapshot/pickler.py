@@ -11,10 +11,10 @@ cloudpickle does the classes and the code objects.
 """
 
 import functools
+import gc
 import io
 import sys
 import types
-import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -24,12 +24,16 @@ import cloudpickle
 
 from . import loader
 from .lost import Lost
-from .reach import MAIN, bound_name, is_array
+from .reach import MAIN, OWN, WEAK, bound_name, home_of, is_array, named_in
 
 BIG = 64 << 10
 """Characters or bytes from which a str or bytes can be saved apart."""
 _REASON = 200
 _LOCK, _RLOCK = type(loader.threading.Lock()), type(loader.threading.RLock())
+_VIEWS: dict[type, str] = {
+    type(getattr(kind(), method)()): method for kind in (dict, OrderedDict) for method in ("keys", "values", "items")
+}
+_BY_NAME = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _BASES: tuple[type, ...] = (
     *(OrderedDict, defaultdict, Counter, dict, deque, list, set, frozenset, tuple, bytearray),
     *(bool, int, float, complex, str, bytes, BaseException),
@@ -51,8 +55,8 @@ class Pickled:
 
     body: bytes
     buffers: "list[memoryview]" = field(default_factory=list["memoryview"])
-    big: "list[str | bytes]" = field(default_factory=list["str | bytes"])
-    """Strings that are saved apart, in the order of their numbers."""
+    texts: "list[str | bytes]" = field(default_factory=list["str | bytes"])
+    """Long ones, which are saved apart, in the order of their numbers."""
     needs: set[str] = field(default_factory=set[str])
     """Variables that it refers to by name."""
     losses: list[Loss] = field(default_factory=list[Loss])
@@ -70,7 +74,7 @@ class Surroundings:
     """Everything that the variables of the group hold."""
 
 
-def pickled(values: "dict[str, Any]", around: Surroundings, *, one_by_one: bool) -> Pickled:
+def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool) -> Pickled:
     """The variables' bytes. `one_by_one`: long strings apart and containers recognised, which is slower.
 
     Raises what pickling raises.
@@ -84,7 +88,7 @@ def pickled(values: "dict[str, Any]", around: Surroundings, *, one_by_one: bool)
     }
     pickler.dump(shown)
     pickler.note_bare_cells()
-    return Pickled(file.getvalue(), buffers, pickler.big, pickler.needs, pickler.losses)
+    return Pickled(file.getvalue(), buffers, pickler.texts, pickler.needs, pickler.losses)
 
 
 class _Given:
@@ -103,7 +107,8 @@ class _Pickler(cloudpickle.Pickler):
         self.around = around
         self.needs: set[str] = set()
         self.losses: list[Loss] = []
-        self.big: list[str | bytes] = []
+        self.texts: list[str | bytes] = []
+        self._numbers: dict[int, int] = {}
         self._cells: dict[int, Any] = {}
         self._filled: set[int] = set()
 
@@ -120,10 +125,14 @@ class _Pickler(cloudpickle.Pickler):
             special = self._special.get(kind)
             if special is not None:
                 return special(self, obj)
-            if kind is types.FunctionType and obj.__globals__ is around.namespace:
-                return self._function(obj)
+            if kind is types.FunctionType and (home := home_of(obj, around.namespace)):
+                return self._function(obj, home)
             if _is_built_here(obj, kind) and (base := _known_base(kind)) is not None:
                 return self._instance(obj, kind, base)
+            if isinstance(obj, loader.threading.Thread):
+                return self._lose(obj, "it is a thread")
+            if obj is sys.stdout or obj is sys.stderr:
+                return loader.stream, ("stdout" if obj is sys.stdout else "stderr",)
             if is_array(obj) and (view := self._view(obj)) is not None:
                 return view
             return self._ordinary(obj, kind)
@@ -147,14 +156,12 @@ class _Pickler(cloudpickle.Pickler):
         """By the means of cloudpickle and of the object itself."""
         reduced: Any = super().reducer_override(obj)
         if reduced is not NotImplemented:
-            if kind is types.FunctionType and _is_dynamic(obj):
-                self.losses.append(Loss(obj, "its globals are a namespace of its own, of which it has a copy now"))
             return reduced
-        if kind in self.dispatch_table or kind in (types.BuiltinFunctionType, types.MethodType):
+        if kind in self.dispatch_table or kind in _BY_NAME or isinstance(obj, type):
             return NotImplemented
         reduced = obj.__reduce_ex__(5)
         if isinstance(reduced, str):
-            found = _by_name(obj, reduced)
+            found = named_in(sys.modules.get(getattr(obj, "__module__", None) or "builtins"), reduced)
             return NotImplemented if found is obj else self._lose(obj, f"it is not found as {reduced}")
         if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
             return self._lose(obj, "its own pickling says nothing useful")
@@ -162,7 +169,9 @@ class _Pickler(cloudpickle.Pickler):
 
     # -- functions
 
-    def _function(self, function: Any) -> Any:
+    def _function(self, function: Any, home: str) -> Any:
+        # A module's globals are had by its name; those of no module go with the function, and may hold it in turn.
+        place = function.__globals__ if home == OWN else home
         cells = function.__closure__
         contents: list[tuple[Any, Any]] = []
         for cell in cells or ():
@@ -181,14 +190,14 @@ class _Pickler(cloudpickle.Pickler):
             "__annotations__": function.__annotations__,
         }
         return (
-            *(loader.function, (function.__code__, cells)),
+            *(loader.function, (function.__code__, cells, place)),
             *((state, function.__dict__, contents), None, None, loader.fill_function),
         )
 
     def _cell(self, cell: Any) -> Any:
         # Empty: a cell may hold the very function that it belongs to. The function fills it.
         self._cells[id(cell)] = cell
-        return types.CellType, ()
+        return loader.cell, ()
 
     # -- instances of classes of cells
 
@@ -254,9 +263,10 @@ class _Pickler(cloudpickle.Pickler):
         return loader.cached, (function.__wrapped__, function.cache_parameters()), dict(function.__dict__)
 
     def _proxy(self, proxy: Any) -> Any:
-        import gc
+        return loader.proxy, (gc.get_referents(proxy)[0],)
 
-        return types.MappingProxyType, (gc.get_referents(proxy)[0],)
+    def _dict_view(self, view: Any) -> Any:
+        return loader.dict_view, (gc.get_referents(view)[0], _VIEWS[type(view)])
 
     def _weak(self, container: Any) -> Any:
         pairs = list(container.items()) if hasattr(container, "items") else list(container)
@@ -275,9 +285,9 @@ class _Pickler(cloudpickle.Pickler):
         types.ModuleType: _module,
         functools._lru_cache_wrapper: _cached,
         types.MappingProxyType: _proxy,
-        weakref.WeakKeyDictionary: _weak,
-        weakref.WeakValueDictionary: _weak,
-        weakref.WeakSet: _weak,
+        **dict.fromkeys(WEAK, _weak),
+        **dict.fromkeys(_VIEWS, _dict_view),
+        memoryview: lambda self, obj: self._lose(obj, "it is a view of memory"),
         Lost: _still_lost,
     }
 
@@ -292,8 +302,11 @@ class _OneByOne(_Pickler):
                 return None
             if id(obj) in self.around.given:
                 return "given", self.around.given[id(obj)]
-            self.big.append(obj)
-            return "big", len(self.big) - 1
+            number = self._numbers.get(id(obj))
+            if number is None:
+                number = self._numbers[id(obj)] = len(self.texts)
+                self.texts.append(obj)
+            return "big", number
         if kind is dict or kind is list:
             if obj is self.around.namespace:
                 return ("namespace",)
@@ -333,14 +346,3 @@ def _enum_type() -> type:
 
 def _plain(obj: Any, base: type) -> Any:
     return base.__getnewargs__(obj)[0] if hasattr(base, "__getnewargs__") else base(obj)
-
-
-def _is_dynamic(function: Any) -> bool:
-    return _by_name(function, function.__qualname__) is not function
-
-
-def _by_name(obj: Any, name: str) -> Any:
-    found: Any = sys.modules.get(getattr(obj, "__module__", None) or "builtins")
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found

@@ -8,6 +8,7 @@ import re
 import sys
 import types
 import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ ATOMS = frozenset(
 )
 """Types whose objects are nobody's to share: they never change, or are saved by name, or not at all."""
 _CODES = {types.GeneratorType: "gi_code", types.CoroutineType: "cr_code", types.AsyncGeneratorType: "ag_code"}
+WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 _MANY = 32
 MAIN = "__main__"
 
@@ -83,14 +85,36 @@ def bound_name(one: Any, namespace: Mapping[str, Any]) -> "str | None":
     return one.__name__ if own and namespace.get(one.__name__) is one else None
 
 
+OWN = "?"
+
+
+def home_of(function: types.FunctionType, namespace: Mapping[str, Any]) -> "str | None":
+    """The module in whose globals a function lives that must be saved whole; None for one that can be imported.
+
+    MAIN stands for the namespace, OWN for globals that are of no module.
+    """
+    held = function.__globals__
+    if held is namespace:
+        return MAIN
+    # A module may say that it has another name than the one it is found under.
+    for name in (held.get("__name__"), getattr(held.get("__spec__"), "name", None)):
+        module = sys.modules.get(str(name))
+        if module is not None and vars(module) is held:
+            return None if named_in(module, function.__qualname__) is function else str(name)
+    return OWN
+
+
+def named_in(module: Any, name: str) -> Any:
+    """What a module has under a dotted name, or None."""
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
+
+
 def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) -> "list[Any]":
     """What `one` refers to, after it was counted as reached unless it is of a library."""
     if kind is types.FunctionType:
-        if one.__globals__ is not namespace:
-            return []
-        found.names |= names_of(one.__code__)
-        found.objects[id(one)] = one
-        return [one.__defaults__, one.__kwdefaults__, one.__closure__, one.__dict__]
+        return _held_by_function(one, namespace, found)
     if isinstance(one, type):
         if one.__module__ != MAIN:
             return []
@@ -108,12 +132,24 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         return [one.base, *(one.ravel().tolist() if one.dtype.hasobject else ())]
     if kind in _CODES:
         found.names |= names_of(getattr(one, _CODES[kind]))
-    if is_flat(one):
-        return []
-    held = gc.get_referents(one)
+    if kind in WEAK:
+        # What it holds weakly, it does not refer to.
+        return [*one.keys(), *one.values()] if hasattr(one, "keys") else list(one)
+    held = [] if is_flat(one) else gc.get_referents(one)
     if len(held) > _MANY and set(map(type, held)) <= ATOMS:
         return []
     return [kind, *held] if kind.__module__ == MAIN else held
+
+
+def _held_by_function(one: Any, namespace: Mapping[str, Any], found: Reached) -> "list[Any]":
+    home = home_of(one, namespace)
+    if home is None:
+        return []
+    if home == MAIN:
+        found.names |= names_of(one.__code__)
+    found.objects[id(one)] = one
+    held = [one.__defaults__, one.__kwdefaults__, one.__closure__, one.__dict__]
+    return [*held, one.__globals__] if home == OWN else held
 
 
 def is_flat(one: Any) -> bool:

@@ -1,0 +1,190 @@
+"""One group of variables: as it is made from their values, as the store keeps it, and the way back."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from json import dumps, loads  # bound now: code of cells may patch the module
+from typing import Any
+
+from .chunks import SMALL, LongTexts, Pieces, by_content, by_place, name_all, without_frames
+from .loader import load
+from .lost import Lost
+from .pickler import Pickled, Surroundings, pickled
+from .reach import ATOMS, Reached
+
+_APART = 1 << 20
+"""Bytes of long strings in a pickle from which they are saved apart."""
+_WORTH_COMPARING = 256
+"""Bytes an element from which a list of atoms is compared one by one before it is pickled again."""
+REASON = 300
+"""Characters of a reason at most."""
+
+
+class MissingPiece(Exception):
+    """A stored piece of it is missing or damaged"""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A group as it is kept: `group` is a `state.snapshots.Group`."""
+
+    group: dict[str, Any]
+    names: frozenset[str]
+    touches: frozenset[str]
+    """Variables that its functions may touch."""
+    needs: frozenset[str]
+    """Variables that it refers to by name."""
+
+    @classmethod
+    def read(cls, group: dict[str, Any]) -> "Saved":
+        """A group that comes from the store."""
+        form = loads(group["form"])
+        return cls(group, frozenset(group["names"]), frozenset(form["touches"]), frozenset(form["needs"]))
+
+    def loaded(self, pieces: "Restoring") -> dict[str, Any]:
+        """Its variables. Raises MissingPiece, and whatever code of the run raises; nothing when it was not saved."""
+        if not self.group["chunks"]:
+            return {}
+        form = loads(self.group["form"])
+        parts: list[list[str]] = []
+        start = 0
+        for count in form["parts"]:
+            parts.append(self.group["chunks"][start : start + count])
+            start += count
+        kinds: list[str] = form["texts"]
+        buffers, texts = parts[1 : len(parts) - len(kinds)], parts[len(parts) - len(kinds) :]
+        return load(
+            pieces.joined(parts[0]),
+            # Arrays are written to, so their memory must be their own.
+            [bytearray(pieces.joined(part)) for part in buffers],
+            lambda number: pieces.text(kinds[number], texts[number]),
+        )
+
+
+class Restoring:
+    """The pieces of one restore, and the long texts made of them: many variables may hold the same."""
+
+    def __init__(self, piece: "Callable[[str], bytes]") -> None:
+        self._piece = piece
+        self._texts: dict[tuple[str, ...], str | bytes] = {}
+
+    def joined(self, names: Sequence[str]) -> bytes:
+        """Pieces put together. Raises MissingPiece."""
+        try:
+            found = [self._piece(name) for name in names]
+        except KeyError:
+            raise MissingPiece from None
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def text(self, kind: str, names: Sequence[str]) -> "str | bytes":
+        """A long text, made once."""
+        key = (kind, *names)
+        if key not in self._texts:
+            body = self.joined(names)
+            self._texts[key] = body.decode("utf-8", "surrogatepass") if kind == "str" else body
+        return self._texts[key]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A group that was pickled now. Without a `result` it could not be."""
+
+    names: frozenset[str]
+    touches: frozenset[str]
+    result: "Pickled | None"
+    body: bytes
+    lost: dict[str, str]
+    apart: bool
+    """Whether its long texts are saved apart."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Variables that it refers to by name."""
+        return frozenset(self.result.needs) if self.result else frozenset()
+
+    def saved(self, long: LongTexts, known: set[str], fresh: Pieces, about: "Iterable[dict[str, Any] | None]") -> Saved:
+        """The group for the store; pieces that may not be `known` there go into `fresh`."""
+        parts: list[list[str]] = []
+        kinds: list[str] = []
+        if self.result is not None:
+            parts = [
+                name_all(by_content(self.body), fresh),
+                *(name_all(by_place(buffer), fresh) for buffer in self.result.buffers),
+                *(long.names(text, known, fresh) for text in self.result.texts),
+            ]
+            kinds = [type(text).__name__ for text in self.result.texts]
+        form = {
+            "touches": sorted(self.touches),
+            "needs": sorted(self.needs),
+            "parts": [len(part) for part in parts],
+            "texts": kinds,
+        }
+        group = {
+            "id": min(self.names),
+            "names": sorted(self.names),
+            "chunks": [name for part in parts for name in part],
+            "lost": self.lost,
+            "about": [one for one in about if one],
+            "form": dumps(form, separators=(",", ":")),
+        }
+        return Saved(group, self.names, self.touches, self.needs)
+
+    def is_list_of_long(self, value: Any) -> bool:
+        """Whether this is one list of long texts, of which a look at each is cheaper than another pickle."""
+        if len(self.names) != 1 or self.result is None or type(value) not in (list, tuple):
+            return False
+        size = len(self.body) + sum(map(len, self.result.texts))
+        return size > _WORTH_COMPARING * len(value) > 0 and set(map(type, value)) <= ATOMS
+
+
+def make(
+    values: Mapping[str, Any],
+    reached: Mapping[str, Reached],
+    namespace: Mapping[str, Any],
+    given: Mapping[int, str],
+    *,
+    apart: bool,
+) -> Made:
+    """Pickle the variables of one group. What goes wrong with all of it is told as its loss.
+
+    `given` are names of what every kernel has, by id. `apart`: long texts are known to be worth saving apart.
+    """
+    objects: dict[int, Any] = {}
+    touches: set[str] = set()
+    for one in reached.values():
+        objects.update(one.objects)
+        touches |= one.names
+    around = Surroundings(namespace, given, values.keys(), objects)
+    apart = apart or any(one.by_name for one in reached.values()) or any(map(is_long, values.values()))
+    names, may_touch = frozenset(values), frozenset(touches)
+    try:
+        result = pickled(values, around, one_by_one=apart)
+        body, long = without_frames(result.body)
+        if long > _APART and not apart:
+            apart = True
+            result = pickled(values, around, one_by_one=True)
+            body, _ = without_frames(result.body)
+    except Exception as error:
+        return Made(names, may_touch, None, b"", dict.fromkeys(names, said(error)), apart)
+    return Made(names, may_touch, result, body, _lost_by_name(result, reached), apart)
+
+
+def is_long(value: Any) -> bool:
+    """Whether this is a str or bytes worth a piece of its own."""
+    return type(value) in (str, bytes) and len(value) > SMALL
+
+
+def said(error: BaseException) -> str:
+    """An error as a reason."""
+    text = str(error.__doc__) if isinstance(error, MissingPiece) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:REASON]
+
+
+def _lost_by_name(result: Pickled, reached: Mapping[str, Reached]) -> dict[str, str]:
+    """Which of the variables hold what could not be saved."""
+    lost: dict[str, str] = {}
+    for loss in result.losses:
+        holders = [name for name, one in reached.items() if id(loss.what) in one.objects] or list(reached)
+        kind = loss.what.what if isinstance(loss.what, Lost) else type(loss.what).__name__
+        for name in holders:
+            lost.setdefault(name, f"{kind}: {loss.why}"[:REASON])
+    return lost

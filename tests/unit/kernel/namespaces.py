@@ -1,0 +1,55 @@
+"""A namespace with snapshots, as a kernel has one, and its fresh copies: what tests of saving and restoring work on."""
+
+import builtins
+from typing import Any
+
+from durable_rlm.kernel.inside.snapshot.snapshots import Restored, Snapshots, Taken
+from durable_rlm.kernel.inside.variables import describe_one
+
+
+class Namespace:
+    """Runs cells, and keeps what each snapshot of them sends, as the store would."""
+
+    def __init__(self, *, own_process: bool = False, given: dict[str, Any] | None = None) -> None:
+        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins, **(given or {})}
+        self.snapshots = Snapshots(
+            self.names, hidden=set(self.names), given=given or {}, describe=describe_one, own_process=own_process
+        )
+        self._given = given
+        self._own_process = own_process
+        self.groups: dict[str, dict[str, Any]] = {}
+        self.chunks: dict[str, bytes] = {}
+        self.restored: Restored | None = None
+
+    def cell(self, code: str) -> Taken:
+        """Run a cell and save what it changed. An exception of the cell is the cell's own business."""
+        self.snapshots.prepare([code])
+        try:
+            exec(compile(code, "<cell>", "exec"), self.names)
+        except Exception as error:
+            self.names["_error"] = repr(error)
+        return self.save(code)
+
+    def save(self, code: str) -> Taken:
+        """Save what a cell changed."""
+        taken = self.snapshots.take([code])
+        known = {name for group in self.groups.values() for name in group["chunks"]}
+        for number in taken.gone:
+            del self.groups[number]
+        sent = {name: bytes(piece) for name, piece in taken.chunks.items()}
+        for group in taken.groups:
+            assert set(group["chunks"]) <= known | sent.keys(), "a piece that was never sent"
+            self.groups[group["id"]] = group
+        self.chunks.update(sent)
+        return taken
+
+    def again(self) -> "Namespace":
+        """A fresh namespace in which everything that was saved is restored."""
+        other = Namespace(own_process=self._own_process, given=self._given)
+        other.restored = other.snapshots.restore(list(self.groups.values()), self.chunks.__getitem__)
+        other.groups, other.chunks = dict(self.groups), dict(self.chunks)
+        return other
+
+    def see(self, expression: str) -> Any:
+        """The value of an expression."""
+        return eval(expression, self.names)

@@ -1,0 +1,194 @@
+"""What a snapshot must bring back, or name as lost: every kind of thing that cells leave in variables."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.kernel.inside.snapshot.lost import LostVariable
+
+from .namespaces import Namespace
+
+
+def after(*cells: str, own_process: bool = False) -> Namespace:
+    """The namespace restored after the cells, each of which was saved."""
+    live = Namespace(own_process=own_process)
+    for cell in cells:
+        live.cell(cell)
+    return live.again()
+
+
+def _kept() -> dict[str, tuple[list[str], str]]:
+    """Names, cells and what must hold, of `state_zoo.txt`."""
+    _, *sections = (Path(__file__).parent / "state_zoo.txt").read_text().split("\n## ")
+    found: dict[str, tuple[list[str], str]] = {}
+    for section in sections:
+        name, rest = section.split("\n", 1)
+        cells, holds = rest.split("\n=> ")
+        found[name] = (cells.split("\n---\n"), holds.strip())
+    return found
+
+
+KEPT = _kept()
+
+
+@pytest.mark.parametrize(("cells", "holds"), KEPT.values(), ids=KEPT.keys())
+def test_it_comes_back(cells: list[str], holds: str) -> None:
+    live = Namespace()
+    for cell in cells:
+        live.cell(cell)
+    assert live.names.get("_error") is None
+    twice = live.again().again()
+    assert twice.restored is not None
+    lost = {name: why for name, why in twice.restored.lost.items() if name != "gen"}
+    assert lost == {}
+    assert twice.see(holds), holds
+    assert live.see(holds), "the test itself is right"
+
+
+LOST = {
+    "a generator": ("v = (i for i in [1])", "generator"),
+    "a coroutine": ("async def f(): pass\nv = f()", "coroutine"),
+    "a socket": ("import socket\nv = socket.socket()", "socket"),
+    "a thread": ("import threading\nv = threading.Thread(target=print)", "Thread"),
+    "a file open for writing": ("import tempfile\nv = tempfile.TemporaryFile('w')", "open for writing"),
+    "a database connection": ("import sqlite3\nv = sqlite3.connect(':memory:')", "Connection"),
+    "a module made by code": ("import types\nv = types.ModuleType('mine')", "made by code"),
+    "a lock that a thread holds": ("import threading\nv = threading.RLock()\nv.acquire()", "held by a thread"),
+    "a memory view": ("v = memoryview(b'abc')", "memoryview"),
+    "a weak reference": ("import weakref\nclass C: pass\nc = C()\nv = weakref.ref(c)", "weakref"),
+    "too deep a nest": ("v = []\nfor _ in range(100_000):\n    v = [v]", "deep recursion"),
+    "a filled cache": ("import functools\n@functools.lru_cache\ndef v(x): return x\nv(1)", "cached"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning", "ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize(("cell", "why"), LOST.values(), ids=LOST.keys())
+def test_it_is_named_as_lost_and_nothing_beside_it_is(cell: str, why: str) -> None:
+    live = Namespace()
+    live.cell(f"before = [1]\n{cell}\nafter = [before]")
+    assert live.names.get("_error") is None
+    restored = live.again()
+    assert restored.restored is not None
+    assert set(restored.restored.lost) == {"v"}
+    assert why in restored.restored.lost["v"]
+    assert restored.see("after[0] is before")
+    restored.again()  # still lost, and still no reason to fail
+
+
+def test_what_is_lost_raises_when_it_is_used_and_says_why() -> None:
+    restored = after("gen = (i for i in [1])\nheld = {'gen': gen, 'n': 1}")
+    assert restored.see("held['n']") == 1
+    for use in (
+        "next(gen)",
+        "list(gen)",
+        "gen.send(1)",
+        "held['gen']()",
+        "len(gen)",
+        "bool(gen)",
+        "gen == 1",
+        "gen + 1",
+    ):
+        with pytest.raises(LostVariable, match="generator was lost when the REPL was restored"):
+            restored.see(use)
+    assert "lost generator" in restored.see("repr(gen)")
+    restored.cell("gen = 5")
+    assert restored.again().see("gen") == 5
+
+
+def test_only_the_variables_that_hold_it_are_lost() -> None:
+    live = Namespace()
+    live.cell("shared = []\na = [shared]\nb = [shared, (i for i in [1])]")
+    restored = live.again().restored
+    assert restored is not None
+    assert set(restored.lost) == {"b"}
+
+
+def test_a_file_open_for_reading_is_open_again_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("one\ntwo\n")
+    live = Namespace()
+    live.cell(f"f = open({str(tmp_path / 'f')!r})\nf.readline()")
+    restored = live.again()
+    assert restored.see("f.readline()") == "two\n"
+    (tmp_path / "f").unlink()
+    gone = live.again()
+    assert gone.restored is not None and "cannot be opened again" in gone.restored.lost["f"]
+    for one in (live, restored):
+        one.names["f"].close()
+
+
+def test_what_every_kernel_has_is_saved_as_a_name() -> None:
+    text, history = "x" * 100_000, [{"role": "user"}]
+
+    def ask() -> None: ...
+
+    given = {"context": text, "history": history, "ask": ask}
+    live = Namespace(given=given)
+    live.cell("t = context\nl = [context, history]\nf = ask\npart = context[:10]")
+    assert sum(map(len, live.chunks.values())) < 5_000
+    restored = live.again()
+    assert restored.see("t is context and l[0] is context and l[1] is history and f is ask and part == 'x' * 10")
+
+
+def test_a_missing_piece_costs_only_the_variables_that_need_it() -> None:
+    live = Namespace()
+    live.cell("a = [1]\nb = [2]\nclass C: pass\nc = C()")
+    for name in live.groups["C"]["chunks"]:
+        del live.chunks[name]
+    restored = live.again().restored
+    assert restored is not None
+    assert set(restored.lost) == {"C", "c"}
+    assert "missing" in restored.lost["C"]
+
+
+def test_restoring_never_runs_what_is_in_a_group_outside_of_a_load() -> None:
+    live = Namespace()
+    live.cell("class Boom:\n    def __reduce__(self): return exec, ('raise SystemExit',)\nb = Boom()")
+    assert type(live.again().names["b"]).__name__ == "Boom"
+
+
+class TestAmbient:
+    """State outside of the namespace. It is this process's own here, so it is put back."""
+
+    @pytest.fixture(autouse=True)
+    def _untouched(self) -> Any:
+        import json
+
+        state, dumps = random.getstate(), json.dumps
+        yield
+        random.setstate(state)
+        json.dumps = dumps
+
+    def test_random_goes_on_where_it_was(self) -> None:
+        live = Namespace(own_process=True)
+        live.cell("import random, numpy\nfirst = random.random(), numpy.random.rand()")
+        saved = dict(live.groups), dict(live.chunks)
+        expected = live.see("(random.random(), numpy.random.rand())")
+        live.groups, live.chunks = saved
+        assert live.again().see("(random.random(), numpy.random.rand())") == expected
+
+    def test_two_kernels_begin_alike(self) -> None:
+        drawn = [
+            Namespace(own_process=True).cell("import random\nx = random.random()") and random.random() for _ in "ab"
+        ]
+        assert drawn[0] == drawn[1]
+
+    def test_a_patched_module_is_patched_again(self) -> None:
+        import json
+
+        live = Namespace(own_process=True)
+        live.cell("import json\ndef mine(x): return 'mine'")
+        live.cell("json.dumps = mine")
+        json.dumps = None  # type: ignore[assignment]
+        restored = live.again()
+        assert restored.see("json.dumps(1)") == "mine"
+        assert restored.see("json.dumps is mine")
+
+    def test_what_a_module_holds_of_ours_is_ours_still(self) -> None:
+        live = Namespace(own_process=True)
+        live.cell("import json\nlog = []\njson.log = log")
+        live.cell("json.log.append(1)")
+        restored = live.again()
+        assert restored.see("log == [1] and json.log is log")
+        del restored.see("json").log
