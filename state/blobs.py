@@ -2,12 +2,18 @@
 
 A blob is written beside its final place, fsynced, renamed, and its folder fsynced: it is there whole or
 not at all (promise P1). It never changes afterwards, so readers may map it.
+
+Its file's time says when a writer last needed it, as `touched` does for rows. A writer needs a blob from `touch` or
+`commit` on, and refers to it in a commit of the database soon after (an input's blobs: in its run's row). What
+nothing refers to and nobody touched lately may go (`collecting.py`); a lock on the folder keeps the two apart.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +22,8 @@ from .errors import StoredDataDamaged, StoreError
 
 HASH_LENGTH = 64
 _CHUNK = 4 << 20
+_PARTIAL = ".partial-"
+_HEX = set("0123456789abcdef")
 
 
 def content_hash(data: bytes) -> str:
@@ -31,7 +39,7 @@ class Blobs:
 
     def path(self, name: str) -> Path:
         """Where the blob `name` (64 hex digits) is or would be. Raises ValueError for any other name."""
-        if len(name) != HASH_LENGTH or not set(name) <= set("0123456789abcdef"):
+        if len(name) != HASH_LENGTH or not set(name) <= _HEX:
             raise ValueError(f"not a blob name: {name!r}")
         return self.folder / name[:2] / name[2:]
 
@@ -42,7 +50,8 @@ class Blobs:
     def touch(self, name: str) -> bool:
         """Say that the blob is about to be referred to, so that nobody collects it; False when it is not stored."""
         try:
-            os.utime(self.path(name))
+            with locked(self.folder, fcntl.LOCK_SH):
+                os.utime(self.path(name))
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -75,6 +84,8 @@ class Blobs:
             data = self.path(name).read_bytes()
         except FileNotFoundError:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… is missing.", hint="Run `rlm verify`.") from None
+        except OSError as error:
+            raise _unreadable(name, error) from error
         if content_hash(data) != name:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… has changed on disk.", hint="Run `rlm verify`.")
         return data
@@ -90,8 +101,40 @@ class Blobs:
                         progress(len(chunk))
         except FileNotFoundError:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… is missing.") from None
+        except OSError as error:
+            raise _unreadable(name, error) from error
         if digest.hexdigest() != name:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… has changed on disk.")
+
+    def stored(self) -> Iterator[tuple[str, os.stat_result]]:
+        """The name of every blob there is, and its file's facts. Files that are no blobs are passed over."""
+        for folder in _entries(self.folder):
+            if len(folder.name) == 2 and folder.is_dir(follow_symlinks=False):
+                for entry in _entries(Path(folder.path)):
+                    name = folder.name + entry.name
+                    if len(name) == HASH_LENGTH and set(name) <= _HEX and (facts := _facts(Path(entry.path))):
+                        yield name, facts
+
+    def remove(self, name: str, unless_touched_since: int) -> bool:
+        """Delete a blob unless its file's time (ns) is another one by now; whether it is gone."""
+        path = self.path(name)
+        try:
+            with locked(self.folder, fcntl.LOCK_EX):
+                if path.stat().st_mtime_ns != unless_touched_since:
+                    return False
+                path.unlink()
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
+        return True
+
+    def leftovers(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Files of writers that died before they were done."""
+        for entry in _entries(self.folder):
+            path = Path(entry.path)
+            if entry.name.startswith(_PARTIAL) and (facts := _facts(path)) and not _being_written(path):
+                yield path, facts
 
     def _sync(self, folders: set[Path]) -> None:
         """Make names durable. Raises StoreError."""
@@ -117,8 +160,10 @@ class BlobWriter:
         self.size = 0
         try:
             blobs.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._partial = blobs.folder / f".partial-{secrets.token_hex(8)}"
+            self._partial = blobs.folder / f"{_PARTIAL}{secrets.token_hex(8)}"
             descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            # Held as long as this process has it open: an input may come slowly, and is no leftover meanwhile.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise _cannot_write(blobs.folder, error) from error
         self._file = os.fdopen(descriptor, "wb", buffering=1 << 20)
@@ -138,10 +183,12 @@ class BlobWriter:
         target = self._blobs.path(name)
         try:
             self._file.flush()
+            os.utime(self._file.fileno())
             os.fsync(self._file.fileno())
             self._file.close()
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            self._partial.replace(target)
+            with locked(self._blobs.folder, fcntl.LOCK_SH):
+                self._partial.replace(target)
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
         if synced:
@@ -156,12 +203,50 @@ class BlobWriter:
         self._partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def locked(folder: Path, kind: int) -> Generator[None]:
+    """Hold a lock on `folder` (`fcntl.LOCK_SH` or `LOCK_EX`), of this process's threads too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _being_written(partial: Path) -> bool:
+    try:
+        with locked(partial, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return False
+    except OSError:
+        return True
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _facts(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unreadable(name: str, error: OSError) -> StoredDataDamaged:
+    return StoredDataDamaged(f"The stored blob {name[:12]}… cannot be read: {error.strerror}.")
 
 
 def _cannot_write(folder: Path, error: OSError) -> StoreError:

@@ -87,6 +87,13 @@ class Database:
         except sqlite3.Error as error:
             raise as_store_error(error) from error
 
+    async def look(self, reading: Unit) -> Any:
+        """What `reading` finds with several queries. Raises StoreError when the file is damaged."""
+        try:
+            return await self.connection._execute(reading, self.connection._conn)
+        except sqlite3.Error as error:
+            raise as_store_error(error) from error
+
     async def _flush(self) -> None:
         while self._queue:
             batch, self._queue = self._queue, []
@@ -151,12 +158,21 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
                 hint="Install the newer version to use these runs.",
             )
         await connection._execute(teach, connection._conn)
+        connection.text_factory = _text
+        if version == 0:
+            # Only a file that is empty can be told so; `rlm gc` then gives space back a little at a time.
+            await connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=FULL")
         if version < SCHEMA_VERSION:
             await connection._execute(_bring_up_to_date, connection._conn)
     except sqlite3.Error as error:
         raise as_store_error(error, path) from error
+
+
+def _text(data: bytes) -> str:
+    """A text as it is stored; one that is damaged does not keep the rest of its query from being read."""
+    return str(data, "utf-8", "replace")
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
@@ -199,6 +215,6 @@ def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError
     if "malformed" in text or "not a database" in text or "disk image" in text:
         return StoreError(
             f"{where}checkpoints.sqlite is damaged or is not a database ({text}).",
-            hint="Restore it from a copy, or use another --home.",
+            hint="`rlm verify THREAD` says what of a run is lost. Restore the home from a copy, or use another --home.",
         )
     return StoreError(f"{where}the store failed: {text}.", hint="Check the disk, then `rlm resume THREAD`.")

@@ -102,7 +102,7 @@ class Leases:
         if held is not None:
             if row is None or row[0] != held:
                 raise LeaseLost(f"Another process has taken over {thread_id}.", hint="Nothing of this one was saved.")
-        elif row is not None and row[1] is not None and not is_dead(json.loads(row[1]), row[2], self._clock()):
+        elif row is not None and row[1] is not None and not is_dead(_owner(row[1]), row[2], self._clock()):
             raise RunBusy(f"{thread_id} is being run by another process.", hint="Wait for it, or stop it.")
 
     async def holder_alive(self, thread_ids: list[str]) -> set[str]:
@@ -110,13 +110,40 @@ class Leases:
         rows = await self._database.read("SELECT thread_id, owner, renewed FROM leases WHERE owner IS NOT NULL")
         now = self._clock()
         wanted = set(thread_ids)
-        return {row[0] for row in rows if row[0] in wanted and not is_dead(json.loads(row[1]), row[2], now)}
+        return {row[0] for row in rows if row[0] in wanted and not is_dead(_owner(row[1]), row[2], now)}
+
+    def fence(self, connection: sqlite3.Connection, thread_id: str) -> None:
+        """Inside a transaction: take the thread from whoever held it before, and hold it no longer than that.
+
+        For what changes a thread as a whole. The row stays, so that a process that slept through it all finds
+        that its token is no longer the thread's. Raises RunBusy while a living process (this one included) runs it.
+        """
+        if thread_id in self._held:
+            raise RunBusy(f"{thread_id} is running in this process.", hint="Stop it first.")
+        _acquire(connection, thread_id, self._clock())
+        connection.execute("UPDATE leases SET owner = NULL WHERE thread_id = ?", (thread_id,))
+
+
+def living_since(connection: sqlite3.Connection, now: float) -> float:
+    """When the oldest of the processes that run a thread now was started (seconds since 1970); `now` if none does."""
+    rows = connection.execute("SELECT owner, renewed FROM leases WHERE owner IS NOT NULL").fetchall()
+    owners = [owner for found, renewed in rows if not is_dead(owner := _owner(found), renewed, now)]
+    return min([now, *(float(owner.get("started", 0.0)) for owner in owners)])
+
+
+def _owner(found: str | bytes) -> dict[str, Any]:
+    """Who holds a lease; nobody that is known when the row is damaged: then its time decides."""
+    try:
+        owner: Any = json.loads(found)
+    except ValueError:
+        return {}
+    return owner if isinstance(owner, dict) else {}
 
 
 def _acquire(connection: sqlite3.Connection, thread_id: str, now: float) -> int:
     row = connection.execute("SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)).fetchone()
     if row and row[1] is not None:
-        owner = json.loads(row[1])
+        owner = _owner(row[1])
         if not is_dead(owner, row[2], now):
             raise RunBusy(
                 f"{thread_id} is being run by process {owner.get('pid')} on {owner.get('host')}.",

@@ -4,22 +4,17 @@ import hashlib
 import sqlite3
 from typing import Any
 
-from .tables import SEALED
+from .tables import seal_of
 
 _LENGTH = 16
 
 
-def seal(*columns: Any) -> bytes:
-    """16 bytes over values as SQLite holds them (None, int, float, str, bytes): their types, lengths and bytes."""
-    digest = hashlib.sha256()
+def seal(types: str, *columns: Any) -> bytes:
+    """16 bytes over the types and values of columns as SQLite holds them, texts as their bytes."""
+    digest = hashlib.sha256(types.encode())
     for value in columns:
-        if isinstance(value, bytes):
-            kind, body = b"b", value
-        elif isinstance(value, str):
-            kind, body = b"s", value.encode("utf-8", "surrogatepass")
-        else:
-            kind, body = b"n", repr(value).encode()
-        digest.update(kind + len(body).to_bytes(8))
+        body = value if isinstance(value, bytes) else repr(value).encode()
+        digest.update(len(body).to_bytes(8))
         digest.update(body)
     return digest.digest()[:_LENGTH]
 
@@ -31,5 +26,4 @@ def teach(connection: sqlite3.Connection) -> None:
 
 def broken(table: str) -> str:
     """SQL that is true for a row of a sealed table whose seal does not match."""
-    key, rest = SEALED[table]
-    return f"seal IS NOT rlm_seal({', '.join((*key, *rest))})"
+    return f"{table}.seal IS NOT {seal_of(table, f'{table}.')}"

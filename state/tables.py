@@ -146,17 +146,35 @@ SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """The sealed tables: the columns that name a row, and the others that its seal is over."""
 
 
+def seal_of(table: str, row: str = "") -> str:
+    """SQL for the seal that a row should have: over the types and values of its columns.
+
+    A text goes in as its bytes: a damaged one may be no UTF-8 any more. `row` is `NEW.` or `OLD.` in a trigger.
+    """
+    key, rest = SEALED[table]
+    columns = [f"{row}{column}" for column in (*key, *rest)]
+    types = " || ".join(f"typeof({column})" for column in columns)
+    values = ", ".join(
+        f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END" for column in columns
+    )
+    return f"rlm_seal({types}, {values})"
+
+
 def _seals() -> str:
     statements: list[str] = []
     for table, (key, rest) in SEALED.items():
-        columns = ", ".join((*key, *rest))
         this = " AND ".join(f"{column} = NEW.{column}" for column in key)
-        sealing = f"BEGIN UPDATE {table} SET seal = rlm_seal({columns}) WHERE {this}; END;"
+        new, old = seal_of(table, "NEW."), seal_of(table, "OLD.")
+        # A damaged row stays one, whatever is written into it: a new seal would make what is wrong in it look right.
+        kept = f"CASE WHEN OLD.seal IS {old} THEN {new} END"
+        columns = ", ".join((*key, *rest))
         statements += [
             f"ALTER TABLE {table} ADD COLUMN seal BLOB;",
-            f"UPDATE {table} SET seal = rlm_seal({columns});",
-            f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} {sealing}",
-            f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {columns} ON {table} {sealing}",
+            f"UPDATE {table} SET seal = {seal_of(table)};",
+            f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} "
+            f"BEGIN UPDATE {table} SET seal = {new} WHERE {this}; END;",
+            f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {columns} ON {table} "
+            f"BEGIN UPDATE {table} SET seal = {kept} WHERE {this}; END;",
         ]
     return "\n".join(statements)
 

@@ -4,13 +4,15 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, cast, get_args
 
 from .database import Database
-from .errors import StoreError, UnknownThread
+from .errors import StoredDataDamaged, StoreError, UnknownThread
 from .ledger import Limits
+from .salvage import from_both_ends
 from .schema import Status
+from .seal import broken
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Thread:
     seconds: float
     created: float
     updated: float
+    damaged: bool = False
+    """Whether the row is not what was saved: what it says is then for showing only."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,21 @@ class Step:
     created: float
 
 
-_COLUMNS = "thread_id, question, input, start, model, parent, limits, status, error, turns, seconds, created, updated"
+DELETED = "deleted"
+"""The status of what is left of a deleted run for those that were forked from it (`deleting.py`): no run any more."""
+
+_PARENT = f"""
+CASE WHEN EXISTS (SELECT 1 FROM threads origin WHERE origin.thread_id = threads.parent AND origin.status = '{DELETED}')
+THEN NULL ELSE parent END
+"""
+_SELECT = (
+    f"SELECT thread_id, question, input, start, model, {_PARENT}, limits, status, error, turns, seconds, created, "
+    f"updated, {broken('threads')} FROM threads WHERE status != '{DELETED}'"
+)
+_NAMES = f"SELECT thread_id FROM threads WHERE status != '{DELETED}'"
+_LATEST = 253_402_300_800.0
+"""The end of the year 9999: no later moment can be shown."""
+_STEPS = f"SELECT step, checkpoint_id, kind, turn, summary, created, {broken('steps')} FROM steps WHERE thread_id = ?"
 
 
 class Threads:
@@ -84,21 +102,39 @@ class Threads:
         await self._database.commit(unit)
 
     async def get(self, thread_id: str) -> Thread:
-        """The run's row. Raises UnknownThread."""
-        rows = await self._database.read(f"SELECT {_COLUMNS} FROM threads WHERE thread_id = ?", (thread_id,))
+        """The run's row. Raises UnknownThread, StoredDataDamaged."""
+        row = await self.look(thread_id)
+        if row.damaged:
+            raise StoredDataDamaged(
+                f"What is saved of {thread_id} in the index of runs has changed on disk.",
+                hint=f"`rlm verify {thread_id}` says what is lost, `rlm show {thread_id}` shows the rest of it.",
+            )
+        return row
+
+    async def find(self, thread_id: str) -> Thread | None:
+        """The run's row, or None. Raises StoredDataDamaged."""
+        return await self.get(thread_id) if await self.exists(thread_id) else None
+
+    async def look(self, thread_id: str) -> Thread:
+        """The run's row, as far as it can be read. Raises UnknownThread."""
+        rows = await self._database.read(f"{_SELECT} AND thread_id = ?", (thread_id,))
         if not rows:
             raise UnknownThread(f"There is no run named {thread_id} here.", hint="`rlm list` shows those there are.")
         return _thread(rows[0])
 
-    async def find(self, thread_id: str) -> Thread | None:
-        """The run's row, or None."""
-        rows = await self._database.read(f"SELECT {_COLUMNS} FROM threads WHERE thread_id = ?", (thread_id,))
-        return _thread(rows[0]) if rows else None
+    async def exists(self, thread_id: str) -> bool:
+        """Whether there is a run of that name."""
+        return bool(await self._database.read(f"{_NAMES} AND thread_id = ?", (thread_id,)))
 
     async def all(self) -> list[Thread]:
-        """Every run, the one touched last first."""
-        rows = await self._database.read(f"SELECT {_COLUMNS} FROM threads ORDER BY updated DESC, thread_id")
-        return [_thread(row) for row in rows]
+        """Every run, the one touched last first; those whose rows are damaged as far as they can be read."""
+        rows, missing = await self._database.look(lambda connection: from_both_ends(connection, _SELECT, "thread_id"))
+        found = [_thread(row) for row in rows]
+        if missing:
+            # Their steps still name the runs whose rows cannot be read at all.
+            names = await self._database.read("SELECT DISTINCT thread_id FROM steps")
+            found += [_nothing_but(name) for [name] in set(names) - {(row.thread_id,) for row in found}]
+        return sorted(found, key=lambda row: (-row.updated, row.thread_id))
 
     async def set_status(
         self, thread_id: str, status: Status, *, seconds: float, error: dict[str, Any] | None = None
@@ -119,12 +155,9 @@ class Threads:
         )
 
     async def steps(self, thread_id: str) -> list[Step]:
-        """The run's steps in saved order; loads no checkpoint."""
-        rows = await self._database.read(
-            "SELECT step, checkpoint_id, kind, turn, summary, created FROM steps WHERE thread_id = ? ORDER BY step",
-            (thread_id,),
-        )
-        return [Step(*row) for row in rows]
+        """The run's steps in saved order, those whose rows are damaged as `damaged`; loads no checkpoint."""
+        rows, _ = await self._database.look(lambda connection: from_both_ends(connection, _STEPS, "step", (thread_id,)))
+        return [_step(row) for row in rows]
 
     async def count_steps(self, thread_id: str) -> int:
         """How many steps the run has."""
@@ -134,16 +167,47 @@ class Threads:
     async def named_like(self, beginning: str) -> list[str]:
         """The runs whose names begin so."""
         rows = await self._database.read(
-            "SELECT thread_id FROM threads WHERE substr(thread_id, 1, ?) = ? ORDER BY thread_id",
-            (len(beginning), beginning),
+            f"{_NAMES} AND substr(thread_id, 1, ?) = ? ORDER BY thread_id", (len(beginning), beginning)
         )
         return [row[0] for row in rows]
 
 
 def _thread(row: tuple[Any, ...]) -> Thread:
-    values = list(row)
+    *values, damaged = row
+    if damaged:
+        return _as_far_as_readable(values)
     values[3] = json.loads(values[3])
     values[6] = Limits.model_validate_json(values[6])
     values[7] = cast(Status, values[7])
     values[8] = json.loads(values[8]) if values[8] else None
     return Thread(*values)
+
+
+def _as_far_as_readable(values: list[Any]) -> Thread:
+    name, question, _, start, model, _, _, status, _, turns, _, _, updated = values
+    try:
+        begun: Any = json.loads(start)
+    except (ValueError, TypeError):
+        begun = {}
+    return replace(
+        _nothing_but(str(name)),
+        question=question if isinstance(question, str) else "",
+        start=begun if isinstance(begun, dict) else {},
+        model=model if isinstance(model, str) else "",
+        status=status if status in get_args(Status) else "failed",
+        turns=turns if isinstance(turns, int) else 0,
+        updated=updated if isinstance(updated, float) and 0 <= updated < _LATEST else 0.0,
+    )
+
+
+def _nothing_but(name: str) -> Thread:
+    """What is known of a run whose row cannot be read."""
+    limits = Limits(max_turns=1, max_calls=1)
+    return Thread(name, "", "", {}, "", None, limits, "failed", None, 0, 0.0, 0.0, 0.0, damaged=True)
+
+
+def _step(row: tuple[Any, ...]) -> Step:
+    *values, damaged = row
+    if damaged:
+        return Step(int(values[0]), str(values[1]), "damaged", 0, "what is saved of this step has changed on disk", 0.0)
+    return Step(*values)

@@ -89,8 +89,8 @@ async def test_a_full_disk_is_told_and_nothing_of_the_group_is_kept(tmp_path: Pa
         pages = (await database.read("PRAGMA page_count"))[0][0]
         await database.read(f"PRAGMA max_page_count={pages + 1}")
         with pytest.raises(StoreError, match="disk is full"):
-            insert = "INSERT INTO texts (hash, body) VALUES ('big', ?)"
-            await database.commit(lambda c: c.execute(insert, ("x" * 1_000_000,)))
+            large = "INSERT INTO texts (hash, body) VALUES ('big', ?)"
+            await database.commit(lambda c: c.execute(large, ("x" * 1_000_000,)))
         assert await hashes(database) == set()
         await database.read("PRAGMA max_page_count=1000000")
         await database.commit(insert("after"))

@@ -1,0 +1,72 @@
+"""Reading on where a damaged page of the database stands in the way: it hides nothing but itself (promise P12)."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .tables import SEALED
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A row that is there and cannot be read."""
+
+    rowid: int
+    why: str
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite gave up on what it found on the disk, rather than on a lock, a limit or the statement."""
+    # Extended codes carry the primary one in their lowest byte.
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
+
+
+def from_both_ends(
+    connection: sqlite3.Connection, select: str, order: str, parameters: Row = ()
+) -> tuple[list[Row], str | None]:
+    """The rows of a query in `order`, which must be that of an index, and why some are missing (None: none are).
+
+    A damaged page ends a query; asked for from the other end, the rows behind that page come as well.
+    """
+    rows, why = _until_damage(connection, f"{select} ORDER BY {order}", parameters)
+    if why is None:
+        return rows, None
+    backwards = ", ".join(f"{column} DESC" for column in order.split(", "))
+    behind, _ = _until_damage(connection, f"{select} ORDER BY {backwards}", parameters)
+    seen = set(rows)
+    return [*rows, *(row for row in reversed(behind) if row not in seen)], why
+
+
+def _until_damage(connection: sqlite3.Connection, query: str, parameters: Row) -> tuple[list[Row], str | None]:
+    rows: list[Row] = []
+    try:
+        for row in connection.execute(query, parameters):
+            rows.append(row)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return rows, str(error)
+    return rows, None
+
+
+def rows_of(connection: sqlite3.Connection, table: str, columns: str, thread_id: str) -> Iterator[Row | Unreadable]:
+    """The rows that a thread has in `checkpoints`, `writes` or `calls`, one at a time in the order of their making."""
+    order = ", ".join(column for column in SEALED[table][0] if column != "thread_id")
+    where = "WHERE thread_id = ?"
+    # Of the index alone; where that is damaged, of the table alone.
+    found, why = from_both_ends(connection, f"SELECT rowid FROM {table} {where}", order, (thread_id,))
+    if why:
+        found += from_both_ends(connection, f"SELECT rowid FROM {table} NOT INDEXED {where}", "rowid", (thread_id,))[0]
+    for rowid in sorted({row[0] for row in found}):
+        try:
+            row = connection.execute(f"SELECT {columns} FROM {table} WHERE rowid = ?", (rowid,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            yield Unreadable(rowid, str(error))
+        else:
+            yield row or Unreadable(rowid, "the index names a row that is not there")
