@@ -8,12 +8,15 @@ A test module makes a class of it and says how kernels are started:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from ..state.blobs import content_hash
 from ..state.errors import KernelLost
+from ..state.snapshots import Group
 from .session import Answered, Cell, CellResult, ContextFiles, Failed, Kernels, KernelSession, KernelSpec, Outcome
 
 Answer = Callable[[str], Outcome]
@@ -32,8 +35,32 @@ async def run(session: KernelSession, *blocks: str, answer: Answer = echo, turn:
     return await session.result()
 
 
+class Store:
+    """What the cells of one session saved, as the graph's side keeps it."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Group] = {}
+        self.chunks: dict[str, bytes] = {}
+
+    def keep(self, result: CellResult) -> None:
+        """Take in what one cell changed."""
+        assert result.snapshot is not None, result.unsaved
+        for number in result.snapshot.gone:
+            del self.groups[number]
+        self.groups.update({group["id"]: group for group in result.snapshot.groups})
+        self.chunks.update({content_hash(chunk): chunk for chunk in result.snapshot.chunks})
+
+    async def batches(self) -> AsyncIterator[dict[str, bytes]]:
+        """All of it, one piece at a time."""
+        for name, chunk in self.chunks.items():
+            yield {name: chunk}
+
+
 class SessionContract:
     """What a session promises. `kernels` is a fixture of the implementation."""
+
+    has_its_own_process: ClassVar[bool] = True
+    """Whether a kernel's random generators and modules are its own."""
 
     @pytest.fixture
     async def session(self, kernels: Kernels) -> KernelSession:
@@ -241,6 +268,58 @@ class SessionContract:
         await session.deliver(call.id, Answered("first"))
         await session.deliver(call.id, Answered("second"))
         assert (await session.result()).output == "first\n"
+
+    async def test_saved_variables_come_back_in_another_kernel(self, kernels: Kernels, session: KernelSession) -> None:
+        code = (
+            "import random\nrandom.random()\na = b = [1]\ncount = 0\ndef bump():\n    global count\n    count += 1\n"
+            "class Node:\n    pass\nnode = Node()\nnode.here = a\ntext = 'x' * 3_000_000\nask = llm_query\nh = history"
+        )
+        store = Store()
+        store.keep(await run(session, code))
+        store.keep(await run(session, "a.append(2)\nbump()", turn=2))
+        expected = (await run(session, "random.random()", turn=3)).output
+        other = await kernels.start(KernelSpec("thread"))
+        restored = await other.restore(list(store.groups.values()), store.batches())
+        assert restored.lost == {}
+        assert set(restored.names) >= {"a", "b", "bump", "Node", "node", "text", "count"}
+        seen = (
+            "a is b and node.here is a and a == [1, 2] and len(text) == 3_000_000 and ask is llm_query and h is history"
+        )
+        assert (await run(other, seen)).output == "True\n"
+        assert (await run(other, "bump()\nprint(count, type(node) is Node)")).output == "2 True\n"
+        if self.has_its_own_process:
+            assert (await run(other, "random.random()")).output == expected
+
+    async def test_a_cell_sends_what_it_changed_and_no_more(self, session: KernelSession) -> None:
+        first = await run(session, "big = list(range(200_000))\nsmall = [1]")
+        second = await run(session, "small.append(2)", turn=2)
+        third = await run(session, "1 + 1", turn=3)
+        assert first.snapshot and second.snapshot and third.snapshot
+        assert sum(map(len, first.snapshot.chunks)) > 100_000
+        assert [group["names"] for group in second.snapshot.groups] == [["small"]]
+        assert sum(map(len, second.snapshot.chunks)) < 1_000
+        assert (third.snapshot.groups, third.snapshot.gone, third.snapshot.chunks) == ([], [], [])
+
+    async def test_what_cannot_be_saved_is_named_and_raises_when_it_is_used(
+        self, kernels: Kernels, session: KernelSession
+    ) -> None:
+        store = Store()
+        store.keep(await run(session, "gen = (i for i in [1])\nfine = 1"))
+        assert "generator" in store.groups["gen"]["lost"]["gen"]
+        other = await kernels.start(KernelSpec("thread"))
+        restored = await other.restore(list(store.groups.values()), store.batches())
+        assert set(restored.lost) == {"gen"} and "fine" in restored.names
+        result = await run(other, "next(gen)")
+        assert result.error is not None and "was lost when the REPL was restored" in result.error.message
+
+    async def test_a_missing_piece_is_a_loss_and_hides_no_other(self, kernels: Kernels, session: KernelSession) -> None:
+        store = Store()
+        store.keep(await run(session, "a = [1]\nb = [2]"))
+        del store.chunks[store.groups["a"]["chunks"][0]]
+        other = await kernels.start(KernelSpec("thread"))
+        restored = await other.restore(list(store.groups.values()), store.batches())
+        assert "missing" in restored.lost["a"]
+        assert (await run(other, "b")).output == "[2]\n"
 
     async def test_a_closed_session_says_so(self, session: KernelSession) -> None:
         await session.close()

@@ -170,7 +170,13 @@ class JupyterSession(StandingSession):
             raise self._lost
         self._restored = asyncio.get_running_loop().create_future()
         self._kernels.send("restore", self._name, groups=list(groups))
-        return await self._restored
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._restored), self._spec.cell_timeout)
+        except TimeoutError:
+            # Code of the run is at work there: how its objects are hashed, for one.
+            self._tell("kill")
+            self.lose("restoring its variables took too long")
+            return await self._restored
 
     async def begin(self, cell: Cell) -> None:
         self._stand(lambda: self._tell("interrupt"), lambda: self._tell("kill"))

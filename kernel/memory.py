@@ -6,6 +6,7 @@ nothing: code that runs here could do anything this process can.
 
 import ast
 import asyncio
+import contextlib
 import ctypes
 import inspect
 import io
@@ -99,7 +100,8 @@ class MemorySession(StandingSession):
 
     def _posted(self) -> None:
         # Called in the cell's threads.
-        self._loop.call_soon_threadsafe(self._push)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._push)
 
     def _push(self) -> None:
         if self._cell and self._lost is None:
@@ -126,7 +128,8 @@ class MemorySession(StandingSession):
             ended = self._repl.end(succeeded=False)
         saved, chunks = self._repl.snapshot(cell.blocks)
         reply = json.dumps({"output": output.text(), "error": error, "seconds": 0.0, **ended, "snapshot": saved})
-        self._loop.call_soon_threadsafe(self._ended, reply, chunks)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._ended, reply, chunks)
 
     def _ended(self, reply: str, chunks: list[bytes]) -> None:
         if self._cell and self._lost is None:

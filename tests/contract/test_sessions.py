@@ -12,6 +12,8 @@ from durable_rlm.state.errors import KernelLost, KernelStartFailed
 
 
 class TestMemory(SessionContract):
+    has_its_own_process = False
+
     @pytest.fixture
     async def kernels(self) -> AsyncGenerator[Kernels]:
         kernels = MemoryKernels()

@@ -237,7 +237,7 @@ class Snapshots:
 
     def _enter(self, saved: Saved) -> None:
         self._saved[saved.group["id"]] = saved
-        self._group_of.update(dict.fromkeys(saved.names, saved.group["id"]))
+        self._group_of.update({name: saved.group["id"] for name in saved.names})
 
     def _forget(self, name: str) -> None:
         self._saved.pop(self._group_of.pop(name, ""), None)

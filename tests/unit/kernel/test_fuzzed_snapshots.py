@@ -7,7 +7,7 @@ import os
 import types
 from collections import deque
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
@@ -55,7 +55,7 @@ o{j}.cls = C{k}
 C{j}.extra = {v}
 C{j}.inst = o{k}
 C{j}.other = C{k}
-def mk{j}(b):\n    def g(): b.append({i}) if isinstance(b, list) and len(b) < 9 else None\n    return g
+def mk{j}(b):\n    def g(): b.append({i}) if isinstance(b, list) else None\n    return g
 def mk{j}(b):\n    n = {i}\n    def g():\n        nonlocal n\n        n += 1\n        return n, b\n    g.twin = lambda: n\n    return g
 g{j} = mk{k}({v})
 g{j}()
@@ -89,9 +89,15 @@ class Boom(Exception):
     def __init__(self, i): super().__init__(); self.i = [i]
 """
 
+
+def filled(cell: str, v: str, w: str, i: int, j: int, k: int) -> str:
+    """A cell with its variables and numbers."""
+    return cell.replace("\\n", "\n").format(v=v, w=w, i=i, j=j, k=k)
+
+
 numbers = st.integers(0, 2)
 cells = st.builds(
-    lambda cell, v, w, i, j, k: cell.replace("\\n", "\n").format(v=v, w=w, i=i, j=j, k=k),
+    filled,
     *(st.sampled_from(CELLS), st.sampled_from("abcd"), st.sampled_from("abcd"), st.integers(0, 99), numbers, numbers),
 )
 
@@ -119,52 +125,59 @@ def test_every_cell_of_a_random_session_can_be_restored(session: list[str]) -> N
 
 def seen(names: dict[str, Any], lost: set[str]) -> list[tuple[str, Any]]:
     """The variables as plain data in which the same object has the same number."""
-    memo: dict[int, int] = {}
-    keep: list[Any] = []
+    user = sorted(name for name in names if not name.startswith("_") and name not in lost)
+    view = _View(names)
+    return [(name, view.of(names[name])) for name in user]
 
-    def of(one: Any) -> Any:
+
+class _View:
+    """One look at a namespace."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self._names = names
+        self._numbers: dict[int, int] = {}
+        self._keep: list[Any] = []
+
+    def of(self, one: Any) -> Any:
         if isinstance(one, int | str | float | type(None)):
             return one
-        if one is names:
+        if one is self._names:
             return "the namespace"
-        if id(one) in memo:
-            return ("same as", memo[id(one)])
-        memo[id(one)] = len(memo)
-        keep.append(one)  # no id is used twice
-        return parts(one, type(one))
+        if id(one) in self._numbers:
+            return ("same as", self._numbers[id(one)])
+        self._numbers[id(one)] = len(self._numbers)
+        self._keep.append(one)  # no id is used twice
+        return self._parts(one, type(one))
 
-    def parts(one: Any, kind: type) -> Any:
+    def _parts(self, one: Any, kind: type) -> Any:
         if isinstance(one, types.ModuleType | types.BuiltinFunctionType):
             return one.__name__
         if kind is types.FunctionType:
-            cells = [of(cell) for cell in one.__closure__ or ()]
-            own = one.__globals__ is names
-            return ("function", one.__qualname__, one.__code__.co_code, cells, of(one.__defaults__), of(vars(one)), own)
+            cells = [self.of(cell) for cell in one.__closure__ or ()]
+            own = one.__globals__ is self._names
+            about = (one.__qualname__, one.__code__.co_code, own)
+            return ("function", about, cells, self.of(one.__defaults__), self.of(vars(one)))
         if kind is types.CellType:
-            return ("cell", of(one.cell_contents))
+            return ("cell", self.of(one.cell_contents))
         if kind is types.MethodType:
-            return ("method", of(one.__func__), of(one.__self__))
+            return ("method", self.of(one.__func__), self.of(one.__self__))
         if isinstance(one, type):
             hidden = ("__dict__", "__weakref__", "__doc__", "__module__", "__slotnames__")
-            own = [(key, of(value)) for key, value in sorted(vars(one).items()) if key not in hidden]
-            return ("class", one.__name__, [of(base) for base in one.__bases__], own)
+            own = [(key, self.of(value)) for key, value in sorted(vars(one).items()) if key not in hidden]
+            return ("class", one.__name__, [self.of(base) for base in one.__bases__], own)
         if kind is partial:
-            return ("partial", of(one.func), [of(item) for item in one.args])
-        content: list[Any] = []
-        if isinstance(one, dict):
-            content = [(of(key), of(value)) for key, value in one.items()]
-        elif isinstance(one, list | tuple | deque):
-            content = [of(item) for item in list.__iter__(one) if True] if isinstance(one, list) else list(map(of, one))
-        elif isinstance(one, set):
-            content = sorted(map(repr, one))
-        slots = [(name, of(getattr(one, name))) for name in getattr(kind, "__slots__", ()) if hasattr(one, name)]
-        plain = (
-            kind in (list, tuple, dict, set, deque) or "member" in kind.__name__ or kind.__name__.endswith("property")
-        )
-        return (kind.__name__ if plain else of(kind), content, slots, of(getattr(one, "__dict__", None)))
+            return ("partial", self.of(one.func), [self.of(item) for item in one.args])
+        slots = [(name, self.of(getattr(one, name))) for name in getattr(kind, "__slots__", ()) if hasattr(one, name)]
+        name = self.of(kind) if kind.__module__ == "__main__" else kind.__name__
+        return (name, self._content(one), slots, self.of(getattr(one, "__dict__", None)))
 
-    user = sorted(name for name in names if not name.startswith("_") and name not in lost)
-    return [(name, of(names[name])) for name in user]
+    def _content(self, one: Any) -> list[Any]:
+        if isinstance(one, dict):
+            items = cast(dict[Any, Any], one).items()
+            return [(self.of(key), self.of(value)) for key, value in items]
+        if isinstance(one, list | tuple | deque):
+            return [self.of(item) for item in cast(list[Any], one)]
+        return sorted(map(repr, cast(set[Any], one))) if isinstance(one, set) else []
 
 
 def test_a_difference_would_be_seen() -> None:
