@@ -22,6 +22,7 @@ from .errors import StoredDataDamaged, StoreError
 
 HASH_LENGTH = 64
 _CHUNK = 4 << 20
+MISSING, CHANGED = "is missing", "has changed on disk"
 _PARTIAL = ".partial-"
 _HEX = set("0123456789abcdef")
 
@@ -82,16 +83,20 @@ class Blobs:
         """The blob's bytes, checked. Raises StoredDataDamaged when missing or changed."""
         try:
             data = self.path(name).read_bytes()
-        except FileNotFoundError:
-            raise StoredDataDamaged(f"The stored blob {name[:12]}… is missing.", hint="Run `rlm verify`.") from None
         except OSError as error:
-            raise _unreadable(name, error) from error
+            fault = MISSING if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… {fault}.", hint="Run `rlm verify`.") from None
         if content_hash(data) != name:
-            raise StoredDataDamaged(f"The stored blob {name[:12]}… has changed on disk.", hint="Run `rlm verify`.")
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… {CHANGED}.", hint="Run `rlm verify`.")
         return data
 
     def check(self, name: str, *, progress: Callable[[int], None] | None = None) -> None:
         """Read the blob in pieces and compare its hash. Raises StoredDataDamaged."""
+        if fault := self.fault(name, progress=progress):
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… {fault}.")
+
+    def fault(self, name: str, *, progress: Callable[[int], None] | None = None) -> str | None:
+        """What is wrong with the blob (`is missing`, …), after reading all of it in pieces; None: nothing."""
         digest = hashlib.sha256()
         try:
             with self.path(name).open("rb") as file:
@@ -100,11 +105,10 @@ class Blobs:
                     if progress:
                         progress(len(chunk))
         except FileNotFoundError:
-            raise StoredDataDamaged(f"The stored blob {name[:12]}… is missing.") from None
+            return MISSING
         except OSError as error:
-            raise _unreadable(name, error) from error
-        if digest.hexdigest() != name:
-            raise StoredDataDamaged(f"The stored blob {name[:12]}… has changed on disk.")
+            return f"cannot be read ({error.strerror})"
+        return None if digest.hexdigest() == name else CHANGED
 
     def stored(self) -> Iterator[tuple[str, os.stat_result]]:
         """The name of every blob there is, and its file's facts. Files that are no blobs are passed over."""
@@ -243,10 +247,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _unreadable(name: str, error: OSError) -> StoredDataDamaged:
-    return StoredDataDamaged(f"The stored blob {name[:12]}… cannot be read: {error.strerror}.")
 
 
 def _cannot_write(folder: Path, error: OSError) -> StoreError:

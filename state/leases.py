@@ -118,10 +118,15 @@ class Leases:
         For what changes a thread as a whole. The row stays, so that a process that slept through it all finds
         that its token is no longer the thread's. Raises RunBusy while a living process (this one included) runs it.
         """
-        if thread_id in self._held:
-            raise RunBusy(f"{thread_id} is running in this process.", hint="Stop it first.")
+        self.ensure_idle(connection, thread_id)
         _acquire(connection, thread_id, self._clock())
         connection.execute("UPDATE leases SET owner = NULL WHERE thread_id = ?", (thread_id,))
+
+    def ensure_idle(self, connection: sqlite3.Connection, thread_id: str) -> None:
+        """Inside a transaction: raise RunBusy while a living process (this one included) runs the thread."""
+        if thread_id in self._held:
+            raise RunBusy(f"{thread_id} is running in this process.", hint="Stop it first.")
+        self.check(connection, thread_id)
 
 
 def living_since(connection: sqlite3.Connection, now: float) -> float:

@@ -74,6 +74,10 @@ class Threads:
         self._database = database
         self._clock = clock
 
+    def now(self) -> float:
+        """Seconds since 1970, as rows are stamped with them."""
+        return self._clock()
+
     async def add(
         self,
         thread_id: str,

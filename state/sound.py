@@ -1,0 +1,119 @@
+"""Whether what a state is loaded from is what was saved: looked at before it is loaded (promise P5).
+
+Functions for `Database.look`. They raise StoredDataDamaged, naming the step.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from .errors import StoredDataDamaged
+from .salvage import is_damage
+from .seal import broken
+
+_PLACE = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
+_CHECKPOINT = f"SELECT {broken('checkpoints')} FROM checkpoints WHERE {_PLACE}"
+_WRITES = f"SELECT count(*) FROM writes WHERE {_PLACE} AND {broken('writes')}"
+_NEWEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"
+_LAST_STEP = f"SELECT checkpoint_id, {broken('steps')} FROM steps WHERE thread_id = ? ORDER BY step DESC LIMIT 1"
+# From a checkpoint towards the first, as LangGraph follows them.
+_LINE = f"""
+WITH RECURSIVE line (rank, checkpoint_id, parent) AS (
+    SELECT 0, checkpoint_id, parent_checkpoint_id FROM checkpoints WHERE {_PLACE}
+    UNION ALL
+    SELECT rank + 1, checkpoints.checkpoint_id, parent_checkpoint_id FROM line CROSS JOIN checkpoints
+    ON checkpoints.checkpoint_id = line.parent WHERE thread_id = ? AND checkpoint_ns = ?
+)
+SELECT rank, line.checkpoint_id, parent, type, checkpoint, {broken("checkpoints")}
+FROM line CROSS JOIN checkpoints ON checkpoints.checkpoint_id = line.checkpoint_id
+WHERE thread_id = ? AND checkpoint_ns = ?
+"""
+
+
+class Deserializer(Protocol):
+    """LangGraph's serializer, as far as it is needed here."""
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """The value of a stored one."""
+        ...
+
+
+def last_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: str) -> str | None:
+    """The checkpoint that was saved last, by the order of saving and no clock; None when there is none.
+
+    Raises StoredDataDamaged when it is gone.
+    """
+    step = None if namespace else connection.execute(_LAST_STEP, (thread_id,)).fetchone()
+    if step and connection.execute(_CHECKPOINT, (thread_id, namespace, step[0])).fetchone():
+        return step[0]
+    if step and not step[1]:
+        raise _damaged(connection, thread_id, step[0], "is missing")
+    return connection.execute(_NEWEST, (thread_id, namespace)).fetchone()[0]
+
+
+def check_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: str, checkpoint_id: str) -> None:
+    """Check a checkpoint and what tasks wrote on top of it. Says nothing of one that is not there."""
+    place = (thread_id, namespace, checkpoint_id)
+    try:
+        row = connection.execute(_CHECKPOINT, place).fetchone()
+        [writes] = connection.execute(_WRITES, place).fetchone()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        raise _damaged(connection, thread_id, checkpoint_id, f"cannot be read ({error})") from error
+    if writes or (row and row[0]):
+        raise _damaged(connection, thread_id, checkpoint_id, "has changed on disk")
+
+
+def check_line(
+    connection: sqlite3.Connection,
+    serde: Deserializer,
+    place: tuple[str, str, str],
+    channels: Collection[str],
+) -> None:
+    """Check what the growing lists `channels` of a checkpoint are made from.
+
+    That is its line back to where each list was last saved whole, with all that was written to them since.
+    """
+    thread_id, namespace, checkpoint_id = place
+    wanted, passed = set(channels), set[str]()
+    expected: str | None = None
+    try:
+        rows = connection.execute(_LINE, (*place, *(thread_id, namespace) * 2))
+        for rank, found, parent, kind, body, damaged in rows:
+            if damaged:
+                raise _damaged(connection, thread_id, found, "has changed on disk")
+            expected = parent
+            if rank:
+                _check_writes(connection, (thread_id, namespace, found), wanted)
+                wanted -= (serde.loads_typed((kind, body)).get("channel_values") or {}).keys()
+            if not wanted or parent in passed:
+                return
+            passed.add(found)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        raise _damaged(connection, thread_id, expected or checkpoint_id, f"cannot be read ({error})") from error
+    if expected is not None:
+        raise _damaged(connection, thread_id, expected, "is missing")
+
+
+def _check_writes(connection: sqlite3.Connection, place: tuple[str, str, str], channels: Collection[str]) -> None:
+    marks = ", ".join("?" * len(channels))
+    [damaged] = connection.execute(f"{_WRITES} AND channel IN ({marks})", (*place, *channels)).fetchone()
+    if damaged:
+        raise _damaged(connection, place[0], place[2], "has changed on disk")
+
+
+def _damaged(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str, fault: str) -> StoredDataDamaged:
+    try:
+        row = connection.execute(
+            "SELECT step FROM steps WHERE thread_id = ? AND checkpoint_id = ?", (thread_id, checkpoint_id)
+        ).fetchone()
+    except sqlite3.DatabaseError:
+        row = None
+    what = f"Step {row[0]}" if row else f"The checkpoint {checkpoint_id}"
+    before = f", and `rlm fork {thread_id} --step {row[0] - 1}` goes on from before it" if row and row[0] > 1 else ""
+    return StoredDataDamaged(
+        f"{what} of {thread_id} {fault}.", hint=f"`rlm verify {thread_id}` says what is lost{before}."
+    )
