@@ -1,12 +1,30 @@
-"""Forks: a new thread that has everything of another one up to a step, and goes its own way from there."""
+"""Forks: a new thread that has everything of another one up to a step, and goes its own way from there.
+
+The copy, what is changed of it and its entry in the index are one transaction: a fork is there whole or not at all.
+The thread that it comes from is only read, also while another process runs it.
+"""
 
 import json
 import sqlite3
-import time
+from collections.abc import Callable
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
 
 from ..nodes.hands import Stores
-from ..state.errors import ThreadExists, UsageError
-from ..state.threads import Thread
+from ..state.errors import ThreadExists, UnknownThread
+from ..state.journal import give_answer
+from ..state.ledger import Limits
+from ..state.saver import RunSaver
+from ..state.schema import Status
+from ..state.seal import broken
+from ..state.staging import StagedSaver
+from .build import Graph
+from .changes import Changes, Edit, edit_of
+from .moments import Moment
+
+Compiled = Callable[[RunSaver], Graph]
+"""The graph over a saver."""
 
 _CHAIN = """
 WITH RECURSIVE chain (checkpoint_id) AS (
@@ -16,53 +34,124 @@ WITH RECURSIVE chain (checkpoint_id) AS (
     WHERE thread_id = ? AND checkpoint_ns = '' AND parent_checkpoint_id IS NOT NULL
 )
 """
+_OF_CHAIN = "thread_id = ? AND checkpoint_id IN (SELECT checkpoint_id FROM chain)"
+_SAME = {
+    "checkpoints": ("checkpoint_ns", "checkpoint_id"),
+    "writes": ("checkpoint_ns", "checkpoint_id", "task_id", "idx"),
+    "steps": ("checkpoint_id",),
+}
+"""What a copied row has in common with its original."""
 
 
-async def fork_history(stores: Stores, source: Thread, step: int, target: str) -> None:
-    """Make `target` with the history of `source` up to `step`; the source is only read.
+async def make_fork(
+    stores: Stores, compiled: Compiled, moment: Moment, target: str, changes: Changes, limits: Limits
+) -> None:
+    """Make the thread `target` from `moment`, with `changes` and `limits`.
 
-    Recorded answers are not copied: the journal finds them through the parent. Raises UsageError for a step
-    that there is not, ThreadExists for a name that is taken.
+    Recorded answers are not copied: the journal finds them through the parent. Raises UsageError for changes that
+    make no sense there, ThreadExists for a name that is taken.
     """
-    steps = await stores.threads.steps(source.thread_id)
-    if not 1 <= step <= len(steps):
-        raise UsageError(f"{source.thread_id} has no step {step}; it has 1 to {len(steps)}.", hint="See rlm steps.")
-    checkpoint = steps[step - 1].checkpoint_id
-    parent = source.thread_id
+    source, step = moment.thread.thread_id, moment.step
+    assert step is not None, "a fork is made at a step"
+    edit = await edit_of(stores, moment, changes, limits)
+    saver = StagedSaver(stores.database, stores.leases, source=source, checkpoint_id=step.checkpoint_id, copy=target)
+    if edit:
+        config: RunnableConfig = {"configurable": {"thread_id": target, "checkpoint_id": step.checkpoint_id}}
+        await compiled(saver).aupdate_state(config, edit.values, as_node=edit.as_node)
 
     def unit(connection: sqlite3.Connection) -> None:
-        if connection.execute("SELECT 1 FROM threads WHERE thread_id = ?", (target,)).fetchone():
-            raise ThreadExists(f"The thread {target} exists.", hint="Choose another name.")
-        chain = (checkpoint, parent)
-        connection.execute(
-            f"{_CHAIN} INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
-            "checkpoint, metadata) SELECT ?, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
-            "checkpoint, metadata FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' "
-            "AND checkpoint_id IN (SELECT checkpoint_id FROM chain)",
-            (*chain, target, parent),
-        )
-        # What tasks wrote on top of the step itself belongs to what came after it.
-        connection.execute(
-            f"{_CHAIN} INSERT INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, "
-            "type, value) SELECT ?, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value "
-            "FROM writes WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id != ? "
-            "AND checkpoint_id IN (SELECT checkpoint_id FROM chain)",
-            (*chain, target, parent, checkpoint),
-        )
-        connection.execute(
-            f"{_CHAIN} INSERT INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created, settled) "
-            "SELECT ?, row_number() OVER (ORDER BY step), checkpoint_id, kind, turn, summary, created, settled "
-            "FROM steps WHERE thread_id = ? AND checkpoint_id IN (SELECT checkpoint_id FROM chain)",
-            (*chain, target, parent),
-        )
-        now = time.time()
-        connection.execute(
-            "INSERT INTO threads (thread_id, question, input, start, model, parent, limits, status, turns, created, "
-            "updated) VALUES (?, ?, ?, ?, ?, ?, ?, 'stopped', ?, ?, ?)",
-            (
-                *(target, source.question, source.input, json.dumps(source.start), source.model, parent),
-                *(source.limits.model_dump_json(), steps[step - 1].turn, now, now),
-            ),
-        )
+        _check_is_free(connection, target)
+        settled = _copied(connection, source, step.checkpoint_id, target)
+        now = stores.threads.now()
+        _enter(connection, moment, edit, target, limits, horizon=settled if changes.fresh else None, now=now)
+        for staged in saver.units:
+            staged(connection)
+        for call, answer in edit.answers if edit else ():
+            # Known at the step that gives it, whatever is settled elsewhere: a fresh fork of this one keeps it.
+            give_answer(connection, target, call, answer, settled=settled, now=now)
+        if edit:
+            connection.execute(
+                "UPDATE steps SET kind = 'edit', summary = ?, settled = ? WHERE thread_id = ? AND step = ("
+                "SELECT max(step) FROM steps WHERE thread_id = ?)",
+                (edit.summary, settled, target, target),
+            )
 
     await stores.database.commit(unit)
+
+
+def _check_is_free(connection: sqlite3.Connection, name: str) -> None:
+    for table in ("threads", "checkpoints"):
+        if connection.execute(f"SELECT 1 FROM {table} WHERE thread_id = ?", (name,)).fetchone():
+            raise ThreadExists(f"The thread {name} exists.", hint="Choose another name with --thread.")
+
+
+def _copied(connection: sqlite3.Connection, source: str, checkpoint_id: str, target: str) -> int:
+    """Copy the history up to a checkpoint; what had been settled by then."""
+    chain = (checkpoint_id, source)
+    connection.execute(
+        f"{_CHAIN} INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
+        "checkpoint, metadata) SELECT ?, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, "
+        f"metadata FROM checkpoints WHERE checkpoint_ns = '' AND {_OF_CHAIN}",
+        (*chain, target, source),
+    )
+    # What tasks wrote on top of the step itself belongs to what came after it.
+    connection.execute(
+        f"{_CHAIN} INSERT INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, "
+        "type, value) SELECT ?, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value "
+        f"FROM writes WHERE checkpoint_ns = '' AND checkpoint_id != ? AND {_OF_CHAIN}",
+        (*chain, target, checkpoint_id, source),
+    )
+    connection.execute(
+        f"{_CHAIN} INSERT INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created, settled) "
+        "SELECT ?, row_number() OVER (ORDER BY step), checkpoint_id, kind, turn, summary, created, settled "
+        f"FROM steps WHERE {_OF_CHAIN}",
+        (*chain, target, source),
+    )
+    _keep_broken_seals(connection, source, target)
+    row = connection.execute(
+        "SELECT settled FROM steps WHERE thread_id = ? AND checkpoint_id = ?", (target, checkpoint_id)
+    ).fetchone()
+    if row is None:
+        raise UnknownThread(f"{source} was deleted meanwhile.", hint="`rlm list` shows the runs there are.")
+    return int(row[0])
+
+
+def _keep_broken_seals(connection: sqlite3.Connection, source: str, target: str) -> None:
+    """A copy of what is damaged is damaged too, though it was written right."""
+    for table, columns in _SAME.items():
+        same = " AND ".join(f"{table}.{column} = damaged.{column}" for column in columns)
+        connection.execute(
+            f"UPDATE {table} SET seal = NULL FROM (SELECT * FROM {table} WHERE thread_id = ? AND {broken(table)}) "
+            f"AS damaged WHERE {table}.thread_id = ? AND {same}",
+            (source, target),
+        )
+
+
+def _enter(
+    connection: sqlite3.Connection,
+    moment: Moment,
+    edit: Edit | None,
+    target: str,
+    limits: Limits,
+    *,
+    horizon: int | None,
+    now: float,
+) -> None:
+    """The fork's row in the index of runs."""
+    source = moment.thread
+    question = edit.question if edit and edit.question is not None else source.question
+    start: dict[str, Any] = {**source.start, "question": question} if source.start else {}
+    connection.execute(
+        "INSERT INTO threads (thread_id, question, input, start, model, parent, limits, status, turns, created, "
+        "updated, horizon) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(target, question, source.input, json.dumps(start), source.model, source.thread_id),
+            *(limits.model_dump_json(), _status(moment, edit), moment.step.turn if moment.step else 0),
+            *(now, now, horizon),
+        ),
+    )
+
+
+def _status(moment: Moment, edit: Edit | None) -> Status:
+    status = moment.state.get("status", "running")
+    return "stopped" if edit or status == "running" else status

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, cast
@@ -22,9 +22,11 @@ from ..state.schema import RunInput, RunState, Status
 from ..state.settings import resolve_settings
 from ..state.threads import Thread
 from .build import Graph, draw
+from .changes import Changes
 from .checks import check_start, raised_limits
-from .forking import fork_history
+from .forking import make_fork
 from .library import Library
+from .moments import moment_of
 from .opening import open_hands, open_stores
 from .results import Run, answer_of, error_facts
 
@@ -160,15 +162,33 @@ class Runner:
             raise UsageError(f"Name one of those that wait: {', '.join(waiting)}.")
         return await self._drive(row.thread_id, Command(resume={chosen: {"decisions": decisions}}), on_event)
 
-    async def fork(self, thread: str, step: int, *, into: str | None = None) -> Run:
+    async def fork(
+        self,
+        thread: str,
+        step: int,
+        *,
+        into: str | None = None,
+        code: str | None = None,
+        set: Mapping[str, Any] | None = None,
+        question: str | None = None,
+        answers: Mapping[str, Any] | None = None,
+        fresh: bool = False,
+        **raises: Any,
+    ) -> Run:
         """A new thread that has everything of `thread` up to `step`; `resume` it to go on from there.
 
-        Recorded answers of the thread it comes from are served wherever a call is unchanged. The parent is only
-        read. Raises UnknownThread, UsageError, ThreadExists.
+        What may be different in it: the `code` that is about to run, variables (`set`, JSON values by name), the
+        `question`, `answers` to calls of the cell that stands (by their keys; texts, or the value of a typed call),
+        and limits (`max_cost=2.0`). Recorded answers of the thread it comes from are served wherever a call is
+        unchanged; `fresh`: none that was recorded after `step`. The parent is only read. Raises UnknownThread,
+        UsageError, ThreadExists.
         """
         row = await self._stores.threads.get(await self.library.resolve(thread))
+        limits = raised_limits(row.limits, raises)
+        moment = await moment_of(self._stores, self.graph, row, step)
         target = into or str(uuid.uuid4())
-        await fork_history(self._stores, row, step, target)
+        changes = Changes(code, set or {}, question, answers or {}, fresh)
+        await make_fork(self._stores, self.compiled, moment, target, changes, limits)
         return await self.read(target)
 
     async def stream(

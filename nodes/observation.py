@@ -77,13 +77,21 @@ def observation(
     return "\n\n".join(parts)
 
 
+def shown_variables(variables: Sequence[Variable], before: Sequence[Variable]) -> list[Variable]:
+    """Those that the model is shown: at most a handful, changed ones first, else by name.
+
+    Not in the order of their making, which a restored REPL need not have.
+    """
+    known = {variable.name: variable for variable in before}
+    ordered = sorted(variables, key=lambda variable: (known.get(variable.name) == variable, variable.name))
+    return ordered[:_MOST_VARIABLES]
+
+
 def _variables(turn: Turn, previous: Turn | None) -> str:
-    """The variables there are: at most a handful, changed ones first."""
-    before = {variable.name: variable for variable in previous.variables} if previous else {}
-    ordered = sorted(turn.variables, key=lambda variable: before.get(variable.name) == variable)
-    lines = [_variable(variable) for variable in ordered[:_MOST_VARIABLES]]
-    if len(ordered) > _MOST_VARIABLES:
-        lines.append(f"… and {len(ordered) - _MOST_VARIABLES:,} more: SHOW_VARS() lists them")
+    shown = shown_variables(turn.variables, previous.variables if previous else ())
+    lines = [_variable(variable) for variable in shown]
+    if more := len(turn.variables) - len(shown):
+        lines.append(f"… and {more:,} more: SHOW_VARS() lists them")
     return "Variables:\n" + "\n".join(lines)
 
 

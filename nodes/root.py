@@ -10,10 +10,10 @@ from ..state.schema import RunState, TurnRecord, VariableRecord
 from ..state.settings import RunSettings
 from ..state.texts import Texts
 from .conversation import Message, ShortTurn, Turn, build_messages, needed_turns
-from .observation import TurnStatus
+from .observation import TurnStatus, shown_variables
 from .prompts.messages import Left, budget_line, converge, first_message, last_turn
 from .prompts.system import system_prompt
-from .turns import turns_of
+from .turns import set_before_all, turns_of, variables_after
 
 _SPENT: dict[Resource, str] = {
     "calls": "the budget of model calls",
@@ -39,6 +39,8 @@ async def root_messages(
     limits = ledger.limits
     whole = Left(limits.max_turns, limits.max_calls, limits.max_tokens, limits.max_cost, limits.max_time)
     first = first_message(state.get("question", ""), state.get("context_ref"), whole, depth=settings.max_depth)
+    if changed := set_before_all(state):
+        first = f"{first}\n\n{changed}"
     shown = await _loaded(turns, texts)
     return build_messages(system, first, shown, tail=_tail(len(turns), ledger, last))
 
@@ -46,14 +48,24 @@ async def root_messages(
 def told_digest(state: RunState, settings: RunSettings) -> str:
     """The hash of what the next root request is made from, but for the budget."""
     context = state.get("context_ref")
+    turns = turns_of(state)
     return digest(
         *(settings.model, settings.sub_model, settings.max_depth, settings.answer_schema),
         *(state.get("question"), context["pack"] if context else ""),
         [
             [turn.get("reply"), turn.get("status"), turn.get("output"), turn.get("nudge"), turn.get("notes")]
-            for turn in turns_of(state)
+            for turn in turns
         ],
+        _told_of_variables(turns),
+        *([changed] if (changed := set_before_all(state)) else []),
     )
+
+
+def _told_of_variables(turns: Sequence[TurnRecord]) -> list[Any]:
+    """What is told of the variables there are: how many, and some of them."""
+    *_, before, now = [], [], *variables_after(turns)
+    shown = shown_variables(_variables(now), _variables(before))
+    return [len(now), [[one.name, one.type, one.size, one.preview] for one in shown]]
 
 
 def left_after(turns: int, ledger: Ledger) -> Left:
@@ -82,13 +94,10 @@ async def _loaded(turns: Sequence[TurnRecord], texts: Texts) -> list[Turn | Shor
     """The turns with as much text as the request can show."""
     last_code = next((turn.get("number", 0) for turn in reversed(turns) if turn.get("blocks")), None)
     whole = set(needed_turns(len(turns), last_code).whole)
-    shown: list[Turn | ShortTurn] = []
-    variables: list[VariableRecord] = []
-    for turn in turns:
-        # A turn without code leaves the variables as they were.
-        variables = turn.get("variables", variables)
-        shown.append(await _whole(turn, variables, texts) if turn.get("number") in whole else _short(turn))
-    return shown
+    return [
+        await _whole(turn, variables, texts) if turn.get("number") in whole else _short(turn)
+        for turn, variables in zip(turns, variables_after(turns), strict=True)
+    ]
 
 
 async def _whole(turn: TurnRecord, variables: Sequence[VariableRecord], texts: Texts) -> Turn:
@@ -101,9 +110,13 @@ async def _whole(turn: TurnRecord, variables: Sequence[VariableRecord], texts: T
         status=_status(turn),
         nudge=turn.get("nudge"),
         notes=tuple(turn.get("notes", [])),
-        variables=[Variable(**cast(Any, variable)) for variable in variables],
+        variables=_variables(variables),
         error=turn.get("error"),
     )
+
+
+def _variables(records: Sequence[VariableRecord]) -> list[Variable]:
+    return [Variable(**cast(Any, record)) for record in records]
 
 
 def _short(turn: TurnRecord) -> ShortTurn:

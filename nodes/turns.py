@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ..state.schema import RunState, TurnRecord
+from ..state.schema import EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.texts import Texts
 
 
@@ -54,5 +54,43 @@ def _heard(turn: TurnRecord | None) -> tuple[str, str]:
 
 
 def turns_of(state: RunState) -> list[TurnRecord]:
-    """The turns of a state so far."""
-    return merged(state.get("turns", []))
+    """The turns of a state so far, each with what a person set after it."""
+    turns = merged(state.get("turns", []))
+    edits = state.get("edits", [])
+    return _with_edits(turns, edits) if edits else turns
+
+
+def variables_after(turns: Iterable[TurnRecord]) -> list[list[VariableRecord]]:
+    """The variables after each turn; one without code leaves them as they were."""
+    variables: list[VariableRecord] = []
+    return [variables := turn.get("variables", variables) for turn in turns]
+
+
+def set_before_all(state: RunState) -> str:
+    """What is said of variables that a person set before the first turn; empty when there are none."""
+    about = _overlaid([], [edit for edit in state.get("edits", []) if edit["turn"] == 0])
+    return f"A person set variables before the first turn: {_listed(about)}" if about else ""
+
+
+def _with_edits(turns: list[TurnRecord], edits: Sequence[EditRecord]) -> list[TurnRecord]:
+    """The turns with a note on each after which variables were set, and with their variables as they then were."""
+    variables = _overlaid([], [edit for edit in edits if edit["turn"] == 0])
+    for turn in turns:
+        variables = turn.get("variables", variables)
+        here = [edit for edit in edits if edit["turn"] == turn.get("number", 0)]
+        if here:
+            turn["variables"] = variables = _overlaid(variables, here)
+            changed = _listed(_overlaid([], here))
+            turn["notes"] = [*turn.get("notes", []), f"A person set variables after this turn: {changed}"]
+    return turns
+
+
+def _overlaid(variables: Sequence[VariableRecord], edits: Sequence[EditRecord]) -> list[VariableRecord]:
+    by_name = {variable["name"]: variable for variable in variables}
+    for edit in edits:
+        by_name.update({variable["name"]: variable for variable in edit["about"]})
+    return list(by_name.values())
+
+
+def _listed(variables: Sequence[VariableRecord]) -> str:
+    return ", ".join(f"{variable['name']} = {variable['preview']}" for variable in variables)

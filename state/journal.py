@@ -8,10 +8,11 @@ the sum over the rows, an open one counting with what was reserved for it (promi
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .database import Database
+from .salvage import Unreadable, rows_of
 from .seal import broken
 
 RequestKind = Literal["root", "llm", "rlm"]
@@ -59,8 +60,8 @@ class Recorded:
     answer: str | None
     error_kind: str | None
     error: str | None
-    inherited: bool = False
-    """Whether it is of a thread that this one was forked from."""
+    thread_id: str = ""
+    """Whose row it is: the thread's own, or that of one it was forked from."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,12 @@ class CallRow:
     seconds: float
     reused: int
     child_thread: str | None
+    damage: str | None = None
+    """Why the row is not what was saved; what it says is then for showing only."""
 
 
+PERSON = "person"
+"""The model of a call whose answer a person gave."""
 _NO_HORIZON = (1 << 63) - 1
 
 
@@ -111,19 +116,24 @@ class Journal:
     async def of(self, thread_id: str) -> "ThreadJournal":
         """The journal of one thread, its settled rows in memory, with those of the threads it was forked from."""
         rows = await self._database.read(_SETTLED, (thread_id,))
-        settled = {row[0]: Recorded(*row[:4], inherited=row[4] > 0) for row in rows}
+        settled = {row[0]: Recorded(*row) for row in rows}
         return ThreadJournal(self._database, self._clock, thread_id, settled)
 
-    async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
-        """The thread's requests, oldest first."""
-        where = "AND kind != 'root'" if sub_calls_only else ""
+    async def calls_of_turn(self, thread_id: str, turn: int) -> list[CallRow]:
+        """The sub-calls of a turn's cell, those of the threads that this one was forked from included, by key."""
         rows = await self._database.read(
-            "SELECT seq, key, kind, turn, depth, model, prompt, status, answer, error, "
-            f"input_tokens + output_tokens, seconds, reused, child_thread FROM calls WHERE thread_id = ? {where} "
-            "ORDER BY seq",
-            (thread_id,),
+            f"{_LINE} SELECT {_ROW} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
+            f"AND NOT ({broken('calls')}) ORDER BY generation DESC, seq",
+            (thread_id, turn),
         )
-        return [CallRow(*row) for row in rows]
+        return list({row[1]: CallRow(*row) for row in rows}.values())
+
+    async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
+        """The thread's requests, oldest first; a damaged one as far as it can be read."""
+        columns = f"{_ROW}, {broken('calls')}"
+        found = await self._database.look(lambda connection: list(rows_of(connection, "calls", columns, thread_id)))
+        rows = [_unreadable(row) if isinstance(row, Unreadable) else _call(row) for row in found]
+        return [row for row in rows if row.damage or row.kind != "root" or not sub_calls_only]
 
     async def spent(self, thread_id: str) -> Spent:
         """What the thread has spent so far."""
@@ -135,16 +145,31 @@ class Journal:
         return {row[0]: _spent(row) for row in await self._database.read(f"{_SPENT} GROUP BY thread_id")}
 
 
-# The furthest ancestor first, so that a thread's own answers win. A fork with a horizon sees nothing of its
-# ancestors that was settled after it.
-_SETTLED = f"""
+_ROW = (
+    "seq, key, kind, turn, depth, model, prompt, status, answer, error, input_tokens + output_tokens, seconds, "
+    "reused, child_thread"
+)
+
+# The thread and those it was forked from, each with the horizon behind which nothing of it is seen. Once there is a
+# horizon, what is above is seen as it was when it was forked: up to the last step that both threads have.
+_LINE = f"""
 WITH RECURSIVE line (thread_id, generation, horizon) AS (
     SELECT ?, 0, {_NO_HORIZON}
     UNION
-    SELECT parent, generation + 1, min(line.horizon, coalesce(threads.horizon, {_NO_HORIZON}))
+    SELECT parent, generation + 1, CASE
+        WHEN line.horizon = {_NO_HORIZON} THEN coalesce(threads.horizon, {_NO_HORIZON})
+        ELSE min(line.horizon, coalesce((
+            SELECT max(own.settled) FROM steps AS own JOIN steps AS shared
+            ON shared.thread_id = threads.parent AND shared.checkpoint_id = own.checkpoint_id
+            WHERE own.thread_id = threads.thread_id
+        ), line.horizon)) END
     FROM threads JOIN line USING (thread_id) WHERE parent IS NOT NULL
 )
-SELECT key, answer, error_kind, error, generation FROM calls JOIN line USING (thread_id)
+"""
+
+# The furthest ancestor first, so that a thread's own answers win.
+_SETTLED = f"""
+{_LINE} SELECT key, answer, error_kind, error, thread_id FROM calls JOIN line USING (thread_id)
 WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({broken("calls")})
 ORDER BY generation DESC
 """
@@ -157,6 +182,28 @@ _SPENT = (
 
 def _spent(row: tuple[Any, ...]) -> Spent:
     return Spent(row[1], row[2], row[3], row[4], None if row[6] else row[5])
+
+
+def _call(row: tuple[Any, ...]) -> CallRow:
+    *values, damaged = row
+    if not damaged:
+        return CallRow(*values)
+    seq, key, kind, turn, _, model, prompt, _, answer, *_ = values
+    return replace(
+        _unreadable(Unreadable(seq, "it has changed on disk")),
+        key=str(key),
+        kind="rlm" if kind == "rlm" else "llm",
+        turn=turn if isinstance(turn, int) else 0,
+        model=str(model),
+        prompt=str(prompt),
+        answer=None if answer is None else str(answer),
+    )
+
+
+def _unreadable(row: Unreadable) -> CallRow:
+    """What is known of a request whose row cannot be read."""
+    damage = f"the record of this call is damaged: {row.why}"
+    return CallRow(row.rowid, "", "llm", 0, 0, "", "", "failed", None, None, 0, 0.0, 0, None, damage)
 
 
 class ThreadJournal:
@@ -180,7 +227,7 @@ class ThreadJournal:
         return frozenset(
             key
             for key, row in self._settled.items()
-            if key.startswith(begin) and not key.startswith(root) and not row.inherited
+            if key.startswith(begin) and not key.startswith(root) and row.thread_id == self._thread_id
         )
 
     async def open(self, entry: Entry) -> None:
@@ -208,33 +255,70 @@ class ThreadJournal:
             *(cost, outcome.seconds, self._thread_id, entry.key),
         )
         await self._database.commit(lambda connection: _settle(connection, row))
-        self._settled[entry.key] = Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error)
+        self._settled[entry.key] = Recorded(
+            entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id
+        )
 
     def reuse(self, key: str) -> None:
-        """Count that a recorded answer was served instead of a request; saved with the next commit."""
-        self._database.defer(lambda connection: _reuse(connection, self._thread_id, key))
+        """Count that a recorded answer was served instead of a request; saved with the next commit.
+
+        One of a thread that this one was forked from becomes an answer of this one too, paid for there.
+        """
+        row, now = self._settled[key], self._clock()
+        self._settled[key] = replace(row, thread_id=self._thread_id)
+        self._database.defer(lambda connection: _reuse(connection, self._thread_id, key, row.thread_id, now))
 
 
 def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    # A damaged row makes place for a sound one: nothing that it says can be relied on, but that it was asked.
+    damaged = connection.execute(
+        f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2]
+    ).rowcount
     connection.execute(
-        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, attempts, input_tokens, "
-        "output_tokens, cost, created) VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', 1, ?, ?, ?, ?) "
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, input_tokens, output_tokens, "
+        "cost, created, attempts) VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?, ?, ?) "
         "ON CONFLICT (thread_id, key) DO UPDATE SET attempts = attempts + 1, "
         "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
         "cost = cost + excluded.cost",
-        row,
+        (*row, 1 + damaged),
     )
 
 
 def _settle(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'settled'")
+    now_settled = _count_settled(connection)
     connection.execute(
-        "UPDATE calls SET settled = (SELECT value FROM counters WHERE name = 'settled'), "
-        "status = ?, answer = ?, error_kind = ?, error = ?, input_tokens = input_tokens + ?, "
-        "output_tokens = output_tokens + ?, cost = cost + ?, seconds = ? WHERE thread_id = ? AND key = ?",
-        row,
+        "UPDATE calls SET settled = ?, status = ?, answer = ?, error_kind = ?, error = ?, "
+        "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, seconds = ? "
+        "WHERE thread_id = ? AND key = ?",
+        (now_settled, *row),
     )
 
 
-def _reuse(connection: sqlite3.Connection, thread_id: str, key: str) -> None:
-    connection.execute("UPDATE calls SET reused = reused + 1 WHERE thread_id = ? AND key = ?", (thread_id, key))
+def _count_settled(connection: sqlite3.Connection) -> int:
+    connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'settled'")
+    return int(connection.execute("SELECT value FROM counters WHERE name = 'settled'").fetchone()[0])
+
+
+def _reuse(connection: sqlite3.Connection, thread_id: str, key: str, owner: str, now: float) -> None:
+    own = connection.execute("UPDATE calls SET reused = reused + 1 WHERE thread_id = ? AND key = ?", (thread_id, key))
+    if own.rowcount == 0:
+        connection.execute(
+            "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
+            "cost, reused, child_thread, created, settled) SELECT ?, key, kind, turn, depth, model, prompt, status, "
+            "answer, error_kind, error, 0.0, 1, child_thread, ?, ? FROM calls WHERE thread_id = ? AND key = ?",
+            (thread_id, now, _count_settled(connection), owner, key),
+        )
+
+
+def give_answer(
+    connection: sqlite3.Connection, thread_id: str, call: CallRow, answer: str, *, settled: int, now: float
+) -> None:
+    """Inside a transaction: record the answer (a text's hash) that a person gives to `call`. Nothing is paid for it.
+
+    It wins over the answers of the threads that this one was forked from.
+    """
+    connection.execute(
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, cost, created, settled) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, 'answered', ?, 0.0, ?, ?)",
+        (thread_id, call.key, call.kind, call.turn, call.depth, PERSON, call.prompt, answer, now, settled),
+    )

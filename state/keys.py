@@ -6,7 +6,7 @@ turn. Order is no part of it: threads and asyncio in a cell make order meaningle
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 START = "0" * 64
@@ -68,3 +68,8 @@ class AnswerSet:
 def advance(position: str, cell: str, answers: str) -> str:
     """The position after a cell has ended: the chain so far, its code, and the set of its answers."""
     return digest("position", position, cell, answers)
+
+
+def edited(position: str, values: Mapping[str, str]) -> str:
+    """The position after a person set variables: the chain so far, and the hashes of the values by name."""
+    return digest("edit", position, dict(values))

@@ -1,13 +1,14 @@
-"""The checkpointer: LangGraph's SQLite saver with group commit, leases and step numbers.
+"""The checkpointer: LangGraph's SQLite saver with group commit, leases, step numbers and seals.
 
 A checkpoint, its place in the order of steps and the check of the lease are one transaction. Steps are
-numbered as they are saved: order never depends on a clock (promise P6).
+numbered as they are saved: order never depends on a clock (promise P6). What is read is checked first (promise P5).
 """
 
+import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -16,15 +17,21 @@ from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    get_checkpoint_id,
     get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from .database import Database
+from .database import Database, Unit
+from .deleting import delete_run
+from .errors import UnknownThread
 from .leases import Leases
 from .schema import StepNote
+from .sound import check_checkpoint, check_line, last_checkpoint
 
 _PUT = (
     "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
@@ -80,9 +87,8 @@ class RunSaver(AsyncSqliteSaver):
                     (note["turn"], now, thread_id),
                 )
 
-        await self._database.commit(unit)
-        saved = {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint["id"]}
-        return {"configurable": saved}
+        await self._save(unit)
+        return {"configurable": _place(thread_id, namespace, checkpoint["id"])}
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -113,17 +119,65 @@ class RunSaver(AsyncSqliteSaver):
             self._leases.check(connection, thread_id)
             connection.executemany(verb + _PUT_WRITES, rows)
 
+        await self._save(unit)
+
+    async def _save(self, unit: Unit) -> None:
         await self._database.commit(unit)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that `config` names, else the one saved last. Raises StoredDataDamaged."""
+        await self.setup()
+        place = config.get("configurable", {})
+        thread_id, namespace = str(place["thread_id"]), str(place.get("checkpoint_ns", ""))
+        named = get_checkpoint_id(config)
+
+        def look(connection: sqlite3.Connection) -> str | None:
+            chosen = named or last_checkpoint(connection, thread_id, namespace)
+            if chosen:
+                check_checkpoint(connection, thread_id, namespace, chosen)
+            return chosen
+
+        chosen = await self._database.look(look)
+        if chosen is None:
+            return None
+        if named is None:
+            config = {"configurable": _place(thread_id, namespace, chosen)}
+        return await super().aget_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """The checkpoints that are asked for, newest first. Raises StoredDataDamaged at one that is damaged."""
+        async for found in super().alist(config, filter=filter, before=before, limit=limit):
+            place = found.config.get("configurable", {})
+            named = (place["thread_id"], place["checkpoint_ns"], place["checkpoint_id"])
+            await self._database.look(lambda connection, named=named: check_checkpoint(connection, *named))
+            yield found
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What the growing lists of a checkpoint are made from. Raises StoredDataDamaged."""
+        place = config.get("configurable", {})
+        if channels and (checkpoint_id := get_checkpoint_id(config)):
+            named = (str(place["thread_id"]), str(place.get("checkpoint_ns", "")), checkpoint_id)
+            await self._database.look(lambda connection: check_line(connection, self.serde, named, channels))
+        return await super().aget_delta_channel_history(config=config, channels=channels)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Delete a thread's checkpoints, writes, steps and calls."""
+        """Delete a thread as `rlm delete` does. Raises RunBusy while it is being run."""
         await self.setup()
+        with contextlib.suppress(UnknownThread):
+            await self._database.commit(lambda connection: delete_run(connection, self._leases, str(thread_id)))
 
-        def unit(connection: sqlite3.Connection) -> None:
-            for table in ("checkpoints", "writes", "steps", "calls", "threads"):
-                connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))
 
-        await self._database.commit(unit)
+def _place(thread_id: str, namespace: str, checkpoint_id: str) -> dict[str, str]:
+    return {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint_id}
 
 
 def _step_note(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> StepNote:

@@ -17,7 +17,8 @@ from typing_extensions import TypedDict
 from .contexts import ContextRef
 from .journal import Spent
 
-StepKind = Literal["prepare", "plan", "review", "execute_code", "sub_call", "finalize"]
+StepKind = Literal["prepare", "plan", "review", "execute_code", "sub_call", "finalize", "edit"]
+"""The node that made a step; `edit`: a person did, with a fork."""
 Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
 """How a thread stands. `busy` is only ever an answer to a second caller, never stored."""
 
@@ -80,6 +81,8 @@ class EditRecord(TypedDict):
     """The turn after whose cell it was done; 0 before the first."""
     values: dict[str, str]
     """Hashes of the values, JSON texts, by name."""
+    about: list[VariableRecord]
+    """What people and the model are shown of them."""
     position: str
     snapshot: str | None
     lost: dict[str, str]

@@ -1,0 +1,291 @@
+"""What a fork has otherwise than the thread it comes from: checked, and made into one step of its graph."""
+
+import ast
+import json
+import keyword
+import unicodedata
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ..kernel.inside.variables import describe_one
+from ..nodes.conversation import short_form
+from ..nodes.hands import Stores
+from ..nodes.prompts.messages import REPL_NAMES
+from ..nodes.python_source import SourceJudge
+from ..nodes.quoting import shortened
+from ..state.errors import UsageError
+from ..state.journal import CallRow
+from ..state.keys import START, cell_digest, content_key, edited
+from ..state.ledger import Limits
+from ..state.schema import EditRecord, RunState, TurnRecord, VariableRecord
+from ..state.settings import RunSettings
+from .moments import Moment
+
+OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
+    *("SubCallError", "BudgetExceeded", "FailedCall", "exit", "quit", "open", "get_ipython", "In", "Out"),
+}
+"""Names that the REPL puts back before every cell, or keeps for itself."""
+
+# The node after which the graph goes on with the one that would run next anyway.
+_BEFORE = {"__start__": "__input__", "prepare": "__start__", "plan": "prepare", "review": "plan"}
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is to be different. Nothing of it is checked yet."""
+
+    code: str | None = None
+    """What runs instead of the cell that is about to."""
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """JSON values, by name."""
+    question: str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Answers to calls of the standing cell, by their keys or the beginnings of them."""
+    fresh: bool = False
+    """Whether nothing that was recorded after the step is used again."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Changes as a step: what they make of the state, and what else is saved with it."""
+
+    values: dict[str, Any]
+    as_node: str
+    summary: str
+    question: str | None
+    answers: Sequence[tuple[CallRow, str]]
+    """Calls, each with the hash of the answer that it is given."""
+
+
+async def edit_of(stores: Stores, moment: Moment, changes: Changes, limits: Limits) -> Edit | None:
+    """The step that makes `changes`; None where the state stays as it is. `limits` are those of the fork.
+
+    Raises UsageError for what makes no sense at this moment.
+    """
+    values: dict[str, Any] = {}
+    turns: list[TurnRecord] = []
+    done: list[str] = []
+    question = None
+    if changes.question is not None:
+        question = _question(changes.question)
+        values["question"] = question
+        turns += _told_of_question(moment.state)
+        done.append("another question")
+    if changes.variables:
+        values |= await _variables_set(stores, moment, changes.variables)
+        done.append(f"set {', '.join(changes.variables)}")
+    if changes.code is not None:
+        cell, turn = await _code_replaced(stores, moment, changes.code)
+        values["cell"] = cell
+        turns.append(turn)
+        done.append("other code")
+    answers = await _answers_given(stores, moment, changes.answers)
+    if answers:
+        done.append(f"{len(answers)} {'answer' if len(answers) == 1 else 'answers'} given")
+    goes_on = bool(values) or (_ran_out(moment.state) and limits != moment.thread.limits)
+    if moment.ended and goes_on:
+        values |= _another_turn(moment.state, limits)
+        done.append("another turn")
+    if not done:
+        return None
+    if turns:
+        values["turns"] = turns
+    if "__start__" in moment.next:
+        values = {**moment.thread.start, **values}
+    return Edit(values, _as_node(moment, changes), ", ".join(done), question, answers)
+
+
+def _as_node(moment: Moment, changes: Changes) -> str:
+    if changes.code is not None:
+        # What was approved is what runs: other code is reviewed again.
+        return "plan"
+    if moment.ended:
+        return "prepare"
+    # A standing cell begins anew; its recorded answers are there.
+    return next((before for node, before in _BEFORE.items() if node in moment.next), "review")
+
+
+def _ran_out(state: RunState) -> bool:
+    return state.get("final") is None and state.get("answer") is None
+
+
+def _another_turn(state: RunState, limits: Limits) -> dict[str, Any]:
+    """What takes back that the run ended."""
+    if state.get("turn", 0) >= limits.max_turns:
+        raise UsageError(
+            f"All {limits.max_turns} turns of the run are used, and the fork would need another one.",
+            hint=f"Raise the limit: --max-turns {limits.max_turns + 10}",
+        )
+    return {"status": "running", "final": None, "answer": None, "note": None, "last": False}
+
+
+# -- the question
+
+
+def _question(text: str) -> str:
+    question = text.strip()
+    if not question:
+        raise UsageError("The question is empty.", hint='Ask one: --question "What …?"')
+    return question
+
+
+def _told_of_question(state: RunState) -> list[TurnRecord]:
+    """The note on the last turn that the question was another one until then."""
+    turn = state.get("turn", 0)
+    if not turn:
+        return []
+    before = shortened(state.get("question", ""), 300)
+    return [{"number": turn, "notes": [f"A person changed the question after this turn. Until then it was: {before}"]}]
+
+
+# -- variables
+
+
+async def _variables_set(stores: Stores, moment: Moment, given: Mapping[str, Any]) -> dict[str, Any]:
+    state = moment.state
+    if "position" not in state:
+        raise UsageError("There is no REPL yet at this step.", hint="Fork from the prepare step, or from a later one.")
+    texts = {variable_name(name): _json(name, value) for name, value in given.items()}
+    hashes = {name: await stores.texts.put(text) for name, text in texts.items()}
+    position = edited(state.get("position", START), hashes)
+    turn = state.get("turn", 0)
+    edit: EditRecord = {
+        # A cell that is about to run, or stands, comes after it.
+        "turn": turn - 1 if state.get("cell") else turn,
+        "values": hashes,
+        "about": [_described(name, json.loads(text)) for name, text in texts.items()],
+        "position": position,
+        "snapshot": None,
+        "lost": {},
+    }
+    return {"edits": [*state.get("edits", []), edit], "position": position}
+
+
+def variable_name(text: str) -> str:
+    """The name of a variable that a person may set, as Python reads it. Raises UsageError."""
+    name = unicodedata.normalize("NFKC", text)
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UsageError(f"{text!r} is not the name of a variable.", hint="Write --set NAME=JSON, as in --set limit=10")
+    if name in OWN_NAMES or name.startswith("_"):
+        raise UsageError(f"{name} is a name of the REPL's own, which cannot be set.", hint="Choose another variable.")
+    return name
+
+
+def _json(name: str, value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The value of {name} is not JSON: {error}.") from error
+
+
+def _described(name: str, value: Any) -> VariableRecord:
+    about = describe_one(name, value)
+    assert about is not None, "a plain value under a plain name can be shown"
+    return cast(VariableRecord, about)
+
+
+# -- code
+
+
+async def _code_replaced(stores: Stores, moment: Moment, code: str) -> tuple[dict[str, Any], TurnRecord]:
+    """The cell, and what the trace says of its turn."""
+    turn = moment.state.get("turn", 0)
+    if moment.in_cell:
+        raise UsageError(
+            f"The cell of turn {turn} is under way at this step.",
+            hint="--code needs the plan or review step before it.",
+        )
+    if moment.state.get("cell") is None:
+        raise UsageError(
+            "No code is about to run at this step.",
+            hint="--code needs the plan or review step before a cell, and a reply that had code.",
+        )
+    check_code(code)
+    block = await stores.texts.put(code)
+    record: TurnRecord = {
+        "number": turn,
+        # The model is shown what ran as what it said: else it would take what came of it for its own code's.
+        "reply": await stores.texts.put(_as_reply(code)),
+        "blocks": [block],
+        "nudge": None,
+        "notes": ["A person replaced the code of this turn before it ran."],
+        "short": short_form("", [code]),
+    }
+    return {"turn": turn, "blocks": [block], "digest": cell_digest(turn, [block])}, record
+
+
+def check_code(code: str, where: str = "The code") -> None:
+    """Raises UsageError, naming the line, for a text that is not a cell's code."""
+    if not code.strip():
+        raise UsageError(f"{where} is empty.")
+    if SourceJudge(characters=len(code) * 2).parses(code):
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError as error:
+        raise UsageError(f"{where} is not Python: line {error.lineno}: {error.msg}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"{where} is not Python: {error}.") from error
+
+
+def _as_reply(code: str) -> str:
+    ticks = "```"
+    while ticks in code:
+        ticks += "`"
+    return f"{ticks}repl\n{code.rstrip()}\n{ticks}\n"
+
+
+# -- answers
+
+
+async def _answers_given(stores: Stores, moment: Moment, given: Mapping[str, Any]) -> list[tuple[CallRow, str]]:
+    if not given:
+        return []
+    if not moment.in_cell:
+        raise UsageError(
+            "No cell stands at this step, so no call of it can be answered.",
+            hint="--answer needs a step in mid-cell: `rlm steps` says that it stands, or is a sub_call.",
+        )
+    thread_id = moment.thread.thread_id
+    rows = await stores.journal.calls_of_turn(thread_id, moment.state.get("turn", 0))
+    calls = {name: _call(rows, name, thread_id) for name in given}
+    if len({call.key for call in calls.values()}) < len(calls):
+        raise UsageError("A call is given two answers.", hint="Name each call once.")
+    settings = RunSettings.model_validate(moment.state.get("settings", {}))
+    models = {settings.model, settings.calls_model}
+    answers: list[tuple[CallRow, str]] = []
+    for name, call in calls.items():
+        typed = _is_typed(call, await stores.texts.get(call.prompt), models)
+        answers.append((call, await stores.texts.put(_answer_text(call.key, given[name], typed=typed))))
+    return answers
+
+
+def _call(rows: Sequence[CallRow], name: str, thread_id: str) -> CallRow:
+    found = [row for row in rows if row.key == name] or [row for row in rows if name and row.key.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    hint = f"`rlm calls {thread_id} --json` has the keys."
+    if found:
+        raise UsageError(f"{len(found)} calls of the standing cell begin with {name}.", hint=f"Give more of it: {hint}")
+    raise UsageError(f"The cell that stands at this step has no call {name}.", hint=hint)
+
+
+def _is_typed(call: CallRow, prompt: str, models: Iterable[str]) -> bool:
+    """Whether the call asked for a value of a schema: its key then is not that of the same call without one."""
+    content = call.key.split(":")[1]
+    return all(content_key(call.kind, prompt, model, None)[: len(content)] != content for model in models)
+
+
+def _answer_text(key: str, value: Any, *, typed: bool) -> str:
+    if not typed:
+        if not isinstance(value, str):
+            raise UsageError(f"The answer to {key} must be a text: the call asked for no schema.")
+        return value
+    try:
+        return json.dumps(json.loads(value) if isinstance(value, str) else value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The answer to {key} must be JSON, because the call has a schema: {error}.") from error
