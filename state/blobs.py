@@ -119,12 +119,12 @@ class Blobs:
                     if len(name) == HASH_LENGTH and set(name) <= _HEX and (facts := _facts(Path(entry.path))):
                         yield name, facts
 
-    def remove(self, name: str, unless_touched_since: int) -> bool:
-        """Delete a blob unless its file's time (ns) is another one by now; whether it is gone."""
+    def remove(self, name: str, touched: int) -> bool:
+        """Delete a blob unless its file's time (ns) is no longer `touched`; whether it is gone. Raises StoreError."""
         path = self.path(name)
         try:
             with locked(self.folder, fcntl.LOCK_EX):
-                if path.stat().st_mtime_ns != unless_touched_since:
+                if path.stat().st_mtime_ns != touched:
                     return False
                 path.unlink()
         except FileNotFoundError:

@@ -7,6 +7,7 @@ the next one: the promise of each ("when `commit` returns, it is on disk") stays
 """
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -142,9 +143,19 @@ def _transaction(connection: sqlite3.Connection, batch: list[_Pending]) -> list[
     return outcomes
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection of its own to a file that was opened before: for long looks, which hold nobody up."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    connection.text_factory = _text
+    teach(connection)
+    return connection
+
+
 def _make(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # An existing file is left to SQLite: closing it here would drop the locks that this process has on it.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:

@@ -1,0 +1,325 @@
+"""Freeing what nothing refers to: texts, snapshots, pieces of variables, blobs, and what dead writers left.
+
+Safe at any time, also beside processes that write, and wherever it is killed:
+
+- What is referred to is found in one consistent view of the database, in everything that looks like a hash. Where
+  something cannot be read, nobody knows what it refers to, and nothing is freed but leftovers.
+- A writer touches a record before it refers to it. What was touched within the grace period, or since the oldest
+  process that runs a thread was started, stays; so does all that such a snapshot is made of, because a kernel's next
+  one builds on it. Nobody else having the file open, there is no such writer, and everything older than now may go.
+- A record goes only while it is as it was in that view: one that is touched meanwhile stays.
+- Rows go in small transactions, blobs under the lock that writers touch them with.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from .blobs import Blobs, content_hash
+from .database import as_store_error, connect
+from .leases import living_since
+from .references import hashes_in, references_in
+from .salvage import is_damage
+from .seal import broken
+from .tally import Tally
+
+GRACE = 3600.0
+"""Seconds for which a touched record stays though nothing refers to it, while other processes have the file open."""
+_COARSE = 0.02
+"""Seconds that a file's time may lag behind the clock."""
+_BATCH = 500
+_PAGES = 1000
+_WORTHWHILE = 4 << 20
+"""Bytes of free pages from which a file of the first format is written anew."""
+_TABLES = {"snapshots": "manifests", "pieces": "chunks", "texts": "texts"}
+
+Tell = Callable[[int], None]
+"""Called with how many records have been looked at."""
+
+
+@dataclass
+class Collected:
+    """What was freed; in a dry run, what would be."""
+
+    freed: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    """By kind: `texts`, `snapshots`, `pieces` (of variables), `blobs`, `leftovers`."""
+    recent: Tally = field(default_factory=Tally)
+    """What nothing refers to, and was touched too lately to be freed."""
+    unreadable: dict[str, str] = field(default_factory=dict[str, str])
+    """Why nothing but leftovers was freed: what cannot be read, by thread."""
+    file_before: int = 0
+    """Bytes of the database."""
+    file_after: int = 0
+    dry_run: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `rlm gc --json` prints."""
+        return {
+            "dry_run": self.dry_run,
+            "freed": {kind: tally.to_json() for kind, tally in self.freed.items()},
+            "recent": self.recent.to_json(),
+            "unreadable": self.unreadable,
+            "database": {"bytes_before": self.file_before, "bytes_after": self.file_after},
+        }
+
+
+def collect(
+    path: Path,
+    blobs: Blobs,
+    *,
+    grace: float = GRACE,
+    dry_run: bool = False,
+    clock: Callable[[], float] = time.time,
+    tell: Tell = lambda _: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    probe: Callable[[str], None] = lambda _: None,
+) -> Collected:
+    """Free what nothing in the database at `path` refers to, and give the space back.
+
+    Synchronous and long (it reads every checkpoint): call it in a thread. Raises StoreError, and InterruptedError
+    once `cancelled()`; what was freed until then is freed.
+    """
+    now = clock() - _COARSE
+    alone = _alone(path)
+    try:
+        with closing(connect(path)) as connection:
+            cutoff = now if alone else living_since(connection, now) - grace
+            work = _Collection(connection, blobs, cutoff, tell, cancelled, probe)
+            work.result.file_before = _size(path)
+            work.look()
+            if not dry_run:
+                work.free()
+                work.give_back(rewrite=alone)
+            work.result.dry_run = dry_run
+            work.result.file_after = _size(path)
+            return work.result
+    except sqlite3.Error as error:
+        raise as_store_error(error, path) from error
+
+
+class _Collection:
+    """One collection. Its own tables are temporary ones, on disk when they grow."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        blobs: Blobs,
+        cutoff: float,
+        tell: Tell,
+        cancelled: Callable[[], bool],
+        probe: Callable[[str], None],
+    ) -> None:
+        self.result = Collected(freed={kind: Tally() for kind in (*_TABLES, "blobs", "leftovers")})
+        self._connection = connection
+        self._blobs = blobs
+        self._cutoff = cutoff
+        self._tell = tell
+        self._cancelled = cancelled
+        self._probe = probe
+        self._looked = 0
+        self._serde = JsonPlusSerializer(allowed_msgpack_modules=None)
+        connection.execute("CREATE TEMP TABLE marks (hash TEXT PRIMARY KEY) WITHOUT ROWID")
+        connection.execute("CREATE TEMP TABLE wanted (hash TEXT PRIMARY KEY, thread_id TEXT) WITHOUT ROWID")
+        connection.execute("CREATE TEMP TABLE doomed (kind TEXT, hash TEXT, touched, size, PRIMARY KEY (kind, hash))")
+
+    def look(self) -> None:
+        """Find out what may go, in one view of the database."""
+        self._connection.execute("BEGIN")
+        try:
+            for thread_id, references, snapshots in self._references():
+                self._mark(references)
+                self._connection.executemany(
+                    "INSERT OR IGNORE INTO wanted VALUES (?, ?)", ((name, thread_id) for name in snapshots)
+                )
+                self._step()
+            self._mark_snapshots()
+            self._doom_rows()
+            self._doom_blobs()
+        finally:
+            self._connection.execute("COMMIT")
+        if self.result.unreadable:
+            self._connection.execute("DELETE FROM doomed")
+        for kind, count, size in self._connection.execute(
+            "SELECT kind, count(*), coalesce(sum(size), 0) FROM doomed GROUP BY kind"
+        ):
+            self.result.freed[kind] = Tally(count, size)
+        self._probe("gc-looked")
+
+    def _references(self) -> Iterator[tuple[str, set[str], set[str]]]:
+        """Of every row that refers to anything: its thread, all hashes in it, and those of snapshots."""
+        for table, kind, columns in (
+            ("checkpoints", "type", ("checkpoint", "metadata")),
+            ("writes", "type", ("value",)),
+            ("calls", "NULL", ("prompt", "answer")),
+            ("threads", "NULL", ("start",)),
+        ):
+            values = ", ".join(f"CAST({column} AS BLOB)" for column in columns)
+            rows = self._rows(f"SELECT thread_id, {broken(table)}, {kind}, {values} FROM {table}", table)
+            for thread_id, damaged, form, *bodies in rows:
+                snapshots = set[str]()
+                if damaged:
+                    self.result.unreadable.setdefault(thread_id, f"a row of {table} has changed on disk")
+                elif form:
+                    snapshots = self._snapshots_in(thread_id, table, form, bodies[0])
+                yield thread_id, set[str]().union(*(hashes_in(body or b"") for body in bodies)), snapshots
+
+    def _rows(self, select: str, table: str) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._connection.execute(select)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.result.unreadable.setdefault("*", f"a part of {table} cannot be read ({error})")
+
+    def _snapshots_in(self, thread_id: str, table: str, form: str, body: bytes) -> set[str]:
+        try:
+            value = self._serde.loads_typed((form, body))
+        except Exception as error:
+            self.result.unreadable.setdefault(thread_id, f"a row of {table} cannot be understood ({error})")
+            return set()
+        return {reference.name for reference in references_in(value) if reference.kind == "snapshot"}
+
+    def _mark(self, hashes: set[str]) -> None:
+        self._connection.executemany("INSERT OR IGNORE INTO marks VALUES (?)", ((name,) for name in hashes))
+
+    def _mark_snapshots(self) -> None:
+        """Mark what the wanted and the recent snapshots are made of, one after another."""
+        execute = self._connection.execute
+        execute("INSERT OR IGNORE INTO wanted SELECT hash, '*' FROM manifests WHERE touched >= ?", (self._cutoff,))
+        execute("CREATE TEMP TABLE followed (hash TEXT PRIMARY KEY) WITHOUT ROWID")
+        following = "SELECT hash, thread_id FROM wanted WHERE hash NOT IN (SELECT hash FROM followed) LIMIT ?"
+        while batch := execute(following, (_BATCH,)).fetchall():
+            for name, thread_id in batch:
+                select = f"SELECT CAST(body AS BLOB) FROM manifests WHERE hash = '{name}'"
+                body = next(self._rows(select, "manifests"), (b"",))[0]
+                if content_hash(body) != name:
+                    self.result.unreadable.setdefault(thread_id, f"the snapshot {name[:12]}… is damaged")
+                else:
+                    self._mark({name, *hashes_in(body)})
+                    if base := json.loads(body)["base"]:
+                        execute("INSERT OR IGNORE INTO wanted VALUES (?, ?)", (base, thread_id))
+                execute("INSERT INTO followed VALUES (?)", (name,))
+                self._step()
+
+    def _doom_rows(self) -> None:
+        for kind, table in _TABLES.items():
+            loose = f"FROM {table} WHERE hash NOT IN (SELECT hash FROM marks) AND touched"
+            size = "length(CAST(body AS BLOB))"
+            self._connection.execute(
+                f"INSERT INTO doomed SELECT '{kind}', hash, touched, {size} {loose} < ?", (self._cutoff,)
+            )
+            [count, total] = self._connection.execute(
+                f"SELECT count(*), coalesce(sum({size}), 0) {loose} >= ?", (self._cutoff,)
+            ).fetchone()
+            self.result.recent.records += count
+            self.result.recent.bytes += total
+
+    def _doom_blobs(self) -> None:
+        for name, facts in self._blobs.stored():
+            self._step()
+            if self._connection.execute("SELECT 1 FROM marks WHERE hash = ?", (name,)).fetchone():
+                continue
+            if facts.st_mtime >= self._cutoff:
+                self.result.recent.add(facts.st_size)
+                continue
+            row = ("blobs", name, facts.st_mtime_ns, facts.st_size)
+            self._connection.execute("INSERT INTO doomed VALUES (?, ?, ?, ?)", row)
+        for _, facts in self._leftovers():
+            self.result.freed["leftovers"].add(facts.st_size)
+
+    def _leftovers(self) -> Iterator[tuple[Path, Any]]:
+        return ((path, facts) for path, facts in self._blobs.leftovers() if facts.st_mtime < self._cutoff)
+
+    def free(self) -> None:
+        """Let go what `look` found. Files first: on a full disk they make the room that a transaction needs."""
+        for path, _ in self._leftovers():
+            path.unlink(missing_ok=True)
+        for kind in ("blobs", *_TABLES):
+            self.result.freed[kind] = Tally()
+        for name, touched, size in self._connection.execute(
+            "SELECT hash, touched, size FROM doomed WHERE kind = 'blobs'"
+        ).fetchall():
+            if self._blobs.remove(name, touched):
+                self.result.freed["blobs"].add(size)
+            self._probe("gc-blob")
+            self._step()
+        for kind, table in _TABLES.items():
+            self._free_rows(kind, table)
+
+    def _free_rows(self, kind: str, table: str) -> None:
+        execute = self._connection.execute
+        batch = "SELECT rowid FROM doomed WHERE kind = ? LIMIT ?"
+        while execute("SELECT 1 FROM doomed WHERE kind = ?", (kind,)).fetchone():
+            execute("BEGIN IMMEDIATE")
+            gone = execute(
+                f"DELETE FROM {table} WHERE (hash, touched) IN "
+                f"(SELECT hash, touched FROM doomed WHERE rowid IN ({batch})) RETURNING length(CAST(body AS BLOB))",
+                (kind, _BATCH),
+            ).fetchall()
+            execute("COMMIT")
+            execute(f"DELETE FROM doomed WHERE rowid IN ({batch})", (kind, _BATCH))
+            for [size] in gone:
+                self.result.freed[kind].add(size)
+            self._probe("gc-rows")
+            self._step()
+
+    def give_back(self, *, rewrite: bool) -> None:
+        """Give the file's free pages back to the disk, a little at a time.
+
+        A file of the first format cannot do that: it is written anew when that pays, if `rewrite`.
+        """
+        execute = self._connection.execute
+        if _pragma(self._connection, "auto_vacuum"):
+            left = _pragma(self._connection, "freelist_count")
+            while left:
+                execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+                self._probe("gc-space")
+                self._step()
+                before, left = left, _pragma(self._connection, "freelist_count")
+                if left >= before:
+                    break
+        elif rewrite and _free_bytes(self._connection) >= _WORTHWHILE:
+            execute("PRAGMA auto_vacuum=INCREMENTAL")
+            execute("VACUUM")
+        # Not while somebody reads an older view; it is done by whoever comes next.
+        execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _step(self) -> None:
+        self._looked += 1
+        self._tell(self._looked)
+        if self._cancelled():
+            raise InterruptedError
+
+
+def _alone(path: Path) -> bool:
+    """Whether no process, this one included, has the file open.
+
+    An exclusive lock, given back at once, cannot be had beside any other connection of a file in WAL mode.
+    """
+    with closing(sqlite3.connect(path, timeout=0)) as connection:
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.OperationalError:
+            return False
+    return True
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _free_bytes(connection: sqlite3.Connection) -> int:
+    return _pragma(connection, "freelist_count") * _pragma(connection, "page_size")
+
+
+def _size(path: Path) -> int:
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
