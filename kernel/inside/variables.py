@@ -21,9 +21,12 @@ class _Short(reprlib.Repr):
 
 
 def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[str, Any]]:
-    """`{"name", "type", "size", "preview"}` of each variable that is the user's own, in order of making."""
+    """`{"name", "type", "size", "preview"}` of each variable that is the user's own, by name.
+
+    Not in order of making, which a restored kernel need not have: what is told of them must not depend on that.
+    """
     skip = set(hidden)
-    described = (describe_one(name, value) for name, value in list(namespace.items()) if name not in skip)
+    described = (describe_one(name, namespace[name]) for name in sorted(namespace.keys() - skip))
     return list(islice((one for one in described if one), _SHOWN))
 
 

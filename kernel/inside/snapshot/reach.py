@@ -25,9 +25,13 @@ ATOMS = frozenset(
     )
 )
 """Types whose objects are nobody's to share: they never change, or are saved by name, or not at all."""
+_PASSIVE = ATOMS - {types.BuiltinFunctionType}
+"""Atoms that need no look: no function among them that reaches variables by itself."""
 _CODES = {types.GeneratorType: "gi_code", types.CoroutineType: "cr_code", types.AsyncGeneratorType: "ag_code"}
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 _MANY = 32
+_BULK = 256
+_PLAIN = (dict, list, set)
 MAIN = "__main__"
 
 
@@ -70,8 +74,27 @@ def reach(root: Any, namespace: Mapping[str, Any], given: Mapping[int, Any]) -> 
         if one is not root and (name := bound_name(one, namespace)):
             found.names.add(name)
             continue
-        todo += _held(one, kind, namespace, found)
+        held = _held(one, kind, namespace, found)
+        todo += _without_plain(held, namespace, given, found) if len(held) > _BULK else held
     return found
+
+
+def _without_plain(
+    held: "list[Any]", namespace: Mapping[str, Any], given: Mapping[int, Any], found: Reached
+) -> "list[Any]":
+    """What of `held` must be looked at one by one; plain dicts, lists and sets are counted all at once.
+
+    A hundred thousand records are no rarity, and each would take a microsecond or two.
+    """
+    plain = {id(one): one for one in held if type(one) in _PLAIN and id(one) not in found.objects}
+    if not plain.keys().isdisjoint(given) or id(namespace) in plain:
+        return held
+    found.objects.update(plain)
+    tuples = [one for one in held if type(one) is tuple]
+    flat = set(map(type, gc.get_referents(*tuples))) <= _PASSIVE
+    leaves = {*_PLAIN, *_PASSIVE, tuple} if flat else {*_PLAIN, *_PASSIVE}
+    inner = [one for one in gc.get_referents(*plain.values()) if type(one) not in _PASSIVE]
+    return [*(one for one in held if type(one) not in leaves), *inner]
 
 
 def bound_name(one: Any, namespace: Mapping[str, Any]) -> "str | None":
@@ -123,7 +146,7 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         return [*own, *one.__bases__]
     if kind is tuple or kind is frozenset:
         held = gc.get_referents(one)
-        if set(map(type, held)) <= ATOMS:
+        if set(map(type, held)) <= _PASSIVE:
             return []  # equal ones are as good as one
         found.objects[id(one)] = one
         return held
@@ -136,7 +159,7 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         # What it holds weakly, it does not refer to.
         return [*one.keys(), *one.values()] if hasattr(one, "keys") else list(one)
     held = [] if is_flat(one) else gc.get_referents(one)
-    if len(held) > _MANY and set(map(type, held)) <= ATOMS:
+    if len(held) > _MANY and set(map(type, held)) <= _PASSIVE:
         return []
     return [kind, *held] if kind.__module__ == MAIN else held
 
@@ -156,9 +179,9 @@ def is_flat(one: Any) -> bool:
     """Whether this is a long list, set or dict of nothing but atoms."""
     kind = type(one)
     if kind is list or kind is set:
-        return len(one) > _MANY and set(map(type, one)) <= ATOMS
+        return len(one) > _MANY and set(map(type, one)) <= _PASSIVE
     if kind is dict:
-        return len(one) > _MANY and set(map(type, one.values())) <= ATOMS and set(map(type, one)) <= ATOMS
+        return len(one) > _MANY and set(map(type, one.values())) <= _PASSIVE and set(map(type, one)) <= _PASSIVE
     return False
 
 

@@ -56,7 +56,7 @@ C{j}.extra = {v}
 C{j}.inst = o{k}
 C{j}.other = C{k}
 def mk{j}(b):\n    def g(): b.append({i}) if isinstance(b, list) else None\n    return g
-def mk{j}(b):\n    n = {i}\n    def g():\n        nonlocal n\n        n += 1\n        return n, b\n    g.twin = lambda: n\n    return g
+def mk{j}(b):\n    n = {i}\n    def g():\n        nonlocal n\n        n += 1\n        return n\n    g.twin = lambda: n, b\n    return g
 g{j} = mk{k}({v})
 g{j}()
 p{j} = partial(f{k}, {i})

@@ -1,0 +1,149 @@
+"""What it costs to save the REPL after a cell, beside dill's dump of the same session: part of `make bench`.
+
+In this process, without a kernel's messages: the snapshot itself, its commit as the graph's side does it, and one
+fsync of the same disk. dill is asked to save the whole session, since that is all it can do; it is not installed
+with the project, and left out where it is missing.
+"""
+
+import asyncio
+import builtins
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from durable_rlm.kernel.inside.snapshot.snapshots import Snapshots as InKernel
+from durable_rlm.kernel.inside.variables import describe_one
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.database import Database
+from durable_rlm.state.snapshots import Groups, Snapshots
+
+from .turns import fsync_ms
+
+CONTEXT = """
+import random
+random.seed(0)
+words = ["".join(random.choices("abcdefghij", k=6)) for _ in range(1000)]
+context = " ".join(random.choices(words, k=5_800_000))[:40_000_000]
+del words
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A session: what it begins with, and the cell that is measured, for each number."""
+
+    name: str
+    setup: str
+    cell: Callable[[int], str]
+    cells: int = 100
+    given: tuple[str, ...] = ()
+    """Variables that every kernel has by itself, as the input is."""
+
+
+CASES = (
+    Case("40 MB context, a new small variable", CONTEXT, lambda i: f"note_{i} = context[{i}*1000:][:1000]", 200, ("context",)),
+    Case("40 MB text of its own, the same", CONTEXT, lambda i: f"note_{i} = context[{i}*1000:][:1000]", 200),
+    Case("40 MB context, a list grows by 1 KB", CONTEXT + "notes = []", lambda i: f"notes.append(context[{i}*1000:][:1000])", 200, ("context",)),
+    Case("1M ints, one changed", "L = list(range(1_000_000))", lambda i: f"L[{i}*4999] = {i}", 20),
+    Case("1M texts, one changed", "L = ['item %d' % i for i in range(1_000_000)]", lambda i: f"L[{i}*4999] = 'zz{i}'", 20),
+    Case("100k answers by name, one more", "R = {'doc%d' % i: 'answer %d lorem ipsum' % i for i in range(100_000)}", lambda i: f"R['new{i}'] = 'v{i}'", 20),
+    Case("100k records, one more", "R = [{'id': i, 'a': 't%d' % i} for i in range(100_000)]", lambda i: f"R.append({{'id': {i}}})", 20),
+    Case("250 lists, 250 functions, one called", "\n".join(f"v{i} = [{i}] * 10\ndef f{i}(x): return v{i}[0] + x" for i in range(250)), lambda i: f"y{i} = f{i % 250}(1)", 50),
+    Case("100 MB of numbers, one changed", "import numpy as np\nA = np.random.rand(125_000, 100)", lambda i: f"A[{i}, 3] = {i}", 20),
+    Case("10k documents of 10 KB, one read", "docs = ['%d ' % i * 2000 for i in range(10_000)]\nres = {}", lambda i: f"res[{i}] = docs[{i}][:100]", 30),
+)  # fmt: skip
+
+
+@dataclass
+class _Session:
+    """A namespace and the store that it is saved to."""
+
+    case: Case
+    store: Snapshots
+    database: Database
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__", "__builtins__": builtins})
+    base: str | None = None
+    groups: Groups = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        exec(self.case.setup, self.names)
+        given = {name: self.names[name] for name in self.case.given}
+        self.inside = InKernel(
+            self.names, hidden=["__name__", "__builtins__"], given=given, describe=describe_one, own_process=True
+        )
+
+    async def save(self, code: str) -> tuple[float, float, int]:
+        """Milliseconds in the kernel and of the commit, and new bytes."""
+        start = time.perf_counter()
+        taken = self.inside.take([code])
+        taken_at = time.perf_counter()
+        pieces = [bytes(piece) for piece in taken.chunks.values()]
+        groups: Any = taken.groups
+        self.base, self.groups = await self.store.save(self.base, self.groups, groups, taken.gone, pieces)
+        await self.database.commit(lambda _: None)
+        done = time.perf_counter()
+        return (taken_at - start) * 1e3, (done - taken_at) * 1e3, sum(map(len, pieces))
+
+
+def dill_ms(names: dict[str, Any]) -> float | None:
+    """What dill takes to save the session, in milliseconds; None without dill."""
+    try:
+        import dill  # type: ignore[import-not-found]  # noqa: TID251
+    except ImportError:
+        return None
+    times: list[float] = []
+    for _ in range(3):
+        start = time.perf_counter()
+        dill.Pickler(io.BytesIO(), recurse=False).dump({k: v for k, v in names.items() if k != "__builtins__"})
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
+
+
+async def measured(case: Case, folder: Path) -> str:
+    """One line of the table."""
+    async with Database.open(folder / "db.sqlite") as database:
+        session = _Session(case, Snapshots(database, Blobs(folder / "blobs")), database)
+        await session.save(case.setup)
+        times: list[tuple[float, float, int]] = []
+        for number in range(case.cells):
+            code = case.cell(number)
+            exec(code, session.names)
+            times.append(await session.save(code))
+        kernel, commit, size = (statistics.median(one[i] for one in times) for i in range(3))
+        fresh = InKernel(
+            {"__name__": "__main__", "__builtins__": builtins},
+            hidden=["__name__", "__builtins__"],
+            given={name: session.names[name] for name in case.given},
+            describe=describe_one,
+            own_process=True,
+        )
+        groups: Any = list((await session.store.groups(session.base or "")).values())
+        start = time.perf_counter()
+        chunks = {name: body async for batch in session.store.batches(groups) for name, body in batch.items()}
+        fresh.restore(groups, chunks.__getitem__)
+        restored = (time.perf_counter() - start) * 1e3
+        dill = dill_ms(session.names)
+    beside = "" if dill is None else f"{dill:8.1f} {dill / (kernel + commit):6.1f} x"
+    return f"{case.name:40} {kernel:8.2f} {commit:8.2f} {size / 1e3:10.1f} {restored:9.1f} {beside}"
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print(f"one fsync {fsync_ms(folder):.2f} ms")
+        print(
+            f"{'ms a cell, median':40} {'snapshot':>8} {'commit':>8} {'new KB':>10} {'restore':>9} {'dill':>8}  saved"
+        )
+        for number, case in enumerate(CASES):
+            place = folder / str(number)
+            place.mkdir()
+            print(await measured(case, place), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
