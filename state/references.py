@@ -20,14 +20,13 @@ _OPAQUE = {"settings", "short", "variables", "about", "restore"}
 
 @dataclass(frozen=True)
 class Reference:
-    """One reference. `size` is how many bytes are wanted, where that is known."""
+    """One reference."""
 
     kind: Literal["text", "snapshot", "input"]
     name: str
     what: str
     """What it is for, such as `the output of turn 3`."""
     turn: int | None = None
-    size: int | None = None
 
 
 def hashes_in(data: bytes) -> set[str]:
@@ -53,7 +52,7 @@ def references_in(value: Any) -> Iterator[Reference]:
 def _own(record: dict[str, Any]) -> Iterator[Reference]:
     """What a record refers to itself, told by its shape (`schema.py`)."""
     if "pack" in record and "index" in record:
-        yield from _some(Reference("input", record["pack"], "the input", size=record.get("bytes")))
+        yield from _some(Reference("input", record["pack"], "the input"))
         yield from _some(Reference("input", record["index"], "the list of the input's documents"))
     elif "typed" in record and "text" in record:
         yield from _some(Reference("text", record["text"], "the answer"))

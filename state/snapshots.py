@@ -86,12 +86,7 @@ class Snapshots:
         while name is not None:
             line.append(found := await self._manifest(name))
             name = found["base"]
-        groups: Groups = {}
-        for change in reversed(line):
-            for number in change["gone"]:
-                groups.pop(number, None)
-            groups.update({group["id"]: group for group in change["groups"]})
-        return groups
+        return groups_of(line)
 
     async def line(self, manifest: str) -> AsyncIterator[str]:
         """The manifest and those that it builds on. Raises StoredDataDamaged at one that is damaged."""
@@ -148,7 +143,7 @@ class Snapshots:
         }
         body = json.dumps(manifest, separators=(",", ":")).encode()
         row = (content_hash(body), body, self._clock())
-        self._depths[row[0]] = manifest["depth"]
+        self._depths[row[0]] = 0 if whole else depth
         self._database.defer(lambda connection: _insert(connection, "manifests", [row]))
         return row[0]
 
@@ -164,6 +159,16 @@ class Snapshots:
         if not rows:
             raise StoredDataDamaged(f"The stored snapshot {name[:12]}… is missing.", hint="Run `rlm verify`.")
         return json.loads(_checked(name, rows[0][0], "snapshot"))
+
+
+def groups_of(line: Sequence[dict[str, Any]]) -> Groups:
+    """All groups of a snapshot from its manifest and those that it builds on, itself first."""
+    groups: Groups = {}
+    for change in reversed(line):
+        for number in change["gone"]:
+            groups.pop(number, None)
+        groups.update({group["id"]: group for group in change["groups"]})
+    return groups
 
 
 def _chunks_of(groups: Iterable[Group]) -> set[str]:
