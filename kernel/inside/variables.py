@@ -26,7 +26,8 @@ def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[s
     Not in order of making, which a restored kernel need not have: what is told of them must not depend on that.
     """
     skip = set(hidden)
-    described = (describe_one(name, namespace[name]) for name in sorted(namespace.keys() - skip))
+    named = {name: value for name, value in list(namespace.items()) if name not in skip}
+    described = (describe_one(name, named[name]) for name in sorted(named))
     return list(islice((one for one in described if one), _SHOWN))
 
 
