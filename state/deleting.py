@@ -25,6 +25,8 @@ WITH RECURSIVE forks (thread_id) AS (
 )
 SELECT thread_id FROM forks
 """
+_MARK = "\0"
+"""What the name of a remnant begins with."""
 _THERE = "SELECT 1 FROM threads WHERE thread_id = ? AND status != ? UNION SELECT 1 FROM checkpoints WHERE thread_id = ?"
 
 
@@ -56,6 +58,11 @@ def delete_run(connection: sqlite3.Connection, leases: Leases, thread_id: str) -
     return deleted
 
 
+def shown_name(thread_id: str) -> str:
+    """The name of a thread for people: of a remnant, that which its run had."""
+    return f"{thread_id.split(_MARK, 2)[2]}, deleted" if thread_id.startswith(_MARK) else thread_id
+
+
 def _delete(connection: sqlite3.Connection, leases: Leases, name: str, deleted: Deleted) -> None:
     if _is_remnant(connection, name):
         _drop(connection, name)
@@ -83,7 +90,7 @@ def _leave_remnant(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM calls WHERE thread_id = ? AND status = 'asked'", (name,))
     # The lease's token was never given out before, and never will be again.
     [token] = connection.execute("SELECT token FROM leases WHERE thread_id = ?", (name,)).fetchone()
-    remnant = f"\0{token}\0{name}"
+    remnant = f"{_MARK}{token}{_MARK}{name}"
     for table in ("calls", "steps"):
         connection.execute(f"UPDATE {table} SET thread_id = ? WHERE thread_id = ?", (remnant, name))
     connection.execute(

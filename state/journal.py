@@ -122,7 +122,7 @@ class Journal:
     async def calls_of_turn(self, thread_id: str, turn: int) -> list[CallRow]:
         """The sub-calls of a turn's cell, those of the threads that this one was forked from included, by key."""
         rows = await self._database.read(
-            f"{_LINE} SELECT {_ROW} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
+            f"{LINE} SELECT {_ROW} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
             f"AND NOT ({broken('calls')}) ORDER BY generation DESC, seq",
             (thread_id, turn),
         )
@@ -152,7 +152,7 @@ _ROW = (
 
 # The thread and those it was forked from, each with the horizon behind which nothing of it is seen. Once there is a
 # horizon, what is above is seen as it was when it was forked: up to the last step that both threads have.
-_LINE = f"""
+LINE = f"""
 WITH RECURSIVE line (thread_id, generation, horizon) AS (
     SELECT ?, 0, {_NO_HORIZON}
     UNION
@@ -169,7 +169,7 @@ WITH RECURSIVE line (thread_id, generation, horizon) AS (
 
 # The furthest ancestor first, so that a thread's own answers win.
 _SETTLED = f"""
-{_LINE} SELECT key, answer, error_kind, error, thread_id FROM calls JOIN line USING (thread_id)
+{LINE} SELECT key, answer, error_kind, error, thread_id FROM calls JOIN line USING (thread_id)
 WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({broken("calls")})
 ORDER BY generation DESC
 """
@@ -190,8 +190,7 @@ def _call(row: tuple[Any, ...]) -> CallRow:
         return CallRow(*values)
     seq, key, kind, turn, _, model, prompt, _, answer, *_ = values
     return replace(
-        _unreadable(Unreadable(seq, "it has changed on disk")),
-        key=str(key),
+        _unreadable(Unreadable(seq, (key,), "it has changed on disk")),
         kind="rlm" if kind == "rlm" else "llm",
         turn=turn if isinstance(turn, int) else 0,
         model=str(model),
@@ -203,7 +202,7 @@ def _call(row: tuple[Any, ...]) -> CallRow:
 def _unreadable(row: Unreadable) -> CallRow:
     """What is known of a request whose row cannot be read."""
     damage = f"the record of this call is damaged: {row.why}"
-    return CallRow(row.rowid, "", "llm", 0, 0, "", "", "failed", None, None, 0, 0.0, 0, None, damage)
+    return CallRow(row.rowid, str(row.key[0]), "llm", 0, 0, "", "", "failed", None, None, 0, 0.0, 0, None, damage)
 
 
 class ThreadJournal:

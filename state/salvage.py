@@ -8,6 +8,7 @@ from typing import Any
 from .tables import SEALED
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
+_GONE = "the index names a row that is not there"
 Row = tuple[Any, ...]
 
 
@@ -16,6 +17,8 @@ class Unreadable:
     """A row that is there and cannot be read."""
 
     rowid: int
+    key: Row
+    """The columns that name it within its thread, as `SEALED` has them."""
     why: str
 
 
@@ -55,18 +58,18 @@ def _until_damage(connection: sqlite3.Connection, query: str, parameters: Row) -
 
 def rows_of(connection: sqlite3.Connection, table: str, columns: str, thread_id: str) -> Iterator[Row | Unreadable]:
     """The rows that a thread has in `checkpoints`, `writes` or `calls`, one at a time in the order of their making."""
-    order = ", ".join(column for column in SEALED[table][0] if column != "thread_id")
-    where = "WHERE thread_id = ?"
+    key = ", ".join(column for column in SEALED[table][0] if column != "thread_id")
+    select, place = f"SELECT {key}, rowid FROM {table}", (thread_id,)
     # Of the index alone; where that is damaged, of the table alone.
-    found, why = from_both_ends(connection, f"SELECT rowid FROM {table} {where}", order, (thread_id,))
+    found, why = from_both_ends(connection, f"{select} WHERE thread_id = ?", key, place)
     if why:
-        found += from_both_ends(connection, f"SELECT rowid FROM {table} NOT INDEXED {where}", "rowid", (thread_id,))[0]
-    for rowid in sorted({row[0] for row in found}):
+        found += from_both_ends(connection, f"{select} NOT INDEXED WHERE thread_id = ?", "rowid", place)[0]
+    for rowid, named in sorted({row[-1]: row[:-1] for row in found}.items()):
         try:
             row = connection.execute(f"SELECT {columns} FROM {table} WHERE rowid = ?", (rowid,)).fetchone()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            yield Unreadable(rowid, str(error))
+            yield Unreadable(rowid, named, str(error))
         else:
-            yield row or Unreadable(rowid, "the index names a row that is not there")
+            yield row or Unreadable(rowid, named, _GONE)

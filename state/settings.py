@@ -93,6 +93,9 @@ class RunSettings(BaseModel):
     price: Price | None = Field(default=None, title="Price", description="IN,OUT in USD per million tokens")
     concurrency: int = Field(default=32, ge=1, le=1000, title="Concurrency", description="model calls in flight")
     cell_timeout: float = Field(default=300, gt=0, title="Cell timeout", description="seconds of its own computing")
+    kernel_idle: float = Field(
+        default=900, gt=0, title="Idle kernel", description="seconds after which a kernel that waits is let go"
+    )
     memory: Size = Field(default=4 << 30, ge=64 << 20, title="Memory", description="bytes per kernel")
     unsandboxed: bool = Field(default=False, title="Unsandboxed", description="run model code without a sandbox")
     answer_schema: Schema | None = Field(

@@ -1,0 +1,226 @@
+"""Checking the rows of one thread: their seals, whether they can be understood, and whether one is missing."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from .blobs import CHANGED, MISSING
+from .checking import Checking, size_of, unreadable
+from .deleting import shown_name
+from .journal import LINE
+from .losses import GROWING, Line
+from .references import Reference, references_in
+from .salvage import Unreadable, from_both_ends, is_damage, rows_of
+from .seal import broken
+
+_LISTED = "its entry in the list of steps"
+_SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
+_CHECKPOINT = (
+    "checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, CAST(checkpoint AS BLOB), CAST(metadata AS BLOB)"
+)
+_WRITE = "checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, CAST(value AS BLOB)"
+_CALL = (
+    "key, kind, turn, depth, model, prompt, status, answer, error_kind, error, attempts, input_tokens, output_tokens, "
+    "cost, seconds, reused, child_thread, created, settled"
+)
+_STEP = "step, checkpoint_id, kind, turn, summary, created, settled"
+_THREAD = "start, question, input, model, parent, limits, status, error, turns, seconds, created, updated, horizon"
+
+
+class CheckedRows:
+    """The rows of a thread. What they refer to is entered into the check's needs."""
+
+    def __init__(self, checking: Checking, thread_id: str) -> None:
+        self._checking = checking
+        self._connection = checking.connection
+        self._thread_id = thread_id
+        self._own = thread_id == checking.report.thread_id
+        self._place = "" if self._own else f" of {shown_name(thread_id)}"
+        self._steps: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._lost_steps: set[int] = set()
+        self._line = Line()
+        self.calls: set[str] = set()
+        self.lost_calls: set[str] = set()
+        self.children: list[str] = []
+        """Threads that its calls have started."""
+
+    def check(self) -> None:
+        """Check all of them."""
+        self.check_entry()
+        self.check_steps()
+        self._check_checkpoints()
+        self._check_writes()
+        self._check_order()
+        whole = self._line.settle(self._steps)
+        if self._own:
+            self._checking.report.whole["steps"] = (whole, len(self._steps) + len(self._lost_steps))
+        self.check_calls()
+        self._check_origins()
+
+    def check_entry(self) -> None:
+        """Check the thread's row in the index of runs."""
+        name, needs = shown_name(self._thread_id), ["the run's settings, limits and status"]
+        select = f"SELECT {broken('threads')}, {_THREAD} FROM threads WHERE thread_id = ?"
+        try:
+            row = self._connection.execute(select, (self._thread_id,)).fetchone()
+            # A run that LangGraph was asked for directly is in no index; one that was leased is.
+            leased = self._connection.execute("SELECT 1 FROM leases WHERE thread_id = ?", (self._thread_id,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._checking.problem("thread", name, unreadable(error), "table threads", needs)
+            return
+        if row is None:
+            if leased:
+                self._checking.problem("thread", name, MISSING, "table threads", needs)
+            return
+        damaged, start, *rest = row
+        self._checking.count("thread", size_of((start, *rest)))
+        if damaged:
+            self._checking.problem("thread", name, CHANGED, "table threads", needs)
+        else:
+            self._note(json.loads(start))
+
+    def check_steps(self) -> None:
+        """Check its rows in the list of steps."""
+        select = f"SELECT {broken('steps')}, {_STEP} FROM steps WHERE thread_id = ?"
+        rows, why = from_both_ends(self._connection, select, "step", (self._thread_id,))
+        for damaged, *row in rows:
+            self._checking.count("step", size_of(row))
+            if damaged:
+                self._lost_step(row[0], CHANGED)
+            else:
+                self._steps[row[0]] = row[1]
+                self._numbers[row[1]] = row[0]
+        for number in range(1, max(self._steps, default=0)):
+            if number not in self._steps and number not in self._lost_steps:
+                self._lost_step(number, unreadable(why) if why else MISSING)
+
+    def _lost_step(self, number: int, fault: str) -> None:
+        self._lost_steps.add(number)
+        self._checking.problem("step", f"step {number}{self._place}", fault, "table steps", [_LISTED])
+
+    def _check_checkpoints(self) -> None:
+        for row in rows_of(self._connection, "checkpoints", f"{_CHECKPOINT}, {broken('checkpoints')}", self._thread_id):
+            if isinstance(row, Unreadable):
+                namespace, name = row.key
+                self._lost_checkpoint(namespace, name, unreadable(row.why))
+                continue
+            *values, damaged = row
+            namespace, name, parent, kind, body, metadata = values
+            self._checking.count("checkpoint", size_of(values))
+            value: Any
+            value, fault = (None, CHANGED) if damaged else _understood(kind, body, metadata)
+            if fault:
+                self._lost_checkpoint(namespace, name, fault)
+                continue
+            channels = value.get("channel_values") or {}
+            if not namespace:
+                self._line.add(name, parent, whole=channels.keys() >= GROWING)
+            self._note(channels)
+
+    def _lost_checkpoint(self, namespace: str, name: str, fault: str) -> None:
+        problem = self._checking.problem("checkpoint", self._named(name), fault, "table checkpoints")
+        if not namespace:
+            # Where it came from is not known either.
+            self._line.add(name, None, whole=True)
+            self._line.damaged(name, problem)
+
+    def _check_writes(self) -> None:
+        for row in rows_of(self._connection, "writes", f"{_WRITE}, {broken('writes')}", self._thread_id):
+            if isinstance(row, Unreadable):
+                namespace, name, _, _ = row.key
+                self._lost_write(namespace, name, None, unreadable(row.why))
+                continue
+            *values, damaged = row
+            namespace, name, _, _, _, channel, kind, body = values
+            self._checking.count("write", size_of(values))
+            value, fault = (None, CHANGED) if damaged else _understood(kind, body)
+            if fault:
+                self._lost_write(namespace, name, channel, fault)
+            else:
+                self._note(value)
+
+    def _lost_write(self, namespace: str, name: str, channel: str | None, fault: str) -> None:
+        what = f"{channel or 'what'}, written after {self._named(name)}"
+        problem = self._checking.problem("write", what, fault, "table writes")
+        if not namespace:
+            self._line.write_damaged(name, problem, growing=channel is None or channel in GROWING)
+
+    def _check_order(self) -> None:
+        """Checkpoints that steps or others name and that are not there, and those that no step names."""
+        missing = {name for name in self._steps.values() if name not in self._line.checkpoints}
+        for name in sorted(missing | self._line.orphans()):
+            problem = self._checking.problem("checkpoint", self._named(name), MISSING, "table checkpoints")
+            self._line.damaged(name, problem)
+        if self._steps and not self._lost_steps:
+            for name in sorted(self._line.checkpoints.keys() - self._numbers.keys() - missing):
+                what = f"the step of checkpoint {name}{self._place}"
+                self._checking.problem("step", what, MISSING, "table steps", [_LISTED])
+
+    def check_calls(self, horizon: int | None = None) -> None:
+        """Check its calls; with a `horizon`, those that a fork sees: settled, and not after it."""
+        for row in rows_of(self._connection, "calls", f"{_CALL}, {broken('calls')}", self._thread_id):
+            if isinstance(row, Unreadable):
+                self._lost_call(str(row.key[0]), unreadable(row.why))
+                continue
+            *values, damaged = row
+            key, status, settled, child = values[0], values[6], values[18], values[16]
+            if horizon is not None and not damaged and (status == "asked" or (settled or 0) > horizon):
+                continue
+            self.calls.add(key)
+            self._checking.count("call", size_of(values))
+            if damaged:
+                self._lost_call(key, CHANGED)
+                continue
+            for part, name in (("prompt", values[5]), ("answer", values[7])):
+                if name:
+                    reference = Reference("text", name, f"the {part} of call {key}")
+                    self._checking.needs.add(reference, call=key if self._own else None, place=self._place)
+            if child and horizon is None:
+                self.children.append(child)
+
+    def _lost_call(self, key: str, fault: str) -> None:
+        self.calls.add(key)
+        self.lost_calls.add(key)
+        needs = [f"the answer of call {key}{self._place}: it would be asked for, and paid, again"]
+        self._checking.problem("call", f"{key}{self._place}", fault, "table calls", needs)
+
+    def _check_origins(self) -> None:
+        """Check what the thread needs of those that it was forked from: recorded answers, and their order."""
+        for name, horizon in self._origins():
+            origin = CheckedRows(self._checking, name)
+            origin.check_entry()
+            origin.check_steps()
+            origin.check_calls(horizon)
+
+    def _origins(self) -> Iterator[tuple[str, int]]:
+        try:
+            line = f"{LINE} SELECT thread_id, horizon FROM line WHERE generation > 0"
+            yield from self._connection.execute(line, (self._thread_id,)).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            needs = ["answers recorded by the runs that it was forked from"]
+            self._checking.problem("thread", shown_name(self._thread_id), unreadable(error), "table threads", needs)
+
+    def _note(self, value: Any) -> None:
+        for reference in references_in(value):
+            self._checking.needs.add(reference, place=self._place)
+
+    def _named(self, checkpoint_id: str) -> str:
+        number = self._numbers.get(checkpoint_id)
+        return f"step {number}{self._place}" if number else f"checkpoint {checkpoint_id}{self._place}"
+
+
+def _understood(kind: str, body: bytes, metadata: bytes | None = None) -> tuple[Any, str | None]:
+    """A stored value, or why this version cannot use it though it is what was saved."""
+    try:
+        json.loads(metadata or b"{}")
+        return _SERDE.loads_typed((kind, body)), None
+    except Exception as error:
+        return None, f"cannot be understood ({type(error).__name__}: {error})"

@@ -1,0 +1,176 @@
+"""Checking every stored byte that a run needs, whatever is found on the way (promise P12).
+
+One consistent view of the database: its pages, the rows of the run and of its child runs against their seals, those
+that it needs of the runs it was forked from, whether they can be understood and are all there, and everything that
+they refer to against its hash. Safe at any time, also while the run goes on.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from .blobs import CHANGED, MISSING, Blobs, content_hash
+from .checked_rows import CheckedRows
+from .checking import Checking, Tell, unreadable
+from .database import as_store_error, connect
+from .report import Kind, Report
+from .salvage import is_damage
+from .tables import SEALED
+
+_TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
+_ALL_TABLES = (*SEALED, *_TABLES.values(), "leases", "counters")
+_MOST_FAULTS = 5
+
+
+def verify(
+    path: Path,
+    blobs: Blobs,
+    thread_id: str,
+    *,
+    tell: Tell = lambda records, size, kind: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Check the run `thread_id` in the database at `path`.
+
+    Synchronous and long (a disk's speed): call it in a thread. Raises StoreError when the file cannot be opened at
+    all, and InterruptedError once `cancelled()`.
+    """
+    try:
+        with closing(connect(path)) as connection:
+            connection.set_progress_handler(cancelled, 10_000)
+            connection.execute("BEGIN")
+            return _Verification(Checking(connection, thread_id, tell, cancelled), blobs).run()
+    except sqlite3.Error as error:
+        if cancelled():
+            raise InterruptedError from None
+        raise as_store_error(error, path) from error
+
+
+class _Verification:
+    def __init__(self, checking: Checking, blobs: Blobs) -> None:
+        self._checking = checking
+        self._connection = checking.connection
+        self._blobs = blobs
+
+    def run(self) -> Report:
+        """Check everything, one thing after another."""
+        report, needs = self._checking.report, self._checking.needs
+        for table in _ALL_TABLES:
+            self._check_pages(table)
+        self._check_counter()
+        own = CheckedRows(self._checking, report.thread_id)
+        own.check()
+        self._check_children(own.children)
+        self._check_snapshots()
+        for kind in ("text", "piece", "input"):
+            for name in needs.names(kind):
+                self._check_content(kind, name)
+        needs.settle(report, own.calls, own.lost_calls, self._manifest)
+        return report
+
+    def _check_pages(self, table: str) -> None:
+        """Let SQLite look at every page of a table and its indexes. The file is one for all runs of a home."""
+        faults: list[str] = []
+        try:
+            for [said] in self._connection.execute(f"PRAGMA integrity_check({table})"):
+                faults += [] if said == "ok" else said.splitlines()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            faults.append(str(error))
+        faults = [fault for fault in faults if not fault.startswith("***")]
+        if faults:
+            more = f", and {len(faults) - _MOST_FAULTS:,} more" if len(faults) > _MOST_FAULTS else ""
+            fault = f"has damaged pages ({'; '.join(faults[:_MOST_FAULTS])}{more})"
+            self._checking.problem("database", f"table {table}", fault, "checkpoints.sqlite")
+
+    def _check_counter(self) -> None:
+        """The counter behind the order of answers must not be behind any of them."""
+        try:
+            [counted] = self._connection.execute("SELECT max(value) FROM counters WHERE name = 'settled'").fetchone()
+            [used] = self._connection.execute("SELECT max(settled) FROM calls").fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return
+        if counted is None or counted < (used or 0):
+            fault = MISSING if counted is None else CHANGED
+            self._checking.problem("database", "counter settled", fault, "table counters", ["the order of new answers"])
+
+    def _check_children(self, names: list[str]) -> None:
+        known = {self._checking.report.thread_id}
+        there = "SELECT 1 FROM threads WHERE thread_id = ? UNION SELECT 1 FROM checkpoints WHERE thread_id = ?"
+        while names := [name for name in names if name not in known]:
+            known.update(names)
+            found: list[str] = []
+            for name in names:
+                if self._connection.execute(there, (name, name)).fetchone():
+                    child = CheckedRows(self._checking, name)
+                    child.check()
+                    found += child.children
+            names = found
+
+    def _check_snapshots(self) -> None:
+        needs = self._checking.needs
+        names = list(needs.names("snapshot"))
+        known = set(names)
+        while names:
+            self._check_content("snapshot", name := names.pop())
+            if manifest := self._manifest(name):
+                for group in manifest["groups"]:
+                    for piece in group["chunks"]:
+                        needs.add_part("piece", piece)
+                base = manifest["base"]
+                if base and base not in known:
+                    known.add(base)
+                    names.append(base)
+
+    def _manifest(self, name: str) -> dict[str, Any] | None:
+        """A snapshot's manifest, if it is whole."""
+        body, fault, _ = self._row("snapshot", name)
+        return None if fault or body is None else json.loads(body)
+
+    def _check_content(self, kind: Kind, name: str) -> None:
+        body, fault, where = self._row(kind, name)
+        if body is None and fault is None:
+            fault, size, where = self._file(kind, name)
+            self._checking.count(kind, size, already=size)
+        else:
+            self._checking.count(kind, len(body or b""))
+        if fault:
+            self._checking.needs.damaged(self._checking.problem(kind, name, fault, where))
+
+    def _row(self, kind: Kind, name: str) -> tuple[bytes | None, str | None, str]:
+        """The body in the database, if there is one, what is wrong with it, and where it is."""
+        table = _TABLES.get(kind)
+        if table is None:
+            return None, None, ""
+        where = f"table {table}"
+        try:
+            row = self._connection.execute(f"SELECT CAST(body AS BLOB) FROM {table} WHERE hash = ?", (name,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return None, unreadable(error), where
+        if row is None:
+            return None, MISSING if kind == "snapshot" else None, where
+        return row[0], None if content_hash(row[0]) == name else CHANGED, where
+
+    def _file(self, kind: Kind, name: str) -> tuple[str | None, int, str]:
+        """What is wrong with a blob, its bytes, and where it is."""
+        size = 0
+
+        def progress(count: int) -> None:
+            nonlocal size
+            size += count
+            self._checking.read(kind, count)
+
+        fault = self._blobs.fault(name, progress=progress)
+        where = f"blobs/{name[:2]}/{name[2:]}"
+        if fault == MISSING and kind != "input":
+            # Small ones are rows: nobody knows how large this one was.
+            where = f"table {_TABLES[kind]}, or {where}"
+        return fault, size, where
