@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..state.errors import RlmError
-from ..state.schema import AnswerRef, RunState, Usage
+from ..state.schema import AnswerRef, RestoreRecord, RunState, Usage
 from ..state.texts import Texts
 
 RunStatus = Literal["answered", "paused", "budget", "stopped", "failed", "busy"]
@@ -37,7 +37,8 @@ class Run:
     steps: int = 0
     error: dict[str, str] | None = None
     """`{"type", "message", "hint"}` when it failed or could not go on."""
-    restore: dict[str, Any] | None = None
+    restore: RestoreRecord | None = None
+    """How the REPL was brought back last in this sitting; None when it did not have to be."""
 
     @property
     def exit_code(self) -> int:

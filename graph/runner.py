@@ -18,7 +18,7 @@ from ..state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UsageErro
 from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
 from ..state.saver import RunSaver
-from ..state.schema import RunInput, RunState, Status
+from ..state.schema import RestoreRecord, RunInput, RunState, Status
 from ..state.settings import resolve_settings
 from ..state.threads import Thread
 from .build import Graph, draw
@@ -120,10 +120,11 @@ class Runner:
         )
         return await self._drive(thread_id, start, on_event)
 
-    async def resume(self, thread: str, *, on_event: OnEvent | None = None, **raises: Any) -> Run:
+    async def resume(self, thread: str, *, strict: bool = False, on_event: OnEvent | None = None, **raises: Any) -> Run:
         """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
 
-        An answered run is returned as it is, without a call. Raises UnknownThread, UsageError.
+        `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had. An
+        answered run is returned as it is, without a call. Raises UnknownThread, UsageError.
         """
         row = await self._stores.threads.get(await self.library.resolve(thread))
         limits = raised_limits(row.limits, raises)
@@ -137,7 +138,8 @@ class Runner:
         start: RunInput | None = None
         if not state:
             start = cast(RunInput, row.start)
-        return await self._drive(row.thread_id, start, on_event, reopen=state.get("status") == "budget")
+        reopen = state.get("status") == "budget"
+        return await self._drive(row.thread_id, start, on_event, reopen=reopen, strict=strict)
 
     async def decide(
         self,
@@ -224,7 +226,9 @@ class Runner:
         row = await self._stores.threads.get(await self.library.resolve(thread))
         return await self._outcome(row)
 
-    async def _drive(self, thread_id: str, start: Start, on_event: OnEvent | None, *, reopen: bool = False) -> Run:
+    async def _drive(
+        self, thread_id: str, start: Start, on_event: OnEvent | None, *, reopen: bool = False, strict: bool = False
+    ) -> Run:
         """Run the graph until it ends, pauses, fails or is stopped, and say how the thread stands then."""
         threads = self._stores.threads
         try:
@@ -233,6 +237,7 @@ class Runner:
             return Run(thread_id, "busy", error=error_facts(busy))
         error: RlmError | None = None
         stopped = False
+        (self._live.strict.add if strict else self._live.strict.discard)(thread_id)
         task = asyncio.create_task(self._go(thread_id, start, on_event or _unheard, reopen))
         self._running[thread_id] = task
         beating = asyncio.create_task(self._keep_lease(thread_id, task))
@@ -255,10 +260,11 @@ class Runner:
         finally:
             beating.cancel()
             del self._running[thread_id]
-            seconds = ledger.seconds if (ledger := self._live.ledger(thread_id)) else None
+            live = self._live.find(thread_id)
+            seconds, restore = (live.ledger.seconds, live.restore) if live else (None, None)
             await self._live.close(thread_id)
             await self._settle(thread_id, stopped=stopped, error=error, seconds=seconds)
-        return await self._outcome(await threads.get(thread_id))
+        return await self._outcome(await threads.get(thread_id), restore)
 
     async def _keep_lease(self, thread_id: str, task: asyncio.Task[None]) -> None:
         """Say now and then that the holder is alive; stop the run when another process has taken it over."""
@@ -293,7 +299,7 @@ class Runner:
         await threads.set_status(thread_id, status, seconds=row.seconds if seconds is None else seconds, error=facts)
         await self._stores.leases.release(thread_id)
 
-    async def _outcome(self, row: Thread) -> Run:
+    async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
         snapshot = await self.graph.aget_state(self._config(row.thread_id))
         state = cast(RunState, snapshot.values)
         status = row.status
@@ -315,6 +321,7 @@ class Runner:
             turns=row.turns,
             steps=await self.library.count_steps(row.thread_id),
             error=error,
+            restore=restore,
         )
 
     async def _state(self, thread_id: str) -> RunState:

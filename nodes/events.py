@@ -18,7 +18,7 @@ EventName = Literal["input", "turn", "nudge", "code", "calls", "output", "usage"
 - `output`: `turn`, `status`, `preview`, `elapsed` (seconds): the cell has ended.
 - `usage`: the run's `Usage` and `elapsed` (seconds, all sittings).
 - `retry`: `model`, `reason`, `seconds`: a request failed and is sent again.
-- `restore`: `cells`, `of`: the REPL is being rebuilt.
+- `restore`: `cells`, `of`, `turn`: variables as of `turn` are brought back; `cells` `of` so many are run for it.
 - `notice`: `text`.
 """
 

@@ -31,6 +31,11 @@ async def execute_code(state: RunState, live: LiveRuns, hands: Hands, thread_id:
     cell = state.get("cell")
     assert cell is not None, "execute_code without a cell"
     run = await live.get(thread_id, state)
+    with run.idle.needed():
+        return await _advanced(state, cell, run, hands)
+
+
+async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) -> dict[str, Any]:
     try:
         kernel, report = await kernel_at(run, hands, state)
         if report:

@@ -18,6 +18,7 @@ from ..state.settings import RunSettings
 from ..state.snapshots import Group, Groups
 from .desk import Desk
 from .hands import Hands
+from .idle import Idleness
 from .models.client import ModelClient
 
 
@@ -81,6 +82,14 @@ class LiveRun:
     """Whether a replay that asks for something else than was recorded ends the sitting."""
     restore: RestoreRecord | None = None
     """How the REPL was brought back last in this sitting."""
+    idle: Idleness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.idle = Idleness(self.settings.kernel_idle, self._answering, self.drop_kernel)
+
+    def _answering(self) -> bool:
+        """Whether calls of the kernel's cell are being answered: what was paid must reach it."""
+        return bool(self.kernel and self.kernel.desk and self.kernel.desk.in_flight)
 
     @property
     def root_model(self) -> ModelClient:
@@ -99,6 +108,7 @@ class LiveRun:
 
     async def close(self) -> None:
         """End everything that is alive of this run."""
+        self.idle.stop()
         await self.drop_kernel()
         for model in self.models.values():
             await model.aclose()
@@ -110,6 +120,8 @@ class LiveRuns:
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
         self._runs: dict[str, LiveRun] = {}
+        self.strict: set[str] = set()
+        """Threads whose replays must ask for what they asked for before."""
 
     async def get(self, thread_id: str, state: RunState) -> LiveRun:
         """The live run of the thread, built from its state and journal when this process has none."""
@@ -129,10 +141,9 @@ class LiveRuns:
         for thread_id in list(self._runs):
             await self.close(thread_id)
 
-    def ledger(self, thread_id: str) -> Ledger | None:
-        """The account of a run that is alive here."""
-        run = self._runs.get(thread_id)
-        return run.ledger if run else None
+    def find(self, thread_id: str) -> LiveRun | None:
+        """The run if it is alive here."""
+        return self._runs.get(thread_id)
 
     async def _open(self, thread_id: str, state: RunState) -> LiveRun:
         stores = self._hands.stores
@@ -152,6 +163,7 @@ class LiveRuns:
             journal=await stores.journal.of(thread_id),
             models={name: self._hands.open_model(name, settings) for name in names},
             slots=asyncio.Semaphore(settings.concurrency),
+            strict=thread_id in self.strict,
         )
 
 

@@ -99,7 +99,7 @@ class _Restoring:
         snapshots = self._hands.stores.snapshots
         groups = await snapshots.groups(point.snapshot)
         kernel = await _fresh(self._run, self._hands, self._state)
-        emit("restore", cells=self.report["cells"], of=self.report["cells"])
+        emit("restore", cells=0, of=0, turn=point.turn)
         restored = await kernel.session.restore(list(groups.values()), snapshots.batches(groups.values()))
         kernel.groups, kernel.manifest, kernel.position = groups, point.snapshot, point.position
         return kernel, dict(restored.lost)
@@ -141,7 +141,7 @@ class _Restoring:
             if lost:
                 return None
         for number, point in enumerate(again, 1):
-            emit("restore", cells=number, of=len(again))
+            emit("restore", cells=number, of=len(again), turn=point.turn)
             if not await replay(self._run, self._hands, self._state, kernel, point, recorded_only=True):
                 return None
             self.report["cells"] += 1
@@ -163,7 +163,7 @@ class _Restoring:
             self.report["notes"].append(f"what the interrupted cell of turn {point.turn} had done is missing")
             kernel.position = point.position
             return
-        emit("restore", cells=self.report["cells"] + 1, of=len(self._points))
+        emit("restore", cells=self.report["cells"] + 1, of=len(self._points), turn=point.turn)
         strict = self._run.strict
         same = await replay(self._run, self._hands, self._state, kernel, point, recorded_only=strict)
         self.report["cells"] += 1

@@ -21,6 +21,7 @@ async def sub_call(state: RunState, live: LiveRuns, hands: Hands, thread_id: str
     answered = 0
     # No kernel: it was lost, or this lane was restarted in another process. execute_code restores it.
     if kernel and kernel.desk:
-        answered = await kernel.desk.serve(seconds=INTERVAL, most_lanes=run.settings.concurrency)
+        with run.idle.needed():
+            answered = await kernel.desk.serve(seconds=INTERVAL, most_lanes=run.settings.concurrency)
     hands.probe("sub_call-end")
     return {"step": [{"kind": "sub_call", "turn": state.get("turn", 0), "summary": "", "answered": answered}]}

@@ -143,6 +143,16 @@ CellTimeout = Annotated[
         show_default=False,
     ),
 ]
+KernelIdle = Annotated[
+    float | None,
+    typer.Option(
+        "--kernel-idle",
+        metavar="SECONDS",
+        help="A kernel that waits longer is let go, and comes back with its variables. Default: 900",
+        rich_help_panel=_KERNEL,
+        show_default=False,
+    ),
+]
 Memory = Annotated[
     str | None,
     typer.Option(
@@ -160,6 +170,13 @@ Unsandboxed = Annotated[
         help="Acknowledge that model code runs as your user, without a sandbox. Default: warn about it",
         rich_help_panel=_KERNEL,
         show_default=False,
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Fail when a cell that is run again asks for other sub-calls than it had. Default: go on and say so",
     ),
 ]
 Schema = Annotated[

@@ -17,7 +17,7 @@ from .invocation import Invocation
 from .problems import NOT_BEGUN, report
 from .safe_text import safe, safe_json
 from .stopping import STOPPED, Stopping, interruptible, leave
-from .summary import ended, sentence, what_next
+from .summary import brought_back, ended, sentence, what_next
 
 if TYPE_CHECKING:
     from ..graph.results import Run
@@ -164,6 +164,8 @@ def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) ->
         _put_answer(run.answer)
     if run.error and not answered:
         say(" ".join(sentence(run.error.get(part, "")) for part in ("message", "hint")).strip(), style="red")
+    for line in brought_back(run.restore):
+        say(line, style="dim")
     say(ended(run, came.seconds), style="bold")
     for line in [*what_next(run, sitting.invocation, came.limits), *sitting.after]:
         say(line, whole=True)

@@ -10,6 +10,7 @@ from .safe_text import safe, safe_line
 
 if TYPE_CHECKING:
     from ..graph.results import Run
+    from ..state.schema import RestoreRecord
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _FLAG = re.compile(r"--(max-[a-z]+)")
@@ -38,6 +39,24 @@ def sentence(text: str) -> str:
     if not said:
         return ""
     return f"{said[0].upper()}{said[1:]}{'' if said[-1] in '.!?:)' else '.'}"
+
+
+def brought_back(restore: "RestoreRecord | None") -> list[str]:
+    """What became of the REPL's variables when they had to be restored; nothing when they had not."""
+    if restore is None:
+        return []
+    cells = counted(restore["cells"], "cell")
+    lines = [f"The REPL was restored: {counted(len(restore['restored']), 'variable')} as they were."]
+    if restore["rebuilt"]:
+        lines.append(f"Rebuilt by running {cells} again: {safe_line(', '.join(restore['rebuilt']))}.")
+    lines += [f"Lost: {safe_line(name)} ({safe_line(why)})." for name, why in sorted(restore["lost"].items())]
+    lines += [sentence(note) for note in restore["notes"]]
+    lines += [
+        f"Turn {found['turn']}, run again, asked for other sub-calls than before: "
+        f"{counted(len(found['missing']), 'recorded answer')} not asked for, {counted(len(found['new']), 'call')} new."
+        for found in restore["diverged"]
+    ]
+    return lines
 
 
 def what_next(run: "Run", invocation: Invocation, limits: dict[str, Any]) -> list[str]:

@@ -15,12 +15,16 @@ def resume(
     max_tokens: flags.MaxTokens = None,
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
+    strict: flags.Strict = False,
     output: flags.Output = None,
 ) -> None:
     """Go on with a run that was stopped, killed, failed or ran out of budget.
 
     It goes on from its last saved step, with the settings it was started with; answers that were paid for are not
     paid again. A limit given here replaces the run's own. A run that is answered prints its answer and calls nothing.
+
+    The REPL comes back with its variables; a cell that was interrupted runs again with its recorded answers. Should it
+    ask for something else than before (it reads a clock, say), that is shown, and paid for; --strict stops instead.
 
     [bold]Examples[/bold]
 
@@ -42,7 +46,7 @@ def resume(
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.library.about(thread)
         sitting.acknowledged = bool(about["settings"].get("unsandboxed"))
-        return await runner.resume(thread, on_event=hear, **limits)
+        return await runner.resume(thread, strict=strict, on_event=hear, **limits)
 
     sitting = Sitting(invocation, thread, go_on, output)
     sit(sitting)

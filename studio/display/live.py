@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..safe_text import safe_line, safe_lines
 from .progress import Progress
-from .wording import calls_line, duration, megabytes, retry_line, spent, spoken, turn_title
+from .wording import calls_line, duration, megabytes, restoring_line, retry_line, spent, spoken, turn_title
 
 PER_SECOND = 8
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -94,8 +94,7 @@ class LiveDisplay:
             case "calling":
                 return f"{turn_title(progress).capitalize()} · its code waits for sub-calls"
             case "restoring":
-                cells, of = progress.restored
-                return f"Restoring the REPL · cell {cells} of {of}"
+                return restoring_line(progress)
             case "stopping":
                 return "Stopping"
 

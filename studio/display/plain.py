@@ -4,7 +4,7 @@ from typing import Any
 
 from ..consoles import say
 from .progress import Progress
-from .wording import calls_line, counted, megabytes, retry_line, spent, spoken, turn_title
+from .wording import calls_line, counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title
 
 BETWEEN = 3.0
 """Seconds between lines that only say how far something is."""
@@ -41,8 +41,7 @@ class PlainDisplay:
             case "input" if not event.get("done"):
                 self._now_and_then(f"Reading: {counted(progress.documents, 'document')}, {megabytes(progress.bytes)}")
             case "restore":
-                cells, of = progress.restored
-                self._now_and_then(f"Restoring the REPL: cell {cells} of {of}", first=cells == 1)
+                self._now_and_then(restoring_line(progress), first=progress.restored[0] <= 1)
             case "retry":
                 self._now_and_then(retry_line(progress), first=progress.retries == 1)
             case _:

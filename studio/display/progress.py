@@ -62,6 +62,8 @@ class Progress:
     retry: Retry | None = None
     retries: int = 0
     restored: tuple[int, int] = (0, 0)
+    """Cells that were run again to restore the REPL, and how many there are."""
+    restored_turn: int = 0
     under_way: bool = False
     """Whether the run itself has begun, so that something of it is saved."""
     began: float = 0.0
@@ -107,6 +109,7 @@ class Progress:
                 self.retry = Retry(str(event.get("model", "")), str(event.get("reason", "")), self.clock() + wait)
             case "restore":
                 self.restored = int(event.get("cells", 0)), int(event.get("of", 0))
+                self.restored_turn = int(event.get("turn", 0))
                 self._enter("restoring")
             case _:
                 pass
@@ -124,7 +127,7 @@ class Progress:
 
     def _calls(self, event: dict[str, Any]) -> None:
         turn = int(event.get("turn", self.turn))
-        if turn < self.turn or (self.phase == "restoring" and turn <= self.restored[1]):
+        if turn < self.turn or (self.phase == "restoring" and turn <= self.restored_turn):
             return  # an earlier cell is run again, with its recorded answers
         self.calls = Calls(
             *(int(event.get(name, 0)) for name in ("posted", "answered", "failed", "reused", "in_flight"))

@@ -102,3 +102,9 @@ def ended_line(progress: Progress) -> str:
     if lines:
         parts.append(safe_line(lines[0] if ended.status == "ok" else lines[-1], 100))
     return " · ".join(parts)
+
+
+def restoring_line(progress: Progress) -> str:
+    """What is being done to bring the REPL back."""
+    cells, of = progress.restored
+    return f"Restoring the REPL: running cell {cells} of {of} again" if of else "Restoring the REPL's variables"

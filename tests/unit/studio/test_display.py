@@ -32,7 +32,7 @@ STORY: list[dict[str, Any]] = [
     {"event": "retry", "model": "openai:m", "reason": "rate limit (429)", "seconds": 3.0},
     {"event": "output", "turn": 1, "status": "ok", "preview": "1\n", "elapsed": 0.25},
     {"event": "nudge", "turn": 2, "reason": "no code"},
-    {"event": "restore", "cells": 1, "of": 4},
+    {"event": "restore", "cells": 1, "of": 4, "turn": 1},
     {"event": "notice", "text": "look here"},
     {"event": "something new", "x": 1},
 ]
@@ -62,7 +62,7 @@ def test_events_become_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "openai:m: rate limit (429), again in 3.0 s",
         "Turn 1 ran in 0.2 s · 5 sub-calls · 1",
         "Turn 2: nothing to run (no code).",
-        "Restoring the REPL: cell 1 of 4",
+        "Restoring the REPL: running cell 1 of 4 again",
         "look here",
     ]
 
@@ -88,7 +88,7 @@ def test_the_panel_shows_where_the_run_stands() -> None:
     assert "4 of 10 sub-calls answered · 2 reused · 1 failed · 5 in flight" in shown["calls"]
     assert "rate limit (429), again in 3.0 s" in shown["retry"]
     assert "5 model calls + 2 reused · 1,234 tokens · $0.0123" in shown["usage"]
-    assert "Restoring the REPL · cell 1 of 4" in shown["restore"]
+    assert "Restoring the REPL: running cell 1 of 4 again" in shown["restore"]
     assert "Turn 1 ran in 0.2 s · 5 sub-calls · 1" in above.getvalue()
 
 
@@ -115,7 +115,7 @@ def test_stopping_stays_on_the_screen_whatever_comes_after() -> None:
 
 def test_a_resume_in_mid_cell_knows_its_turn_and_leaves_replayed_cells_out() -> None:
     progress = Progress(Clock())
-    progress.hear({"event": "restore", "cells": 1, "of": 2})
+    progress.hear({"event": "restore", "cells": 1, "of": 2, "turn": 2})
     progress.hear({"event": "calls", "turn": 2, "posted": 50, "answered": 50, "reused": 50})
     assert progress.calls.posted == 0 and progress.phase == "restoring"
     progress.hear({"event": "calls", "turn": 3, "posted": 9, "answered": 1})
