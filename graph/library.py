@@ -1,24 +1,24 @@
 """Reading what is saved: runs, their steps and calls. Nothing here runs, pays or changes anything."""
 
+import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, cast
+from typing import Any
 
 from ..nodes.hands import Stores
 from ..nodes.turns import turns_of
-from ..state.errors import StoredDataDamaged, UnknownThread, UsageError
+from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.journal import CallRow, Spent
-from ..state.schema import RunState, TurnRecord, Usage, as_usage
+from ..state.schema import TurnRecord, Usage, as_usage
 from ..state.threads import Step, Thread
+from .comparing import comparison
+from .moments import Checkpoints, Moment, moment_of
+from .variables import variables_at
 
-
-class Checkpoints(Protocol):
-    """What reads a thread's states: the compiled graph."""
-
-    async def aget_state(self, config: Any) -> Any:
-        """The snapshot that `config` names."""
-        ...
+Place = tuple[str, int]
+"""A run, by its name or the beginning of it, and a step of it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Library:
 
     async def resolve(self, name: str) -> str:
         """The thread called `name`, or the only one whose id begins with it. Raises UnknownThread."""
-        if await self._stores.threads.find(name):
+        if await self._stores.threads.exists(name):
             return name
         found = await self._stores.threads.named_like(name) if len(name) >= 4 else []
         if len(found) == 1:
@@ -72,8 +72,21 @@ class Library:
         """Every run as `rlm list --json` prints it, the one touched last first."""
         rows = await self._stores.threads.all()
         alive = await self._stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
-        spent = await self._stores.journal.spent_of_all()
+        spent = await self._spent_of_all(rows)
         return [_listed(row, row.thread_id in alive, spent.get(row.thread_id, Spent())) for row in rows]
+
+    async def _spent_of_all(self, rows: list[Thread]) -> Mapping[str, Spent | None]:
+        """What every run has spent; None for one whose calls cannot be read, which hide those of no other."""
+        try:
+            return await self._stores.journal.spent_of_all()
+        except StoreError:
+            return {row.thread_id: await self._spent(row.thread_id) for row in rows}
+
+    async def _spent(self, thread_id: str) -> Spent | None:
+        try:
+            return await self._stores.journal.spent(thread_id)
+        except StoreError:
+            return None
 
     async def steps(self, thread: str) -> list[dict[str, Any]]:
         """The steps of a run in saved order, as `rlm steps --json` prints them."""
@@ -89,6 +102,8 @@ class Library:
 
     async def _call(self, row: CallRow) -> Call:
         texts = self._stores.texts
+        if row.damage:
+            return Call(row, f"[{row.damage}]", None, row.damage)
         try:
             return Call(row, await texts.get(row.prompt), await texts.get(row.answer) if row.answer else None)
         except StoredDataDamaged as damaged:
@@ -101,52 +116,81 @@ class Library:
 
     async def about(self, thread: str) -> dict[str, Any]:
         """What the index knows of a run: its question, status, settings and the limits in force. No checkpoint."""
-        row = await self._stores.threads.get(await self.resolve(thread))
+        row = await self._stores.threads.look(await self.resolve(thread))
         running = row.status == "running"
         alive = bool(await self._stores.leases.holder_alive([row.thread_id])) if running else False
-        usage = await self.usage(row.thread_id)
+        spent = await self._spent(row.thread_id)
+        damage = _damage(f"{row.thread_id}'s entry in the index of runs has changed on disk.") if row.damaged else None
         return {
-            **_listed(row, alive, await self._stores.journal.spent(row.thread_id)),
+            **_listed(row, alive, spent),
             "created": _time(row.created),
             "seconds": round(row.seconds, 3),
             "settings": row.start.get("settings", {}),
             "limits": row.limits.model_dump(),
             "input": row.start.get("context_ref"),
-            "usage": usage,
-            "error": row.error,
+            "usage": as_usage(spent or Spent()),
+            "error": damage or row.error,
         }
 
     async def show(self, thread: str, checkpoints: Checkpoints, step: int | None = None) -> dict[str, Any]:
         """A run as `rlm show --json` prints it, as it is now or as it was after `step`, its texts in place.
 
-        A text that is damaged is replaced by a sentence in brackets that says so: the rest is shown all the same.
-        Raises UnknownThread, and UsageError for a step that there is not.
+        A text that is damaged is replaced by a sentence in brackets that says so: the rest is shown all the same. So
+        is a last step that is damaged by the one before it. Raises UnknownThread, StoredDataDamaged for `step`, and
+        UsageError when there is no such step.
         """
-        about = await self.about(thread)
-        at = await self._step(about["thread_id"], step) if step is not None else None
-        place = {"thread_id": about["thread_id"]} | ({"checkpoint_id": at["checkpoint_id"]} if at else {})
-        snapshot = await checkpoints.aget_state({"configurable": place})
-        state = cast(RunState, snapshot.values)
+        row = await self._stores.threads.look(await self.resolve(thread))
+        about = await self.about(row.thread_id)
+        try:
+            moment = await moment_of(self._stores, checkpoints, row, step)
+            then = {"status": moment.state.get("status", "running"), "error": None} if moment.step else {}
+        except StoredDataDamaged as damaged:
+            if step is not None:
+                raise
+            moment = await self._last_readable(checkpoints, row, damaged)
+            number = moment.step.step if moment.step else 0
+            then = {"error": _damage(f"{damaged.message} This is the run as it was after step {number}.")}
+        at, state = moment.step, moment.state
         cell, answer = state.get("cell"), state.get("answer")
         return {
             **about,
+            "question": state.get("question") or about["question"],
             "input": state.get("context_ref") or about["input"],
-            "step": at,
+            "step": _step(at) if at else None,
             "turns": [await self._turn(turn) for turn in turns_of(state)],
             "cell": [await self._text(block) for block in cell["blocks"]] if cell else None,
             "waiting": state.get("waiting", 0),
             "answer": await self._answer(answer["text"], typed=answer["typed"]) if answer else None,
             "note": state.get("note"),
-            **({"usage": state.get("usage"), "status": state.get("status", "running"), "error": None} if at else {}),
+            **({"usage": state.get("usage")} if at else {}),
+            **then,
         }
 
-    async def _step(self, thread_id: str, number: int) -> dict[str, Any]:
-        steps = await self._stores.threads.steps(thread_id)
-        for step in steps:
-            if step.step == number:
-                return _step(step)
-        there = f"It has steps 1 to {steps[-1].step}." if steps else "It has none yet."
-        raise UsageError(f"The run has no step {number}.", hint=f"{there} `rlm steps {thread_id}` lists them.")
+    async def _last_readable(self, checkpoints: Checkpoints, row: Thread, why: StoredDataDamaged) -> Moment:
+        for step in reversed(await self._stores.threads.steps(row.thread_id)):
+            with contextlib.suppress(StoredDataDamaged):
+                return await moment_of(self._stores, checkpoints, row, step.step)
+        raise why
+
+    async def variables(self, thread: str, checkpoints: Checkpoints, step: int | None = None) -> dict[str, Any]:
+        """The REPL's variables after `step`, or as they are now, as `rlm vars --json` prints them.
+
+        Raises UnknownThread, and UsageError for a step that there is not.
+        """
+        moment = await self._moment(checkpoints, thread, step)
+        return {name: known.to_json() for name, known in (await variables_at(self._stores, moment.state)).items()}
+
+    async def compare(self, before: Place, after: Place, checkpoints: Checkpoints) -> dict[str, Any]:
+        """What differs between two steps, of one run or of two, as `rlm diff --json` prints it.
+
+        Raises UnknownThread, and UsageError for a step that there is not.
+        """
+        was, now = [await self._moment(checkpoints, *place) for place in (before, after)]
+        return await comparison(self._stores, was, now)
+
+    async def _moment(self, checkpoints: Checkpoints, thread: str, step: int | None) -> Moment:
+        row = await self._stores.threads.get(await self.resolve(thread))
+        return await moment_of(self._stores, checkpoints, row, step)
 
     async def _turn(self, turn: TurnRecord) -> dict[str, Any]:
         output, reply = turn.get("output"), turn.get("reply")
@@ -177,10 +221,13 @@ class Library:
             return text
 
 
-def _listed(row: Thread, alive: bool, spent: Spent) -> dict[str, Any]:
-    status = row.status
-    if status == "running":
+def _listed(row: Thread, alive: bool, spent: Spent | None) -> dict[str, Any]:
+    status: str = row.status
+    if row.damaged or spent is None:
+        status = "damaged"
+    elif status == "running":
         status = "busy" if alive else "stopped"
+    spent = spent or Spent(cost=None)
     return {
         "thread_id": row.thread_id,
         "status": status,
@@ -192,6 +239,10 @@ def _listed(row: Thread, alive: bool, spent: Spent) -> dict[str, Any]:
         "cost_usd": as_usage(spent)["cost_usd"],
         "updated": _time(row.updated),
     }
+
+
+def _damage(message: str) -> dict[str, str]:
+    return {"type": StoredDataDamaged.__name__, "message": message, "hint": "`rlm verify` says what is lost."}
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from ..state.texts import Texts
 from ..state.threads import Threads
 
 DATABASE = "checkpoints.sqlite"
+BLOBS = "blobs"
 
 
 @asynccontextmanager
 async def open_stores(home: Path, clock: Callable[[], float] = time.time) -> AsyncGenerator[Stores]:
     """Everything that lasts under `home`; `clock` is wall time. Raises StoreError."""
     async with Database.open(home / DATABASE) as database:
-        blobs = Blobs(home / "blobs")
+        blobs = Blobs(home / BLOBS)
         yield Stores(
             home=home,
             database=database,

@@ -14,9 +14,12 @@ from ..kernel.session import Kernels
 from ..nodes.hands import Hands, OpenModels, ignore_probe
 from ..nodes.intake import Given, input_digest, store_input
 from ..nodes.live import LiveRuns
+from ..state.collecting import Collected
+from ..state.deleting import Deleted
 from ..state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UsageError
 from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
+from ..state.report import Report
 from ..state.saver import RunSaver
 from ..state.schema import RestoreRecord, RunInput, RunState, Status
 from ..state.settings import resolve_settings
@@ -25,6 +28,7 @@ from .build import Graph, draw
 from .changes import Changes
 from .checks import check_start, raised_limits
 from .forking import make_fork
+from .housekeeping import collect_garbage, delete_runs, verify_run
 from .library import Library
 from .moments import moment_of
 from .opening import open_hands, open_stores
@@ -109,6 +113,7 @@ class Runner:
             reference = None if context is None else await store_input(context, self._stores, on_event or _unheard)
         finally:
             await warming
+        # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
         start: RunInput = {"question": question, "context_ref": reference, "settings": chosen.frozen()}
         await self._stores.threads.add(
             thread_id,
@@ -225,6 +230,21 @@ class Runner:
         """How a run stands now, from what is saved. Raises UnknownThread."""
         row = await self._stores.threads.get(await self.library.resolve(thread))
         return await self._outcome(row)
+
+    async def verify(self, thread: str) -> Report:
+        """Read and check every stored byte that a run needs. Raises UnknownThread."""
+        return await verify_run(self._stores, thread)
+
+    async def delete(self, thread: str) -> Deleted:
+        """Delete a run and its child runs, at once or not at all. Raises UnknownThread, RunBusy.
+
+        Its forks stay as they are. What only it needed of texts and blobs is freed by `gc`.
+        """
+        return await delete_runs(self._stores, thread)
+
+    async def gc(self, *, dry_run: bool = False) -> Collected:
+        """Free what no run needs, but for what was needed within the last hour. Raises StoreError."""
+        return await collect_garbage(self._stores.home, dry_run=dry_run, probe=self._hands.probe)
 
     async def _drive(
         self, thread_id: str, start: Start, on_event: OnEvent | None, *, reopen: bool = False, strict: bool = False

@@ -21,6 +21,7 @@ STATUS_STYLES = {
     "stopped": "yellow",
     "budget": "yellow",
     "failed": "red",
+    "damaged": "red",
 }
 _GAP = "  "
 _LEAST = 16

@@ -1,0 +1,82 @@
+"""Keeping a home in order: checking runs, deleting them, freeing what nothing needs."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from ..nodes.hands import Stores, ignore_probe
+from ..state.blobs import Blobs
+from ..state.checking import Tell
+from ..state.collecting import Collected, collect
+from ..state.collecting import Tell as TellLooked
+from ..state.database import Database
+from ..state.deleting import Deleted, delete_run
+from ..state.errors import UnknownThread
+from ..state.report import Report
+from ..state.verifying import verify
+from .library import Library
+from .opening import BLOBS, DATABASE
+
+T = TypeVar("T")
+
+
+async def named(stores: Stores, name: str) -> str:
+    """The thread called `name`, or the only one whose id begins with it, also when it is in no index of runs.
+
+    Raises UnknownThread.
+    """
+    try:
+        return await Library(stores).resolve(name)
+    except UnknownThread:
+        # Of a plain LangGraph caller, or one whose entry in the index is lost.
+        rows = await stores.database.read("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (name,))
+        if rows:
+            return name
+        raise
+
+
+async def verify_run(stores: Stores, name: str, tell: Tell = lambda records, size, kind: None) -> Report:
+    """Read and check every byte that a run needs; `tell` is called in another thread. Raises UnknownThread."""
+    thread_id = await named(stores, name)
+    path = stores.home / DATABASE
+    return await _in_thread(lambda cancelled: verify(path, stores.blobs, thread_id, tell=tell, cancelled=cancelled))
+
+
+async def delete_runs(stores: Stores, name: str) -> Deleted:
+    """Delete a run and its child runs, at once or not at all. Raises UnknownThread, RunBusy."""
+    thread_id = await named(stores, name)
+    return await stores.database.commit(lambda connection: delete_run(connection, stores.leases, thread_id))
+
+
+async def collect_garbage(
+    home: Path,
+    *,
+    dry_run: bool = False,
+    tell: TellLooked = lambda records: None,
+    probe: Callable[[str], None] = ignore_probe,
+) -> Collected:
+    """Free what nothing under `home` refers to; `tell` is called in another thread. Raises StoreError.
+
+    Where no process has the home open, this one included, all of it goes; else what was needed lately stays.
+    """
+    blobs = Blobs(home / BLOBS)
+    return await _in_thread(
+        lambda cancelled: collect(home / DATABASE, blobs, dry_run=dry_run, tell=tell, cancelled=cancelled, probe=probe)
+    )
+
+
+async def bring_up_to_date(home: Path) -> None:
+    """Bring the home's database to this version's format. Raises StoreError."""
+    async with Database.open(home / DATABASE):
+        pass
+
+
+async def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(work, stop.is_set)
+    finally:
+        # A thread cannot be cancelled; this one looks whether it should stop.
+        stop.set()
