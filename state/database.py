@@ -32,6 +32,7 @@ Unit = Callable[[sqlite3.Connection], Any]
 class _Pending:
     unit: Unit
     done: asyncio.Future[Any] | None
+    synced: bool
 
 
 class Database:
@@ -64,21 +65,22 @@ class Database:
         finally:
             await connection.close()
 
-    async def commit(self, unit: Unit) -> Any:
+    async def commit(self, unit: Unit, *, synced: bool = True) -> Any:
         """Run `unit` in the next transaction and return its result once that is on disk.
 
-        What was deferred before goes first, in the same transaction or an earlier one. Raises what the
+        What was deferred before goes first, in the same transaction or an earlier one. Not `synced`: it survives
+        kill -9 of any process when this returns, and a power loss from the next synced commit on. Raises what the
         unit raised (its own work is then undone, that of others is not) or StoreError.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Pending(unit, done))
+        self._queue.append(_Pending(unit, done, synced))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         return await done
 
     def defer(self, unit: Unit) -> None:
         """Run `unit` in the transaction of the next `commit`, before it: for what only it refers to."""
-        self._queue.append(_Pending(unit, None))
+        self._queue.append(_Pending(unit, None, synced=False))
 
     async def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of one query. Raises StoreError when the file is damaged."""
@@ -125,6 +127,9 @@ class Database:
 def _transaction(connection: sqlite3.Connection, batch: list[_Pending]) -> list[Any]:
     """Run every unit in one transaction; a unit that raises is undone alone."""
     outcomes: list[Any] = []
+    # With a write-ahead log, NORMAL only leaves out the fsync of this commit; the next one with FULL makes up for it.
+    synced = any(pending.synced for pending in batch)
+    connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
     connection.execute("BEGIN IMMEDIATE")
     try:
         for pending in batch:

@@ -232,13 +232,14 @@ class ThreadJournal:
     async def open(self, entry: Entry) -> None:
         """Record that a request is about to be sent, again for each retry: reservations add up.
 
-        A row that a killed process left open is taken over, what it had reserved with it.
+        A row that a killed process left open is taken over, what it had reserved with it. A power loss within
+        moments may take the row with it (and nothing else): the fsync that this would cost is the call's own.
         """
         row = (
             *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
             *(entry.input_tokens, entry.output_tokens, entry.cost, self._clock()),
         )
-        await self._database.commit(lambda connection: _open(connection, row))
+        await self._database.commit(lambda connection: _open(connection, row), synced=False)
 
     async def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Record the outcome; when this returns, it is on disk and will be served on replay.
