@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import calls, demo, doctor, listing, resume, run, show, steps
+from .commands import calls, delete, demo, diff, doctor, fork, gc, listing, resume, run, show, steps, vars, verify
 from .invocation import DebugFlag, HomeFlag, JsonFlag
 from .streams import drain, fill_closed_streams
 
@@ -26,11 +26,17 @@ app = typer.Typer(
 )
 app.command("run", rich_help_panel="Work")(run.run)
 app.command("resume", rich_help_panel="Work")(resume.resume)
+app.command("fork", rich_help_panel="Work")(fork.fork)
 app.command("demo", rich_help_panel="Work")(demo.demo)
 app.command("list", rich_help_panel="Look")(listing.list_runs)
 app.command("show", rich_help_panel="Look")(show.show)
 app.command("steps", rich_help_panel="Look")(steps.steps)
 app.command("calls", rich_help_panel="Look")(calls.calls)
+app.command("vars", rich_help_panel="Look")(vars.variables)
+app.command("diff", rich_help_panel="Look")(diff.diff)
+app.command("verify", rich_help_panel="Keep")(verify.verify)
+app.command("delete", rich_help_panel="Keep")(delete.delete)
+app.command("gc", rich_help_panel="Keep")(gc.gc)
 app.command("doctor", rich_help_panel="Machine")(doctor.doctor)
 
 

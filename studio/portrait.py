@@ -60,6 +60,8 @@ def print_run(run: dict[str, Any], *, full: bool = False) -> None:
 
 def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     yield "Thread", Text(safe_line(run["thread_id"]))
+    if run["parent"]:
+        yield "Fork of", Text(safe_line(run["parent"]))
     if step := run["step"]:
         what = f"{step['step']}, made by {step['kind']} in turn {step['turn']} at {step['created']}: {step['summary']}"
         yield "Step", Text(safe_line(what))

@@ -37,8 +37,10 @@ def _print(runs: list[dict[str, Any]]) -> None:
     from ..summary import short_id
     from ..tables import Column, ago, print_table
 
+    forks = any(run["parent"] for run in runs)
     columns = [
         Column("THREAD", limit=60),
+        *([Column("FORK OF", limit=60)] if forks else []),
         Column("STATUS"),
         Column("TURNS", right=True),
         Column("CALLS", right=True),
@@ -50,6 +52,7 @@ def _print(runs: list[dict[str, Any]]) -> None:
     rows = [
         (
             short if shorts.count(short) == 1 else run["thread_id"],
+            *([short_id(run["parent"]) if run["parent"] else ""] if forks else []),
             run["status"],
             f"{run['turns']:,}",
             f"{run['model_calls']:,}",
@@ -59,4 +62,4 @@ def _print(runs: list[dict[str, Any]]) -> None:
         )
         for run, short in zip(runs, shorts, strict=True)
     ]
-    print_table(columns, rows, status_column=1)
+    print_table(columns, rows, status_column=2 if forks else 1)

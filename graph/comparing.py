@@ -1,0 +1,164 @@
+"""What differs between two moments, of one run or of two. Only texts that differ are loaded, and no variable is."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..nodes.hands import Stores
+from ..nodes.turns import turns_of
+from ..state.errors import StoredDataDamaged
+from ..state.schema import AnswerRef, RunState, TurnRecord
+from .moments import Moment
+from .variables import Known, variables_at
+
+_MOST_LINES = 5_000
+"""Lines of a text up to which it is compared line by line."""
+
+_NO_TURN: TurnRecord = {}
+
+
+async def comparison(stores: Stores, before: Moment, after: Moment) -> dict[str, Any]:
+    """What `rlm diff --json` prints. Of turns, only those that differ are in it; null where nothing differs."""
+    was, now = before.state, after.state
+    return {
+        "from": _place(before),
+        "to": _place(after),
+        "question": _differing(_question(before), _question(after)),
+        "input": _differing(_input(was), _input(now)),
+        "status": _differing(was.get("status", "running"), now.get("status", "running")),
+        "variables": _variables(
+            await variables_at(stores, was), await variables_at(stores, now), _input(was), _input(now)
+        ),
+        "turns": await _turns(stores, turns_of(was), turns_of(now)),
+        "answer": _differing(await _answer(stores, was.get("answer")), await _answer(stores, now.get("answer"))),
+    }
+
+
+def _place(moment: Moment) -> dict[str, Any]:
+    return {"thread_id": moment.thread.thread_id, "step": moment.step.step if moment.step else None}
+
+
+def _question(moment: Moment) -> str:
+    return moment.state.get("question") or moment.thread.question
+
+
+def _input(state: RunState) -> str | None:
+    reference = state.get("context_ref")
+    return reference["pack"] if reference else None
+
+
+def _differing(was: Any, now: Any) -> dict[str, Any] | None:
+    return None if was == now else {"from": was, "to": now}
+
+
+# -- variables
+
+
+def _variables(
+    was: Mapping[str, Known], now: Mapping[str, Known], input_was: str | None, input_now: str | None
+) -> dict[str, Any]:
+    # The REPL has its input from the beginning, though it is listed only once a cell has ended.
+    passed_over = {"context"} if "context" not in was or "context" not in now else set[str]()
+    other_input = {"context"} if input_was != input_now else set[str]()
+    both = [name for name in now if name in was]
+    return {
+        "added": {name: one.to_json() for name, one in now.items() if name not in was and name not in passed_over},
+        "removed": {name: one.to_json() for name, one in was.items() if name not in now and name not in passed_over},
+        "changed": {
+            name: {
+                "from": was[name].to_json(),
+                "to": now[name].to_json(),
+                "shares_with": list(now[name].shares_with),
+            }
+            for name in both
+            if not _same(was[name], now[name]) or name in other_input
+        },
+    }
+
+
+def _same(was: Known, now: Known) -> bool:
+    """By what they are saved as: values are never loaded for it."""
+    return (was.content, was.about, was.why_not) == (now.content, now.about, now.why_not)
+
+
+# -- turns
+
+
+async def _turns(stores: Stores, was: Sequence[TurnRecord], now: Sequence[TurnRecord]) -> list[dict[str, Any]]:
+    before = {turn.get("number", 0): turn for turn in was}
+    after = {turn.get("number", 0): turn for turn in now}
+    found = [
+        await _turn(stores, number, before.get(number), after.get(number)) for number in sorted(before.keys() | after)
+    ]
+    return [one for one in found if one is not None]
+
+
+async def _turn(
+    stores: Stores, number: int, before: TurnRecord | None, after: TurnRecord | None
+) -> dict[str, Any] | None:
+    was, now = before or _NO_TURN, after or _NO_TURN
+    code_was, code_now = was.get("blocks", []), now.get("blocks", [])
+    output_was, output_now = _names(was.get("output")), _names(now.get("output"))
+    # What was said beside code is seldom worth reading; what was said instead of it always.
+    reply_was, reply_now = _names(was.get("reply")), _names(now.get("reply"))
+    if code_was or code_now:
+        reply_was = reply_now = []
+    status = _differing(was.get("status"), now.get("status"))
+    if before is not None and after is not None:
+        same = (code_was, output_was, reply_was) == (code_now, output_now, reply_now)
+        if same and status is None and was.get("error") == now.get("error"):
+            return None
+    return {
+        "turn": number,
+        "change": "added" if before is None else "removed" if after is None else "changed",
+        "status": status,
+        "code": await _texts(stores, code_was, code_now),
+        "reply": await _texts(stores, reply_was, reply_now),
+        "output": await _texts(stores, output_was, output_now),
+        "error": _differing(was.get("error"), now.get("error")),
+    }
+
+
+def _names(name: str | None) -> list[str]:
+    return [name] if name else []
+
+
+async def _texts(stores: Stores, was: Sequence[str], now: Sequence[str]) -> dict[str, Any] | None:
+    """Two texts that differ, and how, line by line; null on the side that has none."""
+    if list(was) == list(now):
+        return None
+    before = await _joined(stores, was) if was else None
+    after = await _joined(stores, now) if now else None
+    return {"from": before, "to": after, "diff": _line_by_line(before, after)}
+
+
+async def _joined(stores: Stores, names: Sequence[str]) -> str:
+    return "\n\n".join([await _text(stores, name) for name in names])
+
+
+async def _text(stores: Stores, name: str) -> str:
+    try:
+        return await stores.texts.get(name)
+    except StoredDataDamaged as damaged:
+        return f"[{damaged.message}]"
+
+
+def _line_by_line(before: str | None, after: str | None) -> str | None:
+    """A unified diff; None when one side has no text, or too much to compare."""
+    if before is None or after is None:
+        return None
+    was, now = before.splitlines(), after.splitlines()
+    if max(len(was), len(now)) > _MOST_LINES:
+        return None
+    return "\n".join(list(difflib.unified_diff(was, now, lineterm=""))[2:])
+
+
+async def _answer(stores: Stores, reference: AnswerRef | None) -> Any:
+    if reference is None:
+        return None
+    text = await _text(stores, reference["text"])
+    try:
+        return json.loads(text) if reference["typed"] else text
+    except ValueError:
+        return text

@@ -1,0 +1,237 @@
+"""`rlm fork`: a new run that has everything of another one up to a step, and may go another way from there."""
+
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from .. import flags
+from ..consoles import put, say
+from ..invocation import Invocation, command
+from ..safe_text import safe, safe_json
+
+if TYPE_CHECKING:
+    from ...graph.results import Run
+
+_CHANGE = "What is different"
+
+StepFlag = Annotated[
+    int,
+    typer.Option("--step", metavar="N", help="The step: the fork has the state after it. `rlm steps` lists them."),
+]
+CodeFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--code",
+        metavar="FILE",
+        help="Python that runs instead of the code that is about to; - for stdin. N is the plan or review step "
+        "before it. Default: the model's code",
+        rich_help_panel=_CHANGE,
+        show_default=False,
+    ),
+]
+SetFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=JSON",
+        help="Set a variable of the REPL, as in --set limit=10 or --set 'city=\"Rome\"'. May be repeated.",
+        rich_help_panel=_CHANGE,
+        show_default=False,
+    ),
+]
+QuestionFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--question",
+        metavar="TEXT",
+        help="Ask something else from here on; of an answered run, go on with its REPL. Default: the same question",
+        rich_help_panel=_CHANGE,
+        show_default=False,
+    ),
+]
+AnswerFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--answer",
+        metavar="CALL=FILE",
+        help="Give a sub-call another answer, a text or JSON if it has a schema; - for stdin. CALL is a key of "
+        "`rlm calls`, N a step in mid-cell. May be repeated.",
+        rich_help_panel=_CHANGE,
+        show_default=False,
+    ),
+]
+FreshFlag = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="Use no answer that was recorded after step N. Default: reuse those of unchanged calls",
+        rich_help_panel=_CHANGE,
+    ),
+]
+NameFlag = Annotated[
+    str | None,
+    typer.Option("--thread", metavar="NAME", help="Name the fork. Default: a new id", show_default=False),
+]
+NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. Default: go on with it at once")]
+
+
+@command
+def fork(
+    invocation: Invocation,
+    thread: flags.Thread,
+    step: StepFlag,
+    code: CodeFlag = None,
+    set_: SetFlag = None,
+    question: QuestionFlag = None,
+    answer: AnswerFlag = None,
+    fresh: FreshFlag = False,
+    name: NameFlag = None,
+    no_run: NoRunFlag = False,
+    max_turns: flags.MaxTurns = None,
+    max_calls: flags.MaxCalls = None,
+    max_tokens: flags.MaxTokens = None,
+    max_cost: flags.MaxCost = None,
+    max_time: flags.MaxTime = None,
+    output: flags.Output = None,
+) -> None:
+    """Make a new run that has everything of another one up to a step, and go on with it from there.
+
+    The run it comes from is only read, also while it runs. Answers that it has recorded, or that the runs it was
+    forked from have, are used again and cost nothing wherever a call is unchanged, turns of the root model included.
+    The REPL comes back with its variables. A limit given here replaces the run's own.
+
+    [bold]Examples[/bold]
+
+      rlm fork contracts --step 14
+      rlm fork contracts --step 14 --set threshold=0.8 --thread strict
+      rlm fork contracts --step 12 --code better.py --max-cost 2
+      rlm fork contracts --step 41 --question "And which of them name a penalty?"
+      rlm fork contracts --step 9 --answer 3:5be1c09f=corrected.txt
+    """
+    invocation.need_runs(thread)
+    changes: dict[str, Any] = {
+        **_changes(code, set_ or [], answer or []),
+        "question": question,
+        "fresh": fresh,
+        "max_turns": max_turns,
+        "max_calls": max_calls,
+        "max_tokens": max_tokens,
+        "max_cost": max_cost,
+        "max_time": max_time,
+    }
+    # Named here, so that it can be told how a run stands that was stopped at any moment.
+    into = name or str(uuid.uuid4())
+    if no_run:
+        _only_make(invocation, thread, step, into, changes)
+        return
+    from ..sitting import Hear, Sitting, sit
+
+    async def go_on(runner: Any, hear: Hear) -> Any:
+        made = await runner.fork(thread, step, into=into, **changes)
+        about = await runner.library.about(made.thread_id)
+        sitting.acknowledged = bool(about["settings"].get("unsandboxed"))
+        hear({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
+        return await runner.resume(made.thread_id, on_event=hear)
+
+    sitting = Sitting(invocation, into, go_on, output)
+    sit(sitting)
+
+
+def _only_make(invocation: Invocation, thread: str, step: int, into: str, changes: dict[str, Any]) -> None:
+    import asyncio
+
+    from ...graph.runner import Runner
+    from ..summary import command_line, short_id
+
+    async def make() -> "Run":
+        async with Runner.open(invocation.home) as runner:
+            return await runner.fork(thread, step, into=into, **changes)
+
+    made = asyncio.run(make())
+    if invocation.json:
+        put(safe_json(made.to_json()))
+        return
+    put(safe(made.thread_id))
+    short = short_id(made.thread_id)
+    say(f"Go on: {command_line(invocation, 'resume', short)}", whole=True)
+    look = [command_line(invocation, word, short) for word in ("show", "vars")]
+    say(f"Look: {' · '.join(look)}", whole=True)
+
+
+def _changes(code: str | None, variables: list[str], answers: list[str]) -> dict[str, Any]:
+    """The changes that need reading. Raises UsageError, before anything is opened."""
+    read = _Files()
+    text = None
+    if code is not None:
+        from ...graph.changes import check_code
+
+        text = read("--code", code)
+        check_code(text, f"--code {code}")
+    return {
+        "code": text,
+        "set": _by_name("--set", variables, _json, "--set NAME=JSON, as in --set limit=10"),
+        # An editor ends a file with a newline, a model no answer.
+        "answers": _by_name(
+            "--answer",
+            answers,
+            lambda file: read("--answer", file).removesuffix("\n"),
+            "--answer CALL=FILE, with a key of `rlm calls`",
+        ),
+    }
+
+
+def _by_name(flag: str, given: list[str], value: Callable[[str], Any], form: str) -> dict[str, Any]:
+    """What is given as `NAME=VALUE`, each name once."""
+    found: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name.strip():
+            _refuse(f"{flag} {one}: that is no NAME=VALUE.", f"Write {form}.")
+        if name.strip() in found:
+            _refuse(f"{flag} gives {name.strip()} twice.", "Give each once.")
+        found[name.strip()] = value(text)
+    return found
+
+
+def _json(text: str) -> Any:
+    def constant(word: str) -> NoReturn:
+        raise ValueError(f"{word} is no JSON")
+
+    try:
+        return json.loads(text, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        _refuse(
+            f"--set: {text} is not JSON: {error}.", "Text needs quotes inside of the shell's: --set 'city=\"Rome\"'"
+        )
+
+
+class _Files:
+    """Reads the files that flags name; standard input only once."""
+
+    def __init__(self) -> None:
+        self._stdin_taken = False
+
+    def __call__(self, flag: str, path: str) -> str:
+        """The text of a file, or of stdin for `-`. Raises UsageError."""
+        try:
+            if path != "-":
+                return Path(path).read_text(encoding="utf-8-sig")
+            if self._stdin_taken:
+                _refuse(f"{flag} -: standard input is taken already.", "Give one of them as a file.")
+            self._stdin_taken = True
+            return sys.stdin.read()
+        except OSError as error:
+            _refuse(f"{flag} {path}: it cannot be read: {error.strerror}.", "Name a file, or - for stdin.")
+        except UnicodeDecodeError:
+            _refuse(f"{flag} {path}: that is not UTF-8 text.", "Save it as UTF-8.")
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    from ...state.errors import UsageError
+
+    raise UsageError(message, hint=hint)

@@ -1,0 +1,56 @@
+"""`rlm vars`: the REPL's variables at a step."""
+
+from typing import Annotated, Any
+
+import typer
+
+from .. import flags
+from ..consoles import put, say
+from ..invocation import Invocation, command
+from ..safe_text import safe_json
+
+StepFlag = Annotated[
+    int | None,
+    typer.Option("--step", metavar="N", help="Show them after step N. Default: the last one", show_default=False),
+]
+
+
+@command
+def variables(invocation: Invocation, thread: flags.Thread, step: StepFlag = None) -> None:
+    """Show the variables of a run's REPL: type, size, a preview, and whether they could be brought back.
+
+    They are read from what is saved: nothing runs, and no value is loaded. In the middle of a cell they are as they
+    were before it. What cannot be saved (a generator, an open file) is made again, where that can work, by running
+    cells again with their recorded answers.
+
+    [bold]Examples[/bold]
+
+      rlm vars 1f2e3d4c
+      rlm vars 1f2e3d4c --step 7
+      rlm vars 1f2e3d4c --json | jq 'map_values(select(.restorable | not))'
+    """
+    from ..reading import from_runner
+
+    invocation.need_runs(thread)
+    found = from_runner(invocation, lambda runner: runner.library.variables(thread, runner.graph, step))
+    if invocation.json:
+        put(safe_json(found))
+        return
+    if not found:
+        say("There are no variables yet.")
+        return
+    from ..tables import Column, print_table
+
+    columns = [
+        Column("NAME", limit=60),
+        Column("TYPE", limit=30),
+        Column("SIZE", right=True),
+        Column("RESTORABLE", limit=60),
+        Column("PREVIEW", wide=True),
+    ]
+    print_table(columns, [_row(name, one) for name, one in found.items()])
+
+
+def _row(name: str, one: dict[str, Any]) -> tuple[str, ...]:
+    size = "" if one["size"] is None else f"{one['size']:,}"
+    return name, one["type"], size, "yes" if one["restorable"] else f"no: {one['why_not']}", one["preview"]
