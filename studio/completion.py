@@ -20,8 +20,8 @@ def complete_threads(context: typer.Context, incomplete: str) -> list[tuple[str,
         path = (home / DATABASE).absolute().as_uri()
         with closing(sqlite3.connect(f"{path}?mode=ro", uri=True, timeout=0.2)) as connection:
             rows = connection.execute(
-                "SELECT thread_id, status, question FROM threads WHERE substr(thread_id, 1, ?) = ? AND status != 'deleted' "
-                "ORDER BY updated DESC LIMIT ?",
+                "SELECT thread_id, status, question FROM threads WHERE substr(thread_id, 1, ?) = ? "
+                "AND status != 'deleted' ORDER BY updated DESC LIMIT ?",
                 (len(incomplete), incomplete, _MOST),
             ).fetchall()
     except Exception:

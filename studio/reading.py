@@ -1,4 +1,4 @@
-"""Looking at saved runs: opens the home, reads, and closes it. Nothing is run and nothing is written."""
+"""Working on what is saved: opens the home, does it, and closes it. Nothing is run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ from .invocation import Invocation
 if TYPE_CHECKING:
     from ..graph.library import Library
     from ..graph.runner import Runner
+    from ..nodes.hands import Stores
 
 T = TypeVar("T")
 
@@ -16,13 +17,19 @@ T = TypeVar("T")
 def from_library(invocation: Invocation, read: Callable[["Library"], Awaitable[T]]) -> T:
     """What `read` finds in the index and the journal. Does without the graph, whose import takes a while."""
     from ..graph.library import Library
+
+    return from_stores(invocation, lambda stores: read(Library(stores)))
+
+
+def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]) -> T:
+    """What `work` comes to with the stores at hand."""
     from ..graph.opening import open_stores
 
-    async def work() -> T:
+    async def opened() -> T:
         async with open_stores(invocation.home.absolute()) as stores:
-            return await read(Library(stores))
+            return await work(stores)
 
-    return asyncio.run(work())
+    return asyncio.run(opened())
 
 
 def from_runner(invocation: Invocation, read: Callable[["Runner"], Awaitable[T]]) -> T:

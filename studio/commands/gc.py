@@ -1,0 +1,100 @@
+"""`rlm gc`: free what no run needs."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..consoles import put, say
+from ..invocation import Invocation, command
+from ..safe_text import safe, safe_json, safe_line
+from ..stopping import STOPPED
+
+if TYPE_CHECKING:
+    from ...state.collecting import Collected
+
+DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")]
+
+_NAMES = {
+    "texts": "text",
+    "snapshots": "snapshot",
+    "pieces": "piece of a variable",
+    "blobs": "file",
+    "leftovers": "leftover of a process that died",
+}
+
+
+@command
+def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
+    """Free the texts, variables and input that no run needs any more, and give the space back.
+
+    May be done at any time, also while runs go on: while another process has the home open, whatever was needed within
+    the last hour, or since the oldest running process was started, stays. Nothing is freed while a record that would
+    say what is needed cannot be read; the exit status is then 1.
+
+    [bold]Examples[/bold]
+
+      rlm gc --dry-run
+      rlm delete 1f2e3d4c && rlm gc
+      rlm gc --json | jq .freed
+    """
+    from ...state.collecting import Collected
+
+    try:
+        collected = _collect(invocation, dry_run) if invocation.has_runs else Collected(dry_run=dry_run)
+    except KeyboardInterrupt:
+        say("Stopped. What was freed until then is freed; `rlm gc` goes on with the rest.")
+        raise typer.Exit(STOPPED) from None
+    if invocation.json:
+        put(safe_json(collected.to_json()))
+    elif not invocation.has_runs:
+        say(f"No runs are saved in {safe(str(invocation.home))}.")
+    else:
+        _print(collected)
+    raise typer.Exit(1 if collected.unreadable else 0)
+
+
+def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
+    from ...graph.housekeeping import bring_up_to_date, collect_garbage
+    from ..display.counting import Counting
+    from ..display.wording import counted
+
+    home = invocation.home.absolute()
+
+    async def work() -> "Collected":
+        await bring_up_to_date(home)
+        return await collect_garbage(home, dry_run=dry_run, tell=tell)
+
+    with Counting("Looking at what the runs need") as display:
+
+        def tell(records: int) -> None:
+            display.tell(lambda: f"Looking at what the runs need: {counted(records, 'record')}")
+
+        return asyncio.run(work())
+
+
+def _print(collected: "Collected") -> None:
+    from ..display.wording import counted, megabytes
+
+    freed = {kind: tally for kind, tally in collected.freed.items() if tally.records}
+    size = sum(tally.bytes for tally in freed.values())
+    parts = [_counted(tally.records, _NAMES[kind]) for kind, tally in freed.items()]
+    verb = "Would free" if collected.dry_run else "Freed"
+    put(f"{verb} {', '.join(parts)}: {megabytes(size)}." if parts else f"{verb} nothing: every record is needed.")
+    if collected.recent.records:
+        recent = f"{counted(collected.recent.records, 'record')}, {megabytes(collected.recent.bytes)}"
+        put(f"Kept, because another process has the home open and may be about to need them: {recent}.")
+    if collected.file_after < collected.file_before:
+        put(f"The database went from {megabytes(collected.file_before)} to {megabytes(collected.file_after)}.")
+    for thread, why in collected.unreadable.items():
+        where = "" if thread == "*" else f"{safe_line(thread)}: "
+        say(f"Error: {where}{safe_line(why)}", style="bold red")
+    if collected.unreadable:
+        say("What it refers to is not known, so all texts, variables and inputs stay.")
+        say("`rlm verify THREAD` says what is lost; `rlm delete THREAD` takes the run away, and then `rlm gc` frees.")
+
+
+def _counted(number: int, noun: str) -> str:
+    """`1 piece of a variable`, `2 pieces of a variable`."""
+    first, _, rest = noun.partition(" ")
+    return f"{number:,} {first}{'' if number == 1 else 's'}{' ' if rest else ''}{rest}"

@@ -1,0 +1,45 @@
+"""`rlm verify`: whether a run is what was saved."""
+
+import typer
+
+from .. import flags
+from ..consoles import put
+from ..invocation import Invocation, command
+from ..safe_text import safe_json
+
+
+@command
+def verify(invocation: Invocation, thread: flags.Thread) -> None:
+    """Read and check every stored byte that a run needs.
+
+    Says which records are damaged, what is lost with each, and what is whole all the same: its steps, calls, texts,
+    variables and input, what it shares with the runs it was forked from, and the pages of the database. It changes
+    nothing, and may be done at any time, also while the run goes on.
+
+    Exit status 0 when all of it is what was saved, else 1.
+
+    [bold]Examples[/bold]
+
+      rlm verify 1f2e3d4c
+      rlm verify 1f2e3d4c --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
+    """
+    from ..display.counting import Counting
+    from ..display.wording import counted, megabytes
+    from ..reading import from_stores
+
+    invocation.need_runs(thread)
+    from ...graph.housekeeping import verify_run
+
+    with Counting("Checking") as display:
+
+        def tell(records: int, size: int, kind: str) -> None:
+            display.tell(lambda: f"Checking: {counted(records, 'record')}, {megabytes(size)}")
+
+        report = from_stores(invocation, lambda stores: verify_run(stores, thread, tell))
+    if invocation.json:
+        put(safe_json(report.to_json()))
+    else:
+        from ..verified import print_report
+
+        print_report(report, invocation)
+    raise typer.Exit(0 if report.ok else 1)

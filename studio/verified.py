@@ -1,0 +1,55 @@
+"""The report of a check, for `rlm verify`."""
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from .consoles import put, say, stdout_console
+from .display.wording import counted, megabytes
+from .invocation import Invocation
+from .safe_text import safe_line
+
+if TYPE_CHECKING:
+    from ..state.report import Kind, Part, Report
+
+_KINDS: dict["Kind", str] = {
+    "thread": "entry in the index",
+    "step": "entry in the list of steps",
+    "checkpoint": "checkpoint",
+    "write": "write of a task",
+    "call": "call",
+    "text": "text",
+    "snapshot": "snapshot",
+    "piece": "piece of a variable",
+    "input": "input",
+    "database": "database",
+}
+_PARTS: dict["Part", str] = {
+    "steps": "steps that can be opened",
+    "turns": "turns",
+    "calls": "calls",
+    "variables": "variables of the last snapshot",
+}
+
+
+def print_report(report: "Report", invocation: Invocation) -> None:
+    """Print it on stdout, and what to do next on stderr; all of it is made safe here."""
+    records = sum(tally.records for tally in report.checked.values())
+    size = sum(tally.bytes for tally in report.checked.values())
+    put(f"{safe_line(report.thread_id)}: {counted(records, 'record')} checked, {megabytes(size)}.")
+    if report.ok:
+        put("All of it is what was saved.")
+        return
+    console = stdout_console()
+    number = len(report.problems)
+    console.print(Text(f"{counted(number, 'thing')} {'is' if number == 1 else 'are'} damaged:", style="bold red"))
+    for problem in report.problems:
+        what = Text.assemble(("✗ ", "red"), (f"{_KINDS[problem.kind]} ", "bold"), safe_line(problem.name))
+        console.print(what.append(f": {safe_line(problem.fault)}, in {problem.where}"), soft_wrap=True)
+        for lost in problem.needed_by:
+            console.print(Text(f"    lost with it: {safe_line(lost)}"), soft_wrap=True)
+    whole = [f"{part_whole:,} of {of:,} {_PARTS[part]}" for part, (part_whole, of) in report.whole.items() if of]
+    console.print(Text(f"Whole all the same: {', '.join(whole)}."), soft_wrap=True)
+    home = f" --home {invocation.home}" if invocation.home_named else ""
+    say("What is damaged cannot be made whole from here; a copy of the home from before may have it.")
+    say(f"To go on from a step that can be opened: rlm fork {safe_line(report.thread_id)} --step N{home}", whole=True)
