@@ -3,14 +3,17 @@
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..nodes.hands import Stores
 from ..nodes.turns import turns_of
 from ..state.errors import StoredDataDamaged
-from ..state.schema import AnswerRef, RunState, TurnRecord
+from ..state.records import AnswerRef, TurnRecord
 from .moments import Moment
 from .variables import Known, variables_at
+
+if TYPE_CHECKING:
+    from ..state.schema import RunState
 
 _MOST_LINES = 5_000
 """Lines of a text up to which it is compared line by line."""
@@ -43,7 +46,7 @@ def _question(moment: Moment) -> str:
     return moment.state.get("question") or moment.thread.question
 
 
-def _input(state: RunState) -> str | None:
+def _input(state: "RunState") -> str | None:
     reference = state.get("context_ref")
     return reference["pack"] if reference else None
 

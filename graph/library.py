@@ -11,7 +11,7 @@ from ..nodes.hands import Stores
 from ..nodes.turns import turns_of
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.journal import CallRow, Spent
-from ..state.schema import TurnRecord, Usage, as_usage
+from ..state.records import TurnRecord, Usage, as_usage
 from ..state.threads import Step, Thread
 from .comparing import comparison
 from .moments import Checkpoints, Moment, moment_of

@@ -1,12 +1,14 @@
 """A run as it was after one of its steps."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..nodes.hands import Stores
 from ..state.errors import StoredDataDamaged, UsageError
-from ..state.schema import RunState
 from ..state.threads import Step, Thread
+
+if TYPE_CHECKING:
+    from ..state.schema import RunState
 
 
 class Checkpoints(Protocol):
@@ -24,7 +26,7 @@ class Moment:
     thread: Thread
     step: Step | None
     """None for the state as it is now."""
-    state: RunState
+    state: "RunState"
     next: frozenset[str]
 
     @property
@@ -58,4 +60,4 @@ async def moment_of(stores: Stores, checkpoints: Checkpoints, thread: Thread, nu
     step = None if number is None else await find_step(stores, thread.thread_id, number)
     place = {"thread_id": thread.thread_id} | ({"checkpoint_id": step.checkpoint_id} if step else {})
     snapshot = await checkpoints.aget_state({"configurable": place})
-    return Moment(thread, step, cast(RunState, snapshot.values), frozenset(snapshot.next))
+    return Moment(thread, step, cast("RunState", snapshot.values), frozenset(snapshot.next))

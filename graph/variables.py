@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..nodes.hands import Stores
 from ..nodes.points import Point, points_of
 from ..state.errors import StoredDataDamaged
-from ..state.schema import EditRecord, RunState, TurnRecord, VariableRecord
+from ..state.records import EditRecord, TurnRecord, VariableRecord
+
+if TYPE_CHECKING:
+    from ..state.schema import RunState
 
 _EARLIER = "it was saved by an earlier version, without its value; running its cells again brings it back"
 
@@ -35,7 +38,7 @@ class Known:
         }
 
 
-async def variables_at(stores: Stores, state: RunState) -> dict[str, Known]:
+async def variables_at(stores: Stores, state: "RunState") -> dict[str, Known]:
     """The variables of a state by name, in its order; in mid-cell those from before the cell."""
     points = points_of(state)
     cells = [at for at, point in enumerate(points) if "values" not in point.done]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..state.schema import VariableRecord
+from ..state.records import VariableRecord
 from ..state.snapshots import Group
 from ..state.texts import well_formed
 from .session import CallKind, CellError, CellResult, Final, PostedCall, Restored, Snapshot, Variable

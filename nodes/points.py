@@ -3,10 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..state.schema import EditRecord, RunState, TurnRecord
+from ..state.records import EditRecord, TurnRecord
 from ..state.texts import Texts
 from .turns import turns_of
+
+if TYPE_CHECKING:
+    from ..state.schema import RunState
 
 REPLAYABLE = ("ok", "error")
 """How a cell must have ended so that running it again can come to the same end."""
@@ -38,7 +42,7 @@ class Point:
         return 0.0 if "values" in self.done else self.done.get("seconds", 0.0)
 
 
-def points_of(state: RunState) -> list[Point]:
+def points_of(state: "RunState") -> list[Point]:
     """The moments of a state in order. A cell whose kernel died left the REPL as it was, so it makes none."""
     points = [
         Point(turn.get("position", ""), turn.get("snapshot"), turn.get("lost", {}), turn)

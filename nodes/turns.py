@@ -1,9 +1,13 @@
 """The turns of a run, read from the records that nodes wrote."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from ..state.schema import EditRecord, RunState, TurnRecord, VariableRecord
+from ..state.records import EditRecord, TurnRecord, VariableRecord
 from ..state.texts import Texts
+
+if TYPE_CHECKING:
+    from ..state.schema import RunState
 
 
 def merged(records: Iterable[TurnRecord]) -> list[TurnRecord]:
@@ -53,7 +57,7 @@ def _heard(turn: TurnRecord | None) -> tuple[str, str]:
     return ("user*", output) if output else ("user", turn.get("nudge") or turn.get("error") or "")
 
 
-def turns_of(state: RunState) -> list[TurnRecord]:
+def turns_of(state: "RunState") -> list[TurnRecord]:
     """The turns of a state so far, each with what a person set after it."""
     turns = merged(state.get("turns", []))
     edits = state.get("edits", [])
@@ -66,7 +70,7 @@ def variables_after(turns: Iterable[TurnRecord]) -> list[list[VariableRecord]]:
     return [variables := turn.get("variables", variables) for turn in turns]
 
 
-def set_before_all(state: RunState) -> str:
+def set_before_all(state: "RunState") -> str:
     """What is said of variables that a person set before the first turn; empty when there are none."""
     about = _overlaid([], [edit for edit in state.get("edits", []) if edit["turn"] == 0])
     return f"A person set variables before the first turn: {_listed(about)}" if about else ""
