@@ -76,7 +76,7 @@ async def make_fork(
                 (edit.summary, settled, target, target),
             )
 
-    await stores.database.commit(unit)
+    await stores.database.commit(unit, "fork")
 
 
 def _check_is_free(connection: sqlite3.Connection, name: str) -> None:

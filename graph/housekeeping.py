@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ..nodes.hands import Stores, ignore_probe
+from ..nodes.hands import Stores
 from ..state.blobs import Blobs
 from ..state.checking import Tell
 from ..state.collecting import Collected, collect
@@ -14,6 +14,7 @@ from ..state.collecting import Tell as TellLooked
 from ..state.database import Database
 from ..state.deleting import Deleted, delete_run
 from ..state.errors import UnknownThread
+from ..state.probe import Probe, ignore_probe
 from ..state.report import Report
 from ..state.verifying import verify
 from .library import Library
@@ -47,7 +48,7 @@ async def verify_run(stores: Stores, name: str, tell: Tell = lambda records, siz
 async def delete_runs(stores: Stores, name: str) -> Deleted:
     """Delete a run and its child runs, at once or not at all. Raises UnknownThread, RunBusy."""
     thread_id = await named(stores, name)
-    return await stores.database.commit(lambda connection: delete_run(connection, stores.leases, thread_id))
+    return await stores.database.commit(lambda connection: delete_run(connection, stores.leases, thread_id), "delete")
 
 
 async def collect_garbage(
@@ -55,7 +56,7 @@ async def collect_garbage(
     *,
     dry_run: bool = False,
     tell: TellLooked = lambda records: None,
-    probe: Callable[[str], None] = ignore_probe,
+    probe: Probe = ignore_probe,
 ) -> Collected:
     """Free what nothing under `home` refers to; `tell` is called in another thread. Raises StoreError.
 

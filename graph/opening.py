@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ..kernel.jupyter import JupyterKernels
 from ..kernel.session import Kernels
-from ..nodes.hands import Hands, OpenModels, Stores, ignore_probe
+from ..nodes.hands import Hands, OpenModels, Stores
 from ..nodes.models.client import ModelClient
 from ..nodes.models.providers import open_client
 from ..state.blobs import Blobs
 from ..state.database import Database
 from ..state.journal import Journal
 from ..state.leases import Leases
+from ..state.probe import Probe, ignore_probe
 from ..state.settings import RunSettings
 from ..state.snapshots import Snapshots
 from ..state.texts import Texts
@@ -24,18 +25,21 @@ BLOBS = "blobs"
 
 
 @asynccontextmanager
-async def open_stores(home: Path, clock: Callable[[], float] = time.time) -> AsyncGenerator[Stores]:
+async def open_stores(
+    home: Path, clock: Callable[[], float] = time.time, probe: Probe = ignore_probe
+) -> AsyncGenerator[Stores]:
     """Everything that lasts under `home`; `clock` is wall time. Raises StoreError."""
-    async with Database.open(home / DATABASE) as database:
-        blobs = Blobs(home / BLOBS)
+    async with Database.open(home / DATABASE, probe=probe) as database:
+        blobs = Blobs(home / BLOBS, probe)
+        leases = Leases(database, clock)
         yield Stores(
             home=home,
             database=database,
             blobs=blobs,
             texts=Texts(database, blobs, clock),
-            journal=Journal(database, clock),
-            leases=Leases(database, clock),
-            threads=Threads(database, clock),
+            journal=Journal(database, clock, leases),
+            leases=leases,
+            threads=Threads(database, clock, leases),
             snapshots=Snapshots(database, blobs, clock),
         )
 
@@ -46,7 +50,7 @@ async def open_hands(
     *,
     kernels: Kernels | None = None,
     open_model: OpenModels | None = None,
-    probe: Callable[[str], None] = ignore_probe,
+    probe: Probe = ignore_probe,
 ) -> AsyncGenerator[Hands]:
     """The live things, closed at the end: kernels and whoever owns them."""
     kernels = kernels or JupyterKernels()

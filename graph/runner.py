@@ -1,27 +1,29 @@
 """The runner: starts, continues and stops runs, over the compiled graph. The command line is written on it."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
 from ..kernel.session import Kernels
-from ..nodes.hands import Hands, OpenModels, ignore_probe
+from ..nodes.hands import Hands, OpenModels
 from ..nodes.intake import Given, input_digest, store_input
 from ..nodes.live import LiveRuns
 from ..state.collecting import Collected
 from ..state.deleting import Deleted
-from ..state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UsageError
-from ..state.leases import RENEW_AFTER
+from ..state.errors import ThreadExists, UsageError
 from ..state.ledger import Limits
+from ..state.probe import Probe, ignore_probe
 from ..state.report import Report
 from ..state.saver import RunSaver
-from ..state.schema import RestoreRecord, RunInput, RunState, Status
+from ..state.schema import RestoreRecord, RunInput, RunState
 from ..state.settings import resolve_settings
 from ..state.threads import Thread
 from .build import Graph, draw
@@ -33,11 +35,7 @@ from .library import Library
 from .moments import moment_of
 from .opening import open_hands, open_stores
 from .results import Run, answer_of, error_facts
-
-OnEvent = Callable[[dict[str, Any]], None]
-Start = RunInput | Command[Any] | None
-# LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
-_NO_RECURSION_LIMIT = 10_000_000
+from .sitting import Beginning, FindBeginning, OnEvent, Sittings, config_of
 
 
 class Runner:
@@ -47,12 +45,12 @@ class Runner:
         self._hands = hands
         self._stores = hands.stores
         self._live = LiveRuns(hands)
-        self._running: dict[str, asyncio.Task[None]] = {}
         self.library = Library(hands.stores)
         """Reading: runs, steps, calls."""
         self.saver = saver
         self.graph = self.compiled(saver)
         """The compiled graph, an ordinary LangGraph graph: invoke, stream, get_state_history, update_state."""
+        self._sittings = Sittings(self._stores, self._live, self.graph)
 
     @classmethod
     @asynccontextmanager
@@ -62,17 +60,18 @@ class Runner:
         *,
         kernels: Kernels | None = None,
         open_model: OpenModels | None = None,
-        probe: Callable[[str], None] = ignore_probe,
+        clock: Callable[[], float] = time.time,
+        probe: Probe = ignore_probe,
     ) -> AsyncGenerator[Self]:
         """A runner over the runs saved under `home` (made when missing). Raises StoreError.
 
-        The other arguments replace live parts: kernels, model clients, and the probe of crash points.
+        The other arguments replace live parts: kernels, model clients, the wall clock, and the probe of crash points.
         """
         async with (
-            open_stores(_absolute(home)) as stores,
+            open_stores(_absolute(home), clock, probe) as stores,
             open_hands(stores, kernels=kernels, open_model=open_model, probe=probe) as hands,
         ):
-            runner = cls(hands, RunSaver(stores.database, stores.leases))
+            runner = cls(hands, RunSaver(stores.database, stores.leases, clock))
             try:
                 yield runner
             finally:
@@ -100,13 +99,7 @@ class Runner:
         await check_start(question, chosen, self._hands)
         thread_id = thread or str(uuid.uuid4())
         given = input_digest(context)
-        existing = await self._stores.threads.find(thread_id)
-        if existing:
-            if (existing.question, existing.input) != (question, given):
-                raise ThreadExists(
-                    f"The thread {thread_id} exists and asks something else: {_shortened(existing.question)}",
-                    hint=f"Choose another --thread, or go on with it: rlm resume {thread_id}",
-                )
+        if await self._is_known(thread_id, question, given):
             return await self.resume(thread_id, on_event=on_event)
         warming = asyncio.create_task(self._hands.kernels.warm_up())
         try:
@@ -115,15 +108,31 @@ class Runner:
             await warming
         # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
         start: RunInput = {"question": question, "context_ref": reference, "settings": chosen.frozen()}
-        await self._stores.threads.add(
-            thread_id,
-            question=question,
-            input_digest=given,
-            start=cast(dict[str, Any], start),
-            model=chosen.model,
-            limits=Limits.of(chosen),
-        )
-        return await self._drive(thread_id, start, on_event)
+        try:
+            await self._stores.threads.add(
+                thread_id,
+                question=question,
+                input_digest=given,
+                start=cast(dict[str, Any], start),
+                model=chosen.model,
+                limits=Limits.of(chosen),
+            )
+        except ThreadExists:
+            # Somebody else has begun it meanwhile.
+            await self._is_known(thread_id, question, given)
+        return await self._sit(thread_id, partial(self._beginning, thread_id, {}), on_event)
+
+    async def _is_known(self, thread_id: str, question: str, given: str) -> bool:
+        """Whether the run is there already. Raises ThreadExists for one that asks something else."""
+        existing = await self._stores.threads.find(thread_id)
+        if existing is None:
+            return False
+        if (existing.question, existing.input) != (question, given):
+            raise ThreadExists(
+                f"The thread {thread_id} exists and asks something else: {_shortened(existing.question)}",
+                hint=f"Choose another --thread, or go on with it: rlm resume {thread_id}",
+            )
+        return True
 
     async def resume(self, thread: str, *, strict: bool = False, on_event: OnEvent | None = None, **raises: Any) -> Run:
         """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
@@ -131,20 +140,10 @@ class Runner:
         `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had. An
         answered run is returned as it is, without a call. Raises UnknownThread, UsageError.
         """
-        row = await self._stores.threads.get(await self.library.resolve(thread))
-        limits = raised_limits(row.limits, raises)
-        state = await self._state(row.thread_id)
-        if state.get("status") == "answered":
-            return await self.read(row.thread_id)
-        if limits == row.limits and row.status == "budget":
-            return await self.read(row.thread_id)
-        if limits != row.limits:
-            await self._stores.threads.set_limits(row.thread_id, limits)
-        start: RunInput | None = None
-        if not state:
-            start = cast(RunInput, row.start)
-        reopen = state.get("status") == "budget"
-        return await self._drive(row.thread_id, start, on_event, reopen=reopen, strict=strict)
+        thread_id = await self.library.resolve(thread)
+        if await self._beginning(thread_id, raises) is None:
+            return await self.read(thread_id)
+        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, strict=strict)
 
     async def decide(
         self,
@@ -159,15 +158,20 @@ class Runner:
         `interrupt` names which, where several wait. Raises UnknownThread, and UsageError when nothing waits or
         the name is not one of those that do.
         """
-        row = await self._stores.threads.get(await self.library.resolve(thread))
-        snapshot = await self.graph.aget_state(self._config(row.thread_id))
-        waiting = [found.id for found in snapshot.interrupts]
-        if not waiting:
-            raise UsageError(f"{row.thread_id} waits for nobody.", hint=f"Go on with it: rlm resume {row.thread_id}")
-        chosen = waiting[0] if interrupt is None and len(waiting) == 1 else interrupt
-        if chosen not in waiting:
-            raise UsageError(f"Name one of those that wait: {', '.join(waiting)}.")
-        return await self._drive(row.thread_id, Command(resume={chosen: {"decisions": decisions}}), on_event)
+        thread_id = await self.library.resolve(thread)
+
+        async def decided() -> Beginning:
+            row = await self._stores.threads.get(thread_id)
+            snapshot = await self.graph.aget_state(config_of(thread_id))
+            waiting = [found.id for found in snapshot.interrupts]
+            if not waiting:
+                raise UsageError(f"{thread_id} waits for nobody.", hint=f"Go on with it: rlm resume {thread_id}")
+            chosen = waiting[0] if interrupt is None and len(waiting) == 1 else interrupt
+            if chosen not in waiting:
+                raise UsageError(f"Name one of those that wait: {', '.join(waiting)}.")
+            return Beginning(Command(resume={chosen: {"decisions": decisions}}), row.limits)
+
+        return await self._sit(thread_id, decided, on_event)
 
     async def fork(
         self,
@@ -218,13 +222,11 @@ class Runner:
 
         Returns whether there was one; its `run` or `resume` then returns with the status `stopped`.
         """
-        task = self._running.get(thread)
-        return task is not None and task.cancel()
+        return self._sittings.stop(thread)
 
     async def stop_all(self) -> bool:
         """Stop every run of this process; whether there was any."""
-        stopped = [await self.stop(thread) for thread in list(self._running)]
-        return any(stopped)
+        return self._sittings.stop_all()
 
     async def read(self, thread: str) -> Run:
         """How a run stands now, from what is saved. Raises UnknownThread."""
@@ -246,81 +248,26 @@ class Runner:
         """Free what no run needs, but for what was needed within the last hour. Raises StoreError."""
         return await collect_garbage(self._stores.home, dry_run=dry_run, probe=self._hands.probe)
 
-    async def _drive(
-        self, thread_id: str, start: Start, on_event: OnEvent | None, *, reopen: bool = False, strict: bool = False
-    ) -> Run:
-        """Run the graph until it ends, pauses, fails or is stopped, and say how the thread stands then."""
-        threads = self._stores.threads
-        try:
-            await self._stores.leases.acquire(thread_id)
-        except RunBusy as busy:
-            return Run(thread_id, "busy", error=error_facts(busy))
-        error: RlmError | None = None
-        stopped = False
-        (self._live.strict.add if strict else self._live.strict.discard)(thread_id)
-        task = asyncio.create_task(self._go(thread_id, start, on_event or _unheard, reopen))
-        self._running[thread_id] = task
-        beating = asyncio.create_task(self._keep_lease(thread_id, task))
-        try:
-            await task
-        except asyncio.CancelledError:
-            stopped = True
-            current = asyncio.current_task()
-            if current and current.cancelling():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-                raise
-        except LeaseLost as lost:
-            return Run(thread_id, "busy", error=error_facts(lost))
-        except RlmError as failure:
-            error = failure
-        except Exception as failure:
-            error = RlmError(f"Something unexpected went wrong: {type(failure).__name__}: {failure}")
-            raise
-        finally:
-            beating.cancel()
-            del self._running[thread_id]
-            live = self._live.find(thread_id)
-            seconds, restore = (live.ledger.seconds, live.restore) if live else (None, None)
-            await self._live.close(thread_id)
-            await self._settle(thread_id, stopped=stopped, error=error, seconds=seconds)
-        return await self._outcome(await threads.get(thread_id), restore)
+    async def _sit(self, thread_id: str, find: FindBeginning, on_event: OnEvent | None, *, strict: bool = False) -> Run:
+        sat = await self._sittings.sit(thread_id, find, on_event or _unheard, strict=strict)
+        if sat.busy:
+            return Run(thread_id, "busy", error=error_facts(sat.busy))
+        run = await self._outcome(await self._stores.threads.get(thread_id), sat.restore)
+        return replace(run, status="failed", error=error_facts(sat.unsaved)) if sat.unsaved else run
 
-    async def _keep_lease(self, thread_id: str, task: asyncio.Task[None]) -> None:
-        """Say now and then that the holder is alive; stop the run when another process has taken it over."""
-        while True:
-            await asyncio.sleep(RENEW_AFTER)
-            try:
-                await self._stores.leases.renew(thread_id)
-            except LeaseLost:
-                task.cancel()
-                return
-
-    async def _go(self, thread_id: str, start: Start, on_event: OnEvent, reopen: bool) -> None:
-        config = self._config(thread_id)
-        if reopen:
-            # The budget was raised after the run had ended for want of it: go on with another turn.
-            changes = {"status": "running", "last": False, "note": None}
-            await self.graph.aupdate_state(config, changes, as_node="prepare")
-        async for event in self.graph.astream(start, config, stream_mode="custom", durability="sync"):
-            on_event(cast(dict[str, Any], event))
-
-    async def _settle(self, thread_id: str, *, stopped: bool, error: RlmError | None, seconds: float | None) -> None:
-        """Write how the sitting ended into the index, and give the thread back."""
-        threads = self._stores.threads
-        row = await threads.get(thread_id)
-        snapshot = await self.graph.aget_state(self._config(thread_id))
-        status: Status = snapshot.values.get("status", "running")
-        if status == "running" and snapshot.interrupts and not stopped:
-            status = "paused"
-        elif status == "running":
-            status = "stopped" if stopped or error is None else "failed"
-        facts = error_facts(error) if error else None
-        await threads.set_status(thread_id, status, seconds=row.seconds if seconds is None else seconds, error=facts)
-        await self._stores.leases.release(thread_id)
+    async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> Beginning | None:
+        """Where a run goes on; None when it has been answered, or its budget is spent and not raised."""
+        row = await self._stores.threads.get(thread_id)
+        limits = raised_limits(row.limits, raises)
+        snapshot = await self.graph.aget_state(config_of(thread_id))
+        state = cast(RunState, snapshot.values)
+        if state.get("status") == "answered" or (row.status == "budget" and limits == row.limits):
+            return None
+        start = None if state else cast(RunInput, row.start)
+        return Beginning(start, limits, reopen=state.get("status") == "budget")
 
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
-        snapshot = await self.graph.aget_state(self._config(row.thread_id))
+        snapshot = await self.graph.aget_state(config_of(row.thread_id))
         state = cast(RunState, snapshot.values)
         status = row.status
         if state.get("status") == "answered":
@@ -343,13 +290,6 @@ class Runner:
             error=error,
             restore=restore,
         )
-
-    async def _state(self, thread_id: str) -> RunState:
-        snapshot = await self.graph.aget_state(self._config(thread_id))
-        return cast(RunState, snapshot.values)
-
-    def _config(self, thread_id: str) -> RunnableConfig:
-        return {"configurable": {"thread_id": thread_id}, "recursion_limit": _NO_RECURSION_LIMIT}
 
 
 def _unheard(event: dict[str, Any]) -> None:

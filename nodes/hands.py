@@ -11,6 +11,7 @@ from ..state.blobs import Blobs
 from ..state.database import Database
 from ..state.journal import Journal
 from ..state.leases import Leases
+from ..state.probe import Probe, ignore_probe
 from ..state.settings import RunSettings
 from ..state.snapshots import Snapshots
 from ..state.texts import Texts
@@ -38,11 +39,6 @@ class Stores:
     snapshots: Snapshots
 
 
-def ignore_probe(point: str) -> None:
-    """The probe of ordinary runs: crash points mean nothing."""
-    del point
-
-
 @dataclass(frozen=True)
 class Hands:
     """What a node may touch."""
@@ -51,5 +47,4 @@ class Hands:
     kernels: Kernels
     open_model: OpenModels
     clock: Callable[[], float] = field(default=time.monotonic)
-    probe: Callable[[str], None] = field(default=ignore_probe)
-    """Called at named points of every node; tests kill the process there."""
+    probe: Probe = field(default=ignore_probe)

@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Self
 
 from .errors import StoredDataDamaged, StoreError
+from .folders import make_folder, sync_folder
+from .probe import Probe, ignore_probe
 
 HASH_LENGTH = 64
 _CHUNK = 4 << 20
@@ -35,8 +37,9 @@ def content_hash(data: bytes) -> str:
 class Blobs:
     """The folder of blobs: `ab/cdef…`, folders 0700, files 0600."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, probe: Probe = ignore_probe) -> None:
         self.folder = folder
+        self.probe = probe
 
     def path(self, name: str) -> Path:
         """Where the blob `name` (64 hex digits) is or would be. Raises ValueError for any other name."""
@@ -144,11 +147,13 @@ class Blobs:
         """Make names durable. Raises StoreError."""
         try:
             for folder in folders:
-                _sync_folder(folder)
+                sync_folder(folder)
             if folders:
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
+        if folders:
+            self.probe("blob-after")
 
     def writer(self) -> "BlobWriter":
         """A blob whose size is not known yet; use as a context manager and `commit()` it."""
@@ -163,7 +168,7 @@ class BlobWriter:
         self._digest = hashlib.sha256()
         self.size = 0
         try:
-            blobs.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(blobs.folder)
             self._partial = blobs.folder / f"{_PARTIAL}{secrets.token_hex(8)}"
             descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             # Held as long as this process has it open: an input may come slowly, and is no leftover meanwhile.
@@ -185,6 +190,7 @@ class BlobWriter:
         """Make it durable under its hash and return the hash; not `synced`: but for its folders, which is up to you."""
         name = self._digest.hexdigest()
         target = self._blobs.path(name)
+        self._blobs.probe("blob-before")
         try:
             self._file.flush()
             os.utime(self._file.fileno())
@@ -195,6 +201,7 @@ class BlobWriter:
                 self._partial.replace(target)
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
+        self._blobs.probe("blob-unsynced")
         if synced:
             self._blobs._sync({target.parent})
         return name
@@ -239,14 +246,6 @@ def _facts(path: Path) -> os.stat_result | None:
         return path.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _cannot_write(folder: Path, error: OSError) -> StoreError:

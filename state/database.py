@@ -19,6 +19,8 @@ from typing import Any
 import aiosqlite
 
 from .errors import RlmError, StoreError
+from .folders import make_folder
+from .probe import Probe, ignore_probe
 from .seal import teach
 from .tables import FORMATS, SCHEMA_VERSION
 
@@ -33,13 +35,15 @@ class _Pending:
     unit: Unit
     done: asyncio.Future[Any] | None
     synced: bool
+    what: str = ""
 
 
 class Database:
     """The open file. `commit` is the only way to write; `read` sees what was committed."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, probe: Probe = ignore_probe) -> None:
         self.connection = connection
+        self._probe = probe
         self.lock = asyncio.Lock()
         """Held during a commit; the saver's multi-statement work holds it too."""
         self._queue: list[_Pending] = []
@@ -48,16 +52,21 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path) -> AsyncGenerator["Database"]:
-        """Open or create the file (0600 in a 0700 folder). Raises StoreError, saying what to do."""
+    async def open(
+        cls, path: Path, *, probe: Probe = ignore_probe, patience: float = _BUSY_SECONDS
+    ) -> AsyncGenerator["Database"]:
+        """Open or create the file (0600 in a 0700 folder). Raises StoreError, saying what to do.
+
+        Where another process is writing, a commit waits for it for `patience` seconds.
+        """
         try:
             await asyncio.to_thread(_make, path)
-            connection = await aiosqlite.connect(path, timeout=_BUSY_SECONDS)
+            connection = await aiosqlite.connect(path, timeout=patience)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"Cannot open {path}: {error}.", hint="Check the folder given with --home.") from error
         try:
-            await _prepare(connection, path)
-            database = cls(connection)
+            await _prepare(connection, path, probe)
+            database = cls(connection, probe)
             try:
                 yield database
             finally:
@@ -65,15 +74,15 @@ class Database:
         finally:
             await connection.close()
 
-    async def commit(self, unit: Unit, *, synced: bool = True) -> Any:
-        """Run `unit` in the next transaction and return its result once that is on disk.
+    async def commit(self, unit: Unit, what: str = "commit", *, synced: bool = True) -> Any:
+        """Run `unit` in the next transaction and return its result once that is on disk. `what` names its points.
 
         What was deferred before goes first, in the same transaction or an earlier one. Not `synced`: it survives
         kill -9 of any process when this returns, and a power loss from the next synced commit on. Raises what the
         unit raised (its own work is then undone, that of others is not) or StoreError.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Pending(unit, done, synced))
+        self._queue.append(_Pending(unit, done, synced, what))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         return await done
@@ -98,35 +107,42 @@ class Database:
             raise as_store_error(error) from error
 
     async def _flush(self) -> None:
-        while self._queue:
-            batch, self._queue = self._queue, []
-            outcomes: list[Any]
-            try:
-                async with self.lock:
-                    # aiosqlite's own thread, entered once for the whole transaction.
-                    outcomes = await self.connection._execute(_transaction, self.connection._conn, batch)
-                self.commits += 1
-            except BaseException as error:
-                failure = as_store_error(error) if isinstance(error, sqlite3.Error) else error
-                outcomes = [failure] * len(batch)
-            for pending, outcome in zip(batch, outcomes, strict=True):
-                if pending.done is None or pending.done.done():
-                    continue
-                if isinstance(outcome, BaseException):
-                    pending.done.set_exception(outcome)
-                else:
-                    pending.done.set_result(outcome)
+        while any(pending.done for pending in self._queue):
+            await self._commit_queue()
+
+    async def _commit_queue(self) -> None:
+        batch, self._queue = self._queue, []
+        outcomes: list[Any]
+        try:
+            async with self.lock:
+                # aiosqlite's own thread, entered once for the whole transaction.
+                outcomes = await self.connection._execute(_transaction, self.connection._conn, batch, self._probe)
+            self.commits += 1
+        except BaseException as error:
+            failure = as_store_error(error) if isinstance(error, sqlite3.Error) else error
+            outcomes = [failure] * len(batch)
+            # Nobody was told of a failure of these, and a later commit may refer to what they save.
+            self._queue[:0] = [pending for pending in batch if pending.done is None]
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            if pending.done is None or pending.done.done():
+                continue
+            if isinstance(outcome, BaseException):
+                pending.done.set_exception(outcome)
+            else:
+                pending.done.set_result(outcome)
 
     async def _drain(self) -> None:
         if self._flusher is not None and not self._flusher.done():
             await self._flusher
         if self._queue:
-            await self._flush()
+            await self._commit_queue()
 
 
-def _transaction(connection: sqlite3.Connection, batch: list[_Pending]) -> list[Any]:
+def _transaction(connection: sqlite3.Connection, batch: list[_Pending], probe: Probe) -> list[Any]:
     """Run every unit in one transaction; a unit that raises is undone alone."""
     outcomes: list[Any] = []
+    what = "+".join(pending.what for pending in batch if pending.what)
+    probe(f"{what}-before")
     # With a write-ahead log, NORMAL only leaves out the fsync of this commit; the next one with FULL makes up for it.
     synced = any(pending.synced for pending in batch)
     connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
@@ -140,11 +156,13 @@ def _transaction(connection: sqlite3.Connection, batch: list[_Pending]) -> list[
                 connection.execute("ROLLBACK TO unit")
                 outcomes.append(error)
             connection.execute("RELEASE unit")
+        probe(f"{what}-uncommitted")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    probe(f"{what}-after")
     return outcomes
 
 
@@ -157,13 +175,13 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _make(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     # An existing file is left to SQLite: closing it here would drop the locks that this process has on it.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
+async def _prepare(connection: aiosqlite.Connection, path: Path, probe: Probe) -> None:
     try:
         async with connection.execute("PRAGMA user_version") as cursor:
             row = await cursor.fetchone()
@@ -181,7 +199,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=FULL")
         if version < SCHEMA_VERSION:
-            await connection._execute(_bring_up_to_date, connection._conn)
+            await connection._execute(_bring_up_to_date, connection._conn, probe)
     except sqlite3.Error as error:
         raise as_store_error(error, path) from error
 
@@ -191,8 +209,9 @@ def _text(data: bytes) -> str:
     return str(data, "utf-8", "replace")
 
 
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection, probe: Probe) -> None:
     """From whatever format the file has to this one, in one transaction: a crash leaves the old format."""
+    probe("format-before")
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Read again: another process may have done it meanwhile.
@@ -201,11 +220,13 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
             for statement in _statements(statements):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        probe("format-uncommitted")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    probe("format-after")
 
 
 def _statements(script: str) -> Iterator[str]:

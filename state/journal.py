@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from .database import Database
+from .database import Database, Unit
+from .leases import Leases
 from .salvage import Unreadable, rows_of
 from .seal import broken
 
@@ -107,17 +108,21 @@ _NO_HORIZON = (1 << 63) - 1
 
 
 class Journal:
-    """The journal of every run in one database."""
+    """The journal of every run in one database. What is written is checked against the thread's lease (promise P4)."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.time, leases: Leases | None = None
+    ) -> None:
+        """`leases` are those of this process; without them, it holds none."""
         self._database = database
         self._clock = clock
+        self._leases = leases or Leases(database, clock)
 
     async def of(self, thread_id: str) -> "ThreadJournal":
         """The journal of one thread, its settled rows in memory, with those of the threads it was forked from."""
         rows = await self._database.read(_SETTLED, (thread_id,))
         settled = {row[0]: Recorded(*row) for row in rows}
-        return ThreadJournal(self._database, self._clock, thread_id, settled)
+        return ThreadJournal(self._database, self._leases, self._clock, thread_id, settled)
 
     async def calls_of_turn(self, thread_id: str, turn: int) -> list[CallRow]:
         """The sub-calls of a turn's cell, those of the threads that this one was forked from included, by key."""
@@ -206,12 +211,22 @@ def _unreadable(row: Unreadable) -> CallRow:
 
 
 class ThreadJournal:
-    """One thread's journal. Lookups are in memory; writes are committed before they return."""
+    """One thread's journal. Lookups are in memory; writes are committed before they return.
+
+    They raise LeaseLost when another process has taken the thread over: what it does not know of is not asked,
+    and the answers that it has recorded stay.
+    """
 
     def __init__(
-        self, database: Database, clock: Callable[[], float], thread_id: str, settled: dict[str, Recorded]
+        self,
+        database: Database,
+        leases: Leases,
+        clock: Callable[[], float],
+        thread_id: str,
+        settled: dict[str, Recorded],
     ) -> None:
         self._database = database
+        self._leases = leases
         self._clock = clock
         self._thread_id = thread_id
         self._settled = settled
@@ -239,7 +254,7 @@ class ThreadJournal:
             *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
             *(entry.input_tokens, entry.output_tokens, entry.cost, self._clock()),
         )
-        await self._database.commit(lambda connection: _open(connection, row), synced=False)
+        await self._database.commit(self._fenced(lambda connection: _open(connection, row)), "call-asked", synced=False)
 
     async def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Record the outcome; when this returns, it is on disk and will be served on replay.
@@ -254,7 +269,7 @@ class ThreadJournal:
             outcome.output_tokens - entry.output_tokens * outcome.attempts,
             *(cost, outcome.seconds, self._thread_id, entry.key),
         )
-        await self._database.commit(lambda connection: _settle(connection, row))
+        await self._database.commit(self._fenced(lambda connection: _settle(connection, row)), "call-settled")
         self._settled[entry.key] = Recorded(
             entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id
         )
@@ -266,7 +281,16 @@ class ThreadJournal:
         """
         row, now = self._settled[key], self._clock()
         self._settled[key] = replace(row, thread_id=self._thread_id)
-        self._database.defer(lambda connection: _reuse(connection, self._thread_id, key, row.thread_id, now))
+        self._database.defer(
+            self._fenced(lambda connection: _reuse(connection, self._thread_id, key, row.thread_id, now))
+        )
+
+    def _fenced(self, unit: Unit) -> Unit:
+        def checked(connection: sqlite3.Connection) -> None:
+            self._leases.check(connection, self._thread_id)
+            unit(connection)
+
+        return checked
 
 
 def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:

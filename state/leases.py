@@ -5,6 +5,7 @@ that its process was given, and is refused when the row has moved on: so a proce
 hour and wakes up cannot write into a run that another one has taken over.
 """
 
+import asyncio
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ from typing import Any
 import psutil
 
 from .database import Database
-from .errors import LeaseLost, RunBusy
+from .errors import LeaseLost, RunBusy, StoreError
 
 RENEW_AFTER = 15.0
 """Seconds between two signs of life of a holder."""
@@ -36,22 +37,40 @@ def this_process() -> dict[str, Any]:
         "boot": boot,
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
+        "ticks": _ticks(os.getpid()),
     }
 
 
 def is_dead(owner: dict[str, Any], renewed: float, now: float) -> bool:
-    """Whether the holder is provably gone, or, on another machine, has not renewed for too long."""
+    """Whether the holder is provably gone, or, on another machine, has given no sign of life for too long."""
     me = this_process()
     if owner.get("host") != me["host"]:
-        return now - renewed > EXPIRES_AFTER
+        # A sign of life from the future: the clock was set back since, and says nothing until it gets there.
+        return abs(now - renewed) > EXPIRES_AFTER
     if owner.get("boot") != me["boot"]:
         return True
     try:
-        return abs(psutil.Process(int(owner["pid"])).create_time() - float(owner["started"])) > 1.0
-    except (psutil.NoSuchProcess, KeyError, ValueError):
+        process = psutil.Process(int(owner["pid"]))
+        if (began := owner.get("ticks")) is not None:
+            return began != _ticks(process.pid)
+        return abs(process.create_time() - float(owner["started"])) > 1.0
+    except (psutil.NoSuchProcess, KeyError, ValueError, TypeError):
         return True
     except psutil.AccessDenied:
         return False
+
+
+def _ticks(pid: int) -> int | None:
+    """When a process was started, in clock ticks since the machine was: no wall clock that is set can change it.
+
+    (What psutil says is reckoned from the wall clock.) None where there is no /proc.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    # The name before may hold anything, blanks and parentheses too.
+    return int(stat.rpartition(b")")[2].split()[19])
 
 
 class Leases:
@@ -61,23 +80,38 @@ class Leases:
         self._database = database
         self._clock = clock
         self._held: dict[str, int] = {}
+        self._left: dict[str, int] = {}
+        """Tokens of threads that are not held any more, though that could not be written down."""
 
     async def acquire(self, thread_id: str) -> None:
         """Take the thread. Raises RunBusy while a living process (this one included) holds it."""
         if thread_id in self._held:
             raise RunBusy(f"{thread_id} is already running in this process.")
-        now = self._clock()
-        self._held[thread_id] = await self._database.commit(lambda connection: _acquire(connection, thread_id, now))
+        now, left = self._clock(), self._left.get(thread_id)
+        taking = asyncio.ensure_future(
+            self._database.commit(lambda connection: _acquire(connection, thread_id, now, left), "lease-taken")
+        )
+        try:
+            self._held[thread_id] = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # It is taken all the same.
+            self._held[thread_id] = await taking
+            await self.release(thread_id)
+            raise
 
     async def release(self, thread_id: str) -> None:
-        """Give the thread back. Does nothing when another process has taken it over."""
+        """Give the thread back. Does nothing when another process has taken it over. Raises StoreError."""
         token = self._held.pop(thread_id, None)
-        if token is not None:
+        if token is None:
+            return
+        statement = "UPDATE leases SET owner = NULL WHERE thread_id = ? AND token = ?"
+        try:
             await self._database.commit(
-                lambda connection: connection.execute(
-                    "UPDATE leases SET owner = NULL WHERE thread_id = ? AND token = ?", (thread_id, token)
-                )
+                lambda connection: connection.execute(statement, (thread_id, token)), "lease-released"
             )
+        except StoreError:
+            self._left[thread_id] = token
+            raise
 
     async def renew(self, thread_id: str) -> None:
         """Say that the holder is alive. Raises LeaseLost."""
@@ -87,7 +121,7 @@ class Leases:
             self.check(connection, thread_id)
             connection.execute("UPDATE leases SET renewed = ? WHERE thread_id = ?", (now, thread_id))
 
-        await self._database.commit(unit)
+        await self._database.commit(unit, "lease-renewed")
 
     def check(self, connection: sqlite3.Connection, thread_id: str) -> None:
         """Inside a transaction: raise LeaseLost unless this process may write the thread.
@@ -145,9 +179,10 @@ def _owner(found: str | bytes) -> dict[str, Any]:
     return owner if isinstance(owner, dict) else {}
 
 
-def _acquire(connection: sqlite3.Connection, thread_id: str, now: float) -> int:
+def _acquire(connection: sqlite3.Connection, thread_id: str, now: float, left: int | None = None) -> int:
+    """Take the thread whoever had it, if nobody alive does. `left`: this process had it so, and is done with it."""
     row = connection.execute("SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)).fetchone()
-    if row and row[1] is not None:
+    if row and row[1] is not None and row[0] != left:
         owner = _owner(row[1])
         if not is_dead(owner, row[2], now):
             raise RunBusy(

@@ -87,7 +87,7 @@ class RunSaver(AsyncSqliteSaver):
                     (note["turn"], now, thread_id),
                 )
 
-        await self._save(unit)
+        await self._save(unit, "checkpoint")
         return {"configurable": _place(thread_id, namespace, checkpoint["id"])}
 
     async def aput_writes(
@@ -119,10 +119,10 @@ class RunSaver(AsyncSqliteSaver):
             self._leases.check(connection, thread_id)
             connection.executemany(verb + _PUT_WRITES, rows)
 
-        await self._save(unit)
+        await self._save(unit, "writes")
 
-    async def _save(self, unit: Unit) -> None:
-        await self._database.commit(unit)
+    async def _save(self, unit: Unit, what: str) -> None:
+        await self._database.commit(unit, what)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that `config` names, else the one saved last. Raises StoredDataDamaged."""

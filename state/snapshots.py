@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from .blobs import Blobs, content_hash
 from .database import Database
 from .errors import StoredDataDamaged
-from .schema import VariableRecord
+from .records import VariableRecord
 
 LARGE = 256 << 10
 """Bytes from which a chunk is a file of its own."""
@@ -127,7 +127,7 @@ class Snapshots:
             self._database.defer(lambda connection: _insert(connection, "chunks", small))
         if sum(len(body) for _, body, _ in small) > 4 * _BATCH_BYTES:
             # Not all of it in memory until the step is saved. What nothing refers to yet does no harm.
-            await self._database.commit(lambda _: None)
+            await self._database.commit(lambda _: None, "pieces")
 
     async def _put_manifest(
         self, base: str | None, groups: Groups, changed: Sequence[Group], gone: Collection[str]

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from .database import Database
-from .errors import StoredDataDamaged, StoreError, UnknownThread
+from .errors import StoredDataDamaged, ThreadExists, UnknownThread
+from .leases import Leases
 from .ledger import Limits
+from .records import Status
 from .salvage import from_both_ends
-from .schema import Status
 from .seal import broken
 
 
@@ -70,9 +71,13 @@ _STEPS = f"SELECT step, checkpoint_id, kind, turn, summary, created, {broken('st
 class Threads:
     """Reads and writes the index."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.time, leases: Leases | None = None
+    ) -> None:
+        """`leases` are those of this process; without them, it holds none."""
         self._database = database
         self._clock = clock
+        self._leases = leases or Leases(database, clock)
 
     def now(self) -> float:
         """Seconds since 1970, as rows are stamped with them."""
@@ -89,7 +94,7 @@ class Threads:
         limits: Limits,
         parent: str | None = None,
     ) -> None:
-        """Enter a new run. Raises StoreError when the name is taken."""
+        """Enter a new run. Raises ThreadExists when the name is taken."""
         now = self._clock()
         row = (thread_id, question, input_digest, json.dumps(start), model, parent, limits.model_dump_json(), now, now)
 
@@ -101,9 +106,9 @@ class Threads:
                     row,
                 )
             except sqlite3.IntegrityError:
-                raise StoreError(f"A run named {thread_id} exists already.") from None
+                raise ThreadExists(f"A run named {thread_id} exists already.") from None
 
-        await self._database.commit(unit)
+        await self._database.commit(unit, "thread")
 
     async def get(self, thread_id: str) -> Thread:
         """The run's row. Raises UnknownThread, StoredDataDamaged."""
@@ -140,23 +145,26 @@ class Threads:
             found += [_nothing_but(name) for [name] in set(names) - {(row.thread_id,) for row in found}]
         return sorted(found, key=lambda row: (-row.updated, row.thread_id))
 
+    async def begin(self, thread_id: str, limits: Limits) -> None:
+        """The run goes on, with these limits in force. Raises LeaseLost, RunBusy."""
+        row = (limits.model_dump_json(), self._clock(), thread_id)
+        statement = "UPDATE threads SET status = 'running', error = NULL, limits = ?, updated = ? WHERE thread_id = ?"
+        await self._update(statement, row, "sitting-begun")
+
     async def set_status(
         self, thread_id: str, status: Status, *, seconds: float, error: dict[str, Any] | None = None
     ) -> None:
-        """Say how the run stands now."""
+        """Say how the run stands now. Raises LeaseLost, RunBusy."""
         row = (status, seconds, json.dumps(error) if error else None, self._clock(), thread_id)
-        await self._database.commit(
-            lambda connection: connection.execute(
-                "UPDATE threads SET status = ?, seconds = ?, error = ?, updated = ? WHERE thread_id = ?", row
-            )
-        )
+        statement = "UPDATE threads SET status = ?, seconds = ?, error = ?, updated = ? WHERE thread_id = ?"
+        await self._update(statement, row, "sitting-ended")
 
-    async def set_limits(self, thread_id: str, limits: Limits) -> None:
-        """Put other limits in force."""
-        row = (limits.model_dump_json(), thread_id)
-        await self._database.commit(
-            lambda connection: connection.execute("UPDATE threads SET limits = ? WHERE thread_id = ?", row)
-        )
+    async def _update(self, statement: str, row: tuple[Any, ...], what: str) -> None:
+        def unit(connection: sqlite3.Connection) -> None:
+            self._leases.check(connection, row[-1])
+            connection.execute(statement, row)
+
+        await self._database.commit(unit, what)
 
     async def steps(self, thread_id: str) -> list[Step]:
         """The run's steps in saved order, those whose rows are damaged as `damaged`; loads no checkpoint."""

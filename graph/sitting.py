@@ -1,0 +1,183 @@
+"""A sitting: a thread is taken, the graph goes on with it, and how it stands then is written down.
+
+Where it goes on is read only once the thread is taken: until then another process may change it (promise P4).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command
+
+from ..nodes.hands import Stores
+from ..nodes.live import LiveRuns
+from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError
+from ..state.leases import RENEW_AFTER
+from ..state.ledger import Limits
+from ..state.schema import RestoreRecord, RunInput, Status
+from .build import Graph
+from .results import error_facts
+
+OnEvent = Callable[[dict[str, Any]], None]
+# LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
+_NO_RECURSION_LIMIT = 10_000_000
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a sitting goes on."""
+
+    start: RunInput | Command[Any] | None
+    """None: from the last saved step."""
+    limits: Limits
+    reopen: bool = False
+    """Whether the run had ended for want of a budget that was raised since: it goes on with another turn."""
+
+
+FindBeginning = Callable[[], Awaitable[Beginning | None]]
+"""Where the thread goes on; None when there is nothing left to do."""
+
+
+@dataclass
+class Sat:
+    """What came of a sitting, beside what was saved."""
+
+    busy: RlmError | None = None
+    """Another process has the thread, or has taken it over."""
+    unsaved: StoreError | None = None
+    """How it ended could not be written down."""
+    restore: RestoreRecord | None = None
+
+
+class Sittings:
+    """The sittings of one process."""
+
+    def __init__(self, stores: Stores, live: LiveRuns, graph: Graph) -> None:
+        self._stores = stores
+        self._live = live
+        self._graph = graph
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def stop(self, thread_id: str) -> bool:
+        """Cancel a thread's sitting; whether there was one."""
+        task = self._running.get(thread_id)
+        return task is not None and task.cancel()
+
+    def stop_all(self) -> bool:
+        """Cancel every sitting; whether there was any."""
+        return any([self.stop(thread_id) for thread_id in list(self._running)])
+
+    async def sit(self, thread_id: str, find: FindBeginning, on_event: OnEvent, *, strict: bool = False) -> Sat:
+        """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises."""
+        leases = self._stores.leases
+        try:
+            await leases.acquire(thread_id)
+        except RunBusy as busy:
+            return Sat(busy=busy)
+        try:
+            beginning = await find()
+            if beginning is None:
+                return Sat()
+            return await self._run(thread_id, beginning, on_event, strict=strict)
+        except LeaseLost as lost:
+            return Sat(busy=lost)
+        finally:
+            # What cannot be written down now, the end of this process says, or the next `acquire`.
+            with contextlib.suppress(StoreError):
+                await leases.release(thread_id)
+
+    async def _run(self, thread_id: str, beginning: Beginning, on_event: OnEvent, *, strict: bool) -> Sat:
+        """Raises LeaseLost; nothing of what came after that was saved."""
+        error: RlmError | None = None
+        stopped = False
+        sat = Sat()
+        (self._live.strict.add if strict else self._live.strict.discard)(thread_id)
+        task = asyncio.create_task(self._go(thread_id, beginning, on_event))
+        self._running[thread_id] = task
+        beating = asyncio.create_task(self._keep_lease(thread_id, task))
+        try:
+            await task
+        except asyncio.CancelledError:
+            stopped = True
+            current = asyncio.current_task()
+            if current and current.cancelling():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                raise
+        except LeaseLost:
+            raise
+        except RlmError as failure:
+            error = failure
+        except Exception as failure:
+            error = RlmError(f"Something unexpected went wrong: {type(failure).__name__}: {failure}")
+            raise
+        finally:
+            beating.cancel()
+            del self._running[thread_id]
+            live = self._live.find(thread_id)
+            seconds, sat.restore = (live.ledger.seconds, live.restore) if live else (None, None)
+            await self._live.close(thread_id)
+            sat.unsaved = await self._settle(thread_id, stopped=stopped, error=error, seconds=seconds)
+        return sat
+
+    async def _go(self, thread_id: str, beginning: Beginning, on_event: OnEvent) -> None:
+        await self._stores.threads.begin(thread_id, beginning.limits)
+        config = config_of(thread_id)
+        if beginning.reopen:
+            changes = {"status": "running", "last": False, "note": None}
+            await self._graph.aupdate_state(config, changes, as_node="prepare")
+        async for event in self._graph.astream(beginning.start, config, stream_mode="custom", durability="sync"):
+            on_event(cast(dict[str, Any], event))
+
+    async def _keep_lease(self, thread_id: str, task: asyncio.Task[None]) -> None:
+        """Say now and then that the holder is alive; stop the run when another process has taken it over."""
+        while True:
+            await asyncio.sleep(RENEW_AFTER)
+            try:
+                await self._stores.leases.renew(thread_id)
+            except LeaseLost:
+                task.cancel()
+                return
+            except StoreError:
+                # The run will meet the same, and say so; or it was over when it got there.
+                continue
+
+    async def _settle(
+        self, thread_id: str, *, stopped: bool, error: RlmError | None, seconds: float | None
+    ) -> StoreError | None:
+        """Write how the sitting ended into the index of runs; what kept it from that."""
+        threads = self._stores.threads
+        facts = error_facts(error) if error else None
+        try:
+            row = await threads.get(thread_id)
+            status = await self._standing(thread_id, stopped=stopped, failed=error is not None)
+            seconds = row.seconds if seconds is None else seconds
+            await threads.set_status(thread_id, status, seconds=seconds, error=facts)
+        except LeaseLost:
+            # Whoever has the thread now says how it stands.
+            return None
+        except StoreError as failure:
+            return error if isinstance(error, StoreError) else failure
+        return None
+
+    async def _standing(self, thread_id: str, *, stopped: bool, failed: bool) -> Status:
+        try:
+            snapshot = await self._graph.aget_state(config_of(thread_id))
+        except StoreError:
+            if failed:
+                return "failed"
+            raise
+        status: Status = snapshot.values.get("status", "running")
+        if status != "running":
+            return status
+        if snapshot.interrupts and not stopped:
+            return "paused"
+        return "failed" if failed and not stopped else "stopped"
+
+
+def config_of(thread_id: str) -> RunnableConfig:
+    """How LangGraph is told which thread is meant."""
+    return {"configurable": {"thread_id": thread_id}, "recursion_limit": _NO_RECURSION_LIMIT}
