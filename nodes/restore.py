@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
 from ..state.keys import START
-from ..state.schema import RestoreRecord, RunState, VariableRecord
+from ..state.schema import RestoreRecord, RunState
 from ..state.snapshots import Groups
 from .divergence import diverged, divergence
 from .events import emit
@@ -21,6 +21,7 @@ from .restore_report import no_restore
 
 REBUILD_SECONDS = 300.0
 """Computing that may be done again for variables that could not be saved."""
+_NAMED = 5
 _REBUILDS = 3
 """Snapshots that a rebuild is tried from."""
 
@@ -66,17 +67,28 @@ class _Restoring:
 
     async def bring_back(self) -> tuple[LiveKernel, RestoreRecord]:
         """The kernel and how it came there."""
+        # What a person set last has no snapshot: it is set again on what was there before, lost variables included.
+        edits: list[Point] = []
+        while self._points and "values" in self._points[-1].done:
+            *self._points, edit = self._points
+            edits.insert(0, edit)
+        kernel = await self._before_edits() if self._points else await _fresh(self._run, self._hands, self._state)
+        for edit in edits:
+            await self._set_again(kernel, edit)
+        return kernel, self.report
+
+    async def _before_edits(self) -> LiveKernel:
         last = self._points[-1]
         if last.snapshot and last.lost and (kernel := await self._rebuilt(set(last.lost))):
-            return kernel, self.report
+            return kernel
         kernel, at = await self._latest_saved()
         if last.snapshot and (damaged := self.report["lost"].keys() - last.lost.keys()):
             if rebuilt := await self._rebuilt(damaged | last.lost.keys()):
-                return rebuilt, self.report
+                return rebuilt
             kernel, at = await self._latest_saved()
         for point in self._points[at + 1 :]:
-            await self._again(kernel, point)
-        return kernel, self.report
+            await (self._set_again if "values" in point.done else self._again)(kernel, point)
+        return kernel
 
     async def _latest_saved(self) -> tuple[LiveKernel, int]:
         """A kernel at the latest moment whose snapshot can be read, and its index; -1: before everything."""
@@ -120,7 +132,7 @@ class _Restoring:
             tried += 1
             try:
                 kernel = await self._run_from(at, again)
-                if kernel and await self._came_to(last, kernel.groups, missing):
+                if kernel and await self._came_to(last, kernel, missing):
                     whole = _whole(kernel.groups, {})
                     self.report["restored"] = [name for name in whole if name not in missing]
                     self.report["rebuilt"] = sorted(missing)
@@ -147,15 +159,27 @@ class _Restoring:
             self.report["cells"] += 1
         return kernel
 
-    async def _came_to(self, last: Point, groups: Groups, missing: set[str]) -> bool:
-        """Whether the variables that were saved are what they were, as far as can be seen from outside."""
+    async def _came_to(self, last: Point, kernel: LiveKernel, missing: set[str]) -> bool:
+        """Whether the variables that were saved are in this kernel what they were saved as."""
         assert last.snapshot is not None
-        was, now = _seen(await self._hands.stores.snapshots.groups(last.snapshot)), _seen(groups)
-        other = sorted(name for name in was.keys() - missing if was[name] != now.get(name))
+        snapshots = self._hands.stores.snapshots
+        groups = [
+            group for group in (await snapshots.groups(last.snapshot)).values() if missing.isdisjoint(group["names"])
+        ]
+        other = await kernel.session.compare(groups, snapshots.batches(groups))
         if other:
-            names = ", ".join(other[:5])
+            names = ", ".join(sorted(other)[:_NAMED])
             self.report["notes"].append(f"running earlier cells again gave other values ({names}), so it was not used")
         return not other
+
+    async def _set_again(self, kernel: LiveKernel, point: Point) -> None:
+        """Set what a person set."""
+        assert "values" in point.done, "an edit, not a cell"
+        if await replay(self._run, self._hands, self._state, kernel, point, recorded_only=True):
+            for name in point.done["values"]:
+                self.report["lost"].pop(name, None)
+        else:
+            self.report["notes"].append(f"what a person set after turn {point.turn} could not be set again")
 
     async def _again(self, kernel: LiveKernel, point: Point) -> None:
         """Run a cell that has no snapshot again."""
@@ -178,7 +202,3 @@ class _Restoring:
 def _whole(groups: Groups, lost: dict[str, str]) -> list[str]:
     names = (variable["name"] for group in groups.values() for variable in group["about"])
     return sorted(name for name in names if name not in lost)
-
-
-def _seen(groups: Groups) -> dict[str, VariableRecord]:
-    return {variable["name"]: variable for group in groups.values() for variable in group["about"]}

@@ -1,0 +1,448 @@
+"""Forks: what they have, what may be changed in them, what they pay for, and that their parents are only read."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.graph import forking
+from durable_rlm.graph.changes import OWN_NAMES, variable_name
+from durable_rlm.kernel.inside.repl import Repl
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.errors import StoreError, ThreadExists, UsageError
+from durable_rlm.state.journal import PERSON
+from tests.scripts import Asked, repl, write_script
+
+CELLS = [
+    "limit = 3\nseen = [llm_query(q) for q in ['a', 'b']]\nprint(seen)",
+    "picked = llm_query_batched([f'{word}{limit}' for word in seen])",
+    "FINAL(picked + [limit])",
+    "FINAL(['once more', picked, limit])",
+]
+ANSWER = ["A3", "B3", 3]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return write_script(tmp_path / "m.py", [repl(cell) for cell in CELLS])
+
+
+@pytest.fixture
+async def runner(tmp_path: Path, model: str) -> AsyncGenerator[Runner]:
+    """A runner whose home has the answered run `parent`."""
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        run = await runner.run("What?", "the input", model=model, thread="parent")
+        assert (run.answer, run.usage["model_calls"]) == (ANSWER, 7)
+        yield runner
+
+
+@pytest.fixture
+def asked(runner: Runner, model: str) -> Asked:
+    return Asked(model)
+
+
+async def step(runner: Runner, kind: str, turn: int, said: str = "", thread: str = "parent") -> int:
+    """The first step of a kind in a turn whose summary says so."""
+    found = await runner.library.steps(thread)
+    return next(s["step"] for s in found if (s["kind"], s["turn"]) == (kind, turn) and said in s["summary"])
+
+
+def rows(home: Path, thread: str) -> dict[str, list[Any]]:
+    """Everything that the database has of a thread."""
+    with sqlite3.connect(home / "checkpoints.sqlite") as connection:
+        tables = ("threads", "steps", "checkpoints", "writes", "calls")
+        return {
+            table: connection.execute(
+                f"SELECT * FROM {table} WHERE thread_id = ? ORDER BY 1, 2, 3", (thread,)
+            ).fetchall()
+            for table in tables
+        }
+
+
+# -- what a fork has
+
+
+async def test_forked_at_any_step_it_comes_to_the_same_answer_and_pays_for_nothing(
+    runner: Runner, asked: Asked
+) -> None:
+    parent = await runner.read("parent")
+    for number in range(1, parent.steps + 1):
+        fork = await runner.fork("parent", number, into=f"at {number}")
+        assert fork.steps == number
+        run = await runner.resume(fork.thread_id)
+        assert (run.status, run.answer, run.turns) == ("answered", ANSWER, 3)
+        assert run.usage["model_calls"] == 0 and run.usage["cost_usd"] == 0.0
+    assert asked.prompts == [] and asked.roots == []
+
+
+async def test_what_a_fork_reuses_is_counted_and_listed_as_its_own(runner: Runner, asked: Asked) -> None:
+    await runner.fork("parent", await step(runner, "plan", 1), into="fork")
+    run = await runner.resume("fork")
+    assert run.usage["reused_calls"] == 6, "two root turns and four sub-calls"
+    assert await runner.read("fork") == run, "and that is saved"
+    calls = [call.to_json() for call in await runner.library.calls("fork")]
+    assert sorted((call["prompt"], call["answer"], call["reused"], call["tokens"]) for call in calls) == [
+        *(("A3", "A3", True, 0), ("B3", "B3", True, 0), ("a", "A", True, 0), ("b", "B", True, 0))
+    ]
+
+
+async def test_the_parent_is_byte_for_byte_what_it_was(runner: Runner, tmp_path: Path) -> None:
+    before = rows(tmp_path / "home", "parent")
+    changed: list[tuple[int, dict[str, Any]]] = [
+        *((4, {"code": "seen = ['z']\nlimit = 1"}), (8, {"set": {"limit": 9}}), (17, {"question": "Why?"})),
+    ]
+    for number, changes in changed:
+        fork = await runner.fork("parent", number, **changes)
+        assert (await runner.resume(fork.thread_id)).status == "answered"
+    assert rows(tmp_path / "home", "parent") == before
+
+
+async def test_a_fork_of_a_fork_finds_the_answers_of_both(runner: Runner, asked: Asked) -> None:
+    await runner.fork("parent", await step(runner, "execute_code", 1, "characters"), into="one", set={"limit": 9})
+    assert (await runner.resume("one")).answer == ["A9", "B9", 9]
+    paid = len(asked.prompts) + len(asked.roots)
+    await runner.fork("one", 1, into="two")
+    assert (await runner.resume("two")).answer == ANSWER
+    await runner.fork("one", await step(runner, "edit", 1, thread="one"), into="three")
+    assert (await runner.resume("three")).answer == ["A9", "B9", 9]
+    assert len(asked.prompts) + len(asked.roots) == paid, "everything is recorded, by one or the other"
+    assert {run["thread_id"]: run["parent"] for run in await runner.library.runs()} == {
+        **{"parent": None, "one": "parent", "two": "one", "three": "one"}
+    }
+
+
+async def test_a_run_is_forked_while_it_runs(tmp_path: Path, model: str) -> None:
+    forks: list[asyncio.Task[Any]] = []
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event["event"] == "code":
+                count = len(forks)
+                forks.append(asyncio.ensure_future(runner.fork("parent", 4 + count, into=f"fork {count}")))
+
+        run = await runner.run("What?", "the input", model=model, thread="parent", on_event=on_event)
+        assert run.answer == ANSWER and len(forks) == 3
+        for fork in await asyncio.gather(*forks):
+            asked = Asked(model)
+            assert (await runner.resume(fork.thread_id)).answer == ANSWER
+            assert asked.prompts == asked.roots == [], "what the parent came to know meanwhile is found too"
+
+
+async def test_a_fork_is_there_whole_or_not_at_all(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is full")
+
+    standing = await step(runner, "execute_code", 2, "stands")
+    key = (await runner.library.calls("parent"))[-1].row.key
+    with monkeypatch.context() as patched:
+        # The last thing that its transaction does.
+        patched.setattr(forking, "give_answer", fails)
+        with pytest.raises(StoreError):
+            await runner.fork("parent", standing, into="fork", set={"limit": 4}, answers={key: "other"})
+    assert all(found == [] for found in rows(tmp_path / "home", "fork").values())
+    assert [run["thread_id"] for run in await runner.library.runs()] == ["parent"]
+    assert (await runner.fork("parent", standing, into="fork")).thread_id == "fork", "the name is free"
+
+
+# -- changing variables
+
+
+async def test_a_variable_set_after_a_cell_is_what_the_next_ones_find(runner: Runner, asked: Asked) -> None:
+    ended = await step(runner, "execute_code", 1, "characters")
+    fork = await runner.fork("parent", ended, into="fork", set={"limit": 9, "note": {"deep": [1, None]}})
+    assert fork.steps == ended + 1 and (await runner.library.steps("fork"))[-1]["summary"] == "set limit, note"
+    variables = await runner.library.variables("fork", runner.graph)
+    assert variables["limit"] == {"type": "int", "size": None, "preview": "9", "restorable": True, "why_not": None}
+    run = await runner.resume("fork")
+    assert run.answer == ["A9", "B9", 9] and asked.prompts == ["A9", "B9"]
+    assert (await runner.library.variables("fork", runner.graph))["note"]["preview"] == "{'deep': [1, None]}"
+
+
+async def test_the_model_is_told_what_was_set_and_shown_no_value_that_is_not_there(
+    runner: Runner, asked: Asked
+) -> None:
+    await runner.fork("parent", await step(runner, "execute_code", 1, "characters"), into="fork", set={"limit": 9})
+    await runner.resume("fork")
+    first, *_ = asked.roots
+    assert "A person set variables after this turn: limit = 9" in first
+    assert "- limit: int = 9" in first and "- limit: int = 3" not in first
+
+
+async def test_a_variable_set_before_a_cell_that_is_planned_leaves_its_code_as_it_is(
+    runner: Runner, asked: Asked
+) -> None:
+    for kind in ("plan", "review"):
+        await runner.fork("parent", await step(runner, kind, 2), into=kind, set={"limit": 7, "seen": ["x"]})
+        assert (await runner.resume(kind)).answer == ["X7", 7]
+    assert asked.prompts == ["x7", "x7"] and len(asked.roots) == 2, "turn 3 only: turn 2 is as it was"
+
+
+async def test_a_variable_set_before_the_first_turn_is_there_and_told(runner: Runner, asked: Asked) -> None:
+    await runner.fork("parent", await step(runner, "prepare", 0), into="fork", set={"extra": "text", "limit": 1})
+    assert (await runner.resume("fork")).answer == ANSWER, "the first cell sets limit itself"
+    assert "A person set variables before the first turn: extra = 'text', limit = 1" in asked.roots[0]
+    assert (await runner.library.variables("fork", runner.graph))["extra"]["preview"] == "'text'"
+
+
+async def test_set_in_mid_cell_the_cell_runs_again_and_what_it_asks_as_before_is_served(
+    runner: Runner, asked: Asked
+) -> None:
+    standing = await step(runner, "execute_code", 2, "stands")
+    before = await runner.library.variables("parent", runner.graph, standing)
+    assert "picked" not in before, "in mid-cell they are as they were before the cell"
+    await runner.fork("parent", standing, into="fork", set={"seen": ["A", "new"]})
+    run = await runner.resume("fork")
+    assert run.answer == ["A3", "NEW3", 3] and asked.prompts == ["new3"]
+
+
+async def test_variables_are_set_again_in_a_fork_of_a_fork(runner: Runner) -> None:
+    ended = await step(runner, "execute_code", 1, "characters")
+    await runner.fork("parent", ended, into="one", set={"limit": 8, "other": 1})
+    await runner.fork("one", ended + 1, into="two", set={"limit": 6})
+    shown = await runner.library.variables("two", runner.graph)
+    assert (shown["limit"]["preview"], shown["other"]["preview"]) == ("6", "1")
+    assert (await runner.resume("two")).answer == ["A6", "B6", 6]
+
+
+async def test_a_variable_that_cannot_be_saved_is_brought_back_beside_one_that_is_set(
+    tmp_path: Path, runner: Runner
+) -> None:
+    cells = ["lines = (n * 2 for n in range(9))\nlimit = 1", "FINAL([limit, next(lines), next(lines)])"]
+    model = write_script(tmp_path / "lost.py", [repl(cell) for cell in cells])
+    await runner.run("Q?", model=model, thread="lost")
+    await runner.fork("lost", await step(runner, "execute_code", 1, thread="lost"), into="fork", set={"limit": 5})
+    run = await runner.resume("fork")
+    assert run.answer == [5, 0, 2] and run.restore and run.restore["rebuilt"] == ["lines"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "class", "1x", "_hidden", "__name__", "x;import os", "None"])
+def test_what_is_no_variable_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        variable_name(name)
+
+
+def test_a_name_is_taken_as_python_reads_it() -> None:
+    assert (
+        variable_name("ﬁle") == "file" and variable_name("größe") == "größe" and variable_name("context") == "context"
+    )
+
+
+def test_names_that_the_repl_keeps_for_itself_are_refused() -> None:
+    namespace: dict[str, Any] = {}
+    Repl(namespace, lambda: None, {"sub_calls": True, "models": ()}, own_process=False)
+    assert {name for name in namespace if not name.startswith("_")} - {"context"} <= OWN_NAMES
+    for name in OWN_NAMES:
+        with pytest.raises(UsageError, match=name):
+            variable_name(name)
+
+
+# -- changing code
+
+
+@pytest.mark.parametrize("kind", ["plan", "review"])
+async def test_other_code_runs_instead_of_the_models_and_is_told_as_what_ran(
+    runner: Runner, asked: Asked, kind: str
+) -> None:
+    code = "picked = ['mine']  # ```\nprint('it ran')\n"
+    fork = await runner.fork("parent", await step(runner, kind, 2), into="fork", code=code)
+    state = await runner.graph.aget_state({"configurable": {"thread_id": "fork"}})
+    assert state.next == ("review",), "other code is reviewed again"
+    shown = await runner.library.show("fork", runner.graph, fork.steps)
+    assert shown["turns"][-1]["code"] == [code] == shown["cell"]
+    assert shown["turns"][-1]["notes"] == ["A person replaced the code of this turn before it ran."]
+    run = await runner.resume("fork")
+    assert run.answer == ["mine", 3] and asked.prompts == []
+    [told] = asked.roots
+    assert code.strip() in told and CELLS[1] not in told and "it ran" in told and "A person replaced the code" in told
+
+
+# -- changing the question
+
+
+async def test_another_question_is_asked_from_there_on_and_what_was_done_before_stays(
+    runner: Runner, asked: Asked
+) -> None:
+    ended = await step(runner, "execute_code", 1, "characters")
+    fork = await runner.fork("parent", ended, into="fork", question=" Which one? ")
+    assert (fork.usage["model_calls"], asked.prompts) == (0, [])
+    run = await runner.resume("fork")
+    assert run.answer == ANSWER and asked.prompts == [], "the same code asks the same"
+    assert len(asked.roots) == 2
+    for told in asked.roots:
+        assert "# Question\nWhich one?" in told and "# Question\nWhat?" not in told
+        assert "A person changed the question after this turn. Until then it was: What?" in told
+    assert {r["thread_id"]: r["question"] for r in await runner.library.runs()} == {
+        "fork": "Which one?",
+        "parent": "What?",
+    }
+    assert (await runner.library.show("fork", runner.graph, ended))["question"] == "What?"
+
+
+async def test_another_question_before_the_first_turn_is_the_only_one(runner: Runner, asked: Asked) -> None:
+    for number in (1, 2, 3):
+        await runner.fork("parent", number, into=f"at {number}", question="Which one?")
+        assert (await runner.resume(f"at {number}")).answer == ANSWER
+        assert (await runner.library.show(f"at {number}", runner.graph))["question"] == "Which one?"
+    assert all("# Question\nWhich one?" in told and "What?" not in told for told in asked.roots)
+    assert len(asked.roots) == 9, "a fork does not know of the other ones"
+
+
+async def test_an_answered_run_goes_on_with_another_question_and_its_repl(runner: Runner, asked: Asked) -> None:
+    parent = await runner.read("parent")
+    for number in (parent.steps - 1, parent.steps):
+        await runner.fork("parent", number, into=f"at {number}", question="And now?")
+        run = await runner.resume(f"at {number}")
+        assert (run.status, run.answer, run.turns) == ("answered", ["once more", ["A3", "B3"], 3], 4)
+    assert asked.prompts == [] and len(asked.roots) == 2
+
+
+async def test_another_turn_needs_one_that_is_left(runner: Runner, model: str) -> None:
+    run = await runner.run("What?", "the input", model=model, thread="used up", max_turns=3)
+    with pytest.raises(UsageError, match="All 3 turns"):
+        await runner.fork("used up", run.steps, question="And now?")
+    await runner.fork("used up", run.steps, into="raised", question="And now?", max_turns=5)
+    assert (await runner.resume("raised")).answer == ["once more", ["A3", "B3"], 3]
+
+
+# -- changing answers
+
+
+async def test_a_changed_answer_is_what_the_code_gets_and_the_others_are_served(runner: Runner, asked: Asked) -> None:
+    keys = {call.prompt: call.row.key for call in await runner.library.calls("parent")}
+    for kind in ("execute_code", "sub_call"):
+        await runner.fork("parent", await step(runner, kind, 2), into=kind, answers={keys["A3"][:14]: "changed"})
+        assert (await runner.resume(kind)).answer == ["changed", "B3", 3]
+    assert asked.prompts == []
+    assert all("picked: list, size 2 = ['changed', 'B3']" in told for told in asked.roots)
+    assert len(asked.roots) == 2, "the cell printed nothing, but its variables are told and are others"
+    calls = {call.prompt: call.to_json() for call in await runner.library.calls("execute_code")}
+    assert (calls["A3"]["model"], calls["A3"]["answer"], calls["A3"]["tokens"]) == (PERSON, "changed", 0)
+    assert calls["B3"]["model"] != PERSON and calls["B3"]["answer"] == "B3"
+
+
+async def test_an_answer_given_in_a_fork_is_kept_by_forks_of_it_fresh_ones_too(runner: Runner) -> None:
+    keys = {call.prompt: call.row.key for call in await runner.library.calls("parent")}
+    standing = await step(runner, "execute_code", 2, "stands")
+    await runner.fork("parent", standing, into="one", answers={keys["A3"]: "one"})
+    for fresh in (False, True):
+        await runner.fork("one", standing + 1, into=f"two {fresh}", fresh=fresh)
+        assert (await runner.resume(f"two {fresh}")).answer == ["one", "B3", 3]
+    await runner.fork("one", standing + 1, into="three", answers={keys["A3"]: "three", keys["B3"]: ""})
+    assert (await runner.resume("three")).answer == ["three", "", 3]
+
+
+async def test_a_call_that_failed_is_given_an_answer_and_a_typed_one_must_be_json(
+    tmp_path: Path, runner: Runner
+) -> None:
+    code = "n = llm_query('n', schema={'type': 'integer'})\nt = llm_query_batched(['broken'])\nFINAL([n, str(t[0])])"
+    sub = "if prompt == 'broken': raise ValueError('no')\n        return '7'"
+    model = write_script(tmp_path / "typed.py", [repl(code)], sub=sub)
+    await runner.run("Q?", model=model, thread="typed")
+    keys = {call.prompt: call.row.key for call in await runner.library.calls("typed")}
+    standing = await step(runner, "sub_call", 1, thread="typed")
+    with pytest.raises(UsageError, match="must be JSON"):
+        await runner.fork("typed", standing, answers={keys["n"]: "seven"})
+    with pytest.raises(UsageError, match="must be a text"):
+        await runner.fork("typed", standing, answers={keys["broken"]: 5})
+    await runner.fork("typed", standing, into="fork", answers={keys["n"]: 8, keys["broken"]: "mended"})
+    run = await runner.resume("fork")
+    assert (run.answer, run.usage["model_calls"]) == ([8, "mended"], 0)
+
+
+# -- asking anew
+
+
+async def test_a_fresh_fork_uses_nothing_that_was_recorded_after_its_step(runner: Runner, asked: Asked) -> None:
+    await runner.fork("parent", await step(runner, "execute_code", 1, "characters"), into="fresh", fresh=True)
+    run = await runner.resume("fresh")
+    assert run.answer == ANSWER and run.usage["reused_calls"] == 0
+    assert asked.prompts == ["A3", "B3"] and len(asked.roots) == 2
+
+
+async def test_a_fresh_fork_in_mid_cell_keeps_the_answers_that_the_step_knew(runner: Runner, asked: Asked) -> None:
+    await runner.fork("parent", await step(runner, "sub_call", 2), into="fresh", fresh=True)
+    run = await runner.resume("fresh")
+    assert (run.answer, run.usage["reused_calls"], len(asked.roots)) == (ANSWER, 2, 1) and asked.prompts == []
+
+
+async def test_a_fresh_fork_of_a_fork_sees_nothing_that_came_after_in_either(runner: Runner, asked: Asked) -> None:
+    await runner.fork("parent", await step(runner, "plan", 1), into="one")
+    assert (await runner.resume("one")).usage["model_calls"] == 0
+    await runner.fork("one", await step(runner, "execute_code", 1, "characters", thread="one"), into="two", fresh=True)
+    run = await runner.resume("two")
+    assert run.answer == ANSWER
+    assert asked.prompts == ["A3", "B3"] and len(asked.roots) == 2, "the parent's later answers are after the step too"
+
+
+# -- limits
+
+
+async def test_a_fork_of_a_run_out_of_budget_goes_on_with_limits_that_were_raised(runner: Runner, model: str) -> None:
+    spent = await runner.run("What?", "the input", model=model, thread="short", max_turns=2)
+    assert spent.status == "budget"
+    same = await runner.fork("short", spent.steps, into="same")
+    assert same.status == "budget" and (await runner.resume("same")).status == "budget"
+    await runner.fork("short", spent.steps, into="raised", max_turns=9)
+    run = await runner.resume("raised")
+    assert (run.status, run.answer) == ("answered", ANSWER)
+    assert (await runner.library.about("raised"))["limits"]["max_turns"] == 9
+    assert (await runner.library.about("short"))["limits"]["max_turns"] == 2
+
+
+# -- what is refused
+
+
+@pytest.mark.parametrize(
+    ("kind", "turn", "changes", "said"),
+    [
+        ("execute_code", 1, {"code": "x = 1"}, "under way"),
+        ("sub_call", 1, {"code": "x = 1"}, "under way"),
+        ("prepare", 0, {"code": "x = 1"}, "No code is about to run"),
+        ("finalize", 3, {"code": "x = 1"}, "No code is about to run"),
+        ("plan", 1, {"code": "x = = 1"}, "line 1"),
+        ("plan", 1, {"code": "  \n"}, "empty"),
+        ("start", 0, {"set": {"x": 1}}, "no REPL yet"),
+        ("plan", 1, {"set": {"llm_query": 1}}, "REPL's own"),
+        ("plan", 1, {"set": {"x": float("nan")}}, "not JSON"),
+        ("plan", 1, {"set": {"x": {1, 2}}}, "not JSON"),
+        ("plan", 1, {"question": " "}, "question is empty"),
+        ("plan", 1, {"answers": {"1:": "x"}}, "No cell stands"),
+        ("execute_code", 1, {"answers": {"1:": "x"}}, "2 calls"),
+        ("execute_code", 1, {"answers": {"": "x"}}, "no call"),
+        ("execute_code", 1, {"answers": {"2:": "x"}}, "no call 2:"),
+        ("plan", 1, {"max_turns": 0}, "--max-turns"),
+        ("plan", 1, {"model": "scripted:x"}, "cannot change model"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_and_makes_no_fork(
+    runner: Runner, tmp_path: Path, kind: str, turn: int, changes: dict[str, Any], said: str
+) -> None:
+    number = await step(runner, kind, turn)
+    with pytest.raises(UsageError, match=said):
+        await runner.fork("parent", number, into="fork", **changes)
+    assert all(found == [] for found in rows(tmp_path / "home", "fork").values())
+
+
+async def test_a_step_that_there_is_not_and_a_name_that_is_taken_are_refused(runner: Runner, model: str) -> None:
+    steps = (await runner.read("parent")).steps
+    for number in (0, -1, steps + 1):
+        with pytest.raises(UsageError, match=f"no step {number}"):
+            await runner.fork("parent", number)
+    config: Any = {"configurable": {"thread_id": "plain"}}
+    await runner.graph.ainvoke({"question": "Q?", "settings": {"model": model}}, config, durability="sync")
+    for taken in ("parent", "plain"):
+        with pytest.raises(ThreadExists, match=taken):
+            await runner.fork("parent", 4, into=taken)
+
+
+async def test_a_reply_without_code_has_none_to_replace(tmp_path: Path, runner: Runner) -> None:
+    model = write_script(tmp_path / "nudged.py", ["prose", repl("FINAL(1)")])
+    await runner.run("Q?", model=model, thread="nudged")
+    with pytest.raises(UsageError, match="No code is about to run"):
+        await runner.fork("nudged", await step(runner, "plan", 1, thread="nudged"), code="x = 1")
