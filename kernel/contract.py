@@ -290,6 +290,17 @@ class SessionContract:
         if self.has_its_own_process:
             assert (await run(other, "random.random()")).output == expected
 
+    async def test_what_is_there_is_compared_with_what_was_saved(
+        self, kernels: Kernels, session: KernelSession
+    ) -> None:
+        store = Store()
+        store.keep(await run(session, "a = [1]\nb = [a]\nc = 3"))
+        other = await kernels.start(KernelSpec("thread"))
+        await run(other, "a = [1]\nb = [[1]]\nc = 3")
+        groups = list(store.groups.values())
+        assert await session.compare(groups, store.batches()) == []
+        assert await other.compare(groups, store.batches()) == ["b"]
+
     async def test_a_cell_sends_what_it_changed_and_no_more(self, session: KernelSession) -> None:
         first = await run(session, "big = list(range(200_000))\nsmall = [1]")
         second = await run(session, "small.append(2)", turn=2)

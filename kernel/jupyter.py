@@ -13,7 +13,7 @@ from typing import Any
 from ..state.errors import KernelLost, KernelStartFailed
 from ..state.snapshots import Group
 from .host.frames import BYTES, read_frame, write_frame
-from .parsing import BadMessage, parse_calls, parse_chunks, parse_ended, parse_restored
+from .parsing import BadMessage, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
 from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored
 from .standing import StandingSession
 
@@ -162,21 +162,30 @@ class JupyterSession(StandingSession):
         self._chunks: list[bytes] = []
 
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
+        return await self._handed("restore", groups, batches)
+
+    async def compare(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Sequence[str]:
+        return await self._handed("compare", groups, batches)
+
+    async def _handed(
+        self, operation: str, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]
+    ) -> Any:
+        """Hand over saved variables and wait for what the kernel makes of them."""
         async for batch in batches:
             sizes = [len(chunk) for chunk in batch.values()]
             attached = b"".join(batch.values())
             await self._kernels.tell("chunks", self._name, attached, hashes=list(batch), sizes=sizes)
         if self._lost:
             raise self._lost
-        self._restored = asyncio.get_running_loop().create_future()
-        self._kernels.send("restore", self._name, groups=list(groups))
+        self._answer = asyncio.get_running_loop().create_future()
+        self._kernels.send(operation, self._name, groups=list(groups))
         try:
-            return await asyncio.wait_for(asyncio.shield(self._restored), self._spec.cell_timeout)
+            return await asyncio.wait_for(asyncio.shield(self._answer), self._spec.cell_timeout)
         except TimeoutError:
             # Code of the run is at work there: how its objects are hashed, for one.
             self._tell("kill")
-            self.lose("restoring its variables took too long")
-            return await self._restored
+            self.lose("loading its variables took too long")
+            return await self._answer
 
     async def begin(self, cell: Cell) -> None:
         self._stand(lambda: self._tell("interrupt"), lambda: self._tell("kill"))
@@ -217,8 +226,10 @@ class JupyterSession(StandingSession):
                 case "ended" if self._cell:
                     chunks, self._chunks = self._chunks, []
                     self._cell.end(parse_ended(message["json"], chunks))
-                case "restored" if self._restored and not self._restored.done():
-                    self._restored.set_result(parse_restored(message["json"]))
+                case "restored" if self._answer and not self._answer.done():
+                    self._answer.set_result(parse_restored(message["json"]))
+                case "compared" if self._answer and not self._answer.done():
+                    self._answer.set_result(parse_compared(message["json"]))
                 case "died":
                     self.lose(_cause(message.get("exit"), overran=self._cell is not None and self._cell.overran))
                 case _:

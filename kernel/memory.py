@@ -21,7 +21,7 @@ from ..state.errors import KernelLost, KernelStartFailed
 from ..state.snapshots import Group
 from .inside.output import Capture
 from .inside.repl import Repl
-from .parsing import parse_calls, parse_ended, parse_restored
+from .parsing import parse_calls, parse_compared, parse_ended, parse_restored
 from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored
 from .standing import StandingSession
 
@@ -68,10 +68,19 @@ class MemorySession(StandingSession):
         self._thread: threading.Thread | None = None
 
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
+        return parse_restored(json.dumps(self._repl.restore(*await self._handed(groups, batches))))
+
+    async def compare(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Sequence[str]:
+        return parse_compared(json.dumps(self._repl.compare(*await self._handed(groups, batches))))
+
+    async def _handed(
+        self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]
+    ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
         if self._lost:
             raise self._lost
-        chunks = {name: body async for batch in batches for name, body in batch.items()}
-        return parse_restored(json.dumps(self._repl.restore([dict(group) for group in groups], chunks)))
+        return [dict(group) for group in groups], {
+            name: body async for batch in batches for name, body in batch.items()
+        }
 
     async def begin(self, cell: Cell) -> None:
         self._stand(self._raise_interrupt, lambda: self.kill("it overran"))

@@ -73,6 +73,10 @@ class _Restored(_Strict):
     lost: dict[str, str]
 
 
+class _Compared(_Strict):
+    other: list[str]
+
+
 class _Ended(_Strict):
     output: str = Field(max_length=MAX_OUTPUT)
     error: _Error | None = None
@@ -118,6 +122,14 @@ def parse_restored(text: str) -> Restored:
     except (ValueError, ValidationError, RecursionError) as error:
         raise BadMessage(f"a restore that is none: {str(error)[:200]}") from error
     return Restored(restored.names, {name: why[:_REASON] for name, why in restored.lost.items()})
+
+
+def parse_compared(text: str) -> list[str]:
+    """Which variables are other ones. Raises BadMessage."""
+    try:
+        return _Compared.model_validate(_loaded(text)).other
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise BadMessage(f"a comparison that is none: {str(error)[:200]}") from error
 
 
 def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:

@@ -177,6 +177,10 @@ class KernelSession(Protocol):
         """
         ...
 
+    async def compare(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Sequence[str]:
+        """Names of saved variables, as far as they can be loaded, that are not in this kernel what they were."""
+        ...
+
     async def begin(self, cell: Cell) -> None:
         """Start `cell` and return at once. Raises RuntimeError while another one is under way."""
         ...

@@ -8,9 +8,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from ..state.errors import KernelLost
-from .session import CellError, CellResult, KernelSpec, PostedCall, Restored
+from .session import CellError, CellResult, KernelSpec, PostedCall
 
 INTERRUPT_GRACE = 2.0
 """Seconds between an interrupt and the kill of what swallowed it."""
@@ -133,7 +134,8 @@ class StandingSession:
         self._cell: StandingCell | None = None
         self._lost: KernelLost | None = None
         self._seen = 0
-        self._restored: asyncio.Future[Restored] | None = None
+        self._answer: asyncio.Future[Any] | None = None
+        """What the kernel says of variables that it was handed."""
 
     @property
     def waiting(self) -> int:
@@ -177,8 +179,8 @@ class StandingSession:
         self._lost = error
         if self._cell:
             self._cell.lose(error)
-        if self._restored and not self._restored.done():
-            self._restored.set_exception(error)
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(error)
 
     def _standing(self) -> StandingCell:
         if self._cell is None:

@@ -74,6 +74,8 @@ class Host:
                 await kernel.chunks(request["hashes"], request["sizes"], request[BYTES])
             case "restore":
                 await kernel.restore(request["groups"])
+            case "compare":
+                await kernel.compare(request["groups"])
             case "answer":
                 await kernel.answer(request["ack"], request["outcomes"])
             case "interrupt":

@@ -84,6 +84,10 @@ class KernelProcess:
         """Bring saved variables back; a `restored` event tells which."""
         await self._send(self._shell, "rlm_restore", {"groups": groups})
 
+    async def compare(self, groups: list[Any]) -> None:
+        """Compare saved variables with those that are there; a `compared` event tells which differ."""
+        await self._send(self._shell, "rlm_compare", {"groups": groups})
+
     async def answer(self, ack: int, outcomes: list[Any]) -> None:
         """Settle calls."""
         await self._send(self._control, "rlm_answer", {"ack": ack, "outcomes": outcomes})
@@ -132,9 +136,9 @@ class KernelProcess:
         match kind:
             case "rlm_setup_reply" if self._ready and not self._ready.done():
                 self._ready.set_result(content)
-            case "rlm_calls" | "rlm_cell_reply" | "rlm_restore_reply":
-                event = {"rlm_calls": "calls", "rlm_cell_reply": "ended", "rlm_restore_reply": "restored"}[kind]
-                await self._emit({"event": event, "kernel": self._name, "json": str(content.get("json", ""))})
+            case _ if kind in _EVENTS:
+                json = str(content.get("json", ""))
+                await self._emit({"event": _EVENTS[kind], "kernel": self._name, "json": json})
             case "rlm_chunks":
                 attached = b"".join(bytes(buffer) for buffer in buffers)
                 await self._emit({"event": "chunks", "kernel": self._name, "sizes": content.get("sizes")}, attached)
@@ -152,6 +156,12 @@ class KernelProcess:
             await self._emit({"event": "died", "kernel": self._name, "exit": code})
 
 
+_EVENTS = {
+    "rlm_calls": "calls",
+    "rlm_cell_reply": "ended",
+    "rlm_restore_reply": "restored",
+    "rlm_compare_reply": "compared",
+}
 _OPTIONS = (
     "--HistoryManager.enabled=False",
     "--IPCompleter.use_jedi=False",

@@ -3,7 +3,8 @@
 Beside Jupyter's own messages it knows some of its own. On the shell channel, one after the other:
 
 - `rlm_setup {…}`: the REPL's names are put in place.
-- `rlm_chunks {hashes, sizes}` with bytes, then `rlm_restore {groups}`: saved variables come back.
+- `rlm_chunks {hashes, sizes}` with bytes, then `rlm_restore {groups}`: saved variables come back; or
+  `rlm_compare {groups}`: they are compared with those that are here.
 - `rlm_cell {blocks, history}`: runs a cell. The reply tells how it ended and what it changed of the variables;
   `rlm_chunks {sizes}` messages with the bytes of that go before it.
 
@@ -71,7 +72,11 @@ class RlmKernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shell_handlers.update(
-            rlm_setup=self._setup, rlm_cell=self._cell, rlm_chunks=self._chunks, rlm_restore=self._restore
+            rlm_setup=self._setup,
+            rlm_cell=self._cell,
+            rlm_chunks=self._chunks,
+            rlm_restore=self._restore,
+            rlm_compare=self._compare,
         )
         self.control_handlers.update(rlm_attach=self._attach, rlm_answer=self._answer)
         self.shell.InteractiveTB.set_mode("Plain")
@@ -127,11 +132,17 @@ class RlmKernel(IPythonKernel):
             start += size
 
     async def _restore(self, stream: Any, ident: Any, parent: Any) -> None:
-        repl = self._repl
-        assert repl is not None, "rlm_restore before rlm_setup"
-        reply = repl.restore(parent["content"]["groups"], self._pieces)
-        self._pieces = {}
-        self.session.send(stream, "rlm_restore_reply", {"json": dumps(reply)}, parent, ident=ident)
+        assert self._repl is not None, "rlm_restore before rlm_setup"
+        self._with_pieces(self._repl.restore, "rlm_restore_reply", stream, ident, parent)
+
+    async def _compare(self, stream: Any, ident: Any, parent: Any) -> None:
+        assert self._repl is not None, "rlm_compare before rlm_setup"
+        self._with_pieces(self._repl.compare, "rlm_compare_reply", stream, ident, parent)
+
+    def _with_pieces(self, work: Any, kind: str, stream: Any, ident: Any, parent: Any) -> None:
+        pieces, self._pieces = self._pieces, {}
+        reply = work(parent["content"]["groups"], pieces)
+        self.session.send(stream, kind, {"json": dumps(reply)}, parent, ident=ident)
 
     async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
         self.execution_count += 1

@@ -79,6 +79,10 @@ class Repl:
         restored = self._snapshots.restore(groups, lambda name: bytes(chunks[name]))
         return {"names": restored.names, "lost": restored.lost}
 
+    def compare(self, groups: list[dict[str, Any]], chunks: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether the variables are what they were saved as: `{"other"}`, the names of those that are not."""
+        return {"other": self._snapshots.compare(groups, lambda name: bytes(chunks[name]))}
+
     def variables(self) -> list[dict[str, Any]]:
         """The user's variables, described."""
         return describe(self._namespace, self._own)

@@ -18,7 +18,7 @@ import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import cloudpickle
 
@@ -91,6 +91,39 @@ def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool
     return Pickled(file.getvalue(), buffers, pickler.texts, pickler.needs, pickler.losses)
 
 
+def reducer(around: Surroundings, target: loader.Target) -> Callable[[Any], Any]:
+    """How an object of these surroundings is saved, without saving it: for comparing (`comparing.Reduce`)."""
+    pickler = _Pickler(io.BytesIO(), around, lambda _: None)
+
+    def reduce(obj: Any) -> Any:
+        with loader.working_on(target):
+            found = pickler.reducer_override(obj)
+            if found is NotImplemented and type(obj) in pickler.dispatch_table:
+                found = pickler.dispatch_table[type(obj)](obj)
+        if not isinstance(found, tuple):
+            return found
+        if isinstance(obj, TypeVar):
+            return obj.__name__, obj.__bound__, obj.__constraints__, obj.__covariant__, obj.__contravariant__
+        # Of a class, cloudpickle leaves out what happens to be the very object that a base has.
+        return _class_form(obj) if isinstance(obj, type) else found
+
+    return reduce
+
+
+def _class_form(kind: type) -> tuple[Any, ...]:
+    """What code of a cell said of a class, without what Python and pydantic made of it."""
+    made_of_it = ("__dict__", "__weakref__", "__slotnames__", "_abc_impl", "__signature__", "__class_vars__")
+    own = {
+        name: value
+        for name, value in sorted(vars(kind).items())
+        if name not in made_of_it
+        and not name.startswith("__pydantic_")
+        and not isinstance(value, types.MemberDescriptorType)
+    }
+    schema = getattr(kind, "model_json_schema", None)
+    return type(kind), kind.__name__, kind.__bases__, own, schema() if schema else None
+
+
 class _Given:
     """Stands for an object that every kernel has."""
 
@@ -156,6 +189,11 @@ class _Pickler(cloudpickle.Pickler):
         """By the means of cloudpickle and of the object itself."""
         reduced: Any = super().reducer_override(obj)
         if reduced is not NotImplemented:
+            if isinstance(obj, type) and vars(obj).get("__slots__") and not issubclass(obj, tuple):
+                # cloudpickle would set it on the finished class, which then has no slots.
+                kind_of, name, bases, content, *rest = reduced[1]
+                arguments = (kind_of, name, bases, {**content, "__slots__": vars(obj)["__slots__"]}, *rest)
+                return (reduced[0], arguments, *reduced[2:])
             return reduced
         if kind in self.dispatch_table or kind in _BY_NAME or isinstance(obj, type):
             return NotImplemented

@@ -12,12 +12,14 @@ from typing import Any
 
 from .ambient import Ambient, begin_alike, imported_alike
 from .chunks import LongTexts, Pieces
+from .comparing import Comparison
 from .group import Made, Restoring, Saved, is_long, make, said
 from .grouping import circles, sharing
 from .loader import Target, working_on
 from .lost import Lost
 from .names import ANY, names_in
-from .reach import ATOMS, Reached, reach
+from .pickler import Surroundings, reducer
+from .reach import ATOMS, MAIN, Reached, reach
 
 _IPYTHONS = re.compile(r"_+|_i*|_i?\d+|_[iod]h|_exit_code|__\w+__")
 """Names that IPython, or Python, sets in the namespace by itself."""
@@ -264,6 +266,21 @@ class Snapshots:
                 self._need(name)
         shown = [about["name"] for group in groups for about in group["about"]]
         return Restored([name for name in shown if name not in lost], lost)
+
+    def compare(self, groups: Sequence[dict[str, Any]], piece: "Callable[[str], bytes]") -> list[str]:
+        """Names of saved variables that are not here what they were saved as, or that cannot be loaded to tell."""
+        names: dict[str, Any] = {"__name__": MAIN, "__builtins__": builtins}
+        saved = Snapshots(
+            names, hidden=self._hidden, given=self._target.given, describe=self._describe, own_process=False
+        )
+        lost = saved.restore(groups, piece).lost
+        comparison = Comparison(self._reducer(), saved._reducer())
+        shown = [about["name"] for group in groups for about in group["about"]]
+        return [n for n in shown if n in lost or not comparison.holds(self._namespace.get(n), names[n])]
+
+    def _reducer(self) -> Callable[[Any], Any]:
+        everything = {name for name in self._namespace if self._is_variable(name)}
+        return reducer(Surroundings(self._namespace, self._given, everything, {}), self._target)
 
     def _need(self, name: str) -> None:
         if load := self._waiting.pop(name, None):

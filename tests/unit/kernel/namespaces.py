@@ -50,6 +50,10 @@ class Namespace:
         other.groups, other.chunks = dict(self.groups), dict(self.chunks)
         return other
 
+    def differs(self, saved: "Namespace") -> list[str]:
+        """Variables that are not here what they are in the last snapshot of `saved`."""
+        return self.snapshots.compare(list(saved.groups.values()), saved.chunks.__getitem__)
+
     def see(self, expression: str) -> Any:
         """The value of an expression."""
         return eval(expression, self.names)

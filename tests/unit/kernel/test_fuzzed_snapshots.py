@@ -56,7 +56,7 @@ C{j}.extra = {v}
 C{j}.inst = o{k}
 C{j}.other = C{k}
 def mk{j}(b):\n    def g(): b.append({i}) if isinstance(b, list) else None\n    return g
-def mk{j}(b):\n    n = {i}\n    def g():\n        nonlocal n\n        n += 1\n        return n\n    g.twin = lambda: n, b\n    return g
+def mk{j}(b):\n    n = {i}\n    def g():\n        nonlocal n; n += 1; return n\n    g.on = lambda: (n, b)\n    return g
 g{j} = mk{k}({v})
 g{j}()
 p{j} = partial(f{k}, {i})
@@ -119,6 +119,7 @@ def test_every_cell_of_a_random_session_can_be_restored(session: list[str]) -> N
         lost = {name for group in live.groups.values() for name in group["lost"]}
         assert set(other.restored.lost) == lost
         assert seen(other.names, lost) == seen(live.names, lost), session[: number + 1]
+        assert set(other.differs(live)) <= lost
         if number % 7 == 6:
             live = other
 

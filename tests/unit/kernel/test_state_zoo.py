@@ -47,6 +47,67 @@ def test_it_comes_back(cells: list[str], holds: str) -> None:
     assert live.see(holds), "the test itself is right"
 
 
+@pytest.mark.parametrize(("cells", "holds"), KEPT.values(), ids=KEPT.keys())
+def test_it_is_compared_with_what_was_saved(cells: list[str], holds: str) -> None:
+    del holds
+    live, replayed, other = Namespace(), Namespace(), Namespace()
+    for cell in cells:
+        live.cell(cell)
+        replayed.cell(cell)
+    for cell in cells[:1]:
+        other.cell(cell)
+    if "gen" in live.names:
+        live.cell("del gen")
+        replayed.cell("del gen")
+    assert live.differs(live) == []
+    assert replayed.differs(live) == []
+    assert live.again().differs(live) == []
+    if len(cells) > 1 and not cells[1].startswith("del "):
+        assert other.differs(live) != []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a = b = []", "a, b = [], []"),
+        ("a = [1]", "a = [True]"),
+        ("a = [1.0]", "a = [1]"),
+        ("a = list(range(99))", "a = [*range(50), 50.0, *range(51, 99)]"),
+        ("a = {1: 2, 3: 4}", "a = {3: 4, 1: 2}"),
+        ("def f(): return 1", "def f(): return 2"),
+        ("def f(x=1): pass", "def f(x=2): pass"),
+        ("def m(n):\n    return lambda: n\nf = m(1)", "def m(n):\n    return lambda: n\nf = m(2)"),
+        ("class C:\n    x = 1\nc = C()", "class C:\n    x = 2\nc = C()"),
+        ("class C: pass\nc = C()\nc.x = 1", "class C: pass\nc = C()\nc.x = 2"),
+        ("import numpy as np\na = np.arange(9)", "import numpy as np\na = np.arange(9) * 1.0"),
+        ("import numpy as np\na = np.arange(9)", "import numpy as np\na = np.arange(9)\na[4] = 0"),
+        ("import random\nr = random.Random(1)", "import random\nr = random.Random(2)"),
+        ("s = {'a', 'b'}", "s = {'a', 'c'}"),
+        ("f = print", "f = len"),
+        ("a = 1", ""),
+    ],
+)
+def test_a_difference_is_found(one: str, other: str) -> None:
+    saved, live = Namespace(), Namespace()
+    saved.cell(one)
+    live.cell(other)
+    assert live.differs(saved)
+
+
+def test_what_is_not_a_number_is_itself() -> None:
+    saved = Namespace()
+    saved.cell("a = [float('nan')] * 99 + [1]\nb = float('nan')")
+    assert saved.again().differs(saved) == []
+
+
+def test_a_class_that_lies_about_equality_is_not_asked() -> None:
+    saved, live = Namespace(), Namespace()
+    lies = "class Liar:\n    def __eq__(self, o): return True\n    def __hash__(self): return 1\n"
+    saved.cell(lies + "a = Liar()\na.x = 1")
+    live.cell(lies + "a = Liar()\na.x = 2")
+    assert live.differs(saved) == ["a"]
+
+
 LOST = {
     "a generator": ("v = (i for i in [1])", "generator"),
     "a coroutine": ("async def f(): pass\nv = f()", "coroutine"),

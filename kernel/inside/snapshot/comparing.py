@@ -1,0 +1,106 @@
+"""Whether two REPLs hold the same: structure, values and aliases, object by object.
+
+Asked of a REPL that was rebuilt by running cells again, about what was saved of the one before. An over-strict
+answer costs a rebuild, a lenient one would replace variables by something else: in doubt it is no.
+"""
+
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .reach import ATOMS, is_array, is_flat
+
+Reduce = Callable[[Any], Any]
+"""How an object would be saved: as `__reduce_ex__` says it, or NotImplemented for what is found by its name."""
+_LIMIT = 50_000_000
+"""Pairs of objects after which the answer is no."""
+
+
+class Comparison:
+    """One comparison: what is an alias on one side must be one on the other, over all that `holds` is asked."""
+
+    def __init__(self, reduce_one: Reduce, reduce_other: Reduce) -> None:
+        self._reduce = reduce_one, reduce_other
+        self._pairs: dict[int, int] = {}
+        self._back: dict[int, int] = {}
+        self._keep: list[Any] = []
+
+    def holds(self, one: Any, other: Any) -> bool:
+        """Whether the two are built alike. Raises nothing, whatever their classes do."""
+        todo = [(one, other)]
+        try:
+            while todo:
+                more = self._parts(*todo.pop())
+                if more is None or len(self._keep) > _LIMIT:
+                    return False
+                todo += more
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            return False
+        return True
+
+    def _parts(self, left: Any, right: Any) -> "list[tuple[Any, Any]] | None":
+        """What of the two must be the same for them to be; None when they are not."""
+        kind: type = type(left)
+        if kind in ATOMS or type(right) in ATOMS:
+            return [] if _same_atom(left, right) else None
+        known = self._pairs.get(id(left))
+        if known is not None or id(right) in self._back:
+            return [] if known == id(right) and self._back[id(right)] == id(left) else None
+        if not _is_constant(kind):
+            self._pairs[id(left)], self._back[id(right)] = id(right), id(left)
+        self._keep.append((left, right))  # no id is used twice
+        if is_flat(left) and is_flat(right) and _same_flat(left, right):
+            return []
+        if kind is list or kind is tuple:
+            return _zipped(left, right) if type(right) is kind else None
+        if kind is dict:
+            return _zipped_items(left, right) if type(right) is dict else None
+        if kind is set or kind is frozenset:
+            return _zipped(sorted(left, key=repr), sorted(right, key=repr)) if type(right) is kind else None
+        if is_array(left) and is_array(right) and not left.dtype.hasobject:
+            return [((left.dtype.str, left.shape, left.tobytes()), (right.dtype.str, right.shape, right.tobytes()))]
+        return self._reduced(left, right)
+
+    def _reduced(self, left: Any, right: Any) -> "list[tuple[Any, Any]] | None":
+        mine, other = (reduce(one) for reduce, one in zip(self._reduce, (left, right), strict=True))
+        if mine is NotImplemented or other is NotImplemented:
+            return [] if left is right else None
+        if isinstance(mine, str) or isinstance(other, str):
+            return [] if mine == other else None
+        whole = [list(part) if hasattr(part, "__next__") else part for part in mine]
+        theirs = [list(part) if hasattr(part, "__next__") else part for part in other]
+        self._keep.append((mine, other, whole, theirs))
+        return _zipped(whole, theirs)
+
+
+def _is_constant(kind: type) -> bool:
+    """Whether Python may use one object for equal ones, so that which is which says nothing."""
+    return kind is tuple or kind is frozenset or kind is types.BuiltinFunctionType
+
+
+def _same_atom(left: Any, right: Any) -> bool:
+    if type(left) is not type(right):
+        return False
+    return left is right or bool(left == right) or (left != left and right != right)
+
+
+def _same_flat(left: Any, right: Any) -> bool:
+    """Whether two long lists, sets or dicts of atoms are certainly the same, found out at once."""
+    if type(left) is not type(right) or isinstance(left, set) or left != right:
+        return False
+    values = (left, right) if isinstance(left, list) else (left.values(), right.values())
+    mine, other = (list(map(type, one)) for one in values)
+    return mine == other and (isinstance(left, list) or list(left) == list(right))
+
+
+def _zipped(left: "Iterable[Any]", right: "Iterable[Any]") -> "list[tuple[Any, Any]] | None":
+    mine, other = list(left), list(right)
+    return list(zip(mine, other, strict=True)) if len(mine) == len(other) else None
+
+
+def _zipped_items(left: "dict[Any, Any]", right: "dict[Any, Any]") -> "list[tuple[Any, Any]] | None":
+    keys = _zipped(left, right)
+    values = _zipped(left.values(), right.values())
+    return None if keys is None or values is None else keys + values
