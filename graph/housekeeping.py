@@ -13,7 +13,7 @@ from ..state.collecting import Collected, collect
 from ..state.collecting import Tell as TellLooked
 from ..state.database import Database
 from ..state.deleting import Deleted, delete_run
-from ..state.errors import UnknownThread
+from ..state.errors import StoreError, UnknownThread
 from ..state.probe import Probe, ignore_probe
 from ..state.report import Report
 from ..state.verifying import verify
@@ -30,8 +30,8 @@ async def named(stores: Stores, name: str) -> str:
     """
     try:
         return await Library(stores).resolve(name)
-    except UnknownThread:
-        # Of a plain LangGraph caller, or one whose entry in the index is lost.
+    except (UnknownThread, StoreError):
+        # Of a plain LangGraph caller, or one whose entry in the index is lost or cannot be read.
         rows = await stores.database.read("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (name,))
         if rows:
             return name

@@ -42,6 +42,7 @@ class CheckedRows:
         self._steps: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._lost_steps: set[int] = set()
+        self._list_damaged = False
         self._line = Line()
         self.calls: set[str] = set()
         self.lost_calls: set[str] = set()
@@ -96,9 +97,12 @@ class CheckedRows:
             else:
                 self._steps[row[0]] = row[1]
                 self._numbers[row[1]] = row[0]
+        self._list_damaged = why is not None
+        if why:
+            self._checking.problem("step", f"the list of steps{self._place}", unreadable(why), "table steps", [_LISTED])
         for number in range(1, max(self._steps, default=0)):
-            if number not in self._steps and number not in self._lost_steps:
-                self._lost_step(number, unreadable(why) if why else MISSING)
+            if not why and number not in self._steps and number not in self._lost_steps:
+                self._lost_step(number, MISSING)
 
     def _lost_step(self, number: int, fault: str) -> None:
         self._lost_steps.add(number)
@@ -157,7 +161,7 @@ class CheckedRows:
         for name in sorted(missing | self._line.orphans()):
             problem = self._checking.problem("checkpoint", self._named(name), MISSING, "table checkpoints")
             self._line.damaged(name, problem)
-        if self._steps and not self._lost_steps:
+        if self._steps and not self._lost_steps and not self._list_damaged:
             for name in sorted(self._line.checkpoints.keys() - self._numbers.keys() - missing):
                 what = f"the step of checkpoint {name}{self._place}"
                 self._checking.problem("step", what, MISSING, "table steps", [_LISTED])

@@ -19,7 +19,7 @@ class Checking:
     ) -> None:
         self.connection = connection
         self.report = Report(thread_id)
-        self.needs = Needs(connection)
+        self.needs = Needs()
         self._tell = tell
         self._cancelled = cancelled
         self._records = self._bytes = 0

@@ -142,6 +142,9 @@ class _Collection:
             self._mark_snapshots()
             self._doom_rows()
             self._doom_blobs()
+        except _Unreadable as why:
+            # SQLite writes nothing more in a transaction that has come upon damage, not even into its own tables.
+            self.result.unreadable["*"] = str(why)
         finally:
             self._connection.execute("COMMIT")
         if self.result.unreadable:
@@ -150,6 +153,8 @@ class _Collection:
             "SELECT kind, count(*), coalesce(sum(size), 0) FROM doomed GROUP BY kind"
         ):
             self.result.freed[kind] = Tally(count, size)
+        for _, facts in self._leftovers():
+            self.result.freed["leftovers"].add(facts.st_size)
         self._probe("gc-looked")
 
     def _references(self) -> Iterator[tuple[str, set[str], set[str]]]:
@@ -176,7 +181,7 @@ class _Collection:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            self.result.unreadable.setdefault("*", f"a part of {table} cannot be read ({error})")
+            raise _Unreadable(f"a part of {table} cannot be read ({error})") from error
 
     def _snapshots_in(self, thread_id: str, table: str, form: str, body: bytes) -> set[str]:
         try:
@@ -231,8 +236,6 @@ class _Collection:
                 continue
             row = ("blobs", name, facts.st_mtime_ns, facts.st_size)
             self._connection.execute("INSERT INTO doomed VALUES (?, ?, ?, ?)", row)
-        for _, facts in self._leftovers():
-            self.result.freed["leftovers"].add(facts.st_size)
 
     def _leftovers(self) -> Iterator[tuple[Path, Any]]:
         return ((path, facts) for path, facts in self._blobs.leftovers() if facts.st_mtime < self._cutoff)
@@ -296,6 +299,10 @@ class _Collection:
         self._tell(self._looked)
         if self._cancelled():
             raise InterruptedError
+
+
+class _Unreadable(Exception):
+    """A damaged page stands in the way of what the runs refer to."""
 
 
 def _alone(path: Path) -> bool:

@@ -202,6 +202,9 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, probe: Probe) -
             await connection._execute(_bring_up_to_date, connection._conn, probe)
     except sqlite3.Error as error:
         raise as_store_error(error, path) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it cannot read of a damaged schema.
+        raise as_store_error(sqlite3.DatabaseError("malformed database schema"), path) from error
 
 
 def _text(data: bytes) -> str:

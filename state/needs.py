@@ -14,15 +14,20 @@ _MOST_NEEDS = 20
 
 
 class Needs:
-    """Kept in a temporary table, on disk when it grows. Turns and calls are those of the thread itself."""
+    """Kept in a file of its own, which nobody else sees. Turns and calls are those of the thread itself."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
+        # Not a temporary table: SQLite writes nothing more in a transaction that has come upon damage.
+        self._connection = sqlite3.connect("", isolation_level=None)
         self._damaged: dict[tuple[str, str], Problem] = {}
-        connection.execute(
-            "CREATE TEMP TABLE needs (kind TEXT, hash TEXT, what TEXT, turn INTEGER, call TEXT, place TEXT, "
+        self._connection.execute(
+            "CREATE TABLE needs (kind TEXT, hash TEXT, what TEXT, turn INTEGER, call TEXT, place TEXT, "
             "PRIMARY KEY (kind, hash, what, place)) WITHOUT ROWID"
         )
+
+    def close(self) -> None:
+        """Forget all of it."""
+        self._connection.close()
 
     def add(self, reference: Reference, *, call: str | None = None, place: str = "") -> None:
         """Note a reference. `place` is empty for the thread itself, else says whose it is."""

@@ -35,25 +35,36 @@ def from_both_ends(
 
     A damaged page ends a query; asked for from the other end, the rows behind that page come as well.
     """
-    rows, why = _until_damage(connection, f"{select} ORDER BY {order}", parameters)
+    rows, why = until_damage(connection, f"{select} ORDER BY {order}", parameters)
     if why is None:
         return rows, None
     backwards = ", ".join(f"{column} DESC" for column in order.split(", "))
-    behind, _ = _until_damage(connection, f"{select} ORDER BY {backwards}", parameters)
+    behind, _ = until_damage(connection, f"{select} ORDER BY {backwards}", parameters)
     seen = set(rows)
     return [*rows, *(row for row in reversed(behind) if row not in seen)], why
 
 
-def _until_damage(connection: sqlite3.Connection, query: str, parameters: Row) -> tuple[list[Row], str | None]:
+def until_damage(connection: sqlite3.Connection, query: str, parameters: Row = ()) -> tuple[list[Row], str | None]:
+    """The rows of a query up to where the file is damaged, and what SQLite says of that (None: it is not).
+
+    The query must find its rows one after another, with nothing to sort.
+    """
     rows: list[Row] = []
     try:
         for row in connection.execute(query, parameters):
             rows.append(row)
+        return rows, None
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        return rows, str(error)
-    return rows, None
+        why = str(error)
+    # Python reads one row ahead, and drops the last one with the error.
+    try:
+        rows = connection.execute(f"{query} LIMIT {len(rows) + 1}", parameters).fetchall()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+    return rows, why
 
 
 def rows_of(connection: sqlite3.Connection, table: str, columns: str, thread_id: str) -> Iterator[Row | Unreadable]:

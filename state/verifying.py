@@ -17,7 +17,7 @@ from .checked_rows import CheckedRows
 from .checking import Checking, Tell, unreadable
 from .database import as_store_error, connect
 from .report import Kind, Report
-from .salvage import is_damage
+from .salvage import is_damage, until_damage
 from .tables import SEALED
 
 _TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
@@ -42,7 +42,9 @@ def verify(
         with closing(connect(path)) as connection:
             connection.set_progress_handler(cancelled, 10_000)
             connection.execute("BEGIN")
-            return _Verification(Checking(connection, thread_id, tell, cancelled), blobs).run()
+            checking = Checking(connection, thread_id, tell, cancelled)
+            with closing(checking.needs):
+                return _Verification(checking, blobs).run()
     except sqlite3.Error as error:
         if cancelled():
             raise InterruptedError from None
@@ -73,14 +75,9 @@ class _Verification:
 
     def _check_pages(self, table: str) -> None:
         """Let SQLite look at every page of a table and its indexes. The file is one for all runs of a home."""
-        faults: list[str] = []
-        try:
-            for [said] in self._connection.execute(f"PRAGMA integrity_check({table})"):
-                faults += [] if said == "ok" else said.splitlines()
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            faults.append(str(error))
+        query = f"SELECT integrity_check FROM pragma_integrity_check('{table}')"
+        found, why = until_damage(self._connection, query)
+        faults = [line for [said] in found if said != "ok" for line in said.splitlines()] + ([why] if why else [])
         faults = [fault for fault in faults if not fault.startswith("***")]
         if faults:
             more = f", and {len(faults) - _MOST_FAULTS:,} more" if len(faults) > _MOST_FAULTS else ""

@@ -1,0 +1,253 @@
+"""Every kind of stored record, damaged: changed, cut short, gone. Each says what `rlm verify` must find."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from durable_rlm.state.blobs import content_hash
+from tests.damage import DATABASE, ask, change, flip
+
+CHANGED, MISSING = "has changed on disk", "is missing"
+PACK, INDEX = b"alphabeta", b"alpha.txt"
+"""What the blobs of `hurt`'s input have in them."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The only problem that there must be, and a part of what is said to be lost with it."""
+
+    kind: str
+    name: str
+    fault: str
+    lost: str
+
+
+DAMAGES: dict[str, Callable[[Path], Found]] = {}
+
+
+def damage(function: Callable[[Path], Found]) -> Callable[[Path], Found]:
+    DAMAGES[function.__name__] = function
+    return function
+
+
+def of_step(number: int) -> str:
+    return f"checkpoint_id = (SELECT checkpoint_id FROM steps WHERE thread_id = 'hurt' AND step = {number})"
+
+
+def call_about(home: Path, prompt: str) -> str:
+    [[key]] = ask(home, "SELECT key FROM calls WHERE prompt = ?", content_hash(prompt.encode()))
+    return key
+
+
+def last_snapshot(home: Path) -> str:
+    """The manifest of `hurt`'s last cell but one, which its last one builds on."""
+    [[value]] = ask(
+        home,
+        f"SELECT value FROM writes WHERE thread_id = 'hurt' AND channel = 'turns' AND {of_step(10)}",
+    )
+    return manifest_in(home, value)
+
+
+def manifest_in(home: Path, value: bytes) -> str:
+    [name] = [name for [name] in ask(home, "SELECT hash FROM manifests") if name.encode() in value]
+    return name
+
+
+def piece_of(home: Path, least: int) -> str:
+    """A piece of the variable `noise` of `hurt`."""
+    [[manifest]] = ask(home, "SELECT CAST(body AS TEXT) FROM manifests WHERE hash = ?", last_snapshot(home))
+    found = ask(home, "SELECT hash FROM chunks WHERE length(body) > ? ORDER BY hash", least)
+    return next(name for [name] in found if name in manifest)
+
+
+def blob_with(home: Path, needle: bytes) -> Path:
+    [found] = [path for path in (home / "blobs").rglob("*") if path.is_file() and needle in path.read_bytes()]
+    return found
+
+
+def name_of(blob: Path) -> str:
+    return blob.parent.name + blob.name
+
+
+@damage
+def an_entry_in_the_index_changed(home: Path) -> Found:
+    change(home, "UPDATE threads SET question = 'What else?' WHERE thread_id = 'hurt'")
+    return Found("thread", "hurt", CHANGED, "limits and status")
+
+
+@damage
+def an_entry_in_the_index_gone(home: Path) -> Found:
+    change(home, "DELETE FROM threads WHERE thread_id = 'hurt'")
+    return Found("thread", "hurt", MISSING, "limits and status")
+
+
+@damage
+def a_step_changed(home: Path) -> Found:
+    change(home, "UPDATE steps SET summary = 'nothing' WHERE thread_id = 'hurt' AND step = 4")
+    return Found("step", "step 4", CHANGED, "list of steps")
+
+
+@damage
+def a_step_gone(home: Path) -> Found:
+    change(home, "DELETE FROM steps WHERE thread_id = 'hurt' AND step = 4")
+    return Found("step", "step 4", MISSING, "list of steps")
+
+
+@damage
+def the_last_step_gone(home: Path) -> Found:
+    [[name]] = ask(home, "SELECT checkpoint_id FROM steps WHERE thread_id = 'hurt' AND step = 15")
+    change(home, "DELETE FROM steps WHERE thread_id = 'hurt' AND step = 15")
+    return Found("step", f"the step of checkpoint {name}", MISSING, "list of steps")
+
+
+@damage
+def a_checkpoint_that_comes_from_nowhere(home: Path) -> Found:
+    change(home, f"UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = 'hurt' AND {of_step(9)}")
+    return Found("checkpoint", "step 9", CHANGED, "steps 9–15")
+
+
+@damage
+def a_checkpoint_cut_short(home: Path) -> Found:
+    half = "checkpoint = substr(checkpoint, 1, length(checkpoint) / 2)"
+    change(home, f"UPDATE checkpoints SET {half} WHERE thread_id = 'hurt' AND {of_step(9)}")
+    return Found("checkpoint", "step 9", CHANGED, "steps 9–15")
+
+
+@damage
+def a_checkpoint_with_other_words_about_it(home: Path) -> Found:
+    change(home, f"UPDATE checkpoints SET metadata = '{{}}' WHERE thread_id = 'hurt' AND {of_step(9)}")
+    return Found("checkpoint", "step 9", CHANGED, "steps 9–15")
+
+
+@damage
+def a_checkpoint_gone(home: Path) -> Found:
+    change(home, f"DELETE FROM checkpoints WHERE thread_id = 'hurt' AND {of_step(9)}")
+    return Found("checkpoint", "step 9", MISSING, "steps 9–15")
+
+
+@damage
+def a_write_to_a_growing_list_changed(home: Path) -> Found:
+    which = f"thread_id = 'hurt' AND channel = 'turns' AND {of_step(10)}"
+    change(home, f"UPDATE writes SET value = x'90' WHERE {which}")
+    return Found("write", "turns, written after step 10", CHANGED, "steps 10–15")
+
+
+@damage
+def a_write_to_a_value_cut_short(home: Path) -> Found:
+    which = f"thread_id = 'hurt' AND channel = 'usage' AND {of_step(10)}"
+    change(home, f"UPDATE writes SET value = substr(value, 1, 9) WHERE {which}")
+    return Found("write", "usage, written after step 10", CHANGED, "step 10")
+
+
+@damage
+def a_call_with_another_answer(home: Path) -> Found:
+    key = call_about(home, "alpha")
+    change(home, "UPDATE calls SET answer = prompt WHERE key = ?", key)
+    return Found("call", key, CHANGED, "paid, again")
+
+
+@damage
+def a_call_that_is_no_text_any_more(home: Path) -> Found:
+    key = call_about(home, "alpha")
+    change(home, "UPDATE calls SET model = CAST(x'ff6d' AS TEXT) WHERE key = ?", key)
+    return Found("call", key, CHANGED, "paid, again")
+
+
+@damage
+def a_text_changed_in_the_file(home: Path) -> Found:
+    name = content_hash(b"noise of alpha\n")
+    # In its row the text lies between its name and the time of its last use.
+    flip(home / DATABASE, name.encode() + b"noise of alpha\n")
+    return Found("text", name, CHANGED, "the output of turn 2")
+
+
+@damage
+def a_text_cut_short(home: Path) -> Found:
+    name = content_hash(b"ALPHA")
+    change(home, "UPDATE texts SET body = substr(body, 1, 4) WHERE hash = ?", name)
+    return Found("text", name, CHANGED, f"the answer of call {call_about(home, 'alpha')}")
+
+
+@damage
+def a_text_gone(home: Path) -> Found:
+    name = content_hash(b"alpha")
+    change(home, "DELETE FROM texts WHERE hash = ?", name)
+    return Found("text", name, MISSING, f"the prompt of call {call_about(home, 'alpha')}")
+
+
+@damage
+def a_large_text_changed(home: Path) -> Found:
+    blob = blob_with(home, b"alphaalphaalpha")
+    data = bytearray(blob.read_bytes())
+    data[100_000] ^= 1
+    blob.write_bytes(data)
+    return Found("text", name_of(blob), CHANGED, "the output of turn 1")
+
+
+@damage
+def a_large_text_cut_short(home: Path) -> Found:
+    blob = blob_with(home, b"alphaalphaalpha")
+    blob.write_bytes(blob.read_bytes()[:-1])
+    return Found("text", name_of(blob), CHANGED, "the output of turn 1")
+
+
+@damage
+def a_large_text_gone(home: Path) -> Found:
+    blob = blob_with(home, b"alphaalphaalpha")
+    blob.unlink()
+    return Found("text", name_of(blob), MISSING, "the output of turn 1")
+
+
+@damage
+def a_snapshot_cut_short(home: Path) -> Found:
+    name = last_snapshot(home)
+    change(home, "UPDATE manifests SET body = substr(body, 1, 100) WHERE hash = ?", name)
+    return Found("snapshot", name, CHANGED, "variables after turn 2")
+
+
+@damage
+def a_snapshot_gone(home: Path) -> Found:
+    name = last_snapshot(home)
+    change(home, "DELETE FROM manifests WHERE hash = ?", name)
+    return Found("snapshot", name, MISSING, "variables after turn 2")
+
+
+@damage
+def a_piece_of_a_variable_changed(home: Path) -> Found:
+    name = piece_of(home, 5_000)
+    change(home, "UPDATE chunks SET body = substr(body, 1, length(body) - 1) || x'00' WHERE hash = ?", name)
+    return Found("piece", name, CHANGED, "noise after turns 2–3")
+
+
+@damage
+def a_piece_of_a_variable_gone(home: Path) -> Found:
+    name = piece_of(home, 5_000)
+    change(home, "DELETE FROM chunks WHERE hash = ?", name)
+    return Found("piece", name, MISSING, "noise after turns 2–3")
+
+
+@damage
+def the_input_changed(home: Path) -> Found:
+    blob = blob_with(home, PACK)
+    flip(blob, PACK)
+    return Found("input", name_of(blob), CHANGED, "the input")
+
+
+@damage
+def the_input_cut_short(home: Path) -> Found:
+    blob = blob_with(home, PACK)
+    blob.write_bytes(blob.read_bytes()[:-1])
+    return Found("input", name_of(blob), CHANGED, "the input")
+
+
+@damage
+def the_list_of_documents_gone(home: Path) -> Found:
+    blob = blob_with(home, INDEX)
+    blob.unlink()
+    return Found("input", name_of(blob), MISSING, "the list of the input's documents")
+
+
+@damage
+def the_count_of_answers_set_back(home: Path) -> Found:
+    change(home, "UPDATE counters SET value = 1 WHERE name = 'settled'")
+    return Found("database", "counter settled", CHANGED, "the order of new answers")

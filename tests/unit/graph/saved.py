@@ -1,0 +1,50 @@
+"""A home with finished runs in it, made once and copied for every test that damages it."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.seal import teach
+from tests.damage import DATABASE
+from tests.scripts import repl, write_script
+
+CELLS = [
+    "words = str(context).split()\nfirst = llm_query_batched(words)\nkept = [1, 2, 3]\nprint(words[0] * 60_000)",
+    "import random\nnoise = random.Random(words[0]).randbytes(100_000)\nprint('noise of', words[0])",
+    "FINAL(first)",
+]
+"""Prompts, outputs and variables are made from the input, so that two runs share none but what is the same for all."""
+
+
+def make_home(folder: Path) -> Path:
+    """A home with the runs `hurt` and `other`, each over two documents of its own."""
+    home = folder / "home"
+    model = write_script(folder / "m.py", [repl(cell) for cell in CELLS])
+
+    async def fill() -> None:
+        async with Runner.open(home, kernels=MemoryKernels()) as runner:
+            for thread, words in (("hurt", ("alpha", "beta")), ("other", ("gamma", "delta"))):
+                for word in words:
+                    (folder / thread).mkdir(exist_ok=True)
+                    (folder / thread / f"{word}.txt").write_text(word)
+                paths = sorted((folder / thread).iterdir())
+                run = await runner.run(f"What of {thread}?", paths, model=model, thread=thread)
+                assert run.answer == sorted(word.upper() for word in words), run
+
+    asyncio.run(fill())
+    return home
+
+
+def adopt(home: Path, parent: str, child: str) -> None:
+    """Make it as if a call of `parent`'s code had started the run `child`."""
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        teach(connection)
+        [key] = connection.execute(
+            "SELECT min(key) FROM calls WHERE thread_id = ? AND kind = 'llm'", (parent,)
+        ).fetchone()
+        row = (child, parent, key)
+        connection.execute("UPDATE calls SET kind = 'rlm', child_thread = ? WHERE thread_id = ? AND key = ?", row)
+        connection.commit()

@@ -1,0 +1,186 @@
+"""`Runner.verify`: what is damaged is named, with what is lost by it, and nothing else is (promises P5, P12)."""
+
+import asyncio
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.graph.housekeeping import verify_run
+from durable_rlm.graph.opening import open_stores
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.errors import StoreError, UnknownThread
+from durable_rlm.state.report import Report
+from durable_rlm.state.tables import SEALED
+from tests.damage import DATABASE, ask, change, leaves, spoil_page
+from tests.scripts import repl, write_script
+from tests.unit.graph.damages import DAMAGES, INDEX, PACK, blob_with
+from tests.unit.graph.saved import adopt, make_home
+
+STEPS, CALLS, TURNS = 15, 5, 3
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_home(tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture
+def home(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "home"))
+
+
+async def verified(home: Path, thread: str) -> Report:
+    async with open_stores(home) as stores:
+        return await verify_run(stores, thread)
+
+
+async def test_a_whole_run_is_said_to_be_whole(home: Path) -> None:
+    report = await verified(home, "hurt")
+    assert report.ok and report.problems == []
+    assert set(report.checked) == {
+        *("thread", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input")
+    }
+    assert report.whole == {
+        "steps": (STEPS, STEPS),
+        "turns": (TURNS, TURNS),
+        "calls": (CALLS, CALLS),
+        "variables": (report.whole["variables"][1],) * 2,
+    }
+
+
+async def test_every_byte_of_the_input_is_read(home: Path) -> None:
+    size = sum(blob_with(home, needle).stat().st_size for needle in (PACK, INDEX))
+    assert (await verified(home, "hurt")).checked["input"].bytes == size
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+async def test_a_damaged_record_is_named_with_what_is_lost_and_nothing_else_is(home: Path, name: str) -> None:
+    expected = DAMAGES[name](home)
+    report = await verified(home, "hurt")
+    found = [(problem.kind, problem.name, problem.fault) for problem in report.problems]
+    assert found == [(expected.kind, expected.name, expected.fault)]
+    assert any(expected.lost in needed for needed in report.problems[0].needed_by), report.problems
+    other = await verified(home, "other")
+    assert other.ok or [problem.kind for problem in other.problems] == ["database"], other.problems
+
+
+async def test_what_is_whole_all_the_same_is_counted(home: Path) -> None:
+    for name in ("a_piece_of_a_variable_gone", "a_text_cut_short", "a_write_to_a_growing_list_changed"):
+        DAMAGES[name](home)
+    report = await verified(home, "hurt")
+    variables = report.whole["variables"]
+    assert len(report.problems) == 3
+    assert report.whole == {
+        "steps": (9, STEPS),
+        "turns": (TURNS, TURNS),
+        "calls": (CALLS - 1, CALLS),
+        "variables": (variables[1] - 1, variables[1]),
+    }
+
+
+KINDS = {
+    "checkpoints": "checkpoint",
+    "writes": "write",
+    "calls": "call",
+    "steps": "step",
+    "threads": "thread",
+    "texts": "text",
+    "manifests": "snapshot",
+    "chunks": "piece",
+}
+
+
+@pytest.mark.parametrize("table", KINDS)
+async def test_a_damaged_page_hides_nothing_but_what_is_in_it(home: Path, table: str) -> None:
+    whole = (await verified(home, "hurt")).checked
+    pages = leaves(home, table)
+    spoil_page(home, page := pages[len(pages) // 2])
+    for thread in ("hurt", "other"):
+        report = await verified(home, thread)
+        # Both runs live in the one file, so both are told of the page; what is lost in it is told to its owner.
+        [said] = [problem for problem in report.problems if problem.kind == "database"]
+        assert said.name == f"table {table}" and str(page) in said.fault
+        lost = [problem for problem in report.problems if problem.kind != "database"]
+        assert {problem.kind for problem in lost} <= {KINDS[table]}, lost
+        assert all("cannot be read" in problem.fault for problem in lost), lost
+        if thread == "hurt":
+            rows = {KINDS[sealed] for sealed in SEALED} - {KINDS[table]}
+            assert {kind: report.checked[kind] for kind in rows} == {kind: whole[kind] for kind in rows}
+
+
+@pytest.mark.parametrize("index", ["sqlite_autoindex_checkpoints_1", "sqlite_autoindex_writes_1"])
+async def test_a_damaged_page_of_an_index_hides_no_row(home: Path, index: str) -> None:
+    whole = (await verified(home, "hurt")).checked
+    spoil_page(home, leaves(home, index)[0])
+    report = await verified(home, "hurt")
+    assert [problem.kind for problem in report.problems] == ["database"]
+    assert report.checked == whole
+
+
+def contents(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the runs of a home are made of, in the database."""
+    columns = {table: ", ".join((*key, *rest)) for table, (key, rest) in SEALED.items()}
+    columns |= {table: "hash, body" for table in ("texts", "chunks", "manifests")}
+    return {table: ask(home, f"SELECT {names} FROM {table} ORDER BY 1, 2") for table, names in columns.items()}
+
+
+async def test_no_flipped_bit_of_the_database_goes_unnoticed(saved: Path, tmp_path: Path) -> None:
+    before = contents(saved)
+    chance = random.Random(20)
+    whole = (saved / DATABASE).read_bytes()
+    noticed = 0
+    for number in range(80):
+        home = Path(shutil.copytree(saved, tmp_path / str(number)))
+        data = bytearray(whole)
+        data[place := chance.randrange(100, len(data))] ^= 1 << chance.randrange(8)
+        (home / DATABASE).write_bytes(data)
+        try:
+            reports = [await verified(home, thread) for thread in ("hurt", "other")]
+        except StoreError:
+            noticed += 1
+            continue
+        if all(report.ok for report in reports):
+            assert contents(home) == before, f"byte {place}"
+        else:
+            noticed += 1
+        shutil.rmtree(home)
+    assert noticed > 40, "most bytes of the file belong to a run"
+
+
+async def test_an_unknown_run_is_not_said_to_be_whole(home: Path) -> None:
+    with pytest.raises(UnknownThread):
+        await verified(home, "nobody")
+
+
+async def test_a_run_may_be_verified_while_it_goes_on(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("x = llm_query_batched(['a', 'b'])"), repl("FINAL(llm_query('c'))")])
+    reports: list[asyncio.Future[Report]] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "calls" and not reports:
+            reports.append(asyncio.ensure_future(runner.verify("named")))
+
+    await runner.run("What?", model=model, thread="named", on_event=on_event)
+    report = await reports[0]
+    assert report.ok and report.whole["calls"][1] > 0
+
+
+async def test_a_fork_needs_what_was_recorded_by_the_run_it_comes_from(home: Path, tmp_path: Path) -> None:
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        await runner.fork("hurt", 6, into="fork")
+    assert (await verified(home, "fork")).ok
+    expected = DAMAGES["a_call_with_another_answer"](home)
+    [problem] = (await verified(home, "fork")).problems
+    assert (problem.kind, problem.name) == ("call", f"{expected.name} of hurt")
+
+
+async def test_the_runs_that_a_run_has_started_are_verified_with_it(home: Path) -> None:
+    adopt(home, "hurt", "other")
+    assert (await verified(home, "hurt")).checked["thread"].records == 2
+    change(home, "UPDATE threads SET question = '' WHERE thread_id = 'other'")
+    [problem] = (await verified(home, "hurt")).problems
+    assert (problem.kind, problem.name) == ("thread", "other")
