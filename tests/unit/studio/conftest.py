@@ -61,8 +61,12 @@ class FakeRunner:
         self.asked.append(("resume", given, named))
         return self._ended()
 
+    async def fork(self, *given: Any, **named: Any) -> Run:
+        self.asked.append(("fork", given, named))
+        return self._ended()
+
     async def about(self, thread: str) -> dict[str, Any]:
-        return {"thread_id": thread, "limits": {"max_turns": 30}, "settings": {}}
+        return {"thread_id": thread, "parent": "t", "limits": {"max_turns": 30}, "settings": {}}
 
     def _ended(self) -> Run:
         if isinstance(self.outcome, Exception):
