@@ -145,8 +145,10 @@ class _Collection:
         except _Unreadable as why:
             # SQLite writes nothing more in a transaction that has come upon damage, not even into its own tables.
             self.result.unreadable["*"] = str(why)
+            self._connection.execute("ROLLBACK")
         finally:
-            self._connection.execute("COMMIT")
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
         if self.result.unreadable:
             self._connection.execute("DELETE FROM doomed")
         for kind, count, size in self._connection.execute(
@@ -276,8 +278,11 @@ class _Collection:
     def give_back(self, *, rewrite: bool) -> None:
         """Give the file's free pages back to the disk, a little at a time.
 
-        A file of the first format cannot do that: it is written anew when that pays, if `rewrite`.
+        A file of the first format cannot do that: it is written anew when that pays, if `rewrite`. In a file that is
+        damaged nothing is moved.
         """
+        if self.result.unreadable:
+            return
         execute = self._connection.execute
         if _pragma(self._connection, "auto_vacuum"):
             left = _pragma(self._connection, "freelist_count")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from durable_rlm.state.blobs import content_hash
+from durable_rlm.state.report import Kind
 from tests.damage import DATABASE, ask, change, flip
 
 CHANGED, MISSING = "has changed on disk", "is missing"
@@ -16,7 +17,7 @@ PACK, INDEX = b"alphabeta", b"alpha.txt"
 class Found:
     """The only problem that there must be, and a part of what is said to be lost with it."""
 
-    kind: str
+    kind: Kind
     name: str
     fault: str
     lost: str

@@ -13,7 +13,7 @@ from durable_rlm.graph.housekeeping import verify_run
 from durable_rlm.graph.opening import open_stores
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import StoreError, UnknownThread
-from durable_rlm.state.report import Report
+from durable_rlm.state.report import Kind, Report
 from durable_rlm.state.tables import SEALED
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
 from tests.scripts import repl, write_script
@@ -82,7 +82,7 @@ async def test_what_is_whole_all_the_same_is_counted(home: Path) -> None:
     }
 
 
-KINDS = {
+KINDS: dict[str, Kind] = {
     "checkpoints": "checkpoint",
     "writes": "write",
     "calls": "call",
@@ -108,7 +108,7 @@ async def test_a_damaged_page_hides_nothing_but_what_is_in_it(home: Path, table:
         assert {problem.kind for problem in lost} <= {KINDS[table]}, lost
         assert all("cannot be read" in problem.fault for problem in lost), lost
         if thread == "hurt":
-            rows = {KINDS[sealed] for sealed in SEALED} - {KINDS[table]}
+            rows: set[Kind] = {KINDS[sealed] for sealed in SEALED} - {KINDS[table]}
             assert {kind: report.checked[kind] for kind in rows} == {kind: whole[kind] for kind in rows}
 
 

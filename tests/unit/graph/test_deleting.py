@@ -1,0 +1,255 @@
+"""`Runner.delete` and `Runner.gc`: what is deleted is gone, and what others need of it is not (promises P5, P12)."""
+
+import asyncio
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.graph.housekeeping import collect_garbage
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.collecting import GRACE, collect
+from durable_rlm.state.errors import RunBusy, StoredDataDamaged, UnknownThread
+from tests.damage import DATABASE, ask, change
+from tests.scripts import repl, write_script
+from tests.unit.graph.saved import adopt, make_home
+
+REPLIES = [repl("first = llm_query_batched(context.split())"), repl("FINAL(first + [llm_query(first[0])])")]
+ANSWER = ["A", "B", "A"]
+TABLES = ("threads", "checkpoints", "writes", "steps", "calls")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_home(tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture
+def home(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "home"))
+
+
+def rows(home: Path, name: str = "") -> dict[str, int]:
+    """How many rows there are of the threads whose names have `name` in them."""
+    count = "SELECT count(*) FROM {} WHERE instr(CAST(thread_id AS BLOB), CAST(? AS BLOB)) > 0"
+    found = {table: ask(home, count.format(table), name)[0][0] for table in TABLES}
+    return {table: number for table, number in found.items() if number}
+
+
+async def listed(runner: Runner) -> set[str]:
+    return {run["thread_id"] for run in await runner.library.runs()}
+
+
+async def test_a_deleted_run_is_gone_and_the_others_are_as_they_were(home: Path) -> None:
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        before = await runner.library.show("other", runner.graph)
+        deleted = await runner.delete("hurt")
+        assert (deleted.threads, deleted.forks) == (["hurt"], [])
+        assert await listed(runner) == {"other"}
+        for look in (runner.read, runner.resume, runner.verify, runner.delete, runner.library.calls):
+            with pytest.raises(UnknownThread):
+                await look("hurt")
+        assert await runner.library.show("other", runner.graph) == before
+        assert (await runner.verify("other")).ok
+    assert rows(home, "hurt") == {}
+
+
+async def test_a_run_is_deleted_by_the_beginning_of_its_name_and_an_unknown_one_is_not(home: Path) -> None:
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        with pytest.raises(UnknownThread):
+            await runner.delete("nobody")
+        assert (await runner.delete("othe")).threads == ["other"]
+
+
+async def test_what_only_the_deleted_run_needed_is_freed_and_what_it_shared_is_not(home: Path) -> None:
+    def stored() -> tuple[int, int]:
+        return ask(home, "SELECT count(*) FROM texts")[0][0], sum(1 for path in (home / "blobs").rglob("*/*"))
+
+    assert all(not tally.records for tally in (await collect_garbage(home)).freed.values())
+    texts, blobs = stored()
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        await runner.delete("hurt")
+    freed = (await collect_garbage(home)).freed
+    assert all(freed[kind].records > 0 for kind in ("texts", "snapshots", "pieces", "blobs")), freed
+    assert stored() == (texts - freed["texts"].records, blobs - freed["blobs"].records)
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        assert (await runner.verify("other")).ok
+        # The code of both runs was the same.
+        assert "has changed" not in str(await runner.library.show("other", runner.graph))
+        assert (await runner.resume("other")).answer == ["DELTA", "GAMMA"]
+
+
+@pytest.mark.parametrize("step", range(1, 13))
+async def test_a_fork_costs_and_says_the_same_when_the_run_it_comes_from_is_deleted(tmp_path: Path, step: int) -> None:
+    model = write_script(tmp_path / "m.py", REPLIES)
+    outcomes: list[Any] = []
+    for deleting in (False, True):
+        home = tmp_path / str(deleting)
+        async with Runner.open(home, kernels=MemoryKernels()) as runner:
+            await runner.run("What?", "a b", model=model, thread="origin")
+            await runner.fork("origin", step, into="fork")
+            if deleting:
+                assert (await runner.delete("origin")).forks == ["fork"]
+                assert await listed(runner) == {"fork"}
+                assert (await runner.library.runs())[0]["parent"] is None
+        if deleting:
+            await collect_garbage(home)
+        async with Runner.open(home, kernels=MemoryKernels()) as runner:
+            assert (await runner.verify("fork")).ok
+            run = await runner.resume("fork")
+            calls = [call.to_json() for call in await runner.library.calls("fork")]
+            outcomes.append((run.status, run.answer, run.usage, run.steps, [call["prompt"] for call in calls]))
+            assert run.usage["model_calls"] == 0 and run.answer == ANSWER
+            assert (await runner.verify("fork")).ok
+    assert outcomes[0] == outcomes[1]
+
+
+async def test_what_is_left_for_forks_goes_with_the_last_of_them(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    model = write_script(tmp_path / "m.py", REPLIES)
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        await runner.run("What?", "a b", model=model, thread="origin")
+        await runner.fork("origin", 8, into="middle")
+        await runner.fork("middle", 6, into="last")
+        await runner.fork("origin", 6, into="aside")
+        assert set((await runner.delete("origin")).forks) == {"middle", "last", "aside"}
+        assert (await runner.delete("middle")).forks == ["last"]
+        assert await listed(runner) == {"last", "aside"}
+        again = await runner.resume("last")
+        assert (again.answer, again.usage["model_calls"]) == (ANSWER, 0)
+        assert set(rows(home, "middle")) <= set(rows(home, "origin")) == {"threads", "steps", "calls"}
+        await runner.delete("last")
+        assert not rows(home, "middle") and rows(home, "origin")
+        await runner.delete("aside")
+    assert rows(home) == {}
+    await collect_garbage(home)
+    assert ask(home, "SELECT count(*) FROM texts") == [(0,)]
+    assert [path for path in (home / "blobs").rglob("*/*")] == []
+
+
+async def test_the_name_of_a_deleted_run_is_free_again(tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", REPLIES)
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        for question in ("What?", "Why?", "Who?"):
+            run = await runner.run(question, "a b", model=model, thread="named")
+            assert run.answer == ANSWER and run.usage["model_calls"] == 5
+            await runner.fork("named", 6, into=f"fork of {question}")
+            await runner.delete("named")
+        for question in ("What?", "Why?", "Who?"):
+            assert (await runner.resume(f"fork of {question}")).usage["model_calls"] == 0
+
+
+async def test_a_run_that_is_being_run_is_not_deleted_nor_one_whose_fork_is(tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", REPLIES)
+    refused: list[asyncio.Future[Any]] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "turn":
+            refused.extend(asyncio.ensure_future(one.delete("origin")) for one in (runner, another))
+
+    async with (
+        Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner,
+        Runner.open(tmp_path / "home", kernels=MemoryKernels()) as another,
+    ):
+        await runner.run("What?", "a b", model=model, thread="origin", on_event=on_event)
+        await runner.fork("origin", 6, into="fork")
+        assert (await runner.resume("fork", on_event=on_event)).answer == ANSWER
+        outcomes = await asyncio.gather(*refused, return_exceptions=True)
+        assert len(outcomes) > 4 and all(isinstance(outcome, RunBusy) for outcome in outcomes), outcomes
+        assert await listed(runner) == {"origin", "fork"}
+        await another.delete("origin")
+
+
+async def test_the_runs_that_a_run_has_started_go_with_it(home: Path) -> None:
+    adopt(home, "hurt", "other")
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        assert (await runner.delete("hurt")).threads == ["hurt", "other"]
+        assert await listed(runner) == set()
+    assert rows(home) == {}
+
+
+async def test_a_run_that_another_one_has_called_too_stays(home: Path, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", REPLIES)
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        await runner.run("What?", "a b", model=model, thread="shared")
+    for parent in ("hurt", "other"):
+        adopt(home, parent, "shared")
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        assert (await runner.delete("other")).threads == ["other"]
+        # A fork is served what was recorded of the call: the run that answered it stays with that.
+        await runner.fork("hurt", 9, into="fork")
+        assert (await runner.delete("hurt")).threads == ["hurt"]
+        assert await listed(runner) == {"fork", "shared"}
+        assert (await runner.delete("fork")).threads == ["fork", "shared"]
+    assert rows(home) == {}
+
+
+async def test_a_run_is_deleted_with_its_children_or_not_at_all(home: Path) -> None:
+    adopt(home, "hurt", "other")
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        before = rows(home)
+        await runner._stores.leases.acquire("other")
+        with pytest.raises(RunBusy):
+            await runner.delete("hurt")
+        assert rows(home) == before
+        await runner._stores.leases.release("other")
+        await runner.delete("hurt")
+
+
+async def test_a_run_is_deleted_however_damaged_it_is(home: Path) -> None:
+    change(home, "UPDATE threads SET limits = '{' WHERE thread_id = 'hurt'")
+    change(
+        home,
+        "UPDATE checkpoints SET checkpoint = x'80' WHERE thread_id = 'hurt' AND checkpoint_id = (SELECT "
+        "checkpoint_id FROM steps WHERE thread_id = 'hurt' AND step = 3)",
+    )
+    change(home, "DELETE FROM manifests WHERE hash = (SELECT max(hash) FROM manifests)")
+    collected = await collect_garbage(home)
+    assert "hurt" in collected.unreadable and not collected.freed["texts"].records
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        with pytest.raises(StoredDataDamaged):
+            await runner.resume("hurt")
+        await runner.delete("hurt")
+        assert await listed(runner) == {"other"}
+
+
+async def test_a_run_of_a_plain_langgraph_caller_is_verified_and_deleted(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(len(context))")])
+    config: Any = {"configurable": {"thread_id": "plain"}}
+    await runner.graph.ainvoke({"question": "How long?", "context": "abc", "settings": {"model": model}}, config)
+    assert (await runner.verify("plain")).ok
+    assert (await runner.delete("plain")).threads == ["plain"]
+    assert rows(tmp_path / "home") == {}
+
+
+async def test_a_run_in_progress_loses_nothing_to_gc(tmp_path: Path) -> None:
+    """At every event, in a home whose clock has gone on for hours since the run touched what it needs."""
+    model = write_script(
+        tmp_path / "m.py",
+        [
+            repl("kept = list(range(50_000))\nfirst = llm_query_batched(context.split())"),
+            repl("kept[0] = 'changed'\nprint('x' * 300_000)"),
+            repl("FINAL(first + [llm_query(first[0]), kept[0], len(history[-1]['content'])])"),
+        ],
+    )
+    home = tmp_path / "home"
+    collected = 0
+
+    def on_event(event: dict[str, Any]) -> None:
+        nonlocal collected
+        if event["event"] == "input":
+            return  # Until there is a run that needs it, the input is kept for an hour.
+        later = collect(home / DATABASE, Blobs(home / "blobs"), clock=lambda: time.time() + 10 * GRACE)
+        assert not later.unreadable
+        collected += 1
+
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        run = await runner.run("What?", "a b", model=model, thread="named", on_event=on_event)
+        assert run.status == "answered" and run.answer[:4] == ["A", "B", "A", "changed"], run
+        assert collected > 10
+        assert (await runner.verify("named")).ok
+        assert all(not tally.records for tally in (await runner.gc()).freed.values())

@@ -1,0 +1,324 @@
+"""Collecting: what nothing refers to goes, what anybody may need stays, whenever it is done."""
+
+import os
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+
+from durable_rlm.state.blobs import Blobs, content_hash
+from durable_rlm.state.collecting import GRACE, Collected, collect
+from durable_rlm.state.database import Database
+from durable_rlm.state.journal import Entry, Journal, Outcome
+from durable_rlm.state.leases import Leases
+from durable_rlm.state.saver import RunSaver
+from durable_rlm.state.snapshots import LARGE, Group, Groups, Snapshots
+from durable_rlm.state.texts import Texts
+from tests.damage import change, leaves, spoil_page
+
+NOW = 2_000_000_000.0
+LONG_AGO = NOW - 10 * GRACE
+
+
+class Clock:
+    """Wall time that stands until it is set."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def group(name: str, *chunks: bytes) -> Group:
+    hashes = [content_hash(chunk) for chunk in chunks]
+    return Group(id=name, names=[name], chunks=hashes, lost={}, about=[], form="{}")
+
+
+@dataclass
+class Home:
+    """Stores whose clock stands, over a file that can be closed and opened again."""
+
+    folder: Path
+    clock: Clock
+    database: Database
+
+    def __post_init__(self) -> None:
+        self.blobs = Blobs(self.folder / "blobs")
+        self.texts = Texts(self.database, self.blobs, self.clock)
+        self.snapshots = Snapshots(self.database, self.blobs, self.clock)
+        self.journal = Journal(self.database, self.clock)
+        self.leases = Leases(self.database, self.clock)
+        self.saver = RunSaver(self.database, self.leases, self.clock)
+
+    async def text(self, text: str) -> str:
+        name = await self.texts.put(text)
+        await self.database.commit(lambda _: None)
+        self.age()
+        return name
+
+    async def snapshot(self, base: str | None, before: Groups, *chunks: bytes, others: int = 0) -> tuple[str, Groups]:
+        """Save the variable `x`; with `others` beside it, the next snapshot is one of what it changes."""
+        changed = [group("x", *chunks), *(group(f"other {number}") for number in range(others))]
+        saved = await self.snapshots.save(base, before, changed, [], chunks)
+        await self.database.commit(lambda _: None)
+        self.age()
+        return saved
+
+    async def checkpoint(self, thread: str, **values: object) -> None:
+        checkpoint = empty_checkpoint()
+        checkpoint["channel_values"] = dict(values)
+        place = {"thread_id": thread, "checkpoint_ns": ""}
+        await self.saver.aput({"configurable": place}, checkpoint, {"source": "loop", "step": 0, "parents": {}}, {})
+
+    def age(self) -> None:
+        """Give the files that were just written the time of the clock, as rows have it."""
+        for path in (self.folder / "blobs").rglob("*"):
+            if path.stat().st_mtime < LONG_AGO - GRACE:
+                os.utime(path, (self.clock.now, self.clock.now))
+
+    def collect(self, **options: object) -> Collected:
+        return collect(self.folder / "checkpoints.sqlite", self.blobs, clock=self.clock, **options)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[Home]:
+    """A home that this process has open; afterwards it is nobody's."""
+    async with Database.open(folder / "checkpoints.sqlite") as database:
+        yield Home(folder, Clock(LONG_AGO), database)
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncGenerator[Home]:
+    async with opened(tmp_path) as home:
+        yield home
+
+
+def names(folder: Path, table: str) -> set[str]:
+    with closing(sqlite3.connect(folder / "checkpoints.sqlite")) as connection:
+        return {row[0] for row in connection.execute(f"SELECT hash FROM {table}")}
+
+
+def freed(collected: Collected) -> dict[str, int]:
+    return {kind: tally.records for kind, tally in collected.freed.items() if tally.records}
+
+
+async def test_what_nothing_refers_to_goes(home: Home) -> None:
+    small, large = await home.text("small"), await home.text("large" * LARGE)
+    await home.snapshot(None, {}, b"piece", b"large piece" * LARGE)
+    home.clock.now = NOW
+    collected = home.collect()
+    assert freed(collected) == {"texts": 1, "snapshots": 1, "pieces": 1, "blobs": 2}
+    assert collected.freed["texts"].bytes == 5 and collected.freed["blobs"].bytes == 16 * LARGE
+    assert names(home.folder, "texts") == names(home.folder, "chunks") == names(home.folder, "manifests") == set()
+    assert not home.blobs.has(large) and small not in names(home.folder, "texts")
+
+
+async def test_what_is_referred_to_stays_wherever_it_is_referred_to(home: Home) -> None:
+    """In a call, a checkpoint, a write, what a run was started with, and what a snapshot is made of."""
+    prompt, answer = await home.text("prompt"), await home.text("answer")
+    entry = Entry("1:a:1", "llm", 1, 0, "m", prompt, 1, 1, None)
+    journal = await home.journal.of("t")
+    await journal.open(entry)
+    await journal.settle(entry, Outcome(answer=answer))
+    output, reply, pack = await home.text("output" * LARGE), await home.text("reply"), home.blobs.put(b"pack")
+    first, groups = await home.snapshot(None, {}, b"one", b"large" * LARGE, others=5)
+    second, _ = await home.snapshot(first, groups, b"one", b"two")
+    await home.checkpoint("t", turns=[{"number": 1, "output": output, "snapshot": second}])
+    place = {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}
+    await home.saver.aput_writes({"configurable": place}, [("turns", [{"number": 2, "reply": reply}])], "task")
+    await home.database.commit(
+        lambda connection: connection.execute(
+            "INSERT INTO threads (thread_id, question, input, start, model, limits, status, created, updated) "
+            "VALUES ('t', '', '', json_object('context_ref', json_object('pack', ?)), '', '{}', 'stopped', 0, 0)",
+            (pack,),
+        )
+    )
+    home.age()
+    loose = await home.text("loose")
+    home.clock.now = NOW
+    assert freed(home.collect()) == {"texts": 1}
+    assert names(home.folder, "texts") == {prompt, answer, reply}
+    assert names(home.folder, "manifests") == {first, second}
+    assert names(home.folder, "chunks") == {content_hash(b"one"), content_hash(b"two")}
+    assert home.blobs.has(output) and home.blobs.has(pack) and home.blobs.has(content_hash(b"large" * LARGE))
+    assert loose not in names(home.folder, "texts")
+
+
+async def test_beside_other_processes_what_was_touched_lately_stays(home: Home) -> None:
+    home.clock.now = NOW
+    lately = await home.text("lately"), await home.text("lately too" * LARGE)
+    collected = home.collect()
+    assert freed(collected) == {} and collected.recent.records == 2
+    assert lately[0] in names(home.folder, "texts") and home.blobs.has(lately[1])
+    home.clock.now += GRACE + 1
+    assert freed(home.collect()) == {"texts": 1, "blobs": 1}
+
+
+async def test_what_a_recent_snapshot_is_made_of_stays_however_old_it_is(home: Home) -> None:
+    """A live kernel's next snapshot builds on its last one, though no step refers to that yet."""
+    base, groups = await home.snapshot(None, {}, b"old", others=5)
+    home.clock.now = NOW
+    await home.snapshot(base, groups, b"old", b"new")
+    assert freed(home.collect()) == {}
+    assert names(home.folder, "chunks") == {content_hash(b"old"), content_hash(b"new")}
+
+
+async def test_what_was_touched_since_the_oldest_running_process_was_started_stays(home: Home) -> None:
+    """A cell may stand for hours at a call, what its kernel was rebuilt from in nobody's checkpoint."""
+    await home.leases.acquire("t")
+    started = "UPDATE leases SET owner = json_set(owner, '$.started', ?)"
+    await home.database.commit(lambda connection: connection.execute(started, (LONG_AGO - 1,)))
+    await home.text("since then")
+    home.clock.now = NOW
+    assert freed(home.collect()) == {}
+    await home.leases.release("t")
+    assert freed(home.collect()) == {"texts": 1}
+
+
+async def test_alone_there_is_nobody_to_wait_for(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        home.clock.now = NOW
+        await home.text("a moment ago")
+        await home.text("a moment ago, too" * LARGE)
+    home.clock.now += 1
+    assert freed(home.collect()) == {"texts": 1, "blobs": 1}
+
+
+async def test_what_is_touched_while_it_is_collected_stays(home: Home) -> None:
+    small, large = await home.text("small"), await home.text("large" * LARGE)
+    manifest, _ = await home.snapshot(None, {}, b"piece")
+    home.clock.now = NOW
+
+    def probe(point: str) -> None:
+        if point == "gc-looked":
+            with closing(sqlite3.connect(home.folder / "checkpoints.sqlite")) as other:
+                for table in ("texts", "chunks", "manifests"):
+                    other.execute(f"UPDATE {table} SET touched = ?", (NOW,))
+                other.commit()
+            assert home.blobs.touch(large)
+
+    assert freed(home.collect(probe=probe)) == {}
+    assert names(home.folder, "texts") == {small} and names(home.folder, "manifests") == {manifest}
+    assert home.blobs.has(large)
+
+
+async def test_what_appears_while_it_is_collected_stays(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        await home.text("old")
+    home.clock.now = NOW
+    name = content_hash(b"new")
+
+    def probe(point: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "checkpoints.sqlite")) as other:
+            # Of a process whose clock was set back.
+            other.execute("INSERT OR IGNORE INTO texts (hash, body, touched) VALUES (?, 'new', 0)", (name,))
+            other.commit()
+
+    assert freed(home.collect(probe=probe)) == {"texts": 1}
+    assert names(tmp_path, "texts") == {name}
+
+
+async def test_nothing_is_freed_while_a_record_that_refers_to_it_cannot_be_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        text = await home.text("needed perhaps")
+        await home.checkpoint("hurt", final={"text": text, "typed": False})
+        await home.checkpoint("other")
+        await home.text("large" * LARGE)
+    (tmp_path / "blobs" / ".partial-0").touch()
+    home.clock.now = NOW
+    change(tmp_path, "UPDATE checkpoints SET checkpoint = x'80' WHERE thread_id = 'hurt'")
+    collected = home.collect()
+    assert list(collected.unreadable) == ["hurt"] and "checkpoints" in collected.unreadable["hurt"]
+    assert freed(collected) == {"leftovers": 1} and text in names(tmp_path, "texts")
+    change(tmp_path, "DELETE FROM checkpoints WHERE thread_id = 'hurt'")
+    assert freed(home.collect()) == {"texts": 1, "blobs": 1}
+
+
+async def test_nothing_is_freed_while_a_page_cannot_be_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        for number in range(30):
+            await home.checkpoint(f"run {number}", question="x" * 1_000)
+        await home.text("needed perhaps")
+    home.clock.now = NOW
+    pages = leaves(tmp_path, "checkpoints")
+    spoil_page(tmp_path, pages[len(pages) // 2])
+    collected = home.collect()
+    assert list(collected.unreadable) == ["*"] and freed(collected) == {}
+    assert len(names(tmp_path, "texts")) == 1
+
+
+async def test_nothing_is_freed_while_a_snapshot_cannot_be_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        base, groups = await home.snapshot(None, {}, b"one", others=5)
+        manifest, _ = await home.snapshot(base, groups, b"one", b"two")
+        await home.checkpoint("t", edits=[{"values": {}, "position": "", "snapshot": manifest}])
+    home.clock.now = NOW
+    change(tmp_path, "UPDATE manifests SET hash = ? WHERE hash = ?", "0" * 64, base)
+    collected = home.collect()
+    assert list(collected.unreadable) == ["t"] and freed(collected) == {}
+    assert {content_hash(b"one"), content_hash(b"two")} <= names(tmp_path, "chunks")
+
+
+async def test_a_dry_run_says_what_would_go_and_lets_nothing_go(home: Home) -> None:
+    for text in ("small", "large" * LARGE):
+        await home.text(text)
+    home.clock.now = NOW
+    told = home.collect(dry_run=True)
+    assert told.dry_run and freed(told) == {"texts": 1, "blobs": 1} and len(names(home.folder, "texts")) == 1
+    again = home.collect()
+    assert again.freed == told.freed
+
+
+async def test_leftovers_of_dead_writers_go_and_a_living_writers_file_stays(home: Home) -> None:
+    with home.blobs.writer() as living:
+        living.write(b"a slow input")
+        (home.folder / "blobs" / ".partial-dead").write_bytes(b"half of it")
+        home.age()
+        for path in (home.folder / "blobs").iterdir():
+            os.utime(path, (LONG_AGO, LONG_AGO))
+        home.clock.now = NOW
+        collected = home.collect()
+        assert freed(collected) == {"leftovers": 1} and collected.freed["leftovers"].bytes == 10
+        name = living.commit()
+    assert home.blobs.read(name) == b"a slow input"
+
+
+async def test_files_that_are_no_blobs_are_left_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        pass
+    strangers = [tmp_path / "blobs" / "README", tmp_path / "blobs" / "ab" / "note", tmp_path / "x.sqlite"]
+    for path in strangers:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    home.clock.now = NOW
+    assert freed(home.collect()) == {} and all(path.exists() for path in strangers)
+
+
+async def test_the_space_is_given_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        for number in range(100):
+            await home.text(f"{number}" * 20_000)
+    home.clock.now = NOW
+    collected = home.collect()
+    assert collected.file_after < collected.file_before / 10
+    assert (tmp_path / "checkpoints.sqlite").stat().st_size == collected.file_after
+
+
+async def test_a_file_of_the_first_format_is_written_anew_when_that_pays(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE texts (hash TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID")
+        rows = ((content_hash(b"%d" % number), b"%d" % number * 100_000) for number in range(100))
+        connection.executemany("INSERT INTO texts VALUES (?, ?)", rows)
+        connection.commit()
+    async with Database.open(path):
+        pass
+    collected = collect(path, Blobs(tmp_path / "blobs"))
+    assert freed(collected) == {"texts": 100} and collected.file_after < collected.file_before / 10
