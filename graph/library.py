@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..nodes.hands import Stores
-from ..nodes.turns import turns_of
+from ..nodes.turns import turns_of, variables_after
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.journal import CallRow, Spent
-from ..state.records import TurnRecord, Usage, as_usage
+from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.threads import Step, Thread
 from .comparing import comparison
 from .moments import Checkpoints, Moment, moment_of
@@ -152,12 +152,13 @@ class Library:
             then = {"error": _damage(f"{damaged.message} This is the run as it was after step {number}.")}
         at, state = moment.step, moment.state
         cell, answer = state.get("cell"), state.get("answer")
+        turns = turns_of(state)
         return {
             **about,
             "question": state.get("question") or about["question"],
             "input": state.get("context_ref") or about["input"],
             "step": _step(at) if at else None,
-            "turns": [await self._turn(turn) for turn in turns_of(state)],
+            "turns": [await self._turn(*one) for one in zip(turns, variables_after(turns), strict=True)],
             "cell": [await self._text(block) for block in cell["blocks"]] if cell else None,
             "waiting": state.get("waiting", 0),
             "answer": await self._answer(answer["text"], typed=answer["typed"]) if answer else None,
@@ -192,7 +193,7 @@ class Library:
         row = await self._stores.threads.get(await self.resolve(thread))
         return await moment_of(self._stores, checkpoints, row, step)
 
-    async def _turn(self, turn: TurnRecord) -> dict[str, Any]:
+    async def _turn(self, turn: TurnRecord, variables: list[VariableRecord]) -> dict[str, Any]:
         output, reply = turn.get("output"), turn.get("reply")
         return {
             "turn": turn.get("number", 0),
@@ -203,7 +204,7 @@ class Library:
             "nudge": turn.get("nudge"),
             "notes": turn.get("notes", []),
             "seconds": turn.get("seconds"),
-            "variables": turn.get("variables", []),
+            "variables": variables,
             "reply": await self._text(reply) if reply else None,
         }
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..nodes.hands import Stores
 from ..nodes.points import Point, points_of
+from ..nodes.turns import turns_of, variables_after
 from ..state.errors import StoredDataDamaged
-from ..state.records import EditRecord, TurnRecord, VariableRecord
+from ..state.records import EditRecord, VariableRecord
 
 if TYPE_CHECKING:
     from ..state.schema import RunState
@@ -43,22 +44,20 @@ async def variables_at(stores: Stores, state: "RunState") -> dict[str, Known]:
     points = points_of(state)
     cells = [at for at, point in enumerate(points) if "values" not in point.done]
     last = cells[-1] if cells else -1
-    known = await _after_cell(stores, points[last]) if cells else {}
+    known = await _after_cell(stores, points[last], state) if cells else {}
     for point in points[last + 1 :]:
         if "values" in point.done:
             known |= _set(point.done)
     return dict(sorted(known.items()))
 
 
-async def _after_cell(stores: Stores, point: Point) -> dict[str, Known]:
-    turn = point.done
-    assert "values" not in turn, "a cell, not an edit"
+async def _after_cell(stores: Stores, point: Point, state: "RunState") -> dict[str, Known]:
     if point.snapshot is None:
-        return _only_described(turn, point.lost.get("*"))
+        return _only_described(point, state, point.lost.get("*"))
     try:
         groups = await stores.snapshots.groups(point.snapshot)
     except StoredDataDamaged as damaged:
-        return _only_described(turn, damaged.message)
+        return _only_described(point, state, damaged.message)
     known: dict[str, Known] = {}
     for group in groups.values():
         content = (*group["chunks"], group["form"])
@@ -71,10 +70,13 @@ async def _after_cell(stores: Stores, point: Point) -> dict[str, Known]:
     return known
 
 
-def _only_described(turn: TurnRecord, why: str | None) -> dict[str, Known]:
+def _only_described(point: Point, state: "RunState", why: str | None) -> dict[str, Known]:
     """The variables of a cell that has no snapshot, as far as the cell's end described them."""
     why_not = _EARLIER if why is None else f"not saved: {why}"
-    return {variable["name"]: Known(variable, why_not) for variable in turn.get("variables", [])}
+    turns = turns_of(state)
+    described = zip(turns, variables_after(turns), strict=True)
+    variables = next(after for turn, after in described if turn.get("number") == point.turn)
+    return {variable["name"]: Known(variable, why_not) for variable in variables}
 
 
 def _set(edit: EditRecord) -> dict[str, Known]:

@@ -6,12 +6,13 @@ answers or has ended.
 """
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from ..kernel.session import CellError, CellResult, Final
 from ..state.errors import KernelLost
 from ..state.keys import START, advance
-from ..state.schema import AnswerRef, CellRef, RestoreRecord, RunState, TurnRecord
+from ..state.schema import AnswerRef, CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
 from .conversation import short_form
 from .divergence import diverged, divergence
 from .events import emit
@@ -21,6 +22,7 @@ from .models.typed import SchemaInvalid, mismatch
 from .replay import keep_variables, start_cell
 from .restore import kernel_at
 from .restore_report import no_restore, told
+from .turns import changes_of, turns_of, variables_after
 
 
 async def execute_code(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
@@ -57,7 +59,13 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
         await kernel.desk.close()
     report = await _compared(run, hands, kernel, cell["turn"])
     problem = await keep_variables(hands, kernel, result)
-    kept = {"position": position, "snapshot": None if problem else kernel.manifest, "lost": _lost(kernel, problem)}
+    *_, before = [], *variables_after(turns_of(state))
+    kept = {
+        **changes_of(before, [VariableRecord(**asdict(variable)) for variable in result.variables]),
+        "position": position,
+        "snapshot": None if problem else kernel.manifest,
+        "lost": _lost(kernel, problem),
+    }
     kernel.position, kernel.cell, kernel.desk, kernel.report = position, None, None, None
     return await _ended(cell, result, run, hands, kept, report)
 
@@ -107,9 +115,6 @@ async def _ended(
         "output": await hands.stores.texts.put(output),
         "error": f"{result.error.name}: {result.error.message}" if result.error else None,
         "notes": notes,
-        "variables": [
-            {"name": v.name, "type": v.type, "size": v.size, "preview": v.preview} for v in result.variables[:60]
-        ],
         "seconds": round(result.seconds, 3),
         **kept,
         "digest": cell["digest"],

@@ -54,7 +54,9 @@ def _last(run: LiveRun, turn: int) -> Resource | None:
 
 async def _ask(run: LiveRun, hands: Hands, turn: int, key: str, messages: list[Message], *, last: bool) -> Got:
     request = ModelRequest(messages=messages, max_output_tokens=ROOT_OUTPUT_TOKENS, role="root")
-    shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+    # What it is told anew; all of it is the earlier turns, which are kept, and would be kept again with each.
+    told = messages if turn == 1 else messages[-1:]
+    shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in told)
     ask = Ask(
         key=key,
         kind="root",

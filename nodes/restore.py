@@ -35,7 +35,9 @@ async def kernel_at(run: LiveRun, hands: Hands, state: RunState) -> tuple[LiveKe
     position = state.get("position", START)
     cell = state.get("cell")
     kernel = run.kernel
-    if kernel and kernel.position == position and kernel.cell in (None, cell["digest"] if cell else None):
+    # One that died while it stood at no cell is replaced without a word: no cell did it, so none is to blame.
+    gone = kernel is None or (kernel.session.lost and kernel.cell is None)
+    if kernel and not gone and kernel.position == position and kernel.cell in (None, cell["digest"] if cell else None):
         return kernel, None
     await run.drop_kernel()
     points = points_of(state)

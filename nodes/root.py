@@ -13,6 +13,7 @@ from .conversation import Message, ShortTurn, Turn, build_messages, needed_turns
 from .observation import TurnStatus, shown_variables
 from .prompts.messages import Left, budget_line, converge, first_message, last_turn
 from .prompts.system import system_prompt
+from .restore_report import told
 from .turns import set_before_all, turns_of, variables_after
 
 _SPENT: dict[Resource, str] = {
@@ -53,12 +54,20 @@ def told_digest(state: RunState, settings: RunSettings) -> str:
         *(settings.model, settings.sub_model, settings.max_depth, settings.answer_schema),
         *(state.get("question"), context["pack"] if context else ""),
         [
-            [turn.get("reply"), turn.get("status"), turn.get("output"), turn.get("nudge"), turn.get("notes")]
+            [turn.get("reply"), turn.get("status"), turn.get("output"), turn.get("nudge"), _notes(turn)]
             for turn in turns
         ],
         _told_of_variables(turns),
         *([changed] if (changed := set_before_all(state)) else []),
     )
+
+
+def _notes(turn: TurnRecord) -> list[str]:
+    """The turn's notes, but for how the REPL was restored when everything is as it was: that changes no answer."""
+    notes, restore = turn.get("notes", []), turn.get("restore")
+    if restore is None or restore["lost"] or restore["notes"] or restore["diverged"]:
+        return notes
+    return [note for note in notes if note not in told(restore)]
 
 
 def _told_of_variables(turns: Sequence[TurnRecord]) -> list[Any]:

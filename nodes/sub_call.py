@@ -4,8 +4,10 @@ It never raises for a call that failed (that is an answer, for the code), becaus
 cancel the others.
 """
 
+import contextlib
 from typing import Any
 
+from ..state.errors import KernelLost
 from ..state.schema import RunState
 from .hands import Hands
 from .live import LiveRuns
@@ -21,7 +23,8 @@ async def sub_call(state: RunState, live: LiveRuns, hands: Hands, thread_id: str
     answered = 0
     # No kernel: it was lost, or this lane was restarted in another process. execute_code restores it.
     if kernel and kernel.desk:
-        with run.idle.needed():
+        # A kernel that is lost meanwhile is execute_code's to tell: what was answered until then is recorded.
+        with run.idle.needed(), contextlib.suppress(KernelLost):
             answered = await kernel.desk.serve(seconds=INTERVAL, most_lanes=run.settings.concurrency)
     hands.probe("sub_call-end")
     return {"step": [{"kind": "sub_call", "turn": state.get("turn", 0), "summary": "", "answered": answered}]}

@@ -65,9 +65,29 @@ def turns_of(state: "RunState") -> list[TurnRecord]:
 
 
 def variables_after(turns: Iterable[TurnRecord]) -> list[list[VariableRecord]]:
-    """The variables after each turn; one without code leaves them as they were."""
-    variables: list[VariableRecord] = []
-    return [variables := turn.get("variables", variables) for turn in turns]
+    """The variables after each turn, by name; one without code leaves them as they were."""
+    known: dict[str, VariableRecord] = {}
+    found: list[list[VariableRecord]] = []
+    now: list[VariableRecord] = []
+    for turn in turns:
+        whole, changed, gone = turn.get("variables"), turn.get("changed", ()), turn.get("gone", ())
+        if whole is not None or changed or gone:
+            if whole is not None:
+                known = {}
+            known.update({variable["name"]: variable for variable in (*(whole or ()), *changed)})
+            known = {name: known[name] for name in sorted(known.keys() - set(gone))}
+            now = list(known.values())
+        found.append(now)
+    return found
+
+
+def changes_of(before: Sequence[VariableRecord], after: Sequence[VariableRecord]) -> TurnRecord:
+    """What a turn's record says of the variables after it, given those before it."""
+    known = {variable["name"]: variable for variable in before}
+    return {
+        "changed": [variable for variable in after if known.get(variable["name"]) != variable],
+        "gone": sorted(known.keys() - {variable["name"] for variable in after}),
+    }
 
 
 def set_before_all(state: "RunState") -> str:
@@ -78,12 +98,11 @@ def set_before_all(state: "RunState") -> str:
 
 def _with_edits(turns: list[TurnRecord], edits: Sequence[EditRecord]) -> list[TurnRecord]:
     """The turns with a note on each after which variables were set, and with their variables as they then were."""
-    variables = _overlaid([], [edit for edit in edits if edit["turn"] == 0])
     for turn in turns:
-        variables = turn.get("variables", variables)
         here = [edit for edit in edits if edit["turn"] == turn.get("number", 0)]
         if here:
-            turn["variables"] = variables = _overlaid(variables, here)
+            turn["changed"] = _overlaid(turn.get("changed", []), here)
+            turn["gone"] = [name for name in turn.get("gone", []) if not any(name in edit["values"] for edit in here)]
             changed = _listed(_overlaid([], here))
             turn["notes"] = [*turn.get("notes", []), f"A person set variables after this turn: {changed}"]
     return turns

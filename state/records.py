@@ -94,6 +94,11 @@ class TurnRecord(TypedDict, total=False):
     short: dict[str, Any]
     """What the root's history needs of an old turn, so that its texts need not be read."""
     variables: list[VariableRecord]
+    """All there were after the cell: how earlier versions kept them, whole with every turn."""
+    changed: list[VariableRecord]
+    """Those that are new or other than after the turn before."""
+    gone: list[str]
+    """Names of those that are no more."""
     seconds: float
     position: str
     """The kernel's position after the cell, and the digest of its code: what a replay must reach."""

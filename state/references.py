@@ -14,7 +14,7 @@ from .blobs import HASH_LENGTH
 # In msgpack as in JSON a hash is its 64 characters, behind a length or a quote.
 _HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}")
 _WHOLE = re.compile(r"[0-9a-f]{64}")
-_OPAQUE = {"settings", "short", "variables", "about", "restore"}
+_OPAQUE = {"settings", "short", "variables", "changed", "gone", "about", "restore"}
 """What holds a user's or a model's own words, and no references."""
 
 

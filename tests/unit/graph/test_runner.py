@@ -233,7 +233,7 @@ async def test_the_state_holds_references_and_no_texts(runner: Runner, tmp_path:
     model = write_script(tmp_path / "m.py", [repl(f"print('{secret}')"), repl(f"llm_query('{secret}')\nFINAL(1)")])
     run = await runner.run("Q", f"{secret}\n" * 1000, model=model)
     snapshot = await runner.graph.aget_state({"configurable": {"thread_id": run.thread_id}})
-    records = [{**record, "short": None, "variables": None} for record in snapshot.values["turns"]]
+    records = [{**record, "short": None, "changed": None} for record in snapshot.values["turns"]]
     assert secret not in str(records), "only bounded previews are in the state"
     assert len(str(snapshot.values)) < 20_000
 
