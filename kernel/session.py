@@ -170,6 +170,11 @@ class KernelSession(Protocol):
         """Whether a cell was begun whose result has not been taken."""
         ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether the kernel is known to be gone."""
+        ...
+
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
         """Bring saved variables into a fresh kernel; `batches` are their chunks by hash, in any order.
 

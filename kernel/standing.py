@@ -145,6 +145,10 @@ class StandingSession:
     def busy(self) -> bool:
         return self._cell is not None
 
+    @property
+    def lost(self) -> bool:
+        return self._lost is not None
+
     async def peek(self) -> bool:
         return await self._standing().peek()
 

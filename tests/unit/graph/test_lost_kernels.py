@@ -1,0 +1,76 @@
+"""A kernel that is killed, whenever that is, costs at most the cell that was in it: the run goes on."""
+
+import asyncio
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from durable_rlm.graph.results import Run
+from durable_rlm.kernel.memory import MemoryKernels
+from tests.scripts import repl, write_script
+
+REPLIES = [
+    repl("kept = [llm_query('a')]\nboth = kept"),
+    repl("kept += llm_query_batched(['b', 'c'])"),
+    repl("FINAL([kept, both is kept, 'tried' in globals()])"),
+]
+ANSWER = [["A", "B", "C"], True, False]
+
+
+def write_patient_script(path: Path) -> str:
+    """A model that says again what died with its kernel."""
+    name = write_script(path, REPLIES)
+    text = path.read_text().replace(
+        "    done = max(marks, default=0)\n",
+        "    done = max(marks, default=0) - sum(m['content'].count('The REPL died') for m in messages)\n",
+    )
+    path.write_text(text)
+    return name
+
+
+async def run_and_kill(home: Path, model: str, point: int) -> tuple[Run, list[str], int]:
+    """The run whose kernel is killed at the point of that number, how its cells ended, and how many points it had."""
+    passed = 0
+    kernels = MemoryKernels()
+    loop = asyncio.get_running_loop()
+
+    def kill() -> None:
+        if kernels.sessions:
+            kernels.sessions[-1].kill("the test said so")
+
+    def probe(_: str) -> None:
+        nonlocal passed
+        passed += 1
+        if passed == point:
+            loop.call_soon_threadsafe(kill)
+
+    async with Runner.open(home, kernels=kernels, probe=probe) as runner:
+        run = await runner.run("What?", model=model, thread="t")
+        shown = await runner.library.show("t", runner.graph)
+        return run, [turn["status"] for turn in shown["turns"]], passed
+
+
+async def test_killed_anywhere_in_a_run_it_costs_one_cell_at_most(tmp_path: Path) -> None:
+    model = write_patient_script(tmp_path / "m.py")
+    for point in count(1, 7):
+        run, ended, points = await run_and_kill(tmp_path / str(point), model, point)
+        assert (run.status, run.answer, run.error) == ("answered", ANSWER, None), f"point {point}: {run}"
+        assert ended.count("died") <= 1 and [status for status in ended if status != "died"] == ["ok"] * 3
+        if point > points:
+            break
+
+
+async def test_killed_between_cells_it_is_not_missed(tmp_path: Path) -> None:
+    kernels = MemoryKernels()
+    model = write_patient_script(tmp_path / "m.py")
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "turn" and event["turn"] > 1:
+            kernels.sessions[-1].kill("the test said so")
+
+    async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
+        run = await runner.run("What?", model=model, thread="t", on_event=on_event)
+        shown = await runner.library.show("t", runner.graph)
+    assert (run.answer, [turn["status"] for turn in shown["turns"]]) == (ANSWER, ["ok"] * 3)
+    assert run.usage["model_calls"] == 6
