@@ -1,0 +1,153 @@
+"""`rlm fork` over real kernels: what the model is really asked, whichever thing was changed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scripts import Asked, repl, write_script
+
+RLM = str(Path(sys.executable).with_name("rlm"))
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("RLM_", "OPENAI_"))}
+CELLS = [
+    "limit = 3\nwords = context.split()\nnumbers = (n for n in range(5))\nseen = [llm_query(word) for word in words]",
+    "picked = llm_query_batched([f'{word}{limit}' for word in seen])\nprint(picked)",
+    "FINAL(picked + [limit, next(numbers)])",
+    "FINAL(['once more', limit, next(numbers)])",
+]
+ANSWER = ["A3", "B3", 3, 0]
+
+
+def rlm(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [RLM, *arguments], cwd=folder, env=CLEAN, input=given, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@dataclass
+class Home:
+    """A folder with the answered run `parent`."""
+
+    folder: Path
+    asked: Asked
+
+    def step(self, kind: str, turn: int, thread: str = "parent") -> str:
+        """The last step of a kind in a turn."""
+        steps = json.loads(rlm(self.folder, "steps", thread, "--json").stdout)
+        return str(max(step["step"] for step in steps if (step["kind"], step["turn"]) == (kind, turn)))
+
+    def fork(self, *arguments: str, given: str = "") -> dict[str, Any]:
+        done = rlm(self.folder, "fork", "parent", *arguments, "--thread", "fork", "--json", given=given)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("original")
+    model = write_script(folder / "m.py", [repl(cell) for cell in CELLS])
+    done = rlm(folder, "run", "What?", "-", "--model", model, "--thread", "parent", "--json", given="a b")
+    assert json.loads(done.stdout)["answer"] == ANSWER, done.stderr
+    return folder
+
+
+@pytest.fixture
+def home(original: Path, tmp_path: Path) -> Home:
+    folder = shutil.copytree(original, tmp_path / "copy")
+    # The run's model is the script where it was; each test has it note what it is asked.
+    asked = Asked(write_script(original / "m.py", [repl(cell) for cell in CELLS]))
+    return Home(folder, asked)
+
+
+def test_a_variable(home: Home) -> None:
+    run = home.fork("--step", home.step("execute_code", 1), "--set", "limit=9", "--set", 'seen=["A", "new"]')
+    assert run["answer"] == ["A9", "NEW9", 9, 0]
+    assert home.asked.prompts == ["A9", "new9"] and len(home.asked.roots) == 2
+    assert run["usage"]["model_calls"] == 4 and run["restore"]["lost"] == {}
+    assert run["restore"]["rebuilt"] == ["numbers"], "what cannot be saved came back beside what was set"
+    shown = json.loads(rlm(home.folder, "vars", "fork", "--json").stdout)
+    assert shown["limit"]["preview"] == "9" and shown["numbers"]["restorable"] is False
+    differs = json.loads(
+        rlm(
+            home.folder,
+            "diff",
+            "parent",
+            home.step("finalize", 3),
+            f"fork@{home.step('finalize', 3, 'fork')}",
+            "--json",
+        ).stdout
+    )
+    assert set(differs["variables"]["changed"]) >= {"limit", "seen", "picked"}
+    assert differs["answer"] == {"from": ANSWER, "to": run["answer"]}
+
+
+def test_code(home: Home) -> None:
+    code = "picked = llm_query_batched(['b3', 'A3'])\n%time picked.sort()\n"
+    run = home.fork("--step", home.step("review", 2), "--code", "-", given=code)
+    assert run["answer"] == ["A3", "B3", 3, 0]
+    assert home.asked.prompts == ["b3"], "one of its calls is recorded"
+    [told] = home.asked.roots
+    assert "%time picked.sort()" in told and "A person replaced the code of this turn" in told
+
+
+def test_an_answer(home: Home) -> None:
+    calls = json.loads(rlm(home.folder, "calls", "parent", "--json").stdout)
+    key = next(call["key"] for call in calls if call["prompt"] == "A3")
+    (home.folder / "answer.txt").write_text("mine\n")
+    run = home.fork("--step", home.step("sub_call", 2), "--answer", f"{key[:12]}=answer.txt")
+    assert run["answer"] == ["mine", "B3", 3, 0] and home.asked.prompts == []
+    assert len(home.asked.roots) == 1 and "'mine', 'B3'" in home.asked.roots[0]
+    answered = {
+        call["prompt"]: call["model"] for call in json.loads(rlm(home.folder, "calls", "fork", "--json").stdout)
+    }
+    assert answered["A3"] == "person" and answered["B3"].startswith("scripted:")
+
+
+def test_a_question(home: Home) -> None:
+    run = home.fork("--step", home.step("finalize", 3), "--question", "And now?")
+    assert run["answer"] == ["once more", 3, 1] and run["turns"] == 4
+    [told] = home.asked.roots
+    assert "# Question\nAnd now?" in told and "Until then it was: What?" in told and home.asked.prompts == []
+
+
+def test_nothing_that_is_recorded(home: Home) -> None:
+    step = home.step("execute_code", 1)
+    again = home.fork("--step", step)
+    assert again["answer"] == ANSWER and again["usage"]["model_calls"] == 0 and home.asked.roots == []
+    assert "reused" in rlm(home.folder, "resume", "fork").stderr
+    fresh = rlm(home.folder, "fork", "parent", "--step", step, "--fresh", "--json")
+    assert json.loads(fresh.stdout)["answer"] == ANSWER
+    assert home.asked.prompts == ["A3", "B3"] and len(home.asked.roots) == 2
+
+
+@pytest.mark.kill
+def test_a_run_is_forked_while_another_process_runs_it(tmp_path: Path) -> None:
+    wait = f"import time; open({str(tmp_path / 'asked')!r}, 'w').close(); time.sleep(60)"
+    model = write_script(tmp_path / "m.py", [repl("x = llm_query('a')"), repl("FINAL(x + llm_query('b'))")], sub=wait)
+    text = (tmp_path / "m.py").read_text().replace(wait, f"if prompt == 'b': {wait}\n    return prompt.upper()")
+    (tmp_path / "m.py").write_text(text)
+    running = subprocess.Popen(
+        [RLM, "run", "Q?", "--model", model, "--thread", "parent"], cwd=tmp_path, env=CLEAN, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not (tmp_path / "asked").exists():
+            assert running.poll() is None
+            time.sleep(0.01)
+        write_script(
+            tmp_path / "m.py", [repl("x = llm_query('a')"), repl("FINAL(x + llm_query('b'))")], sub="return 'B'"
+        )
+        steps = json.loads(rlm(tmp_path, "steps", "parent", "--json").stdout)
+        fork = rlm(tmp_path, "fork", "parent", "--step", str(len(steps)), "--thread", "fork", "--json")
+        assert json.loads(fork.stdout)["answer"] == "AB", fork.stderr
+        listed = {run["thread_id"]: run["status"] for run in json.loads(rlm(tmp_path, "list", "--json").stdout)}
+        assert listed == {"parent": "busy", "fork": "answered"}
+    finally:
+        running.kill()
+        running.wait()
