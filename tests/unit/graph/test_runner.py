@@ -138,14 +138,17 @@ async def test_a_kernel_that_dies_is_told_to_the_model_and_comes_back_with_its_v
         ],
     )
 
-    def on_event(event: dict[str, Any]) -> None:
-        if event["event"] == "code" and "doomed =" in event["code"]:
+    passed: list[str] = []
+
+    def probe(point: str) -> None:
+        passed.append(point)
+        if point == "request-before" and passed.count(point) == 4:  # two root turns, and the call of each cell
             kernels.sessions[-1].kill("the test said so")
 
-    async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
-        run = await runner.run("What?", model=model, on_event=on_event)
+    async with Runner.open(tmp_path / "home", kernels=kernels, probe=probe) as runner:
+        run = await runner.run("What?", model=model)
     assert run.answer == ["A", False]
-    assert run.usage["model_calls"] == 4, "the first cell's call was served again from the journal"
+    assert run.usage["model_calls"] == 5, "the first cell's call is not paid again"
 
 
 async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
