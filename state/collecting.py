@@ -287,7 +287,8 @@ class _Collection:
         if _pragma(self._connection, "auto_vacuum"):
             left = _pragma(self._connection, "freelist_count")
             while left:
-                execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+                # As a script: what `execute` steps through is one page.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
                 self._probe("gc-space")
                 self._step()
                 before, left = left, _pragma(self._connection, "freelist_count")

@@ -67,7 +67,7 @@ async def test_a_run_is_deleted_by_the_beginning_of_its_name_and_an_unknown_one_
 
 async def test_what_only_the_deleted_run_needed_is_freed_and_what_it_shared_is_not(home: Path) -> None:
     def stored() -> tuple[int, int]:
-        return ask(home, "SELECT count(*) FROM texts")[0][0], sum(1 for path in (home / "blobs").rglob("*/*"))
+        return ask(home, "SELECT count(*) FROM texts")[0][0], len(list((home / "blobs").rglob("*/*")))
 
     assert all(not tally.records for tally in (await collect_garbage(home)).freed.values())
     texts, blobs = stored()
@@ -128,7 +128,7 @@ async def test_what_is_left_for_forks_goes_with_the_last_of_them(tmp_path: Path)
     assert rows(home) == {}
     await collect_garbage(home)
     assert ask(home, "SELECT count(*) FROM texts") == [(0,)]
-    assert [path for path in (home / "blobs").rglob("*/*")] == []
+    assert list((home / "blobs").rglob("*/*")) == []
 
 
 async def test_the_name_of_a_deleted_run_is_free_again(tmp_path: Path) -> None:
