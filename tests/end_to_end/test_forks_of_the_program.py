@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +42,17 @@ class Home:
 
     def step(self, kind: str, turn: int, thread: str = "parent") -> str:
         """The last step of a kind in a turn."""
-        steps = json.loads(rlm(self.folder, "steps", thread, "--json").stdout)
-        return str(max(step["step"] for step in steps if (step["kind"], step["turn"]) == (kind, turn)))
+        return self._look(
+            "SELECT max(step) FROM steps WHERE thread_id = ? AND kind = ? AND turn = ?", thread, kind, turn
+        )
+
+    def key(self, turn: int) -> str:
+        """The key of the first sub-call of a turn."""
+        return self._look("SELECT key FROM calls WHERE kind = 'llm' AND turn = ? ORDER BY seq LIMIT 1", turn)
+
+    def _look(self, query: str, *parameters: Any) -> str:
+        with closing(sqlite3.connect(self.folder / ".rlm" / "checkpoints.sqlite")) as connection:
+            return str(connection.execute(query, parameters).fetchone()[0])
 
     def fork(self, *arguments: str, given: str = "") -> dict[str, Any]:
         done = rlm(self.folder, "fork", "parent", *arguments, "--thread", "fork", "--json", given=given)
@@ -98,10 +109,8 @@ def test_code(home: Home) -> None:
 
 
 def test_an_answer(home: Home) -> None:
-    calls = json.loads(rlm(home.folder, "calls", "parent", "--json").stdout)
-    key = next(call["key"] for call in calls if call["prompt"] == "A3")
     (home.folder / "answer.txt").write_text("mine\n")
-    run = home.fork("--step", home.step("sub_call", 2), "--answer", f"{key[:12]}=answer.txt")
+    run = home.fork("--step", home.step("sub_call", 2), "--answer", f"{home.key(2)[:12]}=answer.txt")
     assert run["answer"] == ["mine", "B3", 3, 0] and home.asked.prompts == []
     assert len(home.asked.roots) == 1 and "'mine', 'B3'" in home.asked.roots[0]
     answered = {
@@ -121,7 +130,6 @@ def test_nothing_that_is_recorded(home: Home) -> None:
     step = home.step("execute_code", 1)
     again = home.fork("--step", step)
     assert again["answer"] == ANSWER and again["usage"]["model_calls"] == 0 and home.asked.roots == []
-    assert "reused" in rlm(home.folder, "resume", "fork").stderr
     fresh = rlm(home.folder, "fork", "parent", "--step", step, "--fresh", "--json")
     assert json.loads(fresh.stdout)["answer"] == ANSWER
     assert home.asked.prompts == ["A3", "B3"] and len(home.asked.roots) == 2

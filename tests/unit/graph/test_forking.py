@@ -13,8 +13,9 @@ from durable_rlm.graph import forking
 from durable_rlm.graph.changes import OWN_NAMES, variable_name
 from durable_rlm.kernel.inside.repl import Repl
 from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.errors import StoreError, ThreadExists, UsageError
+from durable_rlm.state.errors import StoredDataDamaged, StoreError, ThreadExists, UsageError
 from durable_rlm.state.journal import PERSON
+from tests.damage import change
 from tests.scripts import Asked, repl, write_script
 
 CELLS = [
@@ -447,3 +448,64 @@ async def test_a_reply_without_code_has_none_to_replace(tmp_path: Path, runner: 
     await runner.run("Q?", model=model, thread="nudged")
     with pytest.raises(UsageError, match="No code is about to run"):
         await runner.fork("nudged", await step(runner, "plan", 1, thread="nudged"), code="x = 1")
+
+
+# -- forks of what is damaged or deleted
+
+
+async def test_what_verify_reads_of_a_changed_fork_is_all_there(runner: Runner) -> None:
+    keys = {call.prompt: call.row.key for call in await runner.library.calls("parent")}
+    standing = await step(runner, "execute_code", 2, "stands")
+    await runner.fork("parent", standing, into="one", set={"limit": 4}, question="Why?", answers={keys["A3"]: "mine"})
+    await runner.fork("parent", await step(runner, "plan", 1), into="two", code="seen = ['z']\nlimit = 1", fresh=True)
+    for name in ("one", "two"):
+        assert (await runner.resume(name)).status == "answered"
+        assert (await runner.verify(name)).problems == []
+
+
+async def test_a_fork_keeps_what_it_reuses_when_its_parent_is_deleted(runner: Runner, asked: Asked) -> None:
+    ended = await step(runner, "execute_code", 1, "characters")
+    await runner.fork("parent", ended, into="fork")
+    await runner.fork("parent", ended, into="set", set={"limit": 3})
+    await runner.delete("parent")
+    for name in ("fork", "set"):
+        assert (await runner.resume(name)).answer == ANSWER
+    assert asked.prompts == [] and len(asked.roots) == 2, "of `set` only, which was told something else"
+    assert [run["parent"] for run in await runner.library.runs()] == [None, None]
+
+
+async def test_a_recorded_answer_that_is_damaged_is_never_served_and_another_can_be_given(
+    tmp_path: Path, model: str
+) -> None:
+    home = tmp_path / "home"
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        await runner.run("What?", "the input", model=model, thread="parent")
+        standing = await step(runner, "execute_code", 1, "stands")
+        [key] = [call.row.key for call in await runner.library.calls("parent") if call.prompt == "a"]
+    change(home, "UPDATE texts SET body = 'X' WHERE CAST(body AS TEXT) = 'A'")
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        await runner.fork("parent", standing, into="fork")
+        run = await runner.resume("fork")
+        assert run.status == "failed" and run.error and run.error["type"] == "StoredDataDamaged"
+        await runner.fork("parent", standing, into="mended", answers={key: "mended "})
+        assert (await runner.resume("mended")).answer == ["MENDED 3", "B3", 3]
+
+
+async def test_a_copy_of_what_is_damaged_is_damaged_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    # Turns enough that the list of them was saved whole since the damaged step, so that later states can be loaded.
+    model = write_script(tmp_path / "m.py", [*[repl("x = 1")] * 40, repl("FINAL(x)")])
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        run = await runner.run("What?", model=model, thread="parent", max_turns=100)
+        damaged = (await runner.library.steps("parent"))[4]
+    change(home, "UPDATE checkpoints SET metadata = x'7b7d' WHERE checkpoint_id = ?", damaged["checkpoint_id"])
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        with pytest.raises(StoredDataDamaged):
+            await runner.fork("parent", damaged["step"], into="of the damaged step")
+        await runner.fork("parent", run.steps - 1, into="fork")
+        assert (await runner.resume("fork")).answer == 1
+        for name in ("parent", "fork"):
+            [problem] = (await runner.verify(name)).problems
+            assert problem.kind == "checkpoint" and f"step {damaged['step']}" in str(problem)
+        with pytest.raises(StoredDataDamaged):
+            await runner.fork("fork", damaged["step"])
