@@ -1,90 +1,87 @@
-"""kill -9 at every named crash point, then the same command again: the same answer, and nothing paid twice."""
+"""kill -9 at every point of a run, then the same command again: all is as it would have been, nothing is paid twice.
 
-import json
-import subprocess
-import sys
+A point is passed before, in and after every commit, and wherever a node has done something.
+"""
+
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from random import Random
 
 import pytest
 
-from tests.scripts import repl, write_script
+from tests.kill.nursery import Nursery
+from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
 
-CHILD = Path(__file__).parent / "crashing_run.py"
-
-REPLIES = [
-    repl("words = context.split()\nfirst = llm_query_batched(words)\nprint(first)"),
-    repl("second = [llm_query(word) for word in first[:2]]"),
-    repl("FINAL(first + second)"),
-]
+pytestmark = pytest.mark.kill
+SHARES = 4
+"""Tests among which the points are dealt out, so that they can run beside each other."""
 
 
-def start(home: Path, model: str, log: Path, point: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(CHILD), str(home), model, str(log), str(point)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def asked(log: Path) -> Counter[str]:
-    """What the model was really asked, from its own record."""
-    return Counter(log.read_text().splitlines()) if log.exists() else Counter()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    model = logged_model(folder)
-    done = start(folder / "home", model, folder / "points", 0)
-    assert done.returncode == 0, done.stderr
-    return {
-        "run": json.loads(done.stdout),
-        "points": (folder / "points").read_text().splitlines(),
-        "asked": asked(folder / "asked"),
-    }
-
-
-def logged_model(folder: Path) -> str:
-    """A scripted model that writes down each prompt it is asked, as a server would."""
-    record = f"open({str(folder / 'asked')!r}, 'a').write(prompt + '\\n')"
-    name = write_script(folder / "m.py", REPLIES, sub=f"{record}; return prompt.upper() + '!'")
-    text = (folder / "m.py").read_text()
-    write_down = f"    open({str(folder / 'asked')!r}, 'a').write(f'root {{done}}\\n')"
-    marked = text.replace("    return REPLIES[done]", f"{write_down}\n    return REPLIES[done]")
-    assert marked != text
-    (folder / "m.py").write_text(marked)
-    return name
-
-
-@pytest.mark.kill
-def test_an_undisturbed_run_passes_every_kind_of_point(undisturbed: dict[str, Any]) -> None:
-    assert undisturbed["run"]["answer"] == ["ALPHA!", "BETA!", "GAMMA!", "DELTA!", "ALPHA!!", "BETA!!"]
-    assert set(undisturbed["points"]) >= {
+def test_an_undisturbed_run_passes_a_point_before_in_and_after_every_commit(undisturbed: Undisturbed) -> None:
+    assert undisturbed.report["run"]["status"] == "answered"
+    passed = Counter(name for point in undisturbed.points for name in names(point))
+    for commit in (
+        *("format", "thread", "lease-taken", "sitting-begun", "sitting-ended", "lease-released"),
+        *("call-asked", "call-settled", "writes", "checkpoint"),
+    ):
+        assert passed[f"{commit}-before"] == passed[f"{commit}-uncommitted"] == passed[f"{commit}-after"] > 0, commit
+    assert passed["blob-before"] == passed["blob-unsynced"] == passed["blob-after"] > 0
+    assert passed.keys() >= {
         *("prepare-end", "plan-end", "cell-sent", "cell-ended", "finalize-end", "sub_call-end"),
         *("request-before", "request-after", "journal-before", "journal-after", "deliver-before", "deliver-after"),
     }
 
 
-@pytest.mark.kill
-@pytest.mark.parametrize("share", [n / 12 for n in range(12)])
-def test_killed_anywhere_it_goes_on_to_the_same_answer(
-    undisturbed: dict[str, Any], tmp_path: Path, share: float
+def names(point: str) -> list[str]:
+    """The points of all that one transaction commits."""
+    whats, _, when = point.rpartition("-")
+    return [f"{what}-{when}" for what in whats.split("+")]
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_killed_at_any_point_it_goes_on_as_if_nothing_had_been(
+    nursery: Nursery, undisturbed: Undisturbed, folder: Path, share: int
 ) -> None:
-    points = undisturbed["points"]
-    point = 1 + int(share * len(points))
-    model = logged_model(tmp_path)
-    killed = start(tmp_path / "home", model, tmp_path / "points", point)
-    assert killed.returncode == -9
-    # In flight at the kill: asked, and not yet on disk.
-    passed = Counter((tmp_path / "points").read_text().splitlines())
-    in_flight = passed["request-before"] - passed["journal-after"]
-    resumed = start(tmp_path / "home", model, tmp_path / "points", 0)
-    assert resumed.returncode == 0, resumed.stderr
-    run = json.loads(resumed.stdout)
-    assert (run["status"], run["answer"]) == ("answered", undisturbed["run"]["answer"])
-    twice = asked(tmp_path / "asked") - undisturbed["asked"]
-    assert sum(twice.values()) <= in_flight, f"paid twice: {twice}"
+    point = share + 1
+    while (trial := Trial(folder / f"point-{point}", nursery)).sit(kill_at=point).killed:
+        where, in_flight = trial.where, trial.in_flight()
+        ended = trial.sit()
+        check_as_undisturbed(ended, undisturbed, where)
+        check_paid_once(trial, ended, in_flight, undisturbed, where)
+        trial.remove()
+        point += SHARES
+    assert point > 0.9 * len(undisturbed.points), "until a run completes"
+
+
+def test_killed_again_anywhere_in_the_resume_it_still_goes_on(
+    nursery: Nursery, undisturbed: Undisturbed, folder: Path
+) -> None:
+    trial, once = Trial(folder / "killed-twice", nursery), folder / "killed-once"
+    in_second_cell = undisturbed.points.index("cell-ended") + undisturbed.points.index("deliver-before")
+    assert trial.sit(kill_at=in_second_cell).killed
+    at_first, point = trial.in_flight(), 1
+    trial.keep(once)
+    while trial.sit(kill_at=point).killed:
+        where, in_flight = f"killed twice: {trial.where}", at_first + trial.in_flight()
+        ended = trial.sit()
+        check_as_undisturbed(ended, undisturbed, where)
+        check_paid_once(trial, ended, in_flight, undisturbed, where)
+        trial.go_back(once)
+        point += 4
+    assert point > 40, "until a resume completes"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_again_and_again_after_random_times_it_comes_to_its_end(
+    nursery: Nursery, undisturbed: Undisturbed, folder: Path, seed: int
+) -> None:
+    random, trial = Random(seed), Trial(folder / f"seed-{seed}", nursery)
+    kills, in_flight = 0, Counter[str]()
+    # A sitting needs some points before it comes to anything new.
+    while (ended := trial.sit(kill_at=random.randint(1, 20 + 10 * kills))).killed:
+        kills += 1
+        in_flight += trial.in_flight()
+    where = f"seed {seed}, killed {kills} times"
+    check_as_undisturbed(ended, undisturbed, where)
+    check_paid_once(trial, ended, in_flight, undisturbed, where)
+    assert kills > 2

@@ -1,0 +1,104 @@
+"""The run that is killed: cells whose variables share objects, count, draw, cannot be saved, and depend on answers.
+
+The last cell tells all of it, so that one comparison with the undisturbed run says whether anything is not as it was.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from durable_rlm.kernel.session import Kernels
+from tests.scripts import repl
+
+THREAD = "killed"
+QUESTION = "What do the words say?"
+TEXT = "alpha\nbeta"
+
+_BEGIN = """
+import random
+from concurrent.futures import ThreadPoolExecutor
+rng = random.Random(7)
+tally = {"asked": 0}
+shared = alias = []
+def ask(prompt):
+    tally["asked"] += 1
+    return llm_query(prompt)
+words = context.split()
+first = llm_query_batched(words)
+shared.extend(first)
+"""
+_DRAW = """
+drawn = DRAW()
+told = ask(f"{drawn:.6f} {first[0]}")
+alias.append(told)
+pair = (shared, {"same": alias})
+squares = (n * n for n in range(10))
+print(next(squares), next(squares), "x" * 300_000)
+with ThreadPoolExecutor(2) as pool:
+    both = sorted(pool.map(ask, [f"both {text}" for text in first]))
+later = ask(f"{DRAW():.6f} {next(squares)} {both}")
+raise ValueError("what was set before stays")
+"""
+_TELL = """
+print(words, first, told, both, later, tally)
+print(shared is alias, pair[0] is shared, pair[1]["same"] is alias, len(shared))
+print(DRAW(), next(squares), len(history))
+FINAL({"told": told, "both": both, "later": later, "tally": tally, "shared": shared, "drawn": DRAW()})
+"""
+REPLIES = [repl(code) for code in (_BEGIN, _DRAW, _TELL)]
+_MODEL = """
+import os
+import re
+
+REPLIES = {replies!r}
+
+def received(prompt):
+    log = os.open({asked!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(log, (prompt + "\\n").encode())
+    os.close(log)
+
+def root(messages):
+    told = "".join(message["content"] for message in messages)
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    received(f"turn {{done + 1}}")
+    # What died with its kernel is tried again.
+    return REPLIES[done - told.count("The REPL died")]
+
+def sub(prompt):
+    received(prompt)
+    return prompt.upper() + "!"
+"""
+
+
+def write_model(folder: Path, *, own_process: bool = False) -> str:
+    """The scripted model, which writes down each prompt in `folder/asked` before it answers, as a server would.
+
+    `own_process`: the kernel has a process of its own, from whose global random generator code may draw.
+    """
+    draw = "random.random" if own_process else "rng.random"
+    replies = [text.replace("DRAW", draw) for text in REPLIES]
+    script = folder / "m.py"
+    script.write_text(_MODEL.format(replies=replies, asked=str(folder / "asked")))
+    return f"scripted:{script}"
+
+
+async def sit(home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None) -> dict[str, Any]:
+    """Start the run, or go on with it. How it stands then: the run, its variables, what each turn printed."""
+    async with Runner.open(home, kernels=kernels, probe=probe) as runner:
+        run = await runner.run(QUESTION, TEXT, model=model, thread=THREAD, concurrency=4, unsandboxed=True)
+        shown = await runner.library.show(THREAD, runner.graph)
+        last = shown["turns"][-1] if shown["turns"] else {}
+        verified = await runner.verify(THREAD)
+        return {
+            "run": run.to_json(),
+            "outputs": [turn["output"] for turn in shown["turns"]],
+            "statuses": [turn["status"] for turn in shown["turns"]],
+            "variables": {one["name"]: one for one in last.get("variables", [])},
+            "problems": verified.to_json()["problems"],
+        }
+
+
+def read_log(path: Path) -> list[str]:
+    """The lines of a record that a killed process left."""
+    return path.read_text().splitlines() if path.exists() else []

@@ -1,0 +1,68 @@
+"""kill -9 of a run with real kernels, of a kernel, and of the host of the kernels."""
+
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.kill.nursery import Nursery, Victim
+from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
+
+pytestmark = pytest.mark.kill
+
+PLACES = [
+    *(("cell-sent", 1), ("deliver-before", 2), ("cell-ended", 1), ("call-settled-after", 4), ("deliver-after", 5)),
+    *(("plan-end", 3), ("cell-ended", 3)),
+]
+"""Points, and which of those of that name: in each of the three cells and between them."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(nursery: Nursery, folder: Path) -> Undisturbed:
+    trial = Trial(folder / "undisturbed-real", nursery, real=True)
+    return Undisturbed(trial.sit().report, trial.received, trial.points)
+
+
+@pytest.fixture
+def trial(nursery: Nursery, folder: Path) -> Generator[Trial]:
+    trial = Trial(folder / "real", nursery, real=True)
+    yield trial
+    trial.remove()
+
+
+def place(undisturbed: Undisturbed, name: str, number: int) -> int:
+    """The place among all points of the point `name` when it is passed for the `number`-th time."""
+    found = [at for at, point in enumerate(undisturbed.points, 1) if name in point]
+    return found[number - 1]
+
+
+@pytest.mark.parametrize(("name", "number"), PLACES)
+def test_a_killed_run_goes_on_in_another_kernel_as_if_nothing_had_been(
+    trial: Trial, undisturbed: Undisturbed, name: str, number: int
+) -> None:
+    assert trial.sit(kill_at=place(undisturbed, name, number)).killed
+    where, in_flight = trial.where, trial.in_flight()
+    ended = trial.sit()
+    check_as_undisturbed(ended, undisturbed, where)
+    check_paid_once(trial, ended, in_flight, undisturbed, where)
+
+
+@pytest.mark.parametrize(
+    ("victim", "name", "number"),
+    [
+        *(("kernel", "deliver-before", 2), ("kernel", "cell-ended", 1), ("kernel", "call-settled-after", 4)),
+        *(("host", "deliver-before", 1), ("host", "plan-end", 2), ("host", "cell-sent", 3)),
+    ],
+)
+def test_a_killed_kernel_or_host_costs_one_cell_at_most_and_the_run_goes_on(
+    trial: Trial, undisturbed: Undisturbed, victim: Victim, name: str, number: int
+) -> None:
+    ended = trial.sit(kill_at=place(undisturbed, name, number), victim=victim)
+    run, expected = ended.report["run"], undisturbed.report
+    assert (run["status"], run["answer"], run["error"]) == ("answered", expected["run"]["answer"], None), run
+    assert ended.report["variables"] == expected["variables"] and ended.report["problems"] == []
+    statuses = Counter(ended.report["statuses"]) - Counter(expected["statuses"])
+    assert statuses in (Counter(), Counter(died=1))
+    again = trial.received - undisturbed.received
+    assert again.total() <= statuses.total() * 5, f"more than one cell and its turn was paid again: {again}"

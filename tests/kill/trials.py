@@ -1,0 +1,120 @@
+"""Homes in which a run is killed and started again, and what must hold of it afterwards."""
+
+import shutil
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.kill.nursery import Ended, Job, Nursery
+from tests.kill.scenario import read_log, write_model
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """The run that nobody killed."""
+
+    report: dict[str, Any]
+    received: Counter[str]
+    points: list[str]
+
+
+@dataclass(frozen=True)
+class Journalled:
+    """What a home knows of requests, by prompt: which have an outcome, and how often each may have been billed."""
+
+    settled: Counter[str]
+    attempts: Counter[str]
+
+
+class Trial:
+    """One home. `folder` must not exist yet."""
+
+    def __init__(self, folder: Path, nursery: Nursery, *, real: bool = False) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self._nursery = nursery
+        self._real = real
+        self._model = write_model(folder, own_process=real)
+        self._paid: Counter[str] = Counter()
+        self._settled: Counter[str] = Counter()
+
+    def keep(self, copy: Path) -> None:
+        """Remember in `copy` how all of it is now, after a kill."""
+        shutil.copytree(self.folder, copy)
+
+    def go_back(self, copy: Path) -> None:
+        """Make all of it as it was when it was kept."""
+        shutil.rmtree(self.folder)
+        shutil.copytree(copy, self.folder)
+        self._paid, self._settled = self.received, self.journalled().settled
+
+    def sit(self, **how: Any) -> Ended:
+        """Start the run, or go on with it, in a process of its own; `how` are fields of the job."""
+        return self._nursery.run(Job(str(self.folder), self._model, real=self._real, **how))
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @property
+    def points(self) -> list[str]:
+        """Those that were passed so far, in all sittings."""
+        return read_log(self.folder / "points")
+
+    @property
+    def received(self) -> Counter[str]:
+        """What the model was asked so far, by its own record."""
+        return Counter(read_log(self.folder / "asked"))
+
+    def journalled(self) -> Journalled:
+        """What is on disk, read from a copy: looking must not mend anything."""
+        copy = Path(shutil.copytree(self.folder / "home", self.folder / "copy"))
+        connection = sqlite3.connect(copy / "checkpoints.sqlite")
+        settled, attempts = Counter[str](), Counter[str]()
+        try:
+            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calls'").fetchone():
+                for status, kind, turn, tried, prompt in connection.execute(
+                    "SELECT status, kind, turn, attempts, (SELECT body FROM texts WHERE hash = prompt) FROM calls"
+                ):
+                    name = f"turn {turn}" if kind == "root" else prompt.decode()
+                    attempts[name] += tried
+                    settled[name] += status != "asked"
+        finally:
+            connection.close()
+            shutil.rmtree(copy)
+        return Journalled(+settled, attempts)
+
+    def in_flight(self) -> Counter[str]:
+        """What the sitting that was killed had asked and not recorded. To be looked at after each kill."""
+        known, received = self.journalled(), self.received
+        asked = received - self._paid
+        assert received <= known.attempts, f"{self.where}: asked without a word in the journal"
+        assert not asked & self._settled, f"{self.where}: asked for recorded answers"
+        in_flight = asked - (known.settled - self._settled)
+        self._paid, self._settled = received, known.settled
+        return in_flight
+
+    @property
+    def where(self) -> str:
+        """The place of the last kill, for whoever reads of a failure."""
+        return f"after {len(self.points)} points, at {self.points[-1]}"
+
+
+def check_as_undisturbed(ended: Ended, undisturbed: Undisturbed, where: str) -> None:
+    """The same answer, the same output of every cell, the same variables; nothing is said to be lost or damaged."""
+    run, expected = ended.report["run"], undisturbed.report
+    assert (run["status"], run["answer"]) == ("answered", expected["run"]["answer"]), f"{where}: {run}"
+    assert ended.report["outputs"] == expected["outputs"], f"{where}: the last cell tells of every variable"
+    assert ended.report["variables"] == expected["variables"], where
+    assert ended.report["problems"] == [], where
+    restored = run["restore"]
+    assert restored is None or not (restored["lost"] or restored["notes"] or restored["diverged"]), f"{where}: {run}"
+
+
+def check_paid_once(trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, where: str) -> None:
+    """The model was asked what the undisturbed run asks, and again what was in flight; all of it was counted."""
+    received = trial.received
+    assert undisturbed.received <= received, f"{where}: nobody was asked for an answer of the run"
+    assert received <= undisturbed.received + in_flight, f"{where}: paid twice: {received - undisturbed.received}"
+    assert ended.report["run"]["usage"]["model_calls"] >= received.total(), f"{where}: not counted as spent"
