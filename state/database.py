@@ -18,7 +18,7 @@ from typing import Any
 
 import aiosqlite
 
-from .errors import RlmError, StoreError
+from .errors import RlmError, StoredDataDamaged, StoreError
 from .folders import make_folder
 from .probe import Probe, ignore_probe
 from .seal import teach
@@ -253,7 +253,7 @@ def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError
     if "readonly" in text or "unable to open" in text:
         return StoreError(f"{where}the store cannot be written.", hint="Fix its permissions or use another --home.")
     if "malformed" in text or "not a database" in text or "disk image" in text:
-        return StoreError(
+        return StoredDataDamaged(
             f"{where}checkpoints.sqlite is damaged or is not a database ({text}).",
             hint="`rlm verify THREAD` says what of a run is lost. Restore the home from a copy, or use another --home.",
         )

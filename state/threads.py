@@ -126,14 +126,25 @@ class Threads:
 
     async def look(self, thread_id: str) -> Thread:
         """The run's row, as far as it can be read. Raises UnknownThread."""
-        rows = await self._database.read(f"{_SELECT} AND thread_id = ?", (thread_id,))
+        try:
+            rows = await self._database.read(f"{_SELECT} AND thread_id = ?", (thread_id,))
+        except StoredDataDamaged:
+            return _nothing_but(thread_id)
         if not rows:
             raise UnknownThread(f"There is no run named {thread_id} here.", hint="`rlm list` shows those there are.")
         return _thread(rows[0])
 
     async def exists(self, thread_id: str) -> bool:
         """Whether there is a run of that name."""
-        return bool(await self._database.read(f"{_NAMES} AND thread_id = ?", (thread_id,)))
+        return bool(await self._names("thread_id = ?", thread_id))
+
+    async def _names(self, condition: str, *parameters: Any) -> list[str]:
+        """The runs whose names are so. Where the index cannot be read, their steps still name them."""
+        try:
+            rows = await self._database.read(f"{_NAMES} AND {condition} ORDER BY thread_id", parameters)
+        except StoredDataDamaged:
+            rows = await self._database.read(f"SELECT DISTINCT thread_id FROM steps WHERE {condition}", parameters)
+        return [row[0] for row in rows]
 
     async def all(self) -> list[Thread]:
         """Every run, the one touched last first; those whose rows are damaged as far as they can be read."""
@@ -178,10 +189,7 @@ class Threads:
 
     async def named_like(self, beginning: str) -> list[str]:
         """The runs whose names begin so."""
-        rows = await self._database.read(
-            f"{_NAMES} AND substr(thread_id, 1, ?) = ? ORDER BY thread_id", (len(beginning), beginning)
-        )
-        return [row[0] for row in rows]
+        return await self._names("substr(thread_id, 1, ?) = ?", len(beginning), beginning)
 
 
 def _thread(row: tuple[Any, ...]) -> Thread:
