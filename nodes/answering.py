@@ -12,6 +12,8 @@ from .hands import Hands
 from .live import LiveKernel, LiveRun
 from .models.reply import ModelRequest
 
+BETWEEN_REPORTS = 0.05
+"""Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""
 SUB_OUTPUT_TOKENS = 8_192
 """The output limit that a sub-call's request carries."""
 
@@ -31,6 +33,7 @@ class CallAnswerer:
         self._occurrences: Counter[str] = Counter()
         self._shared: dict[str, asyncio.Task[Got]] = {}
         self._taken = self._answered = self._failed = self._reused = 0
+        self._next_report = 0.0
 
     async def __call__(self, call: PostedCall) -> bool:
         """Answer `call` and deliver it; whether the code got an answer rather than an error."""
@@ -94,6 +97,15 @@ class CallAnswerer:
     def _report(self, ok: bool) -> None:
         self._answered += ok
         self._failed += not ok
+        now = self._hands.clock()
+        if now >= self._next_report:
+            self._next_report = now + BETWEEN_REPORTS
+            self.report()
+
+    def report(self) -> None:
+        """Tell how far the calls are."""
+        if not self._taken:
+            return
         emit(
             "calls",
             turn=self._turn,

@@ -57,6 +57,8 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
     position = advance(kernel.position, cell["digest"], kernel.answers.digest)
     if kernel.desk:
         await kernel.desk.close()
+    if kernel.report_calls:
+        kernel.report_calls()
     report = await _compared(run, hands, kernel, cell["turn"])
     problem = await keep_variables(hands, kernel, result)
     *_, before = [], *variables_after(turns_of(state))

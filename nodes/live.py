@@ -4,7 +4,7 @@ None of it is saved: after a crash it is built again from the state and the jour
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,8 @@ class LiveKernel:
     """The digest of the cell that stands in it."""
     answers: AnswerSet = field(default_factory=AnswerSet)
     desk: Desk | None = None
+    report_calls: Callable[[], None] | None = None
+    """Tells how far the calls of the standing cell are."""
     calls: CellCalls = field(default_factory=CellCalls)
     manifest: str | None = None
     groups: Groups = field(default_factory=dict[str, Group])

@@ -25,7 +25,8 @@ async def start_cell(
     blocks = tuple([await texts.get(block) for block in turn.get("blocks", [])])
     kernel.answers = AnswerSet()
     kernel.calls = CellCalls(run.journal.of_turn(number))
-    kernel.desk = Desk(kernel.session, CallAnswerer(run, hands, kernel, number, recorded_only=recorded_only))
+    answerer = CallAnswerer(run, hands, kernel, number, recorded_only=recorded_only)
+    kernel.desk, kernel.report_calls = Desk(kernel.session, answerer), answerer.report
     await kernel.session.begin(Cell(number, blocks, await history_texts(texts, entries)))
     kernel.told = number
 
