@@ -138,6 +138,7 @@ class _Restoring:
                     whole = _whole(kernel.groups, {})
                     self.report["restored"] = [name for name in whole if name not in missing]
                     self.report["rebuilt"] = sorted(missing)
+                    self.report["cells"] = len(again)
                     self.report["lost"] = {}
                     return kernel
             except (KernelLost, StoredDataDamaged):
@@ -158,7 +159,6 @@ class _Restoring:
             emit("restore", cells=number, of=len(again), turn=point.turn)
             if not await replay(self._run, self._hands, self._state, kernel, point, recorded_only=True):
                 return None
-            self.report["cells"] += 1
         return kernel
 
     async def _came_to(self, last: Point, kernel: LiveKernel, missing: set[str]) -> bool:
