@@ -43,14 +43,16 @@ def test_killed_at_any_point_it_goes_on_as_if_nothing_had_been(
     nursery: Nursery, undisturbed: Undisturbed, folder: Path, share: int
 ) -> None:
     point = share + 1
-    while (trial := Trial(folder / f"point-{point}", nursery)).sit(kill_at=point).killed:
+    while (ended := (trial := Trial(folder / f"point-{point}", nursery)).sit(kill_at=point)).killed:
         where, in_flight = trial.where, trial.in_flight()
+        assert in_flight.total() <= trial.under_way(), where
         ended = trial.sit()
         check_as_undisturbed(ended, undisturbed, where)
         check_paid_once(trial, ended, in_flight, undisturbed, where)
         trial.remove()
         point += SHARES
-    assert point > 0.9 * len(undisturbed.points), "until a run completes"
+    check_as_undisturbed(ended, undisturbed, "not killed")
+    assert point > 0.9 * len(undisturbed.points)
 
 
 def test_killed_again_anywhere_in_the_resume_it_still_goes_on(
@@ -61,14 +63,15 @@ def test_killed_again_anywhere_in_the_resume_it_still_goes_on(
     assert trial.sit(kill_at=in_second_cell).killed
     at_first, point = trial.in_flight(), 1
     trial.keep(once)
-    while trial.sit(kill_at=point).killed:
+    while (ended := trial.sit(kill_at=point)).killed:
         where, in_flight = f"killed twice: {trial.where}", at_first + trial.in_flight()
         ended = trial.sit()
         check_as_undisturbed(ended, undisturbed, where)
         check_paid_once(trial, ended, in_flight, undisturbed, where)
         trial.go_back(once)
         point += 4
-    assert point > 40, "until a resume completes"
+    check_as_undisturbed(ended, undisturbed, "killed once")
+    assert point > 40
 
 
 @pytest.mark.parametrize("seed", range(4))

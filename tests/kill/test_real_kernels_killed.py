@@ -43,6 +43,7 @@ def test_a_killed_run_goes_on_in_another_kernel_as_if_nothing_had_been(
 ) -> None:
     assert trial.sit(kill_at=place(undisturbed, name, number)).killed
     where, in_flight = trial.where, trial.in_flight()
+    assert in_flight.total() <= trial.under_way(), where
     ended = trial.sit()
     check_as_undisturbed(ended, undisturbed, where)
     check_paid_once(trial, ended, in_flight, undisturbed, where)

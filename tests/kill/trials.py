@@ -1,14 +1,18 @@
 """Homes in which a run is killed and started again, and what must hold of it afterwards."""
 
 import shutil
-import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from durable_rlm.graph.opening import BLOBS, DATABASE
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.database import connect
+from durable_rlm.state.verifying import verify
 from tests.kill.nursery import Ended, Job, Nursery
-from tests.kill.scenario import read_log, write_model
+from tests.kill.scenario import THREAD, read_log, write_model
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class Journalled:
 
     settled: Counter[str]
     attempts: Counter[str]
+
+
+_CALLS = "SELECT status, kind, turn, attempts, (SELECT body FROM texts WHERE hash = prompt) FROM calls"
 
 
 class Trial:
@@ -68,20 +75,21 @@ class Trial:
         return Counter(read_log(self.folder / "asked"))
 
     def journalled(self) -> Journalled:
-        """What is on disk, read from a copy: looking must not mend anything."""
+        """What is on disk, read from a copy: looking must not mend anything. All it needs must be there, and whole."""
         copy = Path(shutil.copytree(self.folder / "home", self.folder / "copy"))
-        connection = sqlite3.connect(copy / "checkpoints.sqlite")
         settled, attempts = Counter[str](), Counter[str]()
         try:
-            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calls'").fetchone():
-                for status, kind, turn, tried, prompt in connection.execute(
-                    "SELECT status, kind, turn, attempts, (SELECT body FROM texts WHERE hash = prompt) FROM calls"
-                ):
+            with closing(connect(copy / DATABASE)) as connection:
+                tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+                for status, kind, turn, tried, prompt in connection.execute(_CALLS) if "calls" in tables else ():
                     name = f"turn {turn}" if kind == "root" else prompt.decode()
                     attempts[name] += tried
                     settled[name] += status != "asked"
+                begun = "threads" in tables and connection.execute("SELECT 1 FROM threads").fetchone()
+            if begun:
+                problems = verify(copy / DATABASE, Blobs(copy / BLOBS), THREAD).problems
+                assert problems == [], f"{self.where}: {problems}"
         finally:
-            connection.close()
             shutil.rmtree(copy)
         return Journalled(+settled, attempts)
 
@@ -94,6 +102,11 @@ class Trial:
         in_flight = asked - (known.settled - self._settled)
         self._paid, self._settled = received, known.settled
         return in_flight
+
+    def under_way(self) -> int:
+        """How many requests of a first sitting had led to nothing when it was killed, as its points say."""
+        passed = Counter(self.points)
+        return passed["request-before"] - passed["deliver-before"] - passed["plan-end"]
 
     @property
     def where(self) -> str:
