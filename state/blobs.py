@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -63,23 +63,21 @@ class Blobs:
         return True
 
     def put(self, data: bytes) -> str:
-        """Store `data` durably and return its hash; storing it again costs a look."""
-        name = content_hash(data)
-        if not self.touch(name):
-            with self.writer() as writer:
-                writer.write(data)
-                writer.commit()
-        return name
+        """Store `data` durably and return its hash; storing it again costs a look and the syncing of two folders."""
+        self.put_all([data])
+        return content_hash(data)
 
     def put_all(self, bodies: Iterable[bytes]) -> None:
         """Store many; each folder is synced once."""
         folders: set[Path] = set()
         for data in bodies:
             name = content_hash(data)
+            folders.add(self.path(name).parent)
             if not self.touch(name):
                 with self.writer() as writer:
                     writer.write(data)
-                    folders.add(self.path(writer.commit(synced=False)).parent)
+                    writer.commit(synced=False)
+        # What was there already too: whoever wrote it may have been killed before it was synced.
         self._sync(folders)
 
     def read(self, name: str) -> bytes:
@@ -210,7 +208,9 @@ class BlobWriter:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._file.close()
+        # What is still in its buffer nobody wants, and it may find no room.
+        with suppress(OSError):
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
 

@@ -1,0 +1,146 @@
+"""A disk that is full, locked away or broken says so, leaves nothing half-written, and is forgiven once it is well."""
+
+import asyncio
+import errno
+import io
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.database import Database, connect
+from durable_rlm.state.errors import StoreError
+from durable_rlm.state.texts import Texts
+
+
+async def fill(database: Database) -> None:
+    """Let the file grow no further."""
+    [(pages,)] = await database.read("PRAGMA page_count")
+    await database.read(f"PRAGMA max_page_count={pages}")
+
+
+async def free(database: Database) -> None:
+    await database.read("PRAGMA max_page_count=1000000")
+
+
+def note(text: str) -> Callable[[sqlite3.Connection], Any]:
+    return lambda connection: connection.execute("INSERT INTO counters VALUES (?, 1)", (text,))
+
+
+async def test_what_was_deferred_goes_with_the_first_commit_that_succeeds(database: Database, tmp_path: Path) -> None:
+    """A later commit may refer to it: a text that an answer's row names must not be lost with a failed commit."""
+    texts = Texts(database, Blobs(tmp_path / "blobs"))
+    await fill(database)
+    name = await texts.put("the answer " * 10_000)
+    with pytest.raises(StoreError, match="disk is full"):
+        await database.commit(note("first"))
+    await free(database)
+    await database.commit(note("second"))
+    assert await database.read("SELECT name FROM counters WHERE name IN ('first', 'second')") == [("second",)]
+    assert (await Texts(database, Blobs(tmp_path / "blobs")).get(name)).startswith("the answer")
+
+
+async def test_who_only_deferred_does_not_wait_for_a_full_disk(tmp_path: Path) -> None:
+    async with asyncio.timeout(30), Database.open(tmp_path / "db") as database:
+        await fill(database)
+        database.defer(lambda c: c.execute("INSERT INTO texts (hash, body) VALUES ('big', ?)", ("x" * 1_000_000,)))
+
+
+async def test_a_store_that_another_process_holds_is_said_to_be_locked_and_used_again_later(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db", patience=0.0) as database:
+        other = connect(tmp_path / "db")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked by another process") as told:
+            await database.commit(note("early"))
+        assert "try again" in told.value.hint
+        other.execute("COMMIT")
+        other.close()
+        await database.commit(note("late"))
+        assert await database.read("SELECT name FROM counters WHERE name != 'settled'") == [("late",)]
+
+
+async def test_a_store_that_cannot_be_written_says_so(database: Database) -> None:
+    await database.read("PRAGMA query_only=ON")
+    with pytest.raises(StoreError, match="cannot be written") as told:
+        await database.commit(note("in vain"))
+    assert "--home" in told.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o500)
+    with pytest.raises(StoreError, match="--home"):
+        async with Database.open(tmp_path / "home" / "db"):
+            pass
+
+
+async def test_a_place_where_no_folder_can_be_made_says_so() -> None:
+    with pytest.raises(StoreError, match="--home"):
+        async with Database.open(Path("/proc/nowhere/db")):
+            pass
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk that has no room left."""
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def open_on_a_full_disk(descriptor: int, mode: str, buffering: int) -> io.BufferedWriter:
+    return io.BufferedWriter(FullDisk(descriptor, mode), buffering)
+
+
+def no_space(*_: object, **__: object) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture(params=["write", "fsync", "rename"])
+def full_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A disk that refuses at one of the steps of writing a blob; `undo()` frees it."""
+    if request.param == "write":
+        monkeypatch.setattr("os.fdopen", open_on_a_full_disk)
+    elif request.param == "fsync":
+        monkeypatch.setattr("os.fsync", no_space)
+    else:
+        monkeypatch.setattr("pathlib.Path.replace", no_space)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_a_blob_that_finds_no_room_leaves_nothing_behind(
+    tmp_path: Path, full_disk: pytest.MonkeyPatch, size: int
+) -> None:
+    blobs, data = Blobs(tmp_path), b"x" * size
+    with pytest.raises(StoreError, match="No space left") as told:
+        blobs.put(data)
+    assert "rlm resume" in told.value.hint
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    full_disk.undo()
+    assert blobs.read(blobs.put(data)) == data
+
+
+def test_of_many_blobs_that_find_no_room_all_can_be_stored_later(tmp_path: Path, full_disk: pytest.MonkeyPatch) -> None:
+    blobs, bodies = Blobs(tmp_path), [bytes([number]) * 100 for number in range(3)]
+    with pytest.raises(StoreError, match="No space left"):
+        blobs.put_all(bodies)
+    full_disk.undo()
+    blobs.put_all(bodies)
+    assert [blobs.read(blobs.put(body)) for body in bodies] == bodies
+
+
+def test_a_blob_that_a_killed_process_left_unsynced_is_synced_before_it_is_referred_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Blobs(tmp_path)
+    with first.writer() as writer:
+        writer.write(b"written by one that is killed now")
+        name = writer.commit(synced=False)
+    synced: list[Path] = []
+    monkeypatch.setattr("durable_rlm.state.blobs.sync_folder", synced.append)
+    assert Blobs(tmp_path).put(b"written by one that is killed now") == name
+    assert synced == [first.path(name).parent, tmp_path]
