@@ -80,6 +80,7 @@ def collect(
     tell: Tell = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
     probe: Callable[[str], None] = lambda _: None,
+    rest: Callable[[float], None] = time.sleep,
 ) -> Collected:
     """Free what nothing in the database at `path` refers to, and give the space back.
 
@@ -91,7 +92,7 @@ def collect(
     try:
         with closing(connect(path)) as connection:
             cutoff = now if alone else living_since(connection, now) - grace
-            work = _Collection(connection, blobs, cutoff, tell, cancelled, probe)
+            work = _Collection(connection, blobs, cutoff, tell, cancelled, probe, None if alone else rest)
             work.result.file_before = _size(path)
             work.look()
             if not dry_run:
@@ -115,6 +116,7 @@ class _Collection:
         tell: Tell,
         cancelled: Callable[[], bool],
         probe: Callable[[str], None],
+        rest: Callable[[float], None] | None,
     ) -> None:
         self.result = Collected(freed={kind: Tally() for kind in (*_TABLES, "blobs", "leftovers")})
         self._connection = connection
@@ -123,6 +125,7 @@ class _Collection:
         self._tell = tell
         self._cancelled = cancelled
         self._probe = probe
+        self._rest = rest
         self._looked = 0
         self._serde = JsonPlusSerializer(allowed_msgpack_modules=None)
         connection.execute("CREATE TEMP TABLE marks (hash TEXT PRIMARY KEY) WITHOUT ROWID")
@@ -262,6 +265,7 @@ class _Collection:
         execute = self._connection.execute
         batch = "SELECT rowid FROM doomed WHERE kind = ? LIMIT ?"
         while execute("SELECT 1 FROM doomed WHERE kind = ?", (kind,)).fetchone():
+            began = time.monotonic()
             execute("BEGIN IMMEDIATE")
             gone = execute(
                 f"DELETE FROM {table} WHERE (hash, touched) IN "
@@ -269,6 +273,7 @@ class _Collection:
                 (kind, _BATCH),
             ).fetchall()
             execute("COMMIT")
+            self._let_others_write(began)
             execute(f"DELETE FROM doomed WHERE rowid IN ({batch})", (kind, _BATCH))
             for [size] in gone:
                 self.result.freed[kind].add(size)
@@ -287,8 +292,10 @@ class _Collection:
         if _pragma(self._connection, "auto_vacuum"):
             left = _pragma(self._connection, "freelist_count")
             while left:
+                began = time.monotonic()
                 # As a script: what `execute` steps through is one page.
                 self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
+                self._let_others_write(began)
                 self._probe("gc-space")
                 self._step()
                 before, left = left, _pragma(self._connection, "freelist_count")
@@ -299,6 +306,11 @@ class _Collection:
             execute("VACUUM")
         # Not while somebody reads an older view; it is done by whoever comes next.
         execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _let_others_write(self, began: float) -> None:
+        """Leave the file to others for as long as it was kept from them: they only look now and then if it is free."""
+        if self._rest:
+            self._rest(time.monotonic() - began)
 
     def _step(self) -> None:
         self._looked += 1

@@ -35,10 +35,12 @@ def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -
     from ..reading import from_stores
 
     invocation.need_runs(thread)
-    thread = from_stores(invocation, lambda stores: _agreed(stores, thread, ask=not yes and _at_terminal()))
-    if not thread:
-        say("Nothing was deleted.")
-        raise typer.Exit(STOPPED)
+    thread, about = from_stores(invocation, lambda stores: _looked_up(stores, thread))
+    if not yes and _at_terminal():
+        say(about, whole=True)
+        if not _agreed():
+            say("Nothing was deleted.")
+            raise typer.Exit(STOPPED)
     from ...graph.housekeeping import delete_runs
 
     deleted = from_stores(invocation, lambda stores: delete_runs(stores, thread))
@@ -48,19 +50,26 @@ def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -
         _say(deleted)
 
 
-async def _agreed(stores: "Stores", thread: str, *, ask: bool) -> str:
-    """The run's whole name; empty when whoever is asked does not want it deleted."""
+async def _looked_up(stores: "Stores", thread: str) -> tuple[str, str]:
+    """The run's whole name, and what it is in one line."""
     from ...graph.housekeeping import named
     from ...graph.library import Library
+    from ..display.wording import counted
 
     name = await named(stores, thread)
-    if not ask:
-        return name
-    about = {one["thread_id"]: one for one in await Library(stores).runs()}.get(name)
-    if about:
-        question = safe_line(about["question"], 100)
-        say(f"{safe_line(name)} · {about['status']} · {about['turns']} turns · {safe_line(question, 100)}", whole=True)
-    return name if typer.confirm("Delete it for good?", err=True) else ""
+    for run in await Library(stores).runs():
+        if run["thread_id"] == name:
+            parts = [safe_line(name), run["status"], counted(run["turns"], "turn"), safe_line(run["question"], 100)]
+            return name, " · ".join(parts)
+    return name, safe_line(name)
+
+
+def _agreed() -> bool:
+    try:
+        return typer.confirm("Delete it for good?", err=True)
+    except typer.Abort:
+        say("")
+        return False
 
 
 def _say(deleted: "Deleted") -> None:
