@@ -7,6 +7,7 @@ thread or an event loop itself, so that its children begin as whole processes do
 import asyncio
 import gc
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -91,14 +92,14 @@ def _child(job: Job, report: Path) -> None:
     from durable_rlm.kernel.memory import MemoryKernels
     from tests.kill.scenario import sit
 
-    passed = 0
+    # Points are passed in several threads at once.
+    numbers = itertools.count(1)
     log = os.open(Path(job.folder) / "points", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def probe(point: str) -> None:
-        nonlocal passed
-        passed += 1
+        number = next(numbers)
         os.write(log, f"{point}\n".encode())
-        if passed == job.kill_at:
+        if number == job.kill_at:
             for victim in _victims(job.victim):
                 victim.kill()
 

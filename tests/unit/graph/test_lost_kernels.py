@@ -31,7 +31,8 @@ def write_patient_script(path: Path) -> str:
 
 async def run_and_kill(home: Path, model: str, point: int) -> tuple[Run, list[str], int]:
     """The run whose kernel is killed at the point of that number, how its cells ended, and how many points it had."""
-    passed = 0
+    # Points are passed in several threads at once.
+    numbers = count(1)
     kernels = MemoryKernels()
     loop = asyncio.get_running_loop()
 
@@ -40,15 +41,13 @@ async def run_and_kill(home: Path, model: str, point: int) -> tuple[Run, list[st
             kernels.sessions[-1].kill("the test said so")
 
     def probe(_: str) -> None:
-        nonlocal passed
-        passed += 1
-        if passed == point:
+        if next(numbers) == point:
             loop.call_soon_threadsafe(kill)
 
     async with Runner.open(home, kernels=kernels, probe=probe) as runner:
         run = await runner.run("What?", model=model, thread="t")
         shown = await runner.library.show("t", runner.graph)
-        return run, [turn["status"] for turn in shown["turns"]], passed
+        return run, [turn["status"] for turn in shown["turns"]], next(numbers) - 1
 
 
 async def test_killed_anywhere_in_a_run_it_costs_one_cell_at_most(tmp_path: Path) -> None:

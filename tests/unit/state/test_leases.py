@@ -1,0 +1,213 @@
+"""One writer a thread: who holds it, who may take it over, and what a former holder can still do (nothing)."""
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+
+from durable_rlm.state.database import Database
+from durable_rlm.state.errors import LeaseLost, RunBusy, StoreError
+from durable_rlm.state.journal import Entry, Journal, Outcome
+from durable_rlm.state.leases import EXPIRES_AFTER, Leases, _ticks, is_dead, this_process
+from durable_rlm.state.ledger import Limits
+from durable_rlm.state.saver import RunSaver
+from durable_rlm.state.threads import Threads
+
+HOUR = 3600.0
+PLACE: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+LIMITS = Limits(max_turns=3, max_calls=10)
+
+
+class Clock:
+    """A wall clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bystander() -> Generator[psutil.Process]:
+    """Another process, alive until the test ends."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield psutil.Process(process.pid)
+    process.kill()
+    process.communicate()
+
+
+def owner_of(process: psutil.Process) -> dict[str, Any]:
+    """As the process would describe itself in a lease."""
+    return {**this_process(), "pid": process.pid, "started": process.create_time(), "ticks": _ticks(process.pid)}
+
+
+async def hold(database: Database, owner: dict[str, Any], renewed: float) -> None:
+    """Let `owner` hold the thread."""
+    await database.commit(
+        lambda c: c.execute("INSERT INTO leases VALUES ('t', 7, ?, ?)", (json.dumps(owner), renewed)).rowcount
+    )
+
+
+async def test_a_living_process_keeps_its_thread_whatever_the_clock_says(
+    database: Database, clock: Clock, bystander: psutil.Process
+) -> None:
+    await hold(database, owner_of(bystander), clock.now)
+    for shift in (0.0, -HOUR, 21 * 24 * HOUR):
+        clock.now = 1_000_000.0 + shift
+        with pytest.raises(RunBusy, match=str(bystander.pid)):
+            await Leases(database, clock).acquire("t")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+async def test_setting_the_clock_kills_no_holder(bystander: psutil.Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Linux, the time at which a process was started is reckoned from the wall clock of now."""
+    owner, started = owner_of(bystander), psutil.boot_time() - HOUR
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: started)
+    assert abs(psutil.Process(bystander.pid).create_time() - owner["started"]) > HOUR / 2
+    assert not is_dead(owner, 0.0, 0.0)
+
+
+async def test_a_dead_process_is_followed_at_once_whatever_the_clock_says(
+    database: Database, clock: Clock, bystander: psutil.Process
+) -> None:
+    await hold(database, owner_of(bystander), clock.now)
+    bystander.kill()
+    bystander.wait()
+    clock.now -= HOUR
+    await Leases(database, clock).acquire("t")
+
+
+async def test_another_process_under_the_same_number_is_not_the_holder(database: Database, clock: Clock) -> None:
+    await hold(database, {**this_process(), "ticks": 1}, clock.now)
+    await Leases(database, clock).acquire("t")
+
+
+async def test_a_holder_before_the_last_start_of_the_machine_is_dead(database: Database, clock: Clock) -> None:
+    await hold(database, {**this_process(), "boot": "another"}, clock.now)
+    await Leases(database, clock).acquire("t")
+
+
+@pytest.mark.parametrize("shift", [EXPIRES_AFTER + 1, -HOUR])
+async def test_of_a_holder_on_another_machine_the_time_decides_and_a_clock_set_back_is_no_sign_of_life(
+    database: Database, clock: Clock, shift: float
+) -> None:
+    await hold(database, {**this_process(), "host": "elsewhere"}, clock.now)
+    clock.now += EXPIRES_AFTER / 2
+    with pytest.raises(RunBusy, match="elsewhere"):
+        await Leases(database, clock).acquire("t")
+    clock.now = 1_000_000.0 + shift
+    await Leases(database, clock).acquire("t")
+
+
+async def test_a_holder_that_gives_signs_of_life_is_left_alone(database: Database, clock: Clock) -> None:
+    holder = Leases(database, clock)
+    await holder.acquire("t")
+    await database.commit(lambda c: c.execute("UPDATE leases SET owner = json_set(owner, '$.host', 'elsewhere')"))
+    for _ in range(10):
+        clock.now += EXPIRES_AFTER / 2
+        await holder.renew("t")
+    with pytest.raises(RunBusy):
+        await Leases(database, clock).acquire("t")
+
+
+async def everything(database: Database) -> list[str]:
+    """Every row of every table."""
+    return await database.look(lambda connection: list(connection.iterdump()))
+
+
+async def test_a_process_that_slept_through_a_takeover_can_write_nothing(database: Database) -> None:
+    """A laptop that was closed, a process that was stopped: it wakes up in the middle of whatever it did."""
+    leases = Leases(database)
+    saver, threads = RunSaver(database, leases), Threads(database, leases=leases)
+    await threads.add("t", question="Q", input_digest="d", start={}, model="m", limits=LIMITS)
+    await leases.acquire("t")
+    journal = await Journal(database, leases=leases).of("t")
+    asked, answered = (Entry(f"1:{name}:1", "llm", 1, 0, "m", "hash", 1, 1, 0.0) for name in ("asked", "answered"))
+    await journal.open(asked)
+    await journal.open(answered)
+    await journal.settle(answered, Outcome(answer="h"))
+    saved = await saver.aput(PLACE, empty_checkpoint(), {"source": "loop", "step": 0, "parents": {}}, {})
+
+    await database.commit(lambda c: c.execute("UPDATE leases SET owner = json_set(owner, '$.ticks', 1)"))
+    successor = Leases(database)
+    await successor.acquire("t")
+    before = await everything(database)
+    attempts = [
+        lambda: saver.aput(PLACE, empty_checkpoint(), {"source": "loop", "step": 1, "parents": {}}, {}),
+        lambda: saver.aput_writes(saved, [("turn", 2)], "task"),
+        lambda: journal.open(Entry("1:new:1", "llm", 1, 0, "m", "hash", 1, 1, 0.0)),
+        lambda: journal.open(asked),
+        lambda: journal.settle(asked, Outcome(answer="too late")),
+        lambda: threads.begin("t", LIMITS),
+        lambda: threads.set_status("t", "failed", seconds=1.0),
+        lambda: leases.renew("t"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(LeaseLost):
+            await attempt()
+    journal.reuse(answered.key)
+    await leases.release("t")
+    assert await everything(database) == before
+    await successor.renew("t")
+
+
+async def test_who_holds_nothing_cannot_write_beside_a_living_holder(database: Database) -> None:
+    await Leases(database).acquire("t")
+    with pytest.raises(RunBusy):
+        await (await Journal(database).of("t")).open(Entry("k", "llm", 1, 0, "m", "hash", 1, 1, 0.0))
+    with pytest.raises(RunBusy):
+        await Threads(database).begin("t", LIMITS)
+
+
+async def test_a_thread_that_could_not_be_given_back_can_be_taken_again_by_the_same_process(
+    database: Database,
+) -> None:
+    leases = Leases(database)
+    await leases.acquire("t")
+    await database.read("PRAGMA query_only=ON")
+    with pytest.raises(StoreError):
+        await leases.release("t")
+    await database.read("PRAGMA query_only=OFF")
+    await leases.acquire("t")
+    await leases.release("t")
+    await Leases(database).acquire("t")
+
+
+async def test_stopped_while_it_takes_a_thread_a_process_gives_it_back(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    tasks: list[asyncio.Task[None]] = []
+
+    def stop(point: str) -> None:
+        if point == "lease-taken-uncommitted":
+            loop.call_soon_threadsafe(tasks[0].cancel)
+
+    async with Database.open(tmp_path / "db", probe=stop) as database:
+        tasks.append(asyncio.create_task(Leases(database).acquire("t")))
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        await Leases(database).acquire("t")
+
+
+async def test_a_damaged_lease_is_held_by_nobody_that_is_known(database: Database, clock: Clock) -> None:
+    def damage(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO leases VALUES ('t', 7, 'no JSON', ?)", (clock.now,))
+
+    await database.commit(damage)
+    with pytest.raises(RunBusy):
+        await Leases(database, clock).acquire("t")
+    clock.now += 2 * EXPIRES_AFTER
+    await Leases(database, clock).acquire("t")
