@@ -56,12 +56,16 @@ def test_every_flag_and_command_is_in_the_documentation() -> None:
     page = DOCS.read_text()
     commands: Any = typer.main.get_command(app)
     assert [name for name in commands.commands if f"rlm {name}" not in page] == []
-    for name in ("run", "resume", "fork", "vars", "diff"):
+    for name in ("run", "resume", "fork", "vars", "diff", "delete", "gc"):
         assert [flag for flag in set(flags_of(name)) - EVERYWHERE if f"`{flag}" not in page] == []
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "resume", "fork", "list", "show", "steps", "calls", "vars", "diff", "demo", "doctor"]
+    "name",
+    [
+        *("run", "resume", "fork", "list", "show", "steps", "calls", "vars", "diff", "verify", "delete", "gc"),
+        *("demo", "doctor"),
+    ],
 )
 def test_help_teaches_by_example(rlm: Rlm, name: str) -> None:
     done = rlm(name, "--help")
