@@ -16,6 +16,7 @@ def behind(home: Path) -> Generator[sqlite3.Connection]:
         triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
             connection.execute(f"DROP TRIGGER {name}")
+        connection.commit()
         yield connection
         for _, sql in triggers:
             connection.execute(sql)

@@ -1,0 +1,160 @@
+"""Seals: whatever is changed in a row is noticed, also when it is written to later (promise P5)."""
+
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.state.database import Database
+from durable_rlm.state.journal import Entry, Journal, Outcome
+from durable_rlm.state.leases import Leases
+from durable_rlm.state.saver import RunSaver
+from durable_rlm.state.seal import broken, teach
+from durable_rlm.state.tables import SEALED
+from tests.damage import DATABASE, ask, behind, change
+
+ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "p", input_tokens=100, output_tokens=50, cost=0.5)
+VALUES: dict[str, dict[str, Any]] = {
+    "checkpoints": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c", "parent_checkpoint_id": "b"},
+    "writes": {
+        "thread_id": "t",
+        "checkpoint_ns": "",
+        "checkpoint_id": "c",
+        "task_id": "x",
+        "idx": 0,
+        "channel": "turns",
+    },
+    "calls": {
+        **{"thread_id": "t", "key": "1:a:1", "kind": "llm", "turn": 1, "depth": 0, "model": "m", "prompt": "p"},
+        **{"status": "answered", "answer": "a", "created": 1.5},
+    },
+    "steps": {
+        **{"thread_id": "t", "step": 1, "checkpoint_id": "c", "kind": "plan", "turn": 1, "summary": "did"},
+        "created": 1.5,
+    },
+    "threads": {
+        **{"thread_id": "t", "question": "?", "input": "i", "start": "{}", "model": "m", "limits": "{}"},
+        **{"status": "stopped", "created": 1.5, "updated": 1.5},
+    },
+}
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncGenerator[Path]:
+    """A home with a row in every sealed table, which nobody has open."""
+    async with Database.open(tmp_path / DATABASE) as database:
+
+        def fill(connection: sqlite3.Connection) -> None:
+            for table, values in VALUES.items():
+                names, marks = ", ".join(values), ", ".join("?" * len(values))
+                connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
+
+        await database.commit(fill)
+    yield tmp_path
+
+
+def damaged(home: Path) -> set[str]:
+    """The tables that have a row whose seal is broken."""
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        teach(connection)
+        found = {table: connection.execute(f"SELECT max({broken(table)}) FROM {table}").fetchone() for table in SEALED}
+    return {table for table, [is_broken] in found.items() if is_broken}
+
+
+def write(home: Path, sql: str) -> None:
+    """Write as the product does: with the seals kept up to date."""
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        teach(connection)
+        connection.execute(sql)
+        connection.commit()
+
+
+async def test_what_is_written_is_sound(home: Path) -> None:
+    assert damaged(home) == set()
+    write(home, "UPDATE threads SET status = 'answered', turns = 7")
+    write(home, "UPDATE calls SET cost = 0.1 + 0.2, seal = seal")
+    assert damaged(home) == set()
+
+
+@pytest.mark.parametrize("table", SEALED)
+async def test_a_changed_column_is_noticed_whatever_it_holds_now(home: Path, table: str) -> None:
+    key, rest = SEALED[table]
+    with behind(home) as connection:
+        teach(connection)
+        for column in (*key, *rest):
+            # The one column that SQLite itself keeps to integers.
+            values = ["12345"] if column == "seq" else ["12345", "x'ff00'", "CAST(x'c3' AS TEXT)", "'other'"]
+            for value in values:
+                connection.execute(f"UPDATE {table} SET {column} = {value}")
+                found = connection.execute(f"SELECT {broken(table)} FROM {table}").fetchall()
+                connection.rollback()
+                assert found == [(1,)], (column, value)
+
+
+async def test_a_text_that_becomes_the_same_bytes_is_noticed(home: Path) -> None:
+    change(home, "UPDATE threads SET question = CAST(question AS BLOB)")
+    assert damaged(home) == {"threads"}
+
+
+async def test_a_number_off_by_its_last_bit_is_noticed(home: Path) -> None:
+    change(home, "UPDATE steps SET created = 1.5000000000000002")
+    assert damaged(home) == {"steps"}
+
+
+async def test_a_damaged_row_stays_damaged_when_it_is_written_to(home: Path) -> None:
+    change(home, "UPDATE threads SET question = 'another'")
+    write(home, "UPDATE threads SET status = 'answered'")
+    write(home, "UPDATE threads SET question = '?'")
+    assert damaged(home) == {"threads"}
+    assert ask(home, "SELECT status FROM threads") == [("answered",)]
+
+
+async def test_a_row_that_is_replaced_is_a_new_one(home: Path) -> None:
+    change(home, "UPDATE checkpoints SET metadata = 'x'")
+    write(home, "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id) VALUES ('t', '', 'c')")
+    assert damaged(home) == set()
+
+
+async def test_a_damaged_answer_is_asked_for_once_more_and_then_served(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / DATABASE) as database:
+        journal = await Journal(database).of("t")
+        await journal.open(ENTRY)
+        await journal.settle(ENTRY, Outcome(answer="right"))
+    change(tmp_path, "UPDATE calls SET answer = 'wrong', model = CAST(x'ff' AS TEXT)")
+    async with Database.open(tmp_path / DATABASE) as database:
+        journal = await Journal(database).of("t")
+        assert journal.find(ENTRY.key) is None
+        [row] = await Journal(database).rows("t")
+        assert row.key == ENTRY.key and row.damage is not None
+        await journal.open(ENTRY)
+        await journal.settle(ENTRY, Outcome(answer="right again"))
+        found = (await Journal(database).of("t")).find(ENTRY.key)
+        assert found is not None and found.answer == "right again"
+        # The request that nothing is known of any more was one all the same.
+        assert (await Journal(database).spent("t")).model_calls == 2
+
+
+async def test_a_damaged_call_of_another_run_is_no_matter(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / DATABASE) as database:
+        for thread in ("hurt", "other"):
+            journal = await Journal(database).of(thread)
+            await journal.open(ENTRY)
+            await journal.settle(ENTRY, Outcome(answer="right"))
+    change(tmp_path, "UPDATE calls SET prompt = CAST(x'ff' AS TEXT) WHERE thread_id = 'hurt'")
+    async with Database.open(tmp_path / DATABASE) as database:
+        found = (await Journal(database).of("other")).find(ENTRY.key)
+        assert found is not None and found.answer == "right"
+
+
+async def test_the_saver_writes_sound_rows(tmp_path: Path) -> None:
+    from langgraph.checkpoint.base import empty_checkpoint
+
+    async with Database.open(tmp_path / DATABASE) as database:
+        saver = RunSaver(database, Leases(database))
+        place: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+        saved = await saver.aput(place, empty_checkpoint(), {"source": "loop", "step": 0, "parents": {}}, {})
+        await saver.aput_writes(saved, [("turns", [{"number": 1}])], "task")
+    assert damaged(tmp_path) == set()
