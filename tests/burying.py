@@ -1,0 +1,13 @@
+"""Processes that tests crash without ending them: to others they must look dead."""
+
+from contextlib import closing
+from pathlib import Path
+
+from durable_rlm.graph.opening import DATABASE
+from durable_rlm.state.database import connect
+
+
+def bury(home: Path) -> None:
+    """Let whoever holds a thread in `home` be dead."""
+    with closing(connect(home / DATABASE)) as connection:
+        connection.execute("UPDATE leases SET owner = json_set(owner, '$.pid', 999999999) WHERE owner IS NOT NULL")

@@ -1,0 +1,112 @@
+"""A disk that fills up fails the run in words; once there is room it goes on, in the same process or in another."""
+
+import errno
+import os
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.graph.results import Run
+from durable_rlm.kernel.memory import MemoryKernels
+from tests.burying import bury
+from tests.scripts import Asked, repl, write_script
+
+REPLIES = [
+    repl("first = llm_query_batched(['a', 'b', 'c'])"),
+    repl("noise = __import__('random').Random(1).randbytes(2_000_000)\nkept = [llm_query(text[:3]) for text in first]"),
+    repl("FINAL([text[:4] for text in first + kept] + [len(noise), noise[:3].hex()])"),
+]
+SUB = "return prompt[:1].upper() * 300_000 if len(prompt) == 1 else prompt.lower() * 9_000"
+ANSWER = ["AAAA", "BBBB", "CCCC", "aaaa", "bbbb", "cccc", 2_000_000, "f5b165"]
+
+
+async def run(runner: Runner, model: str) -> Run:
+    return await runner.run("What?", "input", model=model, thread="t", concurrency=2)
+
+
+def check_told(run: Run, said: str) -> None:
+    assert (run.status, run.exit_code, run.answer) == ("failed", 1, None)
+    assert run.error is not None and said in run.error["message"] and "rlm resume" in run.error["hint"], run.error
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return write_script(tmp_path / "m.py", REPLIES, sub=SUB)
+
+
+def check_paid(asked: Asked, failed: list[str]) -> None:
+    """Every call once, and once more at most what was under way when there was no room left, two at a time."""
+    wanted = Counter(["a", "b", "c", "AAA", "BBB", "CCC"])
+    again = Counter(asked.prompts) - wanted
+    assert Counter(asked.prompts) >= wanted and again.total() <= 2 and again <= Counter(failed), again
+
+
+@pytest.mark.parametrize("again_in", ["the same process", "another process"])
+@pytest.mark.parametrize(
+    ("point", "number"),
+    [("call-asked", 2), ("call-settled", 2), ("call-settled", 5), ("writes", 5), ("checkpoint", 4), ("checkpoint", 9)],
+)
+async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
+    tmp_path: Path, model: str, point: str, number: int, again_in: str
+) -> None:
+    asked, left = Asked(model), number
+    connections: list[sqlite3.Connection] = []
+
+    def probe(passed: str) -> None:
+        nonlocal left
+        if not (passed.endswith("-before") and point in passed):
+            return
+        # In the thread of the database, before a commit.
+        left -= 1
+        if not left:
+            [pages] = connections[0].execute("PRAGMA page_count").fetchone()
+            connections.pop().execute(f"PRAGMA max_page_count={pages}")
+
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=probe) as runner:
+        database = runner._stores.database
+        connections.append(database.connection._conn)
+        check_told(await run(runner, model), "disk is full")
+        assert not connections
+        under_way = asked.prompts
+        if again_in == "the same process":
+            await database.read("PRAGMA max_page_count=4294967294")
+            assert (await run(runner, model)).answer == ANSWER
+    bury(tmp_path / "home")
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        ended = await run(runner, model)
+        assert (ended.status, ended.answer) == ("answered", ANSWER)
+        assert (await runner.verify("t")).ok
+    check_paid(asked, under_way)
+
+
+def no_space(*_: Any) -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_blobs_that_find_no_room_fail_the_run_and_with_room_again_it_goes_on(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Blobs are an answer (1 to 3, in any order), and pieces of a variable."""
+    asked, passed = Asked(model), 0
+
+    def probe(point: str) -> None:
+        nonlocal passed
+        if point == "blob-before":
+            passed += 1
+            if passed == number + 1:
+                monkeypatch.setattr("os.fsync", no_space)
+
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=probe) as runner:
+        check_told(await run(runner, model), "No space left")
+        under_way = asked.prompts
+        monkeypatch.undo()
+        ended = await run(runner, model)
+        assert (ended.status, ended.answer) == ("answered", ANSWER)
+        assert (await runner.verify("t")).ok
+    assert [path for path in (tmp_path / "home").rglob(".partial-*")] == []
+    check_paid(asked, under_way)
