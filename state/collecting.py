@@ -24,6 +24,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from .blobs import Blobs, content_hash
 from .database import as_store_error, connect
+from .deleting import shown_name
 from .leases import living_since
 from .references import hashes_in, references_in
 from .salvage import is_damage
@@ -175,7 +176,7 @@ class _Collection:
             for thread_id, damaged, form, *bodies in rows:
                 snapshots = set[str]()
                 if damaged:
-                    self.result.unreadable.setdefault(thread_id, f"a row of {table} has changed on disk")
+                    self._cannot_read(thread_id, f"a row of {table} has changed on disk")
                 elif form:
                     snapshots = self._snapshots_in(thread_id, table, form, bodies[0])
                 yield thread_id, set[str]().union(*(hashes_in(body or b"") for body in bodies)), snapshots
@@ -192,9 +193,12 @@ class _Collection:
         try:
             value = self._serde.loads_typed((form, body))
         except Exception as error:
-            self.result.unreadable.setdefault(thread_id, f"a row of {table} cannot be understood ({error})")
+            self._cannot_read(thread_id, f"a row of {table} cannot be understood ({error})")
             return set()
         return {reference.name for reference in references_in(value) if reference.kind == "snapshot"}
+
+    def _cannot_read(self, thread_id: str, why: str) -> None:
+        self.result.unreadable.setdefault(shown_name(thread_id), why)
 
     def _mark(self, hashes: set[str]) -> None:
         self._connection.executemany("INSERT OR IGNORE INTO marks VALUES (?)", ((name,) for name in hashes))
@@ -210,7 +214,7 @@ class _Collection:
                 select = f"SELECT CAST(body AS BLOB) FROM manifests WHERE hash = '{name}'"
                 body = next(self._rows(select, "manifests"), (b"",))[0]
                 if content_hash(body) != name:
-                    self.result.unreadable.setdefault(thread_id, f"the snapshot {name[:12]}… is damaged")
+                    self._cannot_read(thread_id, f"the snapshot {name[:12]}… is damaged")
                 else:
                     self._mark({name, *hashes_in(body)})
                     if base := json.loads(body)["base"]:

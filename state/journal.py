@@ -329,7 +329,8 @@ def _reuse(connection: sqlite3.Connection, thread_id: str, key: str, owner: str,
         connection.execute(
             "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
             "cost, reused, child_thread, created, settled) SELECT ?, key, kind, turn, depth, model, prompt, status, "
-            "answer, error_kind, error, 0.0, 1, child_thread, ?, ? FROM calls WHERE thread_id = ? AND key = ?",
+            "answer, error_kind, error, 0.0, 1, child_thread, ?, ? FROM calls WHERE thread_id = ? AND key = ? "
+            f"AND NOT ({broken('calls')})",
             (thread_id, now, _count_settled(connection), owner, key),
         )
 

@@ -4,13 +4,15 @@ Functions for `Database.look`. They raise StoredDataDamaged, naming the step.
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+from .blobs import CHANGED, MISSING
 from .errors import StoredDataDamaged
 from .salvage import is_damage
 from .seal import broken
 
+_AT_ONCE = 500
 _PLACE = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
 _CHECKPOINT = f"SELECT {broken('checkpoints')} FROM checkpoints WHERE {_PLACE}"
 _WRITES = f"SELECT count(*) FROM writes WHERE {_PLACE} AND {broken('writes')}"
@@ -47,7 +49,7 @@ def last_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: s
     if step and connection.execute(_CHECKPOINT, (thread_id, namespace, step[0])).fetchone():
         return step[0]
     if step and not step[1]:
-        raise _damaged(connection, thread_id, step[0], "is missing")
+        raise _damaged(connection, thread_id, step[0], MISSING)
     return connection.execute(_NEWEST, (thread_id, namespace)).fetchone()[0]
 
 
@@ -62,7 +64,7 @@ def check_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: 
             raise
         raise _damaged(connection, thread_id, checkpoint_id, f"cannot be read ({error})") from error
     if writes or (row and row[0]):
-        raise _damaged(connection, thread_id, checkpoint_id, "has changed on disk")
+        raise _damaged(connection, thread_id, checkpoint_id, CHANGED)
 
 
 def check_line(
@@ -76,33 +78,47 @@ def check_line(
     That is its line back to where each list was last saved whole, with all that was written to them since.
     """
     thread_id, namespace, checkpoint_id = place
-    wanted, passed = set(channels), set[str]()
+    wanted, passed = set(channels), dict[str, None]()
     expected: str | None = None
     try:
-        rows = connection.execute(_LINE, (*place, *(thread_id, namespace) * 2))
-        for rank, found, parent, kind, body, damaged in rows:
+        for rank, found, parent, kind, body, damaged in connection.execute(
+            _LINE, (*place, *(thread_id, namespace) * 2)
+        ):
             if damaged:
-                raise _damaged(connection, thread_id, found, "has changed on disk")
+                raise _damaged(connection, thread_id, found, CHANGED)
             expected = parent
             if rank:
-                _check_writes(connection, (thread_id, namespace, found), wanted)
+                passed[found] = None
                 wanted -= (serde.loads_typed((kind, body)).get("channel_values") or {}).keys()
             if not wanted or parent in passed:
-                return
-            passed.add(found)
+                expected = None
+                break
+        if expected is not None:
+            raise _damaged(connection, thread_id, expected, MISSING)
+        _check_writes(connection, thread_id, namespace, list(passed), sorted(channels))
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
         raise _damaged(connection, thread_id, expected or checkpoint_id, f"cannot be read ({error})") from error
-    if expected is not None:
-        raise _damaged(connection, thread_id, expected, "is missing")
 
 
-def _check_writes(connection: sqlite3.Connection, place: tuple[str, str, str], channels: Collection[str]) -> None:
-    marks = ", ".join("?" * len(channels))
-    [damaged] = connection.execute(f"{_WRITES} AND channel IN ({marks})", (*place, *channels)).fetchone()
-    if damaged:
-        raise _damaged(connection, place[0], place[2], "has changed on disk")
+def _check_writes(
+    connection: sqlite3.Connection, thread_id: str, namespace: str, line: Sequence[str], channels: Sequence[str]
+) -> None:
+    """Check what was written to the channels on top of the checkpoints in `line`."""
+    for start in range(0, len(line), _AT_ONCE):
+        names = line[start : start + _AT_ONCE]
+        found = connection.execute(
+            f"SELECT checkpoint_id FROM writes WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id IN "
+            f"({_marks(names)}) AND channel IN ({_marks(channels)}) AND {broken('writes')} LIMIT 1",
+            (thread_id, namespace, *names, *channels),
+        ).fetchone()
+        if found:
+            raise _damaged(connection, thread_id, found[0], CHANGED)
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _damaged(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str, fault: str) -> StoredDataDamaged:
