@@ -25,6 +25,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.checkpoint.sqlite.utils import search_where
 
 from .database import Database, Unit
 from .deleting import delete_run
@@ -45,6 +46,11 @@ _PUT_STEP = (
     "INSERT OR IGNORE INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created, settled) "
     "SELECT ?, coalesce(max(step), 0) + 1, ?, ?, ?, ?, ?, (SELECT value FROM counters WHERE name = 'settled') "
     "FROM steps WHERE thread_id = ?"
+)
+
+_STEP = (
+    "(SELECT step FROM steps WHERE steps.thread_id = checkpoints.thread_id "
+    "AND steps.checkpoint_id = checkpoints.checkpoint_id)"
 )
 
 
@@ -152,12 +158,11 @@ class RunSaver(AsyncSqliteSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """The checkpoints that are asked for, newest first. Raises StoredDataDamaged at one that is damaged."""
-        async for found in super().alist(config, filter=filter, before=before, limit=limit):
-            place = found.config.get("configurable", {})
-            named = (place["thread_id"], place["checkpoint_ns"], place["checkpoint_id"])
-            await self._database.look(lambda connection, named=named: check_checkpoint(connection, *named))
-            yield found
+        """The checkpoints that are asked for; of one thread, the one saved last first. Raises StoredDataDamaged."""
+        await self.setup()
+        for place in await self._database.read(*_wanted(config, filter, before, limit)):
+            if found := await self.aget_tuple({"configurable": _place(*place)}):
+                yield found
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -178,6 +183,27 @@ class RunSaver(AsyncSqliteSaver):
 
 def _place(thread_id: str, namespace: str, checkpoint_id: str) -> dict[str, str]:
     return {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint_id}
+
+
+def _wanted(
+    config: RunnableConfig | None, filter: dict[str, Any] | None, before: RunnableConfig | None, limit: int | None
+) -> tuple[str, tuple[Any, ...]]:
+    """The query for the places of checkpoints, and its parameters."""
+    where, found = search_where(config, filter)
+    parameters = [*found]
+    # Ids of checkpoints are in the order of their making only as long as the clock is not set back.
+    place = f"coalesce({_STEP}, 0), checkpoint_id" if config else "checkpoint_id"
+    if before and (last := get_checkpoint_id(before)):
+        thread = config.get("configurable", {})["thread_id"] if config else None
+        where += f"{' AND' if where else 'WHERE'} ({place}) < (SELECT {place} FROM checkpoints WHERE checkpoint_id = ?"
+        where += " AND thread_id = ?)" if config else ")"
+        parameters += [last, thread] if config else [last]
+    order = ", ".join(f"{column} DESC" for column in place.rsplit(", ", 1))
+    query = f"SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints {where} ORDER BY {order}"
+    if limit is not None:
+        query += " LIMIT ?"
+        parameters.append(limit)
+    return query, tuple(parameters)
 
 
 def _step_note(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> StepNote:
