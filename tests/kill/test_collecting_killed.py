@@ -1,8 +1,9 @@
-"""kill -9 of `rlm gc` at every point that it passes: no run loses anything, and the next one frees the rest."""
+"""`rlm gc` killed at every point that it passes, and beside a run of another process: no run loses anything."""
 
 import asyncio
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,12 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.graph.housekeeping import collect_garbage
 from durable_rlm.kernel.memory import MemoryKernels
-from tests.damage import ask
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.collecting import GRACE, collect
+from durable_rlm.state.errors import RunBusy
+from tests.damage import DATABASE, ask
+from tests.kill.test_no_orphans import run_that_waits
+from tests.scripts import repl, write_script
 from tests.unit.graph.saved import make_home
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +57,20 @@ async def test_killed_at_any_point_it_takes_nothing_from_a_run_and_is_done_again
         await collect_garbage(home)
         assert stored(home) == whole, home
         assert not list((home / "blobs").glob(".partial-*"))
+
+
+@pytest.mark.kill
+async def test_what_a_process_needs_whose_run_stands_for_hours_stays_and_its_run_is_not_deleted(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with run_that_waits(tmp_path) as (parent, _):
+        blobs = Blobs(home / "blobs")
+        collect(home / DATABASE, blobs, clock=lambda: time.time() + 10 * GRACE)
+        async with Runner.open(home, kernels=MemoryKernels()) as runner:
+            with pytest.raises(RunBusy):
+                await runner.delete("crashing")
+            parent.kill()
+            parent.wait()
+            assert (await runner.verify("crashing")).ok
+            write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")], sub="return 'at last'")
+            assert (await runner.resume("crashing")).answer == "at last"
+            await runner.delete("crashing")
