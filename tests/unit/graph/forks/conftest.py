@@ -1,0 +1,30 @@
+"""A home with an answered run, and what its model was asked since."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from tests.scripts import Asked, repl, write_script
+from tests.unit.graph.forks.homes import ANSWER, CELLS
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return write_script(tmp_path / "m.py", [repl(cell) for cell in CELLS])
+
+
+@pytest.fixture
+async def runner(tmp_path: Path, model: str) -> AsyncGenerator[Runner]:
+    """A runner whose home has the answered run `parent`."""
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        run = await runner.run("What?", "the input", model=model, thread="parent")
+        assert (run.answer, run.usage["model_calls"]) == (ANSWER, 7)
+        yield runner
+
+
+@pytest.fixture
+def asked(runner: Runner, model: str) -> Asked:
+    return Asked(model)
