@@ -40,6 +40,8 @@ class Blobs:
     def __init__(self, folder: Path, probe: Probe = ignore_probe) -> None:
         self.folder = folder
         self.probe = probe
+        self._sound: set[str] = set()
+        """Those whose bytes this process has written or checked."""
 
     def path(self, name: str) -> Path:
         """Where the blob `name` (64 hex digits) is or would be. Raises ValueError for any other name."""
@@ -94,7 +96,13 @@ class Blobs:
     def check(self, name: str, *, progress: Callable[[int], None] | None = None) -> None:
         """Read the blob in pieces and compare its hash. Raises StoredDataDamaged."""
         if fault := self.fault(name, progress=progress):
-            raise StoredDataDamaged(f"The stored blob {name[:12]}… {fault}.")
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… {fault}.", hint="Run `rlm verify`.")
+
+    def check_once(self, name: str) -> None:
+        """Check a blob that others will read, unless it was written or checked here. Raises StoredDataDamaged."""
+        if name not in self._sound:
+            self.check(name)
+            self._sound.add(name)
 
     def fault(self, name: str, *, progress: Callable[[int], None] | None = None) -> str | None:
         """What is wrong with the blob (`is missing`, …), after reading all of it in pieces; None: nothing."""
@@ -200,6 +208,7 @@ class BlobWriter:
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
         self._blobs.probe("blob-unsynced")
+        self._blobs._sound.add(name)
         if synced:
             self._blobs._sync({target.parent})
         return name

@@ -90,8 +90,8 @@ def ingest(
 def context_files(ref: ContextRef, blobs: Blobs) -> tuple[Path, Path | None]:
     """The pack's path and, for documents, the index's, as a kernel takes them.
 
-    Raises StoredDataDamaged when one is missing or of another length (their bytes are for `Blobs.check`),
-    ValueError for a reference of kind `none`.
+    Their bytes are checked the first time in a process: what is mapped into a kernel is checked by nobody else. So
+    call it in a thread. Raises StoredDataDamaged, and ValueError for a reference of kind `none`.
     """
     pack = blobs.path(ref["pack"])
     index = blobs.path(ref["index"]) if ref["index"] else None
@@ -101,6 +101,8 @@ def context_files(ref: ContextRef, blobs: Blobs) -> tuple[Path, Path | None]:
         whole = False
     if not whole:
         raise StoredDataDamaged("The run's stored input is missing or cut short.", hint="Run `rlm verify`.")
+    for name in filter(None, (ref["pack"], ref["index"])):
+        blobs.check_once(name)
     return pack, index
 
 

@@ -280,6 +280,17 @@ def test_a_missing_or_shortened_input_is_damage(blobs: Blobs) -> None:
         context_files(no_context(), blobs)
 
 
+@pytest.mark.parametrize("part", ["pack", "index"])
+def test_an_input_whose_bytes_have_changed_is_not_given_to_a_kernel(tmp_path: Path, part: str) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(f"document {name}")
+    ref = ingest(expand([tmp_path / "a", tmp_path / "b"]), Blobs(tmp_path / "blobs"))
+    path = Blobs(tmp_path / "blobs").path(ref["pack"] if part == "pack" else ref["index"])
+    path.write_bytes(path.read_bytes()[:-2] + b"? ")
+    with pytest.raises(StoredDataDamaged, match="has changed on disk"):
+        context_files(ref, Blobs(tmp_path / "blobs"))
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
