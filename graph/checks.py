@@ -7,9 +7,12 @@ from pydantic import ValidationError
 from ..nodes.hands import Hands
 from ..nodes.models.prices import price_known
 from ..nodes.models.typed import SchemaInvalid, mismatch
-from ..state.errors import UsageError
+from ..nodes.quoting import shortened
+from ..state.contexts import ContextRef
+from ..state.errors import ThreadExists, UsageError
 from ..state.ledger import Limits
 from ..state.settings import RunSettings
+from ..state.threads import Thread
 
 
 async def check_start(question: str, settings: RunSettings, hands: Hands) -> None:
@@ -38,6 +41,26 @@ async def check_start(question: str, settings: RunSettings, hands: Hands) -> Non
                 hint="Give it with --price IN,OUT in dollars per million tokens.",
             )
         await hands.open_model(name, settings).aclose()
+
+
+def check_same_run(thread: Thread, question: str, given: str) -> None:
+    """Raises ThreadExists unless the run asks `question`, of an input that was given as that of the digest `given`."""
+    if (thread.question, thread.input) != (question, given):
+        asked = shortened(" ".join(thread.question.split()), 80)
+        raise ThreadExists(
+            f"The thread {thread.thread_id} exists and asks something else: {asked}",
+            hint=f"Choose another --thread, or go on with it: rlm resume {thread.thread_id}",
+        )
+
+
+def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
+    """Raises ThreadExists when what was read now, if anything was, is not what the run has as its input."""
+    stored: ContextRef | None = thread.start.get("context_ref")
+    if reference and stored and (reference["pack"], reference["index"]) != (stored["pack"], stored["index"]):
+        raise ThreadExists(
+            f"The thread {thread.thread_id} exists, and its input has changed since it was begun.",
+            hint=f"Choose another --thread, or go on with the input that it has: rlm resume {thread.thread_id}",
+        )
 
 
 def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:

@@ -16,19 +16,20 @@ from ..kernel.session import Kernels
 from ..nodes.hands import Hands, OpenModels
 from ..nodes.intake import Given, input_digest, store_input
 from ..nodes.live import LiveRuns
-from ..state.collecting import Collected
+from ..state.contexts import ContextRef
 from ..state.deleting import Deleted
 from ..state.errors import ThreadExists, UsageError
 from ..state.ledger import Limits
 from ..state.probe import Probe, ignore_probe
-from ..state.report import Report
 from ..state.saver import RunSaver
 from ..state.schema import RestoreRecord, RunInput, RunState
-from ..state.settings import resolve_settings
+from ..state.settings import RunSettings, resolve_settings
 from ..state.threads import Thread
+from ..state.upkeep.collecting import Collected
+from ..state.upkeep.report import Report
 from .build import Graph, draw
 from .changes import Changes
-from .checks import check_start, raised_limits
+from .checks import check_same_input, check_same_run, check_start, raised_limits
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
 from .library import Library
@@ -99,40 +100,44 @@ class Runner:
         await check_start(question, chosen, self._hands)
         thread_id = thread or str(uuid.uuid4())
         given = input_digest(context)
-        if await self._is_known(thread_id, question, given):
-            return await self.resume(thread_id, on_event=on_event)
+        existing = await self._stores.threads.find(thread_id)
+        reference: ContextRef | None = None
+        if existing:
+            check_same_run(existing, question, given)
+            if context is not None and not isinstance(context, str):
+                # What was given by name may not be what it was.
+                reference = await store_input(context, self._stores, on_event or _unheard)
+        else:
+            reference = await self._stored(context, on_event or _unheard)
+            await self._add(thread_id, question, given, reference, chosen)
+        check_same_input(await self._stores.threads.get(thread_id), reference)
+        return await self.resume(thread_id, on_event=on_event)
+
+    async def _stored(self, context: Given | None, on_event: OnEvent) -> ContextRef | None:
+        """Read an input into the store; kernels are made ready meanwhile."""
         warming = asyncio.create_task(self._hands.kernels.warm_up())
         try:
-            reference = None if context is None else await store_input(context, self._stores, on_event or _unheard)
+            return None if context is None else await store_input(context, self._stores, on_event)
         finally:
             await warming
+
+    async def _add(
+        self, thread_id: str, question: str, given: str, reference: ContextRef | None, settings: RunSettings
+    ) -> None:
         # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
-        start: RunInput = {"question": question, "context_ref": reference, "settings": chosen.frozen()}
+        start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
         try:
             await self._stores.threads.add(
                 thread_id,
                 question=question,
                 input_digest=given,
                 start=cast(dict[str, Any], start),
-                model=chosen.model,
-                limits=Limits.of(chosen),
+                model=settings.model,
+                limits=Limits.of(settings),
             )
         except ThreadExists:
             # Somebody else has begun it meanwhile.
-            await self._is_known(thread_id, question, given)
-        return await self._sit(thread_id, partial(self._beginning, thread_id, {}), on_event)
-
-    async def _is_known(self, thread_id: str, question: str, given: str) -> bool:
-        """Whether the run is there already. Raises ThreadExists for one that asks something else."""
-        existing = await self._stores.threads.find(thread_id)
-        if existing is None:
-            return False
-        if (existing.question, existing.input) != (question, given):
-            raise ThreadExists(
-                f"The thread {thread_id} exists and asks something else: {_shortened(existing.question)}",
-                hint=f"Choose another --thread, or go on with it: rlm resume {thread_id}",
-            )
-        return True
+            check_same_run(await self._stores.threads.get(thread_id), question, given)
 
     async def resume(self, thread: str, *, strict: bool = False, on_event: OnEvent | None = None, **raises: Any) -> Run:
         """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
@@ -299,8 +304,3 @@ def _unheard(event: dict[str, Any]) -> None:
 def _absolute(home: str | Path) -> Path:
     # Kernels run in a folder of their own, where a relative path would lead elsewhere.
     return Path(home).expanduser().absolute()
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else line[:79] + "…"

@@ -1,38 +1,19 @@
 """The `rlm` program as scripts use it: exit status, what is on stdout, stopping, resuming."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from durable_rlm.state.settings import RunSettings
+from tests.end_to_end.program import rlm, waiting_run
 from tests.scripts import repl, write_script
 
-RLM = Path(sys.executable).with_name("rlm")
 RUN_KEYS = {
     *("thread_id", "status", "answer", "citations", "interrupts", "usage", "turns", "steps", "error", "restore"),
 }
-
-
-def rlm(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the program in `folder`, without a terminal."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RLM_", "OPENAI_"))}
-    return subprocess.run(
-        [str(RLM), *arguments],
-        cwd=folder,
-        env=clean,
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -99,53 +80,11 @@ def test_a_spent_budget_is_4_and_a_failure_is_1(tmp_path: Path, model: str) -> N
     assert failed.returncode == 1 and json.loads(failed.stdout)["error"]["type"] == "ModelFailed"
 
 
-def waiting_run(folder: Path, *more: str) -> tuple[subprocess.Popen[str], str]:
-    """A run in mid-cell, whose second sub-call never answers."""
-    sub = f"open({str(folder / 'asked')!r}, 'w').close() if prompt == 'b' else None\n"
-    sub += "        import time\n        time.sleep(60 if prompt == 'b' else 0)\n        return prompt.upper()"
-    model = write_script(folder / "m.py", [repl("FINAL(llm_query('a') + llm_query('b'))")], sub=sub)
-    process = subprocess.Popen(
-        [str(RLM), "run", "Q?", "--model", model, "--thread", "t", *more],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (folder / "asked").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    return process, model
-
-
-@pytest.mark.kill
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_stopped_or_killed_in_mid_cell_it_goes_on_and_pays_for_nothing_twice(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    process, _ = waiting_run(tmp_path, "--json")
-    begun = time.monotonic()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=10)
-    if number == signal.SIGKILL:
-        assert process.returncode == -9
-    else:
-        assert process.returncode == 130 and time.monotonic() - begun < 5
-        assert json.loads(out)["status"] == "stopped" and "rlm resume t" in err
-    write_script(tmp_path / "m.py", [], sub="return {'b': 'B'}[prompt]")
-    assert rlm(tmp_path, "list", "--json").stdout.count('"stopped"') == 1
-    again: dict[str, Any] = json.loads(rlm(tmp_path, "resume", "t", "--json").stdout)
-    assert (again["status"], again["answer"]) == ("answered", "AB")
-
-
 @pytest.mark.kill
 def test_a_second_process_is_refused_with_5(tmp_path: Path) -> None:
-    process, _ = waiting_run(tmp_path)
-    try:
+    with waiting_run(tmp_path):
         busy = rlm(tmp_path, "resume", "t", "--json")
         assert busy.returncode == 5 and json.loads(busy.stdout)["status"] == "busy"
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_every_setting_is_a_flag_of_run_and_help_teaches_by_example(tmp_path: Path) -> None:

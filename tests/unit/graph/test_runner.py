@@ -118,6 +118,17 @@ async def test_the_same_thread_with_another_question_is_refused(runner: Runner, 
             await runner.run(question, given, model=model, thread="named")
 
 
+async def test_the_same_thread_over_a_file_that_changed_is_refused(runner: Runner, tmp_path: Path) -> None:
+    model, file = write_script(tmp_path / "m.py", [repl("FINAL(context)")]), tmp_path / "input.txt"
+    file.write_text("as it was")
+    run = await runner.run("What?", file, model=model, thread="named")
+    assert await runner.run("What?", file, model=model, thread="named") == run
+    file.write_text("as it is now")
+    with pytest.raises(ThreadExists, match="its input has changed"):
+        await runner.run("What?", file, model=model, thread="named")
+    assert await runner.resume("named") == run
+
+
 async def test_a_failed_root_turn_is_saved_and_asked_again(runner: Runner, tmp_path: Path) -> None:
     script = tmp_path / "m.py"
     script.write_text("def root(messages): raise ConnectionError('gone')\ndef sub(prompt): return ''\n")

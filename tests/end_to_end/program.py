@@ -1,0 +1,70 @@
+"""The `rlm` program without a terminal, and a run of it that waits for as long as a test wants."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.scripts import repl, write_script
+
+RLM = Path(sys.executable).with_name("rlm")
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("RLM_", "OPENAI_"))}
+
+
+def rlm(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the program in `folder`."""
+    return subprocess.run(
+        [str(RLM), *arguments],
+        cwd=folder,
+        env=CLEAN,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class WaitingRun:
+    """A run of the thread `t` in mid-cell: its first sub-call was answered, its second one waits."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
+        self.folder = folder
+        self.process = process
+
+    def release(self) -> None:
+        """Let the second call be answered by whoever was asked: with `late`."""
+        (self.folder / "gate").write_text("late")
+
+    def answer_at_once(self) -> None:
+        """Let whoever asks from now on be answered."""
+        write_script(self.folder / "m.py", [], sub="return {'b': 'B'}[prompt]")
+
+
+@contextmanager
+def waiting_run(folder: Path, *more: str) -> Generator[WaitingRun]:
+    """Start `rlm run` in `folder`, with `more` arguments, and wait until it waits."""
+    os.mkfifo(folder / "gate")
+    os.mkfifo(folder / "asked")
+    sub = f"""if prompt == 'a':
+            return 'A'
+        open({str(folder / "asked")!r}, 'w').close()
+        return open({str(folder / "gate")!r}).read()"""
+    model = write_script(folder / "m.py", [repl("FINAL(llm_query('a') + llm_query('b'))")], sub=sub)
+    process = subprocess.Popen(
+        [str(RLM), "run", "Q?", "--model", model, "--thread", "t", *more],
+        cwd=folder,
+        env=CLEAN,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        # Opens once the model opens its side.
+        (folder / "asked").read_bytes()
+        yield WaitingRun(folder, process)
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,104 @@
+"""Stopping works: signals, impatience, a reader that goes; what was saved goes on, and nothing is paid twice."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.end_to_end.program import rlm, waiting_run
+from tests.scripts import Asked, repl, write_script
+
+pytestmark = pytest.mark.kill
+ORDERLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def goes_on(folder: Path) -> None:
+    """A stopped run with one call that may have been billed is left; resumed, it asks for that alone."""
+    assert [run["status"] for run in json.loads(rlm(folder, "list", "--json").stdout)] == ["stopped"]
+    first, second = json.loads(rlm(folder, "calls", "t", "--json").stdout)
+    assert (first["answer"], second["answer"]) == ("A", None) and "may have been billed" in second["error"]
+    asked = Asked(f"scripted:{folder / 'm.py'}")
+    resumed = rlm(folder, "resume", "t", "--json")
+    run = json.loads(resumed.stdout)
+    assert (resumed.returncode, run["status"], run["answer"]) == (0, "answered", "AB"), resumed.stderr
+    assert (asked.prompts, len(asked.roots)) == (["b"], 0)
+    # Two requests for the same call, and the answer before it.
+    assert run["usage"]["model_calls"] == 4
+
+
+def test_signals_stop_a_run_within_two_seconds_and_leave_no_process(tmp_path: Path) -> None:
+    took: list[float] = []
+    for number in ORDERLY:
+        folder = tmp_path / number.name
+        folder.mkdir()
+        with waiting_run(folder, "--json") as waiting:
+            started = psutil.Process(waiting.process.pid).children(recursive=True)
+            begun = time.monotonic()
+            waiting.process.send_signal(number)
+            out, err = waiting.process.communicate(timeout=30)
+            took.append(time.monotonic() - begun)
+            assert waiting.process.returncode == 130 and "rlm resume t" in err
+            assert json.loads(out)["status"] == "stopped"
+            assert started and not [one for one in started if one.is_running()], "gone before the program is"
+            waiting.answer_at_once()
+            goes_on(folder)
+    # The quickest, because this machine may have other things to do.
+    assert min(took) < 2
+
+
+def test_killed_it_says_nothing_and_goes_on_all_the_same(tmp_path: Path) -> None:
+    with waiting_run(tmp_path) as waiting:
+        waiting.process.kill()
+        assert waiting.process.communicate(timeout=30)[0] == ""
+        assert waiting.process.returncode == -signal.SIGKILL
+        waiting.answer_at_once()
+        goes_on(tmp_path)
+
+
+def test_a_second_signal_leaves_at_once_a_stop_that_takes_its_time(tmp_path: Path) -> None:
+    with waiting_run(tmp_path) as waiting:
+        started = psutil.Process(waiting.process.pid).children(recursive=True)
+        # A kernel host that does not go away keeps the orderly way from its end.
+        [host] = [one for one in started if "durable_rlm.kernel.host" in one.cmdline()]
+        host.suspend()
+        waiting.process.send_signal(signal.SIGINT)
+        assert waiting.process.stderr is not None
+        while "Stopping." not in waiting.process.stderr.readline():
+            assert waiting.process.poll() is None
+        waiting.process.send_signal(signal.SIGINT)
+        assert waiting.process.wait(timeout=30) == 130
+        host.resume()
+        assert psutil.wait_procs(started, timeout=30)[1] == [], "no orphan"
+        waiting.answer_at_once()
+        goes_on(tmp_path)
+
+
+def test_a_reader_that_goes_away_in_the_middle_costs_the_output_and_not_the_run(tmp_path: Path) -> None:
+    with waiting_run(tmp_path) as waiting:
+        assert waiting.process.stdout and waiting.process.stderr
+        waiting.process.stdout.close()
+        waiting.process.stderr.close()
+        waiting.release()
+        assert waiting.process.wait(timeout=30) == 0
+    script = write_script(tmp_path / "m.py", [])
+    asked = Asked(script)
+    again = rlm(tmp_path, "resume", "t")
+    assert (again.returncode, again.stdout, asked.prompts, asked.roots) == (0, "Alate\n", [], [])
+
+
+def test_the_same_thread_again_goes_on_and_with_another_question_is_refused(tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("x = llm_query('once')"), repl("FINAL(x)")])
+    asked = Asked(model)
+    run = ["run", "Q?", "-", "--model", model, "--thread", "t"]
+    assert rlm(tmp_path, *run, "--max-turns", "1", given="input").returncode == 4
+    for question, given in (("Another?", "input"), ("Q?", "other input")):
+        other = rlm(tmp_path, "run", question, "-", "--model", model, "--thread", "t", given=given)
+        assert other.returncode == 2 and "rlm resume t" in other.stderr
+    # A run keeps its limits: it is told how to raise them, and not asked again.
+    assert rlm(tmp_path, *run, "--max-turns", "9", given="input").returncode == 4
+    assert rlm(tmp_path, "resume", "t", "--max-turns", "9").stdout == "ONCE\n"
+    assert rlm(tmp_path, *run, given="input").stdout == "ONCE\n"
+    assert (asked.prompts, len(asked.roots)) == (["once"], 2)
