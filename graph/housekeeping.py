@@ -8,15 +8,15 @@ from typing import TypeVar
 
 from ..nodes.hands import Stores
 from ..state.blobs import Blobs
-from ..state.checking import Tell
-from ..state.collecting import Collected, collect
-from ..state.collecting import Tell as TellLooked
 from ..state.database import Database
 from ..state.deleting import Deleted, delete_run
 from ..state.errors import StoreError, UnknownThread
 from ..state.probe import Probe, ignore_probe
-from ..state.report import Report
-from ..state.verifying import verify
+from ..state.upkeep.checking import Tell
+from ..state.upkeep.collecting import Collected, collect
+from ..state.upkeep.collecting import Tell as TellLooked
+from ..state.upkeep.report import Report
+from ..state.upkeep.verifying import verify
 from .library import Library
 from .opening import BLOBS, DATABASE
 

@@ -5,7 +5,7 @@ not at all (promise P1). It never changes afterwards, so readers may map it.
 
 Its file's time says when a writer last needed it, as `touched` does for rows. A writer needs a blob from `touch` or
 `commit` on, and refers to it in a commit of the database soon after (an input's blobs: in its run's row). What
-nothing refers to and nobody touched lately may go (`collecting.py`); a lock on the folder keeps the two apart.
+nothing refers to and nobody touched lately may go (`upkeep/collecting.py`); a lock on the folder keeps the two apart.
 """
 
 import fcntl

@@ -2,7 +2,7 @@
 
 A fork has its own copy of its history, but finds recorded answers in the threads that it was forked from. So of a
 deleted run that has forks a remnant stays, under a name that no run can have and shown to nobody: its steps and its
-calls. It goes with the last of the forks. Texts and blobs are left to `collecting.py`, which knows what else
+calls. It goes with the last of the forks. Texts and blobs are left to `upkeep/collecting.py`, which knows what else
 needs them.
 """
 

@@ -76,7 +76,7 @@ class Texts:
 
 
 def _insert(connection: sqlite3.Connection, name: str, body: bytes, now: float) -> None:
-    # Touched anew when it is there already: what nothing refers to yet must not be collected (`gc.py`).
+    # Touched anew when it is there already: what nothing refers to yet must not be collected (`upkeep/collecting.py`).
     connection.execute(
         "INSERT INTO texts (hash, body, touched) VALUES (?, ?, ?) "
         "ON CONFLICT (hash) DO UPDATE SET touched = excluded.touched",

@@ -10,7 +10,7 @@ from .invocation import Invocation
 from .safe_text import safe_line
 
 if TYPE_CHECKING:
-    from ..state.report import Kind, Part, Report
+    from ..state.upkeep.report import Kind, Part, Report
 
 _KINDS: dict["Kind", str] = {
     "thread": "entry in the index",

@@ -11,7 +11,7 @@ from ..safe_text import safe, safe_json, safe_line
 from ..stopping import STOPPED
 
 if TYPE_CHECKING:
-    from ...state.collecting import Collected
+    from ...state.upkeep.collecting import Collected
 
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")]
 
@@ -38,7 +38,7 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
       rlm delete 1f2e3d4c && rlm gc
       rlm gc --json | jq .freed
     """
-    from ...state.collecting import Collected
+    from ...state.upkeep.collecting import Collected
 
     try:
         collected = _collect(invocation, dry_run) if invocation.has_runs else Collected(dry_run=dry_run)

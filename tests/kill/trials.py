@@ -10,7 +10,7 @@ from typing import Any
 from durable_rlm.graph.opening import BLOBS, DATABASE
 from durable_rlm.state.blobs import Blobs
 from durable_rlm.state.database import connect
-from durable_rlm.state.verifying import verify
+from durable_rlm.state.upkeep.verifying import verify
 from tests.kill.nursery import Ended, Job, Nursery
 from tests.kill.scenario import THREAD, read_log, write_model
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from durable_rlm.state.blobs import content_hash
-from durable_rlm.state.report import Kind
+from durable_rlm.state.upkeep.report import Kind
 from tests.damage import DATABASE, ask, change, flip
 
 CHANGED, MISSING = "has changed on disk", "is missing"

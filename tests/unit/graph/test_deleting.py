@@ -12,8 +12,8 @@ from durable_rlm import Runner
 from durable_rlm.graph.housekeeping import collect_garbage
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.blobs import Blobs
-from durable_rlm.state.collecting import GRACE, collect
 from durable_rlm.state.errors import RunBusy, StoredDataDamaged, UnknownThread
+from durable_rlm.state.upkeep.collecting import GRACE, collect
 from tests.damage import DATABASE, ask, change
 from tests.scripts import repl, write_script
 from tests.unit.graph.saved import adopt, make_home

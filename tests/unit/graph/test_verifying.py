@@ -13,8 +13,8 @@ from durable_rlm.graph.housekeeping import verify_run
 from durable_rlm.graph.opening import open_stores
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, UnknownThread, UsageError
-from durable_rlm.state.report import Kind, Report
 from durable_rlm.state.tables import SEALED
+from durable_rlm.state.upkeep.report import Kind, Report
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
 from tests.scripts import repl, write_script
 from tests.unit.graph.damages import DAMAGES, INDEX, PACK, blob_with

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..snapshots import Groups, groups_of
 from .references import Reference
 from .report import Kind, Part, Problem, Report, ranges
-from .snapshots import Groups, groups_of
 
 Manifest = dict[str, Any]
 _MOST_NEEDS = 20

@@ -12,13 +12,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from .blobs import CHANGED, MISSING, Blobs, content_hash
+from ..blobs import CHANGED, MISSING, Blobs, content_hash
+from ..database import as_store_error, connect
+from ..salvage import is_damage, until_damage
+from ..tables import SEALED
 from .checked_rows import CheckedRows
 from .checking import Checking, Tell, unreadable
-from .database import as_store_error, connect
 from .report import Kind, Report
-from .salvage import is_damage, until_damage
-from .tables import SEALED
 
 _TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
 _ALL_TABLES = (*SEALED, *_TABLES.values(), "leases", "counters")

@@ -22,13 +22,13 @@ from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from .blobs import Blobs, content_hash
-from .database import as_store_error, connect
-from .deleting import shown_name
-from .leases import living_since
+from ..blobs import Blobs, content_hash
+from ..database import as_store_error, connect
+from ..deleting import shown_name
+from ..leases import living_since
+from ..salvage import is_damage
+from ..seal import broken
 from .references import hashes_in, references_in
-from .salvage import is_damage
-from .seal import broken
 from .tally import Tally
 
 GRACE = 3600.0

@@ -7,14 +7,14 @@ from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from .blobs import CHANGED, MISSING
+from ..blobs import CHANGED, MISSING
+from ..deleting import shown_name
+from ..journal import LINE
+from ..salvage import Unreadable, from_both_ends, is_damage, rows_of
+from ..seal import broken
 from .checking import Checking, size_of, unreadable
-from .deleting import shown_name
-from .journal import LINE
 from .losses import GROWING, Line
 from .references import Reference, references_in
-from .salvage import Unreadable, from_both_ends, is_damage, rows_of
-from .seal import broken
 
 _LISTED = "its entry in the list of steps"
 _SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)

@@ -10,8 +10,8 @@ from typing import get_type_hints
 
 from langgraph.channels.delta import DeltaChannel
 
+from ..schema import RunState
 from .report import Problem, ranges
-from .schema import RunState
 
 GROWING = frozenset(
     name
