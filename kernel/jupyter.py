@@ -17,6 +17,9 @@ from .parsing import BadMessage, parse_calls, parse_chunks, parse_compared, pars
 from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored
 from .standing import StandingSession
 
+_GOING = 1.0
+"""Seconds that the kernel host has for ending its kernels; they go with it when it is killed."""
+
 
 class JupyterKernels:
     """Starts the kernel host when first needed, and sessions in it. Bound to one event loop."""
@@ -103,7 +106,11 @@ class JupyterKernels:
     async def _clean_up(self) -> None:
         """Wait for a host that is ending, and remove its folder should it have been killed."""
         if self._process is not None:
-            await self._process.wait()
+            try:
+                await asyncio.wait_for(self._process.wait(), _GOING)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
             self._process = None
         if self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)

@@ -43,15 +43,28 @@ class WaitingRun:
         write_script(self.folder / "m.py", [], sub="return {'b': 'B'}[prompt]")
 
 
+_DEAF = """import asyncio
+        async def deaf():
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    pass
+        return deaf()"""
+
+
 @contextmanager
-def waiting_run(folder: Path, *more: str) -> Generator[WaitingRun]:
-    """Start `rlm run` in `folder`, with `more` arguments, and wait until it waits."""
+def waiting_run(folder: Path, *more: str, deaf: bool = False) -> Generator[WaitingRun]:
+    """Start `rlm run` in `folder`, with `more` arguments, and wait until it waits.
+
+    `deaf`: what it waits for cannot be cancelled.
+    """
     os.mkfifo(folder / "gate")
     os.mkfifo(folder / "asked")
     sub = f"""if prompt == 'a':
             return 'A'
         open({str(folder / "asked")!r}, 'w').close()
-        return open({str(folder / "gate")!r}).read()"""
+        {_DEAF if deaf else f"return open({str(folder / 'gate')!r}).read()"}"""
     model = write_script(folder / "m.py", [repl("FINAL(llm_query('a') + llm_query('b'))")], sub=sub)
     process = subprocess.Popen(
         [str(RLM), "run", "Q?", "--model", model, "--thread", "t", *more],

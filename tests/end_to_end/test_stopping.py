@@ -59,18 +59,14 @@ def test_killed_it_says_nothing_and_goes_on_all_the_same(tmp_path: Path) -> None
 
 
 def test_a_second_signal_leaves_at_once_a_stop_that_takes_its_time(tmp_path: Path) -> None:
-    with waiting_run(tmp_path) as waiting:
+    with waiting_run(tmp_path, deaf=True) as waiting:
         started = psutil.Process(waiting.process.pid).children(recursive=True)
-        # A kernel host that does not go away keeps the orderly way from its end.
-        [host] = [one for one in started if "durable_rlm.kernel.host" in one.cmdline()]
-        host.suspend()
         waiting.process.send_signal(signal.SIGINT)
         assert waiting.process.stderr is not None
         while "Stopping." not in waiting.process.stderr.readline():
             assert waiting.process.poll() is None
         waiting.process.send_signal(signal.SIGINT)
         assert waiting.process.wait(timeout=30) == 130
-        host.resume()
         assert psutil.wait_procs(started, timeout=30)[1] == [], "no orphan"
         waiting.answer_at_once()
         goes_on(tmp_path)

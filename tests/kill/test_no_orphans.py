@@ -1,5 +1,6 @@
 """Whatever dies, no process and no folder of it stays behind, and the run goes on."""
 
+import asyncio
 import subprocess
 import sys
 import tempfile
@@ -81,3 +82,15 @@ async def test_when_the_kernel_host_is_killed_its_kernels_go_too_and_a_new_one_i
         assert not await again.peek()
     finally:
         await kernels.close()
+
+
+@pytest.mark.kill
+async def test_a_kernel_host_that_hangs_holds_nobody_up_and_leaves_no_orphan() -> None:
+    kernels = JupyterKernels()
+    await kernels.start(KernelSpec("thread"))
+    [host] = [child for child in psutil.Process().children() if "durable_rlm.kernel.host" in child.cmdline()]
+    below = host.children(recursive=True)
+    host.suspend()
+    async with asyncio.timeout(10):
+        await kernels.close()
+    assert below and psutil.wait_procs([host, *below], timeout=10)[1] == []
