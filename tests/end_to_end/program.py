@@ -30,8 +30,9 @@ def rlm(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedP
 class WaitingRun:
     """A run of the thread `t` in mid-cell: its first sub-call was answered, its second one waits."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
+    def __init__(self, folder: Path, model: str, process: subprocess.Popen[str]) -> None:
         self.folder = folder
+        self.model = model
         self.process = process
 
     def release(self) -> None:
@@ -77,7 +78,7 @@ def waiting_run(folder: Path, *more: str, deaf: bool = False) -> Generator[Waiti
     try:
         # Opens once the model opens its side.
         (folder / "asked").read_bytes()
-        yield WaitingRun(folder, process)
+        yield WaitingRun(folder, model, process)
     finally:
         process.kill()
         process.communicate()

@@ -61,6 +61,10 @@ class Trial:
         """Start the run, or go on with it, in a process of its own; `how` are fields of the job."""
         return self._nursery.run(Job(str(self.folder), self._model, real=self._real, **how))
 
+    def sit_together(self, number: int) -> list[Ended]:
+        """So many processes at once."""
+        return self._nursery.run_together([Job(str(self.folder), self._model, real=self._real)] * number)
+
     def remove(self) -> None:
         shutil.rmtree(self.folder)
 
@@ -76,6 +80,8 @@ class Trial:
 
     def journalled(self) -> Journalled:
         """What is on disk, read from a copy: looking must not mend anything. All it needs must be there, and whole."""
+        if not (self.folder / "home").exists():
+            return Journalled(Counter(), Counter())
         copy = Path(shutil.copytree(self.folder / "home", self.folder / "copy"))
         settled, attempts = Counter[str](), Counter[str]()
         try:
