@@ -20,7 +20,7 @@ from ..state.journal import CallRow
 from ..state.keys import START, cell_digest, content_key, edited
 from ..state.ledger import Limits
 from ..state.schema import EditRecord, RunState, TurnRecord, VariableRecord
-from ..state.settings import RunSettings
+from ..state.settings import saved_settings
 from .moments import Moment
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
@@ -255,7 +255,7 @@ async def _answers_given(stores: Stores, moment: Moment, given: Mapping[str, Any
     calls = {name: _call(rows, name, thread_id) for name in given}
     if len({call.key for call in calls.values()}) < len(calls):
         raise UsageError("A call is given two answers.", hint="Name each call once.")
-    settings = RunSettings.model_validate(moment.state.get("settings", {}))
+    settings = saved_settings(moment.state.get("settings", {}))
     models = {settings.model, settings.calls_model}
     answers: list[tuple[CallRow, str]] = []
     for name, call in calls.items():

@@ -23,7 +23,7 @@ from ..state.ledger import Limits
 from ..state.probe import Probe, ignore_probe
 from ..state.saver import RunSaver
 from ..state.schema import RestoreRecord, RunInput, RunState
-from ..state.settings import RunSettings, resolve_settings
+from ..state.settings import RunSettings, resolve_settings, saved_settings
 from ..state.threads import Thread
 from ..state.upkeep.collecting import Collected
 from ..state.upkeep.report import Report
@@ -261,13 +261,18 @@ class Runner:
         return replace(run, status="failed", error=error_facts(sat.unsaved)) if sat.unsaved else run
 
     async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> Beginning | None:
-        """Where a run goes on; None when it has been answered, or its budget is spent and not raised."""
+        """Where a run goes on; None when it has been answered, or its budget is spent and not raised.
+
+        Raises StoreError for a run of another version that this one cannot go on with.
+        """
         row = await self._stores.threads.get(thread_id)
         limits = raised_limits(row.limits, raises)
         snapshot = await self.graph.aget_state(config_of(thread_id))
         state = cast(RunState, snapshot.values)
         if state.get("status") == "answered" or (row.status == "budget" and limits == row.limits):
             return None
+        if state:
+            saved_settings(state.get("settings", {}))
         start = None if state else cast(RunInput, row.start)
         return Beginning(start, limits, reopen=state.get("status") == "budget")
 

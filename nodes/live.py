@@ -14,7 +14,7 @@ from ..state.journal import ThreadJournal
 from ..state.keys import START, AnswerSet
 from ..state.ledger import Ledger, Limits
 from ..state.schema import RestoreRecord, RunState, Usage, as_usage
-from ..state.settings import RunSettings
+from ..state.settings import RunSettings, saved_settings
 from ..state.snapshots import Group, Groups
 from .desk import Desk
 from .hands import Hands
@@ -149,7 +149,7 @@ class LiveRuns:
 
     async def _open(self, thread_id: str, state: RunState) -> LiveRun:
         stores = self._hands.stores
-        settings = RunSettings.model_validate(state.get("settings", {}))
+        settings = saved_settings(state.get("settings", {}))
         row = await stores.threads.find(thread_id)
         ledger = Ledger(
             row.limits if row else Limits.of(settings),

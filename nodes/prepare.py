@@ -6,7 +6,7 @@ from ..state.contexts import ContextRef, no_context
 from ..state.errors import InputError, UsageError
 from ..state.keys import START
 from ..state.schema import RunState
-from ..state.settings import RunSettings, resolve_settings
+from ..state.settings import RunSettings, resolve_settings, saved_settings
 from .events import emit_event
 from .hands import Hands
 from .intake import store_input
@@ -45,7 +45,7 @@ def chosen_settings(given: dict[str, Any]) -> RunSettings:
 
     Raises UsageError for settings that make no sense, or without a model.
     """
-    settings = RunSettings.model_validate(given) if set(given) >= _ALL_SETTINGS else resolve_settings(given)
+    settings = saved_settings(given) if set(given) >= _ALL_SETTINGS else resolve_settings(given)
     if not settings.model:
         raise UsageError("No model is named.", hint="Put it into settings.model, or set RLM_MODEL.")
     return settings

@@ -8,6 +8,7 @@ never silently gets other limits.
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from .errors import UsageError
+from .errors import StoreError, UsageError
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -108,7 +109,7 @@ class RunSettings(BaseModel):
         return self.sub_model or self.model
 
     def frozen(self) -> dict[str, Any]:
-        """Plain JSON, as the first checkpoint keeps it; `RunSettings.model_validate` reads it back."""
+        """Plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back."""
         return self.model_dump(mode="json", by_alias=True)
 
 
@@ -147,6 +148,17 @@ def resolve_settings(flags: dict[str, Any]) -> RunSettings:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"rlm.toml is not valid TOML: {error}") from error
     return RunSettings.model_validate(resolved.model_dump())
+
+
+def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:
+    """The settings that a run was frozen with. Raises StoreError for those that this version does not know."""
+    try:
+        return RunSettings.model_validate(frozen)
+    except ValidationError as error:
+        raise StoreError(
+            f"The run was saved by another version of durable-rlm: {_first_problem(error)}",
+            hint="Install the version that saved it, or a later one, and go on with `rlm resume`.",
+        ) from error
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -1,16 +1,21 @@
 """Homes saved by every released version are read, and their runs go on (promise P8)."""
 
 import shutil
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.opening import open_configured_model
+from durable_rlm.graph.opening import DATABASE, open_configured_model
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.state.errors import StoreError
 from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.tables import SCHEMA_VERSION
 from tests.fixtures.homes import model
 
 HOMES = Path(model.__file__).parent
@@ -64,3 +69,40 @@ async def test_a_killed_run_goes_on_and_pays_for_nothing_twice(home: Path, model
     assert (run.status, run.answer) == ("answered", model.ALL)
     assert len(answered) == 6
     assert len(models.prompts) == 2 and not set(models.prompts) & answered
+
+
+async def test_a_home_of_a_later_format_is_refused_with_instructions_and_left_as_it_is(tmp_path: Path) -> None:
+    home = Path(shutil.copytree(HOMES / FORMATS[-1], tmp_path / "home"))
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    before = (home / DATABASE).read_bytes()
+    with pytest.raises(StoreError, match="written by a newer durable-rlm") as refused:
+        async with Runner.open(home, kernels=MemoryKernels()):
+            pass
+    assert "Install the newer version" in refused.value.hint
+    assert (home / DATABASE).read_bytes() == before
+
+
+@pytest.mark.parametrize("change", [{"from_the_future": 3}, {"max_turns": "as many as it takes"}])
+async def test_a_run_with_settings_of_another_version_is_refused_with_instructions_and_left_as_it_is(
+    tmp_path: Path, models: CountedModels, change: dict[str, Any]
+) -> None:
+    home = Path(shutil.copytree(HOMES / FORMATS[-1], tmp_path / "home"))
+    config: Any = {"configurable": {"thread_id": "killed"}}
+    async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
+        state = (await runner.graph.aget_state(config)).values
+        await runner.graph.aupdate_state(config, {"settings": {**state["settings"], **change}}, as_node="plan")
+        steps = await runner.library.steps("killed")
+        with pytest.raises(StoreError, match="another version") as refused:
+            await runner.resume("killed")
+        assert "Install" in refused.value.hint
+        assert await runner.library.steps("killed") == steps
+    assert not models.prompts
+
+
+async def test_a_home_of_an_older_format_is_whole_after_it_was_brought_up_to_date(home: Path) -> None:
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        for thread in ("finished", "killed"):
+            assert (await runner.verify(thread)).ok
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
