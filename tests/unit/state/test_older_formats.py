@@ -22,6 +22,10 @@ HOMES = Path(model.__file__).parent
 FORMATS = sorted(folder.name for folder in HOMES.glob("format-*"))
 
 
+class Crash(BaseException):
+    """The process dies."""
+
+
 class CountedModels:
     """Opens the fixtures' script whatever the name is, and counts what it is asked."""
 
@@ -106,3 +110,21 @@ async def test_a_home_of_an_older_format_is_whole_after_it_was_brought_up_to_dat
             assert (await runner.verify(thread)).ok
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+@pytest.mark.parametrize("point", ["format-before", "format-uncommitted", "format-after"])
+async def test_a_crash_while_a_home_is_brought_up_to_date_leaves_it_old_or_new(
+    tmp_path: Path, models: CountedModels, point: str
+) -> None:
+    home = Path(shutil.copytree(HOMES / FORMATS[0], tmp_path / "home"))
+
+    def probe(passed: str) -> None:
+        if passed == point:
+            raise Crash
+
+    with pytest.raises(Crash):
+        async with Runner.open(home, kernels=MemoryKernels(), probe=probe):
+            pass
+    async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
+        assert (await runner.resume("killed")).answer == model.ALL
+        assert (await runner.verify("killed")).ok
