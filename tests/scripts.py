@@ -71,6 +71,9 @@ class Asked:
         """Requests of root turns in order, each as one text."""
         return ["\n\n".join(one["content"] for one in what) for kind, what in self._lines() if kind == "root"]
 
+    def __len__(self) -> int:
+        return len(self._lines())
+
     def _lines(self) -> list[Any]:
         text = self._log.read_text() if self._log.exists() else ""
         return [json.loads(line) for line in text.splitlines()]

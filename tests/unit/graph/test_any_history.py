@@ -1,0 +1,278 @@
+"""Whatever happens to runs, in whatever order: a state machine against a plain model of what they must come to.
+
+Rules: start, go on, stop, crash at any point, fork at any step with a variable set, and (on a copy) flip a byte. The
+model knows of each run what its variable was when each cell ran, and so its answer. Ties promises P1 to P9 together.
+"""
+
+import asyncio
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from durable_rlm import Runner
+from durable_rlm.graph.results import Run
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state import leases
+from durable_rlm.state.errors import RlmError, UnknownThread
+from tests.scripts import Asked, repl, write_script
+
+CELLS = [
+    "limit = 3\nseen = [llm_query(q) for q in ['a', 'b']]\nshared = alias = [limit]",
+    "alias.append(limit)\nmore = llm_query_batched([f'{word}{limit}' for word in seen])",
+    "FINAL([limit, more, shared, shared is alias])",
+]
+
+
+class Crash(BaseException):
+    """The process dies; nothing that it still tries comes to pass."""
+
+
+class Fate:
+    """The probe of one sitting: at the point of this number something happens."""
+
+    def __init__(self, number: int | None, happens: Callable[[], None]) -> None:
+        self.points: list[str] = []
+        self._number = number
+        self._happens = happens
+
+    def __call__(self, point: str) -> None:
+        self.points.append(point)
+        if self._number is not None and len(self.points) >= self._number:
+            self._happens()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were sent and not recorded."""
+        return self.points.count("request-before") - self.points.count("journal-after")
+
+
+def dies() -> None:
+    raise Crash
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the variable `limit` was when the second and the third cell ran."""
+
+    second: int = 3
+    third: int = 3
+
+    @property
+    def answer(self) -> list[Any]:
+        more = [f"{word}{self.second}" for word in "AB"]
+        return [self.third, more, [3, self.second], True]
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """One home, and what its runs must come to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="any-history-"))
+        self.home = self.folder / "home"
+        self.model = write_script(self.folder / "m.py", [repl(cell) for cell in CELLS])
+        self.asked = Asked(self.model)
+        self.loop = asyncio.Runner()
+        self.expected: dict[str, Expected] = {}
+        self.excused = 0
+        """Requests that a crash or a stop caught on their way: these alone may be paid again."""
+        self.sittings = 0
+        self.patch = pytest.MonkeyPatch()
+
+    def teardown(self) -> None:
+        try:
+            for thread, expected in self.expected.items():
+                run = self._sit(thread)
+                assert (run.status, run.answer) == ("answered", expected.answer)
+                assert run.restore is None or not run.restore["lost"]
+                assert self._do(lambda runner, thread=thread: runner.verify(thread)).problems == []
+        finally:
+            self.loop.close()
+            self.patch.undo()
+            shutil.rmtree(self.folder)
+
+    # -- rules
+
+    @precondition(lambda self: len(self.expected) < 4)
+    @rule(point=st.none() | st.integers(1, 120))
+    def start(self, point: int | None) -> None:
+        thread = f"t{len(self.expected)}"
+        self.expected[thread] = Expected()
+        self._crashing(thread, point)
+
+    @precondition(lambda self: bool(self.expected))
+    @rule(which=st.integers(0, 9), point=st.none() | st.integers(1, 80))
+    def go_on(self, which: int, point: int | None) -> None:
+        self._crashing(self._thread(which), point)
+
+    @precondition(lambda self: bool(self.expected))
+    @rule(which=st.integers(0, 9), point=st.integers(1, 60))
+    def stop(self, which: int, point: int) -> None:
+        thread = self._thread(which)
+        stopping: list[asyncio.Task[bool]] = []
+
+        def begin() -> None:
+            if not stopping and self.runner:
+                stopping.append(asyncio.ensure_future(self.runner.stop(thread)))
+
+        def stops() -> None:
+            # Points are passed in the database's thread too.
+            self.loop.get_loop().call_soon_threadsafe(begin)
+
+        self._sit(thread, Fate(point, stops))
+
+    @precondition(lambda self: bool(self.expected) and len(self.expected) < 6)
+    @rule(which=st.integers(0, 9), at=st.floats(0, 1), value=st.none() | st.integers(4, 9))
+    def fork(self, which: int, at: float, value: int | None) -> None:
+        parent, thread = self._thread(which), f"f{len(self.expected)}"
+        try:
+            steps = self._do(lambda runner: runner.library.steps(parent))
+        except UnknownThread:
+            return  # it died before anything of it was saved
+        # Variables can be set once the run is prepared.
+        first = next((step["step"] for step in steps if step["kind"] == "prepare"), None)
+        if first is None:
+            return
+        number = first + round(at * (len(steps) - first))
+        before = self._rows(parent)
+        change = {} if value is None else {"limit": value}
+        self._do(lambda runner: runner.fork(parent, number, into=thread, set=change))
+        assert self._rows(parent) == before, "a parent is only read"
+        ended = [
+            step["turn"]
+            for step in steps[:number]
+            if step["kind"] == "execute_code" and not step["summary"].startswith("stands")
+        ]
+        self.expected[thread] = forked(self.expected[parent], max(ended, default=0), value)
+
+    @precondition(lambda self: bool(self.expected) and self.home.exists())
+    @rule(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+    def flip_a_bit(self, place: float, bit: int) -> None:
+        """In a copy: nothing that comes of it is silently wrong."""
+        copy = Path(shutil.copytree(self.home, self.folder / "copy"))
+        try:
+            with closing(sqlite3.connect(copy / "checkpoints.sqlite")) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            files = sorted(path for path in copy.rglob("*") if path.is_file() and path.stat().st_size)
+            data = [path.read_bytes() for path in files]
+            at = int(place * sum(map(len, data)))
+            for path, body in zip(files, data, strict=True):
+                if at < len(body):
+                    path.write_bytes(body[:at] + bytes([body[at] ^ 1 << bit]) + body[at + 1 :])
+                    break
+                at -= len(body)
+            before = len(self.asked)
+            for thread, expected in self.expected.items():
+                try:
+                    run = self._sit(thread, home=copy)
+                except RlmError:
+                    continue
+                if run.status == "answered":
+                    assert run.answer == expected.answer or (run.restore and run.restore["lost"]), (thread, place)
+            self.excused += len(self.asked) - before
+        finally:
+            shutil.rmtree(copy)
+
+    # -- what always holds
+
+    @invariant()
+    def nothing_recorded_is_paid_twice(self) -> None:
+        if self._has_tables():
+            with closing(sqlite3.connect(self.home / "checkpoints.sqlite")) as connection:
+                paid, attempts = connection.execute(
+                    "SELECT coalesce(sum(status != 'asked' AND attempts > 0), 0), coalesce(sum(attempts), 0) FROM calls"
+                ).fetchone()
+            assert len(self.asked) <= paid + self.excused
+            assert len(self.asked) - self.excused <= attempts, "every request counts as spent"
+
+    # -- doing it
+
+    def _has_tables(self) -> bool:
+        if not (self.home / "checkpoints.sqlite").exists():
+            return False
+        with closing(sqlite3.connect(self.home / "checkpoints.sqlite")) as connection:
+            return connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'calls'").fetchone() == (1,)
+
+    def _thread(self, which: int) -> str:
+        return list(self.expected)[which % len(self.expected)]
+
+    def _rows(self, thread: str) -> list[Any]:
+        with closing(sqlite3.connect(self.home / "checkpoints.sqlite")) as connection:
+            tables = ("threads", "steps", "checkpoints", "writes", "calls")
+            return [
+                connection.execute(f"SELECT * FROM {table} WHERE thread_id = ? ORDER BY 1, 2, 3", (thread,)).fetchall()
+                for table in tables
+            ]
+
+    def _crashing(self, thread: str, point: int | None) -> None:
+        fate = Fate(point, dies)
+        try:
+            run = self._sit(thread, fate)
+            assert (run.status, run.answer) == ("answered", self.expected[thread].answer)
+        except Crash:
+            return
+
+    def _sit(self, thread: str, fate: Fate | None = None, home: Path | None = None) -> Run:
+        """One sitting over the thread: it is begun, or gone on with."""
+        fate = fate or Fate(None, dies)
+
+        async def sit(runner: Runner) -> Run:
+            if thread.startswith("f"):
+                return await runner.resume(thread)
+            return await runner.run("What?", model=self.model, thread=thread, concurrency=2)
+
+        try:
+            return self._do(sit, fate, home)
+        finally:
+            self.excused += fate.in_flight
+
+    def _do(self, work: Callable[[Runner], Any], fate: Fate | None = None, home: Path | None = None) -> Any:
+        return self.loop.run(self._with_runner(work, fate or Fate(None, dies), home or self.home))
+
+    async def _with_runner(self, work: Callable[[Runner], Any], fate: Fate, home: Path) -> Any:
+        async with self._opened(fate, home) as runner:
+            return await work(runner)
+
+    @asynccontextmanager
+    async def _opened(self, fate: Fate, home: Path) -> AsyncGenerator[Runner]:
+        """A runner in what is another process for its leases: one that is dead once this one is left."""
+        self.sittings += 1
+        dead = {**self._me, "pid": 4_194_304 + self.sittings}
+        self.patch.setattr(leases, "this_process", lambda: dead)
+        async with Runner.open(home, kernels=MemoryKernels(), probe=fate) as runner:
+            self.runner = runner
+            yield runner
+
+    runner: Runner | None = None
+    _me = leases.this_process()
+
+
+def forked(parent: Expected, ended: int, value: int | None) -> Expected:
+    """What a fork comes to that has the first `ended` cells of its parent, and then `limit` as `value`."""
+    if value is None or ended == 0:
+        # The first cell sets it.
+        return parent if ended else Expected()
+    if ended == 1:
+        return Expected(value, value)
+    return replace(parent, third=value) if ended == 2 else parent
+
+
+AnyHistory.TestCase.settings = settings(
+    max_examples=12,
+    stateful_step_count=10,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+TestAnyHistory = AnyHistory.TestCase
