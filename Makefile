@@ -25,7 +25,7 @@ type: $(STAMP)
 	$(BIN)/basedpyright
 
 bench: $(STAMP)
-	$(BIN)/python -m bench.turns
+	$(BIN)/python -m bench
 
 # Resolve the pins anew (needs uv, which this project does not install): versions and hashes, no addresses.
 lock:
