@@ -1,1 +1,1 @@
-"""What runs inside the kernel process: standard library only, imported there as `rlm_inside`."""
+"""What runs inside the kernel process: the standard library, cloudpickle and numpy, imported there as `rlm_inside`."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from .namespaces import Namespace
+from tests.unit.kernel.namespaces import Namespace
 
 SESSIONS = int(os.environ.get("RLM_FUZZ", "150"))
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from durable_rlm.kernel.inside.snapshot.lost import LostVariable
-
-from .namespaces import Namespace
+from tests.unit.kernel.namespaces import Namespace
 
 
 def after(*cells: str, own_process: bool = False) -> Namespace:
