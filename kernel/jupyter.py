@@ -167,6 +167,7 @@ class JupyterSession(StandingSession):
         self._name = name
         self._outcomes: list[tuple[int, dict[str, Any]]] = []
         self._chunks: list[bytes] = []
+        self._chunk_bytes = 0
 
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
         return await self._handed("restore", groups, batches)
@@ -228,10 +229,10 @@ class JupyterSession(StandingSession):
             match message["event"]:
                 case "calls" if self._cell:
                     self._cell.post(parse_calls(message["json"]))
-                case "chunks":
-                    self._chunks += parse_chunks(message.get("sizes"), message.get(BYTES, b""))
+                case "chunks" if self._cell:
+                    self._take_chunks(parse_chunks(message.get("sizes"), message.get(BYTES, b"")))
                 case "ended" if self._cell:
-                    chunks, self._chunks = self._chunks, []
+                    chunks, self._chunks, self._chunk_bytes = self._chunks, [], 0
                     self._cell.end(parse_ended(message["json"], chunks))
                 case "restored" if self._answer and not self._answer.done():
                     self._answer.set_result(parse_restored(message["json"]))
@@ -244,6 +245,13 @@ class JupyterSession(StandingSession):
         except BadMessage as error:
             self._tell("kill")
             self.lose(f"it sent {error}")
+
+    def _take_chunks(self, chunks: list[bytes]) -> None:
+        """Keep them until the cell's end. Raises BadMessage for more than the kernel can hold itself."""
+        self._chunk_bytes += sum(map(len, chunks))
+        if self._chunk_bytes > self._spec.memory:
+            raise BadMessage("more of its variables than it has memory for")
+        self._chunks += chunks
 
     def lose(self, reason: str) -> None:
         """The kernel is gone: every waiter is told why."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from durable_rlm.kernel.contract import SessionContract, run
-from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.jupyter import JupyterKernels, JupyterSession
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.kernel.session import Cell, Kernels, KernelSpec
 from durable_rlm.state.errors import KernelLost, KernelStartFailed
@@ -93,3 +93,13 @@ class TestJupyter(SessionContract):
 
         with pytest.raises(KernelStartFailed, match="FileNotFoundError"):
             await kernels.start(KernelSpec("thread", ContextFiles(tmp_path / "missing")))  # type: ignore[operator]
+
+    async def test_a_flood_of_pieces_ends_the_kernel_and_not_the_host(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread", memory=3 << 30))
+        assert isinstance(session, JupyterSession)
+        await session.begin(Cell(1, ("import time\ntime.sleep(60)",)))
+        piece = b"x" * (64 << 20)
+        with pytest.raises(KernelLost, match="more of its variables"):
+            for _ in range(64):
+                session.on_event({"event": "chunks", "sizes": [len(piece)], "bytes": piece})
+            await session.result()
