@@ -34,6 +34,9 @@ class Job:
     model: str
     kill_at: int = 0
     """The number of the point at which a process is killed; 0: none."""
+    kill_on: str = ""
+    """The name of a point: the first one of that name kills too."""
+    max_calls: int = 1000
     victim: Victim = "run"
     real: bool = False
     """Whether the kernels are real ones, in processes of their own."""
@@ -99,12 +102,13 @@ def _child(job: Job, report: Path) -> None:
     def probe(point: str) -> None:
         number = next(numbers)
         os.write(log, f"{point}\n".encode())
-        if number == job.kill_at:
+        if number == job.kill_at or point == job.kill_on:
             for victim in _victims(job.victim):
                 victim.kill()
 
     try:
-        told = asyncio.run(sit(Path(job.folder) / "home", job.model, probe, None if job.real else MemoryKernels()))
+        kernels = None if job.real else MemoryKernels()
+        told = asyncio.run(sit(Path(job.folder) / "home", job.model, probe, kernels, max_calls=job.max_calls))
     except BaseException:
         told = {"error": traceback.format_exc()}
     report.write_text(json.dumps(told))

@@ -83,10 +83,13 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
     return f"scripted:{script}"
 
 
-async def sit(home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None) -> dict[str, Any]:
+async def sit(
+    home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
+) -> dict[str, Any]:
     """Start the run, or go on with it. How it stands then: the run, its variables, what each turn printed."""
     async with Runner.open(home, kernels=kernels, probe=probe) as runner:
-        run = await runner.run(QUESTION, TEXT, model=model, thread=THREAD, concurrency=4, unsandboxed=True)
+        settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "concurrency": 4, "unsandboxed": True}
+        run = await runner.run(QUESTION, TEXT, thread=THREAD, **settings)
         shown = await runner.library.show(THREAD, runner.graph)
         last = shown["turns"][-1] if shown["turns"] else {}
         verified = await runner.verify(THREAD)

@@ -88,3 +88,18 @@ def test_killed_again_and_again_after_random_times_it_comes_to_its_end(
     check_as_undisturbed(ended, undisturbed, where)
     check_paid_once(trial, ended, in_flight, undisturbed, where)
     assert kills > 2
+
+
+@pytest.mark.parametrize("point", ["call-asked-after", "request-after", "journal-before"])
+def test_killed_again_and_again_at_its_requests_it_sends_no_more_than_its_budget_allows(
+    nursery: Nursery, folder: Path, point: str
+) -> None:
+    trial, kills = Trial(folder / f"budget-{point}", nursery), 0
+    while (ended := trial.sit(kill_on=point, max_calls=6)).killed:
+        kills += 1
+        assert kills <= 6 and trial.received.total() <= 6
+    run = ended.report["run"]
+    # Whether a request that was recorded before a kill was sent as well, nobody can know: it counts.
+    assert (run["status"], run["usage"]["model_calls"], kills) == ("budget", 6, 6), run
+    assert trial.received.total() == (0 if point == "call-asked-after" else 6)
+    assert "6 calls" in run["error"]["message"]
