@@ -1,0 +1,81 @@
+"""A run that ended for want of a budget is opened again by one that raises it, wherever that is interrupted."""
+
+from pathlib import Path
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from tests.burying import bury
+from tests.scripts import Asked, repl, write_script
+
+
+class Crash(BaseException):
+    """The process dies, and nothing that it still tries comes to pass."""
+
+
+class DyingAt:
+    """A probe that dies at the point of this number, and at every one after it."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+        self.passed: list[str] = []
+
+    def __call__(self, point: str) -> None:
+        self.passed.append(point)
+        if len(self.passed) >= self._left:
+            raise Crash(point)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that had come to nothing."""
+        return self.passed.count("request-before") - self.passed.count("journal-after")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return write_script(
+        tmp_path / "m.py", [repl("x = [llm_query('a')]"), repl("x += [llm_query('b')]"), repl("FINAL(x)")]
+    )
+
+
+async def test_killed_anywhere_while_it_is_reopened_it_goes_on_once_and_with_the_raised_limits(
+    tmp_path: Path, model: str
+) -> None:
+    asked = Asked(model)
+    for number in range(1, 30):
+        home, dying = tmp_path / str(number), DyingAt(number)
+        before = len(asked.prompts) + len(asked.roots)
+        async with Runner.open(home, kernels=MemoryKernels()) as runner:
+            assert (await runner.run("What?", model=model, thread="t", max_turns=1)).status == "budget"
+        with pytest.raises(Crash):
+            async with Runner.open(home, kernels=MemoryKernels(), probe=dying) as runner:
+                await runner.resume("t", max_turns=5)
+        bury(home)
+        async with Runner.open(home, kernels=MemoryKernels()) as runner:
+            raised = (await runner.library.about("t"))["limits"]["max_turns"] == 5
+            run = await (runner.resume("t") if raised else runner.resume("t", max_turns=5))
+            assert (run.status, run.answer, run.turns) == ("answered", ["A", "B"], 3), number
+            kinds = [step["kind"] for step in await runner.library.steps("t")]
+            assert kinds.count("update") == 1, "reopened once"
+        assert len(asked.prompts) + len(asked.roots) - before <= 5 + dying.in_flight
+
+
+async def test_of_two_that_raise_the_budget_of_a_run_the_second_finds_it_answered(tmp_path: Path, model: str) -> None:
+    """Each reads how the run stands once it has the thread, and not before."""
+    asked = Asked(model)
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        await runner.run("What?", model=model, thread="t", max_turns=1)
+        find = runner._beginning
+
+        async def late(thread_id: str, raises: dict[str, int]) -> object:
+            found = await find(thread_id, raises)
+            if runner._beginning is late:
+                runner._beginning = find  # type: ignore[method-assign]
+                assert (await runner.resume("t", max_turns=5)).answer == ["A", "B"]
+            return found
+
+        runner._beginning = late  # type: ignore[assignment, method-assign]
+        again = await runner.resume("t", max_turns=9)
+    assert (again.status, again.answer, again.turns) == ("answered", ["A", "B"], 3)
+    assert len(asked.roots) == 3
