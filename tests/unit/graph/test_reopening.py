@@ -61,21 +61,24 @@ async def test_killed_anywhere_while_it_is_reopened_it_goes_on_once_and_with_the
         assert len(asked.prompts) + len(asked.roots) - before <= 5 + dying.in_flight
 
 
-async def test_of_two_that_raise_the_budget_of_a_run_the_second_finds_it_answered(tmp_path: Path, model: str) -> None:
-    """Each reads how the run stands once it has the thread, and not before."""
-    asked = Asked(model)
+@pytest.mark.parametrize("look", [1, 2])
+async def test_of_two_that_raise_the_budget_of_a_run_one_goes_on_with_it(tmp_path: Path, model: str, look: int) -> None:
+    """The other one comes right after the first has looked how the run stands, before or after it has the thread."""
+    asked, looked = Asked(model), 0
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         await runner.run("What?", model=model, thread="t", max_turns=1)
         find = runner._beginning
 
-        async def late(thread_id: str, raises: dict[str, int]) -> object:
+        async def slow(thread_id: str, raises: dict[str, int]) -> object:
+            nonlocal looked
             found = await find(thread_id, raises)
-            if runner._beginning is late:
-                runner._beginning = find  # type: ignore[method-assign]
-                assert (await runner.resume("t", max_turns=5)).answer == ["A", "B"]
+            looked += 1
+            if looked == look:
+                other = await runner.resume("t", max_turns=5)
+                assert other.status == ("answered" if look == 1 else "busy")
             return found
 
-        runner._beginning = late  # type: ignore[assignment, method-assign]
+        runner._beginning = slow  # type: ignore[assignment, method-assign]
         again = await runner.resume("t", max_turns=9)
     assert (again.status, again.answer, again.turns) == ("answered", ["A", "B"], 3)
     assert len(asked.roots) == 3
