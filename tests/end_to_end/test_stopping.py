@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
 from tests.end_to_end.program import rlm, waiting_run
 from tests.scripts import Asked, repl, write_script
 
@@ -15,21 +17,21 @@ pytestmark = pytest.mark.kill
 ORDERLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def goes_on(folder: Path) -> None:
+async def goes_on(folder: Path) -> None:
     """A stopped run with one call that may have been billed is left; resumed, it asks for that alone."""
-    assert [run["status"] for run in json.loads(rlm(folder, "list", "--json").stdout)] == ["stopped"]
-    first, second = json.loads(rlm(folder, "calls", "t", "--json").stdout)
-    assert (first["answer"], second["answer"]) == ("A", None) and "may have been billed" in second["error"]
     asked = Asked(f"scripted:{folder / 'm.py'}")
-    resumed = rlm(folder, "resume", "t", "--json")
-    run = json.loads(resumed.stdout)
-    assert (resumed.returncode, run["status"], run["answer"]) == (0, "answered", "AB"), resumed.stderr
+    async with Runner.open(folder / ".rlm", kernels=MemoryKernels()) as runner:
+        assert [run["status"] for run in await runner.library.runs()] == ["stopped"]
+        first, second = [call.to_json() for call in await runner.library.calls("t")]
+        assert (first["answer"], second["answer"]) == ("A", None) and "may have been billed" in second["error"]
+        run = await runner.resume("t")
+        assert (run.status, run.answer) == ("answered", "AB")
     assert (asked.prompts, len(asked.roots)) == (["b"], 0)
     # Two requests for the same call, and the answer before it.
-    assert run["usage"]["model_calls"] == 4
+    assert run.usage["model_calls"] == 4
 
 
-def test_signals_stop_a_run_within_two_seconds_and_leave_no_process(tmp_path: Path) -> None:
+async def test_signals_stop_a_run_within_two_seconds_and_leave_no_process(tmp_path: Path) -> None:
     took: list[float] = []
     for number in ORDERLY:
         folder = tmp_path / number.name
@@ -44,21 +46,21 @@ def test_signals_stop_a_run_within_two_seconds_and_leave_no_process(tmp_path: Pa
             assert json.loads(out)["status"] == "stopped"
             assert started and not [one for one in started if one.is_running()], "gone before the program is"
             waiting.answer_at_once()
-            goes_on(folder)
+            await goes_on(folder)
     # The quickest, because this machine may have other things to do.
     assert min(took) < 2
 
 
-def test_killed_it_says_nothing_and_goes_on_all_the_same(tmp_path: Path) -> None:
+async def test_killed_it_says_nothing_and_goes_on_all_the_same(tmp_path: Path) -> None:
     with waiting_run(tmp_path) as waiting:
         waiting.process.kill()
         assert waiting.process.communicate(timeout=30)[0] == ""
         assert waiting.process.returncode == -signal.SIGKILL
         waiting.answer_at_once()
-        goes_on(tmp_path)
+        await goes_on(tmp_path)
 
 
-def test_a_second_signal_leaves_at_once_a_stop_that_takes_its_time(tmp_path: Path) -> None:
+async def test_a_second_signal_leaves_at_once_a_stop_that_takes_its_time(tmp_path: Path) -> None:
     with waiting_run(tmp_path, deaf=True) as waiting:
         started = psutil.Process(waiting.process.pid).children(recursive=True)
         waiting.process.send_signal(signal.SIGINT)
@@ -69,7 +71,7 @@ def test_a_second_signal_leaves_at_once_a_stop_that_takes_its_time(tmp_path: Pat
         assert waiting.process.wait(timeout=30) == 130
         assert psutil.wait_procs(started, timeout=30)[1] == [], "no orphan"
         waiting.answer_at_once()
-        goes_on(tmp_path)
+        await goes_on(tmp_path)
 
 
 def test_a_reader_that_goes_away_in_the_middle_costs_the_output_and_not_the_run(tmp_path: Path) -> None:
@@ -85,16 +87,16 @@ def test_a_reader_that_goes_away_in_the_middle_costs_the_output_and_not_the_run(
     assert (again.returncode, again.stdout, asked.prompts, asked.roots) == (0, "Alate\n", [], [])
 
 
-def test_the_same_thread_again_goes_on_and_with_another_question_is_refused(tmp_path: Path) -> None:
-    model = write_script(tmp_path / "m.py", [repl("x = llm_query('once')"), repl("FINAL(x)")])
+def test_the_same_thread_again_is_the_same_run_and_another_question_or_input_is_refused(tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query(context))")])
     asked = Asked(model)
-    run = ["run", "Q?", "-", "--model", model, "--thread", "t"]
-    assert rlm(tmp_path, *run, "--max-turns", "1", given="input").returncode == 4
-    for question, given in (("Another?", "input"), ("Q?", "other input")):
-        other = rlm(tmp_path, "run", question, "-", "--model", model, "--thread", "t", given=given)
-        assert other.returncode == 2 and "rlm resume t" in other.stderr
-    # A run keeps its limits: it is told how to raise them, and not asked again.
-    assert rlm(tmp_path, *run, "--max-turns", "9", given="input").returncode == 4
-    assert rlm(tmp_path, "resume", "t", "--max-turns", "9").stdout == "ONCE\n"
-    assert rlm(tmp_path, *run, given="input").stdout == "ONCE\n"
-    assert (asked.prompts, len(asked.roots)) == (["once"], 2)
+    for question, given, status in (
+        ("Q?", "once", 0),
+        ("Another?", "once", 2),
+        ("Q?", "another", 2),
+        ("Q?", "once", 0),
+    ):
+        done = rlm(tmp_path, "run", question, "-", "--model", model, "--thread", "t", given=given)
+        assert done.returncode == status
+        assert done.stdout == "ONCE\n" if status == 0 else "rlm resume t" in done.stderr
+    assert (asked.prompts, len(asked.roots)) == (["once"], 1)
