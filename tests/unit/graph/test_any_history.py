@@ -29,7 +29,8 @@ from tests.scripts import Asked, repl, write_script
 CELLS = [
     "limit = 3\nseen = [llm_query(q) for q in ['a', 'b']]\nshared = alias = [limit]",
     "alias.append(limit)\nmore = llm_query_batched([f'{word}{limit}' for word in seen])",
-    "FINAL([limit, more, shared, shared is alias])",
+    # A variable that is set when the run has ended makes for another turn.
+    *["FINAL([limit, more, shared, shared is alias])"] * 9,
 ]
 
 
@@ -62,15 +63,15 @@ def dies() -> None:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the variable `limit` was when the second and the third cell ran."""
+    """What the variable `limit` was when the second and the last cell ran."""
 
     second: int = 3
-    third: int = 3
+    last: int = 3
 
     @property
     def answer(self) -> list[Any]:
         more = [f"{word}{self.second}" for word in "AB"]
-        return [self.third, more, [3, self.second], True]
+        return [self.last, more, [3, self.second], True]
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -264,7 +265,7 @@ def forked(parent: Expected, ended: int, value: int | None) -> Expected:
         return parent if ended else Expected()
     if ended == 1:
         return Expected(value, value)
-    return replace(parent, third=value) if ended == 2 else parent
+    return replace(parent, last=value)
 
 
 AnyHistory.TestCase.settings = settings(
