@@ -1,6 +1,5 @@
 """The moments that a REPL can be brought back to: after each cell, and after each change that a person made."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,7 +55,6 @@ def points_of(state: "RunState") -> list[Point]:
 
 async def edit_code(edit: EditRecord, texts: Texts) -> Sequence[str]:
     """The cell that sets the variables: one block."""
-    lines = ["import json as _json"]
-    for name, value in edit["values"].items():
-        lines.append(f"{name} = _json.loads({json.dumps(await texts.get(value))})")
-    return ["\n".join([*lines, "del _json"])]
+    # No name of its own, such as an imported module's, could be one of the user's.
+    values = [(name, await texts.get(value)) for name, value in edit["values"].items()]
+    return ["\n".join(f"{name} = __import__('json').loads({value!r})" for name, value in values)]
