@@ -258,7 +258,9 @@ class Runner:
         if sat.busy:
             return Run(thread_id, "busy", error=error_facts(sat.busy))
         run = await self._outcome(await self._stores.threads.get(thread_id), sat.restore)
-        return replace(run, status="failed", error=error_facts(sat.unsaved)) if sat.unsaved else run
+        if sat.unsaved:
+            return replace(run, status="stopped" if sat.stopped else "failed", error=error_facts(sat.unsaved))
+        return run
 
     async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> Beginning | None:
         """Where a run goes on; None when it has been answered, or its budget is spent and not raised.

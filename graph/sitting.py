@@ -45,11 +45,19 @@ FindBeginning = Callable[[], Awaitable[Beginning | None]]
 class Sat:
     """What came of a sitting, beside what was saved."""
 
+    stopped: bool = False
     busy: RlmError | None = None
     """Another process has the thread, or has taken it over."""
     unsaved: StoreError | None = None
     """How it ended could not be written down."""
     restore: RestoreRecord | None = None
+
+
+@dataclass(frozen=True)
+class _Running:
+    task: "asyncio.Task[None]"
+    hurry: contextlib.ExitStack
+    """Entered once the sitting is to end: then it waits for no other process that writes."""
 
 
 class Sittings:
@@ -59,12 +67,15 @@ class Sittings:
         self._stores = stores
         self._live = live
         self._graph = graph
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, _Running] = {}
 
     def stop(self, thread_id: str) -> bool:
         """Cancel a thread's sitting; whether there was one."""
-        task = self._running.get(thread_id)
-        return task is not None and task.cancel()
+        running = self._running.get(thread_id)
+        if running is None:
+            return False
+        running.hurry.enter_context(self._stores.database.hurried())
+        return running.task.cancel()
 
     def stop_all(self) -> bool:
         """Cancel every sitting; whether there was any."""
@@ -77,34 +88,36 @@ class Sittings:
             await leases.acquire(thread_id)
         except RunBusy as busy:
             return Sat(busy=busy)
-        try:
-            beginning = await find()
-            if beginning is None:
-                return Sat()
-            return await self._run(thread_id, beginning, on_event, strict=strict)
-        except LeaseLost as lost:
-            return Sat(busy=lost)
-        finally:
-            # What cannot be written down now, the end of this process says, or the next `acquire`.
-            with contextlib.suppress(StoreError):
-                await leases.release(thread_id)
+        with contextlib.ExitStack() as hurry:
+            try:
+                beginning = await find()
+                if beginning is None:
+                    return Sat()
+                return await self._run(thread_id, beginning, on_event, hurry, strict=strict)
+            except LeaseLost as lost:
+                return Sat(busy=lost)
+            finally:
+                # What cannot be written down now, the end of this process says, or the next `acquire`.
+                with contextlib.suppress(StoreError):
+                    await leases.release(thread_id)
 
-    async def _run(self, thread_id: str, beginning: Beginning, on_event: OnEvent, *, strict: bool) -> Sat:
+    async def _run(
+        self, thread_id: str, beginning: Beginning, on_event: OnEvent, hurry: contextlib.ExitStack, *, strict: bool
+    ) -> Sat:
         """Raises LeaseLost; nothing of what came after that was saved."""
         error: RlmError | None = None
-        stopped = False
         sat = Sat()
         (self._live.strict.add if strict else self._live.strict.discard)(thread_id)
         task = asyncio.create_task(self._go(thread_id, beginning, on_event))
-        self._running[thread_id] = task
+        self._running[thread_id] = _Running(task, hurry)
         beating = asyncio.create_task(self._keep_lease(thread_id, task))
         try:
             await task
         except asyncio.CancelledError:
-            stopped = True
+            sat.stopped = True
             current = asyncio.current_task()
             if current and current.cancelling():
-                task.cancel()
+                self.stop(thread_id)
                 await asyncio.gather(task, return_exceptions=True)
                 raise
         except LeaseLost:
@@ -120,7 +133,7 @@ class Sittings:
             live = self._live.find(thread_id)
             seconds, sat.restore = (live.ledger.seconds, live.restore) if live else (None, None)
             await self._live.close(thread_id)
-            sat.unsaved = await self._settle(thread_id, stopped=stopped, error=error, seconds=seconds)
+            sat.unsaved = await self._settle(thread_id, stopped=sat.stopped, error=error, seconds=seconds)
         return sat
 
     async def _go(self, thread_id: str, beginning: Beginning, on_event: OnEvent) -> None:

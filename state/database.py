@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from .seal import teach
 from .tables import FORMATS, SCHEMA_VERSION
 
 _BUSY_SECONDS = 30.0
+_AT_A_TIME = 0.5
+"""Seconds that SQLite waits for another process by itself, during which nothing else can be done with the file."""
 
 Unit = Callable[[sqlite3.Connection], Any]
 """Work inside a transaction: it may read and write, and must not commit."""
@@ -41,9 +43,11 @@ class _Pending:
 class Database:
     """The open file. `commit` is the only way to write; `read` sees what was committed."""
 
-    def __init__(self, connection: aiosqlite.Connection, probe: Probe = ignore_probe) -> None:
+    def __init__(self, connection: aiosqlite.Connection, probe: Probe, patience: float) -> None:
         self.connection = connection
         self._probe = probe
+        self._patience = patience
+        self._hurries = 0
         self.lock = asyncio.Lock()
         """Held during a commit; the saver's multi-statement work holds it too."""
         self._queue: list[_Pending] = []
@@ -66,7 +70,7 @@ class Database:
             raise StoreError(f"Cannot open {path}: {error}.", hint="Check the folder given with --home.") from error
         try:
             await _prepare(connection, path, probe)
-            database = cls(connection, probe)
+            database = cls(connection, probe, patience)
             try:
                 yield database
             finally:
@@ -86,6 +90,15 @@ class Database:
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         return await done
+
+    @contextmanager
+    def hurried(self) -> Generator[None]:
+        """While this lasts, no commit waits for another process."""
+        self._hurries += 1
+        try:
+            yield
+        finally:
+            self._hurries -= 1
 
     def defer(self, unit: Unit) -> None:
         """Run `unit` in the transaction of the next `commit`, before it: for what only it refers to."""
@@ -114,9 +127,7 @@ class Database:
         batch, self._queue = self._queue, []
         outcomes: list[Any]
         try:
-            async with self.lock:
-                # aiosqlite's own thread, entered once for the whole transaction.
-                outcomes = await self.connection._execute(_transaction, self.connection._conn, batch, self._probe)
+            outcomes = await self._transact(batch)
             self.commits += 1
         except BaseException as error:
             failure = as_store_error(error) if isinstance(error, sqlite3.Error) else error
@@ -131,21 +142,39 @@ class Database:
             else:
                 pending.done.set_result(outcome)
 
+    async def _transact(self, batch: list[_Pending]) -> list[Any]:
+        """Run a batch, again and again while another process is writing: meanwhile others may read."""
+        now = asyncio.get_running_loop().time
+        until = now() + self._patience
+        while True:
+            wait = 0.0 if self._hurries else min(_AT_A_TIME, self._patience)
+            try:
+                async with self.lock:
+                    # aiosqlite's own thread, entered once for the whole transaction.
+                    return await self.connection._execute(
+                        _transaction, self.connection._conn, batch, self._probe, int(1000 * wait)
+                    )
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or self._hurries or now() >= until:
+                    raise
+
     async def _drain(self) -> None:
-        if self._flusher is not None and not self._flusher.done():
-            await self._flusher
-        if self._queue:
-            await self._commit_queue()
+        with self.hurried():
+            if self._flusher is not None and not self._flusher.done():
+                await self._flusher
+            if self._queue:
+                await self._commit_queue()
 
 
-def _transaction(connection: sqlite3.Connection, batch: list[_Pending], probe: Probe) -> list[Any]:
-    """Run every unit in one transaction; a unit that raises is undone alone."""
+def _transaction(connection: sqlite3.Connection, batch: list[_Pending], probe: Probe, wait: int) -> list[Any]:
+    """Run every unit in one transaction; a unit that raises is undone alone. `wait`: for others, so many ms."""
     outcomes: list[Any] = []
     what = "+".join(pending.what for pending in batch if pending.what)
     probe(f"{what}-before")
     # With a write-ahead log, NORMAL only leaves out the fsync of this commit; the next one with FULL makes up for it.
     synced = any(pending.synced for pending in batch)
     connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+    connection.execute(f"PRAGMA busy_timeout={wait}")
     connection.execute("BEGIN IMMEDIATE")
     try:
         for pending in batch:

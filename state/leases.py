@@ -6,6 +6,7 @@ hour and wakes up cannot write into a run that another one has taken over.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -94,9 +95,10 @@ class Leases:
         try:
             self._held[thread_id] = await asyncio.shield(taking)
         except asyncio.CancelledError:
-            # It is taken all the same.
-            self._held[thread_id] = await taking
-            await self.release(thread_id)
+            # It is taken all the same, unless another process holds the store.
+            with self._database.hurried(), contextlib.suppress(StoreError, RunBusy):
+                self._held[thread_id] = await taking
+                await self.release(thread_id)
             raise
 
     async def release(self, thread_id: str) -> None:
@@ -104,14 +106,13 @@ class Leases:
         token = self._held.pop(thread_id, None)
         if token is None:
             return
+        self._left[thread_id] = token
         statement = "UPDATE leases SET owner = NULL WHERE thread_id = ? AND token = ?"
-        try:
-            await self._database.commit(
-                lambda connection: connection.execute(statement, (thread_id, token)), "lease-released"
-            )
-        except StoreError:
-            self._left[thread_id] = token
-            raise
+        await self._database.commit(
+            lambda connection: connection.execute(statement, (thread_id, token)), "lease-released"
+        )
+        if self._left.get(thread_id) == token:
+            del self._left[thread_id]
 
     async def renew(self, thread_id: str) -> None:
         """Say that the holder is alive. Raises LeaseLost."""

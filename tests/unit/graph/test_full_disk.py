@@ -1,5 +1,6 @@
 """A disk that fills up fails the run in words; once there is room it goes on, in the same process or in another."""
 
+import asyncio
 import errno
 import os
 import sqlite3
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from durable_rlm import Runner
+from durable_rlm.graph.opening import DATABASE
 from durable_rlm.graph.results import Run
 from durable_rlm.kernel.memory import MemoryKernels
 from tests.burying import bury
@@ -110,3 +112,33 @@ async def test_blobs_that_find_no_room_fail_the_run_and_with_room_again_it_goes_
         assert (await runner.verify("t")).ok
     assert [path for path in (tmp_path / "home").rglob(".partial-*")] == []
     check_paid(asked, under_way)
+
+
+@pytest.mark.parametrize("point", ["sitting-begun-before", "call-asked-before", "checkpoint-before"])
+async def test_a_run_that_waits_for_another_process_to_write_is_stopped_at_once(
+    tmp_path: Path, model: str, point: str
+) -> None:
+    home = tmp_path / "home"
+    others: list[sqlite3.Connection] = []
+    loop = asyncio.get_running_loop()
+    stopping: list[asyncio.Future[bool]] = []
+
+    def stop() -> None:
+        stopping.append(asyncio.ensure_future(runner.stop("t")))
+
+    def probe(passed: str) -> None:
+        if point in passed and not others:
+            others.append(sqlite3.connect(home / DATABASE, isolation_level=None, check_same_thread=False))
+            others[0].execute("BEGIN IMMEDIATE")
+            loop.call_soon_threadsafe(stop)
+
+    async with asyncio.timeout(20):
+        async with Runner.open(home, kernels=MemoryKernels(), probe=probe) as runner:
+            stopped = await run(runner, model)
+            assert (stopped.status, stopped.exit_code, await stopping[0]) == ("stopped", 130, True)
+            assert stopped.error is not None and "another process" in stopped.error["message"]
+    others[0].close()
+    bury(home)
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        assert [one["status"] for one in await runner.library.runs()] == ["stopped"]
+        assert (await run(runner, model)).answer == ANSWER

@@ -5,7 +5,7 @@ import errno
 import io
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,40 @@ async def test_a_store_that_another_process_holds_is_said_to_be_locked_and_used_
         other.close()
         await database.commit(note("late"))
         assert await database.read("SELECT name FROM counters WHERE name != 'settled'") == [("late",)]
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Generator[sqlite3.Connection]:
+    """Another process that is writing, until the test lets it commit."""
+    sqlite3.connect(tmp_path / "db").close()
+    another = connect(tmp_path / "db")
+    yield another
+    another.close()
+
+
+async def test_a_commit_waits_for_another_process_and_reading_does_not(
+    tmp_path: Path, another: sqlite3.Connection
+) -> None:
+    tries: list[str] = []
+    async with asyncio.timeout(30), Database.open(tmp_path / "db", probe=tries.append) as database:
+        another.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(database.commit(note("in the end"), "late"))
+        while tries.count("late-before") < 2:
+            assert await database.read("SELECT name FROM counters") == [("settled",)]
+        assert not waiting.done()
+        another.execute("COMMIT")
+        await waiting
+        assert ("in the end",) in await database.read("SELECT name FROM counters")
+
+
+async def test_whoever_closes_a_store_waits_for_no_other_process(tmp_path: Path, another: sqlite3.Connection) -> None:
+    async with asyncio.timeout(20):
+        async with Database.open(tmp_path / "db", patience=1_000) as database:
+            another.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.create_task(database.commit(note("in vain")))
+            await asyncio.sleep(0)
+        with pytest.raises(StoreError, match="locked by another process"):
+            await waiting
 
 
 async def test_a_store_that_cannot_be_written_says_so(database: Database) -> None:
