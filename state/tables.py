@@ -118,6 +118,23 @@ UPDATE steps SET settled = coalesce((SELECT max(seq) FROM calls WHERE calls.crea
 ALTER TABLE threads ADD COLUMN horizon INTEGER;
 """
 
+# A child thread is one that a call of another one started. Who is nobody's child has no row.
+# A recipe is a text that is not stored itself: what it is put together from, mostly ranges of a blob.
+_THIRD = """
+CREATE TABLE children (
+    thread_id TEXT PRIMARY KEY,
+    caller TEXT NOT NULL,
+    call TEXT NOT NULL,
+    depth INTEGER NOT NULL
+);
+CREATE INDEX children_by_caller ON children (caller);
+CREATE TABLE recipes (
+    hash TEXT PRIMARY KEY,
+    body BLOB NOT NULL,
+    touched REAL NOT NULL
+);
+"""
+
 SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checkpoints": (
         ("thread_id", "checkpoint_ns", "checkpoint_id"),
@@ -142,6 +159,7 @@ SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             *("created", "updated", "horizon"),
         ),
     ),
+    "children": (("thread_id",), ("caller", "call", "depth")),
 }
 """The sealed tables: the columns that name a row, and the others that its seal is over."""
 
@@ -160,9 +178,10 @@ def seal_of(table: str, row: str = "") -> str:
     return f"rlm_seal({types}, {values})"
 
 
-def _seals() -> str:
+def _seals(*tables: str) -> str:
     statements: list[str] = []
-    for table, (key, rest) in SEALED.items():
+    for table in tables:
+        key, rest = SEALED[table]
         this = " AND ".join(f"{column} = NEW.{column}" for column in key)
         new, old = seal_of(table, "NEW."), seal_of(table, "OLD.")
         # A damaged row stays one, whatever is written into it: a new seal would make what is wrong in it look right.
@@ -179,5 +198,9 @@ def _seals() -> str:
     return "\n".join(statements)
 
 
-FORMATS: tuple[str, ...] = (_FIRST, _SECOND + _seals())
+FORMATS: tuple[str, ...] = (
+    _FIRST,
+    _SECOND + _seals("checkpoints", "writes", "calls", "steps", "threads"),
+    _THIRD + _seals("children"),
+)
 SCHEMA_VERSION = len(FORMATS)
