@@ -9,11 +9,12 @@ from typing import Self
 
 from .failures import AttemptFailed, Failure, FailureKind, ModelCallFailed, classify
 from .prices import Price, cost_usd
-from .reply import Finish, ModelReply, ModelRequest
+from .reply import Finish, ModelReply, ModelRequest, Role
 from .retrying import OnRetry, RetryPolicy, with_retries
 from .sender import RawReply, Sender
 from .sentences import Target, explain
 from .tokens import estimate_messages, estimate_tokens
+from .windows import size, surely_fits_not
 
 BeforeAttempt = Callable[[int], Awaitable[None]]
 """Awaited before every request, with its number from 1; reserves budget there, and may raise to stop."""
@@ -50,12 +51,15 @@ class ModelClient:
         sender: Sender,
         *,
         price: Price | None = None,
+        window: int | None = None,
         retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
         self._sender = sender
         self._price = price
+        self.window = window
+        """Tokens that the model can read and write together; None when that is not known."""
         self._retry = retry or RetryPolicy()
         self._clock = clock
 
@@ -71,11 +75,14 @@ class ModelClient:
 
         `before_attempt` is awaited before every request that is sent, retries included; what it raises is
         passed on and nothing is sent. `on_retry` is told why and how long is waited. `finish="length"`
-        says that the text was cut. Raises ModelCallFailed, and nothing else of its own.
+        says that the text was cut. Raises ModelCallFailed, and nothing else of its own; of kind `too_long` before
+        anything is sent, when the request is clearly more than the model's window.
         """
         started = self._clock()
         request = replace(request, messages=[_sendable(message) for message in request.messages])
         tally = _Tally()
+        if surely_fits_not(request.messages, request.max_output_tokens, self.window):
+            raise self._failed(self._beyond_window(request), tally, request.role)
 
         async def attempt(number: int) -> tuple[str, Finish]:
             if before_attempt:
@@ -89,6 +96,8 @@ class ModelClient:
             text, finish = await with_retries(attempt, self._retry, on_retry)
         except AttemptFailed as error:
             failure = error.failure
+            if failure.kind == "too_long":
+                failure = replace(failure, detail="; ".join(filter(None, (size(request.messages), failure.detail))))
         else:
             return ModelReply(
                 text=text,
@@ -102,7 +111,7 @@ class ModelClient:
             )
         # Raised out here on purpose: inside the handler it would drag the provider's error along, with the
         # request and its Authorization header, into tracebacks.
-        raise self._failed(failure, tally)
+        raise self._failed(failure, tally, request.role)
 
     async def aclose(self) -> None:
         """Close the model's connections. Safe to call twice."""
@@ -121,9 +130,13 @@ class ModelClient:
             tally = _Tally(reply.input_tokens, reply.output_tokens, reply.cost_usd, reply.estimated, reply.attempts)
         return self._failed(Failure(kind, detail), tally)
 
-    def _failed(self, failure: Failure, tally: _Tally) -> ModelCallFailed:
+    def _beyond_window(self, request: ModelRequest) -> Failure:
+        window = f"its window is {self.window:,} tokens, the answer included"
+        return Failure("too_long", f"{size(request.messages)}; {window}; not sent")
+
+    def _failed(self, failure: Failure, tally: _Tally, role: Role = "sub") -> ModelCallFailed:
         return ModelCallFailed(
-            explain(failure, self._target, tally.attempts),
+            explain(failure, self._target, tally.attempts, role),
             kind=failure.kind,
             retryable=failure.retryable,
             attempts=tally.attempts,

@@ -8,7 +8,7 @@ from functools import lru_cache
 Price = tuple[float, float]
 """Dollars per million input tokens and per million output tokens."""
 
-_LISTED_AS = {
+LISTED_AS = {
     "openai": "openai",
     "anthropic": "anthropic",
     "google_genai": "google",
@@ -50,7 +50,7 @@ def cost_usd(
     cached = min(cached_tokens, input_tokens)
     usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cached or None)
     try:
-        return float(calc_price(usage, model, provider_id=_LISTED_AS[provider]).total_price)
+        return float(calc_price(usage, model, provider_id=LISTED_AS[provider]).total_price)
     except (LookupError, ValueError):
         return None
 
@@ -66,10 +66,10 @@ def _listed(name: str) -> bool:
     from genai_prices import Usage, calc_price
 
     provider, _, model = name.partition(":")
-    if provider not in _LISTED_AS or not model:
+    if provider not in LISTED_AS or not model:
         return False
     try:
-        found = calc_price(Usage(input_tokens=1, output_tokens=1), model, provider_id=_LISTED_AS[provider])
+        found = calc_price(Usage(input_tokens=1, output_tokens=1), model, provider_id=LISTED_AS[provider])
     except (LookupError, ValueError):
         return False
     return found.model_price.input_mtok is not None and found.model_price.output_mtok is not None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .failures import Failure, FailureKind
 from .redacting import redact
+from .reply import Role
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ _SENTENCES: dict[FailureKind, str] = {
     "auth": "{model} does not accept the key{said}; check {key}.",
     "not_found": "{model} was not found{said}; check {address}.",
     "bad_request": "{model} does not accept the request{said}; check the model's name and the prompt.",
-    "too_long": "The prompt is longer than {name} can read{said}; ask about smaller pieces.",
+    "too_long": "The prompt is longer than {name} can read{said}; slice it, and ask about the pieces.",
     "rate_limit": "{model} still limits the rate{tries}{said}; lower --concurrency or wait, then `rlm resume`.",
     "server": "The server of {model} keeps failing{tries}{said}; `rlm resume` when it works again.",
     "network": "{model} cannot be reached{tries}{said}; check the server and the network, then `rlm resume`.",
@@ -37,17 +38,24 @@ _SENTENCES: dict[FailureKind, str] = {
     "scripted": "The scripted model {name} failed{said}; correct the script.",
     "schema": "{name} did not answer in the asked form{tries}{said}; simplify the schema or use another model.",
 }
+_ROOT_TOO_LONG = (
+    "What the root model is told is longer than {name} can read{said}; run the question with a --model that reads more."
+)
 _NO_QUOTA = "{model} has no quota or credit left{said}; top up the account, then `rlm resume`."
 
 
-def explain(failure: Failure, target: Target, attempts: int) -> str:
+def explain(failure: Failure, target: Target, attempts: int, role: Role = "sub") -> str:
     """One sentence, without keys, that names the model and says what to do."""
-    no_quota = failure.kind == "rate_limit" and not failure.retryable
+    sentence = _SENTENCES[failure.kind]
+    if failure.kind == "rate_limit" and not failure.retryable:
+        sentence = _NO_QUOTA
+    elif failure.kind == "too_long" and role == "root":
+        sentence = _ROOT_TOO_LONG
     detail = redact(failure.detail, target.secrets)
     if failure.kind == "timeout" and not failure.status and target.seconds is not None:
         detail = f"limit {target.seconds:g} seconds"
     said = ": ".join(str(part) for part in (failure.status, detail) if part)
-    return (_NO_QUOTA if no_quota else _SENTENCES[failure.kind]).format(
+    return sentence.format(
         name=target.name,
         model=f"{target.name} at {target.where}" if target.where else target.name,
         said=f" ({said})" if said else "",
