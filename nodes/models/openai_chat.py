@@ -4,16 +4,21 @@ LangChain's ChatOpenAI on openai's aiohttp transport: 1.6 ms of CPU a call again
 """
 
 import contextlib
+import json
 import resource
+import warnings
+from dataclasses import replace
+from typing import Any
 
 import openai
 from langchain_openai import ChatOpenAI
 
 from .addresses import is_loopback, is_openai
-from .failures import AttemptFailed, Failure, classify
+from .failures import AttemptFailed, classify
 from .langchain_chat import read_reply, to_messages
 from .reply import ModelRequest
 from .sender import RawReply
+from .structured import refuses_form, refuses_schema, response_format
 
 OPENAI_URL = "https://api.openai.com/v1"
 PLACEHOLDER_KEY = "no-key"
@@ -25,6 +30,8 @@ _KEEP_SECONDS = 4.0
 request on a connection that the server is just closing fails."""
 _SPARE_FILES = 512
 """Open files besides the model's connections: kernels, the database, blobs."""
+_MOST_REFUSED = 100
+"""Schemas that a server may refuse one by one until none is sent any more."""
 
 
 class OpenAISender:
@@ -32,6 +39,8 @@ class OpenAISender:
 
     def __init__(self, model: str, *, base_url: str, key: str, seconds: float = 600.0, connections: int = 1000) -> None:
         _allow_files(connections + _SPARE_FILES)
+        # LangChain's advice to callers of a method of its own that is not used here.
+        warnings.filterwarnings("ignore", ".*OpenAI's structured output feature", UserWarning)
         timeout = openai.Timeout(seconds, connect=_CONNECT_SECONDS)
         # openai 3 wants httpx2's Limits and openai 2 httpx's; this is the right one of either.
         limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
@@ -61,24 +70,56 @@ class OpenAISender:
         # OpenAI's own models refuse `max_tokens` (o-series, gpt-5); Ollama and llama.cpp before 2026 ignore
         # `max_completion_tokens` without a word (ollama#7125, llama.cpp#13700) and would write without end.
         self._limit_field = "max_completion_tokens" if is_openai(base_url) else "max_tokens"
+        self._takes_forms = True
+        """Whether the server takes `response_format`, as far as is known."""
+        self._refused_forms: set[str] = set()
 
     async def send(self, request: ModelRequest) -> RawReply:
-        """The reply. Raises openai's and LangChain's exceptions."""
-        field, limit = self._limit_field, request.max_output_tokens
+        """The reply. Raises openai's and LangChain's exceptions.
+
+        A server that refuses the name of the output limit, or `response_format`, is asked otherwise from then on; the
+        request that met the refusal is worth another attempt at once.
+        """
+        body = self._body(request)
         try:
-            # In extra_body, because ChatOpenAI renames a plain `max_tokens` on its way out.
-            return read_reply(await self._model.ainvoke(to_messages(request), extra_body={field: limit}))
-        except openai.BadRequestError as error:
-            if field != "max_tokens" or "max_completion_tokens" not in str(error):
-                raise
+            # In extra_body, because ChatOpenAI renames a plain `max_tokens` on its way out, and would send another
+            # request, to another address, for a `response_format`.
+            return read_reply(await self._model.ainvoke(to_messages(request), extra_body=body))
+        except Exception as error:
             failure = classify(error)
-        # A gateway to OpenAI's newer models: it says which field it wants, so it gets that from now on.
-        self._limit_field = "max_completion_tokens"
-        raise AttemptFailed(Failure("bad_request", failure.detail, True, failure.status, retry_after=0.0))
+            if not self._learns(body, failure.status, str(error)):
+                raise
+        raise AttemptFailed(replace(failure, kind="bad_request", retryable=True, retry_after=0.0))
+
+    def _body(self, request: ModelRequest) -> dict[str, Any]:
+        body: dict[str, Any] = {self._limit_field: request.max_output_tokens}
+        form = response_format(request.schema) if request.schema is not None and self._takes_forms else None
+        if form is not None and not (self._refused_forms and _text(form) in self._refused_forms):
+            body["response_format"] = form
+        return body
+
+    def _learns(self, body: dict[str, Any], status: int | None, said: str) -> bool:
+        """Whether an error says what of the body this server does not take; it is left out from now on."""
+        if status == 400 and "max_tokens" in body and "max_completion_tokens" in said:
+            # A gateway to OpenAI's newer models.
+            self._limit_field = "max_completion_tokens"
+            return True
+        form = body.get("response_format")
+        if form is None or not refuses_form(status, said):
+            return False
+        if refuses_schema(said) and len(self._refused_forms) < _MOST_REFUSED:
+            self._refused_forms.add(_text(form))
+        else:
+            self._takes_forms = False
+        return True
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _text(form: dict[str, Any]) -> str:
+    return json.dumps(form, sort_keys=True)
 
 
 def _allow_files(wanted: int) -> None:

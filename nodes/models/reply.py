@@ -17,7 +17,7 @@ class ModelRequest:
     role: Role = "sub"
     """A root turn or a sub-call: servers do not see it, scripted models choose their function by it."""
     schema: dict[str, Any] | None = None
-    """JSON Schema of the answer; heeded by `typed.ask_typed`."""
+    """JSON Schema of the answer: `typed.ask_typed` instructs and validates, a sender may ask for it in its own way."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Typed answers: asks for JSON of a given schema, reads it out of the reply, and has it repaired once.
 
-The schema is the instruction, not a server feature: `response_format` is missing or different on too many
-OpenAI-compatible servers. Everything we add goes into the system message, so that the prompt stays the last
-user message, unchanged, in the repair too.
+The schema is told in words, and to servers that have a feature for it by that too (`structured`): it is missing or
+different on many, and what they promise is checked all the same. Everything we add to the messages goes into the
+system message, so that the prompt stays the last user message, unchanged, in the repair too.
 """
 
 import itertools
@@ -18,6 +18,7 @@ from .client import BeforeAttempt, ModelClient, without_surrogates
 from .failures import ModelCallFailed
 from .reply import ModelReply, ModelRequest
 from .retrying import OnRetry
+from .tokens import estimate_messages, estimate_tokens
 
 _FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)^[ \t]*\1", re.DOTALL | re.MULTILINE)
 _MOST_STARTS = 200
@@ -25,6 +26,8 @@ _MOST_STARTS = 200
 _MOST_ERRORS = 100
 _REASON_LENGTH = 300
 _SHOWN_LENGTH = 8000
+_CHARACTERS_A_TOKEN = 2
+"""Of JSON, rather too few."""
 
 
 class SchemaMismatch(ValueError):
@@ -48,6 +51,18 @@ def instruction(schema: dict[str, Any]) -> str:
         "Answer with exactly one JSON value that is valid against the JSON Schema below. "
         "Write nothing else: no explanation, no code fence.\n\n" + json.dumps(schema, ensure_ascii=False)
     )
+
+
+def estimate_request(request: ModelRequest) -> int:
+    """About how many input tokens the largest request is that asking this makes: what a reservation must hold.
+
+    With a schema that is a repair, which carries the schema in words and in the provider's form, and the answer.
+    """
+    tokens = estimate_messages(request.messages)
+    if request.schema is None:
+        return tokens
+    shown = min(request.max_output_tokens, _SHOWN_LENGTH // _CHARACTERS_A_TOKEN)
+    return tokens + 2 * estimate_tokens(instruction(request.schema)) + shown + _REASON_LENGTH
 
 
 def parse(text: str, schema: dict[str, Any]) -> Any:

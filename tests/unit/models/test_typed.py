@@ -1,13 +1,23 @@
 """Answers of a given schema: read out of what models write, repaired once, else refused."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from durable_rlm.nodes.models.failures import ModelCallFailed
 from durable_rlm.nodes.models.reply import ModelRequest
-from durable_rlm.nodes.models.typed import SchemaInvalid, SchemaMismatch, ask_typed, instruction, parse
+from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens
+from durable_rlm.nodes.models.typed import (
+    SchemaInvalid,
+    SchemaMismatch,
+    ask_typed,
+    estimate_request,
+    instruction,
+    parse,
+)
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo
 
@@ -106,6 +116,17 @@ async def test_one_repair_is_asked_for_with_the_fault_told_and_both_requests_cou
     assert user == MESSAGES[-1], "the prompt is the last user message in the repair too"
     sent = [len(str(seen.messages)) for seen in server.requests]
     assert reply.input_tokens > sent[0] // 5 + sent[1] // 5
+
+
+async def test_a_reservation_holds_whatever_is_sent_for_a_schema(client_of: OpenTo) -> None:
+    with saying("no " * 1_000, '{"x": 4}') as server:
+        async with client_of(server) as client:
+            await ask_typed(client, replace(REQUEST, max_output_tokens=8_192))
+    sent = [estimate_tokens(json.dumps(seen.body)) for seen in server.requests]
+    assert (
+        estimate_messages(MESSAGES) < sent[0] < sent[1] <= estimate_request(replace(REQUEST, max_output_tokens=8_192))
+    )
+    assert estimate_request(replace(REQUEST, schema=None)) == estimate_messages(MESSAGES)
 
 
 async def test_there_is_no_second_repair(client_of: OpenTo) -> None:
