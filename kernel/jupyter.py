@@ -45,17 +45,10 @@ class JupyterKernels:
         """A fresh kernel. Raises KernelStartFailed."""
         await self.warm_up()
         name = f"k{next(self._numbers)}"
-        context = spec.context
-        setup = {
-            "pack": str(context.pack) if context else None,
-            "index": str(context.index) if context and context.index else None,
-            "sub_calls": spec.sub_calls,
-            "models": list(spec.models),
-        }
         session = JupyterSession(self, name, spec)
         self._sessions[name] = session
         try:
-            await self.request("start", name, setup=setup, memory=spec.memory)
+            await self.request("start", name, setup=spec.setup(), memory=spec.memory)
         except (RuntimeError, KernelLost) as error:
             self._sessions.pop(name, None)
             raise KernelStartFailed(f"No kernel could be started: {error}", hint="See `rlm doctor`.") from error

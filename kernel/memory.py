@@ -57,14 +57,7 @@ class MemorySession(StandingSession):
         super().__init__(spec)
         self._loop = loop
         self._namespace: dict[str, Any] = {"__name__": "__main__"}
-        context = spec.context
-        setup = {
-            "pack": str(context.pack) if context else None,
-            "index": str(context.index) if context and context.index else None,
-            "sub_calls": spec.sub_calls,
-            "models": spec.models,
-        }
-        self._repl = Repl(self._namespace, self._posted, setup, own_process=False)
+        self._repl = Repl(self._namespace, self._posted, spec.setup(), own_process=False)
         self._thread: threading.Thread | None = None
 
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
@@ -114,7 +107,7 @@ class MemorySession(StandingSession):
 
     def _push(self) -> None:
         if self._cell and self._lost is None:
-            calls = self._repl.registry.take(self._cell.highest, 1 << 20, 1 << 40)
+            calls, _ = self._repl.registry.take(self._cell.highest, 1 << 20, 1 << 40)
             self._cell.post(parse_calls(json.dumps(calls)))
 
     def _raise_interrupt(self) -> None:

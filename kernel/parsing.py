@@ -3,10 +3,11 @@
 import json
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from ..state.handing import PostedContext, PostedPart
 from ..state.records import VariableRecord
 from ..state.snapshots import Group
 from ..state.texts import well_formed
@@ -14,7 +15,9 @@ from .session import CallKind, CellError, CellResult, Final, PostedCall, Restore
 
 MAX_PROMPT = 64 << 20
 MAX_OUTPUT = 32 << 20
-"""Characters of a prompt, and of a cell's output."""
+"""Characters of a prompt with what is sent as its context, and of a cell's output."""
+MAX_PARTS = 200_000
+"""Texts of one context."""
 _REASON = 500
 
 
@@ -26,6 +29,41 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
+class _Part(_Strict):
+    """A text, or where it stands in the kernel's own input."""
+
+    name: str = Field(max_length=10_000)
+    text: str | None = None
+    start: int = Field(default=0, ge=0, le=1 << 53)
+    end: int = Field(default=0, ge=0, le=1 << 53)
+    meta: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.start > self.end or (self.text is not None and self.end):
+            raise ValueError("a range that is none")
+        return self
+
+    @property
+    def chars(self) -> int:
+        meta = len(json.dumps(self.meta)) if self.meta else 0
+        return len(self.name) + len(self.text or "") + meta
+
+
+class _Context(_Strict):
+    kind: Literal["own", "text", "documents"]
+    parts: list[_Part] = Field(max_length=MAX_PARTS)
+
+    @model_validator(mode="after")
+    def _as_many_as_its_kind_has(self) -> Self:
+        if (self.kind == "own" and self.parts) or (self.kind == "text" and len(self.parts) != 1):
+            raise ValueError(f"{len(self.parts)} texts of kind {self.kind}")
+        return self
+
+    def posted(self) -> PostedContext:
+        return PostedContext(self.kind, tuple(PostedPart(p.name, p.text, p.start, p.end, p.meta) for p in self.parts))
+
+
 class _Call(_Strict):
     id: int = Field(ge=1, le=1 << 53)
     kind: CallKind
@@ -33,6 +71,17 @@ class _Call(_Strict):
     model: str | None = Field(default=None, max_length=200)
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     cache: bool = False
+    context: _Context | None = None
+
+    @model_validator(mode="after")
+    def _of_some_size(self) -> Self:
+        if self.context and len(self.prompt) + sum(part.chars for part in self.context.parts) > MAX_PROMPT:
+            raise ValueError("more text than a call may have")
+        return self
+
+    def posted(self) -> PostedCall:
+        context = self.context.posted() if self.context else None
+        return PostedCall(self.id, self.kind, self.prompt, self.model, self.schema_, self.cache, context)
 
 
 class _Error(_Strict):
@@ -112,7 +161,7 @@ def parse_calls(text: str) -> list[PostedCall]:
         calls = _CALLS.validate_python(_loaded(text))
     except (ValueError, ValidationError, RecursionError) as error:
         raise BadMessage(f"sub-calls that are none: {str(error)[:200]}") from error
-    return [PostedCall(c.id, c.kind, c.prompt, c.model, c.schema_, c.cache) for c in calls]
+    return [call.posted() for call in calls]
 
 
 def parse_restored(text: str) -> Restored:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ..state.handing import PostedContext
 from ..state.snapshots import Group
 
 CallKind = Literal["llm", "rlm"]
@@ -31,6 +32,9 @@ class ContextFiles:
 
     pack: Path
     index: Path | None = None
+    start: int = 0
+    end: int | None = None
+    """The range of the pack, in bytes, that is the text, or that the documents lie in; None: to its end."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,27 @@ class KernelSpec:
     context: ContextFiles | None = None
     sub_calls: bool = True
     """False at depth 0: the query functions raise, saying so."""
+    sub_rlms: bool = False
+    """True from depth 2 on: `rlm_query` hands its `context` over apart; else it is put behind the prompt."""
     models: tuple[str, ...] = ()
     """The only model names that code may ask for."""
     memory: int = 4 << 30
     """Bytes of address space."""
     cell_timeout: float = 300.0
     """Seconds of a cell's own computing; waiting for answers does not count."""
+
+    def setup(self) -> dict[str, Any]:
+        """What the kernel itself is told of this (`inside/repl.py`): plain JSON."""
+        context = self.context
+        return {
+            "pack": str(context.pack) if context else None,
+            "index": str(context.index) if context and context.index else None,
+            "start": context.start if context else 0,
+            "end": context.end if context else None,
+            "sub_calls": self.sub_calls,
+            "sub_rlms": self.sub_rlms,
+            "models": list(self.models),
+        }
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,8 @@ class PostedCall:
     model: str | None = None
     schema: dict[str, Any] | None = None
     cache: bool = False
+    context: PostedContext | None = None
+    """What a sub-RLM is handed as its `context`."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ it (`kernel.session.ContextFiles`). A kernel reads both from disk; nobody else h
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -21,6 +21,8 @@ MOST_NAMES = 20
 MOST_NOTES = 20
 PREVIEW = 500
 """Characters of the input that the root model sees at the beginning."""
+MOST_HEADS = 3
+"""Documents whose beginnings it sees."""
 
 _BETWEEN_BEATS = 0.1
 Progress = Callable[[int, int, str], None]
@@ -43,6 +45,14 @@ class ContextRef(TypedDict):
     preview: str
     notes: list[str]
     """What was left out, or read in an unusual way."""
+    start: NotRequired[int]
+    end: NotRequired[int]
+    """The range of the pack, in bytes, that is the text, or that the documents lie in; without it: all of the pack.
+
+    `bytes` counts what the input itself has: the pack may have more.
+    """
+    digest: NotRequired[str]
+    """The hash of what was handed on, wherever it is stored (`handing.py`)."""
 
 
 def no_context() -> ContextRef:
@@ -82,28 +92,69 @@ def ingest(
             chars=work.chars,
             bytes=pack.size,
             names=work.names,
-            preview=work.preview(several=several),
+            preview=previewed(work.heads, several=several),
             notes=sources.notes.lines(MOST_NOTES),
         )
 
 
-def context_files(ref: ContextRef, blobs: Blobs) -> tuple[Path, Path | None]:
-    """The pack's path and, for documents, the index's, as a kernel takes them.
+def context_files(ref: ContextRef, blobs: Blobs) -> tuple[Path, Path | None, int, int]:
+    """As a kernel takes it: the pack's path, for documents the index's, and the range of the pack that is the input.
 
     Their bytes are checked the first time in a process: what is mapped into a kernel is checked by nobody else. So
     call it in a thread. Raises StoredDataDamaged, and ValueError for a reference of kind `none`.
     """
     pack = blobs.path(ref["pack"])
     index = blobs.path(ref["index"]) if ref["index"] else None
+    start, end = context_range(ref)
     try:
-        whole = pack.stat().st_size == ref["bytes"] and (index is None or index.stat().st_size > 0)
+        size = pack.stat().st_size
+        whole = (end <= size if "end" in ref else end == size) and (index is None or index.stat().st_size > 0)
     except FileNotFoundError:
         whole = False
     if not whole:
         raise StoredDataDamaged("The run's stored input is missing or cut short.", hint="Run `rlm verify`.")
     for name in filter(None, (ref["pack"], ref["index"])):
         blobs.check_once(name)
-    return pack, index
+    return pack, index, start, end
+
+
+def context_range(ref: ContextRef) -> tuple[int, int]:
+    """The part of the pack, in bytes, that the input lies in."""
+    return ref.get("start", 0), ref.get("end", ref["bytes"])
+
+
+def previewed(heads: Sequence[tuple[str, str]], *, several: bool) -> str:
+    """The beginning of a text, or of the first documents under their names; `heads`: names and beginnings."""
+    if not several:
+        return heads[0][1] if heads else ""
+    share = PREVIEW // max(1, len(heads))
+    return "\n\n".join(f"--- {name}\n{head[:share].rstrip()}" for name, head in heads)
+
+
+def head_of(data: bytes) -> str:
+    """The characters of the beginning of a text that a preview may show."""
+    return data[: 4 * PREVIEW].decode("utf-8", "ignore")[:PREVIEW]
+
+
+class UniqueNames:
+    """Names are how documents are looked up, so a second one of the same name is numbered."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._reached: dict[str, int] = {}
+        """Up to where the numbers of a name are taken: a million documents of one name are no search."""
+
+    def free(self, name: str) -> str:
+        """`name`, or it with the first number that makes it a new one."""
+        number = self._reached.get(name, 1)
+        while (unique := name if number == 1 else f"{name} ({number})") in self._taken:
+            number += 1
+        self._reached[name] = number
+        return unique
+
+    def take(self, unique: str) -> None:
+        """It is in use from now on."""
+        self._taken.add(unique)
 
 
 class _Beat:
@@ -133,27 +184,27 @@ class _Ingest:
         self.documents = 0
         self.chars = 0
         self.names: list[str] = []
+        self.heads: list[tuple[str, str]] = []
         self.beat = beat
         self._limit = sources.limits.bytes
         self._notes: Notes = sources.notes
         self._pack = pack
         self._index = index
         self._check = check
-        self._taken: set[str] = set()
-        self._heads: list[tuple[str, str]] = []
+        self._unique = UniqueNames()
 
     def add(self, source: Source) -> None:
         """Write one source's text and its line of the index, or note why there is none."""
         self._check()
-        name = self._unique(source.name)
+        name = self._unique.free(source.name)
         start = self._pack.size
         chars = 0
         meta: dict[str, Any] = {}
         try:
             with reading(source, lambda what: self._notes.add(what, name), self._check) as text:
                 for data, count in text.chunks:
-                    if not chars and len(self._heads) < 3:
-                        self._heads.append((name, data[: 4 * PREVIEW].decode("utf-8", "ignore")[:PREVIEW]))
+                    if not chars and len(self.heads) < MOST_HEADS:
+                        self.heads.append((name, head_of(data)))
                     self._write(data)
                     chars += count
                     self.beat(self.documents, self._pack.size, name)
@@ -166,7 +217,7 @@ class _Ingest:
             return
         except OSError as error:
             raise InputError(f"Reading {name} failed: {error.strerror}.") from error
-        self._taken.add(name)
+        self._unique.take(name)
         if len(self.names) < MOST_NAMES:
             self.names.append(name)
         line = {"name": name, "start": start, "end": self._pack.size, "chars": chars, "meta": meta}
@@ -175,24 +226,9 @@ class _Ingest:
         self.chars += chars
         self.beat(self.documents, self._pack.size, name)
 
-    def preview(self, *, several: bool) -> str:
-        """The beginning of the text, or of the first documents under their names."""
-        if not several:
-            return self._heads[0][1] if self._heads else ""
-        share = PREVIEW // max(1, len(self._heads))
-        return "\n\n".join(f"--- {name}\n{head[:share].rstrip()}" for name, head in self._heads)
-
     def _write(self, data: bytes) -> None:
         if self._pack.size + len(data) > self._limit:
             raise InputError(
                 f"The input has more than {self._limit / (1 << 30):.3g} GiB of text.", hint="Give a part of it."
             )
         self._pack.write(data)
-
-    def _unique(self, name: str) -> str:
-        """Names are how documents are looked up, so a second one of the same name is numbered."""
-        unique, number = name, 1
-        while unique in self._taken:
-            number += 1
-            unique = f"{name} ({number})"
-        return unique

@@ -9,10 +9,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
+
+from .handing import Handed, Handing, text_of
 
 MAX_PROMPT = 64 << 20
-"""Characters of one prompt."""
+"""Characters of one prompt, and of what is sent with it as its context."""
 
 
 class SubCallError(Exception):
@@ -44,13 +46,20 @@ Outcome = dict[str, Any]
 """`{"value": …}` or `{"error": {"kind": …, "message": …}}`."""
 
 
+class Request(NamedTuple):
+    """A call as it is posted, and how many characters it has."""
+
+    body: dict[str, Any]
+    chars: int
+
+
 class Registry:
     """What the running cell waits for. Any thread may post; outcomes come from the carrier's thread."""
 
     def __init__(self, posted: Callable[[], None]) -> None:
         self._posted = posted
         self._lock = threading.Lock()
-        self._waiting: dict[int, tuple[Future[Outcome], dict[str, Any]]] = {}
+        self._waiting: dict[int, tuple[Future[Outcome], Request]] = {}
         self._last = 0
         self._open = False
 
@@ -66,7 +75,7 @@ class Registry:
         for future, _ in left.values():
             _settle(future, {"error": {"kind": "cancelled", "message": "the cell that asked has ended"}})
 
-    def post(self, requests: Iterable[dict[str, Any]]) -> list[Future[Outcome]]:
+    def post(self, requests: Iterable[Request]) -> list[Future[Outcome]]:
         """Post requests in order and return the futures of their outcomes."""
         futures: list[Future[Outcome]] = []
         with self._lock:
@@ -75,14 +84,14 @@ class Registry:
             for request in requests:
                 self._last += 1
                 future: Future[Outcome] = Future()
-                self._waiting[self._last] = (future, {"id": self._last, **request})
+                self._waiting[self._last] = (future, Request({"id": self._last, **request.body}, request.chars))
                 futures.append(future)
         if futures:
             self._posted()
         return futures
 
-    def take(self, after: int, limit: int, max_chars: int) -> list[dict[str, Any]]:
-        """Unsettled requests with ids above `after`, oldest first, as many as fit (at least one)."""
+    def take(self, after: int, limit: int, max_chars: int) -> tuple[list[dict[str, Any]], int]:
+        """Unsettled calls with ids above `after`, oldest first, as many as fit (at least one), and their characters."""
         taken: list[dict[str, Any]] = []
         chars = 0
         with self._lock:
@@ -90,11 +99,12 @@ class Registry:
                 entry = self._waiting.get(number)
                 if entry is None:
                     continue
-                chars += len(entry[1]["prompt"])
-                if taken and (len(taken) >= limit or chars > max_chars):
+                request = entry[1]
+                if taken and (len(taken) >= limit or chars + request.chars > max_chars):
                     break
-                taken.append(entry[1])
-        return taken
+                chars += request.chars
+                taken.append(request.body)
+        return taken, chars
 
     def settle(self, number: int, outcome: Outcome) -> None:
         """Hand an outcome to whoever waits; unknown and settled numbers are ignored."""
@@ -113,8 +123,12 @@ def _settle(future: "Future[Outcome]", outcome: Outcome) -> None:
 class Queries:
     """The query functions of the REPL."""
 
-    def __init__(self, registry: Registry, *, sub_calls: bool, models: Iterable[str]) -> None:
+    def __init__(
+        self, registry: Registry, *, sub_calls: bool, models: Iterable[str], handing: Handing | None = None
+    ) -> None:
+        """`handing`: what hands contexts over to sub-RLMs; None: there are none, and a context joins its prompt."""
         self._registry = registry
+        self._handing = handing
         self._sub_calls = sub_calls
         self._models = tuple(models)
 
@@ -148,8 +162,11 @@ class Queries:
     def rlm_query(
         self, prompt: Any, context: Any = None, model: str | None = None, schema: Any = None, cache: bool = False
     ) -> Any:
-        """Ask a sub-RLM, which has a REPL of its own and `context` in it; else like llm_query."""
-        return self._one("rlm", _with_context(prompt, context), model, schema, cache)
+        """Ask a sub-RLM, which has a REPL of its own and `context` in it; else like llm_query.
+
+        `context`: a str, a document, `context` or a slice of it, or a list of documents and str.
+        """
+        return self._one("rlm", prompt, model, schema, cache, self._handed(context))
 
     def rlm_query_batched(
         self,
@@ -161,9 +178,11 @@ class Queries:
     ) -> list[Any]:
         """Many sub-RLMs at once, answers in order; `context` is one for all or a list of one for each."""
         asked = _prompts(prompts)
-        contexts = context if isinstance(context, list) and len(context) == len(asked) else [context] * len(asked)
-        joined = [_with_context(prompt, part) for prompt, part in zip(asked, contexts, strict=True)]
-        return self._many("rlm", joined, model, schema, cache)
+        if isinstance(context, list) and len(context) == len(asked):
+            contexts = [self._handed(one) for one in context]
+        else:
+            contexts = [self._handed(context)] * len(asked)
+        return self._many("rlm", asked, model, schema, cache, contexts)
 
     async def allm_query(self, prompt: Any, model: str | None = None, schema: Any = None, cache: bool = False) -> Any:
         """`llm_query` to be awaited, for asyncio.gather in a cell."""
@@ -173,19 +192,40 @@ class Queries:
         self, prompt: Any, context: Any = None, model: str | None = None, schema: Any = None, cache: bool = False
     ) -> Any:
         """`rlm_query` to be awaited, for asyncio.gather in a cell."""
-        return await self._one_async("rlm", _with_context(prompt, context), model, schema, cache)
+        return await self._one_async("rlm", prompt, model, schema, cache, self._handed(context))
 
-    def _one(self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool) -> Any:
-        [future] = self._registry.post([self._request(kind, prompt, model, schema, cache)])
+    def _handed(self, context: Any) -> "Handed | str | None":
+        """The context as it goes with a call: described, or as a text that joins the prompt."""
+        if context is None or not self._sub_calls:
+            return None
+        return self._handing.over(context) if self._handing else text_of(context)
+
+    def _one(
+        self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool, context: "Handed | str | None" = None
+    ) -> Any:
+        [future] = self._registry.post([self._request(kind, prompt, model, schema, cache, context)])
         return _value(future.result(), schema)
 
-    async def _one_async(self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool) -> Any:
-        [future] = self._registry.post([self._request(kind, prompt, model, schema, cache)])
+    async def _one_async(
+        self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool, context: "Handed | str | None" = None
+    ) -> Any:
+        [future] = self._registry.post([self._request(kind, prompt, model, schema, cache, context)])
         return _value(await asyncio.wrap_future(future), schema)
 
-    def _many(self, kind: str, prompts: Iterable[Any], model: str | None, schema: Any, cache: bool) -> list[Any]:
+    def _many(
+        self,
+        kind: str,
+        prompts: Iterable[Any],
+        model: str | None,
+        schema: Any,
+        cache: bool,
+        contexts: "list[Handed | str | None] | None" = None,
+    ) -> list[Any]:
         asked = _prompts(prompts)
-        futures = self._registry.post([self._request(kind, prompt, model, schema, cache) for prompt in asked])
+        each = contexts or [None] * len(asked)
+        futures = self._registry.post(
+            [self._request(kind, prompt, model, schema, cache, part) for prompt, part in zip(asked, each, strict=True)]
+        )
         results: list[Any] = []
         over: BudgetExceeded | None = None
         for future in futures:
@@ -205,33 +245,36 @@ class Queries:
             print(f"[{failed} of {len(results)} failed: {first.error}]")
         return results
 
-    def _request(self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool) -> dict[str, Any]:
+    def _request(
+        self, kind: str, prompt: Any, model: str | None, schema: Any, cache: bool, context: "Handed | str | None"
+    ) -> Request:
         if not self._sub_calls:
             raise SubCallError("sub-calls are switched off for this run (--max-depth 0): answer with code alone")
         if isinstance(prompt, list | tuple | set | dict):
             raise TypeError(f"a prompt is one text, not a {type(prompt).__name__}; for many use llm_query_batched")
         text = prompt if isinstance(prompt, str) else str(prompt)
+        if isinstance(context, str):
+            text, context = f"{text}\n\n{context}", None
+        chars = len(text) + (context.chars if context else 0)
         if len(text) > MAX_PROMPT:
             raise ValueError(f"a prompt of {len(text):,} characters is too long; slice it (limit {MAX_PROMPT:,})")
+        if chars > MAX_PROMPT:
+            raise ValueError(
+                f"a context with {chars:,} characters of new text is too long (limit {MAX_PROMPT:,}); "
+                "`context`, its documents and slices of them may be of any size"
+            )
         if model is not None and model not in self._models:
             raise ValueError(f"no model named {model!r} is configured; there are {', '.join(self._models)}")
-        return {
-            "kind": kind,
-            "prompt": text,
-            "model": model,
-            "schema": _schema(schema),
-            "cache": bool(cache),
-        }
+        body = {"kind": kind, "prompt": text, "model": model, "schema": _schema(schema), "cache": bool(cache)}
+        if context:
+            body["context"] = context.posted
+        return Request(body, chars)
 
 
 def _prompts(prompts: Iterable[Any]) -> list[Any]:
     if isinstance(prompts, str):
         raise TypeError("a batch takes a list of prompts; for one prompt use llm_query")
     return list(prompts)
-
-
-def _with_context(prompt: Any, context: Any) -> Any:
-    return prompt if context is None else f"{prompt}\n\n{context}"
 
 
 def _schema(schema: Any) -> dict[str, Any] | None:

@@ -16,13 +16,21 @@ from .pack import Pack
 _SHOWN_NAMES = 5
 
 
-def load_text(pack_path: str) -> str:
-    """The whole pack as one str. Raises OSError, UnicodeDecodeError."""
+def load_text(pack_path: str, start: int = 0, end: int | None = None) -> str:
+    """The bytes from `start` to `end` of the pack (None: its end) as one str; nothing else of it is read.
+
+    Raises OSError, UnicodeDecodeError, ValueError for a range outside the pack.
+    """
     with open(pack_path, "rb") as file:  # noqa: PTH123 - pathlib would be one more import in each kernel
-        if not file.seek(0, 2):
-            return ""  # an empty file cannot be mapped
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return str(mapped, "utf-8")
+        last = file.seek(0, 2) if end is None else end
+        if start == last:
+            return ""  # nothing cannot be mapped
+        first = start - start % mmap.ALLOCATIONGRANULARITY
+        with (
+            mmap.mmap(file.fileno(), last - first, offset=first, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped)[start - first :] as wanted,
+        ):
+            return str(wanted, "utf-8")
 
 
 class Document:
@@ -166,6 +174,17 @@ class Documents(Sequence[Document]):
                 line = whole.removesuffix("\r")
                 if found(line):
                     yield document.name, number, line
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges of the pack, in bytes, that these documents fill: sorted, and those that touch are one."""
+        merged: list[tuple[int, int]] = []
+        entries = json.loads(b"[" + b",".join(self._lines[at] for at in self._at) + b"]")
+        for start, end in sorted((entry["start"], entry["end"]) for entry in entries):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = merged[-1][0], max(merged[-1][1], end)
+            else:
+                merged.append((start, end))
+        return merged
 
     def __str__(self) -> str:
         return "\n\n".join(document.text for document in self)

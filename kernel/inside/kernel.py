@@ -11,7 +11,7 @@ Beside Jupyter's own messages it knows some of its own. On the shell channel, on
 On the control channel, which is served while a cell runs:
 
 - `rlm_attach {window}`: from now on every posted call is sent to the asker, as further replies to this
-  request, never more than `window` characters of prompts ahead of what was acknowledged. A later attach
+  request, never more than `window` characters of what is asked ahead of what was acknowledged. A later attach
   replaces it and begins again with every call that still waits: so nothing depends on a message.
 - `rlm_answer {ack, outcomes: [[id, outcome], …]}`: settles calls; no reply.
 
@@ -201,11 +201,11 @@ class RlmKernel(IPythonKernel):
             return
         stream, ident, parent = self._asker
         while sum(self._ahead.values()) < self._window:
-            calls = repl.registry.take(self._sent, _BATCH_CALLS, _BATCH_CHARS)
+            calls, chars = repl.registry.take(self._sent, _BATCH_CALLS, _BATCH_CHARS)
             if not calls:
                 return
             self._sent = calls[-1]["id"]
-            self._ahead[self._sent] = sum(len(call["prompt"]) for call in calls)
+            self._ahead[self._sent] = chars
             self.session.send(stream, "rlm_calls", {"json": dumps(calls)}, parent, ident=ident)
 
 

@@ -69,6 +69,11 @@ class Pack:
                 self._recent_size -= last - first
         return text
 
+    def place(self, text: str) -> "tuple[int, int] | None":
+        """The range that this very object was read from, if it was so lately."""
+        with self._lock:
+            return next((place for place, known in self._recent.items() if known is text), None)
+
     def __del__(self) -> None:
         descriptor, self._descriptor = getattr(self, "_descriptor", -1), -1
         if descriptor >= 0:

@@ -6,6 +6,9 @@ from typing import Any
 from .answer import Finish
 from .calls import Queries, Registry
 from .context import Documents, load_text
+from .handing import Handing
+from .pack import Pack
+from .places import Places
 from .snapshot.snapshots import Snapshots
 from .variables import describe, describe_one, table
 
@@ -21,7 +24,7 @@ class Repl:
         *,
         own_process: bool,
     ) -> None:
-        """`setup`: `{"pack", "index", "sub_calls", "models"}`; see `session.KernelSpec`.
+        """`setup`: what `session.KernelSpec.setup` gives.
 
         `own_process`: whether this process is the REPL's alone, its random generators and modules included.
         """
@@ -29,8 +32,15 @@ class Repl:
         self.registry = Registry(posted)
         self._finish = Finish(namespace)
         self._history: list[dict[str, str]] = []
+        context = _context(setup)
+        queries = Queries(
+            self.registry,
+            sub_calls=setup["sub_calls"],
+            models=setup["models"],
+            handing=Handing(context, _places(setup, context)) if setup["sub_rlms"] else None,
+        )
         self._functions: dict[str, Any] = {
-            **Queries(self.registry, sub_calls=setup["sub_calls"], models=setup["models"]).names(),
+            **queries.names(),
             **self._finish.names(),
             "SHOW_VARS": self.show_vars,
             "exit": _no_exit,
@@ -38,11 +48,11 @@ class Repl:
         }
         # What was there before the user's code, and the names above, are no variables of the user's.
         self._own = {*namespace, *self._functions, "history", "answer", "get_ipython", "In", "Out", "open"}
-        namespace["context"] = _context(setup)
+        namespace["context"] = context
         self._install()
         self._finish.begin()
         # What both a kernel and the one it is restored in have by themselves: saved as a name.
-        given = {**self._functions, "history": self._history, "context": namespace["context"]}
+        given = {**self._functions, "history": self._history, "context": context}
         self._snapshots = Snapshots(
             namespace,
             hidden=self._own - {"context", "answer"},
@@ -97,10 +107,19 @@ class Repl:
 
 
 def _context(setup: dict[str, Any]) -> Any:
-    pack, index = setup.get("pack"), setup.get("index")
+    pack, index = setup["pack"], setup["index"]
     if not pack:
         return ""
-    return Documents(pack, index) if index else load_text(pack)
+    return Documents(pack, index) if index else load_text(pack, setup["start"], setup["end"])
+
+
+def _places(setup: dict[str, Any], context: Any) -> Places | None:
+    """Where texts cut from the input are looked for."""
+    if not setup["pack"]:
+        return None
+    pack = Pack.open(setup["pack"])
+    end = pack.size if setup["end"] is None else setup["end"]
+    return Places(pack, context.ranges if isinstance(context, Documents) else lambda: [(setup["start"], end)])
 
 
 def _no_exit(*_: Any) -> None:

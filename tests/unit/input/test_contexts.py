@@ -51,7 +51,7 @@ def test_one_file_is_a_text_without_an_index(tree: Tree, blobs: Blobs) -> None:
         "notes": [],
     }
     assert pack_of(ref, blobs) == "naïve\r\n\t".encode()
-    assert context_files(ref, blobs) == (blobs.path(ref["pack"]), None)
+    assert context_files(ref, blobs) == (blobs.path(ref["pack"]), None, 0, 9)
 
 
 def test_a_folder_is_documents_even_with_one_file(tree: Tree, blobs: Blobs) -> None:
@@ -268,7 +268,7 @@ def test_stopping_is_seen_within_a_file_and_leaves_nothing(blobs: Blobs, after: 
 
 def test_a_missing_or_shortened_input_is_damage(blobs: Blobs) -> None:
     ref = ingest(from_texts([("a", "text"), ("b", "more")]), blobs)
-    pack, index = context_files(ref, blobs)
+    pack, index, *_ = context_files(ref, blobs)
     assert index
     pack.write_bytes(b"texx")
     with pytest.raises(StoredDataDamaged):
@@ -303,7 +303,7 @@ def test_whatever_goes_in_comes_out(given_texts: list[tuple[str, str]]) -> None:
                 ingest(from_texts(given_texts), blobs)
             return
         ref = ingest(from_texts(given_texts), blobs)
-        pack, index = context_files(ref, blobs)
+        pack, index, *_ = context_files(ref, blobs)
         documents = Documents(str(pack), str(index))
         assert [document.text for document in documents] == [text for _, text in given_texts]
         assert [len(document) for document in documents] == [len(text) for _, text in given_texts]
@@ -317,7 +317,7 @@ def test_whatever_goes_in_comes_out(given_texts: list[tuple[str, str]]) -> None:
 def test_one_text_comes_out_as_it_was(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         blobs = Blobs(Path(folder))
-        pack, _ = context_files(ingest(from_text(text), blobs), blobs)
+        pack, *_ = context_files(ingest(from_text(text), blobs), blobs)
         assert load_text(str(pack)) == text
 
 
