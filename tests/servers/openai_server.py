@@ -1,80 +1,24 @@
 """A chat completions server that answers from two functions, and lies, hangs or breaks off on demand.
 
-In tests: `with ScriptedServer(root=…, sub=…) as server: … server.base_url …` (or `async with`).
-As a program, for demos and trials in a real terminal, with a script as `scripted:PATH` models have it:
-
-    python tests/servers/openai_server.py --script FILE --port 8000 [--latency 0.5]
+In tests: `with ScriptedServer(root=…, sub=…) as server: … server.base_url …` (or `async with`). What it has received,
+request by request, and what would be billed for it, it remembers. `python -m tests.servers` runs one as a program.
 """
 
-import argparse
 import asyncio
 import inspect
 import json
-import runpy
-import signal
 import socket
 import struct
-import sys
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
 
 from aiohttp import web
 
-Body = dict[str, Any]
-FaultKind = Literal[
-    "status",  # `status`, `headers`, and `text` as the error's message
-    "garbage",  # 200, JSON content type, not JSON
-    "html",  # 200, a web page
-    "nothing",  # 200, JSON content type, no body
-    "empty",  # a proper reply without text
-    "refusal",  # a proper reply that refuses, in the words of `text`
-    "length",  # the usual reply, cut: finish_reason "length"
-    "no_usage",  # the usual reply without token counts
-    "reset",  # the connection is reset after `after` bytes of the reply; 0: before it begins
-    "hang",  # nothing until `release()`; then the usual reply
-    "raw",  # 200, JSON content type, `text` as the body
-]
-
-
-@dataclass
-class Fault:
-    """One thing to do wrong: for the requests of these numbers (from 1), or where `when` says so, or for all."""
-
-    kind: FaultKind
-    requests: Collection[int] | None = None
-    when: Callable[[Body], bool] | None = None
-    times: int | None = None
-    """How often it happens at most; None: always."""
-    status: int = 500
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    text: str = "injected fault"
-    after: int = 0
-
-    def applies(self, number: int, body: Body) -> bool:
-        """Whether it happens to this request; counts itself down."""
-        hit = (self.requests is None or number in self.requests) and (self.when is None or self.when(body))
-        if not hit or self.times == 0:
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A request as it arrived."""
-
-    number: int
-    body: Body
-    headers: Mapping[str, str]
-
-    @property
-    def messages(self) -> list[dict[str, str]]:
-        """The conversation that was sent."""
-        return self.body["messages"]
+from tests.servers.faults import Fault, FaultKind, chance
+from tests.servers.received import Body, Seen, Tokens, longest_answer, prompt_of, tokens_of
 
 
 def looks_like_root(body: Body) -> bool:
@@ -115,6 +59,9 @@ class ScriptedServer:
         *,
         is_root: Callable[[Body], bool] = looks_like_root,
         latency: float = 0.0,
+        jitter: float = 0.0,
+        seed: int = 0,
+        cuts: bool = False,
         faults: Sequence[Fault] = (),
         port: int = 0,
     ) -> None:
@@ -123,6 +70,11 @@ class ScriptedServer:
         self.is_root = is_root
         self.latency = latency
         """Seconds before each reply."""
+        self.jitter = jitter
+        """Seconds at most that are added to it, which the seed and the prompt say."""
+        self.seed = seed
+        self.cuts = cuts
+        """Whether replies are cut to the output limit of their request, as a model's are."""
         self.faults = list(faults)
         self.requests: list[Seen] = []
         """In order of arrival."""
@@ -130,6 +82,7 @@ class ScriptedServer:
         self.peak = 0
         """The most requests that were in flight at once."""
         self.port = port
+        self._asked: Counter[str] = Counter()
         self._arrival = threading.Condition()
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="ScriptedServer", daemon=True)
@@ -138,6 +91,17 @@ class ScriptedServer:
     def base_url(self) -> str:
         """What `--base-url` takes."""
         return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def asked(self) -> Counter[str]:
+        """How often each prompt of a sub-call was received."""
+        return Counter(seen.prompt for seen in self.requests if not self.is_root(seen.body))
+
+    @property
+    def billed(self) -> Tokens:
+        """What a provider would bill for all of it, replies that did not get through included."""
+        taken = [seen.billed for seen in self.requests]
+        return Tokens(sum(one.input for one in taken), sum(one.output for one in taken))
 
     def release(self) -> None:
         """Let every request that hangs now, and those to come, be answered."""
@@ -194,21 +158,33 @@ class ScriptedServer:
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = cast("Body", await request.json())
-        seen = Seen(len(self.requests) + 1, body, {name.lower(): value for name, value in request.headers.items()})
+        seen = self._received(body, request)
+        try:
+            if wait := self._wait(seen):
+                await asyncio.sleep(wait)
+            fault = next((fault for fault in self.faults if fault.applies(seen, self.seed)), None)
+            return await self._reply(request, seen, fault)
+        finally:
+            self.in_flight -= 1
+
+    def _received(self, body: Body, request: web.Request) -> Seen:
+        prompt = prompt_of(body)
+        self._asked[prompt] += 1
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        seen = Seen(len(self.requests) + 1, body, headers, self._asked[prompt])
         self.requests.append(seen)
         with self._arrival:
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
             self._arrival.notify_all()
-        try:
-            if self.latency:
-                await asyncio.sleep(self.latency)
-            fault = next((fault for fault in self.faults if fault.applies(seen.number, body)), None)
-            return await self._reply(request, body, fault)
-        finally:
-            self.in_flight -= 1
+        return seen
 
-    async def _reply(self, request: web.Request, body: Body, fault: Fault | None) -> web.StreamResponse:
+    def _wait(self, seen: Seen) -> float:
+        if not self.jitter:
+            return self.latency
+        return self.latency + self.jitter * chance(self.seed, seen.nth, seen.prompt)
+
+    async def _reply(self, request: web.Request, seen: Seen, fault: Fault | None) -> web.StreamResponse:
         kind = fault.kind if fault else None
         text = fault.text if fault else ""
         if kind in _BODIES or kind == "raw":
@@ -221,20 +197,36 @@ class ScriptedServer:
         if kind == "hang":
             await self._released.wait()
         try:
-            answer = await self._answer(body)
+            answer = await self._answer(seen.body)
         except Exception as error:
             return web.json_response({"error": {"message": f"the script raised {error!r}"}}, status=500)
-        completion = _completion(body, answer, kind, text)
-        if body.get("stream"):
+        completion = self._completion(seen, answer, kind, text)
+        if seen.body.get("stream"):
             return web.Response(body=_events(completion), content_type="text/event-stream")
         payload = json.dumps(completion).encode()
-        if fault and kind == "reset":
-            response = web.StreamResponse(headers={"Content-Length": str(len(payload))})
-            response.content_type = "application/json"
-            await response.prepare(request)
-            await response.write(payload[: fault.after])
-            return _break_off(request, response)
+        if fault and kind in ("reset", "drip"):
+            return await _in_pieces(request, payload, fault)
         return web.Response(body=payload, content_type="application/json")
+
+    def _completion(self, seen: Seen, answer: str, kind: FaultKind | None, text: str) -> Body:
+        limit = seen.output_limit
+        cut = self.cuts and limit is not None and len(answer) > longest_answer(limit)
+        if cut:
+            answer = answer[: longest_answer(limit or 0)]
+        tokens = seen.billed = tokens_of(seen.messages, answer)
+        message: Body = {"role": "assistant", "content": "" if kind == "empty" else answer}
+        if kind == "refusal":
+            message = {"role": "assistant", "content": None, "refusal": text}
+        finish = "length" if cut or kind == "length" else "stop"
+        usage = {"prompt_tokens": tokens.input, "completion_tokens": tokens.output, "total_tokens": tokens.total}
+        return {
+            "id": "chatcmpl-scripted",
+            "object": "chat.completion",
+            "created": 1_700_000_000,
+            "model": seen.body.get("model"),
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+            **({} if kind == "no_usage" else {"usage": usage}),
+        }
 
     async def _answer(self, body: Body) -> str:
         messages = body["messages"]
@@ -256,20 +248,19 @@ def _break_off(request: web.Request, response: web.StreamResponse | None = None)
     return response or web.Response()
 
 
-def _completion(body: Body, answer: str, kind: FaultKind | None, text: str) -> Body:
-    message: Body = {"role": "assistant", "content": "" if kind == "empty" else answer}
-    if kind == "refusal":
-        message = {"role": "assistant", "content": None, "refusal": text}
-    tokens = len(json.dumps(body["messages"])) // 4, len(answer) // 4 + 1
-    usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
-    return {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": body.get("model"),
-        "choices": [{"index": 0, "message": message, "finish_reason": "length" if kind == "length" else "stop"}],
-        **({} if kind == "no_usage" else {"usage": usage}),
-    }
+async def _in_pieces(request: web.Request, payload: bytes, fault: Fault) -> web.StreamResponse:
+    """The reply dripping, or up to where it breaks off."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(payload))})
+    response.content_type = "application/json"
+    await response.prepare(request)
+    if fault.kind == "reset":
+        await response.write(payload[: fault.after])
+        return _break_off(request, response)
+    size = -(-len(payload) // fault.pieces)
+    for start in range(0, len(payload), size):
+        await response.write(payload[start : start + size])
+        await asyncio.sleep(fault.pause)
+    return response
 
 
 def _events(completion: Body) -> bytes:
@@ -282,26 +273,3 @@ def _events(completion: Body) -> bytes:
         {**head, "choices": [], "usage": completion.get("usage")},
     ]
     return b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
-
-
-_ENDING = {signal.SIGINT, signal.SIGTERM}
-
-
-def main() -> None:
-    """Serve a script's `root` and `sub` until Ctrl-C."""
-    parser = argparse.ArgumentParser(description="A scripted OpenAI-compatible server, on 127.0.0.1.")
-    parser.add_argument("--script", required=True, help="a Python file that defines root(messages) and sub(prompt)")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each reply")
-    options = parser.parse_args()
-    # Blocked before any thread starts: else a signal may end the program by an exception instead.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    script = runpy.run_path(options.script)
-    with ScriptedServer(script["root"], script["sub"], latency=options.latency, port=options.port) as server:
-        sys.stdout.write(f"{server.base_url}\n")
-        sys.stdout.flush()
-        signal.sigwait(_ENDING)
-
-
-if __name__ == "__main__":
-    main()
