@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from durable_rlm.kernel.contract import SessionContract, run
+from durable_rlm.kernel.contract_handing import HandingContract
 from durable_rlm.kernel.jupyter import JupyterKernels, JupyterSession
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.kernel.session import Cell, Kernels, KernelSpec
 from durable_rlm.state.errors import KernelLost, KernelStartFailed
 
 
-class TestMemory(SessionContract):
+class TestMemory(SessionContract, HandingContract):
     has_its_own_process = False
 
     @pytest.fixture
@@ -21,7 +22,7 @@ class TestMemory(SessionContract):
         await kernels.close()
 
 
-class TestJupyter(SessionContract):
+class TestJupyter(SessionContract, HandingContract):
     @pytest.fixture
     async def kernels(self) -> AsyncGenerator[Kernels]:
         kernels = JupyterKernels()

@@ -1,0 +1,190 @@
+"""The part of the session contract about `rlm_query(…, context=…)`: what a cell hands over, its child runs get.
+
+Used as `contract.SessionContract` is, beside it.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ..state.blobs import Blobs
+from ..state.contexts import ContextRef, context_files, ingest
+from ..state.handing import PostedContext, PostedPart, hand_over
+from ..state.sources import from_text, from_texts
+from .contract import Store, run
+from .session import Answered, Cell, CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
+
+TEXT = "".join(f"{number}: größer als 日本語 𝄞\n" for number in range(2_000))
+TEXTS = [("a", "first " * 400), ("b", "zweiter, grün " * 300), ("c", "3"), ("d", "")]
+
+
+async def handed(session: KernelSession, *blocks: str) -> list[PostedContext | None]:
+    """What the calls of a cell hand over. The cell must succeed."""
+    await session.begin(Cell(1, blocks))
+    contexts: list[PostedContext | None] = []
+    while (call := await session.next_call()) is not None:
+        assert call.kind == "rlm"
+        contexts.append(call.context)
+        await session.deliver(call.id, Answered("fine"))
+    result = await session.result()
+    assert result.status == "ok", result
+    return contexts
+
+
+class HandingContract:
+    """What a session promises of contexts that are handed over."""
+
+    @pytest.fixture
+    def blobs(self, tmp_path: Path) -> Blobs:
+        return Blobs(tmp_path / "blobs")
+
+    @pytest.fixture
+    def text(self, blobs: Blobs) -> ContextRef:
+        return ingest(from_text(TEXT), blobs)
+
+    @pytest.fixture
+    def documents(self, blobs: Blobs) -> ContextRef:
+        return ingest(from_texts(TEXTS), blobs)
+
+    async def parent(self, kernels: Kernels, ref: ContextRef, blobs: Blobs) -> KernelSession:
+        """A kernel whose input is `ref`."""
+        files = ContextFiles(*context_files(ref, blobs))
+        return await kernels.start(KernelSpec("thread", files, sub_rlms=True))
+
+    async def child(self, kernels: Kernels, context: PostedContext | None, caller: ContextRef, blobs: Blobs) -> str:
+        """What the child run that is handed `context` sees as its own."""
+        assert context is not None
+        session = await self.parent(kernels, hand_over(context, caller, blobs), blobs)
+        seen = "[context] if isinstance(context, str) else [[d.name, d.text, d.meta, len(d)] for d in context]"
+        result = await run(session, f"import json\nprint(json.dumps({seen}))")
+        assert result.status == "ok", result
+        return json.loads(result.output)
+
+    async def test_a_slice_of_the_text_is_a_range_of_it(self, kernels: Kernels, text: ContextRef, blobs: Blobs) -> None:
+        session = await self.parent(kernels, text, blobs)
+        [context, second, last] = await handed(
+            session,
+            "own = context\ncontext = 'rebound'\nrlm_query('q', context=own[10_000:30_000])",
+            "rlm_query_batched(['q', 'p'], context=[own[11_000:31_000], own[-5_000:]])",
+        )
+        pack = blobs.read(text["pack"]).decode()
+        for part, wanted in [(context, TEXT[10_000:30_000]), (second, TEXT[11_000:31_000]), (last, TEXT[-5_000:])]:
+            assert part and part.kind == "text" and part.parts[0].text is None
+            assert blobs.read(text["pack"])[part.parts[0].start : part.parts[0].end].decode() == wanted
+        assert pack == TEXT
+        assert await self.child(kernels, second, text, blobs) == [TEXT[11_000:31_000]]
+
+    async def test_the_whole_input_is_handed_on_as_it_is(
+        self, kernels: Kernels, text: ContextRef, documents: ContextRef, blobs: Blobs
+    ) -> None:
+        for ref in (text, documents):
+            session = await self.parent(kernels, ref, blobs)
+            contexts = await handed(session, "rlm_query('q', context)\nawait arlm_query('q', context[:])")
+            assert contexts == [PostedContext("own")] * 2
+
+    async def test_a_text_of_the_codes_own_is_sent(self, kernels: Kernels, text: ContextRef, blobs: Blobs) -> None:
+        session = await self.parent(kernels, text, blobs)
+        code = "new = context[:3_000].upper()\nrlm_query('q', context=new)\nrlm_query('q', context=context[:20])"
+        new, short = await handed(session, code)
+        assert new == PostedContext("text", (PostedPart(text=TEXT[:3_000].upper()),))
+        assert short == PostedContext("text", (PostedPart(text=TEXT[:20]),))
+        assert await self.child(kernels, new, text, blobs) == [TEXT[:3_000].upper()]
+
+    async def test_documents_are_ranges_with_their_names_and_metadata(
+        self, kernels: Kernels, documents: ContextRef, blobs: Blobs
+    ) -> None:
+        session = await self.parent(kernels, documents, blobs)
+        one, some, mixed, cut = await handed(
+            session,
+            "rlm_query('q', context=context['b'])",
+            "rlm_query('q', context=context[1:])",
+            "context[0].meta['seen'] = 1\nfirst = context[0]\nfirst.meta['page'] = 7",
+            "rlm_query('q', context=(first, 'new', context['c']))",
+            "rlm_query('q', context=context['b'].text[100:2_000])",
+        )
+        ranges = [(0, 2_400), (2_400, 6_900), (6_900, 6_901), (6_901, 6_901)]
+        parts = [PostedPart(name, None, *at) for (name, _), at in zip(TEXTS, ranges, strict=True)]
+        assert one == PostedContext("text", (parts[1],))
+        assert some == PostedContext("documents", tuple(parts[1:]))
+        first = PostedPart("a", None, 0, 2_400, {"page": 7})
+        assert mixed == PostedContext("documents", (first, PostedPart("2", "new"), parts[2]))
+        assert cut is not None and cut.parts[0].text is None
+        assert await self.child(kernels, one, documents, blobs) == [TEXTS[1][1]]
+        assert await self.child(kernels, some, documents, blobs) == [[n, t, {}, len(t)] for n, t in TEXTS[1:]]
+        seen = [["a", TEXTS[0][1], {"page": 7}, 2_400], ["2", "new", {}, 3], ["c", "3", {}, 1]]
+        assert await self.child(kernels, mixed, documents, blobs) == seen
+        assert await self.child(kernels, cut, documents, blobs) == [TEXTS[1][1][100:2_000]]
+
+    async def test_a_child_hands_on_what_it_was_handed(
+        self, kernels: Kernels, text: ContextRef, documents: ContextRef, blobs: Blobs
+    ) -> None:
+        part = len("".join(TEXT[:7_000]).encode())
+        ref = hand_over(PostedContext("text", (PostedPart(start=part, end=text["bytes"]),)), text, blobs)
+        session = await self.parent(kernels, ref, blobs)
+        [context] = await handed(session, "rlm_query('q', context=context[1_000:9_000])")
+        assert context is not None and context.parts[0].text is None
+        assert await self.child(kernels, context, ref, blobs) == [TEXT[8_000:16_000]]
+
+        some = PostedContext("documents", (PostedPart("b", start=2_400, end=6_900), PostedPart("c", "3")))
+        for posted in (some, PostedContext("documents", some.parts[:1])):
+            ref = hand_over(posted, documents, blobs)
+            session = await self.parent(kernels, ref, blobs)
+            [context] = await handed(session, "rlm_query('q', context=[context[0], context[0].text[:2_000]])")
+            assert context is not None and all(part.text is None for part in context.parts)
+            seen = [["b", TEXTS[1][1], {}, 4_200], ["2", TEXTS[1][1][:2_000], {}, 2_000]]
+            assert await self.child(kernels, context, ref, blobs) == seen
+
+    async def test_documents_that_a_child_keeps_in_variables_come_back(
+        self, kernels: Kernels, documents: ContextRef, blobs: Blobs
+    ) -> None:
+        posted = PostedContext("documents", (PostedPart("b", start=2_400, end=6_900), PostedPart("c", "3")))
+        ref = hand_over(posted, documents, blobs)
+        session = await self.parent(kernels, ref, blobs)
+        store = Store()
+        store.keep(await run(session, "kept = {'one': context['b'], 'all': context, 'some': context[1:]}"))
+        assert not any(b"zweiter" in chunk for chunk in store.chunks.values()), "saved are references"
+        other = await self.parent(kernels, ref, blobs)
+        assert (await other.restore(list(store.groups.values()), store.batches())).lost == {}
+        seen = "kept['all'] is context, kept['some'][0].text, kept['one'].text == context[0].text, len(kept['one'])"
+        assert (await run(other, seen)).output == "(True, '3', True, 4200)\n"
+        assert await handed(other, "rlm_query('q', kept['all'])") == [PostedContext("own")]
+
+    async def test_a_batch_has_one_context_for_all_or_one_for_each(
+        self, kernels: Kernels, documents: ContextRef, blobs: Blobs
+    ) -> None:
+        session = await self.parent(kernels, documents, blobs)
+        contexts = await handed(
+            session,
+            "rlm_query_batched(['q', 'p'], context=context[2:])",
+            "rlm_query_batched(['q', 'p'], context=[None, ['x']])",
+            "rlm_query_batched(['q', 'p'])",
+        )
+        both = PostedContext("documents", (PostedPart("c", None, 6_900, 6_901), PostedPart("d", None, 6_901, 6_901)))
+        assert contexts == [both, both, None, PostedContext("documents", (PostedPart("1", "x"),)), None, None]
+
+    @pytest.mark.parametrize(
+        ("context", "says"),
+        [
+            ("{'a': 1}", "not a dict; make it a text"),
+            ("['x', 5]", "in this list there is a int"),
+            ("[['x'], ['y']]", "in this list there is a list"),
+        ],
+    )
+    async def test_what_is_no_context_is_refused_with_what_is_one(
+        self, kernels: Kernels, context: str, says: str
+    ) -> None:
+        for sub_rlms in (True, False):
+            session = await kernels.start(KernelSpec("thread", sub_rlms=sub_rlms))
+            result: CellResult = await run(session, f"rlm_query('q', context={context})")
+            assert result.error is not None and result.error.name == "TypeError"
+            assert says in result.error.message and "a list of documents and str" in result.error.message
+
+    async def test_without_sub_rlms_the_context_stands_behind_the_prompt(
+        self, kernels: Kernels, documents: ContextRef, blobs: Blobs
+    ) -> None:
+        files = ContextFiles(*context_files(documents, blobs))
+        session = await kernels.start(KernelSpec("thread", files))
+        code = "for one in ('text', context['c'], context[2:], ['x', context['c']]):\n    print(rlm_query('q', one))"
+        result = await run(session, code)
+        assert result.output == "Q\n\nTEXT\nQ\n\n3\nQ\n\n3\n\n\nQ\n\nX\n\n3\n"
