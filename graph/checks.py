@@ -8,6 +8,7 @@ from ..nodes.hands import Hands
 from ..nodes.models.prices import price_known
 from ..nodes.models.typed import SchemaInvalid, mismatch
 from ..nodes.quoting import shortened
+from ..nodes.tree import most_kernels, run_levels
 from ..state.contexts import ContextRef
 from ..state.errors import ThreadExists, UsageError
 from ..state.ledger import Limits
@@ -25,8 +26,11 @@ async def check_start(question: str, settings: RunSettings, hands: Hands) -> Non
             hint="Name one with --model, for example --model openai:gpt-5-mini (and --base-url URL for a server "
             "of your own), or set RLM_MODEL.",
         )
-    if settings.max_depth > 1:
-        raise UsageError("Sub-RLMs (--max-depth 2 and more) are not there yet.", hint="Use --max-depth 1 or 0.")
+    if most_kernels(settings) < run_levels(settings):
+        raise UsageError(
+            f"--kernels {settings.kernels} is too few for --max-depth {settings.max_depth}.",
+            hint=f"A run waits with its kernel for those below it: --kernels {run_levels(settings)} or more.",
+        )
     if settings.answer_schema is not None:
         try:
             mismatch(None, settings.answer_schema)

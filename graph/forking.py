@@ -6,12 +6,13 @@ The thread that it comes from is only read, also while another process runs it.
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
 from ..nodes.hands import Stores
+from ..state.database import Unit
 from ..state.errors import ThreadExists, UnknownThread
 from ..state.journal import give_answer
 from ..state.ledger import Limits
@@ -25,6 +26,7 @@ from .moments import Moment
 
 Compiled = Callable[[RunSaver], Graph]
 """The graph over a saver."""
+Commit = Callable[[Unit], Awaitable[None]]
 
 _CHAIN = """
 WITH RECURSIVE chain (checkpoint_id) AS (
@@ -44,12 +46,19 @@ _SAME = {
 
 
 async def make_fork(
-    stores: Stores, compiled: Compiled, moment: Moment, target: str, changes: Changes, limits: Limits
+    stores: Stores,
+    compiled: Compiled,
+    moment: Moment,
+    target: str,
+    changes: Changes,
+    limits: Limits,
+    *,
+    commit: Commit | None = None,
 ) -> None:
     """Make the thread `target` from `moment`, with `changes` and `limits`.
 
     Recorded answers are not copied: the journal finds them through the parent. Raises UsageError for changes that
-    make no sense there, ThreadExists for a name that is taken.
+    make no sense there, ThreadExists for a name that is taken. `commit` does more in the same transaction.
     """
     source, step = moment.thread.thread_id, moment.step
     assert step is not None, "a fork is made at a step"
@@ -76,7 +85,7 @@ async def make_fork(
                 (edit.summary, settled, target, target),
             )
 
-    await stores.database.commit(unit, "fork")
+    await (commit(unit) if commit else stores.database.commit(unit, "fork"))
 
 
 def _check_is_free(connection: sqlite3.Connection, name: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from ..nodes.hands import Stores
 from ..nodes.turns import turns_of, variables_after
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
-from ..state.journal import CallRow, Spent
+from ..state.journal import CallRow
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
+from ..state.spending import Spent
 from ..state.threads import Step, Thread
 from .comparing import comparison
 from .moments import Checkpoints, Moment, moment_of
@@ -78,13 +79,13 @@ class Library:
     async def _spent_of_all(self, rows: list[Thread]) -> Mapping[str, Spent | None]:
         """What every run has spent; None for one whose calls cannot be read, which hide those of no other."""
         try:
-            return await self._stores.journal.spent_of_all()
+            return await self._stores.spending.by_all()
         except StoreError:
             return {row.thread_id: await self._spent(row.thread_id) for row in rows}
 
     async def _spent(self, thread_id: str) -> Spent | None:
         try:
-            return await self._stores.journal.spent(thread_id)
+            return await self._stores.spending.by(thread_id)
         except StoreError:
             return None
 
@@ -112,7 +113,7 @@ class Library:
 
     async def usage(self, thread_id: str) -> Usage:
         """What the run has spent."""
-        return as_usage(await self._stores.journal.spent(thread_id))
+        return as_usage(await self._stores.spending.by(thread_id))
 
     async def about(self, thread: str) -> dict[str, Any]:
         """What the index knows of a run: its question, status, settings and the limits in force. No checkpoint."""

@@ -17,6 +17,7 @@ from ..state.leases import Leases
 from ..state.probe import Probe, ignore_probe
 from ..state.settings import RunSettings
 from ..state.snapshots import Snapshots
+from ..state.spending import Spending
 from ..state.texts import Texts
 from ..state.threads import Threads
 
@@ -40,6 +41,7 @@ async def open_stores(
             journal=Journal(database, clock, leases),
             leases=leases,
             threads=Threads(database, clock, leases),
+            spending=Spending(database),
             snapshots=Snapshots(database, blobs, clock),
         )
 

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 from langgraph.types import Command
 
 from ..kernel.session import Kernels
+from ..nodes.direct import check_direct
 from ..nodes.hands import Hands, OpenModels
 from ..nodes.intake import Given, input_digest, store_input
 from ..nodes.live import LiveRuns
@@ -29,6 +30,7 @@ from ..state.upkeep.collecting import Collected
 from ..state.upkeep.report import Report
 from .build import Graph, draw
 from .changes import Changes
+from .children import ChildRuns
 from .checks import check_same_input, check_same_run, check_start, raised_limits
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
@@ -52,6 +54,7 @@ class Runner:
         self.graph = self.compiled(saver)
         """The compiled graph, an ordinary LangGraph graph: invoke, stream, get_state_history, update_state."""
         self._sittings = Sittings(self._stores, self._live, self.graph)
+        self._live.children = ChildRuns(self._stores, self._live, self._sittings, self.graph, self.compiled)
 
     @classmethod
     @asynccontextmanager
@@ -109,6 +112,7 @@ class Runner:
                 reference = await store_input(context, self._stores, on_event or _unheard)
         else:
             reference = await self._stored(context, on_event or _unheard)
+            await check_direct(question, reference, chosen, self._stores)
             await self._add(thread_id, question, given, reference, chosen)
         check_same_input(await self._stores.threads.get(thread_id), reference)
         return await self.resume(thread_id, on_event=on_event)
@@ -268,7 +272,7 @@ class Runner:
         Raises StoreError for a run of another version that this one cannot go on with.
         """
         row = await self._stores.threads.get(thread_id)
-        limits = raised_limits(row.limits, raises)
+        limits = raised_limits(await self._limits_of(row, raises), raises)
         snapshot = await self.graph.aget_state(config_of(thread_id))
         state = cast(RunState, snapshot.values)
         if state.get("status") == "answered" or (row.status == "budget" and limits == row.limits):
@@ -277,6 +281,18 @@ class Runner:
             saved_settings(state.get("settings", {}))
         start = None if state else cast(RunInput, row.start)
         return Beginning(start, limits, reopen=state.get("status") == "budget")
+
+    async def _limits_of(self, row: Thread, raises: dict[str, Any]) -> Limits:
+        """The limits that a run goes on with: of a child, those of the tree, which are raised at its top."""
+        if row.caller is None:
+            return row.limits
+        top = await self._stores.threads.top_of(row.thread_id)
+        if any(value is not None for value in raises.values()):
+            raise UsageError(
+                f"{row.thread_id} is a part of {top} and spends out of its budget.",
+                hint=f"Raise it there: rlm resume {top} --max-…",
+            )
+        return (await self._stores.threads.get(top)).limits
 
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
         snapshot = await self.graph.aget_state(config_of(row.thread_id))

@@ -5,7 +5,7 @@ Where it goes on is read only once the thread is taken: until then another proce
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -51,6 +51,8 @@ class Sat:
     unsaved: StoreError | None = None
     """How it ended could not be written down."""
     restore: RestoreRecord | None = None
+    error: RlmError | None = None
+    """What ended it, as it is in the index of runs, too."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,13 @@ class Sittings:
         self._live = live
         self._graph = graph
         self._running: dict[str, _Running] = {}
+        self._callers: dict[str, str] = {}
+        """Of the child runs under way, who called them."""
 
     def stop(self, thread_id: str) -> bool:
-        """Cancel a thread's sitting; whether there was one."""
+        """Cancel a thread's sitting, with those of its children; that of a child with its caller's. Whether there was one."""
+        while (caller := self._callers.get(thread_id)) is not None:
+            thread_id = caller
         running = self._running.get(thread_id)
         if running is None:
             return False
@@ -81,25 +87,39 @@ class Sittings:
         """Cancel every sitting; whether there was any."""
         return any([self.stop(thread_id) for thread_id in list(self._running)])
 
-    async def sit(self, thread_id: str, find: FindBeginning, on_event: OnEvent, *, strict: bool = False) -> Sat:
-        """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises."""
-        leases = self._stores.leases
+    async def sit(
+        self, thread_id: str, find: FindBeginning, on_event: OnEvent, *, strict: bool = False, caller: str | None = None
+    ) -> Sat:
+        """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises.
+
+        `caller`: whose sitting this one is a part of; a child that goes on by itself keeps its tree from running.
+        """
+        if caller is not None:
+            self._callers[thread_id] = caller
         try:
-            await leases.acquire(thread_id)
-        except RunBusy as busy:
+            with contextlib.ExitStack() as hurry:
+                async with self._taken(thread_id):
+                    beginning = await find()
+                    return await self._run(thread_id, beginning, on_event, hurry, strict=strict) if beginning else Sat()
+        except (RunBusy, LeaseLost) as busy:
             return Sat(busy=busy)
-        with contextlib.ExitStack() as hurry:
-            try:
-                beginning = await find()
-                if beginning is None:
-                    return Sat()
-                return await self._run(thread_id, beginning, on_event, hurry, strict=strict)
-            except LeaseLost as lost:
-                return Sat(busy=lost)
-            finally:
-                # What cannot be written down now, the end of this process says, or the next `acquire`.
-                with contextlib.suppress(StoreError):
-                    await leases.release(thread_id)
+        finally:
+            self._callers.pop(thread_id, None)
+
+    @contextlib.asynccontextmanager
+    async def _taken(self, thread_id: str) -> AsyncGenerator[None]:
+        """Hold the thread, and the tree that it is in unless its caller does. Raises RunBusy."""
+        top = thread_id if thread_id in self._callers else await self._stores.threads.top_of(thread_id)
+        async with contextlib.AsyncExitStack() as held:
+            for name in dict.fromkeys([top, thread_id]):
+                await self._stores.leases.acquire(name)
+                held.push_async_callback(self._release, name)
+            yield
+
+    async def _release(self, thread_id: str) -> None:
+        # What cannot be written down now, the end of this process says, or the next `acquire`.
+        with contextlib.suppress(StoreError):
+            await self._stores.leases.release(thread_id)
 
     async def _run(
         self, thread_id: str, beginning: Beginning, on_event: OnEvent, hurry: contextlib.ExitStack, *, strict: bool
@@ -109,7 +129,8 @@ class Sittings:
         sat = Sat()
         (self._live.strict.add if strict else self._live.strict.discard)(thread_id)
         task = asyncio.create_task(self._go(thread_id, beginning, on_event))
-        self._running[thread_id] = _Running(task, hurry)
+        if thread_id not in self._callers:
+            self._running[thread_id] = _Running(task, hurry)
         beating = asyncio.create_task(self._keep_lease(thread_id, task))
         try:
             await task
@@ -117,7 +138,7 @@ class Sittings:
             sat.stopped = True
             current = asyncio.current_task()
             if current and current.cancelling():
-                self.stop(thread_id)
+                task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 raise
         except LeaseLost:
@@ -129,7 +150,8 @@ class Sittings:
             raise
         finally:
             beating.cancel()
-            del self._running[thread_id]
+            self._running.pop(thread_id, None)
+            sat.error = error
             live = self._live.find(thread_id)
             seconds, sat.restore = (live.ledger.seconds, live.restore) if live else (None, None)
             await self._live.close(thread_id)
@@ -140,7 +162,7 @@ class Sittings:
         await self._stores.threads.begin(thread_id, beginning.limits)
         config = config_of(thread_id)
         if beginning.reopen:
-            changes = {"status": "running", "last": False, "note": None}
+            changes = {"status": "running", "last": False, "note": None, "spent": None}
             await self._graph.aupdate_state(config, changes, as_node="prepare")
         async for event in self._graph.astream(beginning.start, config, stream_mode="custom", durability="sync"):
             on_event(cast(dict[str, Any], event))

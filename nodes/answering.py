@@ -4,12 +4,16 @@ import asyncio
 from collections import Counter
 
 from ..kernel.session import Answered, Failed, Outcome, PostedCall
+from ..state.contexts import ContextRef, no_context
+from ..state.handing import HandedBadly, context_digest, hand_over
 from ..state.keys import call_key, content_key, shared_key
 from ..state.ledger import BudgetSpent
-from .asking import Ask, Got, ask_once, failure_digest
+from .asking import Ask, Got, ask_once, failure_digest, served
+from .child_calls import ask_child
+from .children import ChildCall
 from .events import emit
 from .hands import Hands
-from .live import LiveKernel, LiveRun
+from .live import KEPT_OF_PROMPTS, LiveKernel, LiveRun
 from .models.reply import ModelRequest
 
 BETWEEN_REPORTS = 0.05
@@ -38,61 +42,86 @@ class CallAnswerer:
     async def __call__(self, call: PostedCall) -> bool:
         """Answer `call` and deliver it; whether the code got an answer rather than an error."""
         self._taken += 1
-        key = self._key(call)
-        calls = self._kernel.calls
-        calls.asked[key] = call.prompt
         try:
-            if self._run.journal.find(key) is None:
-                calls.paid.append(key)
-                if self._recorded_only:
-                    raise _NeverAsked("no answer to this call is recorded")
-            outcome, digest = _outcome(await self._ask(call, key))
+            handed = await self._handed(call)
+        except HandedBadly as error:
+            return await self._deliver(call, self._key(call, None), Failed("usage", str(error)))
+        key = self._key(call, handed)
+        self._kernel.calls.asked.add(key)
+        try:
+            got = await self._answer(call, key, handed)
         except BudgetSpent as spent:
-            outcome = Failed("budget", str(spent))
-            digest = failure_digest(outcome.message)
-        except (_NoSuchModel, _NeverAsked) as error:
-            outcome = Failed("usage", str(error))
-            digest = failure_digest(outcome.message)
+            return await self._deliver(call, key, Failed("budget", str(spent)))
+        except _Refused as refused:
+            return await self._deliver(call, key, Failed("usage", str(refused)))
+        return await self._deliver(call, key, _outcome(got), got.digest)
+
+    async def _deliver(self, call: PostedCall, key: str, outcome: Outcome, digest: str = "") -> bool:
+        ok = isinstance(outcome, Answered)
         self._hands.probe("deliver-before")
-        self._kernel.answers.add(key, digest)
+        self._kernel.answers.add(key, digest if isinstance(outcome, Answered) else failure_digest(outcome.message))
         await self._kernel.session.deliver(call.id, outcome)
         self._hands.probe("deliver-after")
-        ok = isinstance(outcome, Answered)
         self._report(ok)
         return ok
 
-    def _key(self, call: PostedCall) -> str:
-        model = call.model or self._run.settings.calls_model
-        content = content_key(call.kind, call.prompt, model, call.schema)
+    async def _handed(self, call: PostedCall) -> ContextRef | None:
+        """What a sub-RLM is handed as its context, stored; None for a plain call. Raises HandedBadly."""
+        if not self.starts_a_run(call):
+            return None
+        if call.context is None:
+            return no_context()
+        return await asyncio.to_thread(hand_over, call.context, self._run.context, self._hands.stores.blobs)
+
+    def starts_a_run(self, call: PostedCall) -> bool:
+        """Whether a run of its own answers the call, rather than a model."""
+        return call.kind == "rlm" and self._run.settings.max_depth > 1
+
+    def _model(self, call: PostedCall) -> str:
+        return call.model or self._run.settings.calls_model
+
+    def _key(self, call: PostedCall, handed: ContextRef | None) -> str:
+        context = context_digest(handed) if handed else None
+        content = content_key(call.kind, call.prompt, self._model(call), call.schema, context)
         if call.cache:
             return shared_key(content)
         self._occurrences[content] += 1
         return call_key(self._turn, content, self._occurrences[content])
 
-    async def _ask(self, call: PostedCall, key: str) -> Got:
+    async def _answer(self, call: PostedCall, key: str, handed: ContextRef | None) -> Got:
         if not call.cache:
-            return await self._ask_now(call, key)
+            return await self._answer_now(call, key, handed)
         # Equal cached calls that are under way wait for the first of them.
         task = self._shared.get(key)
         if task is None:
-            task = self._shared[key] = asyncio.ensure_future(self._ask_now(call, key))
+            task = self._shared[key] = asyncio.ensure_future(self._answer_now(call, key, handed))
         return await task
 
-    async def _ask_now(self, call: PostedCall, key: str) -> Got:
-        run = self._run
-        name = call.model or run.settings.calls_model
-        model = run.models.get(name)
+    async def _answer_now(self, call: PostedCall, key: str, handed: ContextRef | None) -> Got:
+        """Raises BudgetSpent, _Refused."""
+        recorded = self._run.journal.find(key)
+        if recorded is not None:
+            self._reused += 1
+            return await served(self._run, self._hands, recorded, typed=call.schema is not None)
+        self._kernel.calls.paid[key] = call.prompt[:KEPT_OF_PROMPTS]
+        if self._recorded_only:
+            raise _Refused("no answer to this call is recorded")
+        if self._run.settings.max_depth < 1:
+            raise _Refused("sub-calls are switched off for this run (--max-depth 0)")
+        name = self._model(call)
+        model = self._run.models.get(name)
         if model is None:
-            raise _NoSuchModel(f"no model named {name!r} is configured; there are {', '.join(run.models)}")
+            raise _Refused(f"no model named {name!r} is configured; there are {', '.join(self._run.models)}")
+        if handed is not None:
+            child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema)
+            return await ask_child(self._run, self._hands, child)
         request = ModelRequest(
             messages=[{"role": "user", "content": call.prompt}],
             max_output_tokens=SUB_OUTPUT_TOKENS,
             role="sub",
             schema=call.schema,
         )
-        got = await ask_once(run, self._hands, Ask(key, call.kind, self._turn, call.prompt, model, request))
-        self._reused += got.reused
-        return got
+        return await ask_once(self._run, self._hands, Ask(key, call.kind, self._turn, call.prompt, model, request))
 
     def _report(self, ok: bool) -> None:
         self._answered += ok
@@ -118,15 +147,11 @@ class CallAnswerer:
         )
 
 
-class _NoSuchModel(Exception):
-    pass
+class _Refused(Exception):
+    """The call cannot be answered, and is not asked."""
 
 
-class _NeverAsked(Exception):
-    pass
-
-
-def _outcome(got: Got) -> tuple[Outcome, str]:
-    if got.error is not None:
-        return Failed("model", got.error), got.digest
-    return Answered(got.value), got.digest
+def _outcome(got: Got) -> Outcome:
+    if got.error is None:
+        return Answered(got.value)
+    return Failed("budget" if got.error_kind == "budget" else "model", got.error)

@@ -2,7 +2,7 @@
 
 `sub_call` nodes are its lanes. A call is a task of its own, which outlives the superstep that began it:
 a superstep may end (an interval has passed, more lanes are wanted) without waiting for its slowest call,
-and the next one's lanes take over what is still under way.
+and the next one's lanes take over what is still under way. A call that a whole run answers takes no lane at all.
 """
 
 import asyncio
@@ -27,14 +27,20 @@ class _Tally:
 class Desk:
     """Serves one cell. `answer` does the work on one call."""
 
-    def __init__(self, session: KernelSession, answer: AnswerCall) -> None:
+    def __init__(
+        self, session: KernelSession, answer: AnswerCall, *, apart: Callable[[PostedCall], bool] = lambda _: False
+    ) -> None:
+        """`apart`: whether a call is one that may take long and keeps no lane from the others."""
         self._session = session
         self._answer = answer
+        self._apart = apart
         self._under_way: deque[asyncio.Task[bool]] = deque()
         """Calls whose lane has gone."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._lanes = self._idle = 0
         self._crowded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Holds what a call raised that must stop the run, wherever its lane is."""
         self._monitor: asyncio.Task[None] | None = None
         self.tally = _Tally()
 
@@ -47,6 +53,17 @@ class Desk:
     def in_flight(self) -> int:
         """Calls being answered now."""
         return len(self._tasks)
+
+    async def stands(self) -> bool:
+        """Wait until a call waits for a lane (True) or the cell has ended (False). Raises what must stop the run."""
+        peeking = asyncio.ensure_future(self._session.peek())
+        try:
+            await asyncio.wait({peeking, self._broken}, return_when=asyncio.FIRST_COMPLETED)
+            if self._broken.done():
+                self._broken.result()
+            return await peeking
+        finally:
+            peeking.cancel()
 
     async def serve(self, *, seconds: float, most_lanes: int) -> int:
         """One lane: answer calls one after another until the cell ends, `seconds` have passed, or calls wait
@@ -76,17 +93,21 @@ class Desk:
         self._under_way.clear()
 
     async def _next(self, deadline: float) -> asyncio.Task[bool] | None:
+        """The next call that takes a lane, begun; None when this lane is to end."""
+        while (call := await self._taken(deadline)) is not None:
+            task = self._begin(call)
+            if not self._apart(call):
+                return task
+        return None
+
+    async def _taken(self, deadline: float) -> PostedCall | None:
         if self._session.waiting:
-            call = await self._session.next_call()
-            return None if call is None else self._begin(call)
+            return await self._session.next_call()
         self._idle += 1
         taking = asyncio.create_task(self._session.next_call())
         try:
             await self._first_of(taking, deadline)
-            if not taking.done():
-                return None
-            call = taking.result()
-            return None if call is None else self._begin(call)
+            return taking.result() if taking.done() else None
         finally:
             self._idle -= 1
             taking.cancel()
@@ -94,23 +115,36 @@ class Desk:
     def _begin(self, call: PostedCall) -> asyncio.Task[bool]:
         task = asyncio.ensure_future(self._answer(call))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[bool]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        if error := task.exception():
+            if not self._broken.done():
+                self._broken.set_exception(error)
+                self._broken.exception()  # seen: nobody may be waiting any more
+        elif task.result():
+            self.tally.answered += 1
+        else:
+            self.tally.failed += 1
 
     async def _finished(self, task: asyncio.Task[bool], deadline: float) -> bool:
         await self._first_of(task, deadline)
         if not task.done():
             return False
-        if task.result():
-            self.tally.answered += 1
-        else:
-            self.tally.failed += 1
+        task.result()
         return True
 
     async def _first_of(self, task: "asyncio.Task[Any]", deadline: float) -> None:
-        """Until the task is done, more lanes are wanted, or the time is up."""
+        """Until the task is done, more lanes are wanted, or the time is up. Raises what must stop the run."""
         left = max(0.0, deadline - asyncio.get_running_loop().time())
-        await asyncio.wait({task, self._crowded}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        waiting = {task, self._crowded, self._broken}
+        await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if self._broken.done():
+            self._broken.result()
 
     def _enter(self, most_lanes: int) -> None:
         self._lanes += 1

@@ -1,5 +1,7 @@
 """A cell that was run again and asked for something else than is recorded of it."""
 
+from itertools import islice
+
 from ..state.errors import ReplayDiverged
 from ..state.schema import Divergence
 from .hands import Hands
@@ -22,7 +24,7 @@ async def divergence(hands: Hands, thread_id: str, turn: int, calls: CellCalls) 
     return Divergence(
         turn=turn,
         missing=[_short(await stores.texts.get(prompts[key])) for key in missing[:_SHOWN] if key in prompts],
-        new=[_short(calls.asked[key]) for key in calls.paid[:_SHOWN]],
+        new=[_short(prompt) for prompt in islice(calls.paid.values(), _SHOWN)],
     )
 
 

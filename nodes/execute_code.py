@@ -5,14 +5,13 @@ or a restored one), begins the cell unless it stands there already, and returns 
 answers or has ended.
 """
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 from ..kernel.session import CellError, CellResult, Final
 from ..state.errors import KernelLost
 from ..state.keys import START, advance
-from ..state.schema import AnswerRef, CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
+from ..state.schema import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
 from .conversation import short_form
 from .divergence import diverged, divergence
 from .events import emit
@@ -22,6 +21,7 @@ from .models.typed import SchemaInvalid, mismatch
 from .replay import keep_variables, start_cell
 from .restore import kernel_at
 from .restore_report import no_restore, told
+from .settling import settled
 from .turns import changes_of, turns_of, variables_after
 
 
@@ -46,7 +46,7 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
             kernel.cell = cell["digest"]
             await start_cell(run, hands, state, kernel, _turn_record(cell))
         hands.probe("cell-sent")
-        if await kernel.session.peek():
+        if await (kernel.desk.stands() if kernel.desk else kernel.session.peek()):
             return _standing(cell, kernel)
         result = await kernel.session.result()
     except KernelLost as lost:
@@ -133,15 +133,9 @@ async def _ended(
         "position": kept.get("position", START),
         "turns": [record],
         "usage": run.usage,
-        "final": await _settled(final, hands) if final else None,
+        "final": await settled(final.value, hands.stores.texts) if final else None,
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": _summary(result, final)}],
     }
-
-
-async def _settled(final: Final, hands: Hands) -> AnswerRef:
-    typed = not isinstance(final.value, str)
-    text = json.dumps(final.value, ensure_ascii=False) if typed else final.value
-    return {"text": await hands.stores.texts.put(text), "typed": typed}
 
 
 def _observed(result: CellResult) -> str:

@@ -1,8 +1,8 @@
 """`finalize`: settles how the run ended."""
 
-from typing import Any
+from typing import Any, cast
 
-from ..state.ledger import FLAGS
+from ..state.ledger import FLAGS, Resource
 from ..state.schema import RunState
 from .hands import Hands
 from .live import LiveRuns
@@ -24,11 +24,12 @@ async def finalize(state: RunState, live: LiveRuns, hands: Hands, thread_id: str
             "usage": run.usage,
             "step": [{"kind": "finalize", "turn": turn, "summary": summary}],
         }
-    spent = run.ledger.exhausted() or "turns"
+    spent = cast("Resource | None", state.get("spent")) or run.ledger.exhausted() or "turns"
     reason = note or f"the budget of {spent} is spent and the last turn gave no answer; raise it with {FLAGS[spent]}"
     return {
         "status": "budget",
         "note": reason,
+        "spent": spent,
         "usage": run.usage,
         "step": [{"kind": "finalize", "turn": turn, "summary": "budget spent"}],
     }

@@ -14,6 +14,7 @@ from ..state.leases import Leases
 from ..state.probe import Probe, ignore_probe
 from ..state.settings import RunSettings
 from ..state.snapshots import Snapshots
+from ..state.spending import Spending
 from ..state.texts import Texts
 from ..state.threads import Threads
 from .models.client import ModelClient
@@ -34,6 +35,7 @@ class Stores:
     blobs: Blobs
     texts: Texts
     journal: Journal
+    spending: Spending
     leases: Leases
     threads: Threads
     snapshots: Snapshots

@@ -4,7 +4,8 @@ None of it is saved: after a crash it is built again from the state and the jour
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +17,16 @@ from ..state.ledger import Ledger, Limits
 from ..state.schema import RestoreRecord, RunState, Usage, as_usage
 from ..state.settings import RunSettings, saved_settings
 from ..state.snapshots import Group, Groups
+from ..state.threads import Thread
+from .children import Children
 from .desk import Desk
 from .hands import Hands
 from .idle import Idleness
 from .models.client import ModelClient
+from .tree import Tree
+
+KEPT_OF_PROMPTS = 400
+"""Characters of a prompt that are kept for saying what a cell has asked for."""
 
 
 @dataclass
@@ -28,15 +35,15 @@ class CellCalls:
 
     recorded: frozenset[str] = frozenset()
     """Keys that the journal has of this cell."""
-    asked: dict[str, str] = field(default_factory=dict[str, str])
-    """Prompts by key, in the order of asking."""
-    paid: list[str] = field(default_factory=list[str])
-    """Keys that no recorded answer was found for."""
+    asked: set[str] = field(default_factory=set[str])
+    """Keys of what it has asked for."""
+    paid: dict[str, str] = field(default_factory=dict[str, str])
+    """The beginnings of the prompts that no recorded answer was found for, by key, in the order of asking."""
 
     @property
     def missing(self) -> list[str]:
         """Recorded keys that the cell did not ask for."""
-        return sorted(self.recorded - self.asked.keys())
+        return sorted(self.recorded - self.asked)
 
 
 @dataclass
@@ -76,9 +83,15 @@ class LiveRun:
     settings: RunSettings
     ledger: Ledger
     journal: ThreadJournal
+    tree: Tree
     models: Mapping[str, ModelClient]
-    slots: asyncio.Semaphore
-    """One for each model call that may be in flight."""
+    """Those that its code may name."""
+    context: ContextRef | None
+    depth: int = 0
+    """How many runs are above it."""
+    children: Children | None = None
+    inner: bool = False
+    """Whether the run that called it runs here, too, and will close what they share."""
     kernel: LiveKernel | None = None
     strict: bool = False
     """Whether a replay that asks for something else than was recorded ends the sitting."""
@@ -112,8 +125,8 @@ class LiveRun:
         """End everything that is alive of this run."""
         self.idle.stop()
         await self.drop_kernel()
-        for model in self.models.values():
-            await model.aclose()
+        if not self.inner:
+            await self.tree.aclose()
 
 
 class LiveRuns:
@@ -122,8 +135,11 @@ class LiveRuns:
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
         self._runs: dict[str, LiveRun] = {}
+        self._callers: dict[str, LiveRun] = {}
         self.strict: set[str] = set()
         """Threads whose replays must ask for what they asked for before."""
+        self.children: Children | None = None
+        """Runs child threads; put in by whoever has the graph that they run on."""
 
     async def get(self, thread_id: str, state: RunState) -> LiveRun:
         """The live run of the thread, built from its state and journal when this process has none."""
@@ -143,30 +159,57 @@ class LiveRuns:
         for thread_id in list(self._runs):
             await self.close(thread_id)
 
+    @contextmanager
+    def called_by(self, caller: LiveRun, thread_id: str) -> Generator[None]:
+        """While this lasts, the thread is a child of `caller`, on its account and with its models."""
+        self._callers[thread_id] = caller
+        try:
+            yield
+        finally:
+            del self._callers[thread_id]
+
     def find(self, thread_id: str) -> LiveRun | None:
         """The run if it is alive here."""
         return self._runs.get(thread_id)
 
     async def _open(self, thread_id: str, state: RunState) -> LiveRun:
-        stores = self._hands.stores
         settings = saved_settings(state.get("settings", {}))
-        row = await stores.threads.find(thread_id)
-        ledger = Ledger(
-            row.limits if row else Limits.of(settings),
-            await stores.journal.spent(thread_id),
-            seconds=row.seconds if row else 0.0,
-            clock=self._hands.clock,
-        )
-        names = {settings.model, settings.calls_model}
+        caller = self._callers.get(thread_id)
+        row = await self._hands.stores.threads.find(thread_id)
+        tree = caller.tree if caller else Tree(settings, self._hands.open_model)
         return LiveRun(
             thread_id=thread_id,
             settings=settings,
-            ledger=ledger,
-            journal=await stores.journal.of(thread_id),
-            models={name: self._hands.open_model(name, settings) for name in names},
-            slots=asyncio.Semaphore(settings.concurrency),
+            ledger=await self._ledger(thread_id, row, settings, caller),
+            journal=await self._hands.stores.journal.of(thread_id),
+            tree=tree,
+            models=tree.models({settings.model, settings.calls_model}),
+            context=state.get("context_ref"),
+            depth=row.depth if row else 0,
+            inner=caller is not None,
+            children=self.children,
             strict=thread_id in self.strict,
         )
+
+    async def _ledger(
+        self, thread_id: str, row: Thread | None, settings: RunSettings, caller: LiveRun | None
+    ) -> Ledger:
+        """The account of the run, which is part of that of the tree it is in."""
+        spending = self._hands.stores.spending
+        seconds = row.seconds if row else 0.0
+        above = caller.ledger if caller else None
+        if row and row.caller and above is None:
+            # It goes on by itself, but its requests are paid out of the whole tree's budget all the same.
+            top = await self._hands.stores.threads.get(await self._hands.stores.threads.top_of(thread_id))
+            above = await self._top_ledger(top.thread_id, top.limits, top.seconds)
+        if above:
+            return above.below(await spending.by(thread_id), seconds=seconds)
+        return await self._top_ledger(thread_id, row.limits if row else Limits.of(settings), seconds)
+
+    async def _top_ledger(self, thread_id: str, limits: Limits, seconds: float) -> Ledger:
+        spending = self._hands.stores.spending
+        spent, before = await spending.by(thread_id), await spending.before(thread_id)
+        return Ledger(limits, spent, before=before, seconds=seconds, clock=self._hands.clock)
 
 
 async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) -> KernelSpec:
@@ -179,6 +222,7 @@ async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) ->
         thread_id=run.thread_id,
         context=files,
         sub_calls=settings.max_depth > 0,
+        sub_rlms=settings.max_depth > 1,
         models=tuple(run.models),
         memory=settings.memory,
         cell_timeout=settings.cell_timeout,

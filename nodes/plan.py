@@ -1,13 +1,14 @@
 """`plan`: one turn of the root model, from what it is told to the cell that it wants to run."""
 
+from dataclasses import replace
 from typing import Any
 
 from ..state.errors import ModelFailed
 from ..state.keys import cell_digest, root_key
 from ..state.ledger import BudgetSpent, Resource
 from ..state.schema import RunState, TurnRecord
-from .asking import Ask, Got, ask_once
-from .conversation import Message, short_form
+from .asking import Ask, Got, ask_once, wanted
+from .conversation import short_form
 from .events import emit
 from .hands import Hands
 from .live import LiveRun, LiveRuns
@@ -17,6 +18,9 @@ from .root import root_messages, told_digest
 
 ROOT_OUTPUT_TOKENS = 16_384
 """The output limit that a root request carries."""
+LAST_OUTPUT_TOKENS = 4_096
+"""What is kept back for a last turn's reply, where tokens or money are limited."""
+LEAST_LAST_OUTPUT = 256
 
 
 async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
@@ -27,10 +31,15 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
     # A turn that was answered before its process died is taken as it was, whatever is left now.
     answered = run.journal.find(root_key(turn, told, last=False)) is not None
     last = None if answered else _last(run, turn)
-    emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
-    messages = await root_messages(state, run.settings, run.ledger, hands.stores.texts, last=last)
     try:
-        got = await _ask(run, hands, turn, root_key(turn, told, last=last is not None), messages, last=last is not None)
+        try:
+            got = await _asked(state, run, hands, turn, told, last)
+        except BudgetSpent as spent:
+            if last is not None:
+                raise
+            # There is not enough for a turn like any other; what was kept back is for a last one.
+            last = spent.resource
+            got = await _asked(state, run, hands, turn, told, last)
     except BudgetSpent as spent:
         return _nothing_left(state, spent)
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
@@ -52,19 +61,24 @@ def _last(run: LiveRun, turn: int) -> Resource | None:
     return run.ledger.exhausted()
 
 
-async def _ask(run: LiveRun, hands: Hands, turn: int, key: str, messages: list[Message], *, last: bool) -> Got:
+async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: str, last: Resource | None) -> Got:
+    """The root's reply. `last`: what makes this its last turn. Raises BudgetSpent."""
+    emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
+    messages = await root_messages(state, run.settings, run.ledger, hands.stores.texts, last=last)
     request = ModelRequest(messages=messages, max_output_tokens=ROOT_OUTPUT_TOKENS, role="root")
+    final = replace(request, max_output_tokens=LAST_OUTPUT_TOKENS)
+    run.ledger.keep(wanted(run.root_model, run, final, least_output=LEAST_LAST_OUTPUT))
     # What it is told anew; all of it is the earlier turns, which are kept, and would be kept again with each.
-    told = messages if turn == 1 else messages[-1:]
-    shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in told)
+    new = messages if turn == 1 else messages[-1:]
+    shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in new)
     ask = Ask(
-        key=key,
+        key=root_key(turn, told, last=last is not None),
         kind="root",
         turn=turn,
         prompt=shown,
         model=run.root_model,
         request=request,
-        last_turn=last,
+        last_turn=last is not None,
         record_failure=False,
     )
     return await ask_once(run, hands, ask)
@@ -105,5 +119,6 @@ def _nothing_left(state: RunState, spent: BudgetSpent) -> dict[str, Any]:
         "last": True,
         "cell": None,
         "note": str(spent),
+        "spent": spent.resource,
         "step": [{"kind": "plan", "turn": state.get("turn", 0), "summary": f"not asked: {spent}"}],
     }

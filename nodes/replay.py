@@ -26,7 +26,8 @@ async def start_cell(
     kernel.answers = AnswerSet()
     kernel.calls = CellCalls(run.journal.of_turn(number))
     answerer = CallAnswerer(run, hands, kernel, number, recorded_only=recorded_only)
-    kernel.desk, kernel.report_calls = Desk(kernel.session, answerer), answerer.report
+    kernel.desk = Desk(kernel.session, answerer, apart=answerer.starts_a_run)
+    kernel.report_calls = answerer.report
     await kernel.session.begin(Cell(number, blocks, await history_texts(texts, entries)))
     kernel.told = number
 

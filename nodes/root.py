@@ -79,13 +79,13 @@ def _told_of_variables(turns: Sequence[TurnRecord]) -> list[Any]:
 
 def left_after(turns: int, ledger: Ledger) -> Left:
     """What the budget still allows after `turns` turns."""
-    limits, spent = ledger.limits, ledger.spent
+    limits, spent = ledger.limits, ledger.counted
     return Left(
         turns=limits.max_turns - turns,
         calls=limits.max_calls - spent.model_calls,
         tokens=None if limits.max_tokens is None else limits.max_tokens - spent.tokens,
         cost=None if limits.max_cost is None else limits.max_cost - (spent.cost or 0.0),
-        seconds=None if limits.max_time is None else limits.max_time - ledger.seconds,
+        seconds=None if limits.max_time is None else limits.max_time - ledger.time_counted,
     )
 
 

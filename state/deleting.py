@@ -80,7 +80,7 @@ def _delete(connection: sqlite3.Connection, leases: Leases, name: str, deleted: 
 
 
 def _drop(connection: sqlite3.Connection, name: str) -> None:
-    for table in ("checkpoints", "writes", "steps", "calls", "threads"):
+    for table in ("checkpoints", "writes", "steps", "calls", "threads", "children"):
         connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (name,))
 
 
@@ -99,6 +99,8 @@ def _leave_remnant(connection: sqlite3.Connection, name: str) -> None:
         (remnant, DELETED, name),
     )
     connection.execute("UPDATE threads SET parent = ? WHERE parent = ?", (remnant, name))
+    connection.execute("UPDATE children SET caller = ? WHERE caller = ?", (remnant, name))
+    connection.execute("DELETE FROM children WHERE thread_id = ?", (name,))
 
 
 def _children(connection: sqlite3.Connection, name: str) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from .database import Database, Unit
 from .leases import Leases
+from .lines import LINE
 from .salvage import Unreadable, rows_of
 from .seal import broken
 
@@ -66,21 +67,6 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Spent:
-    """The sum over a thread's rows. `cost` is None when any price was unknown."""
-
-    model_calls: int = 0
-    reused_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float | None = 0.0
-
-    @property
-    def tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
-
-
-@dataclass(frozen=True)
 class CallRow:
     """One row, as `rlm calls` shows it. `prompt` and `answer` are hashes of texts."""
 
@@ -104,7 +90,6 @@ class CallRow:
 
 PERSON = "person"
 """The model of a call whose answer a person gave."""
-_NO_HORIZON = (1 << 63) - 1
 
 
 class Journal:
@@ -140,14 +125,17 @@ class Journal:
         rows = [_unreadable(row) if isinstance(row, Unreadable) else _call(row) for row in found]
         return [row for row in rows if row.damage or row.kind != "root" or not sub_calls_only]
 
-    async def spent(self, thread_id: str) -> Spent:
-        """What the thread has spent so far."""
-        rows = await self._database.read(f"{_SPENT} WHERE thread_id = ? GROUP BY thread_id", (thread_id,))
-        return _spent(rows[0]) if rows else Spent()
+    async def unfinished_child(self, thread_id: str, key: str) -> tuple[str, int] | None:
+        """The child that one of the threads which this one was forked from has called under `key`, and not seen end.
 
-    async def spent_of_all(self) -> dict[str, Spent]:
-        """What every thread has spent."""
-        return {row[0]: _spent(row) for row in await self._database.read(f"{_SPENT} GROUP BY thread_id")}
+        With it the horizon behind which nothing of it is to be seen.
+        """
+        rows = await self._database.read(
+            f"{LINE} SELECT child_thread, horizon FROM calls JOIN line USING (thread_id) WHERE key = ? AND "
+            f"generation > 0 AND child_thread IS NOT NULL AND NOT ({broken('calls')}) ORDER BY generation LIMIT 1",
+            (thread_id, key),
+        )
+        return rows[0] if rows else None
 
 
 _ROW = (
@@ -155,38 +143,12 @@ _ROW = (
     "reused, child_thread"
 )
 
-# The thread and those it was forked from, each with the horizon behind which nothing of it is seen. Once there is a
-# horizon, what is above is seen as it was when it was forked: up to the last step that both threads have.
-LINE = f"""
-WITH RECURSIVE line (thread_id, generation, horizon) AS (
-    SELECT ?, 0, {_NO_HORIZON}
-    UNION
-    SELECT parent, generation + 1, CASE
-        WHEN line.horizon = {_NO_HORIZON} THEN coalesce(threads.horizon, {_NO_HORIZON})
-        ELSE min(line.horizon, coalesce((
-            SELECT max(own.settled) FROM steps AS own JOIN steps AS shared
-            ON shared.thread_id = threads.parent AND shared.checkpoint_id = own.checkpoint_id
-            WHERE own.thread_id = threads.thread_id
-        ), line.horizon)) END
-    FROM threads JOIN line USING (thread_id) WHERE parent IS NOT NULL
-)
-"""
-
 # The furthest ancestor first, so that a thread's own answers win.
 _SETTLED = f"""
 {LINE} SELECT key, answer, error_kind, error, thread_id FROM calls JOIN line USING (thread_id)
 WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({broken("calls")})
 ORDER BY generation DESC
 """
-
-_SPENT = (
-    "SELECT thread_id, sum(attempts), sum(reused), sum(input_tokens), sum(output_tokens), "
-    "coalesce(sum(cost), 0.0), sum(cost IS NULL AND attempts > 0) FROM calls"
-)
-
-
-def _spent(row: tuple[Any, ...]) -> Spent:
-    return Spent(row[1], row[2], row[3], row[4], None if row[6] else row[5])
 
 
 def _call(row: tuple[Any, ...]) -> CallRow:
@@ -256,6 +218,22 @@ class ThreadJournal:
         )
         await self._database.commit(self._fenced(lambda connection: _open(connection, row)), "call-asked", synced=False)
 
+    async def open_child(self, entry: Entry, child_thread: str, alongside: Unit) -> None:
+        """Record that a child thread is about to answer a call; its requests are in its own journal. On disk on return.
+
+        `alongside` is done in the same transaction.
+        """
+        row = (
+            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
+            *(child_thread, self._clock()),
+        )
+
+        def unit(connection: sqlite3.Connection) -> None:
+            alongside(connection)
+            _open_child(connection, row)
+
+        await self._database.commit(self._fenced(unit), "child-asked")
+
     async def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Record the outcome; when this returns, it is on disk and will be served on replay.
 
@@ -305,6 +283,15 @@ def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
         "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
         "cost = cost + excluded.cost",
         (*row, 1 + damaged),
+    )
+
+
+def _open_child(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
+    connection.execute(
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, child_thread, created) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', 0.0, ?, ?) ON CONFLICT (thread_id, key) DO NOTHING",
+        row,
     )
 
 

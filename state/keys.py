@@ -19,9 +19,9 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def content_key(kind: str, prompt: str, model: str, schema: dict[str, Any] | None) -> str:
-    """The hash of what a sub-call asks: equal asks have equal keys."""
-    return digest("call", kind, prompt, model, schema)
+def content_key(kind: str, prompt: str, model: str, schema: dict[str, Any] | None, context: str | None = None) -> str:
+    """The hash of what a sub-call asks, `context` being that of what it hands over: equal asks have equal keys."""
+    return digest("call", kind, prompt, model, schema, *([] if context is None else [context]))
 
 
 def call_key(turn: int, content: str, occurrence: int) -> str:
@@ -40,6 +40,11 @@ def root_key(turn: int, told: str, *, last: bool) -> str:
     What is left changes with a resume, and must not make a recorded turn unfindable.
     """
     return f"{turn}:root:{told[:40]}{':last' if last else ''}"
+
+
+def direct_key(told: str) -> str:
+    """The key of the one request that is given the whole input: `told` is the digest of what it is made from."""
+    return f"0:direct:{told[:40]}"
 
 
 def cell_digest(turn: int, blocks: Iterable[str]) -> str:

@@ -1,17 +1,24 @@
-"""The budget of a run: what may be spent, what is, and what is reserved for requests under way.
+"""The budget of a run and of everything that runs below it: what may be spent, what is, what is reserved.
 
-Every request is reserved before it is sent (its prompt and the output limit that it carries), so that a
-limit holds even when hundreds are in flight (promise P9). One request is kept back for a last root turn.
+Every request is reserved before it is sent (its prompt and the output limit that it carries), so that a limit holds
+even when hundreds are in flight (promise P9). A reservation is mostly more than what is used: a request that fits
+only without what is reserved for others waits until they know, and one that fits nowhere whole gets a smaller output
+limit. What a last root turn may take is kept back for it.
+
+There is one account for the tree: a child run reserves with the run that called it, up to the one at the top, whose
+limits are those of all.
 """
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .journal import Spent
+from .spending import Spent
 from .settings import RunSettings
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
@@ -56,11 +63,36 @@ class BudgetSpent(Exception):
 
 @dataclass(frozen=True)
 class Reservation:
-    """What one request may cost at most. `cost` is None when its price is unknown."""
+    """What one request may cost at most, or what it did cost. `cost` is None when its price is unknown."""
 
     input_tokens: int
     output_tokens: int
     cost: float | None
+
+
+NOTHING = Reservation(0, 0, 0.0)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a request needs: its input, and an output limit that may be lowered to `least_output` when little is left."""
+
+    input_tokens: int
+    output_tokens: int
+    least_output: int
+    cost: Callable[[int, int], float | None]
+    """Dollars for so many input and output tokens; None when the price is unknown."""
+
+    def reservation(self, output_tokens: int) -> Reservation:
+        """What is reserved for the request with this output limit."""
+        return Reservation(self.input_tokens, output_tokens, self.cost(self.input_tokens, output_tokens))
+
+    def output_for(self, dollars: float) -> int:
+        """The largest output limit that costs no more, at most the one that is wanted; negative: not even the input."""
+        whole, bare = (self.cost(self.input_tokens, out) or 0.0 for out in (self.output_tokens, 0))
+        if whole <= dollars:
+            return self.output_tokens
+        return int(self.output_tokens * (dollars - bare) / (whole - bare)) if whole > bare else -1
 
 
 class Ledger:
@@ -72,56 +104,152 @@ class Ledger:
         spent: Spent,
         *,
         seconds: float = 0.0,
+        before: Spent | None = None,
+        above: "Ledger | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.limits = limits
+        """`spent` by the run and those below it, `before` by the runs that it was forked from until then.
+
+        `above`: the account of the run that called this one; its limits rule.
+        """
         self.spent = spent
+        self._limits = limits
+        self._before = before or Spent()
+        self._above = above
         self._clock = clock
         self._started = clock() - seconds
         self._reserved = Spent()
+        self._kept = NOTHING
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def below(self, spent: Spent, *, seconds: float = 0.0) -> "Ledger":
+        """The account of a run that this one calls."""
+        return Ledger(self._limits, spent, seconds=seconds, above=self, clock=self._clock)
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the whole tree; of turns, those of each run in it."""
+        return self._above.limits if self._above else self._limits
 
     @property
     def seconds(self) -> float:
         """Wall time of all sittings so far."""
         return self._clock() - self._started
 
-    def reserve(self, wanted: Reservation, *, last_turn: bool = False) -> None:
-        """Take `wanted` out of what is left. Raises BudgetSpent, and then takes nothing."""
-        limits, spent, held = self.limits, self.spent, self._reserved
-        calls = limits.max_calls if last_turn else limits.max_calls - 1
-        if spent.model_calls + held.model_calls + 1 > calls:
-            raise BudgetSpent("calls", limits.max_calls)
-        tokens = wanted.input_tokens + wanted.output_tokens
-        if limits.max_tokens is not None and spent.tokens + held.tokens + tokens > limits.max_tokens:
-            raise BudgetSpent("tokens", limits.max_tokens)
-        if limits.max_cost is not None:
-            known = (spent.cost or 0.0) + (held.cost or 0.0) + (wanted.cost or 0.0)
-            if known > limits.max_cost:
-                raise BudgetSpent("cost", limits.max_cost)
-        if limits.max_time is not None and self.seconds > limits.max_time and not last_turn:
-            raise BudgetSpent("time", limits.max_time)
-        self._reserved = _plus(held, wanted, +1)
+    @property
+    def counted(self) -> Spent:
+        """What counts against the limits: of the whole tree, and of the runs that it was forked from."""
+        return self._above.counted if self._above else _sum(self.spent, self._before)
+
+    @property
+    def time_counted(self) -> float:
+        """Seconds that count against the limit."""
+        return self._above.time_counted if self._above else self.seconds
+
+    def keep(self, last_turn: Wanted) -> None:
+        """Keep back what a last root turn may take, should the budget run out; at most half of what is left."""
+        if self._above:
+            return
+        tokens, dollars = self._left(NOTHING, self._reserved)
+        output = last_turn.output_tokens
+        if tokens is not None:
+            output = min(output, tokens // 2 - last_turn.input_tokens)
+        if dollars is not None:
+            output = min(output, last_turn.output_for(dollars / 2))
+        self._kept = last_turn.reservation(output) if output > 0 else NOTHING
+
+    async def reserve(self, wanted: Wanted, *, last_turn: bool = False, again: bool = False) -> Reservation:
+        """Take what a request needs out of what is left, and return how much that is; wait for others where that helps.
+
+        `again`: for another attempt of a request, which holds a reservation itself and must not wait for it. Raises
+        BudgetSpent, and then takes nothing.
+        """
+        if self._above:
+            # What is kept for a last turn is the top run's.
+            granted = await self._above.reserve(wanted, again=again)
+        else:
+            while (granted := self._granted(wanted, last_turn=last_turn, again=again)) is None:
+                await self._change()
+        self._reserved = _plus(self._reserved, granted, +1)
+        return granted
 
     def settle(self, reserved: Reservation, used: Reservation | None) -> None:
         """Turn one reservation into what was used; None: as much as was reserved (outcome unknown)."""
-        self._reserved = _plus(self._reserved, reserved, -1)
         self.spent = _plus(self.spent, used or reserved, +1)
+        self._free(reserved)
+        if self._above:
+            self._above.settle(reserved, used)
+
+    def give_back(self, reserved: Reservation) -> None:
+        """The request was not sent."""
+        self._free(reserved)
+        if self._above:
+            self._above.give_back(reserved)
 
     def count_reused(self) -> None:
         """One answer came from the journal instead of a request."""
         self.spent = replace(self.spent, reused_calls=self.spent.reused_calls + 1)
+        if self._above:
+            self._above.count_reused()
 
     def exhausted(self) -> Resource | None:
-        """What forbids another ordinary request, or None. Asked between turns."""
+        """What forbids another ordinary request however small, or None. Asked between turns."""
+        if self._above:
+            return self._above.exhausted()
         try:
-            self.reserve(_NOTHING)
+            self._granted(Wanted(0, 0, 0, lambda _in, _out: 0.0), last_turn=False, again=True)
         except BudgetSpent as spent:
             return spent.resource
-        self._reserved = _plus(self._reserved, _NOTHING, -1)
         return None
 
+    def _granted(self, wanted: Wanted, *, last_turn: bool, again: bool) -> Reservation | None:
+        """What can be reserved now; None when that may be more once others have settled. Raises BudgetSpent."""
+        limits, counted, held = self._limits, self.counted, self._reserved
+        calls = limits.max_calls if last_turn else limits.max_calls - 1
+        if counted.model_calls + held.model_calls + 1 > calls:
+            raise BudgetSpent("calls", limits.max_calls)
+        if limits.max_time is not None and self.seconds > limits.max_time and not last_turn:
+            raise BudgetSpent("time", limits.max_time)
+        kept = NOTHING if last_turn else self._kept
+        output = self._output_for(wanted, kept, held)
+        if output >= wanted.output_tokens or (output >= wanted.least_output and not held.model_calls and not again):
+            return wanted.reservation(output)
+        if held.model_calls and not again and self._output_for(wanted, kept, Spent()) >= wanted.least_output:
+            return None
+        tokens, _ = self._left(kept, held)
+        if tokens is not None and tokens - wanted.input_tokens <= output:
+            raise BudgetSpent("tokens", limits.max_tokens or 0)
+        raise BudgetSpent("cost", limits.max_cost or 0.0)
 
-_NOTHING = Reservation(0, 0, 0.0)
+    def _output_for(self, wanted: Wanted, kept: Reservation, held: Spent) -> int:
+        """The largest output limit up to the one wanted for which there is room; negative: not even for the input."""
+        tokens, dollars = self._left(kept, held)
+        output = wanted.output_tokens
+        if tokens is not None:
+            output = min(output, tokens - wanted.input_tokens)
+        return output if dollars is None else min(output, wanted.output_for(dollars))
+
+    def _left(self, kept: Reservation, held: Spent) -> tuple[int | None, float | None]:
+        """Tokens and dollars that are not spent, kept or held; None: no limit."""
+        limits, counted = self._limits, self.counted
+        tokens = dollars = None
+        if limits.max_tokens is not None:
+            tokens = limits.max_tokens - counted.tokens - held.tokens - kept.input_tokens - kept.output_tokens
+        if limits.max_cost is not None:
+            dollars = limits.max_cost - (counted.cost or 0.0) - (held.cost or 0.0) - (kept.cost or 0.0)
+        return tokens, dollars
+
+    def _free(self, reserved: Reservation) -> None:
+        self._reserved = _plus(self._reserved, reserved, -1)
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _change(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
 
 
 def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:
@@ -132,4 +260,14 @@ def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:
         input_tokens=total.input_tokens + sign * amount.input_tokens,
         output_tokens=total.output_tokens + sign * amount.output_tokens,
         cost=cost,
+    )
+
+
+def _sum(one: Spent, other: Spent) -> Spent:
+    return Spent(
+        one.model_calls + other.model_calls,
+        one.reused_calls + other.reused_calls,
+        one.input_tokens + other.input_tokens,
+        one.output_tokens + other.output_tokens,
+        None if one.cost is None or other.cost is None else one.cost + other.cost,
     )

@@ -7,9 +7,9 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from .journal import Spent
+from .spending import Spent
 
-StepKind = Literal["prepare", "plan", "review", "execute_code", "sub_call", "finalize", "edit"]
+StepKind = Literal["prepare", "direct", "plan", "review", "execute_code", "sub_call", "finalize", "edit"]
 """The node that made a step; `edit`: a person did, with a fork."""
 Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
 """How a thread stands. `busy` is only ever an answer to a second caller, never stored."""

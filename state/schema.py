@@ -93,6 +93,8 @@ class RunState(TypedDict, total=False):
     status: Status
     note: str | None
     """Why a run ended the way it did, when that needs saying."""
+    spent: str | None
+    """What of the budget is used up, when the run ended for want of it."""
     step: Annotated[Sequence[StepNote], Topic(StepNote)]
 
 

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -72,6 +72,7 @@ def absolute_script(name: Any) -> Any:
 ModelName = Annotated[str, BeforeValidator(absolute_script)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
+Mode = Literal["rlm", "auto", "direct"]
 Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
 
 
@@ -83,6 +84,7 @@ class RunSettings(BaseModel):
     model: ModelName = Field(default="", title="Root model", description="provider:name, or scripted:PATH")
     sub_model: ModelName = Field(default="", title="Sub-call model", description="the root model unless named")
     base_url: str = Field(default="", title="Base URL", description="an OpenAI-compatible server, for both models")
+    mode: Mode = Field(default="rlm", title="Mode", description="rlm; auto or direct: the whole input in one call")
     max_turns: int = Field(default=30, ge=1, title="Turns", description="root turns; the last must answer")
     max_depth: int = Field(
         default=1, ge=0, le=50, title="Depth", description="0 none, 1 plain model calls, 2 sub-RLMs …"
@@ -93,6 +95,9 @@ class RunSettings(BaseModel):
     max_time: float | None = Field(default=None, gt=0, title="Seconds", description="of wall time, all sittings")
     price: Price | None = Field(default=None, title="Price", description="IN,OUT in USD per million tokens")
     concurrency: int = Field(default=32, ge=1, le=1000, title="Concurrency", description="model calls in flight")
+    kernels: int | None = Field(
+        default=None, ge=1, title="Kernels", description="alive at once, one a running sub-RLM; as memory allows"
+    )
     cell_timeout: float = Field(default=300, gt=0, title="Cell timeout", description="seconds of its own computing")
     kernel_idle: float = Field(
         default=900, gt=0, title="Idle kernel", description="seconds after which a kernel that waits is let go"

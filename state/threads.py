@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
-from .database import Database
+from .database import Database, Unit
 from .errors import StoredDataDamaged, ThreadExists, UnknownThread
 from .leases import Leases
 from .ledger import Limits
@@ -35,6 +35,12 @@ class Thread:
     seconds: float
     created: float
     updated: float
+    caller: str | None = None
+    """The run one of whose calls this one answers."""
+    call: str | None = None
+    """The key of that call."""
+    depth: int = 0
+    """How many runs are above it."""
     damaged: bool = False
     """Whether the row is not what was saved: what it says is then for showing only."""
 
@@ -49,6 +55,8 @@ class Step:
     turn: int
     summary: str
     created: float
+    settled: int = 0
+    """How many calls of the whole file had been settled by then."""
 
 
 DELETED = "deleted"
@@ -58,14 +66,27 @@ _PARENT = f"""
 CASE WHEN EXISTS (SELECT 1 FROM threads origin WHERE origin.thread_id = threads.parent AND origin.status = '{DELETED}')
 THEN NULL ELSE parent END
 """
+
+
+def _of_child(column: str) -> str:
+    return f"(SELECT {column} FROM children WHERE children.thread_id = threads.thread_id)"
+
+
 _SELECT = (
     f"SELECT thread_id, question, input, start, model, {_PARENT}, limits, status, error, turns, seconds, created, "
-    f"updated, {broken('threads')} FROM threads WHERE status != '{DELETED}'"
+    f"updated, {_of_child('caller')}, {_of_child('call')}, coalesce({_of_child('depth')}, 0), {broken('threads')} "
+    f"FROM threads WHERE status != '{DELETED}'"
 )
+_TOP = """
+WITH RECURSIVE above (thread_id, height) AS (
+    SELECT ?, 0 UNION SELECT caller, height + 1 FROM children JOIN above USING (thread_id)
+)
+SELECT thread_id FROM above ORDER BY height DESC LIMIT 1
+"""
 _NAMES = f"SELECT thread_id FROM threads WHERE status != '{DELETED}'"
 _LATEST = 253_402_300_800.0
 """The end of the year 9999: no later moment can be shown."""
-_STEPS = f"SELECT step, checkpoint_id, kind, turn, summary, created, {broken('steps')} FROM steps WHERE thread_id = ?"
+_STEPS = f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {broken('steps')} FROM steps WHERE thread_id = ?"
 
 
 class Threads:
@@ -83,7 +104,11 @@ class Threads:
         """Seconds since 1970, as rows are stamped with them."""
         return self._clock()
 
-    async def add(
+    async def add(self, thread_id: str, **facts: Any) -> None:
+        """Enter a new run, with the facts that `entering` takes. Raises ThreadExists when the name is taken."""
+        await self._database.commit(self.entering(thread_id, **facts), "thread")
+
+    def entering(
         self,
         thread_id: str,
         *,
@@ -93,8 +118,8 @@ class Threads:
         model: str,
         limits: Limits,
         parent: str | None = None,
-    ) -> None:
-        """Enter a new run. Raises ThreadExists when the name is taken."""
+    ) -> Unit:
+        """What enters a new run into the index, within a transaction. Raises ThreadExists when the name is taken."""
         now = self._clock()
         row = (thread_id, question, input_digest, json.dumps(start), model, parent, limits.model_dump_json(), now, now)
 
@@ -108,7 +133,7 @@ class Threads:
             except sqlite3.IntegrityError:
                 raise ThreadExists(f"A run named {thread_id} exists already.") from None
 
-        await self._database.commit(unit, "thread")
+        return unit
 
     async def get(self, thread_id: str) -> Thread:
         """The run's row. Raises UnknownThread, StoredDataDamaged."""
@@ -187,6 +212,19 @@ class Threads:
         rows = await self._database.read("SELECT count(*) FROM steps WHERE thread_id = ?", (thread_id,))
         return int(rows[0][0])
 
+    async def children(self, thread_id: str) -> list[Thread]:
+        """The runs that the thread's calls have started, the oldest first."""
+        rows = await self._database.read(
+            f"{_SELECT} AND thread_id IN (SELECT thread_id FROM children WHERE caller = ?) ORDER BY created, thread_id",
+            (thread_id,),
+        )
+        return [_thread(row) for row in rows]
+
+    async def top_of(self, thread_id: str) -> str:
+        """The run at the top of the tree that the thread is in: the thread itself, unless another one called it."""
+        rows = await self._database.read(_TOP, (thread_id,))
+        return str(rows[0][0])
+
     async def named_like(self, beginning: str) -> list[str]:
         """The runs whose names begin so."""
         return await self._names("substr(thread_id, 1, ?) = ?", len(beginning), beginning)
@@ -204,7 +242,7 @@ def _thread(row: tuple[Any, ...]) -> Thread:
 
 
 def _as_far_as_readable(values: list[Any]) -> Thread:
-    name, question, _, start, model, _, _, status, _, turns, _, _, updated = values
+    name, question, _, start, model, _, _, status, _, turns, _, _, updated, caller, call, depth = values
     try:
         begun: Any = json.loads(start)
     except (ValueError, TypeError):
@@ -217,6 +255,9 @@ def _as_far_as_readable(values: list[Any]) -> Thread:
         status=status if status in get_args(Status) else "failed",
         turns=turns if isinstance(turns, int) else 0,
         updated=updated if isinstance(updated, float) and 0 <= updated < _LATEST else 0.0,
+        caller=caller,
+        call=call,
+        depth=depth,
     )
 
 

@@ -215,7 +215,7 @@ async def test_events_stream_and_end_with_the_run(runner: Runner, tmp_path: Path
         ("Q", {"max_turns": 0}, UsageError, "--max-turns"),
         ("Q", {"schema": {"$ref": "http://127.0.0.1:9/fetch-me"}}, UsageError, "--schema"),
         ("Q", {"schema": {"type": "nonsense"}}, UsageError, "--schema"),
-        ("Q", {"max_depth": 2}, UsageError, "max-depth"),
+        ("Q", {"max_depth": 2, "kernels": 1}, UsageError, "--kernels 2"),
         ("Q", {"model": "openai:unheard-of", "base_url": "http://127.0.0.1:9", "max_cost": 1.0}, UsageError, "--price"),
     ],
 )

@@ -1,0 +1,203 @@
+"""Child runs: a sub-RLM is a thread of its own, run by this process beside the run that called it.
+
+Its name is made from its caller's and the call's key, so that a caller that runs its cell again finds it as it was:
+ended, or in its middle. A caller that is a fork finds the child that the same call of the original has started, and
+goes on with a fork of it.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from ..nodes.children import ChildAnswer, ChildCall
+from ..nodes.events import emit_event
+from ..nodes.hands import Stores
+from ..nodes.live import LiveRun, LiveRuns
+from ..nodes.quoting import shortened
+from ..state.children import Child, child_thread, enter_child
+from ..state.database import Unit
+from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoreError
+from ..state.journal import Entry
+from ..state.keys import digest
+from ..state.ledger import Limits
+from ..state.saver import RunSaver
+from ..state.schema import AnswerRef, RunInput, RunState, Status
+from ..state.settings import RunSettings
+from .build import Graph
+from .changes import Changes
+from .forking import make_fork
+from .moments import moment_of
+from .results import answer_of
+from .sitting import Beginning, Sat, Sittings, config_of
+
+T = TypeVar("T")
+
+BETWEEN_TRIES = 1.0
+"""Seconds after which a child that another process runs is looked at again."""
+_QUESTION = 200
+_STOPS_THE_CALLER = (StoreError, KernelStartFailed, ReplayDiverged)
+
+
+class ChildRuns:
+    """Runs the child threads of the runs of one process. See `nodes.children.Children`."""
+
+    def __init__(
+        self, stores: Stores, live: LiveRuns, sittings: Sittings, graph: Graph, compiled: Callable[[RunSaver], Graph]
+    ) -> None:
+        self._stores = stores
+        self._live = live
+        self._sittings = sittings
+        self._graph = graph
+        self._compiled = compiled
+
+    async def answer(self, caller: LiveRun, call: ChildCall) -> ChildAnswer:
+        thread_id = child_thread(caller.thread_id, call.key)
+        tell = _teller(thread_id, caller, call)
+        settings = child_settings(caller.settings, call)
+        async with caller.tree.kernels.taken(max(0, settings.max_depth - 1)):
+            await _apart(self._ensure(thread_id, caller, call, settings))
+            while True:
+                with self._live.called_by(caller, thread_id):
+                    sat = await _apart(self._sat(thread_id, caller, tell))
+                if sat.busy is None:
+                    break
+                await asyncio.sleep(BETWEEN_TRIES)
+        if isinstance(sat.error or sat.unsaved, _STOPS_THE_CALLER):
+            raise cast(RlmError, sat.error or sat.unsaved)
+        answer, status = await _apart(self._came_to(thread_id, call, sat))
+        tell({"event": "ended", "status": status})
+        return answer
+
+    async def _sat(self, thread_id: str, caller: LiveRun, tell: Callable[[dict[str, Any]], None]) -> Sat:
+        """Go on with the child, if there is anything left to do."""
+
+        async def beginning() -> Beginning | None:
+            snapshot = await self._graph.aget_state(config_of(thread_id))
+            state = cast(RunState, snapshot.values)
+            if state.get("status") == "answered":
+                return None
+            row = await self._stores.threads.get(thread_id)
+            start = None if state else cast(RunInput, row.start)
+            return Beginning(start, caller.ledger.limits, reopen=state.get("status") == "budget")
+
+        return await self._sittings.sit(thread_id, beginning, tell, strict=caller.strict, caller=caller.thread_id)
+
+    async def _came_to(self, thread_id: str, call: ChildCall, sat: Sat) -> tuple[ChildAnswer, Status]:
+        snapshot = await self._graph.aget_state(config_of(thread_id))
+        state = cast(RunState, snapshot.values)
+        status: Status = state.get("status", "running")
+        if status == "answered":
+            return ChildAnswer(await self._value(state, call)), status
+        if status == "budget" and state.get("spent") != "turns":
+            return ChildAnswer(error=state.get("note") or "the budget is spent", spent=True), status
+        turns = f"its {state.get('turn', 0)} turns gave no answer" if status == "budget" else ""
+        why = turns or (sat.error.message if sat.error else "it did not end")
+        return ChildAnswer(error=f"the sub-RLM failed: {why} (rlm show {thread_id})"), "failed"
+
+    async def _value(self, state: RunState, call: ChildCall) -> Any:
+        """What the caller's code gets: a value where it asked for one of a schema, else a text."""
+        if call.schema is not None:
+            return await answer_of(state, self._stores.texts)
+        reference: AnswerRef | None = state.get("answer")
+        return "" if reference is None else await self._stores.texts.get(reference["text"])
+
+    async def _ensure(self, thread_id: str, caller: LiveRun, call: ChildCall, settings: RunSettings) -> None:
+        """Make the child thread, together with the caller's record of it, unless it is there."""
+        if await self._stores.threads.exists(thread_id):
+            return
+        child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
+        prompt = await self._stores.texts.put(call.question)
+        entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt, 0, 0, 0.0)
+        record = partial(caller.journal.open_child, entry, thread_id)
+        if not await self._forked(child, settings, caller.ledger.limits, record):
+            await record(self._entering(child, call, settings))
+
+    def _entering(self, child: Child, call: ChildCall, settings: RunSettings) -> Unit:
+        start: RunInput = {
+            "question": call.question,
+            "context_ref": call.context,
+            "settings": settings.frozen(),
+        }
+        enter = self._stores.threads.entering(
+            child.thread_id,
+            question=call.question,
+            input_digest=digest("child", child.caller, child.call),
+            start=cast(dict[str, Any], start),
+            model=settings.model,
+            limits=Limits.of(settings),
+        )
+
+        def unit(connection: Any) -> None:
+            enter(connection)
+            enter_child(connection, child)
+
+        return unit
+
+    async def _forked(
+        self, child: Child, settings: RunSettings, limits: Limits, record: Callable[[Unit], Awaitable[None]]
+    ) -> bool:
+        """Make the child a fork of the one that the same call of an original of its caller has started, if there is one."""
+        found = await self._stores.journal.unfinished_child(child.caller, child.call)
+        original = await self._stores.threads.find(found[0]) if found else None
+        if found is None or original is None:
+            return False
+        steps = [step for step in await self._stores.threads.steps(found[0]) if step.settled <= found[1]]
+        if not steps:
+            return False
+        moment = await moment_of(self._stores, self._graph, original, steps[-1].step)
+        whole = len(steps) == await self._stores.threads.count_steps(found[0])
+
+        async def together(make: Unit) -> None:
+            def unit(connection: Any) -> None:
+                make(connection)
+                enter_child(connection, child)
+
+            await record(unit)
+
+        changes = Changes(fresh=not whole)
+        await make_fork(self._stores, self._compiled, moment, child.thread_id, changes, limits, commit=together)
+        return True
+
+
+def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
+    """What a child run is started with: its caller's settings, one level deeper, and the call's own."""
+    own = {"model": call.model, "sub_model": settings.calls_model, "answer_schema": call.schema, "mode": "rlm"}
+    return settings.model_copy(update={**own, "max_depth": settings.max_depth - 1})
+
+
+def _teller(thread_id: str, caller: LiveRun, call: ChildCall) -> Callable[[dict[str, Any]], None]:
+    """Makes of a child's events those that its caller's watchers hear, on the stream of the node that runs now."""
+    context = contextvars.copy_context()
+    about = {
+        "event": "child",
+        "thread_id": thread_id,
+        "depth": caller.depth + 1,
+        "question": shortened(" ".join(call.question.split()), _QUESTION),
+    }
+
+    def tell(event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "turn":
+                told = {**about, "turn": event["turn"], "status": "running"}
+            case "ended":
+                told = {**about, "status": event["status"]}
+            case "child" | "retry":
+                told = event
+            case _:
+                return
+        context.run(emit_event, told)
+
+    return tell
+
+
+async def _apart(work: Coroutine[Any, Any, T]) -> T:
+    """Do this outside of the node that asks for it: LangGraph would take what runs inside for a part of its thread."""
+    task = asyncio.create_task(work, context=contextvars.Context())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise

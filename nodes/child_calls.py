@@ -1,0 +1,40 @@
+"""A sub-call that a run of its own answers: journalled like any other, once the child run has ended."""
+
+import json
+
+from ..state.journal import Entry, Outcome
+from .asking import Got, failure_digest
+from .children import ChildCall
+from .hands import Hands
+from .live import LiveRun
+
+CHILD_FAILED = "child"
+"""The kind of error of a call whose run failed."""
+
+
+async def ask_child(run: LiveRun, hands: Hands, call: ChildCall) -> Got:
+    """The child run's answer, on disk when this returns. What its requests cost is in its own journal.
+
+    An answer that is missing for want of budget is not recorded: with another budget the child goes on. Raises what
+    `Children.answer` raises.
+    """
+    assert run.children is not None, "nobody runs child threads"
+    began = hands.clock()
+    answer = await run.children.answer(run, call)
+    if answer.spent:
+        message = answer.error or "the budget is spent"
+        return Got(failure_digest(message), error=message, error_kind="budget")
+    entry = Entry(call.key, "rlm", call.turn, run.depth, call.model, "", 0, 0, 0.0)
+    seconds = hands.clock() - began
+    if answer.error is not None:
+        outcome = Outcome(error_kind=CHILD_FAILED, error=answer.error, attempts=0, cost=0.0, seconds=seconds)
+        got = Got(failure_digest(answer.error), error=answer.error, error_kind=CHILD_FAILED)
+    else:
+        text = answer.value if call.schema is None else json.dumps(answer.value)
+        digest = await hands.stores.texts.put(text)
+        outcome = Outcome(answer=digest, attempts=0, cost=0.0, seconds=seconds)
+        got = Got(digest, text=text, value=answer.value)
+    hands.probe("journal-before")
+    await run.journal.settle(entry, outcome)
+    hands.probe("journal-after")
+    return got

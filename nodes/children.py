@@ -1,0 +1,45 @@
+"""What a node asks of whoever runs child threads (`graph/children.py`): a sub-RLM's answer to one call."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..state.contexts import ContextRef
+
+if TYPE_CHECKING:
+    from .live import LiveRun
+
+
+@dataclass(frozen=True)
+class ChildCall:
+    """A call that a run of its own answers."""
+
+    key: str
+    turn: int
+    question: str
+    model: str
+    """Its root model."""
+    context: ContextRef
+    schema: dict[str, Any] | None = None
+    """What its answer must match."""
+
+
+@dataclass(frozen=True)
+class ChildAnswer:
+    """What came of it: a value, or why there is none."""
+
+    value: Any = None
+    error: str | None = None
+    spent: bool = False
+    """Whether there is no answer because the budget is spent: it goes on with another one."""
+
+
+class Children(Protocol):
+    """Runs child threads."""
+
+    async def answer(self, caller: "LiveRun", call: ChildCall) -> ChildAnswer:
+        """Start the child thread of this call, or go on with it, until it ends.
+
+        It is taken up where it was, after a crash too; what is recorded of it is never paid for again. Raises what
+        keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged.
+        """
+        ...

@@ -1,0 +1,101 @@
+"""What a run shares with the runs below it: its model clients, and how much may be under way at once."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+import psutil
+
+from ..state.settings import RunSettings
+from .hands import OpenModels
+from .models.client import ModelClient
+
+KERNEL_BYTES = 256 << 20
+"""Memory that is reckoned with for a kernel, unless the user says how many there may be."""
+MOST_KERNELS = 32
+
+
+class KernelSlots:
+    """How many kernels of a tree may be alive, given out so that the runs in it never wait for each other.
+
+    A run that waits for its children keeps its kernel. Were all slots taken by such runs, none of them could ever end;
+    so a run takes one only while as many are left as there are levels of runs below it.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.free = slots
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def taken(self, levels_below: int) -> AsyncGenerator[None]:
+        """Wait for a slot for a run that may have so many levels of runs below it, and hold it."""
+        if self._waiting or self.free <= levels_below:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((levels_below, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._give()
+                else:
+                    self._waiting.remove((levels_below, turn))
+                    self._call_next()
+                raise
+        else:
+            self.free -= 1
+        try:
+            yield
+        finally:
+            self._give()
+
+    def _give(self) -> None:
+        self.free += 1
+        self._call_next()
+
+    def _call_next(self) -> None:
+        """Whoever waits longest goes first, but for those who could not use the slot: the deeper a run, the fewer it leaves."""
+        for levels_below, turn in list(self._waiting):
+            if self.free > levels_below:
+                self._waiting.remove((levels_below, turn))
+                self.free -= 1
+                turn.set_result(None)
+
+
+class Tree:
+    """The shared part, made by the run at the top and closed with it."""
+
+    def __init__(self, settings: RunSettings, open_model: OpenModels) -> None:
+        self._settings = settings
+        self._open_model = open_model
+        self._models: dict[str, ModelClient] = {}
+        self.slots = asyncio.Semaphore(settings.concurrency)
+        """One for each model call that may be in flight."""
+        # The run at the top has a kernel as well.
+        self.kernels = KernelSlots(most_kernels(settings) - 1)
+
+    def models(self, names: Iterable[str]) -> Mapping[str, ModelClient]:
+        """The clients of these models, opened when first asked for. Raises ModelSetupError."""
+        wanted = sorted(set(names))
+        for name in wanted:
+            if name not in self._models:
+                self._models[name] = self._open_model(name, self._settings)
+        return {name: self._models[name] for name in wanted}
+
+    async def aclose(self) -> None:
+        """Close the models' connections."""
+        for model in self._models.values():
+            await model.aclose()
+
+
+def run_levels(settings: RunSettings) -> int:
+    """How many levels of runs with kernels there may be, the run itself included."""
+    return max(1, settings.max_depth)
+
+
+def most_kernels(settings: RunSettings) -> int:
+    """How many kernels may be alive at once: what the user says, else what fits into memory; at least one a level."""
+    if settings.kernels is not None:
+        return settings.kernels
+    fitting = psutil.virtual_memory().available // KERNEL_BYTES
+    return max(run_levels(settings), min(MOST_KERNELS, fitting))
