@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator, with_config
+from typing_extensions import TypedDict
 
 from ..state.handing import PostedContext, PostedPart
 from ..state.records import VariableRecord
@@ -29,25 +30,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class _Part(_Strict):
-    """A text, or where it stands in the kernel's own input."""
+@with_config(ConfigDict(strict=True))
+class _Part(TypedDict):
+    """A text, or where it stands in the kernel's own input. Plain, because there may be many."""
 
-    name: str = Field(max_length=10_000)
-    text: str | None = None
-    start: int = Field(default=0, ge=0, le=1 << 53)
-    end: int = Field(default=0, ge=0, le=1 << 53)
-    meta: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.start > self.end or (self.text is not None and self.end):
-            raise ValueError("a range that is none")
-        return self
-
-    @property
-    def chars(self) -> int:
-        meta = len(json.dumps(self.meta)) if self.meta else 0
-        return len(self.name) + len(self.text or "") + meta
+    name: Annotated[str, Field(max_length=10_000)]
+    text: NotRequired[str | None]
+    start: NotRequired[Annotated[int, Field(ge=0, le=1 << 53)]]
+    end: NotRequired[Annotated[int, Field(ge=0, le=1 << 53)]]
+    meta: NotRequired[dict[str, Any]]
 
 
 class _Context(_Strict):
@@ -60,8 +51,18 @@ class _Context(_Strict):
             raise ValueError(f"{len(self.parts)} texts of kind {self.kind}")
         return self
 
-    def posted(self) -> PostedContext:
-        return PostedContext(self.kind, tuple(PostedPart(p.name, p.text, p.start, p.end, p.meta) for p in self.parts))
+    def posted(self) -> tuple[PostedContext, int]:
+        """And how many characters it has. Raises ValueError for a range that is none."""
+        parts: list[PostedPart] = []
+        chars = 0
+        for part in self.parts:
+            name, text, meta = part["name"], part.get("text"), part.get("meta") or {}
+            start, end = part.get("start", 0), part.get("end", 0)
+            if start > end or (text is not None and end):
+                raise ValueError("a range that is none")
+            chars += len(name) + len(text or "") + (len(json.dumps(meta)) if meta else 0)
+            parts.append(PostedPart(name, text, start, end, meta))
+        return PostedContext(self.kind, tuple(parts)), chars
 
 
 class _Call(_Strict):
@@ -73,14 +74,11 @@ class _Call(_Strict):
     cache: bool = False
     context: _Context | None = None
 
-    @model_validator(mode="after")
-    def _of_some_size(self) -> Self:
-        if self.context and len(self.prompt) + sum(part.chars for part in self.context.parts) > MAX_PROMPT:
-            raise ValueError("more text than a call may have")
-        return self
-
     def posted(self) -> PostedCall:
-        context = self.context.posted() if self.context else None
+        """Raises ValueError."""
+        context, chars = self.context.posted() if self.context else (None, 0)
+        if len(self.prompt) + chars > MAX_PROMPT:
+            raise ValueError("more text than a call may have")
         return PostedCall(self.id, self.kind, self.prompt, self.model, self.schema_, self.cache, context)
 
 
@@ -158,10 +156,9 @@ def _repaired(value: Any) -> Any:
 def parse_calls(text: str) -> list[PostedCall]:
     """Posted calls. Raises BadMessage."""
     try:
-        calls = _CALLS.validate_python(_loaded(text))
+        return [call.posted() for call in _CALLS.validate_python(_loaded(text))]
     except (ValueError, ValidationError, RecursionError) as error:
         raise BadMessage(f"sub-calls that are none: {str(error)[:200]}") from error
-    return [call.posted() for call in calls]
 
 
 def parse_restored(text: str) -> Restored:

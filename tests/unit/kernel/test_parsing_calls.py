@@ -1,0 +1,72 @@
+"""What a kernel posts is hostile: a call that hands over something impossible ends the kernel, not its host."""
+
+import json
+from typing import Any
+
+import pytest
+
+from durable_rlm.kernel import parsing
+from durable_rlm.kernel.parsing import BadMessage, parse_calls
+from durable_rlm.state.handing import PostedContext, PostedPart
+
+
+def call(context: Any, **more: Any) -> str:
+    return json.dumps([{"id": 1, "kind": "rlm", "prompt": "q", "context": context, **more}])
+
+
+def text(**part: Any) -> dict[str, Any]:
+    return {"kind": "text", "parts": [{"name": "", **part}]}
+
+
+def test_what_kernels_post_is_taken() -> None:
+    [posted] = parse_calls(call({"kind": "own", "parts": []}))
+    assert posted.context == PostedContext("own")
+    [posted] = parse_calls(call(text(text="x\ud800")))
+    assert posted.context == PostedContext("text", (PostedPart(text="x\ufffd"),))
+    parts = [{"name": "a", "start": 1, "end": 2, "meta": {"page": 1}}, {"name": "b", "text": ""}]
+    [posted] = parse_calls(call({"kind": "documents", "parts": parts}))
+    assert posted.context == PostedContext(
+        "documents", (PostedPart("a", None, 1, 2, {"page": 1}), PostedPart("b", text=""))
+    )
+    assert parse_calls(call(None))[0].context is None
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "text",
+        {"kind": "text"},
+        {"kind": "file", "parts": []},
+        {"kind": "own", "parts": [{"name": "", "text": "x"}]},
+        {"kind": "text", "parts": []},
+        {"kind": "text", "parts": [{"name": "", "text": "x"}] * 2},
+        text(start=2, end=1),
+        text(start=-1, end=1),
+        text(start=0, end=1.0),
+        text(start=0, end=1 << 60),
+        text(start="0", end="1"),
+        text(text="x", start=0, end=1),
+        text(text=5),
+        text(text="x", name="n" * 10_001),
+        text(text="x", name=None),
+        text(text="x", meta=[]),
+    ],
+)
+def test_what_no_kernel_posts_is_a_bad_message(context: Any) -> None:
+    with pytest.raises(BadMessage):
+        parse_calls(call(context))
+
+
+def test_texts_names_and_metadata_count_together_with_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "MAX_PROMPT", 100)
+    for part in ({"text": "x" * 100}, {"name": "x" * 100}, {"meta": {"x": "y" * 95}}):
+        with pytest.raises(BadMessage, match="more text than a call may have"):
+            parse_calls(call(text(**part)))
+    parse_calls(call(text(text="x" * 99)))
+
+
+def test_there_are_not_more_documents_than_may_be() -> None:
+    parts = [{"name": ""}] * (parsing.MAX_PARTS + 1)
+    with pytest.raises(BadMessage, match="200000"):
+        parse_calls(call({"kind": "documents", "parts": parts}))
+    assert len(parse_calls(call({"kind": "documents", "parts": parts[1:]}))) == 1
