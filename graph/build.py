@@ -1,6 +1,6 @@
 """The machine, on one screen.
 
-START → prepare → plan → review → execute_code → (sub_call xN → execute_code)* → plan … → finalize → END
+START → prepare → (direct) → plan → review → execute_code → (sub_call xN → execute_code)* → plan … → finalize → END
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from ..nodes.direct import direct
 from ..nodes.execute_code import execute_code
 from ..nodes.finalize import finalize
 from ..nodes.hands import Hands
@@ -20,7 +21,7 @@ from ..nodes.prepare import prepare
 from ..nodes.review import review
 from ..nodes.sub_call import sub_call
 from ..state.schema import RunInput, RunOutput, RunState
-from .routes import after_execute, after_plan
+from .routes import after_direct, after_execute, after_plan, after_prepare
 
 Drawing = StateGraph[RunState, None, RunInput, RunOutput]
 Graph = CompiledStateGraph[RunState, None, RunInput, RunOutput]
@@ -31,6 +32,7 @@ def draw(hands: Hands, live: LiveRuns) -> Drawing:
     graph: Drawing = StateGraph(RunState, input_schema=RunInput, output_schema=RunOutput)
 
     graph.add_node("prepare", partial(prepare, hands=hands))
+    graph.add_node("direct", _in_thread(direct, live, hands))
     graph.add_node("plan", _in_thread(plan, live, hands))
     graph.add_node("review", review)
     graph.add_node("execute_code", _in_thread(execute_code, live, hands))
@@ -38,7 +40,8 @@ def draw(hands: Hands, live: LiveRuns) -> Drawing:
     graph.add_node("finalize", _in_thread(finalize, live, hands))
 
     graph.add_edge(START, "prepare")
-    graph.add_edge("prepare", "plan")
+    graph.add_conditional_edges("prepare", after_prepare)
+    graph.add_conditional_edges("direct", after_direct)
     graph.add_conditional_edges("plan", after_plan)
     graph.add_edge("review", "execute_code")
     graph.add_conditional_edges("execute_code", after_execute, ["sub_call", "plan", "finalize"])

@@ -29,7 +29,7 @@ OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
 """Names that the REPL puts back before every cell, or keeps for itself."""
 
 # The node after which the graph goes on with the one that would run next anyway.
-_BEFORE = {"__start__": "__input__", "prepare": "__start__", "plan": "prepare", "review": "plan"}
+_BEFORE = {"__start__": "__input__", "prepare": "__start__", "direct": "prepare", "plan": "prepare", "review": "plan"}
 
 
 @dataclass(frozen=True)

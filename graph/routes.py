@@ -7,6 +7,20 @@ from langgraph.types import Send
 from ..state.schema import RunState
 
 
+def after_prepare(state: RunState) -> Literal["direct", "plan"]:
+    """A run that may be answered by one call tries that first, as long as nothing has been done in its REPL."""
+    mode = state.get("settings", {}).get("mode", "rlm")
+    if mode not in ("rlm", "auto", "direct"):
+        raise ValueError(f"there is no mode {mode!r}")
+    begun = state.get("turns") or state.get("edits")
+    return "plan" if mode == "rlm" or begun else "direct"
+
+
+def after_direct(state: RunState) -> Literal["plan", "finalize"]:
+    """An answer ends the run, and so does a budget that does not allow the call; else the REPL is needed."""
+    return "finalize" if state.get("final") is not None or state.get("last") else "plan"
+
+
 def after_plan(state: RunState) -> Literal["review", "plan", "finalize"]:
     """A turn with code goes on to be reviewed; one without is told so in the next turn, unless it was the last."""
     if state.get("cell") is not None:

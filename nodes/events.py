@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 from langgraph.config import get_stream_writer
 
-EventName = Literal["input", "turn", "nudge", "code", "calls", "output", "usage", "retry", "restore", "notice"]
+EventName = Literal[
+    "input", "direct", "turn", "nudge", "code", "calls", "output", "usage", "retry", "restore", "notice"
+]
 """
 - `input`: `documents`, `bytes`, `name`, `done`: the input is being stored.
+- `direct`: `outcome`, `why`: the whole input is given to the root model (`asking`); then `answered`, or `repl`.
 - `turn`: `turn`, `of`, `last`: the root model is being asked.
 - `nudge`: `turn`, `reason`: its reply had nothing to run.
 - `code`: `turn`, `code`: the cell that runs now.

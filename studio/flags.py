@@ -73,6 +73,17 @@ Concurrency = Annotated[
         show_default=False,
     ),
 ]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="rlm: by code in a REPL; auto: a small input is given to the model whole, which answers or asks for the "
+        "REPL; direct: always whole, in one call. Default: rlm",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
 MaxTurns = Annotated[
     int | None,
     typer.Option(
@@ -159,6 +170,16 @@ Memory = Annotated[
         "--memory",
         metavar="SIZE",
         help="Memory of a kernel, such as 512M. Default: 4G",
+        rich_help_panel=_KERNEL,
+        show_default=False,
+    ),
+]
+KernelSlots = Annotated[
+    int | None,
+    typer.Option(
+        "--kernels",
+        metavar="N",
+        help="Kernels alive at once; each sub-RLM that runs has one. Default: as memory allows",
         rich_help_panel=_KERNEL,
         show_default=False,
     ),

@@ -29,7 +29,8 @@ def command_line(invocation: Invocation, *words: str) -> str:
 
 def ended(run: "Run", seconds: float) -> str:
     """One line: status, turns, calls, tokens, cost, time, thread."""
-    parts = [run.status, counted(run.turns, "turn"), *spent(dict(run.usage)), duration(seconds)]
+    turns = "directly" if run.status == "answered" and not run.turns else counted(run.turns, "turn")
+    parts = [run.status, turns, *spent(dict(run.usage)), duration(seconds)]
     return " · ".join([*parts, f"thread {safe_line(run.thread_id)}"])
 
 

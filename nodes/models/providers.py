@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...state.errors import ModelSetupError
-from .addresses import is_loopback, is_openai, shown
+from .addresses import is_loopback, shown
 from .client import ModelClient
 from .prices import Price
 from .redacting import redact
@@ -15,7 +15,7 @@ from .retrying import RetryPolicy
 from .scripted import ScriptedSender
 from .sender import Sender
 from .sentences import Target
-from .windows import context_window
+from .windows import window_of
 
 REQUEST_SECONDS = 600.0
 CONNECTIONS = 1000
@@ -97,9 +97,7 @@ def open_client(
     else:
         target = Target(name, key_name=_provider(kind).key_name, seconds=seconds)
         sender = _other(kind, model, target, base_url)
-    # A server of one's own may call another model by a listed name; how much that one reads, it says itself.
-    window = context_window(name) if not base_url or is_openai(base_url) else None
-    return ModelClient(target, sender, price=price, window=window, retry=retry)
+    return ModelClient(target, sender, price=price, window=window_of(name, base_url), retry=retry)
 
 
 def _provider(kind: str) -> Provider:

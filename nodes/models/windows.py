@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from .addresses import is_openai
 from .prices import LISTED_AS
 from .tokens import estimate_messages
 
@@ -26,6 +27,14 @@ def context_window(name: str) -> int | None:
     except (LookupError, ValueError):
         return None
     return found.model.context_window
+
+
+def window_of(name: str, base_url: str) -> int | None:
+    """The window of a model where it is asked; None when that is not known.
+
+    A server of one's own may call another model by a listed name: how much that one reads, it says itself.
+    """
+    return context_window(name) if not base_url or is_openai(base_url) else None
 
 
 def surely_fits_not(messages: Sequence[Mapping[str, str]], max_output_tokens: int, window: int | None) -> bool:

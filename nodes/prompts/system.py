@@ -37,12 +37,20 @@ def system_prompt(
     if depth < 0:
         raise ValueError(f"depth {depth} is negative")
     alone = depth == 0
-    parts = [_text("root.md")]
-    parts += [_text("depth_0.md")] if alone else [_text("sub_calls.md"), _text(f"depth_{min(depth, 2)}.md")]
+    parts = [prompt_text("root.md")]
+    parts += (
+        [prompt_text("depth_0.md")]
+        if alone
+        else [prompt_text("sub_calls.md"), prompt_text(f"depth_{min(depth, 2)}.md")]
+    )
     if not alone and len(models) > 1:
         names = ", ".join(f'"{one_line(name, 100)}"' for name in models[:_MOST_MODELS])
         parts.append(f"- `model=` may be one of {names}; leave it out for the usual one.\n")
-    parts += [_text("working.md"), _text("working_alone.md" if alone else "working_calls.md"), _text("finishing.md")]
+    parts += [
+        prompt_text("working.md"),
+        prompt_text("working_alone.md" if alone else "working_calls.md"),
+        prompt_text("finishing.md"),
+    ]
     if answer_schema is not None:
         parts.append(
             f"\n# Form of the answer\nThe final value must match this JSON Schema:\n{_schema(answer_schema)}\n"
@@ -65,12 +73,13 @@ def family_addendum(model: str) -> str:
 
 @cache
 def _families() -> list[tuple[list[re.Pattern[str]], str]]:
-    families = tomllib.loads(_text("families.toml"))["family"]
+    families = tomllib.loads(prompt_text("families.toml"))["family"]
     return [([re.compile(pattern) for pattern in family["patterns"]], family["text"]) for family in families]
 
 
 @cache
-def _text(name: str) -> str:
+def prompt_text(name: str) -> str:
+    """The text of a file of this folder."""
     return files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
 
 

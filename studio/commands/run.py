@@ -28,6 +28,7 @@ def run(
     sub_model: flags.SubModel = None,
     base_url: flags.BaseUrl = None,
     price: flags.Price = None,
+    mode: flags.Mode = None,
     concurrency: flags.Concurrency = None,
     max_turns: flags.MaxTurns = None,
     max_depth: flags.MaxDepth = None,
@@ -35,6 +36,7 @@ def run(
     max_tokens: flags.MaxTokens = None,
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
+    kernels: flags.KernelSlots = None,
     cell_timeout: flags.CellTimeout = None,
     kernel_idle: flags.KernelIdle = None,
     memory: flags.Memory = None,
@@ -56,12 +58,14 @@ def run(
       rlm run "What went wrong at noon?" - < server.log
       rlm run "List every TODO" 'src/**/*.py' --schema todos.json -o out.json
       rlm run "Sum it up" book.txt --base-url http://localhost:8000/v1
+      rlm run "When does it end?" letter.txt --mode auto
     """
     settings: dict[str, Any] = {
         "model": model,
         "sub_model": sub_model,
         "base_url": base_url,
         "price": price,
+        "mode": mode,
         "concurrency": concurrency,
         "max_turns": max_turns,
         "max_depth": max_depth,
@@ -69,6 +73,7 @@ def run(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
         "max_time": max_time,
+        "kernels": kernels,
         "cell_timeout": cell_timeout,
         "kernel_idle": kernel_idle,
         "memory": memory,

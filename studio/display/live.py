@@ -87,6 +87,8 @@ class LiveDisplay:
             case "reading":
                 name = safe_line(progress.document, 60)
                 return f"Reading: {progress.documents:,} documents, {megabytes(progress.bytes)} · {name}"
+            case "whole":
+                return "Asking the root model for an answer to the whole input"
             case "asking":
                 return f"{turn_title(progress).capitalize()} · asking the root model"
             case "running":

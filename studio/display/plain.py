@@ -30,6 +30,8 @@ class PlainDisplay:
         for line in spoken(event, progress):
             say(line)
         match event.get("event"):
+            case "direct" if event.get("outcome") == "asking":
+                say("Asking the root model for an answer to the whole input, in one call")
             case "turn":
                 so_far = ", ".join(spent(progress.usage))
                 say(f"{turn_title(progress).capitalize()}: asking the root model ({so_far} so far)")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Phase = Literal["starting", "reading", "asking", "running", "calling", "restoring", "stopping"]
+Phase = Literal["starting", "reading", "whole", "asking", "running", "calling", "restoring", "stopping"]
 
 
 @dataclass
@@ -86,6 +86,8 @@ class Progress:
         # A resumed run may go on in the middle of a turn that was announced in an earlier sitting.
         self.turn = max(self.turn, int(event.get("turn", 0)))
         match name:
+            case "direct" if event.get("outcome") == "asking":
+                self._enter("whole")
             case "turn":
                 self._turn(event)
             case "code":

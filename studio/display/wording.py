@@ -80,6 +80,11 @@ def spoken(event: dict[str, Any], progress: Progress) -> list[str]:
             notes = [f"  {safe_line(str(note), 200)}" for note in event.get("notes", [])]
             read = f"Read {counted(progress.documents, 'document')}, {megabytes(progress.bytes)} of text."
             return [read, *notes]
+        case "direct" if event.get("outcome") == "repl":
+            return [f"Needs the REPL: {safe_line(str(event.get('why')), 300)}."]
+        case "direct" if event.get("outcome") == "answered":
+            why = safe_line(str(event.get("why") or ""), 300)
+            return [f"Answered directly, in one call{f'; {why}' if why else ''}."]
         case "nudge":
             return [f"Turn {event.get('turn')}: nothing to run ({safe_line(str(event.get('reason')), 120)})."]
         case "output":

@@ -5,10 +5,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.types import Send
 
-from durable_rlm.graph.routes import after_execute, after_plan
-from durable_rlm.state.schema import CellRef, RunState
+from durable_rlm.graph.routes import after_direct, after_execute, after_plan, after_prepare
+from durable_rlm.state.schema import CellRef, EditRecord, RunState
 
 CELL: CellRef = {"turn": 1, "blocks": ["h"], "digest": "d"}
+
+
+@pytest.mark.parametrize("mode", ["auto", "direct"])
+def test_one_call_is_tried_first_where_it_may_answer_and_nothing_is_done_yet(mode: str) -> None:
+    state: RunState = {"settings": {"mode": mode}}
+    assert after_prepare(state) == "direct"
+    assert after_prepare({**state, "turns": [{"number": 1}]}) == "plan"
+    edit: EditRecord = {"turn": 0, "values": {}, "about": [], "position": "p", "snapshot": None, "lost": {}}
+    assert after_prepare({**state, "edits": [edit]}) == "plan"
+
+
+def test_the_repl_is_where_a_run_begins_unless_told_otherwise() -> None:
+    assert after_prepare({"settings": {"mode": "rlm"}}) == "plan"
+    assert after_prepare({"settings": {}}) == "plan", "as runs of earlier versions have it"
+    with pytest.raises(ValueError, match="no mode"):
+        after_prepare({"settings": {"mode": "fast"}})
+
+
+def test_a_direct_answer_ends_the_run_and_so_does_a_spent_budget() -> None:
+    assert after_direct({"final": {"text": "h", "typed": False}}) == "finalize"
+    assert after_direct({"final": None, "last": True}) == "finalize"
+    assert after_direct({"final": None, "last": False}) == "plan"
 
 
 def test_code_is_reviewed_and_a_turn_without_it_is_asked_again_unless_it_was_the_last() -> None:

@@ -1,0 +1,190 @@
+"""`direct`: the whole input given to the root model in one call, which answers, or says that it needs the REPL."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from ..state.contexts import ContextRef, no_context
+from ..state.errors import InputError, ModelFailed
+from ..state.keys import digest, direct_key
+from ..state.ledger import BudgetSpent
+from ..state.schema import RunState
+from ..state.settings import RunSettings
+from .asking import Ask, Got, ask_once
+from .conversation import Message
+from .events import emit
+from .hands import Hands, Stores
+from .live import LiveRun, LiveRuns
+from .models.failures import FailureKind
+from .models.reply import ModelRequest
+from .models.tokens import estimate_messages
+from .models.typed import SchemaInvalid, SchemaMismatch, parse
+from .models.windows import size, surely_fits_not, window_of
+from .plan import ROOT_OUTPUT_TOKENS
+from .prompts.direct import declined, direct_messages, without_thoughts
+from .settling import settled
+from .whole_input import whole_input
+
+FITS_WELL = 32_000
+"""Tokens of a request that a model reads reliably at once; of one with a known window, a quarter of that at most."""
+MOST_BYTES = 64 << 20
+"""Of an input that is given whole, whatever the model can read."""
+_BYTES_A_TOKEN = 16
+"""More than any text of words has: an input with more bytes than that need not be read to know that it is large."""
+_REPL_INSTEAD: frozenset[FailureKind] = frozenset({"too_long", "empty", "refused", "schema"})
+"""Failures of this one request, which say nothing of the turns that follow."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    value: Any
+    note: str | None = None
+
+
+class _NeedsRepl(Exception):
+    """The input is not answered over in one call; says why, as the end of a sentence."""
+
+
+async def direct(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
+    """Answer in one call. With `auto` an input that is large, or a model that asks for it, goes on to the REPL.
+
+    Raises InputError, with nothing sent, when it must be one call and the input cannot be in it; ModelFailed when the
+    model cannot be had, and is then asked again.
+    """
+    run = await live.get(thread_id, state)
+    auto = run.settings.mode == "auto"
+    try:
+        messages = await _messages(state, run, hands)
+        got = await _asked(state, run, hands, messages)
+        answer = _answer_in(got, run.settings)
+    except _NeedsRepl as why:
+        return _repl(run, str(why))
+    except BudgetSpent as spent:
+        return _repl(run, str(spent)) if auto else _nothing_left(run, spent)
+    hands.probe("direct-end")
+    emit("direct", outcome="answered", why=answer.note or "")
+    summary = "answered directly, in one call" + (f": {answer.note}" if answer.note else "")
+    return {
+        "final": await settled(answer.value, hands.stores.texts),
+        "note": answer.note,
+        "usage": run.usage,
+        "step": [{"kind": "direct", "turn": 0, "summary": summary}],
+    }
+
+
+async def check_direct(question: str, context: ContextRef | None, settings: RunSettings, stores: Stores) -> None:
+    """Before a run of mode `direct` is saved: raises InputError for an input that the model cannot read at once."""
+    if settings.mode == "direct":
+        window = window_of(settings.model, settings.base_url)
+        await _whole(question, context or no_context(), settings, stores, window)
+
+
+async def _messages(state: RunState, run: LiveRun, hands: Hands) -> list[Message]:
+    """Raises _NeedsRepl, InputError."""
+    settings, window = run.settings, run.root_model.window
+    context = state.get("context_ref") or no_context()
+    question = state.get("question", "")
+    if settings.mode != "auto":
+        return await _whole(question, context, settings, hands.stores, window)
+    most = FITS_WELL if window is None else min(FITS_WELL, window // 4)
+    if context["bytes"] > most * _BYTES_A_TOKEN:
+        raise _NeedsRepl(f"an input of {context['chars']:,} characters is more than one call reads well")
+    messages = await _put(question, context, settings, hands.stores)
+    if estimate_messages(messages) > most:
+        raise _NeedsRepl(f"{size(messages)} are more than the {most:,} tokens that one call reads well")
+    return messages
+
+
+async def _whole(
+    question: str, context: ContextRef, settings: RunSettings, stores: Stores, window: int | None
+) -> list[Message]:
+    """The messages, of whatever size the model can read. Raises InputError."""
+    hint = "Use --mode rlm (or auto): the input is then read piece by piece, whatever its size."
+    if context["bytes"] > MOST_BYTES:
+        said = f"The input has {context['chars']:,} characters, which no model reads in one call."
+        raise InputError(said, hint=hint)
+    messages = await _put(question, context, settings, stores)
+    if surely_fits_not(messages, ROOT_OUTPUT_TOKENS, window):
+        said = f"The input is too long for one call: {size(messages)}, and {settings.model} reads {window:,} tokens."
+        raise InputError(said, hint=hint)
+    return messages
+
+
+async def _put(question: str, context: ContextRef, settings: RunSettings, stores: Stores) -> list[Message]:
+    documents = await asyncio.to_thread(whole_input, context, stores.blobs)
+    auto = settings.mode == "auto"
+    # Where the model may decline, its answer need not be JSON: then the schema is only told.
+    return direct_messages(question, documents, schema=settings.answer_schema if auto else None, may_decline=auto)
+
+
+async def _asked(state: RunState, run: LiveRun, hands: Hands, messages: list[Message]) -> Got:
+    """Raises BudgetSpent, _NeedsRepl, ModelFailed."""
+    settings = run.settings
+    auto = settings.mode == "auto"
+    emit("direct", outcome="asking", why="")
+    request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
+    shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+    got = await ask_once(
+        run,
+        hands,
+        Ask(
+            key=direct_key(_told(state, settings)),
+            kind="root",
+            turn=0,
+            prompt=shown,
+            model=run.root_model,
+            request=request,
+            # There is no turn that a request must be kept back for.
+            last_turn=not auto,
+            record_failure=False,
+        ),
+    )
+    emit("usage", **run.usage, elapsed=run.ledger.seconds)
+    if got.text is not None:
+        return got
+    said = got.error or "The root model gave no answer."
+    if auto and got.error_kind in _REPL_INSTEAD:
+        raise _NeedsRepl(said.rstrip("."))
+    raise ModelFailed(said, hint=f"Go on: rlm resume {run.thread_id}; or ask anew with --mode rlm.")
+
+
+def _told(state: RunState, settings: RunSettings) -> str:
+    """The hash of what the request is made from."""
+    context = state.get("context_ref") or no_context()
+    place = [context["pack"], context["index"], context.get("start"), context.get("end")]
+    return digest(settings.model, settings.mode, settings.answer_schema, state.get("question"), place)
+
+
+def _answer_in(got: Got, settings: RunSettings) -> _Answer:
+    """Raises _NeedsRepl for a reply that is none, where that is allowed."""
+    schema = settings.answer_schema
+    if settings.mode != "auto":
+        if schema is not None:
+            return _Answer(got.value)
+        note = "the answer was cut at the output limit" if got.truncated else None
+        return _Answer(without_thoughts(got.text or "") or got.text, note)
+    text = without_thoughts(got.text or "")
+    if declined(text):
+        raise _NeedsRepl("the model asked for it")
+    if got.truncated or not text:
+        raise _NeedsRepl("the answer was cut at the output limit")
+    if schema is None:
+        return _Answer(text)
+    try:
+        return _Answer(parse(text, schema))
+    except (SchemaMismatch, SchemaInvalid) as error:
+        raise _NeedsRepl(f"the answer does not match the schema ({error})") from None
+
+
+def _repl(run: LiveRun, why: str) -> dict[str, Any]:
+    emit("direct", outcome="repl", why=why)
+    return {"usage": run.usage, "step": [{"kind": "direct", "turn": 0, "summary": f"needs the REPL: {why}"}]}
+
+
+def _nothing_left(run: LiveRun, spent: BudgetSpent) -> dict[str, Any]:
+    return {
+        "last": True,
+        "note": str(spent),
+        "usage": run.usage,
+        "step": [{"kind": "direct", "turn": 0, "summary": f"not asked: {spent}"}],
+    }
