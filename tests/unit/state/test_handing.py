@@ -1,0 +1,291 @@
+"""What is handed over is stored by reference, is the caller's own, and is named by what it says."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from durable_rlm.kernel.inside.context import Documents, load_text
+from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.contexts import ContextRef, context_files, ingest, no_context
+from durable_rlm.state.errors import StoredDataDamaged
+from durable_rlm.state.handing import HandedBadly, PostedContext, PostedPart, context_digest, hand_over
+from durable_rlm.state.sources import from_text, from_texts
+from durable_rlm.state.upkeep.references import references_in
+
+TEXT = "größer – 日本語 𝄞 and plain\n" * 200
+TEXTS = [("a", "first"), ("b", "zwei – grün!"), ("c", "third"), ("d", "")]
+PLACES = {"a": (0, 5), "b": (5, 20), "c": (20, 25), "d": (25, 25)}
+OWN = PostedContext("own")
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(tmp_path / "blobs")
+
+
+@pytest.fixture
+def text(blobs: Blobs) -> ContextRef:
+    return ingest(from_text(TEXT), blobs)
+
+
+@pytest.fixture
+def documents(blobs: Blobs) -> ContextRef:
+    return ingest(from_texts(TEXTS), blobs)
+
+
+def a_range(start: int, end: int, name: str = "") -> PostedContext:
+    return PostedContext("text", (PostedPart(name, None, start, end),))
+
+
+def a_text(text: str) -> PostedContext:
+    return PostedContext("text", (PostedPart(text=text),))
+
+
+def some(*parts: str | PostedPart) -> PostedContext:
+    """Documents of the caller by name, or whatever else."""
+    return PostedContext(
+        "documents", tuple(PostedPart(p, None, *PLACES[p]) if isinstance(p, str) else p for p in parts)
+    )
+
+
+def seen(ref: ContextRef, blobs: Blobs) -> Any:
+    """What a kernel that is given `ref` has as its context."""
+    if ref["kind"] == "none":
+        return ""
+    pack, index, start, end = context_files(ref, blobs)
+    if index is None:
+        return load_text(str(pack), start, end)
+    return [(document.name, document.text) for document in Documents(str(pack), str(index))]
+
+
+def stored(blobs: Blobs) -> dict[str, int]:
+    return {name: facts.st_size for name, facts in blobs.stored()}
+
+
+# --- by reference
+
+
+def test_a_range_of_the_text_costs_nothing(text: ContextRef, blobs: Blobs) -> None:
+    before = stored(blobs)
+    start = len(TEXT[:1_000].encode())
+    end = start + len(TEXT[1_000:3_000].encode())
+    ref = hand_over(a_range(start, end), text, blobs)
+    assert stored(blobs) == before
+    assert seen(ref, blobs) == TEXT[1_000:3_000]
+    assert ref == {
+        "kind": "text",
+        "pack": text["pack"],
+        "index": "",
+        "documents": 1,
+        "chars": 2_000,
+        "bytes": end - start,
+        "names": [],
+        "preview": TEXT[1_000:1_500],
+        "notes": [],
+        "start": start,
+        "end": end,
+        "digest": ref.get("digest"),
+    }
+
+
+def test_documents_of_the_input_cost_an_index(documents: ContextRef, blobs: Blobs) -> None:
+    before = stored(blobs)
+    ref = hand_over(some("c", "b"), documents, blobs)
+    assert stored(blobs).keys() - before.keys() == {ref["index"]}
+    assert (ref["kind"], ref["pack"], ref["documents"]) == ("documents", documents["pack"], 2)
+    assert (ref["chars"], ref["bytes"], ref["names"]) == (17, 20, ["c", "b"])
+    assert ref["preview"] == "--- c\nthird\n\n--- b\nzwei – grün!"
+    assert seen(ref, blobs) == [("c", "third"), ("b", "zwei – grün!")]
+
+
+def test_a_document_as_a_text_keeps_its_name(documents: ContextRef, blobs: Blobs) -> None:
+    ref = hand_over(a_range(5, 20, "b"), documents, blobs)
+    assert (seen(ref, blobs), ref["kind"], ref["names"]) == ("zwei – grün!", "text", ["b"])
+
+
+def test_a_new_text_is_written_once(text: ContextRef, blobs: Blobs) -> None:
+    before = stored(blobs)
+    refs = [hand_over(a_text("ganz neu\ud800"), text, blobs) for _ in range(2)]
+    assert refs[0] == refs[1]
+    new = stored(blobs).keys() - before.keys()
+    assert {stored(blobs)[name] for name in new} == {11}
+    assert (seen(refs[0], blobs), refs[0]["chars"], refs[0]["bytes"]) == ("ganz neu\ufffd", 9, 11)
+
+
+def test_new_texts_among_documents_make_one_new_pack(documents: ContextRef, blobs: Blobs) -> None:
+    before = stored(blobs)
+    ref = hand_over(some("b", PostedPart("b", "neü", meta={"page": 1}), PostedPart("e", "")), documents, blobs)
+    assert stored(blobs).keys() - before.keys() == {ref["pack"], ref["index"]}
+    assert seen(ref, blobs) == [("b", "zwei – grün!"), ("b (2)", "neü"), ("e", "")]
+    lines = [json.loads(line) for line in blobs.read(ref["index"]).splitlines()]
+    assert lines[1] == {"name": "b (2)", "start": 15, "end": 19, "chars": 3, "meta": {"page": 1}}
+
+
+def test_the_own_input_and_all_of_its_text_are_the_callers_reference(
+    text: ContextRef, documents: ContextRef, blobs: Blobs
+) -> None:
+    assert hand_over(OWN, documents, blobs) == documents
+    assert hand_over(a_range(0, text["bytes"]), text, blobs) == text
+    part = hand_over(a_range(2, 300), text, blobs)
+    assert hand_over(a_range(2, 300), part, blobs) == part
+
+
+@pytest.mark.parametrize(
+    "posted",
+    [OWN, a_text(""), PostedContext("documents"), PostedContext("documents", (PostedPart("1", ""),))],
+)
+def test_nothing_handed_over_is_no_input(posted: PostedContext, blobs: Blobs) -> None:
+    assert hand_over(posted, None, blobs) == no_context()
+    assert list(blobs.stored()) == []
+
+
+def test_empty_ranges_are_no_input(documents: ContextRef, blobs: Blobs) -> None:
+    assert hand_over(a_range(25, 25), documents, blobs) == no_context()
+    assert hand_over(some("d", "d"), documents, blobs) == no_context()
+
+
+def test_ten_thousand_documents_of_one_name_get_names_of_their_own(blobs: Blobs) -> None:
+    text = ingest(from_text("x" * 10_000), blobs)
+    parts = tuple(PostedPart("same", None, at, at + 1) for at in range(10_000))
+    ref = hand_over(PostedContext("documents", parts), text, blobs)
+    assert ref["names"][:3] == ["same", "same (2)", "same (3)"]
+    assert len(set(Documents(*map(str, context_files(ref, blobs)[:2])).names)) == 10_000
+
+
+# --- the caller's own, in whole characters
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "says"),
+    [
+        (0, len(TEXT.encode()) + 1, "outside the input"),
+        (1 << 50, 1 << 50, "outside the input"),
+        (4, 3, "outside the input"),
+        (3, 10, "middle of a character"),
+        (0, 3, "middle of a character"),
+    ],
+)
+def test_a_range_that_is_none_of_the_texts_is_refused(
+    text: ContextRef, blobs: Blobs, start: int, end: int, says: str
+) -> None:
+    for posted in (a_range(start, end), PostedContext("documents", (PostedPart("x", None, start, end),))):
+        with pytest.raises(HandedBadly, match=says):
+            hand_over(posted, text, blobs)
+
+
+def test_a_run_without_an_input_has_no_ranges_to_hand_on(blobs: Blobs) -> None:
+    for caller in (None, no_context()):
+        with pytest.raises(HandedBadly, match="this run has none"):
+            hand_over(a_range(0, 1), caller, blobs)
+
+
+@pytest.mark.parametrize(
+    ("handed", "own", "foreign"),
+    [
+        (lambda: a_range(2, 20, "x"), [(2, 20), (5, 16)], [(0, 20), (2, 22), (20, 25), (0, 1)]),
+        (lambda: some("b", "d"), [(5, 20), (9, 20), (25, 25)], [(4, 20), (5, 22), (20, 25), (0, 5)]),
+        (lambda: some("c", "b"), [(5, 25), (9, 21)], [(4, 25), (0, 1)]),
+        (lambda: some("b", PostedPart("new", "text")), [(0, 15), (0, 19), (15, 19)], [(0, 20), (19, 20)]),
+    ],
+)
+def test_a_child_hands_on_no_more_than_it_was_given(
+    documents: ContextRef,
+    blobs: Blobs,
+    handed: Callable[[], PostedContext],
+    own: list[tuple[int, int]],
+    foreign: list[tuple[int, int]],
+) -> None:
+    child = hand_over(handed(), documents, blobs)
+    for start, end in own:
+        ref = hand_over(a_range(start, end, "it"), child, blobs)
+        assert seen(ref, blobs).encode() == blobs.read(child["pack"])[start:end] or start == end
+    for start, end in foreign:
+        with pytest.raises(HandedBadly, match="'it' of the context lies outside"):
+            hand_over(a_range(start, end, "it"), child, blobs)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30), st.integers(0, 99), st.integers(0, 99)
+)
+def test_a_range_is_taken_if_and_only_if_it_is_text(text: str, start: int, end: int) -> None:
+    data = text.encode()
+    edges = [len(text[:at].encode()) for at in range(len(text) + 1)]
+    with tempfile.TemporaryDirectory() as folder:
+        blobs = Blobs(Path(folder))
+        caller = ingest(from_text(text), blobs)
+        if start > end or start not in edges or end not in edges:
+            with pytest.raises(HandedBadly):
+                hand_over(a_range(start, end, "name"), caller, blobs)
+            return
+        ref = hand_over(a_range(start, end, "name"), caller, blobs)
+        assert seen(ref, blobs) == data[start:end].decode()
+        assert ref["chars"] == len(data[start:end].decode())
+        assert ref["bytes"] == end - start
+
+
+# --- what it is called
+
+
+def test_equal_data_has_one_digest_wherever_it_is_stored(text: ContextRef, documents: ContextRef, blobs: Blobs) -> None:
+    period = len("größer – 日本語 𝄞 and plain\n".encode())
+    by_range = [hand_over(a_range(at, at + 9 * period), text, blobs) for at in (period, 4 * period)]
+    sent = hand_over(a_text(TEXT[: len(TEXT) // 200 * 9]), text, blobs)
+    assert len({context_digest(ref) for ref in (*by_range, sent)}) == 1
+    in_place = hand_over(some("a", "b"), documents, blobs)
+    copied = hand_over(some("a", PostedPart("b", "zwei – grün!")), documents, blobs)
+    assert in_place["pack"] != copied["pack"] and context_digest(in_place) == context_digest(copied)
+
+
+def test_other_data_names_metadata_and_order_have_other_digests(
+    text: ContextRef, documents: ContextRef, blobs: Blobs
+) -> None:
+    refs = [
+        no_context(),
+        text,
+        documents,
+        hand_over(a_text("first"), documents, blobs),
+        hand_over(a_range(0, 5, "a"), documents, blobs),
+        hand_over(some("a"), documents, blobs),
+        hand_over(some("a", "b"), documents, blobs),
+        hand_over(some("b", "a"), documents, blobs),
+        hand_over(some(PostedPart("a", "first", meta={"page": 1})), documents, blobs),
+        hand_over(some(PostedPart("c", "first")), documents, blobs),
+    ]
+    assert len({context_digest(ref) for ref in refs}) == len(refs)
+
+
+# --- what keeps it
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"x" * path.stat().st_size)])  # type: ignore[misc]
+def test_a_damaged_input_is_not_handed_on(text: ContextRef, tmp_path: Path, harm: Callable[[Path], object]) -> None:
+    blobs = Blobs(tmp_path / "blobs")  # of a process that has not read it yet
+    harm(blobs.path(text["pack"]))
+    with pytest.raises(StoredDataDamaged):
+        hand_over(a_range(0, 1, "x"), text, blobs)
+
+
+def test_a_pack_that_was_cut_short_is_given_to_no_kernel(text: ContextRef, blobs: Blobs) -> None:
+    ref = hand_over(a_range(2, text["bytes"]), text, blobs)
+    pack = blobs.path(text["pack"])
+    pack.write_bytes(pack.read_bytes()[:-1])
+    with pytest.raises(StoredDataDamaged, match="cut short"):
+        context_files(ref, blobs)
+
+
+def test_a_reference_travels_as_plain_json_and_names_the_blobs_that_it_needs(
+    documents: ContextRef, blobs: Blobs
+) -> None:
+    for posted in (a_range(0, 5), some("a", "c"), some("a", PostedPart("n", "new"))):
+        ref = hand_over(posted, documents, blobs)
+        assert TypeAdapter(ContextRef).validate_python(json.loads(json.dumps(ref)), extra="forbid") == ref
+        needed = {reference.name for reference in references_in({"context_ref": ref})}
+        assert needed == {ref["pack"], ref["index"]} - {""}
+    assert "start" not in TypeAdapter(ContextRef).json_schema()["required"]
