@@ -7,6 +7,7 @@ import pickle  # noqa: TID251 - what a kernel does with its own variables
 import re
 import shutil
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,40 @@ def test_opening_many_documents_parses_none(tmp_path: Path, monkeypatch: pytest.
 def test_load_text_gives_the_whole_pack(tmp_path: Path, text: str) -> None:
     (tmp_path / "pack").write_bytes(text.encode())
     assert load_text(str(tmp_path / "pack")) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 0), (0, 7), (4_096, 8_192), (5_000, 70_000), (99_993, None), (100_000, 100_000)]
+)
+def test_load_text_gives_a_range_wherever_it_begins(tmp_path: Path, start: int, end: int | None) -> None:
+    data = bytes(range(97, 123)) * 3_847
+    (tmp_path / "pack").write_bytes(data[:100_000])
+    assert load_text(str(tmp_path / "pack"), start, end) == data[start : 100_000 if end is None else end].decode()
+
+
+def test_load_text_refuses_a_range_outside_the_pack(tmp_path: Path) -> None:
+    (tmp_path / "pack").write_bytes(b"text")
+    with pytest.raises(ValueError, match="greater than file size"):
+        load_text(str(tmp_path / "pack"), 1, 5)
+
+
+def test_a_small_range_of_a_huge_pack_costs_what_it_has(tmp_path: Path) -> None:
+    with (tmp_path / "pack").open("wb") as pack:
+        pack.truncate(8 << 30)  # a sparse file: it has 8 GiB without needing them
+        pack.seek(5 << 30)
+        pack.write(b"here")
+    tracemalloc.start()
+    assert load_text(str(tmp_path / "pack"), 5 << 30, (5 << 30) + 4) == "here"
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_the_ranges_of_documents_that_touch_are_one(tmp_path: Path) -> None:
+    docs = Documents(*write(tmp_path, {"a": "12", "b": "", "c": "größer", "d": "4"}))
+    assert docs.ranges() == [(0, 11)]
+    assert docs[::2].ranges() == [(0, 10)]
+    assert docs[1:].ranges() == [(2, 11)]
+    assert (docs[::3].ranges(), docs[:0].ranges()) == ([(0, 2), (10, 11)], [])
 
 
 def test_documents_of_an_empty_index_are_none(tmp_path: Path) -> None:
