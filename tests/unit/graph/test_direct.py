@@ -207,6 +207,12 @@ async def test_the_only_request_of_a_budget_may_be_the_direct_one(runner: Runner
     assert (await runner.run("When?", LETTER, model=model, mode="auto", max_calls=1)).answer == "by code"
 
 
+async def test_a_direct_call_leaves_enough_for_a_last_turn(runner: Runner, tmp_path: Path) -> None:
+    model = script(tmp_path / "m.py", "NEEDS_REPL" + " because" * 3_000)
+    run = await runner.run("When?", LETTER, model=model, mode="auto", max_tokens=12_000)
+    assert (run.status, run.answer, run.usage["model_calls"]) == ("answered", "by code", 2)
+
+
 async def test_a_model_that_fails_fails_the_run_and_is_asked_again_on_resume(runner: Runner, tmp_path: Path) -> None:
     path = tmp_path / "m.py"
     path.write_text("def root(messages):\n    raise ValueError('down')\ndef sub(prompt):\n    return ''\n")
