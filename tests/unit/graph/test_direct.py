@@ -207,10 +207,14 @@ async def test_the_only_request_of_a_budget_may_be_the_direct_one(runner: Runner
     assert (await runner.run("When?", LETTER, model=model, mode="auto", max_calls=1)).answer == "by code"
 
 
-async def test_a_direct_call_leaves_enough_for_a_last_turn(runner: Runner, tmp_path: Path) -> None:
-    model = script(tmp_path / "m.py", "NEEDS_REPL" + " because" * 3_000)
-    run = await runner.run("When?", LETTER, model=model, mode="auto", max_tokens=12_000)
-    assert (run.status, run.answer, run.usage["model_calls"]) == ("answered", "by code", 2)
+async def test_a_direct_call_leaves_enough_for_a_last_turn(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with ScriptedServer(root=lambda messages: "in 2031") as server:
+        settings: dict[str, Any] = {"model": "openai:root", "base_url": server.base_url, "max_tokens": 12_000}
+        await runner.run("When?", LETTER, mode="auto", **settings)
+        await runner.run("When?", LETTER, mode="direct", **settings)
+    auto, direct = [seen.body["max_tokens"] for seen in server.requests]
+    assert auto < 7_000 < 11_000 < direct, "a direct run has no other turn"
 
 
 async def test_a_model_that_fails_fails_the_run_and_is_asked_again_on_resume(runner: Runner, tmp_path: Path) -> None:
