@@ -1,0 +1,54 @@
+"""Runners over in-memory kernels, whose model clients are real but for waiting between attempts."""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.nodes.models.providers import open_client
+from durable_rlm.nodes.models.retrying import RetryPolicy
+from durable_rlm.state.settings import RunSettings
+from tests.scripts import repl
+from tests.servers.openai_server import ScriptedServer
+
+
+@dataclass
+class Waits:
+    """What the clients would have waited between attempts, in seconds."""
+
+    seconds: list[float] = field(default_factory=list[float])
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
+
+
+@pytest.fixture
+async def runner(tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Runner]:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    def open_model(name: str, settings: RunSettings) -> ModelClient:
+        return open_client(name, base_url=settings.base_url, price=settings.price, retry=RetryPolicy(sleep=waits))
+
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
+        yield runner
+
+
+def cells(*codes: str) -> Callable[[list[dict[str, str]]], str]:
+    """A root model that runs these cells, one a turn."""
+    replies = [repl(code) for code in codes]
+    return lambda messages: replies[sum(message["role"] == "assistant" for message in messages)]
+
+
+def models(server: ScriptedServer) -> dict[str, Any]:
+    """The settings that name the server's two models."""
+    return {"model": "openai:root", "sub_model": "openai:sub", "base_url": server.base_url}

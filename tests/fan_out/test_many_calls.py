@@ -1,0 +1,161 @@
+"""Thousands of calls from one cell: all of them, in order, live, and none held up by another."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.nodes.models.failures import AttemptFailed, Failure
+from durable_rlm.nodes.models.reply import ModelRequest
+from durable_rlm.nodes.models.retrying import RetryPolicy
+from durable_rlm.nodes.models.sender import RawReply
+from durable_rlm.nodes.models.sentences import Target
+from durable_rlm.state.settings import RunSettings
+from tests.fan_out.conftest import Waits, cells, models
+from tests.scripts import repl
+from tests.servers.faults import Fault, chance
+from tests.servers.openai_server import ScriptedServer
+
+MANY = 10_000
+
+
+class Weather:
+    """A sender without a network: late, refused now and then, broken off now and then, by the prompt."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+        self.asked: Counter[str] = Counter()
+        self.in_flight = self.peak = 0
+
+    async def send(self, request: ModelRequest) -> RawReply:
+        prompt = request.messages[-1]["content"]
+        if request.messages[0]["role"] == "system":
+            return RawReply(self._code, "stop", input_tokens=10, output_tokens=10)
+        self.asked[prompt] += 1
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        drawn = chance(prompt, self.asked[prompt])
+        try:
+            await asyncio.sleep(drawn / 1000)
+        finally:
+            self.in_flight -= 1
+        if drawn < 0.1:
+            raise AttemptFailed(Failure("rate_limit", status=429, retryable=True, retry_after=drawn))
+        if drawn < 0.2:
+            raise ConnectionResetError("reset by peer")
+        return RawReply(prompt.upper(), "stop", input_tokens=3, output_tokens=3)
+
+    async def aclose(self) -> None:
+        return
+
+
+async def test_ten_thousand_calls_are_answered_in_order_though_one_in_five_fails_at_first(
+    tmp_path: Path, waits: Waits
+) -> None:
+    code = f"got = llm_query_batched([f'question {{n}}' for n in range({MANY})])\nFINAL(got)"
+    weather = Weather(repl(code))
+
+    def open_model(name: str, settings: RunSettings) -> ModelClient:
+        return ModelClient(Target(name), weather, retry=RetryPolicy(attempts=20, sleep=waits))
+
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
+        run = await runner.run("Q?", model="openai:any", concurrency=256, max_calls=2 * MANY)
+        assert run.status == "answered", run.error
+        assert run.answer == [f"QUESTION {n}" for n in range(MANY)]
+        assert len(weather.asked) == MANY and weather.peak == 256
+        assert run.usage["model_calls"] == weather.asked.total() + 1
+        failed = weather.asked.total() - MANY
+        assert failed == len(waits.seconds) and 0.15 * MANY < failed < 0.35 * MANY
+        assert await most_sends(runner, run.thread_id) == 256
+
+
+async def most_sends(runner: Runner, thread_id: str) -> int:
+    """The most lanes that one superstep of the run had."""
+    config: Any = {"configurable": {"thread_id": thread_id}}
+    return max([snapshot.next.count("sub_call") async for snapshot in runner.graph.aget_state_history(config)])
+
+
+async def test_a_server_that_is_slow_refuses_and_breaks_off_costs_no_answer(runner: Runner) -> None:
+    count = 600
+    faults = [
+        Fault("status", status=429, headers={"Retry-After": "1"}, requests=range(20, 120)),
+        Fault("status", status=503, share=0.05),
+        Fault("reset", share=0.05),
+        Fault("reset", after=100, share=0.05),
+        Fault("garbage", share=0.02),
+        Fault("drip", share=0.05, pause=0.001),
+    ]
+    root = cells(f"FINAL(llm_query_batched([f'question {{n}}' for n in range({count})]))")
+    with ScriptedServer(root, str.upper, latency=0.001, jitter=0.02, faults=faults, seed=1) as server:
+        run = await runner.run("Q?", concurrency=64, **models(server))
+    assert run.answer == [f"QUESTION {n}" for n in range(count)]
+    assert set(server.asked) == {f"question {n}" for n in range(count)} and server.peak <= 64
+    assert len(server.requests) == run.usage["model_calls"] > count + 150
+
+
+async def test_however_much_may_be_in_flight_no_superstep_has_more_than_a_thousand_sends(runner: Runner) -> None:
+    root = cells("FINAL(len(llm_query_batched([str(n) for n in range(1_500)])))")
+    with ScriptedServer(root, str.upper) as server:
+        run = await runner.run("Q?", concurrency=1_000, **models(server))
+    assert run.answer == 1_500
+    assert await most_sends(runner, run.thread_id) <= 1_000
+
+
+async def test_a_call_that_hangs_holds_up_no_other(runner: Runner) -> None:
+    count, answered = 200, Counter[str]()
+
+    def sub(prompt: str) -> str:
+        answered[prompt] += 1
+        if len(answered) == count - 1:
+            server.release()
+        return prompt.upper()
+
+    hanging = Fault("hang", when=lambda body: body["messages"][-1]["content"] == "question 3")
+    root = cells(f"FINAL(llm_query_batched([f'question {{n}}' for n in range({count})]))")
+    with ScriptedServer(root, sub, faults=[hanging]) as server:
+        async with asyncio.timeout(60):
+            run = await runner.run("Q?", concurrency=4, **models(server))
+    assert run.answer == [f"QUESTION {n}" for n in range(count)]
+    assert list(answered)[-1] == "question 3"
+
+
+async def test_progress_is_told_while_it_happens_and_never_goes_back(runner: Runner) -> None:
+    count = 300
+    told: list[dict[str, Any]] = []
+
+    def heard(event: dict[str, Any]) -> None:
+        if event["event"] == "calls":
+            told.append(event)
+            server.release()
+
+    held = Fault("hang", when=lambda body: body["messages"][-1]["content"].endswith("7"))
+    refused = Fault("status", status=400, when=lambda body: body["messages"][-1]["content"].endswith("99"))
+    root = cells(f"FINAL(len(llm_query_batched([f'question {{n}}' for n in range({count})])))")
+    with ScriptedServer(root, str.upper, faults=[held, refused], jitter=0.1) as server:
+        async with asyncio.timeout(60):
+            await runner.run("Q?", on_event=heard, concurrency=50, **models(server))
+    assert told[0]["answered"] + told[0]["failed"] < count, "the calls that hang wait for the first event"
+    for name in ("answered", "failed", "posted"):
+        assert [event[name] for event in told] == sorted(event[name] for event in told)
+    for event in told:
+        assert event["posted"] >= event["answered"] + event["failed"] + event["in_flight"]
+        assert 0 <= event["in_flight"] <= 50
+    last = told[-1]
+    assert (last["answered"], last["failed"], last["in_flight"], last["posted"]) == (count - 3, 3, 0, count)
+
+
+async def test_equal_calls_of_a_batch_are_separate_samples_and_cached_ones_are_asked_once(runner: Runner) -> None:
+    numbers = iter(range(1_000))
+    root = cells(
+        "samples = llm_query_batched(['toss a coin'] * 100)\n"
+        "once = llm_query_batched(['name the capital'] * 100, cache=True)\n"
+        "once.append(llm_query('name the capital', cache=True))\n"
+        "FINAL([len(set(samples)), len(set(once)), len(once)])"
+    )
+    with ScriptedServer(root, lambda prompt: f"{prompt} {next(numbers)}", jitter=0.01) as server:
+        run = await runner.run("Q?", concurrency=16, **models(server))
+    assert run.answer == [100, 1, 101]
+    assert server.asked == {"toss a coin": 100, "name the capital": 1}
