@@ -18,6 +18,7 @@ from .events import emit
 from .hands import Hands
 from .live import LiveKernel, LiveRun, LiveRuns
 from .models.typed import SchemaInvalid, mismatch
+from .repetition import repetition_notes
 from .replay import keep_variables, start_cell
 from .restore import kernel_at
 from .restore_report import no_restore, told
@@ -53,7 +54,7 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
         gone = run.kernel.report if run.kernel else None
         await run.drop_kernel()
         kept: TurnRecord = {"position": state.get("position", START), "snapshot": None}
-        return await _ended(cell, _died(lost), run, hands, kept, gone)
+        return await _ended(state, cell, _died(lost), run, hands, kept, gone)
     position = advance(kernel.position, cell["digest"], kernel.answers.digest)
     if kernel.desk:
         await kernel.desk.close()
@@ -69,7 +70,7 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
         "lost": _lost(kernel, problem),
     }
     kernel.position, kernel.cell, kernel.desk, kernel.report = position, None, None, None
-    return await _ended(cell, result, run, hands, kept, report)
+    return await _ended(state, cell, result, run, hands, kept, report)
 
 
 async def _compared(run: LiveRun, hands: Hands, kernel: LiveKernel, turn: int) -> RestoreRecord | None:
@@ -102,7 +103,13 @@ def _standing(cell: CellRef, kernel: LiveKernel) -> dict[str, Any]:
 
 
 async def _ended(
-    cell: CellRef, result: CellResult, run: LiveRun, hands: Hands, kept: TurnRecord, report: RestoreRecord | None
+    state: RunState,
+    cell: CellRef,
+    result: CellResult,
+    run: LiveRun,
+    hands: Hands,
+    kept: TurnRecord,
+    report: RestoreRecord | None,
 ) -> dict[str, Any]:
     """The state after a cell: what it printed, whether it ended the run, where the kernel stands (`kept`)."""
     final = result.final
@@ -124,6 +131,7 @@ async def _ended(
     }
     if report:
         record["restore"] = report
+    notes += repetition_notes(turns_of(state), {**record, "blocks": cell["blocks"]})
     emit("output", turn=cell["turn"], status=result.status, preview=output[:2000], elapsed=result.seconds)
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     hands.probe("cell-ended")

@@ -1,6 +1,5 @@
 """What the root model is told after a turn: what its cell printed, how it ended, which variables there are."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +11,6 @@ OUTPUT_LIMIT = 20_000
 """Characters of output that a turn shows to the model."""
 _MOST_VARIABLES = 15
 _MOST_NOTES = 8
-_LOOK_BACK = 8
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 TurnStatus = Literal["ok", "error", "timeout", "died", "none"]
 """How a turn's cell ended; `none`: the reply had nothing to run."""
@@ -101,46 +98,13 @@ def _variable(variable: Variable) -> str:
 
 
 def notices(turns: Sequence[Turn]) -> list[str]:
-    """What the model should notice about its last turns: it repeats a cell, an error, or replies without code.
+    """What the model should notice about its last replies: that none of them had code. Empty while all is well.
 
-    Empty while all is well. Only the last eight of `turns` are looked at.
+    Repeated cells and errors are notes of their turns (`repetition`).
     """
-    if not turns:
+    without_code = 0
+    while without_code < len(turns) and not turns[-1 - without_code].code:
+        without_code += 1
+    if without_code < 2:
         return []
-    recent, last = turns[-_LOOK_BACK:], turns[-1]
-    found: list[str] = []
-    same_cell = sum(1 for turn in recent if turn.code == last.code) if last.code else 0
-    if same_cell >= 2:
-        found.append(
-            f"Notice: this is the same cell for the {_nth(same_cell)} time in the last {len(recent)} turns. It gives "
-            "the same again: use the variables that you have, or do something else."
-        )
-    same_error = _streak([_complaint(turn) for turn in recent])
-    if same_error >= 2:
-        found.append(
-            f"Notice: this is the same error for the {_nth(same_error)} time in a row. Change the approach: look at "
-            "the values involved (type, a small sample) before another try."
-        )
-    without_code = _streak(["" if turn.code else "none" for turn in recent])
-    if without_code >= 2:
-        found.append(f"Notice: {without_code} replies in a row had nothing to run. Send one short ```repl block now.")
-    return found
-
-
-def _complaint(turn: Turn) -> str:
-    if turn.status != "error":
-        return ""
-    lines = (turn.error or (turn.output or "").rstrip()[-500:]).rsplit("\n", 1)
-    return _ADDRESS.sub("0x", lines[-1]) or "?"
-
-
-def _streak(values: Sequence[str]) -> int:
-    """How many of the last values are equal to the last one; 0 when that is empty."""
-    count = 0
-    while count < len(values) and values[-1] and values[-1 - count] == values[-1]:
-        count += 1
-    return count
-
-
-def _nth(number: int) -> str:
-    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+    return [f"Notice: {without_code} replies in a row had nothing to run. Send one short ```repl block now."]

@@ -9,7 +9,7 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import InputError, ThreadExists, UnknownThread, UsageError
-from tests.scripts import repl, write_script
+from tests.scripts import Asked, repl, write_script
 
 
 async def test_a_question_is_answered_by_code_and_sub_calls(runner: Runner, tmp_path: Path) -> None:
@@ -360,3 +360,19 @@ async def test_progress_of_sub_calls_adds_up(runner: Runner, tmp_path: Path) -> 
     calls = [event for event in events if event["event"] == "calls"]
     assert calls[-1]["answered"] == 300 and max(event["posted"] for event in calls) == 300
     assert all(event["posted"] >= event["answered"] + event["in_flight"] for event in calls)
+
+
+async def test_a_model_that_goes_in_circles_is_told_so_and_the_trace_shows_it(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("{}['x']"), repl("{}['x']"), repl("FINAL(history[-1]['content'])")])
+    asked = Asked(model)
+    run = await runner.run("What?", model=model)
+    shown = await runner.library.show(run.thread_id, runner.graph)
+    first, second, _ = [turn["notes"] for turn in shown["turns"]]
+    assert first == [] and [note[:30] for note in second] == [
+        "This is the same cell as in tu",
+        "This is the 2nd turn in a row ",
+    ]
+    assert "KeyError" not in asked.roots[0] and all(f"Note: {note}" in asked.roots[2] for note in second)
+    await runner.fork(run.thread_id, 3, into="again")
+    again = await runner.resume("again")
+    assert (again.usage["model_calls"], again.usage["reused_calls"]) == (0, 3), "the notes are the same in a fork"

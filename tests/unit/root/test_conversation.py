@@ -230,27 +230,11 @@ def test_variables_are_listed_changed_ones_first_and_few() -> None:
     assert "v30" not in told
 
 
-def test_repetition_is_noticed() -> None:
-    def failed(number: int, error: str = "KeyError: 'x'", code: str = "") -> Turn:
-        return Turn(number, "r", (code or f"f({number})",), "…", "error", error=error)
-
+def test_replies_without_code_in_a_row_are_noticed() -> None:
     assert notices([]) == []
-    assert notices([ran(1), ran(2), ran(3)]) == []
-    assert notices([failed(1), failed(2, "ValueError: y")]) == []
-    (same_error,) = notices([failed(1), failed(2), failed(3)])
-    assert "same error for the 3rd time in a row" in same_error
-    (same_cell,) = notices([ran(1, code="f()"), ran(2), ran(3, code="f()")])
-    assert "same cell for the 2nd time" in same_cell
-    assert len(notices([failed(n, code="f()") for n in (1, 2)])) == 2
+    assert notices([ran(1), ran(2), silent(3)]) == []
     (no_code,) = notices([ran(1), silent(2), silent(3)])
     assert "2 replies in a row" in no_code
-    assert "same error" in build_messages(SYSTEM, FIRST, [failed(1), failed(2)])[-1]["content"]
-
-
-def test_errors_that_differ_only_in_an_address_are_the_same() -> None:
-    turns = [Turn(n, "r", (f"f({n})",), f"Traceback\nTypeError: <f at 0x{n:012x}>", "error") for n in (1, 2)]
-
-    assert "same error" in notices(turns)[0]
 
 
 @pytest.mark.parametrize("size", [0, 10, 100_000])
