@@ -1,7 +1,8 @@
 """Texts by the hash of their UTF-8: prompts, answers, replies, code, outputs.
 
 The state holds hashes only. Small texts live in the database, so that they are committed together with
-what refers to them and cost no fsync of their own; large ones are blobs.
+what refers to them and cost no fsync of their own; large ones are blobs. One that is mostly made of ranges of a
+blob is stored as a recipe (`recipes.py`).
 """
 
 import asyncio
@@ -10,9 +11,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from .blobs import Blobs, content_hash
+from .blobs import MISSING, Blobs, content_hash
 from .database import Database
 from .errors import StoredDataDamaged
+from .packs import Packs
+from .recipes import Recipe, RecipeFault
 
 LARGE = 256 << 10
 """Bytes from which a text is a file of its own."""
@@ -35,19 +38,28 @@ class Texts:
         self._clock = clock
         self._database = database
         self._blobs = blobs
+        self._packs = Packs(blobs)
         self._recent: OrderedDict[str, str] = OrderedDict()
         self._recent_bytes = 0
 
-    async def put(self, text: str) -> str:
-        """The text's hash. It is on disk no later than the next commit, so before whatever refers to it."""
-        body = well_formed(text).encode()
-        name = content_hash(body)
-        if len(body) >= LARGE:
+    async def put(self, text: str, source: str | None = None) -> str:
+        """The text's hash. It is on disk no later than the next commit, so before whatever refers to it.
+
+        `source`: the blob that it may have been cut from, which whoever refers to the text refers to as well. What
+        stands there is not stored again.
+        """
+        text = well_formed(text)
+        body = text.encode()
+        name, recipe = (content_hash(body), None) if source is None else await self._packs.recipe(source, body)
+        now = self._clock()
+        if len(body) >= LARGE and (recipe is None or await asyncio.to_thread(self._blobs.has, name)):
             await asyncio.to_thread(self._blobs.put, body)
+        elif recipe is not None:
+            stored = recipe
+            self._database.defer(lambda connection: _insert_recipe(connection, name, stored, now))
         else:
-            now = self._clock()
             self._database.defer(lambda connection: _insert(connection, name, body, now))
-        self._remember(name, body.decode())
+        self._remember(name, text)
         return name
 
     async def get(self, name: str) -> str:
@@ -61,11 +73,24 @@ class Texts:
             body = found.encode() if isinstance(found, str) else found
             if content_hash(body) != name:
                 raise StoredDataDamaged(f"The stored text {name[:12]}… has changed on disk.", hint="Run `rlm verify`.")
-        else:
+        elif await asyncio.to_thread(self._blobs.has, name):
+            # Before recipes are looked for: where their table is damaged, files are whole all the same.
             body = await asyncio.to_thread(self._blobs.read, name)
+        else:
+            body = await self._assembled(name)
         text = body.decode()
         self._remember(name, text)
         return text
+
+    async def _assembled(self, name: str) -> bytes:
+        rows = await self._database.read("SELECT CAST(body AS BLOB) FROM recipes WHERE hash = ?", (name,))
+        try:
+            if not rows:
+                raise RecipeFault(MISSING)
+            recipe = Recipe.from_json(name, rows[0][0])
+            return await asyncio.to_thread(lambda: b"".join(recipe.chunks(self._blobs)))
+        except RecipeFault as fault:
+            raise StoredDataDamaged(f"The stored text {name[:12]}… {fault}.", hint="Run `rlm verify`.") from None
 
     def _remember(self, name: str, text: str) -> None:
         self._recent[name] = text
@@ -82,3 +107,14 @@ def _insert(connection: sqlite3.Connection, name: str, body: bytes, now: float) 
         "ON CONFLICT (hash) DO UPDATE SET touched = excluded.touched",
         (name, body, now),
     )
+
+
+def _insert_recipe(connection: sqlite3.Connection, name: str, recipe: bytes, now: float) -> None:
+    # A text that is there whole stays so. A recipe that is there is replaced: its blob may be about to be collected,
+    # the new one's is not.
+    if not connection.execute("UPDATE texts SET touched = ? WHERE hash = ?", (now, name)).rowcount:
+        connection.execute(
+            "INSERT INTO recipes (hash, body, touched) VALUES (?, ?, ?) "
+            "ON CONFLICT (hash) DO UPDATE SET body = excluded.body, touched = excluded.touched",
+            (name, recipe, now),
+        )

@@ -22,6 +22,7 @@ _KINDS: dict["Kind", str] = {
     "snapshot": "snapshot",
     "piece": "piece of a variable",
     "input": "input",
+    "child": "entry in the list of child runs",
     "database": "database",
 }
 _PARTS: dict["Part", str] = {

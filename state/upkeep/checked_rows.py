@@ -9,8 +9,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from ..blobs import CHANGED, MISSING
 from ..deleting import shown_name
-from ..journal import LINE
-from ..salvage import Unreadable, from_both_ends, is_damage, rows_of
+from ..lines import LINE
+from ..salvage import Unreadable, from_both_ends, is_damage, rows_of, until_damage
 from ..seal import broken
 from .checking import Checking, size_of, unreadable
 from .losses import GROWING, Line
@@ -26,6 +26,7 @@ _CALL = (
     "key, kind, turn, depth, model, prompt, status, answer, error_kind, error, attempts, input_tokens, output_tokens, "
     "cost, seconds, reused, child_thread, created, settled"
 )
+_CHILD = "thread_id, caller, call, depth"
 _STEP = "step, checkpoint_id, kind, turn, summary, created, settled"
 _THREAD = "start, question, input, model, parent, limits, status, error, turns, seconds, created, updated, horizon"
 
@@ -60,6 +61,7 @@ class CheckedRows:
         if self._own:
             self._checking.report.whole["steps"] = (whole, len(self._steps) + len(self._lost_steps))
         self.check_calls()
+        self._check_children()
         self._check_origins()
 
     def check_entry(self) -> None:
@@ -193,6 +195,38 @@ class CheckedRows:
         self.lost_calls.add(key)
         needs = [f"the answer of call {key}{self._place}: it would be asked for, and paid, again"]
         self._checking.problem("call", f"{key}{self._place}", fault, "table calls", needs)
+
+    def _check_children(self) -> None:
+        """Check which call the thread answers, if it is a child, and which the threads that it has started."""
+        called = set(self.children)
+        # Also those whose calls are damaged.
+        listed, _ = until_damage(
+            self._connection, "SELECT thread_id FROM children WHERE caller = ?", (self._thread_id,)
+        )
+        self.children = list(dict.fromkeys([*self.children, *(name for [name] in listed)]))
+        # A child's own row was checked with its caller.
+        for name in [self._thread_id, *self.children] if self._own else self.children:
+            self._check_child(name, called=name in called)
+
+    def _check_child(self, name: str, *, called: bool) -> None:
+        select = f"SELECT {broken('children')}, {_CHILD} FROM children WHERE thread_id = ?"
+        started = "SELECT 1 FROM threads WHERE thread_id = ?"
+        fault: str | None = None
+        try:
+            row = self._connection.execute(select, (name,)).fetchone()
+            if row is None and called and self._connection.execute(started, (name,)).fetchone():
+                fault = MISSING
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            row, fault = None, unreadable(error)
+        if row is not None:
+            damaged, *values = row
+            self._checking.count("child", size_of(values))
+            fault = CHANGED if damaged else None
+        if fault:
+            needs = [f"which call of which run {shown_name(name)} answers, and so whose budget it spends"]
+            self._checking.problem("child", shown_name(name), fault, "table children", needs)
 
     def _check_origins(self) -> None:
         """Check what the thread needs of those that it was forked from: recorded answers, and their order."""

@@ -1,9 +1,11 @@
-"""Freeing what nothing refers to: texts, snapshots, pieces of variables, blobs, and what dead writers left.
+"""Freeing what nothing refers to: texts, recipes, snapshots, pieces of variables, blobs, and what dead writers left.
 
 Safe at any time, also beside processes that write, and wherever it is killed:
 
 - What is referred to is found in one consistent view of the database, in everything that looks like a hash. Where
   something cannot be read, nobody knows what it refers to, and nothing is freed but leftovers.
+- A recipe keeps the blobs that its text is cut from. Who needs the text again replaces the recipe by one of a blob
+  that a run of his own refers to, so the old one may go meanwhile.
 - A writer touches a record before it refers to it. What was touched within the grace period, or since the oldest
   process that runs a thread was started, stays; so does all that such a snapshot is made of, because a kernel's next
   one builds on it. Nobody else having the file open, there is no such writer, and everything older than now may go.
@@ -22,10 +24,11 @@ from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from ..blobs import Blobs, content_hash
+from ..blobs import CHANGED, Blobs, content_hash
 from ..database import as_store_error, connect
 from ..deleting import shown_name
 from ..leases import living_since
+from ..recipes import Recipe, RecipeFault
 from ..salvage import is_damage
 from ..seal import broken
 from .references import hashes_in, references_in
@@ -39,7 +42,7 @@ _BATCH = 500
 _PAGES = 1000
 _WORTHWHILE = 4 << 20
 """Bytes of free pages from which a file of the first format is written anew."""
-_TABLES = {"snapshots": "manifests", "pieces": "chunks", "texts": "texts"}
+_TABLES = {"snapshots": "manifests", "pieces": "chunks", "texts": "texts", "recipes": "recipes"}
 
 Tell = Callable[[int], None]
 """Called with how many records have been looked at."""
@@ -50,7 +53,7 @@ class Collected:
     """What was freed; in a dry run, what would be."""
 
     freed: dict[str, Tally] = field(default_factory=dict[str, Tally])
-    """By kind: `texts`, `snapshots`, `pieces` (of variables), `blobs`, `leftovers`."""
+    """By kind: `texts`, `recipes` (of texts), `snapshots`, `pieces` (of variables), `blobs`, `leftovers`."""
     recent: Tally = field(default_factory=Tally)
     """What nothing refers to, and was touched too lately to be freed."""
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
@@ -144,6 +147,7 @@ class _Collection:
                 )
                 self._step()
             self._mark_snapshots()
+            self._mark_recipes()
             self._doom_rows()
             self._doom_blobs()
         except _Unreadable as why:
@@ -181,9 +185,9 @@ class _Collection:
                     snapshots = self._snapshots_in(thread_id, table, form, bodies[0])
                 yield thread_id, set[str]().union(*(hashes_in(body or b"") for body in bodies)), snapshots
 
-    def _rows(self, select: str, table: str) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, select: str, table: str, *parameters: Any) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._connection.execute(select)
+            yield from self._connection.execute(select, parameters)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
@@ -221,6 +225,22 @@ class _Collection:
                         execute("INSERT OR IGNORE INTO wanted VALUES (?, ?)", (base, thread_id))
                 execute("INSERT INTO followed VALUES (?)", (name,))
                 self._step()
+
+    def _mark_recipes(self) -> None:
+        """Mark the blobs that needed and recent texts are cut from."""
+        select = (
+            f"SELECT hash, CAST(body AS BLOB) FROM recipes WHERE hash > ? "
+            f"AND (touched >= ? OR hash IN (SELECT hash FROM marks)) ORDER BY hash LIMIT {_BATCH}"
+        )
+        last = ""
+        while batch := list(self._rows(select, "recipes", last, self._cutoff)):
+            for name, body in batch:
+                try:
+                    self._mark(set(Recipe.from_json(name, body).blobs))
+                except RecipeFault:
+                    self._cannot_read("*", f"what the text {name[:12]}… is put together from {CHANGED}")
+                self._step()
+            last = batch[-1][0]
 
     def _doom_rows(self) -> None:
         for kind, table in _TABLES.items():

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from .tally import Tally
 
-Kind = Literal["thread", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input", "database"]
-"""Kinds of records: `write` is what a task wrote on top of a checkpoint, `piece` one of a variable's, `database` the
-file itself."""
+Kind = Literal[
+    "thread", "child", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input", "database"
+]
+"""Kinds of records: `child` says which call a run answers, `write` is what a task wrote on top of a checkpoint, `piece`
+one of a variable's, `database` the file itself."""
 Part = Literal["steps", "turns", "calls", "variables"]
 
 

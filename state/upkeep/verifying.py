@@ -14,6 +14,7 @@ from typing import Any
 
 from ..blobs import CHANGED, MISSING, Blobs, content_hash
 from ..database import as_store_error, connect
+from ..recipes import Recipe, RecipeFault
 from ..salvage import is_damage, until_damage
 from ..tables import SEALED
 from .checked_rows import CheckedRows
@@ -21,7 +22,7 @@ from .checking import Checking, Tell, unreadable
 from .report import Kind, Report
 
 _TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
-_ALL_TABLES = (*SEALED, *_TABLES.values(), "leases", "counters")
+_ALL_TABLES = (*SEALED, *_TABLES.values(), "recipes", "leases", "counters")
 _MOST_FAULTS = 5
 
 
@@ -134,6 +135,8 @@ class _Verification:
         body, fault, where = self._row(kind, name)
         if body is None and fault is None:
             fault, size, where = self._file(kind, name)
+            if kind == "text" and fault == MISSING:
+                fault, size, where = self._recipe(name) or (fault, size, where)
             self._checking.count(kind, size, already=size)
         else:
             self._checking.count(kind, len(body or b""))
@@ -156,6 +159,25 @@ class _Verification:
             return None, MISSING if kind == "snapshot" else None, where
         return row[0], None if content_hash(row[0]) == name else CHANGED, where
 
+    def _recipe(self, name: str) -> tuple[str | None, int, str] | None:
+        """What is wrong with a text that is stored as ranges of a blob, its bytes, and where; None: it is not."""
+        size = 0
+        try:
+            select = "SELECT CAST(body AS BLOB) FROM recipes WHERE hash = ?"
+            row = self._connection.execute(select, (name,)).fetchone()
+            if row is None:
+                return None
+            for chunk in Recipe.from_json(name, row[0]).chunks(self._blobs):
+                size += len(chunk)
+                self._checking.read("text", len(chunk))
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return unreadable(error), size, "table recipes"
+        except RecipeFault as fault:
+            return str(fault), size, fault.where
+        return None, size, "table recipes"
+
     def _file(self, kind: Kind, name: str) -> tuple[str | None, int, str]:
         """What is wrong with a blob, its bytes, and where it is."""
         size = 0
@@ -169,5 +191,6 @@ class _Verification:
         where = f"blobs/{name[:2]}/{name[2:]}"
         if fault == MISSING and kind != "input":
             # Small ones are rows: nobody knows how large this one was.
-            where = f"table {_TABLES[kind]}, or {where}"
+            tables = "tables texts and recipes" if kind == "text" else f"table {_TABLES[kind]}"
+            where = f"{tables}, or {where}"
         return fault, size, where

@@ -17,6 +17,7 @@ DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be f
 
 _NAMES = {
     "texts": "text",
+    "recipes": "recipe of a text",
     "snapshots": "snapshot",
     "pieces": "piece of a variable",
     "blobs": "file",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from durable_rlm.state.blobs import content_hash
+from durable_rlm.state.recipes import Recipe
 from durable_rlm.state.upkeep.report import Kind
 from tests.damage import DATABASE, ask, change, flip
 
@@ -68,6 +69,16 @@ def blob_with(home: Path, needle: bytes) -> Path:
 
 def name_of(blob: Path) -> str:
     return blob.parent.name + blob.name
+
+
+def in_ranges(home: Path, text: str, needle: bytes) -> str:
+    """Have a text, which stands in the blob with `needle` in it, stored as its range of that; returns its hash."""
+    blob, body = blob_with(home, needle), text.encode()
+    start = blob.read_bytes().index(body)
+    recipe = Recipe(content_hash(body), (name_of(blob),), ((0, start, start + len(body)),))
+    change(home, "DELETE FROM texts WHERE hash = ?", recipe.name)
+    change(home, "INSERT INTO recipes (hash, body, touched) VALUES (?, ?, 0)", recipe.name, recipe.to_json())
+    return recipe.name
 
 
 @damage
@@ -174,6 +185,26 @@ def a_text_gone(home: Path) -> Found:
     name = content_hash(b"alpha")
     change(home, "DELETE FROM texts WHERE hash = ?", name)
     return Found("text", name, MISSING, f"the prompt of call {call_about(home, 'alpha')}")
+
+
+@damage
+def what_a_text_is_put_together_from_changed(home: Path) -> Found:
+    name = in_ranges(home, "alpha", PACK)
+    change(home, "UPDATE recipes SET body = replace(CAST(body AS TEXT), '[0,0,5]', '[0,1,5]') WHERE hash = ?", name)
+    return Found("text", name, CHANGED, f"the prompt of call {call_about(home, 'alpha')}")
+
+
+@damage
+def what_a_text_is_put_together_from_gone(home: Path) -> Found:
+    name = in_ranges(home, "alpha", PACK)
+    change(home, "DELETE FROM recipes WHERE hash = ?", name)
+    return Found("text", name, MISSING, f"the prompt of call {call_about(home, 'alpha')}")
+
+
+@damage
+def whose_child_it_is_changed(home: Path) -> Found:
+    change(home, "UPDATE children SET depth = 2 WHERE thread_id = 'hurt'")
+    return Found("child", "hurt", CHANGED, "whose budget it spends")
 
 
 @damage

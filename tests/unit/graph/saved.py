@@ -19,6 +19,10 @@ CELLS = [
 """Prompts, outputs and variables are made from the input, so that two runs share none but what is the same for all."""
 
 
+# Of those that have called it, the first one counts.
+_CHILD = "INSERT OR IGNORE INTO children (thread_id, caller, call, depth) VALUES (?, ?, ?, 1)"
+
+
 def make_home(folder: Path) -> Path:
     """A home with the runs `hurt` and `other`, each over two documents of its own."""
     home = folder / "home"
@@ -47,4 +51,13 @@ def adopt(home: Path, parent: str, child: str) -> None:
         ).fetchone()
         row = (child, parent, key)
         connection.execute("UPDATE calls SET kind = 'rlm', child_thread = ? WHERE thread_id = ? AND key = ?", row)
+        connection.execute(_CHILD, row)
+        connection.commit()
+
+
+def say_child(home: Path, child: str, *, caller: str) -> None:
+    """Enter the run `child` as one that a call of `caller` has started, which may be there or not."""
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        teach(connection)
+        connection.execute(_CHILD, (child, caller, "1:a:1"))
         connection.commit()

@@ -12,20 +12,24 @@ from durable_rlm import Runner
 from durable_rlm.graph.housekeeping import verify_run
 from durable_rlm.graph.opening import open_stores
 from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.blobs import content_hash
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, UnknownThread, UsageError
 from durable_rlm.state.tables import SEALED
 from durable_rlm.state.upkeep.report import Kind, Report
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
 from tests.scripts import repl, write_script
-from tests.unit.graph.damages import DAMAGES, INDEX, PACK, blob_with
-from tests.unit.graph.saved import adopt, make_home
+from tests.unit.graph.damages import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges
+from tests.unit.graph.saved import adopt, make_home, say_child
 
 STEPS, CALLS, TURNS = 15, 5, 3
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_home(tmp_path_factory.mktemp("saved"))
+    home = make_home(tmp_path_factory.mktemp("saved"))
+    for thread in ("hurt", "other"):
+        say_child(home, thread, caller=f"above {thread}")
+    return home
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ async def test_a_whole_run_is_said_to_be_whole(home: Path) -> None:
     report = await verified(home, "hurt")
     assert report.ok and report.problems == []
     assert set(report.checked) == {
-        *("thread", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input")
+        *("thread", "child", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input")
     }
     assert report.whole == {
         "steps": (STEPS, STEPS),
@@ -88,7 +92,9 @@ KINDS: dict[str, Kind] = {
     "calls": "call",
     "steps": "step",
     "threads": "thread",
+    "children": "child",
     "texts": "text",
+    "recipes": "text",
     "manifests": "snapshot",
     "chunks": "piece",
 }
@@ -178,12 +184,52 @@ async def test_a_fork_needs_what_was_recorded_by_the_run_it_comes_from(home: Pat
     assert (problem.kind, problem.name) == ("call", f"{expected.name} of hurt")
 
 
-async def test_the_runs_that_a_run_has_started_are_verified_with_it(home: Path) -> None:
-    adopt(home, "hurt", "other")
+@pytest.mark.parametrize("in_the_journal", [True, False])
+async def test_the_runs_that_a_run_has_started_are_verified_with_it(home: Path, in_the_journal: bool) -> None:
+    change(home, "DELETE FROM children WHERE thread_id = 'other'")
+    if in_the_journal:
+        adopt(home, "hurt", "other")
+    else:
+        say_child(home, "other", caller="hurt")
     assert (await verified(home, "hurt")).checked["thread"].records == 2
     change(home, "UPDATE threads SET question = '' WHERE thread_id = 'other'")
     [problem] = (await verified(home, "hurt")).problems
     assert (problem.kind, problem.name) == ("thread", "other")
+
+
+@pytest.mark.parametrize(
+    ("sql", "fault"),
+    [
+        ("UPDATE children SET caller = 'else' WHERE thread_id = 'other'", "has changed on disk"),
+        ("DELETE FROM children WHERE thread_id = 'other'", "is missing"),
+    ],
+)
+async def test_a_child_run_of_which_it_is_lost_whose_it_is_is_named(home: Path, sql: str, fault: str) -> None:
+    change(home, "DELETE FROM children WHERE thread_id = 'other'")
+    adopt(home, "hurt", "other")
+    assert (await verified(home, "hurt")).ok
+    change(home, sql)
+    [problem] = (await verified(home, "hurt")).problems
+    assert (problem.kind, problem.name, problem.fault) == ("child", "other", fault)
+
+
+async def test_a_text_is_lost_with_its_range_of_the_input_and_with_no_other(home: Path) -> None:
+    in_ranges(home, "alpha", PACK)
+    assert (await verified(home, "hurt")).ok
+    blob = blob_with(home, PACK)
+    name, where = blob.parent.name + blob.name, f"blobs/{blob.parent.name}/{blob.name}"
+    # Its first bytes are alpha's.
+    for at, lost in ((-1, ()), (0, (content_hash(b"alpha"),))):
+        data = bytearray(blob.read_bytes())
+        data[at] ^= 1
+        blob.write_bytes(data)
+        report = await verified(home, "hurt")
+        found = {(problem.kind, problem.name, problem.where) for problem in report.problems}
+        assert found == {("input", name, where), *(("text", text, where) for text in lost)}
+        assert report.whole["calls"] == (CALLS - len(lost), CALLS)
+    [text] = [problem for problem in report.problems if problem.kind == "text"]
+    assert text.fault == f"is cut from {where}, which has changed on disk"
+    assert text.needed_by == [f"the prompt of call {call_about(home, 'alpha')}"]
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -1,6 +1,8 @@
 """Collecting: what nothing refers to goes, what anybody may need stays, whenever it is done."""
 
+import asyncio
 import os
+import random
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
@@ -57,6 +59,13 @@ class Home:
 
     async def text(self, text: str) -> str:
         name = await self.texts.put(text)
+        await self.database.commit(lambda _: None)
+        self.age()
+        return name
+
+    async def cut(self, text: str, pack: str) -> str:
+        """Save a text that stands in the blob `pack`."""
+        name = await self.texts.put(text, pack)
         await self.database.commit(lambda _: None)
         self.age()
         return name
@@ -147,6 +156,53 @@ async def test_what_is_referred_to_stays_wherever_it_is_referred_to(home: Home) 
     assert names(home.folder, "chunks") == {content_hash(b"one"), content_hash(b"two")}
     assert home.blobs.has(output) and home.blobs.has(pack) and home.blobs.has(content_hash(b"large" * LARGE))
     assert loose not in names(home.folder, "texts")
+
+
+async def test_what_a_needed_or_recent_text_is_cut_from_stays(home: Home) -> None:
+    packs = [home.blobs.put(random.Random(number).randbytes(4_000).hex().encode()) for number in range(3)]
+    home.age()
+    needed, loose = [await home.cut(home.blobs.read(pack)[100:5_000].decode(), pack) for pack in packs[:2]]
+    await home.checkpoint("t", final={"text": needed, "typed": False})
+    home.clock.now = NOW
+    recent = await home.cut(home.blobs.read(packs[2])[100:5_000].decode(), packs[2])
+    assert names(home.folder, "recipes") == {needed, loose, recent}
+    assert freed(home.collect()) == {"recipes": 1, "blobs": 1}
+    assert names(home.folder, "recipes") == {needed, recent}
+    assert [home.blobs.has(pack) for pack in packs] == [True, False, True]
+    assert await Texts(home.database, home.blobs).get(needed) == home.blobs.read(packs[0])[100:5_000].decode()
+
+
+async def test_a_text_that_is_cut_from_another_input_while_the_first_one_is_collected_stays(home: Home) -> None:
+    text = random.Random(1).randbytes(2_000).hex()
+    first, second = (home.blobs.put(f"{number}{text}".encode()) for number in range(2))
+    home.age()
+    name = await home.cut(text, first)
+    await home.checkpoint("t", context_ref={"pack": second, "index": ""})
+    home.clock.now = NOW
+
+    def probe(point: str) -> None:
+        if point == "gc-looked":
+            asyncio.run_coroutine_threadsafe(home.cut(text, second), loop).result(10)
+
+    loop = asyncio.get_running_loop()
+    assert freed(await asyncio.to_thread(home.collect, probe=probe)) == {"blobs": 1}
+    assert not home.blobs.has(first)
+    assert await Texts(home.database, home.blobs).get(name) == text
+
+
+async def test_nothing_is_freed_while_it_cannot_be_read_what_a_needed_text_is_cut_from(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        text = random.Random(1).randbytes(2_000).hex()
+        pack = home.blobs.put(text.encode())
+        name = await home.cut(text[100:], pack)
+        await home.checkpoint("t", final={"text": name, "typed": False})
+    home.clock.now = NOW
+    other = "0" * len(pack)
+    change(tmp_path, "UPDATE recipes SET body = replace(CAST(body AS TEXT), ?, ?)", pack, other)
+    collected = home.collect()
+    assert list(collected.unreadable) == ["*"] and freed(collected) == {} and home.blobs.has(pack)
+    change(tmp_path, "DELETE FROM checkpoints")
+    assert freed(home.collect()) == {"recipes": 1, "blobs": 1}
 
 
 async def test_beside_other_processes_what_was_touched_lately_stays(home: Home) -> None:

@@ -13,6 +13,7 @@ from durable_rlm.state.journal import Entry, Journal, Outcome
 from durable_rlm.state.leases import Leases
 from durable_rlm.state.saver import RunSaver
 from durable_rlm.state.seal import broken, teach
+from durable_rlm.state.spending import Spending
 from durable_rlm.state.tables import SEALED
 from tests.damage import DATABASE, ask, behind, change
 
@@ -39,6 +40,7 @@ VALUES: dict[str, dict[str, Any]] = {
         **{"thread_id": "t", "question": "?", "input": "i", "start": "{}", "model": "m", "limits": "{}"},
         **{"status": "stopped", "created": 1.5, "updated": 1.5},
     },
+    "children": {"thread_id": "t", "caller": "above", "call": "1:a:1", "depth": 1},
 }
 
 
@@ -134,7 +136,7 @@ async def test_a_damaged_answer_is_asked_for_once_more_and_then_served(tmp_path:
         found = (await Journal(database).of("t")).find(ENTRY.key)
         assert found is not None and found.answer == "right again"
         # The request that nothing is known of any more was one all the same.
-        assert (await Journal(database).spent("t")).model_calls == 2
+        assert (await Spending(database).by("t")).model_calls == 2
 
 
 async def test_a_damaged_call_of_another_run_is_no_matter(tmp_path: Path) -> None:

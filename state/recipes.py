@@ -1,0 +1,121 @@
+"""Recipes: what a text is put together from, where most of it stands in a blob already.
+
+A prompt that is a slice of the input, with an instruction before it and a question behind it, is stored as those two
+and the place of the slice. Plain JSON; a wire format:
+`{"check": …, "blobs": [hash, …], "pieces": ["literal text", [blob, start, end], …]}`, in bytes of the blob's UTF-8.
+The check is over the rest and the text's own hash, so that nobody takes a flipped bit for another blob.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .blobs import CHANGED, MISSING, Blobs, content_hash
+from .ranges import Range
+
+LEAST_SAVED = 1 << 10
+"""Bytes that a recipe must save, and half of the text besides."""
+_CHECK_LENGTH = 16
+_CHUNK = 4 << 20
+
+Piece = str | tuple[int, int, int]
+"""A literal text, or which blob, and from which byte to which."""
+
+
+class RecipeFault(Exception):
+    """A text cannot be put together. The message says why, such as `is cut from …, which is missing`."""
+
+    def __init__(self, fault: str, where: str = "table recipes") -> None:
+        super().__init__(fault)
+        self.where = where
+        """The table or the file in which the damage is."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to put together the text whose hash is `name`."""
+
+    name: str
+    blobs: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+
+    def to_json(self) -> bytes:
+        """As it is stored."""
+        return _dumped({"check": self._check, "blobs": self.blobs, "pieces": self.pieces})
+
+    @classmethod
+    def from_json(cls, name: str, stored: bytes) -> "Recipe":
+        """The recipe stored for the text `name`. Raises RecipeFault when it is not what was saved."""
+        try:
+            value: Any = json.loads(stored)
+            pieces = tuple(
+                piece if isinstance(piece, str) else (piece[0], piece[1], piece[2]) for piece in value["pieces"]
+            )
+            recipe = cls(name, tuple(value["blobs"]), pieces)
+            if value["check"] == recipe._check:
+                return recipe
+        except (ValueError, TypeError, LookupError):
+            pass
+        raise RecipeFault(CHANGED)
+
+    def chunks(self, blobs: Blobs) -> Iterator[bytes]:
+        """The text's bytes, some megabytes at a time. Raises RecipeFault, at the end when only the hash is wrong."""
+        hashed = hashlib.sha256()
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                found: Iterable[bytes] = [piece.encode()]
+            else:
+                number, start, end = piece
+                found = _range(blobs, self.blobs[number], start, end)
+            for chunk in found:
+                hashed.update(chunk)
+                yield chunk
+        if hashed.hexdigest() != self.name:
+            raise _cut_from(self.blobs[0], CHANGED)
+
+    @property
+    def _check(self) -> str:
+        return content_hash(_dumped([self.name, self.blobs, self.pieces]))[:_CHECK_LENGTH]
+
+
+def recipe_of(body: bytes, blob: str, ranges: Sequence[Range]) -> bytes | None:
+    """The recipe of a text, as it is stored, whose `ranges` stand in `blob`; None when that would not save enough."""
+    if sum(one.end - one.start for one in ranges) < max(LEAST_SAVED, len(body) // 2):
+        return None
+    pieces: list[Piece] = []
+    at = 0
+    for start, end, place in ranges:
+        if start > at:
+            pieces.append(body[at:start].decode())
+        pieces.append((0, place, place + end - start))
+        at = end
+    if at < len(body):
+        pieces.append(body[at:].decode())
+    stored = Recipe(content_hash(body), (blob,), tuple(pieces)).to_json()
+    return stored if len(body) - len(stored) >= max(LEAST_SAVED, len(body) // 2) else None
+
+
+def _range(blobs: Blobs, blob: str, start: int, end: int) -> Iterator[bytes]:
+    try:
+        with blobs.path(blob).open("rb", buffering=0) as file:
+            file.seek(start)
+            while start < end:
+                chunk = file.read(min(_CHUNK, end - start))
+                if not chunk:
+                    raise _cut_from(blob, CHANGED)
+                yield chunk
+                start += len(chunk)
+    except OSError as error:
+        fault = MISSING if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise _cut_from(blob, fault) from error
+
+
+def _cut_from(blob: str, fault: str) -> RecipeFault:
+    where = f"blobs/{blob[:2]}/{blob[2:]}"
+    return RecipeFault(f"is cut from {where}, which {fault}", where)
+
+
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
