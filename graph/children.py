@@ -138,7 +138,7 @@ class ChildRuns:
     async def _forked(
         self, child: Child, settings: RunSettings, limits: Limits, record: Callable[[Unit], Awaitable[None]]
     ) -> bool:
-        """Make the child a fork of the one that the same call of an original of its caller has started, if there is one."""
+        """Make the child a fork of the one that an original of its caller has started for the same call, if any."""
         found = await self._stores.journal.unfinished_child(child.caller, child.call)
         original = await self._stores.threads.find(found[0]) if found else None
         if found is None or original is None:

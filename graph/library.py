@@ -234,7 +234,7 @@ def _listed(row: Thread, alive: bool, spent: Spent | None) -> dict[str, Any]:
         "thread_id": row.thread_id,
         "status": status,
         "question": row.question,
-        "parent": row.parent,
+        "parent": row.caller or row.parent,
         "model": row.model,
         "turns": row.turns,
         "model_calls": spent.model_calls,

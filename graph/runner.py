@@ -30,8 +30,8 @@ from ..state.upkeep.collecting import Collected
 from ..state.upkeep.report import Report
 from .build import Graph, draw
 from .changes import Changes
-from .children import ChildRuns
 from .checks import check_same_input, check_same_run, check_start, raised_limits
+from .children import ChildRuns
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
 from .library import Library

@@ -74,7 +74,7 @@ class Sittings:
         """Of the child runs under way, who called them."""
 
     def stop(self, thread_id: str) -> bool:
-        """Cancel a thread's sitting, with those of its children; that of a child with its caller's. Whether there was one."""
+        """Cancel a thread's sitting, children and all; that of a child with its caller's. Whether there was one."""
         while (caller := self._callers.get(thread_id)) is not None:
             thread_id = caller
         running = self._running.get(thread_id)
@@ -104,7 +104,8 @@ class Sittings:
         except (RunBusy, LeaseLost) as busy:
             return Sat(busy=busy)
         finally:
-            self._callers.pop(thread_id, None)
+            if caller is not None:
+                del self._callers[thread_id]
 
     @contextlib.asynccontextmanager
     async def _taken(self, thread_id: str) -> AsyncGenerator[None]:

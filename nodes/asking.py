@@ -63,7 +63,8 @@ class _Spending:
 
     async def before_attempt(self, number: int) -> None:
         if self.attempts:
-            again = Wanted(self.granted.input_tokens, self.granted.output_tokens, 0, lambda _in, _out: self.granted.cost)
+            granted = self.granted
+            again = Wanted(granted.input_tokens, granted.output_tokens, 0, lambda _in, _out: granted.cost)
             await self.run.ledger.reserve(again, last_turn=self.ask.last_turn, again=True)
         self.attempts += 1
         await self.run.journal.open(self.entry)

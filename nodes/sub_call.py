@@ -18,11 +18,12 @@ INTERVAL = 5.0
 
 async def sub_call(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
     """Serve until the cell ends, the interval has passed, or more lanes are wanted."""
-    run = await live.get(thread_id, state)
-    kernel = run.kernel
+    # A lane has a part of the state only, so it opens nothing. Restarted in another process, or with a kernel that
+    # was lost, there is nothing for it to do: execute_code restores it.
+    run = live.find(thread_id)
+    kernel = run.kernel if run else None
     answered = 0
-    # No kernel: it was lost, or this lane was restarted in another process. execute_code restores it.
-    if kernel and kernel.desk:
+    if run and kernel and kernel.desk:
         # A kernel that is lost meanwhile is execute_code's to tell: what was answered until then is recorded.
         with run.idle.needed(), contextlib.suppress(KernelLost):
             answered = await kernel.desk.serve(seconds=INTERVAL, most_lanes=run.settings.concurrency)

@@ -30,20 +30,17 @@ class KernelSlots:
     @asynccontextmanager
     async def taken(self, levels_below: int) -> AsyncGenerator[None]:
         """Wait for a slot for a run that may have so many levels of runs below it, and hold it."""
-        if self._waiting or self.free <= levels_below:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((levels_below, turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._give()
-                else:
-                    self._waiting.remove((levels_below, turn))
-                    self._call_next()
-                raise
-        else:
-            self.free -= 1
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((levels_below, turn))
+        self._call_next()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._waiting.remove((levels_below, turn))
+            else:
+                self._give()
+            raise
         try:
             yield
         finally:
@@ -54,9 +51,9 @@ class KernelSlots:
         self._call_next()
 
     def _call_next(self) -> None:
-        """Whoever waits longest goes first, but for those who could not use the slot: the deeper a run, the fewer it leaves."""
+        """Whoever waits longest goes first, of those that leave enough: a deeper run need leave fewer."""
         for levels_below, turn in list(self._waiting):
-            if self.free > levels_below:
+            if self.free > levels_below and not turn.done():
                 self._waiting.remove((levels_below, turn))
                 self.free -= 1
                 turn.set_result(None)

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .spending import Spent
 from .settings import RunSettings
+from .spending import Spent
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
 
@@ -75,7 +75,7 @@ NOTHING = Reservation(0, 0, 0.0)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a request needs: its input, and an output limit that may be lowered to `least_output` when little is left."""
+    """What a request needs: its input, and an output limit that may be lowered to `least_output`."""
 
     input_tokens: int
     output_tokens: int

@@ -86,7 +86,10 @@ SELECT thread_id FROM above ORDER BY height DESC LIMIT 1
 _NAMES = f"SELECT thread_id FROM threads WHERE status != '{DELETED}'"
 _LATEST = 253_402_300_800.0
 """The end of the year 9999: no later moment can be shown."""
-_STEPS = f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {broken('steps')} FROM steps WHERE thread_id = ?"
+_STEPS = (
+    f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {broken('steps')} "
+    "FROM steps WHERE thread_id = ?"
+)
 
 
 class Threads:

@@ -1,0 +1,43 @@
+"""Trees of runs: a script that plays every level, told apart by their questions."""
+
+import textwrap
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+
+
+@pytest.fixture
+async def runner(tmp_path: Path) -> AsyncGenerator[Runner]:
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        yield runner
+
+
+def tree_script(path: Path, cells: Mapping[str, list[str]], sub: str = "return prompt.upper()") -> str:
+    """A scripted model; `cells` has, by the first word of its question, the cells of a run's turns."""
+    replies = {
+        word: [f"```repl\n{textwrap.dedent(cell).strip()}\n```" for cell in turns] for word, turns in cells.items()
+    }
+    path.write_text(
+        textwrap.dedent(
+            f"""
+            import re
+
+            REPLIES = {replies!r}
+
+            def root(messages):
+                told = "\\n".join(message["content"] for message in messages)
+                question = re.search(r"# Question\\n(.*)", told)[1]
+                turns = REPLIES[question.split()[0]]
+                marks = [int(n) for n in re.findall(r"\\[Turn (\\d+)\\]", told)]
+                return turns[min(max(marks, default=0), len(turns) - 1)]
+
+            def sub(prompt):
+                {sub}
+            """
+        )
+    )
+    return f"scripted:{path}"

@@ -1,0 +1,102 @@
+"""Sub-RLMs: runs of their own, which can be opened like any other, on the account of the run that called them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from durable_rlm.state.children import child_thread
+
+from .conftest import tree_script
+
+COUNTING = ["n = len(context.split())", "FINAL(f'{n} words: ' + llm_query(context))"]
+
+
+async def test_a_sub_rlm_answers_with_turns_and_variables_of_its_own(runner: Runner, tmp_path: Path) -> None:
+    top = ["n = 1\na = rlm_query('child: count', context=context[4:])\nFINAL((a, n))"]
+    model = tree_script(tmp_path / "m.py", {"top": top, "child:": COUNTING})
+    run = await runner.run("top", "xxx one two", model=model, max_depth=2)
+    assert (run.status, run.answer) == ("answered", ["2 words: ONE TWO", 1])
+    [call] = [call.to_json() for call in await runner.library.calls(run.thread_id)]
+    child = await runner.read(call["child_thread"])
+    assert (child.answer, child.turns) == ("2 words: ONE TWO", 2)
+    assert child.thread_id == child_thread(run.thread_id, call["key"])
+    assert (call["kind"], call["prompt"], call["answer"]) == ("rlm", "child: count", "2 words: ONE TWO")
+    assert (run.usage["model_calls"], child.usage["model_calls"]) == (4, 3)
+
+
+async def test_many_sub_rlms_answer_in_order_each_on_its_own_data(runner: Runner, tmp_path: Path) -> None:
+    top = ["parts = context.split()\nFINAL(rlm_query_batched([f'child: {p}' for p in parts], context=parts))"]
+    model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(context * 2)"]})
+    words = [f"w{n}" for n in range(60)]
+    run = await runner.run("top", " ".join(words), model=model, max_depth=2, kernels=7)
+    assert run.answer == [word * 2 for word in words]
+    assert run.usage["model_calls"] == 61
+
+
+async def test_runs_three_deep_do_not_wait_for_each_others_kernels(runner: Runner, tmp_path: Path) -> None:
+    branch = "FINAL('+'.join(rlm_query_batched([f'{} {{i}}' for i in range(6)])))"
+    cells = {
+        "top": [branch.format("middle")],
+        "middle": [branch.format("leaf")],
+        "leaf": ["FINAL(rlm_query('plain'))"],
+    }
+    model = tree_script(tmp_path / "m.py", cells)
+    run = await asyncio.wait_for(runner.run("top", model=model, max_depth=3, kernels=3), 60)
+    assert run.answer == "+".join(["PLAIN"] * 36)
+    assert run.usage["model_calls"] == 1 + 6 + 36 + 36
+    deepest = [row for row in await runner.library.runs() if row["question"].startswith("leaf")]
+    assert len(deepest) == 36
+
+
+async def test_the_deepest_runs_sub_calls_are_plain_and_depth_0_has_none(runner: Runner, tmp_path: Path) -> None:
+    model = tree_script(tmp_path / "m.py", {"top": ["FINAL(rlm_query('q', context='data'))"]})
+    run = await runner.run("top", model=model, max_depth=1)
+    assert run.answer == "Q\n\nDATA"
+    [call] = await runner.library.calls(run.thread_id)
+    assert call.row.child_thread is None
+
+
+async def test_a_typed_question_gets_a_value_that_the_child_was_made_to_match(runner: Runner, tmp_path: Path) -> None:
+    schema = "{'type': 'object', 'properties': {'n': {'type': 'integer'}}, 'required': ['n']}"
+    top = [f"v = rlm_query('child:', schema={schema})\nFINAL([type(v).__name__, v['n']])"]
+    model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL({'n': 'three'})", "FINAL({'n': 3})"]})
+    run = await runner.run("top", model=model, max_depth=2)
+    assert run.answer == ["dict", 3] and run.usage["model_calls"] == 3
+
+
+async def test_an_untyped_question_gets_a_text_whatever_the_child_ended_with(runner: Runner, tmp_path: Path) -> None:
+    model = tree_script(tmp_path / "m.py", {"top": ["FINAL(repr(rlm_query('child:')))"], "child:": ["FINAL({'n': 3})"]})
+    run = await runner.run("top", model=model, max_depth=2)
+    assert run.answer == repr('{"n": 3}')
+
+
+async def test_one_failed_sub_rlm_costs_the_others_nothing(runner: Runner, tmp_path: Path) -> None:
+    top = ["r = rlm_query_batched(['good', 'bad', 'good'])\nFINAL([str(x) if x else x.error for x in r])"]
+    model = tree_script(tmp_path / "m.py", {"top": top, "good": ["FINAL('fine')"], "bad": ["raise ValueError('x')"]})
+    run = await runner.run("top", model=model, max_depth=2, max_turns=3)
+    assert run.answer[0] == run.answer[2] == "fine"
+    assert "its 3 turns gave no answer" in run.answer[1] and "rlm show" in run.answer[1]
+    assert run.status == "answered"
+
+
+async def test_equal_questions_are_separate_samples_and_cached_ones_one_run(runner: Runner, tmp_path: Path) -> None:
+    top = [
+        "a = rlm_query_batched(['child:'] * 3)\nb = rlm_query_batched(['child:'] * 3, cache=True)\nFINAL(len(a + b))"
+    ]
+    model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(1)"]})
+    run = await runner.run("top", model=model, max_depth=2)
+    assert run.answer == 6
+    assert len(await runner.library.runs()) == 1 + 3 + 1
+
+
+async def test_watchers_hear_of_every_sub_rlm(runner: Runner, tmp_path: Path) -> None:
+    cells = {"top": ["FINAL(rlm_query('middle'))"], "middle": ["FINAL(rlm_query('leaf'))"], "leaf": ["FINAL(1)"]}
+    events: list[dict[str, Any]] = []
+    model = tree_script(tmp_path / "m.py", cells)
+    await runner.run("top", model=model, max_depth=3, on_event=events.append)
+    told = [(event["depth"], event["question"], event["status"]) for event in events if event["event"] == "child"]
+    assert sorted(set(told)) == [
+        *((1, "middle", "answered"), (1, "middle", "running")),
+        *((2, "leaf", "answered"), (2, "leaf", "running")),
+    ]

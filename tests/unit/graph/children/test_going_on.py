@@ -1,0 +1,164 @@
+"""Trees that were stopped or died: what has ended is found so, the rest goes on in its middle, all paid once."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.errors import RunBusy, UnknownThread, UsageError
+from tests.scripts import Asked
+
+from .conftest import tree_script
+
+TOP = ["parts = rlm_query_batched(['child: 1', 'child: 2', 'child: 3'], context=context)\nFINAL(parts)"]
+CHILD = ["n = len(context)", "a = [llm_query(f'{q}{n}-{i}') for i in range(3)]", "FINAL('/'.join(a))"]
+
+
+class Crash(BaseException):
+    """The process dies."""
+
+
+class DiesAt:
+    """A probe at which the process dies, the n-th time that it passes the point."""
+
+    def __init__(self, point: str, times: int) -> None:
+        self._point = point
+        self._left = times
+
+    def __call__(self, point: str) -> None:
+        if point == self._point:
+            self._left -= 1
+            if not self._left:
+                raise Crash
+
+
+def open_home(tmp_path: Path, **options: Any) -> Any:
+    return Runner.open(tmp_path / "home", kernels=MemoryKernels(), **options)
+
+
+def script(tmp_path: Path) -> str:
+    child = [cell.replace("{q}", "q") for cell in CHILD]
+    return tree_script(tmp_path / "m.py", {"top": TOP, "child:": child})
+
+
+ANSWER = ["Q5-0/Q5-1/Q5-2"] * 3
+
+
+@pytest.mark.parametrize("times", range(1, 10))
+@pytest.mark.parametrize("point", ["request-after", "journal-before", "journal-after", "deliver-before", "plan-end"])
+async def test_a_tree_that_dies_anywhere_goes_on_and_pays_for_nothing_twice(
+    tmp_path: Path, point: str, times: int
+) -> None:
+    model = script(tmp_path)
+    asked = Asked(model)
+    with pytest.raises(Crash):
+        async with open_home(tmp_path, probe=DiesAt(point, times)) as runner:
+            await runner.run("top", "12345", thread="t", model=model, max_depth=2)
+    async with open_home(tmp_path) as runner:
+        run = await runner.resume("t")
+        assert (run.status, run.answer) == ("answered", ANSWER)
+        assert len(await runner.library.runs()) == 4
+        # What was under way when it died is asked again; whatever is recorded is not.
+        assert len(asked) <= 19 + 4
+        assert len(asked) <= run.usage["model_calls"] <= len(asked) + 4
+
+
+async def test_ended_children_are_found_ended_and_their_answers_served(tmp_path: Path) -> None:
+    model = script(tmp_path)
+    asked = Asked(model)
+    with pytest.raises(Crash):
+        async with open_home(tmp_path, probe=DiesAt("finalize-end", 4)) as runner:
+            await runner.run("top", "12345", thread="t", model=model, max_depth=2)
+    before = len(asked)
+    async with open_home(tmp_path) as runner:
+        assert (await runner.resume("t")).answer == ANSWER
+    assert before == len(asked) == 1 + 3 * 6
+
+
+async def test_a_fork_serves_ended_children_and_goes_on_with_forks_of_the_others(tmp_path: Path) -> None:
+    model = script(tmp_path)
+    asked = Asked(model)
+    with pytest.raises(Crash):
+        async with open_home(tmp_path, probe=DiesAt("journal-before", 15)) as runner:
+            await runner.run("top", "12345", thread="t", model=model, max_depth=2)
+    async with open_home(tmp_path) as runner:
+        steps = await runner.library.steps("t")
+        plan = next(step["step"] for step in steps if step["kind"] == "plan")
+        await runner.fork("t", plan, into="f")
+        before = len(asked)
+        run = await runner.resume("f")
+        assert run.answer == ANSWER
+        paid_by_fork = len(asked) - before
+        assert 0 < paid_by_fork < 10 and run.usage["model_calls"] == paid_by_fork
+        # The original goes on as if there were no fork: it pays for what only the fork has asked.
+        assert (await runner.resume("t")).answer == ANSWER
+        again = await runner.fork("t", plan, into="g")
+        before = len(asked)
+        assert (await runner.resume(again.thread_id)).answer == ANSWER
+        assert len(asked) == before
+
+
+async def test_a_fork_counts_what_was_spent_before_it(tmp_path: Path) -> None:
+    model = script(tmp_path)
+    async with open_home(tmp_path) as runner:
+        await runner.run("top", "12345", thread="t", model=model, max_depth=2, max_calls=30)
+        steps = await runner.library.steps("t")
+        last = next(step["step"] for step in reversed(steps) if step["kind"] == "execute_code")
+        fork = await runner.fork("t", last, into="f", code=None)
+        assert fork.usage["model_calls"] == 0
+        before = await runner._stores.spending.before("f")  # pyright: ignore[reportPrivateUsage]
+        assert before.model_calls == 19
+
+
+async def test_stopping_a_run_stops_its_children_and_all_go_on_later(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    sub = f"import pathlib, time\n                while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    cells = {"top": TOP, "child:": ["FINAL(llm_query('slow'))"]}
+    model = tree_script(tmp_path / "m.py", cells, sub=f"{sub}\n                return prompt.upper()")
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    async with open_home(tmp_path) as runner:
+        task = asyncio.create_task(
+            runner.run("top", "12345", thread="t", model=model, max_depth=2, on_event=events.put_nowait)
+        )
+        while sum(1 for _ in [await events.get()]) and len(await runner.library.runs()) < 4:
+            pass
+        with pytest.raises(RunBusy):
+            await runner.delete("t")
+        [child, *_] = [row["thread_id"] for row in await runner.library.runs() if row["parent"] == "t"]
+        assert (await runner.resume(child)).status == "busy"
+        assert await runner.stop(child), "a child is stopped with the run that called it"
+        assert (await task).status == "stopped"
+        assert Counter(row["status"] for row in await runner.library.runs()) == {"stopped": 4}
+        gate.touch()
+        assert (await runner.resume("t")).answer == ["SLOW"] * 3
+
+
+async def test_a_child_can_be_opened_and_gone_on_with_by_itself(tmp_path: Path) -> None:
+    model = script(tmp_path)
+    with pytest.raises(Crash):
+        async with open_home(tmp_path, probe=DiesAt("journal-after", 9)) as runner:
+            await runner.run("top", "12345", thread="t", model=model, max_depth=2)
+    async with open_home(tmp_path) as runner:
+        rows = [row for row in await runner.library.runs() if row["parent"] == "t"]
+        child = next(row["thread_id"] for row in rows if row["status"] != "answered")
+        with pytest.raises(UsageError, match="spends out of its budget"):
+            await runner.resume(child, max_calls=50)
+        assert (await runner.resume(child)).answer == ANSWER[0]
+        assert (await runner.resume("t")).answer == ANSWER
+        steps = await runner.library.steps(child)
+        fork = await runner.fork(child, steps[-2]["step"])
+        assert (await runner.resume(fork.thread_id)).answer == ANSWER[0]
+
+
+async def test_deleting_a_run_deletes_its_children_unless_a_fork_needs_them(tmp_path: Path) -> None:
+    model = script(tmp_path)
+    async with open_home(tmp_path) as runner:
+        await runner.run("top", "12345", thread="t", model=model, max_depth=2)
+        deleted = await runner.delete("t")
+        assert len(deleted.threads) == 4 and await runner.library.runs() == []
+        with pytest.raises(UnknownThread):
+            await runner.read(deleted.threads[-1])
