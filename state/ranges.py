@@ -1,6 +1,6 @@
 """Which parts of a text are ranges of a file, however large: found by a sparse index of the file, proven by its bytes.
 
-The index holds a hash of 32 bytes of the file at every so many bytes. Of a text every window of 32 bytes is looked up
+The index holds a hash of 64 bytes of the file at every so many bytes. Of a text every window of 64 bytes is looked up
 until one is found, so a range that is longer than the distance between samples never goes unseen. What is found is
 read from the file, compared, and extended to both sides: a hash that is met by chance costs time and nothing else.
 
@@ -13,22 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-WINDOW = 32
-"""Bytes under one hash."""
+WINDOW = 64
+"""Bytes under one hash: fewer, and most of what a log offers are other lines that begin alike."""
 LEAST_RANGE = 128
 """Bytes from which a range is worth naming."""
 _STEP = 128
 _MOST_SAMPLES = 3 << 20
 _MOST_ALIKE = 4
 """Samples of one hash that are kept: of a line that is written a million times, the first few."""
-_FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
+_FACTORS = (
+    *(0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93),
+    *(0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB),
+)
 _LAST_FACTOR = 0xFF51AFD7ED558CCD
 _HASH_BITS, _PLACE_BITS = 28, 36
 _BITS_A_SAMPLE = 32
 _PIECE = 4 << 20
+_AT_ONCE = 1 << 17
 _FEW_WINDOWS, _MANY_WINDOWS = 512, 1 << 14
 _FIRST_READ, _LARGEST_READ = 4 << 10, 1 << 20
-_FREE_LOOKS, _BYTES_A_LOOK = 32, 512
+_FREE_LOOKS, _BYTES_A_LOOK = 64, 128
 
 Array = Any
 """A numpy array of 64-bit numbers."""
@@ -157,6 +161,8 @@ class _Search:
             count = min(width, last + 1 - at)
             found = self._look_at(at, count)
             at = max(at + count, found)
+            if at == found and len(self._body) - at < LEAST_RANGE:
+                break
             # Where one range ends, the next one may begin; else long texts are looked at faster.
             width = _FEW_WINDOWS if found else min(4 * width, _MANY_WINDOWS)
         return sorted(self._found)
@@ -261,10 +267,10 @@ def _seen(hashes: Array, bits: int) -> Array:
     import numpy
 
     seen = numpy.zeros(1 << (bits - 3), numpy.uint8)
-    if len(hashes):
-        short = (hashes >> numpy.uint64(_HASH_BITS - bits)).astype(numpy.int64)
+    for start in range(0, len(hashes), _AT_ONCE):
+        # Sorted, so bits of one byte stand together.
+        short = (hashes[start : start + _AT_ONCE] >> numpy.uint64(_HASH_BITS - bits)).astype(numpy.int64)
         places = short >> 3
-        starts = numpy.flatnonzero(numpy.diff(places, prepend=-1))
-        ones = numpy.left_shift(1, short & 7).astype(numpy.uint8)
-        seen[places[starts]] = numpy.bitwise_or.reduceat(ones, starts)
+        first = numpy.flatnonzero(numpy.diff(places, prepend=-1))
+        seen[places[first]] |= numpy.bitwise_or.reduceat(numpy.left_shift(1, short & 7).astype(numpy.uint8), first)
     return seen

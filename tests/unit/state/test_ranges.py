@@ -137,7 +137,7 @@ def test_looking_ends_where_a_file_has_nothing_but_repetitions(
     monkeypatch.setattr(os, "pread", counted)
     body = b"-".join(chance.choices(pieces, k=2_000))
     assert in_file(pack, body, index.ranges(body))
-    assert reads < len(body) // 100
+    assert reads < len(body) // 40
 
 
 def test_a_file_that_is_gone_or_cut_short_has_no_ranges_any_more(file: Callable[[bytes], Path]) -> None:
