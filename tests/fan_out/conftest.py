@@ -9,6 +9,7 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.nodes.hands import OpenModels
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retrying import RetryPolicy
@@ -33,12 +34,18 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-async def runner(tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Runner]:
+def open_model(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> OpenModels:
+    """Opens clients that do not wait before another attempt."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
-    def open_model(name: str, settings: RunSettings) -> ModelClient:
+    def open_one(name: str, settings: RunSettings) -> ModelClient:
         return open_client(name, base_url=settings.base_url, price=settings.price, retry=RetryPolicy(sleep=waits))
 
+    return open_one
+
+
+@pytest.fixture
+async def runner(tmp_path: Path, open_model: OpenModels) -> AsyncGenerator[Runner]:
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
         yield runner
 
