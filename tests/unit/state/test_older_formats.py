@@ -75,6 +75,17 @@ async def test_a_killed_run_goes_on_and_pays_for_nothing_twice(home: Path, model
     assert len(models.prompts) == 2 and not set(models.prompts) & answered
 
 
+@pytest.mark.parametrize("form", [form for form in FORMATS if form not in ("format-1", "format-2")])
+async def test_a_prompt_that_was_stored_as_a_slice_of_the_input_is_read(tmp_path: Path, form: str) -> None:
+    home = Path(shutil.copytree(HOMES / form, tmp_path / "home"))
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        assert connection.execute("SELECT count(*) FROM recipes").fetchone() == (1,)
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        [call] = await runner.library.calls("sliced")
+        assert (call.prompt, call.answer) == (model.SLICED, str(len(model.SLICED)))
+        assert (await runner.verify("sliced")).ok
+
+
 async def test_a_home_of_a_later_format_is_refused_with_instructions_and_left_as_it_is(tmp_path: Path) -> None:
     home = Path(shutil.copytree(HOMES / FORMATS[-1], tmp_path / "home"))
     with closing(sqlite3.connect(home / DATABASE)) as connection:
