@@ -2,7 +2,7 @@
 
 import asyncio
 
-from . import growth, resuming, snapshots, turns
+from . import fan_out, growth, resuming, snapshots, turns
 
-for part in (turns, snapshots, resuming, growth):
+for part in (turns, fan_out, snapshots, resuming, growth):
     asyncio.run(part.main())
