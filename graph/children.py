@@ -108,7 +108,7 @@ class ChildRuns:
         if await self._stores.threads.exists(thread_id):
             return
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
-        prompt = await self._stores.texts.put(call.question)
+        prompt = await self._stores.texts.put(call.question, source=caller.pack)
         entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt, 0, 0, 0.0)
         record = partial(caller.journal.open_child, entry, thread_id)
         if not await self._forked(child, settings, caller.ledger.limits, record):

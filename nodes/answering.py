@@ -54,6 +54,7 @@ class CallAnswerer:
             return await self._deliver(call, key, Failed("budget", str(spent)))
         except _Refused as refused:
             return await self._deliver(call, key, Failed("usage", str(refused)))
+        self._kernel.calls.cut += got.truncated
         return await self._deliver(call, key, _outcome(got), got.digest)
 
     async def _deliver(self, call: PostedCall, key: str, outcome: Outcome, digest: str = "") -> bool:

@@ -1,22 +1,23 @@
 """One model request, paid at most once: looked up in the journal, reserved, recorded, asked, settled."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from ..state.journal import Entry, Outcome, Recorded, RequestKind
-from ..state.ledger import NOTHING, Reservation, Wanted
+from ..state.ledger import NOTHING, Reservation, Wanted, plus
 from .events import emit
 from .hands import Hands
 from .live import LiveRun
-from .models.client import ModelClient
+from .models.client import ModelClient, Used
 from .models.failures import ModelCallFailed
 from .models.prices import cost_usd
 from .models.reply import ModelReply, ModelRequest
-from .models.tokens import estimate_messages
-from .models.typed import ask_typed
+from .models.typed import ask_typed, estimate_request
 
+CUT = "length"
+"""What the journal says of an answer that was cut at the output limit: it is not the whole one."""
 LEAST_OUTPUT = 512
 """Tokens that an answer must have room for, or it is not asked for."""
 
@@ -52,35 +53,52 @@ class Got:
 
 @dataclass
 class _Spending:
-    """The attempts of one ask: each is reserved and recorded before it is sent."""
+    """The attempts of one ask: each is reserved and recorded before it is sent, and settled when it has ended."""
 
     run: LiveRun
     ask: Ask
     entry: Entry
     granted: Reservation
     """What is reserved for each attempt; for the first one it is already."""
-    attempts: int = field(default=0)
+    attempts: int = 0
+    used: Reservation = NOTHING
+    """What they took, all together; what nobody knows counts as reserved."""
+    held: bool = True
+    """Whether a reservation is neither settled nor given back."""
 
     async def before_attempt(self, number: int) -> None:
-        if self.attempts:
-            granted = self.granted
-            again = Wanted(granted.input_tokens, granted.output_tokens, 0, lambda _in, _out: granted.cost)
-            await self.run.ledger.reserve(again, last_turn=self.ask.last_turn, again=True)
+        if not self.held:
+            tokens, limit, cost = self.granted.input_tokens, self.granted.output_tokens, self.granted.cost
+            again = Wanted(tokens, limit, limit, lambda _in, _out: cost)
+            await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
+            self.held = True
         self.attempts += 1
         await self.run.journal.open(self.entry)
 
-    def settle(self, used: "ModelReply | ModelCallFailed | None") -> None:
-        """Give back what was reserved; `used` is what the server says it took, None when nobody knows."""
-        ledger = self.run.ledger
-        if not self.attempts:
-            ledger.give_back(self.granted)
-        for attempt in range(self.attempts):
-            if used is None:
-                ledger.settle(self.granted, None)
-            elif attempt == 0:
-                ledger.settle(self.granted, Reservation(used.input_tokens, used.output_tokens, used.cost_usd))
-            else:
-                ledger.settle(self.granted, NOTHING)
+    def after_attempt(self, used: Used | None) -> None:
+        """`used` is what the server says it took, None when nobody knows."""
+        took = self.granted if used is None else Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
+        self.run.ledger.settle(self.granted, took)
+        self.used = plus(self.used, took)
+        self.held = False
+
+    def outcome(self, **facts: Any) -> Outcome:
+        """What came of it, with what was used."""
+        used = self.used
+        return Outcome(
+            attempts=self.attempts,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cost=used.cost,
+            **facts,
+        )
+
+    def end(self) -> None:
+        """Settle what has not been: sent without an answer that was seen, or never sent."""
+        if self.held and self.attempts:
+            self.after_attempt(None)
+        elif self.held:
+            self.run.ledger.give_back(self.granted)
 
 
 async def ask_once(run: LiveRun, hands: Hands, ask: Ask) -> Got:
@@ -93,28 +111,25 @@ async def ask_once(run: LiveRun, hands: Hands, ask: Ask) -> Got:
     recorded = run.journal.find(ask.key)
     if recorded is not None:
         return await served(run, hands, recorded, typed=ask.request.schema is not None)
-    prompt = await hands.stores.texts.put(ask.prompt)
+    prompt = await hands.stores.texts.put(ask.prompt, source=run.pack)
     async with run.tree.slots:
         spending = await _reserved(run, ask, prompt)
-        used: ModelReply | ModelCallFailed | None = None
-        value: Any = None
         try:
             hands.probe("request-before")
-            used, value = await _send(ask, spending)
+            outcome = await _send(ask, spending)
             hands.probe("request-after")
         except ModelCallFailed as failure:
-            used = failure
+            outcome = failure
         finally:
-            spending.settle(used)
-    if isinstance(used, ModelCallFailed):
-        return await _record_failure(run, spending, used)
-    assert used is not None, "neither an answer nor a failure"
-    return await _record(run, hands, ask, spending, used, value)
+            spending.end()
+    if isinstance(outcome, ModelCallFailed):
+        return await _record_failure(spending, outcome)
+    return await _record(hands, spending, *outcome)
 
 
 def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, *, least_output: int = LEAST_OUTPUT) -> Wanted:
     """What the budget must have for a request."""
-    tokens = estimate_messages(request.messages)
+    tokens = estimate_request(request)
     return Wanted(
         tokens,
         request.max_output_tokens,
@@ -135,45 +150,32 @@ async def _send(ask: Ask, spending: _Spending) -> tuple[ModelReply, Any]:
         emit("retry", model=ask.model.name, reason=reason, seconds=seconds)
 
     request = replace(ask.request, max_output_tokens=spending.granted.output_tokens)
+    before, after = spending.before_attempt, spending.after_attempt
     if request.schema is not None:
-        return await ask_typed(ask.model, request, before_attempt=spending.before_attempt, on_retry=on_retry)
-    reply = await ask.model.ask(request, before_attempt=spending.before_attempt, on_retry=on_retry)
+        return await ask_typed(ask.model, request, before_attempt=before, after_attempt=after, on_retry=on_retry)
+    reply = await ask.model.ask(request, before_attempt=before, after_attempt=after, on_retry=on_retry)
     return reply, reply.text
 
 
-async def _record(run: LiveRun, hands: Hands, ask: Ask, spending: _Spending, reply: ModelReply, value: Any) -> Got:
-    text = value if ask.request.schema is None else json.dumps(value)
+async def _record(hands: Hands, spending: _Spending, reply: ModelReply, value: Any) -> Got:
+    typed = spending.ask.request.schema is not None
+    text = json.dumps(value) if typed else value
+    # A value that matches its schema is whole, wherever the reply ended.
+    cut = reply.finish == "length" and not typed
     digest = await hands.stores.texts.put(text)
     hands.probe("journal-before")
-    await run.journal.settle(
-        spending.entry,
-        Outcome(
-            answer=digest,
-            attempts=spending.attempts,
-            input_tokens=reply.input_tokens,
-            output_tokens=reply.output_tokens,
-            cost=reply.cost_usd,
-            seconds=reply.seconds,
-        ),
-    )
+    outcome = spending.outcome(answer=digest, error_kind=CUT if cut else None, seconds=reply.seconds)
+    await spending.run.journal.settle(spending.entry, outcome)
     hands.probe("journal-after")
-    return Got(digest, text=reply.text, value=value, truncated=reply.finish == "length")
+    return Got(digest, text=reply.text, value=value, truncated=cut)
 
 
-async def _record_failure(run: LiveRun, spending: _Spending, failure: ModelCallFailed) -> Got:
+async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Got:
     message = str(failure)
-    if spending.ask.record_failure and spending.attempts:
-        await run.journal.settle(
-            spending.entry,
-            Outcome(
-                error_kind=failure.kind,
-                error=message,
-                attempts=spending.attempts,
-                input_tokens=failure.input_tokens,
-                output_tokens=failure.output_tokens,
-                cost=failure.cost_usd,
-            ),
-        )
+    if spending.attempts:
+        journal = spending.run.journal
+        outcome = spending.outcome(error_kind=failure.kind, error=message)
+        await (journal.settle if spending.ask.record_failure else journal.correct)(spending.entry, outcome)
     return Got(failure_digest(message), error=message, error_kind=failure.kind)
 
 
@@ -185,7 +187,8 @@ async def served(run: LiveRun, hands: Hands, recorded: Recorded, *, typed: bool)
         message = recorded.error or "it failed"
         return Got(failure_digest(message), error=message, error_kind=recorded.error_kind, reused=True)
     text = await hands.stores.texts.get(recorded.answer)
-    return Got(recorded.answer, text=text, value=json.loads(text) if typed else text, reused=True)
+    value = json.loads(text) if typed else text
+    return Got(recorded.answer, text=text, value=value, truncated=recorded.error_kind == CUT, reused=True)
 
 
 def failure_digest(message: str) -> str:

@@ -73,6 +73,17 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
     return await _ended(state, cell, result, run, hands, kept, report)
 
 
+def _cut_answers(kernel: LiveKernel | None) -> list[str]:
+    """The note that some answers of the cell's sub-calls are not whole: they look like any other."""
+    if kernel is None or not kernel.calls.cut:
+        return []
+    cut, answers = kernel.calls.cut, kernel.answers.count
+    return [
+        f"{cut:,} of {answers:,} answers to sub-calls of this cell were cut at the output limit and end in the middle: "
+        "ask for shorter answers, or about smaller pieces."
+    ]
+
+
 async def _compared(run: LiveRun, hands: Hands, kernel: LiveKernel, turn: int) -> RestoreRecord | None:
     """The kernel's restore report, with what this cell did not ask for again. Raises ReplayDiverged when strict."""
     found = await divergence(hands, run.thread_id, turn, kernel.calls)
@@ -113,7 +124,7 @@ async def _ended(
 ) -> dict[str, Any]:
     """The state after a cell: what it printed, whether it ended the run, where the kernel stands (`kept`)."""
     final = result.final
-    notes = told(report) if report else []
+    notes = [*(told(report) if report else []), *_cut_answers(run.kernel)]
     if final is not None and (problem := _schema_problem(final, run.settings.answer_schema)):
         notes.append(f"FINAL was refused: the answer does not match the schema asked for ({problem}). Finish again.")
         final = None

@@ -40,6 +40,9 @@ class CellCalls:
     paid: dict[str, str] = field(default_factory=dict[str, str])
     """The beginnings of the prompts that no recorded answer was found for, by key, in the order of asking."""
 
+    cut: int = 0
+    """Answers that ended at their output limit, and not of themselves."""
+
     @property
     def missing(self) -> list[str]:
         """Recorded keys that the cell did not ask for."""
@@ -105,6 +108,11 @@ class LiveRun:
     def _answering(self) -> bool:
         """Whether calls of the kernel's cell are being answered: what was paid must reach it."""
         return bool(self.kernel and self.kernel.desk and self.kernel.desk.in_flight)
+
+    @property
+    def pack(self) -> str | None:
+        """The blob that its input is in, which prompts are mostly cut from."""
+        return (self.context and self.context["pack"]) or None
 
     @property
     def root_model(self) -> ModelClient:

@@ -38,7 +38,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a request: `answer` is the hash of a text, or `error_kind` and `error` say why not."""
+    """What came of a request: `answer` is the hash of a text, or `error_kind` and `error` say why not.
+
+    With an answer, `error_kind` says what is wrong with it.
+    """
 
     answer: str | None = None
     error_kind: str | None = None
@@ -240,17 +243,20 @@ class ThreadJournal:
         Of the row's sums, only what *this* process reserved becomes what was used: a request that a
         killed process had under way stays counted.
         """
-        cost = None if outcome.cost is None or entry.cost is None else outcome.cost - entry.cost * outcome.attempts
         row = (
             *(outcome.status, outcome.answer, outcome.error_kind, outcome.error),
-            outcome.input_tokens - entry.input_tokens * outcome.attempts,
-            outcome.output_tokens - entry.output_tokens * outcome.attempts,
-            *(cost, outcome.seconds, self._thread_id, entry.key),
+            *_used(entry, outcome),
+            *(outcome.seconds, self._thread_id, entry.key),
         )
         await self._database.commit(self._fenced(lambda connection: _settle(connection, row)), "call-settled")
         self._settled[entry.key] = Recorded(
             entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id
         )
+
+    async def correct(self, entry: Entry, outcome: Outcome) -> None:
+        """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open."""
+        row = (*_used(entry, outcome), self._thread_id, entry.key)
+        await self._database.commit(self._fenced(lambda connection: _correct(connection, row)), "call-corrected")
 
     def reuse(self, key: str) -> None:
         """Count that a recorded answer was served instead of a request; saved with the next commit.
@@ -302,6 +308,24 @@ def _settle(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
         "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, seconds = ? "
         "WHERE thread_id = ? AND key = ?",
         (now_settled, *row),
+    )
+
+
+def _correct(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute(
+        "UPDATE calls SET input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ? "
+        "WHERE thread_id = ? AND key = ?",
+        row,
+    )
+
+
+def _used(entry: Entry, outcome: Outcome) -> tuple[int, int, float | None]:
+    """What the attempts have taken more than was reserved for them."""
+    cost = None if outcome.cost is None or entry.cost is None else outcome.cost - entry.cost * outcome.attempts
+    return (
+        outcome.input_tokens - entry.input_tokens * outcome.attempts,
+        outcome.output_tokens - entry.output_tokens * outcome.attempts,
+        cost,
     )
 
 

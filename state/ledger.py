@@ -158,17 +158,16 @@ class Ledger:
             output = min(output, last_turn.output_for(dollars / 2))
         self._kept = last_turn.reservation(output) if output > 0 else NOTHING
 
-    async def reserve(self, wanted: Wanted, *, last_turn: bool = False, again: bool = False) -> Reservation:
+    async def reserve(self, wanted: Wanted, *, last_turn: bool = False) -> Reservation:
         """Take what a request needs out of what is left, and return how much that is; wait for others where that helps.
 
-        `again`: for another attempt of a request, which holds a reservation itself and must not wait for it. Raises
-        BudgetSpent, and then takes nothing.
+        Whoever waits must hold none. Raises BudgetSpent, and then takes nothing.
         """
         if self._above:
             # What is kept for a last turn is the top run's.
-            granted = await self._above.reserve(wanted, again=again)
+            granted = await self._above.reserve(wanted)
         else:
-            while (granted := self._granted(wanted, last_turn=last_turn, again=again)) is None:
+            while (granted := self._granted(wanted, last_turn=last_turn)) is None:
                 await self._change()
         self._reserved = _plus(self._reserved, granted, +1)
         return granted
@@ -197,12 +196,12 @@ class Ledger:
         if self._above:
             return self._above.exhausted()
         try:
-            self._granted(Wanted(0, 0, 0, lambda _in, _out: 0.0), last_turn=False, again=True)
+            self._granted(Wanted(0, 0, 0, lambda _in, _out: 0.0), last_turn=False)
         except BudgetSpent as spent:
             return spent.resource
         return None
 
-    def _granted(self, wanted: Wanted, *, last_turn: bool, again: bool) -> Reservation | None:
+    def _granted(self, wanted: Wanted, *, last_turn: bool) -> Reservation | None:
         """What can be reserved now; None when that may be more once others have settled. Raises BudgetSpent."""
         limits, counted, held = self._limits, self.counted, self._reserved
         calls = limits.max_calls if last_turn else limits.max_calls - 1
@@ -212,9 +211,9 @@ class Ledger:
             raise BudgetSpent("time", limits.max_time)
         kept = NOTHING if last_turn else self._kept
         output = self._output_for(wanted, kept, held)
-        if output >= wanted.output_tokens or (output >= wanted.least_output and not held.model_calls and not again):
+        if output >= wanted.output_tokens or (output >= wanted.least_output and not held.model_calls):
             return wanted.reservation(output)
-        if held.model_calls and not again and self._output_for(wanted, kept, Spent()) >= wanted.least_output:
+        if held.model_calls and self._output_for(wanted, kept, Spent()) >= wanted.least_output:
             return None
         tokens, _ = self._left(kept, held)
         if tokens is not None and tokens - wanted.input_tokens <= output:
@@ -250,6 +249,12 @@ class Ledger:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         await waiter
+
+
+def plus(one: Reservation, other: Reservation) -> Reservation:
+    """Both together."""
+    cost = None if one.cost is None or other.cost is None else one.cost + other.cost
+    return Reservation(one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens, cost)
 
 
 def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:

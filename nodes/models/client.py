@@ -31,6 +31,19 @@ _FINISHES: dict[str, Finish] = {
 """The words of OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere and Ollama, in lower case."""
 
 
+AfterAttempt = Callable[["Used | None"], None]
+"""Called when a request has ended, with what it took; None when nobody knows whether it was billed."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What one request took. `cost_usd` is None when no price is known."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+
 @dataclass
 class _Tally:
     """What the answered attempts of one call have used so far."""
@@ -69,14 +82,19 @@ class ModelClient:
         return self._target.name
 
     async def ask(
-        self, request: ModelRequest, *, before_attempt: BeforeAttempt | None = None, on_retry: OnRetry | None = None
+        self,
+        request: ModelRequest,
+        *,
+        before_attempt: BeforeAttempt | None = None,
+        after_attempt: AfterAttempt = lambda _: None,
+        on_retry: OnRetry | None = None,
     ) -> ModelReply:
         """The model's answer, with text that is never empty.
 
         `before_attempt` is awaited before every request that is sent, retries included; what it raises is
-        passed on and nothing is sent. `on_retry` is told why and how long is waited. `finish="length"`
-        says that the text was cut. Raises ModelCallFailed, and nothing else of its own; of kind `too_long` before
-        anything is sent, when the request is clearly more than the model's window.
+        passed on and nothing is sent. `after_attempt` is told what the request took. `on_retry` is told why and
+        how long is waited. `finish="length"` says that the text was cut. Raises ModelCallFailed, and nothing else
+        of its own; of kind `too_long` before anything is sent, when the request is clearly more than the window.
         """
         started = self._clock()
         request = replace(request, messages=[_sendable(message) for message in request.messages])
@@ -88,8 +106,12 @@ class ModelClient:
             if before_attempt:
                 await before_attempt(number)
             tally.attempts = number
-            raw = await self._send(request)
-            self._count(raw, request, tally)
+            try:
+                raw = await self._send(request)
+            except AttemptFailed as error:
+                after_attempt(Used() if error.failure.unbilled else None)
+                raise
+            after_attempt(self._count(raw, request, tally))
             return _judged(raw, request)
 
         try:
@@ -154,7 +176,7 @@ class ModelClient:
             failure = classify(error)
         raise AttemptFailed(failure)
 
-    def _count(self, raw: RawReply, request: ModelRequest, tally: _Tally) -> None:
+    def _count(self, raw: RawReply, request: ModelRequest, tally: _Tally) -> Used:
         sent, received = raw.input_tokens, raw.output_tokens
         if sent is None or received is None:
             tally.estimated = True
@@ -164,6 +186,7 @@ class ModelClient:
         tally.input_tokens += sent
         tally.output_tokens += received
         tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
+        return Used(sent, received, cost)
 
 
 def _judged(raw: RawReply, request: ModelRequest) -> tuple[str, Finish]:

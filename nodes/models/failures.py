@@ -6,7 +6,7 @@ name. `classify` reads them all into one closed vocabulary, so that retrying and
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, cast
@@ -58,6 +58,13 @@ class Failure:
     status: int | None = None
     retry_after: float | None = None
     """Seconds that the server asked to wait; 0 means at once."""
+    unsent: bool = False
+    """Whether no connection came about, so that nothing can have been answered."""
+
+    @property
+    def unbilled(self) -> bool:
+        """Whether this cannot have cost anything: never sent, or refused with an error status."""
+        return self.unsent or self.status is not None or self.kind in ("too_long", "scripted")
 
     @property
     def reason(self) -> str:
@@ -94,10 +101,21 @@ _BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
 """Class names of openai, httpx, aiohttp, botocore and Google's clients, the more telling first."""
 
 
+_UNSENT = re.compile(r"ConnectError|ConnectTimeout|ClientConnector|ConnectionRefused|gaierror|Certificate")
+"""Class names of what goes wrong before there is a connection."""
+
+
 def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Failure:
     """The Failure that `error` stands for: by its HTTP status where there is one, else by the names of its causes."""
     if isinstance(error, AttemptFailed):
         return error.failure
+    failure = _classified(error, now)
+    if failure.status is None and any(_UNSENT.search(type(link).__name__) for link in _causes(error)):
+        return replace(failure, unsent=True)
+    return failure
+
+
+def _classified(error: BaseException, now: Callable[[], datetime]) -> Failure:
     chain = list(_causes(error))
     detail = _detail(error)
     # aiohttp gives replies that break off or are no HTTP at all a status of 400 that no server sent.

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from .client import BeforeAttempt, ModelClient, without_surrogates
+from .client import AfterAttempt, BeforeAttempt, ModelClient, without_surrogates
 from .failures import ModelCallFailed
 from .reply import ModelReply, ModelRequest
 from .retrying import OnRetry
@@ -122,11 +122,12 @@ async def ask_typed(
     request: ModelRequest,
     *,
     before_attempt: BeforeAttempt | None = None,
+    after_attempt: AfterAttempt = lambda _: None,
     on_retry: OnRetry | None = None,
 ) -> TypedReply:
     """A value that is valid against `request.schema`, after one repair at most.
 
-    `before_attempt` and `on_retry` as in `ModelClient.ask`; attempts are numbered through. Raises
+    `before_attempt`, `after_attempt` and `on_retry` as in `ModelClient.ask`; attempts are numbered through. Raises
     ModelCallFailed: kind `schema` when the repaired answer does not fit either, `bad_request` when the schema
     itself is not valid (then mostly nothing was sent), and those of `ModelClient.ask`.
     """
@@ -136,7 +137,10 @@ async def ask_typed(
     except SchemaInvalid as error:
         _refuse(client, error, None)
     first = await client.ask(
-        _with_system(request, instruction(schema)), before_attempt=before_attempt, on_retry=on_retry
+        _with_system(request, instruction(schema)),
+        before_attempt=before_attempt,
+        after_attempt=after_attempt,
+        on_retry=on_retry,
     )
     try:
         return TypedReply(first, parse(first.text, schema))
@@ -151,7 +155,10 @@ async def ask_typed(
 
     try:
         second = await client.ask(
-            repair(request, first.text, reason), before_attempt=numbered_through, on_retry=on_retry
+            repair(request, first.text, reason),
+            before_attempt=numbered_through,
+            after_attempt=after_attempt,
+            on_retry=on_retry,
         )
     except ModelCallFailed as error:
         error.attempts += first.attempts

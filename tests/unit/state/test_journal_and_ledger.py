@@ -159,13 +159,6 @@ async def test_a_small_budget_is_not_all_kept_back() -> None:
     await account.reserve(wanted(400, 1000, least=100))
 
 
-async def test_another_attempt_does_not_wait_for_its_own_reservation() -> None:
-    account = ledger(max_tokens=100)
-    await account.reserve(wanted(10, 70))
-    with pytest.raises(BudgetSpent):
-        await account.reserve(wanted(10, 70), again=True)
-
-
 async def test_a_child_run_spends_out_of_the_account_above_it() -> None:
     top = ledger(max_calls=4)
     child = top.below(Spent())
