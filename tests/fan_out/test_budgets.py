@@ -66,9 +66,6 @@ async def test_the_server_never_gets_more_than_the_budget_allows(
 TOKENS_OR_COST: list[dict[str, Any]] = [{"max_tokens": 600_000}, {"max_cost": 5.0, "price": PRICE}]
 
 
-@pytest.mark.xfail(
-    reason="an attempt whose outcome is unknown counts as nothing once a later one is answered", strict=True
-)
 @pytest.mark.parametrize("limits", TOKENS_OR_COST, ids=["tokens", "cost"])
 async def test_a_reply_that_broke_off_counts_as_spent_when_its_retry_is_answered(
     runner: Runner, limits: dict[str, Any]
@@ -80,9 +77,6 @@ async def test_a_reply_that_broke_off_counts_as_spent_when_its_retry_is_answered
     assert server.billed.cost(PRICE) <= limits.get("max_cost", server.billed.cost(PRICE))
 
 
-@pytest.mark.xfail(
-    reason="a call whose retry finds no budget left counts as whole, though all was refused", strict=True
-)
 async def test_what_a_server_has_refused_costs_nothing_when_there_is_no_budget_to_ask_again(runner: Runner) -> None:
     refusing = Fault("status", status=503, share=0.5)
     with ScriptedServer(ROOT, terse, cuts=True, faults=[refusing]) as server:
