@@ -4,6 +4,7 @@ from typing import Literal
 
 from langgraph.types import Send
 
+from ..nodes.sub_call import most_lanes
 from ..state.schema import RunState
 
 
@@ -29,17 +30,17 @@ def after_plan(state: RunState) -> Literal["review", "plan", "finalize"]:
 
 
 def after_execute(state: RunState) -> list[Send] | Literal["plan", "finalize"]:
-    """A standing cell gets a lane a waiting call, as many as may be in flight; an ended one ends the turn.
+    """A standing cell gets a lane a waiting call, as many as have something to do; an ended one ends the turn.
 
-    Lanes carry references only: what they need of the state, never a text.
+    Lanes carry what they need of the state, never a text.
     """
     if state.get("cell") is not None:
         waiting = state.get("waiting", 0)
         if waiting < 1:
             raise ValueError("a cell neither ended nor waits for anything")
         concurrency = int(state.get("settings", {}).get("concurrency", 1))
-        lane: RunState = {"turn": state.get("turn", 0), "settings": state.get("settings", {})}
-        return [Send("sub_call", lane) for _ in range(min(waiting, concurrency))]
+        lane: RunState = {"turn": state.get("turn", 0)}
+        return [Send("sub_call", lane) for _ in range(min(waiting, most_lanes(concurrency)))]
     if state.get("final") is not None or state.get("last"):
         return "finalize"
     return "plan"

@@ -14,6 +14,16 @@ from .live import LiveRuns
 
 INTERVAL = 5.0
 """Seconds after which a superstep ends though the cell goes on, so that the saved state keeps up."""
+MOST_LANES = 1_000
+"""Tasks of one superstep."""
+
+
+def most_lanes(concurrency: int) -> int:
+    """How many lanes there may be when so many requests may be in flight.
+
+    Twice as many: while one lane's answer is committed and handed back, another one's request is in flight.
+    """
+    return min(2 * concurrency, MOST_LANES)
 
 
 async def sub_call(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
@@ -26,6 +36,6 @@ async def sub_call(state: RunState, live: LiveRuns, hands: Hands, thread_id: str
     if run and kernel and kernel.desk:
         # A kernel that is lost meanwhile is execute_code's to tell: what was answered until then is recorded.
         with run.idle.needed(), contextlib.suppress(KernelLost):
-            answered = await kernel.desk.serve(seconds=INTERVAL, most_lanes=run.settings.concurrency)
+            answered = await kernel.desk.serve(seconds=INTERVAL, most_lanes=most_lanes(run.settings.concurrency))
     hands.probe("sub_call-end")
     return {"step": [{"kind": "sub_call", "turn": state.get("turn", 0), "summary": "", "answered": answered}]}
