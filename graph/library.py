@@ -3,21 +3,24 @@
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..nodes.hands import Stores
 from ..nodes.turns import turns_of, variables_after
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.journal import CallRow
+from ..state.keys import turn_of_call
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.spending import Spent
 from ..state.threads import Step, Thread
 from .comparing import comparison
+from .listed import children_or_unknown, listed, time_text
 from .moments import Checkpoints, Moment, moment_of
 from .variables import variables_at
 
+_UNDER_WAY = "under way when its process ended: may have been billed"
+_NOT_ENDED = "its sub-RLM has not ended"
 Place = tuple[str, int]
 """A run, by its name or the beginning of it, and a step of it."""
 
@@ -31,11 +34,15 @@ class Call:
     answer: str | None
     damage: str | None = None
     """Why a text of it is not what was saved; it then stands in brackets in the text's place."""
+    thread_id: str = ""
+    """The run whose code made it."""
+    tokens_below: int = 0
+    """Tokens of the run that answers it, and of those below that one."""
 
     def to_json(self) -> dict[str, Any]:
         """The object that `rlm calls --json` prints."""
         row = self.row
-        error = "under way when its process ended: may have been billed" if row.status == "asked" else row.error
+        error = (_NOT_ENDED if row.child_thread else _UNDER_WAY) if row.status == "asked" else row.error
         return {
             "key": row.key,
             "turn": row.turn,
@@ -45,7 +52,7 @@ class Call:
             "prompt": self.prompt,
             "answer": self.answer,
             "error": self.damage or error,
-            "tokens": row.tokens,
+            "tokens": row.tokens + self.tokens_below,
             "seconds": row.seconds,
             "reused": row.reused > 0,
             "child_thread": row.child_thread,
@@ -71,10 +78,14 @@ class Library:
 
     async def runs(self) -> list[dict[str, Any]]:
         """Every run as `rlm list --json` prints it, the one touched last first."""
+        return [run for run, _ in await self.runs_with_callers()]
+
+    async def runs_with_callers(self) -> list[tuple[dict[str, Any], str | None]]:
+        """The same, each with the run whose call has started it, if one has."""
         rows = await self._stores.threads.all()
         alive = await self._stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
         spent = await self._spent_of_all(rows)
-        return [_listed(row, row.thread_id in alive, spent.get(row.thread_id, Spent())) for row in rows]
+        return [(listed(row, row.thread_id in alive, spent.get(row.thread_id, Spent())), row.caller) for row in rows]
 
     async def _spent_of_all(self, rows: list[Thread]) -> Mapping[str, Spent | None]:
         """What every run has spent; None for one whose calls cannot be read, which hide those of no other."""
@@ -97,9 +108,37 @@ class Library:
         """How many steps the run has."""
         return await self._stores.threads.count_steps(thread_id)
 
-    async def calls(self, thread: str) -> list[Call]:
-        """The sub-calls of a run, oldest first, with their texts."""
-        return [await self._call(row) for row in await self._stores.journal.rows(await self.resolve(thread))]
+    async def calls(self, thread: str, *, below: bool = False) -> list[Call]:
+        """The sub-calls of a run, oldest first, with their texts.
+
+        `below`: behind a call that a run of its own answers, those of that run.
+        """
+        thread_id = await self.resolve(thread)
+        runs: dict[str, list[Thread]] = {}
+        spent: dict[str, Spent] = {}
+        with contextlib.suppress(StoreError):
+            for run in await self._stores.threads.below(thread_id):
+                if run.caller and run.thread_id != thread_id:
+                    runs.setdefault(run.caller, []).append(run)
+            spent = await self._stores.spending.below(thread_id)
+        return await self._calls(thread_id, runs, spent, below=below)
+
+    async def _calls(
+        self, thread_id: str, runs: Mapping[str, list[Thread]], spent: Mapping[str, Spent], *, below: bool
+    ) -> list[Call]:
+        """`runs`: those that answer calls of each run."""
+        found: list[Call] = []
+        answering = {run.call: run.thread_id for run in runs.get(thread_id, [])}
+        for row in await self._stores.journal.rows(thread_id):
+            run = answering.pop(row.key, None)
+            tokens = spent[run].tokens if run and run in spent else 0
+            found.append(replace(await self._call(row), thread_id=thread_id, tokens_below=tokens))
+            if below and run:
+                found += await self._calls(run, runs, spent, below=True)
+        # Of those whose calls cannot be read.
+        for run in answering.values() if below else ():
+            found += await self._calls(run, runs, spent, below=True)
+        return found
 
     async def _call(self, row: CallRow) -> Call:
         texts = self._stores.texts
@@ -110,6 +149,10 @@ class Library:
         except StoredDataDamaged as damaged:
             answer = await self._text(row.answer) if row.answer else None
             return Call(row, await self._text(row.prompt), answer, damaged.message)
+
+    async def count_below(self, thread: str) -> int:
+        """How many runs the run's calls have started, those that theirs have, and so on, included."""
+        return len(await self._stores.threads.below(await self.resolve(thread)))
 
     async def usage(self, thread_id: str) -> Usage:
         """What the run has spent."""
@@ -123,8 +166,10 @@ class Library:
         spent = await self._spent(row.thread_id)
         damage = _damage(f"{row.thread_id}'s entry in the index of runs has changed on disk.") if row.damaged else None
         return {
-            **_listed(row, alive, spent),
-            "created": _time(row.created),
+            **listed(row, alive, spent),
+            "called_by": _caller(row),
+            "fork_of": row.parent,
+            "created": time_text(row.created),
             "seconds": round(row.seconds, 3),
             "settings": row.start.get("settings", {}),
             "limits": row.limits.model_dump(),
@@ -137,7 +182,8 @@ class Library:
         """A run as `rlm show --json` prints it, as it is now or as it was after `step`, its texts in place.
 
         A text that is damaged is replaced by a sentence in brackets that says so: the rest is shown all the same. So
-        is a last step that is damaged by the one before it. Raises UnknownThread, StoredDataDamaged for `step`, and
+        is a last step that is damaged by the one before it. `children` are those that there are now: null with `step`,
+        and where they cannot be read. Raises UnknownThread, StoredDataDamaged for `step`, and
         UsageError when there is no such step.
         """
         row = await self._stores.threads.look(await self.resolve(thread))
@@ -164,6 +210,7 @@ class Library:
             "waiting": state.get("waiting", 0),
             "answer": await self._answer(answer["text"], typed=answer["typed"]) if answer else None,
             "note": state.get("note"),
+            "children": None if step is not None else await children_or_unknown(self._stores, row.thread_id),
             **({"usage": state.get("usage")} if at else {}),
             **then,
         }
@@ -223,24 +270,10 @@ class Library:
             return text
 
 
-def _listed(row: Thread, alive: bool, spent: Spent | None) -> dict[str, Any]:
-    status: str = row.status
-    if row.damaged or spent is None:
-        status = "damaged"
-    elif status == "running":
-        status = "busy" if alive else "stopped"
-    spent = spent or Spent(cost=None)
-    return {
-        "thread_id": row.thread_id,
-        "status": status,
-        "question": row.question,
-        "parent": row.caller or row.parent,
-        "model": row.model,
-        "turns": row.turns,
-        "model_calls": spent.model_calls,
-        "cost_usd": as_usage(spent)["cost_usd"],
-        "updated": _time(row.updated),
-    }
+def _caller(row: Thread) -> dict[str, Any] | None:
+    if row.caller is None or row.call is None:
+        return None
+    return {"thread_id": row.caller, "call": row.call, "turn": turn_of_call(row.call)}
 
 
 def _damage(message: str) -> dict[str, str]:
@@ -252,11 +285,7 @@ def _step(step: Step) -> dict[str, Any]:
         "step": step.step,
         "kind": step.kind,
         "turn": step.turn,
-        "created": _time(step.created),
+        "created": time_text(step.created),
         "checkpoint_id": step.checkpoint_id,
         "summary": step.summary,
     }
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

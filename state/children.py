@@ -12,6 +12,15 @@ def child_thread(caller: str, call: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{caller}\0{call}"))
 
 
+# The runs that calls of one have started, those that theirs have, and so on.
+BELOW = """
+WITH RECURSIVE below (thread_id) AS (
+    SELECT thread_id FROM children WHERE caller = ?
+    UNION SELECT children.thread_id FROM children JOIN below ON children.caller = below.thread_id
+)
+"""
+
+
 @dataclass(frozen=True)
 class Child:
     """Whose child a thread is: the call of `caller` with the key `call`; `depth` counts the runs above it."""

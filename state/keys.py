@@ -34,6 +34,12 @@ def shared_key(content: str) -> str:
     return f"shared:{content[:40]}"
 
 
+def turn_of_call(key: str) -> int | None:
+    """The turn whose cell made the sub-call with this key; None for a `cache=True` call, which any may have made."""
+    turn, _, _ = key.partition(":")
+    return int(turn) if turn.isdecimal() else None
+
+
 def root_key(turn: int, told: str, *, last: bool) -> str:
     """A root turn's key: `told` is the digest of what the root model is told, but for what is left of the budget.
 

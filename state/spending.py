@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from .children import BELOW
 from .database import Database
 from .lines import NO_HORIZON
 
@@ -37,6 +38,14 @@ _TREES = """
 WITH RECURSIVE trees (top, thread_id) AS (
     SELECT DISTINCT thread_id, thread_id FROM calls
     UNION SELECT caller, caller FROM children
+    UNION SELECT top, children.thread_id FROM children JOIN trees ON children.caller = trees.thread_id
+)
+"""
+# The same of the threads below one alone.
+_TREES_BELOW = f"""
+{BELOW},
+trees (top, thread_id) AS (
+    SELECT thread_id, thread_id FROM below
     UNION SELECT top, children.thread_id FROM children JOIN trees ON children.caller = trees.thread_id
 )
 """
@@ -79,6 +88,11 @@ class Spending:
     async def by_all(self) -> dict[str, Spent]:
         """What every thread has spent, with those that it has called."""
         rows = await self._database.read(f"{_TREES} {_SPENT_BY_TOP}")
+        return {row[-1]: _spent(row) for row in rows}
+
+    async def below(self, thread_id: str) -> dict[str, Spent]:
+        """What each thread below this one has spent, with those that it has called."""
+        rows = await self._database.read(f"{_TREES_BELOW} {_SPENT_BY_TOP}", (thread_id,))
         return {row[-1]: _spent(row) for row in rows}
 
 

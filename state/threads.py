@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
+from .children import BELOW
 from .database import Database, Unit
 from .errors import StoredDataDamaged, ThreadExists, UnknownThread
 from .leases import Leases
@@ -220,6 +221,13 @@ class Threads:
         rows = await self._database.read(
             f"{_SELECT} AND thread_id IN (SELECT thread_id FROM children WHERE caller = ?) ORDER BY created, thread_id",
             (thread_id,),
+        )
+        return [_thread(row) for row in rows]
+
+    async def below(self, thread_id: str) -> list[Thread]:
+        """The runs that the thread's calls have started, those that theirs have, and so on; the oldest first."""
+        rows = await self._database.read(
+            f"{BELOW} {_SELECT} AND thread_id IN below ORDER BY created, thread_id", (thread_id,)
         )
         return [_thread(row) for row in rows]
 
