@@ -10,30 +10,13 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import RunBusy, UnknownThread, UsageError
+from tests.dying import Crash, DiesAt
 from tests.scripts import Asked
 
 from .conftest import tree_script
 
 TOP = ["parts = rlm_query_batched(['child: 1', 'child: 2', 'child: 3'], context=context)\nFINAL(parts)"]
 CHILD = ["n = len(context)", "a = [llm_query(f'{q}{n}-{i}') for i in range(3)]", "FINAL('/'.join(a))"]
-
-
-class Crash(BaseException):
-    """The process dies."""
-
-
-class DiesAt:
-    """A probe at which the process dies, the n-th time that it passes the point."""
-
-    def __init__(self, point: str, times: int) -> None:
-        self._point = point
-        self._left = times
-
-    def __call__(self, point: str) -> None:
-        if point == self._point:
-            self._left -= 1
-            if not self._left:
-                raise Crash
 
 
 def open_home(tmp_path: Path, **options: Any) -> Any:

@@ -1,0 +1,49 @@
+"""Trees over a real server on loopback: one model plays every run, told apart by the first words of their questions."""
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.nodes.hands import OpenModels
+from tests.scripts import repl
+from tests.servers.openai_server import ScriptedServer
+from tests.servers.received import Seen
+
+_QUESTION = re.compile(r"# Question\n(.*)")
+LAST_TURN = "This is your last turn"
+
+
+def tree(cells: Mapping[str, list[str]]) -> Callable[[list[dict[str, str]]], str]:
+    """A root model; `cells` has, by the first word of its question, those of a run's turns: the last for all more."""
+    replies = {word: [repl(cell) for cell in turns] for word, turns in cells.items()}
+
+    def root(messages: list[dict[str, str]]) -> str:
+        turns = replies[question_of(messages).split()[0]]
+        return turns[min(sum(message["role"] == "assistant" for message in messages), len(turns) - 1)]
+
+    return root
+
+
+def question_of(messages: list[dict[str, str]]) -> str:
+    """What the run is asked whose root request this is; empty for a plain call."""
+    found = _QUESTION.search("\n".join(message["content"] for message in messages))
+    return found[1] if found else ""
+
+
+def of_run(question: str, server: ScriptedServer) -> list[Seen]:
+    """The root requests that runs with this question have sent."""
+    return [seen for seen in server.requests if question_of(seen.messages) == question]
+
+
+def model(server: ScriptedServer) -> dict[str, Any]:
+    """The settings that name the server's one model, which takes root requests for what they are by their text."""
+    return {"model": "openai:both", "base_url": server.base_url}
+
+
+def open_home(folder: Path, open_model: OpenModels, **options: Any) -> AbstractAsyncContextManager[Runner]:
+    """A runner over in-memory kernels, in a home below `folder`."""
+    return Runner.open(folder / "home", kernels=MemoryKernels(), open_model=open_model, **options)
