@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from ..nodes.children import ChildAnswer, ChildCall
+from ..nodes.children import ChildAnswer, ChildCall, child_event
 from ..nodes.events import emit_event
 from ..nodes.hands import Stores
 from ..nodes.live import LiveRun, LiveRuns
-from ..nodes.quoting import shortened
 from ..state.children import Child, child_thread, enter_child
 from ..state.database import Unit
 from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoreError
@@ -36,7 +35,6 @@ T = TypeVar("T")
 
 BETWEEN_TRIES = 1.0
 """Seconds after which a child that another process runs is looked at again."""
-_QUESTION = 200
 _STOPS_THE_CALLER = (StoreError, KernelStartFailed, ReplayDiverged)
 
 
@@ -170,20 +168,17 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
 def _teller(thread_id: str, caller: LiveRun, call: ChildCall) -> Callable[[dict[str, Any]], None]:
     """Makes of a child's events those that its caller's watchers hear, on the stream of the node that runs now."""
     context = contextvars.copy_context()
-    about = {
-        "event": "child",
-        "thread_id": thread_id,
-        "depth": caller.depth + 1,
-        "question": shortened(" ".join(call.question.split()), _QUESTION),
-    }
+    about = child_event(thread_id, caller.depth + 1, call.question)
 
     def tell(event: dict[str, Any]) -> None:
         match event["event"]:
             case "turn":
-                told = {**about, "turn": event["turn"], "status": "running"}
+                told = {**about, "turn": event["turn"], "status": "running", "usage": caller.usage}
             case "ended":
-                told = {**about, "status": event["status"]}
-            case "child" | "retry":
+                told = {**about, "status": event["status"], "usage": caller.usage}
+            case "child":
+                told = {**event, "usage": caller.usage}
+            case "retry":
                 told = event
             case _:
                 return

@@ -113,7 +113,14 @@ class Sittings:
         top = thread_id if thread_id in self._callers else await self._stores.threads.top_of(thread_id)
         async with contextlib.AsyncExitStack() as held:
             for name in dict.fromkeys([top, thread_id]):
-                await self._stores.leases.acquire(name)
+                try:
+                    await self._stores.leases.acquire(name)
+                except RunBusy as busy:
+                    if name == thread_id:
+                        raise
+                    raise RunBusy(
+                        f"The sub-RLM {thread_id} is a part of {top}. {busy.message}", hint=busy.hint
+                    ) from None
                 held.push_async_callback(self._release, name)
             yield
 

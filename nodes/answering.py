@@ -6,12 +6,13 @@ from collections import Counter
 from ..kernel.session import Answered, Failed, Outcome, PostedCall
 from ..state.contexts import ContextRef, no_context
 from ..state.handing import HandedBadly, context_digest, hand_over
+from ..state.journal import Recorded
 from ..state.keys import call_key, content_key, shared_key
 from ..state.ledger import BudgetSpent
 from .asking import Ask, Got, ask_once, failure_digest, served
 from .child_calls import ask_child
-from .children import ChildCall
-from .events import emit
+from .children import ChildCall, child_event
+from .events import emit, emit_event
 from .hands import Hands
 from .live import KEPT_OF_PROMPTS, LiveKernel, LiveRun
 from .models.reply import ModelRequest
@@ -103,6 +104,8 @@ class CallAnswerer:
         recorded = self._run.journal.find(key)
         if recorded is not None:
             self._reused += 1
+            if recorded.child_thread and not self._recorded_only:
+                await self._tell_child(call, recorded, recorded.child_thread)
             return await served(self._run, self._hands, recorded, typed=call.schema is not None)
         self._kernel.calls.paid[key] = call.prompt[:KEPT_OF_PROMPTS]
         if self._recorded_only:
@@ -123,6 +126,17 @@ class CallAnswerer:
             schema=call.schema,
         )
         return await ask_once(self._run, self._hands, Ask(key, call.kind, self._turn, call.prompt, model, request))
+
+    async def _tell_child(self, call: PostedCall, recorded: Recorded, thread_id: str) -> None:
+        """Tell of a child run that ended in an earlier sitting, and of those below it: of all that the cell started."""
+        depth = self._run.depth + 1
+        status = "failed" if recorded.answer is None else "answered"
+        told = [{**child_event(thread_id, depth, call.prompt), "status": status}]
+        if self._run.settings.max_depth > 2:
+            below = await self._hands.stores.threads.below(thread_id)
+            told += [{**child_event(row.thread_id, row.depth, row.question), "status": row.status} for row in below]
+        for event in told:
+            emit_event({**event, "usage": self._run.usage})
 
     def _report(self, ok: bool) -> None:
         self._answered += ok

@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..state.contexts import ContextRef
+from .quoting import shortened
 
 if TYPE_CHECKING:
     from .live import LiveRun
+
+_QUESTION = 200
+"""Characters of a question that an event shows."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,13 @@ class Children(Protocol):
         keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged.
         """
         ...
+
+
+def child_event(thread_id: str, depth: int, question: str) -> dict[str, Any]:
+    """What every event about a child run says; see `events.py` for the rest."""
+    return {
+        "event": "child",
+        "thread_id": thread_id,
+        "depth": depth,
+        "question": shortened(" ".join(question.split()), _QUESTION),
+    }

@@ -67,6 +67,8 @@ class Recorded:
     error: str | None
     thread_id: str = ""
     """Whose row it is: the thread's own, or that of one it was forked from."""
+    child_thread: str | None = None
+    """The run that gave the answer, when a run did, as it was when the journal was opened."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ _ROW = (
 
 # The furthest ancestor first, so that a thread's own answers win.
 _SETTLED = f"""
-{LINE} SELECT key, answer, error_kind, error, thread_id FROM calls JOIN line USING (thread_id)
+{LINE} SELECT key, answer, error_kind, error, thread_id, child_thread FROM calls JOIN line USING (thread_id)
 WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({broken("calls")})
 ORDER BY generation DESC
 """

@@ -99,7 +99,8 @@ MaxDepth = Annotated[
     typer.Option(
         "--max-depth",
         metavar="N",
-        help="0: code may not call models; 1: sub-calls are plain model calls. Default: 1",
+        help="0: code may not call models; 1: sub-calls are plain model calls; 2: rlm_query starts a sub-RLM, a run "
+        "with a REPL of its own, whose sub-calls are plain; and so on. Default: 1",
         rich_help_panel=_LIMITS,
         show_default=False,
     ),
@@ -179,7 +180,8 @@ KernelSlots = Annotated[
     typer.Option(
         "--kernels",
         metavar="N",
-        help="Kernels alive at once; each sub-RLM that runs has one. Default: as memory allows",
+        help="Kernels alive at once, --max-depth at least: the run has one, and each sub-RLM that runs; more sub-RLMs "
+        "wait for theirs to end. Default: as memory allows, at most 32",
         rich_help_panel=_KERNEL,
         show_default=False,
     ),

@@ -8,14 +8,18 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from .answer_file import answer_text
+from .branches import drawn
 from .consoles import stdout_console
-from .display.wording import counted, duration, megabytes, spent
+from .display.wording import counted, dollars, duration, megabytes, spent
 from .safe_text import safe, safe_line, safe_lines
-from .tables import STATUS_STYLES
+from .summary import short_id
+from .tables import STATUS_STYLES, Column, print_table
 
 _CODE_LINES = 24
 _OUTPUT_LINES = 12
 _WIDTH = 160
+_CHILDREN = 20
+"""Of each level of the tree of sub-RLMs."""
 
 _SETTINGS = {
     "sub_model": "sub-calls by {}",
@@ -53,15 +57,58 @@ def print_run(run: dict[str, Any], *, full: bool = False) -> None:
             size = "" if one["size"] is None else f", size {one['size']:,}"
             line = safe_line(f"{one['name']}: {one['type']}{size} = {one['preview']}", _WIDTH)
             console.print(Text(f"  {line}"), soft_wrap=True)
+    _print_children(run["children"], full=full)
     if run["answer"] is not None:
         console.print(Text("\n── answer", style="bold green"))
         console.print(Text(safe(answer_text(run["answer"])).rstrip()), soft_wrap=True)
 
 
+def _print_children(children: list[dict[str, Any]] | None, *, full: bool) -> None:
+    """The tree of sub-RLMs; nothing where there are none, or where they are not known."""
+    if not children:
+        return
+    most = None if full else _CHILDREN
+    levels = [children, *(one["children"] for one in _all(children))]
+    cut = most is not None and any(len(level) > most for level in levels)
+    only = f", the first {most} of a level (whole with --full)" if cut else ""
+    stdout_console().print(Text(f"\n── {counted(sum(map(len, levels)), 'sub-RLM')}{only}", style="bold"))
+    columns = [
+        Column("THREAD", limit=60, safe=True),
+        *(Column(title, right=title != "STATUS") for title in ("STATUS", "TURNS", "CALLS", "COST")),
+        Column("ASKED", wide=True),
+    ]
+    print_table(columns, _child_rows(children, most), status_column=1)
+
+
+def _all(children: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    waiting = list(children)
+    while waiting:
+        yield (one := waiting.pop())
+        waiting += one["children"]
+
+
+def _child_rows(children: list[dict[str, Any]], most: int | None) -> Iterator[tuple[str, ...]]:
+    for guides, one in drawn(children, lambda child: child["children"], most):
+        if isinstance(one, int):
+            yield (f"{guides}… and {one:,} more", "", "", "", "", "")
+            continue
+        yield (
+            f"{guides}{short_id(one['thread_id'])}",
+            one["status"],
+            f"{one['turns']:,}",
+            f"{one['model_calls']:,}",
+            dollars(one["cost_usd"]) or "?",
+            one["question"],
+        )
+
+
 def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     yield "Thread", Text(safe_line(run["thread_id"]))
-    if run["parent"]:
-        yield "Fork of", Text(safe_line(run["parent"]))
+    if called := run["called_by"]:
+        turn = f" in turn {called['turn']}" if called["turn"] is not None else ""
+        yield "Called by", Text(safe_line(f"{called['thread_id']} (call {called['call']}{turn})"))
+    if run["fork_of"]:
+        yield "Fork of", Text(safe_line(run["fork_of"]))
     if step := run["step"]:
         what = f"{step['step']}, made by {step['kind']} in turn {step['turn']} at {step['created']}: {step['summary']}"
         yield "Step", Text(safe_line(what))

@@ -1,6 +1,7 @@
 """One sitting of a run, as `run`, `resume` and `demo` have it: the display, the signals, the answer, the summary."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class _Came:
 
     run: "Run | None"
     seconds: float
-    limits: dict[str, Any]
+    limits: dict[str, Any] = field(default_factory=dict[str, Any])
+    sub_rlms: int = 0
 
 
 def sit(sitting: Sitting) -> None:
@@ -77,7 +79,7 @@ def _drive(sitting: Sitting) -> _Came:
             came = loop.run(_work(sitting, display))
         return came
     except (asyncio.CancelledError, KeyboardInterrupt):
-        return _Came(None, 0.0, {})
+        return _Came(None, 0.0)
     finally:
         # Closing waits for threads that cannot be stopped: see `leave`.
         if came is None or came.run is not None:
@@ -110,8 +112,8 @@ async def _work(sitting: Sitting, display: Display) -> _Came:
                 if run is None:
                     # The thread that reads the input looks now and then whether to stop, and then tidies up.
                     await asyncio.sleep(_TIDYING)
-            limits = await _limits(runner, run)
-    return _Came(run, display.progress.elapsed, limits)
+            limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
+    return _Came(run, display.progress.elapsed, limits, sub_rlms)
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
@@ -148,6 +150,12 @@ async def _limits(runner: "Runner", run: "Run | None") -> dict[str, Any]:
     return (await runner.library.about(run.thread_id))["limits"]
 
 
+async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
+    with contextlib.suppress(StoreError):
+        return await runner.library.count_below(run.thread_id) if run else 0
+    return 0
+
+
 def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) -> int:
     """The answer on stdout or into its file, everything else on stderr. Returns the exit status."""
     answered, status = run.status == "answered", run.exit_code
@@ -166,7 +174,7 @@ def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) ->
         say(" ".join(sentence(run.error.get(part, "")) for part in ("message", "hint")).strip(), style="red")
     for line in brought_back(run.restore):
         say(line, style="dim")
-    say(ended(run, came.seconds), style="bold")
+    say(ended(run, came.seconds, came.sub_rlms), style="bold")
     for line in [*what_next(run, sitting.invocation, came.limits), *sitting.after]:
         say(line, whole=True)
     return status

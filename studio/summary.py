@@ -27,10 +27,11 @@ def command_line(invocation: Invocation, *words: str) -> str:
     return safe_line(shlex.join(("rlm", *words, *home)))
 
 
-def ended(run: "Run", seconds: float) -> str:
-    """One line: status, turns, calls, tokens, cost, time, thread."""
+def ended(run: "Run", seconds: float, sub_rlms: int = 0) -> str:
+    """One line: status, turns, sub-RLMs, calls, tokens, cost, time, thread."""
     turns = "directly" if run.status == "answered" and not run.turns else counted(run.turns, "turn")
-    parts = [run.status, turns, *spent(dict(run.usage)), duration(seconds)]
+    children = [counted(sub_rlms, "sub-RLM")] if sub_rlms else []
+    parts = [run.status, turns, *children, *spent(dict(run.usage)), duration(seconds)]
     return " · ".join([*parts, f"thread {safe_line(run.thread_id)}"])
 
 

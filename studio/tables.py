@@ -30,12 +30,16 @@ _IN_A_PIPE = 300
 
 @dataclass(frozen=True)
 class Column:
-    """A column. Those that are `wide` share the room that a terminal has left; the others are cut at `limit`."""
+    """A column. Those that are `wide` share the room that a terminal has left; the others are cut at `limit`.
+
+    The cells of one that is `safe` are so already, and shown with all their spaces.
+    """
 
     title: str
     right: bool = False
     wide: bool = False
     limit: int = 40
+    safe: bool = False
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, status_column: int | None = None) -> None:
@@ -43,7 +47,11 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, sta
     console = stdout_console()
     most = console.width if console.is_terminal else _IN_A_PIPE
     limits = [most if column.wide else column.limit for column in columns]
-    cells = [[safe_line(cell, limit) for cell, limit in zip(row, limits, strict=True)] for row in rows]
+    made_safe = [(column.safe, limit) for column, limit in zip(columns, limits, strict=True)]
+    cells = [
+        [cell if safe else safe_line(cell, limit) for cell, (safe, limit) in zip(row, made_safe, strict=True)]
+        for row in rows
+    ]
     widths = _widths(columns, cells, most)
     lines = [_line(columns, widths, row) for row in ([column.title for column in columns], *cells)]
     if not console.is_terminal:

@@ -1,7 +1,9 @@
 """`rlm calls`: the sub-calls of a run."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from .. import flags
 from ..consoles import put
@@ -13,55 +15,69 @@ if TYPE_CHECKING:
 
 _LEAST_KEY = 10
 
+TreeFlag = Annotated[
+    bool, typer.Option("--tree", help="List those of its sub-RLMs too, and of theirs. Default: the run's own")
+]
+
 
 @command
-def calls(invocation: Invocation, thread: flags.Thread) -> None:
+def calls(invocation: Invocation, thread: flags.Thread, tree: TreeFlag = False) -> None:
     """List what a run's code asked models, and what they answered.
 
     The table clips keys, prompts and answers; --json has them whole. REUSED calls were answered from the journal and
     cost nothing again. Those of the model "person" got their answers by `rlm fork --answer`, which takes a KEY.
 
+    A call that a sub-RLM answers names its thread; its TOKENS are those of the sub-RLM and of all below it.
+
     [bold]Examples[/bold]
 
       rlm calls 1f2e3d4c
+      rlm calls 1f2e3d4c --tree
       rlm calls 1f2e3d4c --json | jq -r '.[] | select(.error) | .prompt'
     """
     from ..reading import from_library
 
     invocation.need_runs(thread)
-    found = from_library(invocation, lambda library: library.calls(thread))
+    found = from_library(invocation, lambda library: library.calls(thread, below=tree))
     if invocation.json:
-        put(safe_json([call.to_json() for call in found]))
+        put(safe_json([{**call.to_json(), **({"thread_id": call.thread_id} if tree else {})} for call in found]))
         return
     from ..tables import Column, print_table
 
+    children = any(call.row.child_thread for call in found)
     columns = [
+        *([Column("THREAD", limit=60), Column("DEPTH", right=True)] if tree else []),
         Column("KEY", limit=60),
         Column("TURN", right=True),
         Column("MODEL", limit=30),
         Column("TOKENS", right=True),
         Column("TIME", right=True),
         Column("REUSED"),
+        *([Column("SUB-RLM", limit=60)] if children else []),
         Column("PROMPT", wide=True),
         Column("ANSWER", wide=True),
     ]
-    print_table(columns, _rows(found))
+    print_table(columns, _rows(found, tree=tree, children=children))
 
 
-def _rows(found: "list[Call]") -> Iterator[tuple[str, ...]]:
+def _rows(found: "list[Call]", *, tree: bool, children: bool) -> Iterator[tuple[str, ...]]:
+    from ..summary import short_id
+
     keys = _short_keys([call.row.key for call in found])
     for call in found:
         one: dict[str, Any] = call.to_json()
-        failed = f"FAILED: {one['error']}" if one["error"] else ""
+        failed = f"{'' if one['child_thread'] and call.row.status == 'asked' else 'FAILED: '}{one['error']}"
         yield (
+            *((short_id(call.thread_id), str(one["depth"])) if tree else ()),
             keys[one["key"]],
             str(one["turn"]),
             one["model"],
             f"{one['tokens']:,}",
             f"{one['seconds']:.1f} s",
             "yes" if one["reused"] else "",
+            *([short_id(one["child_thread"] or "")] if children else []),
             one["prompt"],
-            failed or one["answer"] or "",
+            failed if one["error"] else one["answer"] or "",
         )
 
 

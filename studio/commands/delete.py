@@ -1,11 +1,13 @@
 """`rlm delete`: take a run away for good."""
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import flags
+from ..branches import Forest
 from ..consoles import put, say
 from ..invocation import Invocation, command
 from ..safe_text import safe_json, safe_line
@@ -22,10 +24,11 @@ YesFlag = Annotated[
 
 @command
 def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -> None:
-    """Delete a run for good, with the runs that its code started.
+    """Delete a run for good, with its sub-RLMs.
 
-    Its forks stay as they are, and keep the answers that it had recorded. `rlm gc` then frees the texts, variables and
-    input that no other run needs. A run that is being run now is not deleted: exit status 5.
+    A sub-RLM may be deleted alone: the answer that it gave stays with the run that called it. Forks stay as they are,
+    and keep the answers that the run had recorded. `rlm gc` then frees the texts, variables and input that no other
+    run needs. A run that is being run now is not deleted: exit status 5.
 
     [bold]Examples[/bold]
 
@@ -35,33 +38,52 @@ def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -
     from ..reading import from_stores
 
     invocation.need_runs(thread)
-    thread, about = from_stores(invocation, lambda stores: _looked_up(stores, thread))
+    found = from_stores(invocation, lambda stores: _looked_up(stores, thread))
     if not yes and _at_terminal():
-        say(about, whole=True)
+        say(found.about, whole=True)
         if not _agreed():
             say("Nothing was deleted.")
             raise typer.Exit(STOPPED)
     from ...graph.housekeeping import delete_runs
 
-    deleted = from_stores(invocation, lambda stores: delete_runs(stores, thread))
+    deleted = from_stores(invocation, lambda stores: delete_runs(stores, found.name))
     if invocation.json:
-        put(safe_json({"thread_id": thread, "deleted": deleted.threads, "forks": deleted.forks}))
+        put(safe_json({"thread_id": found.name, "deleted": deleted.threads, "forks": deleted.forks}))
     else:
-        _say(deleted)
+        _say(deleted, found)
 
 
-async def _looked_up(stores: "Stores", thread: str) -> tuple[str, str]:
-    """The run's whole name, and what it is in one line."""
+@dataclass(frozen=True)
+class _Found:
+    """The run's whole name, what it is in one line, and the run that called it, if one did."""
+
+    name: str
+    about: str
+    caller: str | None = None
+    answered: bool = False
+    """Whether that one has its answer."""
+
+
+async def _looked_up(stores: "Stores", thread: str) -> _Found:
     from ...graph.housekeeping import named
     from ...graph.library import Library
     from ..display.wording import counted
 
     name = await named(stores, thread)
-    for run in await Library(stores).runs():
+    runs = await Library(stores).runs_with_callers()
+    for run, caller in runs:
         if run["thread_id"] == name:
-            parts = [safe_line(name), run["status"], counted(run["turns"], "turn"), safe_line(run["question"], 100)]
-            return name, " · ".join(parts)
-    return name, safe_line(name)
+            below = Forest({one["thread_id"]: caller for one, caller in runs}).count_below(name)
+            parts = [safe_line(name), run["status"], counted(run["turns"], "turn")]
+            parts += [counted(below, "sub-RLM")] if below else []
+            about = " · ".join([*parts, safe_line(run["question"], 100)])
+            return _Found(name, about, caller, caller is not None and await _has_answer(stores, caller, name))
+    return _Found(name, safe_line(name))
+
+
+async def _has_answer(stores: "Stores", caller: str, child: str) -> bool:
+    rows = await stores.journal.rows(caller)
+    return any(row.child_thread == child and row.status == "answered" for row in rows)
 
 
 def _agreed() -> bool:
@@ -72,11 +94,16 @@ def _agreed() -> bool:
         return False
 
 
-def _say(deleted: "Deleted") -> None:
+def _say(deleted: "Deleted", found: _Found) -> None:
+    from ..display.wording import counted
+
     first, *children = [safe_line(name) for name in deleted.threads]
-    also = f" and the {len(children)} runs that it had started" if len(children) > 1 else ""
-    also = f" and the run that it had started, {children[0]}" if len(children) == 1 else also
+    also = f" and its {counted(len(children), 'sub-RLM')}" if len(children) > 1 else ""
+    also = f" and its sub-RLM {children[0]}" if len(children) == 1 else also
     say(f"Deleted {first}{also}.")
+    if found.caller:
+        kept = "keeps the answer" if found.answered else "starts another one for its call, should it go on"
+        say(f"It was a sub-RLM of {safe_line(found.caller)}, which {kept}.")
     if deleted.forks:
         names = ", ".join(safe_line(name) for name in deleted.forks[:5]) + (", …" if len(deleted.forks) > 5 else "")
         say(f"What it had recorded stays for its forks: {names}.")

@@ -1,65 +1,82 @@
 """`rlm list`: the runs of a home."""
 
-from typing import Any
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
 
 from ..consoles import put, say
 from ..invocation import Invocation, command
-from ..safe_text import safe, safe_json
+from ..safe_text import safe, safe_json, safe_line
+
+AllFlag = Annotated[
+    bool,
+    typer.Option("--all", help="Show sub-RLMs too, below the run that called them. Default: only how many there are"),
+]
 
 
 @command
-def list_runs(invocation: Invocation) -> None:
+def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
     """List the runs, the one touched last first.
 
-    A status of busy means that a process is running it now; stopped, failed and budget go on with `rlm resume`.
+    A status of busy means that a process is running it now; stopped, failed and budget go on with `rlm resume`. The
+    sub-RLMs that a run's code has started are runs too: --all and --json list them.
 
     [bold]Examples[/bold]
 
       rlm list
+      rlm list --all
       rlm list --json | jq -r '.[] | select(.status == "failed") | .thread_id'
     """
     from ..reading import from_library
 
-    runs: list[dict[str, Any]] = []
+    runs: list[tuple[dict[str, Any], str | None]] = []
     if invocation.has_runs:
-        runs = from_library(invocation, lambda library: library.runs())
+        runs = from_library(invocation, lambda library: library.runs_with_callers())
     if invocation.json:
-        put(safe_json(runs))
+        put(safe_json([run for run, _ in runs]))
         return
     if not runs:
         say(f"No runs are saved in {safe(str(invocation.home))}. Start with `rlm demo`.")
         return
-    _print(runs)
+    _print(runs, everything=everything)
 
 
-def _print(runs: list[dict[str, Any]]) -> None:
+def _print(runs: list[tuple[dict[str, Any], str | None]], *, everything: bool) -> None:
+    from ..branches import Forest
     from ..display.wording import dollars
     from ..summary import short_id
     from ..tables import Column, ago, print_table
 
-    forks = any(run["parent"] for run in runs)
+    forest = Forest({run["thread_id"]: caller for run, caller in runs})
+    by_name = {run["thread_id"]: run for run, _ in runs}
+    origins = {run["thread_id"]: run["parent"] for run, caller in runs if run["parent"] and caller is None}
+    counts = {name: forest.count_below(name) for name in forest.roots}
+    forks, trees = bool(origins), any(counts.values()) and not everything
     columns = [
-        Column("THREAD", limit=60),
+        Column("THREAD", limit=60, safe=True),
         *([Column("FORK OF", limit=60)] if forks else []),
         Column("STATUS"),
         Column("TURNS", right=True),
         Column("CALLS", right=True),
+        *([Column("SUB-RLMS", right=True)] if trees else []),
         Column("COST", right=True),
         Column("UPDATED"),
         Column("QUESTION", wide=True),
     ]
-    shorts = [short_id(run["thread_id"]) for run in runs]
+    shorts = Counter(short_id(name) for name in by_name)
     rows = [
         (
-            short if shorts.count(short) == 1 else run["thread_id"],
-            *([short_id(run["parent"]) if run["parent"] else ""] if forks else []),
-            run["status"],
+            guides + (short if shorts[short := short_id(name)] == 1 else safe_line(name)),
+            *([short_id(origins[name]) if name in origins else ""] if forks else []),
+            (run := by_name[name])["status"],
             f"{run['turns']:,}",
             f"{run['model_calls']:,}",
+            *([f"+{counts[name]:,}" if counts[name] else ""] if trees else []),
             dollars(run["cost_usd"]) or "?",
             ago(run["updated"]),
             run["question"],
         )
-        for run, short in zip(runs, shorts, strict=True)
+        for guides, name in (forest.drawn() if everything else [("", name) for name in forest.roots])
     ]
     print_table(columns, rows, status_column=2 if forks else 1)

@@ -13,12 +13,16 @@ StepFlag = Annotated[
     int | None,
     typer.Option("--step", metavar="N", help="Show the state after step N. Default: the last one", show_default=False),
 ]
-FullFlag = Annotated[bool, typer.Option("--full", help="Show code and output whole. Default: their first lines")]
+FullFlag = Annotated[
+    bool, typer.Option("--full", help="Show code, output and the tree of sub-RLMs whole. Default: their beginning")
+]
 
 
 @command
 def show(invocation: Invocation, thread: flags.Thread, step: StepFlag = None, full: FullFlag = False) -> None:
-    """Show a run: its question, input, settings, each turn's code and output, and the answer.
+    """Show a run: its question, input, settings, each turn's code and output, its sub-RLMs, and the answer.
+
+    A sub-RLM is a run too: show its THREAD. Turns, calls and cost of a run are always those of its tree.
 
     [bold]Examples[/bold]
 

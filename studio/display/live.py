@@ -1,5 +1,6 @@
 """Progress on a terminal: a panel redrawn a few times a second, however many events come."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,12 +13,23 @@ from rich.text import Text
 
 from ..safe_text import safe_line, safe_lines
 from .progress import Progress
-from .wording import calls_line, duration, megabytes, restoring_line, retry_line, spent, spoken, turn_title
+from .wording import (
+    calls_line,
+    children_line,
+    duration,
+    latest_line,
+    megabytes,
+    restoring_line,
+    retry_line,
+    spent,
+    spoken,
+    turn_title,
+)
 
 PER_SECOND = 8
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _OUTPUT_LINES = 4
-_AROUND_CODE = 14
+_AROUND_CODE = 16
 """Lines of the panel that are not code, so that it fits a small terminal."""
 
 
@@ -61,8 +73,8 @@ class LiveDisplay:
         parts: list[RenderableType] = [self._heading()]
         if progress.code:
             parts.append(Padding(self._code(progress.code), (0, 0, 0, 2)))
-        if progress.calls.posted:
-            parts.append(self._bar())
+        if progress.calls.posted or progress.children.number:
+            parts += self._waiting()
         elif not progress.code and progress.ended and progress.ended.preview:
             parts.append(Text(safe_lines(progress.ended.preview, _OUTPUT_LINES, self._width), style="dim"))
         if line := retry_line(progress):
@@ -110,6 +122,14 @@ class LiveDisplay:
             text.rstrip()
             self._coloured = code, lines, text
         return self._coloured[2]
+
+    def _waiting(self) -> Iterator[RenderableType]:
+        """What the cell waits for."""
+        if self.progress.calls.posted:
+            yield self._bar()
+        for line, style in ((children_line(self.progress), ""), (latest_line(self.progress), "dim")):
+            if line:
+                yield Text(f"  {line}", style=style, overflow="ellipsis", no_wrap=True)
 
     def _bar(self) -> RenderableType:
         calls = self.progress.calls

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..consoles import say
 from .progress import Progress
-from .wording import calls_line, counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title
+from .wording import counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title, waiting_line
 
 BETWEEN = 3.0
 """Seconds between lines that only say how far something is."""
@@ -38,8 +38,8 @@ class PlainDisplay:
             case "code":
                 lines = progress.code.rstrip().count("\n") + 1
                 say(f"Turn {progress.turn}: running {counted(lines, 'line')} of code")
-            case "calls":
-                self._now_and_then(f"Turn {progress.turn}: {calls_line(progress)}")
+            case "calls" | "child":
+                self._now_and_then(f"Turn {progress.turn}: {waiting_line(progress)}")
             case "input" if not event.get("done"):
                 self._now_and_then(f"Reading: {counted(progress.documents, 'document')}, {megabytes(progress.bytes)}")
             case "restore":

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+_RUNNING, _ANSWERED, _FAILED = range(3)
 Phase = Literal["starting", "reading", "whole", "asking", "running", "calling", "restoring", "stopping"]
 
 
@@ -24,6 +25,55 @@ class Calls:
 
 
 @dataclass
+class Child:
+    """What a sub-RLM does now."""
+
+    depth: int
+    question: str
+    turn: int
+
+
+@dataclass
+class Children:
+    """The sub-RLMs that the running cell has started, and theirs."""
+
+    running: dict[str, Child] = field(default_factory=dict[str, Child])
+    """By thread, the one that was heard of last as the last."""
+    ended: dict[str, tuple[int, bool]] = field(default_factory=dict[str, tuple[int, bool]])
+    """Depth, and whether it has failed, by thread."""
+    counts: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    """How many run, have answered and have failed, by depth."""
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in what is told of one of them."""
+        thread, depth = str(event.get("thread_id", "")), int(event.get("depth", 1))
+        if was := self.running.pop(thread, None):
+            self._count(was.depth, _RUNNING, -1)
+        if told := self.ended.pop(thread, None):
+            self._count(told[0], _FAILED if told[1] else _ANSWERED, -1)
+        if (status := event.get("status")) == "running":
+            self.running[thread] = Child(depth, str(event.get("question", "")), int(event.get("turn", 0)))
+            self._count(depth, _RUNNING, +1)
+        else:
+            failed = status != "answered"
+            self.ended[thread] = depth, failed
+            self._count(depth, _FAILED if failed else _ANSWERED, +1)
+
+    @property
+    def number(self) -> int:
+        """How many have been heard of."""
+        return len(self.running) + len(self.ended)
+
+    def _count(self, depth: int, what: int, by: int) -> None:
+        self.counts.setdefault(depth, [0, 0, 0])[what] += by
+
+    @property
+    def latest(self) -> tuple[str, Child] | None:
+        """The one that was heard of last, of those that run."""
+        return next(reversed(self.running.items()), None)
+
+
+@dataclass
 class Ended:
     """How the last cell ended."""
 
@@ -31,6 +81,8 @@ class Ended:
     status: str
     preview: str
     seconds: float
+    children: int
+    """Sub-RLMs that were heard of."""
 
 
 @dataclass
@@ -57,6 +109,7 @@ class Progress:
     last: bool = False
     code: str = ""
     calls: Calls = field(default_factory=Calls)
+    children: Children = field(default_factory=Children)
     ended: Ended | None = None
     usage: dict[str, Any] = field(default_factory=dict[str, Any])
     retry: Retry | None = None
@@ -83,6 +136,9 @@ class Progress:
             self._input(event)
             return
         self.under_way = True
+        if name == "child":
+            self._child(event)
+            return
         # A resumed run may go on in the middle of a turn that was announced in an earlier sitting.
         self.turn = max(self.turn, int(event.get("turn", 0)))
         match name:
@@ -91,7 +147,7 @@ class Progress:
             case "turn":
                 self._turn(event)
             case "code":
-                self.code, self.calls = str(event.get("code", "")), Calls()
+                self.code, self.calls, self.children = str(event.get("code", "")), Calls(), Children()
                 self._enter("running")
             case "calls":
                 self._calls(event)
@@ -101,7 +157,9 @@ class Progress:
                     str(event.get("status", "")),
                     str(event.get("preview", "")),
                     float(event.get("elapsed", 0.0)),
+                    self.children.number,
                 )
+                self.children = Children()
                 self._enter("asking")
             case "usage":
                 self.usage = event
@@ -124,7 +182,7 @@ class Progress:
     def _turn(self, event: dict[str, Any]) -> None:
         self.turns = int(event.get("of", 0))
         self.last = bool(event.get("last"))
-        self.code, self.calls = "", Calls()
+        self.code, self.calls, self.children = "", Calls(), Children()
         self._enter("asking")
 
     def _calls(self, event: dict[str, Any]) -> None:
@@ -137,6 +195,13 @@ class Progress:
         if usage := event.get("usage"):
             self.usage = usage
         self._enter("running" if self.calls.done >= self.calls.posted else "calling")
+
+    def _child(self, event: dict[str, Any]) -> None:
+        self.children.hear(event)
+        if usage := event.get("usage"):
+            self.usage = usage
+        if self.children.running and self.phase != "restoring":
+            self._enter("calling")
 
     def _enter(self, phase: Phase) -> None:
         if self.phase != "stopping":

@@ -5,6 +5,7 @@ from typing import Any
 from ..safe_text import safe_line
 from .progress import Progress
 
+_OF_CHILDREN = ("running", "answered", "failed")
 _MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "died": "died"}
 
 
@@ -65,6 +66,33 @@ def calls_line(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+def children_line(progress: Progress) -> str:
+    """How many sub-RLMs of the running cell run, have answered and have failed, by depth; empty when there are none."""
+    counts = progress.children.counts
+    levels = [
+        (depth, [f"{number:,} {what}" for number, what in zip(counts[depth], _OF_CHILDREN, strict=True) if number])
+        for depth in sorted(counts)
+    ]
+    told = [(depth, " · ".join(parts)) for depth, parts in levels if parts]
+    if len(told) == 1:
+        return f"sub-RLMs: {told[0][1]}"
+    return "sub-RLMs " + "; ".join(f"at depth {depth}: {parts}" for depth, parts in told) if told else ""
+
+
+def latest_line(progress: Progress) -> str:
+    """What the sub-RLM that was heard of last does; empty when none runs."""
+    if (latest := progress.children.latest) is None:
+        return ""
+    thread, child = latest
+    return f"{safe_line(thread, 60)[:8]} in turn {child.turn}: {safe_line(child.question, 100)}"
+
+
+def waiting_line(progress: Progress) -> str:
+    """All that is to be said of what the running cell waits for."""
+    calls = calls_line(progress) if progress.calls.posted else ""
+    return "; ".join(part for part in (calls, children_line(progress), latest_line(progress)) if part)
+
+
 def retry_line(progress: Progress) -> str:
     """Why a request is sent again, and when; empty when that is past."""
     retry = progress.retry
@@ -103,6 +131,8 @@ def ended_line(progress: Progress) -> str:
     parts = [f"Turn {ended.turn} {_MARKS.get(ended.status, safe_line(ended.status, 20))} in {duration(ended.seconds)}"]
     if progress.calls.done:
         parts.append(counted(progress.calls.done, "sub-call"))
+    if ended.children:
+        parts.append(counted(ended.children, "sub-RLM"))
     lines = [line for line in ended.preview.split("\n") if line.strip()]
     if lines:
         parts.append(safe_line(lines[0] if ended.status == "ok" else lines[-1], 100))

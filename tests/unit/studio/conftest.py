@@ -68,6 +68,9 @@ class FakeRunner:
     async def about(self, thread: str) -> dict[str, Any]:
         return {"thread_id": thread, "parent": "t", "limits": {"max_turns": 30}, "settings": {}}
 
+    async def count_below(self, thread: str) -> int:
+        return 0
+
     def _ended(self) -> Run:
         if isinstance(self.outcome, Exception):
             raise self.outcome
