@@ -33,6 +33,7 @@ class Ask:
     model: ModelClient
     request: ModelRequest
     last_turn: bool = False
+    least_output: int = LEAST_OUTPUT
     record_failure: bool = True
     """False for root turns: a failure that no code was told of is asked again on resume."""
 
@@ -127,7 +128,7 @@ async def ask_once(run: LiveRun, hands: Hands, ask: Ask) -> Got:
     return await _record(hands, spending, *outcome)
 
 
-def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, *, least_output: int = LEAST_OUTPUT) -> Wanted:
+def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> Wanted:
     """What the budget must have for a request."""
     tokens = estimate_request(request)
     return Wanted(
@@ -139,7 +140,7 @@ def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, *, least_out
 
 
 async def _reserved(run: LiveRun, ask: Ask, prompt: str) -> _Spending:
-    granted = await run.ledger.reserve(wanted(ask.model, run, ask.request), last_turn=ask.last_turn)
+    granted = await run.ledger.reserve(wanted(ask.model, run, ask.request, ask.least_output), last_turn=ask.last_turn)
     tokens, limit, cost = granted.input_tokens, granted.output_tokens, granted.cost
     entry = Entry(ask.key, ask.kind, ask.turn, run.depth, ask.model.name, prompt, tokens, limit, cost)
     return _Spending(run, ask, entry, granted)

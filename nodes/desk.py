@@ -8,11 +8,12 @@ and the next one's lanes take over what is still under way. A call that a whole 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 from ..kernel.session import KernelSession, PostedCall
+from ..state.errors import KernelLost
 
 AnswerCall = Callable[[PostedCall], Awaitable[bool]]
 """Answers one call and delivers it; whether it succeeded. Raises only what must stop the run."""
@@ -38,9 +39,13 @@ class Desk:
         """Calls whose lane has gone."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._lanes = self._idle = 0
-        self._crowded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Holds what a call raised that must stop the run, wherever its lane is."""
+        self._bells: set[asyncio.Future[None]] = set()
+        """One for each lane, which ends when it rings."""
+        self._over = False
+        """Whether lanes are to end: more of them are wanted, or the cell has ended."""
+        self._drained = asyncio.Event()
+        self._broken: BaseException | None = None
+        """What a call raised that must stop the run, wherever its lane is."""
         self._monitor: asyncio.Task[None] | None = None
         self.tally = _Tally()
 
@@ -58,9 +63,8 @@ class Desk:
         """Wait until a call waits for a lane (True) or the cell has ended (False). Raises what must stop the run."""
         peeking = asyncio.ensure_future(self._session.peek())
         try:
-            await asyncio.wait({peeking, self._broken}, return_when=asyncio.FIRST_COMPLETED)
-            if self._broken.done():
-                self._broken.result()
+            with self._bell() as bell:
+                await self._first_of(peeking, bell)
             return await peeking
         finally:
             peeking.cancel()
@@ -68,18 +72,20 @@ class Desk:
     async def serve(self, *, seconds: float, most_lanes: int) -> int:
         """One lane: answer calls one after another until the cell ends, `seconds` have passed, or calls wait
         while every lane is busy and there could be more. Returns how many it answered."""
-        deadline = asyncio.get_running_loop().time() + seconds
         self._enter(most_lanes)
         answered = 0
         try:
-            while not self._crowded.done() and asyncio.get_running_loop().time() < deadline:
-                task = self._under_way.popleft() if self._under_way else await self._next(deadline)
-                if task is None:
-                    break
-                if not await self._finished(task, deadline):
-                    self._under_way.append(task)
-                    break
-                answered += 1
+            with self._bell(seconds) as bell:
+                while not (bell.done() or self._over):
+                    task = self._under_way.popleft() if self._under_way else await self._next(bell)
+                    if task is None:
+                        break
+                    await self._first_of(task, bell)
+                    if not task.done():
+                        self._under_way.append(task)
+                        break
+                    task.result()
+                    answered += 1
         finally:
             await self._leave()
         return answered
@@ -92,21 +98,40 @@ class Desk:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._under_way.clear()
 
-    async def _next(self, deadline: float) -> asyncio.Task[bool] | None:
+    @contextlib.contextmanager
+    def _bell(self, seconds: float | None = None) -> Generator["asyncio.Future[None]"]:
+        """Rings when lanes are to end, and after so many seconds."""
+        loop = asyncio.get_running_loop()
+        bell: asyncio.Future[None] = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, _ring, bell)
+        self._bells.add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells.discard(bell)
+            if timer:
+                timer.cancel()
+
+    def _end_lanes(self) -> None:
+        self._over = True
+        for bell in self._bells:
+            _ring(bell)
+
+    async def _next(self, bell: "asyncio.Future[None]") -> asyncio.Task[bool] | None:
         """The next call that takes a lane, begun; None when this lane is to end."""
-        while (call := await self._taken(deadline)) is not None:
+        while (call := await self._taken(bell)) is not None:
             task = self._begin(call)
             if not self._apart(call):
                 return task
         return None
 
-    async def _taken(self, deadline: float) -> PostedCall | None:
+    async def _taken(self, bell: "asyncio.Future[None]") -> PostedCall | None:
         if self._session.waiting:
             return await self._session.next_call()
         self._idle += 1
         taking = asyncio.create_task(self._session.next_call())
         try:
-            await self._first_of(taking, deadline)
+            await self._first_of(taking, bell)
             return taking.result() if taking.done() else None
         finally:
             self._idle -= 1
@@ -116,6 +141,8 @@ class Desk:
         task = asyncio.ensure_future(self._answer(call))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        if not self._session.waiting:
+            self._drained.set()
         return task
 
     def _ended(self, task: asyncio.Task[bool]) -> None:
@@ -123,33 +150,25 @@ class Desk:
         if task.cancelled():
             return
         if error := task.exception():
-            if not self._broken.done():
-                self._broken.set_exception(error)
-                self._broken.exception()  # seen: nobody may be waiting any more
+            self._broken = self._broken or error
+            self._end_lanes()
         elif task.result():
             self.tally.answered += 1
         else:
             self.tally.failed += 1
 
-    async def _finished(self, task: asyncio.Task[bool], deadline: float) -> bool:
-        await self._first_of(task, deadline)
-        if not task.done():
-            return False
-        task.result()
-        return True
-
-    async def _first_of(self, task: "asyncio.Task[Any]", deadline: float) -> None:
-        """Until the task is done, more lanes are wanted, or the time is up. Raises what must stop the run."""
-        left = max(0.0, deadline - asyncio.get_running_loop().time())
-        waiting = {task, self._crowded, self._broken}
-        await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if self._broken.done():
-            self._broken.result()
+    async def _first_of(self, task: "asyncio.Task[Any]", bell: "asyncio.Future[None]") -> None:
+        """Until the task is done or the bell rings. Raises what must stop the run."""
+        # Nothing that lanes share is waited for: with hundreds of them, each wait would cost as many callbacks.
+        if not self._broken:
+            await asyncio.wait({task, bell}, return_when=asyncio.FIRST_COMPLETED)
+        if self._broken:
+            raise self._broken
 
     def _enter(self, most_lanes: int) -> None:
         self._lanes += 1
         if self._lanes == 1:
-            self._crowded = asyncio.get_running_loop().create_future()
+            self._over = False
             self._monitor = asyncio.create_task(self._watch(most_lanes))
 
     async def _leave(self) -> None:
@@ -161,13 +180,19 @@ class Desk:
             self._monitor = None
 
     async def _watch(self, most_lanes: int) -> None:
-        """Say when calls wait and no lane is free for them, though there could be more lanes."""
-        with contextlib.suppress(Exception):
+        """End the lanes when the cell has ended, or when calls wait though none is free and there could be more."""
+        with contextlib.suppress(KernelLost):
             while await self._session.peek():
                 # Idle lanes were woken by the same event; let them take theirs.
                 await asyncio.sleep(0)
-                if self._lanes >= most_lanes:
-                    return
-                if self._session.waiting and not self._idle:
-                    self._crowded.set_result(None)
-                    return
+                if self._session.waiting and not self._idle and self._lanes < most_lanes:
+                    break
+                if self._session.waiting:
+                    self._drained.clear()
+                    await self._drained.wait()
+        self._end_lanes()
+
+
+def _ring(bell: "asyncio.Future[None]") -> None:
+    if not bell.done():
+        bell.set_result(None)

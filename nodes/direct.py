@@ -10,17 +10,18 @@ from ..state.keys import digest, direct_key
 from ..state.ledger import BudgetSpent
 from ..state.schema import RunState
 from ..state.settings import RunSettings
-from .asking import Ask, Got, ask_once, wanted
+from .asking import Ask, Got, ask_once
 from .conversation import Message
 from .events import emit
 from .hands import Hands, Stores
+from .last_turn import keep_last_turn
 from .live import LiveRun, LiveRuns
 from .models.failures import FailureKind
 from .models.reply import ModelRequest
 from .models.tokens import estimate_messages
 from .models.typed import SchemaInvalid, SchemaMismatch, parse
 from .models.windows import size, surely_fits_not, window_of
-from .plan import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, ROOT_OUTPUT_TOKENS
+from .plan import ROOT_OUTPUT_TOKENS
 from .prompts.direct import declined, direct_messages, without_thoughts
 from .root import root_messages
 from .settling import settled
@@ -124,7 +125,7 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, messages: list[Mes
     auto = settings.mode == "auto"
     if auto:
         # Left for the REPL is what an answer takes, should this call be of no use.
-        await _keep_last_turn(state, run, hands)
+        keep_last_turn(run, await root_messages(state, settings, run.ledger, hands.stores.texts, last="turns"))
     emit("direct", outcome="asking", why="")
     request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
@@ -150,12 +151,6 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, messages: list[Mes
     if auto and got.error_kind in _REPL_INSTEAD:
         raise _NeedsRepl(said.rstrip("."))
     raise ModelFailed(said, hint=f"Go on: rlm resume {run.thread_id}; or ask anew with --mode rlm.")
-
-
-async def _keep_last_turn(state: RunState, run: LiveRun, hands: Hands) -> None:
-    messages = await root_messages(state, run.settings, run.ledger, hands.stores.texts, last="turns")
-    last = ModelRequest(messages, LAST_OUTPUT_TOKENS, "root")
-    run.ledger.keep(wanted(run.root_model, run, last, least_output=LEAST_LAST_OUTPUT))
 
 
 def _told(state: RunState, settings: RunSettings) -> str:

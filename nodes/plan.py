@@ -1,16 +1,16 @@
 """`plan`: one turn of the root model, from what it is told to the cell that it wants to run."""
 
-from dataclasses import replace
 from typing import Any
 
 from ..state.errors import ModelFailed
 from ..state.keys import cell_digest, root_key
 from ..state.ledger import BudgetSpent, Resource
 from ..state.schema import RunState, TurnRecord
-from .asking import Ask, Got, ask_once, wanted
+from .asking import LEAST_OUTPUT, Ask, Got, ask_once
 from .conversation import short_form
 from .events import emit
 from .hands import Hands
+from .last_turn import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, keep_last_turn
 from .live import LiveRun, LiveRuns
 from .models.reply import ModelRequest
 from .reading import Reading, read_reply
@@ -18,9 +18,6 @@ from .root import root_messages, told_digest
 
 ROOT_OUTPUT_TOKENS = 16_384
 """The output limit that a root request carries."""
-LAST_OUTPUT_TOKENS = 4_096
-"""What is kept back for a last turn's reply, where tokens or money are limited."""
-LEAST_LAST_OUTPUT = 256
 
 
 async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
@@ -65,9 +62,10 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: s
     """The root's reply. `last`: what makes this its last turn. Raises BudgetSpent."""
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
     messages = await root_messages(state, run.settings, run.ledger, hands.stores.texts, last=last)
-    request = ModelRequest(messages=messages, max_output_tokens=ROOT_OUTPUT_TOKENS, role="root")
-    final = replace(request, max_output_tokens=LAST_OUTPUT_TOKENS)
-    run.ledger.keep(wanted(run.root_model, run, final, least_output=LEAST_LAST_OUTPUT))
+    short = last not in (None, "turns")
+    limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
+    request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")
+    keep_last_turn(run, messages)
     # What it is told anew; all of it is the earlier turns, which are kept, and would be kept again with each.
     new = messages if turn == 1 else messages[-1:]
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in new)
@@ -79,6 +77,7 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: s
         model=run.root_model,
         request=request,
         last_turn=last is not None,
+        least_output=LEAST_LAST_OUTPUT if short else LEAST_OUTPUT,
         record_failure=False,
     )
     return await ask_once(run, hands, ask)

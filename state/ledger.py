@@ -57,7 +57,8 @@ class BudgetSpent(Exception):
     """A request was not sent because the budget forbids it."""
 
     def __init__(self, resource: Resource, limit: float) -> None:
-        super().__init__(f"the budget of {limit:g} {resource} is spent (raise it with {FLAGS[resource]})")
+        amount = {"cost": f"${limit:g}", "time": f"{limit:g} s"}.get(resource, f"{limit:,.0f} {resource}")
+        super().__init__(f"the budget of {amount} is spent (raise it with {FLAGS[resource]})")
         self.resource: Resource = resource
 
 
@@ -150,13 +151,14 @@ class Ledger:
         """Keep back what a last root turn may take, should the budget run out; at most half of what is left."""
         if self._above:
             return
+        needed = last_turn.reservation(last_turn.output_tokens)
         tokens, dollars = self._left(NOTHING, self._reserved)
-        output = last_turn.output_tokens
-        if tokens is not None:
-            output = min(output, tokens // 2 - last_turn.input_tokens)
-        if dollars is not None:
-            output = min(output, last_turn.output_for(dollars / 2))
-        self._kept = last_turn.reservation(output) if output > 0 else NOTHING
+        kept, cost = needed.input_tokens + needed.output_tokens, needed.cost or 0.0
+        self._kept = Reservation(
+            0 if tokens is None else max(0, min(kept, tokens // 2)),
+            0,
+            0.0 if dollars is None else max(0.0, min(cost, dollars / 2)),
+        )
 
     async def reserve(self, wanted: Wanted, *, last_turn: bool = False) -> Reservation:
         """Take what a request needs out of what is left, and return how much that is; wait for others where that helps.

@@ -80,6 +80,9 @@ class RunSaver(AsyncSqliteSaver):
         about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
         row = (thread_id, namespace, checkpoint["id"], place.get("checkpoint_id"), kind, body, about)
         note = _step_note(checkpoint, metadata)
+        # A run that has ended is known as such from here on, whatever becomes of its process.
+        status = checkpoint.get("channel_values", {}).get("status")
+        ended = status if status in ENDED else None
         now = self._clock()
 
         def unit(connection: sqlite3.Connection) -> None:
@@ -89,8 +92,9 @@ class RunSaver(AsyncSqliteSaver):
                 step = (thread_id, checkpoint["id"], note["kind"], note["turn"], note["summary"], now, thread_id)
                 connection.execute(_PUT_STEP, step)
                 connection.execute(
-                    "UPDATE threads SET turns = max(turns, ?), updated = ? WHERE thread_id = ?",
-                    (note["turn"], now, thread_id),
+                    "UPDATE threads SET turns = max(turns, ?), status = coalesce(?, status), updated = ? "
+                    "WHERE thread_id = ?",
+                    (note["turn"], ended, now, thread_id),
                 )
 
         await self._save(unit, "checkpoint")

@@ -84,7 +84,6 @@ async def test_what_a_server_has_refused_costs_nothing_when_there_is_no_budget_t
     assert run.usage["input_tokens"] + run.usage["output_tokens"] == server.billed.total
 
 
-@pytest.mark.xfail(reason="what is kept for a last turn has no room for what the last cell printed", strict=True)
 async def test_a_cell_that_prints_much_and_spends_the_rest_is_followed_by_a_last_turn(runner: Runner) -> None:
     root = cells(f"print('lorem ipsum ' * 2_500)\n{SPENDING}", "FINAL(len(got))")
     with ScriptedServer(root, rambling, cuts=True) as server:

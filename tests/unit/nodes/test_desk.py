@@ -90,6 +90,63 @@ async def test_closing_gives_up_what_is_under_way(session: KernelSession) -> Non
     await session.close()
 
 
+async def test_a_call_that_its_cell_does_not_wait_for_holds_up_nothing(session: KernelSession) -> None:
+    desk = Desk(session, Answerer(session))
+    code = (
+        "import threading\n"
+        "def ask():\n"
+        "    try: llm_query('slow')\n"
+        "    except SubCallError: pass\n"
+        "threading.Thread(target=ask, daemon=True).start()\n"
+        "llm_query('q')"
+    )
+    await session.begin(Cell(1, (code,)))
+    await asyncio.wait_for(lanes(desk, 2), 30)
+    assert (await session.result()).status == "ok" and desk.in_flight == 1
+    await desk.close()
+    await session.close()
+
+
+async def test_a_call_that_takes_no_lane_leaves_it_to_the_others(session: KernelSession) -> None:
+    answerer = Answerer(session)
+    desk = Desk(session, answerer, apart=lambda call: call.kind == "rlm")
+    code = (
+        "import asyncio\n"
+        "runs = [asyncio.ensure_future(arlm_query(f'slow {i}')) for i in range(5)]\n"
+        "await asyncio.sleep(0)\n"
+        "quick = [await allm_query(str(i)) for i in range(9)]\n"
+        "print(len(quick), len(await asyncio.gather(*runs)))"
+    )
+    await session.begin(Cell(1, (code,)))
+    serving = asyncio.ensure_future(lanes(desk, 1, most=1))
+    while desk.tally.answered < 9:
+        await asyncio.sleep(0)
+    answerer.gate.set()
+    assert await serving == 9
+    result = await session.result()
+    assert result.error is None and result.output == "9 5\n" and desk.tally.answered == 14
+
+
+async def test_what_a_call_without_a_lane_raises_stops_the_run_too(session: KernelSession) -> None:
+    gate = asyncio.Event()
+
+    async def broken(call: PostedCall) -> bool:
+        await gate.wait()
+        raise OSError("the disk is full")
+
+    desk = Desk(session, broken, apart=lambda _: True)
+    await session.begin(Cell(1, ("rlm_query('q')",)))
+    assert await lanes(desk, 1, seconds=0.01) == 0
+    standing = asyncio.ensure_future(desk.stands())
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(OSError, match="full"):
+        await standing
+    with pytest.raises(OSError, match="full"):
+        await lanes(desk, 1)
+    await session.close()
+
+
 async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
     async def broken(call: PostedCall) -> bool:
         raise OSError("the disk is full")
