@@ -31,7 +31,7 @@ from .database import Database, Unit
 from .deleting import delete_run
 from .errors import UnknownThread
 from .leases import Leases
-from .schema import StepNote
+from .schema import Status, StepNote
 from .sound import check_checkpoint, check_line, last_checkpoint
 
 _PUT = (
@@ -48,6 +48,7 @@ _PUT_STEP = (
     "FROM steps WHERE thread_id = ?"
 )
 
+_ENDED: tuple[Status, ...] = ("answered", "budget")
 _STEP = (
     "(SELECT step FROM steps WHERE steps.thread_id = checkpoints.thread_id "
     "AND steps.checkpoint_id = checkpoints.checkpoint_id)"
@@ -82,7 +83,7 @@ class RunSaver(AsyncSqliteSaver):
         note = _step_note(checkpoint, metadata)
         # A run that has ended is known as such from here on, whatever becomes of its process.
         status = checkpoint.get("channel_values", {}).get("status")
-        ended = status if status in ENDED else None
+        ended = status if status in _ENDED else None
         now = self._clock()
 
         def unit(connection: sqlite3.Connection) -> None:

@@ -62,6 +62,17 @@ async def test_ended_children_are_found_ended_and_their_answers_served(tmp_path:
     assert before == len(asked) == 1 + 3 * 6
 
 
+@pytest.mark.parametrize("runs", [1, 4])
+async def test_a_run_that_had_ended_when_its_process_died_is_known_as_ended(tmp_path: Path, runs: int) -> None:
+    model = script(tmp_path)
+    with pytest.raises(Crash):
+        async with open_home(tmp_path, probe=DiesAt("sitting-ended-before", runs)) as runner:
+            await runner.run("top", "12345", thread="t", model=model, max_depth=2)
+    async with open_home(tmp_path) as runner:
+        await runner.resume("t")
+        assert Counter(row["status"] for row in await runner.library.runs()) == {"answered": 4}
+
+
 async def test_a_fork_serves_ended_children_and_goes_on_with_forks_of_the_others(tmp_path: Path) -> None:
     model = script(tmp_path)
     asked = Asked(model)
