@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from ..nodes.children import ChildAnswer, ChildCall, child_event
+from ..nodes.children import ChildAnswer, ChildCall, child_event, told_below
 from ..nodes.events import emit_event
 from ..nodes.hands import Stores
 from ..nodes.live import LiveRun, LiveRuns
@@ -29,7 +29,7 @@ from .changes import Changes
 from .forking import make_fork
 from .moments import moment_of
 from .results import answer_of
-from .sitting import Beginning, Sat, Sittings, config_of
+from .sitting import Beginning, Sat, Sittings, beginning_of, config_of
 
 T = TypeVar("T")
 
@@ -74,11 +74,10 @@ class ChildRuns:
         async def beginning() -> Beginning | None:
             snapshot = await self._graph.aget_state(config_of(thread_id))
             state = cast(RunState, snapshot.values)
-            if state.get("status") == "answered":
-                return None
-            row = await self._stores.threads.get(thread_id)
-            start = None if state else cast(RunInput, row.start)
-            return Beginning(start, caller.ledger.limits, reopen=state.get("status") == "budget")
+            if state and caller.settings.max_depth > 2:
+                for event in await told_below(self._stores.threads, thread_id):
+                    tell(event)
+            return beginning_of(await self._stores.threads.get(thread_id), state, caller.ledger.limits)
 
         return await self._sittings.sit(thread_id, beginning, tell, strict=caller.strict, caller=caller.thread_id)
 

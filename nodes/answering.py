@@ -11,7 +11,7 @@ from ..state.keys import call_key, content_key, shared_key
 from ..state.ledger import BudgetSpent
 from .asking import Ask, Got, ask_once, failure_digest, served
 from .child_calls import ask_child
-from .children import ChildCall, child_event
+from .children import ChildCall, child_event, told_below
 from .events import emit, emit_event
 from .hands import Hands
 from .live import KEPT_OF_PROMPTS, LiveKernel, LiveRun
@@ -133,8 +133,7 @@ class CallAnswerer:
         status = "failed" if recorded.answer is None else "answered"
         told = [{**child_event(thread_id, depth, call.prompt), "status": status}]
         if self._run.settings.max_depth > 2:
-            below = await self._hands.stores.threads.below(thread_id)
-            told += [{**child_event(row.thread_id, row.depth, row.question), "status": row.status} for row in below]
+            told += await told_below(self._hands.stores.threads, thread_id)
         for event in told:
             emit_event({**event, "usage": self._run.usage})
 

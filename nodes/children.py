@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..state.contexts import ContextRef
+from ..state.threads import Threads
 from .quoting import shortened
 
 if TYPE_CHECKING:
@@ -57,3 +58,10 @@ def child_event(thread_id: str, depth: int, question: str) -> dict[str, Any]:
         "depth": depth,
         "question": shortened(" ".join(question.split()), _QUESTION),
     }
+
+
+async def told_below(threads: Threads, thread_id: str) -> list[dict[str, Any]]:
+    """Events for all that have ended below a child run, for one that was found so or goes on."""
+    below = await threads.below(thread_id)
+    ended = [row for row in below if row.status in ("answered", "budget", "failed")]
+    return [{**child_event(row.thread_id, row.depth, row.question), "status": row.status} for row in ended]

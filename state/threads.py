@@ -63,10 +63,12 @@ class Step:
 DELETED = "deleted"
 """The status of what is left of a deleted run for those that were forked from it (`deleting.py`): no run any more."""
 
-_PARENT = f"""
-CASE WHEN EXISTS (SELECT 1 FROM threads origin WHERE origin.thread_id = threads.parent AND origin.status = '{DELETED}')
-THEN NULL ELSE parent END
-"""
+
+def _unless_deleted(name: str) -> str:
+    return (
+        f"CASE WHEN EXISTS (SELECT 1 FROM threads other WHERE other.thread_id = {name} AND other.status = '{DELETED}') "
+        f"THEN NULL ELSE {name} END"
+    )
 
 
 def _of_child(column: str) -> str:
@@ -74,13 +76,16 @@ def _of_child(column: str) -> str:
 
 
 _SELECT = (
-    f"SELECT thread_id, question, input, start, model, {_PARENT}, limits, status, error, turns, seconds, created, "
-    f"updated, {_of_child('caller')}, {_of_child('call')}, coalesce({_of_child('depth')}, 0), {broken('threads')} "
-    f"FROM threads WHERE status != '{DELETED}'"
+    f"SELECT thread_id, question, input, start, model, {_unless_deleted('threads.parent')}, limits, status, error, "
+    f"turns, seconds, created, updated, {_of_child(_unless_deleted('caller'))}, {_of_child('call')}, "
+    f"coalesce({_of_child('depth')}, 0), {broken('threads')} FROM threads WHERE status != '{DELETED}'"
 )
-_TOP = """
+# Damaged rows may say that runs are above each other: then there is an end of it as well.
+_TOP = f"""
 WITH RECURSIVE above (thread_id, height) AS (
     SELECT ?, 0 UNION SELECT caller, height + 1 FROM children JOIN above USING (thread_id)
+    WHERE height < (SELECT count(*) FROM children)
+    AND NOT EXISTS (SELECT 1 FROM threads WHERE threads.thread_id = caller AND status = '{DELETED}')
 )
 SELECT thread_id FROM above ORDER BY height DESC LIMIT 1
 """

@@ -1,0 +1,50 @@
+"""What watchers of a tree are told: every sub-RLM that the running cell has started, whenever it ended."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.studio.display.progress import Progress
+from tests.dying import Crash, DiesAt
+
+from .conftest import tree_script
+
+CELLS = {
+    "top": ["FINAL(rlm_query_batched([f'middle: {n}' for n in range(4)]))"],
+    "middle:": ["FINAL(rlm_query_batched(['leaf: 1', 'leaf: 2']))"],
+    "leaf:": ["x = 1", "FINAL(llm_query('q'))"],
+}
+
+
+@pytest.mark.parametrize("times", [1, 3, 6, 9, 12])
+async def test_a_resumed_run_tells_of_all_its_sub_rlms_those_that_had_ended_as_well(tmp_path: Path, times: int) -> None:
+    model = tree_script(tmp_path / "m.py", CELLS)
+    with pytest.raises(Crash):
+        async with Runner.open(
+            tmp_path / "home", kernels=MemoryKernels(), probe=DiesAt("finalize-end", times)
+        ) as runner:
+            await runner.run("top", thread="t", model=model, max_depth=3)
+    progress = Progress()
+    most: list[list[int]] = []
+
+    def hear(event: dict[str, Any]) -> None:
+        progress.hear(event)
+        counts = progress.children.counts
+        if event["event"] == "child" and set(counts) == {1, 2}:
+            most.append([*counts[1], *counts[2]])
+
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        assert (await runner.resume("t", on_event=hear)).status == "answered"
+    running, answered, failed = 0, 4, 0
+    assert most[-1] == [running, answered, failed, running, 8, failed]
+
+
+async def test_what_is_told_of_sub_rlms_has_what_the_whole_run_has_spent(runner: Runner, tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = []
+    model = tree_script(tmp_path / "m.py", CELLS)
+    run = await runner.run("top", model=model, max_depth=3, on_event=events.append)
+    spent = [event["usage"]["model_calls"] for event in events if event["event"] == "child"]
+    assert spent == sorted(spent) and spent[-1] == run.usage["model_calls"] == 1 + 4 + 8 * 3
