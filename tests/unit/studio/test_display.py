@@ -122,6 +122,79 @@ def test_a_resume_in_mid_cell_knows_its_turn_and_leaves_replayed_cells_out() -> 
     assert (progress.turn, progress.calls.posted, progress.phase) == (3, 9, "calling")
 
 
+def child(thread: str, status: str, depth: int = 1, **facts: Any) -> dict[str, Any]:
+    return {"event": "child", "thread_id": thread, "depth": depth, "question": f"Q {thread}", "status": status, **facts}
+
+
+TREE = [
+    child("aaaaaaaa-1", "running", turn=1),
+    child("bbbbbbbb-1", "running", turn=1),
+    child("cccccccc-1", "running", depth=2, turn=1),
+    child("bbbbbbbb-1", "running", turn=2, usage=USAGE),
+    child("dddddddd-1", "running", turn=1),
+    child("cccccccc-1", "answered", depth=2),
+    child("dddddddd-1", "failed"),
+    child("aaaaaaaa-1", "answered"),
+    child("aaaaaaaa-1", "answered"),
+    child("eeeeeeee-1", "budget"),
+]
+
+
+def test_the_panel_counts_sub_rlms_by_depth_and_says_what_the_latest_does() -> None:
+    display, _ = live(Progress(Clock()))
+    display.hear({"event": "turn", "turn": 3, "of": 30, "last": False})
+    display.hear({"event": "code", "turn": 3, "code": "rlm_query('q')"})
+    for event in TREE[:5]:
+        display.hear(event)
+    shown = panel(display)
+    assert "Turn 3 of 30 · its code waits for sub-calls" in shown and "5 model calls + 2 reused" in shown
+    assert "sub-RLMs at depth 1: 3 running; at depth 2: 1 running" in shown and "dddddddd in turn 1: Q ddd" in shown
+    for event in TREE[5:]:
+        display.hear(event)
+    shown = panel(display)
+    assert "sub-RLMs at depth 1: 1 running · 1 answered · 2 failed; at depth 2: 1 answered" in shown
+    assert "bbbbbbbb in turn 2: Q bbbbbbbb-1" in shown
+    display.hear({"event": "output", "turn": 3, "status": "ok", "preview": "", "elapsed": 1.0})
+    assert "sub-RLM" not in panel(display)
+
+
+def test_sub_rlms_are_a_part_of_the_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    display = PlainDisplay(Progress(clock))
+    display.hear({"event": "code", "turn": 1, "code": "x"})
+    display.hear(TREE[0])
+    clock.now += 4
+    display.hear(TREE[1])
+    clock.now += 4
+    display.hear({"event": "calls", "turn": 1, "posted": 2, "answered": 0, "in_flight": 2})
+    display.hear(TREE[7])
+    display.hear(child("bbbbbbbb-1", "answered"))
+    display.hear({"event": "output", "turn": 1, "status": "ok", "preview": "", "elapsed": 9.0})
+    assert capsys.readouterr().err.splitlines() == [
+        "Turn 1: running 1 line of code",
+        "Turn 1: sub-RLMs: 2 running; bbbbbbbb in turn 1: Q bbbbbbbb-1",
+        "Turn 1: 0 of 2 sub-calls answered · 2 in flight; sub-RLMs: 2 running; bbbbbbbb in turn 1: Q bbbbbbbb-1",
+        "Turn 1 ran in 9.0 s · 2 sub-RLMs",
+    ]
+
+
+def test_sub_rlms_of_an_earlier_cell_are_not_counted_again() -> None:
+    progress = Progress(Clock())
+    for event in TREE:
+        progress.hear(event)
+    progress.hear({"event": "code", "turn": 2, "code": "x"})
+    assert progress.children.number == 0 and progress.children.latest is None
+    progress.hear(TREE[0])
+    assert progress.children.number == 1
+
+
+def test_a_turn_of_a_sub_rlm_is_no_turn_of_the_run() -> None:
+    progress = Progress(Clock())
+    progress.hear({"event": "turn", "turn": 1, "of": 30, "last": False})
+    progress.hear(child("aaaaaaaa-1", "running", turn=17))
+    assert progress.turn == 1
+
+
 def test_reading_the_input_is_not_the_run() -> None:
     progress = Progress(Clock())
     progress.hear(STORY[0])
@@ -132,7 +205,6 @@ def test_reading_the_input_is_not_the_run() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_nothing_hostile_reaches_the_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    plain = PlainDisplay(Progress(Clock()))
     display, above = live(Progress(Clock()))
     events = [
         *({"event": "input", "documents": 1, "bytes": 1, "name": text, "done": done} for done in (False, True)),
@@ -142,8 +214,13 @@ def test_nothing_hostile_reaches_the_terminal(text: str, capsys: pytest.CaptureF
         {"event": "output", "turn": 1, "status": text, "preview": text, "elapsed": 0.1},
         {"event": "nudge", "turn": 1, "reason": text},
         {"event": "notice", "text": text},
+        {"event": "child", "thread_id": text, "depth": 1, "question": text, "status": "running", "turn": 1},
+        {"event": "child", "thread_id": text, "depth": 1, "question": text, "status": text},
     ]
+    clock = Clock()
+    plain = PlainDisplay(Progress(clock))
     for event in events:
+        clock.now += 10
         plain.hear(event)
         display.hear(event)
         assert hostile(panel(display)) == []

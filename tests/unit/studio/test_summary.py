@@ -18,6 +18,7 @@ def test_the_line_says_how_it_ended_and_what_it_took() -> None:
     assert ended(run, 11.24) == (
         f"answered · 6 turns · 131 model calls + 7 reused · 84,120 tokens · $0.5000 · 11 s · thread {UUID}"
     )
+    assert ended(run, 11.24, 50).startswith("answered · 6 turns · 50 sub-RLMs · 131 model calls")
 
 
 @pytest.mark.parametrize(
