@@ -2,7 +2,7 @@
 
 import asyncio
 
-from . import fan_out, growth, resuming, snapshots, turns
+from . import children, fan_out, growth, resuming, snapshots, turns
 
-for part in (turns, fan_out, snapshots, resuming, growth):
+for part in (turns, fan_out, children, snapshots, resuming, growth):
     asyncio.run(part.main())
