@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from .client import AfterAttempt, BeforeAttempt, ModelClient, without_surrogates
 from .failures import ModelCallFailed
+from .patterns import PatternUnusable, keywords, within_time
 from .reply import ModelReply, ModelRequest
 from .retrying import OnRetry
 from .tokens import estimate_messages, estimate_tokens
@@ -77,15 +78,18 @@ def parse(text: str, schema: dict[str, Any]) -> Any:
     validator = _validator(schema)
     problem = "it is not JSON"
     try:
-        for number, value in enumerate(_values(text)):
-            errors = list(itertools.islice(validator.iter_errors(value), _MOST_ERRORS))
-            if not errors:
-                return value
-            if number == 0 and (error := best_match(errors)):
-                place = "".join(f"[{part!r}]" for part in error.absolute_path)
-                problem = f"{place or 'the value'}: {error.message}"[:_REASON_LENGTH]
+        with within_time():
+            for number, value in enumerate(_values(text)):
+                errors = list(itertools.islice(validator.iter_errors(value), _MOST_ERRORS))
+                if not errors:
+                    return value
+                if number == 0 and (error := best_match(errors)):
+                    place = "".join(f"[{part!r}]" for part in error.absolute_path)
+                    problem = f"{place or 'the value'}: {error.message}"[:_REASON_LENGTH]
     except Unresolvable as error:
         raise SchemaInvalid(f"its $ref leads nowhere ({error})"[:_REASON_LENGTH]) from None
+    except PatternUnusable as error:
+        raise SchemaInvalid(str(error)[:_REASON_LENGTH]) from None
     except RecursionError:
         raise SchemaInvalid("it refers to itself for ever, or is nested too deeply") from None
     raise SchemaMismatch(problem)
@@ -100,9 +104,12 @@ def mismatch(value: Any, schema: dict[str, Any]) -> str:
     from referencing.exceptions import Unresolvable
 
     try:
-        error = best_match(itertools.islice(_validator(schema).iter_errors(value), _MOST_ERRORS))
+        with within_time():
+            error = best_match(itertools.islice(_validator(schema).iter_errors(value), _MOST_ERRORS))
     except Unresolvable as problem:
         raise SchemaInvalid(f"its $ref leads nowhere ({problem})"[:_REASON_LENGTH]) from None
+    except PatternUnusable as problem:
+        raise SchemaInvalid(str(problem)[:_REASON_LENGTH]) from None
     except RecursionError:
         raise SchemaInvalid("it refers to itself for ever, or is nested too deeply") from None
     return "" if error is None else f"{error.json_path}: {error.message}"[:_REASON_LENGTH]
@@ -223,6 +230,7 @@ def _validator_of(schema_text: str) -> Any:
     # Imported late: 0.1 s that most runs never need.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import extend
     from referencing import Registry
 
     schema = json.loads(schema_text)
@@ -232,8 +240,10 @@ def _validator_of(schema_text: str) -> Any:
         raise SchemaInvalid(error.message[:_REASON_LENGTH]) from None
     except RecursionError:
         raise SchemaInvalid("it is nested too deeply") from None
+    if '"unevaluatedProperties"' in schema_text and '"patternProperties"' in schema_text:
+        raise SchemaInvalid("it has both unevaluatedProperties and patternProperties; use additionalProperties")
     # An empty registry: jsonschema's own would fetch a foreign `$ref` over the network.
-    return Draft202012Validator(schema, registry=Registry())
+    return extend(Draft202012Validator, keywords())(schema, registry=Registry())
 
 
 def _values(text: str) -> Iterator[Any]:

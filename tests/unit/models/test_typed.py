@@ -16,6 +16,7 @@ from durable_rlm.nodes.models.typed import (
     ask_typed,
     estimate_request,
     instruction,
+    mismatch,
     parse,
 )
 from tests.servers.openai_server import Fault, ScriptedServer
@@ -161,3 +162,30 @@ async def test_an_invalid_schema_sends_nothing(client_of: OpenTo) -> None:
             with pytest.raises(ModelCallFailed, match="not a usable JSON Schema") as failed:
                 await ask_typed(client, ModelRequest(MESSAGES, 50, schema={"type": "nonsense"}))
     assert failed.value.kind == "bad_request" and failed.value.attempts == 0 and not server.requests
+
+
+def test_a_pattern_that_would_match_for_ever_is_refused_in_time() -> None:
+    schema = {"type": "string", "pattern": "^(a|a)*$"}
+    assert parse('"aaaa"', schema) == "aaaa"
+    with pytest.raises(SchemaInvalid, match="takes too long"):
+        parse(f'"{"a" * 60}!"', schema)
+
+
+def test_patterns_mean_what_json_schema_says() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"id": {"type": "string", "pattern": "^[a-z]+-[0-9]$"}},
+        "patternProperties": {"^n_": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    assert mismatch({"id": "ab-1", "n_x": 3}, schema) == ""
+    assert "does not match" in mismatch({"id": "AB-1"}, schema)
+    assert "n_x" in mismatch({"n_x": "three"}, schema)
+    assert "other" in mismatch({"other": 1}, schema)
+    assert mismatch({"other": 1}, {**schema, "additionalProperties": {"type": "integer"}}) == ""
+    assert "other" in mismatch({"other": "x"}, {**schema, "additionalProperties": {"type": "integer"}})
+
+
+def test_a_pattern_that_is_no_regular_expression_is_said_to_be_none() -> None:
+    with pytest.raises(SchemaInvalid, match="no regular expression"):
+        mismatch("x", {"pattern": "("})
