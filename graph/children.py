@@ -77,7 +77,7 @@ class ChildRuns:
             if state and caller.settings.max_depth > 2:
                 for event in await told_below(self._stores.threads, thread_id):
                     tell(event)
-            return beginning_of(await self._stores.threads.get(thread_id), state, caller.ledger.limits)
+            return beginning_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
 
         return await self._sittings.sit(thread_id, beginning, tell, strict=caller.strict, caller=caller.thread_id)
 

@@ -24,7 +24,7 @@ from ..state.ledger import Limits
 from ..state.probe import Probe, ignore_probe
 from ..state.saver import RunSaver
 from ..state.schema import RestoreRecord, RunInput, RunState
-from ..state.settings import RunSettings, resolve_settings, saved_settings
+from ..state.settings import RunSettings, resolve_settings
 from ..state.threads import Thread
 from ..state.upkeep.collecting import Collected
 from ..state.upkeep.report import Report
@@ -38,7 +38,7 @@ from .library import Library
 from .moments import moment_of
 from .opening import open_hands, open_stores
 from .results import Run, answer_of, error_facts
-from .sitting import Beginning, FindBeginning, OnEvent, Sittings, config_of
+from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of
 
 
 class Runner:
@@ -274,13 +274,7 @@ class Runner:
         row = await self._stores.threads.get(thread_id)
         limits = raised_limits(await self._limits_of(row, raises), raises)
         snapshot = await self.graph.aget_state(config_of(thread_id))
-        state = cast(RunState, snapshot.values)
-        if state.get("status") == "answered" or (row.status == "budget" and limits == row.limits):
-            return None
-        if state:
-            saved_settings(state.get("settings", {}))
-        start = None if state else cast(RunInput, row.start)
-        return Beginning(start, limits, reopen=state.get("status") == "budget")
+        return beginning_of(row, snapshot, limits)
 
     async def _limits_of(self, row: Thread, raises: dict[str, Any]) -> Limits:
         """The limits that a run goes on with: of a child, those of the tree, which are raised at its top."""

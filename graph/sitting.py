@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 
 from ..nodes.hands import Stores
 from ..nodes.live import LiveRuns
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError
 from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
-from ..state.schema import RestoreRecord, RunInput, Status
+from ..state.schema import RestoreRecord, RunInput, RunState, Status
+from ..state.settings import saved_settings
+from ..state.threads import Thread
 from .build import Graph
 from .results import error_facts
 
@@ -35,6 +37,23 @@ class Beginning:
     limits: Limits
     reopen: bool = False
     """Whether the run had ended for want of a budget that was raised since: it goes on with another turn."""
+
+
+def beginning_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> Beginning | None:
+    """Where a thread goes on with these limits; None when it has ended, and is known to have.
+
+    One that has ended for want of budget goes on when its limits have been raised since. Raises StoreError for a run
+    of another version that this one cannot go on with.
+    """
+    state = cast(RunState, snapshot.values)
+    status, raised = state.get("status", "running"), limits != row.limits
+    if status == row.status and (status == "answered" or (status == "budget" and not raised)):
+        return None
+    if state:
+        saved_settings(state.get("settings", {}))
+    start = None if state else cast(RunInput, row.start)
+    # Where a task is left, its process died between what the last node wrote and the step: that is what remains to do.
+    return Beginning(start, limits, reopen=status == "budget" and (raised or not snapshot.tasks))
 
 
 FindBeginning = Callable[[], Awaitable[Beginning | None]]

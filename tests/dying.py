@@ -13,7 +13,10 @@ class DiesAt:
         self._left = times
 
     def __call__(self, point: str) -> None:
-        if point == self._point:
-            self._left -= 1
-            if not self._left:
+        # One transaction may commit several things: it passes the points of each.
+        whats, _, when = point.rpartition("-")
+        passed = [f"{what}-{when}" for what in whats.split("+")].count(self._point)
+        if passed and self._left > 0:
+            self._left -= passed
+            if self._left <= 0:
                 raise Crash

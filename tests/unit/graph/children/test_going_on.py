@@ -73,6 +73,19 @@ async def test_a_run_that_had_ended_when_its_process_died_is_known_as_ended(tmp_
         assert Counter(row["status"] for row in await runner.library.runs()) == {"answered": 4}
 
 
+async def test_a_sub_rlm_that_had_used_up_its_turns_when_its_process_died_gets_no_more_of_them(tmp_path: Path) -> None:
+    top = ["got = rlm_query_batched(['child: 1'])", "FINAL(got[0].error)"]
+    model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["1 / 0"]})
+    asked = Asked(model)
+    with pytest.raises(Crash):
+        async with open_home(tmp_path, probe=DiesAt("sitting-ended-before", 1)) as runner:
+            await runner.run("top", thread="t", model=model, max_depth=2, max_turns=3)
+    assert len(asked) == 1 + 3
+    async with open_home(tmp_path) as runner:
+        assert "its 3 turns gave no answer" in (await runner.resume("t")).answer
+    assert len(asked) == 1 + 3 + 1
+
+
 async def test_a_fork_serves_ended_children_and_goes_on_with_forks_of_the_others(tmp_path: Path) -> None:
     model = script(tmp_path)
     asked = Asked(model)
