@@ -1,6 +1,7 @@
 """Real kernels: Jupyter kernels in a kernel-host process, spoken to over a socket pair."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 import shutil
@@ -52,6 +53,11 @@ class JupyterKernels:
         except (RuntimeError, KernelLost) as error:
             self._sessions.pop(name, None)
             raise KernelStartFailed(f"No kernel could be started: {error}", hint="See `rlm doctor`.") from error
+        except asyncio.CancelledError:
+            self._sessions.pop(name, None)
+            with contextlib.suppress(KernelLost):
+                self.send("close", name)
+            raise
         return session
 
     async def close(self) -> None:
@@ -133,7 +139,8 @@ class JupyterKernels:
                 if "event" in message:
                     if session := self._sessions.get(message["kernel"]):
                         session.on_event(message)
-                elif reply := self._replies.pop(message["id"], None):
+                elif (reply := self._replies.pop(message["id"], None)) and not reply.done():
+                    # Done: whoever asked was stopped meanwhile.
                     reply.set_result(message)
         except ValueError as error:
             reason = f"the kernel host sent {error}"

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,33 @@ class Host:
         self._writer = writer
         self._folder = folder
         self._kernels: dict[str, KernelProcess] = {}
+        self._starting: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
         """Until the other side is gone; then every kernel is ended."""
-        starting: set[asyncio.Task[None]] = set()
         try:
             while (request := await read_frame(self._reader)) is not None:
                 if request["op"] == "start":
                     # Kernels take long to start and do not wait for each other.
-                    task = asyncio.create_task(self._reply(request))
-                    starting.add(task)
-                    task.add_done_callback(starting.discard)
+                    name = str(request["kernel"])
+                    task = self._starting[name] = asyncio.create_task(self._reply(request))
+                    task.add_done_callback(partial(self._started, name))
                 else:
                     await self._reply(request)
         finally:
-            for task in starting:
-                task.cancel()
-            await asyncio.gather(*starting, return_exceptions=True)
+            for name in list(self._starting):
+                await self._give_up(name)
             await asyncio.gather(*(kernel.close() for kernel in self._kernels.values()), return_exceptions=True)
+
+    def _started(self, name: str, task: asyncio.Task[None]) -> None:
+        del task
+        self._starting.pop(name, None)
+
+    async def _give_up(self, name: str) -> None:
+        """End a kernel that is being started."""
+        if task := self._starting.get(name):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _emit(self, event: dict[str, Any], attached: bytes = b"") -> None:
         write_frame(self._writer, event, attached)
@@ -55,38 +65,46 @@ class Host:
 
     async def _handle(self, request: dict[str, Any]) -> None:
         name = str(request["kernel"])
-        if request["op"] == "start":
-            kernel = self._kernels[name] = KernelProcess(name, self._folder, self._emit)
-            try:
-                await kernel.start(request["setup"], request["memory"])
-            except BaseException:
-                del self._kernels[name]
-                await kernel.close()
-                raise
-            return
-        kernel = self._kernels.get(name)
-        if kernel is None:
-            return
         match request["op"]:
-            case "cell":
-                await kernel.cell(request["blocks"], request["history"])
-            case "chunks":
-                await kernel.chunks(request["hashes"], request["sizes"], request[BYTES])
-            case "restore":
-                await kernel.restore(request["groups"])
-            case "compare":
-                await kernel.compare(request["groups"])
-            case "answer":
-                await kernel.answer(request["ack"], request["outcomes"])
-            case "interrupt":
-                await kernel.interrupt()
-            case "kill":
-                await kernel.kill()
+            case "start":
+                await self._start(name, request)
             case "close":
-                del self._kernels[name]
-                await kernel.close()
-            case operation:
-                raise ValueError(f"no such operation: {operation}")
+                await self._give_up(name)
+                if kernel := self._kernels.pop(name, None):
+                    await kernel.close()
+            case _ if kernel := self._kernels.get(name):
+                await _tell(kernel, request)
+            case _:
+                pass
+
+    async def _start(self, name: str, request: dict[str, Any]) -> None:
+        kernel = self._kernels[name] = KernelProcess(name, self._folder, self._emit)
+        try:
+            await kernel.start(request["setup"], request["memory"])
+        except BaseException:
+            del self._kernels[name]
+            await kernel.close()
+            raise
+
+
+async def _tell(kernel: KernelProcess, request: dict[str, Any]) -> None:
+    match request["op"]:
+        case "cell":
+            await kernel.cell(request["blocks"], request["history"])
+        case "chunks":
+            await kernel.chunks(request["hashes"], request["sizes"], request[BYTES])
+        case "restore":
+            await kernel.restore(request["groups"])
+        case "compare":
+            await kernel.compare(request["groups"])
+        case "answer":
+            await kernel.answer(request["ack"], request["outcomes"])
+        case "interrupt":
+            await kernel.interrupt()
+        case "kill":
+            await kernel.kill()
+        case operation:
+            raise ValueError(f"no such operation: {operation}")
 
 
 async def main(descriptor: int, folder: Path) -> None:

@@ -1,7 +1,9 @@
 """Both kernels keep the session contract."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
+import psutil
 import pytest
 
 from durable_rlm.kernel.contract import SessionContract, run
@@ -94,6 +96,29 @@ class TestJupyter(SessionContract, HandingContract):
 
         with pytest.raises(KernelStartFailed, match="FileNotFoundError"):
             await kernels.start(KernelSpec("thread", ContextFiles(tmp_path / "missing")))  # type: ignore[operator]
+
+    async def test_a_start_that_is_given_up_leaves_no_kernel_and_keeps_no_other_from_starting(
+        self, kernels: Kernels
+    ) -> None:
+        await kernels.warm_up()
+        assert isinstance(kernels, JupyterKernels)
+        [host] = psutil.Process().children()
+        given_up = asyncio.create_task(kernels.start(KernelSpec("given up")))
+        while not host.children():
+            await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        session = await asyncio.wait_for(kernels.start(KernelSpec("thread")), 60)
+        assert (await run(session, "1 + 1")).output == "2\n"
+        assert len(host.children()) == 1
+
+    async def test_a_close_that_is_not_waited_for_keeps_no_other_waiting(self, kernels: Kernels) -> None:
+        first, second = [await kernels.start(KernelSpec(name)) for name in ("first", "second")]
+        closing = asyncio.create_task(first.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        await asyncio.wait_for(second.close(), 30)
 
     async def test_a_flood_of_pieces_ends_the_kernel_and_not_the_host(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread", memory=3 << 30))
