@@ -1,11 +1,15 @@
 """The turn in which the root must answer from what it has: what is kept back for it, and what it may take."""
 
-from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from .asking import wanted
+from ..state.ledger import Wanted
 from .conversation import Message
-from .live import LiveRun
-from .models.reply import ModelRequest
+from .models.prices import Price, cost_usd
+from .models.tokens import estimate_messages
+
+if TYPE_CHECKING:
+    from .live import LiveRun
 
 LAST_OUTPUT_TOKENS = 4_096
 """The output limit of its reply, where tokens or money are limited."""
@@ -14,8 +18,12 @@ _ANOTHER_TURN = 10_000
 """Tokens by which its request may be longer than the one before: a reply, and what a cell shows."""
 
 
-def keep_last_turn(run: LiveRun, messages: list[Message]) -> None:
+def last_turn(model: str, price: Price | None, input_tokens: int) -> Wanted:
+    """What a last turn may take that follows a request of so many tokens."""
+    cost = partial(cost_usd, model, price=price)
+    return Wanted(input_tokens + _ANOTHER_TURN, LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, cost)
+
+
+def keep_last_turn(run: "LiveRun", messages: list[Message]) -> None:
     """Keep back what a last turn may take that follows the request with these messages."""
-    request = ModelRequest(messages=messages, max_output_tokens=LAST_OUTPUT_TOKENS, role="root")
-    needed = wanted(run.root_model, run, request)
-    run.ledger.keep(replace(needed, input_tokens=needed.input_tokens + _ANOTHER_TURN))
+    run.ledger.keep(last_turn(run.settings.model, run.settings.price, estimate_messages(messages)))

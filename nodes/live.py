@@ -22,6 +22,7 @@ from .children import Children
 from .desk import Desk
 from .hands import Hands
 from .idle import Idleness
+from .last_turn import last_turn
 from .models.client import ModelClient
 from .tree import Tree
 
@@ -209,15 +210,20 @@ class LiveRuns:
         if row and row.caller and above is None:
             # It goes on by itself, but its requests are paid out of the whole tree's budget all the same.
             top = await self._hands.stores.threads.get(await self._hands.stores.threads.top_of(thread_id))
-            above = await self._top_ledger(top.thread_id, top.limits, top.seconds)
+            of_top = saved_settings(top.start.get("settings", {}))
+            above = await self._top_ledger(top.thread_id, top.limits, top.seconds, of_top)
         if above:
             return above.below(await spending.by(thread_id), seconds=seconds)
-        return await self._top_ledger(thread_id, row.limits if row else Limits.of(settings), seconds)
+        return await self._top_ledger(thread_id, row.limits if row else Limits.of(settings), seconds, settings)
 
-    async def _top_ledger(self, thread_id: str, limits: Limits, seconds: float) -> Ledger:
+    async def _top_ledger(self, thread_id: str, limits: Limits, seconds: float, settings: RunSettings) -> Ledger:
         spending = self._hands.stores.spending
         spent, before = await spending.by(thread_id), await spending.before(thread_id)
-        return Ledger(limits, spent, before=before, seconds=seconds, clock=self._hands.clock)
+        ledger = Ledger(limits, spent, before=before, seconds=seconds, clock=self._hands.clock)
+        # `plan` keeps back what a last turn may take; but it may be a while until then, with a cell that stands.
+        if tokens := await spending.largest_turn(thread_id):
+            ledger.keep(last_turn(settings.model, settings.price, tokens))
+        return ledger
 
 
 async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) -> KernelSpec:

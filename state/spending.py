@@ -5,7 +5,7 @@ from typing import Any
 
 from .children import BELOW
 from .database import Database
-from .lines import NO_HORIZON
+from .lines import LINE, NO_HORIZON
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ tree (thread_id, until) AS (
 )
 {_SPENT} JOIN tree USING (thread_id) WHERE coalesce(settled, {NO_HORIZON}) <= until
 """
+_LARGEST_TURN = f"""
+{LINE} SELECT coalesce(max(input_tokens / max(attempts, 1)), 0) FROM calls JOIN line USING (thread_id)
+WHERE kind = 'root'
+"""
 
 
 class Spending:
@@ -84,6 +88,11 @@ class Spending:
         """What the threads that this one was forked from, with those that they have called, had spent until then."""
         rows = await self._database.read(_SPENT_BEFORE, (thread_id,))
         return _spent(rows[0])
+
+    async def largest_turn(self, thread_id: str) -> int:
+        """The input tokens of the largest root request of the thread and those it was forked from; 0 without any."""
+        rows = await self._database.read(_LARGEST_TURN, (thread_id,))
+        return rows[0][0]
 
     async def by_all(self) -> dict[str, Spent]:
         """What every thread has spent, with those that it has called."""

@@ -1,0 +1,46 @@
+"""What is kept for the last turn of the run at the top is kept from whoever spends of its budget."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.nodes.hands import OpenModels
+from tests.dying import Crash, DiesAt
+from tests.fan_out.trees.conftest import model, open_home, tree
+from tests.servers.openai_server import ScriptedServer
+
+PRICE = (2.0, 10.0)
+
+
+def rambling(prompt: str) -> str:
+    """An answer that uses up whatever output limit there is."""
+    return "word " * 20_000
+
+
+ENDLESS = {
+    "top": [
+        "try:\n    rlm_query_batched(['child'] * 3, context=[*'abc'])\nexcept BudgetExceeded:\n    pass",
+        "FINAL('last')",
+    ],
+    "child": ["for n in range(1_000):\n    llm_query(f'{context}{n}')"],
+}
+
+
+@pytest.mark.parametrize("limits", [{"max_tokens": 300_000}, {"max_cost": 2.5}], ids=["tokens", "cost"])
+@pytest.mark.parametrize("who", ["t", "child"])
+async def test_what_is_kept_for_a_last_turn_is_kept_by_who_goes_on_in_mid_cell_as_well(
+    tmp_path: Path, open_model: OpenModels, limits: dict[str, Any], who: str
+) -> None:
+    with ScriptedServer(tree(ENDLESS), rambling, cuts=True) as server:
+        with pytest.raises(Crash):
+            async with open_home(tmp_path, open_model, probe=DiesAt("journal-before", 8)) as runner:
+                await runner.run("top", thread="t", max_depth=2, price=PRICE, **limits, **model(server))
+        async with open_home(tmp_path, open_model) as runner:
+            if who == "child":
+                child = next(row["thread_id"] for row in await runner.library.runs() if row["parent"] == "t")
+                assert (await runner.resume(child)).status == "budget"
+            run = await runner.resume("t")
+    assert server.billed.total <= limits.get("max_tokens", server.billed.total)
+    assert server.billed.cost(PRICE) <= limits.get("max_cost", server.billed.cost(PRICE))
+    assert (run.status, run.answer) == ("answered", "last")
