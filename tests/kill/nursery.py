@@ -40,6 +40,8 @@ class Job:
     victim: Victim = "run"
     real: bool = False
     """Whether the kernels are real ones, in processes of their own."""
+    scenario: str = "tests.kill.scenario"
+    """The module whose `sit` the sitting is."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class Nursery:
 
 def _child(job: Job, report: Path) -> None:
     from durable_rlm.kernel.memory import MemoryKernels
-    from tests.kill.scenario import sit
 
+    sit = importlib.import_module(job.scenario).sit
     # Points are passed in several threads at once.
     numbers = itertools.count(1)
     log = os.open(Path(job.folder) / "points", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -124,7 +126,7 @@ def _victims(victim: Victim) -> list[psutil.Process]:
 
 
 def _serve() -> None:
-    for module in ("durable_rlm.graph.runner", "tests.kill.scenario", "numpy"):
+    for module in ("durable_rlm.graph.runner", "tests.kill.scenario", "tests.kill.tree_scenario", "numpy"):
         importlib.import_module(module)
     gc.freeze()
     threads = list(Path("/proc/self/task").iterdir())

@@ -5,14 +5,16 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from durable_rlm.graph.opening import BLOBS, DATABASE
 from durable_rlm.state.blobs import Blobs
 from durable_rlm.state.database import connect
 from durable_rlm.state.upkeep.verifying import verify
+from tests.kill import scenario
 from tests.kill.nursery import Ended, Job, Nursery
-from tests.kill.scenario import THREAD, read_log, write_model
+from tests.kill.scenario import THREAD, read_log
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,24 @@ class Journalled:
     attempts: Counter[str]
 
 
-_CALLS = "SELECT status, kind, turn, attempts, (SELECT body FROM texts WHERE hash = prompt) FROM calls"
+# A call that a sub-RLM answers is no request; those of the sub-RLM are.
+_CALLS = """
+SELECT thread_id, (SELECT question FROM threads WHERE threads.thread_id = calls.thread_id), status, kind, turn,
+attempts, (SELECT body FROM texts WHERE hash = prompt) FROM calls WHERE child_thread IS NULL
+"""
 
 
 class Trial:
     """One home. `folder` must not exist yet."""
 
-    def __init__(self, folder: Path, nursery: Nursery, *, real: bool = False) -> None:
+    def __init__(self, folder: Path, nursery: Nursery, *, real: bool = False, played: ModuleType = scenario) -> None:
+        """`played`: the scenario, a module."""
         folder.mkdir()
         self.folder = folder
         self._nursery = nursery
         self._real = real
-        self._model = write_model(folder, own_process=real)
+        self._scenario = played.__name__
+        self._model = played.write_model(folder, own_process=real)
         self._paid: Counter[str] = Counter()
         self._settled: Counter[str] = Counter()
 
@@ -59,11 +67,14 @@ class Trial:
 
     def sit(self, **how: Any) -> Ended:
         """Start the run, or go on with it, in a process of its own; `how` are fields of the job."""
-        return self._nursery.run(Job(str(self.folder), self._model, real=self._real, **how))
+        return self._nursery.run(self._job(**how))
 
     def sit_together(self, number: int) -> list[Ended]:
         """So many processes at once."""
-        return self._nursery.run_together([Job(str(self.folder), self._model, real=self._real)] * number)
+        return self._nursery.run_together([self._job()] * number)
+
+    def _job(self, **how: Any) -> Job:
+        return Job(str(self.folder), self._model, real=self._real, scenario=self._scenario, **how)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)
@@ -87,13 +98,15 @@ class Trial:
         try:
             with closing(connect(copy / DATABASE)) as connection:
                 tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-                for status, kind, turn, tried, prompt in connection.execute(_CALLS) if "calls" in tables else ():
-                    name = f"turn {turn}" if kind == "root" else prompt.decode()
+                rows = connection.execute(_CALLS) if "calls" in tables else ()
+                for thread, question, status, kind, turn, tried, prompt in rows:
+                    of_run = "" if thread == THREAD else f"{question}: "
+                    name = f"{of_run}turn {turn}" if kind == "root" else prompt.decode()
                     attempts[name] += tried
                     settled[name] += status != "asked"
-                begun = "threads" in tables and connection.execute("SELECT 1 FROM threads").fetchone()
-            if begun:
-                problems = verify(copy / DATABASE, Blobs(copy / BLOBS), THREAD).problems
+                threads = connection.execute("SELECT thread_id FROM threads").fetchall() if "threads" in tables else []
+            for (thread,) in threads:
+                problems = verify(copy / DATABASE, Blobs(copy / BLOBS), thread).problems
                 assert problems == [], f"{self.where}: {problems}"
         finally:
             shutil.rmtree(copy)

@@ -1,0 +1,57 @@
+"""kill -9 of a tree of runs: every run in it goes on where it was, and nothing in it is paid twice."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.kill import tree_scenario
+from tests.kill.nursery import Ended, Nursery
+from tests.kill.tree_scenario import MOST_AT_ONCE, REQUESTS
+from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
+
+pytestmark = pytest.mark.kill
+SHARES = 4
+"""Tests among which the points are dealt out."""
+STRIDE = 8
+"""Of so many points one is taken, in every share others."""
+
+
+@pytest.fixture(scope="session")
+def undisturbed(nursery: Nursery, folder: Path) -> Undisturbed:
+    trial = Trial(folder / "undisturbed-tree", nursery, played=tree_scenario)
+    return Undisturbed(trial.sit().report, trial.received, trial.points)
+
+
+def check(trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, where: str) -> None:
+    check_as_undisturbed(ended, undisturbed, where)
+    check_paid_once(trial, ended, in_flight, undisturbed, where)
+    assert ended.report["statuses"] == undisturbed.report["statuses"], where
+
+
+def test_an_undisturbed_tree_passes_the_points_of_child_runs(undisturbed: Undisturbed) -> None:
+    assert undisturbed.report["run"]["status"] == "answered"
+    assert undisturbed.received.total() == undisturbed.report["run"]["usage"]["model_calls"] == REQUESTS
+    assert any("child-asked" in point and point.endswith("-uncommitted") for point in undisturbed.points)
+    assert undisturbed.points.count("finalize-end") == 4
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_killed_at_any_point_every_run_of_it_goes_on(
+    nursery: Nursery, undisturbed: Undisturbed, folder: Path, share: int
+) -> None:
+    point = 1 + share
+    while (
+        ended := (trial := Trial(folder / f"tree-{point}", nursery, played=tree_scenario)).sit(kill_at=point)
+    ).killed:
+        where, in_flight = trial.where, trial.in_flight()
+        assert in_flight.total() <= MOST_AT_ONCE, where
+        ended = trial.sit()
+        check(trial, ended, in_flight, undisturbed, where)
+        # What was open when it was killed counts whether or not it was sent, and nothing else does.
+        calls = ended.report["run"]["usage"]["model_calls"]
+        assert trial.received.total() <= calls <= trial.received.total() + MOST_AT_ONCE, where
+        trial.remove()
+        point += SHARES * STRIDE
+    check(trial, ended, Counter(), undisturbed, "not killed")
+    assert point > 0.8 * len(undisturbed.points)

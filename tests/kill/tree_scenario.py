@@ -1,0 +1,90 @@
+"""The tree that is killed: a run with two sub-RLMs at once, of which one calls models, and one has another below it.
+
+Each run is told apart by its question. Like `scenario`, of which this is a sibling, it tells all of itself at its end;
+what runs beside others prints nothing, because in-memory kernels share one standard output.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from durable_rlm.kernel.session import Kernels
+from tests.kill.scenario import THREAD
+from tests.scripts import repl
+
+QUESTION = "top"
+TEXT = "alpha beta gamma"
+
+CELLS = {
+    QUESTION: [
+        "tally = []\nwords = context.split()\nshared = {'got': tally}\n"
+        "tally += rlm_query_batched(['calls', 'nests'], context=[context[:10], context[6:]])",
+        "print(tally, shared['got'] is tally, words, len(history))\nFINAL([tally, words])",
+    ],
+    "calls": [
+        "first = llm_query(context)\nboth = alias = [first]\nboth += llm_query_batched([first + ' 1', first + ' 2'])",
+        "told = [alias is both, len(history)]\nFINAL(llm_query(' '.join(both)))",
+    ],
+    "nests": ["deep = rlm_query('deep', context=context)", "FINAL(f'{context}: {deep}')"],
+    "deep": ["FINAL(llm_query(context + ' deep'))"],
+}
+REQUESTS = sum(map(len, CELLS.values())) + 5
+"""Root turns and plain calls."""
+MOST_AT_ONCE = 3
+"""Requests that may be under way at once: two of a batch, and one of the other branch."""
+_MODEL = """
+import os
+import re
+
+REPLIES = {replies!r}
+
+def received(prompt):
+    log = os.open({asked!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(log, (prompt + "\\n").encode())
+    os.close(log)
+
+def root(messages):
+    told = "\\n".join(message["content"] for message in messages)
+    question = re.search("# Question\\n(.*)", told)[1]
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    received(f"turn {{done + 1}}" if question == {question!r} else f"{{question}}: turn {{done + 1}}")
+    return REPLIES[question][done]
+
+def sub(prompt):
+    received(prompt)
+    return prompt.upper() + "!"
+"""
+
+
+def write_model(folder: Path, *, own_process: bool = False) -> str:
+    """The scripted model, which writes down each prompt in `folder/asked` before it answers, as a server would."""
+    del own_process
+    replies = {question: [repl(cell) for cell in cells] for question, cells in CELLS.items()}
+    script = folder / "m.py"
+    script.write_text(_MODEL.format(replies=replies, asked=str(folder / "asked"), question=QUESTION))
+    return f"scripted:{script}"
+
+
+async def sit(
+    home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
+) -> dict[str, Any]:
+    """Start the tree, or go on with it. How it stands then: the top run, and by question what every run printed."""
+    async with Runner.open(home, kernels=kernels, probe=probe) as runner:
+        settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "concurrency": 4, "unsandboxed": True}
+        run = await runner.run(QUESTION, TEXT, thread=THREAD, max_depth=3, kernels=6, **settings)
+        shown = {
+            row["question"]: await runner.library.show(row["thread_id"], runner.graph)
+            for row in await runner.library.runs()
+        }
+        turns = [(question, turn) for question, of_run in sorted(shown.items()) for turn in of_run["turns"]]
+        problems = [await runner.verify(of_run["thread_id"]) for of_run in shown.values()]
+        return {
+            "run": run.to_json(),
+            "outputs": [[question, turn["output"]] for question, turn in turns],
+            "statuses": sorted(f"{question}: {of_run['status']}" for question, of_run in shown.items()),
+            "variables": {
+                f"{question}.{one['name']}": one for question, turn in turns for one in turn.get("variables", [])
+            },
+            "problems": [problem for report in problems for problem in report.to_json()["problems"]],
+        }
