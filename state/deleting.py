@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from .errors import UnknownThread
 from .leases import Leases
+from .spending import charge_to_caller
 from .threads import DELETED
 
 # Whom a thread has called is no fork of it, though it may name it as where it comes from.
@@ -45,6 +46,7 @@ def delete_run(connection: sqlite3.Connection, leases: Leases, thread_id: str) -
     """
     if not _is_there(connection, thread_id):
         raise UnknownThread(f"There is no run named {thread_id} here.", hint="`rlm list` shows those there are.")
+    charge_to_caller(connection, thread_id)
     deleted = Deleted()
     wave = [thread_id]
     while wave:

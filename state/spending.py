@@ -1,5 +1,6 @@
 """What runs have spent: sums over their journals, always with the runs that they have called, and so on."""
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,3 +108,20 @@ class Spending:
 
 def _spent(row: tuple[Any, ...]) -> Spent:
     return Spent(row[0], row[1], row[2], row[3], None if row[5] else row[4])
+
+
+def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:
+    """Inside a transaction: before a child is deleted, add what it has spent to the row of the call that it answers.
+
+    So the tree's account stays what it was (promise P9).
+    """
+    child = connection.execute("SELECT caller, call FROM children WHERE thread_id = ?", (thread_id,)).fetchone()
+    if child is None:
+        return
+    spent = connection.execute(f"{_TREE} {_SPENT} JOIN tree USING (thread_id)", (thread_id,)).fetchone()
+    attempts, _, tokens_in, tokens_out, cost, unknown = spent
+    connection.execute(
+        "UPDATE calls SET attempts = attempts + ?, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, "
+        "cost = cost + ? WHERE thread_id = ? AND key = ?",
+        (attempts, tokens_in, tokens_out, None if unknown else cost, *child),
+    )

@@ -161,6 +161,16 @@ async def test_a_child_can_be_opened_and_gone_on_with_by_itself(tmp_path: Path) 
         assert (await runner.resume(fork.thread_id)).answer == ANSWER[0]
 
 
+async def test_deleting_a_child_gives_its_tree_no_budget_back(tmp_path: Path) -> None:
+    model = script(tmp_path)
+    async with open_home(tmp_path) as runner:
+        whole = await runner.run("top", "12345", thread="t", model=model, max_depth=2)
+        [child, *_] = [row["thread_id"] for row in await runner.library.runs() if row["parent"] == "t"]
+        await runner.delete(child)
+        left = await runner.read("t")
+        assert (left.answer, left.usage) == (whole.answer, whole.usage)
+
+
 async def test_deleting_a_run_deletes_its_children_unless_a_fork_needs_them(tmp_path: Path) -> None:
     model = script(tmp_path)
     async with open_home(tmp_path) as runner:
