@@ -1,6 +1,5 @@
 """`Runner.delete` and `Runner.gc`: what is deleted is gone, and what others need of it is not (promises P5, P12)."""
 
-import asyncio
 import shutil
 import time
 from pathlib import Path
@@ -145,21 +144,19 @@ async def test_the_name_of_a_deleted_run_is_free_again(tmp_path: Path) -> None:
 
 async def test_a_run_that_is_being_run_is_not_deleted_nor_one_whose_fork_is(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", REPLIES)
-    refused: list[asyncio.Future[Any]] = []
-
-    def on_event(event: dict[str, Any]) -> None:
-        if event["event"] == "turn":
-            refused.extend(asyncio.ensure_future(one.delete("origin")) for one in (runner, another))
-
     async with (
         Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner,
         Runner.open(tmp_path / "home", kernels=MemoryKernels()) as another,
     ):
-        await runner.run("What?", "a b", model=model, thread="origin", on_event=on_event)
+        await runner.run("What?", "a b", model=model, thread="origin")
         await runner.fork("origin", 6, into="fork")
-        assert (await runner.resume("fork", on_event=on_event)).answer == ANSWER
-        outcomes = await asyncio.gather(*refused, return_exceptions=True)
-        assert len(outcomes) > 4 and all(isinstance(outcome, RunBusy) for outcome in outcomes), outcomes
+        leases = runner._stores.leases  # pyright: ignore[reportPrivateUsage]
+        for run in ("origin", "fork"):
+            await leases.acquire(run)
+            for one in (runner, another):
+                with pytest.raises(RunBusy):
+                    await one.delete("origin")
+            await leases.release(run)
         assert await listed(runner) == {"origin", "fork"}
         await another.delete("origin")
 
