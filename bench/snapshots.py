@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from durable_rlm.kernel.inside.pack import Pack
+from durable_rlm.kernel.inside.snapshot.cuts import Cuts
 from durable_rlm.kernel.inside.snapshot.snapshots import Snapshots as InKernel
 from durable_rlm.kernel.inside.variables import describe_one
 from durable_rlm.state.blobs import Blobs
@@ -31,6 +33,9 @@ words = ["".join(random.choices("abcdefghij", k=6)) for _ in range(1000)]
 context = " ".join(random.choices(words, k=5_800_000))[:40_000_000]
 del words
 """
+
+
+SLICES = "chunks = [context[i : i + 40_000] for i in range(0, 40_000_000, 40_000)]\n"
 
 
 def context_text() -> str:
@@ -63,6 +68,9 @@ CASES = (
     Case("250 lists, 250 functions, one called", "\n".join(f"v{i} = [{i}] * 10\ndef f{i}(x): return v{i}[0] + x" for i in range(250)), lambda i: f"y{i} = f{i % 250}(1)", 50),
     Case("100 MB of numbers, one changed", "import numpy as np\nA = np.random.rand(125_000, 100)", lambda i: f"A[{i}, 3] = {i}", 20),
     Case("10k documents of 10 KB, one read", "docs = ['%d ' % i * 2000 for i in range(10_000)]\nres = {}", lambda i: f"res[{i}] = docs[{i}][:100]", 30),
+    Case("1,000 slices of 40 MB context, one read", CONTEXT + SLICES, lambda i: f"n = len(chunks[{i}])", 50, ("context",)),
+    Case("1,000 slices of 40 MB context, one more", CONTEXT + SLICES, lambda i: f"chunks.append(context[{i}*1000:][:40_000])", 30, ("context",)),
+    Case("1,000 prompts in a dict, one changed", CONTEXT + SLICES + "prompts = {i: f'Read this: {c} What is it?' for i, c in enumerate(chunks)}\ndel chunks", lambda i: f"prompts[{i}] += '!'", 30, ("context",)),
 )  # fmt: skip
 
 
@@ -73,15 +81,29 @@ class _Session:
     case: Case
     store: Snapshots
     database: Database
+    pack: Path
+    """Where its input is stored, if it has one."""
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__", "__builtins__": builtins})
     base: str | None = None
     groups: Groups = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         exec(self.case.setup, self.names)
+        if self.case.given:
+            self.pack.write_text(self.names["context"])
+        self.inside = self.kernel(self.names)
+
+    def kernel(self, names: dict[str, Any]) -> InKernel:
+        """The snapshots of a namespace, as a kernel with this session's input has them."""
         given = {name: self.names[name] for name in self.case.given}
-        self.inside = InKernel(
-            self.names, hidden=["__name__", "__builtins__"], given=given, describe=describe_one, own_process=True
+        pack = Pack.open(str(self.pack)) if given else None
+        return InKernel(
+            names,
+            hidden=["__name__", "__builtins__"],
+            given=given,
+            describe=describe_one,
+            own_process=True,
+            cuts=Cuts(pack, lambda: [(0, pack.size)]) if pack else None,
         )
 
     async def save(self, code: str) -> tuple[float, float, int]:
@@ -117,21 +139,15 @@ def dill_ms(names: dict[str, Any]) -> float | None:
 async def measured(case: Case, folder: Path) -> str:
     """One line of the table."""
     async with Database.open(folder / "db.sqlite") as database:
-        session = _Session(case, Snapshots(database, Blobs(folder / "blobs")), database)
-        await session.save(case.setup)
+        session = _Session(case, Snapshots(database, Blobs(folder / "blobs")), database, folder / "pack")
+        first = await session.save(case.setup)
         times: list[tuple[float, float, int]] = []
         for number in range(case.cells):
             code = case.cell(number)
             exec(code, session.names)
             times.append(await session.save(code))
         kernel, commit, size = (statistics.median(one[i] for one in times) for i in range(3))
-        fresh = InKernel(
-            {"__name__": "__main__", "__builtins__": builtins},
-            hidden=["__name__", "__builtins__"],
-            given={name: session.names[name] for name in case.given},
-            describe=describe_one,
-            own_process=True,
-        )
+        fresh = session.kernel({"__name__": "__main__", "__builtins__": builtins})
         groups: Any = list((await session.store.groups(session.base or "")).values())
         start = time.perf_counter()
         chunks = {name: body async for batch in session.store.batches(groups) for name, body in batch.items()}
@@ -139,7 +155,7 @@ async def measured(case: Case, folder: Path) -> str:
         restored = (time.perf_counter() - start) * 1e3
         dill = dill_ms(session.names)
     beside = "" if dill is None else f"{dill:8.1f} {dill / (kernel + commit):6.1f} x"
-    return f"{case.name:40} {kernel:8.2f} {commit:8.2f} {size / 1e3:10.1f} {restored:9.1f} {beside}"
+    return f"{case.name:40} {kernel:8.2f} {commit:8.2f} {size / 1e3:10.1f} {restored:9.1f} {first[0]:8.0f} {first[2] / 1e6:9.2f} {beside}"
 
 
 async def main() -> None:
@@ -147,7 +163,7 @@ async def main() -> None:
         folder = Path(name)
         print(f"one fsync {fsync_ms(folder):.2f} ms")
         print(
-            f"{'ms a cell, median':40} {'snapshot':>8} {'commit':>8} {'new KB':>10} {'restore':>9} {'dill':>8}  saved"
+            f"{'ms a cell, median':40} {'snapshot':>8} {'commit':>8} {'new KB':>10} {'restore':>9} {'first':>8} {'first MB':>9} {'dill':>8}  saved"
         )
         for number, case in enumerate(CASES):
             place = folder / str(number)

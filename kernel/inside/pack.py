@@ -38,6 +38,11 @@ class Pack:
             cls._places[_name(place)] = place
         return pack
 
+    @property
+    def name(self) -> str:
+        """What it is called wherever it lies: the last two parts of its path are a blob's hash."""
+        return _name(self.path)
+
     def read(self, start: int, end: int) -> bytes:
         """The bytes of a range. Raises ValueError outside the file, OSError when it was cut short since."""
         if not 0 <= start <= end <= self.size:

@@ -8,7 +8,8 @@ from .calls import Queries, Registry
 from .context import Documents, load_text
 from .handing import Handing
 from .pack import Pack
-from .places import Places
+from .places import Places, Range
+from .snapshot.cuts import Cuts
 from .snapshot.snapshots import Snapshots
 from .variables import describe, describe_one, table
 
@@ -33,11 +34,12 @@ class Repl:
         self._finish = Finish(namespace)
         self._history: list[dict[str, str]] = []
         context = _context(setup)
+        pack, ranges = _input(setup, context)
         queries = Queries(
             self.registry,
             sub_calls=setup["sub_calls"],
             models=setup["models"],
-            handing=Handing(context, _places(setup, context)) if setup["sub_rlms"] else None,
+            handing=Handing(context, Places(pack, ranges) if pack else None) if setup["sub_rlms"] else None,
         )
         self._functions: dict[str, Any] = {
             **queries.names(),
@@ -59,6 +61,7 @@ class Repl:
             given=given,
             describe=lambda name, value: None if name in self._own or "." in name else describe_one(name, value),
             own_process=own_process,
+            cuts=Cuts(pack, ranges) if pack else None,
         )
 
     def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:
@@ -113,13 +116,13 @@ def _context(setup: dict[str, Any]) -> Any:
     return Documents(pack, index) if index else load_text(pack, setup["start"], setup["end"])
 
 
-def _places(setup: dict[str, Any], context: Any) -> Places | None:
+def _input(setup: dict[str, Any], context: Any) -> tuple[Pack | None, Callable[[], list[Range]]]:
     """Where texts cut from the input are looked for."""
     if not setup["pack"]:
-        return None
+        return None, list
     pack = Pack.open(setup["pack"])
     end = pack.size if setup["end"] is None else setup["end"]
-    return Places(pack, context.ranges if isinstance(context, Documents) else lambda: [(setup["start"], end)])
+    return pack, context.ranges if isinstance(context, Documents) else lambda: [(setup["start"], end)]
 
 
 def _no_exit(*_: Any) -> None:

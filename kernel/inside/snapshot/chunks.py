@@ -6,9 +6,11 @@ are the old ones again. Without numpy, cuts fall at fixed distances, which is as
 
 import hashlib
 import pickletools
+import re
 import struct
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -119,25 +121,54 @@ _PLAIN = {
 _LENGTH = struct.Struct("<Q")
 
 
-def without_frames(pickled: bytes) -> tuple[bytes, int]:
-    """The same pickle without its FRAME opcodes, and the bytes of the long strings in it.
+_SHORT_FRAME = 4 << 10
+_STR = re.compile(rb"X[\x00-\xff][\x08-\xff]\x00\x00")
+"""How a str of 2 KiB or more begins that lies within a frame."""
+
+
+@dataclass(frozen=True)
+class Unframed:
+    """A pickle without its FRAME opcodes."""
+
+    body: bytes
+    long: int
+    """Bytes of the strings of 64 KiB and more, which lie between frames."""
+    places: "list[tuple[memoryview, bool]]"
+    """What was in frames, and such strings (True)."""
+
+    def some_long(self, count: int) -> "Iterator[bytes]":
+        """What looks like a long str, of `count` places all over the pickle, as far as there is one."""
+        for number in range(count if self.places else 0):
+            place, is_long = self.places[number * (len(self.places) - 1) // max(1, count - 1)]
+            if is_long:
+                yield bytes(place)
+            elif begin := _STR.search(place, 0, _SHORT_FRAME):
+                start = begin.end()
+                yield bytes(place[start : start + int.from_bytes(place[begin.start() + 1 : start], "little")])
+
+
+def without_frames(pickled: bytes) -> Unframed:
+    """The same pickle without its FRAME opcodes.
 
     Frames end every 64 KiB of the whole, so behind an insertion all of them would stand elsewhere. They are a hint
     for reading, no more (PEP 3154). Raises ValueError for what is not a pickle of protocol 4 or later.
     """
     view = memoryview(pickled)
     kept = [view[:2]]
+    places: list[tuple[memoryview, bool]] = []
     at, long = 2, 0
     while at < len(view):
         opcode = view[at]
         if opcode == _FRAME:
             [length] = _LENGTH.unpack_from(view, at + 1)
             at, end = at + 9, at + 9 + length
+            places.append((view[at:end], False))
         elif opcode in _LONG:
             form = _LONG[opcode]
             [length] = form.unpack_from(view, at + 1)
             end = at + 1 + form.size + length
             long += length
+            places.append((view[end - length : end], True))
         elif opcode in _PLAIN:
             end = at + 1 + _PLAIN[opcode]
         elif opcode in _SHORT:
@@ -146,4 +177,4 @@ def without_frames(pickled: bytes) -> tuple[bytes, int]:
             raise ValueError(f"opcode {opcode:#x} outside of a frame")
         kept.append(view[at:end])
         at = end
-    return b"".join(kept), long
+    return Unframed(b"".join(kept), long, places)

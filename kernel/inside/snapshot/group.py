@@ -1,11 +1,12 @@
 """One group of variables: as it is made from their values, as the store keeps it, and the way back."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps, loads  # bound now: code of cells may patch the module
 from typing import Any
 
-from .chunks import SMALL, LongTexts, Pieces, by_content, by_place, name_all, without_frames
+from .chunks import SMALL, LongTexts, Pieces, Unframed, by_content, by_place, name_all, without_frames
+from .cuts import Cut, Cuts, NotTheInput
 from .loader import load
 from .lost import Lost
 from .pickler import Pickled, Surroundings, pickled
@@ -13,6 +14,8 @@ from .reach import ATOMS, Reached
 
 _APART = 1 << 20
 """Bytes of long strings in a pickle from which they are saved apart."""
+_WORTH_A_LOOK, _LOOKED_AT = 256 << 10, 3
+"""Bytes of a group from which slices of the input are looked for in it, and strings of it that are looked at first."""
 _WORTH_COMPARING = 256
 """Bytes an element from which a list of atoms is compared one by one before it is pickled again."""
 REASON = 300
@@ -52,20 +55,26 @@ class Saved:
             start += count
         kinds: list[str] = form["texts"]
         buffers, texts = parts[1 : len(parts) - len(kinds)], parts[len(parts) - len(kinds) :]
+
+        def big(number: int) -> "str | bytes":
+            return pieces.text(kinds[number], texts[number])
+
         return load(
             pieces.joined(parts[0]),
             # Arrays are written to, so their memory must be their own.
             [bytearray(pieces.joined(part)) for part in buffers],
-            lambda number: pieces.text(kinds[number], texts[number]),
+            {"big": big, "cut": lambda *cut: pieces.cut(cut)},
         )
 
 
 class Restoring:
     """The pieces of one restore, and the long texts made of them: many variables may hold the same."""
 
-    def __init__(self, piece: "Callable[[str], bytes]") -> None:
+    def __init__(self, piece: "Callable[[str], bytes]", cuts: "Cuts | None") -> None:
         self._piece = piece
+        self._cuts = cuts
         self._texts: dict[tuple[str, ...], str | bytes] = {}
+        self._from_input: dict[Cut, str] = {}
 
     def joined(self, names: Sequence[str]) -> bytes:
         """Pieces put together. Raises MissingPiece."""
@@ -83,6 +92,14 @@ class Restoring:
             self._texts[key] = body.decode("utf-8", "surrogatepass") if kind == "str" else body
         return self._texts[key]
 
+    def cut(self, cut: Cut) -> str:
+        """A string that was cut from the input, made once. Raises NotTheInput, and what reading the input raises."""
+        if cut not in self._from_input:
+            if self._cuts is None:
+                raise NotTheInput
+            self._from_input[cut] = self._cuts.text(cut)
+        return self._from_input[cut]
+
 
 @dataclass(frozen=True)
 class Made:
@@ -94,7 +111,7 @@ class Made:
     body: bytes
     lost: dict[str, str]
     apart: bool
-    """Whether its long texts are saved apart."""
+    """Whether its long texts are saved apart, or as cuts."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -132,7 +149,7 @@ class Made:
         """Whether this is one list of long texts, of which a look at each is cheaper than another pickle."""
         if len(self.names) != 1 or self.result is None or type(value) not in (list, tuple):
             return False
-        size = len(self.body) + sum(map(len, self.result.texts))
+        size = len(self.body) + sum(map(len, self.result.texts)) + self.result.cut
         return size > _WORTH_COMPARING * len(value) > 0 and set(map(type, value)) <= ATOMS
 
 
@@ -141,31 +158,45 @@ def make(
     reached: Mapping[str, Reached],
     namespace: Mapping[str, Any],
     given: Mapping[int, str],
+    cuts: "Cuts | None",
     *,
     apart: bool,
 ) -> Made:
     """Pickle the variables of one group. What goes wrong with all of it is told as its loss.
 
-    `given` are names of what every kernel has, by id. `apart`: long texts are known to be worth saving apart.
+    `given` are names of what every kernel has, by id. `cuts` finds what was cut from the input.
+    `apart`: long texts are known to be worth saving apart, or as cuts.
     """
     objects: dict[int, Any] = {}
     touches: set[str] = set()
     for one in reached.values():
         objects.update(one.objects)
         touches |= one.names
-    around = Surroundings(namespace, given, values.keys(), objects)
-    apart = apart or any(one.by_name for one in reached.values()) or any(map(is_long, values.values()))
+    look = cuts is not None and (apart or any(type(one) is str and cuts.worth(len(one)) for one in values.values()))
+    one_by_one = look or apart or any(one.by_name for one in reached.values()) or any(map(is_long, values.values()))
+    around = Surroundings(namespace, given, values.keys(), objects, cuts if look else None)
     names, may_touch = frozenset(values), frozenset(touches)
     try:
-        result = pickled(values, around, one_by_one=apart)
-        body, long = without_frames(result.body)
-        if long > _APART and not apart:
-            apart = True
-            result = pickled(values, around, one_by_one=True)
-            body, _ = without_frames(result.body)
+        result = pickled(values, around, one_by_one=one_by_one)
+        plain = without_frames(result.body)
+        look = not look and cuts is not None and _is_cut(plain, result.texts, cuts)
+        if look or (plain.long > _APART and not one_by_one):
+            one_by_one = True
+            result = pickled(values, replace(around, cuts=cuts if look else None), one_by_one=True)
+            plain = without_frames(result.body)
     except Exception as error:
         return Made(names, may_touch, None, b"", dict.fromkeys(names, said(error)), apart)
-    return Made(names, may_touch, result, body, _lost_by_name(result, reached), apart)
+    apart = one_by_one and bool(result.texts or result.cut)
+    return Made(names, may_touch, result, plain.body, _lost_by_name(result, reached), apart)
+
+
+def _is_cut(plain: Unframed, texts: "Sequence[str | bytes]", cuts: Cuts) -> bool:
+    """Whether most of a group seems to be strings that were cut from the input."""
+    size = len(plain.body) + sum(map(len, texts))
+    if size < _WORTH_A_LOOK:
+        return False
+    some = [*plain.some_long(_LOOKED_AT), *texts[:_LOOKED_AT]]
+    return bool(some) and cuts.worth(size * min(len(some), _LOOKED_AT) // _LOOKED_AT) and cuts.most(some)
 
 
 def is_long(value: Any) -> bool:
@@ -175,7 +206,7 @@ def is_long(value: Any) -> bool:
 
 def said(error: BaseException) -> str:
     """An error as a reason."""
-    text = str(error.__doc__) if isinstance(error, MissingPiece) else f"{type(error).__name__}: {error}"
+    text = str(error.__doc__) if isinstance(error, MissingPiece | NotTheInput) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:REASON]
 
 

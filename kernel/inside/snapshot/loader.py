@@ -58,20 +58,24 @@ def working_on(target: Target) -> Generator[None]:
             _target, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID = before
 
 
-def load(body: bytes, buffers: "Sequence[Any]", big: "Callable[[int], str | bytes]") -> "dict[str, Any]":
+Persistent = Mapping[str, Callable[..., Any]]
+"""What gives the objects that are saved apart, by the first word of how they are referred to."""
+
+
+def load(body: bytes, buffers: "Sequence[Any]", apart: Persistent) -> "dict[str, Any]":
     """The variables of one group, by name. Raises what loading raises: code of the run runs here."""
-    return _Unpickler(io.BytesIO(body), big, buffers).load()
+    return _Unpickler(io.BytesIO(body), buffers, apart).load()
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, big: "Callable[[int], str | bytes]", buffers: "Sequence[Any]") -> None:
+    def __init__(self, file: io.BytesIO, buffers: "Sequence[Any]", apart: Persistent) -> None:
         super().__init__(file, buffers=buffers)
-        self._big = big
+        self._apart = apart
 
     def persistent_load(self, pid: Any) -> Any:
         match pid:
-            case ("big", int(number)):
-                return self._big(number)
+            case ("big" | "cut" as kind, *which):
+                return self._apart[kind](*which)
             case ("given", str(name)):
                 return given(name)
             case ("namespace",):

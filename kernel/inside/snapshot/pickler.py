@@ -23,6 +23,7 @@ from typing import Any, ClassVar, TypeVar
 import cloudpickle
 
 from . import loader
+from .cuts import SHORTEST, Cuts, CutsOnce
 from .lost import Lost
 from .reach import MAIN, OWN, WEAK, bound_name, home_of, is_array, named_in
 
@@ -60,6 +61,8 @@ class Pickled:
     needs: set[str] = field(default_factory=set[str])
     """Variables that it refers to by name."""
     losses: list[Loss] = field(default_factory=list[Loss])
+    cut: int = 0
+    """Characters of strings that are saved as their places in the input."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,12 @@ class Surroundings:
     names: Collection[str]
     objects: Mapping[int, Any]
     """Everything that the variables of the group hold."""
+    cuts: "Cuts | None" = None
+    """Where strings may have been cut from."""
 
 
 def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool) -> Pickled:
-    """The variables' bytes. `one_by_one`: long strings apart and containers recognised, which is slower.
+    """The variables' bytes. `one_by_one`: long strings apart, or as cuts, and containers recognised, which is slower.
 
     Raises what pickling raises.
     """
@@ -88,7 +93,7 @@ def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool
     }
     pickler.dump(shown)
     pickler.note_bare_cells()
-    return Pickled(file.getvalue(), buffers, pickler.texts, pickler.needs, pickler.losses)
+    return Pickled(file.getvalue(), buffers, pickler.texts, pickler.needs, pickler.losses, pickler.cuts.chars)
 
 
 def reducer(around: Surroundings, target: loader.Target) -> Callable[[Any], Any]:
@@ -142,6 +147,7 @@ class _Pickler(cloudpickle.Pickler):
         self.losses: list[Loss] = []
         self.texts: list[str | bytes] = []
         self._numbers: dict[int, int] = {}
+        self.cuts = CutsOnce(around.cuts)
         self._cells: dict[int, Any] = {}
         self._filled: set[int] = set()
 
@@ -336,10 +342,14 @@ class _OneByOne(_Pickler):
     def persistent_id(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is str or kind is bytes:
-            if len(obj) < BIG:
+            if len(obj) < SHORTEST:
                 return None
             if id(obj) in self.around.given:
                 return "given", self.around.given[id(obj)]
+            if kind is str and (cut := self.cuts.of(obj)):
+                return "cut", *cut
+            if len(obj) < BIG:
+                return None
             number = self._numbers.get(id(obj))
             if number is None:
                 number = self._numbers[id(obj)] = len(self.texts)

@@ -13,6 +13,7 @@ from typing import Any
 from .ambient import Ambient, begin_alike, imported_alike
 from .chunks import LongTexts, Pieces
 from .comparing import Comparison
+from .cuts import Cuts
 from .group import Made, Restoring, Saved, is_long, make, said
 from .grouping import circles, sharing
 from .loader import Target, working_on
@@ -56,8 +57,11 @@ class Snapshots:
         given: Mapping[str, Any],
         describe: Describe,
         own_process: bool,
+        cuts: "Cuts | None" = None,
     ) -> None:
         """`hidden` names are no variables. `given` are objects that every kernel of the run has by itself.
+
+        `cuts` finds what was cut from the run's input, if it has one.
 
         `own_process`: whether random generators and modules belong to this namespace too.
         """
@@ -78,6 +82,7 @@ class Snapshots:
         self._apart: set[str] = set()
         """Groups whose long texts are saved apart."""
         self._long = LongTexts()
+        self._cuts = cuts
         self._again: set[str] = set()
         """Touched by a cell whose snapshot could not be taken."""
         self._waiting: dict[str, Callable[[], None]] = {}
@@ -154,12 +159,18 @@ class Snapshots:
         return closed
 
     def _take(self, values: Mapping[str, Any], touched: Set[str]) -> Taken:
+        if self._cuts is not None:
+            self._cuts.begin()
         work = {name for name in touched if not self._is_unchanged(name, values[name])}
         # Groups of which a name is gone, or is saved anew, are made anew from what is left of them.
         gone = self._group_of.keys() - values.keys()
         broken = {self._group_of[name] for name in work | gone if name in self._group_of}
         work |= {name for number in broken for name in self._saved[number].names if name in values}
         reached = {name: self._reach(values[name]) for name in sorted(work)}
+        # A list that is what it was may be held by another variable now.
+        for name in sorted(self._elements.keys() & (touched - work)):
+            if any(id(values[name]) in one.objects for one in reached.values()):
+                reached[name] = self._reach(values[name])
         parts = sharing({name: one.objects for name, one in reached.items()})
         made = [self._made(names, values, reached) for names in parts]
         made = self._without_circles(made, values, reached)
@@ -183,6 +194,7 @@ class Snapshots:
             {name: reached[name] for name in names},
             self._namespace,
             self._given,
+            self._cuts,
             apart=min(names) in self._apart,
         )
 
@@ -223,8 +235,7 @@ class Snapshots:
             self._enter(one)
         for one in made:
             [name, *others] = one.names
-            if one.apart:
-                self._apart.add(min(one.names))
+            (self._apart.add if one.apart else self._apart.discard)(min(one.names))
             if not others and one.is_list_of_long(values[name]):
                 self._elements[name] = list(values[name])
         self._bound.update({name: values[name] for name in names})
@@ -254,7 +265,7 @@ class Snapshots:
         What cannot be brought back is replaced by a placeholder that raises when it is used.
         """
         lost: dict[str, str] = {}
-        pieces = Restoring(piece)
+        pieces = Restoring(piece, self._cuts)
         for group in groups:
             saved = Saved.read(group)
             self._enter(saved)
@@ -271,7 +282,12 @@ class Snapshots:
         """Names of saved variables that are not here what they were saved as, or that cannot be loaded to tell."""
         names: dict[str, Any] = {"__name__": MAIN, "__builtins__": builtins}
         saved = Snapshots(
-            names, hidden=self._hidden, given=self._target.given, describe=self._describe, own_process=False
+            names,
+            hidden=self._hidden,
+            given=self._target.given,
+            describe=self._describe,
+            own_process=False,
+            cuts=self._cuts,
         )
         lost = saved.restore(groups, piece).lost
         comparison = Comparison(self._reducer(), saved._reducer())

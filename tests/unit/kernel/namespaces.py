@@ -1,8 +1,11 @@
 """A namespace with snapshots, as a kernel has one, and its fresh copies: what tests of saving and restoring work on."""
 
 import builtins
+from pathlib import Path
 from typing import Any
 
+from durable_rlm.kernel.inside.pack import Pack
+from durable_rlm.kernel.inside.snapshot.cuts import Cuts
 from durable_rlm.kernel.inside.snapshot.snapshots import Restored, Snapshots, Taken
 from durable_rlm.kernel.inside.variables import describe_one
 
@@ -10,12 +13,26 @@ from durable_rlm.kernel.inside.variables import describe_one
 class Namespace:
     """Runs cells, and keeps what each snapshot of them sends, as the store would."""
 
-    def __init__(self, *, own_process: bool = False, given: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, own_process: bool = False, given: dict[str, Any] | None = None, pack: Path | None = None
+    ) -> None:
+        """With a `pack`, its text is `context`."""
+        cuts: Cuts | None = None
+        if pack:
+            opened = Pack(str(pack))
+            cuts = Cuts(opened, lambda: [(0, opened.size)])
+            given = {**(given or {}), "context": opened.read(0, opened.size).decode()}
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins, **(given or {})}
         self.snapshots = Snapshots(
-            self.names, hidden=set(self.names), given=given or {}, describe=describe_one, own_process=own_process
+            self.names,
+            hidden=set(self.names) - ({"context"} if pack else set()),
+            given=given or {},
+            describe=describe_one,
+            own_process=own_process,
+            cuts=cuts,
         )
         self._given = given
+        self._path = pack
         self._own_process = own_process
         self.groups: dict[str, dict[str, Any]] = {}
         self.chunks: dict[str, bytes] = {}
@@ -45,7 +62,7 @@ class Namespace:
 
     def again(self) -> "Namespace":
         """A fresh namespace in which everything that was saved is restored."""
-        other = Namespace(own_process=self._own_process, given=self._given)
+        other = Namespace(own_process=self._own_process, given=self._given, pack=self._path)
         other.restored = other.snapshots.restore(list(self.groups.values()), self.chunks.__getitem__)
         other.groups, other.chunks = dict(self.groups), dict(self.chunks)
         return other

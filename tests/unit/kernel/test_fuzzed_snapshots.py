@@ -4,15 +4,18 @@ Compared are structure and aliasing: which objects are the same one. More sessio
 """
 
 import os
+import tempfile
 import types
 from collections import deque
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from durable_rlm.kernel.inside.snapshot import group
 from tests.unit.kernel.namespaces import Namespace
 
 SESSIONS = int(os.environ.get("RLM_FUZZ", "150"))
@@ -76,6 +79,15 @@ del f{j}
 {v} = (x for x in [{i}])
 {v} = C{j}
 import json as {v}
+{v} = context[{i} * 300 :][:2500]
+{v} = [context[{i} * 100 :][: 2100 + {i}], "what? " + context[{i} * 200 :][:3000] + str({i}), {w}]
+{v} = {{context[{i} * 70 :][:2300]: {w}, {i}: context[{i} * 80 :][:2300] + context[{i} * 50 :][:2100]}}
+{v}.append("x" + context[{i} * 90 :][:2200]) if isinstance({v}, list) and len({v}) < 6 else None
+{v} = [{v}] * 3 if isinstance({v}, str) else None
+{v} = {v}[:1200] + {v} if isinstance({v}, str) and len({v}) < 9000 else {w}
+{v} = S(context[{i} * 300 :][:2800])
+{v} = [S(context[i * 500 :][:2500]) for i in range({i} % 9)]
+{v} = context[:{i}] + chr(0xD800) + context[{i} * 30 :][:2600]
 """.strip().splitlines()
 
 BEFORE = """
@@ -85,9 +97,17 @@ class L0(list): pass
 class L1(list):
     def append(self, x): raise RuntimeError
 class L2(L0): n = 1
+class S(str): pass
 class Boom(Exception):
     def __init__(self, i): super().__init__(); self.i = [i]
 """
+
+
+INPUTS = {
+    "ASCII": "".join(f"line {number} of the input\n" for number in range(1_500)),
+    "mixed": "".join(f"Zeile {number} größer als 日本 𝄞\n" for number in range(1_500)),
+    "repetitive": "the same line\n" * 3_000,
+}
 
 
 def filled(cell: str, v: str, w: str, i: int, j: int, k: int) -> str:
@@ -106,9 +126,17 @@ cells = st.builds(
 @settings(
     max_examples=SESSIONS, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
 )
-@given(st.lists(cells, min_size=1, max_size=30))
-def test_every_cell_of_a_random_session_can_be_restored(session: list[str]) -> None:
-    live = Namespace()
+@given(st.lists(cells, min_size=1, max_size=30), st.sampled_from(sorted(INPUTS)))
+def test_every_cell_of_a_random_session_can_be_restored(session: list[str], kind: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        # Else there would have to be hundreds of kilobytes in every variable.
+        patch.setattr(group, "_WORTH_A_LOOK", 0)
+        pack = Path(folder) / "pack"
+        pack.write_text(INPUTS[kind])
+        _every_cell_can_be_restored(session, Namespace(pack=pack))
+
+
+def _every_cell_can_be_restored(session: list[str], live: Namespace) -> None:
     live.cell(BEFORE)
     for number, cell in enumerate(session):
         live.cell(cell)

@@ -32,9 +32,18 @@ def _kept() -> dict[str, tuple[list[str], str]]:
 KEPT = _kept()
 
 
+@pytest.fixture(scope="module", params=["ASCII", "mixed"])
+def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An input of a few hundred kilobytes."""
+    path = tmp_path_factory.mktemp("input") / "pack"
+    line = "line {0} of the input\n" if request.param == "ASCII" else "Zeile {0} größer als 日本 𝄞\n"
+    path.write_text("".join(line.format(number) for number in range(20_000)))
+    return path
+
+
 @pytest.mark.parametrize(("cells", "holds"), KEPT.values(), ids=KEPT.keys())
-def test_it_comes_back(cells: list[str], holds: str) -> None:
-    live = Namespace()
+def test_it_comes_back(cells: list[str], holds: str, pack: Path) -> None:
+    live = Namespace(pack=pack if "context" in cells[0] else None)
     for cell in cells:
         live.cell(cell)
     assert live.names.get("_error") is None
@@ -47,9 +56,9 @@ def test_it_comes_back(cells: list[str], holds: str) -> None:
 
 
 @pytest.mark.parametrize(("cells", "holds"), KEPT.values(), ids=KEPT.keys())
-def test_it_is_compared_with_what_was_saved(cells: list[str], holds: str) -> None:
+def test_it_is_compared_with_what_was_saved(cells: list[str], holds: str, pack: Path) -> None:
     del holds
-    live, replayed, other = Namespace(), Namespace(), Namespace()
+    live, replayed, other = (Namespace(pack=pack if "context" in cells[0] else None) for _ in range(3))
     for cell in cells:
         live.cell(cell)
         replayed.cell(cell)

@@ -1,0 +1,196 @@
+"""Which parts of a text a pack has as well: found by a sparse index of the pack, proven by its bytes.
+
+The index holds a hash of 64 bytes of the pack at every so many bytes. Of a text every window of 64 bytes is looked
+up until one is found; that is compared, and extended to both sides. A hash that is met by chance costs time only.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..pack import Pack
+
+LEAST = 1 << 10
+"""Bytes from which a part is worth naming."""
+_WINDOW = 64
+_STEP = 512
+_MOST_SAMPLES = 2 << 20
+_MOST_ALIKE = 4
+"""Samples of one hash that are kept: of a line that comes a million times, the first few."""
+_FACTORS = (
+    *(0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93),
+    *(0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB),
+)
+_SEEN_A_SAMPLE, _SEEN_BITS = 16, 24
+_BLOCK = 4 << 20
+_FIRST_READ, _LARGEST_READ = 8 << 10, 1 << 20
+_MOST_IN_VAIN = 16 << 10
+"""Bytes without a find, before or behind one, after which no more is looked at."""
+_FREE_LOOKS, _BYTES_A_LOOK = 32, 1 << 10
+
+Array = Any
+"""A numpy array of 64-bit numbers."""
+
+
+class Part(NamedTuple):
+    """Bytes `start` to `end` of a text, which are those of the pack from `place` on."""
+
+    start: int
+    end: int
+    place: int
+
+
+class Samples:
+    """The samples of some ranges of a pack. Not safe for threads."""
+
+    def __init__(self, pack: Pack, ranges: Sequence[tuple[int, int]]) -> None:
+        """Reads all of the ranges. Raises ImportError without numpy, OSError for a pack that was cut short."""
+        import numpy
+
+        self._pack = pack
+        self._step = _STEP
+        while sum(end - start for start, end in ranges) // self._step > _MOST_SAMPLES:
+            self._step *= 2
+        hashes: list[Array] = [numpy.empty(0, numpy.uint64)]
+        places: list[Array] = [numpy.empty(0, numpy.int64)]
+        for start, end in ranges:
+            for first in range(start, end - _WINDOW + 1, _BLOCK):
+                block = pack.read(first, min(first + _BLOCK + _WINDOW, end))
+                count = min(_BLOCK // self._step, (len(block) - _WINDOW) // self._step + 1)
+                hashes.append(_hashes(block, 0, count, self._step))
+                places.append(numpy.arange(first, first + count * self._step, self._step))
+        found = numpy.concatenate(hashes)
+        order = numpy.argsort(found, kind="stable")
+        self._hashes, self._places = found[order], numpy.concatenate(places)[order]
+        if len(found) > _MOST_ALIKE:
+            few = numpy.ones(len(found), numpy.bool_)
+            few[_MOST_ALIKE:] = self._hashes[_MOST_ALIKE:] != self._hashes[:-_MOST_ALIKE]
+            self._hashes, self._places = self._hashes[few], self._places[few]
+        bits = min(_SEEN_BITS, max(1, (_SEEN_A_SAMPLE * len(self._hashes)).bit_length()))
+        self._shift = numpy.uint64(64 - bits)
+        # Which beginnings of a hash there are: a search among all samples takes far longer than a look.
+        self._seen = numpy.zeros(1 << bits, numpy.bool_)
+        self._seen[self._hashes >> self._shift] = True
+
+    def parts(self, body: bytes) -> list[Part]:
+        """The parts of `body`, UTF-8, that the pack has as well, in order, if its middle lies in one; else none.
+
+        They begin and end between characters. What is mostly a slice has its middle there, so for anything else
+        a look at so little is enough, however long it is.
+        """
+        if len(body) < LEAST:
+            return []
+        # In a pack full of repetitions there would be no end of looking.
+        self._looks = _FREE_LOOKS + len(body) // _BYTES_A_LOOK
+        middle, end = len(body) // 2, len(body)
+        found = self._first(body, middle, middle + self._step, 0, end)
+        if found is None:
+            # It may end soon behind the middle.
+            found = self._first(body, max(0, middle - self._step - _WINDOW), middle, 0, end)
+        if found is None:
+            return []
+        return [*self._between(body, 0, found.start), found, *self._between(body, found.end, len(body))]
+
+    def _between(self, body: bytes, at: int, ceiling: int) -> list[Part]:
+        """The parts from `at` to `ceiling`, as far as no long stretch has none."""
+        found: list[Part] = []
+        floor = at
+        while ceiling - at >= LEAST and at - floor < _MOST_IN_VAIN and self._looks > 0:
+            behind = at + (self._step if at == floor else 4 * self._step)
+            part = self._first(body, at, behind, floor, ceiling)
+            if part is not None:
+                found.append(part)
+                floor = part.end
+            at = behind if part is None else floor
+        return found
+
+    def _first(self, body: bytes, at: int, behind: int, floor: int, ceiling: int) -> Part | None:
+        """A part within `floor` and `ceiling` in which one of the windows lies that begin from `at` to `behind`."""
+        for window, places in self._hits(body, at, min(behind, ceiling - _WINDOW + 1) - at):
+            around = [self._extended(body, window, place, floor, ceiling) for place in places]
+            best = max(around, key=lambda part: part.end - part.start)
+            if best.end - best.start >= LEAST:
+                return best
+            self._looks -= len(places)
+            if self._looks <= 0:
+                break
+        return None
+
+    def _hits(self, body: bytes, at: int, count: int) -> Iterator[tuple[int, list[int]]]:
+        """Windows of `body` of which there are samples, and where; first those with few: what is rare says most."""
+        import numpy
+
+        if count <= 0:
+            return
+        hashes = _hashes(body, at, count, 1)
+        perhaps = numpy.flatnonzero(self._seen[hashes >> self._shift])
+        wanted = hashes[perhaps]
+        first = numpy.searchsorted(self._hashes, wanted)
+        behind = numpy.searchsorted(self._hashes, wanted, "right")
+        there = numpy.flatnonzero(behind > first)
+        for number in there[numpy.argsort((behind - first)[there], kind="stable")].tolist():
+            yield at + int(perhaps[number]), self._places[first[number] : behind[number]].tolist()
+
+    def _extended(self, body: bytes, window: int, place: int, floor: int, ceiling: int) -> Part:
+        """All around a window that is the same in the pack around `place`."""
+        ahead = self._ahead(body, window, place, min(ceiling - window, self._pack.size - place))
+        if ahead < _WINDOW:
+            return Part(window, window, place)
+        back = self._back(body, window, place, min(window - floor, place))
+        return _between_characters(body, Part(window - back, window + ahead, place - back))
+
+    def _ahead(self, body: bytes, at: int, place: int, most: int) -> int:
+        same, size = 0, _FIRST_READ
+        while same < most:
+            count = min(size, most - same)
+            ours = body[at + same : at + same + count]
+            theirs = self._pack.read(place + same, place + same + count)
+            if ours != theirs:
+                return same + _alike(ours, theirs)
+            same += count
+            size = min(4 * size, _LARGEST_READ)
+        return same
+
+    def _back(self, body: bytes, at: int, place: int, most: int) -> int:
+        same, size = 0, _FIRST_READ
+        while same < most:
+            count = min(size, most - same)
+            ours = body[at - same - count : at - same]
+            theirs = self._pack.read(place - same - count, place - same)
+            if ours != theirs:
+                return same + _alike(ours[::-1], theirs[::-1])
+            same += count
+            size = min(4 * size, _LARGEST_READ)
+        return same
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many bytes at the beginning of two of one length are the same: halved, as Python is slow byte by byte."""
+    low, high = 0, len(one)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _between_characters(body: bytes, part: Part) -> Part:
+    """The part without what is of a character that it cuts."""
+    start, end = part.start, part.end
+    while start < end and body[start] & 0xC0 == 0x80:
+        start += 1
+    while end > start and end < len(body) and body[end] & 0xC0 == 0x80:
+        end -= 1
+    return Part(start, end, part.place + start - part.start)
+
+
+def _hashes(data: bytes, start: int, count: int, step: int) -> Array:
+    """The hashes of `count` windows of `data` from `start` on, each beginning `step` bytes behind the one before."""
+    import numpy
+
+    total = numpy.zeros(count, numpy.uint64)
+    for part, factor in enumerate(_FACTORS):
+        # Eight bytes as one number, wherever they begin: the elements of this array may overlap.
+        total += numpy.ndarray((count,), "<u8", data, start + 8 * part, (step,)) * numpy.uint64(factor)
+    return total
