@@ -34,7 +34,7 @@ async def ask_child(run: LiveRun, hands: Hands, call: ChildCall) -> Got:
         digest = await hands.stores.texts.put(text)
         outcome = Outcome(answer=digest, attempts=0, cost=0.0, seconds=seconds)
         got = Got(digest, text=text, value=answer.value)
-    hands.probe("journal-before")
+    hands.probe("child-journal-before")
     await run.journal.settle(entry, outcome)
-    hands.probe("journal-after")
+    hands.probe("child-journal-after")
     return got

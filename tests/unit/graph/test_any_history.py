@@ -1,7 +1,8 @@
 """Whatever happens to runs, in whatever order: a state machine against a plain model of what they must come to.
 
 Rules: start, go on, stop, crash at any point, fork at any step with a variable set, and (on a copy) flip a byte. The
-model knows of each run what its variable was when each cell ran, and so its answer. Ties promises P1 to P9 together.
+second cell calls a child run, which plays the same script, with an input. The model knows of each run what its
+variable was when each cell ran, and so its answer. Ties promises P1 to P9 together.
 """
 
 import asyncio
@@ -27,10 +28,12 @@ from durable_rlm.state.errors import RlmError, UnknownThread
 from tests.scripts import Asked, repl, write_script
 
 CELLS = [
-    "limit = 3\nseen = [llm_query(q) for q in ['a', 'b']]\nshared = alias = [limit]",
-    "alias.append(limit)\nmore = llm_query_batched([f'{word}{limit}' for word in seen])",
+    "if context:\n    FINAL(llm_query(context))\n"
+    "else:\n    limit = 3\n    seen = [llm_query(q) for q in ['a', 'b']]\n    shared = alias = [limit]",
+    "alias.append(limit)\nbelow = rlm_query('child', context=f'c{limit}')\n"
+    "more = llm_query_batched([f'{word}{limit}' for word in seen])",
     # A variable that is set when the run has ended makes for another turn.
-    *["FINAL([limit, more, shared, shared is alias])"] * 9,
+    *["FINAL([limit, more, below, shared, shared is alias])"] * 9,
 ]
 
 
@@ -71,7 +74,7 @@ class Expected:
     @property
     def answer(self) -> list[Any]:
         more = [f"{word}{self.second}" for word in "AB"]
-        return [self.last, more, [3, self.second], True]
+        return [self.last, more, f"C{self.second}", [3, self.second], True]
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -230,7 +233,7 @@ class AnyHistory(RuleBasedStateMachine):
         async def sit(runner: Runner) -> Run:
             if thread.startswith("f"):
                 return await runner.resume(thread)
-            return await runner.run("What?", model=self.model, thread=thread, concurrency=2)
+            return await runner.run("What?", model=self.model, thread=thread, concurrency=2, max_depth=2)
 
         try:
             return self._do(sit, fate, home)
