@@ -23,7 +23,8 @@ def begin_alike() -> None:
 
 def imported_alike(names: "frozenset[str]") -> None:
     """Before a cell that may import numpy: its global generator too begins the same way."""
-    if "numpy" in sys.modules or names.isdisjoint(("numpy", "pandas")):
+    # Not "numpy": what cuts variables into pieces may have imported that, and its generator comes with `numpy.random`.
+    if "numpy.random" in sys.modules or names.isdisjoint(("numpy", "pandas")):
         return
     try:
         importlib.import_module("numpy").random.seed(_SEED)
