@@ -102,13 +102,14 @@ class ChildRuns:
 
     async def _ensure(self, thread_id: str, caller: LiveRun, call: ChildCall, settings: RunSettings) -> None:
         """Make the child thread, together with the caller's record of it, unless it is there."""
-        if await self._stores.threads.exists(thread_id):
-            return
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
         prompt = await self._stores.texts.put(call.question, source=caller.pack)
         entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt, 0, 0, 0.0)
         record = partial(caller.journal.open_child, entry, thread_id)
-        if not await self._forked(child, settings, caller.ledger.limits, record):
+        if await self._stores.threads.exists(thread_id):
+            # A record that is damaged, or of a child that was deleted once, makes place for a sound one.
+            await record(lambda _: None)
+        elif not await self._forked(child, settings, caller.ledger.limits, record):
             await record(self._entering(child, call, settings))
 
     def _entering(self, child: Child, call: ChildCall, settings: RunSettings) -> Unit:

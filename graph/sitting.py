@@ -129,19 +129,23 @@ class Sittings:
     @contextlib.asynccontextmanager
     async def _taken(self, thread_id: str) -> AsyncGenerator[None]:
         """Hold the thread, and the tree that it is in unless its caller does. Raises RunBusy."""
-        top = thread_id if thread_id in self._callers else await self._stores.threads.top_of(thread_id)
         async with contextlib.AsyncExitStack() as held:
-            for name in dict.fromkeys([top, thread_id]):
+            for name in await self._names_to_hold(thread_id):
                 try:
                     await self._stores.leases.acquire(name)
                 except RunBusy as busy:
                     if name == thread_id:
                         raise
                     raise RunBusy(
-                        f"The sub-RLM {thread_id} is a part of {top}. {busy.message}", hint=busy.hint
+                        f"The sub-RLM {thread_id} is a part of {name}. {busy.message}", hint=busy.hint
                     ) from None
                 held.push_async_callback(self._release, name)
             yield
+
+    async def _names_to_hold(self, thread_id: str) -> list[str]:
+        """The run at the top of its tree, unless that is being run here, and the thread."""
+        top = thread_id if thread_id in self._callers else await self._stores.threads.top_of(thread_id)
+        return list(dict.fromkeys([top, thread_id]))
 
     async def _release(self, thread_id: str) -> None:
         # What cannot be written down now, the end of this process says, or the next `acquire`.
@@ -158,7 +162,7 @@ class Sittings:
         task = asyncio.create_task(self._go(thread_id, beginning, on_event))
         if thread_id not in self._callers:
             self._running[thread_id] = _Running(task, hurry)
-        beating = asyncio.create_task(self._keep_lease(thread_id, task))
+        beating = asyncio.create_task(self._keep_leases(thread_id, task))
         try:
             await task
         except asyncio.CancelledError:
@@ -194,12 +198,13 @@ class Sittings:
         async for event in self._graph.astream(beginning.start, config, stream_mode="custom", durability="sync"):
             on_event(cast(dict[str, Any], event))
 
-    async def _keep_lease(self, thread_id: str, task: asyncio.Task[None]) -> None:
+    async def _keep_leases(self, thread_id: str, task: asyncio.Task[None]) -> None:
         """Say now and then that the holder is alive; stop the run when another process has taken it over."""
         while True:
             await asyncio.sleep(RENEW_AFTER)
             try:
-                await self._stores.leases.renew(thread_id)
+                for name in await self._names_to_hold(thread_id):
+                    await self._stores.leases.renew(name)
             except LeaseLost:
                 task.cancel()
                 return

@@ -187,5 +187,5 @@ def test_patterns_mean_what_json_schema_says() -> None:
 
 
 def test_a_pattern_that_is_no_regular_expression_is_said_to_be_none() -> None:
-    with pytest.raises(SchemaInvalid, match="not a .regex"):
+    with pytest.raises(SchemaInvalid, match=r"not a .regex"):
         mismatch("x", {"pattern": "("})
