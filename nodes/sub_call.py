@@ -16,14 +16,16 @@ INTERVAL = 5.0
 """Seconds after which a superstep ends though the cell goes on, so that the saved state keeps up."""
 MOST_LANES = 1_000
 """Tasks of one superstep."""
+MOST_COMMITTING = 32
+"""Answers that are committed at a time, at some thousand a second and 10 ms a commit."""
 
 
 def most_lanes(concurrency: int) -> int:
     """How many lanes there may be when so many requests may be in flight.
 
-    Twice as many: while one lane's answer is committed and handed back, another one's request is in flight.
+    Some more: while one lane's answer is committed and handed back, another one's request is in flight.
     """
-    return min(2 * concurrency, MOST_LANES)
+    return min(concurrency + min(concurrency, MOST_COMMITTING), MOST_LANES)
 
 
 async def sub_call(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
