@@ -40,7 +40,7 @@ def test_code_is_reviewed_and_a_turn_without_it_is_asked_again_unless_it_was_the
 
 
 @given(waiting=st.integers(1, 100_000), concurrency=st.integers(1, 1000))
-def test_a_standing_cell_gets_a_lane_a_call_up_to_some_more_than_may_be_in_flight(waiting: int, concurrency: int) -> None:
+def test_a_standing_cell_gets_a_lane_a_call_up_to_some_more_than_in_flight(waiting: int, concurrency: int) -> None:
     state: RunState = {"cell": CELL, "waiting": waiting, "settings": {"concurrency": concurrency}, "turn": 1}
     sends = after_execute(state)
     assert isinstance(sends, list) and len(sends) == min(waiting, concurrency + min(concurrency, 32), 1_000)
