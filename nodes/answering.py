@@ -37,7 +37,7 @@ class CallAnswerer:
         self._recorded_only = recorded_only
         self._occurrences: Counter[str] = Counter()
         self._shared: dict[str, asyncio.Task[Got]] = {}
-        self._taken = self._answered = self._failed = self._reused = 0
+        self._taken = self._posted = self._answered = self._failed = self._reused = 0
         self._next_report = 0.0
 
     async def __call__(self, call: PostedCall) -> bool:
@@ -149,14 +149,17 @@ class CallAnswerer:
         """Tell how far the calls are."""
         if not self._taken:
             return
+        # A call that was taken from the kernel a moment ago is in neither number.
+        self._posted = max(self._posted, self._taken + self._kernel.session.waiting)
         emit(
             "calls",
             turn=self._turn,
             answered=self._answered,
             failed=self._failed,
             reused=self._reused,
-            in_flight=self._taken - self._answered - self._failed,
-            posted=self._taken + self._kernel.session.waiting,
+            # Others that were taken wait for their turn, or for their answer to be saved.
+            in_flight=min(self._taken - self._answered - self._failed, self._run.settings.concurrency),
+            posted=self._posted,
             usage=self._run.usage,
         )
 

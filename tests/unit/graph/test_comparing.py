@@ -16,7 +16,7 @@ from tests.scripts import repl, write_script
 
 CELLS = [
     "big = ['x' * 100_000] * 20\ncount = 1\nold = 'there'\na = b = [1]\nprint('first')",
-    "before = llm_query('one')\nlines = (n for n in big)",
+    "before = llm_query('one')\nlines = (n for n in range(len(big)))",
     "count += 1\ndel old\nb.append(2)\ndeep = [[[[[[0]]]]]]",
     "deep[0][0][0][0][0][0] = 1\nraise ValueError('broken')",
     "FINAL({'count': count})",

@@ -111,11 +111,12 @@ async def test_a_call_that_takes_no_lane_leaves_it_to_the_others(session: Kernel
     answerer = Answerer(session)
     desk = Desk(session, answerer, apart=lambda call: call.kind == "rlm")
     code = (
-        "import asyncio\n"
-        "runs = [asyncio.ensure_future(arlm_query(f'slow {i}')) for i in range(5)]\n"
-        "await asyncio.sleep(0)\n"
-        "quick = [await allm_query(str(i)) for i in range(9)]\n"
-        "print(len(quick), len(await asyncio.gather(*runs)))"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(5) as pool:\n"
+        "    runs = [pool.submit(rlm_query, f'slow {i}') for i in range(5)]\n"
+        "    quick = [llm_query(str(i)) for i in range(9)]\n"
+        "print(len(quick), len([run.result() for run in runs]))\n"
+        "del pool, runs"
     )
     await session.begin(Cell(1, (code,)))
     serving = asyncio.ensure_future(lanes(desk, 1, most=1))
