@@ -43,7 +43,9 @@ class Desk:
         """One for each lane, which ends when it rings."""
         self._over = False
         """Whether lanes are to end: more of them are wanted, or the cell has ended."""
-        self._drained = asyncio.Event()
+        self._most_lanes = 0
+        self._moved = asyncio.Event()
+        """Set when a lane has taken a call, as far as the monitor has to know."""
         self._broken: BaseException | None = None
         """What a call raised that must stop the run, wherever its lane is."""
         self._monitor: asyncio.Task[None] | None = None
@@ -141,8 +143,8 @@ class Desk:
         task = asyncio.ensure_future(self._answer(call))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        if not self._session.waiting:
-            self._drained.set()
+        if self._lanes < self._most_lanes or not self._session.waiting:
+            self._moved.set()
         return task
 
     def _ended(self, task: asyncio.Task[bool]) -> None:
@@ -168,8 +170,8 @@ class Desk:
     def _enter(self, most_lanes: int) -> None:
         self._lanes += 1
         if self._lanes == 1:
-            self._over = False
-            self._monitor = asyncio.create_task(self._watch(most_lanes))
+            self._over, self._most_lanes = False, most_lanes
+            self._monitor = asyncio.create_task(self._watch())
 
     async def _leave(self) -> None:
         self._lanes -= 1
@@ -179,17 +181,17 @@ class Desk:
                 await self._monitor
             self._monitor = None
 
-    async def _watch(self, most_lanes: int) -> None:
+    async def _watch(self) -> None:
         """End the lanes when the cell has ended, or when calls wait though none is free and there could be more."""
         with contextlib.suppress(KernelLost):
             while await self._session.peek():
                 # Idle lanes were woken by the same event; let them take theirs.
                 await asyncio.sleep(0)
-                if self._session.waiting and not self._idle and self._lanes < most_lanes:
+                if self._session.waiting and not self._idle and self._lanes < self._most_lanes:
                     break
                 if self._session.waiting:
-                    self._drained.clear()
-                    await self._drained.wait()
+                    self._moved.clear()
+                    await self._moved.wait()
         self._end_lanes()
 
 
