@@ -17,7 +17,7 @@ from ..nodes.hands import Stores
 from ..nodes.live import LiveRun, LiveRuns
 from ..state.children import Child, child_thread, enter_child
 from ..state.database import Unit
-from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoreError
+from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError
 from ..state.journal import Entry
 from ..state.keys import digest
 from ..state.ledger import Limits
@@ -101,15 +101,26 @@ class ChildRuns:
         return "" if reference is None else await self._stores.texts.get(reference["text"])
 
     async def _ensure(self, thread_id: str, caller: LiveRun, call: ChildCall, settings: RunSettings) -> None:
-        """Make the child thread, together with the caller's record of it, unless it is there."""
+        """Make the child thread, together with the caller's record of it, unless it is there.
+
+        Raises BudgetSpent, and StoredDataDamaged for a run of that name which is not the child of this call.
+        """
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
         prompt = await self._stores.texts.put(call.question, source=caller.pack)
         entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt, 0, 0, 0.0)
         record = partial(caller.journal.open_child, entry, thread_id)
-        if await self._stores.threads.exists(thread_id):
+        there = await self._stores.threads.find(thread_id)
+        if there is not None:
+            if (there.caller, there.call) != (caller.thread_id, call.key):
+                raise StoredDataDamaged(
+                    f"The run {thread_id} has the name of a sub-RLM of {caller.thread_id} and is not known as one.",
+                    hint=f"`rlm verify {caller.thread_id}` says what is damaged; delete that run if it is another one.",
+                )
             # A record that is damaged, or of a child that was deleted once, makes place for a sound one.
             await record(lambda _: None)
         elif not await self._forked(child, settings, caller.ledger.limits, record):
+            # Nothing is made for a child that could not ask anything: code may post calls without end.
+            caller.ledger.check()
             await record(self._entering(child, call, settings))
 
     def _entering(self, child: Child, call: ChildCall, settings: RunSettings) -> Unit:

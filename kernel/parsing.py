@@ -190,6 +190,11 @@ def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
     return [attached[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
+def _final(said: dict[str, Any]) -> Final:
+    text_of = said.get("text_of")
+    return Final(said.get("value"), text_of[:_REASON] if isinstance(text_of, str) else None)
+
+
 def parse_ended(text: str, chunks: Sequence[bytes] = ()) -> CellResult:
     """A cell's result; `chunks` came before it. Raises BadMessage."""
     try:
@@ -201,7 +206,7 @@ def parse_ended(text: str, chunks: Sequence[bytes] = ()) -> CellResult:
         status="error" if error else "ok",
         output=ended.output,
         error=CellError(error.name, error.message[:10_000], error.traceback[-20_000:]) if error else None,
-        final=Final(ended.final.get("value")) if ended.final is not None else None,
+        final=_final(ended.final) if ended.final is not None else None,
         variables=tuple(Variable(v.name, v.type, v.size, v.preview) for v in ended.variables),
         seconds=ended.seconds,
         snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,

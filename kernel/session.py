@@ -124,6 +124,8 @@ class Final:
     """The value that the code ended the run with: JSON, or the text of what is not JSON."""
 
     value: Any
+    text_of: str | None = None
+    """The type of what is not JSON."""
 
 
 @dataclass(frozen=True)

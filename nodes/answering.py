@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 from ..kernel.session import Answered, Failed, Outcome, PostedCall
 from ..state.contexts import ContextRef, no_context
@@ -16,6 +17,7 @@ from .events import emit, emit_event
 from .hands import Hands
 from .live import KEPT_OF_PROMPTS, LiveKernel, LiveRun
 from .models.reply import ModelRequest
+from .models.typed import SchemaInvalid, mismatch
 
 BETWEEN_REPORTS = 0.05
 """Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""
@@ -117,6 +119,8 @@ class CallAnswerer:
         if model is None:
             raise _Refused(f"no model named {name!r} is configured; there are {', '.join(self._run.models)}")
         if handed is not None:
+            if call.schema is not None:
+                _check_schema(call.schema)
             child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema)
             return await ask_child(self._run, self._hands, child)
         request = ModelRequest(
@@ -166,6 +170,14 @@ class CallAnswerer:
 
 class _Refused(Exception):
     """The call cannot be answered, and is not asked."""
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    """A run could spend all its turns on an answer that can match nothing. Raises _Refused."""
+    try:
+        mismatch(None, schema)
+    except SchemaInvalid as error:
+        raise _Refused(f"the schema is not a usable JSON Schema: {error}") from None
 
 
 def _outcome(got: Got) -> Outcome:

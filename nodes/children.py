@@ -45,7 +45,8 @@ class Children(Protocol):
         """Start the child thread of this call, or go on with it, until it ends.
 
         It is taken up where it was, after a crash too; what is recorded of it is never paid for again. Raises what
-        keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged.
+        keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged; and BudgetSpent when a
+        new one could not ask anything.
         """
         ...
 

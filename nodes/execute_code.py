@@ -18,6 +18,7 @@ from .events import emit
 from .hands import Hands
 from .live import LiveKernel, LiveRun, LiveRuns
 from .models.typed import SchemaInvalid, mismatch
+from .quoting import one_line
 from .repetition import repetition_notes
 from .replay import keep_variables, start_cell
 from .restore import kernel_at
@@ -167,6 +168,8 @@ def _observed(result: CellResult) -> str:
 def _schema_problem(final: Final, schema: dict[str, Any] | None) -> str:
     if schema is None:
         return ""
+    if final.text_of is not None:
+        return f"a {one_line(final.text_of, 60)} is no JSON value"
     try:
         return mismatch(final.value, schema)
     except SchemaInvalid as error:

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from ..state.ledger import FLAGS, Resource
 from ..state.schema import RunState
+from .events import emit
 from .hands import Hands
 from .live import LiveRuns
 
@@ -16,16 +17,22 @@ async def finalize(state: RunState, live: LiveRuns, hands: Hands, thread_id: str
     turn = state.get("turn", 0)
     note = state.get("note")
     hands.probe("finalize-end")
+    spent = cast("Resource | None", state.get("spent"))
     if final is not None:
+        if spent and note is None:
+            note = f"{run.ledger.limits.budget(spent)} was used up, and this is what its last turn could answer"
+            emit("notice", text=f"{note[0].upper()}{note[1:]}.")
         summary = "answered" if note is None else f"answered: {note}"
         return {
             "answer": final,
             "status": "answered",
+            "note": note,
             "usage": run.usage,
             "step": [{"kind": "finalize", "turn": turn, "summary": summary}],
         }
-    spent = cast("Resource | None", state.get("spent")) or run.ledger.exhausted() or "turns"
-    reason = note or f"the budget of {spent} is spent and the last turn gave no answer; raise it with {FLAGS[spent]}"
+    spent = spent or run.ledger.exhausted() or "turns"
+    budget = run.ledger.limits.budget(spent)
+    reason = note or f"{budget} is spent and the last turn gave no answer; raise it with {FLAGS[spent]}"
     return {
         "status": "budget",
         "note": reason,

@@ -48,7 +48,7 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
         text = ""
     reading = read_reply(text, truncated=got.truncated)
     hands.probe("plan-end")
-    return await _planned(run, hands, turn, text, reading, last=last is not None)
+    return await _planned(run, hands, turn, text, reading, last)
 
 
 def _last(run: LiveRun, turn: int) -> Resource | None:
@@ -84,7 +84,7 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: s
 
 
 async def _planned(
-    run: LiveRun, hands: Hands, turn: int, reply: str, reading: Reading, *, last: bool
+    run: LiveRun, hands: Hands, turn: int, reply: str, reading: Reading, last: Resource | None
 ) -> dict[str, Any]:
     texts = hands.stores.texts
     blocks = [await texts.put(block) for block in reading.blocks]
@@ -104,7 +104,8 @@ async def _planned(
         summary = f"nothing to run: {reading.reason}"
     return {
         "turn": turn,
-        "last": last,
+        "last": last is not None,
+        "spent": last,
         "cell": {"turn": turn, "blocks": blocks, "digest": cell_digest(turn, blocks)} if blocks else None,
         "turns": [record],
         "usage": run.usage,

@@ -48,17 +48,24 @@ class Limits(BaseModel):
         """The limits that a run starts with."""
         return cls.model_validate(settings.model_dump(include=set(cls.model_fields)))
 
+    def budget(self, resource: Resource) -> str:
+        """The budget of one resource in words, such as `the budget of $5`."""
+        return f"the budget of {_amount(resource, getattr(self, f'max_{resource}') or 0)}"
+
     def raised(self, raises: dict[str, Any]) -> "Limits":
         """A validated copy with those of `raises` that are given (not None) put in."""
         return Limits.model_validate({**self.model_dump(), **{k: v for k, v in raises.items() if v is not None}})
+
+
+def _amount(resource: Resource, limit: float) -> str:
+    return {"cost": f"${limit:g}", "time": f"{limit:g} s"}.get(resource, f"{limit:,.0f} {resource}")
 
 
 class BudgetSpent(Exception):
     """A request was not sent because the budget forbids it."""
 
     def __init__(self, resource: Resource, limit: float) -> None:
-        amount = {"cost": f"${limit:g}", "time": f"{limit:g} s"}.get(resource, f"{limit:,.0f} {resource}")
-        super().__init__(f"the budget of {amount} is spent (raise it with {FLAGS[resource]})")
+        super().__init__(f"the budget of {_amount(resource, limit)} is spent (raise it with {FLAGS[resource]})")
         self.resource: Resource = resource
 
 
@@ -195,13 +202,18 @@ class Ledger:
 
     def exhausted(self) -> Resource | None:
         """What forbids another ordinary request however small, or None. Asked between turns."""
-        if self._above:
-            return self._above.exhausted()
         try:
-            self._granted(Wanted(0, 0, 0, lambda _in, _out: 0.0), last_turn=False)
+            self.check()
         except BudgetSpent as spent:
             return spent.resource
         return None
+
+    def check(self) -> None:
+        """Raises BudgetSpent when no ordinary request can be sent, however small."""
+        if self._above:
+            self._above.check()
+        else:
+            self._granted(Wanted(0, 0, 0, lambda _in, _out: 0.0), last_turn=False)
 
     def _granted(self, wanted: Wanted, *, last_turn: bool) -> Reservation | None:
         """What can be reserved now; None when that may be more once others have settled. Raises BudgetSpent."""

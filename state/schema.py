@@ -94,7 +94,7 @@ class RunState(TypedDict, total=False):
     note: str | None
     """Why a run ended the way it did, when that needs saying."""
     spent: str | None
-    """What of the budget is used up, when the run ended for want of it."""
+    """What of the budget is used up, so that the turn under way is the last one."""
     step: Annotated[Sequence[StepNote], Topic(StepNote)]
 
 

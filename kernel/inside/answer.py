@@ -59,20 +59,23 @@ class Finish:
                 held["ready"] = False
             return None
         if read is not None:
-            return {"value": as_json(read())}
+            return as_json(read())
         if said:
-            return {"value": as_json(held.get("content"))}
+            return as_json(held.get("content"))
         return None
 
 
-def as_json(value: Any) -> Any:
-    """`value` as plain JSON where it is that or nearly (numpy scalars, tuples, sets), else its text."""
+def as_json(value: Any) -> dict[str, Any]:
+    """`{"value": …}`: as plain JSON where it is that or nearly (numpy scalars, tuples, sets).
+
+    Else its text, and beside it `"text_of"`, the name of its type.
+    """
     if value is None or isinstance(value, bool | int | str):
-        return value
+        return {"value": value}
     try:
-        return json.loads(json.dumps(value, allow_nan=False, default=_nearly_json))
+        return {"value": json.loads(json.dumps(value, allow_nan=False, default=_nearly_json))}
     except (TypeError, ValueError, RecursionError):
-        return str(value)
+        return {"value": str(value), "text_of": type(value).__name__}
 
 
 def _nearly_json(value: Any) -> Any:

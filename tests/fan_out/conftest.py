@@ -1,7 +1,6 @@
 """Runners over in-memory kernels, whose model clients are real but for waiting between attempts."""
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,7 @@ from durable_rlm.nodes.models.retrying import RetryPolicy
 from durable_rlm.state.settings import RunSettings
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
-
-
-@dataclass
-class Waits:
-    """What the clients would have waited between attempts, in seconds."""
-
-    seconds: list[float] = field(default_factory=list[float])
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
+from tests.waiting import Waits
 
 
 @pytest.fixture

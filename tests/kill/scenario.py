@@ -47,7 +47,7 @@ print(DRAW(), next(squares), len(history))
 FINAL({"told": told, "both": both, "later": later, "tally": tally, "shared": shared, "drawn": DRAW()})
 """
 REPLIES = [repl(code) for code in (_BEGIN, _DRAW, _TELL)]
-_MODEL = """
+MODEL_HEAD = """
 import os
 import re
 
@@ -57,7 +57,9 @@ def received(prompt):
     log = os.open({asked!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(log, (prompt + "\\n").encode())
     os.close(log)
-
+"""
+"""How the scripted models of the scenarios begin: they write down what they are asked before they answer."""
+_MODEL = """
 def root(messages):
     told = "".join(message["content"] for message in messages)
     done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
@@ -79,7 +81,7 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
     draw = "random.random" if own_process else "rng.random"
     replies = [text.replace("DRAW", draw) for text in REPLIES]
     script = folder / "m.py"
-    script.write_text(_MODEL.format(replies=replies, asked=str(folder / "asked")))
+    script.write_text((MODEL_HEAD + _MODEL).format(replies=replies, asked=str(folder / "asked")))
     return f"scripted:{script}"
 
 

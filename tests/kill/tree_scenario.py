@@ -10,7 +10,7 @@ from typing import Any
 
 from durable_rlm import Runner
 from durable_rlm.kernel.session import Kernels
-from tests.kill.scenario import THREAD
+from tests.kill.scenario import MODEL_HEAD, THREAD
 from tests.scripts import repl
 
 QUESTION = "top"
@@ -34,16 +34,6 @@ REQUESTS = sum(map(len, CELLS.values())) + 5
 MOST_AT_ONCE = 3
 """Requests that may be under way at once: two of a batch, and one of the other branch."""
 _MODEL = """
-import os
-import re
-
-REPLIES = {replies!r}
-
-def received(prompt):
-    log = os.open({asked!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(log, (prompt + "\\n").encode())
-    os.close(log)
-
 def root(messages):
     told = "\\n".join(message["content"] for message in messages)
     question = re.search("# Question\\n(.*)", told)[1]
@@ -62,7 +52,7 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
     del own_process
     replies = {question: [repl(cell) for cell in cells] for question, cells in CELLS.items()}
     script = folder / "m.py"
-    script.write_text(_MODEL.format(replies=replies, asked=str(folder / "asked"), question=QUESTION))
+    script.write_text((MODEL_HEAD + _MODEL).format(replies=replies, asked=str(folder / "asked"), question=QUESTION))
     return f"scripted:{script}"
 
 

@@ -376,3 +376,24 @@ async def test_a_model_that_goes_in_circles_is_told_so_and_the_trace_shows_it(ru
     await runner.fork(run.thread_id, 3, into="again")
     again = await runner.resume("again")
     assert (again.usage["model_calls"], again.usage["reused_calls"]) == (0, 3), "the notes are the same in a fork"
+
+
+async def test_an_answer_of_a_schema_is_never_the_text_of_what_is_no_json(runner: Runner, tmp_path: Path) -> None:
+    cells = ["import datetime\nFINAL(datetime.date(2020, 1, 1))", "FINAL('2020')"]
+    model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
+    run = await runner.run("When?", model=model, schema={"type": "string"})
+    assert (run.answer, run.turns) == ("2020", 2)
+    shown = await runner.library.show(run.thread_id, runner.graph)
+    assert "a date is no JSON value" in shown["turns"][0]["notes"][0]
+
+
+async def test_an_answer_of_a_last_turn_says_what_was_used_up(runner: Runner, tmp_path: Path) -> None:
+    cells = ["got = []\nfor i in range(9):\n    got.append(llm_query(str(i)))", "FINAL(len(got))"]
+    model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
+    heard: list[dict[str, Any]] = []
+    run = await runner.run("How many?", model=model, max_calls=5, on_event=heard.append)
+    assert (run.status, run.answer) == ("answered", 3)
+    note = (await runner.library.show(run.thread_id, runner.graph))["note"]
+    assert note == "the budget of 5 calls was used up, and this is what its last turn could answer"
+    assert [event["text"] for event in heard if event["event"] == "notice"] == [f"T{note[1:]}."]
+    assert (await runner.library.steps(run.thread_id))[-1]["summary"] == f"answered: {note}"

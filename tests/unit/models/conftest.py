@@ -1,7 +1,6 @@
 """Clients whose waits are recorded instead of waited, of servers on loopback."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -10,18 +9,9 @@ from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.nodes.models.retrying import RetryPolicy
 from tests.servers.openai_server import ScriptedServer
+from tests.waiting import Waits
 
 OpenTo = Callable[..., ModelClient]
-
-
-@dataclass
-class Waits:
-    """What a client would have waited, in seconds."""
-
-    seconds: list[float] = field(default_factory=list[float])
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
 
 
 @pytest.fixture

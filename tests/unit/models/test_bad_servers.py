@@ -9,7 +9,8 @@ from durable_rlm.nodes.models.failures import FailureKind, ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retrying import RetryPolicy
 from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo, Waits, question
+from tests.unit.models.conftest import OpenTo, question
+from tests.waiting import Waits
 
 
 async def failure_of(server: ScriptedServer, client_of: OpenTo) -> ModelCallFailed:

@@ -9,7 +9,8 @@ from langgraph.graph import StateGraph
 from durable_rlm.nodes.models.failures import ModelCallFailed
 from durable_rlm.nodes.models.reply import ModelRequest
 from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo, Waits, question
+from tests.unit.models.conftest import OpenTo, question
+from tests.waiting import Waits
 
 
 class Answer(TypedDict):

@@ -11,7 +11,8 @@ from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.nodes.models.structured import is_strict, refuses_form, response_format
 from durable_rlm.nodes.models.typed import ask_typed, instruction
 from tests.servers.openai_server import Body, Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo, Waits
+from tests.unit.models.conftest import OpenTo
+from tests.waiting import Waits
 
 POINT: dict[str, Any] = {
     "type": "object",

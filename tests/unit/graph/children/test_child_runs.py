@@ -100,3 +100,38 @@ async def test_watchers_hear_of_every_sub_rlm(runner: Runner, tmp_path: Path) ->
         *((1, "middle", "answered"), (1, "middle", "running")),
         *((2, "leaf", "answered"), (2, "leaf", "running")),
     ]
+
+
+async def test_a_schema_that_nothing_can_match_is_refused_before_a_run_is_started(
+    runner: Runner, tmp_path: Path
+) -> None:
+    top = ["try:\n    rlm_query('child:', schema={'type': 'nonsense'})\nexcept SubCallError as e:\n    FINAL(str(e))"]
+    model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(3)"]})
+    run = await runner.run("top", model=model, max_depth=2)
+    assert "not a usable JSON Schema" in run.answer and run.usage["model_calls"] == 1
+    assert len(await runner.library.runs()) == 1
+
+
+async def test_code_that_asks_without_end_makes_no_runs_once_the_budget_is_spent(
+    runner: Runner, tmp_path: Path
+) -> None:
+    top = [
+        "refused = 0\nfor i in range(200):\n    try:\n        rlm_query(f'child: {i}')\n"
+        "    except BudgetExceeded:\n        refused += 1\nprint(refused)",
+        "FINAL(refused)",
+    ]
+    model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(1)"]})
+    run = await runner.run("top", model=model, max_depth=2, max_calls=5)
+    assert (run.status, run.answer) == ("answered", 197)
+    assert len(await runner.library.runs()) == 4
+
+
+async def test_another_run_of_a_childs_name_is_not_taken_for_it(runner: Runner, tmp_path: Path) -> None:
+    cells = {"top": ["FINAL(rlm_query('child:'))"], "child:": ["FINAL('right')"], "other": ["FINAL('wrong')"]}
+    model = tree_script(tmp_path / "m.py", cells)
+    first = await runner.run("top", model=model, max_depth=2, thread="first")
+    [call] = [call.row for call in await runner.library.calls(first.thread_id)]
+    await runner.run("other", model=model, thread=child_thread("second", call.key))
+    second = await runner.run("top", model=model, max_depth=2, thread="second")
+    assert second.status == "failed" and second.error is not None
+    assert second.error["type"] == "StoredDataDamaged" and second.answer is None
