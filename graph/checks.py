@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..kernel.session import Kernels
 from ..nodes.hands import Hands
 from ..nodes.models.prices import price_known
 from ..nodes.models.typed import SchemaInvalid, mismatch
@@ -45,6 +46,12 @@ async def check_start(question: str, settings: RunSettings, hands: Hands) -> Non
                 hint="Give it with --price IN,OUT in dollars per million tokens.",
             )
         await hands.open_model(name, settings).aclose()
+
+
+async def make_ready(kernels: Kernels, settings: RunSettings) -> None:
+    """Have kernels start soon, confined as the settings say. Raises NoSandbox, UsageError, KernelStartFailed."""
+    if settings.mode != "direct" and not settings.kernel_provisioner:
+        await kernels.warm_up(sandboxed=not settings.unsandboxed, environment=settings.kernel_env)
 
 
 def check_same_run(thread: Thread, question: str, given: str) -> None:

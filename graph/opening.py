@@ -55,7 +55,7 @@ async def open_hands(
     probe: Probe = ignore_probe,
 ) -> AsyncGenerator[Hands]:
     """The live things, closed at the end: kernels and whoever owns them."""
-    kernels = kernels or JupyterKernels()
+    kernels = kernels or JupyterKernels([stores.blobs.folder], hidden=[stores.home])
     try:
         yield Hands(stores=stores, kernels=kernels, open_model=open_model or open_configured_model, probe=probe)
     finally:

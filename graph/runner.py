@@ -24,13 +24,13 @@ from ..state.ledger import Limits
 from ..state.probe import Probe, ignore_probe
 from ..state.saver import RunSaver
 from ..state.schema import RestoreRecord, RunInput, RunState
-from ..state.settings import RunSettings, resolve_settings
+from ..state.settings import RunSettings, resolve_settings, saved_settings
 from ..state.threads import Thread
 from ..state.upkeep.collecting import Collected
 from ..state.upkeep.report import Report
 from .build import Graph, draw
 from .changes import Changes
-from .checks import check_same_input, check_same_run, check_start, raised_limits
+from .checks import check_same_input, check_same_run, check_start, make_ready, raised_limits
 from .children import ChildRuns
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
@@ -96,8 +96,8 @@ class Runner:
     ) -> Run:
         """Answer `question` over `context`; `settings` are those of `rlm run`, by their Python names.
 
-        An existing `thread` with the same question and input is resumed. Raises UsageError, InputError or
-        ModelSetupError before anything is saved; whatever goes wrong later is told by the run's status.
+        An existing `thread` with the same question and input is resumed. Raises UsageError, InputError, ModelSetupError
+        or NoSandbox before anything is saved; whatever goes wrong later is told by the run's status.
         """
         chosen = resolve_settings(settings)
         await check_start(question, chosen, self._hands)
@@ -111,15 +111,15 @@ class Runner:
                 # What was given by name may not be what it was.
                 reference = await store_input(context, self._stores, on_event or _unheard)
         else:
-            reference = await self._stored(context, on_event or _unheard)
+            reference = await self._stored(context, chosen, on_event or _unheard)
             await check_direct(question, reference, chosen, self._stores)
             await self._add(thread_id, question, given, reference, chosen)
         check_same_input(await self._stores.threads.get(thread_id), reference)
         return await self.resume(thread_id, on_event=on_event)
 
-    async def _stored(self, context: Given | None, on_event: OnEvent) -> ContextRef | None:
-        """Read an input into the store; kernels are made ready meanwhile."""
-        warming = asyncio.create_task(self._hands.kernels.warm_up())
+    async def _stored(self, context: Given | None, settings: RunSettings, on_event: OnEvent) -> ContextRef | None:
+        """Read an input into the store; kernels are made ready meanwhile, so that a missing sandbox is said first."""
+        warming = asyncio.create_task(make_ready(self._hands.kernels, settings))
         try:
             return None if context is None else await store_input(context, self._stores, on_event)
         finally:
@@ -147,11 +147,13 @@ class Runner:
         """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
 
         `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had. An
-        answered run is returned as it is, without a call. Raises UnknownThread, UsageError.
+        answered run is returned as it is, without a call. Raises UnknownThread, UsageError, NoSandbox.
         """
         thread_id = await self.library.resolve(thread)
         if await self._beginning(thread_id, raises) is None:
             return await self.read(thread_id)
+        start = (await self._stores.threads.get(thread_id)).start
+        await make_ready(self._hands.kernels, saved_settings(start.get("settings", {})))
         return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, strict=strict)
 
     async def decide(

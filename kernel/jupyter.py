@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..state.errors import KernelLost, KernelStartFailed
+from ..state.errors import KernelLost, KernelStartFailed, NoSandbox, RlmError, UsageError
+from ..state.folders import make_folder
 from ..state.snapshots import Group
 from .host.frames import BYTES, read_frame, write_frame
 from .parsing import BadMessage, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
-from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored, Sandbox
 from .standing import StandingSession
 
 _GOING = 1.0
@@ -25,7 +28,13 @@ _GOING = 1.0
 class JupyterKernels:
     """Starts the kernel host when first needed, and sessions in it. Bound to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Sequence[Path] = (), *, hidden: Sequence[Path] = (), tiers: Sequence[str] = ()) -> None:
+        """`inputs`: folders that contexts lie in. `hidden`: folders that no kernel sees. `tiers`: sandboxes to try."""
+        self._settings = {
+            "inputs": [str(folder.absolute()) for folder in inputs],
+            "hidden": [str(folder.absolute()) for folder in hidden],
+            "tiers": list(tiers),
+        }
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -35,30 +44,39 @@ class JupyterKernels:
         self._starting = asyncio.Lock()
         self._folder: str | None = None
 
-    async def warm_up(self) -> None:
-        """Start the kernel host now, so that the first kernel does not wait for it."""
-        async with self._starting:
-            if self._process is None or self._writer is None or self._writer.is_closing():
-                await self._clean_up()
-                await self._launch()
+    async def warm_up(self, *, sandboxed: bool = True, environment: str = "") -> Sandbox:
+        await self._ensure_host()
+        try:
+            held = await self.request("prepare", "", sandboxed=sandboxed, environment=environment)
+        except KernelLost as error:
+            raise KernelStartFailed(f"The kernel host did not start: {error}") from error
+        return Sandbox(held["tier"], held["refused"])
 
     async def start(self, spec: KernelSpec) -> KernelSession:
-        """A fresh kernel. Raises KernelStartFailed."""
-        await self.warm_up()
+        await self._ensure_host()
         name = f"k{next(self._numbers)}"
         session = JupyterSession(self, name, spec)
         self._sessions[name] = session
         try:
-            await self.request("start", name, setup=spec.setup(), memory=spec.memory)
-        except (RuntimeError, KernelLost) as error:
+            await self.request("start", name, setup=spec.setup(), **spec.process())
+        except KernelLost as error:
             self._sessions.pop(name, None)
             raise KernelStartFailed(f"No kernel could be started: {error}", hint="See `rlm doctor`.") from error
+        except RlmError:
+            self._sessions.pop(name, None)
+            raise
         except asyncio.CancelledError:
             self._sessions.pop(name, None)
             with contextlib.suppress(KernelLost):
                 self.send("close", name)
             raise
         return session
+
+    async def _ensure_host(self) -> None:
+        async with self._starting:
+            if self._process is None or self._writer is None or self._writer.is_closing():
+                await self._clean_up()
+                await self._launch()
 
     async def close(self) -> None:
         """End every kernel and the host, and wait until they are gone."""
@@ -73,15 +91,22 @@ class JupyterKernels:
         await self._clean_up()
         self._lose_all("the kernel host was closed")
 
-    async def request(self, operation: str, kernel: str, **fields: Any) -> None:
-        """Ask the host and wait for its reply. Raises RuntimeError with what it says, or KernelLost."""
+    async def request(self, operation: str, kernel: str, **fields: Any) -> dict[str, Any]:
+        """Ask the host and wait for its reply. Raises KernelStartFailed with what it says, NoSandbox, KernelLost."""
         number = next(self._numbers)
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[number] = reply
         self.send(operation, kernel, id=number, **fields)
         answer = await reply
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
+        match answer:
+            case {"kind": "no-sandbox", "error": why, "hint": hint}:
+                raise NoSandbox(why, hint=hint)
+            case {"kind": "environment", "error": why}:
+                raise UsageError(f"The environment for kernels cannot be used: {why}.", hint="See --kernel-env.")
+            case {"error": why}:
+                raise KernelStartFailed(f"No kernel could be started: {why}", hint="See `rlm doctor`.")
+            case _:
+                return answer
 
     def send(self, operation: str, kernel: str, *, id: int = 0, attached: bytes = b"", **fields: Any) -> None:
         """Tell the host something whose reply nobody waits for."""
@@ -118,11 +143,15 @@ class JupyterKernels:
     async def _launch(self) -> None:
         # Short, because the paths of Unix sockets are; removed by the host, or by us when that was killed.
         self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="rlm-")
+        for folder in self._settings["inputs"]:
+            # Before there is one that sees it.
+            await asyncio.to_thread(make_folder, Path(folder))
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "durable_rlm.kernel.host", str(theirs.fileno()), self._folder),
+                *("-m", "durable_rlm.kernel.host", str(theirs.fileno())),
+                json.dumps({**self._settings, "folder": self._folder}),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_host_environment(),
@@ -220,7 +249,7 @@ class JupyterSession(StandingSession):
             self.lose("it was closed")
             try:
                 await self._kernels.request("close", self._name)
-            except (KernelLost, RuntimeError):
+            except (KernelLost, KernelStartFailed):
                 return
 
     def on_event(self, message: dict[str, Any]) -> None:

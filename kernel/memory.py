@@ -22,7 +22,7 @@ from ..state.snapshots import Group
 from .inside.output import Capture
 from .inside.repl import Repl
 from .parsing import parse_calls, parse_compared, parse_ended, parse_restored
-from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored, Sandbox
 from .standing import StandingSession
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -34,8 +34,9 @@ class MemoryKernels:
     def __init__(self) -> None:
         self.sessions: list[MemorySession] = []
 
-    async def warm_up(self) -> None:
-        return
+    async def warm_up(self, *, sandboxed: bool = True, environment: str = "") -> Sandbox:
+        del sandboxed, environment
+        return Sandbox("none")
 
     async def start(self, spec: KernelSpec) -> KernelSession:
         try:

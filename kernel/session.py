@@ -54,6 +54,25 @@ class KernelSpec:
     cell_timeout: float = 300.0
     """Seconds of a cell's own computing; waiting for answers does not count."""
 
+    sandboxed: bool = True
+    """Whether it must be confined; False: it runs as the user, who has said so."""
+    environment: str = ""
+    """The folder of a virtual environment that it runs in; empty: this program's own, of which it sees a part."""
+    provisioner: str = ""
+    """The Jupyter kernel provisioner that starts it; empty: ours."""
+
+    def process(self) -> dict[str, Any]:
+        """What the kernel host is told of this: plain JSON."""
+        context = self.context
+        files = [context.pack, context.index] if context else []
+        return {
+            "memory": self.memory,
+            "files": [str(path) for path in files if path],
+            "sandboxed": self.sandboxed,
+            "environment": self.environment,
+            "provisioner": self.provisioner,
+        }
+
     def setup(self) -> dict[str, Any]:
         """What the kernel itself is told of this (`inside/repl.py`): plain JSON."""
         context = self.context
@@ -238,11 +257,25 @@ class KernelSession(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Sandbox:
+    """What confines kernels: it has proven itself when they were made ready."""
+
+    tier: str
+    """`bubblewrap`, `namespaces`, `landlock`; or `none`."""
+    refused: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Stronger ones that did not hold, and why."""
+
+
 class Kernels(Protocol):
     """Starts kernels."""
 
-    async def warm_up(self) -> None:
-        """Do now what the first start would wait for."""
+    async def warm_up(self, *, sandboxed: bool = True, environment: str = "") -> Sandbox:
+        """Do now what the first start would wait for, and say what confines kernels.
+
+        Raises NoSandbox when they are to be confined and nothing holds, UsageError for an environment that cannot
+        run them, KernelStartFailed.
+        """
         ...
 
     async def start(self, spec: KernelSpec) -> KernelSession:

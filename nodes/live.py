@@ -240,6 +240,9 @@ async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) ->
         models=tuple(run.models),
         memory=settings.memory,
         cell_timeout=settings.cell_timeout,
+        sandboxed=not settings.unsandboxed,
+        environment=settings.kernel_env,
+        provisioner=settings.kernel_provisioner,
     )
 
 

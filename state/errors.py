@@ -91,3 +91,9 @@ class KernelLost(RlmError):
 
 class KernelStartFailed(RlmError):
     """No kernel could be started."""
+
+
+class NoSandbox(RlmError):
+    """Nothing on this machine keeps the model's code in."""
+
+    exit_code = 2

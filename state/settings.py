@@ -25,6 +25,11 @@ from .errors import StoreError, UsageError
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
+def whole_path(given: Any) -> Any:
+    """A folder as a path from the root: a run may be gone on with from elsewhere."""
+    return str(Path(given).expanduser().absolute()) if isinstance(given, str | Path) and str(given) else given or ""
+
+
 def parse_size(text: str | int) -> int:
     """Bytes from `4G`, `512M`, `65536`. Raises ValueError on anything else."""
     if isinstance(text, int):
@@ -70,6 +75,7 @@ def absolute_script(name: Any) -> Any:
 
 
 ModelName = Annotated[str, BeforeValidator(absolute_script)]
+Folder = Annotated[str, BeforeValidator(whole_path)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
 Mode = Literal["rlm", "auto", "direct"]
@@ -104,6 +110,12 @@ class RunSettings(BaseModel):
     )
     memory: Size = Field(default=4 << 30, ge=64 << 20, title="Memory", description="bytes per kernel")
     unsandboxed: bool = Field(default=False, title="Unsandboxed", description="run model code without a sandbox")
+    kernel_env: Folder = Field(
+        default="", title="Kernel environment", description="a virtual environment; else this program's own packages"
+    )
+    kernel_provisioner: str = Field(
+        default="", title="Kernel provisioner", description="a Jupyter provisioner that starts and confines kernels"
+    )
     answer_schema: Schema | None = Field(
         default=None, alias="schema", title="Answer schema", description="JSON Schema of the final answer"
     )

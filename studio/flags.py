@@ -186,11 +186,31 @@ KernelSlots = Annotated[
         show_default=False,
     ),
 ]
+KernelEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel-env",
+        metavar="VENV",
+        help="Virtual environment that code runs in. Default: numpy, pandas and what the extras bring",
+        rich_help_panel=_KERNEL,
+        show_default=False,
+    ),
+]
+KernelProvisioner = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel-provisioner",
+        metavar="NAME",
+        help="Jupyter kernel provisioner that starts kernels, and confines them. Default: ours",
+        rich_help_panel=_KERNEL,
+        show_default=False,
+    ),
+]
 Unsandboxed = Annotated[
     bool | None,
     typer.Option(
         "--unsandboxed",
-        help="Acknowledge that model code runs as your user, without a sandbox. Default: warn about it",
+        help="Run model code as your user, without a sandbox. Default: refuse to run where no sandbox holds",
         rich_help_panel=_KERNEL,
         show_default=False,
     ),

@@ -28,11 +28,10 @@ Hear = Callable[[dict[str, Any]], None]
 Work = Callable[["Runner", Hear], Awaitable["Run"]]
 
 NOT_SANDBOXED = (
-    "Warning: the model's code runs on this machine as your user, NOT SANDBOXED: it can read, change and send "
-    "whatever you can. Use only models and documents that you trust. (--unsandboxed acknowledges this.)"
+    "Warning: the model's code runs on this machine as your user, NOT SANDBOXED (--unsandboxed): it can read, change "
+    "and send whatever you can. Use only models and documents that you trust."
 )
 _TIDYING = 0.2
-ACKNOWLEDGED = "Not sandboxed: the model's code runs as your user."
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Sitting:
     thread: str
     work: Work
     output: Path | None = None
-    acknowledged: bool = False
+    unsandboxed: bool = False
     """Whether the user has said `--unsandboxed`."""
     after: list[str] = field(default_factory=list[str])
     """Lines that follow the summary."""
@@ -123,14 +122,14 @@ async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]")
 
 
 def _warning_first(sitting: Sitting, display: Display) -> Hear:
-    """Hears for the display, and before the first event, so before any code runs, warns that nothing confines it."""
-    warned = False
+    """Hears for the display, and before the first event, so before any code runs, warns where nothing confines it."""
+    warned = not sitting.unsandboxed
 
     def hear(event: dict[str, Any]) -> None:
         nonlocal warned
         if not warned:
             warned = True
-            display.say(ACKNOWLEDGED if sitting.acknowledged else NOT_SANDBOXED)
+            display.say(NOT_SANDBOXED)
         display.hear(event)
 
     return hear

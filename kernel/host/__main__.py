@@ -1,26 +1,37 @@
-"""The kernel host's program: `python -m durable_rlm.kernel.host FD FOLDER`, started by `kernel.jupyter`."""
+"""The kernel host's program: `python -m durable_rlm.kernel.host FD SETTINGS`, started by `kernel.jupyter`.
+
+SETTINGS is JSON: `folder` (short, for sockets; removed at the end), `inputs` (folders whose files kernels may be
+given), `hidden` (folders that no kernel sees) and `tiers` (the sandboxes to try; none named: all).
+"""
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .frames import BYTES, read_frame, write_frame
-from .process import KernelProcess
+from .environment import EnvironmentUnusable
+from .fork_server import NoSandbox
+from .frames import read_frame, write_frame
+from .supply import FORKING, Supply
+
+if TYPE_CHECKING:
+    from .process import KernelProcess
 
 
 class Host:
     """Serves one connection: requests `{"id", "op", "kernel", …}`, replies by id, events beside them."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, folder: Path) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, supply: Supply) -> None:
         self._reader = reader
         self._writer = writer
-        self._folder = folder
+        self._supply = supply
+        self._context: Any = None
         self._kernels: dict[str, KernelProcess] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
 
@@ -28,7 +39,7 @@ class Host:
         """Until the other side is gone; then every kernel is ended."""
         try:
             while (request := await read_frame(self._reader)) is not None:
-                if request["op"] == "start":
+                if request["op"] in ("start", "prepare"):
                     # Kernels take long to start and do not wait for each other.
                     name = str(request["kernel"])
                     task = self._starting[name] = asyncio.create_task(self._reply(request))
@@ -39,6 +50,7 @@ class Host:
             for name in list(self._starting):
                 await self._give_up(name)
             await asyncio.gather(*(kernel.close() for kernel in self._kernels.values()), return_exceptions=True)
+            await self._supply.close()
 
     def _started(self, name: str, task: asyncio.Task[None]) -> None:
         del task
@@ -57,15 +69,20 @@ class Host:
 
     async def _reply(self, request: dict[str, Any]) -> None:
         try:
-            await self._handle(request)
-            reply: dict[str, Any] = {"id": request["id"]}
+            reply = {"id": request["id"], **(await self._handle(request) or {})}
+        except NoSandbox as error:
+            reply = {"id": request["id"], "error": str(error), "kind": "no-sandbox", "hint": error.hint}
+        except EnvironmentUnusable as error:
+            reply = {"id": request["id"], "error": str(error), "kind": "environment"}
         except Exception as error:
             reply = {"id": request["id"], "error": str(error) or type(error).__name__}
         await self._emit(reply)
 
-    async def _handle(self, request: dict[str, Any]) -> None:
+    async def _handle(self, request: dict[str, Any]) -> dict[str, Any] | None:
         name = str(request["kernel"])
         match request["op"]:
+            case "prepare":
+                return await self._prepare(request)
             case "start":
                 await self._start(name, request)
             case "close":
@@ -73,49 +90,57 @@ class Host:
                 if kernel := self._kernels.pop(name, None):
                     await kernel.close()
             case _ if kernel := self._kernels.get(name):
-                await _tell(kernel, request)
+                await kernel.tell(request)
             case _:
                 pass
+        return None
+
+    async def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have a fork server serve; tells the tier that holds, and why stronger ones do not."""
+        if not FORKING:
+            if request["sandboxed"]:
+                raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
+            return {"tier": "none", "refused": {}}
+        serving = asyncio.ensure_future(
+            self._supply.source(sandboxed=request["sandboxed"], environment=request["environment"])
+        )
+        # The fork server imports what it needs; meanwhile, so do we.
+        await asyncio.sleep(0)
+        self._zmq_context()
+        server = (await serving).server
+        return {"tier": server.tier, "refused": server.refused}
+
+    def _zmq_context(self) -> Any:
+        from .process import make_context
+
+        if self._context is None:
+            self._context = make_context()
+        return self._context
 
     async def _start(self, name: str, request: dict[str, Any]) -> None:
-        kernel = self._kernels[name] = KernelProcess(name, self._folder, self._emit)
+        context = self._zmq_context()
+        from .process import KernelProcess
+
+        kernel = self._kernels[name] = KernelProcess(name, context, self._emit)
         try:
-            await kernel.start(request["setup"], request["memory"])
+            await kernel.start(self._supply, request)
         except BaseException:
             del self._kernels[name]
             await kernel.close()
             raise
 
 
-async def _tell(kernel: KernelProcess, request: dict[str, Any]) -> None:
-    match request["op"]:
-        case "cell":
-            await kernel.cell(request["blocks"], request["history"])
-        case "chunks":
-            await kernel.chunks(request["hashes"], request["sizes"], request[BYTES])
-        case "restore":
-            await kernel.restore(request["groups"])
-        case "compare":
-            await kernel.compare(request["groups"])
-        case "answer":
-            await kernel.answer(request["ack"], request["outcomes"])
-        case "interrupt":
-            await kernel.interrupt()
-        case "kill":
-            await kernel.kill()
-        case operation:
-            raise ValueError(f"no such operation: {operation}")
-
-
-async def main(descriptor: int, folder: Path) -> None:
-    """Serve the socket `descriptor` with kernels in `folder`, which is removed at the end."""
+async def main(descriptor: int, settings: dict[str, Any]) -> None:
+    """Serve the socket `descriptor`."""
     os.umask(0o077)
+    folder = Path(settings["folder"])
+    inputs, hidden = ([Path(path) for path in settings[name]] for name in ("inputs", "hidden"))
     try:
         reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=1 << 26)
-        await Host(reader, writer, folder).serve()
+        await Host(reader, writer, Supply(folder, inputs, hidden, settings["tiers"])).serve()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), json.loads(sys.argv[2])))

@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any, Protocol
 
 import zmq
-from jupyter_client.kernelspec import KernelSpec as JupyterSpec
-from jupyter_client.manager import AsyncKernelManager
+import zmq.asyncio
 
-LAUNCHER = Path(__file__).parent.parent / "inside" / "launch.py"
+from .frames import BYTES
+from .managers import Made, make_manager
+from .supply import Supply
+
 WINDOW = 4 << 20
 """Characters of prompts that a kernel may send ahead of their being taken."""
+MAX_MESSAGE = 512 << 20
+"""Bytes of one part of what a kernel sends: a prompt of the longest that are allowed, as JSON."""
+_MESSAGES_AHEAD = 64
+"""Messages of a kernel that are taken before they are looked at; then it waits."""
 _START_SECONDS = 60.0
 
 
@@ -28,49 +31,59 @@ class Emit(Protocol):
 class KernelProcess:
     """Starts a kernel, carries its messages, ends it. `emit` gets its events."""
 
-    def __init__(self, name: str, folder: Path, emit: Emit) -> None:
+    def __init__(self, name: str, context: zmq.asyncio.Context, emit: Emit) -> None:
         self._name = name
         self._emit = emit
-        # Unix socket paths end at 107 bytes, so the folder is short and of our own making.
-        self._folder = Path(tempfile.mkdtemp(prefix="k", dir=folder))
-        self._manager = AsyncKernelManager(transport="ipc")
+        self._context = context
+        self._made: Made | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: asyncio.Future[dict[str, Any]] | None = None
         self._closing = False
 
-    async def start(self, setup: dict[str, Any], memory: int) -> None:
-        """Start the process and put the REPL's names in place. Raises RuntimeError, saying why not."""
-        scratch = self._folder / "scratch"
-        scratch.mkdir(mode=0o700)
-        log = self._folder / "log"
-        manager = self._manager
-        manager.ip = str(self._folder / "s")
-        manager.connection_file = str(self._folder / "connection.json")
-        manager._kernel_spec = JupyterSpec(
-            argv=[sys.executable, "-P", str(LAUNCHER), "-f", "{connection_file}", *_OPTIONS],
-            display_name="rlm",
-            language="python",
-        )
-        with log.open("wb") as output:
-            await manager.start_kernel(
-                env=_environment(scratch, memory), cwd=str(scratch), stdout=output, stderr=output
-            )
-        self._shell = manager.connect_shell()
-        self._control = manager.connect_control()
+    async def start(self, supply: Supply, request: dict[str, Any]) -> None:
+        """Start the process and put the REPL's names in place.
+
+        Raises RuntimeError, saying why not; NoSandbox; EnvironmentUnusable; ForkFailed.
+        """
+        made = self._made = await make_manager(supply, self._context, request)
+        await made.manager.start_kernel(**made.launch)
+        self._manager = made.manager
+        self._shell = made.manager.connect_shell()
+        self._control = made.manager.connect_control()
         self._ready = asyncio.get_running_loop().create_future()
         self._tasks = [
             asyncio.create_task(self._receive(self._shell)),
             asyncio.create_task(self._receive(self._control)),
             asyncio.create_task(self._watch()),
         ]
-        await self._send(self._shell, "rlm_setup", setup)
+        await self._send(self._shell, "rlm_setup", request["setup"])
         try:
             reply = await asyncio.wait_for(self._ready, _START_SECONDS)
         except TimeoutError:
-            raise RuntimeError(f"the kernel did not answer within {_START_SECONDS:g} s: {_tail(log)}") from None
+            raise RuntimeError(f"the kernel did not answer within {_START_SECONDS:g} s: {made.last_words()}") from None
         if reply["status"] != "ok":
-            raise RuntimeError(reply.get("message") or _tail(log))
+            raise RuntimeError(reply.get("message") or made.last_words())
         await self._send(self._control, "rlm_attach", {"window": WINDOW})
+
+    async def tell(self, request: dict[str, Any]) -> None:
+        """Do what the graph's side asks of a kernel that has started. Raises ValueError for what is no operation."""
+        match request["op"]:
+            case "cell":
+                await self.cell(request["blocks"], request["history"])
+            case "chunks":
+                await self.chunks(request["hashes"], request["sizes"], request[BYTES])
+            case "restore":
+                await self.restore(request["groups"])
+            case "compare":
+                await self.compare(request["groups"])
+            case "answer":
+                await self.answer(request["ack"], request["outcomes"])
+            case "interrupt":
+                await self.interrupt()
+            case "kill":
+                await self.kill()
+            case operation:
+                raise ValueError(f"no such operation: {operation}")
 
     async def cell(self, blocks: list[str], history: list[dict[str, str]]) -> None:
         """Run a cell; an `ended` event tells its result."""
@@ -108,11 +121,12 @@ class KernelProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._manager.has_kernel:
-            await self._manager.shutdown_kernel(now=True)
         for name in ("_shell", "_control"):
             if socket := getattr(self, name, None):
                 socket.close(linger=0)
+        if self._made is not None:
+            # Not the polite way of the manager, which interrupts first: nothing of it is wanted any more.
+            await self._made.end()
 
     async def _send(self, socket: Any, kind: str, content: dict[str, Any], attached: bytes = b"") -> None:
         session = self._manager.session
@@ -150,10 +164,18 @@ class KernelProcess:
         assert provisioner is not None
         code = await provisioner.wait()
         if self._ready and not self._ready.done():
-            message = f"the kernel ended as it started: {_tail(self._folder / 'log')}"
+            message = f"the kernel ended as it started: {self._made.last_words() if self._made else ''}"
             self._ready.set_result({"status": "error", "message": message})
         if not self._closing:
             await self._emit({"event": "died", "kernel": self._name, "exit": code})
+
+
+def make_context() -> zmq.asyncio.Context:
+    """What all sockets of a host belong to. What kernels send is bounded before it is looked at."""
+    context = zmq.asyncio.Context()
+    context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+    context.setsockopt(zmq.RCVHWM, _MESSAGES_AHEAD)
+    return context
 
 
 _EVENTS = {
@@ -162,35 +184,3 @@ _EVENTS = {
     "rlm_restore_reply": "restored",
     "rlm_compare_reply": "compared",
 }
-_OPTIONS = (
-    "--HistoryManager.enabled=False",
-    "--IPCompleter.use_jedi=False",
-    "--InteractiveShell.colors=nocolor",
-    "--InteractiveShell.banner1=",
-    "--ZMQTerminalInteractiveShell.confirm_exit=False",
-)
-
-
-def _environment(scratch: Path, memory: int) -> dict[str, str]:
-    """A clean environment: nothing of the user's, so no secret, reaches a kernel."""
-    return {
-        "PATH": os.defpath,
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        "LANG": "C.UTF-8",
-        "IPYTHONDIR": str(scratch / ".ipython"),
-        "JUPYTER_PLATFORM_DIRS": "1",
-        "MPLBACKEND": "agg",
-        "PYTHONHASHSEED": "0",
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "RLM_MEMORY": str(memory),
-    }
-
-
-def _tail(log: Path) -> str:
-    try:
-        lines = log.read_text(errors="replace").strip().splitlines()
-    except OSError:
-        return "no log"
-    return " / ".join(lines[-3:]) or "it said nothing"

@@ -6,12 +6,13 @@ nothing however much text they stand for.
 
 import json
 import mmap
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, SupportsIndex, overload
 
-from .pack import Pack
+from .pack import Pack, open_descriptor
 
 _SHOWN_NAMES = 5
 
@@ -21,7 +22,7 @@ def load_text(pack_path: str, start: int = 0, end: int | None = None) -> str:
 
     Raises OSError, UnicodeDecodeError, ValueError for a range outside the pack.
     """
-    with open(pack_path, "rb") as file:  # noqa: PTH123 - pathlib would be one more import in each kernel
+    with os.fdopen(open_descriptor(pack_path), "rb") as file:
         last = file.seek(0, 2) if end is None else end
         if start == last:
             return ""  # nothing cannot be mapped

@@ -19,6 +19,7 @@ Measured against the alternatives in `docs/design/0003-sub-calls-over-control.md
 """
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Iterator
 from json import dumps  # bound now: code of cells may patch the module
@@ -56,6 +57,27 @@ class RlmShell(ZMQInteractiveShell):
 
     displayhook_class = _DisplayHook
     display_pub_class = _DisplayPublisher
+
+    def init_ipython_dir(self, ipython_dir: Any) -> None:
+        """None: nothing is kept from kernel to kernel, and a confined one may have nowhere to keep it."""
+        del ipython_dir
+        self.ipython_dir = ""
+
+    def system(self, cmd: str) -> None:
+        """`!command`: run it, and print what it says as it says it. IPython's own way needs a terminal."""
+        with subprocess.Popen(
+            self.var_expand(cmd, depth=1),
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as command:
+            assert command.stdout is not None
+            for line in command.stdout:
+                print(line, end="")
+        self.user_ns["_exit_code"] = command.returncode
 
 
 class RlmKernel(IPythonKernel):

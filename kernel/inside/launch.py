@@ -1,37 +1,18 @@
-"""Starts the kernel process: limits first, then ipykernel with our kernel class.
+"""Starts what runs on the hostile side: one kernel, or the fork server that kernels come from.
 
-Run as a script by path (`python launch.py -f connection.json`): this folder becomes the package
-`rlm_inside`, so that nothing of the project lies on the kernel's import path.
+Run as a script by path: this folder becomes the package `rlm_inside`, so that nothing of the project lies on the
+import path.
+
+- `launch.py kernel -f connection.json …`: one kernel, confined by whoever starts it (a container, say).
+- `launch.py fork-server FD PLAN`: the fork server (`forking/server.py`).
 """
 
-import contextlib
 import importlib.util
 import os
-import resource
 import sys
 from pathlib import Path
 
 PACKAGE = "rlm_inside"
-
-
-def _limit_memory() -> None:
-    limit = int(os.environ.pop("RLM_MEMORY", "0"))
-    if limit:
-        # macOS refuses this limit; a kernel without it is better than none.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _die_with_parent() -> None:
-    """Linux: SIGKILL this process when the kernel host dies, even by SIGKILL itself."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() == 1:
-            os._exit(1)
 
 
 def _name_package() -> None:
@@ -43,21 +24,39 @@ def _name_package() -> None:
     spec.loader.exec_module(module)
 
 
-def main() -> None:
-    _die_with_parent()
-    _limit_memory()
-    _name_package()
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path(__file__).parent))]
+def _kernel(options: "list[str]") -> None:
+    from rlm_inside.sandbox import limits  # type: ignore[import-not-found]
+
+    if sys.platform == "linux":
+        from rlm_inside.sandbox import syscalls  # type: ignore[import-not-found]
+
+        syscalls.die_with_parent()
+        if os.getppid() == 1:
+            os._exit(1)
+    if memory := int(os.environ.pop("RLM_MEMORY", "0")):
+        limits.limit_memory(memory)
     # ipykernel would import debugpy, a fifth of its start, for a debugger nobody attaches.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
-    from ipykernel.kernelapp import IPKernelApp
-    from rlm_inside.kernel import RlmKernel, captured  # type: ignore[import-not-found]
+    from rlm_inside.app import OPTIONS, RlmApp  # type: ignore[import-not-found]
 
-    app = IPKernelApp.instance(kernel_class=RlmKernel)
-    app.initialize(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        stream.echo = captured  # type: ignore[union-attr]
+    app = RlmApp.instance()
+    app.set_up([*options, *OPTIONS])
     app.start()
+
+
+def main() -> None:
+    """Do what the first argument says."""
+    _name_package()
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path(__file__).parent))]
+    match sys.argv[1:]:
+        case ["kernel", *options]:
+            _kernel(options)
+        case ["fork-server", descriptor, plan]:
+            from rlm_inside.forking.server import serve  # type: ignore[import-not-found]
+
+            serve(int(descriptor), plan)
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ class Pack:
 
     _open: ClassVar["WeakValueDictionary[str, Pack]"] = WeakValueDictionary()
     _places: ClassVar[dict[str, str]] = {}
+    _given: ClassVar[dict[str, int]] = {}
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self._descriptor = open_descriptor(path)
         self.size = os.fstat(self._descriptor).st_size
         self._lock = Lock()
         self._recent: OrderedDict[tuple[int, int], str] = OrderedDict()
@@ -31,12 +32,18 @@ class Pack:
         A variable restored from a snapshot names the place where the pack was then. When it has moved, the
         pack of the same name (blobs are named by their hash) that is open here is the one meant.
         """
-        place = path if os.path.exists(path) else cls._places.get(_name(path), path)  # noqa: PTH110
+        here = path in cls._given or os.path.exists(path)  # noqa: PTH110
+        place = path if here else cls._places.get(_name(path), path)
         pack = cls._open.get(place)
         if pack is None:
             pack = cls._open[place] = cls(place)
             cls._places[_name(place)] = place
         return pack
+
+    @classmethod
+    def give(cls, path: str, descriptor: int) -> None:
+        """Say which open file is at `path`: a confined kernel is handed its input, and has no view of where it lies."""
+        cls._given[path] = descriptor
 
     @property
     def name(self) -> str:
@@ -83,6 +90,12 @@ class Pack:
         descriptor, self._descriptor = getattr(self, "_descriptor", -1), -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def open_descriptor(path: str) -> int:
+    """A descriptor of the caller's own for what was given under this path, or lies there. Raises OSError."""
+    given = Pack._given.get(path)
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC) if given is None else os.dup(given)
 
 
 def _name(path: str) -> str:

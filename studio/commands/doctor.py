@@ -13,18 +13,18 @@ _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yello
 def doctor(invocation: Invocation) -> None:
     """Say what this machine can do, and what is missing.
 
-    Starts a kernel and runs a cell in it; calls no model and writes nothing. Exit status 0 when a run could work,
-    else 1.
+    Starts a kernel, runs a cell in it, and tries from inside what a sandbox must not allow; calls no model and writes
+    nothing. Exit status 0 when a run could work, else 1.
 
     [bold]Examples[/bold]
 
       rlm doctor
       rlm doctor --home /data/runs --json
     """
-    from ..doctor.machine import home_folder, kernel, sandbox
+    from ..doctor.machine import home_folder, kernels
     from ..doctor.software import software
 
-    found = [*software(), *home_folder(invocation.home), kernel(), sandbox()]
+    found = [*software(), *home_folder(invocation.home), *kernels()]
     works = all(one.level != "problem" for one in found)
     if invocation.json:
         put(safe_json({"works": works, "checks": [one.to_json() for one in found]}))

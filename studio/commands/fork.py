@@ -134,7 +134,7 @@ def fork(
     async def go_on(runner: Any, hear: Hear) -> Any:
         made = await runner.fork(thread, step, into=into, **changes)
         about = await runner.library.about(made.thread_id)
-        sitting.acknowledged = bool(about["settings"].get("unsandboxed"))
+        sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
         hear({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
         return await runner.resume(made.thread_id, on_event=hear)
 

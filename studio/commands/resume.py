@@ -45,7 +45,7 @@ def resume(
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.library.about(thread)
-        sitting.acknowledged = bool(about["settings"].get("unsandboxed"))
+        sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
         return await runner.resume(thread, strict=strict, on_event=hear, **limits)
 
     sitting = Sitting(invocation, thread, go_on, output)

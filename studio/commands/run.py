@@ -40,6 +40,8 @@ def run(
     cell_timeout: flags.CellTimeout = None,
     kernel_idle: flags.KernelIdle = None,
     memory: flags.Memory = None,
+    kernel_env: flags.KernelEnv = None,
+    kernel_provisioner: flags.KernelProvisioner = None,
     unsandboxed: flags.Unsandboxed = None,
     schema: flags.Schema = None,
     output: flags.Output = None,
@@ -77,6 +79,8 @@ def run(
         "cell_timeout": cell_timeout,
         "kernel_idle": kernel_idle,
         "memory": memory,
+        "kernel_env": kernel_env,
+        "kernel_provisioner": kernel_provisioner,
         "unsandboxed": unsandboxed,
         "schema": schema,
     }
@@ -98,11 +102,11 @@ def start(
     from ..sitting import Hear, Sitting, sit
 
     # Also here, before anything is shown: a bad setting is said at once.
-    acknowledged = resolve_settings(settings).unsandboxed
+    unsandboxed = resolve_settings(settings).unsandboxed
     # Named here, so that it can be told how a run stands that was stopped at any moment.
     name = thread or str(uuid.uuid4())
 
     async def begin(runner: Any, hear: Hear) -> Any:
         return await runner.run(question, paths or None, thread=name, on_event=hear, **settings)
 
-    sit(Sitting(invocation, name, begin, output, acknowledged, after or []))
+    sit(Sitting(invocation, name, begin, output, unsandboxed, after or []))

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from ...kernel.jupyter import JupyterKernels
-from ...kernel.session import Cell, KernelSpec
+from ...kernel.session import Cell, KernelSpec, Sandbox
+from ...state.errors import NoSandbox
 from ..display.wording import duration, megabytes
 from ..safe_text import safe_line
 from .finding import Finding
@@ -39,41 +40,63 @@ def home_folder(home: Path) -> list[Finding]:
     return [Finding("Home", "ok", f"{shown} ({what})"), room]
 
 
-def kernel() -> Finding:
-    """Whether a kernel starts, runs code and answers."""
+def kernels() -> list[Finding]:
+    """Whether a kernel starts, runs code and answers, and what confines it: that has proven itself just now."""
     began = time.monotonic()
     try:
-        printed = asyncio.run(_try_kernel())
+        held, printed = asyncio.run(_try_kernel(sandboxed=True))
+        found = _confined(held)
+    except NoSandbox as error:
+        found = [Finding("Sandbox", "problem", safe_line(error.message, 600), error.hint)]
+        try:
+            _, printed = asyncio.run(_try_kernel(sandboxed=False))
+        except Exception as failure:
+            return [*found, _no_kernel(failure)]
     except Exception as error:
-        reason = safe_line(str(error), 300) or type(error).__name__
-        return Finding("Kernel", "problem", f"did not work: {reason}", "Is ipykernel installed in this environment?")
+        return [_no_kernel(error)]
     took = duration(time.monotonic() - began)
     if printed != _EXPECTED:
-        return Finding("Kernel", "problem", f"answered {safe_line(printed, 80)!r} instead of {_EXPECTED}")
-    return Finding("Kernel", "ok", f"started, ran a cell and ended in {took}")
+        return [*found, Finding("Kernel", "problem", f"answered {safe_line(printed, 80)!r} instead of {_EXPECTED}")]
+    return [*found, Finding("Kernel", "ok", f"started, ran a cell and ended in {took}")]
 
 
-async def _try_kernel() -> str:
+def _no_kernel(error: Exception) -> Finding:
+    reason = safe_line(str(error), 300) or type(error).__name__
+    return Finding("Kernel", "problem", f"did not work: {reason}", "Is ipykernel installed in this environment?")
+
+
+def _confined(held: Sandbox) -> list[Finding]:
+    weaker = [f"{tier}: {safe_line(', '.join(why), 200)}" for tier, why in held.refused.items()]
+    what = f"{held.tier}: {_WHAT[held.tier]}"
+    found = [Finding("Sandbox", "ok" if held.tier != "landlock" else "note", what, _LESS.get(held.tier, ""))]
+    return found + [Finding("Sandbox", "note", f"not {one}") for one in weaker]
+
+
+_WHAT = {
+    "bubblewrap": "its own files, processes and network (proven just now)",
+    "namespaces": "its own files, processes and network, without bubblewrap (proven just now)",
+    "landlock": "no files but Python's, no network, no programs (proven just now)",
+}
+_LESS = {
+    "landlock": "Code has no scratch folder here and can start no programs. With user namespaces it could have both.",
+}
+
+
+async def _try_kernel(*, sandboxed: bool) -> tuple[Sandbox, str]:
     kernels = JupyterKernels()
     try:
         async with asyncio.timeout(_PATIENCE):
-            session = await kernels.start(KernelSpec(thread_id="doctor", sub_calls=False))
+            held = await kernels.warm_up(sandboxed=sandboxed)
+            session = await kernels.start(KernelSpec(thread_id="doctor", sub_calls=False, sandboxed=sandboxed))
             await session.begin(Cell(1, ("print(6 * 7)",)))
             await session.peek()
             result = await session.result()
             await session.close()
-            return result.output.strip()
+            return held, result.output.strip()
     except TimeoutError:
         raise TimeoutError(f"no answer within {_PATIENCE:.0f} s") from None
     finally:
         await kernels.close()
-
-
-def sandbox() -> Finding:
-    """What confines the model's code: nothing yet."""
-    user = "root" if os.geteuid() == 0 else f"your user ({os.geteuid()})"
-    hint = "Use only models and documents that you trust, or a container or machine of its own."
-    return Finding("Sandbox", "warning", f"none yet: the model's code runs as {user}, NOT SANDBOXED", hint)
 
 
 def _size(folder: Path) -> int:

@@ -1,6 +1,7 @@
 """Whatever dies, no process and no folder of it stays behind, and the run goes on."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Generator
@@ -41,7 +42,11 @@ def test_kill_9_of_a_run_leaves_no_process_and_no_folder(tmp_path: Path) -> None
     with run_that_waits(tmp_path) as (parent, started):
         assert len(started) >= 2, "a kernel host and a kernel"
         # Others may be making theirs meanwhile.
-        [made] = [Path(one.cmdline()[-1]) for one in started if "durable_rlm.kernel.host" in one.cmdline()]
+        [made] = [
+            Path(json.loads(one.cmdline()[-1])["folder"])
+            for one in started
+            if "durable_rlm.kernel.host" in one.cmdline()
+        ]
         assert made.is_dir()
         parent.kill()
         _, alive = psutil.wait_procs(started, timeout=10)

@@ -1,0 +1,144 @@
+"""Which Python kernels run, and what of it they see."""
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+INSIDE = Path(__file__).resolve().parent.parent / "inside"
+"""What runs in a kernel; where it really lies, because links to it lead nowhere in there."""
+_OWN = "durable-rlm"
+_NEEDED = ("ipykernel", "cloudpickle", "pydantic")
+_USEFUL = ("numpy", "pandas", "regex")
+_PRELOADED = ("numpy", "pandas")
+_ASK_SECONDS = 30.0
+_ASK = """
+import importlib.util, json, sys, sysconfig
+lacks = [name for name in %r if importlib.util.find_spec(name) is None]
+print(json.dumps([getattr(sys, "_base_executable", sys.executable), sys.base_prefix, sysconfig.get_path("stdlib"),
+                  [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")], list(sys.version_info[:2]), lacks]))
+"""
+
+
+class EnvironmentUnusable(Exception):
+    """The environment named for kernels cannot run one."""
+
+
+@dataclass(frozen=True)
+class KernelEnvironment:
+    """A Python and its packages."""
+
+    python: str
+    """The interpreter; run without site-packages of its own."""
+    packages: list[str]
+    """Folders to import from beside the standard library."""
+    visible: list[str]
+    """Files and folders that all of it lies in."""
+
+    @property
+    def preload(self) -> list[str]:
+        """Modules that are worth being there before a kernel asks for them."""
+        return list(_PRELOADED)
+
+
+def own_environment() -> KernelEnvironment:
+    """This program's own Python, with what data work needs: numpy, pandas, and what the extras bring; nothing else."""
+    folders = _unique([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    entries = sorted(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()]))
+    executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    stdlib = sysconfig.get_path("stdlib")
+    return KernelEnvironment(executable, folders, [*_python(executable, sys.base_prefix, stdlib), *entries])
+
+
+def environment_at(folder: Path) -> KernelEnvironment:
+    """The virtual environment at `folder`, all of it. Raises EnvironmentUnusable, saying what it lacks."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        raise EnvironmentUnusable(f"{folder} is no virtual environment: it has no bin/python")
+    try:
+        asked = [str(python), "-c", _ASK % (_NEEDED,)]
+        said = subprocess.run(asked, capture_output=True, timeout=_ASK_SECONDS, check=True, env={}, cwd="/").stdout
+        executable, base, stdlib, folders, version, lacks = json.loads(said)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise EnvironmentUnusable(f"{python} does not run: {error}") from error
+    if lacks:
+        raise EnvironmentUnusable(f"{folder} lacks {', '.join(lacks)}: {python} -m pip install {' '.join(lacks)}")
+    if version < [3, 11]:
+        raise EnvironmentUnusable(f"{folder} has Python {version[0]}.{version[1]}; kernels need 3.11 or later")
+    executable = os.path.realpath(executable)
+    return KernelEnvironment(executable, _unique(folders), [*_python(executable, base, stdlib), str(folder.resolve())])
+
+
+def _python(executable: str, base: str, stdlib: str) -> list[str]:
+    """The interpreter, its library, and the shared libraries beside it; /usr is visible as a whole."""
+    shared = sorted(str(path) for path in Path(base, "lib").glob("*.so*"))
+    return [path for path in _unique([executable, stdlib, *shared, str(INSIDE)]) if not path.startswith("/usr/")]
+
+
+def _extras() -> list[str]:
+    """What this program's own extras bring."""
+    try:
+        requires = importlib.metadata.requires(_OWN) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [found[0] for line in requires if "extra ==" in line and (found := re.match(r"[\w.-]+", line))]
+
+
+def _entries(folders: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """The files and folders of these packages and all that they need, as far as they are installed."""
+    installed = {name: info for folder in folders for name, info in _installed(Path(folder))}
+    seen: set[str] = set()
+    todo = [_normal(name) for name in names]
+    while todo:
+        name = todo.pop()
+        if name in seen or name not in installed:
+            continue
+        seen.add(name)
+        info = installed[name]
+        todo += _requirements(info)
+        yield str(info)
+        for entry in _top_level(info):
+            if (path := info.parent / entry).exists():
+                yield str(path)
+
+
+def _installed(folder: Path) -> Iterator[tuple[str, Path]]:
+    for entry in os.scandir(folder):
+        if entry.name.endswith(".dist-info"):
+            yield _normal(entry.name.rsplit("-", 2)[0]), Path(entry.path)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirements(info: Path) -> Iterator[str]:
+    for line in (info / "METADATA").read_text(errors="replace").splitlines():
+        if not line:
+            return  # the description begins
+        if not line.startswith("Requires-Dist:") or "extra ==" in line:
+            continue
+        try:
+            requirement = Requirement(line.partition(":")[2].strip())
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate():
+            yield _normal(requirement.name)
+
+
+def _top_level(info: Path) -> set[str]:
+    """What the package has put into the folder it is installed in."""
+    lines = (info / "RECORD").read_text(errors="replace").splitlines()
+    return {line.split(",", 1)[0].split("/", 1)[0].strip('"') for line in lines} - {"..", "__pycache__", ""}
+
+
+def _unique(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(os.path.realpath(path) for path in paths))

@@ -1,0 +1,302 @@
+"""The fork server as the kernel host sees it: started in the strongest tier that holds, asked for kernels."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .tiers import TIERS, Start, Tier, Wanted, as_canary, available, missing, start_in
+
+MAX_MESSAGE = 1 << 20
+CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+"""In the order of their ports, 1 to 5 (`inside/app.py` has the same)."""
+SCRATCH = "/scratch"
+"""`inside/sandbox/namespaces.py` has the same."""
+_START_SECONDS = 60.0
+_GOING_SECONDS = 1.0
+
+
+class NoSandbox(Exception):
+    """No tier holds on this machine."""
+
+    def __init__(self, reasons: dict[str, list[str]]) -> None:
+        self.reasons = reasons
+        said = "; ".join(f"{tier}: {', '.join(why)}" for tier, why in reasons.items())
+        super().__init__(f"No sandbox holds on this machine ({said}).")
+        self.hint = f"To run model code, {missing(TIERS)}."
+
+
+class ForkFailed(Exception):
+    """A kernel could not be forked, or not confined."""
+
+
+@dataclass
+class Forked:
+    """One kernel: what its host holds of it."""
+
+    number: int
+    folder: Path
+    """Has its sockets `s-1` to `s-5`, which the kernel itself cannot see."""
+    key: str
+    status: socket.socket
+    ended: "asyncio.Future[int]" = field(repr=False)
+    """Its exit status."""
+    problem: str = ""
+    """Why it could not be forked."""
+
+
+class ForkServer:
+    """Bound to one event loop. `start` first, `close` at the end."""
+
+    def __init__(self, folder: Path, wanted: Wanted) -> None:
+        """`folder`: for the kernels' sockets; its path must be short."""
+        self._folder = folder
+        self._wanted = wanted
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        self._kernels: dict[int, Forked] = {}
+        self._opened: dict[int, asyncio.Future[list[int]]] = {}
+        self._sending = asyncio.Lock()
+        self.tier: Tier = "none"
+        self.refused: dict[str, list[str]] = {}
+        """Stronger tiers that do not hold here, and why."""
+
+    async def start(self, tiers: Sequence[Tier]) -> None:
+        """Start it in the first of `tiers` that holds. Raises NoSandbox."""
+        with contextlib.ExitStack() as canaries:
+            canary = _canary(self._folder, canaries)
+            for tier in available(tiers):
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                refused = await self._try(start_in(tier, self._wanted, canary, theirs.fileno()), ours, theirs)
+                if refused is None:
+                    self.tier = tier
+                    return
+                ours.close()
+                self.refused[tier] = refused
+        raise NoSandbox(self.refused)
+
+    async def _try(self, start: Start, ours: socket.socket, theirs: socket.socket) -> list[str] | None:
+        """None when it serves, else why not."""
+        try:
+            # From this thread, and no other: it ends with the thread that started it.
+            self._process = subprocess.Popen(  # noqa: ASYNC220
+                start.command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=start.environment,
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            return [str(error)]
+        theirs.close()
+        ours.setblocking(False)
+        try:
+            said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, MAX_MESSAGE), _START_SECONDS)
+        except (TimeoutError, OSError):
+            said = b""
+        answer: dict[str, Any] = json.loads(said) if said else {}
+        if answer.get("ready"):
+            self._control = ours
+            asyncio.get_running_loop().add_reader(ours, self._hear)
+            return None
+        return answer.get("refused") or [await asyncio.to_thread(self._last_words)]
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended."""
+        return self._control is None
+
+    async def fork(self) -> Forked:
+        """A kernel that is ready and waits for `set_going`. Raises ForkFailed."""
+        number = next(self._numbers)
+        folder = self._folder / f"k{number}"
+        folder.mkdir(mode=0o700)
+        key = os.urandom(16).hex()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        kernel = Forked(number, folder, key, ours, asyncio.get_running_loop().create_future())
+        self._kernels[number] = kernel
+        with contextlib.ExitStack() as held:
+            held.enter_context(theirs)
+            listeners = [held.enter_context(_listening(folder / f"s-{port}")) for port, _ in enumerate(CHANNELS, 1)]
+            scratch = self._scratch(folder)
+            environment = _kernel_environment(scratch or "/nowhere", self._wanted.environment.packages)
+            request = {"op": "fork", "number": number, "key": key, "scratch": scratch, "environment": environment}
+            await self._tell(request, [theirs.fileno(), *(one.fileno() for one in listeners)])
+        try:
+            said = await asyncio.get_running_loop().sock_recv(ours, MAX_MESSAGE)
+            answer = json.loads(said) if said else {"error": kernel.problem or "it ended as it was made"}
+        except BaseException:
+            self.signal(kernel, signal.SIGKILL)
+            ours.close()
+            raise
+        if "error" in answer:
+            ours.close()
+            raise ForkFailed(answer["error"])
+        return kernel
+
+    async def set_going(self, kernel: Forked, memory: int, files: Sequence[str]) -> None:
+        """Let it serve, with `memory` bytes at most and these files to read. Raises ForkFailed."""
+        descriptors = await self._open(files) if files else []
+        try:
+            message = {"memory": memory, "files": {path: at for at, path in enumerate(files)}}
+            socket.send_fds(kernel.status, [json.dumps(message).encode()], descriptors)
+        except OSError as error:
+            raise ForkFailed(f"it has ended: {error}") from error
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            kernel.status.close()
+
+    def signal(self, kernel: Forked, which: int) -> None:
+        """Signal a kernel and what it started; nothing when it has ended."""
+        if self._control is not None and not kernel.ended.done():
+            message = {"op": "signal", "number": kernel.number, "signal": int(which)}
+            with contextlib.suppress(OSError):
+                self._control.send(json.dumps(message).encode())
+
+    async def close(self) -> None:
+        """End it with every kernel, and wait until it is gone."""
+        self._lose()
+        if self._process is not None:
+            try:
+                await asyncio.to_thread(self._process.wait, _GOING_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)
+            if self._process.stderr:
+                self._process.stderr.close()
+
+    def _scratch(self, folder: Path) -> str | None:
+        """Where this kernel may write; None: nowhere."""
+        if self.tier in ("bubblewrap", "namespaces"):
+            return SCRATCH
+        if self.tier == "landlock":
+            return None
+        scratch = folder / "scratch"
+        scratch.mkdir(mode=0o700)
+        return str(scratch)
+
+    async def _open(self, paths: Sequence[str]) -> list[int]:
+        """Files as the fork server sees them: read-only, whoever gets the descriptor. Raises ForkFailed."""
+        number = next(self._numbers)
+        opened: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self._opened[number] = opened
+        await self._tell({"op": "open", "id": number, "paths": list(paths)})
+        return await opened
+
+    async def _tell(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        async with self._sending:
+            while True:
+                if self._control is None:
+                    raise ForkFailed("the fork server is gone")
+                try:
+                    socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+                except BlockingIOError:
+                    await asyncio.sleep(0.001)
+                except OSError as error:
+                    raise ForkFailed(f"the fork server is gone: {error}") from error
+                else:
+                    return
+
+    def _hear(self) -> None:
+        assert self._control is not None
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", []
+        if not message:
+            self._lose()
+            return
+        said = json.loads(message)
+        if "id" in said:
+            self._settle_opened(self._opened.pop(said["id"], None), said, descriptors)
+        elif kernel := self._kernels.pop(said["number"], None):
+            kernel.problem = said.get("error", "")
+            if not kernel.ended.done():
+                kernel.ended.set_result(said.get("exit", -1))
+
+    def _settle_opened(
+        self, opened: "asyncio.Future[list[int]] | None", said: dict[str, Any], descriptors: list[int]
+    ) -> None:
+        if opened is None or opened.done():
+            for descriptor in descriptors:
+                os.close(descriptor)
+        elif "error" in said:
+            opened.set_exception(ForkFailed(said["error"]))
+        else:
+            opened.set_result(descriptors)
+
+    def _lose(self) -> None:
+        """The fork server is gone, and every kernel with it."""
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._control.close()
+            self._control = None
+        for kernel in self._kernels.values():
+            if not kernel.ended.done():
+                kernel.ended.set_result(-signal.SIGKILL)
+        self._kernels.clear()
+        for opened in self._opened.values():
+            if not opened.done():
+                opened.set_exception(ForkFailed("the fork server is gone"))
+        self._opened.clear()
+
+    def _last_words(self) -> str:
+        assert self._process is not None
+        self._process.kill()
+        _, errors = self._process.communicate()
+        lines = errors.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it ended without a word"
+
+
+def _kernel_environment(scratch: str, packages: Sequence[str]) -> dict[str, str]:
+    """A clean environment: nothing of the user's, so no secret, reaches a kernel."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": scratch,
+        "TMPDIR": scratch,
+        "LANG": "C.UTF-8",
+        "IPYTHONDIR": f"{scratch}/.ipython",
+        "MPLBACKEND": "agg",
+        "MPLCONFIGDIR": f"{scratch}/.matplotlib",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # For programs that a cell starts: its own interpreter has no site-packages.
+        "PYTHONPATH": ":".join(packages),
+    }
+
+
+def _listening(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(16)
+    return listener
+
+
+def _canary(folder: Path, held: contextlib.ExitStack) -> dict[str, Any]:
+    """Make what the probes reach for, and no longer than they need it."""
+    place = folder / "canary"
+    place.mkdir(mode=0o700)
+    file = place / "file"
+    file.write_text("nobody in a sandbox reads this")
+    for address in (str(place / "socket"), f"\0{place / 'socket'}"):
+        listener = held.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(address)
+        listener.listen()
+    return as_canary(str(file), str(place / "socket"))

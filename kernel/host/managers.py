@@ -1,0 +1,111 @@
+"""Jupyter's managers of our kernels: what they are started with, and how they end."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zmq.asyncio
+from jupyter_client.kernelspec import KernelSpec as JupyterSpec
+from jupyter_client.manager import AsyncKernelManager
+
+from .environment import INSIDE
+from .fork_server import NoSandbox
+from .provisioner import NAME
+from .supply import FORKING, Source, Supply
+
+_ENDING_SECONDS = 5.0
+
+
+class KernelManager(AsyncKernelManager):
+    """A manager whose kernel may come from a fork server."""
+
+    fork_server: Any = None
+    ready: Any = None
+    memory: int = 0
+    files: tuple[str, ...] = ()
+
+
+@dataclass
+class Made:
+    """A manager that has yet to start its kernel."""
+
+    manager: KernelManager
+    launch: dict[str, Any] = field(default_factory=dict[str, Any])
+    folder: Path | None = None
+    """Its own, where it is no fork server's."""
+    last_words: Callable[[], str] = lambda: "it said nothing"
+
+    async def end(self) -> None:
+        """End the kernel at once, and leave nothing of it."""
+        manager = self.manager
+        if manager.has_kernel and manager.provisioner is not None:
+            await manager.provisioner.kill()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(manager.provisioner.wait(), _ENDING_SECONDS)
+            await manager.cleanup_resources()
+        if self.folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+
+async def make_manager(supply: Supply, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
+    """The manager of the kernel that is asked for. Raises NoSandbox, EnvironmentUnusable."""
+    provisioner = request["provisioner"] or (NAME if FORKING else "")
+    if provisioner == NAME:
+        source = await supply.source(sandboxed=request["sandboxed"], environment=request["environment"])
+        return _forked(source, context, request)
+    if not provisioner and request["sandboxed"]:
+        raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
+    return _launched(provisioner, supply.folder, context, request)
+
+
+def _forked(source: Source, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
+    manager = KernelManager(transport="ipc", context=context)
+    manager.fork_server, manager.ready = source.server, source.ready
+    manager.memory, manager.files = request["memory"], tuple(request["files"])
+    manager._kernel_spec = _spec([], {"kernel_provisioner": {"provisioner_name": NAME}})
+    return Made(manager)
+
+
+def _launched(provisioner: str, folder: Path, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
+    """A process of its own: as Jupyter starts it, or as another provisioner does, which then confines it."""
+    # Unix socket paths end at 107 bytes, so the folder is short.
+    own = Path(tempfile.mkdtemp(prefix="k", dir=folder))
+    scratch, log = own / "scratch", own / "log"
+    scratch.mkdir(mode=0o700)
+    manager = KernelManager(transport="ipc", context=context)
+    manager.ip, manager.connection_file = str(own / "s"), str(own / "connection.json")
+    command = [sys.executable, "-P", str(INSIDE / "launch.py"), "kernel", "-f", "{connection_file}"]
+    metadata = {"kernel_provisioner": {"provisioner_name": provisioner}} if provisioner else {}
+    manager._kernel_spec = _spec(command, metadata)
+    output = log.open("wb")
+    launch = {"env": _environment(scratch, request["memory"]), "cwd": str(scratch), "stdout": output, "stderr": output}
+
+    def last_words() -> str:
+        return " / ".join(log.read_text(errors="replace").strip().splitlines()[-3:]) or "it said nothing"
+
+    return Made(manager, launch, own, last_words)
+
+
+def _spec(command: list[str], metadata: dict[str, Any]) -> JupyterSpec:
+    return JupyterSpec(argv=command, display_name="rlm", language="python", metadata=metadata)
+
+
+def _environment(scratch: Path, memory: int) -> dict[str, str]:
+    return {
+        "PATH": os.defpath,
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "MPLBACKEND": "agg",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "RLM_MEMORY": str(memory),
+    }

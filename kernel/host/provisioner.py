@@ -1,0 +1,87 @@
+"""A Jupyter kernel provisioner whose kernels come from the fork server.
+
+It is the seam for other ways to start kernels: a kernel specification that names another provisioner, one that
+starts a container for example, gets `launch.py kernel -f connection.json` to run there (`docs/kernels.md`).
+https://jupyter-client.readthedocs.io/en/stable/provisioning.html
+"""
+
+import asyncio
+import shutil
+import signal
+from typing import Any, cast
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
+
+from .fork_server import CHANNELS, Forked, ForkServer
+from .ready import ReadyKernels
+
+NAME = "rlm-fork-server"
+
+
+class ForkServerProvisioner(KernelProvisionerBase):
+    """One kernel. Its manager has `fork_server`, `ready`, and what to start it with: `memory` and `files`."""
+
+    _kernel: Forked | None = None
+
+    @property
+    def has_process(self) -> bool:
+        return self._kernel is not None
+
+    @property
+    def _server(self) -> ForkServer:
+        return cast(Any, self.parent).fork_server
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """There is no command, and nothing of this process's environment goes along."""
+        return await super().pre_launch(**{**kwargs, "env": {}, "cmd": []})
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Take a kernel and set it going. Raises ForkFailed."""
+        del cmd, kwargs
+        manager = cast(Any, self.parent)
+        ready: ReadyKernels = manager.ready
+        kernel = self._kernel = await ready.take()
+        await self._server.set_going(kernel, manager.memory, manager.files)
+        ports: dict[str, int] = {f"{channel}_port": port for port, channel in enumerate(CHANNELS, 1)}
+        self.connection_info = cast(
+            KernelConnectionInfo,
+            {
+                "transport": "ipc",
+                "ip": str(kernel.folder / "s"),
+                "key": kernel.key.encode(),
+                "signature_scheme": "hmac-sha256",
+                **ports,
+            },
+        )
+        manager.connection_file = str(kernel.folder / "connection.json")
+        return self.connection_info
+
+    async def poll(self) -> int | None:
+        if self._kernel is None:
+            return 0
+        return self._kernel.ended.result() if self._kernel.ended.done() else None
+
+    async def wait(self) -> int | None:
+        if self._kernel is None:
+            return 0
+        return await asyncio.shield(self._kernel.ended)
+
+    async def send_signal(self, signum: int) -> None:
+        if self._kernel is not None:
+            self._server.signal(self._kernel, signum)
+
+    async def kill(self, restart: bool = False) -> None:
+        del restart
+        await self.send_signal(signal.SIGKILL)
+
+    async def terminate(self, restart: bool = False) -> None:
+        del restart
+        await self.send_signal(signal.SIGTERM)
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Forget the kernel, and its folder."""
+        del restart
+        if self._kernel is not None:
+            folder, self._kernel = self._kernel.folder, None
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -1,0 +1,72 @@
+"""Where the host's kernels come from: a fork server for each way of confining them and each environment."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .environment import KernelEnvironment, environment_at, own_environment
+from .fork_server import ForkServer
+from .ready import ReadyKernels
+from .tiers import TIERS, Tier, Wanted
+
+FORKING = sys.platform == "linux"
+"""Elsewhere each kernel is a process of its own from the start, unsandboxed."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A fork server that serves, and the kernels that it has ready."""
+
+    server: ForkServer
+    ready: ReadyKernels
+
+
+class Supply:
+    """Starts fork servers when they are first needed."""
+
+    def __init__(self, folder: Path, inputs: Sequence[Path], hidden: Sequence[Path], tiers: Sequence[Tier]) -> None:
+        """`inputs`: folders whose files kernels may be given. `tiers`: those to try, the strongest first."""
+        self.folder = folder
+        self._inputs = inputs
+        self._hidden = hidden
+        self._tiers = tiers or TIERS
+        self._starting: dict[tuple[bool, str], asyncio.Task[Source]] = {}
+
+    async def source(self, *, sandboxed: bool, environment: str) -> Source:
+        """Kernels that are confined, or not; `environment` is a venv's folder, or empty for this program's own.
+
+        Raises NoSandbox, EnvironmentUnusable.
+        """
+        key = sandboxed, environment
+        task = self._starting.get(key)
+        if task is None or (task.done() and (task.exception() or task.result().server.gone)):
+            task = self._starting[key] = asyncio.create_task(self._start(sandboxed, environment))
+        return await asyncio.shield(task)
+
+    async def _start(self, sandboxed: bool, environment: str) -> Source:
+        found = await asyncio.to_thread(_environment, environment)
+        server = ForkServer(self.folder, Wanted(found, self._inputs, self._hidden))
+        try:
+            await server.start(self._tiers if sandboxed else ("none",))
+        except BaseException:
+            await server.close()
+            raise
+        ready = ReadyKernels(server)
+        ready.fill()
+        return Source(server, ready)
+
+    async def close(self) -> None:
+        """End every fork server, and its kernels."""
+        for task in self._starting.values():
+            if not task.done():
+                task.cancel()
+        for done in await asyncio.gather(*self._starting.values(), return_exceptions=True):
+            if isinstance(done, Source):
+                await done.ready.close()
+                await done.server.close()
+
+
+def _environment(folder: str) -> KernelEnvironment:
+    return environment_at(Path(folder)) if folder else own_environment()

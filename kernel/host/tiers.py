@@ -1,0 +1,114 @@
+"""The sandbox tiers, and how a fork server is started in each."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .bubblewrap import enclosing
+from .environment import INSIDE, KernelEnvironment
+
+Tier = Literal["bubblewrap", "namespaces", "landlock", "none"]
+TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock")
+"""The strongest first. `none` is only used when it is asked for."""
+SCRATCH_BYTES = 1 << 30
+_NOBODY = 65_533
+"""Who kernels are when this process is root: a user that nothing belongs to."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """One way to start a fork server."""
+
+    tier: Tier
+    command: list[str]
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a fork server is to give its kernels."""
+
+    environment: KernelEnvironment
+    inputs: Sequence[Path]
+    hidden: Sequence[Path]
+
+
+def available(tiers: Sequence[Tier]) -> list[Tier]:
+    """Those of `tiers` that can be tried here; each has yet to prove itself."""
+    return [tier for tier in tiers if tier != "bubblewrap" or shutil.which("bwrap")]
+
+
+def missing(tiers: Sequence[str]) -> str:
+    """What could be installed or allowed, when none of `tiers` holds."""
+    advice = [] if "bubblewrap" not in tiers or shutil.which("bwrap") else ["install bubblewrap (the command bwrap)"]
+    advice += ["allow unprivileged user namespaces", "use Linux 5.13 or later with Landlock"]
+    return f"{', or '.join(advice)}; or say --unsandboxed, and read what that means"
+
+
+def start_in(tier: Tier, wanted: Wanted, canary: dict[str, Any], descriptor: int) -> Start:
+    """How a fork server is started in this tier, speaking over the socket `descriptor`."""
+    environment = wanted.environment
+    inputs = [str(folder) for folder in wanted.inputs if folder.is_dir()]
+    hidden = [str(folder) for folder in wanted.hidden]
+    plan: dict[str, Any] = {
+        "tier": tier,
+        "enclosed": tier == "bubblewrap",
+        "packages": environment.packages,
+        "preload": environment.preload,
+        "visible": _visible(environment) if tier == "landlock" else environment.visible,
+        "inputs": inputs,
+        "hidden": hidden,
+        "uid": _other_user() if tier in ("bubblewrap", "namespaces") else None,
+        "scratch_bytes": SCRATCH_BYTES,
+        "canary": None if tier == "none" else canary,
+    }
+    program = [environment.python, "-s", "-S", "-B", "-P", str(INSIDE / "launch.py")]
+    command = [*program, "fork-server", str(descriptor), json.dumps(plan)]
+    if tier == "bubblewrap":
+        command = [*enclosing(environment.visible, inputs, hidden, root=os.geteuid() == 0), *command]
+    return Start(tier, command, _server_environment(environment))
+
+
+def _visible(environment: KernelEnvironment) -> list[str]:
+    """Without a view of its own, a kernel is allowed what the others have a copy of."""
+    system = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/usr/share/zoneinfo")
+    return [*system, "/etc/ld.so.cache", "/etc/localtime", *environment.visible]
+
+
+def _server_environment(environment: KernelEnvironment) -> dict[str, str]:
+    """Clean: what a kernel can read of the process it is a copy of."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": "/",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        # A second thread in the fork server would be lost in its children.
+        **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def _other_user() -> int | None:
+    """A user id that this process can give its kernels, when it is root and may."""
+    if os.geteuid() != 0 or sys.platform != "linux":
+        return None
+    ranges = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    return _NOBODY if any(first <= _NOBODY < first + count for first, _, count in ranges) else None
+
+
+def as_canary(file: str, socket: str) -> dict[str, Any]:
+    """What the probes reach for (`inside/sandbox/probes.py`)."""
+    return asdict(_Canary(file, socket, os.getpid()))
+
+
+@dataclass(frozen=True)
+class _Canary:
+    file: str
+    socket: str
+    process: int

@@ -1,0 +1,224 @@
+"""The fork server's loop: one thread, one socket, forks when told to.
+
+It speaks JSON over a SOCK_SEQPACKET socket pair, one message a packet, file descriptors beside it:
+
+- it says `{"ready": true}` or `{"refused": [why, …]}` once;
+- told `{"op": "fork", "number", "environment", "scratch", "key"}` with six descriptors (`forked.py`), it makes a
+  kernel of that number;
+- told `{"op": "signal", "number", "signal"}` it signals that kernel and what it started;
+- told `{"op": "open", "id", "paths"}` it answers `{"id"}` with the files opened for reading, or `{"id", "error"}`;
+- it says `{"number", "exit"}` when a kernel has ended, and `{"number", "error"}` when none could be forked.
+
+It ends with the other side of the socket, and every kernel with it.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Any
+
+from ..sandbox import namespaces, probes
+from .plan import Plan
+
+MAX_MESSAGE = 1 << 20
+_MAX_DESCRIPTORS = 16
+_PRELOADED = (
+    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream", "ipykernel.heartbeat"),
+    *("ipykernel.control", "ipykernel.shellchannel", "ipykernel.subshell_manager", "ipykernel.comm", "ipykernel.embed"),
+    *("ipykernel.debugger", "ipykernel.codeutil", "ipykernel.datapub", "ipykernel.serialize", "ipykernel.compiler"),
+    *("IPython.core.completer", "IPython.core.magics", "IPython.core.payloadpage", "IPython.core.async_helpers"),
+    *("IPython.extensions.storemagic", "matplotlib_inline.backend_inline", "zmq.eventloop.zmqstream", "tornado.ioloop"),
+    *("cloudpickle", "concurrent.futures", "concurrent.futures.thread", "asyncio", "decimal", "statistics", "csv"),
+    *("difflib", "textwrap", "itertools", "collections", "json", "re", "math", "datetime", "random", "pydantic"),
+)
+"""What a kernel would import as it starts, or with its first cells."""
+
+
+def serve(descriptor: int, plan_text: str) -> None:
+    """Serve until the other side is gone."""
+    plan = Plan.read(plan_text)
+    control = socket.socket(fileno=descriptor)
+    sys.path.extend(plan.packages)
+    try:
+        if plan.confinement.own_view and not plan.enclosed:
+            namespaces.enter_outer(plan.view)
+        server = ForkServer(control, plan)
+        proof = server.prove()
+    except OSError as error:
+        _say(control, {"refused": [str(error)]})
+        return
+    _preload(plan.preload)
+    holes = proof()
+    _say(control, {"refused": holes} if holes else {"ready": True})
+    if not holes:
+        server.serve()
+
+
+class ForkServer:
+    """Forks kernels and tells how they ended."""
+
+    def __init__(self, control: socket.socket, plan: Plan) -> None:
+        """Raises OSError where kernels cannot have their own processes."""
+        self._control = control
+        self._confinement = plan.confinement
+        self._canary = plan.canary
+        self._own_processes = namespaces.OwnProcesses() if self._confinement.own_view else None
+        self._kernels: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
+
+    def prove(self) -> Any:
+        """Try from inside what must fail; the function that comes back waits, and gives what did not fail."""
+        canary = self._canary
+        if canary is None:
+            return list
+        reader, writer = os.pipe()
+        child = self._fork()
+        if not child:
+            os.close(reader)
+            try:
+                self._confinement.apply(None)
+                found = probes.holes(self._confinement, canary)
+            except BaseException as error:
+                found = [f"{type(error).__name__}: {error}"]
+            with open(writer, "w") as file:
+                json.dump(found, file)
+            os._exit(0)
+        os.close(writer)
+
+        def wait() -> "list[str]":
+            with open(reader) as file:
+                text = file.read()
+            os.waitpid(child, 0)
+            return json.loads(text) if text else ["the probe ended without a word"]
+
+        return wait
+
+    def serve(self) -> None:
+        """Until the other side of the socket is gone."""
+        woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, _unheard)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        assert len(os.listdir("/proc/self/task")) == 1, "a module that was preloaded started a thread"
+        # What is frozen is never looked at again by a collector, so that its pages stay shared.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(woken, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is not self._control:
+                        with contextlib.suppress(BlockingIOError):
+                            os.read(woken, 4096)
+                        self._reap()
+                    elif not self._hear():
+                        self._end_all()
+                        return
+
+    def _hear(self) -> bool:
+        """Do what one message says; False when there will be none."""
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, _MAX_DESCRIPTORS)
+        except OSError:
+            return False
+        if not message:
+            return False
+        request = json.loads(message)
+        match request["op"]:
+            case "fork":
+                self._make(request, descriptors)
+            case "signal":
+                self._signal(request["number"], request["signal"])
+            case "open":
+                self._open(request)
+            case _:
+                pass
+        for held in descriptors:
+            os.close(held)
+        return True
+
+    def _fork(self) -> int:
+        return self._own_processes.fork() if self._own_processes else os.fork()
+
+    def _make(self, request: "dict[str, Any]", descriptors: "list[int]") -> None:
+        number = request["number"]
+        try:
+            child = self._fork()
+        except OSError as error:
+            _say(self._control, {"number": number, "error": f"no process can be forked: {error}"})
+            return
+        if not child:
+            # Preloaded, but not before the probe was forked.
+            from . import forked
+
+            forked.run(descriptors, request, self._confinement)
+        self._kernels[number] = child
+        self._numbers[child] = number
+
+    def _signal(self, number: int, which: int) -> None:
+        """A kernel that has ended is not signalled: it was reaped here, so its id is no one else's yet."""
+        if child := self._kernels.get(number):
+            with contextlib.suppress(ProcessLookupError):
+                try:
+                    os.killpg(child, which)
+                except (ProcessLookupError, PermissionError):
+                    # It has not come to lead a group yet.
+                    os.kill(child, which)
+
+    def _open(self, request: "dict[str, Any]") -> None:
+        opened: list[int] = []
+        try:
+            for path in request["paths"]:
+                opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            socket.send_fds(self._control, [json.dumps({"id": request["id"]}).encode()], opened)
+        except OSError as error:
+            _say(self._control, {"id": request["id"], "error": str(error)})
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                child, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not child:
+                return
+            number = self._numbers.pop(child, None)
+            if number is None:
+                continue
+            del self._kernels[number]
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)  # what it started and left behind
+            _say(self._control, {"number": number, "exit": os.waitstatus_to_exitcode(status)})
+
+    def _end_all(self) -> None:
+        for number in list(self._kernels):
+            self._signal(number, signal.SIGKILL)
+
+
+def _unheard(number: int, frame: object) -> None:
+    """A signal that is handled, so that it wakes the loop, and does nothing more."""
+
+
+def _say(control: socket.socket, message: "dict[str, Any]") -> None:
+    with contextlib.suppress(OSError):
+        control.send(json.dumps(message).encode())
+
+
+def _preload(names: "list[str]") -> None:
+    # ipykernel would import debugpy, a fifth of its start, for a debugger nobody attaches.
+    sys.modules["debugpy"] = None  # type: ignore[assignment]
+    importlib.import_module("rlm_inside.forking.forked")
+    for name in (*_PRELOADED, *names):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)

@@ -1,0 +1,154 @@
+"""Namespaces: a view of the machine with almost nothing in it.
+
+Two layers. `enter_outer` is once for the fork server, and does what bubblewrap does: a root of its own that has the
+Python environment and nothing else, no network, no other process. `enter_own` is for each kernel in there: a process
+table, a scratch folder and limits of its own, and no view of the files that other kernels may be given.
+"""
+
+import os
+import signal
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from . import syscalls
+from .syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, mount
+
+SCRATCH = "/scratch"
+"""Where a kernel may write; /tmp and /dev/shm are the same folder."""
+DEVICES = ("null", "zero", "full", "random", "urandom")
+LINKED = ("bin", "lib", "lib32", "lib64", "sbin")
+"""Folders that are links into /usr on most systems."""
+_PLAIN = MS_NOSUID | MS_NODEV
+_BUILDING = "/tmp"
+
+
+@dataclass(frozen=True)
+class View:
+    """What the fork server sees of the machine's files, read-only and where they are."""
+
+    visible: Sequence[str]
+    """Files and folders that kernels see as well."""
+    inputs: Sequence[str]
+    """Folders whose files kernels are given one by one."""
+    hidden: Sequence[str] = ()
+    """Folders that are empty for kernels, wherever they lie."""
+
+
+def enter_outer(view: View) -> None:
+    """Leave this process's view of the machine for `view`. Returns in a child, the first process of its own table.
+
+    Must be called before there are threads. Raises OSError.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    apart = syscalls.NEWNS | syscalls.NEWPID | syscalls.NEWNET | syscalls.NEWIPC | syscalls.NEWUTS | syscalls.NEWCGROUP
+    try:
+        syscalls.unshare(apart)
+    except PermissionError:
+        syscalls.unshare(apart | syscalls.NEWUSER)
+        syscalls.map_user(uid, gid)
+    child = os.fork()
+    if child:
+        _stand_for(child)
+    syscalls.die_with_parent()
+    mount("none", "/", None, MS_PRIVATE | MS_REC)
+    _build(view)
+    syscalls.pivot_root(_BUILDING)
+    syscalls.read_only("/")
+
+
+def _stand_for(child: int) -> None:
+    """Wait for the child that does the work, and end as it did."""
+    syscalls.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, status = os.waitpid(child, 0)
+    os._exit(min(abs(os.waitstatus_to_exitcode(status)), 255))
+
+
+def _build(view: View) -> None:
+    """A new root at `_BUILDING`. What is bound there keeps its path, so that paths mean the same on both sides."""
+    # The working folder would keep what lies under the new mount in reach.
+    os.chdir("/")
+    # Kernels may be another user than the one who makes this.
+    os.umask(0o022)
+    held = {path: os.open(path, os.O_PATH) for path in (*view.visible, *view.inputs) if os.path.lexists(path)}
+    mount("tmpfs", _BUILDING, "tmpfs", _PLAIN, "mode=755,size=1m")
+    for name in ("usr", *LINKED):
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{_BUILDING}/{name}")
+        elif os.path.isdir(f"/{name}"):
+            _bind(f"/{name}", f"{_BUILDING}/{name}")
+    _bind_held(held, sorted(view.visible))
+    for path in view.hidden:
+        if os.path.isdir(_BUILDING + path):
+            mount("tmpfs", _BUILDING + path, "tmpfs", _PLAIN, "mode=755,size=1m")
+    _bind_held(held, sorted(view.inputs))
+    os.makedirs(f"{_BUILDING}/dev/shm")
+    for name in DEVICES:
+        _bind(f"/dev/{name}", f"{_BUILDING}/dev/{name}", folder=False)
+    for name in ("proc", "tmp", SCRATCH.strip("/")):
+        os.makedirs(f"{_BUILDING}/{name}", exist_ok=True)
+    mount("proc", f"{_BUILDING}/proc", "proc", _PLAIN | MS_NOEXEC)
+
+
+def _bind_held(held: "dict[str, int]", paths: Sequence[str]) -> None:
+    for path in paths:
+        if (descriptor := held.pop(path, None)) is not None:
+            _bind(f"/proc/self/fd/{descriptor}", _BUILDING + path, folder=stat.S_ISDIR(os.fstat(descriptor).st_mode))
+            os.close(descriptor)
+
+
+def _bind(source: str, target: str, *, folder: bool = True) -> None:
+    if folder:
+        os.makedirs(target, exist_ok=True)
+    elif not os.path.lexists(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+    mount(source, target, None, MS_BIND | MS_REC)
+
+
+class OwnProcesses:
+    """Forks children that are each the first process of a table of their own.
+
+    Raises OSError where this process may not do that: it needs to have been left its capabilities.
+    """
+
+    def __init__(self) -> None:
+        self._here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+    def fork(self) -> int:
+        """As os.fork. Raises OSError."""
+        syscalls.unshare(syscalls.NEWPID)
+        try:
+            child = os.fork()
+        except OSError:
+            syscalls.setns(self._here, syscalls.NEWPID)
+            raise
+        if child:
+            syscalls.setns(self._here, syscalls.NEWPID)
+        return child
+
+
+def enter_own(inputs: Sequence[str], uid: "int | None", scratch_bytes: int, scratch_files: int) -> None:
+    """Leave what kernels share: mounts, process table, user. Called by a kernel that was forked in `OwnProcesses`.
+
+    `uid`: who to be, when the fork server is real root; limits count nothing for that user. Raises OSError.
+    """
+    syscalls.unshare(syscalls.NEWNS | syscalls.NEWIPC)
+    mount("none", "/", None, MS_PRIVATE | MS_REC)
+    mount("proc", "/proc", "proc", _PLAIN | MS_NOEXEC)
+    for folder in inputs:
+        with suppress(FileNotFoundError):
+            mount("tmpfs", folder, "tmpfs", _PLAIN, "mode=000,size=0")
+    options = f"mode=700,size={scratch_bytes},nr_inodes={scratch_files}"
+    options += f",uid={uid},gid={uid}" if uid is not None else ""
+    mount("tmpfs", SCRATCH, "tmpfs", _PLAIN, options)
+    for same in ("/tmp", "/dev/shm"):
+        mount(SCRATCH, same, None, MS_BIND)
+    if uid is not None:
+        syscalls.become(uid)
+    user, group = os.getuid(), os.getgid()
+    # A user namespace of its own, so that its processes are counted apart from its siblings'.
+    syscalls.unshare(syscalls.NEWUSER)
+    syscalls.map_user(user, group)

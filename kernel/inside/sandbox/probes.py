@@ -1,0 +1,107 @@
+"""A tier proves itself: what hostile code would try is tried from inside, and must fail.
+
+Each probe is a function that does something forbidden and returns normally when it *could*. A probe that cannot be
+made at all proves nothing, so `allowed` does what must work, with the same means.
+"""
+
+import ctypes
+import os
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import syscalls
+from .confine import Confinement
+from .namespaces import SCRATCH
+
+_PTRACE_ATTACH, _PR_GET_SECCOMP, _FILTERED = 16, 21, 2
+_EXPECTED = (OSError, ValueError)
+
+
+@dataclass(frozen=True)
+class Canary:
+    """Things outside that were made to be reached for: whoever reaches one is not confined."""
+
+    file: str
+    """A file that this user may read and write."""
+    socket: str
+    """The path of a Unix socket that somebody listens on."""
+    process: int
+    """The id of a process of this user, as seen from outside."""
+
+
+def holes(confinement: Confinement, canary: Canary) -> "list[str]":
+    """What this process, which is confined, could do all the same, in words; nothing: the tier holds."""
+    found = [name for name, probe in _forbidden(canary) if _succeeds(probe)]
+    found += [f"not: {name}" for name, probe in _allowed(confinement) if not _succeeds(probe)]
+    return found
+
+
+def _succeeds(probe: Callable[[], object]) -> bool:
+    try:
+        probe()
+    except _EXPECTED:
+        return False
+    return True
+
+
+def _forbidden(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
+    folder = os.path.dirname(canary.file)
+    yield "read a file of the user's", lambda: Path(canary.file).read_bytes()
+    yield "write to a file of the user's", lambda: open(canary.file, "ab").close()
+    yield "change a file of the user's", lambda: os.chmod(canary.file, 0o600)
+    yield "list a folder of the user's", lambda: os.listdir(folder)
+    yield "make a file in a folder of the user's", lambda: open(f"{folder}/made", "xb").close()
+    yield "write to the root folder", lambda: open("/made", "xb").close()
+    yield "read who may log in", lambda: Path("/etc/shadow").read_bytes()
+    yield "have an IPv4 socket", lambda: socket.socket(socket.AF_INET).close()
+    yield "have an IPv6 socket", lambda: socket.socket(socket.AF_INET6).close()
+    yield "have a datagram socket", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).close()
+    yield "connect to a socket of the user's", lambda: _connect(canary.socket)
+    yield "connect to an abstract socket of the user's", lambda: _connect("\0" + canary.socket)
+    yield "signal a process of the user's", lambda: os.kill(canary.process, 0)
+    yield "read a process of the user's", lambda: Path(f"/proc/{canary.process}/environ").read_bytes()
+    yield "trace a process", lambda: _call("ptrace", _PTRACE_ATTACH, canary.process, 0, 0)
+    yield "make a user namespace", lambda: syscalls.unshare(syscalls.NEWUSER)
+    yield "mount", lambda: syscalls.mount("none", "/tmp", "tmpfs", 0)
+    yield "unmount", lambda: _call("umount2", b"/proc", 2)
+    yield "become root", _become_root
+    yield "raise its limits", _raise_limits
+    yield "do without the filter of system calls", _unfiltered
+
+
+def _allowed(confinement: Confinement) -> "Iterator[tuple[str, Callable[[], object]]]":
+    yield "have a pair of sockets", lambda: [one.close() for one in socket.socketpair()]
+    yield "read Python's own files", lambda: Path(os.__file__).read_bytes()
+    yield "write to /dev/null", lambda: open("/dev/null", "wb").close()
+    if confinement.own_view:
+        yield "write to its scratch folder", lambda: Path(SCRATCH, "probe").write_bytes(b"x")
+
+
+def _connect(address: str) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        client.connect(address)
+
+
+def _call(name: str, *arguments: object) -> None:
+    syscalls.checked(getattr(syscalls.libc, name)(*arguments), name)
+
+
+def _become_root() -> None:
+    os.setuid(0)
+    if Path("/proc/self/uid_map").read_text().split()[1:2] == ["0"] or os.getuid() != 0:
+        # Root of a namespace of its own that has no capability is nobody.
+        raise PermissionError
+
+
+def _raise_limits() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard + 1, hard + 1))
+
+
+def _unfiltered() -> None:
+    if ctypes.CDLL(None).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) == _FILTERED:
+        raise PermissionError
