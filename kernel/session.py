@@ -67,6 +67,7 @@ class KernelSpec:
         files = [context.pack, context.index] if context else []
         return {
             "memory": self.memory,
+            "cpu_seconds": self.cell_timeout,
             "files": [str(path) for path in files if path],
             "sandboxed": self.sandboxed,
             "environment": self.environment,
@@ -84,6 +85,7 @@ class KernelSpec:
             "sub_calls": self.sub_calls,
             "sub_rlms": self.sub_rlms,
             "models": list(self.models),
+            "confined": self.sandboxed,
         }
 
 
@@ -109,6 +111,8 @@ class PostedCall:
     cache: bool = False
     context: PostedContext | None = None
     """What a sub-RLM is handed as its `context`."""
+    weight: int = field(default=0, compare=False)
+    """What it counts of what a kernel may post ahead: its characters, and something for each of its texts."""
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,9 @@ class Host:
         finally:
             for name in list(self._starting):
                 await self._give_up(name)
-            await asyncio.gather(*(kernel.close() for kernel in self._kernels.values()), return_exceptions=True)
+            # Those of fork servers end with them, all at once; then there is nothing to wait for.
             await self._supply.close()
+            await asyncio.gather(*(kernel.close() for kernel in self._kernels.values()), return_exceptions=True)
 
     def _started(self, name: str, task: asyncio.Task[None]) -> None:
         del task

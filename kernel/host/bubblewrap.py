@@ -15,7 +15,7 @@ def enclosing(visible: Iterable[str], inputs: Iterable[str], hidden: Iterable[st
     """
     spaces = ("pid", "net", "ipc", "uts", *(() if root else ("user",)))
     arguments = ["bwrap", *(f"--unshare-{name}" for name in spaces), "--unshare-cgroup-try"]
-    arguments += ["--die-with-parent", "--new-session", "--cap-add", "ALL", "--ro-bind", "/usr", "/usr"]
+    arguments += ["--as-pid-1", "--die-with-parent", "--new-session", "--cap-add", "ALL", "--ro-bind", "/usr", "/usr"]
     for name in _LINKED:
         place = Path("/", name)
         if place.is_symlink():

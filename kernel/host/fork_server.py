@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """In the order of their ports, 1 to 5 (`inside/app.py` has the same)."""
 SCRATCH = "/scratch"
 """`inside/sandbox/namespaces.py` has the same."""
+_CREDENTIALS = struct.Struct("iII")
 _START_SECONDS = 60.0
 _GOING_SECONDS = 1.0
 
@@ -51,6 +53,18 @@ class Forked:
     """Its exit status."""
     problem: str = ""
     """Why it could not be forked."""
+    process: int = 0
+    """Its id, as this process sees it."""
+    own_scratch: bool = False
+    """Whether it writes to a folder of its own that lies in memory."""
+    going: bool = False
+    """Whether somebody uses it."""
+    memory: int = 0
+    cpu_seconds: float = 0.0
+    """What it may use: bytes with all that it starts, and seconds of a core for each cell."""
+    cpu_before: float | None = None
+    """What it had used when its cell began; None: to be read."""
+    killed_because: str = ""
 
 
 class ForkServer:
@@ -118,6 +132,11 @@ class ForkServer:
         """Whether it has ended."""
         return self._control is None
 
+    @property
+    def kernels(self) -> list[Forked]:
+        """Those that have not ended."""
+        return list(self._kernels.values())
+
     async def fork(self) -> Forked:
         """A kernel that is ready and waits for `set_going`. Raises ForkFailed."""
         number = next(self._numbers)
@@ -126,7 +145,9 @@ class ForkServer:
         key = os.urandom(16).hex()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         kernel = Forked(number, folder, key, ours, asyncio.get_running_loop().create_future())
+        kernel.own_scratch = self.tier in ("bubblewrap", "namespaces")
         self._kernels[number] = kernel
         with contextlib.ExitStack() as held:
             held.enter_context(theirs)
@@ -136,7 +157,7 @@ class ForkServer:
             request = {"op": "fork", "number": number, "key": key, "scratch": scratch, "environment": environment}
             await self._tell(request, [theirs.fileno(), *(one.fileno() for one in listeners)])
         try:
-            said = await asyncio.get_running_loop().sock_recv(ours, MAX_MESSAGE)
+            said, kernel.process = await _hear_from(ours)
             answer = json.loads(said) if said else {"error": kernel.problem or "it ended as it was made"}
         except BaseException:
             self.signal(kernel, signal.SIGKILL)
@@ -147,8 +168,12 @@ class ForkServer:
             raise ForkFailed(answer["error"])
         return kernel
 
-    async def set_going(self, kernel: Forked, memory: int, files: Sequence[str]) -> None:
-        """Let it serve, with `memory` bytes at most and these files to read. Raises ForkFailed."""
+    async def set_going(self, kernel: Forked, memory: int, cpu_seconds: float, files: Sequence[str]) -> None:
+        """Let it serve, with at most `memory` bytes and `cpu_seconds` a cell, and these files to read.
+
+        Raises ForkFailed.
+        """
+        kernel.going, kernel.memory, kernel.cpu_seconds = True, memory, cpu_seconds
         descriptors = await self._open(files) if files else []
         try:
             message = {"memory": memory, "files": {path: at for at, path in enumerate(files)}}
@@ -262,6 +287,25 @@ class ForkServer:
         _, errors = self._process.communicate()
         lines = errors.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it ended without a word"
+
+
+async def _hear_from(status: socket.socket) -> tuple[bytes, int]:
+    """What a kernel says, and its process id: the operating system tells it, in our numbers. Empty: it has ended."""
+    loop = asyncio.get_running_loop()
+    readable: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(status, lambda: readable.done() or readable.set_result(None))
+    try:
+        await readable
+    finally:
+        loop.remove_reader(status)
+    try:
+        said, beside, _, _ = status.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(_CREDENTIALS.size))
+    except OSError:
+        return b"", 0
+    for level, kind, data in beside:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            return said, _CREDENTIALS.unpack(data)[0]
+    return said, 0
 
 
 def _kernel_environment(scratch: str, packages: Sequence[str]) -> dict[str, str]:

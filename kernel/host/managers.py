@@ -16,8 +16,8 @@ from jupyter_client.kernelspec import KernelSpec as JupyterSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from .environment import INSIDE
-from .fork_server import NoSandbox
-from .provisioner import NAME
+from .fork_server import Forked, NoSandbox
+from .provisioner import NAME, ForkServerProvisioner
 from .supply import FORKING, Source, Supply
 
 _ENDING_SECONDS = 5.0
@@ -29,6 +29,7 @@ class KernelManager(AsyncKernelManager):
     fork_server: Any = None
     ready: Any = None
     memory: int = 0
+    cpu_seconds: float = 0.0
     files: tuple[str, ...] = ()
 
 
@@ -41,6 +42,21 @@ class Made:
     folder: Path | None = None
     """Its own, where it is no fork server's."""
     last_words: Callable[[], str] = lambda: "it said nothing"
+
+    def cell_begins(self) -> None:
+        """What it uses from now on is counted anew."""
+        if kernel := self._kernel:
+            kernel.cpu_before = None
+
+    @property
+    def killed_because(self) -> str:
+        """Why it was ended by who watches over it; empty: it was not."""
+        return self._kernel.killed_because if self._kernel else ""
+
+    @property
+    def _kernel(self) -> Forked | None:
+        provisioner = self.manager.provisioner
+        return provisioner.kernel if isinstance(provisioner, ForkServerProvisioner) else None
 
     async def end(self) -> None:
         """End the kernel at once, and leave nothing of it."""
@@ -68,7 +84,8 @@ async def make_manager(supply: Supply, context: zmq.asyncio.Context, request: di
 def _forked(source: Source, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
     manager = KernelManager(transport="ipc", context=context)
     manager.fork_server, manager.ready = source.server, source.ready
-    manager.memory, manager.files = request["memory"], tuple(request["files"])
+    manager.memory, manager.cpu_seconds = request["memory"], request["cpu_seconds"]
+    manager.files = tuple(request["files"])
     manager._kernel_spec = _spec([], {"kernel_provisioner": {"provisioner_name": NAME}})
     return Made(manager)
 

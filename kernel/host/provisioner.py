@@ -20,9 +20,15 @@ NAME = "rlm-fork-server"
 
 
 class ForkServerProvisioner(KernelProvisionerBase):
-    """One kernel. Its manager has `fork_server`, `ready`, and what to start it with: `memory` and `files`."""
+    """One kernel. Its manager has `fork_server`, `ready`, and what to start it with: `memory`, `cpu_seconds`
+    and `files`."""
 
     _kernel: Forked | None = None
+
+    @property
+    def kernel(self) -> Forked | None:
+        """What the fork server knows of it."""
+        return self._kernel
 
     @property
     def has_process(self) -> bool:
@@ -42,7 +48,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         manager = cast(Any, self.parent)
         ready: ReadyKernels = manager.ready
         kernel = self._kernel = await ready.take()
-        await self._server.set_going(kernel, manager.memory, manager.files)
+        await self._server.set_going(kernel, manager.memory, manager.cpu_seconds, manager.files)
         ports: dict[str, int] = {f"{channel}_port": port for port, channel in enumerate(CHANNELS, 1)}
         self.connection_info = cast(
             KernelConnectionInfo,

@@ -10,6 +10,7 @@ from .environment import KernelEnvironment, environment_at, own_environment
 from .fork_server import ForkServer
 from .ready import ReadyKernels
 from .tiers import TIERS, Tier, Wanted
+from .watch import Watch
 
 FORKING = sys.platform == "linux"
 """Elsewhere each kernel is a process of its own from the start, unsandboxed."""
@@ -21,6 +22,7 @@ class Source:
 
     server: ForkServer
     ready: ReadyKernels
+    watch: Watch
 
 
 class Supply:
@@ -55,7 +57,9 @@ class Supply:
             raise
         ready = ReadyKernels(server)
         ready.fill()
-        return Source(server, ready)
+        watch = Watch(server)
+        watch.start()
+        return Source(server, ready, watch)
 
     async def close(self) -> None:
         """End every fork server, and its kernels."""
@@ -64,6 +68,7 @@ class Supply:
                 task.cancel()
         for done in await asyncio.gather(*self._starting.values(), return_exceptions=True):
             if isinstance(done, Source):
+                await done.watch.close()
                 await done.ready.close()
                 await done.server.close()
 

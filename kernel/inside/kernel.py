@@ -11,7 +11,7 @@ Beside Jupyter's own messages it knows some of its own. On the shell channel, on
 On the control channel, which is served while a cell runs:
 
 - `rlm_attach {window}`: from now on every posted call is sent to the asker, as further replies to this
-  request, never more than `window` characters of what is asked ahead of what was acknowledged. A later attach
+  request, never more than about `window` of what they weigh ahead of what was acknowledged. A later attach
   replaces it and begins again with every call that still waits: so nothing depends on a message.
 - `rlm_answer {ack, outcomes: [[id, outcome], …]}`: settles calls; no reply.
 
@@ -20,6 +20,7 @@ Measured against the alternatives in `docs/design/0003-sub-calls-over-control.md
 
 import asyncio
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from json import dumps  # bound now: code of cells may patch the module
@@ -30,6 +31,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
 from .output import Capture
+from .refusals import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 from .repl import Repl
 
 _BATCH_CALLS = 256
@@ -63,8 +65,18 @@ class RlmShell(ZMQInteractiveShell):
         del ipython_dir
         self.ipython_dir = ""
 
+    confined = False
+
+    def confine(self) -> None:
+        """Say from now on what cannot be had here."""
+        self.confined = True
+        for name in INSTALLERS:
+            self.register_magic_function(install_magic, magic_kind="line", magic_name=name)
+
     def system(self, cmd: str) -> None:
         """`!command`: run it, and print what it says as it says it. IPython's own way needs a terminal."""
+        if self.confined:
+            refuse_installing(cmd)
         with subprocess.Popen(
             self.var_expand(cmd, depth=1),
             shell=True,
@@ -114,6 +126,8 @@ class RlmKernel(IPythonKernel):
     async def _setup(self, stream: Any, ident: Any, parent: Any) -> None:
         try:
             self._repl = Repl(self.shell.user_ns, self._posted, parent["content"], own_process=True)
+            if parent["content"].get("confined"):
+                self.shell.confine()
             reply: dict[str, Any] = {"status": "ok"}
         except Exception as error:
             reply = {"status": "error", "message": f"{type(error).__name__}: {error}"}
@@ -143,8 +157,7 @@ class RlmKernel(IPythonKernel):
         for batch in batched(chunks, _BATCH_BYTES):
             sizes = [len(chunk) for chunk in batch]
             self.session.send(stream, "rlm_chunks", {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
-        # ASCII JSON of our own: what code prints may hold lone surrogates, which no UTF-8 message carries.
-        self.session.send(stream, "rlm_cell_reply", {"json": dumps(reply)}, parent, ident=ident)
+        self._tell(stream, "rlm_cell_reply", reply, parent, ident)
 
     async def _chunks(self, _stream: Any, _ident: Any, parent: Any) -> None:
         content, [attached] = parent["content"], parent["buffers"]
@@ -164,7 +177,13 @@ class RlmKernel(IPythonKernel):
     def _with_pieces(self, work: Any, kind: str, stream: Any, ident: Any, parent: Any) -> None:
         pieces, self._pieces = self._pieces, {}
         reply = work(parent["content"]["groups"], pieces)
-        self.session.send(stream, kind, {"json": dumps(reply)}, parent, ident=ident)
+        self._tell(stream, kind, reply, parent, ident)
+
+    def _tell(self, stream: Any, kind: str, said: Any, parent: Any, ident: Any) -> None:
+        """Send JSON beside a message, not in it: the host passes it on as it is."""
+        # What code prints may hold lone surrogates.
+        body = dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        self.session.send(stream, kind, {}, parent, ident=ident, buffers=[body])
 
     async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
         self.execution_count += 1
@@ -175,12 +194,13 @@ class RlmKernel(IPythonKernel):
             return {"name": "KeyboardInterrupt", "message": "", "traceback": "KeyboardInterrupt"}
         if reply["status"] == "ok":
             return None
-        lines = reply.get("traceback") or []
-        return {
-            "name": str(reply.get("ename", "Error")),
-            "message": str(reply.get("evalue", "")),
-            "traceback": "\n".join(lines),
-        }
+        lines = list(reply.get("traceback") or [])
+        message = str(reply.get("evalue", ""))
+        last = getattr(sys, "last_value", None)
+        if self.shell.confined and type(last).__name__ == reply.get("ename") and wanted_network(last):
+            message = f"{message} ({NO_NETWORK})"
+            lines.append(NO_NETWORK)
+        return {"name": str(reply.get("ename", "Error")), "message": message, "traceback": "\n".join(lines)}
 
     # -- control channel: in its own thread
 
@@ -223,12 +243,12 @@ class RlmKernel(IPythonKernel):
             return
         stream, ident, parent = self._asker
         while sum(self._ahead.values()) < self._window:
-            calls, chars = repl.registry.take(self._sent, _BATCH_CALLS, _BATCH_CHARS)
+            calls, weight = repl.registry.take(self._sent, _BATCH_CALLS, _BATCH_CHARS)
             if not calls:
                 return
             self._sent = calls[-1]["id"]
-            self._ahead[self._sent] = chars
-            self.session.send(stream, "rlm_calls", {"json": dumps(calls)}, parent, ident=ident)
+            self._ahead[self._sent] = weight
+            self._tell(stream, "rlm_calls", calls, parent, ident)
 
 
 def batched(chunks: "list[bytes]", most: int) -> "Iterator[list[bytes]]":

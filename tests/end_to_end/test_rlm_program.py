@@ -24,7 +24,7 @@ def model(tmp_path: Path) -> str:
 def test_nothing_but_the_answer_is_on_stdout(tmp_path: Path, model: str) -> None:
     done = rlm(tmp_path, "run", "Q?", "-", "--model", model, given="hello world")
     assert (done.returncode, done.stdout) == (0, "HELLO\n")
-    assert "NOT SANDBOXED" in done.stderr and "rlm show" in done.stderr
+    assert "NOT SANDBOXED" not in done.stderr and "rlm show" in done.stderr
 
 
 def test_json_is_one_document_with_the_documented_keys(tmp_path: Path, model: str) -> None:

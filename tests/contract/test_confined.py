@@ -1,0 +1,98 @@
+"""What a confined kernel has, is limited to, and is told."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from durable_rlm.kernel.contract import run
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.session import Cell, Kernels, KernelSession, KernelSpec
+from durable_rlm.state.errors import KernelLost, UsageError
+
+GB = 1 << 30
+FORKING = "import os, time\nfor _ in range(6):\n    if os.fork() == 0:\n"
+
+
+@pytest.fixture
+async def kernels(tmp_path: Path) -> AsyncGenerator[Kernels]:
+    kernels = JupyterKernels([tmp_path])
+    yield kernels
+    await kernels.close()
+
+
+@pytest.fixture
+async def session(kernels: Kernels) -> KernelSession:
+    sandbox = await kernels.warm_up()
+    if sandbox.tier == "landlock":
+        pytest.skip("no user namespaces here: the strongest tier is Landlock's, without processes and scratch folder")
+    return await kernels.start(KernelSpec("thread", memory=GB))
+
+
+@pytest.mark.parametrize(
+    "asked", ["%pip install rich", "!pip install rich", "!python3 -m pip install rich", "pip list"]
+)
+async def test_installing_fails_with_a_sentence_that_says_why(session: KernelSession, asked: str) -> None:
+    result = await run(session, asked)
+    assert result.error is not None and "Nothing can be installed" in result.error.message
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "import socket\nsocket.create_connection(('127.0.0.1', 9))",
+        "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9/')",
+        "import socket\nsocket.getaddrinfo('localhost.localdomain', 9)",
+    ],
+)
+async def test_reaching_for_the_network_fails_with_a_sentence_that_says_why(session: KernelSession, asked: str) -> None:
+    result = await run(session, asked)
+    assert result.error is not None and "There is no network in this REPL" in result.error.message
+    after = await run(session, "{}['nothing']")
+    assert after.error is not None and "network" not in after.error.message
+
+
+async def test_the_scratch_folder_can_be_written_is_bounded_and_is_the_only_one(session: KernelSession) -> None:
+    result = await run(
+        session,
+        "import tempfile, pathlib, os\npathlib.Path('kept.txt').write_text('x')\n"
+        "with tempfile.NamedTemporaryFile() as file:\n    file.write(b'y')\n"
+        "room = os.statvfs('.')\nprint(room.f_blocks * room.f_frsize <= 1 << 30, room.f_files <= 100_000)\n"
+        "print(pathlib.Path('/tmp/kept.txt').read_text(), os.listdir('/dev/shm') == os.listdir('.'))",
+    )
+    assert result.output == "True True\nx True\n"
+
+
+async def test_numpy_and_pandas_are_there_and_the_project_is_not(session: KernelSession) -> None:
+    result = await run(
+        session,
+        "import sys, importlib.util\nprint('numpy' in sys.modules, 'pandas' in sys.modules)\n"
+        "print([importlib.util.find_spec(name) for name in ('durable_rlm', 'langgraph', 'openai')])\n"
+        "import subprocess\nprint(subprocess.check_output([sys.executable, '-c', 'import numpy; print(1)']))",
+    )
+    assert result.output == "True True\n[None, None, None]\nb'1\\n'\n", result
+
+
+async def test_what_a_cell_starts_counts_towards_the_memory_of_its_kernel(session: KernelSession) -> None:
+    await session.begin(
+        Cell(1, (FORKING + "        held = os.urandom(1 << 20) * 300\n        time.sleep(60)\n" + "llm_query('q')",))
+    )
+    with pytest.raises(KernelLost, match=r"1\.0 GB of memory"):
+        await session.result()
+
+
+async def test_cpu_that_is_burnt_while_the_cell_waits_is_counted(
+    session: KernelSession, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    burning = await kernels.start(KernelSpec("thread", cell_timeout=0.01))
+    await burning.begin(Cell(1, (FORKING + "        while True:\n            pass\n" + "llm_query('q')",)))
+    with pytest.raises(KernelLost, match="CPU time"):
+        await burning.result()
+    assert (await run(session, "print('unharmed')")).output == "unharmed\n"
+
+
+async def test_an_environment_that_cannot_run_kernels_is_refused_with_what_it_lacks(
+    kernels: Kernels, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="has no bin/python"):
+        await kernels.warm_up(environment=str(tmp_path))

@@ -1,0 +1,110 @@
+"""Kernels that use too much with all that they started are found, and no other."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from durable_rlm.kernel.host.environment import KernelEnvironment
+from durable_rlm.kernel.host.fork_server import Forked, ForkServer
+from durable_rlm.kernel.host.tiers import Wanted
+from durable_rlm.kernel.host.usage import Usage, family, machine_memory, usages
+from durable_rlm.kernel.host.watch import Machine, Watch
+
+GB = 1 << 30
+
+
+class Seen:
+    """A machine whose processes are what a test says."""
+
+    def __init__(self) -> None:
+        self.processes: dict[int, Usage] = {}
+        self.scratch: dict[int, int] = {}
+
+    def usages(self) -> Mapping[int, Usage]:
+        return self.processes
+
+    def own_memory(self, processes: list[int]) -> int:
+        return sum(self.processes[process].memory for process in processes)
+
+    def scratch_memory(self, process: int, scratch: str) -> int:
+        assert scratch
+        return self.scratch.get(process, 0)
+
+    def process(self, number: int, *, parent: int = 1, cpu: float = 0, memory: int = 0) -> None:
+        self.processes[number] = Usage(parent, cpu, memory)
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def watch(seen: Seen, tmp_path: Path) -> Watch:
+    server = ForkServer(tmp_path, Wanted(KernelEnvironment("python", [], []), [], []))
+    return Watch(server, Machine(seen.usages, seen.own_memory, seen.scratch_memory, memory=10 * GB, cores=2))
+
+
+def kernel(number: int, process: int, **limits: float) -> Forked:
+    """A kernel that somebody uses."""
+    status, other = socket.socketpair()
+    status.close()
+    other.close()
+    forked = Forked(number, Path("/nowhere"), "key", status, None, process=process, own_scratch=True, going=True)  # type: ignore[arg-type]
+    forked.memory, forked.cpu_seconds = int(limits.get("memory", GB)), limits.get("cpu_seconds", 100)
+    return forked
+
+
+def test_what_a_kernel_started_is_counted_with_it_and_its_siblings_are_not(seen: Seen, watch: Watch) -> None:
+    greedy, modest = kernel(1, 10), kernel(2, 20)
+    seen.process(10, memory=GB // 2)
+    seen.process(11, parent=10, memory=GB // 4)
+    seen.process(12, parent=11, memory=GB // 2)
+    seen.process(20, memory=GB // 2)
+    [(found, why)] = watch.excesses([greedy, modest])
+    assert found is greedy and "1.0 GB of memory" in why
+
+
+def test_files_in_the_scratch_folder_are_memory(seen: Seen, watch: Watch) -> None:
+    seen.process(10, memory=GB // 2)
+    assert watch.excesses([kernel(1, 10)]) == []
+    seen.scratch[10] = GB
+    [(_, why)] = watch.excesses([kernel(1, 10)])
+    assert "files included" in why
+
+
+def test_of_all_kernels_together_the_largest_goes_first(seen: Seen, watch: Watch) -> None:
+    many = [kernel(number, number * 10, memory=6 * GB) for number in (1, 2, 3)]
+    for number, size in ((1, 2), (2, 4), (3, 3)):
+        seen.process(number * 10, memory=size * GB)
+    [(found, why)] = watch.excesses(many)
+    assert found.number == 2 and "together" in why
+
+
+def test_cpu_is_counted_from_the_cells_beginning_for_all_cores(seen: Seen, watch: Watch) -> None:
+    busy = kernel(1, 10, cpu_seconds=100)
+    seen.process(10, cpu=1000)
+    assert watch.excesses([busy]) == [], "what came before the cell"
+    seen.process(10, cpu=1150)
+    seen.process(11, parent=10, cpu=59)
+    assert watch.excesses([busy]) == []
+    seen.process(11, parent=10, cpu=61)
+    [(_, why)] = watch.excesses([busy])
+    assert "210 s of CPU" in why
+    busy.cpu_before = None
+    assert watch.excesses([busy]) == [], "another cell has begun"
+
+
+def test_a_kernel_that_has_just_ended_uses_nothing(seen: Seen, watch: Watch) -> None:
+    assert watch.excesses([kernel(1, 10)]) == []
+
+
+def test_a_family_is_found_among_the_processes_of_this_machine() -> None:
+    seen = usages()
+    import os
+
+    assert os.getpid() in family(os.getppid(), seen) and family(-1, seen) == []
+    assert seen[os.getpid()].memory > 1 << 20 and seen[os.getpid()].cpu > 0
+    assert machine_memory() > GB
