@@ -49,7 +49,7 @@ class HandingContract:
 
     async def parent(self, kernels: Kernels, ref: ContextRef, blobs: Blobs) -> KernelSession:
         """A kernel whose input is `ref`."""
-        files = ContextFiles(*context_files(ref, blobs))
+        files = ContextFiles(*context_files(ref, blobs), handed="digest" in ref)
         return await kernels.start(KernelSpec("thread", files, sub_rlms=True))
 
     async def child(self, kernels: Kernels, context: PostedContext | None, caller: ContextRef, blobs: Blobs) -> str:

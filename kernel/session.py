@@ -35,6 +35,8 @@ class ContextFiles:
     start: int = 0
     end: int | None = None
     """The range of the pack, in bytes, that is the text, or that the documents lie in; None: to its end."""
+    handed: bool = False
+    """Whether it is what a sub-RLM was handed of its caller's input: then it sees nothing else of the pack."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class KernelSpec:
             "memory": self.memory,
             "cpu_seconds": self.cell_timeout,
             "files": [str(path) for path in files if path],
+            "handed": context is not None and context.handed,
             "sandboxed": self.sandboxed,
             "environment": self.environment,
             "provisioner": self.provisioner,

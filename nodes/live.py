@@ -231,7 +231,8 @@ async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) ->
     settings = run.settings
     files: ContextFiles | None = None
     if context and context["kind"] != "none":
-        files = ContextFiles(*await asyncio.to_thread(context_files, context, hands.stores.blobs))
+        found = await asyncio.to_thread(context_files, context, hands.stores.blobs)
+        files = ContextFiles(*found, handed="digest" in context)
     return KernelSpec(
         thread_id=run.thread_id,
         context=files,

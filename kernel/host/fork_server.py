@@ -9,7 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,13 +168,13 @@ class ForkServer:
             raise ForkFailed(answer["error"])
         return kernel
 
-    async def set_going(self, kernel: Forked, memory: int, cpu_seconds: float, files: Sequence[str]) -> None:
-        """Let it serve, with at most `memory` bytes and `cpu_seconds` a cell, and these files to read.
+    async def set_going(self, kernel: Forked, memory: int, cpu_seconds: float, files: Mapping[str, str]) -> None:
+        """Let it serve, with at most `memory` bytes and `cpu_seconds` a cell, and files to read.
 
-        Raises ForkFailed.
+        `files`: where they lie, by the path that the kernel knows them under. Raises ForkFailed.
         """
         kernel.going, kernel.memory, kernel.cpu_seconds = True, memory, cpu_seconds
-        descriptors = await self._open(files) if files else []
+        descriptors = await self._open(list(files.values())) if files else []
         try:
             message = {"memory": memory, "files": {path: at for at, path in enumerate(files)}}
             socket.send_fds(kernel.status, [json.dumps(message).encode()], descriptors)

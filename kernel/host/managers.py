@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from .environment import INSIDE
 from .fork_server import Forked, NoSandbox
+from .parts import copy_parts, handed_ranges
 from .provisioner import NAME, ForkServerProvisioner
 from .supply import FORKING, Source, Supply
 
@@ -30,7 +32,8 @@ class KernelManager(AsyncKernelManager):
     ready: Any = None
     memory: int = 0
     cpu_seconds: float = 0.0
-    files: tuple[str, ...] = ()
+    files: dict[str, str]
+    """What it is handed to read, by the path it knows it under, and where that lies."""
 
 
 @dataclass
@@ -75,19 +78,29 @@ async def make_manager(supply: Supply, context: zmq.asyncio.Context, request: di
     provisioner = request["provisioner"] or (NAME if FORKING else "")
     if provisioner == NAME:
         source = await supply.source(sandboxed=request["sandboxed"], environment=request["environment"])
-        return _forked(source, context, request)
+        return await _forked(source, supply.parts, context, request)
     if not provisioner and request["sandboxed"]:
         raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
     return _launched(provisioner, supply.folder, context, request)
 
 
-def _forked(source: Source, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
+async def _forked(source: Source, parts: Path, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
     manager = KernelManager(transport="ipc", context=context)
     manager.fork_server, manager.ready = source.server, source.ready
     manager.memory, manager.cpu_seconds = request["memory"], request["cpu_seconds"]
-    manager.files = tuple(request["files"])
+    manager.files = {path: path for path in request["files"]}
+    if request["handed"] and request["sandboxed"]:
+        pack = request["setup"]["pack"]
+        manager.files[pack] = await asyncio.to_thread(_parts, parts, request["setup"])
     manager._kernel_spec = _spec([], {"kernel_provisioner": {"provisioner_name": NAME}})
     return Made(manager)
+
+
+def _parts(folder: Path, setup: dict[str, Any]) -> str:
+    """A file of what the kernel was handed of its pack."""
+    own = folder / secrets.token_hex(8)
+    copy_parts(Path(setup["pack"]), handed_ranges(setup), own)
+    return str(own)
 
 
 def _launched(provisioner: str, folder: Path, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:

@@ -8,6 +8,7 @@ https://jupyter-client.readthedocs.io/en/stable/provisioning.html
 import asyncio
 import shutil
 import signal
+from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -49,6 +50,9 @@ class ForkServerProvisioner(KernelProvisionerBase):
         ready: ReadyKernels = manager.ready
         kernel = self._kernel = await ready.take()
         await self._server.set_going(kernel, manager.memory, manager.cpu_seconds, manager.files)
+        for known, place in manager.files.items():
+            if known != place:
+                Path(place).unlink()  # noqa: ASYNC240 - made for this kernel, which has it open
         ports: dict[str, int] = {f"{channel}_port": port for port, channel in enumerate(CHANNELS, 1)}
         self.connection_info = cast(
             KernelConnectionInfo,

@@ -31,7 +31,10 @@ class Supply:
     def __init__(self, folder: Path, inputs: Sequence[Path], hidden: Sequence[Path], tiers: Sequence[Tier]) -> None:
         """`inputs`: folders whose files kernels may be given. `tiers`: those to try, the strongest first."""
         self.folder = folder
-        self._inputs = inputs
+        self.parts = folder / "parts"
+        """Where files are made that only one kernel is given."""
+        self.parts.mkdir(mode=0o700, exist_ok=True)
+        self._inputs = [*inputs, self.parts]
         self._hidden = hidden
         self._tiers = tiers or TIERS
         self._starting: dict[tuple[bool, str], asyncio.Task[Source]] = {}

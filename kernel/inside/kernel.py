@@ -66,12 +66,13 @@ class RlmShell(ZMQInteractiveShell):
         self.ipython_dir = ""
 
     confined = False
+    magics_manager: Any
 
     def confine(self) -> None:
         """Say from now on what cannot be had here."""
         self.confined = True
         for name in INSTALLERS:
-            self.register_magic_function(install_magic, magic_kind="line", magic_name=name)
+            self.magics_manager.register_function(install_magic, magic_kind="line", magic_name=name)
 
     def system(self, cmd: str) -> None:
         """`!command`: run it, and print what it says as it says it. IPython's own way needs a terminal."""

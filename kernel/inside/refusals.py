@@ -1,4 +1,4 @@
-"""What a confined REPL cannot do, said to whoever tries: there is no network, so nothing can be fetched or installed."""
+"""What a confined REPL cannot do, said to whoever tries: there is no network, so nothing can be installed either."""
 
 import errno
 import re

@@ -1,0 +1,50 @@
+"""The parts of an input that a sub-RLM was handed, as a file that has nothing else of it.
+
+It is as long as the whole input and has holes where the rest was, so that places in it stay what they are; it takes
+the room of its parts only.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 8 << 20
+
+Range = tuple[int, int]
+"""First byte, and the one behind the last."""
+
+
+def copy_parts(whole: Path, ranges: Iterable[Range], to: Path) -> None:
+    """Make `to`, with these ranges of `whole`. Raises OSError."""
+    with whole.open("rb") as source, to.open("xb") as target:
+        os.ftruncate(target.fileno(), os.fstat(source.fileno()).st_size)
+        for start, end in ranges:
+            while start < end:
+                block = os.pread(source.fileno(), min(end - start, _BLOCK), start)
+                if not block:
+                    raise OSError(f"the stored input {whole} was cut short")
+                os.pwrite(target.fileno(), block, start)
+                start += len(block)
+
+
+def handed_ranges(setup: dict[str, Any]) -> list[Range]:
+    """What of its pack a kernel was handed (`session.KernelSpec.setup`), in order. Raises OSError, ValueError."""
+    if not setup["index"]:
+        return [(setup["start"], setup["end"])]
+    lines = Path(setup["index"]).read_bytes().splitlines()
+    entries = json.loads(b"[" + b",".join(lines) + b"]")
+    return list(_merged(sorted((entry["start"], entry["end"]) for entry in entries)))
+
+
+def _merged(ranges: Iterable[Range]) -> Iterator[Range]:
+    first, last = 0, 0
+    for start, end in ranges:
+        if start > last:
+            if first < last:
+                yield first, last
+            first = start
+        last = max(last, end)
+    if first < last:
+        yield first, last
