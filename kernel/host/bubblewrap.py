@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LINKED = ("bin", "lib", "lib32", "lib64", "sbin")
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+"""`inside/sandbox/namespaces.py` has the same."""
 _FILES = ("/etc/ld.so.cache", "/etc/localtime")
 
 
@@ -26,7 +28,11 @@ def enclosing(visible: Iterable[str], inputs: Iterable[str], hidden: Iterable[st
     for path in hidden:
         arguments += ["--perms", "0755", "--size", "1048576", "--tmpfs", path] if _within(path, visible) else []
     arguments += _bound(sorted(inputs))
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--perms", "0755", "--dir", "/tmp"]
+    # Not its own --dev: for a user who is not root that needs a second user namespace, in which nothing can be forked.
+    arguments += ["--proc", "/proc", *_parents("/dev/shm/here")]
+    for name in _DEVICES:
+        arguments += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    arguments += ["--symlink", "/proc/self/fd", "/dev/fd", "--perms", "0755", "--dir", "/tmp"]
     return [*arguments, "--perms", "0755", "--dir", "/scratch", "--remount-ro", "/", "--chdir", "/", "--"]
 
 

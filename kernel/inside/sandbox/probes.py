@@ -5,6 +5,7 @@ made at all proves nothing, so `allowed` does what must work, with the same mean
 """
 
 import ctypes
+import fcntl
 import os
 import resource
 import socket
@@ -51,6 +52,7 @@ def _forbidden(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
     folder = os.path.dirname(canary.file)
     yield "read a file of the user's", lambda: Path(canary.file).read_bytes()
     yield "write to a file of the user's", lambda: open(canary.file, "ab").close()
+    yield "truncate a file of the user's", lambda: os.truncate(canary.file, 1)
     yield "change a file of the user's", lambda: os.chmod(canary.file, 0o600)
     yield "list a folder of the user's", lambda: os.listdir(folder)
     yield "make a file in a folder of the user's", lambda: open(f"{folder}/made", "xb").close()
@@ -59,9 +61,11 @@ def _forbidden(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
     yield "have an IPv4 socket", lambda: socket.socket(socket.AF_INET).close()
     yield "have an IPv6 socket", lambda: socket.socket(socket.AF_INET6).close()
     yield "have a datagram socket", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).close()
+    yield "have a raw socket", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_RAW).close()
     yield "connect to a socket of the user's", lambda: _connect(canary.socket)
     yield "connect to an abstract socket of the user's", lambda: _connect("\0" + canary.socket)
     yield "signal a process of the user's", lambda: os.kill(canary.process, 0)
+    yield "have a process of the user's signalled", lambda: _make_owner(canary.process)
     yield "read a process of the user's", lambda: Path(f"/proc/{canary.process}/environ").read_bytes()
     yield "trace a process", lambda: _call("ptrace", _PTRACE_ATTACH, canary.process, 0, 0)
     yield "make a user namespace", lambda: syscalls.unshare(syscalls.NEWUSER)
@@ -84,6 +88,12 @@ def _connect(address: str) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1)
         client.connect(address)
+
+
+def _make_owner(process: int) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        fcntl.fcntl(one, fcntl.F_SETOWN, process)
 
 
 def _call(name: str, *arguments: object) -> None:

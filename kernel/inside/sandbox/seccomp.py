@@ -39,6 +39,8 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     **{"settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171)},
     **{"sethostname": (170, 161), "setdomainname": (171, 162), "mknod": (133, None), "mknodat": (259, 33)},
     **{"iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "uselib": (134, None)},
+    # Memory that no limit on a process counts:
+    **{"memfd_create": (319, 279), "shmget": (29, 194)},
     **{"migrate_pages": (256, 238), "move_pages": (279, 239), "bind": (49, 200), "connect": (42, 203)},
     # Denied besides where a kernel shares the machine's processes and files with its user:
     **{"fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281)},
@@ -48,11 +50,17 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     **{"setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463)},
     **{"removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466)},
     **{"utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88)},
-    **{"shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180)},
+    # These take a path, and Landlock does not look at them (at `truncate` since Linux 6.2):
+    **{"truncate": (76, 45), "inotify_init": (253, None), "inotify_init1": (294, 26), "inotify_add_watch": (254, 27)},
+    **{"getxattr": (191, 8), "lgetxattr": (192, 9), "fgetxattr": (193, 10), "getxattrat": (464, 464)},
+    **{"listxattr": (194, 11), "llistxattr": (195, 12), "flistxattr": (196, 13), "listxattrat": (465, 465)},
+    **{"file_getattr": (468, 468), "file_setattr": (469, 469)},
+    **{"shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180)},
     **{"setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setattr": (314, 274)},
     **{"sched_setparam": (142, 118), "sched_setaffinity": (203, 122)},
     # Filtered by their arguments:
-    **{"clone": (56, 220), "clone3": (435, 435), "socket": (41, 198), "socketpair": (53, 199), "ioctl": (16, 29)},
+    **{"clone": (56, 220), "clone3": (435, 435), "socket": (41, 198), "socketpair": (53, 199)},
+    **{"ioctl": (16, 29), "fcntl": (72, 25)},
     **{"kill": (62, 129), "tgkill": (234, 131), "prlimit64": (302, 261), "sched_setscheduler": (144, 119)},
 }
 _NEVER = tuple(_NUMBERS)[: tuple(_NUMBERS).index("fork")]
@@ -61,9 +69,13 @@ _NOT_BESIDE_THE_USER = tuple(_NUMBERS)[len(_NEVER) : tuple(_NUMBERS).index("clon
 _NEW_NAMESPACES = 0x7E02_0080
 """The flags of clone that make namespaces (with time's)."""
 _CLONE_THREAD = 0x0001_0000
-_AF_UNIX, _SOCK_DGRAM, _SOCK_TYPE = 1, 2, 0xF
+_AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_TYPE = 1, 1, 5, 0xF
 _SCHED_OTHER = 0
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_PLAIN_REQUESTS = (0x5401, 0x802C_542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""Of ioctl: whether it is a terminal and how large, how much can be read, blocking, and what a program inherits."""
+_OWNERS_AND_LEASES = (8, 10, 15, 1024, 1026)
+"""Of fcntl: who is signalled, with what, and being told of what others do with a file."""
 
 
 def supported() -> bool:
@@ -118,15 +130,20 @@ def _program(*, own_processes: bool) -> "list[bytes]":
     when("clone", [_step(_LOAD, _FIRST), _step(_JUMP_SET, _NEW_NAMESPACES, 0, 1), _fail()])
     for name in ("socket", "socketpair"):
         when(name, [_step(_LOAD, _FIRST), _step(_JUMP_EQUAL, _AF_UNIX, 1), _fail(errno.EAFNOSUPPORT)])
-        # Datagrams can be sent to any address without connecting.
-        datagram = [_step(_AND, _SOCK_TYPE), _step(_JUMP_EQUAL, _SOCK_DGRAM, 0, 1), _fail(errno.EPROTONOSUPPORT)]
-        when(name, [_step(_LOAD, _SECOND), *datagram])
+        # Datagrams can be sent to any address without connecting; and a raw Unix socket is one of datagrams.
+        kinds = [_step(_JUMP_EQUAL, _SOCK_STREAM, 2), _step(_JUMP_EQUAL, _SOCK_SEQPACKET, 1)]
+        when(name, [_step(_LOAD, _SECOND), _step(_AND, _SOCK_TYPE), *kinds, _fail(errno.EPROTONOSUPPORT)])
     for request in (_TIOCSTI, _TIOCLINUX):
         when("ioctl", [_step(_LOAD, _SECOND), _step(_JUMP_EQUAL, request, 0, 1), _fail()])
     if not own_processes:
         when("clone", [_step(_LOAD, _FIRST), _step(_JUMP_SET, _CLONE_THREAD, 1), _fail()])
         for name in ("kill", "tgkill"):
             when(name, [_step(_LOAD, _FIRST), _step(_JUMP_EQUAL, os.getpid(), 1), _fail()])
+        # On a file that it was handed it could change more than its text.
+        plain = [_step(_JUMP_EQUAL, one, len(_PLAIN_REQUESTS) - at) for at, one in enumerate(_PLAIN_REQUESTS)]
+        when("ioctl", [_step(_LOAD, _SECOND), *plain, _fail(errno.ENOTTY)])
+        for command in _OWNERS_AND_LEASES:
+            when("fcntl", [_step(_LOAD, _SECOND), _step(_JUMP_EQUAL, command, 0, 1), _fail()])
         # libzmq sets its threads to the ordinary policy that they have, and aborts when it may not.
         when("sched_setscheduler", [_step(_LOAD, _SECOND), _step(_JUMP_EQUAL, _SCHED_OTHER, 1), _fail()])
         own = [_step(_JUMP_EQUAL, 0, 2), _step(_JUMP_EQUAL, os.getpid(), 1), _fail()]

@@ -1,0 +1,6 @@
+"""What hostile code would try: a table of attempts, in the order in which they are made."""
+
+from tests.sandbox.hostile import network, processes, reading, resources, system, writing
+from tests.sandbox.hostile.common import ATTEMPTS, CONTROLS
+
+__all__ = ["ATTEMPTS", "CONTROLS", "network", "processes", "reading", "resources", "system", "writing"]

@@ -1,0 +1,92 @@
+"""Using everything up."""
+
+import mmap
+import os
+import subprocess
+from contextlib import suppress
+
+from tests.sandbox.hostile.common import Place, attempt
+
+
+@attempt()
+def allocate(place: Place) -> None:
+    """have 30 GB of memory."""
+    # Asked for and never touched, so that it costs nothing where it is given.
+    size, quietly = 30 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000
+    mmap.mmap(-1, size, flags=quietly).close()
+
+
+@attempt("")
+def allocate_and_fill(place: Place) -> None:
+    """fill 30 GB of memory."""
+    held: list[bytearray] = []
+    for _ in range(60):
+        held.append(bytearray(b"x") * (512 << 20))
+
+
+@attempt()
+def big_file(place: Place) -> None:
+    """have a file of 2 GB."""
+    with open("big", "wb") as file:
+        file.truncate((2 << 30) + 1)
+    os.unlink("big")
+
+
+@attempt("")
+def fill_disk(place: Place) -> None:
+    """fill 4 GB of disk."""
+    made: list[str] = []
+    try:
+        for number in range(8):
+            made.append(f"full {number}")
+            with open(made[-1], "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, 512 << 20)
+    finally:
+        for name in made:
+            with suppress(OSError):
+                os.unlink(name)
+
+
+@attempt("")
+def flood_inodes(place: Place) -> None:
+    """make 150,000 files."""
+    os.mkdir("flood")
+    number = 0
+    try:
+        for number in range(150_000):
+            os.symlink("x", f"flood/{number}")
+    finally:
+        for made in range(number):
+            os.unlink(f"flood/{made}")
+        os.rmdir("flood")
+
+
+@attempt("")
+def open_files(place: Place) -> None:
+    """open 5,000 files."""
+    opened: list[int] = []
+    try:
+        for _ in range(5000):
+            opened.append(os.dup(0))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+@attempt("")
+def fork_bomb(place: Place) -> None:
+    """start 2,000 processes."""
+    reader, writer = os.pipe()
+    # Each waits for the pipe's end; a shell's processes are small, so that this takes no time.
+    more = "exec 3<&0; i=0; while [ $i -lt 2000 ]; do { read nothing <&3; } & i=$((i+1)); done"
+    try:
+        done = subprocess.run(["/bin/sh", "-c", more], stdin=reader, stderr=subprocess.DEVNULL, check=False)
+    finally:
+        os.close(writer)
+        os.close(reader)
+        # They are this process's children where it is the first of all.
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+    if done.returncode:
+        raise PermissionError("the shell could not fork")

@@ -1,0 +1,106 @@
+"""Kernels that were started and killed leave nothing behind."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from durable_rlm.kernel.contract import run
+from durable_rlm.kernel.host.ready import AHEAD
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
+from durable_rlm.state.errors import KernelLost
+
+KERNELS, AT_ONCE = 200, 10
+_SETTLING_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a kernel host and its fork server hold."""
+
+    processes: int
+    descriptors: int
+    sockets: int
+    mounts: int
+    files: int
+
+
+def held(host: psutil.Process, folder: Path) -> Held:
+    """What is there now of `host` and all below it."""
+    below = host.children(recursive=True)
+    servers = [one for one in below if one.ppid() == host.pid or _starts_kernels(one)]
+    return Held(
+        len(below),
+        sum(one.num_fds() for one in (host, *servers)),
+        sum(str(folder) in line for line in Path("/proc/net/unix").read_text().splitlines()),
+        sum(len(Path(f"/proc/{one.pid}/mountinfo").read_text().splitlines()) for one in (host, *servers)),
+        sum(1 for _ in folder.rglob("*")),
+    )
+
+
+def _starts_kernels(process: psutil.Process) -> bool:
+    return any(child.ppid() == process.pid for child in process.children())
+
+
+@pytest.fixture
+async def kernels(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[JupyterKernels]:
+    tier: str = request.param
+    if tier == "bubblewrap" and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    (tmp_path / "pack").write_text("an input")
+    kernels = JupyterKernels([tmp_path], tiers=[tier])
+    yield kernels
+    await kernels.close()
+
+
+@pytest.mark.parametrize("kernels", ["bubblewrap", "namespaces", "landlock"], indirect=True)
+async def test_200_kernels_leave_no_process_socket_mount_or_file(kernels: JupyterKernels, tmp_path: Path) -> None:
+    spec = KernelSpec("thread", ContextFiles(tmp_path / "pack"))
+    mounted = Path("/proc/self/mountinfo").read_text()
+    await _end(await kernels.start(spec), 0)
+    [host] = [one for one in psutil.Process().children() if "durable_rlm.kernel.host" in one.cmdline()]
+    folder = Path(json.loads(host.cmdline()[-1])["folder"])
+    await _until(lambda: len(list(folder.glob("k*"))) == AHEAD, "the kernels that are kept ready")
+    before = held(host, folder)
+    for begun in range(0, KERNELS, AT_ONCE):
+        sessions = await asyncio.gather(*(kernels.start(spec) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(_end(session, begun + at) for at, session in enumerate(sessions)))
+    await _until(lambda: held(host, folder) == before, lambda: f"{before}, and not {held(host, folder)}")
+    everything = [host, *host.children(recursive=True)]
+    await kernels.close()
+    assert psutil.wait_procs(everything, timeout=5)[1] == []
+    assert not folder.exists()
+    assert Path("/proc/self/mountinfo").read_text() == mounted
+
+
+async def _end(session: KernelSession, number: int) -> None:
+    """One way or the other: it is closed, kills itself with what it has started, or is closed in mid-cell."""
+    if number % 3 == 1:
+        with pytest.raises(KernelLost):
+            await run(session, "import os\nopen(os.devnull)\nos.abort()")
+    elif number % 3 == 2:
+        assert (await run(session, "print(len(context))")).output == "8\n"
+    await session.close()
+
+
+async def _until(come: Callable[[], bool], wanted: "str | Callable[[], str]") -> None:
+    """Wait until something has come about in other processes, which tell nobody."""
+    try:
+        async with asyncio.timeout(_SETTLING_SECONDS):
+            while not _sure(come):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"waited for {wanted if isinstance(wanted, str) else wanted()}")
+
+
+def _sure(come: Callable[[], bool]) -> bool:
+    try:
+        return come()
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
