@@ -1,30 +1,50 @@
 """The kernel's application: ipykernel's, without what a kernel of ours has no use for.
 
-Neither a debugger nor a profile folder, and no TCP socket: ipykernel would open one for output of subprocesses.
+Neither a debugger nor a profile folder, and no TCP socket: ipykernel would open one for output of
+subprocesses. Most of a kernel's start is spent here, and every page that is written to is copied from the fork server.
 """
 
+import importlib
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import zmq
+from ipykernel import ipkernel
 from ipykernel.control import ControlThread
-from ipykernel.heartbeat import Heartbeat
 from ipykernel.iostream import IOPubThread
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.shellchannel import ShellChannelThread
 from IPython.core.profiledir import ProfileDir
+from traitlets.config import Config
+from zmq.eventloop.zmqstream import ZMQStream
 
 from .kernel import RlmKernel, captured
 
-OPTIONS = (
-    "--HistoryManager.enabled=False",
-    "--IPCompleter.use_jedi=False",
-    "--InteractiveShell.colors=nocolor",
-    "--InteractiveShell.banner1=",
-    "--ZMQTerminalInteractiveShell.confirm_exit=False",
-)
+_SETTINGS = {
+    "HistoryManager": {"enabled": False},
+    "IPCompleter": {"use_jedi": False},
+    "InteractiveShell": {"colors": "nocolor", "banner1": ""},
+}
+_LATE = ("IPython.core.completerlib", "IPython.core.oinspect", "faulthandler", "tornado.platform.asyncio")
+"""What ipykernel imports only as a kernel starts."""
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """In the order of their ports, 1 to 5."""
+
+for _name in _LATE:
+    importlib.import_module(_name)
+
+
+class _NoModules:
+    """`sys` as `ipykernel.ipkernel` sees it, which would ask every module for its file, and so copy their pages."""
+
+    modules: ClassVar[dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+ipkernel.sys = _NoModules()  # type: ignore[attr-defined]
 
 
 class RlmApp(IPKernelApp):
@@ -35,7 +55,10 @@ class RlmApp(IPKernelApp):
     session: Any
     shell_socket: Any
     iopub_socket: Any
-    heartbeat: Any
+    control_thread: Any
+    shell_channel_thread: Any
+    displayhook: Any
+    kernel: Any
 
     def __init__(self, *, listeners: "dict[str, int] | None" = None, **kwargs: Any) -> None:
         """`listeners`: sockets by channel that listen already, as file descriptors; else it binds its own."""
@@ -43,11 +66,22 @@ class RlmApp(IPKernelApp):
         self._listeners = listeners
         self.profile_dir = _NoProfile(location="/")
 
-    def set_up(self, options: "list[str]") -> None:
+    def set_up(self, options: "Sequence[str]" = ()) -> None:
         """Be ready to serve, with all that cells print captured."""
-        self.initialize(options)
+        self.initialize(list(options))
         for stream in (sys.stdout, sys.stderr):
             stream.echo = captured  # type: ignore[union-attr]
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        if argv:
+            super().parse_command_line(argv)
+        self.update_config(Config(_SETTINGS))
+
+    def init_crash_handler(self) -> None:
+        """Nobody could send a report."""
+
+    def init_pdb(self) -> None:
+        """Nobody sits at a terminal."""
 
     def init_config_files(self) -> None:
         """There are none."""
@@ -76,8 +110,6 @@ class RlmApp(IPKernelApp):
         self.control_socket = self._router(context)
         self.control_port = self._bind_socket(self.control_socket, self.control_port)
         self.control_socket.router_handover = 1
-        self.debugpy_socket = context.socket(zmq.STREAM)
-        self.debug_shell_socket = context.socket(zmq.DEALER)
         self.control_thread = ControlThread(daemon=True)
         self.shell_channel_thread = ShellChannelThread(context, daemon=True)
 
@@ -92,29 +124,40 @@ class RlmApp(IPKernelApp):
         self.iopub_socket = self.iopub_thread.background_socket
 
     def init_heartbeat(self) -> None:
+        # Whoever has forked it sees it end.
         if self._listeners is None:
             super().init_heartbeat()
-            return
-        self.heartbeat = _Heartbeat(self._listeners["hb"])
-        self.heartbeat.start()
+
+    def init_kernel(self) -> None:
+        # As ipykernel does it, without the debugger's two sockets.
+        shell = ZMQStream(self.shell_socket, self.shell_channel_thread.io_loop)
+        control = ZMQStream(self.control_socket, self.control_thread.io_loop)
+        self.shell_channel_thread.shell_stream = shell
+        self.control_thread.start()
+        self.shell_channel_thread.start()
+        self.kernel = RlmKernel.instance(
+            parent=self,
+            session=self.session,
+            shell_stream=shell,
+            control_stream=control,
+            control_thread=self.control_thread,
+            shell_channel_thread=self.shell_channel_thread,
+            iopub_thread=self.iopub_thread,
+            iopub_socket=self.iopub_socket,
+            stdin_socket=self.stdin_socket,
+            log=self.log,
+            profile_dir=self.profile_dir,
+            user_ns=self.user_ns,
+        )
+        self.displayhook.get_execution_count = lambda: self.kernel.execution_count
 
     def _router(self, context: Any) -> Any:
         socket = context.socket(zmq.ROUTER)
         socket.linger = 1000
+        # A router drops what exceeds its limit, and nobody would be told: how much may be ahead is agreed otherwise.
+        socket.sndhwm = 0
         self._apply_curve_server_options(socket)
         return socket
-
-
-class _Heartbeat(Heartbeat):
-    """Answers on a socket that listens already."""
-
-    def __init__(self, listener: int) -> None:
-        # Its own context, as ipykernel's: it must not wait for the interpreter's lock.
-        super().__init__(zmq.Context(), ("ipc", "listening", 5))
-        self._listener = listener
-
-    def _try_bind_socket(self) -> None:
-        _take(self.socket, self._listener)
 
 
 class _NoProfile(ProfileDir):

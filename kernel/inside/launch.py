@@ -37,10 +37,10 @@ def _kernel(options: "list[str]") -> None:
         limits.limit_memory(memory)
     # ipykernel would import debugpy, a fifth of its start, for a debugger nobody attaches.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
-    from rlm_inside.app import OPTIONS, RlmApp  # type: ignore[import-not-found]
+    from rlm_inside.app import RlmApp  # type: ignore[import-not-found]
 
     app = RlmApp.instance()
-    app.set_up([*options, *OPTIONS])
+    app.set_up(options)
     app.start()
 
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from typing import Any, NoReturn
 
-from ..app import CHANNELS, OPTIONS, RlmApp
+from ..app import CHANNELS, RlmApp
 from ..pack import Pack
 from ..sandbox import limits
 from ..sandbox.confine import Confinement
@@ -76,7 +76,7 @@ def _ready(key: str) -> RlmApp:
     sys.argv = ["kernel"]
     app = RlmApp.instance(listeners=listeners)
     app.session.key = key.encode()
-    app.set_up(list(OPTIONS))
+    app.set_up()
     gc.collect()
     gc.freeze()
     gc.enable()
