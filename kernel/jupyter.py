@@ -17,10 +17,14 @@ from ..state.errors import KernelLost, KernelStartFailed, NoSandbox, RlmError, U
 from ..state.folders import make_folder
 from ..state.snapshots import Group
 from .host.frames import BYTES, read_frame, write_frame
-from .parsing import BadMessage, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
-from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored, Sandbox
+from .host.hearing import WINDOW
+from .hostile_json import BadMessage
+from .parsing import MOST_WEIGHT, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, PostedCall, Restored, Sandbox
 from .standing import StandingSession
 
+_HELD = 2 * WINDOW + MOST_WEIGHT
+"""What calls may weigh that a kernel has posted and nobody has taken; its window is full before the last one."""
 _GOING = 1.0
 """Seconds that the kernel host has for ending its kernels; they go with it when it is killed."""
 
@@ -195,6 +199,9 @@ class JupyterSession(StandingSession):
         self._kernels = kernels
         self._name = name
         self._outcomes: list[tuple[int, dict[str, Any]]] = []
+        self._telling = False
+        self._told = self._untold = 0
+        """The last call that was acknowledged, and what those weigh that were taken since."""
         self._chunks: list[bytes] = []
         self._chunk_bytes = 0
 
@@ -226,7 +233,17 @@ class JupyterSession(StandingSession):
 
     async def begin(self, cell: Cell) -> None:
         self._stand(lambda: self._tell("interrupt"), lambda: self._tell("kill"))
+        if self._seen > self._told:
+            self._send_outcomes()
         self._kernels.send("cell", self._name, blocks=list(cell.blocks), history=list(cell.history))
+
+    async def next_call(self) -> PostedCall | None:
+        call = await super().next_call()
+        if call is not None:
+            self._untold += call.weight
+            if self._untold > WINDOW // 4:
+                self._tell_outcomes()
+        return call
 
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
         if not self._was_answered(call_id):
@@ -235,10 +252,8 @@ class JupyterSession(StandingSession):
             told: dict[str, Any] = {"value": outcome.value}
         else:
             told = {"error": {"kind": outcome.kind, "message": outcome.message}}
-        if not self._outcomes:
-            # What is delivered in one turn of the loop travels in one message.
-            asyncio.get_running_loop().call_soon(self._send_outcomes)
         self._outcomes.append((call_id, told))
+        self._tell_outcomes()
 
     async def interrupt(self) -> None:
         self._tell("interrupt")
@@ -254,26 +269,49 @@ class JupyterSession(StandingSession):
 
     def on_event(self, message: dict[str, Any]) -> None:
         """Something that the kernel said; what is malformed ends the kernel."""
+        if self._lost:
+            return
         try:
-            match message["event"]:
-                case "calls" if self._cell:
-                    self._cell.post(parse_calls(message["json"]))
-                case "chunks" if self._cell:
-                    self._take_chunks(parse_chunks(message.get("sizes"), message.get(BYTES, b"")))
-                case "ended" if self._cell:
-                    chunks, self._chunks, self._chunk_bytes = self._chunks, [], 0
-                    self._cell.end(parse_ended(message["json"], chunks))
-                case "restored" if self._answer and not self._answer.done():
-                    self._answer.set_result(parse_restored(message["json"]))
-                case "compared" if self._answer and not self._answer.done():
-                    self._answer.set_result(parse_compared(message["json"]))
-                case "died":
-                    self.lose(_cause(message.get("exit"), overran=self._cell is not None and self._cell.overran))
-                case _:
-                    pass
+            self._take(message["event"], message.get("sizes"), message.get(BYTES, b""))
         except BadMessage as error:
-            self._tell("kill")
-            self.lose(f"it sent {error}")
+            self._refuse(str(error))
+        except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+            # Nothing that one kernel sends may end the reading of what the others say.
+            self._refuse(f"what could not be read ({type(error).__name__})")
+        else:
+            if message["event"] == "died":
+                overran = self._cell is not None and self._cell.overran
+                self.lose(message.get("why") or _cause(message.get("exit"), overran=overran))
+
+    def _take(self, event: str, sizes: Any, said: bytes) -> None:
+        """Raises BadMessage."""
+        match event:
+            case "calls":
+                self._take_calls(parse_calls(said))
+            case "chunks" if self._cell and not self._cell.ended:
+                self._take_chunks(parse_chunks(sizes, said))
+            case "ended" if self._cell and not self._cell.ended:
+                chunks, self._chunks, self._chunk_bytes = self._chunks, [], 0
+                self._cell.end(parse_ended(said, chunks))
+            case "restored" if self._answer and not self._answer.done():
+                self._answer.set_result(parse_restored(said))
+            case "compared" if self._answer and not self._answer.done():
+                self._answer.set_result(parse_compared(said))
+            case _:
+                pass
+
+    def _refuse(self, what: str) -> None:
+        self._tell("kill")
+        self.lose(f"it sent {what}")
+
+    def _take_calls(self, calls: list[PostedCall]) -> None:
+        if self._cell is None:
+            # Of a cell whose end has overtaken them: nobody waits for an answer.
+            self._seen = max(self._seen, calls[-1].id)
+            return
+        self._cell.post(calls)
+        if self._cell.held > _HELD:
+            raise BadMessage("more sub-calls than it may at once")
 
     def _take_chunks(self, chunks: list[bytes]) -> None:
         """Keep them until the cell's end. Raises BadMessage for more than the kernel can hold itself."""
@@ -289,11 +327,19 @@ class JupyterSession(StandingSession):
         hint = "The run is saved; continue it with `rlm resume`."
         self._lose(KernelLost(f"The kernel died: {reason}.", hint=hint))
 
+    def _tell_outcomes(self) -> None:
+        """What is delivered and taken in one turn of the loop travels in one message."""
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_soon(self._send_outcomes)
+
     def _send_outcomes(self) -> None:
+        self._telling = False
         outcomes, self._outcomes = self._outcomes, []
         if self._lost is None and self._cell is not None:
-            # Acknowledged is what was taken or is held here: more may come.
-            self._kernels.send("answer", self._name, ack=self._cell.highest, outcomes=outcomes)
+            # Acknowledged is what is held here no more: as much may come again.
+            self._told, self._untold = self._cell.taken, 0
+            self._kernels.send("answer", self._name, ack=self._told, outcomes=outcomes)
 
     def _tell(self, operation: str) -> None:
         if self._lost is None:

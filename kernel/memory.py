@@ -108,8 +108,9 @@ class MemorySession(StandingSession):
 
     def _push(self) -> None:
         if self._cell and self._lost is None:
-            calls, _ = self._repl.registry.take(self._cell.highest, 1 << 20, 1 << 40)
-            self._cell.post(parse_calls(json.dumps(calls)))
+            # No more than a kernel may post at once: `parsing.py` refuses it.
+            while calls := self._repl.registry.take(self._cell.highest, 256, 1 << 40)[0]:
+                self._cell.post(parse_calls(json.dumps(calls)))
 
     def _raise_interrupt(self) -> None:
         if self._thread and self._thread.ident:

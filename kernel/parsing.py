@@ -2,16 +2,25 @@
 
 import json
 from collections.abc import Sequence
-from itertools import accumulate
-from typing import Annotated, Any, Literal, NotRequired, Self, cast
+from itertools import accumulate, pairwise
+from typing import Annotated, Any, Literal, NotRequired, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator, with_config
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from ..state.handing import PostedContext, PostedPart
 from ..state.records import VariableRecord
 from ..state.snapshots import Group
-from ..state.texts import well_formed
+from .hostile_json import BadMessage, depth, read
 from .session import CallKind, CellError, CellResult, Final, PostedCall, Restored, Snapshot, Variable
 
 MAX_PROMPT = 64 << 20
@@ -19,11 +28,22 @@ MAX_OUTPUT = 32 << 20
 """Characters of a prompt with what is sent as its context, and of a cell's output."""
 MAX_PARTS = 200_000
 """Texts of one context."""
+MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
+"""Characters of a schema's JSON, and how deep it, metadata and a final value are nested."""
+CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
+"""What a call, and a text of its context, weigh beside their characters (`inside/calls.py` has all of these too)."""
+MOST_WEIGHT = MAX_PROMPT + MAX_SCHEMA + MAX_PARTS * PART_WEIGHT + CALL_WEIGHT
+"""Of one call."""
+_MAX_CALLS = 1000
+_MAX_NAMES = 100_000
 _REASON = 500
+_SHORT = 1000
+_SIZE = (1 << 63) - 1
 
-
-class BadMessage(Exception):
-    """A kernel sent what no kernel of ours would send."""
+_Name = Annotated[str, Field(max_length=10_000)]
+_Names = Annotated[list[_Name], FailFast(), Field(max_length=_MAX_NAMES)]
+_Lost = Annotated[dict[_Name, str], Field(max_length=_MAX_NAMES)]
+_Id = Annotated[str, Field(max_length=10_000)]
 
 
 class _Strict(BaseModel):
@@ -43,7 +63,7 @@ class _Part(TypedDict):
 
 class _Context(_Strict):
     kind: Literal["own", "text", "documents"]
-    parts: list[_Part] = Field(max_length=MAX_PARTS)
+    parts: Annotated[list[_Part], FailFast()] = Field(max_length=MAX_PARTS)
 
     @model_validator(mode="after")
     def _as_many_as_its_kind_has(self) -> Self:
@@ -60,6 +80,8 @@ class _Context(_Strict):
             start, end = part.get("start", 0), part.get("end", 0)
             if start > end or (text is not None and end):
                 raise ValueError("a range that is none")
+            if meta and depth(meta, MAX_DEPTH) > MAX_DEPTH:
+                raise ValueError("metadata that are nested too deep")
             chars += len(name) + len(text or "") + (len(json.dumps(meta)) if meta else 0)
             parts.append(PostedPart(name, text, start, end, meta))
         return PostedContext(self.kind, tuple(parts)), chars
@@ -79,49 +101,57 @@ class _Call(_Strict):
         context, chars = self.context.posted() if self.context else (None, 0)
         if len(self.prompt) + chars > MAX_PROMPT:
             raise ValueError("more text than a call may have")
-        return PostedCall(self.id, self.kind, self.prompt, self.model, self.schema_, self.cache, context)
+        weight = len(self.prompt) + chars + CALL_WEIGHT + (len(context.parts) * PART_WEIGHT if context else 0)
+        if self.schema_ is not None:
+            weight += self._schema_chars(self.schema_)
+        return PostedCall(self.id, self.kind, self.prompt, self.model, self.schema_, self.cache, context, weight)
+
+    def _schema_chars(self, schema: dict[str, Any]) -> int:
+        if depth(schema, MAX_DEPTH) > MAX_DEPTH or (chars := len(json.dumps(schema))) > MAX_SCHEMA:
+            raise ValueError("a schema of great size")
+        return chars
 
 
 class _Error(_Strict):
-    name: str = Field(max_length=1000)
+    name: str
     message: str
     traceback: str
 
 
 class _Variable(_Strict):
-    name: str = Field(max_length=1000)
-    type: str = Field(max_length=1000)
-    size: int | None = None
-    preview: str = Field(max_length=1000)
+    name: _Name
+    type: str
+    size: int | None = Field(default=None, ge=0, le=_SIZE)
+    preview: str = Field(max_length=_SHORT)
 
 
 class _Group(_Strict):
-    id: str = Field(max_length=1000)
-    names: list[str]
-    chunks: list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
-    lost: dict[str, str]
-    about: list[_Variable]
+    id: _Id
+    names: _Names
+    chunks: Annotated[list[Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]], FailFast()]
+    lost: _Lost
+    about: Annotated[list[_Variable], FailFast()] = Field(max_length=_MAX_NAMES)
     form: str = Field(max_length=MAX_OUTPUT)
 
     def group(self) -> Group:
-        about = [VariableRecord(name=v.name, type=v.type, size=v.size, preview=v.preview) for v in self.about]
+        about = [VariableRecord(name=v.name, type=v.type[:_SHORT], size=v.size, preview=v.preview) for v in self.about]
         lost = {name: why[:_REASON] for name, why in self.lost.items()}
         return Group(id=self.id, names=self.names, chunks=self.chunks, lost=lost, about=about, form=self.form)
 
 
 class _Snapshot(_Strict):
-    groups: list[_Group] = []
-    gone: list[str] = []
+    groups: Annotated[list[_Group], FailFast()] = Field(default=[], max_length=_MAX_NAMES)
+    gone: Annotated[list[_Id], FailFast()] = Field(default=[], max_length=_MAX_NAMES)
     error: str | None = None
 
 
 class _Restored(_Strict):
-    names: list[str]
-    lost: dict[str, str]
+    names: _Names
+    lost: _Lost
 
 
 class _Compared(_Strict):
-    other: list[str]
+    other: _Names
 
 
 class _Ended(_Strict):
@@ -129,52 +159,39 @@ class _Ended(_Strict):
     error: _Error | None = None
     final: dict[str, Any] | None = None
     variables: list[_Variable] = Field(default=[], max_length=1000)
-    seconds: float = 0.0
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     snapshot: _Snapshot
 
 
-_CALLS = TypeAdapter(list[_Call])
-_SIZES = TypeAdapter(list[Annotated[int, Field(ge=0, strict=True)]])
+_CALLS = TypeAdapter(Annotated[list[_Call], FailFast(), Field(min_length=1, max_length=_MAX_CALLS)])
+_SIZES = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0, strict=True)]], FailFast()])
 
 
-def _loaded(text: str) -> Any:
-    """The JSON of `text`, its strings as UTF-8 can carry them: code may print and ask lone surrogates."""
-    value = json.loads(text)
-    return _repaired(value) if "\\ud" in text or "\\uD" in text else value
-
-
-def _repaired(value: Any) -> Any:
-    if isinstance(value, str):
-        return well_formed(value)
-    if isinstance(value, list):
-        return [_repaired(item) for item in cast(list[Any], value)]
-    if isinstance(value, dict):
-        return {well_formed(str(key)): _repaired(item) for key, item in cast(dict[Any, Any], value).items()}
-    return value
-
-
-def parse_calls(text: str) -> list[PostedCall]:
-    """Posted calls. Raises BadMessage."""
+def parse_calls(said: str | bytes) -> list[PostedCall]:
+    """Posted calls, at least one, in the order of their ids. Raises BadMessage."""
     try:
-        return [call.posted() for call in _CALLS.validate_python(_loaded(text))]
-    except (ValueError, ValidationError, RecursionError) as error:
+        calls = [call.posted() for call in _CALLS.validate_python(read(said))]
+    except (ValueError, RecursionError) as error:
         raise BadMessage(f"sub-calls that are none: {str(error)[:200]}") from error
+    if any(one.id >= other.id for one, other in pairwise(calls)):
+        raise BadMessage("sub-calls out of order")
+    return calls
 
 
-def parse_restored(text: str) -> Restored:
+def parse_restored(said: str | bytes) -> Restored:
     """What a restore came to. Raises BadMessage."""
     try:
-        restored = _Restored.model_validate(_loaded(text))
-    except (ValueError, ValidationError, RecursionError) as error:
+        restored = _Restored.model_validate(read(said))
+    except (ValueError, RecursionError) as error:
         raise BadMessage(f"a restore that is none: {str(error)[:200]}") from error
     return Restored(restored.names, {name: why[:_REASON] for name, why in restored.lost.items()})
 
 
-def parse_compared(text: str) -> list[str]:
+def parse_compared(said: str | bytes) -> list[str]:
     """Which variables are other ones. Raises BadMessage."""
     try:
-        return _Compared.model_validate(_loaded(text)).other
-    except (ValueError, ValidationError, RecursionError) as error:
+        return _Compared.model_validate(read(said)).other
+    except (ValueError, RecursionError) as error:
         raise BadMessage(f"a comparison that is none: {str(error)[:200]}") from error
 
 
@@ -191,24 +208,28 @@ def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
 
 
 def _final(said: dict[str, Any]) -> Final:
-    text_of = said.get("text_of")
-    return Final(said.get("value"), text_of[:_REASON] if isinstance(text_of, str) else None)
+    value, text_of = said.get("value"), said.get("text_of")
+    if depth(value, MAX_DEPTH) > MAX_DEPTH:
+        # JSON that others could not write again: a text that says the same.
+        return Final(json.dumps(value, ensure_ascii=False), type(value).__name__)
+    return Final(value, text_of[:_REASON] if isinstance(text_of, str) else None)
 
 
-def parse_ended(text: str, chunks: Sequence[bytes] = ()) -> CellResult:
+def parse_ended(said: str | bytes, chunks: Sequence[bytes] = ()) -> CellResult:
     """A cell's result; `chunks` came before it. Raises BadMessage."""
     try:
-        ended = _Ended.model_validate(_loaded(text))
-    except (ValueError, ValidationError, RecursionError) as error:
+        ended = _Ended.model_validate(read(said))
+        final = _final(ended.final) if ended.final is not None else None
+    except (ValueError, RecursionError) as error:
         raise BadMessage(f"a result that is none: {str(error)[:200]}") from error
     error, saved = ended.error, ended.snapshot
     return CellResult(
         status="error" if error else "ok",
         output=ended.output,
-        error=CellError(error.name, error.message[:10_000], error.traceback[-20_000:]) if error else None,
-        final=_final(ended.final) if ended.final is not None else None,
-        variables=tuple(Variable(v.name, v.type, v.size, v.preview) for v in ended.variables),
+        error=CellError(error.name[:_SHORT], error.message[:10_000], error.traceback[-20_000:]) if error else None,
+        final=final,
+        variables=tuple(Variable(v.name, v.type[:_SHORT], v.size, v.preview) for v in ended.variables),
         seconds=ended.seconds,
         snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,
-        unsaved=saved.error,
+        unsaved=saved.error[:_REASON] if saved.error is not None else None,
     )

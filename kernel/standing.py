@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..state.errors import KernelLost
+from .hostile_json import BadMessage
 from .session import CellError, CellResult, KernelSpec, PostedCall
 
 INTERRUPT_GRACE = 2.0
@@ -35,6 +36,8 @@ class StandingCell:
         self.overran = False
         self.highest = 0
         """The highest id that was posted: each call is taken once."""
+        self.held = 0
+        """What the calls weigh that were posted and not taken."""
 
     @property
     def waiting(self) -> int:
@@ -44,20 +47,27 @@ class StandingCell:
     def ended(self) -> bool:
         return self._result is not None
 
+    @property
+    def taken(self) -> int:
+        """Calls up to this id are held here no more."""
+        return self._posted[0].id - 1 if self._posted else self.highest
+
     def start(self) -> None:
         """The cell has begun to compute."""
         self._since = asyncio.get_running_loop().time()
         self._timer = asyncio.get_running_loop().call_later(max(0.0, self._timeout - self._computed), self._overrun)
 
     def post(self, calls: list[PostedCall]) -> None:
-        """The kernel posted calls; those seen before are ignored."""
-        fresh = [call for call in calls if call.id > self.highest]
-        if not fresh or self.ended:
+        """The kernel posted calls, in the order of their ids. Raises BadMessage when it had posted one before."""
+        if calls[0].id <= self.highest:
+            raise BadMessage("a sub-call twice")
+        self.highest = calls[-1].id
+        if self.ended:
             return
-        self.highest = fresh[-1].id
         self._pause()
-        self._unanswered.update(call.id for call in fresh)
-        self._posted.extend(fresh)
+        self._unanswered.update(call.id for call in calls)
+        self._posted.extend(calls)
+        self.held += sum(call.weight for call in calls)
         self._changed.set()
 
     def answered(self, call_id: int) -> bool:
@@ -77,6 +87,7 @@ class StandingCell:
             result = replace(result, status="timeout", final=None, error=CellError("CellTimeout", message, message))
         self._result = result
         self._posted.clear()
+        self.held = 0
         self._changed.set()
 
     def lose(self, error: KernelLost) -> None:
@@ -100,7 +111,9 @@ class StandingCell:
         while await self.peek():
             # Another waiter of the same cell may have been faster.
             if self._posted:
-                return self._posted.popleft()
+                call = self._posted.popleft()
+                self.held -= call.weight
+                return call
         return None
 
     async def result(self) -> CellResult:

@@ -3,23 +3,21 @@
 import asyncio
 import contextlib
 import signal
-import sys
 from typing import Any, Protocol
 
 import zmq
 import zmq.asyncio
 
+from .channel import Address, Channel, ChannelClosed
 from .frames import BYTES
+from .hearing import WINDOW, Heard, Hearing, Misbehaved
 from .managers import Made, make_manager
+from .sending import NotTaken, Sending
 from .supply import Supply
 
-WINDOW = 4 << 20
-"""Characters of prompts that a kernel may send ahead of their being taken."""
-MAX_MESSAGE = 512 << 20
-"""Bytes of one part of what a kernel sends: a prompt of the longest that are allowed, as JSON."""
-_MESSAGES_AHEAD = 64
-"""Messages of a kernel that are taken before they are looked at; then it waits."""
 _START_SECONDS = 60.0
+_ENDING_SECONDS = 2.0
+_REASON = 1000
 
 
 class Emit(Protocol):
@@ -37,8 +35,12 @@ class KernelProcess:
         self._context = context
         self._made: Made | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._channels: list[Channel] = []
+        """Shell and control."""
         self._ready: asyncio.Future[dict[str, Any]] | None = None
         self._closing = False
+        self._gone = False
+        self._ended_because = ""
 
     async def start(self, supply: Supply, request: dict[str, Any]) -> None:
         """Start the process and put the REPL's names in place.
@@ -48,22 +50,42 @@ class KernelProcess:
         made = self._made = await make_manager(supply, self._context, request)
         await made.manager.start_kernel(**made.launch)
         self._manager = made.manager
-        self._shell = made.manager.connect_shell()
-        self._control = made.manager.connect_control()
         self._ready = asyncio.get_running_loop().create_future()
-        self._tasks = [
-            asyncio.create_task(self._receive(self._shell)),
-            asyncio.create_task(self._receive(self._control)),
-            asyncio.create_task(self._watch()),
-        ]
-        await self._send(self._shell, "rlm_setup", request["setup"])
+        self._tasks = [asyncio.create_task(self._watch())]
         try:
-            reply = await asyncio.wait_for(self._ready, _START_SECONDS)
+            reply = await asyncio.wait_for(self._set_up(made, request), _START_SECONDS)
         except TimeoutError:
             raise RuntimeError(f"the kernel did not answer within {_START_SECONDS:g} s: {made.last_words()}") from None
-        if reply["status"] != "ok":
-            raise RuntimeError(reply.get("message") or made.last_words())
-        await self._send(self._control, "rlm_attach", {"window": WINDOW})
+        if reply.get("status") != "ok":
+            raise RuntimeError(str(reply.get("message") or made.last_words())[:_REASON])
+        await self._send(self._to_control, "rlm_attach", {"window": WINDOW})
+
+    async def _set_up(self, made: Made, request: dict[str, Any]) -> dict[str, Any]:
+        """Connect, and have the kernel put its names in place; what it answers, or why it ended."""
+        assert self._ready is not None
+        connecting = asyncio.create_task(self._connect(made.manager))
+        await asyncio.wait({connecting, self._ready}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not connecting.done():
+                connecting.cancel()
+                return await self._ready
+            await connecting
+        except ChannelClosed:
+            # It has ended, and it will be known in a moment.
+            return await self._ready
+        except Misbehaved as error:
+            return {"message": f"the kernel sent {error}"}
+        self._hearing = Hearing(made.manager.session.sign)
+        self._to_shell, self._to_control = (Sending(channel, request["memory"]) for channel in self._channels)
+        for channel, sending in zip(self._channels, (self._to_shell, self._to_control), strict=True):
+            self._tasks += [asyncio.create_task(sending.carry()), asyncio.create_task(self._receive(channel))]
+        await self._send(self._to_shell, "rlm_setup", request["setup"])
+        return await self._ready
+
+    async def _connect(self, manager: Any) -> None:
+        ports = manager.shell_port, manager.control_port
+        addresses = [Address(manager.transport, manager.ip, port) for port in ports]
+        self._channels = await asyncio.gather(*map(Channel.open, addresses))
 
     async def tell(self, request: dict[str, Any]) -> None:
         """Do what the graph's side asks of a kernel that has started. Raises ValueError for what is no operation."""
@@ -87,23 +109,25 @@ class KernelProcess:
 
     async def cell(self, blocks: list[str], history: list[dict[str, str]]) -> None:
         """Run a cell; an `ended` event tells its result."""
-        await self._send(self._shell, "rlm_cell", {"blocks": blocks, "history": history})
+        assert self._made is not None
+        self._made.cell_begins()
+        await self._send(self._to_shell, "rlm_cell", {"blocks": blocks, "history": history})
 
     async def chunks(self, hashes: list[str], sizes: list[int], attached: bytes) -> None:
         """Hand over pieces of saved variables, before `restore`."""
-        await self._send(self._shell, "rlm_chunks", {"hashes": hashes, "sizes": sizes}, attached)
+        await self._send(self._to_shell, "rlm_chunks", {"hashes": hashes, "sizes": sizes}, attached)
 
     async def restore(self, groups: list[Any]) -> None:
         """Bring saved variables back; a `restored` event tells which."""
-        await self._send(self._shell, "rlm_restore", {"groups": groups})
+        await self._send(self._to_shell, "rlm_restore", {"groups": groups})
 
     async def compare(self, groups: list[Any]) -> None:
         """Compare saved variables with those that are there; a `compared` event tells which differ."""
-        await self._send(self._shell, "rlm_compare", {"groups": groups})
+        await self._send(self._to_shell, "rlm_compare", {"groups": groups})
 
     async def answer(self, ack: int, outcomes: list[Any]) -> None:
         """Settle calls."""
-        await self._send(self._control, "rlm_answer", {"ack": ack, "outcomes": outcomes})
+        await self._send(self._to_control, "rlm_answer", {"ack": ack, "outcomes": outcomes})
 
     async def interrupt(self) -> None:
         """SIGINT: KeyboardInterrupt in the cell."""
@@ -118,69 +142,73 @@ class KernelProcess:
     async def close(self) -> None:
         """End the process and forget everything of it."""
         self._closing = True
-        for task in self._tasks:
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        self._gone = True
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for name in ("_shell", "_control"):
-            if socket := getattr(self, name, None):
-                socket.close(linger=0)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for channel in self._channels:
+            channel.close()
         if self._made is not None:
             # Not the polite way of the manager, which interrupts first: nothing of it is wanted any more.
             await self._made.end()
 
-    async def _send(self, socket: Any, kind: str, content: dict[str, Any], attached: bytes = b"") -> None:
+    async def _send(self, sending: Sending, kind: str, content: dict[str, Any], attached: bytes = b"") -> None:
+        if self._gone:
+            return
         session = self._manager.session
-        await socket.send_multipart([*session.serialize(session.msg(kind, content)), *([attached] if attached else [])])
+        self._hearing.asked(kind)
+        try:
+            sending.put([*session.serialize(session.msg(kind, content)), *([attached] if attached else [])])
+        except NotTaken as error:
+            await self._give_up(str(error))
 
-    async def _receive(self, socket: Any) -> None:
-        session = self._manager.session
-        while True:
+    async def _receive(self, channel: Channel) -> None:
+        try:
+            while True:
+                if heard := self._hearing.hear(await channel.receive()):
+                    await self._tell_on(heard)
+        except Misbehaved as error:
+            await self._give_up(f"it sent {error}")
+        except ChannelClosed:
+            # So it does when it ends.
+            assert self._manager.provisioner is not None
             try:
-                _, parts = session.feed_identities(await socket.recv_multipart())
-                message: dict[str, Any] = session.deserialize(parts)
-            except zmq.ZMQError:
-                return
-            except (ValueError, TypeError, KeyError) as error:
-                # The kernel's code is hostile by assumption: what is no message is not looked at.
-                print(f"a message that is none: {error}", file=sys.stderr)  # noqa: T201
-                continue
-            await self._dispatch(message["msg_type"], message["content"], message["buffers"])
+                await asyncio.wait_for(self._manager.provisioner.wait(), _ENDING_SECONDS)
+            except TimeoutError:
+                await self._give_up("it closed its connection")
 
-    async def _dispatch(self, kind: str, content: dict[str, Any], buffers: list[Any]) -> None:
-        match kind:
-            case "rlm_setup_reply" if self._ready and not self._ready.done():
-                self._ready.set_result(content)
-            case _ if kind in _EVENTS:
-                json = str(content.get("json", ""))
-                await self._emit({"event": _EVENTS[kind], "kernel": self._name, "json": json})
-            case "rlm_chunks":
-                attached = b"".join(bytes(buffer) for buffer in buffers)
-                await self._emit({"event": "chunks", "kernel": self._name, "sizes": content.get("sizes")}, attached)
-            case _:
-                pass
+    async def _tell_on(self, heard: Heard) -> None:
+        if heard.event == "setup":
+            assert self._ready is not None
+            if not self._ready.done():
+                self._ready.set_result(heard.content)
+            return
+        event = {"event": heard.event, "kernel": self._name, "sizes": heard.content.get("sizes")}
+        await self._emit(event, heard.attached)
+
+    async def _give_up(self, why: str) -> None:
+        """Kill it, and say why: a `died` event follows."""
+        self._ended_because = self._ended_because or why
+        await self.kill()
 
     async def _watch(self) -> None:
         provisioner = self._manager.provisioner
         assert provisioner is not None
         code = await provisioner.wait()
         if self._ready and not self._ready.done():
-            message = f"the kernel ended as it started: {self._made.last_words() if self._made else ''}"
+            why = self._ended_because or (self._made.last_words() if self._made else "")
+            message = f"the kernel ended as it started: {why}"
             self._ready.set_result({"status": "error", "message": message})
         if not self._closing:
-            await self._emit({"event": "died", "kernel": self._name, "exit": code})
+            why = self._ended_because or (self._made.killed_because if self._made else "")
+            await self._emit({"event": "died", "kernel": self._name, "exit": code, "why": why})
+            await self._let_go()
 
 
 def make_context() -> zmq.asyncio.Context:
-    """What all sockets of a host belong to. What kernels send is bounded before it is looked at."""
-    context = zmq.asyncio.Context()
-    context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-    context.setsockopt(zmq.RCVHWM, _MESSAGES_AHEAD)
-    return context
-
-
-_EVENTS = {
-    "rlm_calls": "calls",
-    "rlm_cell_reply": "ended",
-    "rlm_restore_reply": "restored",
-    "rlm_compare_reply": "compared",
-}
+    """What Jupyter's managers want to have. No socket of it is ever used: see `channel.py`."""
+    return zmq.asyncio.Context()

@@ -9,12 +9,17 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from json import dumps, loads
 from typing import Any, NamedTuple
 
 from .handing import Handed, Handing, text_of
 
 MAX_PROMPT = 64 << 20
 """Characters of one prompt, and of what is sent with it as its context."""
+MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
+"""Characters of a schema's JSON, and how deep it is nested."""
+CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
+"""What a call, and a text of its context, weigh beside their characters (`kernel/parsing.py` has all of these too)."""
 
 
 class SubCallError(Exception):
@@ -47,10 +52,10 @@ Outcome = dict[str, Any]
 
 
 class Request(NamedTuple):
-    """A call as it is posted, and how many characters it has."""
+    """A call as it is posted, and what it weighs: its characters, and something for each of its texts."""
 
     body: dict[str, Any]
-    chars: int
+    weight: int
 
 
 class Registry:
@@ -84,27 +89,27 @@ class Registry:
             for request in requests:
                 self._last += 1
                 future: Future[Outcome] = Future()
-                self._waiting[self._last] = (future, Request({"id": self._last, **request.body}, request.chars))
+                self._waiting[self._last] = (future, Request({"id": self._last, **request.body}, request.weight))
                 futures.append(future)
         if futures:
             self._posted()
         return futures
 
-    def take(self, after: int, limit: int, max_chars: int) -> tuple[list[dict[str, Any]], int]:
-        """Unsettled calls with ids above `after`, oldest first, as many as fit (at least one), and their characters."""
+    def take(self, after: int, limit: int, most: int) -> tuple[list[dict[str, Any]], int]:
+        """Unsettled calls with ids above `after`, oldest first, as many as fit (at least one), and their weight."""
         taken: list[dict[str, Any]] = []
-        chars = 0
+        weight = 0
         with self._lock:
             for number in range(after + 1, self._last + 1):
                 entry = self._waiting.get(number)
                 if entry is None:
                     continue
                 request = entry[1]
-                if taken and (len(taken) >= limit or chars + request.chars > max_chars):
+                if taken and (len(taken) >= limit or weight + request.weight > most):
                     break
-                chars += request.chars
+                weight += request.weight
                 taken.append(request.body)
-        return taken, chars
+        return taken, weight
 
     def settle(self, number: int, outcome: Outcome) -> None:
         """Hand an outcome to whoever waits; unknown and settled numbers are ignored."""
@@ -265,10 +270,12 @@ class Queries:
             )
         if model is not None and model not in self._models:
             raise ValueError(f"no model named {model!r} is configured; there are {', '.join(self._models)}")
-        body = {"kind": kind, "prompt": text, "model": model, "schema": _schema(schema), "cache": bool(cache)}
+        form, form_chars = _schema(schema)
+        body = {"kind": kind, "prompt": text, "model": model, "schema": form, "cache": bool(cache)}
         if context:
             body["context"] = context.posted
-        return Request(body, chars)
+        parts = len(context.posted["parts"]) if context else 0
+        return Request(body, chars + form_chars + parts * PART_WEIGHT + CALL_WEIGHT)
 
 
 def _prompts(prompts: Iterable[Any]) -> list[Any]:
@@ -277,12 +284,29 @@ def _prompts(prompts: Iterable[Any]) -> list[Any]:
     return list(prompts)
 
 
-def _schema(schema: Any) -> dict[str, Any] | None:
-    if schema is None or isinstance(schema, dict):
-        return schema
+def _schema(schema: Any) -> tuple[dict[str, Any] | None, int]:
+    """A JSON Schema as it is now, and its length. Raises TypeError, ValueError."""
+    if schema is None:
+        return None, 0
     if hasattr(schema, "model_json_schema"):
-        return schema.model_json_schema()
-    raise TypeError("schema is a JSON Schema dict or a pydantic class")
+        schema = schema.model_json_schema()
+    if not isinstance(schema, dict):
+        raise TypeError("schema is a JSON Schema dict or a pydantic class")
+    try:
+        text = dumps(schema, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"this schema is no plain JSON: {error}") from None
+    if len(text) > MAX_SCHEMA or _depth(schema) > MAX_DEPTH:
+        raise ValueError(f"a schema has at most {MAX_SCHEMA:,} characters, nested {MAX_DEPTH} deep")
+    return loads(text), len(text)
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list | tuple):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
 
 
 def _value(outcome: Outcome, schema: Any) -> Any:

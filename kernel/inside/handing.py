@@ -72,7 +72,7 @@ def _meta(document: Document) -> dict[str, Any]:
     if not meta:
         return {}
     try:
-        dumps(meta)
+        dumps(meta, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"the .meta of {document.name!r} is no plain JSON: {error}") from None
     if not isinstance(meta, dict):

@@ -1,0 +1,137 @@
+"""What a kernel sends, before anybody looks into it: its code is hostile by assumption.
+
+A kernel signs its messages with a key that its code knows, so a signature says only whose connection it is. What is
+taken is what a kernel of ours may say just now. What it says in JSON is passed on as bytes: the host runs every
+kernel, so it neither parses nor copies more than it must.
+"""
+
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+WINDOW = 4 << 20
+"""What the calls may weigh that a kernel posts ahead of their being taken (`PostedCall.weight`)."""
+JUNK = 16
+"""Messages that mean nothing which a kernel may send before it is ended."""
+MOST_PARTS = 8
+"""Parts of a message."""
+LATE = 16 << 20
+"""Bytes of calls that may still be on their way when their cell has ended, beside one message of any size."""
+
+_DELIMITER = b"<IDS|MSG>"
+_HEADER = 64 << 10
+_SMALL = 1 << 20
+_EACH = 1 << 10
+
+
+class Misbehaved(Exception):
+    """A kernel sent what it cannot have sent by mistake: it is to be ended."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Something that a kernel said and may say."""
+
+    event: str
+    """`setup`, `calls`, `chunks`, `ended`, `restored` or `compared`."""
+    content: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Of `setup`: not checked but for being a small object. Of `chunks`: `sizes`, a list of int."""
+    attached: bytes = b""
+
+
+class _Junk(Exception):
+    """What no kernel of ours sends."""
+
+
+class Hearing:
+    """One kernel's messages, against what it was asked. Nothing that comes in raises anything but Misbehaved."""
+
+    def __init__(self, sign: Callable[[Sequence[bytes]], bytes]) -> None:
+        """`sign`: the signature of the four parts of a message."""
+        self._sign = sign
+        self._asked: Counter[str] = Counter()
+        self._junk = 0
+        self._late = 0
+
+    def asked(self, kind: str) -> None:
+        """The kernel was sent a request of this kind, which it answers once."""
+        self._asked[f"{kind}_reply"] += 1
+        if kind == "rlm_cell":
+            self._late = 0
+
+    def hear(self, parts: Sequence[bytes]) -> Heard | None:
+        """What was said; None for a little of what means nothing. Raises Misbehaved for more of that."""
+        try:
+            return self._heard(parts)
+        except _Junk as junk:
+            self._junk += 1
+            if self._junk > JUNK:
+                raise Misbehaved(f"more than {JUNK} messages that are none, at last {junk}") from None
+            return None
+
+    def _heard(self, parts: Sequence[bytes]) -> Heard | None:
+        if not 6 <= len(parts) <= MOST_PARTS or parts[0] != _DELIMITER:
+            raise _Junk("one of other parts")
+        _, signature, *signed = parts[:6]
+        beside = parts[6:]
+        if sum(map(len, signed[:3])) > _HEADER or len(signed[3]) > _SMALL or len(signature) > _EACH:
+            raise _Junk("one of great size")
+        if not hmac.compare_digest(signature, self._sign(signed)):
+            raise _Junk("one that is not signed")
+        match _object(signed[0]).get("msg_type"):
+            case "rlm_calls":
+                return self._calls(_only(beside))
+            case "rlm_chunks":
+                if not self._asked["rlm_cell_reply"]:
+                    raise _Junk("variables that nobody asked for")
+                return Heard("chunks", {"sizes": _sizes(signed[3])}, _only(beside))
+            case "rlm_setup_reply":
+                self._answered("rlm_setup_reply")
+                return Heard("setup", _object(signed[3]))
+            case str() as kind if kind in _EVENTS:
+                self._answered(kind)
+                return Heard(_EVENTS[kind], attached=_only(beside))
+            case _:
+                raise _Junk("one of no known kind")
+
+    def _answered(self, kind: str) -> None:
+        if not self._asked[kind]:
+            raise _Junk("an answer that nobody asked for")
+        self._asked[kind] -= 1
+
+    def _calls(self, body: bytes) -> Heard:
+        if not self._asked["rlm_cell_reply"]:
+            # Its end came by another socket and may have overtaken them.
+            if self._late > LATE:
+                raise Misbehaved("calls while no cell was running")
+            self._late += len(body) + _EACH
+        return Heard("calls", attached=body)
+
+
+def _only(beside: Sequence[bytes]) -> bytes:
+    if len(beside) != 1:
+        raise _Junk("one without what it tells")
+    return beside[0]
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _Junk("one that is no JSON") from error
+    if not isinstance(value, dict):
+        raise _Junk("one that is no object")
+    return cast(dict[str, Any], value)
+
+
+def _sizes(text: bytes) -> list[int]:
+    sizes = _object(text).get("sizes")
+    if not isinstance(sizes, list) or not all(type(size) is int for size in cast(list[Any], sizes)):
+        raise _Junk("variables without their sizes")
+    return cast(list[int], sizes)
+
+
+_EVENTS = {"rlm_cell_reply": "ended", "rlm_restore_reply": "restored", "rlm_compare_reply": "compared"}

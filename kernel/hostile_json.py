@@ -1,0 +1,80 @@
+"""JSON that hostile code wrote: read without harm, or refused."""
+
+import json
+from typing import Any, NoReturn, cast
+
+from ..state.texts import well_formed
+
+MAX_VALUES = 4 << 20
+"""Values in one text: each costs some hundred bytes of memory, and may be two bytes of text."""
+_HARMLESS = 1 << 20
+"""Characters of a text whose values nobody needs to count."""
+
+
+class BadMessage(Exception):
+    """A kernel sent what no kernel of ours would send."""
+
+
+def read(said: str | bytes) -> Any:
+    """The value of a JSON text, its strings as UTF-8 can carry them: code may print and ask lone surrogates.
+
+    There is no number in it that is none, and none that is endless. Raises ValueError, RecursionError.
+    """
+    text = well_formed(said) if isinstance(said, str) else _decoded(said)
+    if len(text) > _HARMLESS and _values(text) > MAX_VALUES:
+        raise ValueError("more values than anybody needs")
+    value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    # Those that are escaped; others are replaced by now.
+    return _repaired(value) if "\\ud" in text or "\\uD" in text else value
+
+
+def depth(value: Any, most: int) -> int:
+    """How deep lists and objects are nested; not looked for beyond `most` and one more."""
+    found, layer = 0, [value]
+    while layer and found <= most:
+        layer = [
+            part
+            for one in layer
+            if isinstance(one, dict | list)
+            for part in (cast(dict[str, Any], one).values() if isinstance(one, dict) else cast(list[Any], one))
+        ]
+        found += bool(layer)
+    return found
+
+
+def _decoded(said: bytes) -> str:
+    try:
+        return said.decode()
+    except UnicodeDecodeError:
+        return well_formed(said.decode("utf-8", "surrogatepass"))
+
+
+def _values(text: str) -> int:
+    """About how many values there are, without making any: what stands outside strings is counted."""
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    strings = text.count('"') // 2
+    if strings > MAX_VALUES:
+        return strings
+    return strings + sum(part.count(",") + part.count("[") + part.count("{") for part in text.split('"')[::2])
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number without end")
+    return number
+
+
+def _repaired(value: Any) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [_repaired(item) for item in cast(list[Any], value)]
+    if isinstance(value, dict):
+        return {well_formed(str(key)): _repaired(item) for key, item in cast(dict[Any, Any], value).items()}
+    return value
