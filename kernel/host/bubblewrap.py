@@ -1,5 +1,6 @@
 """The command line of bubblewrap that encloses a fork server. https://github.com/containers/bubblewrap"""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def enclosing(visible: Iterable[str], inputs: Iterable[str], hidden: Iterable[st
     and the fork server's kernels become another user.
     """
     spaces = ("pid", "net", "ipc", "uts", *(() if root else ("user",)))
-    arguments = ["bwrap", *(f"--unshare-{name}" for name in spaces), "--unshare-cgroup-try"]
+    arguments = [shutil.which("bwrap") or "bwrap", *(f"--unshare-{name}" for name in spaces), "--unshare-cgroup-try"]
     arguments += ["--as-pid-1", "--die-with-parent", "--new-session", "--cap-add", "ALL", "--ro-bind", "/usr", "/usr"]
     for name in _LINKED:
         place = Path("/", name)

@@ -1,6 +1,7 @@
 """Where the host's kernels come from: a fork server for each way of confining them and each environment."""
 
 import asyncio
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class Supply:
         """`inputs`: folders whose files kernels may be given. `tiers`: those to try, the strongest first."""
         self.folder = folder
         self.parts = folder / "parts"
+        self._numbers = itertools.count(1)
         """Where files are made that only one kernel is given."""
         self.parts.mkdir(mode=0o700, exist_ok=True)
         self._inputs = [*inputs, self.parts]
@@ -52,7 +54,10 @@ class Supply:
 
     async def _start(self, sandboxed: bool, environment: str) -> Source:
         found = await asyncio.to_thread(_environment, environment)
-        server = ForkServer(self.folder, Wanted(found, self._inputs, self._hidden))
+        # Its own, since each numbers its kernels from one.
+        folder = self.folder / f"f{next(self._numbers)}"
+        folder.mkdir(mode=0o700)
+        server = ForkServer(folder, Wanted(found, self._inputs, self._hidden))
         try:
             await server.start(self._tiers if sandboxed else ("none",))
         except BaseException:

@@ -66,7 +66,7 @@ async def test_200_kernels_leave_no_process_socket_mount_or_file(kernels: Jupyte
     await _end(await kernels.start(spec), 0)
     [host] = [one for one in psutil.Process().children() if "durable_rlm.kernel.host" in one.cmdline()]
     folder = Path(json.loads(host.cmdline()[-1])["folder"])
-    await _until(lambda: len(list(folder.glob("k*"))) == AHEAD, "the kernels that are kept ready")
+    await _until(lambda: len(list(folder.glob("*/k*"))) == AHEAD, "the kernels that are kept ready")
     before = held(host, folder)
     for begun in range(0, KERNELS, AT_ONCE):
         sessions = await asyncio.gather(*(kernels.start(spec) for _ in range(AT_ONCE)))

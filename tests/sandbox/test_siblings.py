@@ -156,7 +156,7 @@ class Siblings:
     def _sockets(self) -> str:
         [host] = [one for one in psutil.Process().children() if "durable_rlm.kernel.host" in one.cmdline()]
         folder = Path(json.loads(host.cmdline()[-1])["folder"])
-        return str(next(place for place in sorted(folder.glob("k*")) if (place / "s-1").exists()))
+        return str(next(place for place in sorted(folder.glob("*/k*")) if (place / "s-1").exists()))
 
 
 def _process_table(pid: int) -> int:

@@ -42,7 +42,9 @@ class Confinement:
             limits.limit(file_bytes=self.scratch_bytes, processes=None)
             return
         if self.own_view:
-            namespaces.enter_own(self.inputs, self.uid, self.scratch_bytes, SCRATCH_FILES)
+            namespaces.enter_own(
+                namespaces.View(self.visible, self.inputs), self.uid, self.scratch_bytes, SCRATCH_FILES
+            )
             os.chdir(namespaces.SCRATCH)
             limits.limit(file_bytes=self.scratch_bytes)
         else:

@@ -17,6 +17,7 @@ from .syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RE
 
 SCRATCH = "/scratch"
 """Where a kernel may write; /tmp and /dev/shm are the same folder."""
+_SAME = ("/tmp", "/dev/shm")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 LINKED = ("bin", "lib", "lib32", "lib64", "sbin")
 """Folders that are links into /usr on most systems."""
@@ -79,11 +80,11 @@ def _build(view: View) -> None:
             os.symlink(os.readlink(f"/{name}"), f"{_BUILDING}/{name}")
         elif os.path.isdir(f"/{name}"):
             _bind(f"/{name}", f"{_BUILDING}/{name}")
-    _bind_held(held, sorted(view.visible))
+    _bind_held(held, sorted(view.visible), _BUILDING)
     for path in view.hidden:
         if os.path.isdir(_BUILDING + path):
             mount("tmpfs", _BUILDING + path, "tmpfs", _PLAIN, "mode=755,size=1m")
-    _bind_held(held, sorted(view.inputs))
+    _bind_held(held, sorted(view.inputs), _BUILDING)
     os.makedirs(f"{_BUILDING}/dev/shm")
     for name in DEVICES:
         _bind(f"/dev/{name}", f"{_BUILDING}/dev/{name}", folder=False)
@@ -92,10 +93,10 @@ def _build(view: View) -> None:
     mount("proc", f"{_BUILDING}/proc", "proc", _PLAIN | MS_NOEXEC)
 
 
-def _bind_held(held: "dict[str, int]", paths: Sequence[str]) -> None:
+def _bind_held(held: "dict[str, int]", paths: Sequence[str], root: str = "") -> None:
     for path in paths:
         if (descriptor := held.pop(path, None)) is not None:
-            _bind(f"/proc/self/fd/{descriptor}", _BUILDING + path, folder=stat.S_ISDIR(os.fstat(descriptor).st_mode))
+            _bind(f"/proc/self/fd/{descriptor}", root + path, folder=stat.S_ISDIR(os.fstat(descriptor).st_mode))
             os.close(descriptor)
 
 
@@ -130,22 +131,27 @@ class OwnProcesses:
         return child
 
 
-def enter_own(inputs: Sequence[str], uid: "int | None", scratch_bytes: int, scratch_files: int) -> None:
+def enter_own(view: View, uid: "int | None", scratch_bytes: int, scratch_files: int) -> None:
     """Leave what kernels share: mounts, process table, user. Called by a kernel that was forked in `OwnProcesses`.
 
     `uid`: who to be, when the fork server is real root; limits count nothing for that user. Raises OSError.
     """
+    os.umask(0o022)
     syscalls.unshare(syscalls.NEWNS | syscalls.NEWIPC)
     mount("none", "/", None, MS_PRIVATE | MS_REC)
     mount("proc", "/proc", "proc", _PLAIN | MS_NOEXEC)
-    for folder in inputs:
+    for folder in view.inputs:
         with suppress(FileNotFoundError):
             mount("tmpfs", folder, "tmpfs", _PLAIN, "mode=000,size=0")
+    # A Python environment may lie below what is covered now.
+    covered = [path for path in view.visible if path.startswith(tuple(f"{same}/" for same in _SAME))]
+    held = {path: os.open(path, os.O_PATH) for path in covered if os.path.lexists(path)}
     options = f"mode=700,size={scratch_bytes},nr_inodes={scratch_files}"
     options += f",uid={uid},gid={uid}" if uid is not None else ""
     mount("tmpfs", SCRATCH, "tmpfs", _PLAIN, options)
-    for same in ("/tmp", "/dev/shm"):
+    for same in _SAME:
         mount(SCRATCH, same, None, MS_BIND)
+    _bind_held(held, covered)
     if uid is not None:
         syscalls.become(uid)
     user, group = os.getuid(), os.getgid()

@@ -1,0 +1,202 @@
+"""A tier is taken when it has proven itself, and none is taken for granted."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from durable_rlm.kernel.contract import run
+from durable_rlm.kernel.host.environment import own_environment
+from durable_rlm.kernel.host.fork_server import ForkServer
+from durable_rlm.kernel.host.fork_server import NoSandbox as Refused
+from durable_rlm.kernel.host.tiers import Tier, Wanted
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.session import KernelSpec
+from tests.end_to_end.program import CLEAN, RLM
+from tests.sandbox import lesser
+from tests.sandbox.outside import Outside
+from tests.scripts import Asked, repl, write_script
+
+_NOT_AS_A_USER = (
+    *("write to the root folder", "read who may log in", "mount", "unmount", "become root", "raise its limits"),
+    # Some machines allow these to root alone.
+    *("trace a process", "make a user namespace"),
+)
+_PROBE = """
+import json, os, subprocess, sys
+from durable_rlm.kernel.inside.sandbox import confine, probes
+with subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL) as process:
+    canary = probes.Canary(*sys.argv[1:], process.pid)
+    tried = [name for name, _ in probes._forbidden(canary)]
+    print(json.dumps([tried, probes.holes(confine.Confinement("none", [], [], None, 0), canary)]))
+    os.kill(process.pid, 9)  # not its own way, which takes a traced process for an ended one
+"""
+_BELOW = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from durable_rlm.kernel.contract import run
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.session import KernelSpec
+async def main():
+    kernels = JupyterKernels(tiers=[sys.argv[2]])
+    session = await kernels.start(KernelSpec("thread"))
+    result = await run(session, "import os, sys",
+                       "print(open(sys.modules['rlm_inside'].__file__).name)", "print(os.listdir('/tmp'))")
+    print(result.output, result.error, end="")
+    await kernels.close()
+asyncio.run(main())
+"""
+_REFUSE = """
+import asyncio
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.state.errors import NoSandbox
+async def main():
+    kernels = JupyterKernels(tiers=["namespaces"])
+    for _ in range(2):
+        try:
+            print(await kernels.warm_up())
+        except NoSandbox as error:
+            print(error.message, error.hint)
+    await kernels.close()
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def folder() -> Generator[Path]:
+    """A folder of whoever the commands on lesser machines run as."""
+    with tempfile.TemporaryDirectory() as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, lesser.OTHER, lesser.OTHER)
+        yield Path(folder)
+
+
+@pytest.fixture
+async def kernels() -> AsyncGenerator[JupyterKernels]:
+    kernels = JupyterKernels()
+    yield kernels
+    await kernels.close()
+
+
+def as_user(
+    folder: Path, *arguments: str, namespaces: bool = True, landlock: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` as a user who is not root, on a machine that lacks some things."""
+    user = lesser.OTHER if os.geteuid() == 0 else None
+    return subprocess.run(
+        lesser.command(*arguments, user=user, namespaces=namespaces, landlock=landlock),
+        cwd=folder,
+        env={**CLEAN, "PYTHONPATH": str(lesser.PROJECT), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_self_test_finds_every_hole_where_nothing_is_confined(folder: Path) -> None:
+    with Outside(folder / "outside") as outside:
+        place = outside.place
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", str(lesser.OTHER), str(folder)], check=True)
+        done = as_user(folder, sys.executable, "-c", _PROBE, place["secret"], place["stream"])
+    assert done.returncode == 0, done.stderr
+    tried, found = json.loads(done.stdout)
+    assert set(tried) - set(_NOT_AS_A_USER) <= set(found), "what was not found"
+    assert len(set(tried) - set(_NOT_AS_A_USER)) >= 15
+
+
+def test_no_sandbox_is_said_with_what_could_be_done_however_often_one_asks(folder: Path) -> None:
+    done = as_user(folder, sys.executable, "-c", _REFUSE, namespaces=False)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("No sandbox holds on this machine (namespaces: ") and "allow unprivileged user" in first
+    assert second == first
+
+
+def test_a_run_is_refused_before_anything_is_paid_or_saved(folder: Path) -> None:
+    model = write_script(folder / "m.py", [repl("FINAL(42)")])
+    asked = Asked(model)
+    run = (str(RLM), "run", "Q?", "--model", model, "--thread", "t")
+    done = as_user(folder, *run, namespaces=False, landlock=False)
+    assert done.returncode == 2, done.stderr
+    assert "No sandbox holds on this machine" in " ".join(done.stderr.split())
+    assert "user namespaces" in done.stderr and "--unsandboxed" in done.stderr
+    assert len(asked) == 0
+    listed = as_user(folder, str(RLM), "list", "--json")
+    assert '"t"' not in listed.stdout
+    done = as_user(folder, *run, "--unsandboxed", namespaces=False, landlock=False)
+    assert (done.returncode, done.stdout.strip(), len(asked)) == (0, "42", 1), done.stderr
+    assert "NOT SANDBOXED" in done.stderr
+
+
+@pytest.mark.parametrize("tier", ["bubblewrap", "namespaces", "landlock"])
+async def test_a_tier_with_a_hole_is_refused(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+    if tier == "bubblewrap" and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    # As root, kernels would be somebody who may not read it.
+    monkeypatch.setattr("durable_rlm.kernel.host.tiers._other_user", lambda: None)
+    environment = own_environment()
+    # Not below /tmp, where kernels have their own folder.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as shown:
+        holed = replace(environment, visible=[*environment.visible, shown])
+        server = ForkServer(Path(shown), Wanted(holed, (), ()))
+        try:
+            with pytest.raises(Refused) as refused:
+                await server.start([tier])
+        finally:
+            await server.close()
+    assert list(refused.value.reasons) == [tier]
+    found = refused.value.reasons[tier]
+    assert {"read a file of the user's", "list a folder of the user's"} <= set(found), found
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["echo it broke >&2; exit 1", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'],
+    ids=["fails", "lies"],
+)
+async def test_a_bubblewrap_that_does_not_confine_is_found_out_and_the_next_tier_taken(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels: JupyterKernels
+) -> None:
+    program = tmp_path / "bwrap"
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    held = await kernels.warm_up()
+    assert held.tier == "namespaces"
+    assert list(held.refused) == ["bubblewrap"] and held.refused["bubblewrap"]
+    if "broke" in body:
+        assert held.refused["bubblewrap"] == ["it broke"]
+
+
+async def test_confined_and_unconfined_kernels_live_side_by_side(kernels: JupyterKernels) -> None:
+    confined = await kernels.start(KernelSpec("confined"))
+    free = await kernels.start(KernelSpec("free", sandboxed=False))
+    reading = f"print(len(open({__file__!r}).read()) > 0)"
+    assert (await run(free, reading)).output == "True\n"
+    result = await run(confined, reading)
+    assert result.error is not None and result.error.name in ("FileNotFoundError", "PermissionError")
+
+
+@pytest.mark.parametrize("tier", ["bubblewrap", "namespaces"])
+def test_what_kernels_need_is_seen_also_where_it_lies_below_tmp(tier: Tier) -> None:
+    if tier == "bubblewrap" and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        for name in (".package", "kernel", "state"):
+            shutil.copytree(lesser.PROJECT / name, Path(folder, name), symlinks=True)
+        program = [sys.executable, "-c", _BELOW, f"{folder}/.package", tier]
+        environment = {**CLEAN, "PYTHONPATH": f"{folder}/.package"}
+        said = subprocess.run(
+            program, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False
+        )
+        seen = f"{folder}/kernel/inside/__init__.py\n['{Path(folder).name}']\n"
+        assert said.stdout.startswith(seen), f"{said.stdout}{said.stderr}"
