@@ -124,9 +124,12 @@ class RlmApp(IPKernelApp):
         self.iopub_socket = self.iopub_thread.background_socket
 
     def init_heartbeat(self) -> None:
-        # Whoever has forked it sees it end.
         if self._listeners is None:
             super().init_heartbeat()
+            return
+        # For clients that attach: whoever has forked it sees it end. In the thread of the output, not one of its own.
+        loop = self.iopub_thread.io_loop
+        loop.add_callback(_beat, self._router(self.context), self._listeners["hb"], loop)
 
     def init_kernel(self) -> None:
         # As ipykernel does it, without the debugger's two sockets.
@@ -158,6 +161,13 @@ class RlmApp(IPKernelApp):
         socket.sndhwm = 0
         self._apply_curve_server_options(socket)
         return socket
+
+
+def _beat(socket: Any, listener: int, loop: Any) -> None:
+    """Send back what comes."""
+    _take(socket, listener)
+    stream = ZMQStream(socket, loop)
+    stream.on_recv(stream.send_multipart)
 
 
 class _NoProfile(ProfileDir):

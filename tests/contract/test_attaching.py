@@ -39,7 +39,7 @@ async def test_jupyter_console_attaches_to_a_running_kernel_and_leaves_it_alive(
 ) -> None:
     session = await kernels.start(KernelSpec("thread"))
     await run(session, "found = ['needle']")
-    [connection] = sockets.glob("*/k*/connection.json")
+    [connection] = sockets.glob("**/connection.json")
     told = json.loads(connection.read_text())
     assert told["transport"] == "ipc" and connection.stat().st_mode & 0o077 == 0
     console = await asyncio.create_subprocess_exec(
