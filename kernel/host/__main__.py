@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .environment import EnvironmentUnusable
-from .fork_server import NoSandbox
+from .fork_server import ForkFailed, NoSandbox
 from .frames import read_frame, write_frame
 from .supply import FORKING, Supply
 
@@ -47,6 +47,7 @@ class Host:
                 else:
                     await self._reply(request)
         finally:
+            self._writer.close()
             for name in list(self._starting):
                 await self._give_up(name)
             # Those of fork servers end with them, all at once; then there is nothing to wait for.
@@ -64,6 +65,8 @@ class Host:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _emit(self, event: dict[str, Any], attached: bytes = b"") -> None:
+        if self._writer.is_closing():
+            return
         write_frame(self._writer, event, attached)
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
@@ -119,6 +122,13 @@ class Host:
         return self._context
 
     async def _start(self, name: str, request: dict[str, Any]) -> None:
+        try:
+            await self._start_once(name, request)
+        except ForkFailed:
+            # The fork server has died, perhaps, and that is only known now: there will be another one.
+            await self._start_once(name, request)
+
+    async def _start_once(self, name: str, request: dict[str, Any]) -> None:
         context = self._zmq_context()
         from .process import KernelProcess
 

@@ -232,6 +232,7 @@ class ForkServer:
                 except BlockingIOError:
                     await asyncio.sleep(0.001)
                 except OSError as error:
+                    self._lose()
                     raise ForkFailed(f"the fork server is gone: {error}") from error
                 else:
                     return

@@ -22,8 +22,8 @@ from typing import Any, Literal, Self
 import psutil
 
 ROOT = Path(__file__).parents[2]
-Victim = Literal["run", "host", "kernel"]
-"""Who is killed: the process of the run itself, its kernel host, or the kernel."""
+Victim = Literal["run", "host", "fork server", "kernel"]
+"""Who is killed: the process of the run itself, its kernel host, what kernels are forked from, or all kernels."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,11 @@ def _victims(victim: Victim) -> list[psutil.Process]:
     if victim == "run":
         return [this]
     hosts = [child for child in this.children() if "durable_rlm.kernel.host" in child.cmdline()]
-    return hosts if victim == "host" else [kernel for host in hosts for kernel in host.children()]
+    if victim == "host":
+        return hosts
+    below = [process for host in hosts for process in host.children(recursive=True)]
+    kernels = [process for process in below if not process.children()]
+    return kernels if victim == "kernel" else [process for process in below if process not in kernels]
 
 
 def _serve() -> None:

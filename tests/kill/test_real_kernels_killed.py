@@ -1,4 +1,4 @@
-"""kill -9 of a run with real kernels, of a kernel, and of the host of the kernels."""
+"""kill -9 of a run with real kernels, of its kernels, of what they are forked from, and of their host."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -53,6 +53,7 @@ def test_a_killed_run_goes_on_in_another_kernel_as_if_nothing_had_been(
     ("victim", "name", "number"),
     [
         *(("kernel", "deliver-before", 2), ("kernel", "cell-ended", 1), ("kernel", "call-settled-after", 4)),
+        *(("fork server", "deliver-before", 2), ("fork server", "plan-end", 3)),
         *(("host", "deliver-before", 1), ("host", "plan-end", 2), ("host", "cell-sent", 3)),
     ],
 )
