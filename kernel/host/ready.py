@@ -7,6 +7,8 @@ import signal
 from .fork_server import Forked, ForkFailed, ForkServer
 
 AHEAD = 2
+_PAUSE = 0.05
+"""Seconds in which whoever has taken one starts it, undisturbed by the making of the next."""
 
 
 class ReadyKernels:
@@ -18,25 +20,31 @@ class ReadyKernels:
         self._ready: list[Forked] = []
         self._forking = 0
         self._filling: asyncio.Task[None] | None = None
+        self._pausing: asyncio.TimerHandle | None = None
 
     async def take(self) -> Forked:
         """A kernel for one user. Raises ForkFailed."""
         while self._ready:
             kernel = self._ready.pop()
             if not kernel.ended.done():
-                self.fill()
+                self._fill_later()
                 return kernel
         self._forking += 1
         try:
             return await self._server.fork()
         finally:
             self._forking -= 1
-            self.fill()
+            self._fill_later()
 
     def fill(self) -> None:
         """Fork more in the background, unless somebody waits for one now."""
         if not self._forking and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill())
+
+    def _fill_later(self) -> None:
+        if self._pausing:
+            self._pausing.cancel()
+        self._pausing = asyncio.get_running_loop().call_later(_PAUSE, self.fill)
 
     async def _fill(self) -> None:
         with contextlib.suppress(ForkFailed, OSError):
@@ -45,6 +53,8 @@ class ReadyKernels:
 
     async def close(self) -> None:
         """End those that nobody took."""
+        if self._pausing:
+            self._pausing.cancel()
         if self._filling:
             self._filling.cancel()
             await asyncio.gather(self._filling, return_exceptions=True)

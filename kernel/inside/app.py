@@ -59,6 +59,7 @@ class RlmApp(IPKernelApp):
     shell_channel_thread: Any
     displayhook: Any
     kernel: Any
+    shell: Any
 
     def __init__(self, *, listeners: "dict[str, int] | None" = None, **kwargs: Any) -> None:
         """`listeners`: sockets by channel that listen already, as file descriptors; else it binds its own."""

@@ -77,6 +77,8 @@ def _ready(key: str) -> RlmApp:
     app = RlmApp.instance(listeners=listeners)
     app.session.key = key.encode()
     app.set_up()
+    # The first cell takes long: now, while nobody waits.
+    app.shell.run_cell("1", store_history=False, silent=True)
     gc.collect()
     gc.freeze()
     gc.enable()
