@@ -60,7 +60,7 @@ def start_in(tier: Tier, wanted: Wanted, canary: dict[str, Any], descriptor: int
         "enclosed": tier == "bubblewrap",
         "packages": environment.packages,
         "preload": environment.preload,
-        "visible": _visible(environment) if tier == "landlock" else environment.visible,
+        "visible": _visible(environment, wanted.hidden) if tier == "landlock" else environment.visible,
         "inputs": inputs,
         "hidden": hidden,
         "uid": _other_user() if tier in ("bubblewrap", "namespaces") else None,
@@ -74,10 +74,22 @@ def start_in(tier: Tier, wanted: Wanted, canary: dict[str, Any], descriptor: int
     return Start(tier, command, _server_environment(environment))
 
 
-def _visible(environment: KernelEnvironment) -> list[str]:
-    """Without a view of its own, a kernel is allowed what the others have a copy of."""
+def _visible(environment: KernelEnvironment, hidden: Sequence[Path]) -> list[str]:
+    """Without a view of its own, a kernel is allowed what the others have a copy of, beside what is `hidden`."""
     system = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/usr/share/zoneinfo")
-    return [*system, "/etc/ld.so.cache", "/etc/localtime", *environment.visible]
+    seen = [*system, "/etc/ld.so.cache", "/etc/localtime", *environment.visible]
+    away = [folder.resolve() for folder in hidden]
+    return [str(part) for path in seen for part in _without(Path(path), away)]
+
+
+def _without(path: Path, hidden: Sequence[Path]) -> list[Path]:
+    """The parts of `path` that none of `hidden` lies in: Landlock can only add."""
+    real = path.resolve()
+    if any(real.is_relative_to(folder) for folder in hidden):
+        return []
+    if not any(folder.is_relative_to(real) for folder in hidden):
+        return [path]
+    return [part for below in path.iterdir() for part in _without(below, hidden)]
 
 
 def _server_environment(environment: KernelEnvironment) -> dict[str, str]:

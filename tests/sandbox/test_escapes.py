@@ -1,8 +1,9 @@
 """Hostile code in a kernel gets nowhere, in every tier, whoever the user is; outside, the same attempts succeed."""
 
+import asyncio
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm.kernel.contract import run
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.session import KernelSpec
+from durable_rlm.state.errors import KernelLost
 from tests.sandbox import lesser
 from tests.sandbox.hostile import ATTEMPTS, CONTROLS
-from tests.sandbox.trying import EXPECTED, MAY_BE_MISSING, Came, all_powerful, try_everything
-
-TIERS = ("bubblewrap", "namespaces", "landlock")
+from tests.sandbox.trying import EXPECTED, MAY_BE_MISSING, TIERS, Came, all_powerful, is_there, try_everything
 
 
 @pytest.fixture
@@ -24,12 +27,6 @@ def others_folder() -> Generator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, lesser.OTHER, lesser.OTHER)
         yield Path(folder)
-
-
-def is_there(tier: str) -> None:
-    """Skip where a tier cannot be had; that it does not hold is no reason."""
-    if tier == "bubblewrap" and not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed")
 
 
 def holds(came: Came, tier: str) -> None:
@@ -62,6 +59,30 @@ def test_no_attempt_succeeds_where_the_user_is_not_root(tier: str, others_folder
 def test_without_user_namespaces_the_tier_that_needs_none_is_taken_and_holds(others_folder: Path) -> None:
     came = as_another_user("", others_folder, namespaces=False)
     holds(came, "landlock")
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="no other kind of system calls")
+@pytest.mark.parametrize("tier", TIERS)
+async def test_calls_of_another_kind_end_the_kernel(tier: str) -> None:
+    is_there(tier)
+    code = (
+        "import ctypes, mmap\n"
+        "page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
+        # mov eax, 20 (getpid among those of 32 bits); int 0x80; ret
+        "page.write(bytes.fromhex('b814000000cd80c3'))\n"
+        "number = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()\n"
+    )
+    program = [sys.executable, "-c", f"{code}print(number > 0)"]
+    unconfined = await asyncio.to_thread(subprocess.run, program, capture_output=True, check=False)
+    kernels = JupyterKernels(tiers=[tier])
+    try:
+        session = await kernels.start(KernelSpec("thread"))
+        with pytest.raises(KernelLost, match=f"signal {signal.SIGSYS.value}|signal {signal.SIGSEGV.value}"):
+            await run(session, code)
+    finally:
+        await kernels.close()
+    # A system without calls of that kind ends whoever makes one.
+    assert unconfined.stdout == b"True\n" or unconfined.returncode == -signal.SIGSEGV
 
 
 def as_another_user(tier: str, folder: Path, *, namespaces: bool = True) -> Came:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from durable_rlm.kernel.host.ready import AHEAD
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
+from tests.sandbox.trying import TIERS, is_there
 
 KERNELS, AT_ONCE = 200, 10
 _SETTLING_SECONDS = 20
@@ -51,15 +51,14 @@ def _starts_kernels(process: psutil.Process) -> bool:
 @pytest.fixture
 async def kernels(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[JupyterKernels]:
     tier: str = request.param
-    if tier == "bubblewrap" and not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed")
+    is_there(tier)
     (tmp_path / "pack").write_text("an input")
     kernels = JupyterKernels([tmp_path], tiers=[tier])
     yield kernels
     await kernels.close()
 
 
-@pytest.mark.parametrize("kernels", ["bubblewrap", "namespaces", "landlock"], indirect=True)
+@pytest.mark.parametrize("kernels", TIERS, indirect=True)
 async def test_200_kernels_leave_no_process_socket_mount_or_file(kernels: JupyterKernels, tmp_path: Path) -> None:
     spec = KernelSpec("thread", ContextFiles(tmp_path / "pack"))
     mounted = Path("/proc/self/mountinfo").read_text()

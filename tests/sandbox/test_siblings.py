@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
+from tests.sandbox.trying import TIERS, is_there
 
 _FIRST = """
 import os
@@ -166,14 +166,13 @@ def _process_table(pid: int) -> int:
 @pytest.fixture
 async def kernels(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[JupyterKernels]:
     tier: str = request.param
-    if tier == "bubblewrap" and not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed")
+    is_there(tier)
     kernels = JupyterKernels([tmp_path], tiers=[] if tier == "none" else [tier])
     yield kernels
     await kernels.close()
 
 
-@pytest.mark.parametrize("kernels", ["bubblewrap", "namespaces", "landlock"], indirect=True)
+@pytest.mark.parametrize("kernels", TIERS, indirect=True)
 async def test_siblings_cannot_see_signal_read_or_meet_each_other(kernels: JupyterKernels, tmp_path: Path) -> None:
     siblings = Siblings(kernels, tmp_path, sandboxed=True)
     await siblings.begin()

@@ -21,8 +21,9 @@ from durable_rlm.kernel.host.tiers import Tier, Wanted
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import KernelSpec
 from tests.end_to_end.program import CLEAN, RLM
-from tests.sandbox import lesser
+from tests.sandbox import below, lesser
 from tests.sandbox.outside import Outside
+from tests.sandbox.trying import TIERS, is_there
 from tests.scripts import Asked, repl, write_script
 
 _NOT_AS_A_USER = (
@@ -38,21 +39,6 @@ with subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL) as process:
     tried = [name for name, _ in probes._forbidden(canary)]
     print(json.dumps([tried, probes.holes(confine.Confinement("none", [], [], None, 0), canary)]))
     os.kill(process.pid, 9)  # not its own way, which takes a traced process for an ended one
-"""
-_BELOW = """
-import asyncio, sys
-sys.path.insert(0, sys.argv[1])
-from durable_rlm.kernel.contract import run
-from durable_rlm.kernel.jupyter import JupyterKernels
-from durable_rlm.kernel.session import KernelSpec
-async def main():
-    kernels = JupyterKernels(tiers=[sys.argv[2]])
-    session = await kernels.start(KernelSpec("thread"))
-    result = await run(session, "import os, sys",
-                       "print(open(sys.modules['rlm_inside'].__file__).name)", "print(os.listdir('/tmp'))")
-    print(result.output, result.error, end="")
-    await kernels.close()
-asyncio.run(main())
 """
 _REFUSE = """
 import asyncio
@@ -137,10 +123,9 @@ def test_a_run_is_refused_before_anything_is_paid_or_saved(folder: Path) -> None
     assert "NOT SANDBOXED" in done.stderr
 
 
-@pytest.mark.parametrize("tier", ["bubblewrap", "namespaces", "landlock"])
+@pytest.mark.parametrize("tier", TIERS)
 async def test_a_tier_with_a_hole_is_refused(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
-    if tier == "bubblewrap" and not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed")
+    is_there(tier)
     # As root, kernels would be somebody who may not read it.
     monkeypatch.setattr("durable_rlm.kernel.host.tiers._other_user", lambda: None)
     environment = own_environment()
@@ -186,17 +171,23 @@ async def test_confined_and_unconfined_kernels_live_side_by_side(kernels: Jupyte
     assert result.error is not None and result.error.name in ("FileNotFoundError", "PermissionError")
 
 
-@pytest.mark.parametrize("tier", ["bubblewrap", "namespaces"])
-def test_what_kernels_need_is_seen_also_where_it_lies_below_tmp(tier: Tier) -> None:
-    if tier == "bubblewrap" and not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed")
+@pytest.mark.parametrize("tier", TIERS)
+def test_below_tmp_too_kernels_see_what_they_need_and_nothing_of_a_home_that_lies_in_it(tier: Tier) -> None:
+    is_there(tier)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         for name in (".package", "kernel", "state"):
             shutil.copytree(lesser.PROJECT / name, Path(folder, name), symlinks=True)
-        program = [sys.executable, "-c", _BELOW, f"{folder}/.package", tier]
-        environment = {**CLEAN, "PYTHONPATH": f"{folder}/.package"}
+        home = Path(folder, "kernel/inside/home")
+        home.mkdir()
+        (home / "secret").write_text("of the user's")
+        files = (f"{folder}/kernel/inside/app.py", f"{home}/secret", f"{folder}/kernel/jupyter.py")
         said = subprocess.run(
-            program, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, below.__file__, tier, str(home), *files],
+            env={**CLEAN, "PYTHONPATH": f"{folder}/.package"},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
-        seen = f"{folder}/kernel/inside/__init__.py\n['{Path(folder).name}']\n"
-        assert said.stdout.startswith(seen), f"{said.stdout}{said.stderr}"
+    assert said.stdout == "[true, false, false]\n", f"{said.stdout}{said.stderr}"

@@ -7,13 +7,17 @@ done by another user or on a lesser machine.
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from durable_rlm.kernel.contract import run
+from durable_rlm.kernel.host.tiers import Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
@@ -21,6 +25,7 @@ from tests.sandbox import hostile
 from tests.sandbox.hostile import ATTEMPTS, CONTROLS, common
 from tests.sandbox.outside import PROJECT, Outside
 
+TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock")
 MEMORY = 1 << 30
 _POWERS = sum(1 << capability for capability in (2, 7, 13, 17, 18, 19, 21, 27, 34))
 """Reading any file, being any user, raw sockets and memory, other roots, tracing, mounting, devices, and the log."""
@@ -160,6 +165,12 @@ def _refused(name: str, said: str) -> bool:
     # The host ends a kernel that uses up too much; whatever else ends one may be a hole in it.
     used_up = ATTEMPTS[name].__module__ == hostile.resources.__name__ and "it used more than" in said
     return said.startswith("refused: ") or used_up
+
+
+def is_there(tier: str) -> None:
+    """Skip the test where a tier cannot be had; that it does not hold is no reason."""
+    if tier == "bubblewrap" and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
 
 
 def all_powerful() -> bool:

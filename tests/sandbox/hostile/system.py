@@ -178,7 +178,7 @@ def raise_limits(place: Place) -> None:
 @attempt("")
 def become_important(place: Place) -> None:
     """not be the first to go when memory is short."""
-    Path("/proc/self/oom_score_adj").write_text("-1")
+    Path("/proc/self/oom_score_adj").write_text("0")
 
 
 @attempt()
