@@ -31,15 +31,14 @@ def read(said: str | bytes) -> Any:
 def depth(value: Any, most: int) -> int:
     """How deep lists and objects are nested; not looked for beyond `most` and one more."""
     found, layer = 0, [value]
-    while layer and found <= most:
-        layer = [
-            part
-            for one in layer
-            if isinstance(one, dict | list)
-            for part in (cast(dict[str, Any], one).values() if isinstance(one, dict) else cast(list[Any], one))
-        ]
-        found += bool(layer)
+    while (layer := [one for one in layer if isinstance(one, dict | list)]) and found <= most:
+        found += 1
+        layer = [part for one in layer for part in _parts(one)]
     return found
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(cast(dict[str, Any], value).values()) if isinstance(value, dict) else cast(list[Any], value)
 
 
 def _decoded(said: bytes) -> str:

@@ -1,0 +1,170 @@
+"""Kernels whose code turns on their host: each harms itself alone. Another one of the same host goes on meanwhile."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import psutil
+import pytest
+
+from durable_rlm.kernel.contract import run
+from durable_rlm.kernel.jupyter import JupyterKernels
+from durable_rlm.kernel.session import Cell, CellResult, Failed, Kernels, KernelSession, KernelSpec
+from durable_rlm.state.errors import KernelLost
+
+FORGE = """
+import json, os, socket, struct, threading, time
+kernel = get_ipython().kernel
+stream, ident, parent = kernel._asker
+def send(kind, said, content={}):
+    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+    def go():
+        kernel.session.send(stream, kind, content, parent, ident=ident, buffers=[body])
+    kernel.control_thread.io_loop.add_callback(go)
+def call(number, **more):
+    return {"id": number, "kind": "llm", "prompt": "q", **more}
+RESULT = {"output": "forged", "snapshot": {}}
+def connections():
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            one = socket.socket(fileno=os.dup(int(name)))
+            one.getsockname()
+        except OSError:
+            continue
+        if one.family == socket.AF_UNIX and one.type == socket.SOCK_STREAM:
+            if not one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                yield one
+def raw(*pieces):
+    for one in connections():
+        try:
+            one.setblocking(False)
+            # Of some nobody reads.
+            end = time.monotonic() + 2
+            for piece in pieces:
+                while piece and time.monotonic() < end:
+                    try:
+                        piece = piece[one.send(piece):]
+                    except BlockingIOError:
+                        time.sleep(0.001)
+        except OSError:
+            pass
+"""
+STAY = "\ntime.sleep(60)"
+
+
+@pytest.fixture
+async def kernels() -> AsyncGenerator[Kernels]:
+    kernels = JupyterKernels()
+    yield kernels
+    await kernels.close()
+
+
+async def neighbour(kernels: Kernels) -> KernelSession:
+    session = await kernels.start(KernelSpec("neighbour"))
+    await run(session, "kept = 1")
+    return session
+
+
+async def hostile(kernels: Kernels, code: str, **spec: float) -> CellResult:
+    """Run it to its end, whatever that is, while each of its calls is refused at once."""
+    session = await kernels.start(KernelSpec("hostile", **spec))  # type: ignore[arg-type]
+    await session.begin(Cell(1, (FORGE + code,)))
+    while (call := await session.next_call()) is not None:
+        await session.deliver(call.id, Failed("budget", "spent"))
+    return await session.result()
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("send('rlm_calls', b'[' * 1_000_000)", "sub-calls that are none"),
+        ("send('rlm_calls', b'\\xff' * 1000)", "sub-calls that are none"),
+        ("send('rlm_calls', [])", "sub-calls that are none"),
+        ("send('rlm_calls', [call(-1)])", "sub-calls that are none"),
+        ("send('rlm_calls', [call(1 << 60)])", "sub-calls that are none"),
+        ("send('rlm_calls', [call(5), call(5)])", "out of order"),
+        ("send('rlm_calls', [call(5)])\nsend('rlm_calls', [call(4)])", "a sub-call twice"),
+        ("send('rlm_calls', [call(1 << 53)])\nllm_query('q')", "a sub-call twice"),
+        ("send('rlm_calls', b'[' + b'[],' * 9_000_000 + b'[]]')", "more values than anybody needs"),
+        ("send('rlm_cell_reply', {**RESULT, 'seconds': float('nan')})", "a result that is none"),
+        ("send('rlm_cell_reply', {**RESULT, 'seconds': float('inf')})", "a result that is none"),
+        ("send('rlm_cell_reply', {**RESULT, 'variables': [{'name': 'n' * 1_000_000}]})", "a result that is none"),
+        ("send('rlm_chunks', b'x', {'sizes': [2]})", "pieces of other sizes"),
+        ("for _ in range(100):\n    send('rlm_setup_reply', b'', {'status': 'ok'})", "messages that are none"),
+        ("for _ in range(100):\n    send('rlm_restore_reply', {'names': [], 'lost': {}})", "messages that are none"),
+        ("for _ in range(100):\n    send('rlm_chunks', b'', {'sizes': [[]]})", "messages that are none"),
+        ("for _ in range(100):\n    send('x' * 99_999, b'')", "messages that are none"),
+        ("for _ in range(100):\n    send(['rlm_calls'], b'')", "messages that are none"),
+        ("raw(b'\\x00\\x00' * 1000)", "messages that are none"),
+        ("raw(b'\\x01\\x00' * 1000)", "a message of great size"),
+        ("raw(b'\\x02' + struct.pack('>Q', 1 << 62))", "a message of great size"),
+        ("block = bytes(4 << 20)\nraw(*[b'\\x03' + struct.pack('>Q', len(block)) + block] * 9)", "of great size"),
+        ("raw(b'\\x04\\x00')", "what is no message"),
+        ("for one in connections():\n    one.shutdown(socket.SHUT_RDWR)", "it closed its connection"),
+    ],
+)
+async def test_a_kernel_that_forges_messages_is_lost_and_its_neighbour_is_not(
+    kernels: Kernels, code: str, why: str
+) -> None:
+    other = await neighbour(kernels)
+    with pytest.raises(KernelLost, match=why):
+        await asyncio.wait_for(hostile(kernels, f"{code}{STAY}"), 30)
+    assert (await asyncio.wait_for(run(other, "kept + 1"), 10)).output == "2\n"
+
+
+async def test_a_result_that_is_forged_is_that_cells_and_no_more(kernels: Kernels) -> None:
+    assert (await hostile(kernels, "send('rlm_cell_reply', RESULT)" + STAY)).output == "forged"
+
+
+async def test_a_hundred_thousand_calls_are_taken_a_window_at_a_time(kernels: Kernels) -> None:
+    other = await neighbour(kernels)
+    session = await kernels.start(KernelSpec("many"))
+    await session.begin(Cell(1, ("answers = llm_query_batched(['q' * 40] * 100_000)\nprint(len(answers))",)))
+    most = taken = 0
+    while (call := await session.next_call()) is not None:
+        taken += 1
+        most = max(most, session.waiting)
+        await session.deliver(call.id, Failed("model", "no"))
+        if taken == 50_000:
+            assert (await asyncio.wait_for(run(other, "kept"), 10)).output == "1\n"
+    assert taken == 100_000 and most < 10_000
+    assert "100000" in (await session.result()).output
+
+
+async def test_a_kernel_that_posts_beyond_its_window_is_lost_and_its_neighbour_is_not(kernels: Kernels) -> None:
+    other = await neighbour(kernels)
+    session = await kernels.start(KernelSpec("flood"))
+    flood = "for start in range(1, 2_000_000, 500):\n    send('rlm_calls', [call(start + i) for i in range(500)])"
+    await session.begin(Cell(1, (FORGE + flood + STAY,)))
+    with pytest.raises(KernelLost, match="more sub-calls than it may"):
+        await asyncio.wait_for(session.result(), 60)
+    assert (await asyncio.wait_for(run(other, "kept"), 10)).output == "1\n"
+
+
+async def test_prompt_bombs_fill_neither_the_host_nor_the_run(kernels: Kernels) -> None:
+    other = await neighbour(kernels)
+    session = await kernels.start(KernelSpec("bombs"))
+    bombs = "bomb = 'x' * (64 << 20)\nfor number in range(1, 40):\n    send('rlm_calls', [call(number, prompt=bomb)])"
+    await session.begin(Cell(1, (FORGE + bombs + STAY,)))
+    lost = asyncio.create_task(session.result())
+    [host] = psutil.Process().children()
+    before, most = psutil.Process().memory_info().rss, 0
+    while not lost.done():
+        assert (await asyncio.wait_for(run(other, "kept"), 20)).output == "1\n"
+        most = max(most, host.memory_info().rss, psutil.Process().memory_info().rss - before)
+    with pytest.raises(KernelLost, match="more sub-calls than it may"):
+        await lost
+    assert most < 1 << 30
+
+
+async def test_a_kernel_that_takes_no_answers_keeps_no_other_from_being_told(kernels: Kernels) -> None:
+    other = await neighbour(kernels)
+    stuck = "kernel.control_thread.io_loop.add_callback(time.sleep, 60)\n"
+    session = await kernels.start(KernelSpec("stuck"))
+    flood = "for number in range(1, 20):\n    send('rlm_calls', [call(number)])\ntime.sleep(0.2)\n"
+    await session.begin(Cell(1, (FORGE + flood + stuck + STAY,)))
+    for _ in range(19):
+        call = await session.next_call()
+        assert call is not None
+        await session.deliver(call.id, Failed("model", "x" * (8 << 20)))
+    assert (await asyncio.wait_for(run(other, "kept"), 20)).output == "1\n"
+    await session.close()

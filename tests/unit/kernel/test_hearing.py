@@ -1,0 +1,145 @@
+"""What a kernel may send, and when: anything else means nothing, and much of it ends the kernel."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from durable_rlm.kernel.host.hearing import JUNK, LATE, Heard, Hearing, Misbehaved
+
+DELIMITER = b"<IDS|MSG>"
+
+
+def sign(parts: Sequence[bytes]) -> bytes:
+    return hmac.new(b"key", b"".join(parts), hashlib.sha256).hexdigest().encode()
+
+
+def message(kind: Any, content: Any = None, *beside: bytes, header: bytes | None = None) -> list[bytes]:
+    signed = [header or json.dumps({"msg_type": kind}).encode(), b"{}", b"{}", json.dumps(content or {}).encode()]
+    return [DELIMITER, sign(signed), *signed, *beside]
+
+
+@pytest.fixture
+def hearing() -> Hearing:
+    return Hearing(sign)
+
+
+def test_what_a_kernel_was_asked_it_answers_once(hearing: Hearing) -> None:
+    for kind, event in (("rlm_cell", "ended"), ("rlm_restore", "restored"), ("rlm_compare", "compared")):
+        reply = message(f"{kind}_reply", {}, b"said")
+        assert hearing.hear(reply) is None
+        hearing.asked(kind)
+        assert hearing.hear(reply) == Heard(event, attached=b"said")
+        assert hearing.hear(reply) is None
+
+
+def test_the_setup_is_answered_once(hearing: Hearing) -> None:
+    hearing.asked("rlm_setup")
+    assert hearing.hear(message("rlm_setup_reply", {"status": "ok"})) == Heard("setup", {"status": "ok"})
+    assert hearing.hear(message("rlm_setup_reply", {"status": "ok"})) is None
+
+
+def test_variables_come_only_while_a_cell_runs(hearing: Hearing) -> None:
+    sent = message("rlm_chunks", {"sizes": [1, 2]}, b"abc")
+    assert hearing.hear(sent) is None
+    hearing.asked("rlm_cell")
+    assert hearing.hear(sent) == Heard("chunks", {"sizes": [1, 2]}, b"abc")
+
+
+JUNK_MESSAGES = [
+    [],
+    [b""],
+    [DELIMITER],
+    [DELIMITER] * 6,
+    [b"x", *message("rlm_calls", {}, b"[]")],
+    message("rlm_calls"),
+    message("rlm_calls", {}, b"[]", b"[]"),
+    message("rlm_calls", {}, b"1", b"2", b"3"),
+    message("rlm_calls", "x" * (2 << 20), b"[]"),
+    message("execute_reply"),
+    message(None),
+    message(["rlm_calls"], {}, b""),
+    message({"rlm_calls": 1}, {}, b""),
+    message(1e999, {}, b""),
+    message("", header=b"["),
+    message("", header=b"[" * 60_000),
+    message("", header=b'{"msg_type":' * 5_000),
+    message("", header=b"\xff\xfe"),
+    message("", header=b'{"msg_type": ' + b"9" * 10_000 + b"}"),
+    message("", header=b"[]"),
+    message("", header=b"x" * (1 << 20)),
+    message("rlm_chunks", {"sizes": "12"}, b"abc"),
+    message("rlm_chunks", {"sizes": [True]}, b"abc"),
+    message("rlm_chunks", {"sizes": [1.0]}, b"abc"),
+    message("rlm_chunks", {"sizes": [[1]]}, b"abc"),
+    message("rlm_chunks", {}, b"abc"),
+    message("rlm_chunks", ["sizes"], b"abc"),
+    [DELIMITER, b"forged", *message("rlm_calls", {}, b"[]")[2:]],
+    [DELIMITER, b"x" * (1 << 20), *message("rlm_calls", {}, b"[]")[2:]],
+]
+
+
+@pytest.mark.parametrize("junk", JUNK_MESSAGES, ids=range(len(JUNK_MESSAGES)))
+def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(hearing: Hearing, junk: list[bytes]) -> None:
+    hearing.asked("rlm_cell")
+    for _ in range(JUNK):
+        assert hearing.hear(junk) is None
+    with pytest.raises(Misbehaved, match="more than 16 messages that are none"):
+        hearing.hear(junk)
+
+
+def test_calls_that_come_after_their_cell_are_few(hearing: Hearing) -> None:
+    hearing.asked("rlm_cell")
+    hearing.hear(message("rlm_cell_reply", {}, b""))
+    late = message("rlm_calls", {}, b"x" * (1 << 20))
+    with pytest.raises(Misbehaved, match="while no cell was running"):
+        for _ in range(2 * LATE >> 20):
+            hearing.hear(late)
+    # One message of any size may be among them, and the next cell begins anew.
+    hearing.asked("rlm_cell")
+    hearing.hear(message("rlm_cell_reply", {}, b""))
+    assert hearing.hear(message("rlm_calls", {}, b"x" * 2 * LATE))
+
+
+KINDS = ["rlm_calls", "rlm_cell_reply", "rlm_setup_reply", "rlm_chunks", "rlm_restore_reply", "rlm_compare_reply", "x"]
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+ANYTHING = st.recursive(
+    PLAIN | st.sampled_from(KINDS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["msg_type", "sizes", "x"]), inner),
+    max_leaves=8,
+)
+JSON = ANYTHING.map(lambda value: json.dumps(value).encode())
+SIGNED = st.tuples(
+    st.sampled_from(KINDS).map(lambda kind: json.dumps({"msg_type": kind}).encode()) | JSON | st.binary(max_size=20),
+    *[JSON | st.binary(max_size=20)] * 3,
+).map(lambda parts: [DELIMITER, sign(parts), *parts])
+MESSAGES = st.lists(st.binary(max_size=20) | st.just(DELIMITER), max_size=9) | st.tuples(
+    SIGNED, st.lists(st.binary(max_size=20), max_size=3)
+).map(lambda parts: [*parts[0], *parts[1]])
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@given(st.lists(MESSAGES | st.sampled_from(["rlm_cell", "rlm_setup", "rlm_restore"]), max_size=40))
+def test_nothing_that_is_sent_raises_anything_else_or_tells_more_than_was_asked(sent: list[Any]) -> None:
+    hearing = Hearing(sign)
+    asked = heard = junk = 0
+    for one in sent:
+        if isinstance(one, str):
+            hearing.asked(one)
+            asked += 1
+            continue
+        try:
+            said = hearing.hear(one)
+        except Misbehaved:
+            assert junk == JUNK
+            return
+        junk += said is None
+        heard += said is not None and said.event not in ("calls", "chunks")
+        if said is not None and said.event == "chunks":
+            assert all(type(size) is int for size in said.content["sizes"])
+    assert heard <= asked and junk <= JUNK
