@@ -79,7 +79,7 @@ class ChildRuns:
                     tell(event)
             return beginning_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
 
-        return await self._sittings.sit(thread_id, beginning, tell, strict=caller.strict, caller=caller.thread_id)
+        return await self._sittings.sit(thread_id, beginning, tell, manner=caller.manner, caller=caller.thread_id)
 
     async def _came_to(self, thread_id: str, call: ChildCall, sat: Sat) -> tuple[ChildAnswer, Status]:
         snapshot = await self._graph.aget_state(config_of(thread_id))

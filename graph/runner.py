@@ -16,7 +16,7 @@ from ..kernel.session import Kernels
 from ..nodes.direct import check_direct
 from ..nodes.hands import Hands, OpenModels
 from ..nodes.intake import Given, input_digest, store_input
-from ..nodes.live import LiveRuns
+from ..nodes.live import AS_SAVED, LiveRuns, Manner
 from ..state.contexts import ContextRef
 from ..state.deleting import Deleted
 from ..state.errors import ThreadExists, UsageError
@@ -143,18 +143,29 @@ class Runner:
             # Somebody else has begun it meanwhile.
             check_same_run(await self._stores.threads.get(thread_id), question, given)
 
-    async def resume(self, thread: str, *, strict: bool = False, on_event: OnEvent | None = None, **raises: Any) -> Run:
+    async def resume(
+        self,
+        thread: str,
+        *,
+        strict: bool = False,
+        unsandboxed: bool = False,
+        on_event: OnEvent | None = None,
+        **raises: Any,
+    ) -> Run:
         """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
 
-        `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had. An
+        `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had.
+        `unsandboxed`: in this sitting, whatever the run was started with. An
         answered run is returned as it is, without a call. Raises UnknownThread, UsageError, NoSandbox.
         """
         thread_id = await self.library.resolve(thread)
         if await self._beginning(thread_id, raises) is None:
             return await self.read(thread_id)
         start = (await self._stores.threads.get(thread_id)).start
-        await make_ready(self._hands.kernels, saved_settings(start.get("settings", {})))
-        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, strict=strict)
+        settings = saved_settings(start.get("settings", {}))
+        manner = Manner(strict, unsandboxed=unsandboxed or settings.unsandboxed)
+        await make_ready(self._hands.kernels, settings.model_copy(update={"unsandboxed": manner.unsandboxed}))
+        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, manner)
 
     async def decide(
         self,
@@ -259,8 +270,10 @@ class Runner:
         """Free what no run needs, but for what was needed within the last hour. Raises StoreError."""
         return await collect_garbage(self._stores.home, dry_run=dry_run, probe=self._hands.probe)
 
-    async def _sit(self, thread_id: str, find: FindBeginning, on_event: OnEvent | None, *, strict: bool = False) -> Run:
-        sat = await self._sittings.sit(thread_id, find, on_event or _unheard, strict=strict)
+    async def _sit(
+        self, thread_id: str, find: FindBeginning, on_event: OnEvent | None, manner: Manner = AS_SAVED
+    ) -> Run:
+        sat = await self._sittings.sit(thread_id, find, on_event or _unheard, manner=manner)
         if sat.busy:
             return Run(thread_id, "busy", error=error_facts(sat.busy))
         run = await self._outcome(await self._stores.threads.get(thread_id), sat.restore)

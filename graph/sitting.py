@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
 from ..nodes.hands import Stores
-from ..nodes.live import LiveRuns
+from ..nodes.live import AS_SAVED, LiveRuns, Manner
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError
 from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
@@ -107,7 +107,13 @@ class Sittings:
         return any([self.stop(thread_id) for thread_id in list(self._running)])
 
     async def sit(
-        self, thread_id: str, find: FindBeginning, on_event: OnEvent, *, strict: bool = False, caller: str | None = None
+        self,
+        thread_id: str,
+        find: FindBeginning,
+        on_event: OnEvent,
+        *,
+        manner: Manner = AS_SAVED,
+        caller: str | None = None,
     ) -> Sat:
         """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises.
 
@@ -119,7 +125,7 @@ class Sittings:
             with contextlib.ExitStack() as hurry:
                 async with self._taken(thread_id):
                     beginning = await find()
-                    return await self._run(thread_id, beginning, on_event, hurry, strict=strict) if beginning else Sat()
+                    return await self._run(thread_id, beginning, on_event, hurry, manner) if beginning else Sat()
         except (RunBusy, LeaseLost) as busy:
             return Sat(busy=busy)
         finally:
@@ -153,12 +159,12 @@ class Sittings:
             await self._stores.leases.release(thread_id)
 
     async def _run(
-        self, thread_id: str, beginning: Beginning, on_event: OnEvent, hurry: contextlib.ExitStack, *, strict: bool
+        self, thread_id: str, beginning: Beginning, on_event: OnEvent, hurry: contextlib.ExitStack, manner: Manner
     ) -> Sat:
         """Raises LeaseLost; nothing of what came after that was saved."""
         error: RlmError | None = None
         sat = Sat()
-        (self._live.strict.add if strict else self._live.strict.discard)(thread_id)
+        self._live.manners[thread_id] = manner
         task = asyncio.create_task(self._go(thread_id, beginning, on_event))
         if thread_id not in self._callers:
             self._running[thread_id] = _Running(task, hurry)
@@ -182,6 +188,7 @@ class Sittings:
         finally:
             beating.cancel()
             self._running.pop(thread_id, None)
+            self._live.manners.pop(thread_id, None)
             sat.error = error
             live = self._live.find(thread_id)
             seconds, sat.restore = (live.ledger.seconds, live.restore) if live else (None, None)

@@ -90,7 +90,7 @@ async def _compared(run: LiveRun, hands: Hands, kernel: LiveKernel, turn: int) -
     found = await divergence(hands, run.thread_id, turn, kernel.calls)
     if found is None:
         return kernel.report
-    if run.strict:
+    if run.manner.strict:
         raise diverged(found)
     report = kernel.report or no_restore()
     report["diverged"].append(found)

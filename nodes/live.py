@@ -79,6 +79,19 @@ class LiveKernel:
         await self.session.close()
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How one sitting goes on with a run, whatever its settings say."""
+
+    strict: bool = False
+    """Whether a replay that asks for something else than was recorded ends the sitting."""
+    unsandboxed: bool = False
+    """Whether kernels run as the user, who has said so now."""
+
+
+AS_SAVED = Manner()
+
+
 @dataclass
 class LiveRun:
     """One thread that is being run here."""
@@ -97,8 +110,7 @@ class LiveRun:
     inner: bool = False
     """Whether the run that called it runs here, too, and will close what they share."""
     kernel: LiveKernel | None = None
-    strict: bool = False
-    """Whether a replay that asks for something else than was recorded ends the sitting."""
+    manner: Manner = AS_SAVED
     restore: RestoreRecord | None = None
     """How the REPL was brought back last in this sitting."""
     idle: Idleness = field(init=False)
@@ -145,8 +157,8 @@ class LiveRuns:
         self._hands = hands
         self._runs: dict[str, LiveRun] = {}
         self._callers: dict[str, LiveRun] = {}
-        self.strict: set[str] = set()
-        """Threads whose replays must ask for what they asked for before."""
+        self.manners: dict[str, Manner] = {}
+        """How threads are gone on with, where that was asked for."""
         self.children: Children | None = None
         """Runs child threads; put in by whoever has the graph that they run on."""
 
@@ -182,7 +194,10 @@ class LiveRuns:
         return self._runs.get(thread_id)
 
     async def _open(self, thread_id: str, state: RunState) -> LiveRun:
+        manner = self.manners.get(thread_id, AS_SAVED)
         settings = saved_settings(state.get("settings", {}))
+        if manner.unsandboxed:
+            settings = settings.model_copy(update={"unsandboxed": True})
         caller = self._callers.get(thread_id)
         row = await self._hands.stores.threads.find(thread_id)
         tree = caller.tree if caller else Tree(settings, self._hands.open_model)
@@ -197,7 +212,7 @@ class LiveRuns:
             depth=row.depth if row else 0,
             inner=caller is not None,
             children=self.children,
-            strict=thread_id in self.strict,
+            manner=manner,
         )
 
     async def _ledger(

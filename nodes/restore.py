@@ -190,7 +190,7 @@ class _Restoring:
             kernel.position = point.position
             return
         emit("restore", cells=self.report["cells"] + 1, of=len(self._points), turn=point.turn)
-        strict = self._run.strict
+        strict = self._run.manner.strict
         same = await replay(self._run, self._hands, self._state, kernel, point, recorded_only=strict)
         self.report["cells"] += 1
         if found := await divergence(self._hands, self._run.thread_id, point.turn, kernel.calls):

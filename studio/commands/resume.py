@@ -16,6 +16,7 @@ def resume(
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
     strict: flags.Strict = False,
+    unsandboxed: flags.Unsandboxed = None,
     output: flags.Output = None,
 ) -> None:
     """Go on with a run that was stopped, killed, failed or ran out of budget.
@@ -45,8 +46,8 @@ def resume(
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.library.about(thread)
-        sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
-        return await runner.resume(thread, strict=strict, on_event=hear, **limits)
+        sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
+        return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=hear, **limits)
 
     sitting = Sitting(invocation, thread, go_on, output)
     sit(sitting)

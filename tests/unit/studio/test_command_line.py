@@ -123,7 +123,7 @@ def test_limits_are_raised_on_resume(rlm: Rlm, fake: Fake, tmp_path: Path) -> No
     runner = fake(Run("t", "answered", answer="A"))
     assert rlm("resume", "t", "--max-cost", "2.5", "--max-calls", "9").out == "A\n"
     limits = {"max_turns": None, "max_calls": 9, "max_tokens": None, "max_cost": 2.5, "max_time": None}
-    assert runner.asked == [("resume", ("t",), {"strict": False, **limits})]
+    assert runner.asked == [("resume", ("t",), {"strict": False, "unsandboxed": False, **limits})]
 
 
 @pytest.mark.parametrize("status", EXIT_CODES)
