@@ -8,6 +8,9 @@ import json
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+_MOST_BITS = 14_000
+"""Of a number that Python writes in decimal, whoever reads it then: more than 4,300 digits are refused."""
+
 
 class Finish:
     """What the running cell has said about ending the run."""
@@ -70,6 +73,8 @@ def as_json(value: Any) -> dict[str, Any]:
 
     Else its text, and beside it `"text_of"`, the name of its type.
     """
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return {"value": hex(value), "text_of": type(value).__name__}
     if value is None or isinstance(value, bool | int | str):
         return {"value": value}
     try:

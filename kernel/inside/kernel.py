@@ -158,7 +158,13 @@ class RlmKernel(IPythonKernel):
         for batch in batched(chunks, _BATCH_BYTES):
             sizes = [len(chunk) for chunk in batch]
             self.session.send(stream, "rlm_chunks", {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
-        self._tell(stream, "rlm_cell_reply", reply, parent, ident)
+        try:
+            self._tell(stream, "rlm_cell_reply", reply, parent, ident)
+        except (TypeError, ValueError, RecursionError, MemoryError) as failure:
+            # A reply is waited for, whatever the code has made of what is told.
+            failed = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at the end: {failure}"}
+            reply.update(error=failed, final=None, variables=[])
+            self._tell(stream, "rlm_cell_reply", reply, parent, ident)
 
     async def _chunks(self, _stream: Any, _ident: Any, parent: Any) -> None:
         content, [attached] = parent["content"], parent["buffers"]
