@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import zmq
 from ipykernel import ipkernel
 from ipykernel.control import ControlThread
-from ipykernel.iostream import IOPubThread
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.shellchannel import ShellChannelThread
 from IPython.core.profiledir import ProfileDir
 from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
 
-from .kernel import RlmKernel, captured
+from .kernel import RlmKernel
+from .publishing import Publisher
 
 _SETTINGS = {
     "HistoryManager": {"enabled": False},
@@ -65,13 +65,14 @@ class RlmApp(IPKernelApp):
         """`listeners`: sockets by channel that listen already, as file descriptors; else it binds its own."""
         super().__init__(kernel_class=RlmKernel, **kwargs)
         self._listeners = listeners
+        self.outstream_class = f"{Publisher.__module__}.Stream"
         self.profile_dir = _NoProfile(location="/")
 
     def set_up(self, options: "Sequence[str]" = ()) -> None:
         """Be ready to serve, with all that cells print captured."""
         self.initialize(list(options))
         for stream in (sys.stdout, sys.stderr):
-            stream.echo = captured  # type: ignore[union-attr]
+            stream.echo = None  # type: ignore[union-attr]
 
     def parse_command_line(self, argv: Any = None) -> None:
         if argv:
@@ -120,7 +121,7 @@ class RlmApp(IPKernelApp):
         self._apply_curve_server_options(publisher)
         self.iopub_port = self._bind_socket(publisher, self.iopub_port)
         self.configure_tornado_logger()
-        self.iopub_thread = IOPubThread(publisher, pipe=False, session=self.session)
+        self.iopub_thread = Publisher(publisher, pipe=False, session=self.session)
         self.iopub_thread.start()
         self.iopub_socket = self.iopub_thread.background_socket
 

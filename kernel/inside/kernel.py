@@ -30,7 +30,7 @@ from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
-from .output import Capture
+from .output import captured
 from .refusals import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 from .repl import Repl
 
@@ -38,20 +38,23 @@ _BATCH_CALLS = 256
 _BATCH_CHARS = 1 << 20
 _BATCH_BYTES = 8 << 20
 
-captured = Capture()
-"""What the running cell has printed and displayed. One kernel a process, so one capture."""
-
 
 class _DisplayHook(ZMQShellDisplayHook):
+    shell: Any
+
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
         captured.write(str(format_dict.get("text/plain", "")) + "\n")
-        super().write_format_data(format_dict, md_dict)
+        if self.shell.kernel.iopub_thread.heard:
+            super().write_format_data(format_dict, md_dict)
 
 
 class _DisplayPublisher(ZMQDisplayPublisher):
+    shell: Any
+
     def publish(self, data: Any, *args: Any, **kwargs: Any) -> None:
         captured.write(str(data.get("text/plain", "")) + "\n")
-        super().publish(data, *args, **kwargs)
+        if self.shell.kernel.iopub_thread.heard:
+            super().publish(data, *args, **kwargs)
 
 
 class RlmShell(ZMQInteractiveShell):
@@ -102,6 +105,7 @@ class RlmKernel(IPythonKernel):
     shell: Any
     session: Any
     control_thread: Any
+    iopub_thread: Any
     execution_count: Any
 
     def __init__(self, **kwargs: Any) -> None:
@@ -191,6 +195,14 @@ class RlmKernel(IPythonKernel):
         # What code prints may hold lone surrogates.
         body = dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")
         self.session.send(stream, kind, {}, parent, ident=ident, buffers=[body])
+
+    def _publish_status(self, *args: Any, **kwargs: Any) -> None:
+        if self.iopub_thread.heard:
+            super()._publish_status(*args, **kwargs)
+
+    def _publish_execute_input(self, *args: Any, **kwargs: Any) -> None:
+        if self.iopub_thread.heard:
+            super()._publish_execute_input(*args, **kwargs)
 
     async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
         self.execution_count += 1

@@ -57,3 +57,7 @@ class Capture:
         self._dropped += len(joined) - tail
         self._tail = [joined[-tail:]]
         self._tail_size = tail
+
+
+captured = Capture()
+"""What the running cell has printed and displayed. One kernel a process, so one capture."""
