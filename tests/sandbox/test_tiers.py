@@ -176,7 +176,8 @@ def test_below_tmp_too_kernels_see_what_they_need_and_nothing_of_a_home_that_lie
     is_there(tier)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         for name in (".package", "kernel", "state"):
-            shutil.copytree(lesser.PROJECT / name, Path(folder, name), symlinks=True)
+            without = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(lesser.PROJECT / name, Path(folder, name), symlinks=True, ignore=without)
         home = Path(folder, "kernel/inside/home")
         home.mkdir()
         (home / "secret").write_text("of the user's")
