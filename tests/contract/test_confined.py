@@ -7,7 +7,7 @@ import pytest
 
 from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
-from durable_rlm.kernel.session import Cell, Kernels, KernelSession, KernelSpec
+from durable_rlm.kernel.session import Cell, ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost, UsageError
 
 GB = 1 << 30
@@ -84,11 +84,38 @@ async def test_what_a_cell_starts_counts_towards_the_memory_of_its_kernel(sessio
 async def test_cpu_that_is_burnt_while_the_cell_waits_is_counted(
     session: KernelSession, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    burning = await kernels.start(KernelSpec("thread", cell_timeout=0.01))
+    burning = await kernels.start(KernelSpec("thread", cell_timeout=1))
     await burning.begin(Cell(1, (FORKING + "        while True:\n            pass\n" + "llm_query('q')",)))
     with pytest.raises(KernelLost, match="CPU time"):
         await burning.result()
     assert (await run(session, "print('unharmed')")).output == "unharmed\n"
+
+
+LOOK = """
+import os
+found = []
+for name in os.listdir("/proc/self/fd"):
+    try:
+        found.append(os.pread(int(name), 1 << 20, 0))
+    except OSError:
+        pass
+print(context, any(b"of another" in text for text in found), any(b"handed" in text for text in found))
+"""
+
+
+@pytest.mark.parametrize("documents", [False, True])
+async def test_what_a_sub_rlm_was_handed_is_all_that_its_kernel_can_read(
+    kernels: Kernels, tmp_path: Path, documents: bool
+) -> None:
+    pack, index = tmp_path / "pack", tmp_path / "index"
+    pack.write_text("of another, handed, of another")
+    index.write_text('{"name": "a", "start": 12, "end": 18, "chars": 6, "meta": {}}\n')
+    files = ContextFiles(pack, index if documents else None, 12, 18, handed=True)
+    child = await kernels.start(KernelSpec("child", files))
+    assert (await run(child, LOOK.replace("print(context", "print(str(context)"))).output == "handed False True\n"
+    whole = await kernels.start(KernelSpec("whole", ContextFiles(pack)))
+    assert (await run(whole, LOOK)).output == "of another, handed, of another True True\n"
+    assert pack.read_text() == "of another, handed, of another"
 
 
 async def test_an_environment_that_cannot_run_kernels_is_refused_with_what_it_lacks(
