@@ -7,7 +7,6 @@ given), `hidden` (folders that no kernel sees) and `tiers` (the sandboxes to try
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import socket
 import sys
@@ -143,7 +142,6 @@ class Host:
 
 async def main(descriptor: int, settings: dict[str, Any]) -> None:
     """Serve the socket `descriptor`."""
-    os.umask(0o077)
     folder = Path(settings["folder"])
     inputs, hidden = ([Path(path) for path in settings[name]] for name in ("inputs", "hidden"))
     try:

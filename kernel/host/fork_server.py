@@ -100,6 +100,7 @@ class ForkServer:
 
     async def _try(self, start: Start, ours: socket.socket, theirs: socket.socket) -> list[str] | None:
         """None when it serves, else why not."""
+        ours.send(start.plan.encode())
         try:
             # From this thread, and no other: it ends with the thread that started it.
             self._process = subprocess.Popen(  # noqa: ASYNC220

@@ -27,6 +27,8 @@ class Start:
     tier: Tier
     command: list[str]
     environment: dict[str, str]
+    plan: str
+    """What the fork server is told first: not in its command line, which every kernel can read."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ def start_in(tier: Tier, wanted: Wanted, canary: dict[str, Any], descriptor: int
         "canary": None if tier == "none" else canary,
     }
     program = [environment.python, "-s", "-S", "-B", "-P", str(INSIDE / "launch.py")]
-    command = [*program, "fork-server", str(descriptor), json.dumps(plan)]
+    command = [*program, "fork-server", str(descriptor)]
     if tier == "bubblewrap":
         command = [*enclosing(environment.visible, inputs, hidden, root=os.geteuid() == 0), *command]
-    return Start(tier, command, _server_environment(environment))
+    return Start(tier, command, _server_environment(environment), json.dumps(plan))
 
 
 def _visible(environment: KernelEnvironment, hidden: Sequence[Path]) -> list[str]:

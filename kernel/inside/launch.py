@@ -4,7 +4,7 @@ Run as a script by path: this folder becomes the package `rlm_inside`, so that n
 import path.
 
 - `launch.py kernel -f connection.json …`: one kernel, confined by whoever starts it (a container, say).
-- `launch.py fork-server FD PLAN`: the fork server (`forking/server.py`).
+- `launch.py fork-server FD`: the fork server (`forking/server.py`), which is told its plan over that socket.
 """
 
 import importlib.util
@@ -51,10 +51,10 @@ def main() -> None:
     match sys.argv[1:]:
         case ["kernel", *options]:
             _kernel(options)
-        case ["fork-server", descriptor, plan]:
+        case ["fork-server", descriptor]:
             from rlm_inside.forking.server import serve  # type: ignore[import-not-found]
 
-            serve(int(descriptor), plan)
+            serve(int(descriptor))
         case _:
             sys.exit(__doc__)
 

@@ -2,6 +2,7 @@
 
 It speaks JSON over a SOCK_SEQPACKET socket pair, one message a packet, file descriptors beside it:
 
+- it is told its plan (`plan.py`);
 - it says `{"ready": true}` or `{"refused": [why, …]}` once;
 - told `{"op": "fork", "number", "environment", "scratch", "key"}` with six descriptors (`forked.py`), it makes a
   kernel of that number;
@@ -40,10 +41,10 @@ _PRELOADED = (
 """What a kernel would import as it starts, or with its first cells."""
 
 
-def serve(descriptor: int, plan_text: str) -> None:
+def serve(descriptor: int) -> None:
     """Serve until the other side is gone, and end the process without more ado."""
-    plan = Plan.read(plan_text)
     control = socket.socket(fileno=descriptor)
+    plan = Plan.read(control.recv(MAX_MESSAGE).decode())
     sys.path.extend(plan.packages)
     try:
         if plan.confinement.own_view and not plan.enclosed:
