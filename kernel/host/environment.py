@@ -52,7 +52,7 @@ class KernelEnvironment:
 def own_environment() -> KernelEnvironment:
     """This program's own Python, with what data work needs: numpy, pandas, and what the extras bring; nothing else."""
     folders = _unique([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    entries = sorted(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()]))
+    entries = sorted(set(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()])))
     executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     stdlib = sysconfig.get_path("stdlib")
     return KernelEnvironment(executable, folders, [*_python(executable, sys.base_prefix, stdlib), *entries])
