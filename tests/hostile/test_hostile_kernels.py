@@ -14,6 +14,9 @@ from durable_rlm.state.errors import KernelLost
 FORGE = """
 import json, os, socket, struct, threading, time
 kernel = get_ipython().kernel
+# The host attaches by another channel than it sends cells.
+while kernel._asker is None:
+    time.sleep(0.001)
 stream, ident, parent = kernel._asker
 def send(kind, said, content={}):
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
@@ -107,7 +110,8 @@ async def test_a_kernel_that_forges_messages_is_lost_and_its_neighbour_is_not(
 ) -> None:
     other = await neighbour(kernels)
     with pytest.raises(KernelLost, match=why):
-        await asyncio.wait_for(hostile(kernels, f"{code}{STAY}"), 30)
+        result = await asyncio.wait_for(hostile(kernels, f"{code}{STAY}"), 30)
+        pytest.fail(f"its cell ended: {result}")
     assert (await asyncio.wait_for(run(other, "kept + 1"), 10)).output == "2\n"
 
 
