@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from ..app import CHANNELS, RlmApp
 from ..pack import Pack
+from ..repl import Repl
 from ..sandbox import limits
 from ..sandbox.confine import Confinement
 
@@ -25,6 +26,8 @@ _MAX_MESSAGE = 1 << 20
 _MAX_FILES = 16
 _HIGH, _MOST_OPEN = 100, 4096
 """Above every descriptor of the fork server."""
+_NOTHING = {"pack": None, "index": None, "start": 0, "end": None, "sub_calls": True, "sub_rlms": False, "models": []}
+"""The setup (`session.KernelSpec.setup`) of a REPL without an input."""
 _FIRST = 3
 """The descriptors below are the standard streams."""
 
@@ -77,12 +80,19 @@ def _ready(key: str) -> RlmApp:
     app = RlmApp.instance(listeners=listeners)
     app.session.key = key.encode()
     app.set_up()
-    # The first cell takes long: now, while nobody waits.
-    app.shell.run_cell("1", store_history=False, silent=True)
+    _warm_up(app)
     gc.collect()
     gc.freeze()
     gc.enable()
     return app
+
+
+def _warm_up(app: RlmApp) -> None:
+    """Do what a first cell does, which takes long once: now, while nobody waits."""
+    app.shell.run_cell("1", store_history=False, silent=True)
+    repl = Repl({"x": 1}, lambda: None, _NOTHING, own_process=False)
+    repl.begin([], ["x = 1"])
+    json.dumps([repl.end(succeeded=True), repl.snapshot(["x = 1"])[0]])
 
 
 def _wait_for_its_turn(status: socket.socket) -> None:
