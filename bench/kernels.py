@@ -22,7 +22,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from durable_rlm.kernel.contract import Store, run
 from durable_rlm.kernel.host.fork_server import NoSandbox
-from durable_rlm.kernel.host.process import KernelProcess, make_context
+from durable_rlm.kernel.host.process import KernelProcess
 from durable_rlm.kernel.host.ready import ReadyKernels
 from durable_rlm.kernel.host.supply import Source, Supply
 from durable_rlm.kernel.host.tiers import TIERS, Tier
@@ -92,8 +92,8 @@ class Unprepared(Supply):
 class Forked:
     """One kernel as the kernel host starts it."""
 
-    def __init__(self, context: Any) -> None:
-        self._process = KernelProcess("k", context, self._heard)
+    def __init__(self) -> None:
+        self._process = KernelProcess("k", self._heard)
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def start(self, supply: Supply, spec: KernelSpec) -> None:
@@ -119,7 +119,6 @@ class Lane:
     tier: Tier
     kernels: JupyterKernels
     supply: Supply
-    context: Any
     forked: list[float] = field(default_factory=list[float])
     ready: list[float] = field(default_factory=list[float])
     cells: list[float] = field(default_factory=list[float])
@@ -130,7 +129,7 @@ class Lane:
 
     async def once_forked(self) -> None:
         """Start one that nobody made ready."""
-        kernel = Forked(self.context)
+        kernel = Forked()
         self.forked.append(await ms(lambda: kernel.start(self.supply, self.spec())))
         await kernel.close()
 
@@ -160,7 +159,6 @@ async def trivial(session: KernelSession) -> CellResult:
 @contextlib.asynccontextmanager
 async def every_tier(folder: Path) -> AsyncGenerator[list[Lane]]:
     """All that hold here; the others are named."""
-    context = make_context()
     lanes: list[Lane] = []
     async with contextlib.AsyncExitStack() as open_ones:
         for tier in (*TIERS, "none"):
@@ -169,7 +167,7 @@ async def every_tier(folder: Path) -> AsyncGenerator[list[Lane]]:
             open_ones.push_async_callback(supply.close)
             kernels = JupyterKernels([folder], tiers=(tier,))
             open_ones.push_async_callback(kernels.close)
-            lane = Lane(tier, kernels, supply, context)
+            lane = Lane(tier, kernels, supply)
             try:
                 await supply.source(sandboxed=tier != "none", environment="")
             except NoSandbox as error:
@@ -178,7 +176,6 @@ async def every_tier(folder: Path) -> AsyncGenerator[list[Lane]]:
             await kernels.warm_up(sandboxed=tier != "none")
             lanes.append(lane)
         yield lanes
-    context.destroy(linger=0)
 
 
 async def starts(lanes: Sequence[Lane], folder: Path) -> None:

@@ -6,6 +6,7 @@ given), `hidden` (folders that no kernel sees) and `tiers` (the sandboxes to try
 
 import asyncio
 import contextlib
+import importlib
 import json
 import shutil
 import socket
@@ -30,7 +31,6 @@ class Host:
         self._reader = reader
         self._writer = writer
         self._supply = supply
-        self._context: Any = None
         self._kernels: dict[str, KernelProcess] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
 
@@ -104,21 +104,12 @@ class Host:
             if request["sandboxed"]:
                 raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
             return {"tier": "none", "refused": {}}
-        serving = asyncio.ensure_future(
-            self._supply.source(sandboxed=request["sandboxed"], environment=request["environment"])
-        )
         # The fork server imports what it needs; meanwhile, so do we.
-        await asyncio.sleep(0)
-        self._zmq_context()
-        server = (await serving).server
-        return {"tier": server.tier, "refused": server.refused}
-
-    def _zmq_context(self) -> Any:
-        from .process import make_context
-
-        if self._context is None:
-            self._context = make_context()
-        return self._context
+        source, _ = await asyncio.gather(
+            self._supply.source(sandboxed=request["sandboxed"], environment=request["environment"]),
+            asyncio.to_thread(importlib.import_module, f"{__package__}.process"),
+        )
+        return {"tier": source.server.tier, "refused": source.server.refused}
 
     async def _start(self, name: str, request: dict[str, Any]) -> None:
         try:
@@ -128,10 +119,9 @@ class Host:
             await self._start_once(name, request)
 
     async def _start_once(self, name: str, request: dict[str, Any]) -> None:
-        context = self._zmq_context()
         from .process import KernelProcess
 
-        kernel = self._kernels[name] = KernelProcess(name, context, self._emit)
+        kernel = self._kernels[name] = KernelProcess(name, self._emit)
         try:
             await kernel.start(self._supply, request)
         except BaseException:

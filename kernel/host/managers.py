@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec as JupyterSpec
 from jupyter_client.manager import AsyncKernelManager
 
@@ -81,19 +80,19 @@ class Made:
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
 
-async def make_manager(supply: Supply, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
+async def make_manager(supply: Supply, request: dict[str, Any]) -> Made:
     """The manager of the kernel that is asked for. Raises NoSandbox, EnvironmentUnusable."""
     provisioner = request["provisioner"] or (NAME if FORKING else "")
     if provisioner == NAME:
         source = await supply.source(sandboxed=request["sandboxed"], environment=request["environment"])
-        return await _forked(source, supply.parts, context, request)
+        return await _forked(source, supply.parts, request)
     if not provisioner and request["sandboxed"]:
         raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
-    return _launched(provisioner, supply.folder, context, request)
+    return _launched(provisioner, supply.folder, request)
 
 
-async def _forked(source: Source, parts: Path, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
-    manager = KernelManager(transport="ipc", context=context)
+async def _forked(source: Source, parts: Path, request: dict[str, Any]) -> Made:
+    manager = KernelManager(transport="ipc")
     manager.fork_server, manager.ready = source.server, source.ready
     manager.memory, manager.cpu_seconds = request["memory"], request["cpu_seconds"]
     manager.files = {path: path for path in request["files"]}
@@ -111,13 +110,13 @@ def _parts(folder: Path, setup: dict[str, Any]) -> str:
     return str(own)
 
 
-def _launched(provisioner: str, folder: Path, context: zmq.asyncio.Context, request: dict[str, Any]) -> Made:
+def _launched(provisioner: str, folder: Path, request: dict[str, Any]) -> Made:
     """A process of its own: as Jupyter starts it, or as another provisioner does, which then confines it."""
     # Unix socket paths end at 107 bytes, so the folder is short.
     own = Path(tempfile.mkdtemp(prefix="k", dir=folder))
     scratch, log = own / "scratch", own / "log"
     scratch.mkdir(mode=0o700)
-    manager = KernelManager(transport="ipc", context=context)
+    manager = KernelManager(transport="ipc")
     manager.ip, manager.connection_file = str(own / "s"), str(own / "connection.json")
     command = [sys.executable, "-P", str(INSIDE / "launch.py"), "kernel", "-f", "{connection_file}"]
     metadata = {"kernel_provisioner": {"provisioner_name": provisioner}} if provisioner else {}

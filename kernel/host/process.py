@@ -5,9 +5,6 @@ import contextlib
 import signal
 from typing import Any, Protocol
 
-import zmq
-import zmq.asyncio
-
 from .channel import Address, Channel, ChannelClosed
 from .frames import BYTES
 from .hearing import WINDOW, Heard, Hearing, Misbehaved
@@ -29,10 +26,9 @@ class Emit(Protocol):
 class KernelProcess:
     """Starts a kernel, carries its messages, ends it. `emit` gets its events."""
 
-    def __init__(self, name: str, context: zmq.asyncio.Context, emit: Emit) -> None:
+    def __init__(self, name: str, emit: Emit) -> None:
         self._name = name
         self._emit = emit
-        self._context = context
         self._made: Made | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._channels: list[Channel] = []
@@ -47,7 +43,7 @@ class KernelProcess:
 
         Raises RuntimeError, saying why not; NoSandbox; EnvironmentUnusable; ForkFailed.
         """
-        made = self._made = await make_manager(supply, self._context, request)
+        made = self._made = await make_manager(supply, request)
         await made.manager.start_kernel(**made.launch)
         self._manager = made.manager
         self._ready = asyncio.get_running_loop().create_future()
@@ -207,8 +203,3 @@ class KernelProcess:
             why = self._ended_because or (self._made.killed_because if self._made else "")
             await self._emit({"event": "died", "kernel": self._name, "exit": code, "why": why})
             await self._let_go()
-
-
-def make_context() -> zmq.asyncio.Context:
-    """What Jupyter's managers want to have. No socket of it is ever used: see `channel.py`."""
-    return zmq.asyncio.Context()

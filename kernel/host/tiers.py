@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,11 +118,4 @@ def _other_user() -> int | None:
 
 def as_canary(file: str, socket: str) -> dict[str, Any]:
     """What the probes reach for (`inside/sandbox/probes.py`)."""
-    return asdict(_Canary(file, socket, os.getpid()))
-
-
-@dataclass(frozen=True)
-class _Canary:
-    file: str
-    socket: str
-    process: int
+    return {"file": file, "socket": socket, "process": os.getpid()}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zmq.asyncio
 
 from durable_rlm.kernel.host.managers import KernelManager, make_manager
 from durable_rlm.kernel.host.provisioner import NAME, ForkServerProvisioner
@@ -20,14 +19,12 @@ from durable_rlm.kernel.session import KernelSpec
 async def manager() -> AsyncGenerator[KernelManager]:
     with tempfile.TemporaryDirectory(prefix="rlm-") as folder:
         supply = Supply(Path(folder), [], [], ())
-        context = zmq.asyncio.Context()
         spec = KernelSpec("thread")
-        made = await make_manager(supply, context, {**spec.process(), "setup": spec.setup()})
+        made = await make_manager(supply, {**spec.process(), "setup": spec.setup()})
         await made.manager.start_kernel()
         yield made.manager
         await made.end()
         await supply.close()
-        context.destroy(linger=0)
 
 
 async def told(manager: KernelManager, code: str) -> str:
