@@ -126,7 +126,8 @@ class ForkServer:
             self._control = ours
             asyncio.get_running_loop().add_reader(ours, self._hear)
             return None
-        return answer.get("refused") or [await asyncio.to_thread(self._last_words)]
+        words = await asyncio.to_thread(self._last_words)
+        return answer.get("refused") or [words]
 
     @property
     def gone(self) -> bool:

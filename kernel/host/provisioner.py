@@ -49,10 +49,13 @@ class ForkServerProvisioner(KernelProvisionerBase):
         manager = cast(Any, self.parent)
         ready: ReadyKernels = manager.ready
         kernel = self._kernel = await ready.take()
-        await self._server.set_going(kernel, manager.memory, manager.cpu_seconds, manager.files)
-        for known, place in manager.files.items():
-            if known != place:
-                Path(place).unlink()  # noqa: ASYNC240 - made for this kernel, which has it open
+        try:
+            await self._server.set_going(kernel, manager.memory, manager.cpu_seconds, manager.files)
+        finally:
+            for known, place in manager.files.items():
+                if known != place:
+                    # Made for this kernel, which has it open.
+                    Path(place).unlink(missing_ok=True)  # noqa: ASYNC240
         ports: dict[str, int] = {f"{channel}_port": port for port, channel in enumerate(CHANNELS, 1)}
         self.connection_info = cast(
             KernelConnectionInfo,

@@ -29,6 +29,7 @@ class ReadyKernels:
             if not kernel.ended.done():
                 self._fill_later()
                 return kernel
+            kernel.status.close()
         self._forking += 1
         try:
             return await self._server.fork()

@@ -25,6 +25,12 @@ class Source:
     ready: ReadyKernels
     watch: Watch
 
+    async def close(self) -> None:
+        """End all of it."""
+        await self.watch.close()
+        await self.ready.close()
+        await self.server.close()
+
 
 class Supply:
     """Starts fork servers when they are first needed."""
@@ -33,9 +39,9 @@ class Supply:
         """`inputs`: folders whose files kernels may be given. `tiers`: those to try, the strongest first."""
         self.folder = folder
         self.parts = folder / "parts"
-        self._numbers = itertools.count(1)
         """Where files are made that only one kernel is given."""
         self.parts.mkdir(mode=0o700, exist_ok=True)
+        self._numbers = itertools.count(1)
         self._inputs = [*inputs, self.parts]
         self._hidden = hidden
         self._tiers = tiers or TIERS
@@ -48,8 +54,11 @@ class Supply:
         """
         key = sandboxed, environment
         task = self._starting.get(key)
-        if task is None or (task.done() and (task.exception() or task.result().server.gone)):
+        gone = task.result() if task and _has_died(task) else None
+        if task is None or gone or (task.done() and task.exception()):
             task = self._starting[key] = asyncio.create_task(self._start(sandboxed, environment))
+        if gone:
+            await gone.close()
         return await asyncio.shield(task)
 
     async def _start(self, sandboxed: bool, environment: str) -> Source:
@@ -76,9 +85,11 @@ class Supply:
                 task.cancel()
         for done in await asyncio.gather(*self._starting.values(), return_exceptions=True):
             if isinstance(done, Source):
-                await done.watch.close()
-                await done.ready.close()
-                await done.server.close()
+                await done.close()
+
+
+def _has_died(task: "asyncio.Task[Source]") -> bool:
+    return task.done() and task.exception() is None and task.result().server.gone
 
 
 def _environment(folder: str) -> KernelEnvironment:

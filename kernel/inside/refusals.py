@@ -32,10 +32,14 @@ def install_magic(line: str = "") -> None:
 
 def wanted_network(error: "BaseException | None") -> bool:
     """Whether this error, or one that it comes from, is that there is no network."""
-    return any(
-        isinstance(one, socket.gaierror) or (isinstance(one, OSError) and one.errno in _FAMILY)
-        for one in _behind(error)
-    )
+    try:
+        return any(
+            isinstance(one, socket.gaierror) or (isinstance(one, OSError) and one.errno in _FAMILY)
+            for one in _behind(error)
+        )
+    except Exception:
+        # An error of the code's own making, whose attributes raise.
+        return False
 
 
 def _behind(error: Any) -> Iterator[BaseException]:

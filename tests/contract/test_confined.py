@@ -52,6 +52,15 @@ async def test_reaching_for_the_network_fails_with_a_sentence_that_says_why(sess
     assert after.error is not None and "network" not in after.error.message
 
 
+async def test_an_error_whose_attributes_raise_is_an_error_like_others(session: KernelSession) -> None:
+    code = (
+        "class Nasty(Exception):\n    @property\n    def reason(self):\n        raise ValueError('no')\n"
+        "raise Nasty('nasty')"
+    )
+    result = await run(session, code)
+    assert result.error is not None and result.error.name == "Nasty"
+
+
 async def test_the_scratch_folder_can_be_written_is_bounded_and_is_the_only_one(session: KernelSession) -> None:
     result = await run(
         session,
