@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .environment import EnvironmentUnusable
 from .fork_server import ForkFailed, NoSandbox
 from .frames import read_frame, write_frame
+from .ready import AHEAD
 from .supply import FORKING, Supply
 
 if TYPE_CHECKING:
@@ -112,11 +113,12 @@ class Host:
         return {"tier": source.server.tier, "refused": source.server.refused}
 
     async def _start(self, name: str, request: dict[str, Any]) -> None:
-        try:
-            await self._start_once(name, request)
-        except ForkFailed:
-            # The fork server has died, perhaps, and that is only known now: there will be another one.
-            await self._start_once(name, request)
+        for _ in range(AHEAD + 1):
+            # Those that were ready have died, perhaps, or the fork server, and that is only known now.
+            with contextlib.suppress(ForkFailed):
+                await self._start_once(name, request)
+                return
+        await self._start_once(name, request)
 
     async def _start_once(self, name: str, request: dict[str, Any]) -> None:
         from .process import KernelProcess

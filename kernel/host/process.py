@@ -6,6 +6,7 @@ import signal
 from typing import Any, Protocol
 
 from .channel import Address, Channel, ChannelClosed
+from .fork_server import ForkFailed
 from .frames import BYTES
 from .hearing import WINDOW, Heard, Hearing, Misbehaved
 from .managers import Made, make_manager
@@ -52,6 +53,8 @@ class KernelProcess:
             reply = await asyncio.wait_for(self._set_up(made, request), _START_SECONDS)
         except TimeoutError:
             raise RuntimeError(f"the kernel did not answer within {_START_SECONDS:g} s: {made.last_words()}") from None
+        if reply.get("status") == "ended":
+            raise ForkFailed(str(reply["message"]))
         if reply.get("status") != "ok":
             raise RuntimeError(str(reply.get("message") or made.last_words())[:_REASON])
         await self._send(self._to_control, "rlm_attach", {"window": WINDOW})
@@ -198,7 +201,7 @@ class KernelProcess:
         if self._ready and not self._ready.done():
             why = self._ended_because or (self._made.last_words() if self._made else "")
             message = f"the kernel ended as it started: {why}"
-            self._ready.set_result({"status": "error", "message": message})
+            self._ready.set_result({"status": "ended", "message": message})
         if not self._closing:
             why = self._ended_because or (self._made.killed_because if self._made else "")
             await self._emit({"event": "died", "kernel": self._name, "exit": code, "why": why})
