@@ -18,7 +18,7 @@ from ..state.handing import PostedContext
 from ..state.snapshots import Group
 
 CallKind = Literal["llm", "rlm"]
-FailureKind = Literal["model", "budget", "cancelled", "usage"]
+FailureKind = Literal["model", "budget", "cancelled", "usage", "rejected"]
 CellStatus = Literal["ok", "error", "timeout", "died"]
 
 
@@ -127,7 +127,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Failed:
-    """The call failed for good; the code sees `SubCallError`, `FailedCall` or `BudgetExceeded`."""
+    """The call failed for good; the code sees `SubCallError`, `FailedCall`, `BudgetExceeded` or `CallsRejected`."""
 
     kind: FailureKind
     message: str

@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from .errors import StoreError, UsageError
+from .gates import gate_names, module_names
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -80,6 +81,8 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
 Mode = Literal["rlm", "auto", "direct"]
 Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
+GateNames = Annotated[tuple[str, ...], BeforeValidator(gate_names)]
+Modules = Annotated[tuple[str, ...], BeforeValidator(module_names)]
 
 
 class RunSettings(BaseModel):
@@ -115,6 +118,12 @@ class RunSettings(BaseModel):
     )
     kernel_provisioner: str = Field(
         default="", title="Kernel provisioner", description="a Jupyter provisioner that starts and confines kernels"
+    )
+    approve: GateNames = Field(
+        default=(), title="Ask a person", description="before code, calls>N, cost>USD, final, budget; or all"
+    )
+    allow_imports: Modules = Field(
+        default=(), title="Allowed imports", description="modules that code:imports lets pass beside harmless ones"
     )
     answer_schema: Schema | None = Field(
         default=None, alias="schema", title="Answer schema", description="JSON Schema of the final answer"

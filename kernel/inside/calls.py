@@ -34,6 +34,14 @@ class BudgetExceeded(SubCallError):
         self.partial = partial
 
 
+class CallsRejected(SubCallError):
+    """A reviewer did not let the call be made; the message has their words. `partial` holds what a batch got."""
+
+    def __init__(self, message: str, partial: "list[Any] | None" = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
 class FailedCall:
     """Stands in a batch's results for a call that failed. It is falsy; `error` says why."""
 
@@ -148,13 +156,15 @@ class Queries:
             "arlm_query": self.arlm_query,
             "SubCallError": SubCallError,
             "BudgetExceeded": BudgetExceeded,
+            "CallsRejected": CallsRejected,
             "FailedCall": FailedCall,
         }
 
     def llm_query(self, prompt: Any, model: str | None = None, schema: Any = None, cache: bool = False) -> Any:
         """Ask a model once and return its answer, a str (with `schema`: the parsed value).
 
-        Raises SubCallError when it fails for good, BudgetExceeded when the budget forbids it.
+        Raises SubCallError when it fails for good, BudgetExceeded when the budget forbids it, CallsRejected when a
+        reviewer does.
         """
         return self._one("llm", prompt, model, schema, cache)
 
@@ -232,19 +242,19 @@ class Queries:
             [self._request(kind, prompt, model, schema, cache, part) for prompt, part in zip(asked, each, strict=True)]
         )
         results: list[Any] = []
-        over: BudgetExceeded | None = None
+        ended_by: BudgetExceeded | CallsRejected | None = None
         for future in futures:
             try:
                 results.append(_value(future.result(), schema))
-            except BudgetExceeded as error:
-                over = error
+            except (BudgetExceeded, CallsRejected) as error:
+                ended_by = error
                 results.append(FailedCall(str(error)))
             except SubCallError as error:
                 results.append(FailedCall(str(error)))
         failed = sum(isinstance(result, FailedCall) for result in results)
-        if over is not None:
-            over.partial = results
-            raise over
+        if ended_by is not None:
+            ended_by.partial = results
+            raise ended_by
         if failed:
             first = next(result for result in results if isinstance(result, FailedCall))
             print(f"[{failed} of {len(results)} failed: {first.error}]")
@@ -316,4 +326,6 @@ def _value(outcome: Outcome, schema: Any) -> Any:
         return schema.model_validate(value) if hasattr(schema, "model_validate") else value
     if error["kind"] == "budget":
         raise BudgetExceeded(error["message"])
+    if error["kind"] == "rejected":
+        raise CallsRejected(error["message"])
     raise SubCallError(error["message"])
