@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test format lint type bench lock clean
 
@@ -35,11 +36,14 @@ lock:
 clean:
 	rm -rf .venv
 
-# Wheels only: nothing is compiled. The lock is complete, so pip resolves nothing (resolving, it would look at releases
+# Wheels only: nothing is compiled. (forbiddenfruit, pure Python, is published as source alone: the pinned setuptools,
+# installed first, makes its wheel.) The lock is complete, so pip resolves nothing (resolving, it would look at releases
 # newer than the pins, and refuse them for want of a hash). The stamp goes last, so an interrupted install is done again.
 $(STAMP): .requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages into .venv (once; about a minute) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --require-hashes -r .requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@sed -n '/^setuptools==/,/[^\\]$$/p' .requirements.lock | $(PIP) --only-binary :all: --no-deps --require-hashes -r /dev/stdin
+	@$(PIP) --only-binary :all: --no-binary forbiddenfruit --no-build-isolation --no-deps --require-hashes \
+		-r .requirements.lock
+	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
