@@ -1,0 +1,129 @@
+"""`rlm dev`: LangGraph's Agent Server with this graph, for LangGraph Studio and the SDKs."""
+
+import os
+import secrets
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...state.errors import UsageError
+from ..consoles import put, say, stderr_console
+from ..invocation import Invocation, command
+from ..problems import NOT_BEGUN, report
+from ..safe_text import safe_json
+from ..stopping import STOPPED, interruptible
+
+if TYPE_CHECKING:
+    from ..server.access import Access
+
+STUDIO_PAGE = "https://smith.langchain.com/studio/?baseUrl="
+_NEEDED = ("langgraph_api", "langgraph_runtime_inmem", "uvicorn")
+
+Port = Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="Where to listen. 0: any free port.")]
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        metavar="ADDRESS",
+        help="Which address to listen on. Any other than a loopback address lets other machines connect: whoever has "
+        "the token can then run code here, and reads it where the network can be listened to.",
+    ),
+]
+HostedStudio = Annotated[
+    bool,
+    typer.Option(
+        "--allow-hosted-studio",
+        help="Let LangGraph Studio's page, served from https://smith.langchain.com, ask this server. Opens: scripts of "
+        "that one origin, run in a browser that can reach this server, may read and start whatever the token allows, "
+        "once the token has been entered there. The runs' data goes to that page in your browser; nothing is opened "
+        "for other origins, and the token is still asked for.",
+    ),
+]
+
+
+@command
+def dev(
+    invocation: Invocation,
+    port: Port = 2024,
+    host: Host = "127.0.0.1",
+    allow_hosted_studio: HostedStudio = False,
+) -> None:
+    """Serve runs to LangGraph Studio and to SDK clients, until Ctrl-C.
+
+    LangGraph's Agent Server with the graph `rlm` over the runs in --home: those of the command line are there, and
+    those that clients start are here. Each start prints a URL with a token; nothing is answered without it. Needs
+    pip install 'durable-rlm\\[server]'.
+
+    [bold]Examples[/bold]
+
+      rlm dev
+      rlm dev --port 0 --json
+      rlm dev --allow-hosted-studio
+    """
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise UsageError(
+            f"LangGraph's Agent Server is not installed ({', '.join(missing)} missing).",
+            hint="pip install 'durable-rlm[server]'",
+        )
+    from ..server.access import Access, chosen_token
+
+    access = Access(
+        chosen_token() or secrets.token_urlsafe(),
+        hosted_studio=allow_hosted_studio,
+        hosts=frozenset({host}),
+        told=True,
+    )
+    with interruptible():
+        started = _serve(invocation, host, port, access)
+    if not started:
+        report("ServerError", "The server did not start; why is said above.", as_json=invocation.json)
+        raise typer.Exit(1)
+    raise typer.Exit(STOPPED)
+
+
+def _serve(invocation: Invocation, host: str, port: int, access: "Access") -> bool:
+    from ..server.listening import is_loopback, listen, url_of
+
+    with listen(host, port) as listening:
+        url = url_of(host, listening)
+        if not is_loopback(host):
+            say(
+                f"Warning: --host {host} lets other machines connect. Whoever has the token can run code here, and it "
+                "is sent unencrypted: anybody who can listen to the network can read it.",
+                style="bold yellow",
+            )
+
+        def ready() -> None:
+            if invocation.json:
+                put(safe_json({"url": url, "token": access.token, "pid": os.getpid()}))
+            else:
+                put(_welcome(url, access))
+
+        from ..server.serving import Serving, serve
+
+        colours = stderr_console().is_terminal
+        serving = Serving(invocation.home.absolute(), url, listening, access, invocation.debug, colours)
+        try:
+            return serve(serving, ready, lambda: say("Stopping. A second signal leaves at once."))
+        except KeyboardInterrupt:
+            report(NOT_BEGUN, "Stopped before the server began.", as_json=invocation.json)
+            raise typer.Exit(STOPPED) from None
+
+
+def _welcome(url: str, access: "Access") -> str:
+    lines = [
+        "LangGraph's Agent Server, with the graph rlm. Ctrl-C stops it; runs under way are saved.",
+        "",
+        f"  Open      {url}/rlm?token={access.token}",
+        f'  Python    langgraph_sdk.get_client(url="{url}", api_key="{access.token}")',
+        f'  JS        new Client({{ apiUrl: "{url}", apiKey: "{access.token}" }})',
+    ]
+    if access.hosted_studio:
+        lines += [
+            f"  Studio    {STUDIO_PAGE}{url}",
+            f"            there, as a header of the connection: x-api-key: {access.token}",
+        ]
+    else:
+        lines.append("  Studio    LangGraph Studio's page may not ask this server: see --allow-hosted-studio")
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""Who may ask this server for anything: a token, as Jupyter has it, and the session that it opens in a browser.
+
+The token is in the memory of the server's process and nowhere else: not in its command line, not in an environment
+that other processes inherit, not in a file. Each start makes another one, unless `$RLM_SERVER_TOKEN` names it.
+"""
+
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ...state.errors import UsageError
+
+TOKEN_VARIABLE = "RLM_SERVER_TOKEN"
+HOSTED_STUDIO_VARIABLE = "RLM_SERVER_ALLOW_HOSTED_STUDIO"
+HOSTED_STUDIO = "https://smith.langchain.com"
+"""The origin of LangGraph Studio's page."""
+_SHORTEST = 16
+
+
+@dataclass(frozen=True)
+class Access:
+    """What opens this server."""
+
+    token: str = field(repr=False)
+    session: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    """What a browser keeps as a cookie. Not the token: cookies go to every port of a host."""
+    hosted_studio: bool = False
+    """Whether LangGraph Studio's page may ask, with the token."""
+    hosts: frozenset[str] = frozenset()
+    """Names that this server has, beside those of loopback and the address that was connected to."""
+    told: bool = False
+    """Whether the user has been told the token, or gave it."""
+
+    def has_token(self, given: Iterable[str]) -> bool:
+        """Whether one of what was given is the token; takes as long for a wrong one as for the right one."""
+        return any([_same(one, self.token) for one in given])
+
+    def has_session(self, given: Iterable[str]) -> bool:
+        """Whether one of the cookies is that of this server's session."""
+        return any([_same(one, self.session) for one in given])
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())
+
+
+def chosen_token() -> str | None:
+    """The token that `$RLM_SERVER_TOKEN` names, which is then taken out of the environment; None where it is not set.
+
+    Raises UsageError for one that is short or that no header could carry.
+    """
+    given = os.environ.pop(TOKEN_VARIABLE, "")
+    if not given:
+        return None
+    if len(given) < _SHORTEST or not all("!" <= letter <= "~" for letter in given):
+        raise UsageError(
+            f"{TOKEN_VARIABLE} must have at least {_SHORTEST} characters, printable ASCII without spaces.",
+            hint="Leave it unset, and each start makes one.",
+        )
+    return given
+
+
+class _Standing:
+    """The one access of a server process."""
+
+    def __init__(self) -> None:
+        self.access: Access | None = None
+
+
+_standing = _Standing()
+
+
+def stand(access: Access) -> None:
+    """What opens the server of this process, from now on."""
+    _standing.access = access
+
+
+def standing() -> Access:
+    """What opens the server of this process: as `stand` said, else from the environment. Raises UsageError."""
+    if _standing.access is None:
+        given = chosen_token()
+        hosted = os.environ.get(HOSTED_STUDIO_VARIABLE, "").lower() in ("1", "true", "yes")
+        stand(Access(given or secrets.token_urlsafe(), hosted_studio=hosted, told=given is not None))
+    assert _standing.access is not None
+    return _standing.access

@@ -1,0 +1,54 @@
+"""The application that LangGraph's server takes in (`http.app`): the guard before all of its routes, and our own.
+
+LangGraph adds its routes to this application and leaves its middleware outermost, so that the guard stands before
+every route; `tests/server_safety` asks each of them without a token.
+"""
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from .access import standing
+from .closing import stop_runs
+from .guard import ENTRANCE, Guard
+from .pages import ENTRANCE_PAGE
+
+
+async def entrance(request: Request) -> Response:
+    """The page that the printed URL leads to."""
+    del request
+    return HTMLResponse(ENTRANCE_PAGE)
+
+
+@asynccontextmanager
+async def lifespan(application: Starlette) -> AsyncGenerator[None]:
+    """What lives as long as the server: entered once LangGraph has loaded the graph, left while it still answers."""
+    async with AsyncExitStack() as living:
+        # The runs of the command line become known as threads here (`threads_known.py`).
+        living.push_async_callback(stop_runs, application, standing())
+        _tell_the_token()
+        yield
+
+
+def _tell_the_token() -> None:
+    access = standing()
+    if not access.told:
+        sys.stderr.write(
+            f"rlm: this server wants a token with every request: {access.token}\n"
+            f"rlm: send it as `x-api-key`, or open {ENTRANCE}?token={access.token} on it. "
+            "RLM_SERVER_TOKEN names another one.\n"
+        )
+
+
+app = Starlette(
+    routes=[Route(ENTRANCE, entrance, methods=["GET"], include_in_schema=False)],
+    middleware=[Middleware(cast(Any, Guard))],
+    lifespan=lifespan,
+)

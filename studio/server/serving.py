@@ -1,0 +1,141 @@
+"""LangGraph's server in this very process, from its first line to its last.
+
+In this process rather than in a child: one process to signal and to wait for, nothing that outlives it, and a token
+that is on no command line and in no environment (`docs/design/0016-agent-server.md`).
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from ..stopping import Stopping, leave_at_once
+from .access import Access, stand
+from .closing import stop_runs
+from .configuration import set_up
+from .folder import files_in
+
+FOLDER = "server"
+"""In the home: what LangGraph's server writes down for itself."""
+_LONGEST_STOP = 1.8
+"""Seconds after which a stop is an end, whatever is still open: everything that counts is saved as it happens."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is served, and where."""
+
+    home: Path
+    url: str
+    listening: socket.socket
+    access: Access
+    debug: bool = False
+    colours: bool = False
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; leaves signals to `Stopping`."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
+    """Serve until a signal comes; `ready` is called once clients can come, `stopping` with the signal.
+
+    Returns whether the server could start; why it could not is in the log. Raises OSError and OtherServer before it
+    has begun.
+    """
+    stand(serving.access)
+    set_up(serving.home, serving.url, debug=serving.debug, colours=serving.colours)
+    _log(serving)
+    with files_in(serving.home / FOLDER):
+        from langgraph_api.server import app
+    # LangGraph's own handler would write to stdout.
+    _log(serving)
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    with asyncio.Runner() as runner:
+        return runner.run(_until_stopped(_Server(config, ready), serving, app, stopping))
+
+
+async def _until_stopped(server: _Server, serving: Serving, application: Any, stopping: Callable[[], None]) -> bool:
+    ending: list[asyncio.Task[None]] = []
+
+    async def end() -> None:
+        try:
+            if server.started:
+                await stop_runs(application, serving.access)
+        finally:
+            server.should_exit = True
+
+    def stop() -> None:
+        _end_soon()
+        stopping()
+        ending.append(asyncio.ensure_future(end()))
+
+    with Stopping(stop):
+        try:
+            await server.serve(sockets=[serving.listening])
+        except SystemExit:
+            # So uvicorn says that the application did not start.
+            return False
+    await asyncio.gather(*ending)
+    return True
+
+
+def _end_soon() -> None:
+    """End this process when an orderly end takes too long."""
+    timer = threading.Timer(_LONGEST_STOP, leave_at_once)
+    timer.daemon = True
+    timer.start()
+
+
+class _Discreet(logging.Formatter):
+    """Any formatter, with the token blotted out."""
+
+    def __init__(self, formatter: logging.Formatter, token: str) -> None:
+        super().__init__()
+        self._formatter, self._token = formatter, token
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._formatter.format(record).replace(self._token, "[token]")
+
+
+def _log(serving: Serving) -> None:
+    """Warnings and errors to stderr, and with `--debug` all but single messages."""
+    from langgraph_api.logging import Formatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Discreet(Formatter(None, None, "%"), serving.access.token))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO if serving.debug else logging.WARNING)
+    if not serving.debug:
+        # Each request that was answered with 404 or so would be a warning.
+        logging.getLogger("langgraph_api.server").setLevel(logging.ERROR)
