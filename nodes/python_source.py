@@ -48,10 +48,10 @@ class SourceJudge:
 
     def tree(self, source: str) -> ast.Module | None:
         """The syntax tree of `source`; None when it does not parse, or when the budget is spent."""
-        for candidate in (source, _without_ipython_lines(source)):
+        for candidate in (source, without_ipython_lines(source)):
             if candidate is None or not self._take(len(candidate)):
                 return None
-            if tree := _parse(candidate):
+            if tree := parse(candidate):
                 return tree
         return None
 
@@ -91,7 +91,8 @@ class SourceJudge:
         return True
 
 
-def _parse(source: str) -> ast.Module | None:
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree of `source`, IPython's syntax excluded; None when it does not parse. No bounds but Python's."""
     # The filters are the process's, and are put back at once: an invalid escape in a model's string is the
     # model's affair, and no warning of ours.
     with warnings.catch_warnings():
@@ -103,8 +104,8 @@ def _parse(source: str) -> ast.Module | None:
     return tree if isinstance(tree, ast.Module) else None
 
 
-def _without_ipython_lines(source: str) -> str | None:
-    """`source` with IPython's own lines made inert; None when it has none, and need not be tried again."""
+def without_ipython_lines(source: str) -> str | None:
+    """`source`, which does not parse, with IPython's lines made inert; None when it has none: no use to try again."""
     if source.lstrip().startswith("%%"):
         return "_()"
     if not any(mark in source for mark in "%!?"):

@@ -1,0 +1,1 @@
+"""Gates: where a run waits for a person, and what comes of what they say."""
