@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,32 +13,32 @@ from typing import Any, Self, cast
 from langgraph.types import Command
 
 from ..kernel.session import Kernels
-from ..nodes.direct import check_direct
 from ..nodes.hands import Hands, OpenModels
-from ..nodes.intake import Given, input_digest, store_input
+from ..nodes.intake import Given
 from ..nodes.live import AS_SAVED, LiveRuns, Manner
-from ..state.contexts import ContextRef
 from ..state.deleting import Deleted
-from ..state.errors import ThreadExists, UsageError
-from ..state.ledger import Limits
+from ..state.errors import UsageError
 from ..state.probe import Probe, ignore_probe
 from ..state.saver import RunSaver
-from ..state.schema import RestoreRecord, RunInput, RunState
-from ..state.settings import RunSettings, resolve_settings, saved_settings
+from ..state.schema import RestoreRecord, RunState
+from ..state.settings import resolve_settings, saved_settings
 from ..state.threads import Thread
 from ..state.upkeep.collecting import Collected
 from ..state.upkeep.report import Report
 from .build import Graph, draw
 from .changes import Changes
-from .checks import check_same_input, check_same_run, check_start, make_ready, raised_limits
+from .checks import make_ready, raised_limits
 from .children import ChildRuns
+from .deciding import check_answer, waiting_one
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
 from .library import Library
 from .moments import moment_of
 from .opening import open_hands, open_stores
+from .plain_callers import PlainCallers, graph_for_callers
 from .results import Run, answer_of, error_facts
-from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of
+from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
+from .starting import enter_run
 
 
 class Runner:
@@ -51,10 +51,11 @@ class Runner:
         self.library = Library(hands.stores)
         """Reading: runs, steps, calls."""
         self.saver = saver
-        self.graph = self.compiled(saver)
-        """The compiled graph, an ordinary LangGraph graph: invoke, stream, get_state_history, update_state."""
-        self._sittings = Sittings(self._stores, self._live, self.graph)
-        self._live.children = ChildRuns(self._stores, self._live, self._sittings, self.graph, self.compiled)
+        self._graph = self.compiled(saver)
+        self._sittings = Sittings(self._stores, self._live, self._graph)
+        self._live.children = ChildRuns(self._stores, self._live, self._sittings, self._graph, self.compiled)
+        self.graph = graph_for_callers(self._graph, PlainCallers(hands, self._sittings, self._graph))
+        """The compiled graph, an ordinary LangGraph graph: ainvoke, astream, aget_state_history, aupdate_state."""
 
     @classmethod
     @asynccontextmanager
@@ -81,8 +82,8 @@ class Runner:
             finally:
                 await runner._live.close_all()
 
-    def compiled(self, checkpointer: RunSaver | None) -> Graph:
-        """The graph with these hands and another checkpointer; None leaves the place to a server."""
+    def compiled(self, checkpointer: RunSaver) -> Graph:
+        """The graph with these hands and another checkpointer. Whoever runs it holds the thread (`sitting.py`)."""
         return draw(self._hands, self._live).compile(checkpointer=checkpointer, name="rlm")
 
     async def run(
@@ -99,49 +100,10 @@ class Runner:
         An existing `thread` with the same question and input is resumed. Raises UsageError, InputError, ModelSetupError
         or NoSandbox before anything is saved; whatever goes wrong later is told by the run's status.
         """
-        chosen = resolve_settings(settings)
-        await check_start(question, chosen, self._hands)
         thread_id = thread or str(uuid.uuid4())
-        given = input_digest(context)
-        existing = await self._stores.threads.find(thread_id)
-        reference: ContextRef | None = None
-        if existing:
-            check_same_run(existing, question, given)
-            if context is not None and not isinstance(context, str):
-                # What was given by name may not be what it was.
-                reference = await store_input(context, self._stores, on_event or _unheard)
-        else:
-            reference = await self._stored(context, chosen, on_event or _unheard)
-            await check_direct(question, reference, chosen, self._stores)
-            await self._add(thread_id, question, given, reference, chosen)
-        check_same_input(await self._stores.threads.get(thread_id), reference)
+        chosen = resolve_settings(settings)
+        await enter_run(self._hands, thread_id, question, context, chosen, on_event or _unheard)
         return await self.resume(thread_id, on_event=on_event)
-
-    async def _stored(self, context: Given | None, settings: RunSettings, on_event: OnEvent) -> ContextRef | None:
-        """Read an input into the store; kernels are made ready meanwhile, so that a missing sandbox is said first."""
-        warming = asyncio.create_task(make_ready(self._hands.kernels, settings))
-        try:
-            return None if context is None else await store_input(context, self._stores, on_event)
-        finally:
-            await warming
-
-    async def _add(
-        self, thread_id: str, question: str, given: str, reference: ContextRef | None, settings: RunSettings
-    ) -> None:
-        # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
-        start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
-        try:
-            await self._stores.threads.add(
-                thread_id,
-                question=question,
-                input_digest=given,
-                start=cast(dict[str, Any], start),
-                model=settings.model,
-                limits=Limits.of(settings),
-            )
-        except ThreadExists:
-            # Somebody else has begun it meanwhile.
-            check_same_run(await self._stores.threads.get(thread_id), question, given)
 
     async def resume(
         self,
@@ -155,45 +117,53 @@ class Runner:
         """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
 
         `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had.
-        `unsandboxed`: in this sitting, whatever the run was started with. An
-        answered run is returned as it is, without a call. Raises UnknownThread, UsageError, NoSandbox.
+        `unsandboxed`: in this sitting, whatever the run was started with. An answered run, and one that waits for a
+        person, is returned as it is, without a call. Raises UnknownThread, UsageError, NoSandbox.
         """
         thread_id = await self.library.resolve(thread)
         if await self._beginning(thread_id, raises) is None:
             return await self.read(thread_id)
+        manner = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)
+        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, manner)
+
+    async def _ready(self, thread_id: str, *, strict: bool = False, unsandboxed: bool = False) -> Manner:
+        """How a sitting goes on, with kernels made ready for it. Raises NoSandbox, UsageError."""
         start = (await self._stores.threads.get(thread_id)).start
         settings = saved_settings(start.get("settings", {}))
         manner = Manner(strict, unsandboxed=unsandboxed or settings.unsandboxed)
         await make_ready(self._hands.kernels, settings.model_copy(update={"unsandboxed": manner.unsandboxed}))
-        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, manner)
+        return manner
 
     async def decide(
         self,
         thread: str,
-        decisions: list[dict[str, Any]],
+        decisions: Sequence[Mapping[str, Any]],
         *,
         interrupt: str | None = None,
+        shown: str | None = None,
+        unsandboxed: bool = False,
         on_event: OnEvent | None = None,
     ) -> Run:
         """Answer what a paused run waits for, in LangChain's human-in-the-loop form, and go on.
 
-        `interrupt` names which, where several wait. Raises UnknownThread, and UsageError when nothing waits or
-        the name is not one of those that do.
+        One decision for each of the request's actions. `interrupt` names the request, where several wait; `shown` is
+        the hash that it had when it was looked at. Raises UnknownThread, NoSandbox, and UsageError, with nothing done:
+        when nothing waits, something else does by now, or the decisions do not fit (promise P11).
         """
         thread_id = await self.library.resolve(thread)
+        answer = {"decisions": [dict(one) for one in decisions], **({} if shown is None else {"shown": shown})}
 
         async def decided() -> Beginning:
             row = await self._stores.threads.get(thread_id)
-            snapshot = await self.graph.aget_state(config_of(thread_id))
-            waiting = [found.id for found in snapshot.interrupts]
-            if not waiting:
-                raise UsageError(f"{thread_id} waits for nobody.", hint=f"Go on with it: rlm resume {thread_id}")
-            chosen = waiting[0] if interrupt is None and len(waiting) == 1 else interrupt
-            if chosen not in waiting:
-                raise UsageError(f"Name one of those that wait: {', '.join(waiting)}.")
-            return Beginning(Command(resume={chosen: {"decisions": decisions}}), row.limits)
+            snapshot = await self._graph.aget_state(config_of(thread_id))
+            chosen = waiting_one(thread_id, snapshot.interrupts, interrupt)
+            check_answer(chosen, answer)
+            limits = await limits_for(self._stores.threads, row, {})
+            return Beginning(Command(resume={chosen.id: answer}), limits)
 
-        return await self._sit(thread_id, decided, on_event)
+        # Also before anything is made ready: what cannot be decided is said at once.
+        await decided()
+        return await self._sit(thread_id, decided, on_event, await self._ready(thread_id, unsandboxed=unsandboxed))
 
     async def fork(
         self,
@@ -218,7 +188,7 @@ class Runner:
         """
         row = await self._stores.threads.get(await self.library.resolve(thread))
         limits = raised_limits(row.limits, raises)
-        moment = await moment_of(self._stores, self.graph, row, step)
+        moment = await moment_of(self._stores, self._graph, row, step)
         target = into or str(uuid.uuid4())
         changes = Changes(code, set or {}, question, answers or {}, fresh)
         await make_fork(self._stores, self.compiled, moment, target, changes, limits)
@@ -282,36 +252,27 @@ class Runner:
         return run
 
     async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> Beginning | None:
-        """Where a run goes on; None when it has been answered, or its budget is spent and not raised.
+        """Where a run goes on; None when it has been answered, its budget is spent and not raised, or a person is to say.
 
         Raises StoreError for a run of another version that this one cannot go on with.
         """
         row = await self._stores.threads.get(thread_id)
-        limits = raised_limits(await self._limits_of(row, raises), raises)
-        snapshot = await self.graph.aget_state(config_of(thread_id))
+        limits = await limits_for(self._stores.threads, row, raises)
+        snapshot = await self._graph.aget_state(config_of(thread_id))
         return beginning_of(row, snapshot, limits)
 
-    async def _limits_of(self, row: Thread, raises: dict[str, Any]) -> Limits:
-        """The limits that a run goes on with: of a child, those of the tree, which are raised at its top."""
-        if row.caller is None:
-            return row.limits
-        top = await self._stores.threads.top_of(row.thread_id)
-        if any(value is not None for value in raises.values()):
-            raise UsageError(
-                f"{row.thread_id} is a part of {top} and spends out of its budget.",
-                hint=f"Raise it there: rlm resume {top} --max-…",
-            )
-        return (await self._stores.threads.get(top)).limits
-
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
-        snapshot = await self.graph.aget_state(config_of(row.thread_id))
+        snapshot = await self._graph.aget_state(config_of(row.thread_id))
         state = cast(RunState, snapshot.values)
         status = row.status
         if state.get("status") == "answered":
             status = "answered"
+        elif status == "running" and await self._stores.leases.holder_alive([row.thread_id]):
+            status = "busy"
+        elif snapshot.interrupts:
+            status = "paused"
         elif status == "running":
-            busy = await self._stores.leases.holder_alive([row.thread_id])
-            status = "busy" if busy else "stopped"
+            status = "stopped"
         note = state.get("note")
         error = row.error
         if error is None and status == "budget":

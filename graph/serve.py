@@ -2,16 +2,17 @@
 
 The server asks for the graph again and again and brings its own checkpointer slot; the live things behind
 both (stores, kernel host) are opened once, by whichever is asked for first, and closed with the server.
-The home is `$RLM_HOME`, else `./.rlm`; settings that a run's input does not name come from `RLM_…` and `rlm.toml`.
+The home is `$RLM_HOME`, else `./.rlm`; settings that neither a run's input nor its assistant names come from `RLM_…`
+and `rlm.toml`.
 """
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 from ..state.saver import RunSaver
+from .plain_callers import RunGraph
 from .runner import Runner
 
 
@@ -39,9 +40,14 @@ class _Opened:
 _opened = _Opened()
 
 
-async def make_graph() -> Any:
-    """The compiled graph without a checkpointer: the server puts in its own."""
-    return (await _opened.runner()).compiled(checkpointer=None)
+async def opened_runner() -> Runner:
+    """The runner that the server's graph and checkpointer belong to, for what else is served beside them."""
+    return await _opened.runner()
+
+
+async def make_graph() -> RunGraph:
+    """The graph without a checkpointer: the server puts in its own, of which runs take no notice."""
+    return (await _opened.runner()).graph.copy(update={"checkpointer": None})
 
 
 @asynccontextmanager

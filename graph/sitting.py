@@ -1,27 +1,33 @@
 """A sitting: a thread is taken, the graph goes on with it, and how it stands then is written down.
 
 Where it goes on is read only once the thread is taken: until then another process may change it (promise P4).
+Every sitting goes this way: those of the runner, of child runs, and of whoever calls the compiled graph as LangGraph's
+callers do (`plain_callers.py`).
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
 from langgraph.types import Command, StateSnapshot
 
 from ..nodes.hands import Stores
 from ..nodes.live import AS_SAVED, LiveRuns, Manner
-from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError
+from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError
 from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
 from ..state.schema import RestoreRecord, RunInput, RunState, Status
 from ..state.settings import saved_settings
-from ..state.threads import Thread
+from ..state.threads import Thread, Threads
 from .build import Graph
+from .checks import raised_limits
 from .results import error_facts
+
+T = TypeVar("T")
 
 OnEvent = Callable[[dict[str, Any]], None]
 # LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
@@ -37,10 +43,24 @@ class Beginning:
     limits: Limits
     reopen: bool = False
     """Whether the run had ended for want of a budget that was raised since: it goes on with another turn."""
+    checkpoint_id: str | None = None
+    """The step that it goes on from, if not the last one."""
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """How a sitting tells what it does: its run's events, unless a caller of the graph wants it otherwise."""
+
+    hear: Callable[[Any], Awaitable[None]]
+    """Takes each chunk; the graph waits for it."""
+    config: RunnableConfig = field(default_factory=RunnableConfig)
+    """The caller's: callbacks, tags, metadata."""
+    options: Mapping[str, Any] = field(default_factory=lambda: {"stream_mode": "custom"})
+    """Of `astream`, beside those that the sitting decides."""
 
 
 def beginning_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> Beginning | None:
-    """Where a thread goes on with these limits; None when it has ended, and is known to have.
+    """Where a thread goes on with these limits; None when it has ended, or waits for a person, and is known to.
 
     One that has ended for want of budget goes on when its limits have been raised since. Raises StoreError for a run
     of another version that this one cannot go on with.
@@ -51,9 +71,42 @@ def beginning_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> Beginn
         return None
     if state:
         saved_settings(state.get("settings", {}))
+    if snapshot.interrupts and status == "running" and row.status == "paused" and not raised:
+        return None
     start = None if state else cast(RunInput, row.start)
     # Where a task is left, its process died between what the last node wrote and the step: that is what remains to do.
     return Beginning(start, limits, reopen=status == "budget" and (raised or not snapshot.tasks))
+
+
+def beginning_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits) -> Beginning | None:
+    """Where a thread goes on from one of its earlier steps, on a branch of its own; None when nothing follows it.
+
+    Raises UsageError when there is no such step, StoreError for a run of another version.
+    """
+    state = cast(RunState, snapshot.values)
+    if not snapshot.config.get("configurable", {}).get("checkpoint_id") or snapshot.metadata is None:
+        raise UsageError(f"The run has no checkpoint {checkpoint_id}.")
+    if not snapshot.next:
+        return None
+    if settings := state.get("settings"):
+        saved_settings(settings)
+    return Beginning(None, limits, checkpoint_id=checkpoint_id)
+
+
+async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -> Limits:
+    """The limits that a run goes on with: of a child, those of the tree, which are raised at its top.
+
+    Raises UsageError for limits that make no sense, or of a child.
+    """
+    if row.caller is None:
+        return raised_limits(row.limits, dict(raises))
+    top = await threads.top_of(row.thread_id)
+    if any(value is not None for value in raises.values()):
+        raise UsageError(
+            f"{row.thread_id} is a part of {top} and spends out of its budget.",
+            hint=f"Raise it there: rlm resume {top} --max-…",
+        )
+    return (await threads.get(top)).limits
 
 
 FindBeginning = Callable[[], Awaitable[Beginning | None]]
@@ -110,27 +163,40 @@ class Sittings:
         self,
         thread_id: str,
         find: FindBeginning,
-        on_event: OnEvent,
+        told: OnEvent | Streaming,
         *,
         manner: Manner = AS_SAVED,
         caller: str | None = None,
     ) -> Sat:
         """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises.
 
-        `caller`: whose sitting this one is a part of; a child that goes on by itself keeps its tree from running.
+        `told`: hears the run's events. `caller`: whose sitting this one is a part of; a child that goes on by itself
+        keeps its tree from running.
         """
+        streaming = told if isinstance(told, Streaming) else _events_for(told)
         if caller is not None:
             self._callers[thread_id] = caller
         try:
             with contextlib.ExitStack() as hurry:
                 async with self._taken(thread_id):
                     beginning = await find()
-                    return await self._run(thread_id, beginning, on_event, hurry, manner) if beginning else Sat()
+                    return await self._run(thread_id, beginning, streaming, hurry, manner) if beginning else Sat()
         except (RunBusy, LeaseLost) as busy:
             return Sat(busy=busy)
         finally:
             if caller is not None:
                 del self._callers[thread_id]
+
+    async def change(self, thread_id: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Have `work` change a thread that nobody runs, and note how it then stands. Raises RunBusy, and what it does.
+
+        Where it was finished and is not any more, it is `stopped`.
+        """
+        async with self._taken(thread_id):
+            changed = await work()
+            if unsaved := await self._settle(thread_id, stopped=False, error=None, seconds=None):
+                raise unsaved
+            return changed
 
     @contextlib.asynccontextmanager
     async def _taken(self, thread_id: str) -> AsyncGenerator[None]:
@@ -159,13 +225,13 @@ class Sittings:
             await self._stores.leases.release(thread_id)
 
     async def _run(
-        self, thread_id: str, beginning: Beginning, on_event: OnEvent, hurry: contextlib.ExitStack, manner: Manner
+        self, thread_id: str, beginning: Beginning, streaming: Streaming, hurry: contextlib.ExitStack, manner: Manner
     ) -> Sat:
         """Raises LeaseLost; nothing of what came after that was saved."""
         error: RlmError | None = None
         sat = Sat()
         self._live.manners[thread_id] = manner
-        task = asyncio.create_task(self._go(thread_id, beginning, on_event))
+        task = asyncio.create_task(self._go(thread_id, beginning, streaming))
         if thread_id not in self._callers:
             self._running[thread_id] = _Running(task, hurry)
         beating = asyncio.create_task(self._keep_leases(thread_id, task))
@@ -182,6 +248,9 @@ class Sittings:
             raise
         except RlmError as failure:
             error = failure
+        except GraphDrained:
+            sat.stopped = True
+            raise
         except Exception as failure:
             error = RlmError(f"Something unexpected went wrong: {type(failure).__name__}: {failure}")
             raise
@@ -196,14 +265,16 @@ class Sittings:
             sat.unsaved = await self._settle(thread_id, stopped=sat.stopped, error=error, seconds=seconds)
         return sat
 
-    async def _go(self, thread_id: str, beginning: Beginning, on_event: OnEvent) -> None:
+    async def _go(self, thread_id: str, beginning: Beginning, streaming: Streaming) -> None:
         await self._stores.threads.begin(thread_id, beginning.limits)
-        config = config_of(thread_id)
+        place = config_of(thread_id, beginning.checkpoint_id)
         if beginning.reopen:
             changes = {"status": "running", "last": False, "note": None, "spent": None}
-            await self._graph.aupdate_state(config, changes, as_node="prepare")
-        async for event in self._graph.astream(beginning.start, config, stream_mode="custom", durability="sync"):
-            on_event(cast(dict[str, Any], event))
+            await self._graph.aupdate_state(place, changes, as_node="prepare")
+            place = config_of(thread_id)
+        config = for_caller(place, streaming.config)
+        async for chunk in self._graph.astream(beginning.start, config, durability="sync", **streaming.options):
+            await streaming.hear(chunk)
 
     async def _keep_leases(self, thread_id: str, task: asyncio.Task[None]) -> None:
         """Say now and then that the holder is alive; stop the run when another process has taken it over."""
@@ -247,11 +318,28 @@ class Sittings:
         status: Status = snapshot.values.get("status", "running")
         if status != "running":
             return status
-        if snapshot.interrupts and not stopped:
+        if snapshot.interrupts:
             return "paused"
         return "failed" if failed and not stopped else "stopped"
 
 
-def config_of(thread_id: str) -> RunnableConfig:
-    """How LangGraph is told which thread is meant."""
-    return {"configurable": {"thread_id": thread_id}, "recursion_limit": _NO_RECURSION_LIMIT}
+def config_of(thread_id: str, checkpoint_id: str | None = None) -> RunnableConfig:
+    """How LangGraph is told which thread is meant, and which of its steps if not the last one."""
+    place = {"thread_id": thread_id} | ({"checkpoint_id": checkpoint_id} if checkpoint_id else {})
+    return {"configurable": place, "recursion_limit": _NO_RECURSION_LIMIT}
+
+
+def for_caller(place: RunnableConfig, config: RunnableConfig) -> RunnableConfig:
+    """The caller's config with the place put in; of its own `configurable` only what is LangGraph's.
+
+    The rest may be secret (a server puts headers there), and would be saved with every step.
+    """
+    own = {name: value for name, value in config.get("configurable", {}).items() if name.startswith("__")}
+    return {**config, **place, "configurable": {**own, **place.get("configurable", {})}}
+
+
+def _events_for(on_event: OnEvent) -> Streaming:
+    async def hear(chunk: Any) -> None:
+        on_event(cast(dict[str, Any], chunk))
+
+    return Streaming(hear)

@@ -151,9 +151,7 @@ class RunSaver(AsyncSqliteSaver):
         chosen = await self._database.look(look)
         if chosen is None:
             return None
-        if named is None:
-            config = {"configurable": _place(thread_id, namespace, chosen)}
-        return await super().aget_tuple(config)
+        return await super().aget_tuple({"configurable": _place(thread_id, namespace, chosen)})
 
     async def alist(
         self,

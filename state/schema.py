@@ -29,6 +29,7 @@ from .records import (
     VariableRecord,
     as_usage,
 )
+from .reviews import AsksRef, Leave, VerdictRef
 
 __all__ = [
     "AnswerRef",
@@ -59,15 +60,34 @@ def extended(current: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> 
 
 
 class RunInput(TypedDict, total=False):
-    """What starts a run: the form that LangGraph Studio shows."""
+    """What starts a run: the form that LangGraph Studio shows. What is left out comes from the settings."""
 
     question: Annotated[str, Field(title="Question", description="What to find out")]
     context: Annotated[
         str | list[str] | None,
-        Field(title="Context", description="the text itself, or paths of files, folders and globs"),
+        Field(title="Context", description="The text itself, or a list of paths: files, folders and globs"),
     ]
-    context_ref: Annotated[ContextRef | None, Field(title="Stored context", description="an input stored before")]
-    settings: Annotated[dict[str, Any], Field(title="Settings", description="as `rlm run` takes them")]
+    max_turns: Annotated[int | None, Field(title="Turns", description="Of the root model; the last must answer")]
+    max_calls: Annotated[
+        int | None, Field(title="Model requests", description="Root turns, retries and sub-calls together")
+    ]
+    max_tokens: Annotated[int | None, Field(title="Tokens", description="Input and output, of the whole tree")]
+    max_cost: Annotated[float | None, Field(title="Cost in USD", description="Needs a known price")]
+    max_time: Annotated[float | None, Field(title="Seconds", description="Of wall time, all sittings together")]
+    approve: Annotated[
+        list[str] | None,
+        Field(
+            title="Ask a person",
+            description="Before what: code, code:writes, code:imports, code:calls, calls, calls>N, cost>USD, final, "
+            "budget; or all",
+        ),
+    ]
+    settings: Annotated[
+        dict[str, Any] | None, Field(title="Settings", description="Any others, by their names in `rlm.toml`")
+    ]
+    context_ref: Annotated[
+        ContextRef | None, Field(title="Stored context", description="An input that was stored before, for programs")
+    ]
 
 
 class RunState(TypedDict, total=False):
@@ -85,6 +105,15 @@ class RunState(TypedDict, total=False):
     """Sub-calls that the standing cell waits for; 0 when no cell stands."""
     position: str
     edits: list[EditRecord]
+    asks: AsksRef | None
+    """What waits for a person beside a cell's code and an answer, which are here themselves."""
+    approved: str | None
+    """The digest of the cell that may run: it was looked at, or no gate asks for that."""
+    verdicts: list[VerdictRef]
+    """What a person has said about sub-calls of the cell that stands."""
+    leave: Leave | None
+    told_first: list[str]
+    """What a reviewer said before the first turn."""
     turns: Annotated[list[TurnRecord], DeltaChannel(extended, snapshot_frequency=50)]
     usage: Usage
     final: AnswerRef | None
@@ -99,9 +128,13 @@ class RunState(TypedDict, total=False):
 
 
 class RunOutput(TypedDict, total=False):
-    """What a finished run shows to a plain LangGraph caller."""
+    """What a run shows to a plain LangGraph caller."""
 
     answer: AnswerRef | None
+    answer_value: Annotated[
+        Any, Field(title="Answer", description="The answer itself: a text, or the JSON value that the code gave")
+    ]
+    """Read from the store where `answer` says; in no checkpoint, so that a long one is kept once."""
     status: Status
     usage: Usage
     note: str | None

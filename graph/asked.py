@@ -1,0 +1,105 @@
+"""What a plain LangGraph caller asks for: the input form, taken apart and entered as a run."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..nodes.hands import Hands
+from ..nodes.intake import Given
+from ..state.contexts import ContextRef
+from ..state.errors import ThreadExists, UnknownThread, UsageError
+from ..state.ledger import Limits
+from ..state.schema import RunInput
+from ..state.settings import RunSettings, resolve_settings
+from ..state.threads import Thread
+from .checks import check_same_input
+from .starting import Input, enter_run, same_run
+
+_LIMITS = frozenset(Limits.model_fields)
+_FIELDS = frozenset(RunInput.__annotations__)
+_REFERENCE: TypeAdapter[ContextRef] = TypeAdapter(ContextRef)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An input that was checked for what can be told from itself."""
+
+    question: str | None = None
+    input: Input | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Those that it names, but for the limits."""
+
+    @classmethod
+    def of(cls, given: RunInput) -> "Asked":
+        """The parts of an input. Raises UsageError for one that makes no sense."""
+        if unknown := sorted(set(given) - _FIELDS):
+            raise UsageError(
+                f"There is no {', '.join(unknown)} in the input of a run.", hint=f"It has {', '.join(sorted(_FIELDS))}."
+            )
+        settings = _named(given.get("settings"))
+        return cls(
+            question=given.get("question"),
+            input=_input_of(given),
+            limits=_named({name: value for name, value in given.items() if name in _LIMITS}),
+            settings={**settings, **_named({"approve": given.get("approve")})},
+        )
+
+
+async def enter_asked(
+    hands: Hands, thread_id: str, asked: Asked | None, context: RunSettings | Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Enter a new run into the index, or see that an old one is meant; the limits that it goes on with otherwise.
+
+    `context` has settings, too: those of the assistant. What neither names comes from the environment and `rlm.toml`.
+    Raises UnknownThread for nothing asked of a thread that is not there, ThreadExists when the thread asks something
+    else, and what `enter_run` raises.
+    """
+    run = await hands.stores.threads.find(thread_id)
+    if run is not None:
+        return {} if asked is None else await _of_old_run(hands, run, asked)
+    if asked is None:
+        raise UnknownThread(f"There is no run named {thread_id} here.", hint="Start it with a question.")
+    settings = await asyncio.to_thread(resolve_settings, {**_named(context), **asked.settings, **asked.limits})
+    await enter_run(hands, thread_id, asked.question or "", asked.input, settings, _unheard)
+    return {}
+
+
+async def _of_old_run(hands: Hands, run: Thread, asked: Asked) -> dict[str, Any]:
+    """What an input for a thread that was started asks for: nothing but to go on, with other limits maybe."""
+    if asked.question is None and asked.input is None:
+        return dict(asked.limits)
+    question = run.question if asked.question is None else asked.question
+    try:
+        check_same_input(run, await same_run(hands, run, question, asked.input, _unheard))
+    except ThreadExists as error:
+        raise ThreadExists(error.message, hint="A thread is one question: ask another one in a new thread.") from None
+    return dict(asked.limits)
+
+
+def _input_of(given: RunInput) -> Input | None:
+    stored, context = given.get("context_ref"), given.get("context")
+    if stored and context:
+        raise UsageError("The input has both a context and a stored one.", hint="Give one of them.")
+    if stored:
+        try:
+            return _REFERENCE.validate_python(stored)
+        except ValidationError as error:
+            raise UsageError(f"context_ref: {error.errors()[0]['msg']}.") from error
+    if isinstance(context, list) and "-" in context:
+        raise UsageError("There is no standard input here.", hint="Give the text itself, or a path.")
+    return cast("Given | None", context or None)
+
+
+def _named(settings: RunSettings | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Those that are given: forms send empty fields along."""
+    if isinstance(settings, RunSettings):
+        return settings.model_dump(exclude_unset=True, by_alias=True)
+    return {name: value for name, value in (settings or {}).items() if value is not None and value not in ("", [], {})}
+
+
+def _unheard(event: dict[str, Any]) -> None:
+    del event

@@ -1,0 +1,94 @@
+"""What callers of the graph are shown beside what is saved: the answer itself, and the root's turns as messages.
+
+The state holds references, never a text. Whoever calls the graph as LangGraph's callers do has no store to look them
+up in, so it is done here, on the way out; nothing of it is saved a second time.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from langchain_core.messages import AIMessage
+from langgraph.types import StateSnapshot
+
+from ..state.errors import StoreError
+from ..state.texts import Texts
+from .results import answer_of
+
+ANSWER = "answer_value"
+_INTERRUPT = "__interrupt__"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """How one caller wants what the graph streams."""
+
+    texts: Texts
+    thread_id: str
+    modes: str | Sequence[str]
+    subgraphs: bool = False
+    version: Literal["v1", "v2"] = "v1"
+
+    @property
+    def inner_modes(self) -> list[str]:
+        """What the graph itself must stream for that: messages are made from the results of its nodes."""
+        modes = [self.modes] if isinstance(self.modes, str) else list(self.modes)
+        return modes if "messages" not in modes or "tasks" in modes else [*modes, "tasks"]
+
+    async def chunks(self, mode: str, payload: Any) -> AsyncGenerator[Any]:
+        """What the caller gets for a chunk of the graph's. Raises StoreError for an answer that cannot be read."""
+        if mode == "values":
+            payload = await with_answer(payload, self.texts)
+        elif mode == "checkpoints":
+            payload = {**payload, "values": await with_answer(payload["values"], self.texts)}
+        elif mode == "debug" and payload["type"] == "checkpoint":
+            values = await with_answer(payload["payload"]["values"], self.texts)
+            payload = {**payload, "payload": {**payload["payload"], "values": values}}
+        if mode in ([self.modes] if isinstance(self.modes, str) else self.modes):
+            yield self._shaped(mode, payload)
+        if mode == "tasks" and "messages" in self.inner_modes:
+            for message in await self._messages(payload):
+                about = {"langgraph_node": payload["name"], "thread_id": self.thread_id}
+                yield self._shaped("messages", (message, about))
+
+    async def _messages(self, task: Mapping[str, Any]) -> list[AIMessage]:
+        """The root's reply after its turn, and the answer once it is settled: whole, not token by token."""
+        result = task.get("result") or {}
+        if task["name"] == "plan":
+            return [
+                AIMessage(await self.texts.get(turn["reply"]), id=f"{self.thread_id}:{turn['number']}")
+                for turn in result.get("turns", [])
+            ]
+        if task["name"] == "finalize" and result.get("answer"):
+            answer = await answer_of(cast(Any, result), self.texts)
+            text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+            return [AIMessage(text, id=f"{self.thread_id}:answer")]
+        return []
+
+    def _shaped(self, mode: str, payload: Any) -> Any:
+        """A chunk as LangGraph gives it out: child runs are threads of their own, so the namespace is the root's."""
+        if self.version == "v2":
+            chunk: dict[str, Any] = {"type": mode, "ns": (), "data": payload}
+            if mode == "values":
+                values = dict(payload)
+                chunk |= {"interrupts": values.pop(_INTERRUPT, ()), "data": values}
+            return chunk
+        namespace = [()] if self.subgraphs else []
+        named = [] if isinstance(self.modes, str) else [mode]
+        return (*namespace, *named, payload) if namespace or named else payload
+
+
+async def with_answer(values: Any, texts: Texts) -> Any:
+    """The values of a state with the answer itself, once there is one. Raises StoreError."""
+    if not isinstance(values, dict) or not values.get("answer"):
+        return values
+    return {**values, ANSWER: await answer_of(cast(Any, values), texts)}
+
+
+async def snapshot_with_answer(snapshot: StateSnapshot, texts: Texts) -> StateSnapshot:
+    """A snapshot with the answer itself; without it where it cannot be read: the rest of the state can."""
+    with contextlib.suppress(StoreError):
+        return snapshot._replace(values=await with_answer(snapshot.values, texts))
+    return snapshot

@@ -1,0 +1,229 @@
+"""The compiled graph as LangGraph's own callers have it: whatever they start is a sitting.
+
+`invoke`, `astream`, `astream_events`, `aupdate_state`, and the Agent Server, which calls the same on a copy: a run's
+settings are frozen, its input is stored and its row is in the index before the first step; the thread is held while
+it runs; each step is on disk before the next begins; and how it ended is written down. What the caller's durability,
+recursion limit or checkpointer is has no say in it.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs, var_child_runnable_config
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command, StateSnapshot, StateUpdate
+
+from ..nodes.hands import Hands
+from ..nodes.live import Manner
+from ..state.errors import RlmError, UsageError
+from ..state.schema import RunInput, RunOutput, RunState
+from ..state.settings import RunSettings, saved_settings
+from .asked import Asked, enter_asked
+from .build import Graph
+from .checks import make_ready
+from .outside import Outside, snapshot_with_answer
+from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
+
+T = TypeVar("T")
+
+_DECIDED_HERE = frozenset({"durability", "checkpoint_during"})
+
+
+class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
+    """An ordinary LangGraph graph, asynchronous only, whose runs are sittings."""
+
+    def __init__(self, *, callers: "PlainCallers", **attributes: Any) -> None:
+        """`attributes` are those of the graph that this one is made of; LangGraph copies it with the same names."""
+        super().__init__(**attributes)
+        self.callers = callers
+
+    async def astream(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        input: RunInput | Command[Any] | None,
+        config: RunnableConfig | None = None,
+        *,
+        context: RunSettings | Mapping[str, Any] | None = None,
+        stream_mode: Any = None,
+        subgraphs: bool = False,
+        version: Any = "v1",
+        **options: Any,
+    ) -> AsyncIterator[Any]:
+        """Start a run (a dict), go on with it (None), or answer what it waits for (`Command(resume=…)`).
+
+        A dict for a thread that has been started goes on with it, too, with the limits it names in place of the run's:
+        a thread is one question. Raises RunBusy while another process has the thread, ThreadExists for another
+        question or input, UsageError, UnknownThread, and what ended the run.
+        """
+        config = merge_configs(self.config, config)
+        thread_id, checkpoint_id = _place_in(config)
+        outside = Outside(self.callers.texts, thread_id, stream_mode or self.stream_mode, subgraphs, version)
+        chunks: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def hear(chunk: Any) -> None:
+            async for told in outside.chunks(*chunk):
+                chunks.put_nowait(told)
+            # The graph goes no faster than what it streams is taken.
+            await chunks.join()
+
+        options = {name: value for name, value in options.items() if name not in _DECIDED_HERE}
+        streaming = Streaming(hear, config, {**options, "stream_mode": outside.inner_modes})
+        task = _apart(self.callers.sit(input, thread_id, checkpoint_id, context, streaming))
+        task.add_done_callback(lambda _: chunks.put_nowait(_END))
+        try:
+            while (chunk := await chunks.get()) is not _END:
+                yield chunk
+                chunks.task_done()
+            await task
+        finally:
+            await _ended(task)
+
+    async def abulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> Any:
+        """Change the state of a thread that nobody runs; it is then `stopped`, where it has more to do.
+
+        Raises RunBusy while a process runs it, UnknownThread for a run that there is not.
+        """
+        return await _apart(self.callers.change(*_place_in(merge_configs(self.config, config)), supersteps))
+
+    async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """The state of a thread, with the answer itself once there is one."""
+        del subgraphs
+        return await _apart(self.callers.snapshot(_of_root(merge_configs(self.config, config))))
+
+    async def aget_state_history(
+        self,
+        config: RunnableConfig,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[StateSnapshot]:
+        """The states of a thread, the one saved last first."""
+        config = _of_root(merge_configs(self.config, config))
+        for snapshot in await _apart(self.callers.history(config, filter=filter, before=before, limit=limit)):
+            yield snapshot
+
+    def stream(self, *given: Any, **options: Any) -> Any:
+        """Raises UsageError: a run is asynchronous."""
+        raise UsageError("This graph is asynchronous.", hint="Use astream, ainvoke, astream_events.")
+
+    def bulk_update_state(self, *given: Any, **options: Any) -> Any:
+        """Raises UsageError: so is a change of it."""
+        raise UsageError("This graph is asynchronous.", hint="Use aupdate_state.")
+
+
+class PlainCallers:
+    """What a `RunGraph` does, for every copy of it."""
+
+    def __init__(self, hands: Hands, sittings: Sittings, graph: Graph) -> None:
+        """`graph` is the plain one, with the home's own checkpointer."""
+        self._hands = hands
+        self._sittings = sittings
+        self._graph = graph
+        self.texts = hands.stores.texts
+
+    async def sit(
+        self,
+        given: RunInput | Command[Any] | None,
+        thread_id: str,
+        checkpoint_id: str | None,
+        context: RunSettings | Mapping[str, Any] | None,
+        streaming: Streaming,
+    ) -> None:
+        """Do what a caller asks for, until it ends, pauses, fails or is stopped. Raises what ended it but for that."""
+        threads = self._hands.stores.threads
+        asked = None if given is None or isinstance(given, Command) else Asked.of(given)
+        raises = await enter_asked(self._hands, thread_id, asked, context)
+        nothing_left = False
+
+        async def find() -> Beginning | None:
+            nonlocal nothing_left
+            row = await threads.get(thread_id)
+            limits = await limits_for(threads, row, raises)
+            snapshot = await self._graph.aget_state(config_of(thread_id, checkpoint_id))
+            if isinstance(given, Command):
+                return _on_command(given, snapshot, Beginning(given, limits, checkpoint_id=checkpoint_id))
+            if checkpoint_id is None:
+                found = beginning_of(row, snapshot, limits)
+            else:
+                found = beginning_at(checkpoint_id, snapshot, limits)
+            nothing_left = found is None
+            return found
+
+        settings = saved_settings((await threads.get(thread_id)).start.get("settings", {}))
+        await make_ready(self._hands.kernels, settings)
+        manner = Manner(unsandboxed=settings.unsandboxed)
+        sat = await self._sittings.sit(thread_id, find, streaming, manner=manner)
+        if failure := sat.busy or sat.error or sat.unsaved:
+            raise failure
+        if sat.stopped:
+            raise RlmError(f"{thread_id} was stopped.", hint="Go on with it: give it None for an input.")
+        if nothing_left:
+            # Without a task there is nothing to hold or to write: the caller gets the state as it is.
+            config, options = for_caller(config_of(thread_id, checkpoint_id), streaming.config), streaming.options
+            async for chunk in self._graph.astream(None, config, durability="sync", **options):
+                await streaming.hear(chunk)
+
+    async def change(
+        self, thread_id: str, checkpoint_id: str | None, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> RunnableConfig:
+        """`abulk_update_state` on a thread that is held meanwhile."""
+        await self._hands.stores.threads.get(thread_id)
+        place = config_of(thread_id, checkpoint_id)
+        return await self._sittings.change(thread_id, lambda: self._graph.abulk_update_state(place, supersteps))
+
+    async def snapshot(self, config: RunnableConfig) -> StateSnapshot:
+        """The state that `config` names."""
+        return await snapshot_with_answer(await self._graph.aget_state(config), self.texts)
+
+    async def history(self, config: RunnableConfig, **options: Any) -> list[StateSnapshot]:
+        """The states of a thread."""
+        found = self._graph.aget_state_history(config, **options)
+        return [await snapshot_with_answer(snapshot, self.texts) async for snapshot in found]
+
+
+def graph_for_callers(graph: Graph, callers: PlainCallers) -> RunGraph:
+    """The plain graph as LangGraph's callers have it."""
+    attributes = {name: value for name, value in vars(graph).items() if name != "__orig_class__"}
+    return RunGraph(callers=callers, **attributes)
+
+
+_END: Any = object()
+
+
+def _on_command(command: Command[Any], snapshot: StateSnapshot, beginning: Beginning) -> Beginning:
+    if command.resume is not None and not snapshot.interrupts:
+        # LangGraph would keep the answer for whatever asks next, which nobody has seen yet.
+        raise UsageError("The run waits for nobody.", hint="Go on with it: give it None for an input.")
+    return beginning
+
+
+def _place_in(config: RunnableConfig) -> tuple[str, str | None]:
+    """The thread, and the step where one is named. Raises UsageError without a thread."""
+    place = config.get("configurable", {})
+    if not (thread_id := place.get("thread_id")):
+        raise UsageError("No thread is named.", hint='Name one: config={"configurable": {"thread_id": …}}.')
+    if place.get("checkpoint_ns"):
+        raise UsageError("A sub-RLM is a thread of its own.", hint="Name its thread, without a checkpoint_ns.")
+    return str(thread_id), place.get("checkpoint_id")
+
+
+def _of_root(config: RunnableConfig) -> RunnableConfig:
+    return config_of(*_place_in(config))
+
+
+def _apart(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Do this in a task where no other graph's config is around: LangGraph would take its checkpointer from there."""
+    context = contextvars.copy_context()
+    context.run(var_child_runnable_config.set, None)
+    return asyncio.create_task(work, context=context)
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    """Stop it, if it is still going, and wait until what it holds is given back."""
+    task.cancel()
+    with contextlib.suppress(BaseException):
+        await task

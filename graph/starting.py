@@ -1,0 +1,86 @@
+"""Starting a run: what is asked is checked, its input stored, and the run entered into the index.
+
+All of it before the first step, so that a run that was killed before its first checkpoint goes on all the same.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from ..nodes.direct import check_direct
+from ..nodes.hands import Hands
+from ..nodes.intake import Given, input_digest, store_input
+from ..state.contexts import ContextRef
+from ..state.errors import ThreadExists
+from ..state.keys import digest
+from ..state.ledger import Limits
+from ..state.schema import RunInput
+from ..state.settings import RunSettings
+from ..state.threads import Thread
+from .checks import check_same_input, check_same_run, check_start, make_ready
+
+Tell = Callable[[dict[str, Any]], None]
+Input = Given | ContextRef
+"""An input as it was given, or one that was stored before."""
+
+
+async def enter_run(
+    hands: Hands, thread_id: str, question: str, given: Input | None, settings: RunSettings, tell: Tell
+) -> None:
+    """Enter the run into the index, unless it is there.
+
+    Raises UsageError, InputError, ModelSetupError or NoSandbox, ThreadExists for a thread that asks something else,
+    all with nothing saved.
+    """
+    await check_start(question, settings, hands)
+    existing = await hands.stores.threads.find(thread_id)
+    reference: ContextRef | None = None
+    if existing:
+        reference = await same_run(hands, existing, question, given, tell)
+    else:
+        reference = await _stored(hands, given, settings, tell)
+        await check_direct(question, reference, settings, hands.stores)
+        await _add(hands, thread_id, question, given_digest(given), reference, settings)
+    check_same_input(await hands.stores.threads.get(thread_id), reference)
+
+
+async def same_run(hands: Hands, run: Thread, question: str, given: Input | None, tell: Tell) -> ContextRef | None:
+    """What the input has become since, where that must be read again. Raises ThreadExists when it is another run."""
+    check_same_run(run, question, given_digest(given))
+    if given is None or isinstance(given, str | dict):
+        return None
+    # What was given by name may not be what it was.
+    return await store_input(given, hands.stores, tell)
+
+
+def given_digest(given: Input | None) -> str:
+    """The same for the same input."""
+    return digest("stored", given["pack"], given["index"]) if isinstance(given, dict) else input_digest(given)
+
+
+async def _stored(hands: Hands, given: Input | None, settings: RunSettings, tell: Tell) -> ContextRef | None:
+    """Read an input into the store; kernels are made ready meanwhile, so that a missing sandbox is said first."""
+    warming = asyncio.create_task(make_ready(hands.kernels, settings))
+    try:
+        return given if given is None or isinstance(given, dict) else await store_input(given, hands.stores, tell)
+    finally:
+        await warming
+
+
+async def _add(
+    hands: Hands, thread_id: str, question: str, given: str, reference: ContextRef | None, settings: RunSettings
+) -> None:
+    # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
+    start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
+    try:
+        await hands.stores.threads.add(
+            thread_id,
+            question=question,
+            input_digest=given,
+            start=cast(dict[str, Any], start),
+            model=settings.model,
+            limits=Limits.of(settings),
+        )
+    except ThreadExists:
+        # Somebody else has begun it meanwhile.
+        check_same_run(await hands.stores.threads.get(thread_id), question, given)
