@@ -1,0 +1,20 @@
+"""One server for all tests that only ask it."""
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.server_safety.served import Served, served
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
+    with served(tmp_path_factory.mktemp("served") / "folder") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def studio_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
+    """One that LangGraph Studio's hosted page may ask."""
+    with served(tmp_path_factory.mktemp("served") / "folder", "--allow-hosted-studio") as server:
+        yield server

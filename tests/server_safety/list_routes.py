@@ -1,0 +1,36 @@
+"""Prints every route of the server's application, as JSON: what it matches, and its methods (none: a WebSocket)."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from durable_rlm.studio.server.access import Access, stand
+from durable_rlm.studio.server.configuration import set_up
+from durable_rlm.studio.server.folder import files_in
+
+
+def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]]:
+    """Those of mounted applications with them; whatever has no path would be asked for at the root."""
+    found: list[tuple[str, list[str]]] = []
+    for route in routes:
+        path = prefix + getattr(route, "path", "/")
+        if below := getattr(route, "routes", None):
+            found += routes_of(below, path)
+        else:
+            found.append((path, sorted(getattr(route, "methods", None) or [])))
+    return found
+
+
+def main() -> None:
+    home = Path(tempfile.mkdtemp())
+    stand(Access("not asked for here"))
+    set_up(home, "http://127.0.0.1:2024", debug=False, colours=False)
+    with files_in(home / "server"):
+        from langgraph_api.server import app
+    json.dump(routes_of(app.routes), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""`rlm dev` as a process on loopback, and what tests ask it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+RLM = Path(sys.executable).with_name("rlm")
+_NOT_OURS = ("RLM_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)}
+JSON = {"content-type": "application/json"}
+
+
+@dataclass
+class Served:
+    """A server that is there to be asked."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    token: str
+    folder: Path
+    log: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def key(self) -> dict[str, str]:
+        return {"x-api-key": self.token}
+
+    @property
+    def cookie(self) -> dict[str, str]:
+        """What a browser sends that has opened the printed URL."""
+        entered = self.ask("GET", f"/rlm?token={self.token}")
+        return {"cookie": entered.headers["set-cookie"].partition(";")[0]}
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str = "") -> httpx.Response:
+        """The response to just these headers and this body."""
+        return httpx.request(method, f"{self.url}{path}", headers=headers, content=body or None, timeout=30)
+
+    def search(self, headers: Mapping[str, str]) -> int:
+        """The status of a request that could start something: it has a body."""
+        return self.ask("POST", "/threads/search", headers, "{}").status_code
+
+
+def start(folder: Path, *flags: str, **environment: str) -> "subprocess.Popen[str]":
+    """`rlm dev` in `folder`, its log in `log` beside that folder."""
+    with (folder.parent / f"{folder.name}.log").open("w") as log:
+        return subprocess.Popen(
+            [str(RLM), "dev", "--port", "0", *flags],
+            cwd=folder,
+            env={**CLEAN, **environment},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+
+
+def said_first(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """The JSON document on a server's stdout."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while line := process.stdout.readline():
+        lines.append(line)
+        if line == "}\n":
+            break
+    return json.loads("".join(lines))
+
+
+@contextmanager
+def served(folder: Path, *flags: str, **environment: str) -> Generator[Served]:
+    """A server that was started in `folder`, and is stopped at the end."""
+    folder.mkdir(exist_ok=True)
+    process = start(folder, "--json", *flags, **environment)
+    try:
+        document = said_first(process)
+        log = folder.parent / f"{folder.name}.log"
+        assert "url" in document, f"{document}\n{log.read_text()}"
+        yield Served(process, document["url"], document["token"], folder, log)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
