@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test format lint type bench lock clean
+.PHONY: demo test format lint type bench bench-js lock clean
 
 demo: $(STAMP)  ## answer a real question with the built-in offline model; MODEL=openai:… BASE_URL=… for a real one
 	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)")
@@ -27,6 +27,9 @@ type: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
+	$(BIN)/python -m bench.agent_server_js
 
 # Resolve the pins anew (needs uv, which this project does not install): versions and hashes, no addresses.
 lock:
