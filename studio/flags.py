@@ -10,7 +10,7 @@ import typer
 
 from .completion import complete_threads
 
-_MODEL, _LIMITS, _KERNEL, _OUTPUT = "Model", "Limits", "Kernel", "Output"
+_MODEL, _LIMITS, _REVIEW, _KERNEL, _OUTPUT = "Model", "Limits", "A person in the loop", "Kernel", "Output"
 
 Thread = Annotated[
     str,
@@ -142,6 +142,30 @@ MaxTime = Annotated[
         metavar="SECONDS",
         help="Wall time, all sittings together. Default: no limit",
         rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
+Approve = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--approve",
+        metavar="GATE",
+        help="Ask a person first. code: before code runs (code:writes, code:imports, code:calls: only such code); "
+        "calls or 'calls>N': before sub-calls, or more of them than N; 'cost>USD': before more is spent, and after "
+        "each further as much; final: before it answers; budget: when it is spent; all. May be repeated. Default: "
+        "nobody is asked",
+        rich_help_panel=_REVIEW,
+        show_default=False,
+    ),
+]
+AllowImports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-imports",
+        metavar="MODULE",
+        help="A module that code may import without being looked at, for code:imports. May be repeated. Default: "
+        "only those that can do no harm",
+        rich_help_panel=_REVIEW,
         show_default=False,
     ),
 ]

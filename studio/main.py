@@ -7,7 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import calls, delete, demo, diff, doctor, fork, gc, listing, resume, run, show, steps, vars, verify
+from .commands import (
+    calls,
+    delete,
+    demo,
+    dev,
+    diff,
+    doctor,
+    fork,
+    gc,
+    listing,
+    resume,
+    review,
+    run,
+    show,
+    steps,
+    vars,
+    verify,
+)
 from .invocation import DebugFlag, HomeFlag, JsonFlag
 from .streams import drain, fill_closed_streams
 
@@ -19,13 +36,15 @@ app = typer.Typer(
     "Every step is saved: a run that is killed, stopped or out of budget goes on where it was, and pays for "
     "nothing twice. Start with `rlm demo`: it needs no model and costs nothing.",
     epilog="Exit status: 0 answered · 1 failed · 2 bad usage or input · 3 waits for a person · 4 budget spent · "
-    "5 another process holds the run · 130 stopped. What stopped, failed or ran out goes on with `rlm resume`.",
+    "5 another process holds the run · 130 stopped. What stopped, failed or ran out goes on with `rlm resume`, what "
+    "waits with `rlm review`.",
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command("run", rich_help_panel="Work")(run.run)
 app.command("resume", rich_help_panel="Work")(resume.resume)
+app.command("review", rich_help_panel="Work")(review.review)
 app.command("fork", rich_help_panel="Work")(fork.fork)
 app.command("demo", rich_help_panel="Work")(demo.demo)
 app.command("list", rich_help_panel="Look")(listing.list_runs)
@@ -38,6 +57,7 @@ app.command("verify", rich_help_panel="Keep")(verify.verify)
 app.command("delete", rich_help_panel="Keep")(delete.delete)
 app.command("gc", rich_help_panel="Keep")(gc.gc)
 app.command("doctor", rich_help_panel="Machine")(doctor.doctor)
+app.command("dev", rich_help_panel="Machine")(dev.dev)
 
 
 def _version(asked: bool) -> None:

@@ -1,7 +1,7 @@
 """A run on the screen, for `rlm show`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.syntax import Syntax
@@ -36,8 +36,8 @@ _LIMITS = {
 }
 
 
-def print_run(run: dict[str, Any], *, full: bool = False) -> None:
-    """Print what `Library.show` found; all of it is made safe here."""
+def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] = ()) -> None:
+    """Print what `Library.show` found; all of it is made safe here. `waits`: what it waits for, safe already."""
     console = stdout_console()
     for label, text in _facts(run):
         console.print(Text.assemble((f"{label:<10}", "bold"), text), soft_wrap=True)
@@ -58,6 +58,8 @@ def print_run(run: dict[str, Any], *, full: bool = False) -> None:
             line = safe_line(f"{one['name']}: {one['type']}{size} = {one['preview']}", _WIDTH)
             console.print(Text(f"  {line}"), soft_wrap=True)
     _print_children(run["children"], full=full)
+    for place, line in enumerate(waits):
+        console.print(Text(f"\n{line}" if place == 0 else line, style="bold yellow"), soft_wrap=True)
     if run["answer"] is not None:
         console.print(Text("\n── answer", style="bold green"))
         console.print(Text(safe(answer_text(run["answer"])).rstrip()), soft_wrap=True)

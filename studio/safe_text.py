@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-_HOSTILE = re.compile(
+HOSTILE = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1: escape sequences and whatever else moves
     "\u00ad\u034f\u061c\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # no width, or blank letters
@@ -19,11 +19,12 @@ _HOSTILE = re.compile(
     "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "]"
 )
+"""What a terminal is never sent as it is."""
 
 
 def safe(text: str) -> str:
     """`text` with hostile characters as `\\x1b`, `\\u202e`, `\\U000e0041`; tabs and newlines stay, CRLF becomes LF."""
-    return _HOSTILE.sub(_escape, text.replace("\r\n", "\n"))
+    return HOSTILE.sub(escape, text.replace("\r\n", "\n"))
 
 
 def safe_line(text: str, limit: int = 0) -> str:
@@ -53,10 +54,11 @@ def safe_json(value: Any) -> str:
     """`value` as JSON, the same to a parser, its hostile characters as `\\uXXXX`."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     # Outside of its strings JSON is ASCII and newlines, which stay as they are.
-    return _HOSTILE.sub(_json_escape, text)
+    return HOSTILE.sub(_json_escape, text)
 
 
-def _escape(found: re.Match[str]) -> str:
+def escape(found: re.Match[str]) -> str:
+    """One character as `\\x1b`, `\\u202e` or `\\U000e0041`."""
     code = ord(found[0])
     if code < 0x100:
         return f"\\x{code:02x}"

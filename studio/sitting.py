@@ -1,16 +1,20 @@
-"""One sitting of a run, as `run`, `resume` and `demo` have it: the display, the signals, the answer, the summary."""
+"""One sitting of a run, as `run`, `resume` and `demo` have it: the display, the signals, the answer, the summary.
+
+When the run waits for a person, and there is one, it is asked between two stretches of work: then the home is closed,
+no kernel is kept, and no panel is drawn over the question.
+"""
 
 import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..state.errors import StoreError, UnknownThread
+from ..state.errors import StoreError, UnknownThread, UsageError
 from .answer_file import AnswerFile, answer_text
 from .consoles import put, say
 from .display.choosing import Display, open_display
@@ -23,6 +27,8 @@ from .summary import brought_back, ended, sentence, what_next
 if TYPE_CHECKING:
     from ..graph.results import Run
     from ..graph.runner import Runner
+    from .reviewing.pending import Pending
+    from .reviewing.reviewers import Answer, Reviewer
 
 Hear = Callable[[dict[str, Any]], None]
 Work = Callable[["Runner", Hear], Awaitable["Run"]]
@@ -46,6 +52,10 @@ class Sitting:
     """Whether the user has said `--unsandboxed`."""
     after: list[str] = field(default_factory=list[str])
     """Lines that follow the summary."""
+    reviewer: "Reviewer | None" = None
+    """Who decides what the run waits for; None: whoever is at the terminal, if somebody is."""
+    warned: bool = False
+    """Whether it has been said that nothing confines the code."""
 
 
 @dataclass
@@ -56,13 +66,20 @@ class _Came:
     seconds: float
     limits: dict[str, Any] = field(default_factory=dict[str, Any])
     sub_rlms: int = 0
+    pending: "Pending | None" = None
+    """What it waits for, where there is somebody to decide it."""
 
 
 def sit(sitting: Sitting) -> None:
     """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to tell of."""
     file = AnswerFile(sitting.output) if sitting.output and str(sitting.output) != "-" else None
-    with interruptible():
-        came = _drive(sitting)
+    if sitting.reviewer is None and at_terminal() and not sitting.invocation.json:
+        from .reviewing.terminal import AtTerminal
+
+        sitting.reviewer = AtTerminal()
+    came = _drive(sitting)
+    while came.pending and sitting.reviewer and (answer := _asked(sitting.reviewer, came.pending)):
+        came = _decided(sitting, sitting.reviewer, came, came.pending, answer)
     if came.run is None:
         report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=sitting.invocation.json)
         # Not by the ordinary way, which waits for the thread that reads the input.
@@ -70,6 +87,47 @@ def sit(sitting: Sitting) -> None:
     raise typer.Exit(_tell(sitting, came.run, came, file))
 
 
+@interruptible()
+def _ask(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
+    return reviewer.decide(pending)
+
+
+def _asked(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
+    try:
+        return _ask(reviewer, pending)
+    except KeyboardInterrupt:
+        return None
+
+
+def _decided(sitting: Sitting, reviewer: "Reviewer", before: _Came, pending: "Pending", answer: "Answer") -> _Came:
+    """Go on with a decision; where it is refused and the run still waits, how it stands. Raises UsageError."""
+    refusals: list[UsageError] = []
+
+    async def decide(runner: "Runner", hear: Hear) -> "Run":
+        thread = pending.run.thread_id
+        try:
+            return await runner.decide(
+                thread, answer.decisions, interrupt=answer.interrupt, shown=answer.shown, on_event=hear
+            )
+        except UsageError as refused:
+            run = await runner.read(thread)
+            if run.status != "paused":
+                raise
+            refusals.append(refused)
+            return run
+
+    sitting.work = decide
+    came = _drive(sitting)
+    for refused in refusals:
+        changed = came.run is not None and came.run.interrupts != pending.run.interrupts
+        reviewer.refused(refused, changed=changed)
+    if came.run is None:
+        # Stopped before it was taken: the run waits as it did.
+        return replace(before, pending=None)
+    return replace(came, seconds=before.seconds + came.seconds)
+
+
+@interruptible()
 def _drive(sitting: Sitting) -> _Came:
     loop = asyncio.Runner()
     came = None
@@ -112,7 +170,8 @@ async def _work(sitting: Sitting, display: Display) -> _Came:
                     # The thread that reads the input looks now and then whether to stop, and then tidies up.
                     await asyncio.sleep(_TIDYING)
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
-    return _Came(run, display.progress.elapsed, limits, sub_rlms)
+            pending = await _pending(runner, run) if sitting.reviewer and not stopping.asked else None
+    return _Came(run, display.progress.elapsed, limits, sub_rlms, pending)
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
@@ -123,16 +182,22 @@ async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]")
 
 def _warning_first(sitting: Sitting, display: Display) -> Hear:
     """Hears for the display, and before the first event, so before any code runs, warns where nothing confines it."""
-    warned = not sitting.unsandboxed
 
     def hear(event: dict[str, Any]) -> None:
-        nonlocal warned
-        if not warned:
-            warned = True
+        if sitting.unsandboxed and not sitting.warned:
+            sitting.warned = True
             display.say(NOT_SANDBOXED)
         display.hear(event)
 
     return hear
+
+
+async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
+    if run is None or run.status != "paused":
+        return None
+    from .reviewing.pending import pending_of
+
+    return await pending_of(runner, run)
 
 
 async def _saved(runner: "Runner", thread: str) -> "Run | None":
@@ -187,3 +252,8 @@ def _put_answer(answer: Any) -> None:
 
 def _on_terminal() -> bool:
     return sys.stdout.isatty()
+
+
+def at_terminal() -> bool:
+    """Whether there is somebody who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -76,7 +76,21 @@ def what_next(run: "Run", invocation: Invocation, limits: dict[str, Any]) -> lis
         case "busy":
             return [f"When it has ended: {command_line(invocation, 'resume', name)}", f"Look: {look[0]}"]
         case "paused":
-            return [f"Look: {look[0]}"]
+            return [*waits_for(run, invocation), f"Look: {look[0]}"]
+
+
+def waits_for(run: "Run", invocation: Invocation) -> list[str]:
+    """What a paused run waits for, and the command to decide it."""
+    from .reviewing.requests import purposes, waiting_of
+
+    asked = purposes(request for one in waiting_of(run) for request in one.requests)
+    what = f"Waits for a person, to be allowed to {asked}." if asked else "Waits for a person."
+    return [what, decide_line(invocation, run.thread_id)]
+
+
+def decide_line(invocation: Invocation, thread_id: str) -> str:
+    """Where somebody decides what a run waits for."""
+    return f"Decide: {command_line(invocation, 'review', short_id(thread_id))}"
 
 
 def raised(message: str, limits: dict[str, Any]) -> list[str]:

@@ -1,16 +1,15 @@
 """`rlm fork`: a new run that has everything of another one up to a step, and may go another way from there."""
 
 import json
-import sys
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from .. import flags
 from ..consoles import put, say
+from ..given_files import GivenFiles
 from ..invocation import Invocation, command
 from ..safe_text import safe, safe_json
 
@@ -165,7 +164,7 @@ def _only_make(invocation: Invocation, thread: str, step: int, into: str, change
 
 def _changes(code: str | None, variables: list[str], answers: list[str]) -> dict[str, Any]:
     """The changes that need reading. Raises UsageError, before anything is opened."""
-    read = _Files()
+    read = GivenFiles()
     text = None
     if code is not None:
         from ...graph.changes import check_code
@@ -208,27 +207,6 @@ def _json(text: str) -> Any:
         _refuse(
             f"--set: {text} is not JSON: {error}.", "Text needs quotes inside of the shell's: --set 'city=\"Rome\"'"
         )
-
-
-class _Files:
-    """Reads the files that flags name; standard input only once."""
-
-    def __init__(self) -> None:
-        self._stdin_taken = False
-
-    def __call__(self, flag: str, path: str) -> str:
-        """The text of a file, or of stdin for `-`. Raises UsageError."""
-        try:
-            if path != "-":
-                return Path(path).read_text(encoding="utf-8-sig")
-            if self._stdin_taken:
-                _refuse(f"{flag} -: standard input is taken already.", "Give one of them as a file.")
-            self._stdin_taken = True
-            return sys.stdin.read()
-        except OSError as error:
-            _refuse(f"{flag} {path}: it cannot be read: {error.strerror}.", "Name a file, or - for stdin.")
-        except UnicodeDecodeError:
-            _refuse(f"{flag} {path}: that is not UTF-8 text.", "Save it as UTF-8.")
 
 
 def _refuse(message: str, hint: str) -> NoReturn:

@@ -19,8 +19,9 @@ AllFlag = Annotated[
 def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
     """List the runs, the one touched last first.
 
-    A status of busy means that a process is running it now; stopped, failed and budget go on with `rlm resume`. The
-    sub-RLMs that a run's code has started are runs too: --all and --json list them.
+    A status of busy means that a process is running it now; stopped, failed and budget go on with `rlm resume`; what
+    is paused waits for a person, and goes on with `rlm review`. The sub-RLMs that a run's code has started are runs
+    too: --all and --json list them.
 
     [bold]Examples[/bold]
 
@@ -40,6 +41,17 @@ def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
         say(f"No runs are saved in {safe(str(invocation.home))}. Start with `rlm demo`.")
         return
     _print(runs, everything=everything)
+    _say_what_waits(invocation, runs)
+
+
+def _say_what_waits(invocation: Invocation, runs: list[tuple[dict[str, Any], str | None]]) -> None:
+    """Of a sub-RLM that waits, somebody decides where the run at its top does."""
+    from ..summary import decide_line
+
+    waiting = [run["thread_id"] for run, caller in runs if run["status"] == "paused" and caller is None]
+    if waiting:
+        many = f"{len(waiting):,} runs wait" if len(waiting) > 1 else "One run waits"
+        say(f"{many} for a person. {decide_line(invocation, waiting[0])}", whole=True)
 
 
 def _print(runs: list[tuple[dict[str, Any], str | None]], *, everything: bool) -> None:

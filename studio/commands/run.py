@@ -36,6 +36,8 @@ def run(
     max_tokens: flags.MaxTokens = None,
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
+    approve: flags.Approve = None,
+    allow_imports: flags.AllowImports = None,
     kernels: flags.KernelSlots = None,
     cell_timeout: flags.CellTimeout = None,
     kernel_idle: flags.KernelIdle = None,
@@ -51,7 +53,8 @@ def run(
 
     The root model never sees the input whole: it writes Python that reads it, slices it and asks models about
     pieces of it. The answer goes to stdout, progress to stderr. Every step is saved; what is stopped or fails goes
-    on with `rlm resume`. Each flag that is not given is looked up as RLM_… in the environment (RLM_MODEL), then in
+    on with `rlm resume`. With --approve it waits for a person: asked here at a terminal, else exit status 3, and
+    `rlm review` decides. Each flag that is not given is looked up as RLM_… in the environment (RLM_MODEL), then in
     ./rlm.toml.
 
     [bold]Examples[/bold]
@@ -61,6 +64,7 @@ def run(
       rlm run "List every TODO" 'src/**/*.py' --schema todos.json -o out.json
       rlm run "Sum it up" book.txt --base-url http://localhost:8000/v1
       rlm run "When does it end?" letter.txt --mode auto
+      rlm run "Sum up each letter" letters/ --approve code --approve 'calls>100'
     """
     settings: dict[str, Any] = {
         "model": model,
@@ -75,6 +79,9 @@ def run(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
         "max_time": max_time,
+        # Several, however they are given: a flag each, or with commas.
+        "approve": ",".join(approve) if approve else None,
+        "allow_imports": ",".join(allow_imports) if allow_imports else None,
         "kernels": kernels,
         "cell_timeout": cell_timeout,
         "kernel_idle": kernel_idle,

@@ -1,6 +1,6 @@
 """`rlm show`: one run, as it is now or as it was after a step."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,6 +8,9 @@ from .. import flags
 from ..consoles import put
 from ..invocation import Invocation, command
 from ..safe_text import safe_json
+
+if TYPE_CHECKING:
+    from ...graph.runner import Runner
 
 StepFlag = Annotated[
     int | None,
@@ -32,12 +35,18 @@ def show(invocation: Invocation, thread: flags.Thread, step: StepFlag = None, fu
       rlm show 1f2e3d4c --json | jq -r '.turns[].code[]'
     """
     from ..reading import from_runner
+    from ..summary import waits_for
+
+    async def read(runner: "Runner") -> tuple[dict[str, Any], list[str]]:
+        found = await runner.library.show(thread, runner.graph, step)
+        waits = step is None and found["status"] == "paused" and not invocation.json
+        return found, waits_for(await runner.read(found["thread_id"]), invocation) if waits else []
 
     invocation.need_runs(thread)
-    run = from_runner(invocation, lambda runner: runner.library.show(thread, runner.graph, step))
+    run, waits = from_runner(invocation, read)
     if invocation.json:
         put(safe_json(run))
         return
     from ..portrait import print_run
 
-    print_run(run, full=full)
+    print_run(run, full=full, waits=waits)

@@ -1,9 +1,14 @@
 """`rlm steps`: the saved steps of a run."""
 
+from typing import TYPE_CHECKING, Any
+
 from .. import flags
-from ..consoles import put
+from ..consoles import put, say
 from ..invocation import Invocation, command
 from ..safe_text import safe_json
+
+if TYPE_CHECKING:
+    from ...graph.library import Library
 
 
 @command
@@ -18,9 +23,14 @@ def steps(invocation: Invocation, thread: flags.Thread) -> None:
       rlm steps 1f2e3d4c --json | jq length
     """
     from ..reading import from_library
+    from ..summary import decide_line
 
     invocation.need_runs(thread)
-    found = from_library(invocation, lambda library: library.steps(thread))
+
+    async def read(library: "Library") -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        return await library.steps(thread), await library.about(thread)
+
+    found, about = from_library(invocation, read)
     if invocation.json:
         put(safe_json(found))
         return
@@ -35,3 +45,5 @@ def steps(invocation: Invocation, thread: flags.Thread) -> None:
     ]
     rows = [(str(one["step"]), str(one["turn"]), one["kind"], ago(one["created"]), one["summary"]) for one in found]
     print_table(columns, rows)
+    if about["status"] == "paused":
+        say(f"It waits for a person. {decide_line(invocation, about['thread_id'])}", whole=True)

@@ -44,10 +44,10 @@ def rlm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 class FakeRunner:
-    """Remembers what it was asked for, and returns or raises what it was given."""
+    """Remembers what it was asked for, and returns or raises what it was given, in order; the last for ever."""
 
-    def __init__(self, outcome: Run | Exception) -> None:
-        self.outcome = outcome
+    def __init__(self, *outcomes: Run | Exception) -> None:
+        self.outcomes = list(outcomes)
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.homes: list[Path] = []
         self.library = self
@@ -61,6 +61,19 @@ class FakeRunner:
         self.asked.append(("resume", given, named))
         return self._ended()
 
+    async def decide(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
+        self.asked.append(("decide", given, named))
+        on_event({"event": "turn", "turn": 1, "of": 2, "last": False})
+        return self._ended()
+
+    async def read(self, thread: str) -> Run:
+        return self._ended()
+
+    async def show(self, *given: Any) -> dict[str, Any]:
+        return {"turns": []}
+
+    graph = None
+
     async def fork(self, *given: Any, **named: Any) -> Run:
         self.asked.append(("fork", given, named))
         return self._ended()
@@ -72,18 +85,19 @@ class FakeRunner:
         return 0
 
     def _ended(self) -> Run:
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
 
-Fake = Callable[[Run | Exception], FakeRunner]
+Fake = Callable[..., FakeRunner]
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
-    def install(outcome: Run | Exception) -> FakeRunner:
-        runner = FakeRunner(outcome)
+    def install(*outcomes: Run | Exception) -> FakeRunner:
+        runner = FakeRunner(*outcomes)
 
         @asynccontextmanager
         async def opened(home: Path) -> AsyncGenerator[FakeRunner]:

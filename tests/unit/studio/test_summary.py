@@ -7,6 +7,7 @@ import pytest
 from durable_rlm.graph.results import Run, RunStatus
 from durable_rlm.studio.invocation import Invocation
 from durable_rlm.studio.summary import command_line, ended, raised, sentence, short_id, what_next
+from tests.unit.studio.reviewing.asked import calls, code, interrupt, paused
 
 UUID = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
 HERE = Invocation(Path(".rlm"))
@@ -28,11 +29,20 @@ def test_the_line_says_how_it_ended_and_what_it_took() -> None:
         ("stopped", "Go on: rlm resume 1f2e3d4c"),
         ("failed", "Go on: rlm resume 1f2e3d4c"),
         ("busy", "When it has ended: rlm resume 1f2e3d4c"),
-        ("paused", "Look: rlm show 1f2e3d4c"),
+        ("paused", "Waits for a person."),
     ],
 )
 def test_what_can_be_done_next(status: RunStatus, line: str) -> None:
     assert what_next(Run(UUID, status), HERE, {})[0] == line
+
+
+def test_what_waits_for_a_person_is_named_with_the_command_that_decides() -> None:
+    lines = what_next(paused(interrupt(code("a"), calls("p"))), HERE, {})
+    assert lines == [
+        "Waits for a person, to be allowed to run the code of turn 3, make 1 sub-call in turn 3.",
+        "Decide: rlm review t",
+        "Look: rlm show t",
+    ]
 
 
 def test_a_spent_budget_names_the_flag_and_twice_the_limit() -> None:

@@ -1,0 +1,145 @@
+"""`rlm review`: look at what a run waits for, and decide."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import flags
+from ..invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from ...graph.results import Run
+    from ..reviewing.reviewers import Reviewer
+
+_DECISION = "The decision, without being asked"
+
+ApproveFlag = Annotated[
+    bool, typer.Option("--approve", help="Let it happen as it is shown.", rich_help_panel=_DECISION)
+]
+RejectFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--reject",
+        metavar="TEXT",
+        help="Let it not happen; the model is told why.",
+        rich_help_panel=_DECISION,
+        show_default=False,
+    ),
+]
+EditFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--edit",
+        metavar="FILE",
+        help="Go on with this instead: Python for code, else the arguments as JSON; - for stdin.",
+        rich_help_panel=_DECISION,
+        show_default=False,
+    ),
+]
+RespondFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--respond",
+        metavar="TEXT",
+        help="Let it not happen, and give your words instead: to the model, or as the answer of each sub-call.",
+        rich_help_panel=_DECISION,
+        show_default=False,
+    ),
+]
+InterruptFlag = Annotated[
+    str | None,
+    typer.Option("--interrupt", metavar="ID", help="Which, when several wait. Default: the only one"),
+]
+
+
+@command
+def review(
+    invocation: Invocation,
+    thread: flags.Thread,
+    approve: ApproveFlag = False,
+    reject: RejectFlag = None,
+    edit: EditFlag = None,
+    respond: RespondFlag = None,
+    interrupt: InterruptFlag = None,
+    output: flags.Output = None,
+) -> None:
+    """Show what a run waits for, and decide it; the run then goes on, as with `rlm resume`.
+
+    At a terminal you are asked, again for whatever comes next. A flag decides once, and everything that was asked for
+    at once alike. With neither, what waits is shown, and the exit status is 3. What you were shown is what runs: a
+    decision about something that has changed since is refused.
+
+    [bold]Examples[/bold]
+
+      rlm review 1f2e3d4c
+      rlm review contracts --approve
+      rlm review contracts --reject "Read only the files of 2024."
+      rlm review contracts --edit better.py -o answer.md
+      rlm review contracts --json | jq '.interrupts[].value.action_requests'
+    """
+    reviewer = _by_flag(interrupt, approve=approve, reject=reject, edit=edit, respond=respond)
+    from ..reviewing.requests import waiting_of
+    from ..reviewing.reviewers import Onlooker, chosen
+    from ..reviewing.terminal import AtTerminal
+    from ..sitting import Hear, Sitting, at_terminal, sit
+
+    invocation.need_runs(thread)
+    if reviewer is None and not invocation.json:
+        reviewer = AtTerminal(interrupt) if at_terminal() else Onlooker(interrupt)
+
+    async def look(runner: Any, hear: Hear) -> Any:
+        run = await runner.read(thread)
+        _check_waits(invocation, run)
+        if reviewer or interrupt is not None:
+            chosen(waiting_of(run), interrupt, run)
+        about = await runner.library.about(run.thread_id)
+        sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
+        return run
+
+    sitting = Sitting(invocation, thread, look, output, reviewer=reviewer)
+    sit(sitting)
+
+
+def _by_flag(
+    interrupt: str | None, *, approve: bool, reject: str | None, edit: str | None, respond: str | None
+) -> "Reviewer | None":
+    """Who decides as the flags say; None when they do not say. Raises UsageError."""
+    from ...state.errors import UsageError
+    from ..given_files import GivenFiles
+    from ..reviewing import decisions
+    from ..reviewing.reviewers import ByFlag
+
+    said = [approve, reject is not None, edit is not None, respond is not None]
+    if sum(said) > 1:
+        raise UsageError("--approve, --reject, --edit and --respond exclude each other.", hint="Give one of them.")
+    for flag, words in (("--reject", reject), ("--respond", respond)):
+        if words is not None and not words.strip():
+            raise UsageError(f"{flag} is empty.", hint="The model is told what you write there.")
+    if approve:
+        return ByFlag("approve", lambda request: decisions.APPROVED, interrupt)
+    if reject is not None:
+        return ByFlag("reject", lambda request: decisions.rejected(reject), interrupt)
+    if respond is not None:
+        return ByFlag("respond", lambda request: decisions.responded(respond), interrupt)
+    if edit is not None:
+        text = GivenFiles()("--edit", edit)
+        return ByFlag("edit", lambda request: decisions.edit(request, text), interrupt)
+    return None
+
+
+def _check_waits(invocation: Invocation, run: "Run") -> None:
+    """Raises UsageError, with what to do instead, when nothing waits for a person."""
+    from ...state.errors import UsageError
+    from ..summary import command_line, short_id
+
+    if run.status == "paused" and run.interrupts:
+        return
+    name = short_id(run.thread_id)
+    go_on, look = command_line(invocation, "resume", name), command_line(invocation, "show", name)
+    how, hint = {
+        "answered": ("is answered", f"Its answer: {go_on}"),
+        "busy": ("is being run by another process now", f"Look: {look}"),
+        "budget": ("has spent its budget", f"Raise it: {go_on} --max-…"),
+        "failed": ("has failed", f"Go on: {go_on}"),
+    }.get(run.status, ("has been stopped", f"Go on: {go_on}"))
+    raise UsageError(f"Nothing waits for a person: {name} {how}.", hint=hint)

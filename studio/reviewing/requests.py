@@ -1,0 +1,116 @@
+"""What a run waits for, read from its interrupts: LangChain's human-in-the-loop requests."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from ..display.wording import counted, dollars
+from ..safe_text import safe_line
+
+if TYPE_CHECKING:
+    from ...graph.results import Run
+
+Kind = Literal["approve", "edit", "reject", "respond"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing that somebody is to decide about."""
+
+    name: str
+    args: Mapping[str, Any]
+    description: str
+    thread_id: str
+    """The run that asks: the one that waits, or a sub-RLM of it."""
+    turn: int
+    allowed: tuple[Kind, ...]
+    as_asked: Mapping[str, Any]
+    """The action request as it came."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An interrupt: it is answered with a decision on each of its requests, all at once."""
+
+    id: str
+    shown: str
+    """The hash over what is shown here, which binds a decision to it."""
+    thread_id: str
+    turn: int
+    usage: Mapping[str, Any]
+    requests: tuple[Request, ...]
+    problem: str = ""
+    """Why the last answer to the same request was not taken."""
+
+
+def waiting_of(run: "Run") -> list[Waiting]:
+    """What the run waits for."""
+    return [_waiting(run, found) for found in run.interrupts]
+
+
+def _waiting(run: "Run", found: Mapping[str, Any]) -> Waiting:
+    value = _mapping(found.get("value"))
+    thread, turn = str(value.get("thread_id") or run.thread_id), int(value.get("turn") or run.turns)
+    allowed: dict[str, tuple[Kind, ...]] = {}
+    for config in value.get("review_configs") or []:
+        said = config.get("allowed_decisions", KINDS)
+        allowed[str(config.get("action_name"))] = tuple(kind for kind in KINDS if kind in said)
+    requests = tuple(
+        Request(
+            str(one.get("name", "")),
+            _mapping(one.get("args")),
+            str(one.get("description") or ""),
+            str(one.get("thread_id") or thread),
+            int(one.get("turn") or turn),
+            allowed.get(str(one.get("name", "")), KINDS),
+            one,
+        )
+        for one in value.get("action_requests") or []
+    )
+    usage, problem = _mapping(value.get("usage")) or run.usage, str(value.get("problem") or "")
+    return Waiting(str(found["id"]), _shown(value, thread), thread, turn, usage, requests, problem)
+
+
+def _shown(value: Mapping[str, Any], thread: str) -> str:
+    # Not the hash that came with it: what is decided about is what was on the screen.
+    from ...nodes.gates.request import shown_digest
+
+    return shown_digest(value.get("action_requests") or [], value.get("review_configs") or [], thread)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
+
+
+def purpose(request: Request) -> str:
+    """What is asked for, as in `run the code of turn 3`. Safe to show."""
+    args = request.args
+    match request.name:
+        case "execute_code":
+            return f"run the code of turn {request.turn}"
+        case "sub_calls":
+            return f"make {counted(_count(args.get('count')), 'sub-call')} in turn {request.turn}"
+        case "spend":
+            return f"spend more than {dollars(_amount(args.get('asked_at_usd'))) or 'that'}"
+        case "final_answer":
+            return "answer"
+        case "budget":
+            return f"go on without {safe_line(str(args.get('resource', '')), 40)} left"
+        case other:
+            return safe_line(other, 60)
+
+
+def purposes(requests: Iterable[Request], most: int = 3) -> str:
+    """What they ask for, in one line."""
+    said = list(dict.fromkeys(purpose(one) for one in requests))
+    more = [f"{len(said) - most} more"] if len(said) > most else []
+    return ", ".join([*said[:most], *more])
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _amount(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

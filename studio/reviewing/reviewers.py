@@ -1,0 +1,113 @@
+"""Who decides: somebody at the terminal, a flag of the command, or nobody, who only wants to see."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ...state.errors import UsageError
+from ..consoles import say, stderr_console, stdout_console
+from ..problems import report
+from ..safe_text import safe
+from ..summary import short_id
+from .decisions import Decision, checked
+from .pending import Pending
+from .requests import Kind, Request, Waiting, purposes
+from .screen import whole_screen
+
+if TYPE_CHECKING:
+    from ...graph.results import Run
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Decisions on all requests of an interrupt, and what they were taken on."""
+
+    interrupt: str
+    shown: str
+    decisions: list[Decision]
+
+
+class Reviewer(Protocol):
+    """Decides what a run waits for, each time that it waits."""
+
+    def decide(self, pending: Pending) -> Answer | None:
+        """What is decided; None leaves the run waiting. Raises UsageError for what cannot be decided so."""
+        ...
+
+    def refused(self, why: UsageError, *, changed: bool) -> None:
+        """Hear that the last answer was not taken, before being asked anew; `changed`: because something else waits."""
+        ...
+
+
+def chosen(waiting: Sequence[Waiting], interrupt: str | None, run: "Run") -> Waiting:
+    """The interrupt that is meant. Raises UsageError, with a list of those that wait, where that is not said."""
+    found = [one for one in waiting if interrupt in (None, one.id)]
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(f"{one.id}, to {purposes(one.requests)}" for one in waiting)
+    what = f"{len(waiting)} requests wait" if interrupt is None else f"no request {safe(interrupt)} waits"
+    raise UsageError(f"In {short_id(run.thread_id)} {what}. Waiting: {listed}.", hint="Name one: --interrupt ID.")
+
+
+class Onlooker:
+    """Sees on stdout what waits, and decides nothing."""
+
+    def __init__(self, interrupt: str | None = None) -> None:
+        self._interrupt = interrupt
+
+    def decide(self, pending: Pending) -> Answer | None:
+        show(pending, chosen(pending.waiting, self._interrupt, pending.run), to_stdout=True)
+        return None
+
+    def refused(self, why: UsageError, *, changed: bool) -> None:
+        raise why
+
+
+class ByFlag:
+    """Decides once, all requests of one interrupt alike."""
+
+    def __init__(self, kind: Kind, decision: Callable[[Request], Decision], interrupt: str | None = None) -> None:
+        self._kind: Kind = kind
+        self._decision = decision
+        self._interrupt = interrupt
+        self._decided = False
+        self._outdated = False
+
+    def decide(self, pending: Pending) -> Answer | None:
+        if self._outdated:
+            for one in pending.waiting:
+                show(pending, one)
+        if self._decided:
+            return None
+        waiting = chosen(pending.waiting, self._interrupt, pending.run)
+        if self._kind == "edit" and len(waiting.requests) > 1:
+            raise UsageError(
+                f"The run asks for {len(waiting.requests)} things at once ({purposes(waiting.requests)}); "
+                "--edit replaces only one.",
+                hint="Decide at a terminal, one after another, or with another flag for all of them.",
+            )
+        decisions = [checked(request, self._decision(request)) for request in waiting.requests]
+        # Also without a person, so that a log tells what was decided.
+        show(pending, waiting)
+        self._decided = True
+        return Answer(waiting.id, waiting.shown, decisions)
+
+    def refused(self, why: UsageError, *, changed: bool) -> None:
+        if not changed:
+            raise why
+        self._outdated = True
+        say_refusal(why, changed=True)
+
+
+def show(pending: Pending, waiting: Waiting, *, to_stdout: bool = False) -> None:
+    """Print an interrupt with all of its requests."""
+    console = stdout_console() if to_stdout else stderr_console()
+    for line in whole_screen(pending, waiting, console.width if console.is_terminal else None):
+        console.print(line, soft_wrap=True)
+
+
+def say_refusal(why: UsageError, *, changed: bool) -> None:
+    """Say that a decision was not taken, and why."""
+    report(why.type, f"Nothing was decided. {why.message}", "" if changed else why.hint, as_json=False)
+    if changed:
+        say("Something else waits than what you were shown.", style="bold red")

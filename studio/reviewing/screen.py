@@ -1,0 +1,140 @@
+"""What a person sees of a request. Nothing of it is cut, read as markup, or sent to the terminal unescaped."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
+
+from ..answer_file import answer_text
+from ..display.wording import counted, dollars, spent
+from ..safe_text import safe, safe_line
+from ..summary import short_id
+from .difference import difference
+from .framing import coloured, framed, plain
+from .hidden import marked, warning
+from .pending import Pending
+from .requests import Request, Waiting, purpose
+
+_WARNING = "bold red"
+
+
+def screen(pending: Pending, waiting: Waiting, at: int, width: int | None) -> Iterator[Text]:
+    """The lines that show request `at` of an interrupt; `width` is the terminal's, None where there is none."""
+    request = waiting.requests[at]
+    yield Text("")
+    yield _heading(pending, waiting, at)
+    if waiting.problem:
+        yield Text(f"The last answer was not taken: {safe_line(waiting.problem)}", style="bold red")
+    if request.description:
+        yield from _fact("Why", request.description, width)
+    turns = counted(pending.run.turns, "turn")
+    yield _labelled("So far", " · ".join([turns, *spent(dict(waiting.usage))]))
+    match request.name:
+        case "execute_code" if isinstance(request.args.get("code"), str):
+            yield from _code(pending, request, width)
+        case "sub_calls":
+            yield from _calls(request.args, width)
+        case "spend":
+            yield from _spend(request.args)
+        case "final_answer" if "answer" in request.args:
+            yield from _quoted(answer_text(request.args["answer"]), width)
+        case "budget":
+            yield from _budget(request.args)
+        case _:
+            yield from _quoted(json.dumps(dict(request.args), ensure_ascii=False, indent=2), width)
+
+
+def whole_screen(pending: Pending, waiting: Waiting, width: int | None) -> Iterator[Text]:
+    """The lines that show an interrupt with all of its requests."""
+    for at in range(len(waiting.requests)):
+        yield from screen(pending, waiting, at, width)
+
+
+def _heading(pending: Pending, waiting: Waiting, at: int) -> Text:
+    request = waiting.requests[at]
+    many = f"{at + 1} of {len(waiting.requests)} · " if len(waiting.requests) > 1 else ""
+    child = f" · sub-RLM {short_id(request.thread_id)}" if request.thread_id != pending.run.thread_id else ""
+    title = f"{many}{short_id(pending.run.thread_id)} asks to {purpose(request)}{child}"
+    return Text(f"── {title}", style="bold yellow")
+
+
+def _labelled(label: str, text: str, style: str = "") -> Text:
+    return Text.assemble((f"{label:<10}", "bold"), (text, style))
+
+
+def _fact(label: str, text: str, width: int | None) -> Iterator[Text]:
+    """What others may have had a word in: on one line when it fits there, else quoted."""
+    line = safe_line(text)
+    if "\n" not in text.strip() and (width is None or len(line) <= width - 10):
+        yield _labelled(label, line)
+        return
+    yield _labelled(label, "")
+    yield from _quoted(text, width)
+
+
+def _quoted(text: str, width: int | None) -> Iterator[Text]:
+    shown = marked(text.rstrip("\r\n"))
+    yield from _warned(warning(shown.hidden))
+    yield from framed(plain(shown), width)
+
+
+def _warned(said: str) -> Iterator[Text]:
+    if said:
+        yield Text(f"Warning: {said}", style=_WARNING)
+
+
+def _code(pending: Pending, request: Request, width: int | None) -> Iterator[Text]:
+    code = str(request.args["code"])
+    shown = marked(code.rstrip("\r\n"), code=True)
+    yield from _warned(warning(shown.hidden))
+    yield from framed(coloured(shown), width, numbered=True)
+    if (before := pending.cell_before(request)) is None:
+        return
+    if before.code.rstrip() == code.rstrip():
+        yield Text(f"── the same as the cell of turn {before.turn}", style="bold")
+    elif lines := difference(before.code, code):
+        yield Text(f"── different from the cell of turn {before.turn}", style="bold")
+        for line in lines:
+            yield from framed(line, width)
+    else:
+        yield Text(f"── no line in common with the cell of turn {before.turn}", style="bold")
+
+
+def _calls(args: Any, width: int | None) -> Iterator[Text]:
+    samples = [one for one in args.get("calls") or [] if isinstance(one, dict)]
+    count = args.get("count", len(samples))
+    tokens_in, tokens_out = args.get("estimated_input_tokens"), args.get("output_tokens_at_most")
+    cost = args.get("estimated_cost_usd")
+    facts = [counted(count, "sub-call") if isinstance(count, int) else safe(str(count))]
+    facts += [f"about {tokens_in:,} tokens in"] if isinstance(tokens_in, int) else []
+    facts += [f"at most {tokens_out:,} out"] if isinstance(tokens_out, int) else []
+    facts += [f"about {dollars(cost)}" if isinstance(cost, int | float) else "cost not known"]
+    yield _labelled("Asks for", " · ".join(facts))
+    for one in samples:
+        prompt = str(one.get("prompt", ""))
+        chars = one.get("chars")
+        cut = isinstance(chars, int) and chars > len(prompt)
+        size = f"the first {len(prompt):,} of {chars:,} characters" if cut else counted(len(prompt), "character")
+        named = " · ".join(safe_line(str(one.get(part, "")), 80) for part in ("key", "kind", "model") if one.get(part))
+        yield Text(f"── {named} · {size}", style="bold")
+        yield from _quoted(prompt, width)
+    if isinstance(count, int) and count > len(samples):
+        yield Text(f"── and {count - len(samples):,} more that are not shown", style="bold")
+
+
+def _spend(args: Any) -> Iterator[Text]:
+    for label, key in (("Limit", "asked_at_usd"), ("Spent", "spent_usd"), ("Wants", "wanted_usd")):
+        amount = args.get(key)
+        yield _labelled(label, dollars(amount) if isinstance(amount, int | float) else "not known")
+
+
+def _budget(args: Any) -> Iterator[Text]:
+    what = safe_line(str(args.get("resource", "")), 40)
+    yield _labelled("Budget", f"{_number(args.get('spent'))} of {_number(args.get('limit'))} spent ({what})")
+    if waiting := args.get("waiting_calls"):
+        yield _labelled("Waiting", f"{_number(waiting)} sub-calls")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else safe_line(str(value), 40)

@@ -1,0 +1,147 @@
+"""Asking a person at the terminal."""
+
+import contextlib
+import io
+import sys
+import termios
+
+from rich.text import Text
+
+from ...state.errors import UsageError
+from ..consoles import say, stderr_console
+from ..safe_text import safe
+from .decisions import APPROVED, Decision, edit, editable, rejected, responded
+from .editor import edited
+from .pending import Pending
+from .requests import Kind, Request, Waiting
+from .reviewers import Answer, say_refusal
+from .screen import screen
+
+_KEYS: dict[Kind, tuple[str, str]] = {
+    "approve": ("a", "[a]pprove"),
+    "edit": ("e", "[e]dit"),
+    "reject": ("r", "[r]eject"),
+    "respond": ("p", "res[p]ond"),
+}
+_MEANING: dict[tuple[str, Kind], str] = {
+    ("budget", "approve"): ": it answers now",
+    ("budget", "edit"): " the limit: it goes on",
+    ("budget", "reject"): ": it stops",
+    ("spend", "reject"): ": it answers with what it has",
+    ("sub_calls", "reject"): ": its code gets an exception",
+    ("sub_calls", "respond"): ": your words are the answer",
+}
+"""What a decision comes to, where its name does not say it."""
+_SKIP = ("s", "skip", "q", "quit")
+_ALL = "all"
+
+
+class _Left(Exception):
+    """The person leaves it waiting."""
+
+
+class AtTerminal:
+    """Shows each request on stderr and reads what is decided from stdin."""
+
+    def __init__(self, interrupt: str | None = None) -> None:
+        self._interrupt = interrupt
+
+    def decide(self, pending: Pending) -> Answer | None:
+        """What the person decides; None when they leave it, press Ctrl-C, or there is nobody any more."""
+        waiting = next((one for one in pending.waiting if one.id == self._interrupt), pending.waiting[0])
+        forget_typed()
+        try:
+            decisions = _decisions(pending, waiting)
+        except (_Left, EOFError, KeyboardInterrupt) as left:
+            if not isinstance(left, _Left):
+                say("")
+            say("Nothing was decided: the run waits.")
+            return None
+        return Answer(waiting.id, waiting.shown, decisions)
+
+    def refused(self, why: UsageError, *, changed: bool) -> None:
+        say_refusal(why, changed=changed)
+
+
+def _decisions(pending: Pending, waiting: Waiting) -> list[Decision]:
+    """A decision on each request. Raises _Left, EOFError."""
+    decisions: list[Decision] = []
+    while (at := len(decisions)) < len(waiting.requests):
+        _show(pending, waiting, at)
+        rest = waiting.requests[at:]
+        # All at once is for what is left, and for what can be approved.
+        every = len(rest) > 1 and all("approve" in one.allowed for one in rest)
+        decided = _decided(waiting.requests[at], len(rest) if every else 0)
+        decisions += [APPROVED] * len(rest) if decided is None else [decided]
+    return decisions
+
+
+def _show(pending: Pending, waiting: Waiting, at: int) -> None:
+    console = stderr_console()
+    for line in screen(pending, waiting, at, console.width):
+        console.print(line, soft_wrap=True)
+
+
+def _decided(request: Request, rest: int) -> Decision | None:
+    """What is decided on one request; None approves it and the others that are left. Raises _Left, EOFError."""
+    offered = [f"{_KEYS[kind][1]}{_MEANING.get((request.name, kind), '')}" for kind in request.allowed]
+    offered += [f"approve [all] {rest}"] if rest else []
+    question = f"{' · '.join([*offered, '[s]kip'])} > "
+    while True:
+        said = _read(question).lower()
+        if said in _SKIP:
+            raise _Left
+        if said == _ALL and rest:
+            return None
+        meant: list[Kind] = [kind for kind in request.allowed if said in (kind, _KEYS[kind][0])]
+        if meant and (decision := _of_kind(request, meant[0])):
+            return decision
+
+
+def _of_kind(request: Request, kind: Kind) -> Decision | None:
+    """The decision of that kind; None when the person thinks better of it."""
+    match kind:
+        case "approve":
+            return APPROVED
+        case "edit":
+            return _edit(request)
+        case "reject":
+            reason = _read("Why? The model is told > ")
+            return rejected(reason) if reason else None
+        case "respond":
+            words = _read(f"{'Its answer' if request.name == 'sub_calls' else 'Your words to the model'} > ")
+            return responded(words) if words else None
+
+
+def _edit(request: Request) -> Decision | None:
+    before, suffix = editable(request)
+    text = before
+    while True:
+        try:
+            text = edited(text, suffix)
+            if text == before:
+                say("Nothing was changed.")
+                return None
+            return edit(request, text)
+        except UsageError as error:
+            say(safe(f"{error.message} {error.hint}".strip()), style="red")
+        if _read("Edit it again? [y]es · [n]o > ").lower() not in ("y", "yes"):
+            return None
+
+
+def _read(question: str) -> str:
+    """A line that the person types. Raises EOFError where there is nobody."""
+    stderr_console().print(Text(question, style="bold"), end="", soft_wrap=True)
+    try:
+        line = sys.stdin.readline()
+    except UnicodeDecodeError:
+        return ""
+    if not line:
+        raise EOFError
+    return line.strip()
+
+
+def forget_typed() -> None:
+    """What was typed before there was a question is no answer to it."""
+    with contextlib.suppress(termios.error, io.UnsupportedOperation, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

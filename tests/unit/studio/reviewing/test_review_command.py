@@ -1,0 +1,257 @@
+"""`rlm review` and asking in place, over a runner that is only asked."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.graph.results import Run
+from durable_rlm.state.errors import UsageError
+from durable_rlm.studio.reviewing.requests import waiting_of
+from tests.unit.studio.conftest import Done, Fake, FakeRunner, Rlm
+from tests.unit.studio.reviewing.asked import answer, calls, code, interrupt, paused, spend
+
+ANSWERED = Run("t", "answered", answer="A")
+APPROVED = [{"type": "approve"}]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path) -> None:
+    (tmp_path / ".rlm").mkdir()
+    (tmp_path / ".rlm" / "checkpoints.sqlite").touch()
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`typed(text)`: somebody at a terminal who types it."""
+
+    def types(text: str) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        monkeypatch.setattr("durable_rlm.studio.sitting.at_terminal", lambda: True)
+
+    return types
+
+
+def decided(runner: FakeRunner) -> list[tuple[Any, dict[str, Any]]]:
+    """Each decision that was sent, and what it is bound to."""
+    return [(given[1], named) for name, given, named in runner.asked if name == "decide"]
+
+
+def bound_to(run: Run) -> dict[str, Any]:
+    [one] = waiting_of(run)
+    return {"interrupt": one.id, "shown": one.shown}
+
+
+# -- by flags
+
+
+def test_approving_by_flag_goes_on_and_gives_the_answer(rlm: Rlm, fake: Fake) -> None:
+    waits = paused(interrupt(code("print('x')")))
+    runner = fake(waits, ANSWERED)
+    done = rlm("review", "t", "--approve")
+    assert (done.code, done.out) == (0, "A\n") and "print('x')" in done.err
+    assert decided(runner) == [(APPROVED, bound_to(waits))]
+
+
+@pytest.mark.parametrize(
+    ("flags", "decision"),
+    [
+        (["--reject", "no"], {"type": "reject", "message": "no"}),
+        (["--respond", "42"], {"type": "respond", "message": "42"}),
+        (
+            ["--edit", "better.py"],
+            {"type": "edit", "edited_action": {"name": "execute_code", "args": {"code": "x = 1\n"}}},
+        ),
+        (["--edit", "-"], {"type": "edit", "edited_action": {"name": "execute_code", "args": {"code": "x = 2\n"}}}),
+    ],
+)
+def test_each_decision_has_a_flag(
+    rlm: Rlm, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], decision: Any
+) -> None:
+    (tmp_path / "better.py").write_text("x = 1\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x = 2\n"))
+    runner = fake(paused(interrupt(code("x"))), ANSWERED)
+    assert rlm("review", "t", *flags).code == 0
+    assert decided(runner)[0][0] == [decision]
+
+
+def test_json_prints_the_run_before_and_after(rlm: Rlm, fake: Fake) -> None:
+    waits = paused(interrupt(code("x")))
+    runner = fake(waits, waits, ANSWERED)
+    before = rlm("review", "t", "--json")
+    assert before.code == 3 and json.loads(before.out) == waits.to_json() and decided(runner) == []
+    after = rlm("review", "t", "--json", "--approve")
+    assert after.code == 0 and json.loads(after.out)["answer"] == "A"
+
+
+def test_without_a_flag_or_a_terminal_it_is_shown_and_left(rlm: Rlm, fake: Fake) -> None:
+    runner = fake(paused(interrupt(code("print('x')"), answer("y"))))
+    done = rlm("review", "t", "--home", ".rlm")
+    assert done.code == 3 and "1 │ print('x')" in done.out and "│ y" in done.out and decided(runner) == []
+    assert "Decide: rlm review t --home .rlm" in done.err
+
+
+def test_a_flag_decides_once_and_all_of_one_interrupt(rlm: Rlm, fake: Fake) -> None:
+    first, then = paused(interrupt(code("a"), code("b"))), paused(interrupt(code("c"), name="i2"))
+    runner = fake(first, then)
+    done = rlm("review", "t", "--approve")
+    assert done.code == 3 and "rlm review t" in done.err
+    assert decided(runner) == [(APPROVED * 2, bound_to(first))]
+    fake(first, then)
+    assert rlm("review", "t", "--reject", "no").code == 3
+
+
+def test_an_edit_is_for_one_thing(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / "e.py").write_text("x")
+    runner = fake(paused(interrupt(code("a"), code("b"))))
+    done = rlm("review", "t", "--edit", "e.py")
+    assert done.code == 2 and "2 things at once" in done.err and decided(runner) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--approve", "--reject", "no"], "exclude"),
+        (["--reject", " "], "--reject is empty"),
+        (["--respond", ""], "--respond is empty"),
+        (["--edit", "nowhere.py"], "cannot be read"),
+        (["--respond", "no"], "respond"),
+        (["--edit", "bad.json"], "not JSON"),
+        (["--interrupt", "nosuch", "--approve"], "nosuch"),
+        (["--interrupt", "nosuch"], "i1, to spend more"),
+    ],
+)
+def test_what_makes_no_sense_is_2_and_decides_nothing(
+    rlm: Rlm, fake: Fake, tmp_path: Path, flags: list[str], why: str
+) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    runner = fake(paused(interrupt(spend())))
+    done = rlm("review", "t", *flags)
+    assert done.code == 2 and why in done.err and decided(runner) == []
+
+
+def test_of_several_interrupts_one_is_named(rlm: Rlm, fake: Fake) -> None:
+    several = paused(interrupt(code("a")), interrupt(calls("p"), name="i2"))
+    runner = fake(several)
+    for more in ([], ["--approve"], ["--json", "--approve"]):
+        done = rlm("review", "t", *more)
+        assert done.code == 2
+        assert "i1, to run the code of turn 3; i2, to make 1 sub-call in turn 3" in done.err + done.out
+    assert rlm("review", "t", "--json").code == 3 and decided(runner) == []
+    runner = fake(several, ANSWERED)
+    assert rlm("review", "t", "--approve", "--interrupt", "i2").code == 0
+    assert decided(runner)[0][1]["interrupt"] == "i2"
+
+
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [("answered", "is answered"), ("stopped", "stopped"), ("failed", "failed"), ("budget", "budget"), ("busy", "run")],
+)
+def test_where_nothing_waits_it_says_how_the_run_stands(rlm: Rlm, fake: Fake, status: Any, how: str) -> None:
+    fake(Run("t", status))
+    done = rlm("review", "t", "--approve")
+    assert done.code == 2 and how in done.err and ("rlm resume t" in done.err or "rlm show t" in done.err)
+    assert json.loads(rlm("review", "t", "--json").out)["error"]["type"] == "UsageError"
+
+
+# -- what has changed meanwhile
+
+
+def test_by_flag_what_has_changed_is_refused_and_shown_anew(rlm: Rlm, fake: Fake) -> None:
+    runner = fake(paused(interrupt(code("good"))), UsageError("It is not what waits."), paused(interrupt(code("evil"))))
+    done = rlm("review", "t", "--approve")
+    assert done.code == 3 and len(decided(runner)) == 1
+    after = done.err.partition("Nothing was decided. It is not what waits.")[2]
+    assert "Something else waits than what you were shown." in after and "evil" in after
+
+
+def test_by_flag_a_refusal_of_what_still_waits_is_2(rlm: Rlm, fake: Fake) -> None:
+    waits = paused(interrupt(code("good")))
+    fake(waits, UsageError("It does not fit."), waits)
+    done = rlm("review", "t", "--approve")
+    assert done.code == 2 and "It does not fit." in done.err
+    fake(waits, UsageError("Nothing waits."), ANSWERED)
+    assert rlm("review", "t", "--approve").code == 2
+
+
+def test_at_a_terminal_what_has_changed_is_shown_and_asked_anew(rlm: Rlm, fake: Fake, typed: Any) -> None:
+    typed("a\nr\nno\n")
+    evil = paused(interrupt(code("evil"), name="i2"))
+    runner = fake(paused(interrupt(code("good"))), UsageError("It is not what waits."), evil, ANSWERED)
+    done = rlm("review", "t")
+    assert done.code == 0 and done.err.index("Something else waits") < done.err.index("evil")
+    assert decided(runner)[1] == ([{"type": "reject", "message": "no"}], bound_to(evil))
+
+
+# -- asking in place
+
+
+def test_a_run_asks_in_place_and_goes_on(rlm: Rlm, fake: Fake, typed: Any) -> None:
+    typed("a\nr\nno\n")
+    first, then = paused(interrupt(code("a"))), paused(interrupt(answer("b"), name="i2"))
+    runner = fake(first, then, ANSWERED)
+    done = rlm("run", "Q?", "--model", "m", "--approve", "all")
+    assert (done.code, done.out) == (0, "A\n")
+    assert decided(runner) == [(APPROVED, bound_to(first)), ([{"type": "reject", "message": "no"}], bound_to(then))]
+
+
+@pytest.mark.parametrize("command", [["run", "Q?", "--model", "m"], ["resume", "t"], ["fork", "t", "--step", "1"]])
+def test_left_waiting_it_says_how_to_go_on(rlm: Rlm, fake: Fake, typed: Any, command: list[str]) -> None:
+    typed("s\n")
+    runner = fake(paused(interrupt(code("a"))))
+    done = rlm(*command, "--home", ".rlm")
+    assert done.code == 3 and "Decide: rlm review t --home .rlm" in done.err and decided(runner) == []
+    assert "to be allowed to run the code of turn 3" in done.err
+
+
+def test_nobody_is_asked_with_json_or_without_a_terminal(
+    rlm: Rlm, fake: Fake, typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = fake(paused(interrupt(code("print()"))))
+
+    def left(done: Done) -> None:
+        assert done.code == 3 and "rlm review t" in done.err and "print()" not in done.err
+
+    left(rlm("run", "Q?", "--model", "m"))
+    typed("a\n")
+    left(rlm("run", "Q?", "--model", "m", "--json"))
+    left(rlm("resume", "t", "--json"))
+    assert decided(runner) == []
+
+
+def test_an_unsandboxed_run_is_warned_of_once(rlm: Rlm, fake: Fake, typed: Any) -> None:
+    typed("a\n")
+    fake(paused(interrupt(code("a"))), ANSWERED)
+    done = rlm("run", "Q?", "--model", "m", "--unsandboxed")
+    assert done.code == 0 and done.err.count("NOT SANDBOXED") == 1
+
+
+# -- gates
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["--approve", "code", "--approve", "calls>10"], ["--approve", "code,calls>10"], ["--approve", " code , calls>10"]],
+)
+def test_gates_reach_the_run_however_they_are_given(rlm: Rlm, fake: Fake, given: list[str]) -> None:
+    runner = fake(ANSWERED)
+    assert rlm("run", "Q?", "--model", "m", *given, "--allow-imports", "a", "--allow-imports", "b,c").code == 0
+    from durable_rlm.state.settings import resolve_settings
+
+    named = {name: value for name, value in runner.asked[0][2].items() if name not in ("thread",)}
+    settings = resolve_settings(named)
+    assert settings.approve == ("code", "calls>10") and set(settings.allow_imports) >= {"a", "b", "c"}
+
+
+def test_a_gate_that_there_is_not_is_2_with_those_there_are(
+    rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runner = fake(ANSWERED)
+    done = rlm("run", "Q?", "--model", "m", "--approve", "everything")
+    assert done.code == 2 and "'everything'" in done.err and "calls>N" in done.err and "final" in done.err
+    monkeypatch.setenv("RLM_APPROVE", "code,sometimes")
+    assert "'sometimes'" in rlm("run", "Q?", "--model", "m").err
+    assert runner.asked == []

@@ -1,0 +1,154 @@
+"""What a reviewer sees: everything, exactly, and nothing that acts, hides or passes for the program's own words."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
+
+from durable_rlm.studio.reviewing.framing import HIDDEN, coloured, framed
+from durable_rlm.studio.reviewing.hidden import marked, warning
+from durable_rlm.studio.reviewing.pending import Cell, Pending
+from durable_rlm.studio.reviewing.screen import whole_screen
+from tests.unit.studio.conftest import HOSTILE
+from tests.unit.studio.reviewing.asked import CHILD, action, answer, budget, calls, code, pending, spend
+from tests.unit.studio.test_safe_text import hostile
+
+
+def lines(of: Pending, width: int | None = None) -> list[str]:
+    return [line.plain for line in whole_screen(of, of.waiting[0], width)]
+
+
+def shown(of: Pending) -> str:
+    return "\n".join(lines(of))
+
+
+def printed(text: list[Text], width: int = 60) -> str:
+    """As a terminal gets it, with colours."""
+    console = Console(width=width, force_terminal=True, color_system="standard", markup=False, highlight=False)
+    with console.capture() as captured:
+        for line in text:
+            console.print(line, soft_wrap=True)
+    return captured.get()
+
+
+def test_code_is_shown_whole_with_numbers_why_and_what_was_spent() -> None:
+    text = shown(pending(code("".join(f"x = {n}\n" for n in range(500)), description="Turn 3 wants to run this code.")))
+    assert "t asks to run the code of turn 3" in text and "Turn 3 wants to run this code." in text
+    assert "3 turns · 7 model calls · 1,000 tokens · $0.2500" in text
+    assert text.split("\n")[4:] == [f"  {n + 1:>3} │ x = {n}" for n in range(500)]
+
+
+def test_code_has_colours_and_no_markup_is_read() -> None:
+    source = "def f(a):\n\treturn '[bold red]x[/] :smile:'  # no"
+    text = coloured(marked(source, code=True))
+    assert text.plain == source and len({str(span.style) for span in text.spans}) > 3
+    [_, second] = printed(list(framed(text, 60))).rstrip("\n").split("\n")
+    assert "│         return '[bold red]x[/] :smile:'  # no" in re.sub(r"\x1b\[[\d;]*m", "", second)
+
+
+@given(st.text(alphabet=st.sampled_from("ab\t\n\r '\"#\\\x0c\ufeff\u2028\u202e日é")))
+def test_whatever_the_code_is_its_characters_are_those_shown(source: str) -> None:
+    assert coloured(marked(source, code=True)).plain == marked(source, code=True).text
+
+
+def test_what_hides_stands_out_and_is_counted_with_its_line() -> None:
+    source = "a = '\\u202e'\nb = '\u202e'\nc = '\u200b\u00a0'\nd = '\u202e'\n"
+    text = shown(pending(code(source)))
+    assert (
+        "Warning: 4 invisible or direction-changing characters, shown as escapes: U+202E in line 2, 4, "
+        "U+200B in line 3, U+00A0 in line 3" in text
+    )
+    framing = coloured(marked(source, code=True))
+    standing_out = [framing.plain[span.start : span.end] for span in framing.spans if span.style == HIDDEN]
+    assert standing_out == ["\\u202e", "\\u200b", "\\xa0", "\\u202e"], "and not the escape that the code spells out"
+    assert "\x1b[1;7;31m\\u202e" in printed([framing]).replace(";49m", "m")
+    assert warning(marked("plain\tcode\r\n", code=True).hidden) == ""
+
+
+def test_many_kinds_are_counted_and_four_are_named() -> None:
+    text = warning(marked("\u200b\u200c\u200d\u200e\u200f\u2060\n" * 5, code=True).hidden)
+    assert text.startswith("30 invisible") and "U+200B in line 1, 2, 3, …" in text and text.endswith("2 other kinds")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("width", [None, 40])
+def test_no_field_reaches_the_terminal_as_it_is(text: str, width: int | None) -> None:
+    nasty = f"{text}\n[red]{text}"
+    more: dict[str, Any] = {"description": nasty, "thread": nasty}
+    everything = [
+        code(nasty, **more),
+        calls(nasty, model=nasty),
+        action("budget", resource=nasty, limit=nasty, spent=nasty, waiting_calls=nasty),
+        action("spend", asked_at_usd=nasty, spent_usd=nasty, wanted_usd=nasty),
+        answer({nasty: [nasty]}),
+        answer(nasty),
+        {**action(nasty, thread=nasty), "args": {nasty: nasty}},
+    ]
+    of = pending(*everything)
+    of.run.interrupts[0]["value"]["problem"] = nasty
+    before = Cell(2, f"{nasty}\nother")
+    problem = Pending(of.run, pending(*everything).waiting, {(nasty, 3): before, ("t", 3): before})
+    for one in (of, problem):
+        assert hostile("\n".join(lines(one, width))) == []
+
+
+@given(st.text(alphabet=st.sampled_from("ab \t日\u0301👩‍🚀\n"), max_size=200), st.integers(24, 60))
+def test_every_row_of_a_models_words_begins_with_a_bar_and_none_is_too_wide(text: str, width: int) -> None:
+    of = pending(code(text or "x"), calls(text), answer(text))
+    own = re.compile(r"^(──|Warning|Why|So far|Asks for|$)")
+    for line in whole_screen(of, of.waiting[0], width):
+        assert own.match(line.plain) or re.match(r"^ +\d* *[│┊]", line.plain), line.plain
+        if not own.match(line.plain):
+            assert line.cell_len <= width
+
+
+@given(st.text(alphabet=st.sampled_from("abcdefgh "), max_size=300))
+def test_folding_loses_nothing(text: str) -> None:
+    rows = [row.plain for row in framed(Text(text), 30)]
+    assert "".join(row[4:] if len(row) > 3 else "" for row in rows) == text
+
+
+def test_code_is_compared_with_the_cell_before_it() -> None:
+    def compared(was: str, now: str) -> list[str]:
+        text = lines(pending(code(now), before={("t", 3): Cell(2, was)}))
+        return text[next(at for at, line in enumerate(text) if "of turn 2" in line) :]
+
+    assert compared("a = 1\nb = 2\n", "a = 1\nb = 3\n") == [
+        "── different from the cell of turn 2",
+        *("  │ @@ -1,2 +1,2 @@", "  │  a = 1", "  │ -b = 2", "  │ +b = 3"),
+    ]
+    assert compared("a = 1\n\n", "a = 1") == ["── the same as the cell of turn 2"]
+    assert compared("a = 1\n\n", "b = 1\n\n") == ["── no line in common with the cell of turn 2"]
+    # What is between two lines for others is within one for Python.
+    assert compared("a\x0c\u2028b\nc", "a\x0c\u2028b\nd")[2] == "  │  a\\x0c\\u2028b"
+    assert "of turn 2" not in shown(pending(code("x"))), "nothing ran before"
+
+
+def test_a_fan_out_is_shown_with_its_count_samples_tokens_and_cost() -> None:
+    text = shown(pending(calls("What is\nthis?", "short", count=40)))
+    assert "t asks to make 40 sub-calls in turn 3" in text
+    assert "40 sub-calls · about 4,000 tokens in · at most 80,000 out · about $0.1200" in text
+    assert "── 3:0 · llm · openai:m · 13 characters\n  │ What is\n  │ this?\n── 3:1" in text
+    assert text.endswith("── and 38 more that are not shown")
+    assert "the first 5 of 9,000 characters" in shown(pending(calls("short", chars=9000)))
+    assert "cost not known" in shown(pending(calls("p", estimated_cost_usd=None)))
+
+
+def test_money_budgets_and_answers_are_shown() -> None:
+    text = shown(pending(spend()))
+    assert "spend more than $1.00" in text and "Spent     $0.9000" in text and "Wants     $1.25" in text
+    text = shown(pending(budget()))
+    assert "go on without calls left" in text and "20 of 20 spent (calls)" in text and "2 sub-calls" in text
+    assert '  │   "sum": 3' in shown(pending(answer({"sum": 3}))) and "  │ It is 3." in shown(
+        pending(answer("It is 3."))
+    )
+
+
+def test_what_a_sub_rlm_asks_says_so_and_each_of_several_its_place() -> None:
+    text = shown(pending(code("a", thread=CHILD), code("b")))
+    assert "── 1 of 2 · t asks to run the code of turn 3 · sub-RLM 1f2e3d4c" in text and "── 2 of 2 · t asks" in text
+    assert "of 1" not in shown(pending(code("a")))

@@ -1,0 +1,202 @@
+"""The dialogue: what a person types, and what becomes of it. The editor is a small program."""
+
+import io
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.state.errors import UsageError
+from durable_rlm.studio.reviewing.editor import edited, editor_command
+from durable_rlm.studio.reviewing.reviewers import Answer
+from durable_rlm.studio.reviewing.terminal import AtTerminal
+from tests.unit.studio.reviewing.asked import answer, budget, calls, code, pending, spend
+
+Says = Callable[..., Answer | None]
+Editor = Callable[[str], Path]
+APPROVED = {"type": "approve"}
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Says:
+    """`says(typed, *actions)`: what a person decides who types these lines."""
+
+    def decide(typed: str, *actions: dict[str, Any]) -> Answer | None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        return AtTerminal().decide(pending(*actions))
+
+    return decide
+
+
+@pytest.fixture
+def editor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Editor:
+    """`editor(code)`: an editor that runs `code` on `path` and `text`; returns where it notes what it saw."""
+    noted = tmp_path / "noted"
+
+    def install(body: str) -> Path:
+        program = tmp_path / "an editor.py"
+        program.write_text(
+            "import os, pathlib, sys\n"
+            "path = pathlib.Path(sys.argv[-1])\n"
+            "text = path.read_bytes().decode('utf-8', 'surrogatepass')\n"
+            f"seen = pathlib.Path({str(noted)!r})\n"
+            "time = len(seen.read_text().split('\\0')) if seen.exists() else 1\n"
+            "mode = oct(path.stat().st_mode)[-3:] + oct(path.parent.stat().st_mode)[-3:]\n"
+            "with seen.open('a') as file: file.write(f'{path}:{mode}:{sys.argv[1:-1]}\\0')\n" + body
+        )
+        monkeypatch.delenv("VISUAL", raising=False)
+        monkeypatch.setenv("EDITOR", f"'{sys.executable}' '{program}' --wait")
+        return noted
+
+    return install
+
+
+def decisions(of: Answer | None) -> list[dict[str, Any]]:
+    assert of is not None
+    return of.decisions
+
+
+@pytest.mark.parametrize("typed", ["a\n", "approve\n", " A \n", "\nwhat?\nyes\na\n"])
+def test_it_is_asked_until_there_is_a_decision(says: Says, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    of = says(typed, code("a = 1"))
+    assert of == Answer("i1", pending(code("a = 1")).waiting[0].shown, [APPROVED])
+    out, err = capsys.readouterr()
+    assert out == "" and "1 │ a = 1" in err and "[a]pprove · [e]dit · [r]eject · res[p]ond · [s]kip > " in err
+    assert err.count("[a]pprove") == typed.count("\n")
+
+
+def test_rejecting_and_responding_take_words(says: Says) -> None:
+    assert decisions(says("r\nIt is wrong. \n", code("a"))) == [{"type": "reject", "message": "It is wrong."}]
+    assert decisions(says("p\n42\n", calls("p"))) == [{"type": "respond", "message": "42"}]
+    # Without words it is asked again.
+    assert decisions(says("r\n\np\n\na\n", code("a"))) == [APPROVED]
+
+
+@pytest.mark.parametrize("typed", ["s\n", "skip\n", "q\n", "quit\n", "", "r\n", "huh\n"])
+def test_skipping_and_the_end_of_the_input_leave_it(says: Says, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert says(typed, code("a")) is None
+    assert "Nothing was decided: the run waits." in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(io.StringIO):
+        def readline(self, size: int | None = -1) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    assert AtTerminal().decide(pending(code("a"))) is None
+
+
+def test_several_are_decided_one_after_another_and_sent_together(
+    says: Says, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = [code("first = 1"), code("second = 2"), answer("third")]
+    assert decisions(says("r\nno\na\np\nmore\n", *several)) == [
+        {"type": "reject", "message": "no"},
+        APPROVED,
+        {"type": "respond", "message": "more"},
+    ]
+    err = capsys.readouterr().err
+    assert err.index("first = 1") < err.index("Why?") < err.index("second = 2") < err.index("third")
+    assert "approve [all] 3" in err and "approve [all] 2" in err and "approve [all] 1" not in err
+    assert decisions(says("r\nno\nall\n", *several)) == [{"type": "reject", "message": "no"}, APPROVED, APPROVED]
+    assert says("a\na\ns\n", *several) is None, "and nothing of it is sent"
+    assert says("all\n", code("a")) is None, "which is only for several"
+
+
+def test_only_what_may_be_said_is_offered(says: Says, capsys: pytest.CaptureFixture[str]) -> None:
+    assert decisions(says("p\nrespond\na\n", spend())) == [APPROVED]
+    err = capsys.readouterr().err
+    assert "res[p]ond" not in err and "[r]eject: it answers with what it has" in err
+    says("a\n", budget())
+    assert "[a]pprove: it answers now · [e]dit the limit: it goes on · [r]eject: it stops" in capsys.readouterr().err
+
+
+def test_code_is_edited_in_the_persons_editor(says: Says, editor: Editor) -> None:
+    noted = editor("path.write_text(text.replace('1', '2') + '\\n')")
+    of = decisions(says("e\n", code("a = 1")))
+    assert of == [{"type": "edit", "edited_action": {"name": "execute_code", "args": {"code": "a = 2"}}}]
+    path, mode, arguments = noted.read_text().removesuffix("\0").split(":")
+    assert path.endswith(".py") and mode == "600700" and arguments == "['--wait']"
+    assert not Path(path).exists() and not Path(path).parent.exists()
+
+
+def test_arguments_are_edited_as_json(says: Says, editor: Editor) -> None:
+    noted = editor("path.write_text(text.replace('20', '50'))")
+    [of] = decisions(says("e\n", budget()))
+    assert of["edited_action"] == {"name": "budget", "args": {"limit": 50}}
+    assert ".json:" in noted.read_text()
+
+
+def test_what_cannot_be_used_is_said_and_edited_again_from_where_it_was(
+    says: Says, editor: Editor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    editor("path.write_text(text + ' = (' if time == 1 else text.removesuffix(' = (') + ' = 3')")
+    [of] = decisions(says("e\ny\n", code("a")))
+    assert of["edited_action"]["args"] == {"code": "a = 3"}
+    assert "is not Python: line 1" in capsys.readouterr().err
+
+
+def test_what_cannot_be_used_may_be_given_up(says: Says, editor: Editor) -> None:
+    editor("path.write_text('= =')")
+    assert decisions(says("e\nn\na\n", code("a"))) == [APPROVED]
+
+
+def test_unchanged_is_asked_again(says: Says, editor: Editor, capsys: pytest.CaptureFixture[str]) -> None:
+    # As editors do, with a newline at the end.
+    editor("path.write_text(text if text.endswith('\\n') else text + '\\n')")
+    assert decisions(says("e\na\n", code("a"))) == [APPROVED]
+    assert decisions(says("e\na\n", budget())) == [APPROVED]
+    assert capsys.readouterr().err.count("Nothing was changed.") == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("sys.exit(3)", "ended with status 3"),
+        ("path.write_bytes(b'\\xff')", "not UTF-8"),
+        ("path.unlink()", "No such file"),
+    ],
+)
+def test_an_editor_that_fails_costs_nothing(
+    says: Says, editor: Editor, body: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    editor(body)
+    assert decisions(says("e\nn\na\n", code("a"))) == [APPROVED]
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["a\r\nb\r\n", "'\ud800'", "\ufeffa", "a\x0cb\u2028", "", "\n\n"])
+def test_a_text_comes_back_as_it_was_byte_for_byte(editor: Editor, text: str) -> None:
+    editor("")
+    assert edited(text, ".py") == text
+
+
+def test_the_editor_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VISUAL", "code --wait 'a b'")
+    monkeypatch.setenv("EDITOR", "nano")
+    assert editor_command() == ["code", "--wait", "a b"]
+    monkeypatch.setenv("VISUAL", " ")
+    assert editor_command() == ["nano"]
+    monkeypatch.setenv("EDITOR", "'")
+    with pytest.raises(UsageError, match="EDITOR"):
+        editor_command()
+    monkeypatch.setenv("EDITOR", "")
+    vi = tmp_path / "vi"
+    vi.touch()
+    vi.chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert editor_command() == ["vi"]
+    monkeypatch.setenv("PATH", os.devnull)
+    with pytest.raises(UsageError, match="No editor"):
+        editor_command()
+
+
+def test_an_editor_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUAL", "/nowhere/editor")
+    with pytest.raises(UsageError, match="could not be used"):
+        edited("a", ".py")
