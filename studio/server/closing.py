@@ -5,6 +5,7 @@ Who stops a server does not ask for that: they are cancelled, through the server
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,63 +16,72 @@ LONGEST = 1.2
 """Seconds that runs are given to stop."""
 _OFTEN = 0.02
 _HERE = ("127.0.0.1", 1)
+_MOST = 1000
+"""As many as the server lists at once."""
 
 
 async def stop_runs(application: Any, access: Access, longest: float = LONGEST) -> None:
     """Cancel every run under way or waiting its turn, and wait until none is, `longest` seconds at most."""
     deadline = time.monotonic() + longest
-    if await _post(application, access, "/runs/cancel", b'{"status": "all"}') >= 400:
-        # There was none.
-        return
+    asking = _Asking(application, access)
+    # One by one: when told to cancel all, the in-memory server notes it down and tells no run that is under way.
+    await asyncio.gather(*(_stop_thread(asking, thread) for thread in await _busy(asking)))
     # The server tells nobody when a run has ended but those who asked for its stream.
-    while time.monotonic() < deadline and await _busy(application, access):  # noqa: ASYNC110
+    while await _busy(asking) and time.monotonic() < deadline:
         await asyncio.sleep(_OFTEN)
 
 
-async def _busy(application: Any, access: Access) -> bool:
-    said: list[bytes] = []
-    await _post(application, access, "/threads/count", b'{"status": "busy"}', said)
-    return b"".join(said).strip() not in (b"", b"0")
+async def _busy(asking: "_Asking") -> list[str]:
+    found = await asking("POST", "/threads/search", {"status": "busy", "limit": _MOST, "select": ["thread_id"]})
+    return [str(thread["thread_id"]) for thread in found or []]
 
 
-async def _post(
-    application: Callable[..., Awaitable[None]],
-    access: Access,
-    path: str,
-    body: bytes,
-    said: list[bytes] | None = None,
-) -> int:
-    """Ask the application without a connection, as anybody has to: with the token. Returns the status."""
-    host, port = _HERE
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "server": _HERE,
-        "client": None,
-        "headers": [
-            (b"host", f"{host}:{port}".encode()),
+async def _stop_thread(asking: "_Asking", thread: str) -> None:
+    # Those that wait their turn first, or one of them would begin.
+    for status in ("pending", "running"):
+        runs = await asking("GET", f"/threads/{thread}/runs", query=f"status={status}&limit={_MOST}")
+        if runs:
+            await asking("POST", "/runs/cancel", {"thread_id": thread, "run_ids": [run["run_id"] for run in runs]})
+
+
+class _Asking:
+    """Asks the application without a connection, as anybody has to: with the token."""
+
+    def __init__(self, application: Callable[..., Awaitable[None]], access: Access) -> None:
+        self._application = application
+        self._headers = [
+            (b"host", f"{_HERE[0]}:{_HERE[1]}".encode()),
             (b"authorization", f"Bearer {access.token}".encode()),
             (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        ],
-    }
-    status = 0
+        ]
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+    async def __call__(self, method: str, path: str, document: Any = None, query: str = "") -> Any:
+        """What it answers, decoded; None for an error and where there is nothing to say."""
+        body = b"" if document is None else json.dumps(document).encode()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "server": _HERE,
+            "client": None,
+            "headers": [*self._headers, (b"content-length", str(len(body)).encode())],
+        }
+        said: list[bytes] = []
+        status = 0
 
-    async def send(message: dict[str, Any]) -> None:
-        nonlocal status
-        status = message.get("status", status)
-        if said is not None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
             said.append(message.get("body", b""))
 
-    await application(scope, receive, send)
-    return status
+        await self._application(scope, receive, send)
+        return json.loads(b"".join(said)) if status == 200 else None
