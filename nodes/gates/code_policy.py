@@ -24,8 +24,10 @@ CodePolicy = Literal["any", "writes", "imports", "calls"]
 DEFAULT_IMPORTS = known.DEFAULT_IMPORTS
 
 _LONGEST = 50_000
-"""Characters; more are not looked through, which takes about 0.2 s for dense code."""
+"""Characters; more are not looked through, which takes some tenths of a second for dense code."""
 _MOST_REASONS = 20
+_DEEPEST = 100
+_UNREADABLE = "begins what cannot be looked through as Python"
 _FEW_CALLS = 3
 """Queries that a cell may write out, one after the other, before that counts as a fan-out."""
 
@@ -35,19 +37,19 @@ _DUNDER = re.compile(r"__\w+__")
 
 
 def reasons_to_look(
-    blocks: Sequence[str], policies: Collection[CodePolicy], allowed_imports: Collection[str] = DEFAULT_IMPORTS
+    blocks: Sequence[str], policies: Collection[CodePolicy], allowed_imports: Collection[str] = ()
 ) -> list[str]:
     """Why a person should look at a cell, in short sentences, by line; empty: no look is needed. Never raises.
 
-    Lines are those of the blocks joined by blank lines. `allowed_imports` is the whole list for `imports`, of modules
-    (`json`, with all that is in it) and of modules in packages (`concurrent.futures`).
+    Lines are those of the blocks joined by blank lines. `allowed_imports` are modules (with all that is in them) and
+    modules in packages (`concurrent.futures`) that `imports` lets pass beside DEFAULT_IMPORTS.
     """
     general = ["every cell is looked at"] if "any" in policies else []
     if not {"writes", "imports", "calls"} & set(policies):
         return general
     if sum(map(len, blocks)) > _LONGEST:
         return [*general, f"it is longer than {_LONGEST:,} characters, and was not looked through"]
-    look = _Look(policies, frozenset(allowed_imports))
+    look = _Look(policies, DEFAULT_IMPORTS | frozenset(allowed_imports))
     line = 0
     for block in blocks:
         try:
@@ -72,6 +74,7 @@ class _Look(ast.NodeVisitor):
         """How what is visited comes to run more than once."""
         self._awaited: ast.expr | None = None
         self._queries = 0
+        self._depth = 0
 
     def through(self, block: str, lines_before: int) -> None:
         """Visit a block that `lines_before` lines stand before."""
@@ -84,9 +87,23 @@ class _Look(ast.NodeVisitor):
             inert = without_ipython_lines(block)
             tree = parse(inert) if inert is not None else None
             if tree is None or not commands:
-                self.note("begins what is not known to be Python", at=lines_before + 1)
-        if tree is not None:
+                self.note(_UNREADABLE, at=lines_before + 1)
+        if tree is None:
+            return
+        before = set(self._found)
+        try:
             self.visit(tree)
+        except RecursionError:
+            self._found, self._depth = before, 0
+            self.note(_UNREADABLE, at=lines_before + 1)
+
+    def visit(self, node: ast.AST) -> None:
+        """Visit a node, if it is not too deep. What is said of a cell must not hang on how deep in calls it is asked."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise RecursionError
+        super().visit(node)
+        self._depth -= 1
 
     def reasons(self) -> list[str]:
         """The sentences, in the order of the lines."""

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
-from durable_rlm.nodes.gates.code_policy import DEFAULT_IMPORTS, CodePolicy, reasons_to_look
+from durable_rlm.nodes.gates.code_policy import CodePolicy, reasons_to_look
 
 SOME: tuple[CodePolicy, ...] = ("writes", "imports", "calls")
 
 
 def look(code: str, *policies: CodePolicy) -> list[str]:
-    return reasons_to_look([code], policies or SOME, DEFAULT_IMPORTS)
+    return reasons_to_look([code], policies or SOME)
 
 
 HARMLESS = [
@@ -280,14 +280,14 @@ def test_a_policy_does_not_ask_for_what_others_ask() -> None:
 def test_any_asks_for_every_cell_and_nothing_asks_for_none() -> None:
     assert look("print(1)", "any") == ["every cell is looked at"]
     assert look("!ls", "any") == ["every cell is looked at"]
-    assert reasons_to_look(["!ls"], [], DEFAULT_IMPORTS) == []
+    assert reasons_to_look(["!ls"], []) == []
 
 
-def test_the_list_of_imports_is_the_callers() -> None:
-    code = ["import json", "from urllib import parse, request"]
-    assert len(reasons_to_look(code, ["imports"], [])) == 2
-    assert len(reasons_to_look(code, ["imports"], ["json", "urllib.parse"])) == 1
-    assert reasons_to_look(code, ["imports"], ["json", "urllib"]) == []
+def test_the_list_of_imports_can_be_made_longer() -> None:
+    code = ["import json, requests.auth", "from urllib import parse, request"]
+    assert len(reasons_to_look(code, ["imports"])) == 2
+    assert len(reasons_to_look(code, ["imports"], ["requests", "urllib.parse"])) == 1
+    assert reasons_to_look(code, ["imports"], ["requests", "urllib"]) == []
 
 
 def test_lines_are_those_of_the_blocks_joined_by_blank_lines() -> None:
@@ -300,16 +300,27 @@ def test_lines_are_those_of_the_blocks_joined_by_blank_lines() -> None:
             ("open('x', 'w')", "opens a file for writing"),
         ]
     )
-    assert reasons_to_look(blocks, ["writes"], DEFAULT_IMPORTS) == [command, opening]
+    assert reasons_to_look(blocks, ["writes"]) == [command, opening]
 
 
 def test_an_alias_in_one_block_is_known_in_the_next() -> None:
     blocks = ["from json import dumps as q", "def f():\n    pass", "import io as i\ni.open('x', 'rb')"]
-    assert reasons_to_look(blocks, ["writes"], DEFAULT_IMPORTS) == []
-    assert reasons_to_look(["from os import remove as r", "r('x')"], ["writes"], DEFAULT_IMPORTS) == [
+    assert reasons_to_look(blocks, ["writes"]) == []
+    assert reasons_to_look(["from os import remove as r", "r('x')"], ["writes"]) == [
         "line 1 can change files or start programs (os.remove)",
         "line 3 can change files or start programs (os.remove)",
     ]
+
+
+@pytest.mark.parametrize("depth", [50, 90, 110, 300, 2_000])
+def test_what_is_said_does_not_depend_on_how_deep_in_calls_it_is_asked(depth: int) -> None:
+    """An approval is of the reasons, too: asked again elsewhere, they must be the same."""
+    code = "open('x', 'w')\nx = 1" + "+1" * depth
+
+    def asked_below(calls: int) -> list[str]:
+        return look(code) if calls == 0 else asked_below(calls - 1)
+
+    assert asked_below(0) == asked_below(300) != []
 
 
 def test_the_reasons_are_few_and_short() -> None:
@@ -321,7 +332,7 @@ def test_the_reasons_are_few_and_short() -> None:
 
 @given(st.text(), st.sets(st.sampled_from(get_args(CodePolicy))))
 def test_no_text_is_too_strange(code: str, policies: set[CodePolicy]) -> None:
-    reasons_to_look([code, code], policies, DEFAULT_IMPORTS)
+    reasons_to_look([code, code], policies)
 
 
 _PIECES = st.sampled_from(
@@ -359,4 +370,4 @@ def test_no_look_means_that_ipython_runs_the_code_as_python_reads_it(code: str) 
 @given(st.lists(st.sampled_from(HARMLESS), max_size=8), st.sampled_from(WRITES), st.integers(0, 8))
 def test_what_writes_is_seen_among_what_does_not(harmless: list[str], writing: str, place: int) -> None:
     blocks = [*harmless[:place], writing, *harmless[place:]]
-    assert reasons_to_look(blocks, ["writes"], DEFAULT_IMPORTS)
+    assert reasons_to_look(blocks, ["writes"])
