@@ -98,7 +98,7 @@ class _Look(ast.NodeVisitor):
             self.note(_UNREADABLE, at=lines_before + 1)
 
     def visit(self, node: ast.AST) -> None:
-        """Visit a node, if it is not too deep. What is said of a cell must not hang on how deep in calls it is asked."""
+        """Visit a node, if it is not too deep. What is said of code must not hang on how deep in calls it is asked."""
         self._depth += 1
         if self._depth > _DEEPEST:
             raise RecursionError
