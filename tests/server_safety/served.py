@@ -83,7 +83,7 @@ def served(folder: Path, *flags: str, **environment: str) -> Generator[Served]:
     try:
         document = said_first(process)
         log = folder.parent / f"{folder.name}.log"
-        assert "url" in document, f"{document}\n{log.read_text()}"
+        assert document.get("pid") == process.pid, f"{document}\n{log.read_text()}"
         yield Served(process, document["url"], document["token"], folder, log)
     finally:
         process.terminate()

@@ -54,6 +54,7 @@ def under_way(folder: Path) -> Generator[UnderWay]:
         posted(server, f"/threads/{thread}/runs", {"assistant_id": "rlm", "input": {"question": "Q?"}})
         (folder / "asked").read_bytes()
         children = psutil.Process(server.process.pid).children(recursive=True)
+        assert children, "there is a kernel"
         yield UnderWay(server, thread, children, folder / "m.py")
 
 
@@ -72,7 +73,7 @@ def test_a_signal_stops_the_server_within_two_seconds_and_its_run_goes_on_later(
             run.server.process.send_signal(number)
             assert run.server.process.wait(timeout=30) == 130
             took.append(time.monotonic() - begun)
-            assert run.processes and psutil.wait_procs(run.processes, timeout=30)[1] == []
+            assert psutil.wait_procs(run.processes, timeout=30)[1] == []
         log = run.server.log.read_text()
         assert "Traceback" not in log and log.splitlines()[-1].startswith("Stopping.")
         (listed,) = json.loads(rlm(folder, "list", "--json").stdout)
@@ -111,4 +112,4 @@ def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
     with under_way(tmp_path / "folder") as run:
         run.server.process.kill()
         run.server.process.wait(timeout=30)
-        assert run.processes and psutil.wait_procs(run.processes, timeout=30)[1] == []
+        assert psutil.wait_procs(run.processes, timeout=30)[1] == []
