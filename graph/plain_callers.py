@@ -72,6 +72,8 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
         options = {name: value for name, value in options.items() if name not in _DECIDED_HERE}
         streaming = Streaming(hear, config, {**options, "stream_mode": outside.inner_modes})
         task = _apart(self.callers.sit(input, thread_id, checkpoint_id, context, streaming))
+        self.callers.under_way.add(task)
+        task.add_done_callback(self.callers.under_way.discard)
         task.add_done_callback(lambda _: chunks.put_nowait(_END))
         try:
             while (chunk := await chunks.get()) is not _END:
@@ -124,6 +126,12 @@ class PlainCallers:
         self._sittings = sittings
         self._graph = graph
         self.texts = hands.stores.texts
+        self.under_way: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Stop what is under way: a caller may have taken some of a stream and forgotten the rest."""
+        for task in [*self.under_way]:
+            await _ended(task)
 
     async def sit(
         self,

@@ -17,7 +17,6 @@ from ..nodes.hands import Hands, OpenModels
 from ..nodes.intake import Given
 from ..nodes.live import AS_SAVED, LiveRuns, Manner
 from ..state.deleting import Deleted
-from ..state.errors import UsageError
 from ..state.probe import Probe, ignore_probe
 from ..state.saver import RunSaver
 from ..state.schema import RestoreRecord, RunState
@@ -54,7 +53,8 @@ class Runner:
         self._graph = self.compiled(saver)
         self._sittings = Sittings(self._stores, self._live, self._graph)
         self._live.children = ChildRuns(self._stores, self._live, self._sittings, self._graph, self.compiled)
-        self.graph = graph_for_callers(self._graph, PlainCallers(hands, self._sittings, self._graph))
+        self._callers = PlainCallers(hands, self._sittings, self._graph)
+        self.graph = graph_for_callers(self._graph, self._callers)
         """The compiled graph, an ordinary LangGraph graph: ainvoke, astream, aget_state_history, aupdate_state."""
 
     @classmethod
@@ -80,6 +80,7 @@ class Runner:
             try:
                 yield runner
             finally:
+                await runner._callers.close()
                 await runner._live.close_all()
 
     def compiled(self, checkpointer: RunSaver) -> Graph:
@@ -252,7 +253,7 @@ class Runner:
         return run
 
     async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> Beginning | None:
-        """Where a run goes on; None when it has been answered, its budget is spent and not raised, or a person is to say.
+        """Where a run goes on; None when it has been answered, its budget is spent and not raised, or it waits.
 
         Raises StoreError for a run of another version that this one cannot go on with.
         """

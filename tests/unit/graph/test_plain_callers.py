@@ -1,0 +1,370 @@
+"""The compiled graph called as any LangGraph graph is: a run like any other comes of it (promises P1, P4, P6)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command
+from typing_extensions import TypedDict
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.errors import ModelFailed, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
+from tests.scripts import Asked, repl, write_script
+
+CONFIG: RunnableConfig = {"configurable": {"thread_id": "t"}}
+REPLIES = [repl("first = llm_query('a')"), repl("second = llm_query(first + 'b')"), repl("FINAL(second)")]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return write_script(tmp_path / "m.py", REPLIES)
+
+
+@pytest.fixture
+def asked(model: str) -> Asked:
+    return Asked(model)
+
+
+def question(model: str, **more: Any) -> Any:
+    return {"question": "What?", "settings": {"model": model}, **more}
+
+
+@contextlib.asynccontextmanager
+async def in_mid_cell(runner: Runner, tmp_path: Path) -> AsyncGenerator["asyncio.Task[Any]"]:
+    """A plain caller's run of the thread `t` whose first sub-call waits."""
+    replies = [repl("FINAL(llm_query('a'))")]
+    model = write_script(tmp_path / "waits.py", replies, sub="import asyncio; return asyncio.sleep(3600)")
+    task = asyncio.create_task(runner.graph.ainvoke(question(model), CONFIG))
+    try:
+        while not task.done() and not (await runner.library.runs() and await runner.library.calls("t")):
+            await asyncio.sleep(0.01)
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+# -- a run like any other
+
+
+async def test_its_run_is_in_the_index_with_its_steps_calls_and_answer(runner: Runner, model: str) -> None:
+    result = await runner.graph.ainvoke(question(model, context="abc"), CONFIG)
+    assert (result["status"], result["answer_value"]) == ("answered", "AB")
+    [row] = await runner.library.runs()
+    assert (row["thread_id"], row["status"], row["question"]) == ("t", "answered", "What?")
+    run = await runner.read("t")
+    assert (run.status, run.answer, run.turns) == ("answered", "AB", 3)
+    assert [call.prompt for call in await runner.library.calls("t")] == ["a", "Ab"]
+    assert (await runner.verify("t")).problems == []
+
+
+async def test_the_row_and_the_input_are_there_before_the_first_step(runner: Runner, model: str) -> None:
+    async for _ in runner.graph.astream(question(model, context="abc"), CONFIG, stream_mode="tasks"):
+        [row] = await runner.library.runs()
+        assert (row["status"], row["question"]) == ("busy", "What?")
+        start = (await runner._stores.threads.get("t")).start
+        assert (start["context_ref"]["chars"], start["settings"]["model"]) == (3, model)
+        break
+    # Whoever forgets to close what it has not taken all of leaves that to the runner.
+
+
+@pytest.mark.parametrize("durability", ["exit", "async", "sync"])
+async def test_each_step_is_on_disk_before_the_next_whatever_durability_is_asked_for(
+    runner: Runner, model: str, durability: Any
+) -> None:
+    seen = 0
+    async for chunk in runner.graph.astream(question(model), CONFIG, stream_mode="tasks", durability=durability):
+        if "result" not in chunk:
+            saved = await runner.library.count_steps("t")
+            assert saved > seen or chunk["name"] == "sub_call", chunk["name"]
+            seen = saved
+    assert seen > 8
+
+
+async def test_no_recursion_limit_ends_it(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "long.py", [*[repl(f"x{n} = {n}") for n in range(12)], repl("FINAL(1)")])
+    config: RunnableConfig = {**CONFIG, "recursion_limit": 3}
+    assert (await runner.graph.ainvoke(question(model), config))["answer_value"] == 1
+
+
+async def test_of_a_callers_configuration_only_the_place_is_saved(runner: Runner, model: str) -> None:
+    place = {"thread_id": "t", "authorization": "Bearer secret", "langgraph_auth_user_id": "u"}
+    await runner.graph.ainvoke(question(model), {"configurable": place, "metadata": {"label": "mine"}})
+    saved = [one async for one in runner.graph.aget_state_history(CONFIG)]
+    assert {str((one.metadata or {}).get("label")) for one in saved} == {"mine"}
+    assert "secret" not in str(saved)
+
+
+async def test_a_copy_with_another_checkpointer_saves_in_the_same_home(runner: Runner, model: str) -> None:
+    elsewhere = InMemorySaver()
+    graph = runner.graph.copy(update={"checkpointer": elsewhere})
+    assert (await graph.ainvoke(question(model), CONFIG))["answer_value"] == "AB"
+    assert (await graph.aget_state(CONFIG)).values["status"] == "answered"
+    assert list(elsewhere.list(None)) == [] and (await runner.read("t")).answer == "AB"
+
+
+async def test_a_node_of_another_graph_may_run_it_in_a_thread_of_its_own(runner: Runner, model: str) -> None:
+    class Outer(TypedDict, total=False):
+        found: str
+
+    async def research(state: Outer) -> Outer:
+        return {"found": (await runner.graph.ainvoke(question(model), CONFIG))["answer_value"]}
+
+    outer = StateGraph(Outer).add_node("research", research).add_edge(START, "research").add_edge("research", END)
+    saver = InMemorySaver()
+    result = await outer.compile(checkpointer=saver).ainvoke({}, {"configurable": {"thread_id": "outer"}})
+    assert result == {"found": "AB"}
+    assert (await runner.read("t")).answer == "AB" and not list(saver.list({"configurable": {"thread_id": "t"}}))
+
+
+async def test_what_ends_it_is_raised_and_noted(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "none.py", [])
+    with pytest.raises(ModelFailed):
+        await runner.graph.ainvoke(question(model), CONFIG)
+    assert (await runner.read("t")).status == "failed"
+    write_script(tmp_path / "none.py", REPLIES)
+    assert (await runner.graph.ainvoke(None, CONFIG))["answer_value"] == "AB"
+
+
+# -- one process a thread
+
+
+async def test_a_thread_that_is_run_is_refused_to_everybody_else(runner: Runner, tmp_path: Path, model: str) -> None:
+    async with in_mid_cell(runner, tmp_path):
+        async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as other:
+            for graph in (runner.graph, other.graph):
+                with pytest.raises(RunBusy):
+                    await graph.ainvoke(None, CONFIG)
+                with pytest.raises(RunBusy):
+                    await graph.aupdate_state(CONFIG, {"note": "mine"})
+            assert (await other.resume("t")).status == "busy"
+        assert (await runner.read("t")).status == "busy", "and all that did not disturb it"
+
+
+async def test_a_caller_that_is_cancelled_leaves_a_run_that_is_stopped(runner: Runner, tmp_path: Path) -> None:
+    async with in_mid_cell(runner, tmp_path) as task:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await runner.read("t")).status == "stopped"
+    write_script(tmp_path / "waits.py", [repl("FINAL(llm_query('a'))")])
+    assert (await runner.graph.ainvoke(None, CONFIG))["answer_value"] == "A"
+
+
+async def test_a_caller_that_takes_no_more_leaves_a_run_that_is_stopped(runner: Runner, model: str) -> None:
+    stream = runner.graph.astream(question(model), CONFIG)
+    async for _ in stream:
+        break
+    await stream.aclose()  # type: ignore[attr-defined]
+    assert (await runner.read("t")).status == "stopped"
+    assert (await runner.resume("t")).answer == "AB"
+
+
+async def test_a_run_that_is_stopped_from_outside_says_so(runner: Runner, tmp_path: Path) -> None:
+    async with in_mid_cell(runner, tmp_path) as task:
+        assert await runner.stop("t")
+        with pytest.raises(RlmError, match="was stopped"):
+            await task
+        assert (await runner.read("t")).status == "stopped"
+
+
+# -- going on
+
+
+async def test_the_same_question_again_goes_on_and_pays_for_nothing_twice(
+    runner: Runner, asked: Asked, model: str
+) -> None:
+    stream = runner.graph.astream(question(model), CONFIG, stream_mode="tasks")
+    async for chunk in stream:
+        if chunk["name"] == "sub_call" and "result" in chunk:
+            break
+    await stream.aclose()  # type: ignore[attr-defined]
+    again = await runner.graph.ainvoke(question(model), CONFIG)
+    assert again["answer_value"] == "AB" and len(asked) == 5
+    same: list[Any] = [question(model), {}, None]
+    for given in same:
+        result = await runner.graph.ainvoke(given, CONFIG)
+        assert (result["status"], result["answer_value"], len(asked)) == ("answered", "AB", 5)
+
+
+async def test_another_question_or_input_is_refused(runner: Runner, model: str) -> None:
+    await runner.graph.ainvoke(question(model, context="abc"), CONFIG)
+    others: list[Any] = [question(model), question(model, context="abd"), {**question(model), "question": "Why?"}]
+    for other in others:
+        with pytest.raises(ThreadExists, match="new thread"):
+            await runner.graph.ainvoke(other, CONFIG)
+
+
+async def test_an_input_with_nothing_but_limits_raises_those_of_a_run_that_spent_them(
+    runner: Runner, model: str
+) -> None:
+    first = await runner.graph.ainvoke(question(model, max_turns=2), CONFIG)
+    assert first["status"] == "budget" and "answer_value" not in first
+    assert (await runner.graph.ainvoke(None, CONFIG))["status"] == "budget"
+    more: Any = {"max_turns": 5}
+    assert (await runner.graph.ainvoke(more, CONFIG))["answer_value"] == "AB"
+    with pytest.raises(UsageError, match="--max-turns"):
+        await runner.graph.ainvoke({"max_turns": 0}, CONFIG)
+
+
+async def test_from_an_earlier_checkpoint_it_goes_on_with_the_recorded_answers(
+    runner: Runner, asked: Asked, model: str
+) -> None:
+    await runner.graph.ainvoke(question(model), CONFIG)
+    history = [one async for one in runner.graph.aget_state_history(CONFIG)]
+    for earlier in history:
+        result = await runner.graph.ainvoke(None, earlier.config)
+        assert (result["status"], result["answer_value"]) == ("answered", "AB"), earlier.next
+        assert len(asked) == 5, earlier.next
+    assert (await runner.read("t")).status == "answered"
+    assert (await runner.verify("t")).problems == []
+    with pytest.raises(UsageError, match="no checkpoint"):
+        await runner.graph.ainvoke(None, {"configurable": {"thread_id": "t", "checkpoint_id": "none"}})
+
+
+async def test_a_state_that_is_changed_is_gone_on_from(runner: Runner, asked: Asked, model: str) -> None:
+    await runner.graph.ainvoke(question(model), CONFIG)
+    history = [one async for one in runner.graph.aget_state_history(CONFIG)]
+    before = next(one for one in history if one.next == ("plan",))
+    changed = await runner.graph.aupdate_state(before.config, {"question": "Why?"})
+    assert (await runner.read("t")).status == "stopped"
+    result = await runner.graph.ainvoke(None, changed)
+    assert (result["status"], result["answer_value"]) == ("answered", "AB")
+    assert len(asked) == 6 and "Why?" in asked.roots[-1]
+
+
+async def test_nobody_can_change_or_go_on_with_a_run_that_there_is_not(runner: Runner) -> None:
+    with pytest.raises(UnknownThread):
+        await runner.graph.ainvoke(None, CONFIG)
+    with pytest.raises(UnknownThread):
+        await runner.graph.ainvoke(Command(resume=1), CONFIG)
+    with pytest.raises(UnknownThread):
+        await runner.graph.aupdate_state(CONFIG, {"note": "x"}, as_node="plan")
+    assert await runner.library.runs() == []
+
+
+async def test_an_answer_that_nobody_asked_for_is_refused(runner: Runner, tmp_path: Path, model: str) -> None:
+    async with in_mid_cell(runner, tmp_path):
+        pass
+    with pytest.raises(UsageError, match="waits for nobody"):
+        await runner.graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), CONFIG)
+
+
+# -- what is asked
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"messages": ["hi"]}, "no messages in the input"),
+        ({"question": " "}, "question is empty"),
+        ({"question": "Q", "settings": {"colour": "red"}}, "no setting named colour"),
+        ({"question": "Q", "max_calls": 0}, "--max-calls"),
+        ({"question": "Q", "context": ["-"]}, "no standard input"),
+        ({"question": "Q", "context_ref": {"kind": "text"}}, "context_ref"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_with_nothing_saved(
+    runner: Runner, model: str, given: Any, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        await runner.graph.ainvoke(given, CONFIG, context={"model": model})  # type: ignore[arg-type]
+    assert await runner.library.runs() == []
+
+
+async def test_a_place_must_be_named_and_calls_are_asynchronous(runner: Runner, model: str) -> None:
+    with pytest.raises(UsageError, match="No thread is named"):
+        await runner.graph.ainvoke(question(model))
+    with pytest.raises(UsageError, match="asynchronous"):
+        runner.graph.invoke(question(model), CONFIG)
+    with pytest.raises(UsageError, match="asynchronous"):
+        runner.graph.update_state(CONFIG, {"note": "x"})
+
+
+async def test_settings_come_from_the_input_then_the_assistant_then_the_environment_then_the_file(
+    runner: Runner, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rlm.toml").write_text(
+        "max_turns = 11\nmax_calls = 11\nmax_tokens = 100011\nmax_time = 1011\ncell_timeout = 11"
+    )
+    for name, value in {"MAX_TURNS": 12, "MAX_CALLS": 12, "MAX_TOKENS": 100012, "MAX_TIME": 1012}.items():
+        monkeypatch.setenv(f"RLM_{name}", str(value))
+    context = {"model": model, "max_turns": 13, "max_calls": 13, "max_tokens": 100013, "sub_model": ""}
+    given: Any = {"question": "What?", "settings": {"max_turns": 14, "max_calls": 14}, "max_turns": 15}
+    await runner.graph.ainvoke(given, CONFIG, context=context)  # type: ignore[arg-type]
+    settings = (await runner.graph.aget_state(CONFIG)).values["settings"]
+    names = ("max_turns", "max_calls", "max_tokens", "max_time", "cell_timeout")
+    assert [settings[name] for name in names] == [15, 14, 100013, 1012, 11]
+    # Frozen: whoever goes on with it from elsewhere gets the same.
+    monkeypatch.setenv("RLM_MODEL", "scripted:elsewhere")
+    await runner.graph.ainvoke(None, CONFIG, context={"max_calls": 1})  # type: ignore[arg-type]
+    assert (await runner.graph.aget_state(CONFIG)).values["settings"] == settings
+
+
+# -- what is streamed
+
+
+async def test_turns_and_the_answer_are_messages_and_events_arrive(runner: Runner, model: str) -> None:
+    modes = ["messages", "custom", "values"]
+    chunks: list[Any] = [one async for one in runner.graph.astream(question(model), CONFIG, stream_mode=modes)]
+    messages = [payload for mode, payload in chunks if mode == "messages"]
+    assert [message.content for message, _ in messages] == [*REPLIES, "AB"]
+    assert [about["langgraph_node"] for _, about in messages] == ["plan"] * 3 + ["finalize"]
+    assert {payload["event"] for mode, payload in chunks if mode == "custom"} >= {"turn", "code", "calls", "output"}
+    assert {mode for mode, _ in chunks} == set(modes)
+    assert chunks[-1][1]["answer_value"] == "AB"
+
+
+async def test_chunks_have_the_shapes_that_langgraph_gives_them(runner: Runner, model: str) -> None:
+    class Plain(TypedDict, total=False):
+        x: int
+
+    plain = StateGraph(Plain).add_node("n", lambda state: {"x": 1}).add_edge(START, "n").compile()
+
+    def shape(chunk: Any) -> Any:
+        return sorted(chunk) if isinstance(chunk, dict) and "type" in chunk else (type(chunk), len(chunk))
+
+    for number, options in enumerate(
+        [
+            {"stream_mode": "values"},
+            {"stream_mode": ["values"]},
+            {"stream_mode": ["values"], "subgraphs": True},
+            {"stream_mode": "values", "subgraphs": True},
+            {"stream_mode": "values", "version": "v2"},
+        ]
+    ):
+        options: Any = options
+        config: RunnableConfig = {"configurable": {"thread_id": str(number)}}
+        ours = [shape(one) async for one in runner.graph.astream(question(model), config, **options)]
+        theirs = [shape(one) async for one in plain.astream({"x": 0}, **options)]
+        if options["stream_mode"] == "values" and len(options) == 1:
+            assert {kind for kind, _ in ours} == {kind for kind, _ in theirs} == {dict}
+        else:
+            assert set(ours) == set(theirs) if isinstance(ours[0], tuple) else ours[0] == theirs[0]
+
+
+async def test_events_of_langchain_arrive(runner: Runner, model: str) -> None:
+    names = [event["name"] async for event in runner.graph.astream_events(question(model), CONFIG, version="v2")]
+    assert {"plan", "execute_code", "finalize"} <= set(names)
+    assert (await runner.read("t")).answer == "AB"
+
+
+async def test_schemas_and_the_drawing_are_there_for_forms(runner: Runner) -> None:
+    graph = runner.graph
+    form = graph.get_input_jsonschema()["properties"]
+    assert all("title" in one and "description" in one for one in form.values()), form
+    assert {"question", "context", "max_cost", "approve"} <= set(form)
+    context = graph.get_context_jsonschema()
+    assert context and {"model", "max_turns", "schema"} <= set(context["properties"])
+    assert "answer_value" in graph.get_output_jsonschema()["properties"]
+    for xray in (False, True):
+        drawing = graph.get_graph(xray=xray)
+        assert {"prepare", "plan", "execute_code", "sub_call", "finalize"} <= set(drawing.nodes)
