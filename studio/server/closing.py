@@ -27,7 +27,7 @@ async def stop_runs(application: Any, access: Access, longest: float = LONGEST) 
     # One by one: when told to cancel all, the in-memory server notes it down and tells no run that is under way.
     await asyncio.gather(*(_stop_thread(asking, thread) for thread in await _busy(asking)))
     # The server tells nobody when a run has ended but those who asked for its stream.
-    while await _busy(asking) and time.monotonic() < deadline:
+    while await _busy(asking) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_OFTEN)
 
 
@@ -73,15 +73,15 @@ class _Asking:
             "headers": [*self._headers, (b"content-length", str(len(body)).encode())],
         }
         said: list[bytes] = []
-        status = 0
+        statuses: list[int] = []
 
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
-            nonlocal status
-            status = message.get("status", status)
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
             said.append(message.get("body", b""))
 
         await self._application(scope, receive, send)
-        return json.loads(b"".join(said)) if status == 200 else None
+        return json.loads(b"".join(said)) if statuses == [200] else None

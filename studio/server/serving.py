@@ -137,5 +137,7 @@ def _log(serving: Serving) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if serving.debug else logging.WARNING)
     if not serving.debug:
-        # Each request that was answered with 404 or so would be a warning.
-        logging.getLogger("langgraph_api.server").setLevel(logging.ERROR)
+        # Each request that was answered with 404 or so would be a warning, and what LangGraph's server misses in any
+        # saver of checkpoints but its own is no news (`docs/server.md`).
+        for name in ("langgraph_api.server", "langgraph_api._checkpointer._adapter"):
+            logging.getLogger(name).setLevel(logging.ERROR)
