@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from langgraph.channels.delta import DeltaChannel
-from langgraph.channels.ephemeral_value import EphemeralValue
 from langgraph.channels.topic import Topic
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -94,7 +93,6 @@ class RunState(TypedDict, total=False):
     """Everything a run is, between two nodes."""
 
     question: str
-    context: Annotated[str | list[str] | None, EphemeralValue]
     settings: dict[str, Any]
     context_ref: ContextRef | None
     turn: int
