@@ -1,6 +1,8 @@
 """The machine, on one screen.
 
 START → prepare → (direct) → plan → review → execute_code → (sub_call xN → execute_code)* → plan … → finalize → END
+
+Whatever waits for a person goes through `review`: from plan, direct and execute_code, and back.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,20 +23,21 @@ from ..nodes.prepare import prepare
 from ..nodes.review import review
 from ..nodes.sub_call import sub_call
 from ..state.schema import RunInput, RunOutput, RunState
-from .routes import after_direct, after_execute, after_plan, after_prepare
+from ..state.settings import RunSettings
+from .routes import after_direct, after_execute, after_plan, after_prepare, after_review
 
-Drawing = StateGraph[RunState, None, RunInput, RunOutput]
-Graph = CompiledStateGraph[RunState, None, RunInput, RunOutput]
+Drawing = StateGraph[RunState, RunSettings, RunInput, RunOutput]
+Graph = CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]
 
 
 def draw(hands: Hands, live: LiveRuns) -> Drawing:
     """The graph, not compiled: whoever runs it chooses the checkpointer."""
-    graph: Drawing = StateGraph(RunState, input_schema=RunInput, output_schema=RunOutput)
+    graph: Drawing = StateGraph(RunState, context_schema=RunSettings, input_schema=RunInput, output_schema=RunOutput)
 
     graph.add_node("prepare", partial(prepare, hands=hands))
     graph.add_node("direct", _in_thread(direct, live, hands))
     graph.add_node("plan", _in_thread(plan, live, hands))
-    graph.add_node("review", review)
+    graph.add_node("review", partial(review, hands=hands))
     graph.add_node("execute_code", _in_thread(execute_code, live, hands))
     graph.add_node("sub_call", _in_thread(sub_call, live, hands))
     graph.add_node("finalize", _in_thread(finalize, live, hands))
@@ -43,8 +46,8 @@ def draw(hands: Hands, live: LiveRuns) -> Drawing:
     graph.add_conditional_edges("prepare", after_prepare)
     graph.add_conditional_edges("direct", after_direct)
     graph.add_conditional_edges("plan", after_plan)
-    graph.add_edge("review", "execute_code")
-    graph.add_conditional_edges("execute_code", after_execute, ["sub_call", "plan", "finalize"])
+    graph.add_conditional_edges("review", after_review)
+    graph.add_conditional_edges("execute_code", after_execute, ["sub_call", "review", "plan", "finalize"])
     graph.add_edge("sub_call", "execute_code")
     graph.add_edge("finalize", END)
     return graph

@@ -1,30 +1,38 @@
 """What a fork has otherwise than the thread it comes from: checked, and made into one step of its graph."""
 
-import ast
 import json
 import keyword
 import unicodedata
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ..kernel.inside.variables import describe_one
-from ..nodes.conversation import short_form
 from ..nodes.hands import Stores
 from ..nodes.prompts.messages import REPL_NAMES
-from ..nodes.python_source import SourceJudge
 from ..nodes.quoting import shortened
+from ..nodes.replaced_code import check_code, replaced
 from ..state.errors import UsageError
 from ..state.journal import CallRow
-from ..state.keys import START, cell_digest, content_key, edited
+from ..state.keys import START, content_key, edited
 from ..state.ledger import Limits
-from ..state.schema import EditRecord, RunState, TurnRecord, VariableRecord
+from ..state.schema import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.settings import saved_settings
 from .moments import Moment
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
-    *("SubCallError", "BudgetExceeded", "FailedCall", "exit", "quit", "open", "get_ipython", "In", "Out"),
+    *(
+        "SubCallError",
+        "BudgetExceeded",
+        "CallsRejected",
+        "FailedCall",
+        "exit",
+        "quit",
+        "open",
+        "get_ipython",
+        "In",
+        "Out",
+    ),
 }
 """Names that the REPL puts back before every cell, or keeps for itself."""
 
@@ -189,7 +197,7 @@ def _described(name: str, value: Any) -> VariableRecord:
 # -- code
 
 
-async def _code_replaced(stores: Stores, moment: Moment, code: str) -> tuple[dict[str, Any], TurnRecord]:
+async def _code_replaced(stores: Stores, moment: Moment, code: str) -> tuple[CellRef, TurnRecord]:
     """The cell, and what the trace says of its turn."""
     turn = moment.state.get("turn", 0)
     if moment.in_cell:
@@ -203,40 +211,7 @@ async def _code_replaced(stores: Stores, moment: Moment, code: str) -> tuple[dic
             hint="--code needs the plan or review step before a cell, and a reply that had code.",
         )
     check_code(code)
-    block = await stores.texts.put(code)
-    record: TurnRecord = {
-        "number": turn,
-        # The model is shown what ran as what it said: else it would take what came of it for its own code's.
-        "reply": await stores.texts.put(_as_reply(code)),
-        "blocks": [block],
-        "nudge": None,
-        "notes": ["A person replaced the code of this turn before it ran."],
-        "short": short_form("", [code]),
-    }
-    return {"turn": turn, "blocks": [block], "digest": cell_digest(turn, [block])}, record
-
-
-def check_code(code: str, where: str = "The code") -> None:
-    """Raises UsageError, naming the line, for a text that is not a cell's code."""
-    if not code.strip():
-        raise UsageError(f"{where} is empty.")
-    if SourceJudge(characters=len(code) * 2).parses(code):
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except SyntaxError as error:
-        raise UsageError(f"{where} is not Python: line {error.lineno}: {error.msg}.") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{where} is not Python: {error}.") from error
-
-
-def _as_reply(code: str) -> str:
-    ticks = "```"
-    while ticks in code:
-        ticks += "`"
-    return f"{ticks}repl\n{code.rstrip()}\n{ticks}\n"
+    return await replaced(turn, code, stores.texts, note="A person replaced the code of this turn before it ran.")
 
 
 # -- answers

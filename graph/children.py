@@ -8,16 +8,21 @@ goes on with a fork of it.
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from langgraph.types import Command, StateSnapshot
+
 from ..nodes.children import ChildAnswer, ChildCall, child_event, told_below
 from ..nodes.events import emit_event
+from ..nodes.gates.hold import ChildWaits
 from ..nodes.hands import Stores
 from ..nodes.live import LiveRun, LiveRuns
 from ..state.children import Child, child_thread, enter_child
 from ..state.database import Unit
 from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError
+from ..state.gates import without_final
 from ..state.journal import Entry
 from ..state.keys import digest
 from ..state.ledger import Limits
@@ -58,18 +63,23 @@ class ChildRuns:
             await _apart(self._ensure(thread_id, caller, call, settings))
             while True:
                 with self._live.called_by(caller, thread_id):
-                    sat = await _apart(self._sat(thread_id, caller, tell))
+                    sat = await _apart(self._sat(thread_id, caller, call, tell))
                 if sat.busy is None:
                     break
                 await asyncio.sleep(BETWEEN_TRIES)
         if isinstance(sat.error or sat.unsaved, _STOPS_THE_CALLER):
             raise cast(RlmError, sat.error or sat.unsaved)
         answer, status = await _apart(self._came_to(thread_id, call, sat))
+        if answer.waits:
+            tell({"event": "waits"})
+            return answer
         tell({"event": "ended", "status": status})
         return answer
 
-    async def _sat(self, thread_id: str, caller: LiveRun, tell: Callable[[dict[str, Any]], None]) -> Sat:
-        """Go on with the child, if there is anything left to do."""
+    async def _sat(
+        self, thread_id: str, caller: LiveRun, call: ChildCall, tell: Callable[[dict[str, Any]], None]
+    ) -> Sat:
+        """Go on with the child, if there is anything left to do that needs no person."""
 
         async def beginning() -> Beginning | None:
             snapshot = await self._graph.aget_state(config_of(thread_id))
@@ -77,7 +87,8 @@ class ChildRuns:
             if state and caller.settings.max_depth > 2:
                 for event in await told_below(self._stores.threads, thread_id):
                     tell(event)
-            return beginning_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
+            begin = beginning_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
+            return _decided(begin, snapshot, call) if begin else None
 
         return await self._sittings.sit(thread_id, beginning, tell, manner=caller.manner, caller=caller.thread_id)
 
@@ -85,6 +96,8 @@ class ChildRuns:
         snapshot = await self._graph.aget_state(config_of(thread_id))
         state = cast(RunState, snapshot.values)
         status: Status = state.get("status", "running")
+        if waits := _waits(thread_id, snapshot):
+            return ChildAnswer(waits=waits), "paused"
         if status == "answered":
             return ChildAnswer(await self._value(state, call)), status
         if status == "budget" and state.get("spent") != "turns":
@@ -170,9 +183,48 @@ class ChildRuns:
         return True
 
 
+def _decided(beginning: Beginning, snapshot: StateSnapshot, call: ChildCall) -> Beginning | None:
+    """The beginning with what a person has decided, if it is for what the child waits for now.
+
+    None where it waits and nothing was decided about that: there is nothing to do then.
+    """
+    waiting = snapshot.interrupts
+    if not waiting:
+        return beginning
+    decided = call.decided
+    for found in waiting:
+        if decided and (found.id, found.value.get("shown")) == (decided.wait["interrupt"], decided.wait["shown"]):
+            answer = {"decisions": decided.decisions, "shown": decided.wait["shown"]}
+            return replace(beginning, start=Command(resume={found.id: answer}))
+    return None
+
+
+def _waits(thread_id: str, snapshot: StateSnapshot) -> ChildWaits | None:
+    """What a child waits for; one that has ended waits for nothing."""
+    if not snapshot.interrupts:
+        return None
+    [waiting, *_] = snapshot.interrupts
+    actions = [{**action, "description": _of_child(thread_id, action)} for action in waiting.value["action_requests"]]
+    return ChildWaits(thread_id, waiting.id, waiting.value["shown"], cast(Any, actions))
+
+
+def _of_child(thread_id: str, action: dict[str, Any]) -> str:
+    whose = f"Sub-RLM {thread_id[:8]}: " if action.get("thread_id") == thread_id else ""
+    return f"{whose}{action['description']}"
+
+
 def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
-    """What a child run is started with: its caller's settings, one level deeper, and the call's own."""
-    own = {"model": call.model, "sub_model": settings.calls_model, "answer_schema": call.schema, "mode": "rlm"}
+    """What a child run is started with: its caller's settings, one level deeper, and the call's own.
+
+    Its gates are its caller's, but for that of the answer: only the one of the run at the top is the run's.
+    """
+    own = {
+        "model": call.model,
+        "sub_model": settings.calls_model,
+        "answer_schema": call.schema,
+        "mode": "rlm",
+        "approve": without_final(settings.approve),
+    }
     return settings.model_copy(update={**own, "max_depth": settings.max_depth - 1})
 
 
@@ -185,6 +237,8 @@ def _teller(thread_id: str, caller: LiveRun, call: ChildCall) -> Callable[[dict[
         match event["event"]:
             case "turn":
                 told = {**about, "turn": event["turn"], "status": "running", "usage": caller.usage}
+            case "waits":
+                told = {**about, "status": "paused", "usage": caller.usage}
             case "ended":
                 told = {**about, "status": event["status"], "usage": caller.usage}
             case "child":

@@ -145,6 +145,25 @@ class SessionContract:
         )
         assert (await run(session, code, answer=answer)).output == "spent 1 False 3\n"
 
+    async def test_a_rejected_call_raises_with_what_the_batch_got(self, session: KernelSession) -> None:
+        def answer(prompt: str) -> Outcome:
+            return Failed("rejected", "not that one") if prompt == "2" else Answered(prompt)
+
+        code = (
+            "try:\n    llm_query_batched(['1', '2', '3'])\nexcept CallsRejected as no:\n"
+            "    print(no, no.partial[0], bool(no.partial[1]), no.partial[2], isinstance(no, SubCallError))"
+        )
+        assert (await run(session, code, answer=answer)).output == "not that one 1 False 3 True\n"
+
+    async def test_a_call_says_how_many_are_posted_with_it(self, session: KernelSession) -> None:
+        await session.begin(Cell(1, ("llm_query_batched(['a', 'b', 'c'])",)))
+        rest: list[int] = []
+        while call := await session.next_call():
+            rest.append(call.rest)
+            await session.deliver(call.id, Answered(""))
+        assert rest == [3, 2, 1]
+        await session.result()
+
     async def test_what_is_asked_for_travels_with_the_call(self, session: KernelSession) -> None:
         await session.begin(Cell(1, ("rlm_query('q', schema={'type': 'object'}, model='provider:sub', cache=True)",)))
         call = await session.next_call()

@@ -95,6 +95,7 @@ class _Call(_Strict):
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     cache: bool = False
     context: _Context | None = None
+    rest: int = Field(default=1, ge=1, le=1 << 53)
 
     def posted(self) -> PostedCall:
         """Raises ValueError."""
@@ -104,7 +105,8 @@ class _Call(_Strict):
         weight = len(self.prompt) + chars + CALL_WEIGHT + (len(context.parts) * PART_WEIGHT if context else 0)
         if self.schema_ is not None:
             weight += self._schema_chars(self.schema_)
-        return PostedCall(self.id, self.kind, self.prompt, self.model, self.schema_, self.cache, context, weight)
+        call = (self.id, self.kind, self.prompt, self.model, self.schema_, self.cache, context)
+        return PostedCall(*call, rest=self.rest, weight=weight)
 
     def _schema_chars(self, schema: dict[str, Any]) -> int:
         if depth(schema, MAX_DEPTH) > MAX_DEPTH or (chars := len(json.dumps(schema))) > MAX_SCHEMA:

@@ -114,6 +114,8 @@ class PostedCall:
     cache: bool = False
     context: PostedContext | None = None
     """What a sub-RLM is handed as its `context`."""
+    rest: int = field(default=1, compare=False)
+    """How many calls were posted together, as the kernel says, from this one on."""
     weight: int = field(default=0, compare=False)
     """What it counts of what a kernel may post ahead: its characters, and something for each of its texts."""
 

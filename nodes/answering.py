@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from ..kernel.session import Answered, Failed, Outcome, PostedCall
+from ..kernel.session import Answered, Failed, FailureKind, Outcome, PostedCall
 from ..state.contexts import ContextRef, no_context
 from ..state.handing import HandedBadly, context_digest, hand_over
 from ..state.journal import Recorded
@@ -14,15 +14,18 @@ from .asking import Ask, Got, ask_once, failure_digest, served
 from .child_calls import ask_child
 from .children import ChildCall, child_event, told_below
 from .events import emit, emit_event
+from .gates.asks import SUB_OUTPUT_TOKENS
+from .gates.hold import ChildWaits
+from .gates.passing import REJECTED, Passing
+from .gates.verdicts import ToChild
 from .hands import Hands
 from .live import KEPT_OF_PROMPTS, LiveKernel, LiveRun
+from .models.client import ModelClient
 from .models.reply import ModelRequest
 from .models.typed import SchemaInvalid, mismatch
 
 BETWEEN_REPORTS = 0.05
 """Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""
-SUB_OUTPUT_TOKENS = 8_192
-"""The output limit that a sub-call's request carries."""
 
 
 class CallAnswerer:
@@ -81,6 +84,11 @@ class CallAnswerer:
         """Whether a run of its own answers the call, rather than a model."""
         return call.kind == "rlm" and self._run.settings.max_depth > 1
 
+    def may_wait(self, call: PostedCall) -> bool:
+        """Whether the call may have to wait for a person: any may, where gates are set for calls."""
+        del call
+        return True
+
     def _model(self, call: PostedCall) -> str:
         return call.model or self._run.settings.calls_model
 
@@ -118,11 +126,16 @@ class CallAnswerer:
         model = self._run.models.get(name)
         if model is None:
             raise _Refused(f"no model named {name!r} is configured; there are {', '.join(self._run.models)}")
+        if handed is not None and call.schema is not None:
+            _check_schema(call.schema)
+        hold = self._kernel.hold
+        assert hold is not None, "a cell that may pay has its gates"
+        passing = Passing(self._run, self._hands, hold, key, self._turn, call)
         if handed is not None:
-            if call.schema is not None:
-                _check_schema(call.schema)
-            child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema)
-            return await ask_child(self._run, self._hands, child)
+            return await passing.through(lambda call, decided: self._ask_child(call, key, name, handed, decided))
+        return await passing.through(lambda call, _: self._ask_model(call, key, model))
+
+    async def _ask_model(self, call: PostedCall, key: str, model: ModelClient) -> Got:
         request = ModelRequest(
             messages=[{"role": "user", "content": call.prompt}],
             max_output_tokens=SUB_OUTPUT_TOKENS,
@@ -130,6 +143,12 @@ class CallAnswerer:
             schema=call.schema,
         )
         return await ask_once(self._run, self._hands, Ask(key, call.kind, self._turn, call.prompt, model, request))
+
+    async def _ask_child(
+        self, call: PostedCall, key: str, name: str, handed: ContextRef, decided: ToChild | None
+    ) -> Got | ChildWaits:
+        child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided)
+        return await ask_child(self._run, self._hands, child)
 
     async def _tell_child(self, call: PostedCall, recorded: Recorded, thread_id: str) -> None:
         """Tell of a child run that ended in an earlier sitting, and of those below it: of all that the cell started."""
@@ -168,6 +187,10 @@ class CallAnswerer:
         )
 
 
+_TOLD_AS: dict[str, FailureKind] = {"budget": "budget", REJECTED: "rejected"}
+"""What the code is told of failures that are not the model's."""
+
+
 class _Refused(Exception):
     """The call cannot be answered, and is not asked."""
 
@@ -183,4 +206,4 @@ def _check_schema(schema: dict[str, Any]) -> None:
 def _outcome(got: Got) -> Outcome:
     if got.error is None:
         return Answered(got.value)
-    return Failed("budget" if got.error_kind == "budget" else "model", got.error)
+    return Failed(_TOLD_AS.get(got.error_kind or "", "model"), got.error)

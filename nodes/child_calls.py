@@ -5,6 +5,7 @@ import json
 from ..state.journal import Entry, Outcome
 from .asking import Got, failure_digest
 from .children import ChildCall
+from .gates.hold import ChildWaits
 from .hands import Hands
 from .live import LiveRun
 
@@ -12,8 +13,8 @@ CHILD_FAILED = "child"
 """The kind of error of a call whose run failed."""
 
 
-async def ask_child(run: LiveRun, hands: Hands, call: ChildCall) -> Got:
-    """The child run's answer, on disk when this returns. What its requests cost is in its own journal.
+async def ask_child(run: LiveRun, hands: Hands, call: ChildCall) -> Got | ChildWaits:
+    """The child run's answer, on disk when this returns; or what it waits for. What it costs is in its own journal.
 
     An answer that is missing for want of budget is not recorded: with another budget the child goes on. Raises what
     `Children.answer` raises.
@@ -21,6 +22,8 @@ async def ask_child(run: LiveRun, hands: Hands, call: ChildCall) -> Got:
     assert run.children is not None, "nobody runs child threads"
     began = hands.clock()
     answer = await run.children.answer(run, call)
+    if answer.waits:
+        return answer.waits
     if answer.spent:
         message = answer.error or "the budget is spent"
         return Got(failure_digest(message), error=message, error_kind="budget")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..state.contexts import ContextRef
 from ..state.threads import Threads
+from .gates.hold import ChildWaits
+from .gates.verdicts import ToChild
 from .quoting import shortened
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ class ChildCall:
     context: ContextRef
     schema: dict[str, Any] | None = None
     """What its answer must match."""
+    decided: ToChild | None = None
+    """What a person has decided about it, which is handed down."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,15 @@ class ChildAnswer:
     error: str | None = None
     spent: bool = False
     """Whether there is no answer because the budget is spent: it goes on with another one."""
+    waits: ChildWaits | None = None
+    """There is no answer yet: the run waits for a person."""
 
 
 class Children(Protocol):
     """Runs child threads."""
 
     async def answer(self, caller: "LiveRun", call: ChildCall) -> ChildAnswer:
-        """Start the child thread of this call, or go on with it, until it ends.
+        """Start the child thread of this call, or go on with it, until it ends or waits for a person.
 
         It is taken up where it was, after a crash too; what is recorded of it is never paid for again. Raises what
         keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged; and BudgetSpent when a

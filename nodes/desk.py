@@ -10,11 +10,17 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..kernel.session import KernelSession, PostedCall
 from ..state.errors import KernelLost
+from .gates.hold import QUIET, Hold
+from .gates.verdicts import Verdicts
 
+Standing = Literal["calls", "held", "ended"]
+"""How a cell stands: calls wait for lanes, or all that is left waits for a person; or it has ended."""
+MOST_ACTIVE = 1_000
+"""Calls that take no lane and are under way at once."""
 AnswerCall = Callable[[PostedCall], Awaitable[bool]]
 """Answers one call and delivers it; whether it succeeded. Raises only what must stop the run."""
 
@@ -29,9 +35,15 @@ class Desk:
     """Serves one cell. `answer` does the work on one call."""
 
     def __init__(
-        self, session: KernelSession, answer: AnswerCall, *, apart: Callable[[PostedCall], bool] = lambda _: False
+        self,
+        session: KernelSession,
+        answer: AnswerCall,
+        *,
+        apart: Callable[[PostedCall], bool] = lambda _: False,
+        hold: Hold | None = None,
     ) -> None:
-        """`apart`: whether a call is one that may take long and keeps no lane from the others."""
+        """`apart`: whether a call is one that may take long and keeps no lane from the others. `hold`: where calls wait
+        for a person."""
         self._session = session
         self._answer = answer
         self._apart = apart
@@ -49,6 +61,12 @@ class Desk:
         self._broken: BaseException | None = None
         """What a call raised that must stop the run, wherever its lane is."""
         self._monitor: asyncio.Task[None] | None = None
+        self._hold = hold
+        self._quiet: asyncio.TimerHandle | None = None
+        self._held = self._stuck = False
+        """Whether nothing goes on but by a person's word, and whether calls wait for others that take no lane."""
+        if hold:
+            hold.changed = self._listen
         self.tally = _Tally()
 
     @property
@@ -61,15 +79,56 @@ class Desk:
         """Calls being answered now."""
         return len(self._tasks)
 
-    async def stands(self) -> bool:
-        """Wait until a call waits for a lane (True) or the cell has ended (False). Raises what must stop the run."""
+    async def stands(self) -> Standing:
+        """Wait until calls wait for a lane, or for a person alone, or the cell has ended.
+
+        Raises what must stop the run.
+        """
         peeking = asyncio.ensure_future(self._session.peek())
         try:
             with self._bell() as bell:
-                await self._first_of(peeking, bell)
-            return await peeking
+                self._listen()
+                self._stuck = self._full
+                await self._first_of(None if self._stuck else peeking, bell)
+            if self._held:
+                return "held"
+            return "calls" if await peeking else "ended"
         finally:
+            self._stuck = False
             peeking.cancel()
+
+    def heed(self, verdicts: Verdicts) -> None:
+        """A person has decided: what waited for them goes on."""
+        self._held = False
+        if self._hold:
+            self._hold.heed(verdicts)
+
+    @property
+    def _active(self) -> int:
+        """Calls under way that do not wait for a person."""
+        return len(self._tasks) - (len(self._hold.parked) if self._hold else 0)
+
+    @property
+    def _full(self) -> bool:
+        """Whether no more calls are taken from the kernel for now: those without lanes have no other bound."""
+        return self._hold is not None and (self._hold.full or self._active >= MOST_ACTIVE)
+
+    def _listen(self) -> None:
+        """Something has changed for calls that take no lane: look again once it has been quiet for a while."""
+        if self._quiet:
+            self._quiet.cancel()
+            self._quiet = None
+        if self._hold is None or self._held:
+            return
+        if self._hold.waits:
+            self._quiet = asyncio.get_running_loop().call_later(QUIET, self._look)
+        elif self._stuck and self._active <= MOST_ACTIVE // 2:
+            self._end_lanes()
+
+    def _look(self) -> None:
+        if self._hold and self._hold.waits and (self._full or not self._session.waiting):
+            self._held = True
+            self._end_lanes()
 
     async def serve(self, *, seconds: float, most_lanes: int) -> int:
         """One lane: answer calls one after another until the cell ends, `seconds` have passed, or calls wait
@@ -99,6 +158,8 @@ class Desk:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._under_way.clear()
+        if self._quiet:
+            self._quiet.cancel()
 
     @contextlib.contextmanager
     def _bell(self, seconds: float | None = None) -> Generator["asyncio.Future[None]"]:
@@ -121,7 +182,7 @@ class Desk:
 
     async def _next(self, bell: "asyncio.Future[None]") -> asyncio.Task[bool] | None:
         """The next call that takes a lane, begun; None when this lane is to end."""
-        while (call := await self._taken(bell)) is not None:
+        while not self._full and (call := await self._taken(bell)) is not None:
             task = self._begin(call)
             if not self._apart(call):
                 return task
@@ -159,11 +220,11 @@ class Desk:
         else:
             self.tally.failed += 1
 
-    async def _first_of(self, task: "asyncio.Task[Any]", bell: "asyncio.Future[None]") -> None:
-        """Until the task is done or the bell rings. Raises what must stop the run."""
+    async def _first_of(self, task: "asyncio.Task[Any] | None", bell: "asyncio.Future[None]") -> None:
+        """Until the task, if there is one, is done or the bell rings. Raises what must stop the run."""
         # Nothing that lanes share is waited for: with hundreds of them, each wait would cost as many callbacks.
         if not self._broken:
-            await asyncio.wait({task, bell}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, bell} if task else {bell}, return_when=asyncio.FIRST_COMPLETED)
         if self._broken:
             raise self._broken
 

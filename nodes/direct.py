@@ -7,12 +7,14 @@ from typing import Any
 from ..state.contexts import ContextRef, no_context
 from ..state.errors import InputError, ModelFailed
 from ..state.keys import digest, direct_key
-from ..state.ledger import BudgetSpent
+from ..state.ledger import BudgetSpent, NotAllowed
 from ..state.schema import RunState
 from ..state.settings import RunSettings
 from .asking import Ask, Got, ask_once
 from .conversation import Message
 from .events import emit
+from .gates.asks import saved, spend_ask
+from .gates.leave import heed
 from .hands import Hands, Stores
 from .last_turn import keep_last_turn
 from .live import LiveRun, LiveRuns
@@ -54,6 +56,7 @@ async def direct(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) 
     model cannot be had, and is then asked again.
     """
     run = await live.get(thread_id, state)
+    await heed(run, state, hands)
     auto = run.settings.mode == "auto"
     try:
         messages = await _messages(state, run, hands)
@@ -61,6 +64,8 @@ async def direct(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) 
         answer = _answer_in(got, run.settings)
     except _NeedsRepl as why:
         return _repl(run, str(why))
+    except NotAllowed as refused:
+        return await _waits(run, hands, refused)
     except BudgetSpent as spent:
         return _repl(run, str(spent)) if auto else _nothing_left(run, spent)
     hands.probe("direct-end")
@@ -179,6 +184,15 @@ def _answer_in(got: Got, settings: RunSettings) -> _Answer:
         return _Answer(parse(text, schema))
     except (SchemaMismatch, SchemaInvalid) as error:
         raise _NeedsRepl(f"the answer does not match the schema ({error})") from None
+
+
+async def _waits(run: LiveRun, hands: Hands, refused: NotAllowed) -> dict[str, Any]:
+    """Nothing is sent: a person is asked first."""
+    ask = spend_ask(run, refused, 0)
+    return {
+        "asks": await saved([ask], hands.stores.texts),
+        "step": [{"kind": "direct", "turn": 0, "summary": f"waits for a person: {ask['actions'][0]['description']}"}],
+    }
 
 
 def _repl(run: LiveRun, why: str) -> dict[str, Any]:

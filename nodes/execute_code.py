@@ -15,6 +15,9 @@ from ..state.schema import CellRef, RestoreRecord, RunState, TurnRecord, Variabl
 from .conversation import short_form
 from .divergence import diverged, divergence
 from .events import emit
+from .gates.asks import asks_of, saved
+from .gates.leave import heed
+from .gates.verdicts import verdicts_of
 from .hands import Hands
 from .live import LiveKernel, LiveRun, LiveRuns
 from .models.typed import SchemaInvalid, mismatch
@@ -35,8 +38,17 @@ async def execute_code(state: RunState, live: LiveRuns, hands: Hands, thread_id:
     cell = state.get("cell")
     assert cell is not None, "execute_code without a cell"
     run = await live.get(thread_id, state)
+    if run.gates.code and not state.get("waiting", 0) and state.get("approved") != cell["digest"]:
+        return _not_approved(cell)
+    await heed(run, state, hands)
     with run.idle.needed():
         return await _advanced(state, cell, run, hands)
+
+
+def _not_approved(cell: CellRef) -> dict[str, Any]:
+    """What was approved is what runs (promise P11): other code goes back to be reviewed."""
+    summary = "not run: it is not the code that was reviewed"
+    return {"waiting": 0, "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": summary}]}
 
 
 async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) -> dict[str, Any]:
@@ -47,10 +59,16 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
         if kernel.cell is None:
             kernel.cell = cell["digest"]
             await start_cell(run, hands, state, kernel, _turn_record(cell))
+        elif kernel.desk:
+            kernel.desk.heed(await verdicts_of(state.get("verdicts", []), hands.stores.texts))
         hands.probe("cell-sent")
-        if await (kernel.desk.stands() if kernel.desk else kernel.session.peek()):
-            return _standing(cell, kernel)
-        result = await kernel.session.result()
+        match await kernel.desk.stands() if kernel.desk else "ended":
+            case "calls":
+                return _standing(cell, kernel)
+            case "held":
+                return await _held(cell, kernel, run, hands)
+            case "ended":
+                result = await kernel.session.result()
     except KernelLost as lost:
         gone = run.kernel.report if run.kernel else None
         await run.drop_kernel()
@@ -114,6 +132,21 @@ def _standing(cell: CellRef, kernel: LiveKernel) -> dict[str, Any]:
     }
 
 
+async def _held(cell: CellRef, kernel: LiveKernel, run: LiveRun, hands: Hands) -> dict[str, Any]:
+    """All that the cell waits for now is a person's."""
+    assert kernel.hold is not None, "only a hold holds"
+    asks = asks_of(run, kernel.hold, cell["turn"])
+    waiting = len(kernel.hold.parked)
+    wait = "that wait" if waiting != 1 else "that waits"
+    summary = f"stands at {waiting:,} sub-call{'s' if waiting != 1 else ''} {wait} for a person"
+    return {
+        "waiting": max(1, waiting),
+        "asks": await saved(asks, hands.stores.texts),
+        "usage": run.usage,
+        "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": summary}],
+    }
+
+
 async def _ended(
     state: RunState,
     cell: CellRef,
@@ -150,6 +183,8 @@ async def _ended(
     return {
         "cell": None,
         "waiting": 0,
+        "asks": None,
+        "verdicts": [],
         "position": kept.get("position", START),
         "turns": [record],
         "usage": run.usage,

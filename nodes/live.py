@@ -11,15 +11,18 @@ from typing import Any
 
 from ..kernel.session import ContextFiles, KernelSession, KernelSpec
 from ..state.contexts import ContextRef, context_files
+from ..state.gates import Gates
 from ..state.journal import ThreadJournal
 from ..state.keys import START, AnswerSet
 from ..state.ledger import Ledger, Limits
+from ..state.reviews import Leave
 from ..state.schema import RestoreRecord, RunState, Usage, as_usage
 from ..state.settings import RunSettings, saved_settings
 from ..state.snapshots import Group, Groups
 from ..state.threads import Thread
 from .children import Children
 from .desk import Desk
+from .gates.hold import Hold
 from .hands import Hands
 from .idle import Idleness
 from .last_turn import last_turn
@@ -61,6 +64,8 @@ class LiveKernel:
     """The digest of the cell that stands in it."""
     answers: AnswerSet = field(default_factory=AnswerSet)
     desk: Desk | None = None
+    hold: Hold | None = None
+    """What of the standing cell waits for a person; None where no gate could stop a call."""
     report_calls: Callable[[], None] | None = None
     """Tells how far the calls of the standing cell are."""
     calls: CellCalls = field(default_factory=CellCalls)
@@ -113,14 +118,24 @@ class LiveRun:
     manner: Manner = AS_SAVED
     restore: RestoreRecord | None = None
     """How the REPL was brought back last in this sitting."""
+    leave: Leave | None = None
+    """What a person has allowed of the budget."""
+    gates: Gates = field(init=False)
     idle: Idleness = field(init=False)
 
     def __post_init__(self) -> None:
+        self.gates = Gates.of(self.settings.approve)
+        self.ledger.allow(self.gates.cost)
         self.idle = Idleness(self.settings.kernel_idle, self._answering, self.drop_kernel)
 
     def _answering(self) -> bool:
         """Whether calls of the kernel's cell are being answered: what was paid must reach it."""
         return bool(self.kernel and self.kernel.desk and self.kernel.desk.in_flight)
+
+    @property
+    def holds(self) -> bool:
+        """Whether any sub-call of its code may have to wait for a person, itself or in a run of its own."""
+        return self.gates.hold_calls or (bool(self.gates.code) and self.settings.max_depth > 1)
 
     @property
     def pack(self) -> str | None:

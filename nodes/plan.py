@@ -4,11 +4,14 @@ from typing import Any
 
 from ..state.errors import ModelFailed
 from ..state.keys import cell_digest, root_key
-from ..state.ledger import BudgetSpent, Resource
+from ..state.ledger import BudgetSpent, NotAllowed, Resource
+from ..state.reviews import Ask as AskOfPerson
 from ..state.schema import RunState, TurnRecord
 from .asking import LEAST_OUTPUT, Ask, Got, ask_once
 from .conversation import short_form
 from .events import emit
+from .gates.asks import budget_ask, saved, spend_ask
+from .gates.leave import asks_about, heed
 from .hands import Hands
 from .last_turn import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, keep_last_turn
 from .live import LiveRun, LiveRuns
@@ -23,22 +26,29 @@ ROOT_OUTPUT_TOKENS = 16_384
 async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
     """Ask the root model for its next cell. Raises ModelFailed when it cannot be had; the turn is then asked again."""
     run = await live.get(thread_id, state)
+    await heed(run, state, hands)
     turn = state.get("turn", 0) + 1
     told = told_digest(state, run.settings)
     # A turn that was answered before its process died is taken as it was, whatever is left now.
     answered = run.journal.find(root_key(turn, told, last=False)) is not None
     last = None if answered else _last(run, turn)
+    if last is not None and asks_about(run, last):
+        return await _waits(run, hands, turn, budget_ask(run, last, turn - 1))
     try:
         try:
             got = await _asked(state, run, hands, turn, told, last)
         except BudgetSpent as spent:
             if last is not None:
                 raise
+            if asks_about(run, spent.resource):
+                return await _waits(run, hands, turn, budget_ask(run, spent.resource, turn - 1))
             # There is not enough for a turn like any other; what was kept back is for a last one.
             last = spent.resource
             got = await _asked(state, run, hands, turn, told, last)
     except BudgetSpent as spent:
         return _nothing_left(state, spent)
+    except NotAllowed as refused:
+        return await _waits(run, hands, turn, spend_ask(run, refused, turn - 1))
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     text = got.text
     if text is None:
@@ -49,6 +59,16 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
     reading = read_reply(text, truncated=got.truncated)
     hands.probe("plan-end")
     return await _planned(run, hands, turn, text, reading, last)
+
+
+async def _waits(run: LiveRun, hands: Hands, turn: int, ask: AskOfPerson) -> dict[str, Any]:
+    """The turn is not begun: a person is asked first."""
+    summary = f"turn {turn} waits for a person: {ask['actions'][0]['description']}"
+    return {
+        "asks": await saved([ask], hands.stores.texts),
+        "usage": run.usage,
+        "step": [{"kind": "plan", "turn": turn - 1, "summary": summary}],
+    }
 
 
 def _last(run: LiveRun, turn: int) -> Resource | None:

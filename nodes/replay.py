@@ -9,6 +9,8 @@ from ..state.schema import RunState, TurnRecord
 from ..state.snapshots import UnknownChunk
 from .answering import CallAnswerer
 from .desk import Desk
+from .gates.hold import Hold
+from .gates.verdicts import verdicts_of
 from .hands import Hands
 from .live import CellCalls, LiveKernel, LiveRun
 from .points import Point, edit_code
@@ -18,15 +20,18 @@ from .turns import history_entries, history_texts, turns_of
 async def start_cell(
     run: LiveRun, hands: Hands, state: RunState, kernel: LiveKernel, turn: TurnRecord, *, recorded_only: bool = False
 ) -> None:
-    """Begin the cell of `turn` in a kernel that stands at no cell."""
+    """Begin the cell of `turn` in a kernel that stands at no cell. Its gates know what the state says was decided."""
     number = turn.get("number", 0)
     texts = hands.stores.texts
     entries = history_entries(state.get("question", ""), turns_of(state), kernel.told, number)
     blocks = tuple([await texts.get(block) for block in turn.get("blocks", [])])
     kernel.answers = AnswerSet()
     kernel.calls = CellCalls(run.journal.of_turn(number))
+    verdicts = await verdicts_of(state.get("verdicts", []), texts)
+    kernel.hold = Hold(run.gates, verdicts, kernel.calls.recorded)
     answerer = CallAnswerer(run, hands, kernel, number, recorded_only=recorded_only)
-    kernel.desk = Desk(kernel.session, answerer, apart=answerer.starts_a_run)
+    apart = answerer.may_wait if run.holds else answerer.starts_a_run
+    kernel.desk = Desk(kernel.session, answerer, apart=apart, hold=kernel.hold)
     kernel.report_calls = answerer.report
     await kernel.session.begin(Cell(number, blocks, await history_texts(texts, entries)))
     kernel.told = number

@@ -191,7 +191,9 @@ class _Restoring:
             return
         emit("restore", cells=self.report["cells"] + 1, of=len(self._points), turn=point.turn)
         strict = self._run.manner.strict
-        same = await replay(self._run, self._hands, self._state, kernel, point, recorded_only=strict)
+        # Nobody is asked about the calls of a cell that has ended, so none is made that is not recorded.
+        recorded_only = strict or self._run.holds
+        same = await replay(self._run, self._hands, self._state, kernel, point, recorded_only=recorded_only)
         self.report["cells"] += 1
         if found := await divergence(self._hands, self._run.thread_id, point.turn, kernel.calls):
             self.report["diverged"].append(found)

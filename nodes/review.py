@@ -1,14 +1,42 @@
-"""`review`: where a person is asked before code runs, money is spent or an answer is given.
+"""`review`: where a person is asked before code runs, sub-calls are made, money is spent or an answer is given.
 
-It only interrupts: a node restarts from its top, so nothing may happen before or after in here. No gate
-asks yet, so everything passes.
+It only interrupts, with what it reads of the state: a node restarts from its top, so nothing may happen before or
+after in here. What the answer changes is what it returns.
 """
 
+import itertools
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import interrupt
+
 from ..state.schema import RunState
+from .gates.decisions import DecisionsUnusable, decisions_in
+from .gates.outcome import outcome, passed
+from .gates.request import asked_of
+from .gates.shown import shown_last
+from .hands import Hands
+from .live import thread_of
+
+_NEVER_SHOWN = "That answer was given before this was shown, so it was not taken. Look at it anew."
 
 
-async def review(state: RunState) -> dict[str, Any]:
-    """Let the cell pass."""
-    return {"step": [{"kind": "review", "turn": state.get("turn", 0), "summary": "passed: no gate asks"}]}
+async def review(state: RunState, config: RunnableConfig, hands: Hands) -> dict[str, Any]:
+    """Let the run pass, or what a person decides. An answer that decides nothing, or was given to something else, is
+    not taken: the same is asked again, with the problem said (promise P11)."""
+    texts = hands.stores.texts
+    asked = await asked_of(state, texts, thread_of(config))
+    if asked is None:
+        return passed(state)
+    problem: str | None = None
+    for attempt in itertools.count():
+        request = asked.value(state, thread_of(config), attempt, problem)
+        answer = interrupt(request)
+        if await shown_last(config, attempt, request["shown"]):
+            try:
+                return await outcome(state, asked, decisions_in(answer, request), texts)
+            except DecisionsUnusable as unusable:
+                problem = str(unusable)
+        else:
+            problem = _NEVER_SHOWN
+    raise AssertionError("it asks until it is answered")

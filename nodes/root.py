@@ -14,7 +14,7 @@ from .observation import TurnStatus, shown_variables
 from .prompts.messages import Left, budget_line, converge, first_message, last_turn
 from .prompts.system import system_prompt
 from .restore_report import told
-from .turns import set_before_all, turns_of, variables_after
+from .turns import said_before_all, turns_of, variables_after
 
 _SPENT: dict[Resource, str] = {
     "calls": "the budget of model calls",
@@ -40,8 +40,8 @@ async def root_messages(
     limits = ledger.limits
     whole = Left(limits.max_turns, limits.max_calls, limits.max_tokens, limits.max_cost, limits.max_time)
     first = first_message(state.get("question", ""), state.get("context_ref"), whole, depth=settings.max_depth)
-    if changed := set_before_all(state):
-        first = f"{first}\n\n{changed}"
+    if before := said_before_all(state):
+        first = "\n\n".join([first, *before])
     shown = await _loaded(turns, texts)
     return build_messages(system, first, shown, tail=_tail(len(turns), ledger, last))
 
@@ -58,7 +58,7 @@ def told_digest(state: RunState, settings: RunSettings) -> str:
             for turn in turns
         ],
         _told_of_variables(turns),
-        *([changed] if (changed := set_before_all(state)) else []),
+        *said_before_all(state),
     )
 
 

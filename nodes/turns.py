@@ -90,10 +90,11 @@ def changes_of(before: Sequence[VariableRecord], after: Sequence[VariableRecord]
     }
 
 
-def set_before_all(state: "RunState") -> str:
-    """What is said of variables that a person set before the first turn; empty when there are none."""
+def said_before_all(state: "RunState") -> list[str]:
+    """What is said of what a person did before the first turn: variables that they set, answers not accepted."""
     about = _overlaid([], [edit for edit in state.get("edits", []) if edit["turn"] == 0])
-    return f"A person set variables before the first turn: {_listed(about)}" if about else ""
+    edits = [f"A person set variables before the first turn: {_listed(about)}"] if about else []
+    return [*edits, *state.get("told_first", [])]
 
 
 def _with_edits(turns: list[TurnRecord], edits: Sequence[EditRecord]) -> list[TurnRecord]:

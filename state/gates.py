@@ -51,6 +51,12 @@ class Gates:
         return self.calls is not None or self.cost is not None or self.budget
 
 
+def without_final(names: Iterable[str]) -> tuple[str, ...]:
+    """The same gates but that of the answer."""
+    words = [word for name in names for word in (_ALL if name == "all" else (name,)) if word != "final"]
+    return tuple(dict.fromkeys(words))
+
+
 def _code(policy: str) -> str:
     return "code" if policy == "any" else f"code:{policy}"
 

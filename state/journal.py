@@ -255,6 +255,17 @@ class ThreadJournal:
             entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id
         )
 
+    async def decide(self, entry: Entry, outcome: Outcome) -> None:
+        """Record what a person decided about a call that was never sent; on disk when this returns."""
+        row = (
+            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, PERSON, entry.prompt),
+            *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, self._clock()),
+        )
+        await self._database.commit(self._fenced(lambda connection: _decide(connection, row)), "call-decided")
+        self._settled[entry.key] = Recorded(
+            entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id
+        )
+
     async def correct(self, entry: Entry, outcome: Outcome) -> None:
         """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open."""
         row = (*_used(entry, outcome), self._thread_id, entry.key)
@@ -310,6 +321,19 @@ def _settle(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
         "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, seconds = ? "
         "WHERE thread_id = ? AND key = ?",
         (now_settled, *row),
+    )
+
+
+def _decide(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    settled = _count_settled(connection)
+    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
+    # A row that is there was asked before, and may have been billed: what it counts stays.
+    connection.execute(
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
+        "created, cost, settled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0.0, ?) ON CONFLICT (thread_id, key) "
+        "DO UPDATE SET model = excluded.model, status = excluded.status, answer = excluded.answer, "
+        "error_kind = excluded.error_kind, error = excluded.error, settled = excluded.settled",
+        (*row, settled),
     )
 
 

@@ -69,6 +69,17 @@ class BudgetSpent(Exception):
         self.resource: Resource = resource
 
 
+class NotAllowed(Exception):
+    """A request was not sent because more dollars would be spent than a person has allowed so far."""
+
+    def __init__(self, allowed: float, spent: float, wanted: float) -> None:
+        """`wanted`: what would be spent with it, at most."""
+        super().__init__(f"more than ${allowed:g} would be spent, and nobody has allowed that")
+        self.allowed = allowed
+        self.spent = spent
+        self.wanted = wanted
+
+
 @dataclass(frozen=True)
 class Reservation:
     """What one request may cost at most, or what it did cost. `cost` is None when its price is unknown."""
@@ -128,6 +139,7 @@ class Ledger:
         self._started = clock() - seconds
         self._reserved = Spent()
         self._kept = NOTHING
+        self._allowed: float | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def below(self, spent: Spent, *, seconds: float = 0.0) -> "Ledger":
@@ -154,6 +166,23 @@ class Ledger:
         """Seconds that count against the limit."""
         return self._above.time_counted if self._above else self.seconds
 
+    def allow(self, dollars: float | None) -> None:
+        """A person is asked before more is spent. What was allowed before is not taken back."""
+        if self._above:
+            self._above.allow(dollars)
+        elif dollars is not None:
+            self._allowed = max(dollars, self._allowed or 0.0)
+
+    def raise_limits(self, limits: dict[str, float]) -> Limits:
+        """Raise those of the tree's limits that are lower; what they are then. Raises ValueError for what is none."""
+        if self._above:
+            return self._above.raise_limits(limits)
+        known = {name: getattr(self._limits, name) for name in limits}
+        higher = {name: limit for name, limit in limits.items() if known[name] is not None and limit > known[name]}
+        if higher:
+            self._limits = self._limits.raised(higher)
+        return self._limits
+
     def keep(self, last_turn: Wanted) -> None:
         """Keep back what a last root turn may take, should the budget run out; at most half of what is left."""
         if self._above:
@@ -170,7 +199,8 @@ class Ledger:
     async def reserve(self, wanted: Wanted, *, last_turn: bool = False) -> Reservation:
         """Take what a request needs out of what is left, and return how much that is; wait for others where that helps.
 
-        Whoever waits must hold none. Raises BudgetSpent, and then takes nothing.
+        Whoever waits must hold none. Raises BudgetSpent, or NotAllowed where a person is to be asked first, and then
+        takes nothing.
         """
         if self._above:
             # What is kept for a last turn is the top run's.
@@ -226,13 +256,23 @@ class Ledger:
         kept = NOTHING if last_turn else self._kept
         output = self._output_for(wanted, kept, held)
         if output >= wanted.output_tokens or (output >= wanted.least_output and not held.model_calls):
-            return wanted.reservation(output)
+            return self._if_allowed(wanted.reservation(output))
         if held.model_calls and self._output_for(wanted, kept, Spent()) >= wanted.least_output:
             return None
         tokens, _ = self._left(kept, held)
         if tokens is not None and tokens - wanted.input_tokens <= output:
             raise BudgetSpent("tokens", limits.max_tokens or 0)
         raise BudgetSpent("cost", limits.max_cost or 0.0)
+
+    def _if_allowed(self, granted: Reservation) -> Reservation | None:
+        """None when that may be allowed once others have settled. Raises NotAllowed."""
+        spent, held = self.counted.cost or 0.0, self._reserved.cost or 0.0
+        wanted = spent + (granted.cost or 0.0)
+        if self._allowed is None or wanted + held <= self._allowed:
+            return granted
+        if wanted <= self._allowed:
+            return None
+        raise NotAllowed(self._allowed, spent, wanted)
 
     def _output_for(self, wanted: Wanted, kept: Reservation, held: Spent) -> int:
         """The largest output limit up to the one wanted for which there is room; negative: not even for the input."""

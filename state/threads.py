@@ -196,6 +196,11 @@ class Threads:
         statement = "UPDATE threads SET status = 'running', error = NULL, limits = ?, updated = ? WHERE thread_id = ?"
         await self._update(statement, row, "sitting-begun")
 
+    async def set_limits(self, thread_id: str, limits: Limits) -> None:
+        """The run goes on with other limits. Raises LeaseLost, RunBusy."""
+        row = (limits.model_dump_json(), self._clock(), thread_id)
+        await self._update("UPDATE threads SET limits = ?, updated = ? WHERE thread_id = ?", row, "limits-raised")
+
     async def set_status(
         self, thread_id: str, status: Status, *, seconds: float, error: dict[str, Any] | None = None
     ) -> None:

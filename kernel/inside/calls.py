@@ -89,15 +89,20 @@ class Registry:
             _settle(future, {"error": {"kind": "cancelled", "message": "the cell that asked has ended"}})
 
     def post(self, requests: Iterable[Request]) -> list[Future[Outcome]]:
-        """Post requests in order and return the futures of their outcomes."""
+        """Post requests in order and return the futures of their outcomes.
+
+        Each says as `rest` how many are posted together from it on.
+        """
         futures: list[Future[Outcome]] = []
+        posted = list(requests)
         with self._lock:
             if not self._open:
                 raise SubCallError("no cell is running: a thread left over from an earlier cell cannot ask a model")
-            for request in requests:
+            for number, request in enumerate(posted):
                 self._last += 1
                 future: Future[Outcome] = Future()
-                self._waiting[self._last] = (future, Request({"id": self._last, **request.body}, request.weight))
+                body = {"id": self._last, **request.body, "rest": len(posted) - number}
+                self._waiting[self._last] = (future, Request(body, request.weight))
                 futures.append(future)
         if futures:
             self._posted()

@@ -56,6 +56,10 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         yield from _some(Reference("input", record["index"], "the list of the input's documents"))
     elif "typed" in record and "text" in record:
         yield from _some(Reference("text", record["text"], "the answer"))
+    elif "asked" in record:
+        yield from _some(Reference("text", record["asked"], "what waits for a person"))
+    elif "decided" in record:
+        yield from _some(Reference("text", record["decided"], "what a person decided"))
     elif "values" in record and "position" in record:
         turn = record.get("turn")
         for name, value in record["values"].items():

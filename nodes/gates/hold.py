@@ -1,0 +1,116 @@
+"""Sub-calls of a standing cell that wait for a person.
+
+A call that a gate stops is *parked*: it is taken from the kernel and its code waits on, but nothing is sent. Once
+nothing else of the cell is under way, all that is parked is asked about together (`asks.py`), by the graph's `review`
+node. Whatever wakes a parked call, it is looked at anew, so that only what was decided is ever done.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ...kernel.session import PostedCall
+from ...state.gates import Gates
+from ...state.ledger import BudgetSpent, NotAllowed
+from ...state.reviews import ActionRequest
+from .verdicts import Verdicts
+
+QUIET = 0.1
+"""Seconds without anything new after which a cell is taken to wait for a person alone."""
+MOST_PARKED = 10_000
+MOST_WEIGHT = 256 << 20
+"""Calls, and what they weigh (`PostedCall.weight`), that are parked before a person is asked about so many."""
+
+
+@dataclass(frozen=True)
+class ChildWaits:
+    """A sub-RLM that waits for a person."""
+
+    thread_id: str
+    interrupt: str
+    shown: str
+    actions: list[ActionRequest]
+
+
+Why = BudgetSpent | NotAllowed | ChildWaits | None
+"""What stops a call: its budget, a price, its own run; None: that nobody has looked at it."""
+
+
+@dataclass
+class Parked:
+    """A call that waits."""
+
+    key: str
+    call: PostedCall
+    why: Why
+    woken: asyncio.Future[None]
+
+
+class Hold:
+    """The parked calls of one cell, and which ones are to be parked."""
+
+    def __init__(self, gates: Gates, verdicts: Verdicts, recorded: frozenset[str]) -> None:
+        """`recorded`: keys of the cell's calls that were answered in an earlier run of it."""
+        self.gates = gates
+        self.verdicts = verdicts
+        self.parked: list[Parked] = []
+        self.passed = set(recorded)
+        """Calls of the cell that nobody was asked about."""
+        self.changed: Callable[[], None] = lambda: None
+        """Told when something was parked, or has ended."""
+        self._active = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more is to be taken from the kernel until a person was asked."""
+        return len(self.parked) >= MOST_PARKED or sum(one.call.weight for one in self.parked) >= MOST_WEIGHT
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing that was taken from the kernel can go on but by a person's word."""
+        return bool(self.parked) and not self._active
+
+    @contextmanager
+    def active(self) -> Generator[None]:
+        """While this lasts, something is being done for the cell."""
+        self._active += 1
+        try:
+            yield
+        finally:
+            self._active -= 1
+            self.changed()
+
+    def lets_pass(self, key: str, call: PostedCall) -> bool:
+        """Whether a call may be made as far as the gate `calls` goes. One that may is counted.
+
+        Calls that the code posts together pass together or not at all.
+        """
+        most = self.gates.calls
+        if most is None or key in self.verdicts.approved:
+            return True
+        unseen = len((self.passed - self.verdicts.approved) - {key})
+        if unseen + call.rest > most:
+            return False
+        self.passed.add(key)
+        return True
+
+    async def park(self, key: str, call: PostedCall, why: Why = None) -> None:
+        """Wait until something was decided about any of the parked calls."""
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        parked = Parked(key, call, why, woken)
+        self.parked.append(parked)
+        self.changed()
+        try:
+            await woken
+        finally:
+            if parked in self.parked:
+                self.parked.remove(parked)
+
+    def heed(self, verdicts: Verdicts) -> None:
+        """Something was decided: every parked call is looked at anew."""
+        self.verdicts = verdicts
+        parked, self.parked = self.parked, []
+        for one in parked:
+            if not one.woken.done():
+                one.woken.set_result(None)

@@ -1,0 +1,230 @@
+"""What the decisions of a person make of a run's state."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from ...state.gates import Gates
+from ...state.ledger import Resource
+from ...state.reviews import ActionRequest, Ask, Decision, Leave, Verdict, VerdictRef
+from ...state.schema import RunState, TurnRecord
+from ...state.settings import saved_settings
+from ...state.texts import Texts
+from ..models.typed import SchemaInvalid, mismatch
+from ..quoting import one_line
+from ..replaced_code import replaced
+from ..settling import settled
+from .asks import BUDGET, SPEND
+from .decisions import DecisionsUnusable
+from .request import Asked
+
+_WORDS = 2_000
+"""Characters of a reviewer's words that a note has."""
+Update = dict[str, Any]
+
+
+async def outcome(state: RunState, asked: Asked, decisions: Sequence[Decision], texts: Texts) -> Update:
+    """What changes, and the step's note. Raises DecisionsUnusable for an answer that the run may not end with."""
+    if asked.cell is not None:
+        changes = await _of_cell(state, asked, decisions[0], texts)
+    elif asked.final is not None:
+        changes = await _of_answer(state, decisions[0], texts)
+    else:
+        changes = await _of_asks(state, asked.asks, decisions, texts)
+    return {**changes, "asks": None, "step": [_step(state, asked, decisions)]}
+
+
+async def _of_cell(state: RunState, asked: Asked, decision: Decision, texts: Texts) -> Update:
+    cell = asked.cell
+    assert cell is not None, "code was asked about"
+    turn = cell["turn"]
+    match decision["type"]:
+        case "approve":
+            return {"approved": cell["digest"]}
+        case "edit":
+            code = decision.get("edited_action", {})["args"]["code"]
+            note = "A reviewer replaced the code of this turn before it ran."
+            other, record = await replaced(turn, code, texts, note=note)
+            return {"cell": other, "approved": other["digest"], "turns": [record]}
+        case "reject":
+            told = f"A reviewer did not let this code run.{_words(decision)} Go on another way."
+        case "respond":
+            told = f"A reviewer answered instead of running this code.{_words(decision)}"
+    return {"cell": None, "approved": None, "turns": [{"number": turn, "nudge": told}]}
+
+
+async def _of_answer(state: RunState, decision: Decision, texts: Texts) -> Update:
+    match decision["type"]:
+        case "approve":
+            return {}
+        case "edit":
+            answer = decision.get("edited_action", {})["args"]["answer"]
+            _check_schema(state, answer)
+            return {"final": await settled(answer, texts), "note": "a reviewer replaced the answer"}
+        case "reject" | "respond":
+            told = f"A reviewer did not accept the answer of this turn.{_words(decision)}"
+    if not state.get("turn", 0):
+        return {"final": None, "note": None, "told_first": [*state.get("told_first", []), told]}
+    over = {"note": "a reviewer did not accept the answer of its last turn"} if state.get("last") else {"note": None}
+    return {"final": None, **over, "turns": [_noted(state, told)]}
+
+
+def _check_schema(state: RunState, answer: Any) -> None:
+    schema = saved_settings(state.get("settings", {})).answer_schema
+    if schema is None:
+        return
+    try:
+        problem = mismatch(answer, schema)
+    except SchemaInvalid as error:
+        problem = str(error)
+    if problem:
+        raise DecisionsUnusable(f"The edited answer does not match the schema asked for ({problem}).")
+
+
+async def _of_asks(state: RunState, asks: Sequence[Ask], decisions: Sequence[Decision], texts: Texts) -> Update:
+    leave = Allowed(state)
+    verdicts: list[VerdictRef] = list(state.get("verdicts", []))
+    notes: list[str] = []
+    for ask, part in _parts(asks, decisions):
+        verdict: Verdict = {
+            "kind": ask["kind"],
+            "keys": ask["keys"],
+            "passed": ask["passed"],
+            "decisions": part,
+            "child": ask["child"],
+        }
+        if ask["kind"] in ("calls", "child"):
+            verdicts.append({"decided": await texts.put(json.dumps(verdict))})
+        if ask["kind"] == "calls":
+            notes += _notes_of_calls(ask, part[0])
+        for action, decision in zip(ask["actions"], part, strict=True):
+            # What a sub-RLM may spend is taken out of the whole tree's budget.
+            leave.take(action, decision, own=ask["child"] is None)
+    update: Update = {"verdicts": verdicts, "leave": leave.record}
+    if leave.stopped:
+        return {**update, **_stopped(state, *leave.stopped)}
+    notes += leave.notes
+    if notes and state.get("turn", 0):
+        update["turns"] = [{"number": state.get("turn", 0), "notes": notes}]
+    return update
+
+
+def _parts(asks: Sequence[Ask], decisions: Sequence[Decision]) -> Iterator[tuple[Ask, list[Decision]]]:
+    """Each ask with the decisions on its actions."""
+    at = 0
+    for ask in asks:
+        until = at + len(ask["actions"])
+        yield ask, list(decisions[at:until])
+        at = until
+
+
+class Allowed:
+    """What a person allows of the budget, decision by decision."""
+
+    def __init__(self, state: RunState) -> None:
+        before = state.get("leave")
+        self._step = Gates.of(saved_settings(state.get("settings", {})).approve).cost or 0.0
+        self.record: Leave = {
+            "dollars": before["dollars"] if before else None,
+            "limits": dict(before["limits"]) if before else {},
+            "answer_now": dict(before["answer_now"]) if before else {},
+        }
+        self.stopped: tuple[Resource, str] | None = None
+        """A budget that the run is to end for, and why."""
+        self.notes: list[str] = []
+
+    def take(self, action: ActionRequest, decision: Decision, *, own: bool) -> None:
+        """Take in a decision; `own`: of the run itself, and not of one below it."""
+        if action["name"] == SPEND:
+            self._spend(action["args"], decision, own=own)
+        elif action["name"] == BUDGET:
+            self._budget(action["args"], decision, own=own)
+
+    def _spend(self, args: dict[str, Any], decision: Decision, *, own: bool) -> None:
+        if decision["type"] == "reject":
+            if own:
+                self.stopped = "cost", f"a reviewer did not allow more than ${args['asked_at_usd']:g} to be spent"
+                self.stopped = "cost", f"{self.stopped[1]}{_after_colon(decision)}"
+            return
+        if decision["type"] == "edit":
+            dollars = float(decision.get("edited_action", {})["args"]["up_to_usd"])
+        else:
+            # Asked again after each further step.
+            missing = max(0.0, args["wanted_usd"] - args["asked_at_usd"])
+            dollars = args["asked_at_usd"] + self._step * max(1, math.ceil(round(missing / self._step, 9)))
+        self.record["dollars"] = max(dollars, self.record["dollars"] or 0.0)
+
+    def _budget(self, args: dict[str, Any], decision: Decision, *, own: bool) -> None:
+        resource: Resource = args["resource"]
+        match decision["type"]:
+            case "edit":
+                limit = float(decision.get("edited_action", {})["args"]["limit"])
+                whole = resource in ("calls", "tokens", "turns")
+                self.record["limits"][f"max_{resource}"] = math.floor(limit) if whole else limit
+            case "reject":
+                if own:
+                    self.stopped = resource, f"a reviewer stopped the run{_after_colon(decision)}"
+            case "approve" | "respond":
+                if own:
+                    self.record["answer_now"][resource] = args["limit"]
+                if own and (words := _words(decision)):
+                    self.notes.append(f"A reviewer wants an answer now.{words}")
+
+
+def _stopped(state: RunState, resource: Resource, why: str) -> Update:
+    """The run ends as it is, for want of a budget; raised, it goes on with another turn."""
+    update: Update = {"last": True, "spent": resource, "note": why, "cell": None, "waiting": 0, "verdicts": []}
+    if state.get("cell") is not None:
+        told = "The run was stopped by a reviewer while this cell waited; nothing of it is kept but its answers."
+        update["turns"] = [{"number": state.get("turn", 0), "nudge": told}]
+    return update
+
+
+def _notes_of_calls(ask: Ask, decision: Decision) -> list[str]:
+    number = len(ask["keys"])
+    calls = f"{number:,} sub-call{'s' if number != 1 else ''} of this turn"
+    match decision["type"]:
+        case "approve":
+            return []
+        case "edit":
+            changed = len(decision.get("edited_action", {})["args"]["calls"])
+            return [f"A reviewer changed the prompts of {changed:,} of {calls}."] if changed else []
+        case "reject":
+            return [f"A reviewer did not let {calls} be made.{_words(decision)}"]
+        case "respond":
+            return [f"A reviewer answered {calls} instead of a model.{_words(decision)}"]
+
+
+def _noted(state: RunState, note: str) -> TurnRecord:
+    return {"number": state.get("turn", 0), "notes": [note]}
+
+
+def _words(decision: Decision) -> str:
+    words = one_line(decision.get("message", ""), _WORDS)
+    return f" Their words: {words}" if words else ""
+
+
+def _after_colon(decision: Decision) -> str:
+    words = one_line(decision.get("message", ""), _WORDS)
+    return f": {words}" if words else ""
+
+
+def _step(state: RunState, asked: Asked, decisions: Sequence[Decision]) -> dict[str, Any]:
+    counts: dict[tuple[str, str], int] = {}
+    for action, decision in zip(asked.actions, decisions, strict=True):
+        key = (_DONE[decision["type"]], action["name"])
+        counts[key] = counts.get(key, 0) + 1
+    told = [f"{done} {name}{f' ({number})' if number > 1 else ''}" for (done, name), number in counts.items()]
+    return {"kind": "review", "turn": state.get("turn", 0), "summary": f"a person {', '.join(told)}"}
+
+
+_DONE = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "responded to"}
+
+
+def passed(state: RunState) -> Update:
+    """The step of a review that has nothing to ask."""
+    cell = state.get("cell")
+    update: Update = {"asks": None, "approved": cell["digest"] if cell else None}
+    turn = state.get("turn", 0)
+    return {**update, "step": cast(Any, [{"kind": "review", "turn": turn, "summary": "passed: no gate asks"}])}

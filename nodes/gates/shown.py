@@ -1,0 +1,33 @@
+"""Whether a request was shown before it was answered.
+
+LangGraph hands a plain `Command(resume=…)` to whatever interrupts next, also when that is something else than what the
+answer was given to: the state was edited meanwhile, or the client went by an older state. What an interrupt has shown
+is saved with its task; an answer counts when that is there, and is what is asked now.
+"""
+
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Interrupt
+
+_CHECKPOINTER, _CHECKPOINT_MAP = "__pregel_checkpointer", "checkpoint_map"
+_INTERRUPT = "__interrupt__"
+
+
+async def shown_last(config: RunnableConfig, attempt: int, shown: str) -> bool:
+    """Whether the last thing that the running task has shown is this attempt at asking, with this hash."""
+    place = config.get("configurable", {})
+    saver: Any = place.get(_CHECKPOINTER)
+    namespace = str(place.get("checkpoint_ns", ""))
+    task = namespace.rpartition(":")[2]
+    if saver is None or not task:
+        return False
+    above = namespace.rpartition("|")[0]
+    checkpoint = (place.get(_CHECKPOINT_MAP) or {}).get(above) or place.get("checkpoint_id")
+    where = {"thread_id": place["thread_id"], "checkpoint_ns": above, "checkpoint_id": checkpoint}
+    found = await saver.aget_tuple({"configurable": where})
+    for owner, channel, value in found.pending_writes or () if found else ():
+        if owner == task and channel == _INTERRUPT:
+            last: Interrupt = value[-1] if isinstance(value, list | tuple) else value
+            return last.value.get("shown") == shown and last.value.get("attempt") == attempt
+    return False

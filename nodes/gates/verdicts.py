@@ -1,0 +1,63 @@
+"""What a person has said about the sub-calls of the standing cell, read from the state."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from ...state.reviews import ChildWait, Decision, Verdict, VerdictRef
+from ...state.texts import Texts
+
+NO_WORDS = "A reviewer did not let these calls be made."
+
+
+@dataclass
+class ToChild:
+    """Decisions that are to be handed down to a sub-RLM, for one of its interrupts and no other."""
+
+    wait: ChildWait
+    decisions: list[Decision]
+
+
+@dataclass
+class Verdicts:
+    """By the keys of calls. A call that is in none of them has not been decided about."""
+
+    approved: set[str] = field(default_factory=set[str])
+    edited: dict[str, str] = field(default_factory=dict[str, str])
+    """Prompts that are asked instead."""
+    rejected: dict[str, str] = field(default_factory=dict[str, str])
+    """What the code is told."""
+    answered: dict[str, str] = field(default_factory=dict[str, str])
+    """Answers that the person gave."""
+    to_child: dict[str, ToChild] = field(default_factory=dict[str, ToChild])
+
+    def add(self, verdict: Verdict) -> None:
+        """Take in one more; the last word counts."""
+        if verdict["kind"] == "child":
+            if (wait := verdict["child"]) is not None:
+                self.to_child[wait["key"]] = ToChild(wait, verdict["decisions"])
+            return
+        if verdict["kind"] != "calls":
+            return
+        keys, [decision] = verdict["keys"], verdict["decisions"]
+        self.approved.update(verdict["passed"])
+        match decision["type"]:
+            case "reject":
+                self.rejected.update(dict.fromkeys(keys, decision.get("message") or NO_WORDS))
+            case "respond":
+                self.answered.update(dict.fromkeys(keys, decision.get("message", "")))
+            case "edit":
+                self.approved.update(keys)
+                changed = decision.get("edited_action", {}).get("args", {}).get("calls", [])
+                self.edited.update({one["key"]: one["prompt"] for one in changed})
+            case "approve":
+                self.approved.update(keys)
+
+
+async def verdicts_of(references: Iterable[VerdictRef], texts: Texts) -> Verdicts:
+    """What has been said so far. Raises StoredDataDamaged."""
+    verdicts = Verdicts()
+    for reference in references:
+        verdicts.add(cast(Verdict, json.loads(await texts.get(reference["decided"]))))
+    return verdicts

@@ -1,0 +1,49 @@
+"""Code that a person puts in the place of a cell's own."""
+
+import ast
+import warnings
+
+from ..state.errors import UsageError
+from ..state.keys import cell_digest
+from ..state.records import CellRef, TurnRecord
+from ..state.texts import Texts
+from .conversation import short_form
+from .python_source import SourceJudge
+
+
+async def replaced(turn: int, code: str, texts: Texts, *, note: str) -> tuple[CellRef, TurnRecord]:
+    """The cell that has `code`, and what the trace says of its turn."""
+    block = await texts.put(code)
+    record: TurnRecord = {
+        "number": turn,
+        # The model is shown what ran as what it said: else it would take what came of it for its own code's.
+        "reply": await texts.put(_as_reply(code)),
+        "blocks": [block],
+        "nudge": None,
+        "notes": [note],
+        "short": short_form("", [code]),
+    }
+    return {"turn": turn, "blocks": [block], "digest": cell_digest(turn, [block])}, record
+
+
+def check_code(code: str, where: str = "The code") -> None:
+    """Raises UsageError, naming the line, for a text that is not a cell's code."""
+    if not code.strip():
+        raise UsageError(f"{where} is empty.")
+    if SourceJudge(characters=len(code) * 2).parses(code):
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError as error:
+        raise UsageError(f"{where} is not Python: line {error.lineno}: {error.msg}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"{where} is not Python: {error}.") from error
+
+
+def _as_reply(code: str) -> str:
+    ticks = "```"
+    while ticks in code:
+        ticks += "`"
+    return f"{ticks}repl\n{code.rstrip()}\n{ticks}\n"
