@@ -107,10 +107,15 @@ def _decided(sitting: Sitting, reviewer: "Reviewer", before: _Came, pending: "Pe
         thread = pending.run.thread_id
         try:
             return await runner.decide(
-                thread, answer.decisions, interrupt=answer.interrupt, shown=answer.shown, on_event=hear
+                thread,
+                answer.decisions,
+                interrupt=answer.interrupt,
+                shown=answer.shown,
+                unsandboxed=sitting.unsandboxed,
+                on_event=hear,
             )
         except UsageError as refused:
-            run = await runner.read(thread)
+            run = await _standing(runner, thread, hear)
             if run.status != "paused":
                 raise
             refusals.append(refused)
@@ -125,6 +130,15 @@ def _decided(sitting: Sitting, reviewer: "Reviewer", before: _Came, pending: "Pe
         # Stopped before it was taken: the run waits as it did.
         return replace(before, pending=None)
     return replace(came, seconds=before.seconds + came.seconds)
+
+
+async def _standing(runner: "Runner", thread: str, hear: Hear) -> "Run":
+    """How the run stands. Where its state was edited it only says what it waits for once it has gone on."""
+    run = await runner.read(thread)
+    if run.interrupts or run.status not in ("paused", "stopped"):
+        return run
+    snapshot = await runner.graph.aget_state({"configurable": {"thread_id": thread}})
+    return await runner.resume(thread, on_event=hear) if "review" in snapshot.next else run
 
 
 @interruptible()

@@ -61,6 +61,7 @@ def review(
     edit: EditFlag = None,
     respond: RespondFlag = None,
     interrupt: InterruptFlag = None,
+    unsandboxed: flags.Unsandboxed = None,
     output: flags.Output = None,
 ) -> None:
     """Show what a run waits for, and decide it; the run then goes on, as with `rlm resume`.
@@ -93,7 +94,7 @@ def review(
         if reviewer or interrupt is not None:
             chosen(waiting_of(run), interrupt, run)
         about = await runner.library.about(run.thread_id)
-        sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
+        sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return run
 
     sitting = Sitting(invocation, thread, look, output, reviewer=reviewer)

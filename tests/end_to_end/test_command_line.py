@@ -1,25 +1,20 @@
 """The `rlm` program in a terminal, with bad streams, and the commands that need a real machine."""
 
 import ast
-import contextlib
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
-import sys
 import sysconfig
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.program import CLEAN, RLM
+from tests.end_to_end.terminal import Terminal
 from tests.scripts import repl, write_script
-
-RLM = str(Path(sys.executable).with_name("rlm"))
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("RLM_", "OPENAI_"))}
 
 
 @pytest.fixture
@@ -27,44 +22,6 @@ def waiting(tmp_path: Path) -> str:
     """A model whose only cell waits for an answer that takes a minute."""
     sub = f"open({str(tmp_path / 'asked')!r}, 'w').close()\n        import time; time.sleep(60)"
     return write_script(tmp_path / "m.py", [repl("print('waiting')"), repl("FINAL(llm_query('a'))")], sub=sub)
-
-
-class Terminal:
-    """The program on a pseudo-terminal."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self._screen, theirs = pty.openpty()
-        environment = CLEAN | {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
-        self.process = subprocess.Popen(
-            [RLM, *arguments], cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, process_group=0
-        )
-        os.close(theirs)
-        os.set_blocking(self._screen, False)
-        self.text = ""
-
-    def read(self, until: Callable[[], bool], seconds: float = 30) -> str:
-        """All that was shown, once `until` holds."""
-        deadline = time.monotonic() + seconds
-        while not until() and time.monotonic() < deadline:
-            try:
-                self.text += os.read(self._screen, 1 << 16).decode(errors="replace")
-            except BlockingIOError:
-                time.sleep(0.01)
-            except OSError:  # the program has closed its side
-                break
-        assert until(), self.text
-        return self.text
-
-    def shows(self, text: str) -> str:
-        return self.read(lambda: text in self.text)
-
-    def ended(self) -> int:
-        self.read(lambda: self.process.poll() is not None)
-        self.read(lambda: True)
-        with contextlib.suppress(OSError):
-            self.text += os.read(self._screen, 1 << 16).decode(errors="replace")
-        os.close(self._screen)
-        return self.process.returncode
 
 
 @pytest.mark.kill
@@ -100,7 +57,7 @@ def test_ctrl_c_while_the_input_is_read_says_that_nothing_was_saved(tmp_path: Pa
     os.kill(terminal.process.pid, signal.SIGINT)
     assert terminal.ended() == 130 and "nothing was saved" in terminal.text
     listed = subprocess.run(
-        [RLM, "list", "--json"], cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=True
+        [str(RLM), "list", "--json"], cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=True
     )
     assert listed.stdout == "[]\n"
 
@@ -109,7 +66,7 @@ def test_ctrl_c_while_the_input_is_read_says_that_nothing_was_saved(tmp_path: Pa
 def test_an_ignored_hang_up_stays_ignored(tmp_path: Path) -> None:
     sub = f"open({str(tmp_path / 'asked')!r}, 'w').close()\n        import time; time.sleep(1)\n        return 'A'"
     model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('a'))")], sub=sub)
-    command = ["nohup", RLM, "run", "Q?", "--model", model]
+    command = ["nohup", str(RLM), "run", "Q?", "--model", model]
     process = subprocess.Popen(command, cwd=tmp_path, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     while not (tmp_path / "asked").exists():
         assert process.poll() is None
@@ -123,7 +80,7 @@ def shell(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],
         cwd=folder,
-        env=CLEAN | {"PATH": f"{Path(RLM).parent}:{os.environ['PATH']}"},
+        env=CLEAN | {"PATH": f"{RLM.parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -155,7 +112,7 @@ def test_the_shell_completes_commands_and_threads(tmp_path: Path) -> None:
 
 def test_the_doctor_starts_a_kernel_and_tells_no_secrets(tmp_path: Path) -> None:
     environment = CLEAN | {"OPENAI_API_KEY": "sk-secret-value"}
-    command = [RLM, "doctor", "--json"]
+    command = [str(RLM), "doctor", "--json"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)
     checks = {one["name"]: one for one in report["checks"]}
@@ -190,7 +147,7 @@ def test_the_demo_answers_offline_whatever_is_configured(tmp_path: Path) -> None
     (tmp_path / "rlm.toml").write_text('schema = "nowhere.json"\nmax_depth = 0\n')
     environment = CLEAN | {"RLM_MODEL": "openai:gpt-5", "RLM_SUB_MODEL": "openai:gpt-5", "RLM_BASE_URL": "http://x"}
     done = subprocess.run(
-        [RLM, "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        [str(RLM), "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "No model is called, nothing is spent" in done.stderr and "$0.00" in done.stderr

@@ -42,7 +42,7 @@ def decided(runner: FakeRunner) -> list[tuple[Any, dict[str, Any]]]:
 
 def bound_to(run: Run) -> dict[str, Any]:
     [one] = waiting_of(run)
-    return {"interrupt": one.id, "shown": one.shown}
+    return {"interrupt": one.id, "shown": one.shown, "unsandboxed": False}
 
 
 # -- by flags
@@ -227,6 +227,10 @@ def test_an_unsandboxed_run_is_warned_of_once(rlm: Rlm, fake: Fake, typed: Any) 
     fake(paused(interrupt(code("a"))), ANSWERED)
     done = rlm("run", "Q?", "--model", "m", "--unsandboxed")
     assert done.code == 0 and done.err.count("NOT SANDBOXED") == 1
+    typed("a\n")
+    runner = fake(paused(interrupt(code("a"))), ANSWERED)
+    done = rlm("review", "t", "--unsandboxed")
+    assert done.code == 0 and done.err.count("NOT SANDBOXED") == 1 and decided(runner)[0][1]["unsandboxed"] is True
 
 
 # -- gates

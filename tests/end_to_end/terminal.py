@@ -1,0 +1,69 @@
+"""The `rlm` program in a terminal."""
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.end_to_end.program import CLEAN, RLM
+
+
+class Terminal:
+    """The program on a pseudo-terminal, which everything it starts shares."""
+
+    def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
+        self._screen, theirs = pty.openpty()
+        environment = CLEAN | {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"} | environ
+        self.process = subprocess.Popen(
+            [str(RLM), *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            process_group=0,
+        )
+        os.close(theirs)
+        os.set_blocking(self._screen, False)
+        self.text = ""
+
+    def read(self, until: Callable[[], bool], seconds: float = 30) -> str:
+        """All that was shown, once `until` holds."""
+        deadline = time.monotonic() + seconds
+        while not until() and time.monotonic() < deadline:
+            try:
+                self.text += os.read(self._screen, 1 << 16).decode(errors="replace")
+            except BlockingIOError:
+                time.sleep(0.01)
+            except OSError:  # the program has closed its side
+                break
+        assert until(), self.words[-3000:]
+        return self.text
+
+    def shows(self, text: str) -> str:
+        return self.read(lambda: text in self.text)
+
+    def asks(self, again: int = 1) -> str:
+        """All that was shown, once it asks what to do for the so-manieth time."""
+        return self.read(lambda: self.text.count("[s]kip > ") >= again)
+
+    def type(self, text: str) -> None:
+        """Press these keys."""
+        os.write(self._screen, text.encode())
+
+    @property
+    def words(self) -> str:
+        """What was shown, without colours and with a terminal's line ends made ordinary."""
+        return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", self.text).replace("\r\n", "\n")
+
+    def ended(self) -> int:
+        self.read(lambda: self.process.poll() is not None)
+        self.read(lambda: True)
+        with contextlib.suppress(OSError):
+            self.text += os.read(self._screen, 1 << 16).decode(errors="replace")
+        os.close(self._screen)
+        return self.process.returncode
