@@ -31,6 +31,7 @@ from .children import ChildRuns
 from .deciding import check_answer, waiting_one
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
+from .index_watch import IndexWatch
 from .library import Library
 from .moments import moment_of
 from .opening import open_hands, open_stores
@@ -225,6 +226,10 @@ class Runner:
         """How a run stands now, from what is saved. Raises UnknownThread."""
         row = await self._stores.threads.get(await self.library.resolve(thread))
         return await self._outcome(row)
+
+    def watch(self) -> IndexWatch:
+        """Sees what changes in the index of runs from now on, whichever process changes it."""
+        return IndexWatch(self._stores)
 
     async def verify(self, thread: str) -> Report:
         """Read and check every stored byte that a run needs. Raises UnknownThread."""

@@ -50,10 +50,23 @@ async def make_graph() -> RunGraph:
     return (await _opened.runner()).graph.copy(update={"checkpointer": None})
 
 
+class _ServedSaver(RunSaver):
+    """The saver with what the server asks of it beside: that a thread be copied."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(*runner.saver.parts)
+        self._runner = runner
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """A copy is a fork at the last step. Raises UnknownThread, UsageError for a run without steps."""
+        run = await self._runner.read(source_thread_id)
+        await self._runner.fork(run.thread_id, run.steps, into=target_thread_id)
+
+
 @asynccontextmanager
 async def checkpointer() -> AsyncGenerator[RunSaver]:
     """The saver over the home's database, for as long as the server runs."""
     try:
-        yield (await _opened.runner()).saver
+        yield _ServedSaver(await _opened.runner())
     finally:
         await _opened.close()

@@ -8,8 +8,10 @@ What the *model's code* did wrong is never one of these: that is data, and goes 
 from typing import ClassVar
 
 
-class RlmError(Exception):
+class RlmError(RuntimeError):
     """Something went wrong that a person can act on."""
+
+    # A RuntimeError, because LangGraph's server tells its clients the messages of built-in kinds of errors alone.
 
     exit_code: ClassVar[int] = 1
 

@@ -66,6 +66,11 @@ class RunSaver(AsyncSqliteSaver):
         self._leases = leases
         self._clock = clock
 
+    @property
+    def parts(self) -> tuple[Database, Leases, Callable[[], float]]:
+        """What another saver over the same file is made of."""
+        return self._database, self._leases, self._clock
+
     async def aput(
         self,
         config: RunnableConfig,

@@ -15,10 +15,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from ...graph.serve import opened_runner
+from ...state.errors import RlmError, UsageError
 from .access import standing
 from .closing import stop_runs
 from .guard import ENTRANCE, Guard
 from .pages import ENTRANCE_PAGE
+from .refusals import refused
+from .threads_known import keep_known
 
 
 async def entrance(request: Request) -> Response:
@@ -30,11 +34,20 @@ async def entrance(request: Request) -> Response:
 @asynccontextmanager
 async def lifespan(application: Starlette) -> AsyncGenerator[None]:
     """What lives as long as the server: entered once LangGraph has loaded the graph, left while it still answers."""
+    _not_below_a_prefix()
     async with AsyncExitStack() as living:
-        # The runs of the command line become known as threads here (`threads_known.py`).
         living.push_async_callback(stop_runs, application, standing())
+        await living.enter_async_context(keep_known(await opened_runner()))
         _tell_the_token()
         yield
+
+
+def _not_below_a_prefix() -> None:
+    """Raises UsageError where LangGraph puts another application before this one, with routes that nothing guards."""
+    from langgraph_api.config import MOUNT_PREFIX
+
+    if MOUNT_PREFIX:
+        raise UsageError(f"This server cannot be put below {MOUNT_PREFIX}.", hint="Unset MOUNT_PREFIX.")
 
 
 def _tell_the_token() -> None:
@@ -50,5 +63,6 @@ def _tell_the_token() -> None:
 app = Starlette(
     routes=[Route(ENTRANCE, entrance, methods=["GET"], include_in_schema=False)],
     middleware=[Middleware(cast(Any, Guard))],
+    exception_handlers={RlmError: refused},
     lifespan=lifespan,
 )
