@@ -9,6 +9,7 @@ recursion limit or checkpointer is has no say in it.
 import asyncio
 import contextlib
 import contextvars
+import re
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from ..state.settings import RunSettings, saved_settings
 from .asked import Asked, enter_asked
 from .build import Graph
 from .checks import make_ready
+from .deciding import check_answer, waiting_one
 from .outside import Outside, snapshot_with_answer
 from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
 
@@ -153,7 +155,7 @@ class PlainCallers:
             limits = await limits_for(threads, row, raises)
             snapshot = await self._graph.aget_state(config_of(thread_id, checkpoint_id))
             if isinstance(given, Command):
-                return _on_command(given, snapshot, Beginning(given, limits, checkpoint_id=checkpoint_id))
+                return Beginning(_decided(thread_id, given, snapshot), limits, checkpoint_id=checkpoint_id)
             if checkpoint_id is None:
                 found = beginning_of(row, snapshot, limits)
             else:
@@ -200,13 +202,22 @@ def graph_for_callers(graph: Graph, callers: PlainCallers) -> RunGraph:
 
 
 _END: Any = object()
+_INTERRUPT_ID = "[0-9a-f]{32}"
 
 
-def _on_command(command: Command[Any], snapshot: StateSnapshot, beginning: Beginning) -> Beginning:
-    if command.resume is not None and not snapshot.interrupts:
-        # LangGraph would keep the answer for whatever asks next, which nobody has seen yet.
-        raise UsageError("The run waits for nobody.", hint="Go on with it: give it None for an input.")
-    return beginning
+def _decided(thread_id: str, command: Command[Any], snapshot: StateSnapshot) -> Command[Any]:
+    """An answer to what waits, by the names of the requests that it answers. Raises UsageError for any other command.
+
+    LangGraph would keep an answer that nothing waits for, and give it to whatever asks next, which nobody has seen yet.
+    """
+    if command.resume is None or command.update is not None or command.goto:
+        raise UsageError("A run takes answers for commands, and nothing else.", hint="Command(resume=…)")
+    answers: dict[str, Any] = command.resume if isinstance(command.resume, dict) else {}
+    if not answers or not all(re.fullmatch(_INTERRUPT_ID, str(name)) for name in answers):
+        answers = {waiting_one(thread_id, snapshot.interrupts, None).id: command.resume}
+    for name, answer in answers.items():
+        check_answer(waiting_one(thread_id, snapshot.interrupts, name), answer)
+    return Command(resume=answers)
 
 
 def _place_in(config: RunnableConfig) -> tuple[str, str | None]:
