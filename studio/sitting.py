@@ -1,7 +1,7 @@
 """One sitting of a run, as `run`, `resume` and `demo` have it: the display, the signals, the answer, the summary.
 
-When the run waits for a person, and there is one, it is asked between two stretches of work: then the home is closed,
-no kernel is kept, and no panel is drawn over the question.
+When the run waits for a person, and there is one, that one is asked between two stretches of work: nothing is drawn
+over the question then, and nothing goes on behind it.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from .answer_file import AnswerFile, answer_text
 from .consoles import put, say
 from .display.choosing import Display, open_display
 from .invocation import Invocation
+from .open_home import OpenHome
 from .problems import NOT_BEGUN, report
 from .safe_text import safe, safe_json
 from .stopping import STOPPED, Stopping, interruptible, leave
@@ -77,14 +78,30 @@ def sit(sitting: Sitting) -> None:
         from .reviewing.terminal import AtTerminal
 
         sitting.reviewer = AtTerminal()
-    came = _drive(sitting)
-    while came.pending and sitting.reviewer and (answer := _asked(sitting.reviewer, came.pending)):
-        came = _decided(sitting, sitting.reviewer, came, came.pending, answer)
+    came = _worked(sitting)
     if came.run is None:
         report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=sitting.invocation.json)
         # Not by the ordinary way, which waits for the thread that reads the input.
         leave(STOPPED)
     raise typer.Exit(_tell(sitting, came.run, came, file))
+
+
+@interruptible()
+def _worked(sitting: Sitting) -> _Came:
+    """What came of the work, and of all that was decided on the way."""
+    home = OpenHome(sitting.invocation.home)
+    came = None
+    try:
+        came = _drive(sitting, home)
+        while came.pending and sitting.reviewer and (answer := _asked(sitting.reviewer, came.pending)):
+            came = _decided(sitting, home, sitting.reviewer, came, came.pending, answer)
+        return came
+    finally:
+        # Ending waits for threads that cannot be stopped: see `leave`.
+        if came is None or came.run is not None:
+            # Whoever cannot wait for it, need not: what is left ends with this process.
+            with contextlib.suppress(KeyboardInterrupt):
+                home.end()
 
 
 @interruptible()
@@ -99,7 +116,9 @@ def _asked(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
         return None
 
 
-def _decided(sitting: Sitting, reviewer: "Reviewer", before: _Came, pending: "Pending", answer: "Answer") -> _Came:
+def _decided(
+    sitting: Sitting, home: OpenHome, reviewer: "Reviewer", before: _Came, pending: "Pending", answer: "Answer"
+) -> _Came:
     """Go on with a decision; where it is refused and the run still waits, how it stands. Raises UsageError."""
     refusals: list[UsageError] = []
 
@@ -122,7 +141,7 @@ def _decided(sitting: Sitting, reviewer: "Reviewer", before: _Came, pending: "Pe
             return run
 
     sitting.work = decide
-    came = _drive(sitting)
+    came = _drive(sitting, home)
     for refused in refusals:
         changed = came.run is not None and came.run.interrupts != pending.run.interrupts
         reviewer.refused(refused, changed=changed)
@@ -142,29 +161,21 @@ async def _standing(runner: "Runner", thread: str, hear: Hear) -> "Run":
 
 
 @interruptible()
-def _drive(sitting: Sitting) -> _Came:
-    loop = asyncio.Runner()
-    came = None
+def _drive(sitting: Sitting, home: OpenHome) -> _Came:
     try:
         with open_display() as display:
-            came = loop.run(_work(sitting, display))
-        return came
+            return home.loop.run(_work(sitting, display, home))
     except (asyncio.CancelledError, KeyboardInterrupt):
         return _Came(None, 0.0)
-    finally:
-        # Closing waits for threads that cannot be stopped: see `leave`.
-        if came is None or came.run is not None:
-            loop.close()
 
 
-async def _work(sitting: Sitting, display: Display) -> _Came:
-    # Here, not above: LangGraph takes a second to import, and the display should be there before it.
-    from ..graph.runner import Runner
-
+async def _work(sitting: Sitting, display: Display, home: OpenHome) -> _Came:
     this = asyncio.current_task()
     assert this is not None
+    pending: Pending | None = None
     with Stopping(this.cancel) as stopping:
-        async with Runner.open(sitting.invocation.home) as runner:
+        try:
+            runner = await home.runner()
             work = asyncio.ensure_future(sitting.work(runner, _warning_first(sitting, display)))
             stops: list[asyncio.Task[None]] = []
 
@@ -185,6 +196,9 @@ async def _work(sitting: Sitting, display: Display) -> _Came:
                     await asyncio.sleep(_TIDYING)
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
             pending = await _pending(runner, run) if sitting.reviewer and not stopping.asked else None
+        finally:
+            if pending is None:
+                await home.close()
     return _Came(run, display.progress.elapsed, limits, sub_rlms, pending)
 
 

@@ -104,7 +104,7 @@ def test_the_shell_completes_commands_and_threads(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL('x')")])
     assert shell(tmp_path, f"rlm run Q? --model {model} --thread contracts").returncode == 0
     completes = "_RLM_COMPLETE=complete_bash COMP_WORDS='rlm {}' COMP_CWORD={} rlm"
-    assert shell(tmp_path, completes.format("re", 1)).stdout.split() == ["resume"]
+    assert shell(tmp_path, completes.format("res", 1)).stdout.split() == ["resume"]
     assert shell(tmp_path, completes.format("show con", 2)).stdout.split() == ["contracts"]
     elsewhere = shell(tmp_path, completes.format("show --home /nowhere ", 4))
     assert (elsewhere.stdout.strip(), elsewhere.stderr) == ("", "")
