@@ -21,27 +21,32 @@ _MOST = 1000
 
 
 async def stop_runs(application: Any, access: Access, longest: float = LONGEST) -> None:
-    """Cancel every run under way or waiting its turn, and wait until none is, `longest` seconds at most."""
+    """Cancel every run under way or waiting its turn here, and wait until none is, `longest` seconds at most."""
     deadline = time.monotonic() + longest
     asking = _Asking(application, access)
     # One by one: when told to cancel all, the in-memory server notes it down and tells no run that is under way.
-    await asyncio.gather(*(_stop_thread(asking, thread) for thread in await _busy(asking)))
+    # What another process runs is busy as well, and is left alone.
+    stopped = {thread for thread in await _busy(asking) if await _stop_thread(asking, thread)}
     # The server tells nobody when a run has ended but those who asked for its stream.
-    while await _busy(asking) and time.monotonic() < deadline:  # noqa: ASYNC110
+    while stopped & await _busy(asking) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_OFTEN)
 
 
-async def _busy(asking: "_Asking") -> list[str]:
+async def _busy(asking: "_Asking") -> set[str]:
     found = await asking("POST", "/threads/search", {"status": "busy", "limit": _MOST, "select": ["thread_id"]})
-    return [str(thread["thread_id"]) for thread in found or []]
+    return {str(thread["thread_id"]) for thread in found or []}
 
 
-async def _stop_thread(asking: "_Asking", thread: str) -> None:
+async def _stop_thread(asking: "_Asking", thread: str) -> bool:
+    """Whether there was anything to stop."""
+    stopped = False
     # Those that wait their turn first, or one of them would begin.
     for status in ("pending", "running"):
         runs = await asking("GET", f"/threads/{thread}/runs", query=f"status={status}&limit={_MOST}")
         if runs:
             await asking("POST", "/runs/cancel", {"thread_id": thread, "run_ids": [run["run_id"] for run in runs]})
+            stopped = True
+    return stopped
 
 
 class _Asking:

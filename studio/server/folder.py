@@ -6,6 +6,7 @@ of that package as they are loaded, and it is checked afterwards that this was e
 """
 
 import ast
+import fcntl
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from ...state.errors import RlmError
+from ...state.errors import RlmError, StoreError, UsageError
 from ...state.folders import make_folder
 
 _PACKAGE = "langgraph_runtime_inmem"
@@ -27,13 +28,34 @@ class OtherServer(RlmError):
 
 
 @contextmanager
-def files_in(folder: Path) -> Generator[None]:
-    """While LangGraph's server is imported: what it writes then goes to `folder`, made here, 0700.
+def own_folder(folder: Path) -> Generator[None]:
+    """Make `folder`, 0700, and keep other servers out of it: each would overwrite what the other has written.
 
-    Raises OSError, and OtherServer where the installed version writes elsewhere.
+    Raises StoreError where it cannot be had, UsageError where another server has it.
     """
-    make_folder(folder)
-    folder.chmod(0o700)
+    try:
+        make_folder(folder)
+        folder.chmod(0o700)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise StoreError(f"The folder {folder} cannot be used: {error.strerror}.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"Another `rlm dev` serves the runs in {folder.parent}.",
+                hint="Stop it, or name another folder with --home.",
+            ) from error
+        yield
+
+
+@contextmanager
+def files_in(folder: Path) -> Generator[None]:
+    """While LangGraph's server is imported: what it writes then goes to `folder`.
+
+    Raises OtherServer where the installed version writes elsewhere.
+    """
     finder = _Finder(folder)
     sys.meta_path.insert(0, finder)
     try:

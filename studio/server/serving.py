@@ -21,7 +21,7 @@ from ..stopping import Stopping, leave_at_once
 from .access import Access, stand
 from .closing import stop_runs
 from .configuration import set_up
-from .folder import files_in
+from .folder import files_in, own_folder
 
 FOLDER = "server"
 """In the home: what LangGraph's server writes down for itself."""
@@ -60,9 +60,14 @@ class _Server(uvicorn.Server):
 def serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
     """Serve until a signal comes; `ready` is called once clients can come, `stopping` with the signal.
 
-    Returns whether the server could start; why it could not is in the log. Raises OSError and OtherServer before it
-    has begun.
+    Returns whether the server could start; why it could not is in the log. Raises StoreError, UsageError and
+    OtherServer before it has begun.
     """
+    with own_folder(serving.home / FOLDER):
+        return _serve(serving, ready, stopping)
+
+
+def _serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
     stand(serving.access)
     set_up(serving.home, serving.url, debug=serving.debug, colours=serving.colours)
     _log(serving)

@@ -8,7 +8,7 @@ from typing import Any
 
 from durable_rlm.studio.server.access import Access, stand
 from durable_rlm.studio.server.configuration import set_up
-from durable_rlm.studio.server.folder import files_in
+from durable_rlm.studio.server.folder import files_in, own_folder
 
 
 def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]]:
@@ -27,7 +27,7 @@ def main() -> None:
     home = Path(tempfile.mkdtemp())
     stand(Access("not asked for here"))
     set_up(home, "http://127.0.0.1:2024", debug=False, colours=False)
-    with files_in(home / "server"):
+    with own_folder(home / "server"), files_in(home / "server"):
         from langgraph_api.server import app
     json.dump(routes_of(app.routes), sys.stdout)
 

@@ -81,6 +81,18 @@ def test_a_port_that_is_taken_is_named_and_no_other_is_tried(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
+def test_one_server_at_a_time_serves_a_home(server: Served, tmp_path: Path) -> None:
+    ended = refused(tmp_path, "--port", "0", "--home", str(server.folder / ".rlm"))
+    assert ended.returncode == 2 and "Another `rlm dev` serves the runs in" in ended.stderr
+
+
+def test_a_home_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    ended = refused(tmp_path, "--port", "0", "--json", "--home", str(tmp_path / "file"))
+    error = json.loads(ended.stdout)["error"]
+    assert (ended.returncode, error["type"]) == (1, "StoreError") and "Traceback" not in ended.stderr
+
+
 def test_without_the_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,6 +78,8 @@ def test_a_signal_stops_the_server_within_two_seconds_and_its_run_goes_on_later(
         assert "Traceback" not in log and log.splitlines()[-1].startswith("Stopping.")
         (listed,) = json.loads(rlm(folder, "list", "--json").stdout)
         assert (listed["thread_id"], listed["status"]) == (run.thread, "stopped")
+        saved = [file for file in (folder / ".rlm").rglob("*") if file.is_file()]
+        assert saved and not [file for file in saved if run.server.token.encode() in file.read_bytes()]
         write_script(run.model, [], sub="return {'b': 'B'}[prompt]")
         resumed = json.loads(rlm(folder, "resume", run.thread, "--json").stdout)
         assert (resumed["status"], resumed["answer"]) == ("answered", "AB")
