@@ -26,8 +26,8 @@ Host = Annotated[
     typer.Option(
         "--host",
         metavar="ADDRESS",
-        help="Which address to listen on. Any other than a loopback address lets other machines connect: whoever has "
-        "the token can then run code here, and reads it where the network can be listened to.",
+        help="Which address to listen on. Any that is not loopback lets other machines connect: whoever has the token "
+        "can then run code here, and whoever can listen to the network can read the token.",
     ),
 ]
 HostedStudio = Annotated[
