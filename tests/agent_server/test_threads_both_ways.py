@@ -1,0 +1,139 @@
+"""Runs of the command line are threads of the server, with how they stand; whoever runs one keeps others from it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import ConflictError, NotFoundError
+
+from tests.agent_server.serving import Server, Waiting, served
+from tests.scripts import repl, write_script
+
+
+async def until(look: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool]) -> Any:
+    """What `look` finds once it is as wanted: the server looks at the index every second."""
+    end = time.monotonic() + 20
+    while True:
+        found = await look()
+        if wanted(found):
+            return found
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.05)
+
+
+async def known(client: LangGraphClient, thread: str, status: str) -> Any:
+    """The server's thread, once it stands so."""
+
+    async def look() -> Any:
+        try:
+            return await client.threads.get(thread)
+        except NotFoundError:
+            return None
+
+    return await until(look, lambda found: found is not None and found["status"] == status)
+
+
+async def test_a_run_of_the_command_line_is_opened_and_gone_on_with(
+    client: LangGraphClient, server: Server, model: str
+) -> None:
+    run = json.loads(await asyncio.to_thread(server.rlm_says, "run", "From a shell?", "--model", model, "--json"))
+    thread = run["thread_id"]
+    found = await known(client, thread, "idle")
+    assert found["metadata"] | {"question": "From a shell?", "run_status": "answered", "top": True} == found["metadata"]
+    assert thread in [one["thread_id"] for one in await client.threads.search(metadata={"graph_id": "rlm"})]
+    state: Any = await client.threads.get_state(thread)
+    assert (state["values"]["answer_value"], state["next"]) == ("AB", [])
+    history = await client.threads.get_history(thread, limit=100)
+    assert len(history) == run["steps"]
+    result: Any = await client.runs.wait(thread, "rlm", input=None, checkpoint=history[4]["checkpoint"])
+    assert result["answer_value"] == "AB"
+
+
+async def test_while_another_process_runs_it_the_server_does_not(
+    client: LangGraphClient, server: Server, tmp_path: Path
+) -> None:
+    waiting = Waiting(tmp_path, "waits")
+    process = server.rlm("run", "What?", "--model", waiting.name, "--json")
+    try:
+        await waiting.until_asked()
+        [run] = [one for one in json.loads(server.rlm_says("list", "--json")) if one["model"] == waiting.name]
+        thread = run["thread_id"]
+        assert (await known(client, thread, "busy"))["metadata"]["run_status"] == "busy"
+        with pytest.raises(Exception, match=r"RunBusy: .*is being run by process"):
+            await client.runs.wait(thread, "rlm", input=None)
+        with pytest.raises(ConflictError, match="is being run by process"):
+            await client.threads.update_state(thread, {"question": "Why?"})
+        assert json.loads(server.rlm_says("show", thread, "--json"))["status"] == "busy", "nor does it disturb it"
+    finally:
+        process.kill()
+        process.communicate()
+    await known(client, thread, "interrupted")
+    waiting.answer_from_now_on()
+    result: Any = await client.runs.wait(thread, "rlm", input=None)
+    assert result["answer_value"] == "AB"
+    assert waiting.asked.prompts == ["a", "b", "b"] and len(waiting.asked.roots) == 2
+
+
+async def test_sub_rlms_are_threads_that_name_their_parent(
+    client: LangGraphClient, thread: str, tmp_path: Path
+) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(rlm_query('Is it?', context='a text'))")])
+    with (tmp_path / "m.py").open("a") as script:
+        script.write("of_top = root\n")
+        script.write("def root(messages):\n    asked = messages[1]['content'].count('Is it?')\n")
+        script.write(f"    return {repl('FINAL(context)')!r} if asked else of_top(messages)\n")
+    given = {"question": "What?", "settings": {"model": model, "max_depth": 2}}
+    result: Any = await client.runs.wait(thread, "rlm", input=given)
+    assert result["answer_value"] == "a text"
+    [child] = await until(
+        lambda: client.threads.search(metadata={"parent_thread_id": thread}), lambda found: len(found) == 1
+    )
+    assert (child["metadata"]["top"], child["metadata"]["question"]) == (False, "Is it?")
+    values: Any = (await client.threads.get_state(child["thread_id"]))["values"]
+    assert values["answer_value"] == "a text"
+
+
+async def test_a_run_that_is_deleted_is_no_thread_any_more(client: LangGraphClient, server: Server, model: str) -> None:
+    run = json.loads(await asyncio.to_thread(server.rlm_says, "run", "Q?", "--model", model, "--json"))
+    await known(client, run["thread_id"], "idle")
+    await asyncio.to_thread(server.rlm_says, "delete", run["thread_id"], "--yes")
+
+    async def there() -> bool:
+        return run["thread_id"] in [one["thread_id"] for one in await client.threads.search(limit=1000)]
+
+    await until(there, lambda found: not found)
+
+
+async def test_a_thread_that_a_client_deletes_is_no_run_any_more(
+    client: LangGraphClient, server: Server, thread: str, question: Any
+) -> None:
+    await client.runs.wait(thread, "rlm", input=question)
+    await client.threads.delete(thread)
+    assert thread not in [run["thread_id"] for run in json.loads(server.rlm_says("list", "--json"))]
+
+
+async def test_a_server_that_is_killed_goes_on_where_it_was_and_pays_for_nothing_twice(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path, "waits")
+    with served(tmp_path, RLM_MODEL=waiting.name) as server:
+        async with server.client() as client:
+            thread = (await client.threads.create())["thread_id"]
+            await client.runs.create(thread, "rlm", input={"question": "What?", "context": "abc"})
+            await waiting.until_asked()
+        server.end(9)
+        assert json.loads(server.rlm_says("show", thread, "--json"))["status"] == "stopped"
+        waiting.answer_from_now_on()
+        server.start()
+        async with server.client() as client:
+            found: Any = await client.threads.get(thread)
+            assert found["metadata"]["question"] == "What?", "the index tells a server that has forgotten it"
+            result: Any = await client.runs.wait(thread, "rlm", input=None)
+            assert (result["status"], result["answer_value"]) == ("answered", "AB")
+        assert waiting.asked.prompts == ["a", "b", "b"] and len(waiting.asked.roots) == 2
+        calls = json.loads(server.rlm_says("calls", thread, "--json"))
+        assert [call["prompt"] for call in calls] == ["a", "b"]
+        assert "Blocking call" not in server.log
