@@ -8,7 +8,6 @@ goes on with a fork of it.
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -87,8 +86,9 @@ class ChildRuns:
             if state and caller.settings.max_depth > 2:
                 for event in await told_below(self._stores.threads, thread_id):
                     tell(event)
-            begin = beginning_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
-            return _decided(begin, snapshot, call) if begin else None
+            if snapshot.interrupts:
+                return _decided(snapshot, call, caller.ledger.limits)
+            return beginning_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
 
         return await self._sittings.sit(thread_id, beginning, tell, manner=caller.manner, caller=caller.thread_id)
 
@@ -183,19 +183,16 @@ class ChildRuns:
         return True
 
 
-def _decided(beginning: Beginning, snapshot: StateSnapshot, call: ChildCall) -> Beginning | None:
-    """The beginning with what a person has decided, if it is for what the child waits for now.
+def _decided(snapshot: StateSnapshot, call: ChildCall, limits: Limits) -> Beginning | None:
+    """Going on with what a person has decided, if it is for what the child waits for now.
 
-    None where it waits and nothing was decided about that: there is nothing to do then.
+    None where nothing was decided about that: there is nothing to do then.
     """
-    waiting = snapshot.interrupts
-    if not waiting:
-        return beginning
     decided = call.decided
-    for found in waiting:
+    for found in snapshot.interrupts:
         if decided and (found.id, found.value.get("shown")) == (decided.wait["interrupt"], decided.wait["shown"]):
             answer = {"decisions": decided.decisions, "shown": decided.wait["shown"]}
-            return replace(beginning, start=Command(resume={found.id: answer}))
+            return Beginning(Command(resume={found.id: answer}), limits)
     return None
 
 
