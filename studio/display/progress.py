@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-_RUNNING, _ANSWERED, _FAILED = range(3)
+_RUNNING, _ANSWERED, _FAILED, _WAITING = range(4)
 Phase = Literal["starting", "reading", "whole", "asking", "running", "calling", "restoring", "stopping"]
 
 
@@ -39,10 +39,10 @@ class Children:
 
     running: dict[str, Child] = field(default_factory=dict[str, Child])
     """By thread, the one that was heard of last as the last."""
-    ended: dict[str, tuple[int, bool]] = field(default_factory=dict[str, tuple[int, bool]])
-    """Depth, and whether it has failed, by thread."""
+    ended: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    """Depth, and as what it is counted, by thread."""
     counts: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
-    """How many run, have answered and have failed, by depth."""
+    """How many run, have answered, have failed and wait for a person, by depth."""
 
     def hear(self, event: dict[str, Any]) -> None:
         """Take in what is told of one of them."""
@@ -50,14 +50,14 @@ class Children:
         if was := self.running.pop(thread, None):
             self._count(was.depth, _RUNNING, -1)
         if told := self.ended.pop(thread, None):
-            self._count(told[0], _FAILED if told[1] else _ANSWERED, -1)
+            self._count(*told, -1)
         if (status := event.get("status")) == "running":
             self.running[thread] = Child(depth, str(event.get("question", "")), int(event.get("turn", 0)))
             self._count(depth, _RUNNING, +1)
         else:
-            failed = status != "answered"
-            self.ended[thread] = depth, failed
-            self._count(depth, _FAILED if failed else _ANSWERED, +1)
+            what = {"answered": _ANSWERED, "paused": _WAITING}.get(str(status), _FAILED)
+            self.ended[thread] = depth, what
+            self._count(depth, what, +1)
 
     @property
     def number(self) -> int:
@@ -65,7 +65,7 @@ class Children:
         return len(self.running) + len(self.ended)
 
     def _count(self, depth: int, what: int, by: int) -> None:
-        self.counts.setdefault(depth, [0, 0, 0])[what] += by
+        self.counts.setdefault(depth, [0, 0, 0, 0])[what] += by
 
     @property
     def latest(self) -> tuple[str, Child] | None:

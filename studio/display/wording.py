@@ -5,7 +5,7 @@ from typing import Any
 from ..safe_text import safe_line
 from .progress import Progress
 
-_OF_CHILDREN = ("running", "answered", "failed")
+_OF_CHILDREN = ("running", "answered", "failed", "waiting for a person")
 _MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "died": "died"}
 
 
@@ -67,7 +67,7 @@ def calls_line(progress: Progress) -> str:
 
 
 def children_line(progress: Progress) -> str:
-    """How many sub-RLMs of the running cell run, have answered and have failed, by depth; empty when there are none."""
+    """How many sub-RLMs of the running cell run, have answered, have failed or wait, by depth; empty without any."""
     counts = progress.children.counts
     levels = [
         (depth, [f"{number:,} {what}" for number, what in zip(counts[depth], _OF_CHILDREN, strict=True) if number])

@@ -158,6 +158,15 @@ def test_the_panel_counts_sub_rlms_by_depth_and_says_what_the_latest_does() -> N
     assert "sub-RLM" not in panel(display)
 
 
+def test_a_sub_rlm_that_waits_for_a_person_has_not_failed() -> None:
+    display, _ = live(Progress(Clock()))
+    for event in (TREE[0], TREE[1], child("bbbbbbbb-1", "paused")):
+        display.hear(event)
+    assert "1 running · 1 waiting for a person" in panel(display)
+    display.hear(child("bbbbbbbb-1", "answered"))
+    assert "1 running · 1 answered" in panel(display)
+
+
 def test_sub_rlms_are_a_part_of_the_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     display = PlainDisplay(Progress(clock))

@@ -38,8 +38,8 @@ async def test_a_resumed_run_tells_of_all_its_sub_rlms_those_that_had_ended_as_w
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         assert (await runner.resume("t", on_event=hear)).status == "answered"
-    running, answered, failed = 0, 4, 0
-    assert most[-1] == [running, answered, failed, running, 8, failed]
+    running, answered, failed, waiting = 0, 4, 0, 0
+    assert most[-1] == [running, answered, failed, waiting, running, 8, failed, waiting]
 
 
 async def test_what_is_told_of_sub_rlms_has_what_the_whole_run_has_spent(runner: Runner, tmp_path: Path) -> None:
