@@ -38,8 +38,8 @@ def demo(
     named: dict[str, Any] = {"model": model, "sub_model": sub_model, "base_url": base_url, "price": price}
     settings = {name: value for name, value in named.items() if value is not None}
     if model is None:
-        # Both models, whatever RLM_… or rlm.toml say: the demo never spends money by itself.
-        settings |= {"model": OFFLINE, "sub_model": OFFLINE, "base_url": ""}
+        # Whatever RLM_… or rlm.toml say: the demo never spends money by itself, and waits for nobody.
+        settings |= {"model": OFFLINE, "sub_model": OFFLINE, "base_url": "", "approve": ""}
         say(
             "This is the offline demo: a script of rules stands in for the model. No model is called, nothing is spent;"
         )

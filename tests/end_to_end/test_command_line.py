@@ -146,6 +146,7 @@ def calls_that_warn(library: Path) -> int:
 def test_the_demo_answers_offline_whatever_is_configured(tmp_path: Path) -> None:
     (tmp_path / "rlm.toml").write_text('schema = "nowhere.json"\nmax_depth = 0\n')
     environment = CLEAN | {"RLM_MODEL": "openai:gpt-5", "RLM_SUB_MODEL": "openai:gpt-5", "RLM_BASE_URL": "http://x"}
+    environment["RLM_APPROVE"] = "all"
     done = subprocess.run(
         [str(RLM), "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
