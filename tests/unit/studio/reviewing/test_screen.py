@@ -142,10 +142,10 @@ def test_money_budgets_and_answers_are_shown() -> None:
     text = shown(pending(spend()))
     assert "spend more than $1.00" in text and "Spent     $0.9000" in text and "Wants     $1.25" in text
     text = shown(pending(budget()))
-    assert "go on without calls left" in text and "20 of 20 spent (calls)" in text and "2 sub-calls" in text
-    assert '  │   "sum": 3' in shown(pending(answer({"sum": 3}))) and "  │ It is 3." in shown(
-        pending(answer("It is 3."))
-    )
+    assert "go on though its budget (calls) is spent" in text
+    assert "20 of 20 spent (calls)" in text and "2 sub-calls" in text
+    assert '  │   "sum": 3' in shown(pending(answer({"sum": 3})))
+    assert "  │ It is 3." in shown(pending(answer("It is 3.")))
 
 
 def test_what_a_sub_rlm_asks_says_so_and_each_of_several_its_place() -> None:
