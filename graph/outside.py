@@ -16,6 +16,7 @@ from langgraph.types import StateSnapshot
 from ..state.errors import StoreError
 from ..state.texts import Texts
 from .results import answer_of
+from .thread_names import checkpoint_called
 
 ANSWER = "answer_value"
 _INTERRUPT = "__interrupt__"
@@ -27,6 +28,7 @@ class Outside:
 
     texts: Texts
     thread_id: str
+    """As the caller calls it."""
     modes: str | Sequence[str]
     subgraphs: bool = False
     version: Literal["v1", "v2"] = "v1"
@@ -42,16 +44,19 @@ class Outside:
         if mode == "values":
             payload = await with_answer(payload, self.texts)
         elif mode == "checkpoints":
-            payload = {**payload, "values": await with_answer(payload["values"], self.texts)}
+            payload = await self._checkpoint(payload)
         elif mode == "debug" and payload["type"] == "checkpoint":
-            values = await with_answer(payload["payload"]["values"], self.texts)
-            payload = {**payload, "payload": {**payload["payload"], "values": values}}
+            payload = {**payload, "payload": await self._checkpoint(payload["payload"])}
         if mode in ([self.modes] if isinstance(self.modes, str) else self.modes):
             yield self._shaped(mode, payload)
         if mode == "tasks" and "messages" in self.inner_modes:
             for message in await self._messages(payload):
                 about = {"langgraph_node": payload["name"], "thread_id": self.thread_id}
                 yield self._shaped("messages", (message, about))
+
+    async def _checkpoint(self, payload: dict[str, Any]) -> dict[str, Any]:
+        values = await with_answer(payload["values"], self.texts)
+        return checkpoint_called({**payload, "values": values}, self.thread_id)
 
     async def _messages(self, task: Mapping[str, Any]) -> list[AIMessage]:
         """The root's reply after its turn, and the answer once it is settled: whole, not token by token."""

@@ -29,6 +29,7 @@ from .checks import make_ready
 from .deciding import check_answer, waiting_one
 from .outside import Outside, snapshot_with_answer
 from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
+from .thread_names import config_called, run_name, snapshot_called
 
 T = TypeVar("T")
 
@@ -90,12 +91,12 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
 
         Raises RunBusy while a process runs it, UnknownThread for a run that there is not.
         """
-        return await _apart(self.callers.change(*_place_in(merge_configs(self.config, config)), supersteps))
+        return await _apart(self.callers.change(merge_configs(self.config, config), supersteps))
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """The state of a thread, with the answer itself once there is one."""
         del subgraphs
-        return await _apart(self.callers.snapshot(_of_root(merge_configs(self.config, config))))
+        return await _apart(self.callers.snapshot(merge_configs(self.config, config)))
 
     async def aget_state_history(
         self,
@@ -106,7 +107,7 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
         """The states of a thread, the one saved last first."""
-        config = _of_root(merge_configs(self.config, config))
+        config = merge_configs(self.config, config)
         for snapshot in await _apart(self.callers.history(config, filter=filter, before=before, limit=limit)):
             yield snapshot
 
@@ -143,8 +144,9 @@ class PlainCallers:
         context: RunSettings | Mapping[str, Any] | None,
         streaming: Streaming,
     ) -> None:
-        """Do what a caller asks for, until it ends, pauses, fails or is stopped. Raises what ended it but for that."""
+        """Do what a caller asks for, until it ends, pauses or fails. Raises what ended it, also when it was stopped."""
         threads = self._hands.stores.threads
+        thread_id = await run_name(threads, thread_id)
         asked = None if given is None or isinstance(given, Command) else Asked.of(given)
         raises = await enter_asked(self._hands, thread_id, asked, context)
         nothing_left = False
@@ -177,22 +179,32 @@ class PlainCallers:
             async for chunk in self._graph.astream(None, config, durability="sync", **options):
                 await streaming.hear(chunk)
 
-    async def change(
-        self, thread_id: str, checkpoint_id: str | None, supersteps: Sequence[Sequence[StateUpdate]]
-    ) -> RunnableConfig:
+    async def change(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
         """`abulk_update_state` on a thread that is held meanwhile."""
+        called, place = await self._place(config)
+        thread_id, _ = _place_in(place)
         await self._hands.stores.threads.get(thread_id)
-        place = config_of(thread_id, checkpoint_id)
-        return await self._sittings.change(thread_id, lambda: self._graph.abulk_update_state(place, supersteps))
+        changed = await self._sittings.change(thread_id, lambda: self._graph.abulk_update_state(place, supersteps))
+        return config_called(changed, called)
 
     async def snapshot(self, config: RunnableConfig) -> StateSnapshot:
         """The state that `config` names."""
-        return await snapshot_with_answer(await self._graph.aget_state(config), self.texts)
+        called, place = await self._place(config)
+        snapshot = await self._graph.aget_state(place)
+        return snapshot_called(await snapshot_with_answer(snapshot, self.texts), called)
 
-    async def history(self, config: RunnableConfig, **options: Any) -> list[StateSnapshot]:
+    async def history(
+        self, config: RunnableConfig, *, before: RunnableConfig | None, **options: Any
+    ) -> list[StateSnapshot]:
         """The states of a thread."""
-        found = self._graph.aget_state_history(config, **options)
-        return [await snapshot_with_answer(snapshot, self.texts) async for snapshot in found]
+        called, place = await self._place(config)
+        found = self._graph.aget_state_history(place, before=before, **options)
+        return [snapshot_called(await snapshot_with_answer(one, self.texts), called) async for one in found]
+
+    async def _place(self, config: RunnableConfig) -> tuple[str, RunnableConfig]:
+        """What the caller calls the thread, and where it is."""
+        called, checkpoint_id = _place_in(config)
+        return called, config_of(await run_name(self._hands.stores.threads, called), checkpoint_id)
 
 
 def graph_for_callers(graph: Graph, callers: PlainCallers) -> RunGraph:
@@ -228,10 +240,6 @@ def _place_in(config: RunnableConfig) -> tuple[str, str | None]:
     if place.get("checkpoint_ns"):
         raise UsageError("A sub-RLM is a thread of its own.", hint="Name its thread, without a checkpoint_ns.")
     return str(thread_id), place.get("checkpoint_id")
-
-
-def _of_root(config: RunnableConfig) -> RunnableConfig:
-    return config_of(*_place_in(config))
 
 
 def _apart(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":

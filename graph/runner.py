@@ -39,6 +39,7 @@ from .plain_callers import PlainCallers, graph_for_callers
 from .results import Run, answer_of, error_facts
 from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
 from .starting import enter_run
+from .thread_names import run_name
 
 
 class Runner:
@@ -226,6 +227,10 @@ class Runner:
         """How a run stands now, from what is saved. Raises UnknownThread."""
         row = await self._stores.threads.get(await self.library.resolve(thread))
         return await self._outcome(row)
+
+    async def named_by_server(self, thread_id: str) -> str:
+        """The run that a thread of LangGraph's server is (`thread_names.py`)."""
+        return await run_name(self._stores.threads, thread_id)
 
     def watch(self) -> IndexWatch:
         """Sees what changes in the index of runs from now on, whichever process changes it."""

@@ -51,7 +51,7 @@ async def make_graph() -> RunGraph:
 
 
 class _ServedSaver(RunSaver):
-    """The saver with what the server asks of it beside: that a thread be copied."""
+    """The saver with what the server asks of it by the names that it has for runs: to copy one, and to delete one."""
 
     def __init__(self, runner: Runner) -> None:
         super().__init__(*runner.saver.parts)
@@ -59,8 +59,12 @@ class _ServedSaver(RunSaver):
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """A copy is a fork at the last step. Raises UnknownThread, UsageError for a run without steps."""
-        run = await self._runner.read(source_thread_id)
+        run = await self._runner.read(await self._runner.named_by_server(source_thread_id))
         await self._runner.fork(run.thread_id, run.steps, into=target_thread_id)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete a run as `rlm delete` does. Raises RunBusy while it is being run."""
+        await super().adelete_thread(await self._runner.named_by_server(str(thread_id)))
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """The runs of the home as threads of LangGraph's server, whoever runs them: `rlm run` in a terminal, a sub-RLM, a fork.
 
 The server lists the threads of a table of its own and knows nothing of others. So those of our index are entered
-there, at the start and while it runs, with how they stand. A thread of the server is called by a UUID: a run that a
-person has named otherwise (`--thread NAME`) is not among them.
+there, at the start and while it runs, with how they stand. A thread of the server is called by a UUID: that of a run
+that a person has named (`--thread NAME`) is made from the name, which its metadata says (`graph/thread_names.py`).
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any
 
 from ...graph.index_watch import Changed, find_changes
 from ...graph.runner import Runner
+from ...graph.thread_names import server_name
 from ...nodes.quoting import shortened
 from ...state.errors import RlmError
 
@@ -58,9 +59,9 @@ class _Known:
         there = {thread["thread_id"]: thread for thread in table["threads"]}
         ours = {run["thread_id"] for run in table["runs"] if run["status"] in ("pending", "running")}
         for one in changed:
-            if (name := as_uuid(one.row.thread_id)) is not None:
-                await self._tell(name, one, known=name in there, run_here=name in ours)
-        for name in map(as_uuid, gone):
+            name = server_name(one.row.thread_id)
+            await self._tell(name, one, known=name in there, run_here=name in ours)
+        for name in map(server_name, gone):
             if name in there and name not in ours:
                 table["threads"].remove(there[name])
 
@@ -99,15 +100,6 @@ class _Known:
             _set(name, status="interrupted")
 
 
-def as_uuid(name: str) -> uuid.UUID | None:
-    """What the server calls the run; None for a name that it cannot have."""
-    try:
-        found = uuid.UUID(name)
-    except ValueError:
-        return None
-    return found if str(found) == name else None
-
-
 def _metadata(one: Changed) -> dict[str, Any]:
     row = one.row
     facts = {
@@ -115,13 +107,11 @@ def _metadata(one: Changed) -> dict[str, Any]:
         "question": shortened(" ".join(row.question.split()), _QUESTION),
         "run_status": one.standing,
         "model": row.model,
+        "name": row.thread_id,
         "top": row.caller is None,
     }
-    return facts | {
-        name: value
-        for name, value in (("parent_thread_id", row.caller), ("forked_from", row.parent))
-        if value is not None
-    }
+    related = {"parent_thread_id": row.caller, "forked_from": row.parent}
+    return facts | {what: str(server_name(name)) for what, name in related.items() if name is not None}
 
 
 def _failure(facts: dict[str, Any] | None) -> RlmError | None:

@@ -11,6 +11,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
+from durable_rlm.graph.thread_names import server_name
 from tests.agent_server.serving import Server, Waiting, served
 from tests.scripts import repl, write_script
 
@@ -38,20 +39,28 @@ async def known(client: LangGraphClient, thread: str, status: str) -> Any:
     return await until(look, lambda found: found is not None and found["status"] == status)
 
 
+@pytest.mark.parametrize("named", [[], ["--thread", "contracts"]], ids=["by nobody", "by a person"])
 async def test_a_run_of_the_command_line_is_opened_and_gone_on_with(
-    client: LangGraphClient, server: Server, model: str
+    client: LangGraphClient, server: Server, model: str, named: list[str]
 ) -> None:
-    run = json.loads(await asyncio.to_thread(server.rlm_says, "run", "From a shell?", "--model", model, "--json"))
-    thread = run["thread_id"]
+    asked = ("run", "From a shell?", "--model", model, "--json", *named)
+    run = json.loads(await asyncio.to_thread(server.rlm_says, *asked))
+    thread = str(server_name(run["thread_id"]))
+    assert named or thread == run["thread_id"]
     found = await known(client, thread, "idle")
-    assert found["metadata"] | {"question": "From a shell?", "run_status": "answered", "top": True} == found["metadata"]
+    facts = {"question": "From a shell?", "run_status": "answered", "top": True, "name": run["thread_id"]}
+    assert found["metadata"] | facts == found["metadata"]
     assert thread in [one["thread_id"] for one in await client.threads.search(metadata={"graph_id": "rlm"})]
     state: Any = await client.threads.get_state(thread)
     assert (state["values"]["answer_value"], state["next"]) == ("AB", [])
     history = await client.threads.get_history(thread, limit=100)
     assert len(history) == run["steps"]
+    assert {one["checkpoint"]["thread_id"] for one in history} == {thread}
     result: Any = await client.runs.wait(thread, "rlm", input=None, checkpoint=history[4]["checkpoint"])
     assert result["answer_value"] == "AB"
+    assert len(json.loads(server.rlm_says("steps", run["thread_id"], "--json"))) > run["steps"]
+    await client.threads.delete(thread)
+    assert run["thread_id"] not in [one["thread_id"] for one in json.loads(server.rlm_says("list", "--json"))]
 
 
 async def test_while_another_process_runs_it_the_server_does_not(
@@ -107,14 +116,6 @@ async def test_a_run_that_is_deleted_is_no_thread_any_more(client: LangGraphClie
         return run["thread_id"] in [one["thread_id"] for one in await client.threads.search(limit=1000)]
 
     await until(there, lambda found: not found)
-
-
-async def test_a_thread_that_a_client_deletes_is_no_run_any_more(
-    client: LangGraphClient, server: Server, thread: str, question: Any
-) -> None:
-    await client.runs.wait(thread, "rlm", input=question)
-    await client.threads.delete(thread)
-    assert thread not in [run["thread_id"] for run in json.loads(server.rlm_says("list", "--json"))]
 
 
 async def test_a_server_that_is_killed_goes_on_where_it_was_and_pays_for_nothing_twice(tmp_path: Path) -> None:

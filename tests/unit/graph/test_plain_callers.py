@@ -14,6 +14,7 @@ from langgraph.types import Command
 from typing_extensions import TypedDict
 
 from durable_rlm import Runner
+from durable_rlm.graph.thread_names import server_name
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import ModelFailed, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
 from tests.scripts import Asked, repl, write_script
@@ -255,6 +256,21 @@ async def test_an_answer_that_nobody_asked_for_is_refused(runner: Runner, tmp_pa
         pass
     with pytest.raises(UsageError, match="waits for nobody"):
         await runner.graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), CONFIG)
+
+
+async def test_a_run_with_any_name_is_found_by_the_uuid_that_a_server_calls_it(runner: Runner, model: str) -> None:
+    await runner.run("What?", model=model, thread="contracts")
+    called = str(server_name("contracts"))
+    config: RunnableConfig = {"configurable": {"thread_id": called}}
+    state: Any = await runner.graph.aget_state(config)
+    assert state.values["answer_value"] == "AB" and state.config["configurable"]["thread_id"] == called
+    history: list[Any] = [one async for one in runner.graph.aget_state_history(config)]
+    assert {one.config["configurable"]["thread_id"] for one in history} == {called}
+    chunks: list[Any] = [one async for one in runner.graph.astream(None, history[4].config, stream_mode="checkpoints")]
+    assert {one["config"]["configurable"]["thread_id"] for one in chunks} == {called}
+    await runner.graph.aupdate_state(history[4].config, {"note": "x"})
+    [run] = await runner.library.runs()
+    assert (run["thread_id"], run["status"]) == ("contracts", "stopped")
 
 
 # -- what is asked
