@@ -96,18 +96,16 @@ def test_what_is_rejected_does_not_run_and_the_model_is_told_why(
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, "the end of the input"])
-def test_leaving_the_question_leaves_the_run_waiting(
-    tmp_path: Path, model: str, how: signal.Signals | str, at_terminal: AtTerminal
-) -> None:
+def test_leaving_the_question_leaves_the_run_waiting(tmp_path: Path, model: str, at_terminal: AtTerminal) -> None:
     waiting(tmp_path, model)
-    terminal = at_terminal("review", "t")
-    terminal.asks()
-    if isinstance(how, signal.Signals):
-        os.kill(terminal.process.pid, how)
-    else:
-        terminal.type("\x04")
-    assert terminal.ended() == 3 and "Decide: rlm review t" in terminal.words
+    for how in (signal.SIGINT, signal.SIGTERM, "\x04"):
+        terminal = at_terminal("review", "t")
+        terminal.asks()
+        if isinstance(how, signal.Signals):
+            os.kill(terminal.process.pid, how)
+        else:
+            terminal.type(how)
+        assert terminal.ended() == 3 and "Decide: rlm review t" in terminal.words, how
     assert json.loads(rlm(tmp_path, "list", "--json").stdout)[0]["status"] == "paused"
 
 
