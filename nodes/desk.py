@@ -86,10 +86,11 @@ class Desk:
         """
         peeking = asyncio.ensure_future(self._session.peek())
         try:
-            with self._bell() as bell:
-                self._listen()
-                self._stuck = self._full
-                await self._first_of(None if self._stuck else peeking, bell)
+            while not (self._held or (peeking.done() and not self._full)):
+                with self._bell() as bell:
+                    self._stuck = self._full
+                    self._listen()
+                    await self._first_of(None if self._stuck else peeking, bell)
             if self._held:
                 return "held"
             return "calls" if await peeking else "ended"
@@ -106,7 +107,7 @@ class Desk:
     @property
     def _active(self) -> int:
         """Calls under way that do not wait for a person."""
-        return len(self._tasks) - (len(self._hold.parked) if self._hold else 0)
+        return len(self._tasks) - (self._hold.count if self._hold else 0)
 
     @property
     def _full(self) -> bool:
@@ -120,10 +121,10 @@ class Desk:
             self._quiet = None
         if self._hold is None or self._held:
             return
-        if self._hold.waits:
-            self._quiet = asyncio.get_running_loop().call_later(QUIET, self._look)
-        elif self._stuck and self._active <= MOST_ACTIVE // 2:
+        if self._stuck and not self._hold.full and self._active <= MOST_ACTIVE // 2:
             self._end_lanes()
+        elif self._hold.waits:
+            self._quiet = asyncio.get_running_loop().call_later(QUIET, self._look)
 
     def _look(self) -> None:
         if self._hold and self._hold.waits and (self._full or not self._session.waiting):

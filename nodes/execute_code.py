@@ -136,7 +136,7 @@ async def _held(cell: CellRef, kernel: LiveKernel, run: LiveRun, hands: Hands) -
     """All that the cell waits for now is a person's."""
     assert kernel.hold is not None, "only a hold holds"
     asks = asks_of(run, kernel.hold, cell["turn"])
-    waiting = len(kernel.hold.parked)
+    waiting = kernel.hold.count
     wait = "that wait" if waiting != 1 else "that waits"
     summary = f"stands at {waiting:,} sub-call{'s' if waiting != 1 else ''} {wait} for a person"
     return {

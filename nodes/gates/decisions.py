@@ -116,8 +116,14 @@ def _edited(given: _Decision, action: ActionRequest) -> dict[str, Any]:
             check_code(args["code"], "The edited code")
         except UsageError as error:
             raise DecisionsUnusable(error.message) from None
+    if name == CALLS and (unknown := {one["key"] for one in args["calls"]} - _keys(action)):
+        raise DecisionsUnusable(f"{sorted(unknown)[0]} is not among the calls that were shown.")
     if name == SPEND and args["up_to_usd"] <= action["args"]["spent_usd"]:
         raise DecisionsUnusable(f"${args['up_to_usd']:g} is spent already.")
     if name == BUDGET and args["limit"] <= (action["args"]["limit"] or 0):
         raise DecisionsUnusable(f"{args['limit']:g} does not raise the limit of {action['args']['limit']:g}.")
     return args
+
+
+def _keys(action: ActionRequest) -> set[str]:
+    return {call["key"] for call in action["args"]["calls"]}

@@ -37,14 +37,13 @@ Why = BudgetSpent | NotAllowed | ChildWaits | None
 """What stops a call: its budget, a price, its own run; None: that nobody has looked at it."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Parked:
     """A call that waits."""
 
     key: str
     call: PostedCall
     why: Why
-    woken: asyncio.Future[None]
 
 
 class Hold:
@@ -54,22 +53,33 @@ class Hold:
         """`recorded`: keys of the cell's calls that were answered in an earlier run of it."""
         self.gates = gates
         self.verdicts = verdicts
-        self.parked: list[Parked] = []
-        self.passed = set(recorded)
+        self._parked: dict[asyncio.Future[None], Parked] = {}
+        self._weight = self._unseen = 0
+        self.passed = set(recorded) - verdicts.approved
         """Calls of the cell that nobody was asked about."""
         self.changed: Callable[[], None] = lambda: None
         """Told when something was parked, or has ended."""
         self._active = 0
 
     @property
+    def parked(self) -> list[Parked]:
+        """The calls that wait, in the order in which they began to."""
+        return list(self._parked.values())
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return len(self._parked)
+
+    @property
     def full(self) -> bool:
         """Whether no more is to be taken from the kernel until a person was asked."""
-        return len(self.parked) >= MOST_PARKED or sum(one.call.weight for one in self.parked) >= MOST_WEIGHT
+        return len(self._parked) >= MOST_PARKED or self._weight >= MOST_WEIGHT
 
     @property
     def waits(self) -> bool:
         """Whether nothing that was taken from the kernel can go on but by a person's word."""
-        return bool(self.parked) and not self._active
+        return bool(self._parked) and not self._active
 
     @contextmanager
     def active(self) -> Generator[None]:
@@ -82,15 +92,14 @@ class Hold:
             self.changed()
 
     def lets_pass(self, key: str, call: PostedCall) -> bool:
-        """Whether a call may be made as far as the gate `calls` goes. One that may is counted.
+        """Whether a call may be made as far as the gate `calls` goes. One that may is counted, if it was not approved.
 
         Calls that the code posts together pass together or not at all.
         """
         most = self.gates.calls
         if most is None or key in self.verdicts.approved:
             return True
-        unseen = len((self.passed - self.verdicts.approved) - {key})
-        if unseen + call.rest > most:
+        if len(self.passed - {key}) + self._unseen + call.rest > most:
             return False
         self.passed.add(key)
         return True
@@ -98,19 +107,23 @@ class Hold:
     async def park(self, key: str, call: PostedCall, why: Why = None) -> None:
         """Wait until something was decided about any of the parked calls."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        parked = Parked(key, call, why, woken)
-        self.parked.append(parked)
+        self._parked[woken] = Parked(key, call, why)
+        self._weight += call.weight
+        self._unseen += why is None
         self.changed()
         try:
             await woken
         finally:
-            if parked in self.parked:
-                self.parked.remove(parked)
+            if self._parked.pop(woken, None):
+                self._weight -= call.weight
+                self._unseen -= why is None
 
     def heed(self, verdicts: Verdicts) -> None:
         """Something was decided: every parked call is looked at anew."""
         self.verdicts = verdicts
-        parked, self.parked = self.parked, []
-        for one in parked:
-            if not one.woken.done():
-                one.woken.set_result(None)
+        self.passed -= verdicts.approved
+        parked, self._parked = self._parked, {}
+        self._weight = self._unseen = 0
+        for woken in parked:
+            if not woken.done():
+                woken.set_result(None)

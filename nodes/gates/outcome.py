@@ -48,7 +48,7 @@ async def _of_cell(state: RunState, asked: Asked, decision: Decision, texts: Tex
             other, record = await replaced(turn, code, texts, note=note)
             return {"cell": other, "approved": other["digest"], "turns": [record]}
         case "reject":
-            told = f"A reviewer did not let this code run.{_words(decision)} Go on another way."
+            told = f"A reviewer did not let this code run: go on another way.{_words(decision)}"
         case "respond":
             told = f"A reviewer answered instead of running this code.{_words(decision)}"
     return {"cell": None, "approved": None, "turns": [{"number": turn, "nudge": told}]}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.types import Send
 
-from durable_rlm.graph.routes import after_direct, after_execute, after_plan, after_prepare
+from durable_rlm.graph.routes import after_direct, after_execute, after_plan, after_prepare, after_review
 from durable_rlm.state.schema import CellRef, EditRecord, RunState
 
 CELL: CellRef = {"turn": 1, "blocks": ["h"], "digest": "d"}
@@ -59,6 +59,25 @@ def test_an_ended_cell_ends_the_turn_or_the_run(final: bool, last: bool) -> None
     assert after_execute(state) == ("finalize" if final or last else "plan")
 
 
-def test_an_impossible_state_raises() -> None:
-    with pytest.raises(ValueError, match="neither"):
-        after_execute({"cell": CELL, "waiting": 0})
+def test_a_cell_that_did_not_run_is_reviewed_again() -> None:
+    assert after_execute({"cell": CELL, "waiting": 0}) == "review"
+
+
+def test_what_waits_for_a_person_is_reviewed_and_goes_back_to_where_it_came_from() -> None:
+    asks: RunState = {"asks": {"asked": "0" * 64}}
+    assert after_plan(asks) == after_direct(asks) == after_execute({**asks, "cell": CELL, "waiting": 3}) == "review"
+    assert after_review({"cell": CELL, "waiting": 3}) == "execute_code"
+    assert after_review({"settings": {"mode": "rlm"}}) == "plan"
+    assert after_review({"settings": {"mode": "auto"}}) == "direct"
+    assert after_review({"settings": {"mode": "auto"}, "told_first": ["not accepted"]}) == "plan"
+
+
+def test_an_answer_is_reviewed_where_a_gate_asks_for_it() -> None:
+    final: RunState = {"final": {"text": "0" * 64, "typed": False}}
+    gated: RunState = {**final, "settings": {"approve": ["final"]}}
+    assert after_execute(gated) == after_direct(gated) == "review"
+    assert after_execute(final) == after_review(gated) == "finalize"
+
+
+def test_rejected_code_of_the_last_turn_ends_the_run() -> None:
+    assert after_review({"cell": None, "last": True}) == "finalize"

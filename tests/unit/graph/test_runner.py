@@ -323,28 +323,6 @@ async def test_a_fork_in_mid_cell_is_served_the_recorded_answers(runner: Runner,
     assert (await runner.resume(fork.thread_id)).answer == ["A", "B", "C"]
 
 
-async def test_what_waits_for_a_person_pauses_the_run_and_a_decision_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from langgraph.types import interrupt
-
-    async def asks(state: Any) -> dict[str, Any]:
-        decided = interrupt({"action_requests": [{"name": "code"}], "review_configs": []})
-        return {"note": decided["decisions"][0]["type"]}
-
-    monkeypatch.setattr("durable_rlm.graph.build.review", asks)
-    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
-    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
-        run = await runner.run("What?", model=model)
-        assert (run.status, run.exit_code, len(run.interrupts)) == ("paused", 3, 1)
-        assert (await runner.resume(run.thread_id)).status == "paused"
-        with pytest.raises(UsageError, match="Name one"):
-            await runner.decide(run.thread_id, [{"type": "approve"}], interrupt="another")
-        assert (await runner.decide(run.thread_id, [{"type": "approve"}])).answer == 1
-        with pytest.raises(UsageError, match="nobody"):
-            await runner.decide(run.thread_id, [{"type": "approve"}])
-
-
 async def test_a_resume_cannot_set_a_limit_that_makes_no_sense(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("x = 1"), repl("FINAL(x)")])
     run = await runner.run("What?", model=model, max_turns=1)

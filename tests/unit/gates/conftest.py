@@ -1,0 +1,23 @@
+"""Runs that wait for a person, over in-memory kernels and scripted models."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+
+from .waiting_run import Reviewed
+
+
+@pytest.fixture
+async def runner(tmp_path: Path) -> AsyncGenerator[Runner]:
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        yield runner
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Reviewed:
+    """Runs whose every sitting is in another runner, as after a crash: nothing but the home lasts."""
+    return Reviewed(tmp_path)

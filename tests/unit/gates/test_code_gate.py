@@ -1,0 +1,87 @@
+"""The gate `code`: nothing that the model wrote runs before a person has let it."""
+
+import pytest
+
+from durable_rlm.state.errors import UsageError
+
+from .waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
+
+
+async def test_code_waits_and_runs_once_it_is_approved(reviewed: Reviewed) -> None:
+    run = await reviewed.start(["print(1)", "FINAL(2)"], "code")
+    assert (run.status, run.exit_code, names(run)) == ("paused", 3, ["execute_code"])
+    assert requests(run)[0]["args"] == {"code": "print(1)"}
+    run = await reviewed.decide(APPROVE)
+    assert requests(run)[0]["args"] == {"code": "FINAL(2)"}
+    run = await reviewed.decide(APPROVE)
+    assert (run.status, run.answer, run.usage["model_calls"]) == ("answered", 2, 2)
+
+
+async def test_edited_code_runs_instead_and_the_model_takes_it_for_its_own(reviewed: Reviewed) -> None:
+    await reviewed.start(["x = 1", "FINAL(x)"], "code")
+    await reviewed.decide(edit(code="x = 41 + 1"))
+    run = await reviewed.decide(APPROVE)
+    assert run.answer == 42
+    told = reviewed.asked.roots[1]
+    assert "x = 41 + 1" in told
+    assert "A reviewer replaced the code of this turn" in told
+
+
+@pytest.mark.parametrize(
+    ("decision", "told"),
+    [
+        (reject("too broad"), "A reviewer did not let this code run: go on another way. Their words: too broad"),
+        (reject(), "A reviewer did not let this code run: go on another way."),
+        (respond("the total is 7"), "A reviewer answered instead of running this code. Their words: the total is 7"),
+    ],
+)
+async def test_rejected_code_does_not_run_and_the_model_hears_why(
+    reviewed: Reviewed, decision: dict[str, str], told: str
+) -> None:
+    await reviewed.start(["raise SystemExit('it ran')", "FINAL('other')"], "code")
+    await reviewed.decide(decision)
+    run = await reviewed.decide(APPROVE)
+    assert run.answer == "other"
+    assert told in reviewed.asked.roots[1]
+    assert "[Turn 1] Nothing ran." in reviewed.asked.roots[1]
+
+
+async def test_code_rejected_in_the_last_turn_ends_the_run(reviewed: Reviewed) -> None:
+    await reviewed.start(["FINAL(1)"], "code", max_turns=1)
+    run = await reviewed.decide(reject())
+    assert (run.status, run.answer) == ("budget", None)
+
+
+async def test_only_cells_that_a_policy_names_are_looked_at(reviewed: Reviewed) -> None:
+    cells = ["n = len(str(context))", "import socket", "FINAL(n)"]
+    run = await reviewed.start(cells, "code:imports", "code:writes")
+    assert requests(run)[0]["args"] == {"code": "import socket"}
+    assert "socket" in requests(run)[0]["description"]
+    assert (await reviewed.decide(APPROVE)).answer == len("the input")
+
+
+async def test_an_import_that_was_listed_passes(reviewed: Reviewed) -> None:
+    run = await reviewed.start(["import socket\nFINAL(1)"], "code:imports", allow_imports=["socket"])
+    assert run.status == "answered"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ([], "0 decisions for 1"),
+        ([{"type": "allow"}], "no answer"),
+        ([{"type": "respond"}], "takes words"),
+        ([{"type": "edit"}], "edited_action"),
+        ([edit(source="1")], "do not fit"),
+        ([edit(code="for")], "not Python"),
+        ([APPROVE, APPROVE], "2 decisions for 1"),
+    ],
+)
+async def test_an_answer_that_decides_nothing_is_refused_and_it_waits_on(
+    reviewed: Reviewed, answer: list[dict[str, str]], problem: str
+) -> None:
+    before = await reviewed.start(["FINAL(1)"], "code")
+    with pytest.raises(UsageError, match=problem):
+        await reviewed.decide(*answer)
+    after = await reviewed.resume()
+    assert (after.status, after.interrupts) == ("paused", before.interrupts)
