@@ -7,6 +7,15 @@ from langgraph.types import Interrupt
 
 from ..nodes.gates.decisions import DecisionsUnusable, decisions_in
 from ..state.errors import UsageError
+from ..state.threads import Thread, Threads
+
+
+async def check_asked_here(threads: Threads, row: Thread) -> None:
+    """Raises UsageError for a sub-RLM: what it waits for is asked of whoever watches the run at the top."""
+    if row.caller is None:
+        return
+    top = await threads.top_of(row.thread_id)
+    raise UsageError(f"{row.thread_id} is a part of {top}, which asks for it.", hint=f"Decide there: rlm review {top}")
 
 
 def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | None) -> Interrupt[Any]:

@@ -10,6 +10,8 @@ from ..state.threads import DELETED, Thread
 
 Standing = Status | Literal["busy"]
 _OUTLINE = f"SELECT thread_id, status, updated FROM threads WHERE status != '{DELETED}'"
+_FEW = 50
+"""So many rows are asked for one by one."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,15 @@ class IndexWatch:
         }
         different = [name for name, seen in now.items() if self._seen.get(name) != seen]
         gone = [name for name in self._seen if name not in now]
-        found = [Changed(await self._stores.threads.look(name), now[name][0]) for name in different]
+        found = [Changed(row, now[row.thread_id][0]) for row in await self._rows(different)]
         self._version, self._seen = version, now
         return sorted(found, key=lambda one: -one.row.updated), gone
+
+    async def _rows(self, names: list[str]) -> list[Thread]:
+        if len(names) <= _FEW:
+            return [await self._stores.threads.look(name) for name in names]
+        wanted = set(names)
+        return [row for row in await self._stores.threads.all() if row.thread_id in wanted]
 
 
 def _standing(status: Status, alive: bool) -> Standing:

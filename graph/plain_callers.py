@@ -26,7 +26,7 @@ from ..state.settings import RunSettings, saved_settings
 from .asked import Asked, enter_asked
 from .build import Graph
 from .checks import make_ready
-from .deciding import check_answer, waiting_one
+from .deciding import check_answer, check_asked_here, waiting_one
 from .outside import Outside, snapshot_with_answer
 from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
 from .thread_names import config_called, run_name, snapshot_called
@@ -157,6 +157,7 @@ class PlainCallers:
             limits = await limits_for(threads, row, raises)
             snapshot = await self._graph.aget_state(config_of(thread_id, checkpoint_id))
             if isinstance(given, Command):
+                await check_asked_here(threads, row)
                 return Beginning(_decided(thread_id, given, snapshot), limits, checkpoint_id=checkpoint_id)
             if checkpoint_id is None:
                 found = beginning_of(row, snapshot, limits)

@@ -28,7 +28,7 @@ from .build import Graph, draw
 from .changes import Changes
 from .checks import make_ready, raised_limits
 from .children import ChildRuns
-from .deciding import check_answer, waiting_one
+from .deciding import check_answer, check_asked_here, waiting_one
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
 from .index_watch import IndexWatch
@@ -158,6 +158,7 @@ class Runner:
 
         async def decided() -> Beginning:
             row = await self._stores.threads.get(thread_id)
+            await check_asked_here(self._stores.threads, row)
             snapshot = await self._graph.aget_state(config_of(thread_id))
             chosen = waiting_one(thread_id, snapshot.interrupts, interrupt)
             check_answer(chosen, answer)

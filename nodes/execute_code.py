@@ -58,6 +58,7 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
             run.restore = kernel.report = report
         if kernel.cell is None:
             kernel.cell = cell["digest"]
+            emit("code", turn=cell["turn"], code="\n\n".join([await hands.stores.texts.get(b) for b in cell["blocks"]]))
             await start_cell(run, hands, state, kernel, _turn_record(cell))
         elif kernel.desk:
             kernel.desk.heed(await verdicts_of(state.get("verdicts", []), hands.stores.texts))

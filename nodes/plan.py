@@ -117,7 +117,6 @@ async def _planned(
         "short": short_form("", reading.blocks),
     }
     if blocks:
-        emit("code", turn=turn, code="\n\n".join(reading.blocks))
         summary = f"{len(blocks)} block{'s' if len(blocks) > 1 else ''} of code"
     else:
         emit("nudge", turn=turn, reason=reading.reason)

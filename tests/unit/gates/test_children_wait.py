@@ -1,0 +1,118 @@
+"""Gates of sub-RLMs: what one waits for is asked of whoever watches the run at the top, two levels up as well."""
+
+from typing import Any
+
+import pytest
+
+from durable_rlm import Run
+from durable_rlm.state.errors import UsageError
+from tests.unit.graph.children.conftest import tree_script
+
+from .waiting_run import APPROVE, Reviewed, edit, names, reject, requests
+
+TREE = {
+    "top": ["x = rlm_query_batched(['middle a', 'middle b'])", "FINAL(x)"],
+    "middle": ["y = rlm_query('leaf ' + str(1))", "FINAL('m' + y)"],
+    "leaf": ["z = llm_query('deep')", "FINAL(z)"],
+}
+
+
+async def started(reviewed: Reviewed, *gates: str, depth: int = 3, **settings: Any) -> Run:
+    model = tree_script(reviewed.folder / "tree.py", TREE)
+    return await reviewed.run(model, *gates, question="top", max_depth=depth, **settings)
+
+
+async def test_what_two_sub_rlms_wait_for_is_one_request_of_the_run_at_the_top(reviewed: Reviewed) -> None:
+    run = await started(reviewed, "code", depth=2)
+    run = await reviewed.decide(APPROVE)
+    assert names(run) == ["execute_code", "execute_code"]
+    threads = {request["thread_id"] for request in requests(run)}
+    assert len(threads) == 2 and reviewed.thread not in threads
+    assert all(request["description"].startswith(f"Sub-RLM {request['thread_id'][:8]}") for request in requests(run))
+    run = await reviewed.approve_all(run)
+    assert (run.status, run.answer) == ("answered", ["mLEAF 1", "mLEAF 1"])
+
+
+async def test_an_approval_reaches_a_sub_rlm_two_levels_down(reviewed: Reviewed) -> None:
+    run = await started(reviewed, "calls>1")
+    asked = []
+    while run.status == "paused":
+        asked.append([(request["name"], request["args"]["count"]) for request in requests(run)])
+        run = await reviewed.decide(*[APPROVE] * len(requests(run)))
+    assert (asked, run.answer) == ([[("sub_calls", 2)]], ["mDEEP", "mDEEP"])
+
+    other = Reviewed(reviewed.folder / "other")
+    other.folder.mkdir()
+    run = await started(other, "calls")
+    seen: list[str] = []
+    while run.status == "paused":
+        seen += [request["args"]["calls"][0]["prompt"] for request in requests(run)]
+        run = await other.decide(*[APPROVE] * len(requests(run)))
+    assert (seen, run.answer) == (["middle a", "leaf 1", "leaf 1", "deep", "deep"], ["mDEEP", "mDEEP"])
+
+
+async def test_each_of_several_sub_rlms_gets_its_own_decision(reviewed: Reviewed) -> None:
+    run = await started(reviewed, "code", depth=2)
+    run = await reviewed.decide(APPROVE)
+    run = await reviewed.decide(edit(code="y = 'first'"), edit(code="y = 'second'"))
+    run = await reviewed.approve_all(run)
+    assert sorted(run.answer) == ["mfirst", "msecond"]
+
+
+async def test_a_sub_rlm_goes_on_by_itself_once_decided_and_is_asked_about_again_at_its_next_cell(
+    reviewed: Reviewed,
+) -> None:
+    run = await started(reviewed, "code", depth=2)
+    run = await reviewed.decide(APPROVE)
+    first = {request["thread_id"]: request["args"]["code"] for request in requests(run)}
+    run = await reviewed.decide(APPROVE, APPROVE)
+    second = {request["thread_id"]: request["args"]["code"] for request in requests(run)}
+    assert first.keys() == second.keys()
+    assert set(first.values()) == {TREE["middle"][0]}
+    assert set(second.values()) == {TREE["middle"][1]}
+
+
+async def test_the_answer_of_a_sub_rlm_is_not_the_runs_and_passes_the_gate_of_answers(reviewed: Reviewed) -> None:
+    run = await started(reviewed, "final", depth=2)
+    assert [request["thread_id"] for request in requests(run)] == [reviewed.thread]
+
+
+async def test_a_rejected_sub_rlm_call_starts_none(reviewed: Reviewed) -> None:
+    await started(reviewed, "calls", depth=2)
+    await reviewed.decide(reject("do it yourself"))
+    async with reviewed.open() as runner:
+        assert [run["thread_id"] for run in await runner.library.runs()] == [reviewed.thread]
+        [call, _] = await runner.library.calls(reviewed.thread)
+        assert call.to_json()["error"] == "do it yourself"
+
+
+async def test_a_sub_rlm_is_decided_about_at_the_top_only(reviewed: Reviewed) -> None:
+    run = await started(reviewed, "code", depth=2)
+    run = await reviewed.decide(APPROVE)
+    child = requests(run)[0]["thread_id"]
+    async with reviewed.open() as runner:
+        with pytest.raises(UsageError, match="is a part of reviewed"):
+            await runner.decide(child, [APPROVE])
+
+
+async def test_a_decision_is_for_one_wait_of_a_sub_rlm_and_no_later_one(reviewed: Reviewed) -> None:
+    """The root is killed after its decision was saved and handed down, and before anything else was."""
+    run = await started(reviewed, "code", depth=2)
+    run = await reviewed.decide(APPROVE)
+    child = requests(run)[0]["thread_id"]
+    run = await reviewed.decide(APPROVE, APPROVE)
+    async with reviewed.open() as runner:
+        before = await runner.library.steps(child)
+        # The same cell runs again, with the decisions of earlier waits in the state.
+        assert (await runner.resume(reviewed.thread)).interrupts == run.interrupts
+        assert await runner.library.steps(child) == before
+
+
+async def test_budgets_of_the_tree_are_raised_from_a_request_of_a_sub_rlm(reviewed: Reviewed) -> None:
+    run = await started(reviewed, "budget", max_calls=6)
+    while run.status == "paused":
+        assert {request["args"]["resource"] for request in requests(run)} == {"calls"}
+        run = await reviewed.decide(*[edit(limit=50)] * len(requests(run)))
+    assert (run.status, run.answer) == ("answered", ["mDEEP", "mDEEP"])
+    async with reviewed.open() as runner:
+        assert (await runner.library.about(reviewed.thread))["limits"]["max_calls"] == 50
