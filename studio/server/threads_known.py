@@ -7,12 +7,14 @@ that a person has named (`--thread NAME`) is made from the name, which its metad
 
 import asyncio
 import contextlib
+import logging
 import os
 import uuid
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from typing import Any
 
-from ...graph.index_watch import Changed, find_changes
+from ...graph.index_watch import Changed, Standing, find_changes
 from ...graph.runner import Runner
 from ...graph.thread_names import server_name
 from ...nodes.quoting import shortened
@@ -21,6 +23,9 @@ from ...state.errors import RlmError
 BETWEEN_LOOKS = 1.0
 _QUESTION = 200
 """Characters of a question in a list."""
+_STATUS = {"answered": "idle", "budget": "idle", "busy": "busy", "failed": "error"}
+"""What the server calls it; everything else has more to do and is `interrupted`."""
+_log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -37,67 +42,100 @@ async def keep_known(runner: Runner) -> AsyncGenerator[None]:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        await known.forget_busy()
+        known.forget_busy()
 
 
 class _Known:
+    """What the server's table of threads says of our runs."""
+
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._watch = runner.watch()
-        self._busy: set[uuid.UUID] = set()
-        """Threads that another process runs."""
+        self._standings: dict[uuid.UUID, Standing] = {}
 
     async def watch(self) -> None:
+        """Look again and again."""
         while True:
             await asyncio.sleep(BETWEEN_LOOKS)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                _log.exception("The runs of the home could not be told to the server; it is tried again.")
 
     async def look(self) -> None:
         """Tell the server what has changed since the last look."""
+        first = not self._standings
         changed, gone = await find_changes(self._watch)
-        table = _table()
-        there = {thread["thread_id"]: thread for thread in table["threads"]}
-        ours = {run["thread_id"] for run in table["runs"] if run["status"] in ("pending", "running")}
+        there = {thread["thread_id"]: thread for thread in _table()["threads"]}
         for one in changed:
             name = server_name(one.row.thread_id)
-            await self._tell(name, one, known=name in there, run_here=name in ours)
+            self._standings[name] = one.standing
+            if name not in there:
+                _table()["threads"].append(there.setdefault(name, _entry(name, one)))
+            elif there[name]["metadata"].get("run_status") == one.standing and first:
+                continue
+            await self._tell(there[name], one, whole=not first)
         for name in map(server_name, gone):
-            if name in there and name not in ours:
-                table["threads"].remove(there[name])
+            self._standings.pop(name, None)
+            if name in there and name not in _run_here():
+                _table()["threads"].remove(there[name])
+        self._correct()
 
-    async def _tell(self, name: uuid.UUID, one: Changed, *, known: bool, run_here: bool) -> None:
-        from langgraph_runtime_inmem.database import InMemConnectionProto
-        from langgraph_runtime_inmem.ops import Threads
-
-        connection = InMemConnectionProto()
-        if known:
-            await Threads.patch(connection, name, metadata=_metadata(one))
-        else:
-            await Threads.put(connection, name, metadata=_metadata(one), if_exists="do_nothing")
-        if run_here:
+    async def _tell(self, thread: dict[str, Any], one: Changed, *, whole: bool) -> None:
+        facts = await self._state(one, whole=whole)
+        thread["metadata"] = {**thread["metadata"], **_metadata(one)}
+        if thread["thread_id"] in _run_here():
             # The server itself says how its own runs stand.
             return
+        moment = _moment(one.row.updated)
         error = one.row.error if one.standing == "failed" else None
-        await Threads.set_status(connection, name, await self._checkpoint(one), _failure(error))
-        self._busy.discard(name)
+        thread.update(
+            status=_STATUS.get(one.standing, "interrupted"),
+            error=error and {"error": error.get("type"), "message": error.get("message")},
+            updated_at=moment,
+            state_updated_at=moment,
+            **facts,
+        )
+
+    async def _state(self, one: Changed, *, whole: bool) -> dict[str, Any]:
+        """What the server's list says of a run's state; at the start, of all but those that wait, a few words."""
         if one.standing == "busy":
-            self._busy.add(name)
-            _set(name, status="busy")
+            return {}
+        if whole or one.standing == "paused":
+            with contextlib.suppress(RlmError):
+                found = await self._runner.graph.aget_state({"configurable": {"thread_id": one.row.thread_id}})
+                waiting = {task.id: [{"id": i.id, "value": i.value} for i in task.interrupts] for task in found.tasks}
+                return {"values": found.values, "interrupts": {task: i for task, i in waiting.items() if i}}
+        return {"values": {"question": one.row.question, "status": one.standing}, "interrupts": {}}
 
-    async def _checkpoint(self, one: Changed) -> Any:
-        """What the server's list says of a run's state: what waits for a person whole, and else a few words."""
-        values = {"question": one.row.question, "status": one.standing}
-        if one.standing != "paused":
-            ended = one.standing in ("answered", "budget")
-            return {"next": [] if ended else ["…"], "values": values, "tasks": []}
-        snapshot = await self._runner.graph.aget_state({"configurable": {"thread_id": one.row.thread_id}})
-        tasks = [{"id": task.id, "interrupts": list(task.interrupts)} for task in snapshot.tasks]
-        return {"next": list(snapshot.next), "values": values, "tasks": tasks}
+    def _correct(self) -> None:
+        """A request that was refused (a run that is busy, an answer that does not fit) is no error of the run."""
+        here = _run_here()
+        for thread in _table()["threads"]:
+            standing = self._standings.get(thread["thread_id"], "failed")
+            if thread["status"] == "error" and standing != "failed" and thread["thread_id"] not in here:
+                thread.update(status=_STATUS.get(standing, "interrupted"), error=None)
 
-    async def forget_busy(self) -> None:
+    def forget_busy(self) -> None:
         """Once this server ends, it does not know any more who runs what."""
-        for name in self._busy:
-            _set(name, status="interrupted")
+        for thread in _table()["threads"]:
+            if self._standings.get(thread["thread_id"]) == "busy":
+                thread["status"] = "interrupted"
+
+
+def _entry(name: uuid.UUID, one: Changed) -> dict[str, Any]:
+    """A row of the server's table, as `Threads.put` of its in-memory runtime makes it."""
+    moment = _moment(one.row.created)
+    return {
+        "thread_id": name,
+        "created_at": moment,
+        "updated_at": moment,
+        "state_updated_at": moment,
+        "metadata": {},
+        "status": "idle",
+        "config": {},
+        "values": None,
+    }
 
 
 def _metadata(one: Changed) -> dict[str, Any]:
@@ -114,17 +152,18 @@ def _metadata(one: Changed) -> dict[str, Any]:
     return facts | {what: str(server_name(name)) for what, name in related.items() if name is not None}
 
 
-def _failure(facts: dict[str, Any] | None) -> RlmError | None:
-    return None if facts is None else RlmError(str(facts.get("message", "")), hint=str(facts.get("hint", "")))
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _run_here() -> set[uuid.UUID]:
+    """The threads that the server itself runs, or will."""
+    return {run["thread_id"] for run in _table()["runs"] if run["status"] in ("pending", "running")}
 
 
 def _table() -> Any:
+    """What LangGraph's in-memory runtime knows. In place of requests to it: it takes no status, and looks at all of
+    its threads for each of ours."""
     from langgraph_runtime_inmem.database import GLOBAL_STORE
 
     return GLOBAL_STORE
-
-
-def _set(name: uuid.UUID, **facts: Any) -> None:
-    for thread in _table()["threads"]:
-        if thread["thread_id"] == name:
-            thread.update(facts)

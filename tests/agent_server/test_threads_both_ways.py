@@ -77,6 +77,7 @@ async def test_while_another_process_runs_it_the_server_does_not(
             await client.runs.wait(thread, "rlm", input=None)
         with pytest.raises(ConflictError, match="is being run by process"):
             await client.threads.update_state(thread, {"question": "Why?"})
+        await known(client, thread, "busy")
         assert json.loads(server.rlm_says("show", thread, "--json"))["status"] == "busy", "nor does it disturb it"
     finally:
         process.kill()
