@@ -11,7 +11,8 @@ from langgraph_sdk.errors import ConflictError, NotFoundError
 
 from tests.agent_server.conftest import REPLIES
 from tests.agent_server.serving import Server, Waiting
-from tests.scripts import Asked
+from tests.scripts import Asked, repl
+from tests.servers.openai_server import ScriptedServer
 
 
 async def test_forms_and_the_drawing(client: LangGraphClient) -> None:
@@ -122,7 +123,7 @@ async def test_a_run_that_is_cancelled_goes_on(
     client: LangGraphClient, server: Server, thread: str, tmp_path: Path
 ) -> None:
     waiting = Waiting(tmp_path, "waits")
-    given = {"question": "What?", "settings": {"model": waiting.name}}
+    given: Any = {"question": "What?", "settings": {"model": waiting.name}}
     run = await client.runs.create(thread, "rlm", input=given)
     await waiting.until_asked()
     assert json.loads(server.rlm_says("list", "--json"))[0]["status"] == "busy"
@@ -144,6 +145,23 @@ async def test_a_thread_that_was_never_run_has_nothing_to_change(client: LangGra
         await client.runs.wait(thread, "rlm", input=None)
     with pytest.raises(NotFoundError):
         await client.threads.get("00000000-0000-4000-8000-000000000000")
+
+
+async def test_files_and_a_model_server(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
+    for name in ("one.txt", "two.md"):
+        (tmp_path / name).write_text(f"{name} says hello\n")
+    code = repl("FINAL(llm_query_batched([doc[:3] for doc in context]))")
+    with ScriptedServer(root=lambda messages: code, sub=str.upper) as models:
+        settings = {"model": "openai:root", "sub_model": "openai:sub", "base_url": models.base_url}
+        given: Any = {"question": "What?", "context": [str(tmp_path / "*.*")], "settings": settings}
+        result: Any = await client.runs.wait(thread, "rlm", input=given)
+    assert sorted(result["answer_value"]) == ["ONE", "TWO"]
+
+
+async def test_a_run_without_a_thread_leaves_nothing(client: LangGraphClient, server: Server, question: Any) -> None:
+    result: Any = await client.runs.wait(None, "rlm", input={**question, "question": "Stateless?"})
+    assert result["answer_value"] == "AB"
+    assert "Stateless?" not in server.rlm_says("list", "--json")
 
 
 async def test_several_at_once(client: LangGraphClient, question: Any) -> None:

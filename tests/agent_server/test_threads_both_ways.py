@@ -97,7 +97,7 @@ async def test_sub_rlms_are_threads_that_name_their_parent(
         script.write("of_top = root\n")
         script.write("def root(messages):\n    asked = messages[1]['content'].count('Is it?')\n")
         script.write(f"    return {repl('FINAL(context)')!r} if asked else of_top(messages)\n")
-    given = {"question": "What?", "settings": {"model": model, "max_depth": 2}}
+    given: Any = {"question": "What?", "settings": {"model": model, "max_depth": 2}}
     result: Any = await client.runs.wait(thread, "rlm", input=given)
     assert result["answer_value"] == "a text"
     [child] = await until(
