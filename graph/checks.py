@@ -12,6 +12,7 @@ from ..nodes.quoting import shortened
 from ..nodes.tree import most_kernels, run_levels
 from ..state.contexts import ContextRef
 from ..state.errors import ThreadExists, UsageError
+from ..state.gates import Gates
 from ..state.ledger import Limits
 from ..state.settings import RunSettings
 from ..state.threads import Thread
@@ -39,10 +40,12 @@ async def check_start(question: str, settings: RunSettings, hands: Hands) -> Non
             raise UsageError(
                 f"--schema cannot be used: {error}.", hint="Give a JSON Schema that stands alone."
             ) from error
+    gates = Gates.of(settings.approve)
     for name in {settings.model, settings.calls_model}:
-        if settings.max_cost is not None and not price_known(name, settings.price):
+        counted = "--max-cost" if settings.max_cost is not None else "--approve cost>USD"
+        if (settings.max_cost is not None or gates.cost is not None) and not price_known(name, settings.price):
             raise UsageError(
-                f"--max-cost needs a price and none is known for {name}.",
+                f"{counted} needs a price and none is known for {name}.",
                 hint="Give it with --price IN,OUT in dollars per million tokens.",
             )
         await hands.open_model(name, settings).aclose()

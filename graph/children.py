@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 from langgraph.types import Command, StateSnapshot
 
 from ..nodes.children import ChildAnswer, ChildCall, child_event, told_below
-from ..nodes.events import emit_event
 from ..nodes.gates.hold import ChildWaits
 from ..nodes.hands import Stores
 from ..nodes.live import LiveRun, LiveRuns
@@ -226,8 +225,7 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
 
 
 def _teller(thread_id: str, caller: LiveRun, call: ChildCall) -> Callable[[dict[str, Any]], None]:
-    """Makes of a child's events those that its caller's watchers hear, on the stream of the node that runs now."""
-    context = contextvars.copy_context()
+    """Makes of a child's events those that its caller's watchers hear."""
     about = child_event(thread_id, caller.depth + 1, call.question)
 
     def tell(event: dict[str, Any]) -> None:
@@ -244,7 +242,7 @@ def _teller(thread_id: str, caller: LiveRun, call: ChildCall) -> Callable[[dict[
                 told = event
             case _:
                 return
-        context.run(emit_event, told)
+        caller.tell(told)
 
     return tell
 

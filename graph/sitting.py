@@ -8,7 +8,7 @@ callers do (`plain_callers.py`).
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -261,11 +261,32 @@ class Sittings:
             sat.error = error
             live = self._live.find(thread_id)
             seconds, sat.restore = (live.ledger.seconds, live.restore) if live else (None, None)
-            await self._live.close(thread_id)
+            resting = live is not None and not live.inner and await self._waits(thread_id)
+            if not resting:
+                await self._live.close(thread_id)
             sat.unsaved = await self._settle(thread_id, stopped=sat.stopped, error=error, seconds=seconds)
+            if resting:
+                self._live.rest(thread_id, await self._saved(thread_id))
         return sat
 
+    async def _waits(self, thread_id: str) -> bool:
+        """Whether the thread waits for a person, who may decide soon: its kernel may then be needed as it is."""
+        with contextlib.suppress(StoreError):
+            return bool((await self._graph.aget_state(config_of(thread_id))).interrupts)
+        return False
+
+    async def _saved(self, thread_id: str) -> Any:
+        """What tells the state of a run and what its tree has spent from any other."""
+        steps = await self._stores.threads.count_steps(thread_id)
+        return steps, replace(await self._stores.spending.by(thread_id), reused_calls=0)
+
     async def _go(self, thread_id: str, beginning: Beginning, streaming: Streaming) -> None:
+        row = await self._stores.threads.get(thread_id)
+        if isinstance(beginning.start, Command) and beginning.checkpoint_id is None:
+            saved = await self._saved(thread_id)
+            await self._live.wake(thread_id, saved, self._live.manners[thread_id], beginning.limits, row.seconds)
+        else:
+            await self._live.close(thread_id)
         await self._stores.threads.begin(thread_id, beginning.limits)
         place = config_of(thread_id, beginning.checkpoint_id)
         if beginning.reopen:

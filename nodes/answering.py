@@ -13,7 +13,6 @@ from ..state.ledger import BudgetSpent
 from .asking import Ask, Got, ask_once, failure_digest, served
 from .child_calls import ask_child
 from .children import ChildCall, child_event, told_below
-from .events import emit, emit_event
 from .gates.asks import SUB_OUTPUT_TOKENS
 from .gates.hold import ChildWaits
 from .gates.passing import REJECTED, Passing
@@ -158,7 +157,7 @@ class CallAnswerer:
         if self._run.settings.max_depth > 2:
             told += await told_below(self._hands.stores.threads, thread_id)
         for event in told:
-            emit_event({**event, "usage": self._run.usage})
+            self._run.tell({**event, "usage": self._run.usage})
 
     def _report(self, ok: bool) -> None:
         self._answered += ok
@@ -174,17 +173,17 @@ class CallAnswerer:
             return
         # A call that was taken from the kernel a moment ago is in neither number.
         self._posted = max(self._posted, self._taken + self._kernel.session.waiting)
-        emit(
-            "calls",
-            turn=self._turn,
-            answered=self._answered,
-            failed=self._failed,
-            reused=self._reused,
+        told = {
+            "turn": self._turn,
+            "answered": self._answered,
+            "failed": self._failed,
+            "reused": self._reused,
             # Others that were taken wait for their turn, or for their answer to be saved.
-            in_flight=min(self._taken - self._answered - self._failed, self._run.settings.concurrency),
-            posted=self._posted,
-            usage=self._run.usage,
-        )
+            "in_flight": min(self._taken - self._answered - self._failed, self._run.settings.concurrency),
+            "posted": self._posted,
+            "usage": self._run.usage,
+        }
+        self._run.tell({"event": "calls", **told})
 
 
 _TOLD_AS: dict[str, FailureKind] = {"budget": "budget", REJECTED: "rejected"}

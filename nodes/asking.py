@@ -7,7 +7,6 @@ from typing import Any
 
 from ..state.journal import Entry, Outcome, Recorded, RequestKind
 from ..state.ledger import NOTHING, Reservation, Wanted, plus
-from .events import emit
 from .hands import Hands
 from .live import LiveRun
 from .models.client import ModelClient, Used
@@ -148,7 +147,7 @@ async def _reserved(run: LiveRun, ask: Ask, prompt: str) -> _Spending:
 
 async def _send(ask: Ask, spending: _Spending) -> tuple[ModelReply, Any]:
     def on_retry(reason: str, seconds: float) -> None:
-        emit("retry", model=ask.model.name, reason=reason, seconds=seconds)
+        spending.run.tell({"event": "retry", "model": ask.model.name, "reason": reason, "seconds": seconds})
 
     request = replace(ask.request, max_output_tokens=spending.granted.output_tokens)
     before, after = spending.before_attempt, spending.after_attempt

@@ -105,14 +105,14 @@ class Desk:
             self._hold.heed(verdicts)
 
     @property
-    def _active(self) -> int:
+    def active(self) -> int:
         """Calls under way that do not wait for a person."""
         return len(self._tasks) - (self._hold.count if self._hold else 0)
 
     @property
     def _full(self) -> bool:
         """Whether no more calls are taken from the kernel for now: those without lanes have no other bound."""
-        return self._hold is not None and (self._hold.full or self._active >= MOST_ACTIVE)
+        return self._hold is not None and (self._hold.full or self.active >= MOST_ACTIVE)
 
     def _listen(self) -> None:
         """Something has changed for calls that take no lane: look again once it has been quiet for a while."""
@@ -121,7 +121,7 @@ class Desk:
             self._quiet = None
         if self._hold is None or self._held:
             return
-        if self._stuck and not self._hold.full and self._active <= MOST_ACTIVE // 2:
+        if self._stuck and not self._hold.full and self.active <= MOST_ACTIVE // 2:
             self._end_lanes()
         elif self._hold.waits:
             self._quiet = asyncio.get_running_loop().call_later(QUIET, self._look)

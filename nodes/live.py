@@ -4,6 +4,7 @@ None of it is saved: after a crash it is built again from the state and the jour
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from ..state.snapshots import Group, Groups
 from ..state.threads import Thread
 from .children import Children
 from .desk import Desk
+from .events import emit_event
 from .gates.hold import Hold
 from .hands import Hands
 from .idle import Idleness
@@ -120,6 +122,8 @@ class LiveRun:
     """How the REPL was brought back last in this sitting."""
     leave: Leave | None = None
     """What a person has allowed of the budget."""
+    stream: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """Where events go that are told by what outlives the node that began it: the node that runs now."""
     gates: Gates = field(init=False)
     idle: Idleness = field(init=False)
 
@@ -130,7 +134,7 @@ class LiveRun:
 
     def _answering(self) -> bool:
         """Whether calls of the kernel's cell are being answered: what was paid must reach it."""
-        return bool(self.kernel and self.kernel.desk and self.kernel.desk.in_flight)
+        return bool(self.kernel and self.kernel.desk and self.kernel.desk.active)
 
     @property
     def holds(self) -> bool:
@@ -141,6 +145,10 @@ class LiveRun:
     def pack(self) -> str | None:
         """The blob that its input is in, which prompts are mostly cut from."""
         return (self.context and self.context["pack"]) or None
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Put an event on the stream of the node that runs now, whichever was the one that began what tells it."""
+        self.stream.copy().run(emit_event, event)
 
     @property
     def root_model(self) -> ModelClient:
@@ -174,6 +182,8 @@ class LiveRuns:
         self._callers: dict[str, LiveRun] = {}
         self.manners: dict[str, Manner] = {}
         """How threads are gone on with, where that was asked for."""
+        self._resting: dict[str, Any] = {}
+        """Of the runs that wait for a person with their kernels, what was saved of each when it began to."""
         self.children: Children | None = None
         """Runs child threads; put in by whoever has the graph that they run on."""
 
@@ -182,10 +192,33 @@ class LiveRuns:
         run = self._runs.get(thread_id)
         if run is None:
             run = self._runs[thread_id] = await self._open(thread_id, state)
+        run.stream = contextvars.copy_context()
         return run
+
+    def rest(self, thread_id: str, saved: Any) -> None:
+        """Keep the run as it is while it waits for a person, its kernel for as long as an idle one is kept.
+
+        `saved` tells what is saved of it from what others make of that.
+        """
+        self._resting[thread_id] = saved
+
+    async def wake(self, thread_id: str, saved: Any, manner: Manner, limits: Limits, seconds: float) -> None:
+        """Go on with a run that rests, if nothing has been done with it since; else it is built anew when needed.
+
+        `seconds` of wall time count so far: those of the wait do not.
+        """
+        run = self._runs.get(thread_id)
+        same = self._resting.pop(thread_id, None) == saved
+        if run is None:
+            return
+        if same and run.manner == manner and run.ledger.limits == limits:
+            run.ledger.go_on(seconds)
+        else:
+            await self.close(thread_id)
 
     async def close(self, thread_id: str) -> None:
         """End the thread's live part."""
+        self._resting.pop(thread_id, None)
         run = self._runs.pop(thread_id, None)
         if run:
             await run.close()

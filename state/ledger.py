@@ -156,6 +156,10 @@ class Ledger:
         """Wall time of all sittings so far."""
         return self._clock() - self._started
 
+    def go_on(self, seconds: float) -> None:
+        """The clock goes on from so many seconds: what was between two sittings does not count."""
+        self._started = self._clock() - seconds
+
     @property
     def counted(self) -> Spent:
         """What counts against the limits: of the whole tree, and of the runs that it was forked from."""

@@ -113,3 +113,8 @@ async def test_a_stop_in_mid_cell_keeps_what_was_paid(reviewed: Reviewed) -> Non
     assert run.status == "budget"
     async with reviewed.open() as runner:
         assert len([call for call in await runner.library.calls(reviewed.thread) if call.answer]) == 2
+
+
+async def test_a_gate_of_money_needs_a_price(reviewed: Reviewed) -> None:
+    with pytest.raises(UsageError, match=r"--approve cost>USD needs a price .* openai:unknown-1"):
+        await reviewed.run("openai:unknown-1", "cost>1", base_url="http://127.0.0.1:9/v1")

@@ -1,0 +1,71 @@
+"""While a person decides, the process that asks keeps the REPL as it is; nothing depends on it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.graph.opening import open_hands, open_stores
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.saver import RunSaver
+from tests.scripts import repl, write_script
+
+from .waiting_run import APPROVE, requests
+
+CELL = """
+    with open({path!r}, "a") as log:
+        log.write("x")
+    answers = llm_query_batched(["a", "b"])
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Gains a character whenever the cell runs."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def model(tmp_path: Path, log: Path) -> str:
+    return write_script(tmp_path / "m.py", [repl(CELL.format(path=str(log))), repl("FINAL(answers)")])
+
+
+async def test_a_cell_that_waits_is_not_run_again_by_the_process_that_asked(
+    runner: Runner, model: str, log: Path
+) -> None:
+    await runner.run("What?", "the input", model=model, thread="t", approve=["calls"])
+    run = await runner.decide("t", [APPROVE])
+    assert (run.answer, log.read_text()) == (["A", "B"], "x")
+
+
+async def test_its_calls_are_told_of_where_the_run_goes_on(runner: Runner, model: str) -> None:
+    events: list[dict[str, Any]] = []
+    await runner.run("What?", "the input", model=model, thread="t", approve=["calls"])
+    await runner.decide("t", [APPROVE], on_event=events.append)
+    assert [event["answered"] for event in events if event["event"] == "calls"][-1] == 2
+
+
+async def test_what_another_one_did_meanwhile_is_not_overlooked(runner: Runner, model: str, log: Path) -> None:
+    await runner.run("What?", "the input", model=model, thread="t", approve=["calls", "final"])
+    async with Runner.open(log.parent / "home", kernels=MemoryKernels()) as other:
+        await other.decide("t", [APPROVE])
+    assert log.read_text() == "xx"
+    run = await runner.read("t")
+    assert [request["name"] for request in requests(run)] == ["final_answer"]
+    run = await runner.decide("t", [APPROVE])
+    assert (run.status, run.answer) == ("answered", ["A", "B"])
+    assert log.read_text() == "xx"
+
+
+async def test_the_time_in_which_a_person_decides_is_none_of_the_runs(tmp_path: Path, model: str) -> None:
+    now = 0.0
+    async with open_stores(tmp_path / "home") as stores, open_hands(stores, kernels=MemoryKernels()) as hands:
+        object.__setattr__(hands, "clock", lambda: now)
+        runner = Runner(hands, RunSaver(stores.database, stores.leases))
+        await runner.run("What?", "the input", model=model, thread="t", approve=["calls"], max_time=3600)
+        now += 7 * 24 * 3600
+        run = await runner.decide("t", [APPROVE])
+        assert (run.status, run.answer) == ("answered", ["A", "B"])
+        assert (await runner.library.about("t"))["seconds"] < 3600
+        await runner._live.close_all()

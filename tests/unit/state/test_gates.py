@@ -1,0 +1,48 @@
+"""Gates as settings name them."""
+
+from pathlib import Path
+
+import pytest
+
+from durable_rlm.state.errors import UsageError
+from durable_rlm.state.gates import Gates, without_final
+from durable_rlm.state.settings import resolve_settings
+
+
+def test_each_form_is_read() -> None:
+    gates = Gates.of(["code:writes", "code:imports", "calls>100", "cost>0.50", "final", "budget"])
+    assert gates == Gates(frozenset({"writes", "imports"}), 100, 0.5, True, True)
+    assert Gates.of(["calls"]).calls == 0
+    assert Gates.of(["code"]).code == {"any"}
+    assert Gates.of([]) == Gates()
+
+
+def test_all_is_everything_that_needs_no_number() -> None:
+    assert Gates.of(["all"]) == Gates(frozenset({"any"}), 0, None, True, True)
+
+
+def test_of_several_the_strictest_counts() -> None:
+    gates = Gates.of(["calls>100", "calls>7", "cost>2", "cost>.5"])
+    assert (gates.calls, gates.cost) == (7, 0.5)
+
+
+@pytest.mark.parametrize("name", ["codes", "calls>", "calls>x", "cost", "cost>0", "cost>-1", "code:any", "", "final "])
+def test_what_is_no_gate_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(ValueError, match=r"no gate; there are code, .*all|would ask for ever"):
+        Gates.of([name])
+
+
+def test_gates_come_from_flags_the_environment_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("rlm.toml").write_text('approve = ["final"]\nallow_imports = ["yaml"]\n')
+    assert resolve_settings({}).approve == ("final",)
+    assert resolve_settings({}).allow_imports == ("yaml",)
+    monkeypatch.setenv("RLM_APPROVE", "code, calls>10,code")
+    assert resolve_settings({}).approve == ("code", "calls>10")
+    assert resolve_settings({"approve": ["budget"]}).approve == ("budget",)
+    with pytest.raises(UsageError, match="'coed' is no gate"):
+        resolve_settings({"approve": ["coed"]})
+
+
+def test_a_sub_rlm_has_all_gates_but_that_of_the_answer() -> None:
+    assert without_final(["all", "cost>1"]) == ("code", "calls", "budget", "cost>1")
