@@ -70,7 +70,8 @@ class Ask(TypedDict):
     """Of the sub-calls that wait."""
     passed: list[str]
     """Of the sub-calls of the same cell that nobody was asked about; they are looked at with the others."""
-    child: ChildWait | None
+    children: list[ChildWait]
+    """The sub-RLMs whose request it is: of one, or the same of many."""
 
 
 class AsksRef(TypedDict):
@@ -86,7 +87,7 @@ class Verdict(TypedDict):
     keys: list[str]
     passed: list[str]
     decisions: list[Decision]
-    child: ChildWait | None
+    children: list[ChildWait]
 
 
 class VerdictRef(TypedDict):

@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...state.ledger import FLAGS, BudgetSpent, NotAllowed, Resource
-from ...state.reviews import ActionRequest, Ask, AsksRef, ChildWait
+from ...state.reviews import ActionRequest, Ask, AskKind, AsksRef
 from ...state.texts import Texts
 from ..models.prices import cost_usd
 from ..models.reply import ModelRequest
@@ -48,18 +48,35 @@ def asks_of(run: "LiveRun", hold: Hold, turn: int) -> list[Ask]:
         _ask("budget", [budget_action(run, resource, turn, waiting=len(parked))], parked)
         for resource, parked in spent.items()
     ]
+    return [*asks, *_asks_of_children(hold)]
+
+
+def _asks_of_children(hold: Hold) -> Iterator[Ask]:
+    """One a sub-RLM; but those that want the same of the one budget that they share are asked about together."""
+    together: dict[Any, list[tuple[Parked, ChildWaits]]] = {}
     for one in hold.parked:
-        if isinstance(one.why, ChildWaits):
-            ask = _ask("child", one.why.actions, [one])
-            why = one.why
-            ask["child"] = ChildWait(key=one.key, thread_id=why.thread_id, interrupt=why.interrupt, shown=why.shown)
-            asks.append(ask)
-    return asks
+        if isinstance(why := one.why, ChildWaits):
+            about = [(action["name"], action["args"].get("resource")) for action in why.actions]
+            shared = all(name in (SPEND, BUDGET) for name, _ in about)
+            together.setdefault(tuple(about) if shared else one.key, []).append((one, why))
+    for waits in together.values():
+        # The last one knows best what is spent by now.
+        _, last = waits[-1]
+        others = f" So do other sub-RLMs: {len(waits):,} wait for this." if len(waits) > 1 else ""
+        actions: list[ActionRequest] = [
+            {**action, "description": f"{action['description']}{others}"} for action in last.actions
+        ]
+        ask = _ask("child", actions)
+        ask["children"] = [
+            {"key": one.key, "thread_id": why.thread_id, "interrupt": why.interrupt, "shown": why.shown}
+            for one, why in waits
+        ]
+        yield ask
 
 
-def _ask(kind: Any, actions: list[ActionRequest], parked: Sequence[Parked] = (), passed: Sequence[str] = ()) -> Ask:
+def _ask(kind: AskKind, actions: list[ActionRequest], parked: Sequence[Parked] = (), passed: Sequence[str] = ()) -> Ask:
     keys = sorted(one.key for one in parked)
-    return {"kind": kind, "actions": list(actions), "keys": keys, "passed": list(passed), "child": None}
+    return {"kind": kind, "actions": actions, "keys": keys, "passed": list(passed), "children": []}
 
 
 def spend_ask(run: "LiveRun", refused: NotAllowed, turn: int) -> Ask:

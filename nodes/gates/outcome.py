@@ -92,7 +92,7 @@ async def _of_asks(state: RunState, asks: Sequence[Ask], decisions: Sequence[Dec
             "keys": ask["keys"],
             "passed": ask["passed"],
             "decisions": part,
-            "child": ask["child"],
+            "children": ask["children"],
         }
         if ask["kind"] in ("calls", "child"):
             verdicts.append({"decided": await texts.put(json.dumps(verdict))})
@@ -100,7 +100,7 @@ async def _of_asks(state: RunState, asks: Sequence[Ask], decisions: Sequence[Dec
             notes += _notes_of_calls(ask, part[0])
         for action, decision in zip(ask["actions"], part, strict=True):
             # What a sub-RLM may spend is taken out of the whole tree's budget.
-            leave.take(action, decision, own=ask["child"] is None)
+            leave.take(action, decision, own=not ask["children"])
     update: Update = {"verdicts": verdicts, "leave": leave.record}
     if leave.stopped:
         return {**update, **_stopped(state, *leave.stopped)}

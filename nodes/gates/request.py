@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ...state.children import child_thread
 from ...state.gates import Gates
 from ...state.keys import digest
 from ...state.reviews import ActionRequest, Ask, DecisionType, ReviewConfig, ReviewRequest
@@ -67,6 +68,9 @@ async def asked_of(state: RunState, texts: Texts, thread_id: str) -> Asked | Non
     reference = state.get("asks")
     if reference is not None:
         asks = cast(list[Ask], json.loads(await texts.get(reference["asked"])))
+        if not all(_is_own(ask, thread_id) for ask in asks):
+            # A fork of what waited asks by itself, for its own calls and sub-RLMs, where it comes to them.
+            return None
         return Asked(None, None, asks, [action for ask in asks for action in ask["actions"]])
     cell, final = state.get("cell"), state.get("final")
     if cell is not None:
@@ -75,6 +79,13 @@ async def asked_of(state: RunState, texts: Texts, thread_id: str) -> Asked | Non
     if final is not None and Gates.of(settings.approve).final:
         return Asked(None, final, (), [await _final_action(state, final, texts, thread_id)])
     return None
+
+
+def _is_own(ask: Ask, thread_id: str) -> bool:
+    """Whether something is asked by this thread, and not by one that it is a fork of."""
+    if (child := ask["child"]) is not None:
+        return child["thread_id"] == child_thread(thread_id, child["key"])
+    return all(action["thread_id"] == thread_id for action in ask["actions"])
 
 
 async def _code_action(

@@ -35,7 +35,7 @@ class Verdicts:
     def add(self, verdict: Verdict) -> None:
         """Take in one more; the last word counts."""
         if verdict["kind"] == "child":
-            if (wait := verdict["child"]) is not None:
+            for wait in verdict["children"]:
                 self.to_child[wait["key"]] = ToChild(wait, verdict["decisions"])
             return
         if verdict["kind"] != "calls":

@@ -26,8 +26,7 @@ async def swap(runner: Runner, thread: str, mark: Path, as_node: str, **more: An
     """Put other code in the place of what waits, as LangGraph Studio's editor of states does."""
     block = await runner._stores.texts.put(MARK.format(path=str(mark)))
     cell = {"turn": 1, "blocks": [block], "digest": cell_digest(1, [block])}
-    config = {"configurable": {"thread_id": thread}}
-    await runner.graph.aupdate_state(config, {"cell": cell, **more}, as_node=as_node)
+    await runner.graph.aupdate_state({"configurable": {"thread_id": thread}}, {"cell": cell, **more}, as_node=as_node)
 
 
 def place(run: Run) -> dict[str, Any]:

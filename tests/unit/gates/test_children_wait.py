@@ -116,3 +116,11 @@ async def test_budgets_of_the_tree_are_raised_from_a_request_of_a_sub_rlm(review
     assert (run.status, run.answer) == ("answered", ["mDEEP", "mDEEP"])
     async with reviewed.open() as runner:
         assert (await runner.library.about(reviewed.thread))["limits"]["max_calls"] == 50
+
+
+async def test_sub_rlms_that_want_the_same_of_the_trees_budget_are_one_question(reviewed: Reviewed) -> None:
+    run = await started(reviewed, "budget", depth=2, max_calls=3)
+    assert [(request["name"], request["args"]["resource"]) for request in requests(run)] == [("budget", "calls")]
+    assert "2 wait for this" in requests(run)[0]["description"]
+    run = await reviewed.decide(edit(limit=50))
+    assert (run.status, run.answer) == ("answered", ["mLEAF 1", "mLEAF 1"])
