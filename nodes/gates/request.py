@@ -83,8 +83,8 @@ async def asked_of(state: RunState, texts: Texts, thread_id: str) -> Asked | Non
 
 def _is_own(ask: Ask, thread_id: str) -> bool:
     """Whether something is asked by this thread, and not by one that it is a fork of."""
-    if (child := ask["child"]) is not None:
-        return child["thread_id"] == child_thread(thread_id, child["key"])
+    if children := ask["children"]:
+        return all(child["thread_id"] == child_thread(thread_id, child["key"]) for child in children)
     return all(action["thread_id"] == thread_id for action in ask["actions"])
 
 
