@@ -109,7 +109,7 @@ def _calls(args: Any, width: int | None) -> Iterator[Text]:
     facts = [counted(count, "sub-call") if isinstance(count, int) else safe(str(count))]
     facts += [f"about {tokens_in:,} tokens in"] if isinstance(tokens_in, int) else []
     facts += [f"at most {tokens_out:,} out"] if isinstance(tokens_out, int) else []
-    facts += [f"about {dollars(cost)}" if isinstance(cost, int | float) else "cost not known"]
+    facts += [f"at most {dollars(cost)}" if isinstance(cost, int | float) else "cost not known"]
     yield _labelled("Asks for", " · ".join(facts))
     for one in samples:
         prompt = str(one.get("prompt", ""))

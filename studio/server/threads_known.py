@@ -117,9 +117,10 @@ class _Known:
                 thread.update(status=_STATUS.get(standing, "interrupted"), error=None)
 
     def forget_busy(self) -> None:
-        """Once this server ends, it does not know any more who runs what."""
+        """Once this server ends, it does not know any more what others run."""
+        here = _run_here()
         for thread in _table()["threads"]:
-            if self._standings.get(thread["thread_id"]) == "busy":
+            if self._standings.get(thread["thread_id"]) == "busy" and thread["thread_id"] not in here:
                 thread["status"] = "interrupted"
 
 

@@ -131,7 +131,7 @@ def test_code_is_compared_with_the_cell_before_it() -> None:
 def test_a_fan_out_is_shown_with_its_count_samples_tokens_and_cost() -> None:
     text = shown(pending(calls("What is\nthis?", "short", count=40)))
     assert "t asks to make 40 sub-calls in turn 3" in text
-    assert "40 sub-calls · about 4,000 tokens in · at most 80,000 out · about $0.1200" in text
+    assert "40 sub-calls · about 4,000 tokens in · at most 80,000 out · at most $0.1200" in text
     assert "── 3:0 · llm · openai:m · 13 characters\n  │ What is\n  │ this?\n── 3:1" in text
     assert text.endswith("── and 38 more that are not shown")
     assert "the first 5 of 9,000 characters" in shown(pending(calls("short", chars=9000)))
