@@ -339,9 +339,10 @@ class Sittings:
         status: Status = snapshot.values.get("status", "running")
         if status != "running":
             return status
-        if snapshot.interrupts:
-            return "paused"
-        return "failed" if failed and not stopped else "stopped"
+        if failed and not stopped:
+            # Also where it waits: a decision that could not be read or saved has failed, and is to be told as that.
+            return "failed"
+        return "paused" if snapshot.interrupts else "stopped"
 
 
 def config_of(thread_id: str, checkpoint_id: str | None = None) -> RunnableConfig:
