@@ -1,26 +1,21 @@
 """What the decisions of a person make of a run's state."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from ...state.gates import Gates
 from ...state.ledger import Resource
-from ...state.reviews import ActionRequest, Ask, Decision, Leave, Verdict, VerdictRef
+from ...state.reviews import Ask, Decision, Verdict, VerdictRef
 from ...state.schema import RunState, TurnRecord
 from ...state.settings import saved_settings
 from ...state.texts import Texts
 from ..models.typed import SchemaInvalid, mismatch
-from ..quoting import one_line
 from ..replaced_code import replaced
 from ..settling import settled
-from .asks import BUDGET, SPEND
+from .allowance import Allowance, words_of
 from .decisions import DecisionsUnusable
 from .request import Asked
 
-_WORDS = 2_000
-"""Characters of a reviewer's words that a note has."""
 Update = dict[str, Any]
 
 
@@ -48,9 +43,9 @@ async def _of_cell(state: RunState, asked: Asked, decision: Decision, texts: Tex
             other, record = await replaced(turn, code, texts, note=note)
             return {"cell": other, "approved": other["digest"], "turns": [record]}
         case "reject":
-            told = f"A reviewer did not let this code run: go on another way.{_words(decision)}"
+            told = f"A reviewer did not let this code run: go on another way.{words_of(decision)}"
         case "respond":
-            told = f"A reviewer answered instead of running this code.{_words(decision)}"
+            told = f"A reviewer answered instead of running this code.{words_of(decision)}"
     return {"cell": None, "approved": None, "turns": [{"number": turn, "nudge": told}]}
 
 
@@ -63,7 +58,7 @@ async def _of_answer(state: RunState, decision: Decision, texts: Texts) -> Updat
             _check_schema(state, answer)
             return {"final": await settled(answer, texts), "note": "a reviewer replaced the answer"}
         case "reject" | "respond":
-            told = f"A reviewer did not accept the answer of this turn.{_words(decision)}"
+            told = f"A reviewer did not accept the answer of this turn.{words_of(decision)}"
     if not state.get("turn", 0):
         return {"final": None, "note": None, "told_first": [*state.get("told_first", []), told]}
     over = {"note": "a reviewer did not accept the answer of its last turn"} if state.get("last") else {"note": None}
@@ -83,7 +78,7 @@ def _check_schema(state: RunState, answer: Any) -> None:
 
 
 async def _of_asks(state: RunState, asks: Sequence[Ask], decisions: Sequence[Decision], texts: Texts) -> Update:
-    leave = Allowed(state)
+    leave = Allowance(state)
     verdicts: list[VerdictRef] = list(state.get("verdicts", []))
     notes: list[str] = []
     for ask, part in _parts(asks, decisions):
@@ -119,59 +114,6 @@ def _parts(asks: Sequence[Ask], decisions: Sequence[Decision]) -> Iterator[tuple
         at = until
 
 
-class Allowed:
-    """What a person allows of the budget, decision by decision."""
-
-    def __init__(self, state: RunState) -> None:
-        before = state.get("leave")
-        self._step = Gates.of(saved_settings(state.get("settings", {})).approve).cost or 0.0
-        self.record: Leave = {
-            "dollars": before["dollars"] if before else None,
-            "limits": dict(before["limits"]) if before else {},
-            "answer_now": dict(before["answer_now"]) if before else {},
-        }
-        self.stopped: tuple[Resource, str] | None = None
-        """A budget that the run is to end for, and why."""
-        self.notes: list[str] = []
-
-    def take(self, action: ActionRequest, decision: Decision, *, own: bool) -> None:
-        """Take in a decision; `own`: of the run itself, and not of one below it."""
-        if action["name"] == SPEND:
-            self._spend(action["args"], decision, own=own)
-        elif action["name"] == BUDGET:
-            self._budget(action["args"], decision, own=own)
-
-    def _spend(self, args: dict[str, Any], decision: Decision, *, own: bool) -> None:
-        if decision["type"] == "reject":
-            if own:
-                self.stopped = "cost", f"a reviewer did not allow more than ${args['asked_at_usd']:g} to be spent"
-                self.stopped = "cost", f"{self.stopped[1]}{_after_colon(decision)}"
-            return
-        if decision["type"] == "edit":
-            dollars = float(decision.get("edited_action", {})["args"]["up_to_usd"])
-        else:
-            # Asked again after each further step.
-            missing = max(0.0, args["wanted_usd"] - args["asked_at_usd"])
-            dollars = args["asked_at_usd"] + self._step * max(1, math.ceil(round(missing / self._step, 9)))
-        self.record["dollars"] = max(dollars, self.record["dollars"] or 0.0)
-
-    def _budget(self, args: dict[str, Any], decision: Decision, *, own: bool) -> None:
-        resource: Resource = args["resource"]
-        match decision["type"]:
-            case "edit":
-                limit = float(decision.get("edited_action", {})["args"]["limit"])
-                whole = resource in ("calls", "tokens", "turns")
-                self.record["limits"][f"max_{resource}"] = math.floor(limit) if whole else limit
-            case "reject":
-                if own:
-                    self.stopped = resource, f"a reviewer stopped the run{_after_colon(decision)}"
-            case "approve" | "respond":
-                if own:
-                    self.record["answer_now"][resource] = args["limit"]
-                if own and (words := _words(decision)):
-                    self.notes.append(f"A reviewer wants an answer now.{words}")
-
-
 def _stopped(state: RunState, resource: Resource, why: str) -> Update:
     """The run ends as it is, for want of a budget; raised, it goes on with another turn."""
     update: Update = {"last": True, "spent": resource, "note": why, "cell": None, "waiting": 0, "verdicts": []}
@@ -191,23 +133,13 @@ def _notes_of_calls(ask: Ask, decision: Decision) -> list[str]:
             changed = len(decision.get("edited_action", {})["args"]["calls"])
             return [f"A reviewer changed the prompts of {changed:,} of {calls}."] if changed else []
         case "reject":
-            return [f"A reviewer did not let {calls} be made.{_words(decision)}"]
+            return [f"A reviewer did not let {calls} be made.{words_of(decision)}"]
         case "respond":
-            return [f"A reviewer answered {calls} instead of a model.{_words(decision)}"]
+            return [f"A reviewer answered {calls} instead of a model.{words_of(decision)}"]
 
 
 def _noted(state: RunState, note: str) -> TurnRecord:
     return {"number": state.get("turn", 0), "notes": [note]}
-
-
-def _words(decision: Decision) -> str:
-    words = one_line(decision.get("message", ""), _WORDS)
-    return f" Their words: {words}" if words else ""
-
-
-def _after_colon(decision: Decision) -> str:
-    words = one_line(decision.get("message", ""), _WORDS)
-    return f": {words}" if words else ""
 
 
 def _step(state: RunState, asked: Asked, decisions: Sequence[Decision]) -> dict[str, Any]:

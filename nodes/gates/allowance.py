@@ -1,0 +1,81 @@
+"""What a person allows of the budget, or does not."""
+
+import math
+from typing import Any
+
+from ...state.gates import Gates
+from ...state.ledger import Resource
+from ...state.reviews import ActionRequest, Decision, Leave
+from ...state.schema import RunState
+from ...state.settings import saved_settings
+from ..quoting import one_line
+from .asks import BUDGET, SPEND
+
+_WORDS = 2_000
+"""Characters of a reviewer's words that are told."""
+
+
+class Allowance:
+    """What a person allows of the budget, decision by decision."""
+
+    def __init__(self, state: RunState) -> None:
+        before = state.get("leave")
+        self._step = Gates.of(saved_settings(state.get("settings", {})).approve).cost or 0.0
+        self.record: Leave = {
+            "dollars": before["dollars"] if before else None,
+            "limits": dict(before["limits"]) if before else {},
+            "answer_now": dict(before["answer_now"]) if before else {},
+        }
+        self.stopped: tuple[Resource, str] | None = None
+        """A budget that the run is to end for, and why."""
+        self.notes: list[str] = []
+
+    def take(self, action: ActionRequest, decision: Decision, *, own: bool) -> None:
+        """Take in a decision; `own`: of the run itself, and not of one below it."""
+        if action["name"] == SPEND:
+            self._spend(action["args"], decision, own=own)
+        elif action["name"] == BUDGET:
+            self._budget(action["args"], decision, own=own)
+
+    def _spend(self, args: dict[str, Any], decision: Decision, *, own: bool) -> None:
+        if decision["type"] == "reject":
+            if own:
+                why = (
+                    f"a reviewer did not allow more than ${args['asked_at_usd']:g} to be spent{_after_colon(decision)}"
+                )
+                self.stopped = "cost", why
+            return
+        if decision["type"] == "edit":
+            dollars = float(decision.get("edited_action", {})["args"]["up_to_usd"])
+        else:
+            # Asked again after each further step.
+            missing = max(0.0, args["wanted_usd"] - args["asked_at_usd"])
+            dollars = args["asked_at_usd"] + self._step * max(1, math.ceil(round(missing / self._step, 9)))
+        self.record["dollars"] = max(dollars, self.record["dollars"] or 0.0)
+
+    def _budget(self, args: dict[str, Any], decision: Decision, *, own: bool) -> None:
+        resource: Resource = args["resource"]
+        match decision["type"]:
+            case "edit":
+                limit = float(decision.get("edited_action", {})["args"]["limit"])
+                whole = resource in ("calls", "tokens", "turns")
+                self.record["limits"][f"max_{resource}"] = math.floor(limit) if whole else limit
+            case "reject":
+                if own:
+                    self.stopped = resource, f"a reviewer stopped the run{_after_colon(decision)}"
+            case "approve" | "respond":
+                if own:
+                    self.record["answer_now"][resource] = args["limit"]
+                if own and (words := words_of(decision)):
+                    self.notes.append(f"A reviewer wants an answer now.{words}")
+
+
+def words_of(decision: Decision) -> str:
+    """What a reviewer said, to follow a sentence; empty when they said nothing."""
+    words = one_line(decision.get("message", ""), _WORDS)
+    return f" Their words: {words}" if words else ""
+
+
+def _after_colon(decision: Decision) -> str:
+    words = one_line(decision.get("message", ""), _WORDS)
+    return f": {words}" if words else ""
