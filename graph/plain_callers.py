@@ -26,7 +26,7 @@ from ..state.settings import RunSettings, saved_settings
 from .asked import Asked, enter_asked
 from .build import Graph
 from .checks import make_ready
-from .deciding import check_answer, check_asked_here, waiting_one
+from .deciding import check_answer, check_asked_here, check_decides_nothing, check_undecided, waiting_one
 from .outside import Outside, snapshot_with_answer
 from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
 from .thread_names import config_called, run_name, snapshot_called
@@ -158,7 +158,8 @@ class PlainCallers:
             snapshot = await self._graph.aget_state(config_of(thread_id, checkpoint_id))
             if isinstance(given, Command):
                 await check_asked_here(threads, row)
-                return Beginning(_decided(thread_id, given, snapshot), limits, checkpoint_id=checkpoint_id)
+                answers = await self._answers(thread_id, given, snapshot)
+                return Beginning(Command(resume=answers), limits, checkpoint_id=checkpoint_id)
             if checkpoint_id is None:
                 found = beginning_of(row, snapshot, limits)
             else:
@@ -185,8 +186,12 @@ class PlainCallers:
         called, place = await self._place(config)
         thread_id, _ = _place_in(place)
         await self._hands.stores.threads.get(thread_id)
-        changed = await self._sittings.change(thread_id, lambda: self._graph.abulk_update_state(place, supersteps))
-        return config_called(changed, called)
+
+        async def change() -> RunnableConfig:
+            check_decides_nothing((await self._graph.aget_state(place)).values, supersteps)
+            return await self._graph.abulk_update_state(place, supersteps)
+
+        return config_called(await self._sittings.change(thread_id, change), called)
 
     async def snapshot(self, config: RunnableConfig) -> StateSnapshot:
         """The state that `config` names."""
@@ -201,6 +206,17 @@ class PlainCallers:
         called, place = await self._place(config)
         found = self._graph.aget_state_history(place, before=before, **options)
         return [snapshot_called(await snapshot_with_answer(one, self.texts), called) async for one in found]
+
+    async def _answers(self, thread_id: str, command: Command[Any], snapshot: StateSnapshot) -> dict[str, Any]:
+        """The answers of a command, by the names of the requests that they answer. Raises UsageError."""
+        answers = _answers_in(thread_id, command, snapshot)
+        saver: Any = self._graph.checkpointer
+        latest = await self._graph.aget_state(config_of(thread_id))
+        for name, answer in answers.items():
+            interrupt = waiting_one(thread_id, snapshot.interrupts, name)
+            check_answer(interrupt, answer)
+            await check_undecided(saver, snapshot, interrupt, answer if latest.config == snapshot.config else None)
+        return answers
 
     async def _place(self, config: RunnableConfig) -> tuple[str, RunnableConfig]:
         """What the caller calls the thread, and where it is."""
@@ -218,19 +234,17 @@ _END: Any = object()
 _INTERRUPT_ID = "[0-9a-f]{32}"
 
 
-def _decided(thread_id: str, command: Command[Any], snapshot: StateSnapshot) -> Command[Any]:
-    """An answer to what waits, by the names of the requests that it answers. Raises UsageError for any other command.
+def _answers_in(thread_id: str, command: Command[Any], snapshot: StateSnapshot) -> dict[str, Any]:
+    """The answers of a command, by the names that they have, or by that of what waits. Raises UsageError.
 
     LangGraph would keep an answer that nothing waits for, and give it to whatever asks next, which nobody has seen yet.
     """
     if command.resume is None or command.update is not None or command.goto:
         raise UsageError("A run takes answers for commands, and nothing else.", hint="Command(resume=…)")
     answers: dict[str, Any] = command.resume if isinstance(command.resume, dict) else {}
-    if not answers or not all(re.fullmatch(_INTERRUPT_ID, str(name)) for name in answers):
-        answers = {waiting_one(thread_id, snapshot.interrupts, None).id: command.resume}
-    for name, answer in answers.items():
-        check_answer(waiting_one(thread_id, snapshot.interrupts, name), answer)
-    return Command(resume=answers)
+    if answers and all(re.fullmatch(_INTERRUPT_ID, str(name)) for name in answers):
+        return answers
+    return {waiting_one(thread_id, snapshot.interrupts, None).id: command.resume}
 
 
 def _place_in(config: RunnableConfig) -> tuple[str, str | None]:

@@ -28,7 +28,7 @@ from .build import Graph, draw
 from .changes import Changes
 from .checks import make_ready, raised_limits
 from .children import ChildRuns
-from .deciding import check_answer, check_asked_here, waiting_one
+from .deciding import check_answer, check_asked_here, check_undecided, waiting_one
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
 from .index_watch import IndexWatch
@@ -162,6 +162,7 @@ class Runner:
             snapshot = await self._graph.aget_state(config_of(thread_id))
             chosen = waiting_one(thread_id, snapshot.interrupts, interrupt)
             check_answer(chosen, answer)
+            await check_undecided(self.saver, snapshot, chosen, answer)
             limits = await limits_for(self._stores.threads, row, {})
             return Beginning(Command(resume={chosen.id: answer}), limits)
 
@@ -281,7 +282,7 @@ class Runner:
             status = "answered"
         elif status == "running" and await self._stores.leases.holder_alive([row.thread_id]):
             status = "busy"
-        elif snapshot.interrupts:
+        elif snapshot.interrupts and status != "failed":
             status = "paused"
         elif status == "running":
             status = "stopped"

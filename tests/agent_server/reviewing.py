@@ -1,0 +1,73 @@
+"""A run of the Agent Server that waits, and a person who decides about it through LangGraph's SDK."""
+
+from pathlib import Path
+from typing import Any
+
+from langgraph_sdk.client import LangGraphClient
+
+from tests.agent_server.test_threads_both_ways import known
+from tests.scripts import Asked, repl, write_script
+
+APPROVE: dict[str, Any] = {"type": "approve"}
+
+
+def edit(name: str, **args: Any) -> dict[str, Any]:
+    return {"type": "edit", "edited_action": {"name": name, "args": args}}
+
+
+def reject(words: str) -> dict[str, Any]:
+    return {"type": "reject", "message": words}
+
+
+def respond(words: str) -> dict[str, Any]:
+    return {"type": "respond", "message": words}
+
+
+def answer(*decisions: dict[str, Any]) -> Any:
+    """What a client sends to decide about the only thing that waits."""
+    return {"resume": {"decisions": list(decisions)}}
+
+
+def answer_to(interrupt: Any, *decisions: dict[str, Any]) -> Any:
+    """What a client sends to decide about what it was shown, and nothing else."""
+    return {"resume": {interrupt["id"]: {"decisions": list(decisions), "shown": interrupt["value"]["shown"]}}}
+
+
+def actions(interrupt: Any) -> list[dict[str, Any]]:
+    return interrupt["value"]["action_requests"]
+
+
+class Cells:
+    """A scripted model that writes these cells, one a turn, and says what it was asked."""
+
+    def __init__(self, folder: Path, *cells: str, sub: str = "return prompt.upper()") -> None:
+        self.name = write_script(folder / "cells.py", [repl(cell) for cell in cells], sub)
+        self.asked = Asked(self.name)
+
+    def question(self, *gates: str, **settings: Any) -> Any:
+        """The input of a run of it."""
+        return {"question": "What?", "approve": list(gates), "settings": {"model": self.name, **settings}}
+
+
+def ids(interrupts: Any) -> list[str]:
+    return [one["id"] for one in interrupts]
+
+
+async def waiting(client: LangGraphClient, thread: str) -> Any:
+    """What waits: one interrupt, the same wherever a client looks for it."""
+    state: Any = await client.threads.get_state(thread)
+    [found] = state["interrupts"]
+    listed: Any = await known(client, thread, "interrupted")
+    assert ids(one for task in state["tasks"] for one in task["interrupts"]) == [found["id"]]
+    assert ids(one for of_task in listed["interrupts"].values() for one in of_task) == [found["id"]]
+    return found
+
+
+async def approve_all(client: LangGraphClient, thread: str) -> Any:
+    """Approve until it waits no more. Returns what the run then ends with."""
+    while True:
+        shown = await waiting(client, thread)
+        decided = answer_to(shown, *[APPROVE] * len(actions(shown)))
+        result: Any = await client.runs.wait(thread, "rlm", command=decided)
+        if "__interrupt__" not in result:
+            return result
