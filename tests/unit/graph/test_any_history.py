@@ -1,11 +1,14 @@
 """Whatever happens to runs, in whatever order: a state machine against a plain model of what they must come to.
 
-Rules: start, go on, stop, crash at any point, fork at any step with a variable set, and (on a copy) flip a byte. The
-second cell calls a child run, which plays the same script, with an input. The model knows of each run what its
-variable was when each cell ran, and so its answer. Ties promises P1 to P9 together.
+Rules: start, go on, stop, crash at any point, fork at any step with a variable set, and (on a copy) flip a byte; of
+runs with gates: approve, edit, reject, and decide about what does not wait. The second cell calls a child run, which
+plays the same script, with an input. The model knows of each run what its variable was when each cell ran, and so its
+answer, and what was decided about the code of each turn. Ties promises P1 to P9 and P11 together.
 """
 
 import asyncio
+import contextlib
+import itertools
 import shutil
 import sqlite3
 import tempfile
@@ -24,8 +27,9 @@ from durable_rlm import Runner
 from durable_rlm.graph.results import Run
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state import leases
-from durable_rlm.state.errors import RlmError, UnknownThread
+from durable_rlm.state.errors import RlmError, UnknownThread, UsageError
 from tests.scripts import Asked, repl, write_script
+from tests.unit.gates.waiting_run import APPROVE, edit, reject, requests
 
 CELLS = [
     "if context:\n    FINAL(llm_query(context))\n"
@@ -33,8 +37,11 @@ CELLS = [
     "alias.append(limit)\nbelow = rlm_query('child', context=f'c{limit}')\n"
     "more = llm_query_batched([f'{word}{limit}' for word in seen])",
     # A variable that is set when the run has ended makes for another turn.
-    *["FINAL([limit, more, below, shared, shared is alias])"] * 9,
+    *["FINAL([limit, more, below, shared, shared is alias])"] * 19,
 ]
+GATES = ("code", "calls>2")
+_BY_TURN, _BY_CELL = "REPLIES[done]", "REPLIES[done - sum(m['content'].count('let this code run') for m in messages)]"
+"""Which reply comes next: what was rejected is tried again."""
 
 
 class Crash(BaseException):
@@ -85,11 +92,19 @@ class AnyHistory(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="any-history-"))
         self.home = self.folder / "home"
         self.model = write_script(self.folder / "m.py", [repl(cell) for cell in CELLS])
+        script = self.folder / "m.py"
+        script.write_text(script.read_text().replace(_BY_TURN, _BY_CELL))
         self.asked = Asked(self.model)
         self.loop = asyncio.Runner()
         self.expected: dict[str, Expected] = {}
         self.excused = 0
         """Requests that a crash or a stop caught on their way: these alone may be paid again."""
+        self.gated: list[str] = []
+        """Threads whose code waits for a person."""
+        self.decided: dict[tuple[str, int], str | None] = {}
+        """Of threads with gates, and of those below them, by turns, the code that may run; None: it was rejected."""
+        self.answered: list[tuple[str, str]] = []
+        """Threads, and requests of theirs that were decided."""
         self.sittings = 0
         self.patch = pytest.MonkeyPatch()
 
@@ -97,9 +112,13 @@ class AnyHistory(RuleBasedStateMachine):
         try:
             for thread, expected in self.expected.items():
                 run = self._sit(thread)
+                hows = itertools.chain(["edit", "reject"], itertools.repeat("approve"))
+                while run.status == "paused":
+                    run = self._decide(run, next(hows))
                 assert (run.status, run.answer) == ("answered", expected.answer)
                 assert run.restore is None or not run.restore["lost"]
                 assert self._do(lambda runner, thread=thread: runner.verify(thread)).problems == []
+            self._check_what_ran()
         finally:
             self.loop.close()
             self.patch.undo()
@@ -108,9 +127,10 @@ class AnyHistory(RuleBasedStateMachine):
     # -- rules
 
     @precondition(lambda self: len(self.expected) < 4)
-    @rule(point=st.none() | st.integers(1, 120))
-    def start(self, point: int | None) -> None:
+    @rule(point=st.none() | st.integers(1, 120), gated=st.booleans())
+    def start(self, point: int | None, gated: bool) -> None:
         thread = f"t{len(self.expected)}"
+        self.gated += [thread] * gated
         self.expected[thread] = Expected()
         self._crashing(thread, point)
 
@@ -157,7 +177,42 @@ class AnyHistory(RuleBasedStateMachine):
             for step in steps[:number]
             if step["kind"] == "execute_code" and not step["summary"].startswith("stands")
         ]
-        self.expected[thread] = forked(self.expected[parent], max(ended, default=0), value)
+        self.expected[thread] = forked(self.expected[parent], len(set(ended)), value)
+        self.gated += [thread] * (parent in self.gated)
+        reviewed = {step["turn"] for step in steps[:number] if step["summary"].startswith("a person")}
+        self.decided |= {
+            (thread, turn): self.decided[parent, turn] for turn in reviewed if (parent, turn) in self.decided
+        }
+
+    @precondition(lambda self: bool(self.gated))
+    @rule(
+        which=st.integers(0, 9),
+        hows=st.lists(st.sampled_from(["approve", "edit", "reject"]), min_size=2, max_size=5),
+        point=st.none() | st.integers(1, 80),
+    )
+    def decide(self, which: int, hows: list[str], point: int | None) -> None:
+        """Whoever crashes while they decide has decided, or it still waits."""
+        thread = self.gated[which % len(self.gated)]
+        run = self._sit(thread)
+        with contextlib.suppress(Crash):
+            for fate, how in zip([Fate(point, dies), *[None] * len(hows)], hows, strict=False):
+                if run.status == "paused":
+                    run = self._decide(run, how, fate)
+
+    @precondition(lambda self: bool(self.answered))
+    @rule(which=st.integers(0, 99), mistaken=st.booleans())
+    def decide_about_what_does_not_wait(self, which: int, mistaken: bool) -> None:
+        """It was decided before; or it waits, and something else was looked at."""
+        thread, name = self.answered[which % len(self.answered)]
+        run = self._do(lambda runner: runner.read(thread))
+        options: dict[str, Any] = {"interrupt": name}
+        if mistaken and run.interrupts:
+            options = {"interrupt": run.interrupts[0]["id"], "shown": "0" * 64}
+        before = self._rows(thread)
+        number = len(requests(run)) or 1
+        with pytest.raises(UsageError):
+            self._do(lambda runner: runner.decide(thread, [APPROVE] * number, **options))
+        assert self._rows(thread) == before
 
     @precondition(lambda self: bool(self.expected) and self.home.exists())
     @rule(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
@@ -222,9 +277,34 @@ class AnyHistory(RuleBasedStateMachine):
         fate = Fate(point, dies)
         try:
             run = self._sit(thread, fate)
-            assert (run.status, run.answer) == ("answered", self.expected[thread].answer)
         except Crash:
             return
+        if run.status != "paused" or thread not in self.gated:
+            assert (run.status, run.answer) == ("answered", self.expected[thread].answer)
+
+    def _decide(self, run: Run, how: str, fate: Fate | None = None) -> Run:
+        """Decide alike about all code that waits, and let calls be made. Raises Crash."""
+        fate, thread, now = fate or Fate(None, dies), run.thread_id, None
+        [waiting], said = run.interrupts, [decision(action, how) for action in requests(run)]
+        try:
+            now = self._do(lambda runner: runner.decide(thread, said, interrupt=waiting["id"]), fate)
+            return now
+        finally:
+            self.excused += fate.in_flight
+            now = now or self._do(lambda runner: runner.read(thread))
+            if waiting["id"] not in [one["id"] for one in now.interrupts]:
+                self.answered.append((thread, waiting["id"]))
+                for action, one in zip(requests(run), said, strict=True):
+                    if action["name"] == "execute_code":
+                        self.decided[action["thread_id"], action["turn"]] = code_after(action, one)
+
+    def _check_what_ran(self) -> None:
+        """What was decided, and of runs with gates nothing else, ran."""
+        for thread in {*self.gated, *(thread for thread, _ in self.decided)}:
+            for turn in self._do(lambda runner, thread=thread: runner.library.show(thread, runner.graph))["turns"]:
+                name, ran = (thread, turn["turn"]), "\n\n".join(turn["code"]) if turn["status"] else None
+                if name in self.decided or thread in self.gated:
+                    assert self.decided[name] == ran, name
 
     def _sit(self, thread: str, fate: Fate | None = None, home: Path | None = None) -> Run:
         """One sitting over the thread: it is begun, or gone on with."""
@@ -233,7 +313,8 @@ class AnyHistory(RuleBasedStateMachine):
         async def sit(runner: Runner) -> Run:
             if thread.startswith("f"):
                 return await runner.resume(thread)
-            return await runner.run("What?", model=self.model, thread=thread, concurrency=2, max_depth=2)
+            gates = GATES if thread in self.gated else ()
+            return await runner.run("What?", model=self.model, thread=thread, concurrency=2, max_depth=2, approve=gates)
 
         try:
             return self._do(sit, fate, home)
@@ -261,6 +342,24 @@ class AnyHistory(RuleBasedStateMachine):
     _me = leases.this_process()
 
 
+def decision(action: dict[str, Any], how: str) -> dict[str, Any]:
+    """What a person says who treats code in this way, and nothing else."""
+    if action["name"] != "execute_code" or how == "approve":
+        return APPROVE
+    return edit(code=action["args"]["code"] + "\nedited = True") if how == "edit" else reject("once more")
+
+
+def code_after(action: dict[str, Any], said: dict[str, Any]) -> str | None:
+    """What runs when this was said of code."""
+    match said["type"]:
+        case "approve":
+            return action["args"]["code"]
+        case "edit":
+            return said["edited_action"]["args"]["code"]
+        case _:
+            return None
+
+
 def forked(parent: Expected, ended: int, value: int | None) -> Expected:
     """What a fork comes to that has the first `ended` cells of its parent, and then `limit` as `value`."""
     if value is None or ended == 0:
@@ -272,7 +371,7 @@ def forked(parent: Expected, ended: int, value: int | None) -> Expected:
 
 
 AnyHistory.TestCase.settings = settings(
-    max_examples=12,
+    max_examples=10,
     stateful_step_count=10,
     deadline=None,
     database=None,
