@@ -6,6 +6,7 @@ from typing import Any, cast
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, Interrupt, StateSnapshot, StateUpdate
 
+from ..nodes.gates.asks import BUDGET
 from ..nodes.gates.decisions import DecisionsUnusable, decisions_in
 from ..state.errors import UsageError
 from ..state.threads import Thread, Threads
@@ -46,6 +47,20 @@ def check_answer(interrupt: Interrupt[Any], answer: Mapping[str, Any]) -> None:
         decisions_in(answer, interrupt.value)
     except DecisionsUnusable as unusable:
         raise UsageError(str(unusable), hint="Nothing was decided; it still waits.") from None
+
+
+def raising(waiting: Sequence[Interrupt[Any]], raises: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The decisions that raised limits are, where nothing but these limits is asked about; else None."""
+    if len(waiting) != 1:
+        return None
+    decisions: list[dict[str, Any]] = []
+    for action in waiting[0].value["action_requests"]:
+        args = action["args"]
+        limit = raises.get(f"max_{args.get('resource')}")
+        if action["name"] != BUDGET or limit is None or limit <= (args["limit"] or 0):
+            return None
+        decisions.append({"type": "edit", "edited_action": {"name": BUDGET, "args": {"limit": limit}}})
+    return decisions
 
 
 async def check_undecided(

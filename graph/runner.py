@@ -28,7 +28,7 @@ from .build import Graph, draw
 from .changes import Changes
 from .checks import make_ready, raised_limits
 from .children import ChildRuns
-from .deciding import check_answer, check_asked_here, check_undecided, waiting_one
+from .deciding import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .forking import make_fork
 from .housekeeping import collect_garbage, delete_runs, verify_run
 from .index_watch import IndexWatch
@@ -121,9 +121,13 @@ class Runner:
 
         `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had.
         `unsandboxed`: in this sitting, whatever the run was started with. An answered run, and one that waits for a
-        person, is returned as it is, without a call. Raises UnknownThread, UsageError, NoSandbox.
+        person, is returned as it is, without a call; but where it asks about a spent budget, raising that is the
+        decision. Raises UnknownThread, UsageError, NoSandbox.
         """
         thread_id = await self.library.resolve(thread)
+        waiting = (await self._graph.aget_state(config_of(thread_id))).interrupts
+        if decisions := raising(waiting, raises):
+            return await self.decide(thread_id, decisions, unsandboxed=unsandboxed, on_event=on_event)
         if await self._beginning(thread_id, raises) is None:
             return await self.read(thread_id)
         manner = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)

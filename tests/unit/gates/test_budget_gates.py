@@ -118,3 +118,10 @@ async def test_a_stop_in_mid_cell_keeps_what_was_paid(reviewed: Reviewed) -> Non
 async def test_a_gate_of_money_needs_a_price(reviewed: Reviewed) -> None:
     with pytest.raises(UsageError, match=r"--approve cost>USD needs a price .* openai:unknown-1"):
         await reviewed.run("openai:unknown-1", "cost>1", base_url="http://127.0.0.1:9/v1")
+
+
+async def test_a_limit_that_a_resume_raises_is_the_decision_about_it(reviewed: Reviewed) -> None:
+    await reviewed.start(["x = 1", "FINAL(x)"], "budget", max_turns=2)
+    assert (await reviewed.resume(max_calls=5000)).status == "paused", "that is not what it asks about"
+    run = await reviewed.resume(max_turns=4)
+    assert (run.status, run.answer) == ("answered", 1)

@@ -121,3 +121,13 @@ async def test_calls_of_different_waits_are_asked_about_in_one_request(reviewed:
     assert names(run) == ["sub_calls"]
     run = await reviewed.decide(APPROVE)
     assert (run.answer, reviewed.asked.prompts) == (["SAME"] * 3, ["same"])
+
+
+async def test_what_is_sent_back_as_it_was_shown_is_no_edit(reviewed: Reviewed) -> None:
+    """Long prompts are shown in part; an edit of one call leaves them whole."""
+    run = await reviewed.start(["FINAL([len(x) for x in llm_query_batched(['a' * 5_000, 'b'])])"], "calls")
+    shown = requests(run)[0]["args"]["calls"]
+    changed = [{**call, "prompt": "other"} if call["prompt"] == "b" else call for call in shown]
+    run = await reviewed.decide(edit(calls=changed))
+    assert run.answer == [5_000, len("other")]
+    assert reviewed.asked.prompts == ["a" * 5_000, "other"]
