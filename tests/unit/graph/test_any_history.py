@@ -127,7 +127,7 @@ class AnyHistory(RuleBasedStateMachine):
     # -- rules
 
     @precondition(lambda self: len(self.expected) < 4)
-    @rule(point=st.none() | st.integers(1, 120), gated=st.booleans())
+    @rule(point=st.none() | st.integers(1, 120), gated=st.integers(0, 2).map(bool))
     def start(self, point: int | None, gated: bool) -> None:
         thread = f"t{len(self.expected)}"
         self.gated += [thread] * gated
@@ -274,9 +274,12 @@ class AnyHistory(RuleBasedStateMachine):
             ]
 
     def _crashing(self, thread: str, point: int | None) -> None:
+        """A sitting, and if the run then waits for a person, another one with an approval."""
         fate = Fate(point, dies)
         try:
             run = self._sit(thread, fate)
+            if run.status == "paused":
+                run = self._decide(run, "approve", Fate(point, dies))
         except Crash:
             return
         if run.status != "paused" or thread not in self.gated:
