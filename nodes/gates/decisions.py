@@ -1,9 +1,10 @@
 """What a person answered, read as hostile as any input: one fitting decision for each action, or why not."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ...state.errors import UsageError
 from ...state.reviews import ActionRequest, Decision, ReviewRequest
@@ -46,8 +47,18 @@ class _Call(_Lenient):
     prompt: str = Field(min_length=1, max_length=64 << 20)
 
 
+def _read(value: Any) -> Any:
+    """Fields of forms are texts: of a list, its JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
 class _Calls(_Lenient):
-    calls: list[_Call] = Field(max_length=100_000)
+    calls: Annotated[list[_Call], BeforeValidator(_read)] = Field(max_length=100_000)
 
 
 class _Spend(_Lenient):
@@ -118,6 +129,10 @@ def _edited(given: _Decision, action: ActionRequest) -> dict[str, Any]:
             raise DecisionsUnusable(error.message) from None
     if name == CALLS and (unknown := {one["key"] for one in args["calls"]} - _keys(action)):
         raise DecisionsUnusable(f"{sorted(unknown)[0]} is not among the calls that were shown.")
+    if name == CALLS:
+        # Forms send back all that they were shown, and of long prompts only a part was: what is not changed is no edit.
+        before = {call["key"]: call["prompt"] for call in action["args"]["calls"]}
+        args["calls"] = [one for one in args["calls"] if one["prompt"] != before[one["key"]]]
     if name == SPEND and args["up_to_usd"] <= action["args"]["spent_usd"]:
         raise DecisionsUnusable(f"${args['up_to_usd']:g} is spent already.")
     if name == BUDGET and args["limit"] <= (action["args"]["limit"] or 0):
