@@ -6,6 +6,7 @@ that is on no command line and in no environment (`docs/design/0016-agent-server
 
 import asyncio
 import logging
+import re
 import socket
 import sys
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -27,6 +28,9 @@ FOLDER = "server"
 """In the home: what LangGraph's server writes down for itself."""
 _LONGEST_STOP = 1.8
 """Seconds after which a stop is an end, whatever is still open: everything that counts is saved as it happens."""
+
+_OURS = re.compile(r"<class 'durable_rlm\.state\.errors\.(\w+)'>\((.*)\)\s*$", re.DOTALL)
+_KEPT = ("level", "timestamp", "thread_id")
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,33 @@ class _Discreet(logging.Formatter):
         return self._formatter.format(record).replace(self._token, "[token]")
 
 
+class Brief(logging.Filter):
+    """What a run was refused or failed for is a line: its client is told the same, and no bug of the server is meant.
+
+    LangGraph's server tells it twice, each time with the way that it took through the server.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is told; in short, where it is an error of ours."""
+        said = cast(dict[str, Any], record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
+        event = str(said.get("event", ""))
+        if "Remove `format_exc_info` from your processor chain" in event:
+            return False
+        if not (ours := _OURS.search(event)):
+            return True
+        brief = {"event": f"{ours[1]}: {ours[2]}", **{name: said[name] for name in _KEPT if name in said}}
+        record.msg, record.exc_info = brief, None
+        return not event.startswith("Background run failed")
+
+
 def _log(serving: Serving) -> None:
     """Warnings and errors to stderr, and with `--debug` all but single messages."""
     from langgraph_api.logging import Formatter
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Discreet(Formatter(None, None, "%"), serving.access.token))
+    if not serving.debug:
+        handler.addFilter(Brief())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if serving.debug else logging.WARNING)
