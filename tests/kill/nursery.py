@@ -130,7 +130,14 @@ def _victims(victim: Victim) -> list[psutil.Process]:
 
 
 def _serve() -> None:
-    for module in ("durable_rlm.graph.runner", "tests.kill.scenario", "tests.kill.tree_scenario", "numpy"):
+    for module in (
+        "durable_rlm.graph.runner",
+        "tests.kill.scenario",
+        "tests.kill.tree_scenario",
+        "tests.kill.reviewed_scenario",
+        "tests.kill.reviewed_tree_scenario",
+        "numpy",
+    ):
         importlib.import_module(module)
     gc.freeze()
     threads = list(Path("/proc/self/task").iterdir())

@@ -1,0 +1,87 @@
+"""A tree of runs with the gate `code` that is killed: what its sub-RLMs wait for is decided at the top.
+
+Its person approves, replaces the code of a run two levels down, and rejects some of one below the top.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from durable_rlm.kernel.session import Kernels
+from tests.kill.reviewing import APPROVE, Decision, Reviewer, decisions_done, edit, marked
+from tests.kill.scenario import MODEL_HEAD, THREAD
+from tests.scripts import repl
+
+QUESTION = "top"
+REJECTED = "FINAL(llm_query('never asked'))"
+REPLACED = "FINAL(llm_query('never asked below'))"
+NEVER = ["never asked", "never asked below"]
+"""Prompts that no model may see."""
+CELLS = {
+    QUESTION: ["x = rlm_query_batched(['calls', 'nests'], context=['one', 'two'])", "FINAL([x, len(history)])"],
+    "calls": [REJECTED, "FINAL(llm_query(context))"],
+    "nests": ["deep = rlm_query('deep', context=context)\nFINAL(f'{context}: {deep}')"],
+    "deep": [REPLACED],
+}
+_MODEL = """
+def root(messages):
+    told = "\\n".join(message["content"] for message in messages)
+    question = re.search("# Question\\n(.*)", told)[1]
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    received(f"turn {{done + 1}}" if question == {question!r} else f"{{question}}: turn {{done + 1}}")
+    return REPLIES[question][done]
+
+def sub(prompt):
+    received(prompt)
+    return prompt.upper() + "!"
+"""
+
+
+def write_model(folder: Path, *, own_process: bool = False) -> str:
+    """The scripted model, which writes down each prompt in `folder/asked` before it answers, as a server would."""
+    del own_process
+    replies = {question: [repl(marked(cell, folder)) for cell in cells] for question, cells in CELLS.items()}
+    script = folder / "m.py"
+    script.write_text((MODEL_HEAD + _MODEL).format(replies=replies, asked=str(folder / "asked"), question=QUESTION))
+    return f"scripted:{script}"
+
+
+def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:
+    """What the person says to each action."""
+    told = {
+        REJECTED: {"type": "reject", "message": "not that"},
+        REPLACED: edit(code=marked("FINAL(llm_query(context + ' deep'))", folder)),
+    }
+    return lambda _, about: told.get(about, APPROVE)
+
+
+async def sit(
+    home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
+) -> dict[str, Any]:
+    """Start the tree, or go on with it, and decide whatever it waits for. How it stands then, by question."""
+    folder = home.parent
+    reviewer = Reviewer(folder, decider(folder))
+    async with Runner.open(home, kernels=kernels, probe=reviewer.watching(probe)) as runner:
+        settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "max_depth": 3, "approve": ["code"]}
+        run = await runner.run(QUESTION, thread=THREAD, concurrency=4, kernels=6, unsandboxed=True, **settings)
+        run = await reviewer.until_it_waits_no_more(runner, run)
+        shown = {
+            row["question"]: await runner.library.show(row["thread_id"], runner.graph)
+            for row in await runner.library.runs()
+        }
+        turns = [(question, turn) for question, of_run in sorted(shown.items()) for turn in of_run["turns"]]
+        problems = [await runner.verify(of_run["thread_id"]) for of_run in shown.values()]
+        return {
+            "run": run.to_json(),
+            "outputs": [[question, turn["output"], turn["notes"]] for question, turn in turns],
+            "statuses": sorted(f"{question}: {of_run['status']}" for question, of_run in shown.items()),
+            "variables": {
+                f"{question}.{one['name']}": one for question, turn in turns for one in turn.get("variables", [])
+            },
+            "problems": [problem for report in problems for problem in report.to_json()["problems"]],
+            "decisions": {
+                question: await decisions_done(runner, of_run["thread_id"]) for question, of_run in shown.items()
+            },
+            "too early": reviewer.told_late,
+        }

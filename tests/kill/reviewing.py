@@ -1,0 +1,107 @@
+"""A person of the kill tests: decides by a script, and writes down what they are asked and what of it was saved."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Run, Runner
+
+Decision = dict[str, Any]
+APPROVE: Decision = {"type": "approve"}
+_END_OF_MARK = "del log\n"
+
+
+def edit(**args: Any) -> Decision:
+    return {"type": "edit", "edited_action": {"name": "any", "args": args}}
+
+
+def marked(code: str, folder: Path) -> str:
+    """The code, which says first that it runs."""
+    log = str(folder / "ran")
+    return f"with open({log!r}, 'a') as log:\n    print({json.dumps(code)!r}, file=log)\n{_END_OF_MARK}{code}"
+
+
+def about(action: dict[str, Any]) -> str:
+    """What an action is about, the same however often it is asked."""
+    args = action["args"]
+    match action["name"]:
+        case "execute_code":
+            return args["code"].partition(_END_OF_MARK)[2]
+        case "sub_calls":
+            return "calls: " + ", ".join(sorted(call["prompt"] for call in args["calls"]))
+        case "budget":
+            return f"budget: {args['resource']}"
+        case name:
+            return f"{name}: {json.dumps(args)}"
+
+
+class Reviewer:
+    """Decides for one process. `decide`: the script, from an action and what it is about."""
+
+    def __init__(self, folder: Path, decide: Callable[[dict[str, Any], str], Decision]) -> None:
+        self._folder = folder
+        self._decide = decide
+        self._unsaved: list[str] = []
+        self.told_late: list[str] = []
+        """Code that had begun to run before it was asked about."""
+
+    def watching(self, probe: Callable[[str], None]) -> Callable[[str], None]:
+        """The probe, which also sees when a decision is saved: with what the review node writes."""
+
+        def watched(point: str) -> None:
+            if self._unsaved and "writes" in point and point.endswith("-after"):
+                saved, self._unsaved = self._unsaved, []
+                note(self._folder / "saved", saved)
+            probe(point)
+
+        return watched
+
+    async def until_it_waits_no_more(self, runner: Runner, run: Run) -> Run:
+        """Decide, and go on, until the run ends."""
+        while run.status == "paused":
+            [waiting] = run.interrupts
+            actions = waiting["value"]["action_requests"]
+            what = [about(action) for action in actions]
+            ran = lines(self._folder / "ran")
+            self.told_late += [code for code in what if code in ran]
+            note(self._folder / "reviewed", what)
+            self._unsaved = what
+            decisions = [self._decide(action, one) for action, one in zip(actions, what, strict=True)]
+            shown = waiting["value"]["shown"]
+            run = await runner.decide(run.thread_id, decisions, interrupt=waiting["id"], shown=shown)
+            assert not self._unsaved, f"nothing was saved of {self._unsaved}"
+        return run
+
+
+def note(log: Path, what: list[str]) -> None:
+    """Add to a log, whole or not at all."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, "".join(f"{json.dumps(one)}\n" for one in what).encode())
+    os.close(file)
+
+
+def lines(log: Path) -> list[str]:
+    """What was noted."""
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def reviewed(folder: Path) -> Counter[str]:
+    """What a person was asked so far, in all sittings."""
+    return Counter(lines(folder / "reviewed"))
+
+
+def unsaved(folder: Path) -> Counter[str]:
+    """What they decided in vain, because the process was killed before it was saved."""
+    return reviewed(folder) - Counter(lines(folder / "saved"))
+
+
+async def decisions_done(runner: Runner, thread: str) -> list[str]:
+    """What the history of a run says that a person did, each decision once."""
+    steps = [step["summary"] for step in await runner.library.steps(thread) if step["kind"] == "review"]
+    parts = [part for step in steps if step.startswith("a person ") for part in step[len("a person ") :].split(", ")]
+    found = [re.fullmatch(r"(.+?)(?: \((\d+)\))?", part) for part in parts]
+    return sorted(one[1] for one in found if one for _ in range(int(one[2] or 1)))

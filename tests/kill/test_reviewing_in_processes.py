@@ -1,0 +1,127 @@
+"""`rlm run --approve all` and `rlm review` as processes with real kernels: killed at random, and two at once."""
+
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from tests.end_to_end.program import CLEAN, RLM, rlm
+from tests.kill import scenario
+from tests.kill.nursery import Nursery
+from tests.kill.reviewing import lines, marked
+from tests.kill.scenario import MODEL_HEAD, THREAD
+from tests.kill.trials import Trial
+from tests.scripts import repl
+
+pytestmark = pytest.mark.kill
+FIRST = "x = alias = llm_query_batched(['a', 'b'])"
+LAST = "FINAL([alias, alias is x])"
+ANSWER = [["A!", "B!"], True]
+ASKED = ["turn 1", "a", "b", "turn 2"]
+DECISIONS = ["approved execute_code", "approved sub_calls", "approved execute_code", "approved final_answer"]
+_MODEL = """
+def root(messages):
+    told = "".join(message["content"] for message in messages)
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    received(f"turn {{done + 1}}")
+    return REPLIES[done]
+
+def sub(prompt):
+    received(prompt)
+    return prompt.upper() + "!"
+"""
+
+
+class Program:
+    """Commands about one run, as whoever sits at a terminal gives them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        script = folder / "m.py"
+        replies = [repl(marked(cell, folder)) for cell in (FIRST, LAST)]
+        script.write_text((MODEL_HEAD + _MODEL).format(replies=replies, asked=str(folder / "asked")))
+        self._run = ["run", "What?", "--model", f"scripted:{script}", "--thread", THREAD, "--approve", "all"]
+        self._run += ["--unsandboxed"]
+
+    async def status(self) -> str | None:
+        """How the run stands; None before it is known."""
+        async with Runner.open(self.folder / "home", kernels=MemoryKernels()) as runner:
+            return next((run["status"] for run in await runner.library.runs()), None)
+
+    async def command(self) -> list[str]:
+        """What brings it on, by how it stands: it is started, decided about, or gone on with."""
+        match await self.status():
+            case None:
+                return self._run
+            case "paused":
+                return ["review", THREAD, "--approve"]
+            case _:
+                return ["resume", THREAD]
+
+    def do(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return rlm(self.folder, "--home", "home", *arguments)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [str(RLM), "--home", "home", *arguments],
+            cwd=self.folder,
+            env=CLEAN,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    async def decisions(self) -> list[str]:
+        """What the run's history says that a person did."""
+        async with Runner.open(self.folder / "home", kernels=MemoryKernels()) as runner:
+            steps = await runner.library.steps(THREAD)
+            assert (await runner.verify(THREAD)).ok
+        said = [step["summary"] for step in steps if step["kind"] == "review"]
+        return [one.removeprefix("a person ") for one in said if one.startswith("a person ")]
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_killed_at_random_times_it_comes_to_its_end_and_each_decision_counts_once(
+    nursery: Nursery, folder: Path, seed: int
+) -> None:
+    trial = Trial(folder / f"program-{seed}", nursery, played=scenario)
+    program, random = Program(trial.folder), Random(seed)
+    kills, in_flight = 0, Counter[str]()
+    while await program.status() != "answered":
+        process = program.start(*await program.command())
+        try:
+            # From before it has done anything to after it has ended; in the end it is let do what it likes.
+            process.wait(random.uniform(0.3, 3.0) if kills < 4 else 60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+            in_flight += trial.in_flight()
+        _, said = process.communicate()
+        assert process.returncode in (0, 3, -9), said
+    assert json.loads(program.do("show", THREAD, "--json").stdout)["answer"] == ANSWER
+    assert sorted(await program.decisions()) == sorted(DECISIONS)
+    assert trial.received <= Counter(ASKED) + in_flight and Counter(ASKED) <= trial.received
+    assert set(lines(trial.folder / "ran")) == {FIRST, LAST}
+    assert kills
+
+
+async def test_of_two_who_decide_at_once_one_does(tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    assert program.do(*await program.command()).returncode == 3
+    decided = 0
+    while await program.status() == "paused":
+        rivals = [program.start("review", THREAD, "--approve") for _ in range(2)]
+        said = [rival.communicate(timeout=60)[1] for rival in rivals]
+        codes = [rival.returncode for rival in rivals]
+        # Whom another one is ahead of is told that it runs, or that this is decided; or meets what waits next.
+        assert set(codes) & {0, 3} and set(codes) <= {0, 2, 3, 5}, said
+        decided, before = len(await program.decisions()), decided
+        assert before < decided <= before + 2, said
+    assert json.loads(program.do("show", THREAD, "--json").stdout)["answer"] == ANSWER
+    assert sorted(await program.decisions()) == sorted(DECISIONS)
+    assert Counter(scenario.read_log(tmp_path / "asked")) == Counter(ASKED)
