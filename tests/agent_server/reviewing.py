@@ -5,7 +5,7 @@ from typing import Any
 
 from langgraph_sdk.client import LangGraphClient
 
-from tests.agent_server.test_threads_both_ways import known
+from tests.agent_server.test_threads_both_ways import until
 from tests.scripts import Asked, repl, write_script
 
 APPROVE: dict[str, Any] = {"type": "approve"}
@@ -57,9 +57,14 @@ async def waiting(client: LangGraphClient, thread: str) -> Any:
     """What waits: one interrupt, the same wherever a client looks for it."""
     state: Any = await client.threads.get_state(thread)
     [found] = state["interrupts"]
-    listed: Any = await known(client, thread, "interrupted")
+
+    async def listed() -> Any:
+        of_thread: Any = await client.threads.get(thread)
+        of_tasks = of_thread.get("interrupts") or {}
+        return of_thread["status"], ids(one for of_task in of_tasks.values() for one in of_task)
+
     assert ids(one for task in state["tasks"] for one in task["interrupts"]) == [found["id"]]
-    assert ids(one for of_task in listed["interrupts"].values() for one in of_task) == [found["id"]]
+    await until(listed, lambda said: said == ("interrupted", [found["id"]]))
     return found
 
 

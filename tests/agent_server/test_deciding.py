@@ -66,6 +66,8 @@ async def test_gates_of_the_input_and_of_an_assistant(
     assert [action["name"] for action in actions(await waiting(client, thread))] == ["final_answer"]
     result: Any = await client.runs.wait(thread, assistant, command=answer(APPROVE))
     assert result["answer_value"] == 1
+    if assistant != "rlm":
+        await client.assistants.delete(assistant)
 
 
 async def test_an_edit_runs_instead(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
