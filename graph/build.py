@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from ..nodes.direct import direct
@@ -24,7 +24,7 @@ from ..nodes.review import review
 from ..nodes.sub_call import sub_call
 from ..state.schema import RunInput, RunOutput, RunState
 from ..state.settings import RunSettings
-from .routes import after_direct, after_execute, after_plan, after_prepare, after_review
+from .routes import after_direct, after_execute, after_finalize, after_plan, after_prepare, after_review
 
 Drawing = StateGraph[RunState, RunSettings, RunInput, RunOutput]
 Graph = CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]
@@ -49,7 +49,7 @@ def draw(hands: Hands, live: LiveRuns) -> Drawing:
     graph.add_conditional_edges("review", after_review)
     graph.add_conditional_edges("execute_code", after_execute, ["sub_call", "review", "plan", "finalize"])
     graph.add_edge("sub_call", "execute_code")
-    graph.add_edge("finalize", END)
+    graph.add_conditional_edges("finalize", after_finalize)
     return graph
 
 

@@ -65,6 +65,11 @@ def after_execute(state: RunState) -> list[Send] | Literal["review", "plan", "fi
     return "plan"
 
 
+def after_finalize(state: RunState) -> Literal["review", "__end__"]:
+    """An answer that is not the one that was reviewed goes back."""
+    return "review" if state.get("status") == "running" else "__end__"
+
+
 def _to_be_reviewed(state: RunState) -> bool:
     """Whether a person is to be asked about something else than code that is about to run."""
     if state.get("asks") is not None:

@@ -19,6 +19,9 @@ async def finalize(state: RunState, live: LiveRuns, hands: Hands, thread_id: str
     hands.probe("finalize-end")
     spent = cast("Resource | None", state.get("spent"))
     if final is not None:
+        if run.gates.final and state.get("approved") != final["text"]:
+            # What was accepted is what it answers (promise P11): any other answer goes back to be reviewed.
+            return {"step": [{"kind": "finalize", "turn": turn, "summary": "not the answer that was reviewed"}]}
         if spent and note is None:
             note = f"{run.ledger.limits.budget(spent)} was used up, and this is what its last turn could answer"
             emit("notice", text=f"{note[0].upper()}{note[1:]}.")

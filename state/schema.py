@@ -106,7 +106,8 @@ class RunState(TypedDict, total=False):
     asks: AsksRef | None
     """What waits for a person beside a cell's code and an answer, which are here themselves."""
     approved: str | None
-    """The digest of the cell that may run: it was looked at, or no gate asks for that."""
+    """The digest of the cell that may run, or the hash of the answer that may be given: it was looked at, or no
+    gate asks for that."""
     verdicts: list[VerdictRef]
     """What a person has said about sub-calls of the cell that stands."""
     leave: Leave | None

@@ -3,11 +3,9 @@
 import math
 from typing import Any
 
-from ...state.gates import Gates
 from ...state.ledger import Resource
 from ...state.reviews import ActionRequest, Decision, Leave
 from ...state.schema import RunState
-from ...state.settings import saved_settings
 from ..quoting import one_line
 from .asks import BUDGET, SPEND
 
@@ -20,7 +18,6 @@ class Allowance:
 
     def __init__(self, state: RunState) -> None:
         before = state.get("leave")
-        self._step = Gates.of(saved_settings(state.get("settings", {})).approve).cost or 0.0
         self.record: Leave = {
             "dollars": before["dollars"] if before else None,
             "limits": dict(before["limits"]) if before else {},
@@ -45,12 +42,8 @@ class Allowance:
                 )
                 self.stopped = "cost", why
             return
-        if decision["type"] == "edit":
-            dollars = float(decision.get("edited_action", {})["args"]["up_to_usd"])
-        else:
-            # Asked again after each further step.
-            missing = max(0.0, args["wanted_usd"] - args["asked_at_usd"])
-            dollars = args["asked_at_usd"] + self._step * max(1, math.ceil(round(missing / self._step, 9)))
+        said = decision.get("edited_action", {}).get("args", args)
+        dollars = float(said["up_to_usd"])
         self.record["dollars"] = max(dollars, self.record["dollars"] or 0.0)
 
     def _budget(self, args: dict[str, Any], decision: Decision, *, own: bool) -> None:

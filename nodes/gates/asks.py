@@ -36,10 +36,10 @@ def asks_of(run: "LiveRun", hold: Hold, turn: int) -> list[Ask]:
     unseen = [one for one in hold.parked if one.why is None]
     if unseen:
         asks.append(_ask("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(hold.passed)))
-    refused = [one for one in hold.parked if isinstance(one.why, NotAllowed)]
-    if refused:
+    dear = [(one, one.why) for one in hold.parked if isinstance(one.why, NotAllowed)]
+    if dear:
         # The last one knows best what is spent by now.
-        asks.append(_ask("spend", [spend_action(run, refused[-1].why, turn)], refused))
+        asks.append(_ask("spend", [spend_action(run, dear[-1][1], turn)], [one for one, _ in dear]))
     spent: dict[Resource, list[Parked]] = {}
     for one in hold.parked:
         if isinstance(one.why, BudgetSpent):
@@ -127,16 +127,21 @@ def _calls_action(run: "LiveRun", parked: Sequence[Parked], turn: int) -> Action
     )
 
 
-def spend_action(run: "LiveRun", refused: Any, turn: int) -> ActionRequest:
-    """The request to spend more."""
+def spend_action(run: "LiveRun", refused: NotAllowed, turn: int) -> ActionRequest:
+    """The request to spend more: as many steps of the gate's amount as the next request may need."""
+    step = run.gates.cost or refused.allowed
+    missing = max(0.0, refused.wanted - refused.allowed)
+    up_to = refused.allowed + step * max(1, math.ceil(round(missing / step, 9)))
     return _action(
         run,
         SPEND,
         turn,
-        f"The next request may bring what is spent to ${refused.wanted:.4f}; asked about above ${refused.allowed:g}.",
+        f"The next request may bring what is spent to ${refused.wanted:.4f}, and nobody has allowed more than "
+        f"${refused.allowed:g}. Approve: up to ${up_to:g}.",
         asked_at_usd=refused.allowed,
         spent_usd=round(refused.spent, 6),
         wanted_usd=round(refused.wanted, 6),
+        up_to_usd=round(up_to, 6),
     )
 
 

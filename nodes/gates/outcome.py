@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from ...state.ledger import Resource
 from ...state.reviews import Ask, Decision, Verdict, VerdictRef
-from ...state.schema import RunState, TurnRecord
+from ...state.schema import AnswerRef, RunState, TurnRecord
 from ...state.settings import saved_settings
 from ...state.texts import Texts
 from ..models.typed import SchemaInvalid, mismatch
@@ -24,7 +24,7 @@ async def outcome(state: RunState, asked: Asked, decisions: Sequence[Decision], 
     if asked.cell is not None:
         changes = await _of_cell(state, asked, decisions[0], texts)
     elif asked.final is not None:
-        changes = await _of_answer(state, decisions[0], texts)
+        changes = await _of_answer(state, asked.final, decisions[0], texts)
     else:
         changes = await _of_asks(state, asked.asks, decisions, texts)
     return {**changes, "asks": None, "step": [_step(state, asked, decisions)]}
@@ -49,14 +49,15 @@ async def _of_cell(state: RunState, asked: Asked, decision: Decision, texts: Tex
     return {"cell": None, "approved": None, "turns": [{"number": turn, "nudge": told}]}
 
 
-async def _of_answer(state: RunState, decision: Decision, texts: Texts) -> Update:
+async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, texts: Texts) -> Update:
     match decision["type"]:
         case "approve":
-            return {}
+            return {"approved": final["text"]}
         case "edit":
             answer = decision.get("edited_action", {})["args"]["answer"]
             _check_schema(state, answer)
-            return {"final": await settled(answer, texts), "note": "a reviewer replaced the answer"}
+            final = await settled(answer, texts)
+            return {"final": final, "approved": final["text"], "note": "a reviewer replaced the answer"}
         case "reject" | "respond":
             told = f"A reviewer did not accept the answer of this turn.{words_of(decision)}"
     if not state.get("turn", 0):

@@ -59,7 +59,7 @@ def _open_to_change(request: Request) -> dict[str, Any]:
             calls = [one for one in _calls(args) if _whole(one)]
             return {"calls": [{"key": one.get("key"), "prompt": one.get("prompt")} for one in calls]}
         case "spend":
-            return {"up_to_usd": args.get("wanted_usd")}
+            return {"up_to_usd": args.get("up_to_usd")}
         case "budget":
             return {"limit": args.get("limit")}
         case _:

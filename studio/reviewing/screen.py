@@ -124,7 +124,8 @@ def _calls(args: Any, width: int | None) -> Iterator[Text]:
 
 
 def _spend(args: Any) -> Iterator[Text]:
-    for label, key in (("Limit", "asked_at_usd"), ("Spent", "spent_usd"), ("Wants", "wanted_usd")):
+    labels = {"Limit": "asked_at_usd", "Spent": "spent_usd", "Wants": "wanted_usd", "Approved": "up_to_usd"}
+    for label, key in labels.items():
         amount = args.get(key)
         yield _labelled(label, dollars(amount) if isinstance(amount, int | float) else "not known")
 

@@ -203,7 +203,7 @@ async def test_review_is_drawn_and_the_gates_are_in_the_forms(client: LangGraphC
     for xray in (False, True):
         drawing: Any = await client.assistants.get_graph(assistant["assistant_id"], xray=xray)
         edges = {(edge["source"], edge["target"]) for edge in drawing["edges"]}
-        before = {"plan", "direct", "execute_code"}
+        before = {"plan", "direct", "execute_code", "finalize"}
         after = {"plan", "direct", "execute_code", "finalize"}
         assert {source for source, target in edges if target == "review"} == before
         assert {target for source, target in edges if source == "review"} == after

@@ -139,3 +139,15 @@ async def test_what_is_shown_is_hashed_whole(reviewed: Reviewed) -> None:
     for part in ("name", "args", "description", "thread_id", "turn"):
         changed = [{**value["action_requests"][0], part: "other"}]
         assert shown_digest(changed, value["review_configs"], value["thread_id"]) != of  # type: ignore[arg-type]
+
+
+async def test_an_answer_that_was_put_behind_the_review_goes_back_to_it(reviewed: Reviewed) -> None:
+    await reviewed.start(["FINAL('asked about')"], "final")
+    async with reviewed.open() as runner:
+        other = {"text": await runner._stores.texts.put("not asked about"), "typed": False}
+        config = {"configurable": {"thread_id": reviewed.thread}}
+        await runner.graph.aupdate_state(config, {"final": other}, as_node="review")
+    run = await reviewed.resume()
+    assert (run.status, run.answer) == ("paused", None)
+    assert requests(run)[0]["args"] == {"answer": "not asked about"}
+    assert (await reviewed.decide(APPROVE)).answer == "not asked about"

@@ -28,7 +28,7 @@ async def test_nothing_more_is_spent_before_a_person_has_allowed_it(priced: Revi
     # A turn may take 0.016 dollars: it is asked about before it is sent.
     assert (names(run), priced.asked.roots) == (["spend"], [])
     args = requests(run)[0]["args"]
-    assert (args["asked_at_usd"], args["spent_usd"], args["wanted_usd"]) == (0.01, 0.0, 0.016384)
+    assert args == {"asked_at_usd": 0.01, "spent_usd": 0.0, "wanted_usd": 0.016384, "up_to_usd": 0.02}
     run = await priced.decide(APPROVE)
     # Allowed were two steps of a cent, which is enough for everything, for little of what may be is used.
     assert (run.status, run.answer) == ("answered", "A")

@@ -38,7 +38,7 @@ def budget(resource: str = "calls", limit: float = 20, spent: float = 20) -> dic
 
 
 def spend() -> dict[str, Any]:
-    return action("spend", asked_at_usd=1.0, spent_usd=0.9, wanted_usd=1.25)
+    return action("spend", asked_at_usd=1.0, spent_usd=0.9, wanted_usd=1.25, up_to_usd=2.0)
 
 
 def answer(value: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def test_code_is_edited_as_python_and_the_rest_as_json() -> None:
     assert editable(request(code("a = 1"))) == ("a = 1", ".py")
     for one, args in (
         (calls("p", "q"), {"calls": [{"key": "3:0", "prompt": "p"}, {"key": "3:1", "prompt": "q"}]}),
-        (spend(), {"up_to_usd": 1.25}),
+        (spend(), {"up_to_usd": 2.0}),
         (budget(), {"limit": 20}),
         (answer([1, "é"]), {"answer": [1, "é"]}),
     ):

@@ -83,7 +83,7 @@ def test_no_field_reaches_the_terminal_as_it_is(text: str, width: int | None) ->
         code(nasty, **more),
         calls(nasty, model=nasty),
         action("budget", resource=nasty, limit=nasty, spent=nasty, waiting_calls=nasty),
-        action("spend", asked_at_usd=nasty, spent_usd=nasty, wanted_usd=nasty),
+        action("spend", asked_at_usd=nasty, spent_usd=nasty, wanted_usd=nasty, up_to_usd=nasty),
         answer({nasty: [nasty]}),
         answer(nasty),
         {**action(nasty, thread=nasty), "args": {nasty: nasty}},
