@@ -173,6 +173,14 @@ class LiveRun:
             await self.tree.aclose()
 
 
+@dataclass(frozen=True)
+class _Rest:
+    """A wait for a person: what was saved when it began, and when it is given up."""
+
+    saved: Any
+    timer: asyncio.TimerHandle
+
+
 class LiveRuns:
     """The runs alive in this process, by thread."""
 
@@ -182,8 +190,9 @@ class LiveRuns:
         self._callers: dict[str, LiveRun] = {}
         self.manners: dict[str, Manner] = {}
         """How threads are gone on with, where that was asked for."""
-        self._resting: dict[str, Any] = {}
-        """Of the runs that wait for a person with their kernels, what was saved of each when it began to."""
+        self._resting: dict[str, _Rest] = {}
+        """Of the runs that wait for a person with their kernels."""
+        self._endings: set[asyncio.Future[None]] = set()
         self.children: Children | None = None
         """Runs child threads; put in by whoever has the graph that they run on."""
 
@@ -196,29 +205,41 @@ class LiveRuns:
         return run
 
     def rest(self, thread_id: str, saved: Any) -> None:
-        """Keep the run as it is while it waits for a person, its kernel for as long as an idle one is kept.
+        """Keep the run as it is while it waits for a person, for as long as an idle kernel is kept.
 
         `saved` tells what is saved of it from what others make of that.
         """
-        self._resting[thread_id] = saved
+        run = self._runs[thread_id]
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(run.settings.kernel_idle, self._end_rest, thread_id)
+        self._resting[thread_id] = _Rest(saved, timer)
+
+    def _end_rest(self, thread_id: str) -> None:
+        # Taken away at once: whoever goes on with it now builds it anew.
+        del self._resting[thread_id]
+        ending = asyncio.ensure_future(self._runs.pop(thread_id).close())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
 
     async def wake(self, thread_id: str, saved: Any, manner: Manner, limits: Limits, seconds: float) -> None:
         """Go on with a run that rests, if nothing has been done with it since; else it is built anew when needed.
 
         `seconds` of wall time count so far: those of the wait do not.
         """
-        run = self._runs.get(thread_id)
-        same = self._resting.pop(thread_id, None) == saved
+        run, rest = self._runs.get(thread_id), self._resting.pop(thread_id, None)
+        if rest:
+            rest.timer.cancel()
         if run is None:
             return
-        if same and run.manner == manner and run.ledger.limits == limits:
+        if rest and rest.saved == saved and run.manner == manner and run.ledger.limits == limits:
             run.ledger.go_on(seconds)
         else:
             await self.close(thread_id)
 
     async def close(self, thread_id: str) -> None:
         """End the thread's live part."""
-        self._resting.pop(thread_id, None)
+        if rest := self._resting.pop(thread_id, None):
+            rest.timer.cancel()
         run = self._runs.pop(thread_id, None)
         if run:
             await run.close()
@@ -227,6 +248,7 @@ class LiveRuns:
         """End all of them."""
         for thread_id in list(self._runs):
             await self.close(thread_id)
+        await asyncio.gather(*self._endings)
 
     @contextmanager
     def called_by(self, caller: LiveRun, thread_id: str) -> Generator[None]:

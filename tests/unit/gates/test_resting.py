@@ -1,5 +1,6 @@
 """While a person decides, the process that asks keeps the REPL as it is; nothing depends on it."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,11 @@ async def test_the_time_in_which_a_person_decides_is_none_of_the_runs(tmp_path: 
         assert (run.status, run.answer) == ("answered", ["A", "B"])
         assert (await runner.library.about("t"))["seconds"] < 3600
         await runner._live.close_all()
+
+
+async def test_a_wait_that_lasts_lets_go_of_everything(runner: Runner, model: str, log: Path) -> None:
+    await runner.run("What?", "the input", model=model, thread="t", approve=["calls"], kernel_idle=0.05)
+    while runner._live.find("t"):
+        await asyncio.sleep(0)
+    assert (await runner.decide("t", [APPROVE])).answer == ["A", "B"]
+    assert log.read_text() == "xx"
