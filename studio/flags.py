@@ -215,7 +215,7 @@ KernelEnv = Annotated[
     typer.Option(
         "--kernel-env",
         metavar="VENV",
-        help="Virtual environment that code runs in. Default: numpy, pandas and what the extras bring",
+        help="Virtual environment that code runs in. Default: numpy, pandas and what reads documents",
         rich_help_panel=_KERNEL,
         show_default=False,
     ),

@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 INSIDE = Path(__file__).resolve().parent.parent / "inside"
 """What runs in a kernel; where it really lies, because links to it lead nowhere in there."""
 _OWN = "durable-rlm"
+_DOCUMENTS = "extra == 'documents'"
 _NEEDED = ("ipykernel", "cloudpickle", "pydantic")
 _USEFUL = ("numpy", "pandas", "regex")
 _PRELOADED = ("numpy", "pandas")
@@ -50,7 +51,7 @@ class KernelEnvironment:
 
 
 def own_environment() -> KernelEnvironment:
-    """This program's own Python, with what data work needs: numpy, pandas, and what the extras bring; nothing else."""
+    """This program's own Python, with what data work needs: numpy, pandas, and what reads documents; nothing else."""
     folders = _unique([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     entries = sorted(set(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()])))
     executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -84,12 +85,12 @@ def _python(executable: str, base: str, stdlib: str) -> list[str]:
 
 
 def _extras() -> list[str]:
-    """What this program's own extras bring."""
+    """What the extra for documents brings, which is of use to code as well."""
     try:
         requires = importlib.metadata.requires(_OWN) or []
     except importlib.metadata.PackageNotFoundError:
         return []
-    return [found[0] for line in requires if "extra ==" in line and (found := re.match(r"[\w.-]+", line))]
+    return [found[0] for line in requires if _DOCUMENTS in line and (found := re.match(r"[\w.-]+", line))]
 
 
 def _entries(folders: Iterable[str], names: Iterable[str]) -> Iterator[str]:

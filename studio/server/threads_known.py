@@ -125,15 +125,15 @@ class _Known:
 
 
 def _entry(name: uuid.UUID, one: Changed) -> dict[str, Any]:
-    """A row of the server's table, as `Threads.put` of its in-memory runtime makes it."""
+    """A row of the server's table, as `Threads.put` of its in-memory runtime makes it; busy until more is known."""
     moment = _moment(one.row.created)
     return {
         "thread_id": name,
         "created_at": moment,
         "updated_at": moment,
         "state_updated_at": moment,
-        "metadata": {},
-        "status": "idle",
+        "metadata": _metadata(one),
+        "status": "busy",
         "config": {},
         "values": None,
     }

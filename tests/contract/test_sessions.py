@@ -103,7 +103,7 @@ class TestJupyter(SessionContract, HandingContract):
     ) -> None:
         await kernels.warm_up()
         assert isinstance(kernels, JupyterKernels)
-        [host] = psutil.Process().children()
+        [host] = [one for one in psutil.Process().children() if "durable_rlm.kernel.host" in one.cmdline()]
         given_up = asyncio.create_task(kernels.start(KernelSpec("given up")))
         while not host.children():
             await asyncio.sleep(0)
