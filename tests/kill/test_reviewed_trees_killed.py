@@ -14,7 +14,7 @@ from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_pa
 pytestmark = pytest.mark.kill
 SHARES = 4
 """Tests among which the points are dealt out."""
-STRIDE = 15
+STRIDE = 24
 """Of so many points one is taken, in every share others."""
 AT_ONCE = 2
 """Requests that may be under way."""
