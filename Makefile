@@ -5,12 +5,15 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test format lint type bench bench-js lock clean
+.PHONY: demo test coverage format lint type bench bench-js lock clean
 
 demo: $(STAMP)  ## answer a real question with the built-in offline model; MODEL=openai:… BASE_URL=… for a real one
 	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)")
 
 test: lint type $(STAMP)  ## everything that must hold
+	$(BIN)/pytest -n 2
+
+coverage: $(STAMP)  ## which lines the tests that start no program run; slower
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
 
 format: $(STAMP)

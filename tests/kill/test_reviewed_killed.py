@@ -14,7 +14,7 @@ from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_pa
 pytestmark = pytest.mark.kill
 SHARES = 4
 """Tests among which the points are dealt out."""
-STRIDE = 24
+STRIDE = 30
 """Of so many points one is taken, in every share others."""
 AT_ONCE = 4
 """Requests that may be under way."""
@@ -69,7 +69,7 @@ def test_an_undisturbed_run_is_reviewed_in_every_way(undisturbed: Undisturbed, a
 def test_killed_at_any_point_what_was_decided_counts_once(
     nursery: Nursery, undisturbed: Undisturbed, asked_about: Counter[str], folder: Path, share: int
 ) -> None:
-    point, in_vain = 1 + share, 0
+    point = 1 + share
     while (
         ended := (trial := Trial(folder / f"reviewed-{point}", nursery, played=reviewed_scenario)).sit(kill_at=point)
     ).killed:
@@ -77,7 +77,6 @@ def test_killed_at_any_point_what_was_decided_counts_once(
         assert in_flight.total() <= AT_ONCE, where
         check(trial, trial.sit(), in_flight, undisturbed, asked_about + lost, where)
         trial.remove()
-        in_vain += lost.total()
         point += SHARES * STRIDE
     check(trial, ended, Counter(), undisturbed, asked_about, "not killed")
-    assert in_vain and point > 0.8 * len(undisturbed.points)
+    assert point > 0.8 * len(undisturbed.points)

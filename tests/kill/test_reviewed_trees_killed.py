@@ -14,7 +14,7 @@ from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_pa
 pytestmark = pytest.mark.kill
 SHARES = 4
 """Tests among which the points are dealt out."""
-STRIDE = 24
+STRIDE = 30
 """Of so many points one is taken, in every share others."""
 AT_ONCE = 2
 """Requests that may be under way."""
@@ -62,7 +62,7 @@ def test_an_undisturbed_tree_is_decided_about_at_its_top(undisturbed: Undisturbe
 def test_killed_at_any_point_each_sub_rlm_gets_what_was_decided_once(
     nursery: Nursery, undisturbed: Undisturbed, asked_about: Counter[str], folder: Path, share: int
 ) -> None:
-    point, in_vain = 1 + share, 0
+    point = 1 + share
     while (
         ended := (trial := Trial(folder / f"tree-{point}", nursery, played=reviewed_tree_scenario)).sit(kill_at=point)
     ).killed:
@@ -70,7 +70,6 @@ def test_killed_at_any_point_each_sub_rlm_gets_what_was_decided_once(
         assert in_flight.total() <= AT_ONCE, where
         check(trial, trial.sit(), in_flight, undisturbed, asked_about + lost, where)
         trial.remove()
-        in_vain += lost.total()
         point += SHARES * STRIDE
     check(trial, ended, Counter(), undisturbed, asked_about, "not killed")
-    assert in_vain and point > 0.8 * len(undisturbed.points)
+    assert point > 0.8 * len(undisturbed.points)
