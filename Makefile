@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Quiet twice: without its warnings, of which a newcomer can do nothing; errors are said.
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 .PHONY: demo test coverage format lint type bench bench-js lock clean
 

@@ -20,7 +20,9 @@ from .gates.verdicts import Verdicts
 Standing = Literal["calls", "held", "ended"]
 """How a cell stands: calls wait for lanes, or all that is left waits for a person; or it has ended."""
 MOST_ACTIVE = 1_000
-"""Calls that take no lane and are under way at once."""
+MOST_ACTIVE_WEIGHT = 256 << 20
+"""Calls that are under way at once, and what they weigh, before no more are taken from the kernel: those that take no
+lane have no other bound, and hostile code could have this process hold one long prompt a thousand times."""
 AnswerCall = Callable[[PostedCall], Awaitable[bool]]
 """Answers one call and delivers it; whether it succeeded. Raises only what must stop the run."""
 
@@ -51,6 +53,8 @@ class Desk:
         """Calls whose lane has gone."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._lanes = self._idle = 0
+        self._weight = 0
+        """Of all calls under way, those that wait for a person included."""
         self._bells: set[asyncio.Future[None]] = set()
         """One for each lane, which ends when it rings."""
         self._over = False
@@ -112,7 +116,18 @@ class Desk:
     @property
     def _full(self) -> bool:
         """Whether no more calls are taken from the kernel for now: those without lanes have no other bound."""
-        return self._hold is not None and (self._hold.full or self.active >= MOST_ACTIVE)
+        hold = self._hold
+        return hold is not None and (
+            hold.full or self.active >= MOST_ACTIVE or self._weight - hold.weight >= MOST_ACTIVE_WEIGHT
+        )
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether so much has ended that a good number may be taken at once."""
+        hold = self._hold
+        return hold is None or (
+            not hold.full and self.active <= MOST_ACTIVE // 2 and self._weight - hold.weight <= MOST_ACTIVE_WEIGHT // 2
+        )
 
     def _listen(self) -> None:
         """Something has changed for calls that take no lane: look again once it has been quiet for a while."""
@@ -121,7 +136,7 @@ class Desk:
             self._quiet = None
         if self._hold is None or self._held:
             return
-        if self._stuck and not self._hold.full and self.active <= MOST_ACTIVE // 2:
+        if self._stuck and self._roomy:
             self._end_lanes()
         elif self._hold.waits:
             self._quiet = asyncio.get_running_loop().call_later(QUIET, self._look)
@@ -204,10 +219,16 @@ class Desk:
     def _begin(self, call: PostedCall) -> asyncio.Task[bool]:
         task = asyncio.ensure_future(self._answer(call))
         self._tasks.add(task)
+        self._weight += call.weight
+        task.add_done_callback(lambda _: self._lighten(call.weight))
         task.add_done_callback(self._ended)
         if self._lanes < self._most_lanes or not self._session.waiting:
             self._moved.set()
         return task
+
+    def _lighten(self, weight: int) -> None:
+        self._weight -= weight
+        self._listen()
 
     def _ended(self, task: asyncio.Task[bool]) -> None:
         self._tasks.discard(task)

@@ -72,6 +72,11 @@ class Hold:
         return len(self._parked)
 
     @property
+    def weight(self) -> int:
+        """What the calls weigh that wait."""
+        return self._weight
+
+    @property
     def full(self) -> bool:
         """Whether no more is to be taken from the kernel until a person was asked."""
         return len(self._parked) >= MOST_PARKED or self._weight >= MOST_WEIGHT

@@ -7,6 +7,9 @@ import pytest
 from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, PostedCall
 from durable_rlm.nodes.desk import Desk
+from durable_rlm.nodes.gates.hold import Hold
+from durable_rlm.nodes.gates.verdicts import Verdicts
+from durable_rlm.state.gates import Gates
 
 
 @pytest.fixture
@@ -157,3 +160,16 @@ async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
     with pytest.raises(OSError, match="full"):
         await lanes(desk, 1)
     await session.close()
+
+
+async def test_calls_that_take_no_lane_are_bounded_by_what_they_weigh(
+    session: KernelSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("durable_rlm.nodes.desk.MOST_ACTIVE_WEIGHT", 10 * 1_100)
+    answerer = Answerer(session)
+    desk = Desk(session, answerer, apart=lambda _: True, hold=Hold(Gates(), Verdicts(), frozenset()))
+    await session.begin(Cell(1, ("print(len(llm_query_batched(['x' * 50] * 100)))",)))
+    while await desk.stands() == "calls":
+        await lanes(desk, 4)
+    assert (await session.result()).output == "100\n"
+    assert answerer.peak <= 11
