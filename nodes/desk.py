@@ -220,18 +220,15 @@ class Desk:
         task = asyncio.ensure_future(self._answer(call))
         self._tasks.add(task)
         self._weight += call.weight
-        task.add_done_callback(lambda _: self._lighten(call.weight))
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda task: self._ended(task, call.weight))
         if self._lanes < self._most_lanes or not self._session.waiting:
             self._moved.set()
         return task
 
-    def _lighten(self, weight: int) -> None:
+    def _ended(self, task: asyncio.Task[bool], weight: int) -> None:
+        self._tasks.discard(task)
         self._weight -= weight
         self._listen()
-
-    def _ended(self, task: asyncio.Task[bool]) -> None:
-        self._tasks.discard(task)
         if task.cancelled():
             return
         if error := task.exception():
