@@ -12,7 +12,7 @@ demo: $(STAMP)  ## answer a real question with the built-in offline model; MODEL
 	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)")
 
 test: lint type $(STAMP)  ## everything that must hold
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 coverage: $(STAMP)  ## which lines the tests that start no program run; slower
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered

@@ -1,19 +1,18 @@
 """`openai:` models, and with a base URL any OpenAI-compatible server, over chat completions.
 
-LangChain's ChatOpenAI on openai's aiohttp transport: 1.6 ms of CPU a call against 3 ms on its default one.
+LangChain's ChatOpenAI on openai's aiohttp transport, which takes half of the CPU that its default one takes.
 """
 
 import contextlib
 import json
 import resource
-import warnings
 from dataclasses import replace
 from typing import Any
 
 import openai
-from langchain_openai import ChatOpenAI
 
 from .addresses import is_loopback, is_openai
+from .chat_completions import ChatCompletions
 from .failures import AttemptFailed, classify
 from .langchain_chat import read_reply, to_messages
 from .reply import ModelRequest
@@ -39,8 +38,6 @@ class OpenAISender:
 
     def __init__(self, model: str, *, base_url: str, key: str, seconds: float = 600.0, connections: int = 1000) -> None:
         _allow_files(connections + _SPARE_FILES)
-        # LangChain's advice to callers of a method of its own that is not used here.
-        warnings.filterwarnings("ignore", ".*OpenAI's structured output feature", UserWarning)
         timeout = openai.Timeout(seconds, connect=_CONNECT_SECONDS)
         # openai 3 wants httpx2's Limits and openai 2 httpx's; this is the right one of either.
         limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
@@ -52,7 +49,7 @@ class OpenAISender:
         async def current_key() -> str:
             return key
 
-        self._model = ChatOpenAI(
+        self._model = ChatCompletions(
             model=model,
             base_url=base_url,
             # As a coroutine function: else ChatOpenAI also builds a synchronous client, which nobody closes.
@@ -82,8 +79,7 @@ class OpenAISender:
         """
         body = self._body(request)
         try:
-            # In extra_body, because ChatOpenAI renames a plain `max_tokens` on its way out, and would send another
-            # request, to another address, for a `response_format`.
+            # In extra_body, because ChatOpenAI renames a plain `max_tokens` on its way out.
             return read_reply(await self._model.ainvoke(to_messages(request), extra_body=body))
         except Exception as error:
             failure = classify(error)

@@ -1,0 +1,76 @@
+"""This project beside the official RLM, case by case and in turn: `make bench`, `make bench-quick`."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import cases, machine, systems
+from .environment import made
+from .model_server import model_server
+from .results import Measured, Results
+from .table import table
+
+_RESULTS = Path(__file__).parents[1] / ".results"
+_ROUNDS = 5
+
+CASES: dict[str, cases.Case] = {
+    "turns": cases.Turns(),
+    "loop": cases.Loop(),
+    "fan-out": cases.FanOut(),
+    "fan-out of 256": cases.FanOut(in_flight=256),
+    "sub-RLMs": cases.SubRlms(),
+    "100 MB": cases.Context(100),
+    "killed": cases.Killed(),
+    "session": cases.Session(),
+    "1 GB": cases.Context(1000),
+    "500 turns": cases.Turns(500),
+}
+_LONG = {"session", "1 GB", "500 turns"}
+"""Left out when there are two minutes."""
+
+
+def measure(names: Sequence[str], rounds: int, folder: Path) -> Results:
+    """Run the cases, all systems of a round one after the other."""
+    python = made()
+    results = Results(machine.about(), machine.fsync_ms(folder))
+    with model_server(python) as server:
+        bench = cases.Bench(server, folder)
+        for name in names:
+            for number in range(min(rounds, 2) if name in _LONG else rounds):
+                for system in (*systems.official(python), systems.ours()):
+                    spin, began = machine.spin_ms(), time.monotonic()
+                    values = CASES[name](bench, system)
+                    results.runs.append(Measured(name, system.name, number, spin, values))
+                    took = time.monotonic() - began
+                    print(f"{name:15} {system.name:21} round {number + 1}: {took:5.1f} s", file=sys.stderr, flush=True)
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.beside", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the short cases once: about two minutes")
+    parser.add_argument("--cases", help=f"some of them, with commas: {', '.join(CASES)}")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="how often each system runs each case (long ones: 2)")
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="the folder for table, numbers and picture")
+    options = parser.parse_args()
+    names = options.cases.split(",") if options.cases else [name for name in CASES if not (options.quick and name in _LONG)]
+    # Homes are where TMPDIR says: a disk is wanted, or durability costs nothing.
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("TMPDIR")) as folder:
+        results = measure(names, 1 if options.quick else options.rounds, Path(folder))
+    drawn = table(results)
+    print(drawn)
+    numbers, picture = options.results / "beside.json", options.results / "beside.svg"
+    results.save(numbers)
+    (options.results / "beside.md").write_text(drawn + "\n")
+    draw = [str(made()), str(Path(__file__).with_name("plot.py")), str(numbers), str(picture)]
+    subprocess.run(draw, check=True)
+    print(f"\nEvery run: {numbers}\nThe picture: {picture}")
+
+
+if __name__ == "__main__":
+    main()
