@@ -10,6 +10,7 @@ limits are those of all.
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -111,7 +112,7 @@ class Wanted:
         whole, bare = (self.cost(self.input_tokens, out) or 0.0 for out in (self.output_tokens, 0))
         if whole <= dollars:
             return self.output_tokens
-        return int(self.output_tokens * (dollars - bare) / (whole - bare)) if whole > bare else -1
+        return math.floor(self.output_tokens * (dollars - bare) / (whole - bare)) if whole > bare else -1
 
 
 class Ledger:

@@ -115,6 +115,11 @@ def test_reservations_never_pass_a_limit_however_many_are_in_flight(
     asyncio.run(run())
 
 
+async def test_a_request_is_refused_whose_input_alone_costs_a_little_too_much() -> None:
+    with pytest.raises(BudgetSpent):
+        await ledger(max_cost=1.0).reserve(wanted(100, 10, least=0, price=0.0101))
+
+
 async def test_a_request_waits_for_what_others_may_give_back() -> None:
     account = ledger(max_tokens=100)
     first = await account.reserve(wanted(10, 70))
