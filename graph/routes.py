@@ -28,10 +28,13 @@ def after_direct(state: RunState) -> Literal["plan", "review", "finalize"]:
     return "finalize" if state.get("final") is not None or state.get("last") else "plan"
 
 
-def after_plan(state: RunState) -> Literal["review", "plan", "finalize"]:
-    """A turn with code goes on to be reviewed; one without is told so in the next turn, unless it was the last."""
-    if state.get("cell") is not None or _to_be_reviewed(state):
+def after_plan(state: RunState) -> Literal["review", "execute_code", "plan", "finalize"]:
+    """A turn with code goes on to be reviewed where a gate asks for that, and to be run; one without is told so in the
+    next turn, unless it was the last."""
+    if _to_be_reviewed(state):
         return "review"
+    if state.get("cell") is not None:
+        return "review" if _gates(state).code else "execute_code"
     return "finalize" if state.get("last") else "plan"
 
 
@@ -74,4 +77,8 @@ def _to_be_reviewed(state: RunState) -> bool:
     """Whether a person is to be asked about something else than code that is about to run."""
     if state.get("asks") is not None:
         return True
-    return state.get("final") is not None and Gates.of(state.get("settings", {}).get("approve", ())).final
+    return state.get("final") is not None and _gates(state).final
+
+
+def _gates(state: RunState) -> Gates:
+    return Gates.of(state.get("settings", {}).get("approve", ()))

@@ -104,6 +104,11 @@ class Database:
         """Run `unit` in the transaction of the next `commit`, before it: for what only it refers to."""
         self._queue.append(_Pending(unit, None, synced=False))
 
+    async def catch_up(self) -> None:
+        """Commit what was deferred, for whoever is to read it."""
+        if self._queue:
+            await self.commit(lambda _: None, "deferred", synced=False)
+
     async def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of one query. Raises StoreError when the file is damaged."""
         try:

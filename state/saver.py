@@ -109,7 +109,8 @@ class RunSaver(AsyncSqliteSaver):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Save what one task wrote; it is on disk when this returns.
+        """Save what one task wrote, with the step that it makes: LangGraph puts that next, and no later than then it
+        is on disk. What no step follows (an interrupt, an error, what a person answered) is on disk when this returns.
 
         Of a task that failed or was cancelled only that is saved. LangGraph hands over what it had written
         until then as well, and would take it on resume for all that the task had to say: cancelled between
@@ -129,16 +130,22 @@ class RunSaver(AsyncSqliteSaver):
             for index, (channel, value) in enumerate(writes)
         ]
         # LangGraph's special channels (errors, interrupts) are replaced, ordinary writes never.
-        verb = "INSERT OR REPLACE " if all(channel in WRITES_IDX_MAP for channel, _ in writes) else "INSERT OR IGNORE "
+        special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        verb = "INSERT OR REPLACE " if special else "INSERT OR IGNORE "
 
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, thread_id)
             connection.executemany(verb + _PUT_WRITES, rows)
 
-        await self._save(unit, "writes")
+        # Killed before the step is saved, the task is done again, as if it had been killed before its end. What growing
+        # lists are made from, LangGraph hands over before it puts their checkpoint.
+        await self._save(unit, "writes", later=not any(channel in WRITES_IDX_MAP for channel, _ in writes))
 
-    async def _save(self, unit: Unit, what: str) -> None:
-        await self._database.commit(unit, what)
+    async def _save(self, unit: Unit, what: str, *, later: bool = False) -> None:
+        if later:
+            self._database.defer(unit)
+        else:
+            await self._database.commit(unit, what)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that `config` names, else the one saved last. Raises StoredDataDamaged."""
@@ -146,6 +153,8 @@ class RunSaver(AsyncSqliteSaver):
         place = config.get("configurable", {})
         thread_id, namespace = str(place["thread_id"]), str(place.get("checkpoint_ns", ""))
         named = get_checkpoint_id(config)
+
+        await self._database.catch_up()
 
         def look(connection: sqlite3.Connection) -> str | None:
             chosen = named or last_checkpoint(connection, thread_id, namespace)
@@ -177,6 +186,7 @@ class RunSaver(AsyncSqliteSaver):
     ) -> Mapping[str, DeltaChannelHistory]:
         """What the growing lists of a checkpoint are made from. Raises StoredDataDamaged."""
         place = config.get("configurable", {})
+        await self._database.catch_up()
         if channels and (checkpoint_id := get_checkpoint_id(config)):
             named = (str(place["thread_id"]), str(place.get("checkpoint_ns", "")), checkpoint_id)
             await self._database.look(lambda connection: check_line(connection, self.serde, named, channels))

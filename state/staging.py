@@ -44,7 +44,7 @@ class StagedSaver(RunSaver):
         """What the growing lists are made from."""
         return await super().aget_delta_channel_history(config=self._there(config), channels=channels)
 
-    async def _save(self, unit: Unit, what: str) -> None:
+    async def _save(self, unit: Unit, what: str, *, later: bool = False) -> None:
         self.units.append(unit)
 
     def _there(self, config: RunnableConfig) -> RunnableConfig:

@@ -148,7 +148,7 @@ async def test_a_process_that_slept_through_a_takeover_can_write_nothing(databas
     before = await everything(database)
     attempts = [
         lambda: saver.aput(PLACE, empty_checkpoint(), {"source": "loop", "step": 1, "parents": {}}, {}),
-        lambda: saver.aput_writes(saved, [("turn", 2)], "task"),
+        lambda: saver.aput_writes(saved, [("__interrupt__", ())], "task"),
         lambda: journal.open(Entry("1:new:1", "llm", 1, 0, "m", "hash", 1, 1, 0.0)),
         lambda: journal.open(asked),
         lambda: journal.settle(asked, Outcome(answer="too late")),
@@ -160,6 +160,8 @@ async def test_a_process_that_slept_through_a_takeover_can_write_nothing(databas
         with pytest.raises(LeaseLost):
             await attempt()
     journal.reuse(answered.key)
+    # Saved with the step that it makes, which is refused.
+    await saver.aput_writes(saved, [("turn", 2)], "task")
     await leases.release("t")
     assert await everything(database) == before
     await successor.renew("t")
