@@ -101,7 +101,7 @@ def test_a_variable(home: Home) -> None:
 
 def test_code(home: Home) -> None:
     code = "picked = llm_query_batched(['b3', 'A3'])\n%time picked.sort()\n"
-    run = home.fork("--step", home.step("review", 2), "--code", "-", given=code)
+    run = home.fork("--step", home.step("plan", 2), "--code", "-", given=code)
     assert run["answer"] == ["A3", "B3", 3, 0]
     assert home.asked.prompts == ["b3"], "one of its calls is recorded"
     [told] = home.asked.roots

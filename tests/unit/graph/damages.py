@@ -45,7 +45,7 @@ def last_snapshot(home: Path) -> str:
     """The manifest of `hurt`'s last cell but one, which its last one builds on."""
     [[value]] = ask(
         home,
-        f"SELECT value FROM writes WHERE thread_id = 'hurt' AND channel = 'turns' AND {of_step(10)}",
+        f"SELECT value FROM writes WHERE thread_id = 'hurt' AND channel = 'turns' AND {of_step(8)}",
     )
     return manifest_in(home, value)
 
@@ -107,48 +107,48 @@ def a_step_gone(home: Path) -> Found:
 
 @damage
 def the_last_step_gone(home: Path) -> Found:
-    [[name]] = ask(home, "SELECT checkpoint_id FROM steps WHERE thread_id = 'hurt' AND step = 15")
-    change(home, "DELETE FROM steps WHERE thread_id = 'hurt' AND step = 15")
+    [[name]] = ask(home, "SELECT checkpoint_id FROM steps WHERE thread_id = 'hurt' AND step = 12")
+    change(home, "DELETE FROM steps WHERE thread_id = 'hurt' AND step = 12")
     return Found("step", f"the step of checkpoint {name}", MISSING, "list of steps")
 
 
 @damage
 def a_checkpoint_that_comes_from_nowhere(home: Path) -> Found:
-    change(home, f"UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = 'hurt' AND {of_step(9)}")
-    return Found("checkpoint", "step 9", CHANGED, "steps 9–15")
+    change(home, f"UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = 'hurt' AND {of_step(8)}")
+    return Found("checkpoint", "step 8", CHANGED, "steps 8–12")
 
 
 @damage
 def a_checkpoint_cut_short(home: Path) -> Found:
     half = "checkpoint = substr(checkpoint, 1, length(checkpoint) / 2)"
-    change(home, f"UPDATE checkpoints SET {half} WHERE thread_id = 'hurt' AND {of_step(9)}")
-    return Found("checkpoint", "step 9", CHANGED, "steps 9–15")
+    change(home, f"UPDATE checkpoints SET {half} WHERE thread_id = 'hurt' AND {of_step(8)}")
+    return Found("checkpoint", "step 8", CHANGED, "steps 8–12")
 
 
 @damage
 def a_checkpoint_with_other_words_about_it(home: Path) -> Found:
-    change(home, f"UPDATE checkpoints SET metadata = '{{}}' WHERE thread_id = 'hurt' AND {of_step(9)}")
-    return Found("checkpoint", "step 9", CHANGED, "steps 9–15")
+    change(home, f"UPDATE checkpoints SET metadata = '{{}}' WHERE thread_id = 'hurt' AND {of_step(8)}")
+    return Found("checkpoint", "step 8", CHANGED, "steps 8–12")
 
 
 @damage
 def a_checkpoint_gone(home: Path) -> Found:
-    change(home, f"DELETE FROM checkpoints WHERE thread_id = 'hurt' AND {of_step(9)}")
-    return Found("checkpoint", "step 9", MISSING, "steps 9–15")
+    change(home, f"DELETE FROM checkpoints WHERE thread_id = 'hurt' AND {of_step(8)}")
+    return Found("checkpoint", "step 8", MISSING, "steps 8–12")
 
 
 @damage
 def a_write_to_a_growing_list_changed(home: Path) -> Found:
-    which = f"thread_id = 'hurt' AND channel = 'turns' AND {of_step(10)}"
+    which = f"thread_id = 'hurt' AND channel = 'turns' AND {of_step(8)}"
     change(home, f"UPDATE writes SET value = x'90' WHERE {which}")
-    return Found("write", "turns, written after step 10", CHANGED, "steps 10–15")
+    return Found("write", "turns, written after step 8", CHANGED, "steps 8–12")
 
 
 @damage
 def a_write_to_a_value_cut_short(home: Path) -> Found:
-    which = f"thread_id = 'hurt' AND channel = 'usage' AND {of_step(10)}"
+    which = f"thread_id = 'hurt' AND channel = 'usage' AND {of_step(8)}"
     change(home, f"UPDATE writes SET value = substr(value, 1, 9) WHERE {which}")
-    return Found("write", "usage, written after step 10", CHANGED, "step 10")
+    return Found("write", "usage, written after step 8", CHANGED, "step 8")
 
 
 @damage

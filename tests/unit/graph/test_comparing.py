@@ -59,10 +59,14 @@ async def test_variables_are_shown_as_they_were_at_each_step(runner: Runner) -> 
     assert list(now) == sorted(now)
 
 
-async def test_in_mid_cell_they_are_as_before_the_cell(runner: Runner) -> None:
-    before = await runner.library.variables("t", runner.graph, await after(runner, 1))
-    for kind in ("plan", "review", "sub_call"):
-        assert await runner.library.variables("t", runner.graph, await after(runner, 2, kind)) == before
+async def test_in_mid_cell_they_are_as_before_the_cell(runner: Runner, tmp_path: Path) -> None:
+    model = f"scripted:{tmp_path / 'm.py'}"
+    await runner.run("What?", "the input", model=model, thread="reviewed", approve=["code:writes"])
+    for thread, kinds in (("t", ("plan", "sub_call")), ("reviewed", ("plan", "review", "sub_call"))):
+        before = await runner.library.variables(thread, runner.graph, await after(runner, 1, thread=thread))
+        for kind in kinds:
+            step = await after(runner, 2, kind, thread)
+            assert await runner.library.variables(thread, runner.graph, step) == before
 
 
 async def test_what_cannot_be_brought_back_says_why(runner: Runner) -> None:
@@ -130,7 +134,7 @@ async def test_turns_that_differ_are_shown_with_their_code_and_output(runner: Ru
     removed = await runner.library.compare(("t", await after(runner, 4)), ("t", await after(runner, 2)), runner.graph)
     assert [turn["change"] for turn in removed["turns"]] == ["removed", "removed"]
     begun = await runner.library.compare(
-        ("t", await after(runner, 1, "review")), ("t", await after(runner, 1)), runner.graph
+        ("t", await after(runner, 1, "plan")), ("t", await after(runner, 1)), runner.graph
     )
     [turn] = begun["turns"]
     assert (turn["change"], turn["code"], turn["output"]["to"]) == ("changed", None, "first\n")

@@ -33,10 +33,21 @@ def test_a_direct_answer_ends_the_run_and_so_does_a_spent_budget() -> None:
     assert after_direct({"final": None, "last": False}) == "plan"
 
 
-def test_code_is_reviewed_and_a_turn_without_it_is_asked_again_unless_it_was_the_last() -> None:
-    assert after_plan({"cell": CELL, "last": True}) == "review"
+def test_code_is_run_and_a_turn_without_it_is_asked_again_unless_it_was_the_last() -> None:
+    assert after_plan({"cell": CELL, "last": True}) == "execute_code"
     assert after_plan({"cell": None, "last": False}) == "plan"
     assert after_plan({"cell": None, "last": True}) == "finalize"
+
+
+@given(
+    code=st.sets(st.sampled_from(["code", "code:writes", "code:imports", "code:calls", "all"])),
+    others=st.sets(st.sampled_from(["calls", "calls>9", "cost>0.5", "final", "budget"])),
+    last=st.booleans(),
+)
+def test_code_is_reviewed_exactly_where_a_gate_asks_for_that(code: set[str], others: set[str], last: bool) -> None:
+    state: RunState = {"cell": CELL, "last": last, "settings": {"approve": [*others, *code]}}
+    assert after_plan(state) == ("review" if code else "execute_code")
+    assert after_plan({**state, "cell": None}) == ("finalize" if last else "plan"), "nothing to look at"
 
 
 @given(waiting=st.integers(1, 100_000), concurrency=st.integers(1, 1000))

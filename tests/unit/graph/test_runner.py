@@ -22,20 +22,31 @@ async def test_a_question_is_answered_by_code_and_sub_calls(runner: Runner, tmp_
     assert run.usage["model_calls"] == 5 and run.exit_code == 0
 
 
-async def test_every_step_is_saved_under_the_node_that_made_it(runner: Runner, tmp_path: Path) -> None:
+CELL = ("execute_code", "sub_call", "execute_code")
+
+
+@pytest.mark.parametrize(
+    ("gate", "turn"),
+    [((), CELL), (("code:writes",), ("review", *CELL)), (("final",), (*CELL, "review"))],
+    ids=["no gate", "a gate for code", "a gate for the answer"],
+)
+async def test_every_step_is_saved_under_the_node_that_made_it(
+    runner: Runner, tmp_path: Path, gate: tuple[str, ...], turn: tuple[str, ...]
+) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")])
-    run = await runner.run("What?", model=model)
+    run = await runner.run("What?", model=model, approve=gate)
+    if run.status == "paused":
+        run = await runner.decide(run.thread_id, [{"type": "approve"}])
     steps = await runner.library.steps(run.thread_id)
-    assert [step["kind"] for step in steps] == [
-        *("input", "start", "prepare", "plan", "review", "execute_code", "sub_call", "execute_code", "finalize")
-    ]
-    assert [step["step"] for step in steps] == list(range(1, 10)) and run.steps == 9
+    kinds = ["input", "start", "prepare", "plan", *turn, "finalize"]
+    assert [step["kind"] for step in steps] == kinds and run.status == "answered"
+    assert [step["step"] for step in steps] == list(range(1, len(kinds) + 1)) and run.steps == len(kinds)
 
 
 async def test_a_loop_of_calls_costs_no_superstep_a_call(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL([llm_query(f'q{i}') for i in range(100)][-1])")])
     run = await runner.run("What?", model=model)
-    assert run.answer == "Q99" and run.steps == 9
+    assert run.answer == "Q99" and run.steps == 8
 
 
 async def test_equal_calls_are_separate_samples_unless_cached(runner: Runner, tmp_path: Path) -> None:
@@ -260,7 +271,7 @@ async def test_the_graph_is_an_ordinary_langgraph_graph(runner: Runner, tmp_path
     )
     assert result["status"] == "answered"
     history = [snapshot async for snapshot in runner.graph.aget_state_history(config)]
-    assert history[0].next == () and len(history) == 7
+    assert history[0].next == () and len(history) == 6
     assert "execute_code" in runner.graph.get_graph(xray=True).draw_mermaid()
 
 

@@ -21,7 +21,7 @@ from tests.scripts import repl, write_script
 from tests.unit.graph.damages import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges
 from tests.unit.graph.saved import adopt, make_home, say_child
 
-STEPS, CALLS, TURNS = 15, 5, 3
+STEPS, CALLS, TURNS = 12, 5, 3
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ async def test_what_is_whole_all_the_same_is_counted(home: Path) -> None:
     variables = report.whole["variables"]
     assert len(report.problems) == 3
     assert report.whole == {
-        "steps": (9, STEPS),
+        "steps": (7, STEPS),
         "turns": (TURNS, TURNS),
         "calls": (CALLS - 1, CALLS),
         "variables": (variables[1] - 1, variables[1]),
@@ -177,7 +177,7 @@ async def test_a_run_may_be_verified_while_it_goes_on(runner: Runner, tmp_path: 
 
 async def test_a_fork_needs_what_was_recorded_by_the_run_it_comes_from(home: Path, tmp_path: Path) -> None:
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
-        await runner.fork("hurt", 6, into="fork")
+        await runner.fork("hurt", 5, into="fork")
     assert (await verified(home, "fork")).ok
     expected = DAMAGES["a_call_with_another_answer"](home)
     [problem] = (await verified(home, "fork")).problems
@@ -237,7 +237,7 @@ async def test_a_run_that_goes_on_over_damage_says_so_or_comes_to_the_same(home:
     DAMAGES[name](home)
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         try:
-            await runner.fork("hurt", 11, into="fork")
+            await runner.fork("hurt", 9, into="fork")
             run = await runner.resume("fork")
         except (StoredDataDamaged, UnknownThread, UsageError):
             return

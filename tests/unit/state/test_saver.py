@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base import WRITES_IDX_MAP, empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
 
@@ -84,6 +84,24 @@ async def test_a_dead_holder_is_taken_over_at_once(database: Database) -> None:
     await leases.acquire("t")
     await database.commit(lambda c: c.execute("UPDATE leases SET owner = json_set(owner, '$.pid', 999999999)"))
     await Leases(database).acquire("t")
+
+
+async def test_what_a_task_wrote_is_saved_with_the_step_it_makes(database: Database) -> None:
+    saver = RunSaver(database, Leases(database))
+    place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": await put(saver)}}
+    before = database.commits
+    await saver.aput_writes(place, [("turn", 2)], "task")  # type: ignore[arg-type]
+    assert await database.read("SELECT channel FROM writes") == []
+    await put(saver)
+    assert await database.read("SELECT channel FROM writes") == [("turn",)] and database.commits == before + 1
+
+
+@pytest.mark.parametrize("channel", sorted(WRITES_IDX_MAP))
+async def test_what_no_step_follows_is_on_disk_at_once(database: Database, channel: str) -> None:
+    saver = RunSaver(database, Leases(database))
+    place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": await put(saver)}}
+    await saver.aput_writes(place, [(channel, "said")], "task")  # type: ignore[arg-type]
+    assert await database.read("SELECT channel FROM writes") == [(channel,)]
 
 
 async def test_of_a_cancelled_task_no_half_of_its_writes_is_kept(database: Database) -> None:

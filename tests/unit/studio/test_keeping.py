@@ -46,7 +46,7 @@ def test_a_whole_run_is_said_to_be_whole(rlm: Rlm, home: Path) -> None:
     assert re.match(r"hurt: \d+ records checked, [\d.]+ [KM]B\.", done.out)
     report = document(rlm("verify", "hurt", "--json"))
     assert (report["ok"], report["problems"]) == (True, [])
-    assert report["checked"]["checkpoint"]["records"] == report["whole"]["steps"]["of"] == 15
+    assert report["checked"]["checkpoint"]["records"] == report["whole"]["steps"]["of"] == 12
 
 
 def test_what_is_damaged_is_said_with_what_is_lost_and_what_is_not(rlm: Rlm, home: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_is_damaged_is_said_with_what_is_lost_and_what_is_not(rlm: Rlm, hom
     done = rlm("verify", "hurt")
     assert done.code == 1
     assert f"{expected.name}: has changed on disk, in table writes" in done.out
-    assert "lost with it: steps 10–15" in done.out and "9 of 15 steps" in done.out and "3 of 3 turns" in done.out
+    assert "lost with it: steps 8–12" in done.out and "7 of 12 steps" in done.out and "3 of 3 turns" in done.out
     assert "rlm fork hurt --step N" in done.err
     report = document(rlm("verify", "hurt", "--json"))
     assert report["ok"] is False
@@ -64,7 +64,7 @@ def test_what_is_damaged_is_said_with_what_is_lost_and_what_is_not(rlm: Rlm, hom
             "name": expected.name,
             "problem": "has changed on disk",
             "where": "table writes",
-            "needed_by": ["steps 10–15"],
+            "needed_by": ["steps 8–12"],
         }
     ]
     assert rlm("verify", "other").code == 0
@@ -138,7 +138,7 @@ def test_yes_asks_nobody(rlm: Rlm, home: Path, answer: Any) -> None:
 
 
 def test_forks_and_children_are_named(rlm: Rlm, home: Path) -> None:
-    assert rlm("fork", "hurt", "--step", "6", "--thread", "aside", "--no-run").code == 0
+    assert rlm("fork", "hurt", "--step", "5", "--thread", "aside", "--no-run").code == 0
     adopt(home, "hurt", "other")
     said = rlm("delete", "hurt").err
     assert "Deleted hurt." in said and "stays for its forks: aside" in said
@@ -191,7 +191,7 @@ def test_a_damaged_entry_of_the_index_hides_no_other_run_nor_the_rest_of_its_own
     assert rlm("list").code == 0 and "damaged" in rlm("list").out
     shown = rlm("show", "hurt")
     assert shown.code == 0 and "has changed on disk" in shown.out and "── answer" in shown.out
-    assert len(document(rlm("steps", "hurt", "--json"))) == 15 and len(document(rlm("calls", "hurt", "--json"))) == 2
+    assert len(document(rlm("steps", "hurt", "--json"))) == 12 and len(document(rlm("calls", "hurt", "--json"))) == 2
     resumed = rlm("resume", "hurt", "--json")
     assert resumed.code == 1 and document(resumed)["error"]["type"] == "StoredDataDamaged"
     assert rlm("resume", "other").code == 0
@@ -206,20 +206,20 @@ def test_a_damaged_call_and_a_damaged_step_hide_no_other(rlm: Rlm, home: Path) -
         "the record of this call is damaged: it has changed on disk"
     ]
     steps = document(rlm("steps", "hurt", "--json"))
-    assert [step["step"] for step in steps if step["kind"] == "damaged"] == [4] and len(steps) == 15
+    assert [step["step"] for step in steps if step["kind"] == "damaged"] == [4] and len(steps) == 12
     assert rlm("calls", "hurt").code == rlm("steps", "hurt").code == rlm("list").code == 0
 
 
 def test_when_the_last_step_cannot_be_opened_the_run_is_shown_as_it_was_before(rlm: Rlm, home: Path) -> None:
     DAMAGES["a_write_to_a_growing_list_changed"](home)
     shown = rlm("show", "hurt")
-    assert shown.code == 0 and "── turn 1" in shown.out and "as it was after step 9" in shown.out
-    assert "Step 10 of hurt has changed on disk" in shown.out
-    assert rlm("show", "hurt", "--step", "9").code == 0
-    done = rlm("show", "hurt", "--step", "12", "--json")
+    assert shown.code == 0 and "── turn 1" in shown.out and "as it was after step 7" in shown.out
+    assert "Step 8 of hurt has changed on disk" in shown.out
+    assert rlm("show", "hurt", "--step", "7").code == 0
+    done = rlm("show", "hurt", "--step", "10", "--json")
     assert done.code == 1 and document(done)["error"]["type"] == "StoredDataDamaged"
     resumed = document(rlm("resume", "hurt", "--json"))
-    assert "--step 9" in resumed["error"]["hint"]
+    assert "--step 7" in resumed["error"]["hint"]
 
 
 @pytest.mark.parametrize("table", ["threads", "calls", "steps", "checkpoints", "writes", "texts"])

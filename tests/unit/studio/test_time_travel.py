@@ -23,7 +23,7 @@ CELLS = [
     "picked = llm_query_batched(['one', 'two'])\nprint(*range(50), sep='\\n')",
     "limit = 4\nFINAL({'limit': limit, 'nasty': nasty})",
 ]
-ENDED = 6
+ENDED = 5
 """The step after the first cell."""
 NOTHING = {"code": None, "set": {}, "answers": {}, "question": None, "fresh": False}
 NO_LIMITS = {"max_turns": None, "max_calls": None, "max_tokens": None, "max_cost": None, "max_time": None}
@@ -167,7 +167,7 @@ def test_forks_are_listed_and_shown_with_what_they_come_from(rlm: Rlm, home: Pat
     assert re.search(r"^Fork of +main$", shown, re.M) and "A person set variables after this turn: limit = 9" in shown
     assert hostile(shown) == []
     steps = rlm("steps", "other", "--home", str(home)).out
-    assert re.search(r" 7 +1 +edit +.* set limit, more$", steps, re.M)
+    assert re.search(r" 6 +1 +edit +.* set limit, more$", steps, re.M)
 
 
 def test_calls_are_listed_with_keys_that_are_long_enough(rlm: Rlm, home: Path) -> None:
@@ -227,10 +227,10 @@ def test_what_differs_is_shown(rlm: Rlm, home: Path) -> None:
 def test_either_step_may_be_another_runs(rlm: Rlm, home: Path) -> None:
     documents = [
         json.loads(rlm("diff", *places, "--json", "--home", str(home)).out)
-        for places in (["main", "6", "other@7"], ["other", "main@6", "7"], ["main@6", "other@7"])
+        for places in (["main", "5", "other@6"], ["other", "main@5", "6"], ["main@5", "other@6"])
     ]
     assert documents[0] == documents[1] == documents[2]
-    assert documents[0]["from"] == {"thread_id": "main", "step": 6}
+    assert documents[0]["from"] == {"thread_id": "main", "step": 5}
     assert set(documents[0]["variables"]["added"]) == {"more"} and set(documents[0]["variables"]["changed"]) == {
         "limit"
     }

@@ -26,5 +26,13 @@ async def runner(tmp_path: Path, model: str) -> AsyncGenerator[Runner]:
 
 
 @pytest.fixture
+async def reviewed(runner: Runner, model: str) -> str:
+    """The run `reviewed`, as `parent` but for a gate that looks at its code and lets all of it pass."""
+    run = await runner.run("What?", "the input", model=model, thread="reviewed", approve=["code:writes"])
+    assert run.answer == ANSWER
+    return run.thread_id
+
+
+@pytest.fixture
 def asked(runner: Runner, model: str) -> Asked:
     return Asked(model)

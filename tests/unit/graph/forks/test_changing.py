@@ -39,12 +39,13 @@ async def test_the_model_is_told_what_was_set_and_shown_no_value_that_is_not_the
 
 
 async def test_a_variable_set_before_a_cell_that_is_planned_leaves_its_code_as_it_is(
-    runner: Runner, asked: Asked
+    runner: Runner, reviewed: str, asked: Asked
 ) -> None:
-    for kind in ("plan", "review"):
-        await runner.fork("parent", await step(runner, kind, 2), into=kind, set={"limit": 7, "seen": ["x"]})
-        assert (await runner.resume(kind)).answer == ["X7", 7]
-    assert asked.prompts == ["x7", "x7"] and len(asked.roots) == 2, "turn 3 only: turn 2 is as it was"
+    for thread, kind in (("parent", "plan"), (reviewed, "plan"), (reviewed, "review")):
+        planned = await step(runner, kind, 2, thread=thread)
+        fork = await runner.fork(thread, planned, set={"limit": 7, "seen": ["x"]})
+        assert (await runner.resume(fork.thread_id)).answer == ["X7", 7]
+    assert asked.prompts == ["x7"] * 3 and len(asked.roots) == 3, "turn 3 only: turn 2 is as it was"
 
 
 async def test_a_variable_set_before_the_first_turn_is_there_and_told(runner: Runner, asked: Asked) -> None:
@@ -109,14 +110,17 @@ def test_names_that_the_repl_keeps_for_itself_are_refused() -> None:
 # -- changing code
 
 
-@pytest.mark.parametrize("kind", ["plan", "review"])
+@pytest.mark.parametrize(
+    ("thread", "kind", "goes_on"),
+    [("parent", "plan", "execute_code"), ("reviewed", "plan", "review"), ("reviewed", "review", "review")],
+)
 async def test_other_code_runs_instead_of_the_models_and_is_told_as_what_ran(
-    runner: Runner, asked: Asked, kind: str
+    runner: Runner, reviewed: str, asked: Asked, thread: str, kind: str, goes_on: str
 ) -> None:
     code = "picked = ['mine']  # ```\nprint('it ran')\n"
-    fork = await runner.fork("parent", await step(runner, kind, 2), into="fork", code=code)
+    fork = await runner.fork(thread, await step(runner, kind, 2, thread=thread), into="fork", code=code)
     state = await runner.graph.aget_state({"configurable": {"thread_id": "fork"}})
-    assert state.next == ("review",), "other code is reviewed again"
+    assert state.next == (goes_on,), "other code is reviewed again"
     shown = await runner.library.show("fork", runner.graph, fork.steps)
     assert shown["turns"][-1]["code"] == [code] == shown["cell"]
     assert shown["turns"][-1]["notes"] == ["A person replaced the code of this turn before it ran."]

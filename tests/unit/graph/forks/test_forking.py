@@ -44,7 +44,7 @@ async def test_what_a_fork_reuses_is_counted_and_listed_as_its_own(runner: Runne
 async def test_the_parent_is_byte_for_byte_what_it_was(runner: Runner, tmp_path: Path) -> None:
     before = rows(tmp_path / "home", "parent")
     changed: list[tuple[int, dict[str, Any]]] = [
-        *((4, {"code": "seen = ['z']\nlimit = 1"}), (8, {"set": {"limit": 9}}), (17, {"question": "Why?"})),
+        *((4, {"code": "seen = ['z']\nlimit = 1"}), (7, {"set": {"limit": 9}}), (14, {"question": "Why?"})),
     ]
     for number, changes in changed:
         fork = await runner.fork("parent", number, **changes)
@@ -73,7 +73,7 @@ async def test_a_run_is_forked_while_it_runs(tmp_path: Path, model: str) -> None
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "code":
                 # Steps that are saved by then, whichever node is under way.
-                number = (3, 8, 13)[len(forks)]
+                number = (3, 7, 11)[len(forks)]
                 forks.append(asyncio.ensure_future(runner.fork("parent", number, into=f"fork at {number}")))
 
         run = await runner.run("What?", "the input", model=model, thread="parent", on_event=on_event)
