@@ -27,7 +27,7 @@ from .replay import keep_variables, start_cell
 from .restore import kernel_at
 from .restore_report import no_restore, told
 from .settling import settled
-from .turns import changes_of, turns_of, variables_after
+from .turns import changes_of
 
 
 async def execute_code(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
         kernel.report_calls()
     report = await _compared(run, hands, kernel, cell["turn"])
     problem = await keep_variables(hands, kernel, result)
-    *_, before = [], *variables_after(turns_of(state))
+    *_, before = [], *run.transcript.variables(state)[-1:]
     kept = {
         **changes_of(before, [VariableRecord(**asdict(variable)) for variable in result.variables]),
         "position": position,
@@ -177,7 +177,7 @@ async def _ended(
     }
     if report:
         record["restore"] = report
-    notes += repetition_notes(turns_of(state), {**record, "blocks": cell["blocks"]})
+    notes += repetition_notes(run.transcript.turns(state), {**record, "blocks": cell["blocks"]})
     emit("output", turn=cell["turn"], status=result.status, preview=output[:2000], elapsed=result.seconds)
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     hands.probe("cell-ended")

@@ -29,6 +29,7 @@ from .hands import Hands
 from .idle import Idleness
 from .last_turn import last_turn
 from .models.client import ModelClient
+from .transcript import Transcript
 from .tree import Tree
 
 KEPT_OF_PROMPTS = 400
@@ -124,6 +125,8 @@ class LiveRun:
     """What a person has allowed of the budget."""
     stream: contextvars.Context = field(default_factory=contextvars.copy_context)
     """Where events go that are told by what outlives the node that began it: the node that runs now."""
+    transcript: Transcript = field(default_factory=Transcript)
+    """Its turns so far."""
     gates: Gates = field(init=False)
     idle: Idleness = field(init=False)
 

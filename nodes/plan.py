@@ -28,7 +28,7 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
     run = await live.get(thread_id, state)
     await heed(run, state, hands)
     turn = state.get("turn", 0) + 1
-    told = told_digest(state, run.settings)
+    told = told_digest(state, run)
     # A turn that was answered before its process died is taken as it was, whatever is left now.
     answered = run.journal.find(root_key(turn, told, last=False)) is not None
     last = None if answered else _last(run, turn)
@@ -81,7 +81,7 @@ def _last(run: LiveRun, turn: int) -> Resource | None:
 async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: str, last: Resource | None) -> Got:
     """The root's reply. `last`: what makes this its last turn. Raises BudgetSpent."""
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
-    messages = await root_messages(state, run.settings, run.ledger, hands.stores.texts, last=last)
+    messages = await root_messages(state, run, hands.stores.texts, last=last)
     short = last not in (None, "turns")
     limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
     request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")

@@ -14,7 +14,7 @@ from .gates.verdicts import verdicts_of
 from .hands import Hands
 from .live import CellCalls, LiveKernel, LiveRun
 from .points import Point, edit_code
-from .turns import history_entries, history_texts, turns_of
+from .turns import history_entries, history_texts
 
 
 async def start_cell(
@@ -23,7 +23,7 @@ async def start_cell(
     """Begin the cell of `turn` in a kernel that stands at no cell. Its gates know what the state says was decided."""
     number = turn.get("number", 0)
     texts = hands.stores.texts
-    entries = history_entries(state.get("question", ""), turns_of(state), kernel.told, number)
+    entries = history_entries(state.get("question", ""), run.transcript.turns(state), kernel.told, number)
     blocks = tuple([await texts.get(block) for block in turn.get("blocks", [])])
     kernel.answers = AnswerSet()
     kernel.calls = CellCalls(run.journal.of_turn(number))

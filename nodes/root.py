@@ -1,20 +1,23 @@
 """The root's next request: its system prompt, the question, and the turns so far, as messages."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..kernel.session import Variable
-from ..state.keys import digest
+from ..state.keys import digest_of_written, written
 from ..state.ledger import Ledger, Resource
 from ..state.schema import RunState, TurnRecord, VariableRecord
-from ..state.settings import RunSettings
 from ..state.texts import Texts
 from .conversation import Message, ShortTurn, Turn, build_messages, needed_turns
 from .observation import TurnStatus, shown_variables
 from .prompts.messages import Left, budget_line, converge, first_message, last_turn
 from .prompts.system import system_prompt
 from .restore_report import told
-from .turns import said_before_all, turns_of, variables_after
+from .transcript import Transcript
+from .turns import number_of, said_before_all
+
+if TYPE_CHECKING:
+    from .live import LiveRun
 
 _SPENT: dict[Resource, str] = {
     "calls": "the budget of model calls",
@@ -25,11 +28,9 @@ _SPENT: dict[Resource, str] = {
 }
 
 
-async def root_messages(
-    state: RunState, settings: RunSettings, ledger: Ledger, texts: Texts, *, last: Resource | None
-) -> list[Message]:
+async def root_messages(state: RunState, run: "LiveRun", texts: Texts, *, last: Resource | None) -> list[Message]:
     """The messages of the turn after those in `state`; `last` says what is used up when it is the last one."""
-    turns = turns_of(state)
+    settings, ledger = run.settings, run.ledger
     system = system_prompt(
         depth=settings.max_depth,
         model=settings.model,
@@ -42,24 +43,23 @@ async def root_messages(
     first = first_message(state.get("question", ""), state.get("context_ref"), whole, depth=settings.max_depth)
     if before := said_before_all(state):
         first = "\n\n".join([first, *before])
-    shown = await _loaded(turns, texts)
-    return build_messages(system, first, shown, tail=_tail(len(turns), ledger, last))
+    shown = await _loaded(state, run.transcript, texts)
+    return build_messages(system, first, shown, tail=_tail(len(shown), ledger, last))
 
 
-def told_digest(state: RunState, settings: RunSettings) -> str:
+def told_digest(state: RunState, run: "LiveRun") -> str:
     """The hash of what the next root request is made from, but for the budget."""
-    context = state.get("context_ref")
-    turns = turns_of(state)
-    return digest(
-        *(settings.model, settings.sub_model, settings.max_depth, settings.answer_schema),
-        *(state.get("question"), context["pack"] if context else ""),
-        [
-            [turn.get("reply"), turn.get("status"), turn.get("output"), turn.get("nudge"), _notes(turn)]
-            for turn in turns
-        ],
-        _told_of_variables(turns),
-        *said_before_all(state),
-    )
+    context, settings = state.get("context_ref"), run.settings
+    before = (settings.model, settings.sub_model, settings.max_depth, settings.answer_schema)
+    asked = (state.get("question"), context["pack"] if context else "")
+    after = (_told_of_variables(run.transcript.variables(state)), *said_before_all(state))
+    turns = ",".join(run.transcript.each(state, _told))
+    return digest_of_written(*map(written, (*before, *asked)), f"[{turns}]", *map(written, after))
+
+
+def _told(turn: TurnRecord) -> str:
+    """What the model is told of a turn, written for the digest."""
+    return written([turn.get("reply"), turn.get("status"), turn.get("output"), turn.get("nudge"), _notes(turn)])
 
 
 def _notes(turn: TurnRecord) -> list[str]:
@@ -70,9 +70,9 @@ def _notes(turn: TurnRecord) -> list[str]:
     return [note for note in notes if note not in told(restore)]
 
 
-def _told_of_variables(turns: Sequence[TurnRecord]) -> list[Any]:
+def _told_of_variables(after_each: Sequence[list[VariableRecord]]) -> list[Any]:
     """What is told of the variables there are: how many, and some of them."""
-    *_, before, now = [], [], *variables_after(turns)
+    before, now = ([], [], *after_each[-2:])[-2:]
     shown = shown_variables(_variables(now), _variables(before))
     return [len(now), [[one.name, one.type, one.size, one.preview] for one in shown]]
 
@@ -99,14 +99,15 @@ def _tail(done: int, ledger: Ledger, last: Resource | None) -> str:
     return "\n\n".join(part for part in (budget_line(left), converge(done, ledger.limits.max_turns)) if part)
 
 
-async def _loaded(turns: Sequence[TurnRecord], texts: Texts) -> list[Turn | ShortTurn]:
+async def _loaded(state: RunState, transcript: Transcript, texts: Texts) -> list[Turn | ShortTurn]:
     """The turns with as much text as the request can show."""
-    last_code = next((turn.get("number", 0) for turn in reversed(turns) if turn.get("blocks")), None)
-    whole = set(needed_turns(len(turns), last_code).whole)
-    return [
-        await _whole(turn, variables, texts) if turn.get("number") in whole else _short(turn)
-        for turn, variables in zip(turns, variables_after(turns), strict=True)
-    ]
+    turns, variables = transcript.turns(state), transcript.variables(state)
+    last_code = next((number_of(turn) for turn in reversed(turns) if turn.get("blocks")), None)
+    loaded: list[Turn | ShortTurn] = [*transcript.each(state, _short)]
+    for number in needed_turns(len(turns), last_code).whole:
+        # Turns are numbered from 1, without gaps.
+        loaded[number - 1] = await _whole(turns[number - 1], variables[number - 1], texts)
+    return loaded
 
 
 async def _whole(turn: TurnRecord, variables: Sequence[VariableRecord], texts: Texts) -> Turn:

@@ -14,14 +14,23 @@ def merged(records: Iterable[TurnRecord]) -> list[TurnRecord]:
     """One record a turn, in order: what `plan` wrote and what `execute_code` added to it."""
     turns: dict[int, TurnRecord] = {}
     for record in records:
-        number = record.get("number", 0)
-        before = turns.get(number, TurnRecord())
-        both: TurnRecord = {
-            "notes": [*before.get("notes", []), *record.get("notes", [])],
-            "short": {**before.get("short", {}), **record.get("short", {})},
-        }
-        turns[number] = {**before, **record, **both}
+        number = number_of(record)
+        turns[number] = together(turns.get(number, TurnRecord()), record)
     return [turns[number] for number in sorted(turns)]
+
+
+def number_of(record: TurnRecord) -> int:
+    """Which turn it is of."""
+    return record.get("number", 0)
+
+
+def together(before: TurnRecord, record: TurnRecord) -> TurnRecord:
+    """What is known of a turn, and a record that adds to it."""
+    both: TurnRecord = {
+        "notes": [*before.get("notes", []), *record.get("notes", [])],
+        "short": {**before.get("short", {}), **record.get("short", {})},
+    }
+    return {**before, **record, **both}
 
 
 def history_entries(question: str, turns: Sequence[TurnRecord], after: int, upto: int) -> list[tuple[str, str]]:
@@ -66,19 +75,19 @@ def turns_of(state: "RunState") -> list[TurnRecord]:
 
 def variables_after(turns: Iterable[TurnRecord]) -> list[list[VariableRecord]]:
     """The variables after each turn, by name; one without code leaves them as they were."""
-    known: dict[str, VariableRecord] = {}
     found: list[list[VariableRecord]] = []
-    now: list[VariableRecord] = []
     for turn in turns:
-        whole, changed, gone = turn.get("variables"), turn.get("changed", ()), turn.get("gone", ())
-        if whole is not None or changed or gone:
-            if whole is not None:
-                known = {}
-            known.update({variable["name"]: variable for variable in (*(whole or ()), *changed)})
-            known = {name: known[name] for name in sorted(known.keys() - set(gone))}
-            now = list(known.values())
-        found.append(now)
+        found.append(variables_next(found[-1] if found else [], turn))
     return found
+
+
+def variables_next(before: list[VariableRecord], turn: TurnRecord) -> list[VariableRecord]:
+    """Those after a turn, given those before it."""
+    whole, changed, gone = turn.get("variables"), turn.get("changed", ()), turn.get("gone", ())
+    if whole is None and not changed and not gone:
+        return before
+    known = {variable["name"]: variable for variable in (*(before if whole is None else whole), *changed)}
+    return [known[name] for name in sorted(known.keys() - set(gone))]
 
 
 def changes_of(before: Sequence[VariableRecord], after: Sequence[VariableRecord]) -> TurnRecord:

@@ -15,8 +15,17 @@ START = "0" * 64
 
 def digest(*parts: Any) -> str:
     """SHA-256 in hex of plain JSON data."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of_written(*map(written, parts))
+
+
+def written(part: Any) -> str:
+    """Plain JSON data as it goes into a digest."""
+    return json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest_of_written(*parts: str) -> str:
+    """The same digest, of parts that are written already."""
+    return hashlib.sha256(f"[{','.join(parts)}]".encode()).hexdigest()
 
 
 def content_key(kind: str, prompt: str, model: str, schema: dict[str, Any] | None, context: str | None = None) -> str:
