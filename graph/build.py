@@ -6,8 +6,8 @@ Whatever waits for a person goes through `review`: from plan, direct and execute
 """
 
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
@@ -43,14 +43,27 @@ def draw(hands: Hands, live: LiveRuns) -> Drawing:
     graph.add_node("finalize", _in_thread(finalize, live, hands))
 
     graph.add_edge(START, "prepare")
-    graph.add_conditional_edges("prepare", after_prepare)
-    graph.add_conditional_edges("direct", after_direct)
-    graph.add_conditional_edges("plan", after_plan)
-    graph.add_conditional_edges("review", after_review)
-    graph.add_conditional_edges("execute_code", after_execute, ["sub_call", "review", "plan", "finalize"])
+    graph.add_conditional_edges("prepare", _at_once(after_prepare))
+    graph.add_conditional_edges("direct", _at_once(after_direct))
+    graph.add_conditional_edges("plan", _at_once(after_plan))
+    graph.add_conditional_edges("review", _at_once(after_review))
+    graph.add_conditional_edges("execute_code", _at_once(after_execute), ["sub_call", "review", "plan", "finalize"])
     graph.add_edge("sub_call", "execute_code")
-    graph.add_conditional_edges("finalize", after_finalize)
+    graph.add_conditional_edges("finalize", _at_once(after_finalize))
     return graph
+
+
+Next = TypeVar("Next")
+
+
+def _at_once(route: Callable[[RunState], Next]) -> Callable[[RunState], Awaitable[Next]]:
+    """A route as a coroutine function: LangGraph runs any other one in a thread."""
+
+    @wraps(route)
+    async def routed(state: RunState) -> Next:
+        return route(state)
+
+    return routed
 
 
 Node = Callable[[RunState, LiveRuns, Hands, str], Awaitable[dict[str, Any]]]

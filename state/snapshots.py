@@ -67,7 +67,7 @@ class Snapshots:
         `before` are the groups of the manifest `base`. Everything is on disk no later than the next commit. Raises
         UnknownChunk when a group needs what was neither sent now nor part of `before`; then nothing is saved.
         """
-        names = await asyncio.to_thread(lambda: [content_hash(chunk) for chunk in chunks])
+        names = await _hashes(chunks)
         known = {*names, *_chunks_of(before.values())}
         if strange := _chunks_of(changed) - known:
             raise UnknownChunk(f"chunk {min(strange)[:12]}… was never sent")
@@ -169,6 +169,13 @@ def groups_of(line: Sequence[dict[str, Any]]) -> Groups:
             groups.pop(number, None)
         groups.update({group["id"]: group for group in change["groups"]})
     return groups
+
+
+async def _hashes(chunks: Sequence[bytes]) -> list[str]:
+    # A thread costs more than the hashing of what a cell mostly changes.
+    if sum(map(len, chunks)) < LARGE:
+        return [content_hash(chunk) for chunk in chunks]
+    return await asyncio.to_thread(lambda: [content_hash(chunk) for chunk in chunks])
 
 
 def _chunks_of(groups: Iterable[Group]) -> set[str]:

@@ -13,7 +13,6 @@ import zmq
 from ipykernel import ipkernel
 from ipykernel.control import ControlThread
 from ipykernel.kernelapp import IPKernelApp
-from ipykernel.shellchannel import ShellChannelThread
 from IPython.core.profiledir import ProfileDir
 from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
@@ -113,7 +112,9 @@ class RlmApp(IPKernelApp):
         self.control_port = self._bind_socket(self.control_socket, self.control_port)
         self.control_socket.router_handover = 1
         self.control_thread = ControlThread(daemon=True)
-        self.shell_channel_thread = ShellChannelThread(context, daemon=True)
+        # Cells come straight to the main thread. ipykernel's own thread for them is there for subshells; handing each
+        # message over and back takes as long as a small cell.
+        self.shell_channel_thread = None
 
     def init_iopub(self, context: Any) -> None:
         publisher = context.socket(zmq.XPUB)
@@ -135,18 +136,15 @@ class RlmApp(IPKernelApp):
 
     def init_kernel(self) -> None:
         # As ipykernel does it, without the debugger's two sockets.
-        shell = ZMQStream(self.shell_socket, self.shell_channel_thread.io_loop)
+        shell = ZMQStream(self.shell_socket)
         control = ZMQStream(self.control_socket, self.control_thread.io_loop)
-        self.shell_channel_thread.shell_stream = shell
         self.control_thread.start()
-        self.shell_channel_thread.start()
         self.kernel = RlmKernel.instance(
             parent=self,
             session=self.session,
             shell_stream=shell,
             control_stream=control,
             control_thread=self.control_thread,
-            shell_channel_thread=self.shell_channel_thread,
             iopub_thread=self.iopub_thread,
             iopub_socket=self.iopub_socket,
             stdin_socket=self.stdin_socket,

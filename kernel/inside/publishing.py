@@ -33,6 +33,11 @@ class Stream(OutStream):
             super().write(string)
         return len(string)
 
+    def flush(self) -> None:
+        """Wait for what was published, if anything is: ipykernel flushes after each message."""
+        if self.pub_thread.heard:
+            super().flush()
+
 
 def _text(given: Any) -> str:
     if not isinstance(given, str):
