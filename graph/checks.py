@@ -1,5 +1,6 @@
 """What can be refused before anything is read, saved or paid."""
 
+import asyncio
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,8 +19,8 @@ from ..state.settings import RunSettings
 from ..state.threads import Thread
 
 
-async def check_start(question: str, settings: RunSettings, hands: Hands) -> None:
-    """Raises UsageError or ModelSetupError, saying what to do."""
+def check_start(question: str, settings: RunSettings) -> None:
+    """Raises UsageError, saying what to do."""
     if not question.strip():
         raise UsageError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
     if not settings.model:
@@ -48,7 +49,14 @@ async def check_start(question: str, settings: RunSettings, hands: Hands) -> Non
                 f"{counted} needs a price and none is known for {name}.",
                 hint="Give it with --price IN,OUT in dollars per million tokens.",
             )
-        await hands.open_model(name, settings).aclose()
+
+
+async def check_models(settings: RunSettings, hands: Hands) -> None:
+    """Raises ModelSetupError, saying what to do."""
+    for name in {settings.model, settings.calls_model}:
+        # In a thread: the provider's package is imported, and kernels are made ready meanwhile.
+        client = await asyncio.to_thread(hands.open_model, name, settings)
+        await client.aclose()
 
 
 async def make_ready(kernels: Kernels, settings: RunSettings) -> None:

@@ -17,7 +17,7 @@ from ..state.ledger import Limits
 from ..state.schema import RunInput
 from ..state.settings import RunSettings
 from ..state.threads import Thread
-from .checks import check_same_input, check_same_run, check_start, make_ready
+from .checks import check_models, check_same_input, check_same_run, check_start, make_ready
 
 Tell = Callable[[dict[str, Any]], None]
 Input = Given | ContextRef
@@ -32,10 +32,11 @@ async def enter_run(
     Raises UsageError, InputError, ModelSetupError or NoSandbox, ThreadExists for a thread that asks something else,
     all with nothing saved.
     """
-    await check_start(question, settings, hands)
+    check_start(question, settings)
     existing = await hands.stores.threads.find(thread_id)
     reference: ContextRef | None = None
     if existing:
+        await check_models(settings, hands)
         reference = await same_run(hands, existing, question, given, tell)
     else:
         reference = await _stored(hands, given, settings, tell)
@@ -59,8 +60,15 @@ def given_digest(given: Input | None) -> str:
 
 
 async def _stored(hands: Hands, given: Input | None, settings: RunSettings, tell: Tell) -> ContextRef | None:
-    """Read an input into the store; kernels are made ready meanwhile, so that a missing sandbox is said first."""
+    """Read an input into the store. Kernels are made ready while models are looked at and it is read; that there is no
+    sandbox is said before what is wrong with it."""
     warming = asyncio.create_task(make_ready(hands.kernels, settings))
+    try:
+        await check_models(settings, hands)
+    except BaseException:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+        raise
     try:
         return given if given is None or isinstance(given, dict) else await store_input(given, hands.stores, tell)
     finally:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from . import garbage
 from .commands import (
     calls,
     delete,
@@ -92,6 +93,7 @@ def _before(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: run one command and end the process with its exit status."""
+    garbage.seldom()
     fill_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Errors are reported as asked even when the command line itself could not be read.
@@ -100,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
+    garbage.keep()
     sys.exit(code)
 
 

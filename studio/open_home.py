@@ -5,6 +5,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import garbage
+
 if TYPE_CHECKING:
     from ..graph.runner import Runner
 
@@ -23,6 +25,7 @@ class OpenHome:
         # Here, not above: LangGraph takes a second to import, and the display should be there before it.
         from ..graph.runner import Runner
 
+        garbage.keep()
         if self._runner is None:
             self._runner = await self._opened.enter_async_context(Runner.open(self._home))
         return self._runner

@@ -43,6 +43,8 @@ _PRELOADED = (
 
 def serve(descriptor: int) -> None:
     """Serve until the other side is gone, and end the process without more ado."""
+    # What is imported stays: looking for garbage in it again and again takes a fifth of the time.
+    gc.disable()
     control = socket.socket(fileno=descriptor)
     plan = Plan.read(control.recv(MAX_MESSAGE).decode())
     sys.path.extend(plan.packages)
