@@ -1,10 +1,11 @@
 """LangChain's ChatOpenAI, its requests sent the short way."""
 
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.messages import BaseMessage
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseCallbackManager
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
+from langchain_core.runnables.config import ensure_config, get_async_callback_manager_for_config
 from langchain_openai import ChatOpenAI
 
 
@@ -14,6 +15,19 @@ class ChatCompletions(ChatOpenAI):
     What is left out is openai's walk through the types of all that a body holds (8 ms of CPU for a root turn with
     sixteen turns before it, of 9; `docs/performance.md`), its models of replies, and a thread for each reply.
     """
+
+    async def ask(self, messages: list[BaseMessage], body: dict[str, Any]) -> AIMessage:
+        """The reply; `body` is added to the request's. Raises openai's and LangChain's exceptions.
+
+        LangChain's callbacks (LangGraph's message stream, a tracer) hear of it where there are any: preparing for them
+        takes as long as the request itself.
+        """
+        if _heard():
+            return await self.ainvoke(messages, extra_body=body)
+        [generation] = (await self._agenerate(messages, extra_body=body)).generations
+        message = generation.message
+        message.response_metadata = {**message.response_metadata, **(generation.generation_info or {})}
+        return cast(AIMessage, message)
 
     async def _agenerate(
         self,
@@ -32,3 +46,13 @@ class ChatCompletions(ChatOpenAI):
             if refusal := choice["message"].get("refusal"):
                 generation.message.additional_kwargs["refusal"] = refusal
         return result
+
+
+def _heard() -> bool:
+    """Whether any callback is to hear of a call that is made here."""
+    config = ensure_config()
+    callbacks = config.get("callbacks")
+    if not isinstance(callbacks, BaseCallbackManager):
+        # Not in a graph, which has looked at the environment when it began.
+        callbacks = get_async_callback_manager_for_config(config)
+    return bool(callbacks.handlers)

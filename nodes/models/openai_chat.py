@@ -79,8 +79,7 @@ class OpenAISender:
         """
         body = self._body(request)
         try:
-            # In extra_body, because ChatOpenAI renames a plain `max_tokens` on its way out.
-            return read_reply(await self._model.ainvoke(to_messages(request), extra_body=body))
+            return read_reply(await self._model.ask(to_messages(request), body))
         except Exception as error:
             failure = classify(error)
             if not self._learns(body, failure.status, str(error)):
