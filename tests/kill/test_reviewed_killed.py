@@ -63,6 +63,8 @@ def test_an_undisturbed_run_is_reviewed_in_every_way(undisturbed: Undisturbed, a
     assert len(CELLS) > MAX_TURNS and undisturbed.received.total() > MAX_CALLS
     assert not undisturbed.received.keys() & set(NEVER)
     assert any("call-decided" in point for point in undisturbed.points)
+    for when in ("before", "uncommitted", "after"):
+        assert any("writes" in point and point.endswith(when) for point in undisturbed.points), "asked and decided"
 
 
 @pytest.mark.parametrize("share", range(SHARES))

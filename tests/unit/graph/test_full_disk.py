@@ -5,6 +5,7 @@ import errno
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +27,10 @@ SUB = "return prompt[:1].upper() * 300_000 if len(prompt) == 1 else prompt.lower
 ANSWER = ["AAAA", "BBBB", "CCCC", "aaaa", "bbbb", "cccc", 2_000_000, "f5b165"]
 
 
+LONG = f"# {'x' * 50_000}\n"
+"""Code that finds no room where there is none."""
+
+
 async def run(runner: Runner, model: str) -> Run:
     return await runner.run("What?", "input", model=model, thread="t", concurrency=2)
 
@@ -40,23 +45,10 @@ def model(tmp_path: Path) -> str:
     return write_script(tmp_path / "m.py", REPLIES, sub=SUB)
 
 
-def check_paid(asked: Asked, failed: list[str]) -> None:
-    """Every call once, and once more at most what had no room: two requests under way, and two answers just come."""
-    wanted = Counter(["a", "b", "c", "AAA", "BBB", "CCC"])
-    again = Counter(asked.prompts) - wanted
-    assert Counter(asked.prompts) >= wanted and again.total() <= 2 * 2 and again <= Counter(failed), again
-
-
-@pytest.mark.parametrize("again_in", ["the same process", "another process"])
-@pytest.mark.parametrize(
-    ("point", "number"),
-    [("call-asked", 2), ("call-settled", 2), ("call-settled", 5), ("writes", 5), ("checkpoint", 4), ("checkpoint", 9)],
-)
-async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
-    tmp_path: Path, model: str, point: str, number: int, again_in: str
-) -> None:
-    asked, left = Asked(model), number
+def filling(point: str, number: int) -> tuple[Callable[[str], None], list[sqlite3.Connection]]:
+    """A probe that fills the database before the `number`-th commit of `point`, and its connection until then."""
     connections: list[sqlite3.Connection] = []
+    left = number
 
     def probe(passed: str) -> None:
         nonlocal left
@@ -68,6 +60,29 @@ async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
             [pages] = connections[0].execute("PRAGMA page_count").fetchone()
             connections.pop().execute(f"PRAGMA max_page_count={pages}")
 
+    return probe, connections
+
+
+def check_paid(asked: Asked, failed: list[str]) -> None:
+    """Every call once, and once more at most what had no room: two requests under way, and two answers just come."""
+    wanted = Counter(["a", "b", "c", "AAA", "BBB", "CCC"])
+    again = Counter(asked.prompts) - wanted
+    assert Counter(asked.prompts) >= wanted and again.total() <= 2 * 2 and again <= Counter(failed), again
+
+
+@pytest.mark.parametrize("again_in", ["the same process", "another process"])
+@pytest.mark.parametrize(
+    ("point", "number"),
+    [
+        *(("call-asked", 2), ("call-settled", 2), ("call-settled", 5)),
+        *(("checkpoint", 4), ("checkpoint", 5), ("checkpoint", 8), ("checkpoint", 11)),
+    ],
+)
+async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
+    tmp_path: Path, model: str, point: str, number: int, again_in: str
+) -> None:
+    asked = Asked(model)
+    probe, connections = filling(point, number)
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=probe) as runner:
         database = runner._stores.database
         connections.append(database.connection._conn)
@@ -83,6 +98,34 @@ async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
         assert (ended.status, ended.answer) == ("answered", ANSWER)
         assert (await runner.verify("t")).ok
     check_paid(asked, under_way)
+
+
+@pytest.mark.parametrize("decided", [False, True])
+async def test_a_full_database_where_a_person_is_asked_fails_the_run_and_with_room_again_they_are_asked(
+    tmp_path: Path, decided: bool
+) -> None:
+    """What a run asks, and what they decide, are written at once, and not with a step."""
+    model = write_script(tmp_path / "m.py", [repl(f"{LONG}x = 1"), repl("FINAL(x)")])
+    asked = Asked(model)
+    probe, connections = filling("writes", 1 + decided)
+    other = {"type": "edit", "edited_action": {"name": "execute_code", "args": {"code": f"{LONG}x = 2"}}}
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=probe) as runner:
+        database = runner._stores.database
+        connections.append(database.connection._conn)
+        run = await runner.run("What?", model=model, thread="t", approve=["code"])
+        if decided:
+            assert run.status == "paused"
+            run = await runner.decide("t", [other])
+        check_told(run, "disk is full")
+        assert not connections
+        await database.read("PRAGMA max_page_count=4294967294")
+        run = await runner.resume("t")
+        [action] = run.interrupts[0]["value"]["action_requests"]
+        assert (run.status, action["args"]["code"]) == ("paused", f"{LONG}x = 1")
+        await runner.decide("t", [other])
+        run = await runner.decide("t", [{"type": "approve"}])
+        assert (run.status, run.answer, len(asked.roots)) == ("answered", 2, 2)
+        assert (await runner.verify("t")).ok
 
 
 def no_space(*_: Any) -> NoReturn:

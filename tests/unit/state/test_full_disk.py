@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 
 from durable_rlm.state.blobs import Blobs
 from durable_rlm.state.database import Database, connect
 from durable_rlm.state.errors import StoreError
+from durable_rlm.state.leases import Leases
+from durable_rlm.state.saver import RunSaver
 from durable_rlm.state.texts import Texts
 
 
@@ -85,6 +88,23 @@ async def test_a_commit_waits_for_another_process_and_reading_does_not(
         another.execute("COMMIT")
         await waiting
         assert ("in the end",) in await database.read("SELECT name FROM counters")
+
+
+@pytest.mark.parametrize("why", ["the disk is full", "another process is writing"])
+async def test_what_a_task_wrote_keeps_nobody_from_reading_what_is_saved(
+    tmp_path: Path, another: sqlite3.Connection, why: str
+) -> None:
+    async with asyncio.timeout(20), Database.open(tmp_path / "db", patience=1_000) as database:
+        saver, checkpoint = RunSaver(database, Leases(database)), empty_checkpoint()
+        place: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+        place = await saver.aput(place, checkpoint, {"source": "loop", "step": 0, "parents": {}}, {})
+        if why == "the disk is full":
+            await fill(database)
+        else:
+            another.execute("BEGIN IMMEDIATE")
+        await saver.aput_writes(place, [("turn", "x" * 100_000)], "task")
+        saved = await saver.aget_tuple(place)
+        assert saved is not None and saved.checkpoint["id"] == checkpoint["id"]
 
 
 async def test_whoever_closes_a_store_waits_for_no_other_process(tmp_path: Path, another: sqlite3.Connection) -> None:
