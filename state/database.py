@@ -38,6 +38,8 @@ class _Pending:
     done: asyncio.Future[Any] | None
     synced: bool
     what: str = ""
+    patient: bool = True
+    """Whether it is worth waiting for another process that writes."""
 
 
 class Database:
@@ -85,11 +87,7 @@ class Database:
         kill -9 of any process when this returns, and a power loss from the next synced commit on. Raises what the
         unit raised (its own work is then undone, that of others is not) or StoreError.
         """
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Pending(unit, done, synced, what))
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush())
-        return await done
+        return await self._queued(_Pending(unit, None, synced, what))
 
     @contextmanager
     def hurried(self) -> Generator[None]:
@@ -105,9 +103,17 @@ class Database:
         self._queue.append(_Pending(unit, None, synced=False))
 
     async def catch_up(self) -> None:
-        """Commit what was deferred, for whoever is to read it."""
-        if self._queue:
-            await self.commit(lambda _: None, "deferred", synced=False)
+        """Commit what was deferred, for whoever is to read it; where that cannot be at once, it is to be read later."""
+        if self._queue and (self._flusher is None or self._flusher.done()):
+            with contextlib.suppress(StoreError):
+                await self._queued(_Pending(lambda _: None, None, synced=False, what="deferred", patient=False))
+
+    async def _queued(self, pending: _Pending) -> Any:
+        done = pending.done = asyncio.get_running_loop().create_future()
+        self._queue.append(pending)
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush())
+        return await done
 
     async def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of one query. Raises StoreError when the file is damaged."""
@@ -151,8 +157,10 @@ class Database:
         """Run a batch, again and again while another process is writing: meanwhile others may read."""
         now = asyncio.get_running_loop().time
         until = now() + self._patience
+        patient = any(pending.patient and pending.done for pending in batch)
         while True:
-            wait = 0.0 if self._hurries else min(_AT_A_TIME, self._patience)
+            hurry = self._hurries or not patient
+            wait = 0.0 if hurry else min(_AT_A_TIME, self._patience)
             try:
                 async with self.lock:
                     # aiosqlite's own thread, entered once for the whole transaction.
@@ -160,7 +168,7 @@ class Database:
                         _transaction, self.connection._conn, batch, self._probe, int(1000 * wait)
                     )
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or self._hurries or now() >= until:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or hurry or now() >= until:
                     raise
 
     async def _drain(self) -> None:

@@ -55,10 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.beside", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the short cases once: about two minutes")
     parser.add_argument("--cases", help=f"some of them, with commas: {', '.join(CASES)}")
-    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="how often each system runs each case (long ones: 2)")
+    parser.add_argument(
+        "--rounds", type=int, default=_ROUNDS, help="how often each system runs each case (long ones: 2)"
+    )
     parser.add_argument("--results", type=Path, default=_RESULTS, help="the folder for table, numbers and picture")
     options = parser.parse_args()
-    names = options.cases.split(",") if options.cases else [name for name in CASES if not (options.quick and name in _LONG)]
+    names = (
+        options.cases.split(",") if options.cases else [name for name in CASES if not (options.quick and name in _LONG)]
+    )
     # Homes are where TMPDIR says: a disk is wanted, or durability costs nothing.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("TMPDIR")) as folder:
         results = measure(names, 1 if options.quick else options.rounds, Path(folder))

@@ -206,5 +206,3 @@ def _text(folder: Path, megabytes: int) -> Path:
             for _ in range(megabytes):
                 file.write(block)
     return path
-
-

@@ -1,5 +1,6 @@
 """The stub model server, from its client's side."""
 
+import itertools
 import json
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
@@ -28,7 +29,7 @@ class Asked:
     def gaps(self, model: str = "root") -> list[float]:
         """Seconds from each answer to the root model's next call: all that a system does for a turn."""
         mine = [one for one in self.roots if one[0] == model]
-        return [after[1] - before[2] for before, after in zip(mine, mine[1:], strict=False)]
+        return [after[1] - before[2] for before, after in itertools.pairwise(mine)]
 
 
 class ModelServer:

@@ -32,7 +32,9 @@ class Ran:
     """Its peak, memory that several share counted once."""
 
 
-def run(command: Sequence[str], log: Path, *, kill_when: Callable[[], bool] | None = None, patience: float = 600) -> Ran:
+def run(
+    command: Sequence[str], log: Path, *, kill_when: Callable[[], bool] | None = None, patience: float = 600
+) -> Ran:
     """Run it to its end; or until `kill_when`, or patience, which kills it and all it has started."""
     began = time.monotonic()
     with log.open("ab") as errors:

@@ -9,9 +9,9 @@ has it) is a sub-call; a model without a script is asked sub-calls only.
 
 import asyncio
 import json
-import os
 import re
 import sys
+import threading
 import time
 from typing import Any
 
@@ -124,19 +124,18 @@ async def _serve() -> None:
     server = await loop.create_server(lambda: Connection(model), "127.0.0.1", 0, backlog=4096)
     ended = loop.create_future()
 
-    def order() -> None:
-        line = sys.stdin.readline()
-        if not line:
-            loop.remove_reader(sys.stdin.fileno())
-            ended.set_result(None)
-            return
+    def order(line: str) -> None:
         orders = json.loads(line)
         if orders is not None:
             model.play(orders)
         print(json.dumps(model.told()), flush=True)
 
-    os.set_blocking(sys.stdin.fileno(), True)
-    loop.add_reader(sys.stdin.fileno(), order)
+    def hear() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(order, line)
+        loop.call_soon_threadsafe(ended.set_result, None)
+
+    threading.Thread(target=hear, daemon=True).start()
     print(server.sockets[0].getsockname()[1], flush=True)
     await ended
     server.close()
