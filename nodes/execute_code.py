@@ -5,8 +5,7 @@ or a restored one), begins the cell unless it stands there already, and returns 
 answers or has ended.
 """
 
-from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from ..kernel.session import CellError, CellResult, Final
 from ..state.errors import KernelLost
@@ -84,7 +83,7 @@ async def _advanced(state: RunState, cell: CellRef, run: LiveRun, hands: Hands) 
     problem = await keep_variables(hands, kernel, result)
     *_, before = [], *run.transcript.variables(state)[-1:]
     kept = {
-        **changes_of(before, [VariableRecord(**asdict(variable)) for variable in result.variables]),
+        **changes_of(before, [cast(VariableRecord, {**vars(variable)}) for variable in result.variables]),
         "position": position,
         "snapshot": None if problem else kernel.manifest,
         "lost": _lost(kernel, problem),

@@ -105,8 +105,9 @@ async def _loaded(state: RunState, transcript: Transcript, texts: Texts) -> list
     last_code = next((number_of(turn) for turn in reversed(turns) if turn.get("blocks")), None)
     loaded: list[Turn | ShortTurn] = [*transcript.each(state, _short)]
     for number in needed_turns(len(turns), last_code).whole:
-        # Turns are numbered from 1, without gaps.
-        loaded[number - 1] = await _whole(turns[number - 1], variables[number - 1], texts)
+        # Turns are numbered from 1, without gaps. Variables are told of the latest one, beside those of the one before.
+        told = variables[number - 1] if number > len(turns) - 2 else []
+        loaded[number - 1] = await _whole(turns[number - 1], told, texts)
     return loaded
 
 

@@ -20,6 +20,9 @@ class _Short(reprlib.Repr):
         self.maxlevel = 3
 
 
+_short = _Short().repr
+
+
 def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[str, Any]]:
     """`{"name", "type", "size", "preview"}` of each variable that is the user's own, by name.
 
@@ -61,7 +64,7 @@ def _size(value: Any) -> "int | None":
 
 def _preview(value: Any) -> str:
     try:
-        text = _Short().repr(value)
+        text = _short(value)
     except Exception as error:
         text = f"<repr failed: {type(error).__name__}>"
     # Where an object lies in memory says nothing, and would be another place after every restore.

@@ -72,7 +72,7 @@ class Snapshots:
         self._given = {id(value): name for name, value in given.items() if not _is_common(value)}
         self._target = Target(namespace, given, self._need)
         self._ambient = Ambient() if own_process else None
-        self._threads = threading.active_count()
+        self._threads = frozenset(threading.enumerate())
         self._saved: dict[str, Saved] = {}
         self._group_of: dict[str, str] = {}
         self._bound: dict[str, Any] = {}
@@ -142,7 +142,7 @@ class Snapshots:
 
     def _others_run(self, values: Mapping[str, Any]) -> bool:
         """Whether something that a cell left running may touch variables at any time."""
-        if threading.active_count() > self._threads:
+        if any(thread not in self._threads and not _is_carrying(thread) for thread in threading.enumerate()):
             return True
         return any(isinstance(value, asyncio.Future) and not value.done() for value in values.values())
 
@@ -334,6 +334,11 @@ class Snapshots:
 
 def _chunks(groups: Iterable[Saved]) -> set[str]:
     return {name for one in groups for name in one.group["chunks"]}
+
+
+def _is_carrying(thread: threading.Thread) -> bool:
+    """Whether it is ZeroMQ's, which starts one with the first large message, and which runs none of the code's."""
+    return type(thread).__module__ == "zmq.utils.garbage"
 
 
 def _is_common(value: Any) -> bool:
