@@ -4,6 +4,7 @@ All of it before the first step, so that a run that was killed before its first 
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -60,19 +61,26 @@ def given_digest(given: Input | None) -> str:
 
 
 async def _stored(hands: Hands, given: Input | None, settings: RunSettings, tell: Tell) -> ContextRef | None:
-    """Read an input into the store. Kernels are made ready while models are looked at and it is read; that there is no
-    sandbox is said before what is wrong with it."""
+    """Read an input into the store; meanwhile models are looked at, and kernels made ready. It is kept when those are:
+    what is wrong with them is said before what is wrong with it."""
+    agreed = threading.Event()
     warming = asyncio.create_task(make_ready(hands.kernels, settings))
+    storing = asyncio.create_task(_read(hands, given, tell, agreed))
     try:
         await check_models(settings, hands)
-    except BaseException:
-        warming.cancel()
-        await asyncio.gather(warming, return_exceptions=True)
-        raise
-    try:
-        return given if given is None or isinstance(given, dict) else await store_input(given, hands.stores, tell)
-    finally:
         await warming
+        agreed.set()
+        return await storing
+    finally:
+        for task in (warming, storing):
+            task.cancel()
+        await asyncio.gather(warming, storing, return_exceptions=True)
+
+
+async def _read(hands: Hands, given: Input | None, tell: Tell, agreed: threading.Event) -> ContextRef | None:
+    if given is None or isinstance(given, dict):
+        return given
+    return await store_input(given, hands.stores, tell, agreed)
 
 
 async def _add(

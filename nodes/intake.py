@@ -15,8 +15,12 @@ Given: TypeAlias = str | Path | Sequence[str | Path]
 """An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""
 
 
-async def store_input(given: Given, stores: Stores, tell: Callable[[dict[str, Any]], None]) -> ContextRef:
+async def store_input(
+    given: Given, stores: Stores, tell: Callable[[dict[str, Any]], None], agreed: threading.Event | None = None
+) -> ContextRef:
     """Read the input into the store, telling `input` events. Stops when cancelled.
+
+    `agreed`: set once it is to be kept.
 
     Raises InputError for what cannot be used, StoreError when the disk refuses.
     """
@@ -33,7 +37,7 @@ async def store_input(given: Given, stores: Stores, tell: Callable[[dict[str, An
             if isinstance(given, str)
             else expand(_paths(given), exclude=[stores.home], cancelled=stop.is_set)
         )
-        return ingest(sources, stores.blobs, progress=progress, cancelled=stop.is_set)
+        return ingest(sources, stores.blobs, progress=progress, cancelled=stop.is_set, agreed=agreed)
 
     try:
         reference = await asyncio.to_thread(work)

@@ -5,6 +5,7 @@ it (`kernel.session.ContextFiles`). A kernel reads both from disk; nobody else h
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ MOST_HEADS = 3
 """Documents whose beginnings it sees."""
 
 _BETWEEN_BEATS = 0.1
+_BETWEEN_LOOKS = 0.02
+"""Seconds, at whether reading was stopped, while nobody has agreed to what was read."""
 Progress = Callable[[int, int, str], None]
 """Called with documents done, bytes done (of UTF-8 text) and the name of the document under way."""
 
@@ -66,16 +69,19 @@ def ingest(
     *,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    agreed: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> ContextRef:
     """Read every source into `blobs`, durably, and return the reference to it.
 
-    Synchronous and long (a disk's speed): call it in a thread. `progress` is called ten times a second at
-    most, and once at the end. Raises InputError (nothing usable, empty, too large, a named file that gives
-    no text), IngestStopped once `cancelled()` is true, StoreError when the disk refuses. Then nothing is kept.
+    Synchronous and long (a disk's speed): call it in a thread. `progress` is called ten times a second at most, and
+    once at the end. `agreed`: what has been read is kept once it is set. Raises InputError (nothing usable, empty, too
+    large, a named file that gives no text), IngestStopped once `cancelled()` is true, StoreError when the disk refuses.
+    Then nothing is kept.
     """
+    check = stopper(cancelled)
     with blobs.writer() as pack, blobs.writer() as index:
-        work = _Ingest(sources, pack, index, stopper(cancelled), _Beat(progress, clock))
+        work = _Ingest(sources, pack, index, check, _Beat(progress, clock))
         for source in sources.items:
             work.add(source)
         work.beat.last(work.documents, pack.size)
@@ -84,6 +90,8 @@ def ingest(
         if not pack.size:
             raise InputError("The input is empty.", hint="Give a file that has text in it, or no file at all.")
         several = sources.several or work.documents > 1
+        while agreed and not agreed.wait(_BETWEEN_LOOKS):
+            check()
         return ContextRef(
             kind="documents" if several else "text",
             pack=pack.commit(),

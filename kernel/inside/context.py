@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, SupportsIndex, overload
 
+from .one_copy import read_ascii
 from .pack import Pack, open_descriptor
 
 _SHOWN_NAMES = 5
+_LONG = 16 << 20
+"""Bytes of a text from which it matters that it is not in memory twice."""
 
 
 def load_text(pack_path: str, start: int = 0, end: int | None = None) -> str:
@@ -26,6 +29,8 @@ def load_text(pack_path: str, start: int = 0, end: int | None = None) -> str:
         last = file.seek(0, 2) if end is None else end
         if start == last:
             return ""  # nothing cannot be mapped
+        if last - start > _LONG and (text := read_ascii(file.fileno(), start, last)) is not None:
+            return text
         first = start - start % mmap.ALLOCATIONGRANULARITY
         with (
             mmap.mmap(file.fileno(), last - first, offset=first, access=mmap.ACCESS_READ) as mapped,

@@ -15,6 +15,7 @@ import pytest
 
 from durable_rlm.kernel.inside import pack as pack_module
 from durable_rlm.kernel.inside.context import Document, Documents, load_text
+from durable_rlm.kernel.inside.one_copy import read_ascii
 from durable_rlm.kernel.inside.pack import Pack
 
 TEXTS = {"a/one.py": "import os\nprint(1)\n", "a/two.md": "# Größe\r\n日本語 text\r\n", "empty": "", "b/three.txt": "3"}
@@ -284,3 +285,32 @@ def test_documents_of_an_empty_index_are_none(tmp_path: Path) -> None:
 def test_a_document_is_no_str(docs: Documents) -> None:
     assert isinstance(docs[0], Document)
     assert not isinstance(docs[0], str)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("start", [0, 1, 4_097])
+def test_a_long_text_is_what_was_stored_whatever_its_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide: bool, start: int
+) -> None:
+    """Where all of it is ASCII it is read without a copy; a character at its very end says otherwise."""
+    monkeypatch.setattr("durable_rlm.kernel.inside.context._LONG", 10_000)
+    text = "0123456789\n" * 1_000_000 + ("ä" if wide else "")
+    (tmp_path / "pack").write_text(text)
+    assert load_text(str(tmp_path / "pack"), start) == text[start:]
+
+
+def test_what_is_read_without_a_copy_is_a_text_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("one two")
+    with (tmp_path / "text").open("rb") as file:
+        read = read_ascii(file.fileno(), 0, 7)
+        assert read is not None, "CPython's texts are laid out in another way: the reading of long ones takes twice"
+        assert read_ascii(file.fileno(), 4, 7) == "two" and {read: 1}["one two"] == 1 and read.isascii()
+        with pytest.raises(OSError, match="cut short"):
+            read_ascii(file.fileno(), 0, 8)
+
+
+def test_a_long_text_that_is_cut_short_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durable_rlm.kernel.inside.context._LONG", 10)
+    (tmp_path / "pack").write_text("0123456789" * 2)
+    with pytest.raises(OSError, match="cut short"):
+        load_text(str(tmp_path / "pack"), 0, 21)
