@@ -6,6 +6,7 @@ steps a request only adds to the one before, and the servers' prompt caches hold
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -201,11 +202,12 @@ def _in_short(turn: Turn | ShortTurn) -> str:
 
 
 def _digest(turns: Sequence[Turn | ShortTurn]) -> str:
+    ended = Counter(turn.status for turn in turns)
     counts = {
-        "ran": sum(turn.status == "ok" for turn in turns),
-        "ended in an error": sum(turn.status == "error" for turn in turns),
-        "were stopped": sum(turn.status in ("timeout", "died") for turn in turns),
-        "had no code": sum(turn.status == "none" for turn in turns),
+        "ran": ended["ok"],
+        "ended in an error": ended["error"],
+        "were stopped": ended["timeout"] + ended["died"],
+        "had no code": ended["none"],
     }
     told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     return f"Turns {turns[0].number:,} to {turns[-1].number:,} are left out: {told}."

@@ -196,7 +196,15 @@ class ThreadJournal:
         self._leases = leases
         self._clock = clock
         self._thread_id = thread_id
-        self._settled = settled
+        self._settled: dict[str, Recorded] = {}
+        self._by_turn: dict[str, set[str]] = {}
+        for row in settled.values():
+            self._remember(row)
+
+    def _remember(self, row: Recorded) -> None:
+        self._settled[row.key] = row
+        turn, _, _ = row.key.partition(":")
+        self._by_turn.setdefault(turn, set()).add(row.key)
 
     def find(self, key: str) -> Recorded | None:
         """The settled row under `key`, if there is one."""
@@ -204,11 +212,11 @@ class ThreadJournal:
 
     def of_turn(self, turn: int) -> frozenset[str]:
         """Keys of the settled sub-calls of a turn's cell that this thread itself has made."""
-        begin, root = f"{turn}:", f"{turn}:root:"
+        root = f"{turn}:root:"
         return frozenset(
             key
-            for key, row in self._settled.items()
-            if key.startswith(begin) and not key.startswith(root) and row.thread_id == self._thread_id
+            for key in self._by_turn.get(str(turn), ())
+            if not key.startswith(root) and self._settled[key].thread_id == self._thread_id
         )
 
     async def open(self, entry: Entry) -> None:
@@ -251,9 +259,7 @@ class ThreadJournal:
             *(outcome.seconds, self._thread_id, entry.key),
         )
         await self._database.commit(self._fenced(lambda connection: _settle(connection, row)), "call-settled")
-        self._settled[entry.key] = Recorded(
-            entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id
-        )
+        self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def decide(self, entry: Entry, outcome: Outcome) -> None:
         """Record what a person decided about a call that was never sent; on disk when this returns."""
@@ -262,9 +268,7 @@ class ThreadJournal:
             *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, self._clock()),
         )
         await self._database.commit(self._fenced(lambda connection: _decide(connection, row)), "call-decided")
-        self._settled[entry.key] = Recorded(
-            entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id
-        )
+        self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def correct(self, entry: Entry, outcome: Outcome) -> None:
         """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open."""
@@ -277,7 +281,7 @@ class ThreadJournal:
         One of a thread that this one was forked from becomes an answer of this one too, paid for there.
         """
         row, now = self._settled[key], self._clock()
-        self._settled[key] = replace(row, thread_id=self._thread_id)
+        self._remember(replace(row, thread_id=self._thread_id))
         self._database.defer(
             self._fenced(lambda connection: _reuse(connection, self._thread_id, key, row.thread_id, now))
         )
