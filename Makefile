@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 # Quiet twice: without its warnings, of which a newcomer can do nothing; errors are said.
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: demo test coverage format lint type bench bench-js lock clean
+.PHONY: demo test coverage format lint type bench bench-quick bench-growth bench-parts bench-js lock clean
 
 demo: $(STAMP)  ## answer a real question with the built-in offline model; MODEL=openai:… BASE_URL=… for a real one
 	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)")
@@ -29,7 +29,16 @@ lint: $(STAMP)
 type: $(STAMP)
 	$(BIN)/basedpyright
 
-bench: $(STAMP)
+bench: $(STAMP)  ## this project beside the official RLM, which it installs for that; a quarter of an hour
+	$(BIN)/python -m bench.beside
+
+bench-quick: $(STAMP)  ## the short cases of it, once: two minutes
+	$(BIN)/python -m bench.beside --quick
+
+bench-growth: $(STAMP)  ## how time and memory grow with input, calls, sub-RLMs and turns; ten minutes
+	$(BIN)/python -m bench.beside.growth
+
+bench-parts: $(STAMP)  ## kernels, snapshots, resuming and others by themselves; some minutes
 	$(BIN)/python -m bench
 
 bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
@@ -41,7 +50,7 @@ lock:
 		--no-header --no-annotate --no-emit-index-url -q -o .requirements.lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv bench/.environment bench/.results
 
 # Wheels only: nothing is compiled. (forbiddenfruit, pure Python, is published as source alone: the pinned setuptools,
 # installed first, makes its wheel.) The lock is complete, so pip resolves nothing (resolving, it would look at releases

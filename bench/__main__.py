@@ -1,4 +1,4 @@
-"""All of it, one after the other: `make bench`, some minutes."""
+"""All of it, one after the other: `make bench-parts`, some minutes."""
 
 import asyncio
 

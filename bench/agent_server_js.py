@@ -1,6 +1,6 @@
 """LangGraph's SDK for JavaScript against `rlm dev`: `python -m bench.agent_server_js`, where Node and npm are.
 
-Not part of `make bench` nor of `make test`: npm fetches the SDK. The server, its runs and what npm installs are in a
+Not part of `make bench-parts` nor of `make test`: npm fetches the SDK. The server, its runs and what npm installs are in a
 temporary folder; the model is a script.
 """
 
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 CLIENT = Path(__file__).parent / "agent_server_js"
@@ -32,7 +32,7 @@ def sub(prompt):
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[dict[str, str]]:
+def server(folder: Path) -> Generator[dict[str, str]]:
     """A server over a fresh home, as `{"url", "token", …}`; stopped at the end."""
     (folder / "model.py").write_text(SCRIPT)
     command = [Path(sys.executable).with_name("rlm"), "dev", "--port", "0", "--json"]

@@ -1,4 +1,4 @@
-"""Fifty sub-RLMs of one turn each, with real kernels and a model server without latency: part of `make bench`."""
+"""Fifty sub-RLMs of one turn each, with real kernels and a model server without latency: part of `make bench-parts`."""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""Thousands of sub-calls from one cell, beside the bare client doing the same: part of `make bench`.
+"""Thousands of sub-calls from one cell, beside the bare client doing the same: part of `make bench-parts`.
 
 The model server is a process of its own and answers after 100 ms. The bare client is what a call costs at least:
 `ChatOpenAI` on openai's aiohttp transport, gathered with a semaphore, nothing saved. Our calls come from a real

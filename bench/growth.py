@@ -1,4 +1,4 @@
-"""What a long run leaves on disk: 500 turns beside a 40 MB context, each with a small change. Part of `make bench`."""
+"""What a long run leaves on disk: 500 turns beside a 40 MB context, each with a small change. Part of `make bench-parts`."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What a kernel costs, beside stock ipykernel in the same run: part of `make bench`.
+"""What a kernel costs, beside stock ipykernel in the same run: part of `make bench-parts`.
 
 Stock is `AsyncKernelManager` with its ipc transport, as jupyter_client starts ipykernel. Ours are measured in every
 sandbox that holds here. *forked* is a kernel that nobody has made ready: the fork server is told to make it, and the

@@ -1,4 +1,4 @@
-"""How long a killed run takes to stand where it stood: part of `make bench`.
+"""How long a killed run takes to stand where it stood: part of `make bench-parts`.
 
 A cell waits for a sub-call; beside it are a 40 MB context and 150 variables. The run is stopped while the model thinks,
 its kernel with it (the kernel host stays), and resumed: measured is the time until the model is asked the same again,

@@ -1,14 +1,16 @@
-"""What it costs to save the REPL after a cell, beside dill's dump of the same session: part of `make bench`.
+"""What it costs to save the REPL after a cell, beside dill's dump of the same session: part of `make bench-parts`.
 
 In this process, without a kernel's messages: the snapshot itself, its commit as the graph's side does it, and one
-fsync of the same disk. dill is asked to save the whole session, since that is all it can do; it is not installed
-with the project, and left out where it is missing.
+fsync of the same disk. dill is asked to save the whole session, since that is all it can do; it is in the environment
+that `make bench` makes, and left out where that is missing.
 """
 
 import asyncio
 import builtins
 import io
+import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,7 +26,8 @@ from durable_rlm.state.blobs import Blobs
 from durable_rlm.state.database import Database
 from durable_rlm.state.snapshots import Groups, Snapshots
 
-from .turns import fsync_ms
+from .beside.environment import packages
+from .beside.machine import fsync_ms
 
 CONTEXT = """
 import random
@@ -34,6 +37,15 @@ context = " ".join(random.choices(words, k=5_800_000))[:40_000_000]
 del words
 """
 
+
+_PAGES = CONTEXT + "pages = [context[i : i + 2000] for i in range(0, 20_000_000, 2000)]\nnotes, found = [], {}\n"
+_STEPS = (
+    "notes.append({{'step': {i}, 'text': pages[{i}][:200]}})",
+    "found['page {i}'] = [len(page) for page in pages[:100]]",
+    "def count_{i}(page):\n    return page.count('fox')\nhits_{i} = count_{i}(pages[{i}])",
+    "total_{i} = len(context) + len(pages) + {i}",
+)
+SESSION = "200 small steps beside 40 MB"
 
 SLICES = "chunks = [context[i : i + 40_000] for i in range(0, 40_000_000, 40_000)]\n"
 
@@ -58,6 +70,7 @@ class Case:
 
 
 CASES = (
+    Case(SESSION, _PAGES, lambda i: _STEPS[i % 4].format(i=i), 200),
     Case("40 MB context, a new small variable", CONTEXT, lambda i: f"note_{i} = context[{i}*1000:][:1000]", 200, ("context",)),
     Case("40 MB text of its own, the same", CONTEXT, lambda i: f"note_{i} = context[{i}*1000:][:1000]", 200),
     Case("40 MB context, a list grows by 1 KB", CONTEXT + "notes = []", lambda i: f"notes.append(context[{i}*1000:][:1000])", 200, ("context",)),
@@ -121,10 +134,14 @@ class _Session:
 
 def dill_ms(names: dict[str, Any]) -> float | None:
     """What dill takes to save the session, in milliseconds; None without dill."""
+    # Behind our own, so that nothing else is taken from there.
+    sys.path.extend(packages())
     try:
         import dill  # type: ignore[import-not-found]  # noqa: TID251
     except ImportError:
         return None
+    finally:
+        sys.path[-len(packages()) or len(sys.path) :] = []
     times: list[float] = []
     for _ in range(3):
         start = time.perf_counter()
@@ -136,8 +153,21 @@ def dill_ms(names: dict[str, Any]) -> float | None:
     return statistics.median(times)
 
 
-async def measured(case: Case, folder: Path) -> str:
-    """One line of the table."""
+@dataclass(frozen=True)
+class Saved:
+    """What was measured of a session. Medians of milliseconds a cell; bytes."""
+
+    kernel: float
+    commit: float
+    size: float
+    restored: float
+    first: tuple[float, float, int]
+    """Of the first snapshot, which has everything."""
+    dill: float | None
+
+
+async def measured(case: Case, folder: Path) -> Saved:
+    """One session."""
     async with Database.open(folder / "db.sqlite") as database:
         session = _Session(case, Snapshots(database, Blobs(folder / "blobs")), database, folder / "pack")
         first = await session.save(case.setup)
@@ -154,8 +184,24 @@ async def measured(case: Case, folder: Path) -> str:
         fresh.restore(groups, chunks.__getitem__)
         restored = (time.perf_counter() - start) * 1e3
         dill = dill_ms(session.names)
-    beside = "" if dill is None else f"{dill:8.1f} {dill / (kernel + commit):6.1f} x"
-    return f"{case.name:40} {kernel:8.2f} {commit:8.2f} {size / 1e3:10.1f} {restored:9.1f} {first[0]:8.0f} {first[2] / 1e6:9.2f} {beside}"
+    return Saved(kernel, commit, size, restored, first, dill)
+
+
+def line(case: Case, saved: Saved) -> str:
+    """Of the table."""
+    ours = saved.kernel + saved.commit
+    beside = "" if saved.dill is None else f"{saved.dill:8.1f} {saved.dill / ours:6.1f} x"
+    return (
+        f"{case.name:40} {saved.kernel:8.2f} {saved.commit:8.2f} {saved.size / 1e3:10.1f} {saved.restored:9.1f} "
+        f"{saved.first[0]:8.0f} {saved.first[2] / 1e6:9.2f} {beside}"
+    )
+
+
+async def session(folder: Path) -> None:
+    """Only the session of many small steps, its result for a program."""
+    [case] = [case for case in CASES if case.name == SESSION]
+    saved = await measured(case, folder)
+    print("RESULT " + json.dumps({"a cell": (saved.kernel + saved.commit) / 1e3, "dill": (saved.dill or 0.0) / 1e3}))
 
 
 async def main() -> None:
@@ -168,8 +214,8 @@ async def main() -> None:
         for number, case in enumerate(CASES):
             place = folder / str(number)
             place.mkdir()
-            print(await measured(case, place), flush=True)
+            print(line(case, await measured(case, place)), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(session(Path(sys.argv[1])) if len(sys.argv) > 1 else main())

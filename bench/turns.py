@@ -1,4 +1,4 @@
-"""Where a run's time goes, with the model taken out: `make bench`.
+"""Where a run's time goes, with the model taken out: part of `make bench-parts`.
 
 Everything is saved and a real kernel runs; the scripted model answers at once. Times are stated beside one
 measured fsync of the same disk in the same run, because that is what durability costs at least.
@@ -6,7 +6,6 @@ measured fsync of the same disk in the same run, because that is what durability
 
 import asyncio
 import itertools
-import os
 import statistics
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from durable_rlm import Runner
+
+from .beside.machine import fsync_ms
 
 SCRIPT = """
 import asyncio
@@ -29,19 +30,6 @@ async def sub(prompt):
     await asyncio.sleep({latency})
     return "answer"
 """
-
-
-def fsync_ms(folder: Path) -> float:
-    """The median time of writing 4 KB and syncing it, in milliseconds."""
-    times: list[float] = []
-    with (folder / "fsync").open("wb") as file:
-        for _ in range(50):
-            start = time.perf_counter()
-            file.write(b"x" * 4096)
-            file.flush()
-            os.fsync(file.fileno())
-            times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
 
 
 async def timed(

@@ -1,6 +1,6 @@
 """The machine, on one screen.
 
-START → prepare → (direct) → plan → review → execute_code → (sub_call xN → execute_code)* → plan … → finalize → END
+START → prepare → (direct) → plan → (review) → execute_code → (sub_call xN → execute_code)* → plan … → finalize → END
 
 Whatever waits for a person goes through `review`: from plan, direct and execute_code, and back.
 """

@@ -19,6 +19,7 @@ _RESULTS = Path(__file__).parents[1] / ".results"
 _ROUNDS = 5
 
 CASES: dict[str, cases.Case] = {
+    "help": cases.Help(),
     "turns": cases.Turns(),
     "loop": cases.Loop(),
     "fan-out": cases.FanOut(),
@@ -26,11 +27,12 @@ CASES: dict[str, cases.Case] = {
     "sub-RLMs": cases.SubRlms(),
     "100 MB": cases.Context(100),
     "killed": cases.Killed(),
+    "saving": cases.Saving(),
     "session": cases.Session(),
     "1 GB": cases.Context(1000),
     "500 turns": cases.Turns(500),
 }
-_LONG = {"session", "1 GB", "500 turns"}
+_LONG = {"session", "saving", "1 GB", "500 turns"}
 """Left out when there are two minutes."""
 
 

@@ -18,6 +18,7 @@ from .systems import System, asked_at_once, asked_one_by_one, sub_rlms
 Values = dict[str, float]
 """What one run of a case measured, by name: seconds unless it says otherwise."""
 
+_PROJECT = Path(__file__).parents[2]
 _THINKING = 0.1
 """Of a model during which systems are killed."""
 
@@ -34,10 +35,12 @@ class Bench:
     folder: Path
     """For homes, inputs and what systems write on stderr. On the disk that durability is to be measured on."""
 
-    def go(self, system: System, *arguments: str, turns: int = 60, **how: Callable[[], bool]) -> tuple[Ran, Asked]:
+    def go(
+        self, system: System, *arguments: str, turns: int = 60, kill_when: Callable[[], bool] | None = None
+    ) -> tuple[Ran, Asked]:
         """One run of the system against the server."""
         command = [*system.command, "run", "--base-url", self.server.url, "--max-turns", str(turns), *arguments]
-        ran = run(command, self.folder / "stderr", **how)
+        ran = run(command, self.folder / "stderr", kill_when=kill_when)
         return ran, self.server.asked()
 
     def answered(self, system: System, expected: object, *arguments: str, turns: int = 60) -> tuple[Ran, Asked]:
@@ -49,6 +52,10 @@ class Bench:
         return ran, asked
 
 
+Case = Callable[[Bench, System], Values]
+"""Runs a system once and measures it; nothing where the system has nothing of the kind."""
+
+
 @dataclass(frozen=True)
 class Turns:
     """Turns that do next to nothing: what a turn costs, and whether it costs more as the run gets longer."""
@@ -57,13 +64,17 @@ class Turns:
 
     def __call__(self, bench: Bench, system: System) -> Values:
         bench.server.play({"root": system.script(["x = 1"] * self.turns)})
-        ran, asked = bench.answered(system, "done", turns=self.turns + 10)
+        with tempfile.TemporaryDirectory(dir=bench.folder) as home:
+            ran, asked = bench.answered(system, "done", "--state-dir", home, turns=self.turns + 10)
+            saved = sum(file.stat().st_size for file in Path(home).rglob("*") if file.is_file())
         gaps = asked.gaps()
         return {
             "first root call": asked.first() - ran.began,
             "first ten turns": statistics.median(gaps[:10]),
             "last ten turns": statistics.median(gaps[-10:]),
+            "whole": ran.seconds,
             "MB": ran.proportional,
+            "MB on disk": saved / 1e6,
         }
 
 
@@ -168,6 +179,29 @@ class Killed:
             "paid twice": before.answered + after.answered - needed,
             "whole": again.seconds,
         }
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What it takes to save a session of 40 MB after each of two hundred small cells, beside dill's dump of it.
+
+    Of ours, the snapshot in the kernel and its commit with an fsync; who saves nothing has nothing to measure.
+    """
+
+    def __call__(self, bench: Bench, system: System) -> Values:
+        if not system.saves:
+            return {}
+        with tempfile.TemporaryDirectory(dir=bench.folder) as home:
+            ran = run([*system.saves, home], bench.folder / "stderr", folder=_PROJECT)
+        return {name: float(value) for name, value in ran.result.items()}
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a user waits for who asks how it is used."""
+
+    def __call__(self, bench: Bench, system: System) -> Values:
+        return {"whole": run(system.help, bench.folder / "stderr").seconds} if system.help else {}
 
 
 @dataclass(frozen=True)

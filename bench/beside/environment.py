@@ -8,6 +8,11 @@ FOLDER = Path(__file__).parents[1] / ".environment"
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
+def packages() -> list[str]:
+    """Where its packages are, for what is measured in this process; nothing before it is made."""
+    return [str(path) for path in FOLDER.glob("lib/*/site-packages")]
+
+
 def made() -> Path:
     """Its Python. Raises CalledProcessError when pip cannot fill it."""
     python, stamp = FOLDER / "bin" / "python", FOLDER / "requirements.txt"

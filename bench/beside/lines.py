@@ -28,6 +28,7 @@ class Line:
 
 
 LINES = [
+    Line("`rlm --help`", "help", "whole", "s", "0.3"),
     Line("process start → first root call", "turns", "first root call", "s", "1.8"),
     Line("one turn, first ten of 50", "turns", "first ten turns", "ms", "8 + 3 fsyncs"),
     Line("one turn, last ten of 50", "turns", "last ten turns", "ms", "as the first ten"),
@@ -44,6 +45,7 @@ LINES = [
     Line("the same, a turn", "1 GB", "turn", "ms", "as with 1 MB"),
     Line("the same, peak of all processes", "1 GB", "MB", "MB", "1,500"),
     Line("a turn of a session with 40 MB, last ten of 200", "session", "last ten turns", "ms"),
+    Line("saving a session of 40 MB, 200 cells, a cell", "saving", "a cell", "ms", "5"),
     Line("killed half-way: answers paid before", "killed", "paid before", ""),
     Line("of them paid again", "killed", "paid twice", "", "0"),
 ]

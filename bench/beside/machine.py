@@ -9,15 +9,15 @@ import time
 from datetime import date
 from pathlib import Path
 
-from .environment import FOLDER
+from .environment import packages
 
 _OURS = ("durable-rlm", "langgraph", "langchain-openai", "openai", "jupyter_client", "ipykernel")
-_THEIRS = ("rlms", "openai", "ipykernel")
+_THEIRS = ("rlms", "openai", "ipykernel", "dill")
 
 
 def about() -> dict[str, str]:
     """Date, machine and versions, as the results say them."""
-    theirs = importlib.metadata.distributions(path=[str(path) for path in FOLDER.glob("lib/*/site-packages")])
+    theirs = importlib.metadata.distributions(path=packages())
     versions = {one.name: one.version for one in theirs}
     return {
         "date": date.today().isoformat(),

@@ -5,7 +5,7 @@ import json
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ class ModelServer:
 
     def asked(self) -> Asked:
         """Since then."""
-        told = self._order(None)
-        return Asked(**{**told, "roots": [tuple(one) for one in told["roots"]]})
+        told: Any = self._order(None)
+        return replace(Asked(**told), roots=[tuple(one) for one in told["roots"]])
 
     def _order(self, orders: dict[str, Any] | None) -> dict[str, Any]:
         assert self._process.stdin is not None and self._process.stdout is not None

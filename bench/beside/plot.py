@@ -47,5 +47,27 @@ def draw(results: Results, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+def draw_growth(results: Results, path: Path) -> None:
+    """Time and memory over what grows, both on logarithmic scales."""
+    grown: dict[str, list[tuple[int, str]]] = {}
+    for case in dict.fromkeys(run.case for run in results.runs):
+        size, _, of = case.partition(" ")
+        grown.setdefault(of, []).append((int(size), case))
+    figure, places = pyplot.subplots(2, len(grown), figsize=(3 * len(grown), 4.4), layout="constrained", sharex="col")
+    for column, (of, sizes) in enumerate(grown.items()):
+        times = {"MB of context": "first root call", "turns": "last ten turns"}.get(of, "cell")
+        for row, (value, unit) in enumerate(((times, "s"), ("MB", "MB"))):
+            place = places[row][column]
+            points = [(size, results.spread(case, value, "durable-rlm")) for size, case in sizes]
+            place.plot([size for size, _ in points], [found[0] for _, found in points if found], marker="o", ms=3)
+            place.set(xscale="log", yscale="log", title=f"{value if row == 0 else 'peak memory'} ({unit})")
+            place.grid(visible=True, which="both", alpha=0.2)
+        places[1][column].set_xlabel(of)
+    figure.suptitle(f"{results.about['date']}, {results.about['machine']}", fontsize=8)
+    figure.savefig(path, metadata={"Date": None})
+
+
 if __name__ == "__main__":
-    draw(Results.load(Path(sys.argv[1])), Path(sys.argv[2]))
+    loaded = Results.load(Path(sys.argv[1]))
+    beside = any(run.system != "durable-rlm" for run in loaded.runs)
+    (draw if beside else draw_growth)(loaded, Path(sys.argv[2]))

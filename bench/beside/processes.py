@@ -33,16 +33,21 @@ class Ran:
 
 
 def run(
-    command: Sequence[str], log: Path, *, kill_when: Callable[[], bool] | None = None, patience: float = 600
+    command: Sequence[str],
+    log: Path,
+    *,
+    folder: Path | None = None,
+    kill_when: Callable[[], bool] | None = None,
+    patience: float = 600,
 ) -> Ran:
-    """Run it to its end; or until `kill_when`, or patience, which kills it and all it has started."""
+    """Run it to its end, in `folder`; or until `kill_when`, or patience, which kills it and all it has started."""
     began = time.monotonic()
     with log.open("ab") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder)
     memory = _Memory(process.pid)
     said: list[str] = []
     assert process.stdout is not None
-    reader = threading.Thread(target=lambda lines=process.stdout: said.extend(lines))
+    reader = threading.Thread(target=said.extend, args=[process.stdout])
     reader.start()
     while process.poll() is None:
         if (kill_when and kill_when()) or time.monotonic() - began > patience:
@@ -79,8 +84,8 @@ def _tree(top: int) -> list[int]:
     while left:
         process = left.pop()
         try:
-            for thread in os.listdir(f"/proc/{process}/task"):
-                left += map(int, Path(f"/proc/{process}/task/{thread}/children").read_text().split())
+            for thread in Path(f"/proc/{process}/task").iterdir():
+                left += map(int, (thread / "children").read_text().split())
         except OSError:
             continue
         found.append(process)

@@ -33,7 +33,8 @@ class Results:
 
     def spread(self, case: str, value: str, system: str) -> tuple[float, float, float] | None:
         """Median, least and most; None where it was not measured."""
-        found = [run.values[value] for run in self.runs if run.case == case and run.system == system]
+        mine = [run.values for run in self.runs if run.case == case and run.system == system]
+        found = [values[value] for values in mine if value in values]
         return (statistics.median(found), min(found), max(found)) if found else None
 
     def save(self, path: Path) -> None:

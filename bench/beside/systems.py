@@ -20,6 +20,10 @@ class System:
     """Its interpreter, its adapter and what is always told to that."""
     children: str
     """Code that asks sub-RLMs, whose model is `child`, all of `prompts`."""
+    help: tuple[str, ...] = ()
+    """The command that tells how it is used, if there is one."""
+    saves: tuple[str, ...] = ()
+    """The command that measures how it saves a session, if it does; in the project's folder."""
 
     def script(self, cells: Sequence[str], answer: str = "'done'") -> list[str]:
         """The root model's turns: the cells, then one that answers with an expression."""
@@ -46,7 +50,14 @@ def sub_rlms(system: System, children: int) -> str:
 
 def ours(python: str = sys.executable) -> System:
     """This project, by its command line."""
-    return System("durable-rlm", (python, str(_ADAPTERS / "ours.py")), "rlm_query_batched(prompts)")
+    rlm = str(Path(python).with_name("rlm"))
+    return System(
+        "durable-rlm",
+        (python, str(_ADAPTERS / "ours.py")),
+        "rlm_query_batched(prompts)",
+        help=(rlm, "--help"),
+        saves=(python, "-m", "bench.snapshots"),
+    )
 
 
 def official(python: Path) -> list[System]:

@@ -16,11 +16,13 @@ def table(results: Results) -> str:
     widths = [max(len(row[column]) for row in shown) for column in range(len(head))]
     drawn = [_drawn(row, widths) for row in shown]
     drawn.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    about = results.about
+    about, dill = results.about, results.spread("saving", "dill", OURS)
+    beside = f"dill takes {dill[0] * 1e3:.0f} ms to save the session of 40 MB.  " if dill and dill[0] else ""
     return "\n".join(
         [
             *drawn,
             "",
+            *([beside] if beside else []),
             f"Medians; {about['date']}; {about['machine']}; Python {about['python']}; one fsync {results.fsync:.2f} ms.  ",
             f"Ours: {about['ours']}.  ",
             f"Theirs: {about['theirs']}.",
