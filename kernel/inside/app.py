@@ -17,7 +17,7 @@ from IPython.core.profiledir import ProfileDir
 from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
 
-from .kernel import RlmKernel
+from .kernel import NoThread, RlmKernel
 from .publishing import Publisher
 
 _SETTINGS = {
@@ -112,9 +112,7 @@ class RlmApp(IPKernelApp):
         self.control_port = self._bind_socket(self.control_socket, self.control_port)
         self.control_socket.router_handover = 1
         self.control_thread = ControlThread(daemon=True)
-        # Cells come straight to the main thread. ipykernel's own thread for them is there for subshells; handing each
-        # message over and back takes as long as a small cell.
-        self.shell_channel_thread = None
+        self.shell_channel_thread = NoThread()
 
     def init_iopub(self, context: Any) -> None:
         publisher = context.socket(zmq.XPUB)
@@ -145,6 +143,7 @@ class RlmApp(IPKernelApp):
             shell_stream=shell,
             control_stream=control,
             control_thread=self.control_thread,
+            shell_channel_thread=self.shell_channel_thread,
             iopub_thread=self.iopub_thread,
             iopub_socket=self.iopub_socket,
             stdin_socket=self.stdin_socket,

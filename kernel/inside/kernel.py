@@ -21,6 +21,7 @@ Measured against the alternatives in `docs/design/0003-sub-calls-over-control.md
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from json import dumps  # bound now: code of cells may patch the module
@@ -96,10 +97,24 @@ class RlmShell(ZMQInteractiveShell):
         self.user_ns["_exit_code"] = command.returncode
 
 
+class NoThread:
+    """Where ipykernel has its thread for subshells: none, so that cells come straight to the main thread.
+
+    There each message is handed over and back, which takes as long as a small cell.
+    """
+
+    def __init__(self) -> None:
+        self.parent_thread = threading.current_thread()
+
+    def __bool__(self) -> bool:
+        return False
+
+
 class RlmKernel(IPythonKernel):
     """One REPL of a run."""
 
     shell_class = RlmShell
+    _supports_kernel_subshells = False  # type: ignore[assignment]
     _execute_sleep = 0
     # Set for as long as a kernel lives; ipykernel's traits allow None.
     shell: Any
@@ -211,6 +226,9 @@ class RlmKernel(IPythonKernel):
             reply = await self.do_execute(code, silent=False, store_history=False, allow_stdin=False)
         except (KeyboardInterrupt, asyncio.CancelledError):
             return {"name": "KeyboardInterrupt", "message": "", "traceback": "KeyboardInterrupt"}
+        except Exception as failure:
+            # Of the shell itself, or of what the code has made of it: a reply is waited for all the same.
+            return {"name": type(failure).__name__, "message": str(failure), "traceback": f"in the shell: {failure!r}"}
         if reply["status"] == "ok":
             return None
         lines = list(reply.get("traceback") or [])

@@ -38,6 +38,12 @@ class TestJupyter(SessionContract, HandingContract):
         with pytest.raises(KernelLost, match="signal"):
             await session.peek()
 
+    async def test_a_shell_that_code_has_broken_fails_cells_and_leaves_nobody_waiting(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        assert (await run(session, "get_ipython().kernel.do_execute = None")).status == "ok"
+        result = await run(session, "1 + 1")
+        assert result.error is not None and "in the shell" in result.error.traceback
+
     async def test_os_exit_is_reported(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread"))
         await session.begin(Cell(1, ("import os\nos._exit(3)",)))
