@@ -17,6 +17,7 @@ from bench.beside.lines import LINES  # noqa: E402
 from bench.beside.results import Results  # noqa: E402
 
 _ACROSS = 3
+_MUCH = 10
 _COLOURS = {"durable-rlm": "#1b6ca8"}
 _OTHERS = ["#c9b79c", "#9c8f7a", "#d8d0c2"]
 
@@ -48,7 +49,7 @@ def draw(results: Results, path: Path) -> None:
 
 
 def draw_growth(results: Results, path: Path) -> None:
-    """Time and memory over what grows, both on logarithmic scales."""
+    """Time and memory over what grows."""
     grown: dict[str, list[tuple[int, str]]] = {}
     for case in dict.fromkeys(run.case for run in results.runs):
         size, _, of = case.partition(" ")
@@ -60,7 +61,10 @@ def draw_growth(results: Results, path: Path) -> None:
             place = places[row][column]
             points = [(size, results.spread(case, value, "durable-rlm")) for size, case in sizes]
             place.plot([size for size, _ in points], [found[0] for _, found in points if found], marker="o", ms=3)
-            place.set(xscale="log", yscale="log", title=f"{value if row == 0 else 'peak memory'} ({unit})")
+            place.set(xscale="log", title=f"{value if row == 0 else 'peak memory'} ({unit})")
+            middles = [found[0] for _, found in points if found]
+            # Where it hardly grows, a logarithmic scale would make much of little.
+            place.set(yscale="log") if max(middles) > _MUCH * min(middles) else place.set_ylim(bottom=0)
             place.grid(visible=True, which="both", alpha=0.2)
         places[1][column].set_xlabel(of)
     figure.suptitle(f"{results.about['date']}, {results.about['machine']}", fontsize=8)

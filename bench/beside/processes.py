@@ -13,7 +13,7 @@ from typing import Any
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BETWEEN_LOOKS = 0.02
-_BETWEEN_SHARES = 0.5
+_BETWEEN_SHARES = 0.1
 """Seconds between two looks at shared memory, which cost the kernel much more than the others."""
 
 
