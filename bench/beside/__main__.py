@@ -65,6 +65,8 @@ def main() -> None:
     names = (
         options.cases.split(",") if options.cases else [name for name in CASES if not (options.quick and name in _LONG)]
     )
+    if unknown := [name for name in names if name not in CASES]:
+        parser.error(f"there is no case {unknown[0]!r}; there are {', '.join(CASES)}")
     # Homes are where TMPDIR says: a disk is wanted, or durability costs nothing.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("TMPDIR")) as folder:
         results = measure(names, 1 if options.quick else options.rounds, Path(folder))

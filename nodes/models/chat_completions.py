@@ -37,9 +37,9 @@ class ChatCompletions(ChatOpenAI):
         **kwargs: Any,
     ) -> ChatResult:
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
-        body = {**payload, **payload.pop("extra_body", {})}
+        extra = payload.pop("extra_body", {})
         # As `object`: not looked at.
-        reply: Any = await self.root_async_client.post("/chat/completions", cast_to=object, body=body)
+        reply: Any = await self.root_async_client.post("/chat/completions", cast_to=object, body={**payload, **extra})
         result = self._create_chat_result(reply)
         for generation, choice in zip(result.generations, reply["choices"], strict=True):
             # ChatOpenAI takes this from openai's models of replies only.
