@@ -110,16 +110,17 @@ async def test_256_in_flight_really_are_at_once(client_of: OpenTo) -> None:
     assert server.peak == 256 and len(replies) == 256
 
 
-async def test_a_graph_that_streams_its_messages_does_not_make_us_stream(client_of: OpenTo) -> None:
-    with ScriptedServer() as server:
+async def test_a_graph_that_streams_its_messages_hears_them_and_does_not_make_us_stream(client_of: OpenTo) -> None:
+    with ScriptedServer(sub=lambda prompt: "as it was said") as server:
         async with client_of(server) as client:
 
             async def node(state: Answer) -> Answer:
                 return {"answer": (await client.ask(question())).text}
 
             graph = StateGraph(Answer).add_node("node", node).add_edge("__start__", "node").compile()
-            _ = [event async for event in graph.astream({"answer": ""}, stream_mode="messages")]
+            heard = [event async for event in graph.astream({"answer": ""}, stream_mode="messages")]
     assert server.requests and not server.requests[0].body.get("stream")
+    assert "as it was said" in str(heard)
 
 
 async def test_estimates_stand_in_for_counts_that_the_server_does_not_send(client_of: OpenTo) -> None:
