@@ -11,10 +11,12 @@ _NEW, _YOUNG, _OLD = 50_000, 20, 50
 
 
 def seldom() -> None:
-    """From now on, look when much more has come together."""
+    """From now on, look when much more has come together. For a process that is this program and nothing else."""
     gc.set_threshold(_NEW, _YOUNG, _OLD)
 
 
 def keep() -> None:
-    """What there is now stays to the end: it is not looked through again, nor when Python ends."""
-    gc.freeze()
+    """What there is now stays to the end: it is not looked through again, nor when Python ends. Nothing in a process
+    that is somebody else's, which may want its garbage found."""
+    if gc.get_threshold() == (_NEW, _YOUNG, _OLD):
+        gc.freeze()

@@ -92,8 +92,12 @@ def _before(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: run one command and end the process with its exit status."""
-    garbage.seldom()
+    """The entry point: run one command and end the process with its exit status.
+
+    `arguments`: of somebody who calls it from a program of theirs; else those of this one.
+    """
+    if arguments is None:
+        garbage.seldom()
     fill_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Errors are reported as asked even when the command line itself could not be read.

@@ -25,8 +25,9 @@ def answer_of(options: argparse.Namespace, home: str) -> object:
     given += ["--model", f"openai:{options.model}", "--sub-model", "openai:child", "--base-url", options.base_url]
     given += ["--max-turns", str(options.max_turns), "--max-depth", str(options.depth), "--max-calls", "1000000"]
     given += ["--concurrency", str(options.concurrency)] if options.concurrency else []
+    sys.argv = ["rlm", *given, "--home", home, "--thread", "bench", "--json"]
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        rlm([*given, "--home", home, "--thread", "bench", "--json"])
+        rlm()
     return json.loads(said.getvalue()).get("answer")
 
 

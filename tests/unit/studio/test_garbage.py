@@ -1,0 +1,28 @@
+"""Python's search for garbage is changed in our own program only."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from durable_rlm.studio import garbage
+from durable_rlm.studio.main import main
+
+_PROGRAM = "import sys, gc; from durable_rlm.studio.main import main; sys.argv = ['rlm', '--version']; main()"
+
+
+def test_whoever_calls_it_from_a_program_of_theirs_keeps_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    garbage.keep()
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen) and capsys.readouterr().out
+
+
+def test_the_program_looks_seldom_and_not_at_what_stays() -> None:
+    look = (
+        "import atexit; atexit.register(lambda: print(gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 1_000))"
+    )
+    said = subprocess.run([sys.executable, "-c", f"import gc; {look}; {_PROGRAM}"], capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "True True", said
