@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..nodes.direct import check_direct
 from ..nodes.hands import Hands
-from ..nodes.intake import Given, input_digest, store_input
+from ..nodes.intake import Given, from_stdin, input_digest, store_input
 from ..state.contexts import ContextRef
 from ..state.errors import ThreadExists
 from ..state.keys import digest
@@ -64,17 +64,19 @@ async def _stored(hands: Hands, given: Input | None, settings: RunSettings, tell
     """Read an input into the store; meanwhile models are looked at, and kernels made ready. It is kept when those are:
     what is wrong with them is said before what is wrong with it."""
     agreed = threading.Event()
+    # Standard input may stay open for long, and a thread that waits for it keeps the program from ending: it is read
+    # when nothing else can be wrong.
+    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(hands, given, tell, agreed))]
     warming = asyncio.create_task(make_ready(hands.kernels, settings))
-    storing = asyncio.create_task(_read(hands, given, tell, agreed))
     try:
         await check_models(settings, hands)
         await warming
         agreed.set()
-        return await storing
+        return await (ahead[0] if ahead else _read(hands, given, tell, agreed))
     finally:
-        for task in (warming, storing):
+        for task in (warming, *ahead):
             task.cancel()
-        await asyncio.gather(warming, storing, return_exceptions=True)
+        await asyncio.gather(warming, *ahead, return_exceptions=True)
 
 
 async def _read(hands: Hands, given: Input | None, tell: Tell, agreed: threading.Event) -> ContextRef | None:

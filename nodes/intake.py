@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -55,6 +55,11 @@ async def store_input(
         }
     )
     return reference
+
+
+def from_stdin(given: Given | Mapping[str, Any] | None) -> bool:
+    """Whether it is, or has, what comes by standard input."""
+    return isinstance(given, Sequence) and not isinstance(given, str) and "-" in map(str, given)
 
 
 def input_digest(given: Given | None) -> str:

@@ -159,3 +159,15 @@ def test_the_demo_answers_offline_whatever_is_configured(tmp_path: Path) -> None
     assert "To be removed:" in done.stdout and "→" in done.stdout
     [run] = json.loads(shell(tmp_path, "rlm list --json").stdout)
     assert run["status"] == "answered" and run["model_calls"] > 60 and run["cost_usd"] == 0.0
+
+
+def test_what_is_wrong_with_the_model_is_said_while_standard_input_is_still_open(tmp_path: Path) -> None:
+    """Whoever pipes a stream in would else wait for its end to be told, and Ctrl-C would not help."""
+    command = [str(RLM), "run", "Q?", "-", "--model", "openai:"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=CLEAN, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None and process.stderr is not None
+    with process.stdin, process.stderr:
+        assert process.wait(60) == 2
+        assert b"does not name a model" in process.stderr.read()
