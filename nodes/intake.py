@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +14,10 @@ from .hands import Stores
 
 Given: TypeAlias = str | Path | Sequence[str | Path]
 """An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""
+
+# Not asyncio's default pool: a reader waits in its thread until models and kernels are ready, and those need threads of
+# the default pool, which a few runs that start together would have filled with readers. Nothing else may run in here.
+_READERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="rlm-reader")
 
 
 async def store_input(
@@ -40,7 +45,7 @@ async def store_input(
         return ingest(sources, stores.blobs, progress=progress, cancelled=stop.is_set, agreed=agreed)
 
     try:
-        reference = await asyncio.to_thread(work)
+        reference = await loop.run_in_executor(_READERS, work)
     finally:
         # A thread cannot be cancelled; this one looks whether it should stop.
         stop.set()
