@@ -51,7 +51,7 @@ def check_answer(interrupt: Interrupt[Any], answer: Mapping[str, Any]) -> None:
 
 def raising(waiting: Sequence[Interrupt[Any]], raises: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """The decisions that raised limits are, where nothing but these limits is asked about; else None."""
-    if len(waiting) != 1:
+    if len(waiting) != 1 or raises.get("strict_budget"):
         return None
     decisions: list[dict[str, Any]] = []
     for action in waiting[0].value["action_requests"]:

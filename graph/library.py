@@ -42,7 +42,8 @@ class Call:
     def to_json(self) -> dict[str, Any]:
         """The object that `rlm calls --json` prints."""
         row = self.row
-        error = (_NOT_ENDED if row.child_thread else _UNDER_WAY) if row.status == "asked" else row.error
+        under_way = f"{_UNDER_WAY}, for at most {row.uncertain_tokens:,} tokens"
+        error = (_NOT_ENDED if row.child_thread else under_way) if row.status == "asked" else row.error
         return {
             "key": row.key,
             "turn": row.turn,

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..state.errors import RlmError
-from ..state.schema import AnswerRef, RestoreRecord, RunState, Usage
+from ..state.schema import AnswerRef, RestoreRecord, RunState, Usage, as_usage
+from ..state.spending import Spent
 from ..state.texts import Texts
 
 RunStatus = Literal["answered", "paused", "budget", "stopped", "failed", "busy"]
@@ -19,7 +20,7 @@ EXIT_CODES: dict[RunStatus, int] = {
     "stopped": 130,
 }
 
-NO_USAGE: Usage = {"model_calls": 0, "reused_calls": 0, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
+NO_USAGE: Usage = as_usage(Spent())
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from .plain_callers import PlainCallers, graph_for_callers
 from .results import Run, answer_of, error_facts
 from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
 from .starting import enter_run
+from .suggesting import suggested_limits
 from .thread_names import run_name
 
 
@@ -132,6 +133,17 @@ class Runner:
             return await self.read(thread_id)
         manner = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)
         return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, manner)
+
+    async def suggested_limits(self, thread: str) -> dict[str, float]:
+        """The limits by name (`max_tokens`) that would let a run go on whose budget is spent: `resume(thread, **them)`.
+
+        Empty for a sub-RLM, which spends out of the budget of the run at the top of its tree. Raises UnknownThread.
+        """
+        row = await self._stores.threads.get(await self.library.resolve(thread))
+        if row.caller:
+            return {}
+        snapshot = await self._graph.aget_state(config_of(row.thread_id))
+        return await suggested_limits(self._stores, row, cast(RunState, snapshot.values))
 
     async def _ready(self, thread_id: str, *, strict: bool = False, unsandboxed: bool = False) -> Manner:
         """How a sitting goes on, with kernels made ready for it. Raises NoSandbox, UsageError."""

@@ -60,33 +60,47 @@ class _Spending:
     entry: Entry
     granted: Reservation
     """What is reserved for each attempt; for the first one it is already."""
-    attempts: int = 0
+    begun: int = 0
+    """Attempts that were entered into the journal."""
+    known: int = 0
+    """Those of them whose outcome is known."""
+    unsent: int = 0
+    """Those of them that never reached the server."""
     used: Reservation = NOTHING
-    """What they took, all together; what nobody knows counts as reserved."""
+    """What the known ones took, all together."""
     held: bool = True
     """Whether a reservation is neither settled nor given back."""
 
     async def before_attempt(self, number: int) -> None:
         if not self.held:
-            tokens, limit, cost = self.granted.input_tokens, self.granted.output_tokens, self.granted.cost
-            again = Wanted(tokens, limit, limit, lambda _in, _out: cost)
+            granted = self.granted
+            tokens, limit = granted.input_tokens, granted.output_tokens
+            again = Wanted(tokens, limit, limit, lambda _in, out: granted.cost if out else granted.input_cost)
             await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
             self.held = True
-        self.attempts += 1
+        self.begun += 1
         await self.run.journal.open(self.entry)
 
     def after_attempt(self, used: Used | None) -> None:
         """`used` is what the server says it took, None when nobody knows."""
-        took = self.granted if used is None else Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
-        self.run.ledger.settle(self.granted, took)
-        self.used = plus(self.used, took)
         self.held = False
+        if used is None:
+            self.run.ledger.settle(self.granted, None)
+        elif used.sent:
+            took = Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
+            self.run.ledger.settle(self.granted, took)
+            self.used = plus(self.used, took)
+            self.known += 1
+        else:
+            self.run.ledger.give_back(self.granted)
+            self.unsent += 1
 
     def outcome(self, **facts: Any) -> Outcome:
         """What came of it, with what was used."""
         used = self.used
         return Outcome(
-            attempts=self.attempts,
+            known=self.known,
+            unsent=self.unsent,
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cost=used.cost,
@@ -95,7 +109,7 @@ class _Spending:
 
     def end(self) -> None:
         """Settle what has not been: sent without an answer that was seen, or never sent."""
-        if self.held and self.attempts:
+        if self.held and self.begun:
             self.after_attempt(None)
         elif self.held:
             self.run.ledger.give_back(self.granted)
@@ -140,8 +154,18 @@ def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, least_output
 
 async def _reserved(run: LiveRun, ask: Ask, prompt: str) -> _Spending:
     granted = await run.ledger.reserve(wanted(ask.model, run, ask.request, ask.least_output), last_turn=ask.last_turn)
-    tokens, limit, cost = granted.input_tokens, granted.output_tokens, granted.cost
-    entry = Entry(ask.key, ask.kind, ask.turn, run.depth, ask.model.name, prompt, tokens, limit, cost)
+    entry = Entry(
+        key=ask.key,
+        kind=ask.kind,
+        turn=ask.turn,
+        depth=run.depth,
+        model=ask.model.name,
+        prompt=prompt,
+        input_tokens=granted.input_tokens,
+        output_tokens=granted.output_tokens,
+        cost=granted.cost,
+        input_cost=granted.input_cost,
+    )
     return _Spending(run, ask, entry, granted)
 
 
@@ -172,7 +196,7 @@ async def _record(hands: Hands, spending: _Spending, reply: ModelReply, value: A
 
 async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Got:
     message = str(failure)
-    if spending.attempts:
+    if spending.begun:
         journal = spending.run.journal
         outcome = spending.outcome(error_kind=failure.kind, error=message)
         await (journal.settle if spending.ask.record_failure else journal.correct)(spending.entry, outcome)

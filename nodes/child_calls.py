@@ -30,12 +30,12 @@ async def ask_child(run: LiveRun, hands: Hands, call: ChildCall) -> Got | ChildW
     entry = Entry(call.key, "rlm", call.turn, run.depth, call.model, "", 0, 0, 0.0)
     seconds = hands.clock() - began
     if answer.error is not None:
-        outcome = Outcome(error_kind=CHILD_FAILED, error=answer.error, attempts=0, cost=0.0, seconds=seconds)
+        outcome = Outcome(error_kind=CHILD_FAILED, error=answer.error, known=0, cost=0.0, seconds=seconds)
         got = Got(failure_digest(answer.error), error=answer.error, error_kind=CHILD_FAILED)
     else:
         text = answer.value if call.schema is None else json.dumps(answer.value)
         digest = await hands.stores.texts.put(text)
-        outcome = Outcome(answer=digest, attempts=0, cost=0.0, seconds=seconds)
+        outcome = Outcome(answer=digest, known=0, cost=0.0, seconds=seconds)
         got = Got(digest, text=text, value=answer.value)
     hands.probe("child-journal-before")
     await run.journal.settle(entry, outcome)

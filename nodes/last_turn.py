@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 LAST_OUTPUT_TOKENS = 4_096
 """The output limit of its reply, where tokens or money are limited."""
 LEAST_LAST_OUTPUT = 256
-_ANOTHER_TURN = 10_000
+ANOTHER_TURN = 10_000
 """Tokens by which its request may be longer than the one before: a reply, and what a cell shows."""
 
 
 def last_turn(model: str, price: Price | None, input_tokens: int) -> Wanted:
     """What a last turn may take that follows a request of so many tokens."""
     cost = partial(cost_usd, model, price=price)
-    return Wanted(input_tokens + _ANOTHER_TURN, LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, cost)
+    return Wanted(input_tokens + ANOTHER_TURN, LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, cost)
 
 
 def keep_last_turn(run: "LiveRun", messages: list[Message]) -> None:

@@ -307,7 +307,8 @@ class LiveRuns:
     async def _top_ledger(self, thread_id: str, limits: Limits, seconds: float, settings: RunSettings) -> Ledger:
         spending = self._hands.stores.spending
         spent, before = await spending.by(thread_id), await spending.before(thread_id)
-        ledger = Ledger(limits, spent, before=before, seconds=seconds, clock=self._hands.clock)
+        outputs = await spending.outputs(thread_id)
+        ledger = Ledger(limits, spent, before=before, outputs=outputs, seconds=seconds, clock=self._hands.clock)
         # `plan` keeps back what a last turn may take; but it may be a while until then, with a cell that stands.
         if tokens := await spending.largest_turn(thread_id):
             ledger.keep(last_turn(settings.model, settings.price, tokens))

@@ -2,7 +2,8 @@
 
 A row is opened before the request leaves (so that a kill leaves "may have been billed" behind) and
 settled when its outcome is known. A settled row is never paid for again (promise P2). What is spent is
-the sum over the rows, an open one counting with what was reserved for it (promise P9).
+the sum over the rows (promise P9). A request whose outcome is not known, yet or for ever, is in the row's `uncertain_…`
+columns with what was reserved for it, and moves into the others once it is known.
 """
 
 import sqlite3
@@ -34,6 +35,8 @@ class Entry:
     input_tokens: int
     output_tokens: int
     cost: float | None
+    input_cost: float | None = 0.0
+    """The part of `cost` that the input makes."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ class Outcome:
     answer: str | None = None
     error_kind: str | None = None
     error: str | None = None
-    attempts: int = 1
+    known: int = 1
+    """Attempts whose outcome is known: what all of them together took follows."""
+    unsent: int = 0
+    """Attempts that never reached the server."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
@@ -89,6 +95,8 @@ class CallRow:
     seconds: float
     reused: int
     child_thread: str | None
+    uncertain_tokens: int = 0
+    """The most that attempts whose outcome nobody knows may have taken."""
     damage: str | None = None
     """Why the row is not what was saved; what it says is then for showing only."""
 
@@ -145,7 +153,7 @@ class Journal:
 
 _ROW = (
     "seq, key, kind, turn, depth, model, prompt, status, answer, error, input_tokens + output_tokens, seconds, "
-    "reused, child_thread"
+    "reused, child_thread, uncertain_input + uncertain_output"
 )
 
 # The furthest ancestor first, so that a thread's own answers win.
@@ -174,7 +182,9 @@ def _call(row: tuple[Any, ...]) -> CallRow:
 def _unreadable(row: Unreadable) -> CallRow:
     """What is known of a request whose row cannot be read."""
     damage = f"the record of this call is damaged: {row.why}"
-    return CallRow(row.rowid, str(row.key[0]), "llm", 0, 0, "", "", "failed", None, None, 0, 0.0, 0, None, damage)
+    return CallRow(
+        row.rowid, str(row.key[0]), "llm", 0, 0, "", "", "failed", None, None, 0, 0.0, 0, None, damage=damage
+    )
 
 
 class ThreadJournal:
@@ -222,12 +232,13 @@ class ThreadJournal:
     async def open(self, entry: Entry) -> None:
         """Record that a request is about to be sent, again for each retry: reservations add up.
 
-        A row that a killed process left open is taken over, what it had reserved with it. A power loss within
+        A row that a killed process left open is taken over, its uncertain attempts with it. A power loss within
         moments may take the row with it (and nothing else): the fsync that this would cost is the call's own.
         """
         row = (
             *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
-            *(entry.input_tokens, entry.output_tokens, entry.cost, self._clock()),
+            *(None if entry.cost is None else 0.0, self._clock()),
+            *(entry.input_tokens, entry.output_tokens, entry.cost, entry.input_cost),
         )
         await self._database.commit(self._fenced(lambda connection: _open(connection, row)), "call-asked", synced=False)
 
@@ -250,13 +261,12 @@ class ThreadJournal:
     async def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Record the outcome; when this returns, it is on disk and will be served on replay.
 
-        Of the row's sums, only what *this* process reserved becomes what was used: a request that a
-        killed process had under way stays counted.
+        Only attempts of *this* process are settled: one that a killed process had under way stays uncertain.
         """
         row = (
-            *(outcome.status, outcome.answer, outcome.error_kind, outcome.error),
+            *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, outcome.seconds),
             *_used(entry, outcome),
-            *(outcome.seconds, self._thread_id, entry.key),
+            *(self._thread_id, entry.key),
         )
         await self._database.commit(self._fenced(lambda connection: _settle(connection, row)), "call-settled")
         self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
@@ -300,11 +310,14 @@ def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
         f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2]
     ).rowcount
     connection.execute(
-        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, input_tokens, output_tokens, "
-        "cost, created, attempts) VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?, ?, ?) "
-        "ON CONFLICT (thread_id, key) DO UPDATE SET attempts = attempts + 1, "
-        "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
-        "cost = cost + excluded.cost",
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, created, "
+        "uncertain_input, uncertain_output, uncertain_cost, uncertain_input_cost, attempts, uncertain_calls) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?, ?, ?, ?, ?, 1) "
+        "ON CONFLICT (thread_id, key) DO UPDATE SET attempts = attempts + 1, cost = cost + excluded.cost, "
+        "uncertain_calls = uncertain_calls + 1, uncertain_input = uncertain_input + excluded.uncertain_input, "
+        "uncertain_output = uncertain_output + excluded.uncertain_output, "
+        "uncertain_cost = uncertain_cost + excluded.uncertain_cost, "
+        "uncertain_input_cost = uncertain_input_cost + excluded.uncertain_input_cost",
         (*row, 1 + damaged),
     )
 
@@ -321,9 +334,8 @@ def _open_child(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 def _settle(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     now_settled = _count_settled(connection)
     connection.execute(
-        "UPDATE calls SET settled = ?, status = ?, answer = ?, error_kind = ?, error = ?, "
-        "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, seconds = ? "
-        "WHERE thread_id = ? AND key = ?",
+        "UPDATE calls SET settled = ?, status = ?, answer = ?, error_kind = ?, error = ?, seconds = ?, "
+        f"{_KNOWN} WHERE thread_id = ? AND key = ?",
         (now_settled, *row),
     )
 
@@ -343,19 +355,29 @@ def _decide(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 def _correct(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     connection.execute(
-        "UPDATE calls SET input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ? "
-        "WHERE thread_id = ? AND key = ?",
+        f"UPDATE calls SET {_KNOWN} WHERE thread_id = ? AND key = ?",
         row,
     )
 
 
-def _used(entry: Entry, outcome: Outcome) -> tuple[int, int, float | None]:
-    """What the attempts have taken more than was reserved for them."""
-    cost = None if outcome.cost is None or entry.cost is None else outcome.cost - entry.cost * outcome.attempts
+# Without any uncertain attempt the dollars are exactly nothing, whatever was left by adding and subtracting.
+_KNOWN = (
+    "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, attempts = attempts - ?, "
+    "uncertain_cost = CASE WHEN uncertain_calls > ? THEN uncertain_cost - ? ELSE 0.0 END, "
+    "uncertain_input_cost = CASE WHEN uncertain_calls > ? THEN uncertain_input_cost - ? ELSE 0.0 END, "
+    "uncertain_calls = uncertain_calls - ?, uncertain_input = uncertain_input - ?, "
+    "uncertain_output = uncertain_output - ?"
+)
+
+
+def _used(entry: Entry, outcome: Outcome) -> tuple[int | float | None, ...]:
+    """The parameters of `_KNOWN`: what was used, and what was reserved for attempts that are uncertain no more."""
+    ended = outcome.known + outcome.unsent
+    cost, input_cost = ((None if each is None else each * ended) for each in (entry.cost, entry.input_cost))
     return (
-        outcome.input_tokens - entry.input_tokens * outcome.attempts,
-        outcome.output_tokens - entry.output_tokens * outcome.attempts,
-        cost,
+        *(outcome.input_tokens, outcome.output_tokens, outcome.cost, outcome.unsent),
+        *(ended, cost, ended, input_cost),
+        *(ended, entry.input_tokens * ended, entry.output_tokens * ended),
     )
 
 

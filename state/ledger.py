@@ -5,22 +5,27 @@ even when hundreds are in flight (promise P9). A reservation is mostly more than
 only without what is reserved for others waits until they know, and one that fits nowhere whole gets a smaller output
 limit. What a last root turn may take is kept back for it.
 
+A request whose outcome nobody knows (its process was killed, its connection broke) counts as what it is likely to have
+taken, its input and the output that 99 of 100 requests of the run kept within; with `strict_budget` as all that was
+reserved for it.
+
 There is one account for the tree: a child run reserves with the run that called it, up to the one at the top, whose
 limits are those of all.
 """
 
 import asyncio
+import bisect
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .settings import RunSettings
-from .spending import Spent
+from .spending import Spent, Uncertain, usual_output
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
 
@@ -43,6 +48,8 @@ class Limits(BaseModel):
     max_tokens: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, gt=0)
     max_time: float | None = Field(default=None, gt=0)
+    strict_budget: bool = False
+    """Whether a request whose outcome nobody knows counts as all that was reserved for it."""
 
     @classmethod
     def of(cls, settings: RunSettings) -> "Limits":
@@ -88,9 +95,20 @@ class Reservation:
     input_tokens: int
     output_tokens: int
     cost: float | None
+    input_cost: float | None = 0.0
+    """The part of `cost` that the input makes."""
 
 
 NOTHING = Reservation(0, 0, 0.0)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What counts against the limits. `cost` is None when a price is unknown."""
+
+    model_calls: int
+    tokens: int
+    cost: float | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +123,8 @@ class Wanted:
 
     def reservation(self, output_tokens: int) -> Reservation:
         """What is reserved for the request with this output limit."""
-        return Reservation(self.input_tokens, output_tokens, self.cost(self.input_tokens, output_tokens))
+        tokens, cost = self.input_tokens, self.cost
+        return Reservation(tokens, output_tokens, cost(tokens, output_tokens), cost(tokens, 0))
 
     def output_for(self, dollars: float) -> int:
         """The largest output limit that costs no more, at most the one that is wanted; negative: not even the input."""
@@ -125,14 +144,17 @@ class Ledger:
         *,
         seconds: float = 0.0,
         before: Spent | None = None,
+        outputs: Sequence[int] = (),
         above: "Ledger | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`spent` by the run and those below it, `before` by the runs that it was forked from until then.
 
-        `above`: the account of the run that called this one; its limits rule.
+        `outputs`: the output tokens of its answered requests, ascending. `above`: the account of the run that called
+        this one; its limits rule.
         """
-        self.spent = spent
+        self._spent = spent
+        self._outputs = list(outputs)
         self._limits = limits
         self._before = before or Spent()
         self._above = above
@@ -162,9 +184,22 @@ class Ledger:
         self._started = self._clock() - seconds
 
     @property
-    def counted(self) -> Spent:
+    def spent(self) -> Spent:
+        """What the run and those below it have spent."""
+        if not self._spent.uncertain.calls:
+            return self._spent
+        return replace(self._spent, usual_output=self._usual_output)
+
+    @property
+    def _usual_output(self) -> int:
+        return self._above._usual_output if self._above else usual_output(self._outputs)
+
+    @property
+    def counted(self) -> Counted:
         """What counts against the limits: of the whole tree, and of the runs that it was forked from."""
-        return self._above.counted if self._above else _sum(self.spent, self._before)
+        if self._above:
+            return self._above.counted
+        return counted(self._limits, self.spent, self._before)
 
     @property
     def time_counted(self) -> float:
@@ -217,8 +252,14 @@ class Ledger:
         return granted
 
     def settle(self, reserved: Reservation, used: Reservation | None) -> None:
-        """Turn one reservation into what was used; None: as much as was reserved (outcome unknown)."""
-        self.spent = _plus(self.spent, used or reserved, +1)
+        """Turn one reservation into what was used; None: nobody knows what that is, or whether it was answered."""
+        if used is None:
+            self._spent = _plus_uncertain(self._spent, reserved)
+        else:
+            self._spent = _plus(self._spent, used, +1)
+            # A request that was refused says nothing of how long answers are.
+            if used.output_tokens and not self._above:
+                bisect.insort(self._outputs, used.output_tokens)
         self._free(reserved)
         if self._above:
             self._above.settle(reserved, used)
@@ -231,7 +272,7 @@ class Ledger:
 
     def count_reused(self) -> None:
         """One answer came from the journal instead of a request."""
-        self.spent = replace(self.spent, reused_calls=self.spent.reused_calls + 1)
+        self._spent = replace(self._spent, reused_calls=self._spent.reused_calls + 1)
         if self._above:
             self._above.count_reused()
 
@@ -310,10 +351,18 @@ class Ledger:
         await waiter
 
 
+def counted(limits: Limits, spent: Spent, before: Spent) -> Counted:
+    """What of a run's account, and of those that it was forked from, counts against its limits."""
+    total = _sum(spent, before)
+    if limits.strict_budget:
+        return Counted(total.model_calls, total.most_tokens, total.most_cost)
+    return Counted(total.model_calls, total.tokens, total.total_cost)
+
+
 def plus(one: Reservation, other: Reservation) -> Reservation:
     """Both together."""
-    cost = None if one.cost is None or other.cost is None else one.cost + other.cost
-    return Reservation(one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens, cost)
+    tokens_in, tokens_out = one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens
+    return Reservation(tokens_in, tokens_out, _added(one.cost, other.cost), _added(one.input_cost, other.input_cost))
 
 
 def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:
@@ -327,11 +376,31 @@ def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:
     )
 
 
+def _plus_uncertain(total: Spent, reserved: Reservation) -> Spent:
+    """`total` and one more request whose outcome nobody knows."""
+    one = Uncertain(1, reserved.input_tokens, reserved.output_tokens, reserved.cost, reserved.input_cost)
+    return _sum(total, Spent(model_calls=1, uncertain=one))
+
+
 def _sum(one: Spent, other: Spent) -> Spent:
+    first, second = one.uncertain, other.uncertain
     return Spent(
         one.model_calls + other.model_calls,
         one.reused_calls + other.reused_calls,
         one.input_tokens + other.input_tokens,
         one.output_tokens + other.output_tokens,
-        None if one.cost is None or other.cost is None else one.cost + other.cost,
+        _added(one.cost, other.cost),
+        Uncertain(
+            first.calls + second.calls,
+            first.input_tokens + second.input_tokens,
+            first.output_tokens + second.output_tokens,
+            _added(first.cost, second.cost),
+            _added(first.input_cost, second.input_cost),
+        ),
+        max(one.usual_output, other.usual_output),
     )
+
+
+def _added(one: float | None, other: float | None) -> float | None:
+    """The sum of two amounts of dollars; None when either is unknown."""
+    return None if one is None or other is None else one + other

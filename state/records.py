@@ -112,13 +112,25 @@ class TurnRecord(TypedDict, total=False):
 
 
 class Usage(TypedDict):
-    """What the run has spent, its whole tree together. Tokens are counts, `cost_usd` null when unknown."""
+    """What the run has spent, its whole tree together. Tokens are counts, dollars null when unknown.
+
+    Totals include the likely cost of requests whose outcome nobody knows; saved runs of earlier versions have only the
+    totals.
+    """
 
     model_calls: int
     reused_calls: int
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    estimated_tokens: NotRequired[int]
+    """How many of the tokens are an estimate for such requests."""
+    uncertain_calls: NotRequired[int]
+    """How many such requests there are."""
+    uncertain_tokens: NotRequired[int]
+    """How many tokens more than estimated they may have taken at most."""
+    uncertain_cost_usd: NotRequired[float | None]
+    """How many dollars more than estimated they may have cost at most."""
 
 
 def as_usage(spent: Spent) -> Usage:
@@ -126,10 +138,22 @@ def as_usage(spent: Spent) -> Usage:
     return {
         "model_calls": spent.model_calls,
         "reused_calls": spent.reused_calls,
-        "input_tokens": spent.input_tokens,
-        "output_tokens": spent.output_tokens,
-        "cost_usd": None if spent.cost is None else round(spent.cost, 6),
+        "input_tokens": spent.input_tokens + spent.uncertain.input_tokens,
+        "output_tokens": spent.output_tokens + spent.estimated_output,
+        "cost_usd": _dollars(spent.total_cost),
+        "estimated_tokens": spent.estimated_tokens,
+        "uncertain_calls": spent.uncertain.calls,
+        "uncertain_tokens": spent.most_tokens - spent.tokens,
+        "uncertain_cost_usd": _dollars(_more(spent.most_cost, spent.total_cost)),
     }
+
+
+def _more(most: float | None, likely: float | None) -> float | None:
+    return None if most is None or likely is None else most - likely
+
+
+def _dollars(cost: float | None) -> float | None:
+    return None if cost is None else round(cost, 6)
 
 
 class AnswerRef(TypedDict):

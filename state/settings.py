@@ -102,6 +102,9 @@ class RunSettings(BaseModel):
     max_tokens: int | None = Field(default=None, ge=1, title="Tokens", description="input and output, whole tree")
     max_cost: float | None = Field(default=None, gt=0, title="Cost in USD", description="needs a known price")
     max_time: float | None = Field(default=None, gt=0, title="Seconds", description="of wall time, all sittings")
+    strict_budget: bool = Field(
+        default=False, title="Strict budget", description="requests whose outcome is unknown count as all they may cost"
+    )
     price: Price | None = Field(default=None, title="Price", description="IN,OUT in USD per million tokens")
     concurrency: int = Field(default=32, ge=1, le=1000, title="Concurrency", description="model calls in flight")
     kernels: int | None = Field(

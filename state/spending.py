@@ -1,32 +1,96 @@
 """What runs have spent: sums over their journals, always with the runs that they have called, and so on."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .children import BELOW
 from .database import Database
 from .lines import LINE, NO_HORIZON
 
+LEAST_LIKELY_OUTPUT = 1_000
+"""Output tokens that a request whose outcome nobody knows counts with, whatever the others of its run took."""
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """Requests that were sent and whose outcome nobody knows, with the most that they may have taken.
+
+    Their answers were lost with a process, a connection or the patience to wait. `cost` and `input_cost` (the part of
+    it that the input makes) are None when a price is unknown.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = 0.0
+    input_cost: float | None = 0.0
+
 
 @dataclass(frozen=True)
 class Spent:
-    """A sum over rows of the journal. `cost` is None when any price was unknown."""
+    """A sum over rows of the journal. `cost` is None when any price was unknown.
+
+    `input_tokens`, `output_tokens` and `cost` are those of known outcomes; the properties add the uncertain ones.
+    """
 
     model_calls: int = 0
     reused_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = 0.0
+    uncertain: Uncertain = field(default_factory=Uncertain)
+    usual_output: int = 0
+    """Output tokens that 99 of 100 answered requests kept within; 0 where none was answered or none is uncertain."""
+
+    @property
+    def estimated_output(self) -> int:
+        """The output tokens that the uncertain requests are likely to have taken, all together."""
+        each = max(LEAST_LIKELY_OUTPUT, self.usual_output)
+        return min(self.uncertain.calls * each, self.uncertain.output_tokens)
+
+    @property
+    def estimated_tokens(self) -> int:
+        """The tokens that the uncertain requests are likely to have taken, input included."""
+        return self.uncertain.input_tokens + self.estimated_output
+
+    @property
+    def estimated_cost(self) -> float | None:
+        """Dollars that the uncertain requests are likely to have cost: their price is linear in the output."""
+        most, bare = self.uncertain.cost, self.uncertain.input_cost
+        if most is None or bare is None or not self.uncertain.output_tokens:
+            return most
+        return bare + (most - bare) * self.estimated_output / self.uncertain.output_tokens
 
     @property
     def tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
+        """The likely total, which counts against a budget."""
+        return self.input_tokens + self.output_tokens + self.estimated_tokens
+
+    @property
+    def total_cost(self) -> float | None:
+        """The likely total in dollars, which counts against a budget; None when a price is unknown."""
+        estimated = self.estimated_cost
+        return None if self.cost is None or estimated is None else self.cost + estimated
+
+    @property
+    def most_tokens(self) -> int:
+        """The total if every uncertain request took all that was reserved for it."""
+        uncertain = self.uncertain
+        return self.input_tokens + self.output_tokens + uncertain.input_tokens + uncertain.output_tokens
+
+    @property
+    def most_cost(self) -> float | None:
+        """The same in dollars."""
+        return None if self.cost is None or self.uncertain.cost is None else self.cost + self.uncertain.cost
 
 
 _SUMS = (
     "coalesce(sum(attempts), 0), coalesce(sum(reused), 0), coalesce(sum(input_tokens), 0), "
-    "coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0.0), coalesce(sum(cost IS NULL AND attempts > 0), 0)"
+    "coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0.0), coalesce(sum(cost IS NULL AND attempts > 0), 0), "
+    "coalesce(sum(uncertain_calls), 0), coalesce(sum(uncertain_input), 0), coalesce(sum(uncertain_output), 0), "
+    "coalesce(sum(uncertain_cost), 0.0), coalesce(sum(uncertain_input_cost), 0.0), "
+    "coalesce(sum(uncertain_cost IS NULL AND uncertain_calls > 0), 0)"
 )
 _SPENT = f"SELECT {_SUMS} FROM calls"
 _TREE = """
@@ -69,8 +133,13 @@ tree (thread_id, until) AS (
 {_SPENT} JOIN tree USING (thread_id) WHERE coalesce(settled, {NO_HORIZON}) <= until
 """
 _LARGEST_TURN = f"""
-{LINE} SELECT coalesce(max(input_tokens / max(attempts, 1)), 0) FROM calls JOIN line USING (thread_id)
-WHERE kind = 'root'
+{LINE} SELECT coalesce(max((input_tokens + uncertain_input) / max(attempts, 1)), 0) FROM calls
+JOIN line USING (thread_id) WHERE kind = 'root'
+"""
+# What was answered at the first attempt: of others, the journal has only sums.
+_OUTPUTS = f"""
+{_TREE} SELECT output_tokens FROM calls JOIN tree USING (thread_id)
+WHERE status = 'answered' AND attempts = 1 AND uncertain_calls = 0
 """
 
 
@@ -83,12 +152,16 @@ class Spending:
     async def by(self, thread_id: str) -> Spent:
         """What the thread and those that it has called, and so on, have spent so far."""
         rows = await self._database.read(f"{_TREE} {_SPENT} JOIN tree USING (thread_id)", (thread_id,))
-        return _spent(rows[0])
+        return await self._with_usual_output(thread_id, _spent(rows[0]))
 
     async def before(self, thread_id: str) -> Spent:
         """What the threads that this one was forked from, with those that they have called, had spent until then."""
         rows = await self._database.read(_SPENT_BEFORE, (thread_id,))
         return _spent(rows[0])
+
+    async def outputs(self, thread_id: str) -> list[int]:
+        """The output tokens of every answered request of the thread and those that it has called, ascending."""
+        return sorted(tokens for [tokens] in await self._database.read(_OUTPUTS, (thread_id,)))
 
     async def largest_turn(self, thread_id: str) -> int:
         """The input tokens of the largest root request of the thread and those it was forked from; 0 without any."""
@@ -97,17 +170,35 @@ class Spending:
 
     async def by_all(self) -> dict[str, Spent]:
         """What every thread has spent, with those that it has called."""
-        rows = await self._database.read(f"{_TREES} {_SPENT_BY_TOP}")
-        return {row[-1]: _spent(row) for row in rows}
+        return await self._by_top(f"{_TREES} {_SPENT_BY_TOP}")
 
     async def below(self, thread_id: str) -> dict[str, Spent]:
         """What each thread below this one has spent, with those that it has called."""
-        rows = await self._database.read(f"{_TREES_BELOW} {_SPENT_BY_TOP}", (thread_id,))
-        return {row[-1]: _spent(row) for row in rows}
+        return await self._by_top(f"{_TREES_BELOW} {_SPENT_BY_TOP}", thread_id)
+
+    async def _by_top(self, query: str, *parameters: str) -> dict[str, Spent]:
+        rows = await self._database.read(query, parameters)
+        return {row[-1]: await self._with_usual_output(row[-1], _spent(row)) for row in rows}
+
+    async def _with_usual_output(self, thread_id: str, spent: Spent) -> Spent:
+        """`spent` by the thread, made ready for its uncertain requests to be estimated, if it has any."""
+        if not spent.uncertain.calls:
+            return spent
+        return replace(spent, usual_output=usual_output(await self.outputs(thread_id)))
+
+
+def usual_output(outputs: list[int]) -> int:
+    """The 99th percentile of output tokens in ascending order, by nearest rank; 0 without any."""
+    return outputs[-(-99 * len(outputs) // 100) - 1] if outputs else 0
 
 
 def _spent(row: tuple[Any, ...]) -> Spent:
-    return Spent(row[0], row[1], row[2], row[3], None if row[5] else row[4])
+    calls, reused, tokens_in, tokens_out, cost, no_price, *rest = row[:12]
+    lost, lost_in, lost_out, lost_cost, lost_input_cost, lost_no_price = rest
+    uncertain = Uncertain(
+        lost, lost_in, lost_out, None if lost_no_price else lost_cost, None if lost_no_price else lost_input_cost
+    )
+    return Spent(calls, reused, tokens_in, tokens_out, None if no_price else cost, uncertain)
 
 
 def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:
@@ -118,10 +209,17 @@ def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:
     child = connection.execute("SELECT caller, call FROM children WHERE thread_id = ?", (thread_id,)).fetchone()
     if child is None:
         return
-    spent = connection.execute(f"{_TREE} {_SPENT} JOIN tree USING (thread_id)", (thread_id,)).fetchone()
-    attempts, _, tokens_in, tokens_out, cost, unknown = spent
+    row = connection.execute(f"{_TREE} {_SPENT} JOIN tree USING (thread_id)", (thread_id,)).fetchone()
+    spent = _spent(row)
+    lost = spent.uncertain
     connection.execute(
         "UPDATE calls SET attempts = attempts + ?, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, "
-        "cost = cost + ? WHERE thread_id = ? AND key = ?",
-        (attempts, tokens_in, tokens_out, None if unknown else cost, *child),
+        "cost = cost + ?, uncertain_calls = uncertain_calls + ?, uncertain_input = uncertain_input + ?, "
+        "uncertain_output = uncertain_output + ?, uncertain_cost = uncertain_cost + ?, "
+        "uncertain_input_cost = uncertain_input_cost + ? WHERE thread_id = ? AND key = ?",
+        (
+            *(spent.model_calls, spent.input_tokens, spent.output_tokens, spent.cost),
+            *(lost.calls, lost.input_tokens, lost.output_tokens, lost.cost, lost.input_cost),
+            *child,
+        ),
     )

@@ -7,6 +7,8 @@ Rows that are not named by their content carry a seal, a hash over their columns
 (`seal.py`), so that a flipped bit is noticed wherever it falls.
 """
 
+from collections.abc import Sequence
+
 _FIRST = """
 CREATE TABLE IF NOT EXISTS texts (
     hash TEXT PRIMARY KEY,
@@ -135,6 +137,26 @@ CREATE TABLE recipes (
 );
 """
 
+# Requests whose outcome nobody knows, with the most that they may have taken; until then a row's sums had it all.
+_FOURTH = """
+ALTER TABLE calls ADD COLUMN uncertain_calls INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN uncertain_input INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN uncertain_output INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN uncertain_cost REAL DEFAULT 0.0;
+ALTER TABLE calls ADD COLUMN uncertain_input_cost REAL DEFAULT 0.0;
+"""
+_UNANSWERED = """
+UPDATE calls SET uncertain_calls = attempts, uncertain_input = input_tokens, uncertain_output = output_tokens,
+    uncertain_cost = cost, uncertain_input_cost = cost * input_tokens / max(input_tokens + output_tokens, 1),
+    input_tokens = 0, output_tokens = 0, cost = CASE WHEN cost IS NULL THEN NULL ELSE 0.0 END
+    WHERE status = 'asked' AND child_thread IS NULL;
+"""
+
+_CALLS_UNTIL_3 = (
+    *("seq", "kind", "turn", "depth", "model", "prompt", "status", "answer", "error_kind", "error", "attempts"),
+    *("input_tokens", "output_tokens", "cost", "seconds", "reused", "child_thread", "created", "settled"),
+)
+
 SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checkpoints": (
         ("thread_id", "checkpoint_ns", "checkpoint_id"),
@@ -147,8 +169,8 @@ SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "calls": (
         ("thread_id", "key"),
         (
-            *("seq", "kind", "turn", "depth", "model", "prompt", "status", "answer", "error_kind", "error", "attempts"),
-            *("input_tokens", "output_tokens", "cost", "seconds", "reused", "child_thread", "created", "settled"),
+            *_CALLS_UNTIL_3,
+            *("uncertain_calls", "uncertain_input", "uncertain_output", "uncertain_cost", "uncertain_input_cost"),
         ),
     ),
     "steps": (("thread_id", "step"), ("checkpoint_id", "kind", "turn", "summary", "created", "settled")),
@@ -169,8 +191,11 @@ def seal_of(table: str, row: str = "") -> str:
 
     A text goes in as its bytes: a damaged one may be no UTF-8 any more. `row` is `NEW.` or `OLD.` in a trigger.
     """
-    key, rest = SEALED[table]
-    columns = [f"{row}{column}" for column in (*key, *rest)]
+    return _seal_over((*SEALED[table][0], *SEALED[table][1]), row)
+
+
+def _seal_over(names: Sequence[str], row: str = "") -> str:
+    columns = [f"{row}{column}" for column in names]
     types = " || ".join(f"typeof({column})" for column in columns)
     values = ", ".join(
         f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END" for column in columns
@@ -178,29 +203,53 @@ def seal_of(table: str, row: str = "") -> str:
     return f"rlm_seal({types}, {values})"
 
 
-def _seals(*tables: str) -> str:
+def _triggers(table: str, key: Sequence[str], rest: Sequence[str]) -> list[str]:
+    """Statements for the triggers that keep the seal of a table with these columns up to date."""
+    this = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    new, old = _seal_over((*key, *rest), "NEW."), _seal_over((*key, *rest), "OLD.")
+    # A damaged row stays one, whatever is written into it: a new seal would make what is wrong in it look right.
+    kept = f"CASE WHEN OLD.seal IS {old} THEN {new} END"
+    return [
+        f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} "
+        f"BEGIN UPDATE {table} SET seal = {new} WHERE {this}; END;",
+        f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {', '.join((*key, *rest))} ON {table} "
+        f"BEGIN UPDATE {table} SET seal = {kept} WHERE {this}; END;",
+    ]
+
+
+def _seals(*tables: str, calls: Sequence[str] = ()) -> str:
+    """Statements that seal tables for the first time; `calls`: the columns of that table in the format at hand."""
     statements: list[str] = []
     for table in tables:
         key, rest = SEALED[table]
-        this = " AND ".join(f"{column} = NEW.{column}" for column in key)
-        new, old = seal_of(table, "NEW."), seal_of(table, "OLD.")
-        # A damaged row stays one, whatever is written into it: a new seal would make what is wrong in it look right.
-        kept = f"CASE WHEN OLD.seal IS {old} THEN {new} END"
-        columns = ", ".join((*key, *rest))
+        rest = calls if table == "calls" else rest
         statements += [
             f"ALTER TABLE {table} ADD COLUMN seal BLOB;",
-            f"UPDATE {table} SET seal = {seal_of(table)};",
-            f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} "
-            f"BEGIN UPDATE {table} SET seal = {new} WHERE {this}; END;",
-            f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {columns} ON {table} "
-            f"BEGIN UPDATE {table} SET seal = {kept} WHERE {this}; END;",
+            f"UPDATE {table} SET seal = {_seal_over((*key, *rest))};",
+            *_triggers(table, key, rest),
         ]
     return "\n".join(statements)
 
 
+def _sealed_anew(table: str, before: Sequence[str]) -> str:
+    """Statements that seal a table over more columns than `before`. A damaged row stays one."""
+    key, rest = SEALED[table]
+    intact = f"seal IS {_seal_over((*key, *before))}"
+    return "\n".join(
+        [
+            f"DROP TRIGGER {table}_inserted;",
+            f"DROP TRIGGER {table}_updated;",
+            f"UPDATE {table} SET seal = CASE WHEN {intact} THEN {_seal_over((*key, *rest))} END;",
+            *_triggers(table, key, rest),
+        ]
+    )
+
+
 FORMATS: tuple[str, ...] = (
     _FIRST,
-    _SECOND + _seals("checkpoints", "writes", "calls", "steps", "threads"),
+    _SECOND + _seals("checkpoints", "writes", "calls", "steps", "threads", calls=_CALLS_UNTIL_3),
     _THIRD + _seals("children"),
+    # Rows are changed once they are sealed anew: the seal of a damaged one would hide what is wrong with it.
+    _FOURTH + _sealed_anew("calls", before=_CALLS_UNTIL_3) + _UNANSWERED,
 )
 SCHEMA_VERSION = len(FORMATS)

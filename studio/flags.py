@@ -145,6 +145,16 @@ MaxTime = Annotated[
         show_default=False,
     ),
 ]
+StrictBudget = Annotated[
+    bool | None,
+    typer.Option(
+        "--strict-budget",
+        help="Count a request whose answer was lost (kill -9, a broken connection) as all that it may have taken. "
+        "Default: as what it is likely to have taken",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
 Approve = Annotated[
     list[str] | None,
     typer.Option(

@@ -124,7 +124,8 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     named = [form.format(settings[key]) for key, form in _SETTINGS.items() if settings.get(key) not in (None, "")]
     yield "Model", Text(safe_line(" · ".join([run["model"], *named])))
     limits = [form.format(run["limits"][key]) for key, form in _LIMITS.items() if run["limits"].get(key) is not None]
-    yield "Limits", Text(" · ".join(limits))
+    strict = ["lost answers count as all they may have taken"] if run["limits"].get("strict_budget") else []
+    yield "Limits", Text(" · ".join([*limits, *strict]))
     if settings.get("schema"):
         yield "Schema", Text(safe_line(json.dumps(settings["schema"], ensure_ascii=False), 200))
     yield "Input", Text(_input(run["input"]))

@@ -65,7 +65,8 @@ class _Came:
 
     run: "Run | None"
     seconds: float
-    limits: dict[str, Any] = field(default_factory=dict[str, Any])
+    limits: dict[str, float] = field(default_factory=dict[str, float])
+    """Those that would let it go on, where a budget was spent."""
     sub_rlms: int = 0
     pending: "Pending | None" = None
     """What it waits for, where there is somebody to decide it."""
@@ -236,10 +237,8 @@ async def _saved(runner: "Runner", thread: str) -> "Run | None":
         return None
 
 
-async def _limits(runner: "Runner", run: "Run | None") -> dict[str, Any]:
-    if run is None or run.status != "budget":
-        return {}
-    return (await runner.library.about(run.thread_id))["limits"]
+async def _limits(runner: "Runner", run: "Run | None") -> dict[str, float]:
+    return await runner.suggested_limits(run.thread_id) if run and run.status == "budget" else {}
 
 
 async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:

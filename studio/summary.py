@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .display.wording import counted, duration, spent
 from .invocation import Invocation
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ..state.schema import RestoreRecord
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_FLAG = re.compile(r"--(max-[a-z]+)")
 
 
 def short_id(thread_id: str) -> str:
@@ -61,8 +60,8 @@ def brought_back(restore: "RestoreRecord | None") -> list[str]:
     return lines
 
 
-def what_next(run: "Run", invocation: Invocation, limits: dict[str, Any]) -> list[str]:
-    """Commands worth typing now. `limits` are those in force, for a budget that was spent."""
+def what_next(run: "Run", invocation: Invocation, limits: dict[str, float]) -> list[str]:
+    """Commands worth typing now. `limits` are those that would let it go on, where a budget was spent."""
     name = short_id(run.thread_id)
     look = [command_line(invocation, "show", name), command_line(invocation, "calls", name)]
     match run.status:
@@ -71,8 +70,8 @@ def what_next(run: "Run", invocation: Invocation, limits: dict[str, Any]) -> lis
         case "stopped" | "failed":
             return [f"Go on: {command_line(invocation, 'resume', name)}", f"Look: {' · '.join(look)}"]
         case "budget":
-            more = raised(str((run.error or {}).get("message", "")), limits)
-            return [f"Go on: {command_line(invocation, 'resume', name, *more)}", f"Look: {look[0]}"]
+            again = command_line(invocation, "resume", name, *as_flags(limits))
+            return [f"Go on: {again}", f"Look: {look[0]}"]
         case "busy":
             return [f"When it has ended: {command_line(invocation, 'resume', name)}", f"Look: {look[0]}"]
         case "paused":
@@ -93,11 +92,6 @@ def decide_line(invocation: Invocation, thread_id: str) -> str:
     return f"Decide: {command_line(invocation, 'review', short_id(thread_id))}"
 
 
-def raised(message: str, limits: dict[str, Any]) -> list[str]:
-    """The flag that the message of a spent budget names, with twice the limit that was in force."""
-    found = _FLAG.search(message)
-    name = found[1].replace("-", "_") if found else "max_turns"
-    limit = limits.get(name)
-    if not isinstance(limit, int | float):
-        return []
-    return [f"--{name.replace('_', '-')}", f"{limit * 2:g}" if isinstance(limit, float) else str(limit * 2)]
+def as_flags(limits: dict[str, float]) -> list[str]:
+    """Limits by name as words of a command line: `--max-cost 1.5`."""
+    return [word for name, limit in limits.items() for word in (f"--{name.replace('_', '-')}", f"{limit:.12g}")]

@@ -67,7 +67,7 @@ class Passing:
             raise
 
     async def _rejected(self, words: str) -> Got:
-        await self._record(Outcome(error_kind=REJECTED, error=words, attempts=0, cost=0.0))
+        await self._record(Outcome(error_kind=REJECTED, error=words, known=0, cost=0.0))
         return Got(failure_digest(words), error=words, error_kind=REJECTED)
 
     async def _answered(self, words: str) -> Got:
@@ -82,7 +82,7 @@ class Passing:
         # What is recorded of a typed call is read as JSON again.
         text = words if schema is None else json.dumps(value)
         digest = await self.hands.stores.texts.put(text)
-        await self._record(Outcome(answer=digest, attempts=0, cost=0.0))
+        await self._record(Outcome(answer=digest, known=0, cost=0.0))
         return Got(digest, text=text, value=value)
 
     async def _record(self, outcome: Outcome) -> None:

@@ -42,6 +42,8 @@ class Used:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    sent: bool = True
+    """Whether the request reached the server."""
 
 
 @dataclass
@@ -109,7 +111,7 @@ class ModelClient:
             try:
                 raw = await self._send(request)
             except AttemptFailed as error:
-                after_attempt(Used() if error.failure.unbilled else None)
+                after_attempt(_used_by(error.failure))
                 raise
             after_attempt(self._count(raw, request, tally))
             return _judged(raw, request)
@@ -187,6 +189,13 @@ class ModelClient:
         tally.output_tokens += received
         tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
         return Used(sent, received, cost)
+
+
+def _used_by(failure: Failure) -> Used | None:
+    """What a failed request took; None when nobody knows."""
+    if failure.unsent:
+        return Used(sent=False)
+    return Used() if failure.unbilled else None
 
 
 def _judged(raw: RawReply, request: ModelRequest) -> tuple[str, Finish]:

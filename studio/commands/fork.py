@@ -96,6 +96,7 @@ def fork(
     max_tokens: flags.MaxTokens = None,
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
+    strict_budget: flags.StrictBudget = None,
     output: flags.Output = None,
 ) -> None:
     """Make a new run that has everything of another one up to a step, and go on with it from there.
@@ -122,6 +123,7 @@ def fork(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
         "max_time": max_time,
+        "strict_budget": strict_budget,
     }
     # Named here, so that it can be told how a run stands that was stopped at any moment.
     into = name or str(uuid.uuid4())

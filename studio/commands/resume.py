@@ -15,6 +15,7 @@ def resume(
     max_tokens: flags.MaxTokens = None,
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
+    strict_budget: flags.StrictBudget = None,
     strict: flags.Strict = False,
     unsandboxed: flags.Unsandboxed = None,
     output: flags.Output = None,
@@ -39,6 +40,7 @@ def resume(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
         "max_time": max_time,
+        "strict_budget": strict_budget,
     }
     from ..sitting import Hear, Sitting, sit
 

@@ -36,6 +36,7 @@ def run(
     max_tokens: flags.MaxTokens = None,
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
+    strict_budget: flags.StrictBudget = None,
     approve: flags.Approve = None,
     allow_imports: flags.AllowImports = None,
     kernels: flags.KernelSlots = None,
@@ -79,6 +80,7 @@ def run(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
         "max_time": max_time,
+        "strict_budget": strict_budget,
         # Several, however they are given: a flag each, or with commas.
         "approve": ",".join(approve) if approve else None,
         "allow_imports": ",".join(allow_imports) if allow_imports else None,

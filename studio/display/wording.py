@@ -40,13 +40,19 @@ def dollars(cost: float | None) -> str:
 
 
 def spent(usage: dict[str, Any]) -> list[str]:
-    """What has been spent: calls, tokens, and the cost when it is known."""
+    """What has been spent: calls, tokens, and the cost when it is known; with what lost answers may have taken."""
     calls, reused = int(usage.get("model_calls", 0)), int(usage.get("reused_calls", 0))
     tokens = int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
     parts = [counted(calls, "model call") + (f" + {reused:,} reused" if reused else "")]
     parts += [counted(tokens, "token")] if tokens else []
     cost = dollars(usage.get("cost_usd"))
-    return [*parts, cost] if cost else parts
+    parts += [cost] if cost else []
+    if lost := int(usage.get("uncertain_calls", 0)):
+        most, more = int(usage.get("uncertain_tokens", 0)), dollars(usage.get("uncertain_cost_usd"))
+        parts.append(
+            f"up to {counted(most, 'token')}{f' ({more})' if more else ''} more of {counted(lost, 'lost call')}"
+        )
+    return parts
 
 
 def turn_title(progress: Progress) -> str:

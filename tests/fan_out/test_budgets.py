@@ -47,11 +47,12 @@ LIMITS: dict[str, dict[str, Any]] = {
     ids=["rambling", "rambling and unreliable", "terse and breaking off"],
 )
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
-async def test_the_server_never_gets_more_than_the_budget_allows(
+async def test_the_server_never_gets_more_than_a_strict_budget_allows(
     runner: Runner, limits: dict[str, Any], faults: list[Fault], sub: Any
 ) -> None:
     with ScriptedServer(ROOT, sub, cuts=True, jitter=0.01, faults=faults) as server:
-        run = await runner.run("Q?", concurrency=200, **{"max_calls": 5_000, **limits}, **models(server))
+        given = {"max_calls": 5_000, "strict_budget": True, **limits}
+        run = await runner.run("Q?", concurrency=200, **given, **models(server))
     assert len(server.requests) <= limits.get("max_calls", 5_000)
     assert server.billed.total <= limits.get("max_tokens", server.billed.total)
     assert server.billed.cost(PRICE) <= limits.get("max_cost", server.billed.cost(PRICE))
@@ -67,12 +68,12 @@ TOKENS_OR_COST: list[dict[str, Any]] = [{"max_tokens": 600_000}, {"max_cost": 5.
 
 
 @pytest.mark.parametrize("limits", TOKENS_OR_COST, ids=["tokens", "cost"])
-async def test_a_reply_that_broke_off_counts_as_spent_when_its_retry_is_answered(
+async def test_a_strict_budget_counts_a_reply_that_broke_off_as_spent_when_its_retry_is_answered(
     runner: Runner, limits: dict[str, Any]
 ) -> None:
     breaking_off = Fault("reset", after=50, share=0.5)
     with ScriptedServer(ROOT, rambling, cuts=True, faults=[breaking_off]) as server:
-        await runner.run("Q?", concurrency=4, **limits, **models(server))
+        await runner.run("Q?", concurrency=4, strict_budget=True, **limits, **models(server))
     assert server.billed.total <= limits.get("max_tokens", server.billed.total)
     assert server.billed.cost(PRICE) <= limits.get("max_cost", server.billed.cost(PRICE))
 

@@ -1,6 +1,7 @@
 """The journal and the ledger: nothing is paid twice, and no limit is passed."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from durable_rlm.state.database import Database
 from durable_rlm.state.journal import Entry, Journal, Outcome
 from durable_rlm.state.keys import AnswerSet, call_key, content_key
 from durable_rlm.state.ledger import BudgetSpent, Ledger, Limits, Reservation, Wanted
-from durable_rlm.state.spending import Spending, Spent
+from durable_rlm.state.spending import Spending, Spent, Uncertain, usual_output
 
 ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "hash", input_tokens=100, output_tokens=50, cost=0.5)
 
@@ -25,29 +26,76 @@ async def test_a_settled_call_is_found_again_by_another_process(database: Databa
     assert (await Journal(database).of("other")).find(ENTRY.key) is None
 
 
-async def test_a_request_with_unknown_outcome_counts_with_what_was_reserved(database: Database) -> None:
+LONG = Entry("1:abc:1", "llm", 1, 0, "m", "hash", input_tokens=270, output_tokens=12_000, cost=12.27, input_cost=0.27)
+"""A dollar per thousand tokens, and room for a long answer."""
+
+
+async def test_a_request_with_unknown_outcome_counts_as_likely_and_has_a_most(database: Database) -> None:
     journal = await Journal(database).of("t")
-    await journal.open(ENTRY)
-    assert await Spending(database).by("t") == Spent(1, 0, 100, 50, 0.5)
-
-
-async def test_what_a_killed_process_reserved_stays_counted(database: Database) -> None:
-    await (await Journal(database).of("t")).open(ENTRY)
-    again = await Journal(database).of("t")
-    await again.open(ENTRY)
-    await again.settle(ENTRY, Outcome(answer="h", input_tokens=10, output_tokens=5, cost=0.1))
+    await journal.open(LONG)
     spent = await Spending(database).by("t")
-    assert (spent.model_calls, spent.input_tokens, spent.output_tokens) == (2, 110, 55)
-    assert spent.cost == pytest.approx(0.6)
+    assert (spent.model_calls, spent.tokens, spent.most_tokens) == (1, 1_270, 12_270)
+    assert (spent.total_cost, spent.most_cost) == (pytest.approx(1.27), pytest.approx(12.27))
 
 
-async def test_retries_count_as_requests_but_not_as_tokens(database: Database) -> None:
+async def test_it_never_counts_as_more_than_was_reserved_for_it(database: Database) -> None:
+    await (await Journal(database).of("t")).open(ENTRY)
+    spent = await Spending(database).by("t")
+    assert (spent.tokens, spent.most_tokens, spent.total_cost) == (150, 150, 0.5)
+
+
+async def test_a_killed_process_leaves_a_likely_cost_and_the_answer_its_own(database: Database) -> None:
+    await (await Journal(database).of("t")).open(LONG)
+    again = await Journal(database).of("t")
+    await again.open(LONG)
+    await again.settle(LONG, Outcome(answer="h", input_tokens=250, output_tokens=5, cost=0.255))
+    spent = await Spending(database).by("t")
+    assert spent.model_calls == 2
+    assert spent.tokens == 255 + 1_270
+    assert spent.most_tokens == 255 + 12_270
+    assert spent.total_cost == pytest.approx(0.255 + 1.27)
+
+
+async def test_what_is_likely_is_what_99_of_100_answers_of_the_run_kept_within(database: Database) -> None:
+    journal = await Journal(database).of("t")
+    for number in range(1, 101):
+        entry = replace(LONG, key=f"1:{number}:1")
+        await journal.open(entry)
+        await journal.settle(entry, Outcome(answer="h", input_tokens=0, output_tokens=20 * number, cost=0.0))
+    await journal.open(LONG)
+    assert (await Spending(database).by("t")).estimated_tokens == 270 + 1_980
+
+
+async def test_attempts_whose_outcome_is_known_leave_nothing_uncertain(database: Database) -> None:
     journal = await Journal(database).of("t")
     for _ in range(3):
-        await journal.open(ENTRY)
-    await journal.settle(ENTRY, Outcome(answer="h", attempts=3, input_tokens=10, output_tokens=5, cost=0.1))
+        await journal.open(LONG)
+    await journal.settle(LONG, Outcome(answer="h", known=3, input_tokens=10, output_tokens=5, cost=0.1))
+    assert await Spending(database).by("t") == Spent(3, 0, 10, 5, 0.1)
+
+
+async def test_attempts_that_never_reached_the_server_are_no_requests(database: Database) -> None:
+    journal = await Journal(database).of("t")
+    for _ in range(3):
+        await journal.open(LONG)
+    await journal.settle(LONG, Outcome(error_kind="network", error="refused", known=0, unsent=3, cost=0.0))
+    assert await Spending(database).by("t") == Spent()
+
+
+async def test_a_time_out_before_the_answer_stays_uncertain(database: Database) -> None:
+    journal = await Journal(database).of("t")
+    for _ in range(2):
+        await journal.open(LONG)
+    await journal.settle(LONG, Outcome(answer="h", known=1, input_tokens=10, output_tokens=5, cost=0.1))
     spent = await Spending(database).by("t")
-    assert (spent.model_calls, spent.input_tokens, spent.output_tokens) == (3, 10, 5)
+    assert (spent.model_calls, spent.input_tokens, spent.uncertain) == (2, 10, Uncertain(1, 270, 12_000, 12.27, 0.27))
+
+
+@given(outputs=st.lists(st.integers(1, 10_000), min_size=1, max_size=300))
+def test_no_more_than_one_answer_in_a_hundred_is_longer_than_usual(outputs: list[int]) -> None:
+    usual = usual_output(sorted(outputs))
+    assert usual in outputs
+    assert sum(one > usual for one in outputs) <= len(outputs) / 100
 
 
 async def test_an_unknown_price_makes_the_cost_unknown(database: Database) -> None:
@@ -187,6 +235,34 @@ async def test_what_was_spent_before_a_fork_counts() -> None:
     with pytest.raises(BudgetSpent):
         await account.reserve(ONE)
     assert account.spent.model_calls == 0
+
+
+async def test_a_request_whose_answer_was_lost_counts_as_likely() -> None:
+    account = ledger(max_tokens=20_000, max_cost=20.0)
+    held = await account.reserve(wanted(270, 12_000, price=0.001))
+    account.settle(held, None)
+    assert (account.counted.tokens, account.counted.cost) == (1_270, pytest.approx(1.27))
+    assert (await account.reserve(wanted(270, 12_000))).output_tokens == 12_000
+
+
+async def test_with_a_strict_budget_it_counts_as_all_that_was_reserved() -> None:
+    account = ledger(max_tokens=20_000, max_cost=20.0, strict_budget=True)
+    held = await account.reserve(wanted(270, 12_000, price=0.001))
+    account.settle(held, None)
+    assert (account.counted.tokens, account.counted.cost) == (12_270, pytest.approx(12.27))
+    with pytest.raises(BudgetSpent, match="tokens"):
+        await account.reserve(wanted(270, 12_000))
+
+
+async def test_what_is_likely_follows_the_answers_of_the_whole_tree() -> None:
+    account = ledger()
+    child = account.below(Spent())
+    lost = await child.reserve(wanted(0, 12_000))
+    child.settle(lost, None)
+    answered = await child.reserve(wanted(0, 12_000))
+    child.settle(answered, Reservation(0, 3_000, 0.0))
+    assert account.counted.tokens == 3_000 + 3_000
+    assert child.spent.tokens == account.spent.tokens
 
 
 def test_a_raised_limit_is_validated() -> None:

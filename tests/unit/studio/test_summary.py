@@ -6,7 +6,7 @@ import pytest
 
 from durable_rlm.graph.results import Run, RunStatus
 from durable_rlm.studio.invocation import Invocation
-from durable_rlm.studio.summary import command_line, ended, raised, sentence, short_id, what_next
+from durable_rlm.studio.summary import as_flags, command_line, ended, sentence, short_id, what_next
 from tests.unit.studio.reviewing.asked import calls, code, interrupt, paused
 
 UUID = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
@@ -45,13 +45,13 @@ def test_what_waits_for_a_person_is_named_with_the_command_that_decides() -> Non
     ]
 
 
-def test_a_spent_budget_names_the_flag_and_twice_the_limit() -> None:
+def test_a_spent_budget_names_the_limit_that_lets_it_go_on() -> None:
     error = {"type": "BudgetSpent", "message": "the budget is spent; raise it with --max-calls", "hint": ""}
-    lines = what_next(Run("named", "budget", error=error), HERE, {"max_calls": 20, "max_turns": 30})
+    lines = what_next(Run("named", "budget", error=error), HERE, {"max_calls": 40})
     assert lines[0] == "Go on: rlm resume named --max-calls 40"
-    assert raised("raise it with --max-cost)", {"max_cost": 0.75}) == ["--max-cost", "1.5"]
-    assert raised("no flag is named", {"max_turns": 30}) == ["--max-turns", "60"]
-    assert raised("raise it with --max-tokens", {"max_tokens": None}) == []
+    assert as_flags({"max_cost": 1.5}) == ["--max-cost", "1.5"]
+    assert as_flags({"max_tokens": 12_500_000}) == ["--max-tokens", "12500000"]
+    assert as_flags({}) == []
 
 
 def test_lines_can_be_copied_into_a_shell() -> None:

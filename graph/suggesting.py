@@ -1,0 +1,66 @@
+"""Limits that let a run go on whose budget is spent: what is spent, and what it needs."""
+
+import math
+
+from ..nodes.hands import Stores
+from ..nodes.last_turn import ANOTHER_TURN
+from ..nodes.models.prices import cost_usd
+from ..nodes.plan import ROOT_OUTPUT_TOKENS
+from ..state.ledger import Counted, Resource, counted
+from ..state.schema import RunState
+from ..state.settings import RunSettings, saved_settings
+from ..state.threads import Thread
+
+_FIRST_TURN = 5_000
+"""Input tokens of a first root request."""
+_TURNS = 10
+_SECONDS = 60.0
+
+
+async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict[str, float]:
+    """The limit by name (`max_tokens`) that is worth giving to `rlm resume`; empty where raising none would help.
+
+    `run` is at the top of its tree. As much again as the limit was, or what a turn and the calls that wait are likely
+    to take where that is more, beside all that counts as spent. So it lets the run go on whatever was lost in a crash.
+    """
+    resource: Resource = state.get("spent") or "turns"  # pyright: ignore[reportAssignmentType]
+    limit = getattr(run.limits, f"max_{resource}")
+    if limit is None:
+        return {}
+    spent = await stores.spending.by(run.thread_id)
+    counts = counted(run.limits, spent, await stores.spending.before(run.thread_id))
+    turn = (await stores.spending.largest_turn(run.thread_id) or _FIRST_TURN) + ANOTHER_TURN
+    settings = saved_settings(run.start.get("settings", {}))
+    done = {
+        "calls": counts.model_calls,
+        "tokens": counts.tokens,
+        "cost": counts.cost or 0.0,
+        "time": run.seconds,
+        "turns": state.get("turn", 0),
+    }[resource]
+    needed = _needed(resource, turn, state.get("waiting", 0), counts, settings)
+    return {f"max_{resource}": _rounded_up(done + max(limit, needed))}
+
+
+def _needed(resource: Resource, turn: int, waiting: int, counts: Counted, settings: RunSettings) -> float:
+    """What a root turn with so many input tokens, and the sub-calls that wait, are likely to take."""
+    calls = max(counts.model_calls, 1)
+    match resource:
+        case "calls":
+            return waiting + _TURNS
+        case "tokens":
+            return turn + ROOT_OUTPUT_TOKENS + waiting * counts.tokens / calls
+        case "cost":
+            root = cost_usd(settings.model, turn, ROOT_OUTPUT_TOKENS, price=settings.price) or 0.0
+            return root + waiting * (counts.cost or 0.0) / calls
+        case "time":
+            return _SECONDS
+        case "turns":
+            return _TURNS
+
+
+def _rounded_up(number: float) -> float:
+    """To two digits that are easy to read; a whole number where it is more than ten."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    rounded = math.ceil(number / unit - 1e-9) * unit
+    return round(rounded) if number > 10 else float(f"{rounded:.2g}")
