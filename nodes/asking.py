@@ -13,7 +13,7 @@ from .models.client import ModelClient, Used
 from .models.failures import ModelCallFailed
 from .models.prices import cost_usd
 from .models.reply import ModelReply, ModelRequest
-from .models.typed import ask_typed, estimate_request
+from .models.typed import ask_typed, estimate_first_request, estimate_request
 
 CUT = "length"
 """What the journal says of an answer that was cut at the output limit: it is not the whole one."""
@@ -75,7 +75,7 @@ class _Spending:
         if not self.held:
             granted = self.granted
             tokens, limit = granted.input_tokens, granted.output_tokens
-            again = Wanted(tokens, limit, limit, lambda _in, out: granted.cost if out else granted.input_cost)
+            again = Wanted(tokens, limit, limit, lambda _in, _out: granted.cost)
             await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
             self.held = True
         self.begun += 1
@@ -149,6 +149,7 @@ def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, least_output
         request.max_output_tokens,
         min(least_output, request.max_output_tokens),
         partial(cost_usd, model.name, price=run.settings.price),
+        estimate_first_request(request),
     )
 
 
@@ -164,6 +165,7 @@ async def _reserved(run: LiveRun, ask: Ask, prompt: str) -> _Spending:
         input_tokens=granted.input_tokens,
         output_tokens=granted.output_tokens,
         cost=granted.cost,
+        expected_input=granted.expected_input,
         input_cost=granted.input_cost,
     )
     return _Spending(run, ask, entry, granted)

@@ -35,8 +35,15 @@ class Entry:
     input_tokens: int
     output_tokens: int
     cost: float | None
+    expected_input: int | None = None
+    """Input tokens of what is sent first, where more is reserved (for a repair that it may need)."""
     input_cost: float | None = 0.0
-    """The part of `cost` that the input makes."""
+    """Dollars for that input."""
+
+    @property
+    def sent_tokens(self) -> int:
+        """The input tokens that an attempt is likely to take."""
+        return self.input_tokens if self.expected_input is None else self.expected_input
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,8 @@ class CallRow:
     child_thread: str | None
     uncertain_tokens: int = 0
     """The most that attempts whose outcome nobody knows may have taken."""
+    attempts: int = 0
+    """Requests that were sent for it, whatever came of them."""
     damage: str | None = None
     """Why the row is not what was saved; what it says is then for showing only."""
 
@@ -153,7 +162,7 @@ class Journal:
 
 _ROW = (
     "seq, key, kind, turn, depth, model, prompt, status, answer, error, input_tokens + output_tokens, seconds, "
-    "reused, child_thread, uncertain_input + uncertain_output"
+    "reused, child_thread, uncertain_tokens, attempts"
 )
 
 # The furthest ancestor first, so that a thread's own answers win.
@@ -238,7 +247,8 @@ class ThreadJournal:
         row = (
             *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
             *(None if entry.cost is None else 0.0, self._clock()),
-            *(entry.input_tokens, entry.output_tokens, entry.cost, entry.input_cost),
+            *(entry.sent_tokens, entry.output_tokens, entry.input_tokens + entry.output_tokens),
+            *(entry.cost, entry.input_cost),
         )
         await self._database.commit(self._fenced(lambda connection: _open(connection, row)), "call-asked", synced=False)
 
@@ -311,11 +321,12 @@ def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     ).rowcount
     connection.execute(
         "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, created, "
-        "uncertain_input, uncertain_output, uncertain_cost, uncertain_input_cost, attempts, uncertain_calls) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?, ?, ?, ?, ?, 1) "
+        "uncertain_input, uncertain_output, uncertain_tokens, uncertain_cost, uncertain_input_cost, attempts, "
+        "uncertain_calls) VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?, ?, ?, ?, ?, ?, 1) "
         "ON CONFLICT (thread_id, key) DO UPDATE SET attempts = attempts + 1, cost = cost + excluded.cost, "
         "uncertain_calls = uncertain_calls + 1, uncertain_input = uncertain_input + excluded.uncertain_input, "
         "uncertain_output = uncertain_output + excluded.uncertain_output, "
+        "uncertain_tokens = uncertain_tokens + excluded.uncertain_tokens, "
         "uncertain_cost = uncertain_cost + excluded.uncertain_cost, "
         "uncertain_input_cost = uncertain_input_cost + excluded.uncertain_input_cost",
         (*row, 1 + damaged),
@@ -366,7 +377,7 @@ _KNOWN = (
     "uncertain_cost = CASE WHEN uncertain_calls > ? THEN uncertain_cost - ? ELSE 0.0 END, "
     "uncertain_input_cost = CASE WHEN uncertain_calls > ? THEN uncertain_input_cost - ? ELSE 0.0 END, "
     "uncertain_calls = uncertain_calls - ?, uncertain_input = uncertain_input - ?, "
-    "uncertain_output = uncertain_output - ?"
+    "uncertain_output = uncertain_output - ?, uncertain_tokens = uncertain_tokens - ?"
 )
 
 
@@ -377,7 +388,8 @@ def _used(entry: Entry, outcome: Outcome) -> tuple[int | float | None, ...]:
     return (
         *(outcome.input_tokens, outcome.output_tokens, outcome.cost, outcome.unsent),
         *(ended, cost, ended, input_cost),
-        *(ended, entry.input_tokens * ended, entry.output_tokens * ended),
+        *(ended, entry.sent_tokens * ended, entry.output_tokens * ended),
+        (entry.input_tokens + entry.output_tokens) * ended,
     )
 
 

@@ -95,8 +95,15 @@ class Reservation:
     input_tokens: int
     output_tokens: int
     cost: float | None
+    expected_input: int | None = None
+    """Input tokens of what is sent first, where more is reserved (for a repair that it may need)."""
     input_cost: float | None = 0.0
-    """The part of `cost` that the input makes."""
+    """Dollars for that input."""
+
+    @property
+    def sent_tokens(self) -> int:
+        """The input tokens that a request is likely to take."""
+        return self.input_tokens if self.expected_input is None else self.expected_input
 
 
 NOTHING = Reservation(0, 0, 0.0)
@@ -120,11 +127,14 @@ class Wanted:
     least_output: int
     cost: Callable[[int, int], float | None]
     """Dollars for so many input and output tokens; None when the price is unknown."""
+    expected_input: int | None = None
+    """Input tokens of what is sent first, where more is reserved."""
 
     def reservation(self, output_tokens: int) -> Reservation:
         """What is reserved for the request with this output limit."""
-        tokens, cost = self.input_tokens, self.cost
-        return Reservation(tokens, output_tokens, cost(tokens, output_tokens), cost(tokens, 0))
+        sent = self.input_tokens if self.expected_input is None else self.expected_input
+        most = self.cost(self.input_tokens, output_tokens)
+        return Reservation(self.input_tokens, output_tokens, most, sent, self.cost(sent, 0))
 
     def output_for(self, dollars: float) -> int:
         """The largest output limit that costs no more, at most the one that is wanted; negative: not even the input."""
@@ -362,7 +372,7 @@ def counted(limits: Limits, spent: Spent, before: Spent) -> Counted:
 def plus(one: Reservation, other: Reservation) -> Reservation:
     """Both together."""
     tokens_in, tokens_out = one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens
-    return Reservation(tokens_in, tokens_out, _added(one.cost, other.cost), _added(one.input_cost, other.input_cost))
+    return Reservation(tokens_in, tokens_out, _added(one.cost, other.cost))
 
 
 def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:
@@ -378,7 +388,8 @@ def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:
 
 def _plus_uncertain(total: Spent, reserved: Reservation) -> Spent:
     """`total` and one more request whose outcome nobody knows."""
-    one = Uncertain(1, reserved.input_tokens, reserved.output_tokens, reserved.cost, reserved.input_cost)
+    most = reserved.input_tokens + reserved.output_tokens
+    one = Uncertain(1, reserved.sent_tokens, reserved.output_tokens, most, reserved.cost, reserved.input_cost)
     return _sum(total, Spent(model_calls=1, uncertain=one))
 
 
@@ -394,7 +405,8 @@ def _sum(one: Spent, other: Spent) -> Spent:
             first.calls + second.calls,
             first.input_tokens + second.input_tokens,
             first.output_tokens + second.output_tokens,
-            _added(first.cost, second.cost),
+            first.most_tokens + second.most_tokens,
+            _added(first.most_cost, second.most_cost),
             _added(first.input_cost, second.input_cost),
         ),
         max(one.usual_output, other.usual_output),

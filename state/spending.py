@@ -14,16 +14,17 @@ LEAST_LIKELY_OUTPUT = 1_000
 
 @dataclass(frozen=True)
 class Uncertain:
-    """Requests that were sent and whose outcome nobody knows, with the most that they may have taken.
+    """Requests that were sent and whose outcome nobody knows: their answers were lost, or are not there yet.
 
-    Their answers were lost with a process, a connection or the patience to wait. `cost` and `input_cost` (the part of
-    it that the input makes) are None when a price is unknown.
+    `input_tokens` and `input_cost` are those of what was sent, `output_tokens` the output limits that it carried,
+    `most_tokens` and `most_cost` all that was reserved. Costs are None when a price is unknown.
     """
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    cost: float | None = 0.0
+    most_tokens: int = 0
+    most_cost: float | None = 0.0
     input_cost: float | None = 0.0
 
 
@@ -56,8 +57,8 @@ class Spent:
 
     @property
     def estimated_cost(self) -> float | None:
-        """Dollars that the uncertain requests are likely to have cost: their price is linear in the output."""
-        most, bare = self.uncertain.cost, self.uncertain.input_cost
+        """Dollars that the uncertain requests are likely to have cost: a price is linear in the output."""
+        most, bare = self.uncertain.most_cost, self.uncertain.input_cost
         if most is None or bare is None or not self.uncertain.output_tokens:
             return most
         return bare + (most - bare) * self.estimated_output / self.uncertain.output_tokens
@@ -76,21 +77,21 @@ class Spent:
     @property
     def most_tokens(self) -> int:
         """The total if every uncertain request took all that was reserved for it."""
-        uncertain = self.uncertain
-        return self.input_tokens + self.output_tokens + uncertain.input_tokens + uncertain.output_tokens
+        return self.input_tokens + self.output_tokens + self.uncertain.most_tokens
 
     @property
     def most_cost(self) -> float | None:
         """The same in dollars."""
-        return None if self.cost is None or self.uncertain.cost is None else self.cost + self.uncertain.cost
+        most = self.uncertain.most_cost
+        return None if self.cost is None or most is None else self.cost + most
 
 
 _SUMS = (
     "coalesce(sum(attempts), 0), coalesce(sum(reused), 0), coalesce(sum(input_tokens), 0), "
     "coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0.0), coalesce(sum(cost IS NULL AND attempts > 0), 0), "
     "coalesce(sum(uncertain_calls), 0), coalesce(sum(uncertain_input), 0), coalesce(sum(uncertain_output), 0), "
-    "coalesce(sum(uncertain_cost), 0.0), coalesce(sum(uncertain_input_cost), 0.0), "
-    "coalesce(sum(uncertain_cost IS NULL AND uncertain_calls > 0), 0)"
+    "coalesce(sum(uncertain_tokens), 0), coalesce(sum(uncertain_cost), 0.0), "
+    "coalesce(sum(uncertain_input_cost), 0.0), coalesce(sum(uncertain_cost IS NULL AND uncertain_calls > 0), 0)"
 )
 _SPENT = f"SELECT {_SUMS} FROM calls"
 _TREE = """
@@ -193,11 +194,10 @@ def usual_output(outputs: list[int]) -> int:
 
 
 def _spent(row: tuple[Any, ...]) -> Spent:
-    calls, reused, tokens_in, tokens_out, cost, no_price, *rest = row[:12]
-    lost, lost_in, lost_out, lost_cost, lost_input_cost, lost_no_price = rest
-    uncertain = Uncertain(
-        lost, lost_in, lost_out, None if lost_no_price else lost_cost, None if lost_no_price else lost_input_cost
-    )
+    calls, reused, tokens_in, tokens_out, cost, no_price, *rest = row[:13]
+    lost, sent, limits, most, most_cost, sent_cost, lost_no_price = rest
+    costs = (None, None) if lost_no_price else (most_cost, sent_cost)
+    uncertain = Uncertain(lost, sent, limits, most, *costs)
     return Spent(calls, reused, tokens_in, tokens_out, None if no_price else cost, uncertain)
 
 
@@ -215,11 +215,12 @@ def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:
     connection.execute(
         "UPDATE calls SET attempts = attempts + ?, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, "
         "cost = cost + ?, uncertain_calls = uncertain_calls + ?, uncertain_input = uncertain_input + ?, "
-        "uncertain_output = uncertain_output + ?, uncertain_cost = uncertain_cost + ?, "
-        "uncertain_input_cost = uncertain_input_cost + ? WHERE thread_id = ? AND key = ?",
+        "uncertain_output = uncertain_output + ?, uncertain_tokens = uncertain_tokens + ?, "
+        "uncertain_cost = uncertain_cost + ?, uncertain_input_cost = uncertain_input_cost + ? "
+        "WHERE thread_id = ? AND key = ?",
         (
             *(spent.model_calls, spent.input_tokens, spent.output_tokens, spent.cost),
-            *(lost.calls, lost.input_tokens, lost.output_tokens, lost.cost, lost.input_cost),
+            *(lost.calls, lost.input_tokens, lost.output_tokens, lost.most_tokens, lost.most_cost, lost.input_cost),
             *child,
         ),
     )

@@ -137,17 +137,20 @@ CREATE TABLE recipes (
 );
 """
 
-# Requests whose outcome nobody knows, with the most that they may have taken; until then a row's sums had it all.
+# Requests whose outcome nobody knows: the input and its cost that are expected of them, the output limit that they
+# carried, and the most tokens and dollars that they may have taken. Until then a row's own sums had the most.
 _FOURTH = """
 ALTER TABLE calls ADD COLUMN uncertain_calls INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN uncertain_input INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN uncertain_output INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN uncertain_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN uncertain_cost REAL DEFAULT 0.0;
 ALTER TABLE calls ADD COLUMN uncertain_input_cost REAL DEFAULT 0.0;
 """
 _UNANSWERED = """
 UPDATE calls SET uncertain_calls = attempts, uncertain_input = input_tokens, uncertain_output = output_tokens,
-    uncertain_cost = cost, uncertain_input_cost = cost * input_tokens / max(input_tokens + output_tokens, 1),
+    uncertain_tokens = input_tokens + output_tokens, uncertain_cost = cost,
+    uncertain_input_cost = cost * input_tokens / max(input_tokens + output_tokens, 1),
     input_tokens = 0, output_tokens = 0, cost = CASE WHEN cost IS NULL THEN NULL ELSE 0.0 END
     WHERE status = 'asked' AND child_thread IS NULL;
 """
@@ -170,7 +173,8 @@ SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("thread_id", "key"),
         (
             *_CALLS_UNTIL_3,
-            *("uncertain_calls", "uncertain_input", "uncertain_output", "uncertain_cost", "uncertain_input_cost"),
+            *("uncertain_calls", "uncertain_input", "uncertain_output", "uncertain_tokens", "uncertain_cost"),
+            "uncertain_input_cost",
         ),
     ),
     "steps": (("thread_id", "step"), ("checkpoint_id", "kind", "turn", "summary", "created", "settled")),

@@ -57,10 +57,12 @@ class Sitting:
     """Who decides what the run waits for; None: whoever is at the terminal, if somebody is."""
     warned: bool = False
     """Whether it has been said that nothing confines the code."""
+    keep_open: bool = False
+    """Whether the home stays open afterwards, for other work in it."""
 
 
 @dataclass
-class _Came:
+class Came:
     """What came of it: no run when it was stopped before anything was saved."""
 
     run: "Run | None"
@@ -79,21 +81,16 @@ def sit(sitting: Sitting) -> None:
         from .reviewing.terminal import AtTerminal
 
         sitting.reviewer = AtTerminal()
-    came = _worked(sitting)
-    if came.run is None:
-        report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=sitting.invocation.json)
-        # Not by the ordinary way, which waits for the thread that reads the input.
-        leave(STOPPED)
-    raise typer.Exit(_tell(sitting, came.run, came, file))
+    raise typer.Exit(tell(sitting, _worked(sitting), file))
 
 
 @interruptible()
-def _worked(sitting: Sitting) -> _Came:
+def _worked(sitting: Sitting) -> Came:
     """What came of the work, and of all that was decided on the way."""
     home = OpenHome(sitting.invocation.home)
     came = None
     try:
-        came = _drive(sitting, home)
+        came = drive(sitting, home)
         while came.pending and sitting.reviewer and (answer := _asked(sitting.reviewer, came.pending)):
             came = _decided(sitting, home, sitting.reviewer, came, came.pending, answer)
         return came
@@ -118,8 +115,8 @@ def _asked(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
 
 
 def _decided(
-    sitting: Sitting, home: OpenHome, reviewer: "Reviewer", before: _Came, pending: "Pending", answer: "Answer"
-) -> _Came:
+    sitting: Sitting, home: OpenHome, reviewer: "Reviewer", before: Came, pending: "Pending", answer: "Answer"
+) -> Came:
     """Go on with a decision; where it is refused and the run still waits, how it stands. Raises UsageError."""
     refusals: list[UsageError] = []
 
@@ -142,7 +139,7 @@ def _decided(
             return run
 
     sitting.work = decide
-    came = _drive(sitting, home)
+    came = drive(sitting, home)
     for refused in refusals:
         changed = came.run is not None and came.run.interrupts != pending.run.interrupts
         reviewer.refused(refused, changed=changed)
@@ -162,15 +159,16 @@ async def _standing(runner: "Runner", thread: str, hear: Hear) -> "Run":
 
 
 @interruptible()
-def _drive(sitting: Sitting, home: OpenHome) -> _Came:
+def drive(sitting: Sitting, home: OpenHome) -> Came:
+    """Do the work under a display, until it ends or waits for a person. Raises RlmError."""
     try:
         with open_display() as display:
             return home.loop.run(_work(sitting, display, home))
     except (asyncio.CancelledError, KeyboardInterrupt):
-        return _Came(None, 0.0)
+        return Came(None, 0.0)
 
 
-async def _work(sitting: Sitting, display: Display, home: OpenHome) -> _Came:
+async def _work(sitting: Sitting, display: Display, home: OpenHome) -> Came:
     this = asyncio.current_task()
     assert this is not None
     pending: Pending | None = None
@@ -198,9 +196,9 @@ async def _work(sitting: Sitting, display: Display, home: OpenHome) -> _Came:
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
             pending = await _pending(runner, run) if sitting.reviewer and not stopping.asked else None
         finally:
-            if pending is None:
+            if pending is None and not sitting.keep_open:
                 await home.close()
-    return _Came(run, display.progress.elapsed, limits, sub_rlms, pending)
+    return Came(run, display.progress.elapsed, limits, sub_rlms, pending)
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
@@ -247,8 +245,16 @@ async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
     return 0
 
 
-def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) -> int:
-    """The answer on stdout or into its file, everything else on stderr. Returns the exit status."""
+def tell(sitting: Sitting, came: Came, file: AnswerFile | None = None) -> int:
+    """Print the answer on stdout or into its file, everything else on stderr. Return the exit status.
+
+    Ends the process where the work was stopped before anything was saved.
+    """
+    run = came.run
+    if run is None:
+        report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=sitting.invocation.json)
+        # Not by the ordinary way, which waits for the thread that reads the input.
+        leave(STOPPED)
     answered, status = run.status == "answered", run.exit_code
     if answered and file:
         try:

@@ -66,6 +66,12 @@ def estimate_request(request: ModelRequest) -> int:
     return tokens + 2 * estimate_tokens(instruction(request.schema)) + shown + _REASON_LENGTH
 
 
+def estimate_first_request(request: ModelRequest) -> int:
+    """Estimate the input tokens of the first request that asking this makes."""
+    tokens = estimate_messages(request.messages)
+    return tokens if request.schema is None else tokens + estimate_tokens(instruction(request.schema))
+
+
 def parse(text: str, schema: dict[str, Any]) -> Any:
     """The value in `text`: the whole text, a fenced block, or the first fitting value within prose.
 

@@ -1,14 +1,18 @@
 """`rlm demo`: what `make demo` runs."""
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from .. import flags
 from ..consoles import say
 from ..invocation import Invocation, command
 from ..safe_text import safe_line
-from ..summary import command_line, short_id
+from ..summary import command_line
 from .run import start
+
+PlainFlag = Annotated[bool, typer.Option("--plain", help="Show the answer alone. Default: all four acts")]
 
 
 @command
@@ -20,52 +24,49 @@ def demo(
     price: flags.Price = None,
     max_cost: flags.MaxCost = None,
     unsandboxed: flags.Unsandboxed = None,
+    plain: PlainFlag = False,
     output: flags.Output = None,
 ) -> None:
-    """Answer a real question over the source of Python's standard library, on this machine.
+    """Answer a real question over the source of Python's standard library, on this machine, in four acts.
 
-    Without --model an offline stand-in plays the model: rules, no network, nothing spent; it takes some ten seconds.
-    With one, the same question goes to it and is paid for: at most 400 requests, fewer dollars with --max-cost.
+    An answer; a crash (kill -9) after which no recorded call is paid again; another answer, from the middle of the
+    first run, for one call; a gate at which a person decides. An offline stand-in plays the model: rules, no network,
+    nothing spent; it takes half a minute. With --model the question goes to that one and is paid for, and there is
+    the answer only: at most 400 requests, fewer dollars with --max-cost.
 
     [bold]Examples[/bold]
 
       rlm demo
+      rlm demo --plain
       rlm demo --model openai:gpt-5-mini --max-cost 1
       rlm demo --model openai:qwen3 --base-url http://localhost:8000/v1
     """
-    from ..demo.question import OFFLINE, QUESTION, corpus
+    from ..demo.question import MOST_CALLS, QUESTION, corpus, offline_settings
 
-    named: dict[str, Any] = {"model": model, "sub_model": sub_model, "base_url": base_url, "price": price}
-    settings = {name: value for name, value in named.items() if value is not None}
     if model is None:
-        # Whatever RLM_… or rlm.toml say: the demo never spends money by itself, and waits for nobody.
-        settings |= {"model": OFFLINE, "sub_model": OFFLINE, "base_url": "", "approve": ""}
         say(
             "This is the offline demo: a script of rules stands in for the model. No model is called, nothing is spent;"
         )
-        say("the kernel, the fan-out of sub-calls, the budget and the saved steps are the real ones.")
+        say("the kernel, the fan-out of sub-calls, the budget and the saved steps are the real ones.\n")
+        if not plain and not invocation.json:
+            from ..demo.acts import play
+
+            raise typer.Exit(play(invocation, name=uuid.uuid4().hex[:4], unsandboxed=unsandboxed, output=output))
+        settings = offline_settings(unsandboxed=unsandboxed)
     else:
         say(f"This asks {safe_line(model)}, and is paid for. Ctrl-C stops it; what it did so far is saved.")
+        named: dict[str, Any] = {"model": model, "sub_model": sub_model, "base_url": base_url, "price": price}
+        # An empty schema takes any answer: one that is set for this folder would refuse ours.
+        limits = {"max_calls": MOST_CALLS, "max_depth": 1, "max_cost": max_cost}
+        settings = {**named, **limits, "schema": {}, "unsandboxed": unsandboxed}
     say(f"Question: {QUESTION}", style="italic")
-    # An empty schema takes any answer: one that is set for this folder would refuse ours.
-    settings |= {"max_calls": 400, "max_depth": 1, "schema": {}, "max_cost": max_cost, "unsandboxed": unsandboxed}
-    thread = str(uuid.uuid4())
-    start(
-        invocation,
-        QUESTION,
-        corpus(),
-        settings,
-        output=output,
-        thread=thread,
-        after=_next(invocation, short_id(thread), offline=model is None),
-    )
+    thread = f"demo-{uuid.uuid4().hex[:4]}"
+    after = _next(invocation, thread, offline=model is None)
+    start(invocation, QUESTION, corpus(), settings, output=output, thread=thread, after=after)
 
 
 def _next(invocation: Invocation, name: str, *, offline: bool) -> list[str]:
     """What to try now, beside `show` and `calls`."""
-    lines = [
-        f"Its steps, and its answer again for nothing: {command_line(invocation, 'steps', name)} · "
-        f"{command_line(invocation, 'resume', name)}",
-        'Your own question: rlm run "What is in here?" FOLDER --model openai:gpt-5-mini',
-    ]
-    return [*lines, "This one to a real model: rlm demo --model openai:gpt-5-mini"] if offline else lines
+    steps, again = command_line(invocation, "steps", name), command_line(invocation, "resume", name)
+    lines = [f"Its steps, and its answer again for nothing: {steps} · {again}"]
+    return [*lines, f"A crash, a fork and a gate: {command_line(invocation, 'demo')}"] if offline else lines

@@ -2,6 +2,7 @@
 
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 QUESTION = (
     "Which parts of Python's standard library warn that they are deprecated, what do they tell you to use instead, "
@@ -11,6 +12,20 @@ QUESTION = (
 
 OFFLINE = f"scripted:{Path(__file__).with_name('scripted.py')}"
 """The stand-in for a model."""
+
+MOST_CALLS = 400
+
+
+def offline_settings(*, unsandboxed: bool | None = None, approve: str = "") -> dict[str, Any]:
+    """Settings of a run of the stand-in, whatever RLM_… or rlm.toml say: it spends no money.
+
+    An empty schema takes any answer: one that is set for this folder would refuse ours.
+    """
+    return {
+        **{"model": OFFLINE, "sub_model": OFFLINE, "base_url": "", "approve": approve, "schema": {}},
+        **{"max_calls": MOST_CALLS, "max_depth": 1, "unsandboxed": unsandboxed},
+    }
+
 
 # Not the library itself, not written for people to call, or tables of characters.
 _LEFT_OUT = {

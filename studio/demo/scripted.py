@@ -6,8 +6,11 @@ rules in `excerpts.py`, whatever the excerpt is.
 """
 
 import asyncio
+import itertools
 import json
+import os
 import re
+import signal
 import zlib
 
 # Absolute: this file is run as a script, which has no package of its own.
@@ -112,13 +115,15 @@ for (name, line, where, near, wide), verdict in zip(places, verdicts):
         if claim and not holds(near + wide, claim.replace(".", " ")):
             verdict[key], rejected = None, rejected + 1
 replaced = sum(bool(verdict and verdict["instead"]) for verdict in verdicts)
-print(replaced, "with a replacement,", sum(bool(v and v["removed_in"]) for v in verdicts), "with a version;", rejected,
-      "claims rejected")
+versions = Counter(verdict["removed_in"] for verdict in verdicts if verdict and verdict["removed_in"])
+target = versions.most_common(1)[0][0] if versions else "3.14"
+print(replaced, "with a replacement,", versions.total(), "with a version;", rejected, "claims rejected")
 ```
 """
 
 _FINISH = """\
-{replaced} of them name a replacement. Counts by code, meanings from the sub-calls: putting both together.
+{replaced} of them name a replacement. Counts by code, meanings from the sub-calls. One more call picks the places that
+somebody has to look at who moves to the version that takes most away; then I put all of it together.
 
 ```repl
 def package(name):
@@ -127,23 +132,41 @@ def package(name):
 def listed(pairs):
     return ", ".join(f"{name} ({count})" for name, count in pairs)
 
+def by_number(version):
+    return [int(part) for part in version.split(".")]
+
 counts = Counter(package(place[0]) for place in places)
-versions = {}
-swaps = {}
-for (name, *_), verdict in zip(places, verdicts):
+going, swaps = {}, {}
+leaving = []
+for (name, line, *_), verdict in zip(places, verdicts):
     if verdict and verdict["removed_in"]:
-        versions.setdefault(verdict["removed_in"], set()).add(verdict["what"])
+        going.setdefault(verdict["removed_in"], set()).add(verdict["what"])
+        if verdict["instead"]:
+            at = f"{name}:{line}: {verdict['what']}, use {verdict['instead']}"
+            leaving.append(f"{at} (removed in {verdict['removed_in']})")
     if verdict and verdict["instead"]:
         swaps.setdefault(package(name), {})[verdict["what"]] = verdict["instead"]
 
+chosen = llm_query(
+    f"Somebody moves a program to Python {target}. Which three of these have to be looked at first? Repeat their lines "
+    "as they are.\\n<places>\\n" + "\\n".join(leaving) + "\\n</places>",
+    schema={
+        "type": "object",
+        "properties": {"lines": {"type": "array", "items": {"type": "string"}}},
+        "required": ["lines"],
+    },
+)
 report = [
     f"{len(places)} places in {len({place[0] for place in places})} files warn that something is deprecated; "
     f"{replaced} of them say what to use instead.",
     f"Most are in {listed(counts.most_common(6))}.",
+    "Removals: " + ", ".join(f"{count} in {version}" for version, count in
+                             sorted(versions.items(), key=lambda one: by_number(one[0]))) + ".",
+    f"Look first, when you move to Python {target}:",
+    *(f"  {line}" for line in chosen["lines"] if line in leaving),
     "",
     "To be removed:",
-    *(f"- in {version}: {', '.join(sorted(versions[version]))}"
-      for version in sorted(versions, key=lambda version: [int(part) for part in version.split(".")])),
+    *(f"- in {version}: {', '.join(sorted(going[version]))}" for version in sorted(going, key=by_number)),
     "",
     "What replaces what:",
     *(f"- {name}: {'; '.join(f'{old} → {new}' for old, new in sorted(swaps[name].items()))}" for name in sorted(swaps)),
@@ -162,9 +185,14 @@ _SAID = {
 }
 
 
+KILL_AFTER = "RLM_DEMO_KILL_AFTER"
+"""The environment variable that tells how many sub-calls are answered before the process kills itself: a crash."""
+_answered = itertools.count(1)
+
+
 async def root(messages: list[dict[str, str]]) -> str:
     """The turn that follows those that the root was told of; its prose quotes what the last one printed."""
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(0.3)
     told = [int(number) for one in messages for number in re.findall(r"^\[Turn (\d+)\]", one["content"], re.MULTILINE)]
     turn = max(told, default=0)
     if turn >= len(_TURNS):
@@ -179,10 +207,26 @@ async def root(messages: list[dict[str, str]]) -> str:
 
 
 async def sub(prompt: str) -> str:
-    """What the excerpt in the prompt says; as slow as a quick model, so that there is something to see."""
-    await asyncio.sleep(0.3 + zlib.crc32(prompt.encode()) % 800 / 1000)
+    """What the text in the prompt says; nearly as slow as a quick model, so that there is something to see."""
+    await asyncio.sleep(0.1 + zlib.crc32(prompt.encode()) % 400 / 1000)
+    if KILL_AFTER in os.environ and next(_answered) > int(os.environ[KILL_AFTER]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if places := re.search(r"to Python (\S+)\..*<places>\n(.*)\n</places>", prompt, re.DOTALL):
+        return json.dumps({"lines": looked_at_first(places[2].splitlines(), places[1])})
     place = re.search(r"^File: (\S+), line \d+, in (.+)$", prompt, re.MULTILINE)
     excerpt = re.search(r"<excerpt>\n(.*)\n</excerpt>", prompt, re.DOTALL)
     if place is None or excerpt is None:
         return json.dumps({"what": None, "instead": None, "removed_in": None})
     return json.dumps(judge(place[1], place[2], excerpt[1]))
+
+
+def looked_at_first(places: list[str], version: str) -> list[str]:
+    """Three lines that name a removal in this version, from different files where there are as many."""
+    found = [(line, removed[1]) for line in places if (removed := re.search(r"\(removed in ([\d.]+)\)$", line))]
+    gone = [line for line, removed in found if _number(removed) == _number(version)] or places
+    by_file = {line.partition(":")[0]: line for line in reversed(gone)}
+    return [*reversed(by_file.values()), *gone][:3]
+
+
+def _number(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]

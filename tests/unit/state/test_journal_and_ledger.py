@@ -38,6 +38,13 @@ async def test_a_request_with_unknown_outcome_counts_as_likely_and_has_a_most(da
     assert (spent.total_cost, spent.most_cost) == (pytest.approx(1.27), pytest.approx(12.27))
 
 
+async def test_what_is_reserved_for_a_repair_is_not_likely_to_have_been_sent(database: Database) -> None:
+    journal = await Journal(database).of("t")
+    await journal.open(replace(LONG, input_tokens=4_270, expected_input=270, cost=16.27))
+    spent = await Spending(database).by("t")
+    assert (spent.tokens, spent.most_tokens, spent.most_cost) == (1_270, 16_270, 16.27)
+
+
 async def test_it_never_counts_as_more_than_was_reserved_for_it(database: Database) -> None:
     await (await Journal(database).of("t")).open(ENTRY)
     spent = await Spending(database).by("t")
@@ -88,7 +95,11 @@ async def test_a_time_out_before_the_answer_stays_uncertain(database: Database) 
         await journal.open(LONG)
     await journal.settle(LONG, Outcome(answer="h", known=1, input_tokens=10, output_tokens=5, cost=0.1))
     spent = await Spending(database).by("t")
-    assert (spent.model_calls, spent.input_tokens, spent.uncertain) == (2, 10, Uncertain(1, 270, 12_000, 12.27, 0.27))
+    assert (spent.model_calls, spent.input_tokens, spent.uncertain) == (
+        2,
+        10,
+        Uncertain(1, 270, 12_000, 12_270, 12.27, 0.27),
+    )
 
 
 @given(outputs=st.lists(st.integers(1, 10_000), min_size=1, max_size=300))

@@ -1,0 +1,226 @@
+"""The demo in four acts: an answer, a crash that costs nothing, another answer for one call, a person who decides."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ..answer_file import AnswerFile
+from ..consoles import put, say, stderr_console
+from ..display.wording import counted, duration
+from ..invocation import Invocation
+from ..open_home import OpenHome
+from ..safe_text import safe
+from ..sitting import Came, Hear, Sitting, drive, tell
+from ..stopping import interruptible
+from ..summary import command_line
+from .question import QUESTION, corpus, offline_settings
+from .scripted import KILL_AFTER
+
+if TYPE_CHECKING:
+    from ...graph.results import Run
+    from ...graph.runner import Runner
+    from ...state.journal import CallRow
+
+T = TypeVar("T")
+ANSWERS_BEFORE_THE_CRASH = 67
+LAST_TURN = 5
+_SHOW_CURSOR = "\x1b[?25h"
+_LINES_OF_THE_REQUEST = 12
+
+
+class ActFailed(Exception):
+    """An act did not end as it should; says with which exit status the demo ends."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass
+class Demo:
+    """What the acts share. Each says what it shows, shows it, and proves it in a line."""
+
+    invocation: Invocation
+    home: OpenHome
+    name: str
+    """What the names of its threads end in."""
+    unsandboxed: bool | None
+    output: Path | None
+
+    def answer(self) -> "Run":
+        """Act 1: an answer whose places can be looked up. Raises ActFailed."""
+        say(f"1 of 4 · A question over Python's standard library: {QUESTION}", style="bold")
+        run, came = self._run("answer", offline_settings(unsandboxed=self.unsandboxed))
+        short, _, _ = str(run.answer).partition("\n\n")
+        put(safe(short))
+        # Under the home, where what a demo leaves behind is nobody's surprise.
+        file = AnswerFile(self.output or self.invocation.home / "demo-answer.txt")
+        file.write(run.answer)
+        lines = str(run.answer).count("\n") + 1
+        prove(
+            f"{counted(run.usage['model_calls'], 'model call')} in {duration(came.seconds)}, each of them saved as it "
+            f"was answered; all {lines} lines of the answer are in {safe(str(file.path))}"
+        )
+        return run
+
+    def crash(self, first: "Run") -> None:
+        """Act 2: the same in a process that is killed, and resumed here. Raises ActFailed."""
+        thread = self._thread("killed")
+        say(
+            "2 of 4 · The same again, in a process that kills itself (SIGKILL) in the middle of its calls", style="bold"
+        )
+        self._run_until_killed(thread)
+        recorded = {row.key: row for row in self._rows(thread) if row.answer}
+        say(f"Killed: {counted(len(recorded), 'sub-call')} were answered. {self._command('resume', thread)}")
+
+        async def go_on(runner: "Runner", hear: Hear) -> "Run":
+            return await runner.resume(thread, on_event=hear)
+
+        run, _ = self._driven(thread, go_on)
+        now = {row.key: row for row in self._rows(thread)}
+        reused = sum(now[key].reused > 0 for key in recorded)
+        twice = sum(now[key].attempts > row.attempts for key, row in recorded.items())
+        same = "the same answer" if run.answer == first.answer else "ANOTHER ANSWER"
+        prove(f"{counted(reused, 'answer')} reused, {twice} recorded calls paid twice, {same}")
+
+    def fork(self, first: "Run") -> None:
+        """Act 3: another answer from the middle of the first run, one variable changed. Raises ActFailed."""
+        thread, target = self._thread("fork"), another_version(str(first.answer))
+        say(
+            f"3 of 4 · What if it were Python {target}? The first run again, from just before its last cell",
+            style="bold",
+        )
+
+        async def go_on(runner: "Runner", hear: Hear) -> "Run":
+            steps = await runner.library.steps(first.thread_id)
+            step = next(one["step"] for one in steps if (one["kind"], one["turn"]) == ("plan", LAST_TURN))
+            made = await runner.fork(first.thread_id, step, into=thread, set={"target": target})
+            return await runner.resume(made.thread_id, on_event=hear)
+
+        run, came = self._driven(thread, go_on)
+        short, _, _ = str(run.answer).partition("\n\n")
+        say(safe("\n".join(short.splitlines()[3:])))
+        paid, before = run.usage["model_calls"], first.usage["model_calls"]
+        prove(f"{counted(paid, 'call')} paid of {before}, in {duration(came.seconds)}")
+
+    def gate(self) -> None:
+        """Act 4: a run that waits for a person before it spends. Raises ActFailed."""
+        say("4 of 4 · The same with a gate: --approve 'calls>100'", style="bold")
+        settings = offline_settings(unsandboxed=self.unsandboxed, approve="calls>100")
+        run, _ = self._run("gate", settings, status="paused")
+        console = stderr_console()
+
+        async def request(runner: "Runner") -> None:
+            from ..reviewing.pending import pending_of
+            from ..reviewing.requests import waiting_of
+            from ..reviewing.screen import whole_screen
+
+            pending = await pending_of(runner, run)
+            if pending is not None:
+                for line in islice(whole_screen(pending, waiting_of(run)[0], console.width), _LINES_OF_THE_REQUEST):
+                    console.print(line, soft_wrap=True)
+
+        self._with_runner(request)
+        prove(f"nothing is sent until somebody decides: {self._command('review', run.thread_id)}")
+
+    def _thread(self, act: str) -> str:
+        return f"demo-{act}-{self.name}"
+
+    def _command(self, *words: str) -> str:
+        return command_line(self.invocation, *words)
+
+    def _run(self, act: str, settings: dict[str, object], status: str = "answered") -> "tuple[Run, Came]":
+        thread = self._thread(act)
+
+        async def begin(runner: "Runner", hear: Hear) -> "Run":
+            return await runner.run(QUESTION, corpus(), thread=thread, on_event=hear, **settings)
+
+        return self._driven(thread, begin, status)
+
+    def _driven(
+        self, thread: str, work: "Callable[[Runner, Hear], Awaitable[Run]]", status: str = "answered"
+    ) -> "tuple[Run, Came]":
+        sitting = Sitting(self.invocation, thread, work, unsandboxed=bool(self.unsandboxed), keep_open=True)
+        came = drive(sitting, self.home)
+        if came.run is None or came.run.status != status:
+            raise ActFailed(tell(sitting, came))
+        return came.run, came
+
+    @interruptible()
+    def _run_until_killed(self, thread: str) -> None:
+        words = [str(self.invocation.home), thread, *(["unsandboxed"] if self.unsandboxed else [])]
+        child = subprocess.Popen(
+            # Not from the current folder, which may be anybody's.
+            [sys.executable, "-P", "-m", f"{__package__}.crash", *words],
+            env={**os.environ, KILL_AFTER: str(ANSWERS_BEFORE_THE_CRASH)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            status = child.wait()
+        except KeyboardInterrupt:
+            # It was signalled as well, being in the same terminal, and says how it stands.
+            raise ActFailed(abs(child.wait())) from None
+        if sys.stderr.isatty():
+            # Nobody that is killed puts a terminal in order.
+            sys.stderr.write(_SHOW_CURSOR + "\n")
+        if status != -signal.SIGKILL:
+            raise ActFailed(status or 1)
+
+    def _rows(self, thread: str) -> "list[CallRow]":
+        async def rows(runner: "Runner") -> "list[CallRow]":
+            return [call.row for call in await runner.library.calls(thread)]
+
+        return self._with_runner(rows)
+
+    def _with_runner(self, work: "Callable[[Runner], Awaitable[T]]") -> T:
+        async def opened() -> T:
+            return await work(await self.home.runner())
+
+        return self.home.loop.run(opened())
+
+
+def prove(line: str) -> None:
+    """Say what an act has shown."""
+    say(f"  => {line}\n", style="green")
+
+
+def another_version(answer: str) -> str:
+    """A Python version that the answer names removals for, and not the one that it is about."""
+    [about] = re.findall(r"when you move to Python (\S+):$", answer, re.MULTILINE)
+    versions = re.findall(r"\d+ in (\d\.\d+)", answer.partition("Removals:")[2].partition("\n")[0])
+    return next((version for version in versions if version != about), "3.99")
+
+
+def play(invocation: Invocation, *, name: str, unsandboxed: bool | None, output: Path | None) -> int:
+    """Play all four. Returns the exit status: 0, or that of the act that did not end as it should."""
+    demo = Demo(invocation, OpenHome(invocation.home), name, unsandboxed, output)
+    try:
+        first = demo.answer()
+        demo.crash(first)
+        demo.fork(first)
+        demo.gate()
+    except ActFailed as failed:
+        return failed.status
+    finally:
+        demo.home.end()
+    for line in what_to_try(invocation, first.thread_id, demo.name):
+        say(line, whole=True)
+    return 0
+
+
+def what_to_try(invocation: Invocation, thread: str, name: str) -> list[str]:
+    """Commands worth typing after the demo."""
+    return [
+        f"Look: {command_line(invocation, 'show', thread)} · {command_line(invocation, 'calls', thread)}",
+        f"What the REPL held, and what the fork changed: {command_line(invocation, 'vars', thread)} · "
+        f"{command_line(invocation, 'list')}",
+        f"Let the waiting one go on: {command_line(invocation, 'review', f'demo-gate-{name}', '--approve')}",
+    ]

@@ -1,0 +1,16 @@
+"""The process of the demo that is killed in the middle of its sub-calls: `python -m durable_rlm.studio.demo.crash`.
+
+Takes the home and the name of the thread. What kills it is in its environment (`scripted.KILL_AFTER`).
+"""
+
+import sys
+from pathlib import Path
+
+from ..commands.run import start
+from ..invocation import Invocation
+from .question import QUESTION, corpus, offline_settings
+
+if __name__ == "__main__":
+    home, thread, *unsandboxed = sys.argv[1:]
+    settings = offline_settings(unsandboxed=bool(unsandboxed))
+    start(Invocation(Path(home), home_named=True), QUESTION, corpus(), settings, thread=thread)
