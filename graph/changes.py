@@ -77,7 +77,7 @@ async def edit_of(stores: Stores, moment: Moment, changes: Changes, limits: Limi
     done: list[str] = []
     question = None
     if changes.question is not None:
-        question = _question(changes.question)
+        question = checked_question(changes.question)
         values["question"] = question
         turns += _told_of_question(moment.state)
         done.append("another question")
@@ -132,11 +132,19 @@ def _another_turn(state: RunState, limits: Limits) -> dict[str, Any]:
 # -- the question
 
 
-def _question(text: str) -> str:
+def checked_question(text: object) -> str:
+    """Return a question without the white space around it. Raises UsageError for one that cannot be asked."""
+    if not isinstance(text, str) or not _is_unicode(text):
+        raise UsageError("The question is not a text.", hint='Ask one: --question "What …?"')
     question = text.strip()
     if not question:
         raise UsageError("The question is empty.", hint='Ask one: --question "What …?"')
     return question
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether the text can be saved: half of a surrogate pair, which JSON can name, cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _told_of_question(state: RunState) -> list[TurnRecord]:

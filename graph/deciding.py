@@ -1,10 +1,10 @@
 """What a person decides, checked before anything of it is done."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.types import Command, Interrupt, StateSnapshot, StateUpdate
+from langgraph.types import Interrupt, StateSnapshot
 
 from ..nodes.gates.asks import BUDGET
 from ..nodes.gates.decisions import DecisionsUnusable, decisions_in
@@ -13,8 +13,6 @@ from ..state.threads import Thread, Threads
 
 _RESUME = "__resume__"
 """The channel in which LangGraph saves answers."""
-_DECIDED = ("approved", "verdicts", "leave")
-"""Keys of the state that hold what people have decided."""
 
 
 async def check_asked_here(threads: Threads, row: Thread) -> None:
@@ -80,30 +78,3 @@ async def check_undecided(
                 f"{interrupt.id} was decided already, at that step.",
                 hint="Go on from there first, with no answer: what it asks then is decided anew.",
             )
-
-
-def check_decides_nothing(values: Mapping[str, Any], supersteps: Sequence[Sequence[StateUpdate]]) -> None:
-    """Raises UsageError for a change of the state that would pass for a person's decision (promise P11)."""
-    for update in (update for superstep in supersteps for update in superstep):
-        for name, value in _changes(update.values):
-            if name in _DECIDED and value != values.get(name):
-                raise UsageError(
-                    f"`{name}` is what a person has decided; an edit of the state is no decision.",
-                    hint="Leave it as it is, and answer what waits: Command(resume=…).",
-                )
-
-
-def _changes(update: Any) -> Iterator[tuple[str, Any]]:
-    """The keys that an update names, in each form that LangGraph takes."""
-    match update:
-        case Command():
-            yield from _changes(cast(Any, update).update)
-        case Mapping():
-            yield from cast(Mapping[str, Any], update).items()
-        case (str() as name, value):
-            yield name, value
-        case list() | tuple():
-            for one in cast(Sequence[Any], update):
-                yield from _changes(one)
-        case _:
-            return

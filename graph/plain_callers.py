@@ -26,9 +26,10 @@ from ..state.settings import RunSettings, saved_settings
 from .asked import Asked, enter_asked
 from .build import Graph
 from .checks import make_ready
-from .deciding import check_answer, check_asked_here, check_decides_nothing, check_undecided, waiting_one
+from .deciding import check_answer, check_asked_here, check_undecided, waiting_one
 from .outside import Outside, snapshot_with_answer
 from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
+from .state_edits import allowed_edit
 from .thread_names import config_called, run_name, snapshot_called
 
 T = TypeVar("T")
@@ -87,9 +88,10 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
             await _ended(task)
 
     async def abulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> Any:
-        """Change the state of a thread that nobody runs; it is then `stopped`, where it has more to do.
+        """Change the state of a thread that nobody runs; it is then `stopped`, and what waited is asked about again.
 
-        Raises RunBusy while a process runs it, UnknownThread for a run that there is not.
+        Of the state only the question may be changed (`state_edits.py`). Raises UsageError for any other edit, RunBusy
+        while a process runs the thread, UnknownThread for a run that there is not.
         """
         return await _apart(self.callers.change(merge_configs(self.config, config), supersteps))
 
@@ -185,11 +187,12 @@ class PlainCallers:
         """`abulk_update_state` on a thread that is held meanwhile."""
         called, place = await self._place(config)
         thread_id, _ = _place_in(place)
-        await self._hands.stores.threads.get(thread_id)
+        threads = self._hands.stores.threads
+        row = await threads.get(thread_id)
 
         async def change() -> RunnableConfig:
-            check_decides_nothing((await self._graph.aget_state(place)).values, supersteps)
-            return await self._graph.abulk_update_state(place, supersteps)
+            edit = await allowed_edit(threads, row, await self._graph.aget_state(place), supersteps)
+            return await self._graph.abulk_update_state(place, [[edit]])
 
         return config_called(await self._sittings.change(thread_id, change), called)
 

@@ -32,6 +32,8 @@ T = TypeVar("T")
 OnEvent = Callable[[dict[str, Any]], None]
 # LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
 _NO_RECURSION_LIMIT = 10_000_000
+_KEPT = frozenset({"__pregel_node_finished", "__pregel_stream_messages_v2"})
+"""What callers may say of LangGraph's own: a server's count of nodes, and the form of messages."""
 
 
 @dataclass(frozen=True)
@@ -352,11 +354,12 @@ def config_of(thread_id: str, checkpoint_id: str | None = None) -> RunnableConfi
 
 
 def for_caller(place: RunnableConfig, config: RunnableConfig) -> RunnableConfig:
-    """The caller's config with the place put in; of its own `configurable` only what is LangGraph's.
+    """Return the caller's config with the place put in, and of its `configurable` only `_KEPT`.
 
-    The rest may be secret (a server puts headers there), and would be saved with every step.
+    The rest may be secret (a server puts headers there), and would be saved with every step; or it would steer
+    LangGraph past our checks, as `__pregel_resume_map` does, which answers what waits.
     """
-    own = {name: value for name, value in config.get("configurable", {}).items() if name.startswith("__")}
+    own = {name: value for name, value in config.get("configurable", {}).items() if name in _KEPT}
     return {**config, **place, "configurable": {**own, **place.get("configurable", {})}}
 
 

@@ -188,7 +188,8 @@ async def test_code_that_was_swapped_while_it_was_looked_at_does_not_run(
     async with Runner.open(tmp_path / ".rlm", kernels=MemoryKernels()) as runner:
         evil = f"open({str(tmp_path / 'evil')!r}, 'w')"
         cell, turn = await replaced(1, evil, runner._stores.texts, note="swapped")
-        await runner.graph.aupdate_state(config_of("t"), {"cell": cell, "turns": [turn]}, as_node="plan")
+        # An edit by `runner.graph` is refused.
+        await runner._graph.aupdate_state(config_of("t"), {"cell": cell, "turns": [turn]}, as_node="plan")
     terminal.type("a\n")
     terminal.asks(2)
     assert "Nothing was decided." in terminal.words and "Something else waits" in terminal.words

@@ -23,10 +23,10 @@ def mark(tmp_path: Path) -> Path:
 
 
 async def swap(runner: Runner, thread: str, mark: Path, as_node: str, **more: Any) -> None:
-    """Put other code in the place of what waits, as LangGraph Studio's editor of states does."""
+    """Put other code in the place of what waits, past the check of edits: the nodes do not rely on that alone."""
     block = await runner._stores.texts.put(MARK.format(path=str(mark)))
     cell = {"turn": 1, "blocks": [block], "digest": cell_digest(1, [block])}
-    await runner.graph.aupdate_state({"configurable": {"thread_id": thread}}, {"cell": cell, **more}, as_node=as_node)
+    await runner._graph.aupdate_state(config_of(thread), {"cell": cell, **more}, as_node=as_node)
 
 
 def place(run: Run) -> dict[str, Any]:
@@ -107,7 +107,7 @@ async def test_an_approval_on_one_branch_is_none_on_another(reviewed: Reviewed) 
         config = {"configurable": {"thread_id": reviewed.thread}}
         history = [state async for state in runner.graph.aget_state_history(config)]
         planned = next(state for state in history if state.next == ("review",) and state.values["turn"] == 1)
-        branch = await runner.graph.aupdate_state(planned.config, {"note": "another branch"}, as_node="plan")
+        branch = await runner.graph.aupdate_state(planned.config, {"question": "What else?"}, as_node="plan")
         await runner.graph.ainvoke(None, branch)
         again = await runner.read(reviewed.thread)
     assert requests(again)[0]["args"] == requests(shown)[0]["args"]
@@ -145,8 +145,7 @@ async def test_an_answer_that_was_put_behind_the_review_goes_back_to_it(reviewed
     await reviewed.start(["FINAL('asked about')"], "final")
     async with reviewed.open() as runner:
         other = {"text": await runner._stores.texts.put("not asked about"), "typed": False}
-        config = {"configurable": {"thread_id": reviewed.thread}}
-        await runner.graph.aupdate_state(config, {"final": other}, as_node="review")
+        await runner._graph.aupdate_state(config_of(reviewed.thread), {"final": other}, as_node="review")
     run = await reviewed.resume()
     assert (run.status, run.answer) == ("paused", None)
     assert requests(run)[0]["args"] == {"answer": "not asked about"}

@@ -144,7 +144,7 @@ async def test_a_thread_that_is_run_is_refused_to_everybody_else(runner: Runner,
                 with pytest.raises(RunBusy):
                     await graph.ainvoke(None, CONFIG)
                 with pytest.raises(RunBusy):
-                    await graph.aupdate_state(CONFIG, {"note": "mine"})
+                    await graph.aupdate_state(CONFIG, {"question": "Mine?"})
             assert (await other.resume("t")).status == "busy"
         assert (await runner.read("t")).status == "busy", "and all that did not disturb it"
 
@@ -247,7 +247,7 @@ async def test_nobody_can_change_or_go_on_with_a_run_that_there_is_not(runner: R
     with pytest.raises(UnknownThread):
         await runner.graph.ainvoke(Command(resume=1), CONFIG)
     with pytest.raises(UnknownThread):
-        await runner.graph.aupdate_state(CONFIG, {"note": "x"}, as_node="plan")
+        await runner.graph.aupdate_state(CONFIG, {"question": "Why?"}, as_node="plan")
     assert await runner.library.runs() == []
 
 
@@ -268,7 +268,8 @@ async def test_a_run_with_any_name_is_found_by_the_uuid_that_a_server_calls_it(r
     assert {one.config["configurable"]["thread_id"] for one in history} == {called}
     chunks: list[Any] = [one async for one in runner.graph.astream(None, history[4].config, stream_mode="checkpoints")]
     assert {one["config"]["configurable"]["thread_id"] for one in chunks} == {called}
-    await runner.graph.aupdate_state(history[4].config, {"note": "x"})
+    planned = next(one for one in history if one.next == ("plan",))
+    await runner.graph.aupdate_state(planned.config, {"question": "Why?"})
     [run] = await runner.library.runs()
     assert (run["thread_id"], run["status"]) == ("contracts", "stopped")
 
@@ -301,7 +302,7 @@ async def test_a_place_must_be_named_and_calls_are_asynchronous(runner: Runner, 
     with pytest.raises(UsageError, match="asynchronous"):
         runner.graph.invoke(question(model), CONFIG)
     with pytest.raises(UsageError, match="asynchronous"):
-        runner.graph.update_state(CONFIG, {"note": "x"})
+        runner.graph.update_state(CONFIG, {"question": "Why?"})
 
 
 async def test_settings_come_from_the_input_then_the_assistant_then_the_environment_then_the_file(

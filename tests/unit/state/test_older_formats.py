@@ -106,7 +106,7 @@ async def test_a_run_with_settings_of_another_version_is_refused_with_instructio
     config: Any = {"configurable": {"thread_id": "killed"}}
     async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
         state = (await runner.graph.aget_state(config)).values
-        await runner.graph.aupdate_state(config, {"settings": {**state["settings"], **change}}, as_node="plan")
+        await runner._graph.aupdate_state(config, {"settings": {**state["settings"], **change}}, as_node="plan")
         steps = await runner.library.steps("killed")
         with pytest.raises(StoreError, match="another version") as refused:
             await runner.resume("killed")

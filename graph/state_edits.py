@@ -1,0 +1,154 @@
+"""Edits of a run's state by callers of the graph: the one check before anything of them is saved.
+
+`aupdate_state`, `abulk_update_state` and the routes of the Agent Server that are made of them all pass here. An edit
+may change what `EDITABLE_KEYS` lists, where the run stands, and nothing else: the rest of the state says what was
+approved, what has been spent, whether the code is confined and what the run has answered (promise P11).
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from langgraph.types import Send, StateSnapshot, StateUpdate
+
+from ..state.errors import UsageError
+from ..state.schema import RunState
+from ..state.threads import Thread, Threads
+from .changes import checked_question
+from .routes import after_direct, after_execute, after_finalize, after_plan, after_prepare, after_review
+
+EDITABLE_KEYS: Mapping[str, Callable[[Any], Any]] = {"question": checked_question}
+"""The keys of the state that an edit may change, with what checks their values."""
+
+_ROUTES: Mapping[str, Callable[[RunState], str | list[Send]]] = {
+    "__start__": lambda _: "prepare",
+    "prepare": after_prepare,
+    "direct": after_direct,
+    "plan": after_plan,
+    "review": after_review,
+    "execute_code": after_execute,
+    "sub_call": lambda _: "execute_code",
+    "finalize": after_finalize,
+}
+"""Where the run goes on after each node: the edges of `build.py`."""
+
+_ASKED_AGAIN: Mapping[str, Any] = {"approved": None}
+"""Written with every edit: what was approved before it is asked about again."""
+
+
+async def allowed_edit(
+    threads: Threads, row: Thread, snapshot: StateSnapshot, supersteps: Sequence[Sequence[StateUpdate]]
+) -> StateUpdate:
+    """Return what may be written of an edit of the state `snapshot`. Raises UsageError with nothing saved."""
+    if row.caller is not None:
+        raise UsageError(
+            f"{row.thread_id} is a part of {await threads.top_of(row.thread_id)}, so its state cannot be edited.",
+            hint=f"Change it in a fork: {_fork(row.thread_id)} --question TEXT",
+        )
+    update = _only_update(supersteps)
+    changed = _changed_values(update.values, snapshot.values, row.thread_id)
+    _check_step(snapshot, row.thread_id)
+    as_node = _node_before(snapshot, update.as_node, row.thread_id)
+    return StateUpdate({**changed, **_ASKED_AGAIN}, as_node)
+
+
+def _only_update(supersteps: Sequence[Sequence[StateUpdate]]) -> StateUpdate:
+    updates = [update for superstep in supersteps for update in superstep]
+    if len(updates) != 1:
+        raise UsageError(f"An edit of a run's state is one update, not {len(updates)}.", hint="Send one at a time.")
+    return updates[0]
+
+
+def _changed_values(values: Any, current: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
+    """Return the values that differ from the current ones: forms send the whole state back."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise UsageError(
+            f"An edit of a run's state gives new values by their keys, and only {_editable()} can be edited.",
+            hint='Send an object: {"question": "…"}. A Command cannot be an edit.',
+        )
+    given = cast("Mapping[Any, Any]", values)
+    changed = {key: value for key, value in given.items() if not _same(current.get(key), value)}
+    if refused := sorted(str(key) for key in changed if key not in EDITABLE_KEYS):
+        names = ", ".join(f"`{key}`" for key in refused)
+        raise UsageError(
+            f"{names} cannot be edited: only {_editable()} of a run's state can.",
+            hint=_command_instead(refused[0], thread_id),
+        )
+    return {key: EDITABLE_KEYS[key](value) for key, value in changed.items()}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare as JSON, where `true` is not `1`. What is no JSON equals nothing."""
+    try:
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _check_step(snapshot: StateSnapshot, thread_id: str) -> None:
+    """Refuse an edit of a step that there is not, that nothing follows, or that is in mid-cell."""
+    name_a_step = "Name an earlier step by its checkpoint"
+    if snapshot.metadata is None:
+        raise UsageError(f"{thread_id} has no such step to edit.", hint=f"rlm steps {thread_id} lists them.")
+    if not snapshot.next:
+        raise UsageError(
+            f"No node of {thread_id} is left to run after this step, so an edit would change nothing.",
+            hint=f"{name_a_step}, or fork it: {_fork(thread_id)} --question TEXT",
+        )
+    if "__start__" in snapshot.next:
+        raise UsageError(f"{thread_id} has no state to edit before its first step.", hint="Name a later step.")
+    if snapshot.values.get("cell") and snapshot.values.get("waiting", 0) > 0:
+        raise UsageError(
+            f"The cell of turn {snapshot.values.get('turn', 0)} is under way at this step, so it cannot be edited.",
+            hint=f"{name_a_step}, or fork it: {_fork(thread_id)}, with --answer or --set.",
+        )
+
+
+def _node_before(snapshot: StateSnapshot, named: str | None, thread_id: str) -> str:
+    """Return the node as which the edit is written: after it, the run goes on where it would have."""
+    state, next_nodes = cast(RunState, snapshot.values), frozenset(snapshot.next)
+    leading = [node for node in _ROUTES if _next_of(node, state) == next_nodes]
+    if named is None and leading:
+        return leading[0]
+    if named is not None and named in leading:
+        return named
+    if named is None:
+        raise UsageError(f"This step of {thread_id} cannot be edited.", hint=f"Fork it: {_fork(thread_id)}")
+    raise UsageError(
+        f"An edit cannot change what runs next, here {' and '.join(sorted(next_nodes))}, as `as_node={named}` would.",
+        hint=f"Leave out as_node, or go another way in a fork: {_fork(thread_id)}",
+    )
+
+
+def _next_of(node: str, state: RunState) -> frozenset[str]:
+    following = _ROUTES[node](state)
+    return frozenset([following] if isinstance(following, str) else [send.node for send in following])
+
+
+def _editable() -> str:
+    return ", ".join(f"`{key}`" for key in EDITABLE_KEYS)
+
+
+def _fork(thread_id: str) -> str:
+    return f"rlm fork {thread_id} --step N"
+
+
+def _command_instead(key: str, thread_id: str) -> str:
+    """Return the command that does what an edit of this key is meant to."""
+    match key:
+        case "settings" | "approve" | "max_turns" | "max_calls" | "max_tokens" | "max_cost" | "max_time":
+            return (
+                f"A run keeps its settings; raise a limit: rlm resume {thread_id} --max-calls N (or another --max flag)"
+            )
+        case "context" | "context_ref":
+            return "Ask about another input in a run of its own: rlm run QUESTION PATH"
+        case "cell":
+            return f"Replace code before it runs: {_fork(thread_id)} --code FILE, or rlm review {thread_id} --edit FILE"
+        case "edits" | "position" | "turns":
+            return f"Set a variable: {_fork(thread_id)} --set NAME=JSON"
+        case "asks" | "approved" | "verdicts" | "leave" | "final" | "waiting":
+            return f"Decide what waits: rlm review {thread_id}"
+        case _:
+            return f"Change a run in a fork: {_fork(thread_id)}, with --code, --set, --question or --answer"

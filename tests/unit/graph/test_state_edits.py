@@ -1,0 +1,285 @@
+"""An edit of a run's state changes the question and nothing else, and what waited is asked again (promise P11)."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, StateUpdate
+
+from durable_rlm import Run, Runner
+from durable_rlm.graph.state_edits import EDITABLE_KEYS
+from durable_rlm.state.errors import RlmError, UsageError
+from tests.forged_edits import FORGED, KEYS, Forged
+from tests.scripts import Asked, repl, write_script
+
+CONFIG: RunnableConfig = {"configurable": {"thread_id": "t"}}
+APPROVE = {"type": "approve"}
+
+
+class Gated:
+    """The run `t` of a cell that leaves a mark when it runs."""
+
+    def __init__(self, runner: Runner, folder: Path) -> None:
+        self.runner = runner
+        self.mark = folder / "it-ran"
+        self._folder = folder
+
+    async def start(self, gate: str, *more: str) -> Run:
+        """Run it until it waits at the gate."""
+        cell = f"open({str(self.mark)!r}, 'w').close()\nFINAL('shown')"
+        model = write_script(self._folder / "m.py", [*map(repl, more), repl(cell)])
+        self.asked = Asked(model)
+        return await self.runner.run("What?", "the input", model=model, thread="t", approve=[gate])
+
+    async def state(self) -> dict[str, Any]:
+        return (await self.runner.graph.aget_state(CONFIG)).values
+
+    async def saved(self) -> Any:
+        """Everything that an edit could change."""
+        history = [(one.config, one.values) async for one in self.runner.graph.aget_state_history(CONFIG)]
+        return history, await self.runner.read("t")
+
+    async def step(self, *following: str) -> Any:
+        """Return the newest step that these nodes follow."""
+        return await anext(one async for one in self.runner.graph.aget_state_history(CONFIG) if one.next == following)
+
+
+@pytest.fixture
+def gated(runner: Runner, tmp_path: Path) -> Gated:
+    return Gated(runner, tmp_path)
+
+
+async def refuse(gated: Gated, update: Any, said: str, as_node: str | None = None, config: Any = CONFIG) -> str:
+    """Have it refused with nothing saved. Returns the whole sentence."""
+    before = await gated.saved()
+    with pytest.raises(UsageError, match=said) as refused:
+        await gated.runner.graph.aupdate_state(config, update, as_node=as_node)
+    assert await gated.saved() == before
+    return str(refused.value)
+
+
+# -- what may not be edited
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=lambda forged: forged.name)
+async def test_an_edit_passes_no_gate(gated: Gated, forged: Forged) -> None:
+    shown = await gated.start(forged.gate)
+    await refuse(gated, forged.values(await gated.state()), "cannot be edited|cannot change what runs", forged.as_node)
+    again = await gated.runner.resume("t")
+    assert (again.status, again.interrupts) == ("paused", shown.interrupts)
+    assert gated.mark.exists() == (forged.gate == "final")
+
+
+async def test_the_keys_that_were_looked_at_are_all_that_the_graph_has(runner: Runner) -> None:
+    own = {name for name in runner.graph.channels if not name.startswith(("__", "branch:"))}
+    assert own <= {*KEYS} and {*EDITABLE_KEYS} <= {*KEYS}
+
+
+def test_the_docs_list_what_may_be_edited() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
+    [table] = re.findall(r"\| key \| an edit of it \|\n\|---\|---\|\n((?:\|.*\n)+)", page)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [*EDITABLE_KEYS]
+
+
+@pytest.mark.parametrize("key", [*KEYS, "no_key_of_ours"])
+async def test_every_key_is_editable_or_refused_with_a_command(gated: Gated, key: str) -> None:
+    await gated.start("code")
+    if key in EDITABLE_KEYS:
+        await gated.runner.graph.aupdate_state(CONFIG, {key: "Why?"})
+        assert (await gated.state())[key] == "Why?"
+        return
+    for value in "forged", 7, [], {}, True, ["forged"]:
+        if json.dumps((await gated.state()).get(key)) != json.dumps(value):
+            told = await refuse(gated, {"question": "Why?", key: value}, f"`{key}` cannot be edited: only `question`")
+            assert "rlm " in told
+
+
+async def test_several_keys_are_refused_by_their_names(gated: Gated) -> None:
+    await gated.start("code")
+    await refuse(gated, {"waiting": 1, "status": "answered"}, "`status`, `waiting` cannot be edited")
+
+
+@pytest.mark.parametrize("question", ["", "  ", None, 3, ["Why?"], "half \ud800 of a character"])
+async def test_a_question_that_cannot_be_asked_is_refused(gated: Gated, question: Any) -> None:
+    await gated.start("code")
+    await refuse(gated, {"question": question}, "question is (empty|not a text)")
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        Command(update={"approved": "x"}),
+        Command(goto="execute_code"),
+        Command(resume={"decisions": [APPROVE]}),
+        [{"waiting": 1}],
+        [("waiting", 1)],
+        [Command(update={"settings": {}})],
+        "waiting",
+        1,
+    ],
+    ids=str,
+)
+async def test_an_edit_in_any_other_form_is_refused(gated: Gated, update: Any) -> None:
+    await gated.start("code")
+    await refuse(gated, update, "only `question` can be edited")
+
+
+async def test_an_edit_is_one_update(gated: Gated) -> None:
+    await gated.start("code")
+    question, forged = StateUpdate({"question": "Why?"}), StateUpdate({"waiting": 1}, "review", "a-task")
+    before = await gated.saved()
+    for several in [[question], [forged]], [[question, forged]], [[]], []:
+        with pytest.raises(UsageError, match="is one update"):
+            await gated.runner.graph.abulk_update_state(CONFIG, several)
+    with pytest.raises(UsageError, match="`waiting` cannot be edited"):
+        await gated.runner.graph.abulk_update_state(CONFIG, [[forged]])
+    assert await gated.saved() == before
+
+
+async def test_a_step_that_nothing_follows_or_that_is_in_mid_cell_is_not_edited(gated: Gated) -> None:
+    await gated.start("code", "x = llm_query('a')")
+    await gated.runner.decide("t", [APPROVE])
+    edit = {"question": "Why?"}
+    standing = [one async for one in gated.runner.graph.aget_state_history(CONFIG) if one.values.get("waiting")]
+    assert {one.next for one in standing} == {("sub_call",), ("execute_code",)}
+    for state in standing:
+        await refuse(gated, edit, "The cell of turn 1 is under way", config=state.config)
+    await gated.runner.decide("t", [APPROVE])
+    await refuse(gated, edit, "No node of t is left to run")
+    await refuse(gated, edit, "no state to edit", config=(await gated.step("__start__")).config)
+    nowhere = {"configurable": {"thread_id": "t", "checkpoint_id": "none"}}
+    await refuse(gated, edit, "no such step", config=nowhere)
+
+
+async def test_what_a_sub_rlm_was_approved_to_ask_is_what_it_asks(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(rlm_query('Is it?', context='a text'))")])
+    with (tmp_path / "m.py").open("a") as script:
+        script.write("of_top = root\n")
+        script.write("def root(messages):\n    asked = messages[1]['content'].count('Is it?')\n")
+        script.write(f"    return {repl('FINAL(context)')!r} if asked else of_top(messages)\n")
+    run = await runner.run("What?", model=model, thread="t", approve=["code"], max_depth=2)
+    waits = await runner.decide("t", [APPROVE])
+    assert (run.status, waits.status) == ("paused", "paused")
+    [child] = [row["thread_id"] for row in await runner.library.runs() if row["thread_id"] != "t"]
+    place: RunnableConfig = {"configurable": {"thread_id": child}}
+    with pytest.raises(UsageError, match=f"{child} is a part of t"):
+        await runner.graph.aupdate_state(place, {"question": "Something else?"})
+    assert (await runner.resume("t")).interrupts == waits.interrupts
+
+
+# -- what may
+
+
+async def test_an_edited_question_is_asked_and_what_waited_is_asked_about_again(gated: Gated) -> None:
+    shown = await gated.start("code", "x = 1")
+    [old] = shown.interrupts
+    before = await gated.state()
+    await gated.runner.graph.aupdate_state(CONFIG, {**before, "question": " Why? "}, as_node="plan")
+    assert (await gated.runner.read("t")).status == "stopped"
+    del before["step"]
+    assert await gated.state() == {**before, "question": "Why?"}, "the whole state, sent back, is no change"
+    with pytest.raises(UsageError, match="waits for nobody"):
+        await gated.runner.decide("t", [APPROVE], interrupt=old["id"], shown=old["value"]["shown"])
+    [new] = (await gated.runner.resume("t")).interrupts
+    assert new["id"] != old["id"] and new["value"]["action_requests"] == old["value"]["action_requests"]
+    with pytest.raises(UsageError, match="does not wait"):
+        await gated.runner.decide("t", [APPROVE], interrupt=old["id"])
+    await gated.runner.decide("t", [APPROVE])
+    assert "Why?" in gated.asked.roots[-1] and not gated.mark.exists()
+
+
+@pytest.mark.parametrize(("gate", "following"), [("code", "execute_code"), ("final", "finalize")])
+async def test_what_was_approved_before_an_edit_is_asked_about_again(gated: Gated, gate: str, following: str) -> None:
+    """The step between the approval and what was approved is edited, while the digest in the state is the right one."""
+    shown = await gated.start(gate)
+    await gated.runner.decide("t", [APPROVE])
+    gated.mark.unlink()
+    approved = next(
+        one
+        for one in [one async for one in gated.runner.graph.aget_state_history(CONFIG)]
+        if one.next == (following,) and one.values["approved"] and not one.values["waiting"]
+    )
+    await gated.runner.graph.aupdate_state(approved.config, {"question": "Why?"})
+    again = await gated.runner.resume("t")
+    assert (again.status, gated.mark.exists()) == ("paused", False)
+    assert again.interrupts[0]["value"]["action_requests"] == shown.interrupts[0]["value"]["action_requests"]
+    assert (await gated.runner.decide("t", [APPROVE])).answer == "shown"
+
+
+async def test_every_step_between_cells_can_be_edited_and_goes_on_where_it_would_have(gated: Gated) -> None:
+    await gated.start("all", "x = 1")
+    while (await gated.runner.read("t")).status == "paused":
+        await gated.runner.decide("t", [APPROVE])
+    edited: set[tuple[str, ...]] = set()
+    for state in [one async for one in gated.runner.graph.aget_state_history(CONFIG)]:
+        if state.next and state.next != ("__start__",):
+            place = await gated.runner.graph.aupdate_state(state.config, {"question": "Why?"})
+            assert (await gated.runner.graph.aget_state(place)).next == state.next
+            edited.add(state.next)
+    assert edited == {("prepare",), ("plan",), ("review",), ("execute_code",), ("finalize",)}
+    run = await gated.runner.resume("t")
+    while run.status == "paused":
+        run = await gated.runner.decide("t", [APPROVE])
+    assert (run.status, run.answer) == ("answered", "shown")
+
+
+async def test_an_edit_of_nothing_is_a_branch_that_asks_again(gated: Gated) -> None:
+    await gated.start("code")
+    await gated.runner.decide("t", [APPROVE])
+    gated.mark.unlink()
+    await gated.runner.graph.aupdate_state((await gated.step("execute_code")).config, None)
+    assert (await gated.runner.resume("t")).status == "paused" and not gated.mark.exists()
+
+
+# -- other doors
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Command(update={"approved": "x"}),
+        Command(goto="execute_code"),
+        Command(resume={"decisions": [APPROVE]}, update={"settings": {}}),
+        Command(resume={"decisions": [APPROVE]}, goto="finalize"),
+        {"waiting": 1},
+    ],
+    ids=str,
+)
+async def test_a_run_takes_no_edit_along(gated: Gated, given: Any) -> None:
+    await gated.start("code")
+    before = await gated.saved()
+    with pytest.raises(UsageError, match=r"takes answers for commands|There is no waiting in the input"):
+        await gated.runner.graph.ainvoke(given, CONFIG)
+    assert await gated.saved() == before and not gated.mark.exists()
+
+
+async def test_the_input_of_a_run_that_was_started_changes_no_settings(gated: Gated) -> None:
+    shown = await gated.start("code")
+    before = await gated.state()
+    loose: Any = {"approve": ["calls>1000"], "settings": {"unsandboxed": True, "approve": []}}
+    for given in loose, {**loose, "question": "What?", "context": "the input"}:
+        await gated.runner.graph.ainvoke(given, CONFIG, context={"unsandboxed": True})  # type: ignore[arg-type]
+        assert await gated.state() == before
+    assert (await gated.runner.read("t")).interrupts == shown.interrupts and not gated.mark.exists()
+
+
+@pytest.mark.parametrize("name", ["resume_map", "resuming", "scratchpad", "task_id", "checkpointer", "replay_state"])
+async def test_a_callers_configuration_decides_nothing(gated: Gated, name: str) -> None:
+    """LangGraph hands answers and its own state on in these, and a client of a server may send any."""
+    shown = await gated.start("code")
+    forged = {f"__pregel_{name}": {shown.interrupts[0]["id"]: {"decisions": [APPROVE]}}}
+    config: RunnableConfig = {"configurable": {"thread_id": "t", **forged}}
+    before = await gated.saved()
+    await gated.runner.graph.ainvoke(None, config)
+    assert await gated.saved() == before and not gated.mark.exists()
+
+
+async def test_a_fork_of_what_waits_keeps_its_gates(gated: Gated) -> None:
+    shown = await gated.start("code")
+    await gated.runner.fork("t", shown.steps, into="copy", question="Why?")
+    assert (await gated.runner.resume("copy")).status == "paused" and not gated.mark.exists()
+    with pytest.raises(RlmError, match="`settings` cannot be edited"):
+        await gated.runner.graph.aupdate_state({"configurable": {"thread_id": "copy"}}, {"settings": {}})
