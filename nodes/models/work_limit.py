@@ -50,7 +50,7 @@ class WorkLimit:
 
     def __init__(
         self,
-        steps: int = STEPS,
+        steps: int | None = None,
         seconds: float = SECONDS,
         *,
         grows: bool = True,
@@ -62,7 +62,7 @@ class WorkLimit:
         """What the keywords keep for the length of one check."""
         self.grows = grows
         self.clock = clock
-        self._steps = steps
+        self._steps = STEPS if steps is None else steps
         self._seconds = seconds
         self._stopped = False
         self.start()
@@ -75,6 +75,7 @@ class WorkLimit:
     def stop(self) -> None:
         """Make one of the next steps the last one. May be called from any thread."""
         self._stopped = True
+        self.look_at = 0
 
     def look(self) -> None:
         """Raise SchemaTooCostly when there are no steps or no time left, and CheckStopped after `stop`."""
@@ -82,7 +83,7 @@ class WorkLimit:
             raise CheckStopped
         if self.taken > self._steps or self.clock() > self._deadline:
             raise SchemaTooCostly(
-                "it takes too much work to check: make it smaller, with fewer alternatives and references"
+                "it takes too much work to check (make it smaller, with fewer alternatives and references)"
             )
         self.look_at = min(self.taken + _STEPS_A_LOOK, self._steps + 1)
 
