@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from ..kernel.session import Kernels
 from ..nodes.hands import Hands
 from ..nodes.models.prices import price_known
-from ..nodes.models.typed import SchemaInvalid, mismatch
+from ..nodes.models.schema_validation import check_schema
+from ..nodes.models.work_limit import SchemaInvalid, off_loop
 from ..nodes.quoting import shortened
 from ..nodes.tree import most_kernels, run_levels
 from ..state.contexts import ContextRef
@@ -19,7 +20,7 @@ from ..state.settings import RunSettings
 from ..state.threads import Thread
 
 
-def check_start(question: str, settings: RunSettings) -> None:
+async def check_start(question: str, settings: RunSettings) -> None:
     """Raises UsageError, saying what to do."""
     if not question.strip():
         raise UsageError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
@@ -36,10 +37,10 @@ def check_start(question: str, settings: RunSettings) -> None:
         )
     if settings.answer_schema is not None:
         try:
-            mismatch(None, settings.answer_schema)
+            await off_loop(check_schema, settings.answer_schema)
         except SchemaInvalid as error:
             raise UsageError(
-                f"--schema cannot be used: {error}.", hint="Give a JSON Schema that stands alone."
+                f"--schema cannot be used: {error}.", hint="Give a JSON Schema that stands alone and is quick to check."
             ) from error
     gates = Gates.of(settings.approve)
     for name in {settings.model, settings.calls_model}:

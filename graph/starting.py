@@ -33,7 +33,7 @@ async def enter_run(
     Raises UsageError, InputError, ModelSetupError or NoSandbox, ThreadExists for a thread that asks something else,
     all with nothing saved.
     """
-    check_start(question, settings)
+    await check_start(question, settings)
     existing = await hands.stores.threads.find(thread_id)
     reference: ContextRef | None = None
     if existing:

@@ -21,7 +21,8 @@ from .hands import Hands
 from .live import KEPT_OF_PROMPTS, LiveKernel, LiveRun
 from .models.client import ModelClient
 from .models.reply import ModelRequest
-from .models.typed import SchemaInvalid, mismatch
+from .models.schema_validation import check_schema
+from .models.work_limit import SchemaInvalid, off_loop
 
 BETWEEN_REPORTS = 0.05
 """Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""
@@ -126,7 +127,7 @@ class CallAnswerer:
         if model is None:
             raise _Refused(f"no model named {name!r} is configured; there are {', '.join(self._run.models)}")
         if handed is not None and call.schema is not None:
-            _check_schema(call.schema)
+            await _check_schema(call.schema)
         hold = self._kernel.hold
         assert hold is not None, "a cell that may pay has its gates"
         passing = Passing(self._run, self._hands, hold, key, self._turn, call)
@@ -194,10 +195,10 @@ class _Refused(Exception):
     """The call cannot be answered, and is not asked."""
 
 
-def _check_schema(schema: dict[str, Any]) -> None:
+async def _check_schema(schema: dict[str, Any]) -> None:
     """A run could spend all its turns on an answer that can match nothing. Raises _Refused."""
     try:
-        mismatch(None, schema)
+        await off_loop(check_schema, schema)
     except SchemaInvalid as error:
         raise _Refused(f"the schema is not a usable JSON Schema: {error}") from None
 

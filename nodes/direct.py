@@ -20,9 +20,10 @@ from .last_turn import keep_last_turn
 from .live import LiveRun, LiveRuns
 from .models.failures import FailureKind
 from .models.reply import ModelRequest
+from .models.schema_validation import SchemaMismatch, parse
 from .models.tokens import estimate_messages
-from .models.typed import SchemaInvalid, SchemaMismatch, parse
 from .models.windows import size, surely_fits_not, window_of
+from .models.work_limit import SchemaInvalid, off_loop
 from .plan import ROOT_OUTPUT_TOKENS
 from .prompts.direct import declined, direct_messages, without_thoughts
 from .root import root_messages
@@ -61,7 +62,7 @@ async def direct(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) 
     try:
         messages = await _messages(state, run, hands)
         got = await _asked(state, run, hands, messages)
-        answer = _answer_in(got, run.settings)
+        answer = await _answer_in(got, run.settings)
     except _NeedsRepl as why:
         return _repl(run, str(why))
     except NotAllowed as refused:
@@ -165,7 +166,7 @@ def _told(state: RunState, settings: RunSettings) -> str:
     return digest(settings.model, settings.mode, settings.answer_schema, state.get("question"), place)
 
 
-def _answer_in(got: Got, settings: RunSettings) -> _Answer:
+async def _answer_in(got: Got, settings: RunSettings) -> _Answer:
     """Raises _NeedsRepl for a reply that is none, where that is allowed."""
     schema = settings.answer_schema
     if settings.mode != "auto":
@@ -181,7 +182,7 @@ def _answer_in(got: Got, settings: RunSettings) -> _Answer:
     if schema is None:
         return _Answer(text)
     try:
-        return _Answer(parse(text, schema))
+        return _Answer(await off_loop(parse, text, schema))
     except (SchemaMismatch, SchemaInvalid) as error:
         raise _NeedsRepl(f"the answer does not match the schema ({error})") from None
 

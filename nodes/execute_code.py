@@ -19,7 +19,8 @@ from .gates.leave import heed
 from .gates.verdicts import verdicts_of
 from .hands import Hands
 from .live import LiveKernel, LiveRun, LiveRuns
-from .models.typed import SchemaInvalid, mismatch
+from .models.schema_validation import mismatch
+from .models.work_limit import SchemaInvalid, off_loop
 from .quoting import one_line
 from .repetition import repetition_notes
 from .replay import keep_variables, start_cell
@@ -159,7 +160,7 @@ async def _ended(
     """The state after a cell: what it printed, whether it ended the run, where the kernel stands (`kept`)."""
     final = result.final
     notes = [*(told(report) if report else []), *_cut_answers(run.kernel)]
-    if final is not None and (problem := _schema_problem(final, run.settings.answer_schema)):
+    if final is not None and (problem := await _schema_problem(final, run.settings.answer_schema)):
         notes.append(f"FINAL was refused: the answer does not match the schema asked for ({problem}). Finish again.")
         final = None
     output = _observed(result)
@@ -200,13 +201,13 @@ def _observed(result: CellResult) -> str:
     return f"{result.output.rstrip()}\n{result.error.traceback}".lstrip()
 
 
-def _schema_problem(final: Final, schema: dict[str, Any] | None) -> str:
+async def _schema_problem(final: Final, schema: dict[str, Any] | None) -> str:
     if schema is None:
         return ""
     if final.text_of is not None:
         return f"a {one_line(final.text_of, 60)} is no JSON value"
     try:
-        return mismatch(final.value, schema)
+        return await off_loop(mismatch, final.value, schema)
     except SchemaInvalid as error:
         return f"the schema itself cannot be used: {error}"
 

@@ -64,6 +64,8 @@ def load_schema(value: Any) -> Any:
         raise ValueError(f"cannot read the schema {value}: {error.strerror}") from None
     except ValueError as error:
         raise ValueError(f"{value} is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{value} is nested too deeply") from None
     return loaded
 
 

@@ -9,7 +9,8 @@ from ...state.reviews import Ask, Decision, Verdict, VerdictRef
 from ...state.schema import AnswerRef, RunState, TurnRecord
 from ...state.settings import saved_settings
 from ...state.texts import Texts
-from ..models.typed import SchemaInvalid, mismatch
+from ..models.schema_validation import mismatch
+from ..models.work_limit import SchemaInvalid, off_loop
 from ..replaced_code import replaced
 from ..settling import settled
 from .allowance import Allowance, words_of
@@ -55,7 +56,7 @@ async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, text
             return {"approved": final["text"]}
         case "edit":
             answer = decision.get("edited_action", {})["args"]["answer"]
-            _check_schema(state, answer)
+            await _check_schema(state, answer)
             final = await settled(answer, texts)
             return {"final": final, "approved": final["text"], "note": "a reviewer replaced the answer"}
         case "reject" | "respond":
@@ -66,12 +67,12 @@ async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, text
     return {"final": None, **over, "turns": [_noted(state, told)]}
 
 
-def _check_schema(state: RunState, answer: Any) -> None:
+async def _check_schema(state: RunState, answer: Any) -> None:
     schema = saved_settings(state.get("settings", {})).answer_schema
     if schema is None:
         return
     try:
-        problem = mismatch(answer, schema)
+        problem = await off_loop(mismatch, answer, schema)
     except SchemaInvalid as error:
         problem = str(error)
     if problem:

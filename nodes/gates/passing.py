@@ -10,7 +10,8 @@ from ...kernel.session import PostedCall
 from ...state.journal import Entry, Outcome
 from ...state.ledger import BudgetSpent, NotAllowed
 from ..asking import Got, failure_digest
-from ..models.typed import SchemaInvalid, SchemaMismatch, parse
+from ..models.schema_validation import SchemaMismatch, parse
+from ..models.work_limit import SchemaInvalid, off_loop
 from .hold import ChildWaits, Hold, Why
 from .leave import asks_about
 from .verdicts import ToChild
@@ -76,7 +77,7 @@ class Passing:
         schema = self.call.schema
         if schema is not None:
             try:
-                value = parse(words, schema)
+                value = await off_loop(parse, words, schema)
             except (SchemaMismatch, SchemaInvalid) as error:
                 return await self._rejected(f"A reviewer answered, but not as the schema asks ({error}): {words}")
         # What is recorded of a typed call is read as JSON again.

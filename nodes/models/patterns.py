@@ -3,43 +3,55 @@
 Python's `re` cannot be interrupted and would hold up the whole process; `regex` can.
 """
 
-import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-SECONDS = 1.0
-"""For all matches of one validation."""
-_deadline: ContextVar[float] = ContextVar("deadline")
+from .work_limit import SchemaInvalid, WorkLimit, current, take
+
+_COMPILING, _COMPILING_A_CHARACTER = 10, 3
+_CHARACTERS_A_STEP = 256
+_SHOWN = 200
 
 
-class PatternUnusable(ValueError):
+class PatternUnusable(SchemaInvalid):
     """A pattern is no regular expression, or takes too long; says which."""
 
 
-@contextmanager
-def within_time() -> Generator[None]:
-    """While this lasts, all matches together get `SECONDS`."""
-    token = _deadline.set(time.monotonic() + SECONDS)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
-
-
 def found(pattern: str, text: str) -> bool:
-    """Whether the pattern is found in the text. Raises PatternUnusable."""
+    """Whether the pattern is found in the text. Raises PatternUnusable, SchemaTooCostly."""
     # Imported late, as most runs need no schema.
     import regex
 
-    left = _deadline.get(time.monotonic() + SECONDS) - time.monotonic()
+    limit = current()
+    take(1 + len(text) // _CHARACTERS_A_STEP)
     try:
-        return regex.search(pattern, text, timeout=max(left, 0.001)) is not None
-    except TimeoutError:
-        raise PatternUnusable(f"its pattern {pattern!r} takes too long to match") from None
+        compiled = _compiled(pattern, limit)
     except regex.error as error:
-        raise PatternUnusable(f"its pattern {pattern!r} is no regular expression ({error})") from None
+        raise PatternUnusable(f"its pattern {_shown(pattern)} is no regular expression ({error})") from None
+    began = limit.clock()
+    try:
+        # In a thread the event loop goes on meanwhile.
+        return compiled.search(text, timeout=max(limit.pattern_seconds, 0.001), concurrent=limit.grows) is not None
+    except TimeoutError:
+        # On the event loop this is no verdict yet: out of time there, the check is made anew in a thread.
+        limit.look()
+        raise PatternUnusable(f"its pattern {_shown(pattern)} takes too long to match") from None
+    finally:
+        limit.pattern_seconds -= limit.clock() - began
+
+
+def _compiled(pattern: str, limit: WorkLimit) -> Any:
+    import regex
+
+    compiled = limit.memo.get(pattern)
+    if compiled is None:
+        take(_COMPILING + _COMPILING_A_CHARACTER * len(pattern))
+        compiled = limit.memo[pattern] = regex.compile(pattern)
+    return compiled
+
+
+def _shown(pattern: str) -> str:
+    return repr(pattern[:_SHOWN])
 
 
 def keywords() -> dict[str, Any]:
@@ -80,4 +92,5 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
         for name in extra:
             yield from validator.descend(instance[name], allowed, path=name)
     elif not allowed and extra:
+        take(len(extra))
         yield ValidationError(f"Additional properties are not allowed ({', '.join(map(repr, extra))})")

@@ -5,38 +5,22 @@ different on many, and what they promise is checked all the same. Everything we 
 system message, so that the prompt stays the last user message, unchanged, in the repair too.
 """
 
-import itertools
 import json
-import math
-import re
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from .client import AfterAttempt, BeforeAttempt, ModelClient, without_surrogates
+from .client import AfterAttempt, BeforeAttempt, ModelClient
 from .failures import ModelCallFailed
-from .patterns import PatternUnusable, keywords, within_time
 from .reply import ModelReply, ModelRequest
 from .retrying import OnRetry
+from .schema_validation import SchemaMismatch, check_schema, parse
 from .tokens import estimate_messages, estimate_tokens
+from .work_limit import SchemaInvalid, off_loop
 
-_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)^[ \t]*\1", re.DOTALL | re.MULTILINE)
-_MOST_STARTS = 200
-"""Brackets in prose at which a JSON value is looked for."""
-_MOST_ERRORS = 100
 _REASON_LENGTH = 300
 _SHOWN_LENGTH = 8000
 _CHARACTERS_A_TOKEN = 2
 """Of JSON, rather too few."""
-
-
-class SchemaMismatch(ValueError):
-    """The reply holds no JSON value that is valid against the schema; says why in a few words."""
-
-
-class SchemaInvalid(ValueError):
-    """The schema itself cannot be used; says why in a few words."""
 
 
 class TypedReply(NamedTuple):
@@ -72,55 +56,6 @@ def estimate_first_request(request: ModelRequest) -> int:
     return tokens if request.schema is None else tokens + estimate_tokens(instruction(request.schema))
 
 
-def parse(text: str, schema: dict[str, Any]) -> Any:
-    """The value in `text`: the whole text, a fenced block, or the first fitting value within prose.
-
-    Validated by JSON Schema 2020-12; nothing is fetched for `$ref`. Raises SchemaMismatch when none fits and
-    SchemaInvalid when the schema cannot be used.
-    """
-    from jsonschema.exceptions import best_match
-    from referencing.exceptions import Unresolvable
-
-    validator = _validator(schema)
-    problem = "it is not JSON"
-    try:
-        with within_time():
-            for number, value in enumerate(_values(text)):
-                errors = list(itertools.islice(validator.iter_errors(value), _MOST_ERRORS))
-                if not errors:
-                    return value
-                if number == 0 and (error := best_match(errors)):
-                    place = "".join(f"[{part!r}]" for part in error.absolute_path)
-                    problem = f"{place or 'the value'}: {error.message}"[:_REASON_LENGTH]
-    except Unresolvable as error:
-        raise SchemaInvalid(f"its $ref leads nowhere ({error})"[:_REASON_LENGTH]) from None
-    except PatternUnusable as error:
-        raise SchemaInvalid(str(error)[:_REASON_LENGTH]) from None
-    except RecursionError:
-        raise SchemaInvalid("it refers to itself for ever, or is nested too deeply") from None
-    raise SchemaMismatch(problem)
-
-
-def mismatch(value: Any, schema: dict[str, Any]) -> str:
-    """Why `value` does not match, in a few words; empty when it does. Nothing is fetched for `$ref`.
-
-    Raises SchemaInvalid when the schema cannot be used.
-    """
-    from jsonschema.exceptions import best_match
-    from referencing.exceptions import Unresolvable
-
-    try:
-        with within_time():
-            error = best_match(itertools.islice(_validator(schema).iter_errors(value), _MOST_ERRORS))
-    except Unresolvable as problem:
-        raise SchemaInvalid(f"its $ref leads nowhere ({problem})"[:_REASON_LENGTH]) from None
-    except PatternUnusable as problem:
-        raise SchemaInvalid(str(problem)[:_REASON_LENGTH]) from None
-    except RecursionError:
-        raise SchemaInvalid("it refers to itself for ever, or is nested too deeply") from None
-    return "" if error is None else f"{error.json_path}: {error.message}"[:_REASON_LENGTH]
-
-
 def repair(request: ModelRequest, text: str, reason: str) -> ModelRequest:
     """The one request that follows an answer which does not fit: the same prompt, the answer and its fault told."""
     return _with_system(
@@ -146,7 +81,7 @@ async def ask_typed(
     """
     schema = request.schema or {}
     try:
-        _validator(schema)
+        await off_loop(check_schema, schema)
     except SchemaInvalid as error:
         _refuse(client, error, None)
     first = await client.ask(
@@ -156,7 +91,7 @@ async def ask_typed(
         on_retry=on_retry,
     )
     try:
-        return TypedReply(first, parse(first.text, schema))
+        return TypedReply(first, await off_loop(parse, first.text, schema))
     except SchemaInvalid as error:
         _refuse(client, error, first)
     except SchemaMismatch as error:
@@ -181,9 +116,11 @@ async def ask_typed(
         raise
     both = _together(first, second)
     try:
-        return TypedReply(both, parse(second.text, schema))
+        return TypedReply(both, await off_loop(parse, second.text, schema))
     except SchemaMismatch as error:
         reason = _why(error, second, request)
+    except SchemaInvalid as error:
+        _refuse(client, error, both)
     raise client.failed("schema", reason, both)
 
 
@@ -225,67 +162,3 @@ def _with_system(request: ModelRequest, text: str) -> ModelRequest:
     if messages and messages[0]["role"] == "system":
         text = f"{messages.pop(0)['content']}\n\n{text}"
     return replace(request, messages=[{"role": "system", "content": text}, *messages])
-
-
-def _validator(schema: dict[str, Any]) -> Any:
-    return _validator_of(json.dumps(schema))
-
-
-@lru_cache(maxsize=64)
-def _validator_of(schema_text: str) -> Any:
-    # Imported late: 0.1 s that most runs never need.
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import extend
-    from referencing import Registry
-
-    schema = json.loads(schema_text)
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise SchemaInvalid(error.message[:_REASON_LENGTH]) from None
-    except RecursionError:
-        raise SchemaInvalid("it is nested too deeply") from None
-    if '"unevaluatedProperties"' in schema_text and '"patternProperties"' in schema_text:
-        raise SchemaInvalid("it has both unevaluatedProperties and patternProperties; use additionalProperties")
-    # An empty registry: jsonschema's own would fetch a foreign `$ref` over the network.
-    return extend(Draft202012Validator, keywords())(schema, registry=Registry())
-
-
-def _values(text: str) -> Iterator[Any]:
-    """The JSON values in `text`, the likeliest first."""
-    decoder = json.JSONDecoder(parse_constant=_not_json, parse_float=_finite, strict=False)
-    for part in (text, *(match[2] for match in _FENCED.finditer(text))):
-        try:
-            yield _storable(decoder.decode(part.strip()))
-        except (ValueError, RecursionError):
-            continue
-    position = 0
-    for _ in range(_MOST_STARTS):
-        start = re.compile(r"[{\[]").search(text, position)
-        if not start:
-            return
-        try:
-            value, position = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):
-            position = start.end()
-        else:
-            yield _storable(value)
-
-
-def _storable(value: Any) -> Any:
-    """`value` without the lone surrogates that `\\ud800` in JSON becomes: UTF-8 cannot carry them."""
-    text = json.dumps(value, ensure_ascii=False)
-    clean = without_surrogates(text)
-    return value if clean is text else json.loads(clean)
-
-
-def _not_json(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is too large")
-    return number
