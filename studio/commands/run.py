@@ -56,7 +56,7 @@ def run(
     pieces of it. The answer goes to stdout, progress to stderr. Every step is saved; what is stopped or fails goes
     on with `rlm resume`. With --approve it waits for a person: asked here at a terminal, else exit status 3, and
     `rlm review` decides. Each flag that is not given is looked up as RLM_… in the environment (RLM_MODEL), then in
-    ./rlm.toml.
+    ./rlm.toml, which may not say where requests go or which programs run.
 
     [bold]Examples[/bold]
 
