@@ -57,6 +57,8 @@ class Sitting:
     """Who decides what the run waits for; None: whoever is at the terminal, if somebody is."""
     warned: bool = False
     """Whether it has been said that nothing confines the code."""
+    tracing: bool = False
+    """Whether the user has said `--tracing`."""
 
 
 @dataclass
@@ -90,7 +92,7 @@ def sit(sitting: Sitting) -> None:
 @interruptible()
 def _worked(sitting: Sitting) -> _Came:
     """What came of the work, and of all that was decided on the way."""
-    home = OpenHome(sitting.invocation.home)
+    home = OpenHome(sitting.invocation.home, tracing=sitting.tracing)
     came = None
     try:
         came = _drive(sitting, home)
