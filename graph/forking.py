@@ -23,6 +23,7 @@ from ..state.staging import StagedSaver
 from .build import Graph
 from .changes import Changes, Edit, edit_of
 from .moments import Moment
+from .tracing import traced
 
 Compiled = Callable[[RunSaver], Graph]
 """The graph over a saver."""
@@ -66,7 +67,8 @@ async def make_fork(
     saver = StagedSaver(stores.database, stores.leases, source=source, checkpoint_id=step.checkpoint_id, copy=target)
     if edit:
         config: RunnableConfig = {"configurable": {"thread_id": target, "checkpoint_id": step.checkpoint_id}}
-        await compiled(saver).aupdate_state(config, edit.values, as_node=edit.as_node)
+        with traced(False):
+            await compiled(saver).aupdate_state(config, edit.values, as_node=edit.as_node)
 
     def unit(connection: sqlite3.Connection) -> None:
         _check_is_free(connection, target)

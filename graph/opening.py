@@ -52,12 +52,14 @@ async def open_hands(
     *,
     kernels: Kernels | None = None,
     open_model: OpenModels | None = None,
+    tracing: bool = False,
     probe: Probe = ignore_probe,
 ) -> AsyncGenerator[Hands]:
     """The live things, closed at the end: kernels and whoever owns them."""
     kernels = kernels or JupyterKernels([stores.blobs.folder], hidden=[stores.home])
     try:
-        yield Hands(stores=stores, kernels=kernels, open_model=open_model or open_configured_model, probe=probe)
+        opened = open_model or open_configured_model
+        yield Hands(stores=stores, kernels=kernels, open_model=opened, tracing=tracing, probe=probe)
     finally:
         await kernels.close()
 

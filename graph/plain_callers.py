@@ -31,6 +31,7 @@ from .outside import Outside, snapshot_with_answer
 from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
 from .state_edits import allowed_edit
 from .thread_names import config_called, run_name, snapshot_called
+from .tracing import traced
 
 T = TypeVar("T")
 
@@ -180,8 +181,9 @@ class PlainCallers:
         if nothing_left:
             # Without a task there is nothing to hold or to write: the caller gets the state as it is.
             config, options = for_caller(config_of(thread_id, checkpoint_id), streaming.config), streaming.options
-            async for chunk in self._graph.astream(None, config, durability="sync", **options):
-                await streaming.hear(chunk)
+            with traced(self._hands.tracing):
+                async for chunk in self._graph.astream(None, config, durability="sync", **options):
+                    await streaming.hear(chunk)
 
     async def change(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
         """`abulk_update_state` on a thread that is held meanwhile."""

@@ -54,7 +54,7 @@ class Runner:
         """Reading: runs, steps, calls."""
         self.saver = saver
         self._graph = self.compiled(saver)
-        self._sittings = Sittings(self._stores, self._live, self._graph)
+        self._sittings = Sittings(self._stores, self._live, self._graph, tracing=hands.tracing)
         self._live.children = ChildRuns(self._stores, self._live, self._sittings, self._graph, self.compiled)
         self._callers = PlainCallers(hands, self._sittings, self._graph)
         self.graph = graph_for_callers(self._graph, self._callers)
@@ -68,16 +68,19 @@ class Runner:
         *,
         kernels: Kernels | None = None,
         open_model: OpenModels | None = None,
+        tracing: bool = False,
         clock: Callable[[], float] = time.time,
         probe: Probe = ignore_probe,
     ) -> AsyncGenerator[Self]:
         """A runner over the runs saved under `home` (made when missing). Raises StoreError.
 
+        `tracing`: send LangSmith what runs read, ask and answer, in the caller's trace where there is one. Without it
+        nothing is traced, whatever `LANGSMITH_TRACING` and the caller's own traces say.
         The other arguments replace live parts: kernels, model clients, the wall clock, and the probe of crash points.
         """
         async with (
             open_stores(_absolute(home), clock, probe) as stores,
-            open_hands(stores, kernels=kernels, open_model=open_model, probe=probe) as hands,
+            open_hands(stores, kernels=kernels, open_model=open_model, tracing=tracing, probe=probe) as hands,
         ):
             runner = cls(hands, RunSaver(stores.database, stores.leases, clock))
             try:

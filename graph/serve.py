@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ..state.saver import RunSaver
 from .plain_callers import RunGraph
 from .runner import Runner
+from .tracing import asked_for
 
 
 class _Opened:
@@ -28,7 +29,8 @@ class _Opened:
         async with self._lock:
             if self._runner is None:
                 home = os.environ.get("RLM_HOME") or ".rlm"
-                self._runner = await self._stack.enter_async_context(Runner.open(home))
+                opening = Runner.open(home, tracing=asked_for(os.environ))
+                self._runner = await self._stack.enter_async_context(opening)
             return self._runner
 
     async def close(self) -> None:

@@ -26,6 +26,7 @@ from ..state.threads import Thread, Threads
 from .build import Graph
 from .checks import raised_limits
 from .results import error_facts
+from .tracing import traced
 
 T = TypeVar("T")
 
@@ -139,8 +140,9 @@ class _Running:
 class Sittings:
     """The sittings of one process."""
 
-    def __init__(self, stores: Stores, live: LiveRuns, graph: Graph) -> None:
+    def __init__(self, stores: Stores, live: LiveRuns, graph: Graph, *, tracing: bool = False) -> None:
         self._stores = stores
+        self._tracing = tracing
         self._live = live
         self._graph = graph
         self._running: dict[str, _Running] = {}
@@ -195,7 +197,8 @@ class Sittings:
         Where it was finished and is not any more, it is `stopped`.
         """
         async with self._taken(thread_id):
-            changed = await work()
+            with traced(self._tracing):
+                changed = await work()
             if unsaved := await self._settle(thread_id, stopped=False, error=None, seconds=None):
                 raise unsaved
             return changed
@@ -233,7 +236,7 @@ class Sittings:
         error: RlmError | None = None
         sat = Sat()
         self._live.manners[thread_id] = manner
-        task = asyncio.create_task(self._go(thread_id, beginning, streaming))
+        task = asyncio.create_task(self._go_traced(thread_id, beginning, streaming))
         if thread_id not in self._callers:
             self._running[thread_id] = _Running(task, hurry)
         beating = asyncio.create_task(self._keep_leases(thread_id, task))
@@ -281,6 +284,11 @@ class Sittings:
         """What tells the state of a run and what its tree has spent from any other."""
         steps = await self._stores.threads.count_steps(thread_id)
         return steps, replace(await self._stores.spending.by(thread_id), reused_calls=0)
+
+    async def _go_traced(self, thread_id: str, beginning: Beginning, streaming: Streaming) -> None:
+        # All runs of the graph begin here, those of sub-RLMs too; what they start inherits this context.
+        with traced(self._tracing):
+            await self._go(thread_id, beginning, streaming)
 
     async def _go(self, thread_id: str, beginning: Beginning, streaming: Streaming) -> None:
         row = await self._stores.threads.get(thread_id)

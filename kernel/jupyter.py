@@ -154,7 +154,8 @@ class JupyterKernels:
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "durable_rlm.kernel.host", str(theirs.fileno())),
+                # -P: `-m` alone imports from the current folder first, which may be somebody else's.
+                *("-P", "-m", "durable_rlm.kernel.host", str(theirs.fileno())),
                 json.dumps({**self._settings, "folder": self._folder}),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,

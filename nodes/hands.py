@@ -48,5 +48,7 @@ class Hands:
     stores: Stores
     kernels: Kernels
     open_model: OpenModels
+    tracing: bool = False
+    """Whether what LangChain and LangGraph trace is sent to LangSmith."""
     clock: Callable[[], float] = field(default=time.monotonic)
     probe: Probe = field(default=ignore_probe)

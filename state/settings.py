@@ -1,13 +1,13 @@
 """A run's settings: what a person may choose, where it may come from, and what is frozen.
 
-A flag wins over the environment (`RLM_…`), which wins over `rlm.toml` in the current folder.
+A flag wins over the environment (`RLM_…`), which wins over `rlm.toml` in the current folder, which may not say
+everything (`folder_file.py`).
 `RunSettings` is what a run freezes into its first checkpoint: plain data, no secrets, so that a resume
 never silently gets other limits.
 """
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,10 +17,10 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from .errors import StoreError, UsageError
+from .folder_file import FolderFile
 from .gates import gate_names, module_names
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -148,7 +148,12 @@ class _Resolver(RunSettings, BaseSettings):
     """The same settings, read from flags, then the environment, then `rlm.toml`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RLM_", extra="ignore", env_ignore_empty=True, enable_decoding=False, toml_file="rlm.toml"
+        # For aliases too: `schema` is read from RLM_SCHEMA, not from SCHEMA.
+        env_prefix="RLM_",
+        env_prefix_target="all",
+        extra="ignore",
+        env_ignore_empty=True,
+        enable_decoding=False,
     )
 
     @classmethod
@@ -160,13 +165,14 @@ class _Resolver(RunSettings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, FolderFile(settings_cls)
 
 
 def resolve_settings(flags: dict[str, Any]) -> RunSettings:
     """Settings of a new run: `flags` (None means not given), then `RLM_…`, then `./rlm.toml`.
 
-    Raises UsageError, naming the setting, for an unknown flag or a value that makes no sense.
+    Raises UsageError, naming the setting, for an unknown flag, a value that makes no sense, and what the file may not
+    set.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     known = set(RunSettings.model_fields) | {"schema"}
@@ -176,8 +182,6 @@ def resolve_settings(flags: dict[str, Any]) -> RunSettings:
         resolved = _Resolver(**given)
     except ValidationError as error:
         raise UsageError(_first_problem(error), hint="Look at the flags, the RLM_… variables and rlm.toml.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"rlm.toml is not valid TOML: {error}") from error
     return RunSettings.model_validate(resolved.model_dump())
 
 

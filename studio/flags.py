@@ -249,6 +249,17 @@ Unsandboxed = Annotated[
         show_default=False,
     ),
 ]
+Tracing = Annotated[
+    bool | None,
+    typer.Option(
+        "--tracing",
+        help="Send questions, excerpts of the input, code and answers to LangSmith, as its variables say where "
+        "(LANGSMITH_API_KEY, LANGSMITH_PROJECT). Default: RLM_TRACING, else nothing is traced, whatever "
+        "LANGSMITH_TRACING says",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+]
 Strict = Annotated[
     bool,
     typer.Option(

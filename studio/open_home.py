@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 class OpenHome:
     """One event loop, and the home that is open in it. Between stretches of work the loop stands still."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, tracing: bool = False) -> None:
         self.loop = asyncio.Runner()
         self._home = home
+        self._tracing = tracing
         self._opened = contextlib.AsyncExitStack()
         self._runner: Runner | None = None
 
@@ -27,7 +28,8 @@ class OpenHome:
 
         garbage.keep()
         if self._runner is None:
-            self._runner = await self._opened.enter_async_context(Runner.open(self._home))
+            opening = Runner.open(self._home, tracing=self._tracing)
+            self._runner = await self._opened.enter_async_context(opening)
         return self._runner
 
     async def close(self) -> None:

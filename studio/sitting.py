@@ -59,6 +59,8 @@ class Sitting:
     """Whether it has been said that nothing confines the code."""
     keep_open: bool = False
     """Whether the home stays open afterwards, for other work in it."""
+    tracing: bool = False
+    """Whether the user has said `--tracing`."""
 
 
 @dataclass
@@ -87,7 +89,7 @@ def sit(sitting: Sitting) -> None:
 @interruptible()
 def _worked(sitting: Sitting) -> Came:
     """What came of the work, and of all that was decided on the way."""
-    home = OpenHome(sitting.invocation.home)
+    home = OpenHome(sitting.invocation.home, tracing=sitting.tracing)
     came = None
     try:
         came = drive(sitting, home)

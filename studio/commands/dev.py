@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...state.errors import UsageError
+from .. import flags
 from ..consoles import put, say, stderr_console
 from ..invocation import Invocation, command
 from ..problems import NOT_BEGUN, report
@@ -48,6 +49,7 @@ def dev(
     port: Port = 2024,
     host: Host = "127.0.0.1",
     allow_hosted_studio: HostedStudio = False,
+    tracing: flags.Tracing = None,
 ) -> None:
     """Serve runs to LangGraph Studio and to SDK clients, until Ctrl-C.
 
@@ -67,6 +69,7 @@ def dev(
             hint="pip install 'durable-rlm[server]'",
         )
     from ..server.access import Access, chosen_token
+    from ..tracing import chosen
 
     access = Access(
         chosen_token() or secrets.token_urlsafe(),
@@ -75,7 +78,7 @@ def dev(
         told=True,
     )
     with interruptible():
-        started = _serve(invocation, host, port, access)
+        started = _serve(invocation, host, port, access, tracing=chosen(tracing))
     if not started:
         report("ServerError", "The server did not start; why is said above.", as_json=invocation.json)
         raise typer.Exit(1)
@@ -83,7 +86,7 @@ def dev(
     leave(STOPPED)
 
 
-def _serve(invocation: Invocation, host: str, port: int, access: "Access") -> bool:
+def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tracing: bool) -> bool:
     from ..server.listening import is_loopback, listen, url_of
 
     with listen(host, port) as listening:
@@ -104,7 +107,8 @@ def _serve(invocation: Invocation, host: str, port: int, access: "Access") -> bo
         from ..server.serving import Serving, serve
 
         colours = stderr_console().is_terminal
-        serving = Serving(invocation.home.absolute(), url, listening, access, invocation.debug, colours)
+        home = invocation.home.absolute()
+        serving = Serving(home, url, listening, access, invocation.debug, colours, tracing)
         try:
             return serve(serving, ready, lambda: say("Stopping. A second signal leaves at once."))
         except KeyboardInterrupt:

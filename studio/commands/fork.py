@@ -97,6 +97,7 @@ def fork(
     max_cost: flags.MaxCost = None,
     max_time: flags.MaxTime = None,
     strict_budget: flags.StrictBudget = None,
+    tracing: flags.Tracing = None,
     output: flags.Output = None,
 ) -> None:
     """Make a new run that has everything of another one up to a step, and go on with it from there.
@@ -131,6 +132,7 @@ def fork(
         _only_make(invocation, thread, step, into, changes)
         return
     from ..sitting import Hear, Sitting, sit
+    from ..tracing import chosen
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         made = await runner.fork(thread, step, into=into, **changes)
@@ -139,7 +141,7 @@ def fork(
         hear({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
         return await runner.resume(made.thread_id, on_event=hear)
 
-    sitting = Sitting(invocation, into, go_on, output)
+    sitting = Sitting(invocation, into, go_on, output, tracing=chosen(tracing))
     sit(sitting)
 
 

@@ -18,6 +18,7 @@ def resume(
     strict_budget: flags.StrictBudget = None,
     strict: flags.Strict = False,
     unsandboxed: flags.Unsandboxed = None,
+    tracing: flags.Tracing = None,
     output: flags.Output = None,
 ) -> None:
     """Go on with a run that was stopped, killed, failed or ran out of budget.
@@ -43,6 +44,7 @@ def resume(
         "strict_budget": strict_budget,
     }
     from ..sitting import Hear, Sitting, sit
+    from ..tracing import chosen
 
     invocation.need_runs(thread)
 
@@ -51,5 +53,5 @@ def resume(
         sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=hear, **limits)
 
-    sitting = Sitting(invocation, thread, go_on, output)
+    sitting = Sitting(invocation, thread, go_on, output, tracing=chosen(tracing))
     sit(sitting)

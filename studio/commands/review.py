@@ -62,6 +62,7 @@ def review(
     respond: RespondFlag = None,
     interrupt: InterruptFlag = None,
     unsandboxed: flags.Unsandboxed = None,
+    tracing: flags.Tracing = None,
     output: flags.Output = None,
 ) -> None:
     """Show what a run waits for, and decide it; the run then goes on, as with `rlm resume`.
@@ -83,6 +84,7 @@ def review(
     from ..reviewing.reviewers import Onlooker, chosen
     from ..reviewing.terminal import AtTerminal
     from ..sitting import Hear, Sitting, at_terminal, sit
+    from ..tracing import chosen as tracing_chosen
 
     invocation.need_runs(thread)
     if reviewer is None and not invocation.json:
@@ -97,7 +99,7 @@ def review(
         sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return run
 
-    sitting = Sitting(invocation, thread, look, output, reviewer=reviewer)
+    sitting = Sitting(invocation, thread, look, output, reviewer=reviewer, tracing=tracing_chosen(tracing))
     sit(sitting)
 
 

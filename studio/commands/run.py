@@ -47,6 +47,7 @@ def run(
     kernel_provisioner: flags.KernelProvisioner = None,
     unsandboxed: flags.Unsandboxed = None,
     schema: flags.Schema = None,
+    tracing: flags.Tracing = None,
     output: flags.Output = None,
     thread: flags.NewThread = None,
 ) -> None:
@@ -56,7 +57,7 @@ def run(
     pieces of it. The answer goes to stdout, progress to stderr. Every step is saved; what is stopped or fails goes
     on with `rlm resume`. With --approve it waits for a person: asked here at a terminal, else exit status 3, and
     `rlm review` decides. Each flag that is not given is looked up as RLM_… in the environment (RLM_MODEL), then in
-    ./rlm.toml.
+    ./rlm.toml, which may not say where requests go or which programs run.
 
     [bold]Examples[/bold]
 
@@ -93,7 +94,9 @@ def run(
         "unsandboxed": unsandboxed,
         "schema": schema,
     }
-    start(invocation, question, paths, settings, output=output, thread=thread)
+    from ..tracing import chosen
+
+    start(invocation, question, paths, settings, output=output, thread=thread, tracing=chosen(tracing))
 
 
 def start(
@@ -105,6 +108,7 @@ def start(
     output: Any = None,
     thread: str | None = None,
     after: list[str] | None = None,
+    tracing: bool = False,
 ) -> None:
     """Start a run and see it through. Raises RlmError for what is refused before it begins."""
     from ...state.settings import resolve_settings
@@ -118,4 +122,4 @@ def start(
     async def begin(runner: Any, hear: Hear) -> Any:
         return await runner.run(question, paths or None, thread=name, on_event=hear, **settings)
 
-    sit(Sitting(invocation, name, begin, output, unsandboxed, after or []))
+    sit(Sitting(invocation, name, begin, output, unsandboxed, after or [], tracing=tracing))

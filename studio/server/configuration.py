@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ...graph.tracing import SWITCHES, VARIABLE
+
 GRAPHS: dict[str, Any] = {
     "rlm": {
         "path": "durable_rlm.graph.serve:make_graph",
@@ -44,8 +46,9 @@ HTTP: dict[str, Any] = {
 }
 RUNS_AT_ONCE = 10
 
-_TRACING = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING")
 _UNSET = (
+    *SWITCHES,
+    "LANGCHAIN_HANDLER",
     "CORS_ALLOW_ORIGINS",
     "CORS_CONFIG",
     "LANGGRAPH_ENCRYPTION",
@@ -62,14 +65,17 @@ _UNSET = (
 )
 
 
-def set_up(home: Path, url: str, *, debug: bool, colours: bool) -> None:
-    """Put the configuration into the environment of this process. `home` and `url` are those of this server."""
+def set_up(home: Path, url: str, *, debug: bool, colours: bool, tracing: bool) -> None:
+    """Put the configuration into the environment of this process. `home` and `url` are those of this server.
+
+    `tracing`: whether runs are traced. LangGraph's server would trace them wherever it finds a key of LangSmith's.
+    """
     for name in _UNSET:
         os.environ.pop(name, None)
     os.environ.update(_environment(home, url, debug=debug, colours=colours))
-    # LangGraph turns traces on where it finds a key. They go out only when they were asked for.
-    if not any(os.environ.get(name) for name in _TRACING):
-        os.environ["LANGSMITH_TRACING"] = "false"
+    os.environ["LANGSMITH_TRACING"] = os.environ[VARIABLE] = "true" if tracing else "false"
+    if not tracing:
+        os.environ["OTEL_ENABLED"] = "false"
     # Model clients trust the certificates that they trust on the command line.
     os.environ.setdefault("DISABLE_TRUSTSTORE", "true")
 

@@ -43,6 +43,8 @@ class Serving:
     access: Access
     debug: bool = False
     colours: bool = False
+    tracing: bool = False
+    """Whether runs are traced."""
 
 
 class _Server(uvicorn.Server):
@@ -73,7 +75,7 @@ def serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], No
 
 def _serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
     stand(serving.access)
-    set_up(serving.home, serving.url, debug=serving.debug, colours=serving.colours)
+    set_up(serving.home, serving.url, debug=serving.debug, colours=serving.colours, tracing=serving.tracing)
     _log(serving)
     with files_in(serving.home / FOLDER):
         from langgraph_api.server import app

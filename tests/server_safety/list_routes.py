@@ -26,7 +26,7 @@ def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]
 def main() -> None:
     home = Path(tempfile.mkdtemp())
     stand(Access("not asked for here"))
-    set_up(home, "http://127.0.0.1:2024", debug=False, colours=False)
+    set_up(home, "http://127.0.0.1:2024", debug=False, colours=False, tracing=False)
     with own_folder(home / "server"), files_in(home / "server"):
         from langgraph_api.server import app
     json.dump(routes_of(app.routes), sys.stdout)

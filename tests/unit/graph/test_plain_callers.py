@@ -326,6 +326,16 @@ async def test_settings_come_from_the_input_then_the_assistant_then_the_environm
     assert (await runner.graph.aget_state(CONFIG)).values["settings"] == settings
 
 
+async def test_a_server_that_only_the_folder_names_is_refused_to_callers_too(
+    runner: Runner, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rlm.toml").write_text('base_url = "http://127.0.0.1:9/v1"\n')
+    with pytest.raises(UsageError, match=r"\./rlm\.toml sets base_url"):
+        await runner.graph.ainvoke(question(model), CONFIG)
+    assert await runner.library.runs() == []
+
+
 # -- what is streamed
 
 

@@ -34,9 +34,10 @@ def test_what_is_no_gate_is_refused_with_those_there_are(name: str) -> None:
 
 def test_gates_come_from_flags_the_environment_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    tmp_path.joinpath("rlm.toml").write_text('approve = ["final"]\nallow_imports = ["yaml"]\n')
+    tmp_path.joinpath("rlm.toml").write_text('approve = ["final"]\n')
     assert resolve_settings({}).approve == ("final",)
-    assert resolve_settings({}).allow_imports == ("yaml",)
+    monkeypatch.setenv("RLM_ALLOW_IMPORTS", "yaml, numpy")
+    assert resolve_settings({}).allow_imports == ("yaml", "numpy")
     monkeypatch.setenv("RLM_APPROVE", "code, calls>10,code")
     assert resolve_settings({}).approve == ("code", "calls>10")
     assert resolve_settings({"approve": ["budget"]}).approve == ("budget",)

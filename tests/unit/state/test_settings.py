@@ -16,11 +16,20 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "rlm.toml").write_text('max_turns = 3\nmax_calls = 30\nmodel = "a:b"\nprice = "1,2"\n')
+    (tmp_path / "rlm.toml").write_text('max_turns = 3\nmax_calls = 30\nmodel = "a:b"\nmax_cost = 2.5\n')
     monkeypatch.setenv("RLM_MAX_TURNS", "4")
     monkeypatch.setenv("RLM_MAX_CALLS", "40")
     settings = resolve_settings({"max_turns": 5, "max_calls": None})
-    assert (settings.max_turns, settings.max_calls, settings.model, settings.price) == (5, 40, "a:b", (1.0, 2.0))
+    assert (settings.max_turns, settings.max_calls, settings.model, settings.max_cost) == (5, 40, "a:b", 2.5)
+
+
+def test_each_setting_has_a_variable_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s.json").write_text('{"type": "string"}')
+    # One that somebody else's program may use.
+    monkeypatch.setenv("SCHEMA", "public")
+    assert resolve_settings({}).answer_schema is None
+    monkeypatch.setenv("RLM_SCHEMA", "s.json")
+    assert resolve_settings({}).answer_schema == {"type": "string"}
 
 
 def test_frozen_settings_read_back_the_same() -> None:

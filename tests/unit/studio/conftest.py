@@ -50,6 +50,7 @@ class FakeRunner:
         self.outcomes = list(outcomes)
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.homes: list[Path] = []
+        self.tracing: list[bool] = []
         self.library = self
 
     async def run(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
@@ -100,8 +101,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
         runner = FakeRunner(*outcomes)
 
         @asynccontextmanager
-        async def opened(home: Path) -> AsyncGenerator[FakeRunner]:
+        async def opened(home: Path, *, tracing: bool = False) -> AsyncGenerator[FakeRunner]:
             runner.homes.append(Path(home))
+            runner.tracing.append(tracing)
             yield runner
 
         monkeypatch.setattr(Runner, "open", opened)

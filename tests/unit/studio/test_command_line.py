@@ -19,7 +19,7 @@ from tests.unit.studio.test_safe_text import hostile
 
 DOCS = Path(__file__).parents[3] / "docs" / "command-line.md"
 EVERYWHERE = {"--home", "--json", "--debug", "--help"}
-NO_SETTING = {"--thread", "--output"}
+NO_SETTING = {"--tracing", "--thread", "--output"}
 
 
 def flags_of(name: str) -> dict[str, str]:

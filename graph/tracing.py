@@ -1,0 +1,58 @@
+"""Traces: whether LangChain and LangGraph send LangSmith what a run reads, asks and answers.
+
+Both look at the environment, and at what the caller of a `Runner` has set up, and send all of it without a word. A
+run's input is the user's, and so is the decision: nothing is traced unless `--tracing`, `RLM_TRACING` or
+`Runner.open(tracing=True)` says so. That holds for one process; it is no setting of a run, and not saved.
+"""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+from ..state.errors import UsageError
+
+VARIABLE = "RLM_TRACING"
+SWITCHES = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING")
+"""Variables that turn LangSmith's traces on."""
+
+_RETIRED = ("LANGCHAIN_TRACING", "LANGCHAIN_HANDLER")
+"""Variables with which LangChain refuses to run anything that is not traced."""
+_ON, _OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
+
+def asked_for(environment: Mapping[str, str]) -> bool:
+    """Return whether `RLM_TRACING` asks for traces. Raises UsageError for a value that is neither yes nor no."""
+    value = environment.get(VARIABLE, "").strip().lower()
+    if value not in (*_ON, *_OFF):
+        raise UsageError(f"{VARIABLE} is neither yes nor no.", hint=f"Set it to 1 or 0: {VARIABLE}=1")
+    return value in _ON
+
+
+def switch_set(environment: Mapping[str, str]) -> str:
+    """Return the variable that would have everything traced; empty when there is none."""
+    return next((name for name in SWITCHES if environment.get(name, "").strip().lower() not in _OFF), "")
+
+
+@contextmanager
+def traced(on: bool) -> Generator[None]:
+    """Have what is called inside traced, in the caller's trace if there is one; or not at all."""
+    # Imported by LangGraph anyway, which takes a second: not before that is needed.
+    from langchain_core.callbacks import BaseCallbackHandler
+    from langchain_core.tracers.context import tracing_v2_callback_var
+    from langsmith.run_helpers import get_tracing_context, tracing_context
+
+    if on:
+        context: dict[str, Any] = {**get_tracing_context(), "enabled": True}
+        with tracing_context(**context):
+            yield
+        return
+    # Something that hears and does nothing passes for a trace.
+    silent = BaseCallbackHandler() if any(os.environ.get(name) for name in _RETIRED) else None
+    before = tracing_v2_callback_var.get()
+    tracing_v2_callback_var.set(cast(Any, silent))
+    try:
+        with tracing_context(enabled=False, parent=False):
+            yield
+    finally:
+        tracing_v2_callback_var.set(before)

@@ -1,0 +1,21 @@
+"""What a command that runs something does about traces."""
+
+import os
+
+from ..graph.tracing import asked_for, switch_set
+from .consoles import say
+
+
+def chosen(flag: bool | None) -> bool:
+    """Return whether to trace. Say so when a variable of LangSmith's asks for traces and the user has not.
+
+    Raises UsageError for an `RLM_TRACING` that makes no sense.
+    """
+    if flag or asked_for(os.environ):
+        return True
+    if name := switch_set(os.environ):
+        say(
+            f"{name} is set, but nothing is traced. With --tracing, questions, excerpts of the input, code and answers "
+            "are sent to LangSmith."
+        )
+    return False

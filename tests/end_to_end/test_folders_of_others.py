@@ -1,0 +1,85 @@
+"""`rlm` in a folder of somebody else's, such as a clone: it gets no key, and none of its programs runs."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.program import CLEAN, RLM
+from tests.scripts import repl, write_script
+from tests.servers.openai_server import ScriptedServer
+
+KEY = "sk-live-REALKEY-1234567890"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    (folder / "a.py").write_text("x = 1\n")
+    return folder
+
+
+def ask(clone: Path, *flags: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """`rlm run` in the clone, over a file of it, with a home elsewhere and a key in the environment."""
+    return subprocess.run(
+        [str(RLM), "run", "What does this do?", "a.py", "--home", str(clone.parent / "home"), *flags],
+        cwd=clone,
+        env={**CLEAN, "OPENAI_API_KEY": KEY, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_key_goes_to_no_server_that_only_the_folder_names(clone: Path) -> None:
+    with ScriptedServer(root=lambda messages: repl("FINAL(1)")) as server:
+        (clone / "rlm.toml").write_text(f'base_url = "{server.base_url}"\n')
+        done = ask(clone, "--model", "openai:gpt-root")
+        assert done.returncode == 2 and server.requests == []
+        assert "./rlm.toml sets base_url" in done.stderr and "Traceback" not in done.stderr
+        # Once the user has said it, as it was printed, it is theirs.
+        flag = f"--base-url {server.base_url}"
+        assert flag in done.stderr
+        again = ask(clone, "--model", "openai:gpt-root", *shlex.split(flag))
+        assert (again.returncode, again.stdout) == (0, "1\n") and server.requests
+
+
+@pytest.mark.parametrize("setting", ['kernel_env = "venv"', 'model = "scripted:theirs.py"'])
+def test_no_program_runs_that_only_the_folder_names(setting: str, clone: Path) -> None:
+    ran = clone.parent / "ran"
+    python = clone / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    python.chmod(0o755)
+    (clone / "theirs.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (clone / "rlm.toml").write_text(setting)
+    model = [] if setting.startswith("model") else ["--model", write_script(clone.parent / "m.py", [repl("FINAL(1)")])]
+    done = ask(clone, *model)
+    assert done.returncode == 2 and "which programs run as you" in done.stderr
+    assert not ran.exists()
+    # It would have run.
+    ask(clone, *(model or ["--model", "scripted:theirs.py"]), *(["--kernel-env", "venv"] if model else []))
+    assert ran.exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--unsandboxed"]])
+def test_no_module_of_the_folder_is_imported(flags: list[str], clone: Path) -> None:
+    """Python's `-m` and `-c` look for modules in the current folder first."""
+    imported = clone.parent / "imported"
+    names = {*sys.stdlib_module_names, "durable_rlm", "sitecustomize", "jupyter_client", "psutil", "zmq", "ipykernel"}
+    for name in names:
+        (clone / f"{name}.py").write_text(f"with open({str(imported)!r}, 'a') as log:\n    log.write({name!r})\n")
+    model = write_script(clone.parent / "m.py", [repl("import json\nFINAL(llm_query('done'))")])
+    done = ask(clone, "--model", model, *flags)
+    assert not imported.exists(), imported.read_text()
+    assert (done.returncode, done.stdout) == (0, "DONE\n"), done.stderr
+
+
+def test_traces_are_not_turned_on_by_the_folder(clone: Path) -> None:
+    (clone / "rlm.toml").write_text("tracing = true\n")
+    done = ask(clone, "--model", write_script(clone.parent / "m.py", [repl("FINAL(1)")]))
+    assert done.returncode == 2 and "./rlm.toml sets tracing" in done.stderr and "--tracing" in done.stderr
