@@ -57,6 +57,8 @@ class Sitting:
     """Who decides what the run waits for; None: whoever is at the terminal, if somebody is."""
     warned: bool = False
     """Whether it has been said that nothing confines the code."""
+    warnings: list[str] = field(default_factory=list[str])
+    """What else is said before any code runs."""
 
 
 @dataclass
@@ -215,6 +217,8 @@ def _warning_first(sitting: Sitting, display: Display) -> Hear:
         if sitting.unsandboxed and not sitting.warned:
             sitting.warned = True
             display.say(NOT_SANDBOXED)
+        while sitting.warnings:
+            display.say(sitting.warnings.pop(0))
         display.hear(event)
 
     return hear

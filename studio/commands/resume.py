@@ -1,5 +1,6 @@
 """`rlm resume`: go on with a run."""
 
+from datetime import date
 from typing import Any
 
 from .. import flags
@@ -40,6 +41,7 @@ def resume(
         "max_cost": max_cost,
         "max_time": max_time,
     }
+    from ..price_age import price_warnings
     from ..sitting import Hear, Sitting, sit
 
     invocation.need_runs(thread)
@@ -47,6 +49,8 @@ def resume(
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.library.about(thread)
         sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
+        counted = about["limits"].get("max_cost") if max_cost is None else max_cost
+        sitting.warnings = price_warnings(about["settings"], counted, date.today())
         return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=hear, **limits)
 
     sitting = Sitting(invocation, thread, go_on, output)
