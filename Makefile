@@ -34,7 +34,7 @@ type: $(STAMP)
 bench: $(STAMP)  ## this project beside the official RLM, which it installs for that; a quarter of an hour
 	$(BIN)/python -m bench.beside
 
-bench-quick: $(STAMP)  ## the short cases of it, once: two minutes
+bench-quick: $(STAMP)  ## the short cases of it, once: two minutes; fails when a line is worse than recorded by 30 %
 	$(BIN)/python -m bench.beside --quick
 
 bench-growth: $(STAMP)  ## how time and memory grow with input, calls, sub-RLMs and turns; ten minutes
