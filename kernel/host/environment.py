@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -45,7 +45,7 @@ class KernelEnvironment:
     """Folders to import from beside the standard library."""
     visible: list[str]
     """Files and folders that all of it lies in."""
-    offers: list[str]
+    offers: list[str] = field(default_factory=list[str])
     """Which of `OFFERED` code can import."""
 
     @property

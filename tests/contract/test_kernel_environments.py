@@ -70,9 +70,11 @@ def test_code_is_promised_only_what_is_installed(tmp_path: Path, monkeypatch: py
         (info / "METADATA").write_text(f"Name: {name}\n")
         (info / "RECORD").write_text(f"{name}/__init__.py,,\n")
     get_path = sysconfig.get_path
-    monkeypatch.setattr(
-        sysconfig, "get_path", lambda name: str(tmp_path) if name in ("purelib", "platlib") else get_path(name)
-    )
+
+    def here(name: str) -> str:
+        return str(tmp_path) if name in ("purelib", "platlib") else get_path(name)
+
+    monkeypatch.setattr(sysconfig, "get_path", here)
     assert own_environment().offers == ["numpy", "pydantic"]
 
 

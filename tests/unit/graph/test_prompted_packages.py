@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from durable_rlm import Runner
 from durable_rlm.kernel.memory import MemoryKernels
@@ -15,7 +16,7 @@ class WithPackages(MemoryKernels):
         return ("polars",) if environment else ("numpy", "regex")
 
 
-async def first_request(folder: Path, **settings: str) -> str:
+async def first_request(folder: Path, **settings: Any) -> str:
     """All that a run's root is told first."""
     model = write_script(folder / "m.py", [repl("FINAL('x')")])
     asked = Asked(model)
