@@ -47,6 +47,7 @@ class JupyterKernels:
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
         self._folder: str | None = None
+        self._packages: dict[str, Sequence[str]] = {}
 
     async def warm_up(self, *, sandboxed: bool = True, environment: str = "") -> Sandbox:
         await self._ensure_host()
@@ -54,7 +55,11 @@ class JupyterKernels:
             held = await self.request("prepare", "", sandboxed=sandboxed, environment=environment)
         except KernelLost as error:
             raise KernelStartFailed(f"The kernel host did not start: {error}") from error
-        return Sandbox(held["tier"], held["refused"])
+        self._packages[environment] = held["packages"]
+        return Sandbox(held["tier"], held["refused"], held["packages"])
+
+    def packages(self, environment: str = "") -> Sequence[str]:
+        return self._packages.get(environment, ())
 
     async def start(self, spec: KernelSpec) -> KernelSession:
         await self._ensure_host()

@@ -38,6 +38,10 @@ class MemoryKernels:
         del sandboxed, environment
         return Sandbox("none")
 
+    def packages(self, environment: str = "") -> Sequence[str]:
+        del environment
+        return ()
+
     async def start(self, spec: KernelSpec) -> KernelSession:
         try:
             session = MemorySession(spec, asyncio.get_running_loop())

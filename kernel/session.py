@@ -274,6 +274,8 @@ class Sandbox:
     """`bubblewrap`, `namespaces`, `landlock`; or `none`."""
     refused: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """Stronger ones that did not hold, and why."""
+    packages: Sequence[str] = ()
+    """Modules that code can import beside the standard library, of those worth naming."""
 
 
 class Kernels(Protocol):
@@ -285,6 +287,10 @@ class Kernels(Protocol):
         Raises NoSandbox when they are to be confined and nothing holds, UsageError for an environment that cannot
         run them, KernelStartFailed.
         """
+        ...
+
+    def packages(self, environment: str = "") -> Sequence[str]:
+        """Return the modules that `warm_up` found code of this environment can import, of those worth naming."""
         ...
 
     async def start(self, spec: KernelSpec) -> KernelSession:

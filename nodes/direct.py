@@ -131,7 +131,7 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, messages: list[Mes
     auto = settings.mode == "auto"
     if auto:
         # Left for the REPL is what an answer takes, should this call be of no use.
-        keep_last_turn(run, await root_messages(state, run, hands.stores.texts, last="turns"))
+        keep_last_turn(run, await root_messages(state, run, hands, last="turns"))
     emit("direct", outcome="asking", why="")
     request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)

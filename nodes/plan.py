@@ -81,7 +81,7 @@ def _last(run: LiveRun, turn: int) -> Resource | None:
 async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: str, last: Resource | None) -> Got:
     """The root's reply. `last`: what makes this its last turn. Raises BudgetSpent."""
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
-    messages = await root_messages(state, run, hands.stores.texts, last=last)
+    messages = await root_messages(state, run, hands, last=last)
     short = last not in (None, "turns")
     limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
     request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")

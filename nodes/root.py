@@ -17,6 +17,7 @@ from .transcript import Transcript
 from .turns import number_of, said_before_all
 
 if TYPE_CHECKING:
+    from .hands import Hands
     from .live import LiveRun
 
 _SPENT: dict[Resource, str] = {
@@ -28,7 +29,7 @@ _SPENT: dict[Resource, str] = {
 }
 
 
-async def root_messages(state: RunState, run: "LiveRun", texts: Texts, *, last: Resource | None) -> list[Message]:
+async def root_messages(state: RunState, run: "LiveRun", hands: "Hands", *, last: Resource | None) -> list[Message]:
     """The messages of the turn after those in `state`; `last` says what is used up when it is the last one."""
     settings, ledger = run.settings, run.ledger
     system = system_prompt(
@@ -36,6 +37,8 @@ async def root_messages(state: RunState, run: "LiveRun", texts: Texts, *, last: 
         model=settings.model,
         models=sorted({settings.model, settings.calls_model}),
         answer_schema=settings.answer_schema,
+        # What another provisioner's kernels can import is not known.
+        packages=() if settings.kernel_provisioner else hands.kernels.packages(settings.kernel_env),
     )
     # The budget in the first message is what the run began with, so that servers' prompt caches hold it.
     limits = ledger.limits
@@ -43,7 +46,7 @@ async def root_messages(state: RunState, run: "LiveRun", texts: Texts, *, last: 
     first = first_message(state.get("question", ""), state.get("context_ref"), whole, depth=settings.max_depth)
     if before := said_before_all(state):
         first = "\n\n".join([first, *before])
-    shown = await _loaded(state, run.transcript, texts)
+    shown = await _loaded(state, run.transcript, hands.stores.texts)
     return build_messages(system, first, shown, tail=_tail(len(shown), ledger, last))
 
 

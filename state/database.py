@@ -19,7 +19,7 @@ from typing import Any
 import aiosqlite
 
 from .errors import RlmError, StoredDataDamaged, StoreError
-from .folders import make_folder
+from .folders import make_folder, mark_home
 from .probe import Probe, ignore_probe
 from .seal import teach
 from .tables import FORMATS, SCHEMA_VERSION
@@ -45,8 +45,10 @@ class _Pending:
 class Database:
     """The open file. `commit` is the only way to write; `read` sees what was committed."""
 
-    def __init__(self, connection: aiosqlite.Connection, probe: Probe, patience: float) -> None:
+    def __init__(self, connection: aiosqlite.Connection, folder: Path, probe: Probe, patience: float) -> None:
         self.connection = connection
+        self._folder = folder
+        self._marked = False
         self._probe = probe
         self._patience = patience
         self._hurries = 0
@@ -72,7 +74,7 @@ class Database:
             raise StoreError(f"Cannot open {path}: {error}.", hint="Check the folder given with --home.") from error
         try:
             await _prepare(connection, path, probe)
-            database = cls(connection, probe, patience)
+            database = cls(connection, path.parent, probe, patience)
             try:
                 yield database
             finally:
@@ -158,6 +160,10 @@ class Database:
         now = asyncio.get_running_loop().time
         until = now() + self._patience
         patient = any(pending.patient and pending.done for pending in batch)
+        if not self._marked:
+            # Not when it is opened: who only looks leaves a home as it is.
+            self._marked = True
+            await self.connection._execute(mark_home, self._folder)
         while True:
             hurry = self._hurries or not patient
             wait = 0.0 if hurry else min(_AT_A_TIME, self._patience)
@@ -221,6 +227,7 @@ def _make(path: Path) -> None:
     # An existing file is left to SQLite: closing it here would drop the locks that this process has on it.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        mark_home(path.parent)
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path, probe: Probe) -> None:

@@ -1,7 +1,18 @@
 """Folders that last: a name in a folder survives a power loss once the folder has been synced (promise P1)."""
 
+import contextlib
 import os
 from pathlib import Path
+
+_HOME_NAMES = ("checkpoints.sqlite", "blobs", "server")
+"""What a home consists of; SQLite puts its files beside the first under names that begin with its own."""
+_MARKS = {
+    ".gitignore": "*\n",
+    "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This folder holds runs of durable-rlm. Programs that make backups may leave it out.\n"
+    "# What this file means: https://bford.info/cachedir/\n",
+}
+"""Files that keep a home out of repositories and of backups that heed them, and what is in them."""
 
 
 def make_folder(folder: Path) -> None:
@@ -25,5 +36,30 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def mark_home(folder: Path) -> None:
+    """Write the home's `.gitignore` and `CACHEDIR.TAG` where they are missing, so that git sees nothing of it.
+
+    A file that is there is left as it is. A folder that holds anything beside a home may be a project of the user's, of
+    which git would then see nothing either: it gets no files. Where they cannot be written, the home works without.
+    """
+    with contextlib.suppress(OSError):
+        if all(_of_home(entry.name) for entry in folder.iterdir()):
+            for name, text in _MARKS.items():
+                with contextlib.suppress(FileExistsError):
+                    _write_new(folder / name, text)
+
+
+def _of_home(entry: str) -> bool:
+    return entry in _MARKS or entry.startswith(_HOME_NAMES[0]) or entry in _HOME_NAMES
+
+
+def _write_new(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)

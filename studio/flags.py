@@ -225,7 +225,8 @@ KernelEnv = Annotated[
     typer.Option(
         "--kernel-env",
         metavar="VENV",
-        help="Virtual environment that code runs in. Default: numpy, pandas and what reads documents",
+        help="Virtual environment that code runs in. Default: ours, with numpy, and pandas and what reads documents "
+        "where they are installed (durable-rlm\\[all])",
         rich_help_panel=_KERNEL,
         show_default=False,
     ),

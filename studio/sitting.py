@@ -61,6 +61,8 @@ class Sitting:
     """Whether the home stays open afterwards, for other work in it."""
     tracing: bool = False
     """Whether the user has said `--tracing`."""
+    warnings: list[str] = field(default_factory=list[str])
+    """What else is said before any code runs."""
 
 
 @dataclass
@@ -216,6 +218,8 @@ def _warning_first(sitting: Sitting, display: Display) -> Hear:
         if sitting.unsandboxed and not sitting.warned:
             sitting.warned = True
             display.say(NOT_SANDBOXED)
+        while sitting.warnings:
+            display.say(sitting.warnings.pop(0))
         display.hear(event)
 
     return hear

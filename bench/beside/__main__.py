@@ -14,8 +14,10 @@ from .environment import made
 from .model_server import model_server
 from .results import Measured, Results
 from .table import table
+from .verdict import TOLERANCE, report
 
 _RESULTS = Path(__file__).parents[1] / ".results"
+_RECORDED = Path(__file__).parents[2] / "docs" / "benchmarks" / "beside.json"
 _ROUNDS = 5
 
 CASES: dict[str, cases.Case] = {
@@ -60,6 +62,10 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=_ROUNDS, help="how often each system runs each case (long ones: 2)"
     )
+    parser.add_argument("--against", type=Path, default=_RECORDED, help="a recorded run, for the verdicts")
+    parser.add_argument(
+        "--tolerance", type=float, default=TOLERANCE, help="the share by which a line may be worse than recorded"
+    )
     parser.add_argument("--results", type=Path, default=_RESULTS, help="the folder for table, numbers and picture")
     options = parser.parse_args()
     names = (
@@ -77,7 +83,11 @@ def main() -> None:
     (options.results / "beside.md").write_text(drawn + "\n")
     draw = [str(made()), str(Path(__file__).with_name("plot.py")), str(numbers), str(picture)]
     subprocess.run(draw, check=True)
-    print(f"\nEvery run: {numbers}\nThe picture: {picture}")
+    print(f"\nEvery run: {numbers}\nThe picture: {picture}\n")
+    verdict, worse = report(results, Results.load(options.against), options.tolerance)
+    print(verdict)
+    # A whole run is for looking at, wherever it is made; the quick one is for being told.
+    sys.exit(1 if worse and options.quick else 0)
 
 
 if __name__ == "__main__":

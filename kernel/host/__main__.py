@@ -100,17 +100,17 @@ class Host:
         return None
 
     async def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Have a fork server serve; tells the tier that holds, and why stronger ones do not."""
+        """Have a fork server serve; tells the tier that holds, why stronger ones do not, and what code can import."""
         if not FORKING:
             if request["sandboxed"]:
                 raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
-            return {"tier": "none", "refused": {}}
+            return {"tier": "none", "refused": {}, "packages": []}
         # The fork server imports what it needs; meanwhile, so do we.
         source, _ = await asyncio.gather(
             self._supply.source(sandboxed=request["sandboxed"], environment=request["environment"]),
             asyncio.to_thread(importlib.import_module, f"{__package__}.process"),
         )
-        return {"tier": source.server.tier, "refused": source.server.refused}
+        return {"tier": source.server.tier, "refused": source.server.refused, "packages": source.offers}
 
     async def _start(self, name: str, request: dict[str, Any]) -> None:
         for _ in range(AHEAD + 1):

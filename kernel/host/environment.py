@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -20,12 +20,14 @@ _DOCUMENTS = "extra == 'documents'"
 _NEEDED = ("ipykernel", "cloudpickle", "pydantic")
 _USEFUL = ("numpy", "pandas", "regex")
 _PRELOADED = ("numpy", "pandas")
+OFFERED = ("numpy", "pandas", "pydantic", "regex", "pypdf", "docx", "openpyxl")
+"""Modules worth naming to whoever writes code for a kernel, where they are installed."""
 _ASK_SECONDS = 30.0
 _ASK = """
 import importlib.util, json, sys, sysconfig
-lacks = [name for name in %r if importlib.util.find_spec(name) is None]
+there = [name for name in %r if importlib.util.find_spec(name)]
 print(json.dumps([getattr(sys, "_base_executable", sys.executable), sys.base_prefix, sysconfig.get_path("stdlib"),
-                  [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")], list(sys.version_info[:2]), lacks]))
+                  [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")], list(sys.version_info[:2]), there]))
 """
 
 
@@ -43,6 +45,8 @@ class KernelEnvironment:
     """Folders to import from beside the standard library."""
     visible: list[str]
     """Files and folders that all of it lies in."""
+    offers: list[str] = field(default_factory=list[str])
+    """Which of `OFFERED` code can import."""
 
     @property
     def preload(self) -> list[str]:
@@ -51,12 +55,14 @@ class KernelEnvironment:
 
 
 def own_environment() -> KernelEnvironment:
-    """This program's own Python, with what data work needs: numpy, pandas, and what reads documents; nothing else."""
+    """This program's own Python, with what is installed of numpy, pandas and what reads documents; nothing else."""
     folders = _unique([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     entries = sorted(set(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()])))
     executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     stdlib = sysconfig.get_path("stdlib")
-    return KernelEnvironment(executable, folders, [*_python(executable, sys.base_prefix, stdlib), *entries])
+    visible = [*_python(executable, sys.base_prefix, stdlib), *entries]
+    names = {Path(entry).name.removesuffix(".py") for entry in entries}
+    return KernelEnvironment(executable, folders, visible, [name for name in OFFERED if name in names])
 
 
 def environment_at(folder: Path) -> KernelEnvironment:
@@ -65,17 +71,18 @@ def environment_at(folder: Path) -> KernelEnvironment:
     if not python.exists():
         raise EnvironmentUnusable(f"{folder} is no virtual environment: it has no bin/python")
     try:
-        asked = [str(python), "-c", _ASK % (_NEEDED,)]
+        asked = [str(python), "-c", _ASK % ((*_NEEDED, *OFFERED),)]
         said = subprocess.run(asked, capture_output=True, timeout=_ASK_SECONDS, check=True, env={}, cwd="/").stdout
-        executable, base, stdlib, folders, version, lacks = json.loads(said)
+        executable, base, stdlib, folders, version, there = json.loads(said)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise EnvironmentUnusable(f"{python} does not run: {error}") from error
-    if lacks:
+    if lacks := [name for name in _NEEDED if name not in there]:
         raise EnvironmentUnusable(f"{folder} lacks {', '.join(lacks)}: {python} -m pip install {' '.join(lacks)}")
     if version < [3, 11]:
         raise EnvironmentUnusable(f"{folder} has Python {version[0]}.{version[1]}; kernels need 3.11 or later")
     executable = os.path.realpath(executable)
-    return KernelEnvironment(executable, _unique(folders), [*_python(executable, base, stdlib), str(folder.resolve())])
+    visible = [*_python(executable, base, stdlib), str(folder.resolve())]
+    return KernelEnvironment(executable, _unique(folders), visible, [name for name in OFFERED if name in there])
 
 
 def _python(executable: str, base: str, stdlib: str) -> list[str]:

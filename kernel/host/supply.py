@@ -24,6 +24,8 @@ class Source:
     server: ForkServer
     ready: ReadyKernels
     watch: Watch
+    offers: Sequence[str]
+    """Packages that its kernels can import, of those worth naming."""
 
     async def close(self) -> None:
         """End all of it."""
@@ -76,7 +78,7 @@ class Supply:
         ready.fill()
         watch = Watch(server)
         watch.start()
-        return Source(server, ready, watch)
+        return Source(server, ready, watch, found.offers)
 
     async def close(self) -> None:
         """End every fork server, and its kernels."""

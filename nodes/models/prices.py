@@ -3,7 +3,9 @@
 genai-prices fetches newer prices only inside its `UpdatePrices`, which nothing here starts.
 """
 
+from datetime import UTC, date, datetime
 from functools import lru_cache
+from pathlib import Path
 
 Price = tuple[float, float]
 """Dollars per million input tokens and per million output tokens."""
@@ -53,6 +55,29 @@ def cost_usd(
         return float(calc_price(usage, model, provider_id=LISTED_AS[provider]).total_price)
     except (LookupError, ValueError):
         return None
+
+
+def priced_by_list(name: str, price: Price | None = None) -> bool:
+    """Return whether what the model `provider:model` costs is looked up in the list."""
+    return price is None and name.partition(":")[0] in LISTED_AS
+
+
+def price_list_date(today: date) -> date | None:
+    """Return the day of the newest price in the list, None where no price has a day.
+
+    The list itself has no date. It also holds prices that are announced for days to come: those after `today`, and
+    those after the day on which the list was installed, do not count.
+    """
+    from genai_prices import data
+    from genai_prices.types import StartDateConstraint
+
+    installed = datetime.fromtimestamp(Path(data.__file__).stat().st_mtime, UTC).date()
+    prices = [model.prices for provider in data.providers for model in provider.models]
+    conditions = [one.constraint for listed in prices if isinstance(listed, list) for one in listed]
+    days = [one.start_date for one in conditions if isinstance(one, StartDateConstraint)]
+    # Some installers leave a day long before that of the release.
+    latest = min(today, installed) if any(day <= installed for day in days) else today
+    return max((day for day in days if day <= latest), default=None)
 
 
 def price_known(name: str, price: Price | None = None) -> bool:

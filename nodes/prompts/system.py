@@ -26,13 +26,15 @@ def system_prompt(
     model: str = "",
     models: Sequence[str] = (),
     answer_schema: Mapping[str, Any] | None = None,
+    packages: Sequence[str] = (),
 ) -> str:
     """The system prompt of a root.
 
     `depth`: levels of sub-calls below this root (0: none, 1: plain model calls, 2 and more: `rlm_query`
     starts workers). `model`: the root's own name, for what its family needs to be told. `models`: names
     that code may pass as `model=`; listed when there is a choice. `answer_schema`: the JSON Schema that the
-    answer must match. Raises ValueError for a negative depth.
+    answer must match. `packages`: modules that code can import beside the standard library, as far as is known.
+    Raises ValueError for a negative depth.
     """
     if depth < 0:
         raise ValueError(f"depth {depth} is negative")
@@ -46,6 +48,8 @@ def system_prompt(
     if not alone and len(models) > 1:
         names = ", ".join(f'"{one_line(name, 100)}"' for name in models[:_MOST_MODELS])
         parts.append(f"- `model=` may be one of {names}; leave it out for the usual one.\n")
+    if packages:
+        parts.append(f"- To import, beside the standard library: {', '.join(packages)}. Count on no other package.\n")
     parts += [
         prompt_text("working.md"),
         prompt_text("working_alone.md" if alone else "working_calls.md"),

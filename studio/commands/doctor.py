@@ -1,5 +1,7 @@
 """`rlm doctor`: what this machine can do."""
 
+from datetime import date
+
 import typer
 
 from ..consoles import put, stdout_console
@@ -24,7 +26,7 @@ def doctor(invocation: Invocation) -> None:
     from ..doctor.machine import home_folder, kernels
     from ..doctor.software import software
 
-    found = [*software(), *home_folder(invocation.home), *kernels()]
+    found = [*software(date.today()), *home_folder(invocation.home), *kernels()]
     works = all(one.level != "problem" for one in found)
     if invocation.json:
         put(safe_json({"works": works, "checks": [one.to_json() for one in found]}))

@@ -1,5 +1,6 @@
 """`rlm resume`: go on with a run."""
 
+from datetime import date
 from typing import Any
 
 from .. import flags
@@ -43,6 +44,7 @@ def resume(
         "max_time": max_time,
         "strict_budget": strict_budget,
     }
+    from ..price_age import price_warnings
     from ..sitting import Hear, Sitting, sit
     from ..tracing import chosen
 
@@ -51,6 +53,8 @@ def resume(
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.library.about(thread)
         sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
+        counted = about["limits"].get("max_cost") if max_cost is None else max_cost
+        sitting.warnings = price_warnings(about["settings"], counted, date.today())
         return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=hear, **limits)
 
     sitting = Sitting(invocation, thread, go_on, output, tracing=chosen(tracing))

@@ -1,6 +1,8 @@
 """`rlm run`: ask a question over an input."""
 
 import uuid
+from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -109,17 +111,21 @@ def start(
     thread: str | None = None,
     after: list[str] | None = None,
     tracing: bool = False,
+    today: Callable[[], date] = date.today,
 ) -> None:
     """Start a run and see it through. Raises RlmError for what is refused before it begins."""
     from ...state.settings import resolve_settings
+    from ..price_age import price_warnings
     from ..sitting import Hear, Sitting, sit
 
     # Also here, before anything is shown: a bad setting is said at once.
-    unsandboxed = resolve_settings(settings).unsandboxed
+    resolved = resolve_settings(settings)
     # Named here, so that it can be told how a run stands that was stopped at any moment.
     name = thread or str(uuid.uuid4())
 
     async def begin(runner: Any, hear: Hear) -> Any:
+        sitting.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
         return await runner.run(question, paths or None, thread=name, on_event=hear, **settings)
 
-    sit(Sitting(invocation, name, begin, output, unsandboxed, after or [], tracing=tracing))
+    sitting = Sitting(invocation, name, begin, output, resolved.unsandboxed, after or [], tracing=tracing)
+    sit(sitting)

@@ -1,12 +1,14 @@
 """The home folder, the kernel and the sandbox."""
 
 import asyncio
+import json
 import os
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
+from ...kernel.host.environment import OFFERED
 from ...kernel.jupyter import JupyterKernels
 from ...kernel.session import Cell, KernelSpec, Sandbox
 from ...state.errors import NoSandbox
@@ -17,6 +19,16 @@ from .finding import Finding
 _ROOM = 1 << 30
 _PATIENCE = 60.0
 _EXPECTED = "42"
+_LOOK = f"""
+import importlib, json
+found = {{}}
+for name in {OFFERED!r}:
+    try:
+        found[name] = str(getattr(importlib.import_module(name), "__version__", ""))
+    except Exception:
+        pass
+print(json.dumps(found))
+"""
 
 
 def home_folder(home: Path) -> list[Finding]:
@@ -55,9 +67,18 @@ def kernels() -> list[Finding]:
     except Exception as error:
         return [_no_kernel(error)]
     took = duration(time.monotonic() - began)
-    if printed != _EXPECTED:
+    answer, _, imported = printed.partition("\n")
+    if answer != _EXPECTED:
         return [*found, Finding("Kernel", "problem", f"answered {safe_line(printed, 80)!r} instead of {_EXPECTED}")]
-    return [*found, Finding("Kernel", "ok", f"started, ran a cell and ended in {took}")]
+    return [*found, Finding("Kernel", "ok", f"started, ran a cell and ended in {took}"), imports(json.loads(imported))]
+
+
+def imports(versions: dict[str, str]) -> Finding:
+    """What code can import in a kernel beside the standard library: modules with their versions."""
+    named = ", ".join(f"{name} {version}".strip() for name, version in versions.items())
+    missing = [name for name in OFFERED if name not in versions]
+    hint = f"For {', '.join(missing)}: pip install 'durable-rlm[all]'" if missing else ""
+    return Finding("Imports", "note" if missing else "ok", named, hint)
 
 
 def _no_kernel(error: Exception) -> Finding:
@@ -88,7 +109,7 @@ async def _try_kernel(*, sandboxed: bool) -> tuple[Sandbox, str]:
         async with asyncio.timeout(_PATIENCE):
             held = await kernels.warm_up(sandboxed=sandboxed)
             session = await kernels.start(KernelSpec(thread_id="doctor", sub_calls=False, sandboxed=sandboxed))
-            await session.begin(Cell(1, ("print(6 * 7)",)))
+            await session.begin(Cell(1, ("print(6 * 7)", _LOOK)))
             await session.peek()
             result = await session.result()
             await session.close()

@@ -4,9 +4,11 @@ import importlib.util
 import os
 import platform
 import sqlite3
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from ...nodes.models.providers import PROVIDERS
+from ..price_age import UPGRADE, list_day
 from .finding import Finding
 
 _NEEDED = ("durable-rlm", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core", "jupyter_client", "ipykernel")
@@ -14,9 +16,21 @@ _DOCUMENTS = {"pypdf": "PDF", "docx": "DOCX", "openpyxl": "XLSX"}
 _OLDEST_SQLITE = (3, 35, 0)
 
 
-def software() -> list[Finding]:
+def software(today: date) -> list[Finding]:
     """Everything that is installed, or is not."""
-    return [_python(), *_packages(), _sqlite(), _documents(), _providers(), _keys()]
+    return [_python(), *_packages(), _sqlite(), _documents(), _providers(), _keys(), prices(today)]
+
+
+def prices(today: date) -> Finding:
+    """Find how old the list is by which money is counted."""
+    found = list_day(today)
+    name = f"genai-prices {version('genai-prices')}"
+    if found is None:
+        return Finding("Prices", "note", f"{name}, of an unknown day")
+    day, old = found
+    if not old:
+        return Finding("Prices", "ok", f"as of {day} ({name})")
+    return Finding("Prices", "warning", f"as of {day} ({name}), {(today - day).days} days old", f"Newer: {UPGRADE}")
 
 
 def _python() -> Finding:

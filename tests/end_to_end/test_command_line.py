@@ -118,6 +118,7 @@ def test_the_doctor_starts_a_kernel_and_tells_no_secrets(tmp_path: Path) -> None
     checks = {one["name"]: one for one in report["checks"]}
     assert done.returncode == 0 and report["works"] is True
     assert checks["Kernel"]["level"] == "ok" and checks["Sandbox"]["level"] == "ok"
+    assert "numpy" in checks["Imports"]["value"] and "as of 20" in checks["Prices"]["value"]
     assert checks["Keys"]["value"] == "OPENAI_API_KEY" and "secret" not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()

@@ -124,7 +124,10 @@ def test_the_users_folder_stays_the_current_one_and_gets_nothing_but_the_home(tm
         created = server.ask("POST", "/threads", {**JSON, **server.key}, "{}")
         assert created.status_code == 200
     assert [one.name for one in folder.iterdir()] == ["rlm.toml"]
-    assert {one.name for one in home.iterdir()} <= {"blobs", "checkpoints.sqlite", "server"}
+    assert {one.name for one in home.iterdir()} <= {
+        *("blobs", "checkpoints.sqlite", "server"),
+        *(".gitignore", "CACHEDIR.TAG"),
+    }
     assert stat.S_IMODE((home / "server").stat().st_mode) == 0o700
     assert (home / "server" / ".langgraph_ops.pckl").exists()
     # What clients have made is there again.

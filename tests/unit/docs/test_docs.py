@@ -41,10 +41,3 @@ def test_the_top_level_is_what_it_should_be() -> None:
     wanted |= {"langgraph.json", "pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"}
     built = {"build", "dist", "__pycache__"}
     assert {entry.name for entry in ROOT.iterdir() if not entry.name.startswith(".")} - built == wanted
-
-
-def test_the_lock_holds_hashes_and_no_addresses() -> None:
-    lock = (ROOT / ".requirements.lock").read_text()
-    assert "--hash=sha256:" in lock and "://" not in lock and "--index" not in lock
-    unhashed = [line for line in re.split(r"\n(?=\S)", lock) if "==" in line and "--hash" not in line]
-    assert unhashed == []

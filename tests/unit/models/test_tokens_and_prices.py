@@ -1,13 +1,20 @@
 """Estimates and costs, without a network."""
 
+import os
 import threading
 import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from genai_prices import data
+from genai_prices.types import StartDateConstraint
 from hypothesis import given
 from hypothesis import strategies as some
 
-from durable_rlm.nodes.models.prices import cost_usd, price_known
+from durable_rlm.nodes.models.prices import cost_usd, price_known, price_list_date, priced_by_list
 from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens
 
 
@@ -95,3 +102,66 @@ def test_a_scripted_model_is_free() -> None:
 def test_nothing_updates_prices_behind_our_back() -> None:
     cost_usd("openai:gpt-4o-mini", 1, 1)
     assert not [thread for thread in threading.enumerate() if "price" in thread.name.lower()]
+
+
+# -- how old the list is
+
+MARCH, MAY, JULY = date(2026, 3, 1), date(2026, 5, 1), date(2026, 7, 1)
+
+
+@pytest.fixture
+def dated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A list with prices from these days on, installed on a day."""
+
+    def make(*days: date, installed: date) -> None:
+        prices = [SimpleNamespace(constraint=StartDateConstraint(day)) for day in days]
+        models = [SimpleNamespace(prices=[SimpleNamespace(constraint=None), *prices]), SimpleNamespace(prices="plain")]
+        monkeypatch.setattr(data, "providers", [SimpleNamespace(models=models)])
+        file = tmp_path / "data.py"
+        file.touch()
+        moment = datetime(installed.year, installed.month, installed.day, tzinfo=UTC).timestamp()
+        os.utime(file, (moment, moment))
+        monkeypatch.setattr(data, "__file__", str(file))
+
+    return make
+
+
+def test_the_list_is_of_the_day_of_its_newest_price(dated: Any) -> None:
+    dated(MARCH, MAY, installed=JULY)
+    assert price_list_date(JULY) == MAY
+
+
+def test_prices_announced_for_later_make_the_list_no_younger(dated: Any) -> None:
+    dated(MARCH, JULY, installed=MAY)
+    assert price_list_date(MAY) == MARCH
+    assert price_list_date(date(2027, 1, 1)) == MARCH, "not even once they are in force"
+
+
+def test_a_file_that_is_dated_before_all_prices_says_nothing_of_when_it_was_installed(dated: Any) -> None:
+    dated(MARCH, MAY, installed=date(1980, 1, 1))
+    assert price_list_date(JULY) == MAY
+
+
+def test_a_list_without_days_is_of_an_unknown_day(dated: Any) -> None:
+    dated(installed=JULY)
+    assert price_list_date(JULY) is None
+
+
+def test_the_list_that_is_installed_has_a_day() -> None:
+    today = datetime.now(UTC).date()
+    day = price_list_date(today)
+    assert day is not None and date(2026, 1, 1) < day <= today
+
+
+@pytest.mark.parametrize(
+    ("name", "price", "looked_up"),
+    [
+        ("openai:gpt-5-mini", None, True),
+        ("openai:gpt-5-mini", (1.0, 2.0), False),
+        ("scripted:m.py", None, False),
+        ("ollama:llama3", None, False),
+        ("", None, False),
+    ],
+)
+def test_which_models_are_priced_by_the_list(name: str, price: Any, looked_up: bool) -> None:
+    assert priced_by_list(name, price) is looked_up

@@ -99,6 +99,12 @@ def test_models_are_listed_only_where_there_is_a_choice() -> None:
     assert "may be one of" not in system_prompt(depth=0, models=["openai:big", "openai:small"])
 
 
+def test_packages_are_named_only_where_they_are_known() -> None:
+    assert "beside the standard library: numpy, pandas." in system_prompt(depth=1, packages=["numpy", "pandas"])
+    assert "beside the standard library" not in system_prompt(depth=1)
+    assert not {"numpy", "pandas"} & set(system_prompt(depth=1).replace(",", " ").split())
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [

@@ -1,0 +1,33 @@
+"""How old the price list is, by which `--max-cost` counts."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from .safe_text import safe_line
+
+OLD_DAYS = 90
+UPGRADE = "pip install --upgrade genai-prices"
+
+
+def list_day(today: date) -> tuple[date, bool] | None:
+    """Return the day that the price list is of and whether that is long ago; None where it is not known."""
+    from ..nodes.models.prices import price_list_date
+
+    day = price_list_date(today)
+    return None if day is None else (day, (today - day).days > OLD_DAYS)
+
+
+def price_warnings(settings: Mapping[str, Any], max_cost: float | None, today: date) -> list[str]:
+    """Return what to say first about a run with these settings whose `--max-cost` counts by an old price list."""
+    from ..nodes.models.prices import priced_by_list
+
+    names = {str(settings.get("model") or ""), str(settings.get("sub_model") or "")}
+    if max_cost is None or not any(priced_by_list(name, settings.get("price")) for name in names):
+        return []
+    if (found := list_day(today)) is None or not found[1]:
+        return []
+    return [
+        f"Warning: --max-cost ${max_cost:g} counts by a price list of {found[0]}, {(today - found[0]).days} days old. "
+        f"Newer prices: {safe_line(UPGRADE)}, or give yours with --price IN,OUT."
+    ]

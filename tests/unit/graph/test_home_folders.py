@@ -1,0 +1,105 @@
+"""A home keeps itself out of the user's repository and backups, and writes no file where it might do harm."""
+
+import errno
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm import Runner
+from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.studio.main import main
+from tests.scripts import repl, write_script
+
+MARKS = (".gitignore", "CACHEDIR.TAG")
+SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
+
+
+async def answer(home: Path, model: str, thread: str = "t") -> None:
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        run = await runner.run("Why?", "the text", thread=thread, model=model)
+        assert run.status == "answered", run.error
+
+
+@pytest.fixture
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_script(tmp_path_factory.mktemp("model") / "m.py", [repl("FINAL('so')")])
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+async def test_git_sees_nothing_of_a_run_in_a_repository(tmp_path: Path, model: str) -> None:
+    def git(*arguments: str) -> str:
+        settings = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+        command = ["git", "-C", str(tmp_path), *arguments]
+        return subprocess.run(command, env=settings, check=True, capture_output=True, text=True).stdout
+
+    git("init")
+    (tmp_path / "own.txt").write_text("the user's")
+    await answer(tmp_path / ".rlm", model)
+    assert git("status", "--porcelain") == "?? own.txt\n"
+
+
+async def test_a_new_home_says_what_it_is_to_git_and_to_backups(tmp_path: Path, model: str) -> None:
+    home = tmp_path / "home"
+    await answer(home, model)
+    assert (home / ".gitignore").read_text() == "*\n"
+    assert (home / "CACHEDIR.TAG").read_text().splitlines()[0] == SIGNATURE
+    assert {(home / name).stat().st_mode & 0o777 for name in MARKS} == {0o600}
+
+
+async def test_a_home_of_before_is_marked_when_something_is_written_and_not_when_it_is_looked_at(
+    tmp_path: Path, model: str
+) -> None:
+    home = tmp_path / "home"
+    await answer(home, model)
+    for name in MARKS:
+        (home / name).unlink()
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        assert (await runner.read("t")).status == "answered"
+        assert (await runner.resume("t")).answer == "so"
+    assert not any((home / name).exists() for name in MARKS)
+    await answer(home, model, "another")
+    assert all((home / name).exists() for name in MARKS)
+
+
+@pytest.mark.parametrize("looking", [("list",), ("show", "t"), ("verify", "t"), ("gc", "--dry-run")], ids=" ".join)
+def test_a_command_that_looks_makes_no_home(
+    looking: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(looking)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_of_the_users_stays_as_it_is(tmp_path: Path, model: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitignore").write_text("!checkpoints.sqlite\n")
+    await answer(home, model)
+    assert (home / ".gitignore").read_text() == "!checkpoints.sqlite\n"
+    assert (home / "CACHEDIR.TAG").exists()
+
+
+async def test_a_folder_that_holds_more_than_a_home_is_not_hidden(tmp_path: Path, model: str) -> None:
+    (tmp_path / "thesis.tex").write_text("the user's")
+    await answer(tmp_path, model)
+    assert not any((tmp_path / name).exists() for name in MARKS)
+
+
+async def test_a_home_that_takes_no_such_file_works_without(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def refuses(path: Any, *given: Any, **named: Any) -> int:
+        if str(path).endswith(MARKS):
+            raise OSError(errno.EROFS, "Read-only file system", path)
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", refuses)
+    await answer(tmp_path / "home", model)
+    assert not any((tmp_path / "home" / name).exists() for name in MARKS)

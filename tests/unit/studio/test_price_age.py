@@ -1,0 +1,74 @@
+"""An old price list is named where money is counted by it."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from durable_rlm.graph.results import Run
+from durable_rlm.nodes.models import prices
+from durable_rlm.studio.commands.run import start
+from durable_rlm.studio.doctor import software
+from durable_rlm.studio.invocation import Invocation
+from durable_rlm.studio.price_age import price_warnings
+from tests.unit.studio.conftest import Fake
+
+DAY = date(2026, 3, 1)
+LISTED = "openai:gpt-5-mini"
+
+
+@pytest.fixture(autouse=True)
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A price list of 1 March."""
+    monkeypatch.setattr(prices, "price_list_date", lambda today: DAY)  # pyright: ignore[reportUnknownLambdaType]
+
+
+@pytest.fixture
+def said(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What a run says on stderr that starts so many days after the list's."""
+
+    def run(days: int, **settings: Any) -> str:
+        fake(Run("t", "answered", answer="A"))
+        today = DAY + timedelta(days)
+        with pytest.raises(typer.Exit):
+            start(Invocation(tmp_path), "Q?", None, {"model": LISTED, **settings}, today=lambda: today)
+        return capsys.readouterr().err
+
+    return run
+
+
+def test_a_run_with_a_limit_on_its_cost_says_that_the_prices_are_old(said: Callable[..., str]) -> None:
+    err = said(91, max_cost=2)
+    assert err.startswith("Warning: --max-cost $2 counts by a price list of 2026-03-01, 91 days old.")
+    assert "pip install --upgrade genai-prices" in err and err.count("Warning") == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "settings"),
+    [
+        (90, {"max_cost": 2}),
+        (91, {}),
+        (91, {"max_cost": 2, "price": (1.0, 2.0)}),
+        (91, {"max_cost": 2, "model": "scripted:m.py"}),
+    ],
+    ids=["a list of 90 days", "no limit", "a price of one's own", "a model that costs nothing"],
+)
+def test_nothing_is_said_where_it_does_not_matter(
+    said: Callable[..., str], days: int, settings: dict[str, Any]
+) -> None:
+    assert "Warning" not in said(days, **settings)
+
+
+def test_a_sub_model_counts_too() -> None:
+    settings = {"model": "scripted:m.py", "sub_model": LISTED}
+    assert price_warnings(settings, 1.0, DAY + timedelta(100))
+    assert price_warnings(settings, 1.0, DAY + timedelta(10)) == []
+
+
+def test_the_doctor_says_of_which_day_the_prices_are() -> None:
+    fresh, old = (software.prices(DAY + timedelta(days)) for days in (90, 91))
+    assert fresh.level == "ok" and "as of 2026-03-01" in fresh.value
+    assert old.level == "warning" and "91 days old" in old.value and "--upgrade genai-prices" in old.hint
