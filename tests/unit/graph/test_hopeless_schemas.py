@@ -49,9 +49,8 @@ async def test_of_many_calls_each_fails_and_those_with_another_schema_are_answer
 
 
 async def test_a_run_is_not_started_with_one(runner: Runner, tmp_path: Path) -> None:
-    schema = {"$defs": {f"a{i}": {"anyOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(40)}}
-    schema = {**schema, "$ref": "#/$defs/a0"}
-    schema["$defs"]["a40"] = {"type": "integer"}
+    doubled = {f"a{i}": {"anyOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(40)}
+    schema = {"$defs": {**doubled, "a40": {"type": "integer"}}, "$ref": "#/$defs/a0"}
     with pytest.raises(UsageError, match="--schema cannot be used: it takes too much work to check") as refused:
         await runner.run("What?", model=write_script(tmp_path / "m.py", []), schema=schema)
     assert refused.value.exit_code == 2 and not await runner.library.runs()
