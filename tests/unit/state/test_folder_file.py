@@ -74,11 +74,11 @@ def test_what_does_no_harm_is_taken_from_the_file(folder: Path) -> None:
 def test_every_setting_is_either_taken_or_refused(folder: Path) -> None:
     """A setting that is added must be decided about here."""
     taken = {"mode", "max_turns", "max_depth", "max_calls", "max_tokens", "max_cost", "max_time", "concurrency"}
-    taken |= {"kernels", "cell_timeout", "kernel_idle", "memory", "approve"}
+    taken |= {"kernels", "cell_timeout", "kernel_idle", "memory", "approve", "strict_budget"}
     refused = {toml.partition(" ")[0].lower() for toml in RESERVED} - {"tracing", "schema"}
     assert taken | refused == set(RunSettings.model_fields) and not taken & refused
     for name in taken:
-        value = {"mode": '"auto"', "approve": '["code"]', "memory": '"1G"'}.get(name, "2")
+        value = {"mode": '"auto"', "approve": '["code"]', "memory": '"1G"', "strict_budget": "true"}.get(name, "2")
         (folder / "rlm.toml").write_text(f"{name} = {value}\n")
         assert getattr(resolve_settings({}), name) != RunSettings.model_fields[name].default
 
