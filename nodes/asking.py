@@ -61,8 +61,11 @@ class _Spending:
     granted: Reservation
     """What is reserved for each attempt; for the first one it is already."""
     attempts: int = 0
+    """Requests that were sent, as far as anybody knows."""
     used: Reservation = NOTHING
     """What they took, all together; what nobody knows counts as reserved."""
+    opened: bool = False
+    """Whether there is a row in the journal."""
     held: bool = True
     """Whether a reservation is neither settled nor given back."""
 
@@ -73,6 +76,7 @@ class _Spending:
             await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
             self.held = True
         self.attempts += 1
+        self.opened = True
         await self.run.journal.open(self.entry)
 
     def after_attempt(self, used: Used | None) -> None:
@@ -81,6 +85,13 @@ class _Spending:
         self.run.ledger.settle(self.granted, took)
         self.used = plus(self.used, took)
         self.held = False
+
+    async def not_sent(self) -> None:
+        """The attempt reached no server: neither the budget nor the journal keeps anything of it."""
+        self.run.ledger.give_back(self.granted)
+        self.held = False
+        self.attempts -= 1
+        await self.run.journal.correct(self.entry, Outcome(attempts=1, cost=0.0), not_sent=1)
 
     def outcome(self, **facts: Any) -> Outcome:
         """What came of it, with what was used."""
@@ -150,10 +161,14 @@ async def _send(ask: Ask, spending: _Spending) -> tuple[ModelReply, Any]:
         spending.run.tell({"event": "retry", "model": ask.model.name, "reason": reason, "seconds": seconds})
 
     request = replace(ask.request, max_output_tokens=spending.granted.output_tokens)
-    before, after = spending.before_attempt, spending.after_attempt
+    before, after, not_sent = spending.before_attempt, spending.after_attempt, spending.not_sent
     if request.schema is not None:
-        return await ask_typed(ask.model, request, before_attempt=before, after_attempt=after, on_retry=on_retry)
-    reply = await ask.model.ask(request, before_attempt=before, after_attempt=after, on_retry=on_retry)
+        return await ask_typed(
+            ask.model, request, before_attempt=before, after_attempt=after, not_sent=not_sent, on_retry=on_retry
+        )
+    reply = await ask.model.ask(
+        request, before_attempt=before, after_attempt=after, not_sent=not_sent, on_retry=on_retry
+    )
     return reply, reply.text
 
 
@@ -172,7 +187,7 @@ async def _record(hands: Hands, spending: _Spending, reply: ModelReply, value: A
 
 async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Got:
     message = str(failure)
-    if spending.attempts:
+    if spending.opened:
         journal = spending.run.journal
         outcome = spending.outcome(error_kind=failure.kind, error=message)
         await (journal.settle if spending.ask.record_failure else journal.correct)(spending.entry, outcome)

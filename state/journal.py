@@ -270,9 +270,12 @@ class ThreadJournal:
         await self._database.commit(self._fenced(lambda connection: _decide(connection, row)), "call-decided")
         self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
-    async def correct(self, entry: Entry, outcome: Outcome) -> None:
-        """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open."""
-        row = (*_used(entry, outcome), self._thread_id, entry.key)
+    async def correct(self, entry: Entry, outcome: Outcome, *, not_sent: int = 0) -> None:
+        """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open.
+
+        `not_sent`: how many of them have reached no server, and are taken back.
+        """
+        row = (not_sent, *_used(entry, outcome), self._thread_id, entry.key)
         await self._database.commit(self._fenced(lambda connection: _correct(connection, row)), "call-corrected")
 
     def reuse(self, key: str) -> None:
@@ -343,8 +346,8 @@ def _decide(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 def _correct(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     connection.execute(
-        "UPDATE calls SET input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ? "
-        "WHERE thread_id = ? AND key = ?",
+        "UPDATE calls SET attempts = attempts - ?, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, "
+        "cost = cost + ? WHERE thread_id = ? AND key = ?",
         row,
     )
 

@@ -40,7 +40,7 @@ class ModelCallFailed(Exception):
         self.retryable = retryable
         """Whether asking again later may help."""
         self.attempts = attempts
-        """Requests sent."""
+        """How often it was tried, those that reached no server included."""
         self.input_tokens = input_tokens
         """Tokens of the replies that came and could not be used; they are paid."""
         self.output_tokens = output_tokens
@@ -59,12 +59,12 @@ class Failure:
     retry_after: float | None = None
     """Seconds that the server asked to wait; 0 means at once."""
     unsent: bool = False
-    """Whether no connection came about, so that nothing can have been answered."""
+    """Whether it is certain that no server was sent a byte of the request: it is no model call then."""
 
     @property
     def unbilled(self) -> bool:
-        """Whether this cannot have cost anything: never sent, or refused with an error status."""
-        return self.unsent or self.status is not None or self.kind in ("too_long", "scripted")
+        """Whether a request that was sent cannot have cost anything: it was refused with an error status."""
+        return self.status is not None or self.kind in ("too_long", "scripted")
 
     @property
     def reason(self) -> str:
@@ -101,8 +101,24 @@ _BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
 """Class names of openai, httpx, aiohttp, botocore and Google's clients, the more telling first."""
 
 
-_UNSENT = re.compile(r"ConnectError|ConnectTimeout|ClientConnector|ConnectionRefused|gaierror|Certificate")
-"""Class names of what goes wrong before there is a connection."""
+_HTTPX = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"})
+_UNSENT: dict[str, frozenset[str]] = {
+    "builtins": frozenset({"ConnectionRefusedError"}),
+    "socket": frozenset({"gaierror"}),
+    "ssl": frozenset({"SSLCertVerificationError"}),
+    **dict.fromkeys(("httpx", "httpx2", "httpcore", "httpcore2"), _HTTPX),
+    "aiohttp": frozenset(
+        {"ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorSSLError", "ClientProxyConnectionError",
+         "ClientConnectorCertificateError", "ConnectionTimeoutError"}
+    ),
+    "urllib3": frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}),
+    "requests": frozenset({"ConnectTimeout"}),
+    "botocore": frozenset({"EndpointConnectionError", "ConnectTimeoutError"}),
+}  # fmt: skip
+"""By package, the errors that are raised only before there is a connection to send anything on.
+
+Errors that may come later are left out: resets, reads and writes that fail, servers that hang up, every other time-out.
+"""
 
 
 def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Failure:
@@ -110,9 +126,16 @@ def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: date
     if isinstance(error, AttemptFailed):
         return error.failure
     failure = _classified(error, now)
-    if failure.status is None and any(_UNSENT.search(type(link).__name__) for link in _causes(error)):
-        return replace(failure, unsent=True)
-    return failure
+    return replace(failure, unsent=failure.status is None and _never_sent(error))
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether `error` proves that no server was sent anything."""
+    chain = [(type(link).__module__.partition(".")[0], type(link).__name__) for link in _causes(error)]
+    # openai's transport turns each connection that aiohttp loses into a ConnectTimeout, one that breaks off in the
+    # middle of an answer included: where an error of aiohttp is among the causes, only that one counts.
+    own = [link for link in chain if link[0] == "aiohttp"]
+    return any(name in _UNSENT.get(package, ()) for package, name in own or chain)
 
 
 def _classified(error: BaseException, now: Callable[[], datetime]) -> Failure:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from .client import AfterAttempt, BeforeAttempt, ModelClient, without_surrogates
+from .client import AfterAttempt, BeforeAttempt, ModelClient, NotSent, nothing_to_note, without_surrogates
 from .failures import ModelCallFailed
 from .patterns import PatternUnusable, keywords, within_time
 from .reply import ModelReply, ModelRequest
@@ -130,11 +130,12 @@ async def ask_typed(
     *,
     before_attempt: BeforeAttempt | None = None,
     after_attempt: AfterAttempt = lambda _: None,
+    not_sent: NotSent = nothing_to_note,
     on_retry: OnRetry | None = None,
 ) -> TypedReply:
     """A value that is valid against `request.schema`, after one repair at most.
 
-    `before_attempt`, `after_attempt` and `on_retry` as in `ModelClient.ask`; attempts are numbered through. Raises
+    `before_attempt`, `after_attempt`, `not_sent` and `on_retry` as in `ModelClient.ask`; attempts are numbered through. Raises
     ModelCallFailed: kind `schema` when the repaired answer does not fit either, `bad_request` when the schema
     itself is not valid (then mostly nothing was sent), and those of `ModelClient.ask`.
     """
@@ -147,6 +148,7 @@ async def ask_typed(
         _with_system(request, instruction(schema)),
         before_attempt=before_attempt,
         after_attempt=after_attempt,
+        not_sent=not_sent,
         on_retry=on_retry,
     )
     try:
@@ -165,6 +167,7 @@ async def ask_typed(
             repair(request, first.text, reason),
             before_attempt=numbered_through,
             after_attempt=after_attempt,
+            not_sent=not_sent,
             on_retry=on_retry,
         )
     except ModelCallFailed as error:

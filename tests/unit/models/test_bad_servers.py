@@ -5,6 +5,7 @@ import traceback
 
 import pytest
 
+from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.failures import FailureKind, ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retrying import RetryPolicy
@@ -94,6 +95,28 @@ async def test_a_refused_connection_is_the_network_not_a_timeout(client_of: Open
     failed = await failure_of(server, client_of)
     assert failed.kind == "network" and failed.attempts == 6
     assert f"127.0.0.1:{server.port}" in failed.message
+
+
+async def test_each_attempt_is_told_of_once_as_one_that_reached_no_server_or_as_one_that_may_be_billed(
+    client_of: OpenTo,
+) -> None:
+    told: list[str] = []
+
+    async def not_sent() -> None:
+        told.append("not sent")
+
+    async def ask(client: ModelClient) -> None:
+        with pytest.raises(ModelCallFailed):
+            await client.ask(question(), after_attempt=lambda used: told.append(str(used)), not_sent=not_sent)
+
+    with ScriptedServer(faults=[Fault("reset")]) as server:
+        async with client_of(server) as client:
+            await ask(client)
+    assert told == ["None"] * 6, "nobody knows what became of them"
+    told.clear()
+    async with client_of(server) as client:
+        await ask(client)
+    assert told == ["not sent"] * 6, "the server has stopped"
 
 
 async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(waits: Waits) -> None:
