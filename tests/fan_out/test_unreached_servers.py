@@ -95,12 +95,10 @@ async def test_a_root_that_no_server_was_asked_for_has_cost_nothing_now_in_the_j
     assert (await runner.library.usage("t")) == NOTHING
 
 
-async def test_what_reaches_no_server_uses_up_no_budget(
-    runner: Runner, closed: str, addresses: dict[str, str]
-) -> None:
+async def test_what_reaches_no_server_uses_up_no_budget(runner: Runner, closed: str, addresses: dict[str, str]) -> None:
     with ScriptedServer(cells(ASKING)) as server:
         addresses["openai:sub"] = closed
-        run = await runner.run("Q?", **{**models(server), "max_calls": 3, "max_tokens": 60_000, "price": PRICE})
+        run = await runner.run("Q?", max_calls=3, max_tokens=60_000, price=PRICE, **models(server))
     assert run.status == "answered" and "cannot be reached after 6 attempts" in run.answer
     assert run.usage["model_calls"] == len(server.requests) == 1
     assert run.usage["input_tokens"] + run.usage["output_tokens"] == server.billed.total
