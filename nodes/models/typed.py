@@ -135,9 +135,9 @@ async def ask_typed(
 ) -> TypedReply:
     """A value that is valid against `request.schema`, after one repair at most.
 
-    `before_attempt`, `after_attempt`, `not_sent` and `on_retry` as in `ModelClient.ask`; attempts are numbered through. Raises
-    ModelCallFailed: kind `schema` when the repaired answer does not fit either, `bad_request` when the schema
-    itself is not valid (then mostly nothing was sent), and those of `ModelClient.ask`.
+    `before_attempt`, `after_attempt`, `not_sent` and `on_retry` as in `ModelClient.ask`; attempts are numbered
+    through. Raises ModelCallFailed: kind `schema` when the repaired answer does not fit either, `bad_request` when the
+    schema itself is not valid (then mostly nothing was sent), and those of `ModelClient.ask`.
     """
     schema = request.schema or {}
     try:
