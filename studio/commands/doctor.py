@@ -5,6 +5,7 @@ import typer
 from ..consoles import put, stdout_console
 from ..invocation import Invocation, command
 from ..safe_text import safe_json, safe_line
+from ..summary import command_line
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
@@ -21,10 +22,11 @@ def doctor(invocation: Invocation) -> None:
       rlm doctor
       rlm doctor --home /data/runs --json
     """
+    from ..doctor.local import local_servers
     from ..doctor.machine import home_folder, kernels
     from ..doctor.software import software
 
-    found = [*software(), *home_folder(invocation.home), *kernels()]
+    found = [*software(), *local_servers(command_line(invocation)), *home_folder(invocation.home), *kernels()]
     works = all(one.level != "problem" for one in found)
     if invocation.json:
         put(safe_json({"works": works, "checks": [one.to_json() for one in found]}))

@@ -109,11 +109,15 @@ def start(
     from ..sitting import Hear, Sitting, sit
 
     # Also here, before anything is shown: a bad setting is said at once.
-    unsandboxed = resolve_settings(settings).unsandboxed
+    resolved = resolve_settings(settings)
+    if not resolved.model:
+        from ..unnamed_model import check_model_named
+
+        check_model_named(invocation, question, resolved)
     # Named here, so that it can be told how a run stands that was stopped at any moment.
     name = thread or str(uuid.uuid4())
 
     async def begin(runner: Any, hear: Hear) -> Any:
         return await runner.run(question, paths or None, thread=name, on_event=hear, **settings)
 
-    sit(Sitting(invocation, name, begin, output, unsandboxed, after or []))
+    sit(Sitting(invocation, name, begin, output, resolved.unsandboxed, after or []))
