@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from ..state.errors import ModelFailed
 from ..state.journal import Entry, Outcome, Recorded, RequestKind
 from ..state.ledger import NOTHING, Reservation, Wanted, plus
 from .hands import Hands
@@ -204,6 +205,13 @@ async def served(run: LiveRun, hands: Hands, recorded: Recorded, *, typed: bool)
     text = await hands.stores.texts.get(recorded.answer)
     value = json.loads(text) if typed else text
     return Got(recorded.answer, text=text, value=value, truncated=recorded.error_kind == CUT, reused=True)
+
+
+def root_failed(got: Got, hint: str = "") -> ModelFailed:
+    """The error that ends a run whose root model gave no answer. `hint`: what to do before it goes on."""
+    if got.error_kind in ("not_found", "garbage"):
+        hint = "A run keeps its --model and --base-url: ask anew to change them."
+    return ModelFailed(got.error or "The root model gave no answer.", hint=hint)
 
 
 def failure_digest(message: str) -> str:

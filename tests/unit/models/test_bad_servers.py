@@ -29,11 +29,11 @@ async def failure_of(server: ScriptedServer, client_of: OpenTo) -> ModelCallFail
         (403, "auth", 1, "check OPENAI_API_KEY"),
         (404, "not_found", 1, "--base-url, which mostly ends in /v1"),
         (408, "timeout", 6, "did not answer in time"),
-        (409, "server", 6, "rlm resume"),
+        (409, "server", 6, "wait until it works again"),
         (422, "bad_request", 1, "does not accept the request"),
         (429, "rate_limit", 6, "lower --concurrency"),
         (500, "server", 6, "after 6 attempts"),
-        (503, "server", 6, "rlm resume"),
+        (503, "server", 6, "wait until it works again"),
     ],
 )
 async def test_each_status_is_retried_or_not_and_says_what_to_do(
