@@ -20,6 +20,7 @@ from .moments import Checkpoints, Moment, moment_of
 from .variables import variables_at
 
 _UNDER_WAY = "under way when its process ended: may have been billed"
+_NOT_SENT = "no server was reached when its process ended: nothing was sent"
 _NOT_ENDED = "its sub-RLM has not ended"
 Place = tuple[str, int]
 """A run, by its name or the beginning of it, and a step of it."""
@@ -42,8 +43,7 @@ class Call:
     def to_json(self) -> dict[str, Any]:
         """The object that `rlm calls --json` prints."""
         row = self.row
-        under_way = f"{_UNDER_WAY}, for at most {row.uncertain_tokens:,} tokens"
-        error = (_NOT_ENDED if row.child_thread else under_way) if row.status == "asked" else row.error
+        error = _why_open(row) if row.status == "asked" else row.error
         return {
             "key": row.key,
             "turn": row.turn,
@@ -290,3 +290,12 @@ def _step(step: Step) -> dict[str, Any]:
         "checkpoint_id": step.checkpoint_id,
         "summary": step.summary,
     }
+
+
+def _why_open(row: CallRow) -> str:
+    """What kept a request from ending."""
+    if row.child_thread:
+        return _NOT_ENDED
+    if not row.attempts:
+        return _NOT_SENT
+    return f"{_UNDER_WAY}, for at most {row.uncertain_tokens:,} tokens"

@@ -56,6 +56,11 @@ def error_facts(error: RlmError) -> dict[str, str]:
     return {"type": error.type, "message": error.message, "hint": error.hint}
 
 
+def spent_message(note: str) -> str:
+    """What the note of a run whose budget is spent says, as a sentence."""
+    return f"{note[0].upper()}{note[1:]}." if note else "The budget is spent."
+
+
 async def answer_of(state: RunState, texts: Texts) -> Any:
     """The settled answer, or None while there is none."""
     reference: AnswerRef | None = state.get("answer")

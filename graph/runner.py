@@ -36,7 +36,7 @@ from .library import Library
 from .moments import moment_of
 from .opening import open_hands, open_stores
 from .plain_callers import PlainCallers, graph_for_callers
-from .results import Run, answer_of, error_facts
+from .results import Run, answer_of, error_facts, spent_message
 from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
 from .starting import enter_run
 from .suggesting import suggested_limits
@@ -308,7 +308,7 @@ class Runner:
         note = state.get("note")
         error = row.error
         if error is None and status == "budget":
-            error = {"type": "BudgetSpent", "message": note or "The budget is spent.", "hint": "Raise it and resume."}
+            error = {"type": "BudgetSpent", "message": spent_message(note or ""), "hint": ""}
         return Run(
             thread_id=row.thread_id,
             status=status,

@@ -214,7 +214,7 @@ class Sittings:
                     if name == thread_id:
                         raise
                     raise RunBusy(
-                        f"The sub-RLM {thread_id} is a part of {name}. {busy.message}", hint=busy.hint
+                        f"The sub-RLM {thread_id} is a part of a run: {busy.message}", hint=busy.hint
                     ) from None
                 held.push_async_callback(self._release, name)
             yield

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-from ..nodes.direct import check_direct
+from ..nodes.direct import check_direct, fits_one_call
 from ..nodes.hands import Hands
 from ..nodes.intake import Given, from_stdin, input_digest, store_input
 from ..state.contexts import ContextRef
@@ -42,6 +42,8 @@ async def enter_run(
     else:
         reference = await _stored(hands, given, settings, tell)
         await check_direct(question, reference, settings, hands.stores)
+        if settings.mode == "rlm" and await fits_one_call(question, reference, settings, hands.stores):
+            tell({"event": "one_call"})
         await _add(hands, thread_id, question, given_digest(given), reference, settings)
     check_same_input(await hands.stores.threads.get(thread_id), reference)
 

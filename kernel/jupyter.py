@@ -120,7 +120,7 @@ class JupyterKernels:
     def send(self, operation: str, kernel: str, *, id: int = 0, attached: bytes = b"", **fields: Any) -> None:
         """Tell the host something whose reply nobody waits for."""
         if self._writer is None or self._writer.is_closing():
-            raise KernelLost("The kernel host is gone.", hint="The run is saved; continue it with `rlm resume`.")
+            raise KernelLost("The kernel host is gone.")
         write_frame(self._writer, {"id": id, "op": operation, "kernel": kernel, **fields}, attached)
 
     async def tell(self, operation: str, kernel: str, attached: bytes, **fields: Any) -> None:
@@ -330,8 +330,7 @@ class JupyterSession(StandingSession):
         """The kernel is gone: every waiter is told why."""
         if self._lost:
             return
-        hint = "The run is saved; continue it with `rlm resume`."
-        self._lose(KernelLost(f"The kernel died: {reason}.", hint=hint))
+        self._lose(KernelLost(f"The kernel died: {reason}."))
 
     def _tell_outcomes(self) -> None:
         """What is delivered and taken in one turn of the loop travels in one message."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from ..state.errors import ModelFailed
 from ..state.journal import Entry, Outcome, Recorded, RequestKind
 from ..state.ledger import NOTHING, Reservation, Wanted, plus
 from .hands import Hands
@@ -60,12 +61,12 @@ class _Spending:
     entry: Entry
     granted: Reservation
     """What is reserved for each attempt; for the first one it is already."""
-    begun: int = 0
-    """Attempts that were entered into the journal."""
+    opened: bool = False
+    """Whether there is a row in the journal."""
+    attempts: int = 0
+    """Requests that were sent, as far as anybody knows."""
     known: int = 0
     """Those of them whose outcome is known."""
-    unsent: int = 0
-    """Those of them that never reached the server."""
     used: Reservation = NOTHING
     """What the known ones took, all together."""
     held: bool = True
@@ -78,29 +79,31 @@ class _Spending:
             again = Wanted(tokens, limit, limit, lambda _in, _out: granted.cost)
             await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
             self.held = True
-        self.begun += 1
+        self.attempts += 1
+        self.opened = True
         await self.run.journal.open(self.entry)
 
     def after_attempt(self, used: Used | None) -> None:
         """`used` is what the server says it took, None when nobody knows."""
         self.held = False
-        if used is None:
-            self.run.ledger.settle(self.granted, None)
-        elif used.sent:
-            took = Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
-            self.run.ledger.settle(self.granted, took)
+        took = None if used is None else Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
+        self.run.ledger.settle(self.granted, took)
+        if took is not None:
             self.used = plus(self.used, took)
             self.known += 1
-        else:
-            self.run.ledger.give_back(self.granted)
-            self.unsent += 1
+
+    async def not_sent(self) -> None:
+        """The attempt reached no server: neither the budget nor the journal keeps anything of it."""
+        self.run.ledger.give_back(self.granted)
+        self.held = False
+        self.attempts -= 1
+        await self.run.journal.correct(self.entry, Outcome(known=0, unsent=1, cost=0.0))
 
     def outcome(self, **facts: Any) -> Outcome:
         """What came of it, with what was used."""
         used = self.used
         return Outcome(
             known=self.known,
-            unsent=self.unsent,
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cost=used.cost,
@@ -109,7 +112,7 @@ class _Spending:
 
     def end(self) -> None:
         """Settle what has not been: sent without an answer that was seen, or never sent."""
-        if self.held and self.begun:
+        if self.held and self.attempts:
             self.after_attempt(None)
         elif self.held:
             self.run.ledger.give_back(self.granted)
@@ -176,10 +179,14 @@ async def _send(ask: Ask, spending: _Spending) -> tuple[ModelReply, Any]:
         spending.run.tell({"event": "retry", "model": ask.model.name, "reason": reason, "seconds": seconds})
 
     request = replace(ask.request, max_output_tokens=spending.granted.output_tokens)
-    before, after = spending.before_attempt, spending.after_attempt
+    before, after, not_sent = spending.before_attempt, spending.after_attempt, spending.not_sent
     if request.schema is not None:
-        return await ask_typed(ask.model, request, before_attempt=before, after_attempt=after, on_retry=on_retry)
-    reply = await ask.model.ask(request, before_attempt=before, after_attempt=after, on_retry=on_retry)
+        return await ask_typed(
+            ask.model, request, before_attempt=before, after_attempt=after, not_sent=not_sent, on_retry=on_retry
+        )
+    reply = await ask.model.ask(
+        request, before_attempt=before, after_attempt=after, not_sent=not_sent, on_retry=on_retry
+    )
     return reply, reply.text
 
 
@@ -198,7 +205,7 @@ async def _record(hands: Hands, spending: _Spending, reply: ModelReply, value: A
 
 async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Got:
     message = str(failure)
-    if spending.begun:
+    if spending.opened:
         journal = spending.run.journal
         outcome = spending.outcome(error_kind=failure.kind, error=message)
         await (journal.settle if spending.ask.record_failure else journal.correct)(spending.entry, outcome)
@@ -215,6 +222,13 @@ async def served(run: LiveRun, hands: Hands, recorded: Recorded, *, typed: bool)
     text = await hands.stores.texts.get(recorded.answer)
     value = json.loads(text) if typed else text
     return Got(recorded.answer, text=text, value=value, truncated=recorded.error_kind == CUT, reused=True)
+
+
+def root_failed(got: Got, hint: str = "") -> ModelFailed:
+    """The error that ends a run whose root model gave no answer. `hint`: what to do before it goes on."""
+    if got.error_kind in ("not_found", "garbage"):
+        hint = "A run keeps its --model and --base-url: ask anew to change them."
+    return ModelFailed(got.error or "The root model gave no answer.", hint=hint)
 
 
 def failure_digest(message: str) -> str:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..state.contexts import ContextRef, no_context
-from ..state.errors import InputError, ModelFailed
+from ..state.errors import InputError
 from ..state.keys import digest, direct_key
 from ..state.ledger import BudgetSpent, NotAllowed
 from ..state.schema import RunState
 from ..state.settings import RunSettings
-from .asking import Ask, Got, ask_once
+from .asking import Ask, Got, ask_once, root_failed
 from .conversation import Message
 from .events import emit
 from .gates.asks import saved, spend_ask
@@ -38,6 +38,9 @@ _BYTES_A_TOKEN = 16
 """More than any text of words has: an input with more bytes than that need not be read to know that it is large."""
 _REPL_INSTEAD: frozenset[FailureKind] = frozenset({"too_long", "empty", "refused", "schema"})
 """Failures of this one request, which say nothing of the turns that follow."""
+
+
+_WHOLE = "A run keeps its mode: ask anew with --mode rlm, and the input is read piece by piece."
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,29 @@ async def _messages(state: RunState, run: LiveRun, hands: Hands) -> list[Message
     question = state.get("question", "")
     if settings.mode != "auto":
         return await _whole(question, context, settings, hands.stores, window)
+    return await _small(question, context, settings, hands.stores, window)
+
+
+async def fits_one_call(question: str, context: ContextRef | None, settings: RunSettings, stores: Stores) -> bool:
+    """Tell whether `--mode auto` would give the model this input whole; of no input, False."""
+    if context is None or context["kind"] == "none":
+        return False
+    auto, window = settings.model_copy(update={"mode": "auto"}), window_of(settings.model, settings.base_url)
+    try:
+        await _small(question, context, auto, stores, window)
+    except _NeedsRepl:
+        return False
+    return True
+
+
+async def _small(
+    question: str, context: ContextRef, settings: RunSettings, stores: Stores, window: int | None
+) -> list[Message]:
+    """The messages, where a model reads them well at once. Raises _NeedsRepl."""
     most = FITS_WELL if window is None else min(FITS_WELL, window // 4)
     if context["bytes"] > most * _BYTES_A_TOKEN:
         raise _NeedsRepl(f"an input of {context['chars']:,} characters is more than one call reads well")
-    messages = await _put(question, context, settings, hands.stores)
+    messages = await _put(question, context, settings, stores)
     if estimate_messages(messages) > most:
         raise _NeedsRepl(f"{size(messages)} are more than the {most:,} tokens that one call reads well")
     return messages
@@ -156,7 +178,7 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, messages: list[Mes
     said = got.error or "The root model gave no answer."
     if auto and got.error_kind in _REPL_INSTEAD:
         raise _NeedsRepl(said.rstrip("."))
-    raise ModelFailed(said, hint=f"Go on: rlm resume {run.thread_id}; or ask anew with --mode rlm.")
+    raise root_failed(got, _WHOLE if got.error_kind in _REPL_INSTEAD else "")
 
 
 def _told(state: RunState, settings: RunSettings) -> str:

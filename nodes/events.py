@@ -9,7 +9,19 @@ from typing import Any, Literal
 from langgraph.config import get_stream_writer
 
 EventName = Literal[
-    "input", "direct", "turn", "nudge", "code", "calls", "output", "usage", "retry", "restore", "notice", "child"
+    "input",
+    "direct",
+    "turn",
+    "nudge",
+    "code",
+    "calls",
+    "output",
+    "usage",
+    "retry",
+    "restore",
+    "notice",
+    "child",
+    "one_call",
 ]
 """
 - `input`: `documents`, `bytes`, `name`, `done`: the input is being stored.
@@ -23,6 +35,7 @@ EventName = Literal[
 - `retry`: `model`, `reason`, `seconds`: a request failed and is sent again.
 - `restore`: `cells`, `of`, `turn`: variables as of `turn` are brought back; `cells` `of` so many are run for it.
 - `notice`: `text`.
+- `one_call`: the input of a new run of mode `rlm` fits one model call.
 - `child`: `thread_id`, `depth` (runs above it), `question`, `status`, `usage` (of the run that is watched): a sub-RLM
   of the running cell, or one below it. `running` in its `turn`; then `answered`, `budget` (it ran out of it) or
   `failed`. One that ended in an earlier sitting is told of, too, when its recorded answer is used, as it then was.

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from ..state.errors import ModelFailed
 from ..state.keys import cell_digest, root_key
 from ..state.ledger import BudgetSpent, NotAllowed, Resource
 from ..state.reviews import Ask as AskOfPerson
 from ..state.schema import RunState, TurnRecord
-from .asking import LEAST_OUTPUT, Ask, Got, ask_once
+from .asking import LEAST_OUTPUT, Ask, Got, ask_once, root_failed
 from .conversation import short_form
 from .events import emit
 from .gates.asks import budget_ask, saved, spend_ask
@@ -53,7 +52,7 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
     text = got.text
     if text is None:
         if got.error_kind != "empty":
-            raise ModelFailed(got.error or "The root model gave no answer.", hint=f"Go on: rlm resume {thread_id}")
+            raise root_failed(got)
         # Empty after every retry: told to the model like any reply without code, for a turn.
         text = ""
     reading = read_reply(text, truncated=got.truncated)

@@ -71,7 +71,8 @@ class Database:
             await asyncio.to_thread(_make, path)
             connection = await aiosqlite.connect(path, timeout=patience)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"Cannot open {path}: {error}.", hint="Check the folder given with --home.") from error
+            why = (error.strerror if isinstance(error, OSError) else "") or error
+            raise StoreError(f"Cannot open {path}: {why}.", hint="Check the folder given with --home.") from error
         try:
             await _prepare(connection, path, probe)
             database = cls(connection, path.parent, probe, patience)
@@ -294,16 +295,16 @@ def _statements(script: str) -> Iterator[str]:
 def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError:
     """SQLite's failure as one sentence with what to do next."""
     text = str(error)
-    where = f"{path}: " if path else ""
+    where, the = (f"{path}: ", "the") if path else ("", "The")
     if "locked" in text or "busy" in text:
-        return StoreError(f"{where}the store is locked by another process.", hint="Wait for it to end and try again.")
+        return StoreError(f"{where}{the} store is locked by another process.", hint="Wait for it to end and try again.")
     if "full" in text:
-        return StoreError(f"{where}the disk is full.", hint="Free some space, then `rlm resume THREAD`.")
+        return StoreError(f"{where}{the} disk is full.", hint="Free some space.")
     if "readonly" in text or "unable to open" in text:
-        return StoreError(f"{where}the store cannot be written.", hint="Fix its permissions or use another --home.")
+        return StoreError(f"{where}{the} store cannot be written.", hint="Fix its permissions or use another --home.")
     if "malformed" in text or "not a database" in text or "disk image" in text:
         return StoredDataDamaged(
             f"{where}checkpoints.sqlite is damaged or is not a database ({text}).",
             hint="`rlm verify THREAD` says what of a run is lost. Restore the home from a copy, or use another --home.",
         )
-    return StoreError(f"{where}the store failed: {text}.", hint="Check the disk, then `rlm resume THREAD`.")
+    return StoreError(f"{where}{the} store failed: {text}.", hint="Check the disk.")

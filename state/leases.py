@@ -188,7 +188,7 @@ def _acquire(connection: sqlite3.Connection, thread_id: str, now: float, left: i
         if not is_dead(owner, row[2], now):
             raise RunBusy(
                 f"{thread_id} is being run by process {owner.get('pid')} on {owner.get('host')}.",
-                hint="Wait for it to end, or stop it with Ctrl-C; then `rlm resume`.",
+                hint="Stop it there with Ctrl-C, or wait.",
             )
     token = (row[0] if row else 0) + 1
     connection.execute(

@@ -7,6 +7,7 @@ never silently gets other limits.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -181,7 +182,7 @@ def resolve_settings(flags: dict[str, Any]) -> RunSettings:
     try:
         resolved = _Resolver(**given)
     except ValidationError as error:
-        raise UsageError(_first_problem(error), hint="Look at the flags, the RLM_… variables and rlm.toml.") from error
+        raise UsageError(_first_problem(error, given), hint="See `rlm run --help`.") from error
     return RunSettings.model_validate(resolved.model_dump())
 
 
@@ -196,7 +197,13 @@ def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:
         ) from error
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, flags: Mapping[str, Any] | None = None) -> str:
+    """What is wrong with which setting, named as it was given. `flags`: those given; None: no other way was open."""
     problem = error.errors()[0]
-    name = "-".join(str(part) for part in problem["loc"] if not isinstance(part, int)).replace("_", "-")
-    return f"--{name}: {problem['msg'].removeprefix('Value error, ')}."
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    variable = f"RLM_{name.upper()}"
+    if flags is None or name in flags:
+        named = f"--{name.replace('_', '-')}"
+    else:
+        named = variable if os.environ.get(variable) else f"{name} in rlm.toml"
+    return f"{named}: {problem['msg'].removeprefix('Value error, ')}."

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -42,6 +42,8 @@ class Invocation:
     debug: bool = False
     home_named: bool = False
     """Whether `--home` was given, so that the next command must repeat it."""
+    words: tuple[str, ...] = ()
+    """The command line as it was given, without the name of the program."""
 
     @property
     def has_runs(self) -> bool:
@@ -57,10 +59,10 @@ class Invocation:
             )
 
 
-def invocation_of(home: Path | None, *, as_json: bool, debug: bool) -> Invocation:
+def invocation_of(home: Path | None, *, as_json: bool, debug: bool, words: Sequence[str] = ()) -> Invocation:
     """The flags with their defaults filled in."""
     chosen = home or Path(os.environ.get("RLM_HOME") or DEFAULT_HOME)
-    return Invocation(chosen.expanduser(), as_json, debug, home_named=home is not None)
+    return Invocation(chosen.expanduser(), as_json, debug, home is not None, tuple(words))
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -78,6 +80,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             home or before.get("home"),
             as_json=as_json or before.get("as_json", False),
             debug=debug or before.get("debug", False),
+            words=before.get("words", ()),
         )
         function(invocation, **given)
 

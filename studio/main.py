@@ -80,7 +80,7 @@ def _before(
     ] = False,
 ) -> None:
     del version
-    context.obj = {"home": home, "as_json": as_json, "debug": debug}
+    context.obj = {**(context.obj or {}), "home": home, "as_json": as_json, "debug": debug}
     if context.invoked_subcommand is None:
         from ..state.errors import UsageError
 
@@ -112,7 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
     try:
-        result: Any = typer.main.get_command(app).main(args=given, prog_name=PROGRAM, standalone_mode=False)
+        command = typer.main.get_command(app)
+        # Click consumes the list that it is given.
+        result: Any = command.main(
+            args=list(given), prog_name=PROGRAM, standalone_mode=False, obj={"words": tuple(given)}
+        )
         return result if isinstance(result, int) else 0
     except (SystemExit, typer.Exit):
         raise

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .consoles import put, say
 from .safe_text import safe, safe_json, safe_line
+from .summary import sentence
 
 if TYPE_CHECKING:
     import typer
@@ -24,9 +25,10 @@ def report(kind: str, message: str, hint: str = "", *, as_json: bool) -> None:
     if kind == NOT_BEGUN:
         say(safe(message))
         return
-    say(f"Error: {safe(message)}", style="bold red")
+    say(f"Error: {sentence(message)}", style="bold red")
     if hint:
-        say(safe(hint))
+        # Whole: it may be a command to copy.
+        say(safe(hint), whole=True)
 
 
 def report_known(error: "RlmError", *, as_json: bool) -> int:

@@ -23,7 +23,7 @@ from .open_home import OpenHome
 from .problems import NOT_BEGUN, report
 from .safe_text import safe, safe_json
 from .stopping import STOPPED, Stopping, interruptible, leave
-from .summary import brought_back, ended, sentence, what_next
+from .summary import brought_back, command_line, ended, failure, short_id, to_json, what_next
 
 if TYPE_CHECKING:
     from ..graph.results import Run
@@ -267,18 +267,22 @@ def tell(sitting: Sitting, came: Came, file: AnswerFile | None = None) -> int:
             file.write(run.answer)
             say(f"The answer is in {safe(str(file.path))}.")
         except StoreError as error:
-            say(f"Error: {safe(str(error))}", style="bold red")
+            say(f"Error: {safe(error.message)}", style="bold red")
             status = error.exit_code
+    lines = what_next(run, sitting.invocation, came.limits)
+    if answered and status:
+        lines = [f"Print it: {command_line(sitting.invocation, 'resume', short_id(run.thread_id))}"]
     if sitting.invocation.json:
-        put(safe_json(run.to_json()))
+        put(safe_json(to_json(run, lines)))
     elif answered and not file:
         _put_answer(run.answer)
     if run.error and not answered:
-        say(" ".join(sentence(run.error.get(part, "")) for part in ("message", "hint")).strip(), style="red")
+        for line in failure(run.error):
+            say(line, style="red")
     for line in brought_back(run.restore):
         say(line, style="dim")
     say(ended(run, came.seconds, came.sub_rlms), style="bold")
-    for line in [*what_next(run, sitting.invocation, came.limits), *sitting.after]:
+    for line in [*lines, *sitting.after]:
         say(line, whole=True)
     return status
 

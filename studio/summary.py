@@ -2,17 +2,20 @@
 
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .display.wording import counted, duration, spent
 from .invocation import Invocation
 from .safe_text import safe, safe_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ..graph.results import Run
     from ..state.schema import RestoreRecord
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UNFINISHED = ("failed", "stopped", "budget", "busy")
 
 
 def short_id(thread_id: str) -> str:
@@ -35,11 +38,23 @@ def ended(run: "Run", seconds: float, sub_rlms: int = 0) -> str:
 
 
 def sentence(text: str) -> str:
-    """A message as a sentence, safe to show: a capital at its beginning and a stop at its end."""
+    """A message as a sentence, safe to show: with a stop at its end. Its first letter stays: it may be a name's."""
     said = safe(text.strip())
-    if not said:
-        return ""
-    return f"{said[0].upper()}{said[1:]}{'' if said[-1] in '.!?:)' else '.'}"
+    return said if not said or said[-1] in ".!?:" else f"{said}."
+
+
+def failure(error: "Mapping[str, str]") -> list[str]:
+    """What ended a run, and what must be done about it before the run can go on, if anything; each said once."""
+    return [said for part in ("message", "hint") if (said := sentence(error.get(part, "")))]
+
+
+def to_json(run: "Run", next_lines: "Sequence[str]") -> dict[str, Any]:
+    """The document that `--json` prints. The hint of an error ends in the command that goes on with the run."""
+    document = run.to_json()
+    if run.error and run.status in _UNFINISHED:
+        hint = sentence(run.error.get("hint", ""))
+        document["error"] = {**run.error, "hint": " ".join(part for part in (hint, *next_lines[:1]) if part)}
+    return document
 
 
 def brought_back(restore: "RestoreRecord | None") -> list[str]:
@@ -51,7 +66,7 @@ def brought_back(restore: "RestoreRecord | None") -> list[str]:
     if restore["rebuilt"]:
         lines.append(f"Rebuilt by running {cells} again: {safe_line(', '.join(restore['rebuilt']))}.")
     lines += [f"Lost: {safe_line(name)} ({safe_line(why)})." for name, why in sorted(restore["lost"].items())]
-    lines += [sentence(note) for note in restore["notes"]]
+    lines += [sentence(f"{note[:1].upper()}{note[1:]}") for note in restore["notes"]]
     lines += [
         f"Turn {found['turn']}, run again, asked for other sub-calls than before: "
         f"{counted(len(found['missing']), 'recorded answer')} not asked for, {counted(len(found['new']), 'call')} new."
@@ -61,19 +76,23 @@ def brought_back(restore: "RestoreRecord | None") -> list[str]:
 
 
 def what_next(run: "Run", invocation: Invocation, limits: dict[str, float]) -> list[str]:
-    """Commands worth typing now. `limits` are those that would let it go on, where a budget was spent."""
+    """Commands worth typing now; of a run that could not go on, the one.
+
+    `limits` are those that would let it go on, where a budget was spent.
+    """
     name = short_id(run.thread_id)
     look = [command_line(invocation, "show", name), command_line(invocation, "calls", name)]
     match run.status:
         case "answered":
             return [f"Look: {' · '.join(look)}"]
-        case "stopped" | "failed":
+        case "stopped":
             return [f"Go on: {command_line(invocation, 'resume', name)}", f"Look: {' · '.join(look)}"]
+        case "failed":
+            return [f"Go on: {command_line(invocation, 'resume', name)}"]
         case "budget":
-            again = command_line(invocation, "resume", name, *as_flags(limits))
-            return [f"Go on: {again}", f"Look: {look[0]}"]
+            return [f"Go on: {command_line(invocation, 'resume', name, *as_flags(limits))}"]
         case "busy":
-            return [f"When it has ended: {command_line(invocation, 'resume', name)}", f"Look: {look[0]}"]
+            return [f"When it has ended: {command_line(invocation, 'resume', name)}"]
         case "paused":
             return [*waits_for(run, invocation), f"Look: {look[0]}"]
 

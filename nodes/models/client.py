@@ -33,6 +33,12 @@ _FINISHES: dict[str, Finish] = {
 
 AfterAttempt = Callable[["Used | None"], None]
 """Called when a request has ended, with what it took; None when nobody knows whether it was billed."""
+NotSent = Callable[[], Awaitable[None]]
+"""Awaited in place of `AfterAttempt` when it is certain that no server was sent the request."""
+
+
+async def nothing_to_note() -> None:
+    """Do nothing about an attempt that reached no server."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,6 @@ class Used:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
-    sent: bool = True
-    """Whether the request reached the server."""
 
 
 @dataclass
@@ -89,14 +93,16 @@ class ModelClient:
         *,
         before_attempt: BeforeAttempt | None = None,
         after_attempt: AfterAttempt = lambda _: None,
+        not_sent: NotSent = nothing_to_note,
         on_retry: OnRetry | None = None,
     ) -> ModelReply:
         """The model's answer, with text that is never empty.
 
         `before_attempt` is awaited before every request that is sent, retries included; what it raises is
-        passed on and nothing is sent. `after_attempt` is told what the request took. `on_retry` is told why and
-        how long is waited. `finish="length"` says that the text was cut. Raises ModelCallFailed, and nothing else
-        of its own; of kind `too_long` before anything is sent, when the request is clearly more than the window.
+        passed on and nothing is sent. `after_attempt` is told what the request took; `not_sent` is awaited in its
+        place when it reached no server. `on_retry` is told why and how long is waited. `finish="length"` says that the
+        text was cut. Raises ModelCallFailed, and nothing else of its own; of kind `too_long` before anything is sent,
+        when the request is clearly more than the window.
         """
         started = self._clock()
         request = replace(request, messages=[_sendable(message) for message in request.messages])
@@ -111,7 +117,10 @@ class ModelClient:
             try:
                 raw = await self._send(request)
             except AttemptFailed as error:
-                after_attempt(_used_by(error.failure))
+                if error.failure.unsent:
+                    await not_sent()
+                else:
+                    after_attempt(Used() if error.failure.unbilled else None)
                 raise
             after_attempt(self._count(raw, request, tally))
             return _judged(raw, request)
@@ -189,13 +198,6 @@ class ModelClient:
         tally.output_tokens += received
         tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
         return Used(sent, received, cost)
-
-
-def _used_by(failure: Failure) -> Used | None:
-    """What a failed request took; None when nobody knows."""
-    if failure.unsent:
-        return Used(sent=False)
-    return Used() if failure.unbilled else None
 
 
 def _judged(raw: RawReply, request: ModelRequest) -> tuple[str, Finish]:

@@ -242,6 +242,8 @@ def _headers(error: BaseException) -> Mapping[str, str] | None:
 
 def _detail(error: BaseException) -> str:
     """What the server said, in one line of at most `_DETAIL_LENGTH` characters."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     body = getattr(error, "body", None)
     said = _inside(body, "error", "message") or _inside(body, "message") or _inside(body, "error")
     if not isinstance(said, str):

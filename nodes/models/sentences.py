@@ -28,10 +28,10 @@ _SENTENCES: dict[FailureKind, str] = {
     "not_found": "{model} was not found{said}; check {address}.",
     "bad_request": "{model} does not accept the request{said}; check the model's name and the prompt.",
     "too_long": "The prompt is longer than {name} can read{said}; slice it, and ask about the pieces.",
-    "rate_limit": "{model} still limits the rate{tries}{said}; lower --concurrency or wait, then `rlm resume`.",
-    "server": "The server of {model} keeps failing{tries}{said}; `rlm resume` when it works again.",
-    "network": "{model} cannot be reached{tries}{said}; check the server and the network, then `rlm resume`.",
-    "timeout": "{model} did not answer in time{tries}{said}; check the server, then `rlm resume`.",
+    "rate_limit": "{model} still limits the rate{tries}{said}; lower --concurrency or wait.",
+    "server": "The server of {model} keeps failing{tries}{said}; wait until it works again.",
+    "network": "{model} cannot be reached{tries}{said}; check the server and the network.",
+    "timeout": "{model} did not answer in time{tries}{said}; check the server.",
     "refused": "{name} refused to answer{said}; put the question differently or use another model.",
     "empty": "{name} gave an empty answer{tries}{said}; put the question differently or use another model.",
     "garbage": "{model} does not answer like a chat completions server{tries}{said}; check --base-url.",
@@ -41,7 +41,7 @@ _SENTENCES: dict[FailureKind, str] = {
 _ROOT_TOO_LONG = (
     "What the root model is told is longer than {name} can read{said}; run the question with a --model that reads more."
 )
-_NO_QUOTA = "{model} has no quota or credit left{said}; top up the account, then `rlm resume`."
+_NO_QUOTA = "{model} has no quota or credit left{said}; top up the account."
 
 
 def explain(failure: Failure, target: Target, attempts: int, role: Role = "sub") -> str:
@@ -54,6 +54,8 @@ def explain(failure: Failure, target: Target, attempts: int, role: Role = "sub")
     detail = redact(failure.detail, target.secrets)
     if failure.kind == "timeout" and not failure.status and target.seconds is not None:
         detail = f"limit {target.seconds:g} seconds"
+    if detail == f"Error code: {failure.status}":
+        detail = ""
     said = ": ".join(str(part) for part in (failure.status, detail) if part)
     return sentence.format(
         name=target.name,

@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
-from .client import AfterAttempt, BeforeAttempt, ModelClient
+from .client import AfterAttempt, BeforeAttempt, ModelClient, NotSent, nothing_to_note
 from .failures import ModelCallFailed
 from .reply import ModelReply, ModelRequest
 from .retrying import OnRetry
@@ -71,13 +71,14 @@ async def ask_typed(
     *,
     before_attempt: BeforeAttempt | None = None,
     after_attempt: AfterAttempt = lambda _: None,
+    not_sent: NotSent = nothing_to_note,
     on_retry: OnRetry | None = None,
 ) -> TypedReply:
     """A value that is valid against `request.schema`, after one repair at most.
 
-    `before_attempt`, `after_attempt` and `on_retry` as in `ModelClient.ask`; attempts are numbered through. Raises
-    ModelCallFailed: kind `schema` when the repaired answer does not fit either, `bad_request` when the schema
-    itself is not valid (then mostly nothing was sent), and those of `ModelClient.ask`.
+    `before_attempt`, `after_attempt`, `not_sent` and `on_retry` as in `ModelClient.ask`; attempts are numbered
+    through. Raises ModelCallFailed: kind `schema` when the repaired answer does not fit either, `bad_request` when the
+    schema itself is not valid (then mostly nothing was sent), and those of `ModelClient.ask`.
     """
     schema = request.schema or {}
     try:
@@ -88,6 +89,7 @@ async def ask_typed(
         _with_system(request, instruction(schema)),
         before_attempt=before_attempt,
         after_attempt=after_attempt,
+        not_sent=not_sent,
         on_retry=on_retry,
     )
     try:
@@ -106,6 +108,7 @@ async def ask_typed(
             repair(request, first.text, reason),
             before_attempt=numbered_through,
             after_attempt=after_attempt,
+            not_sent=not_sent,
             on_retry=on_retry,
         )
     except ModelCallFailed as error:

@@ -7,6 +7,7 @@ import typer
 from ..consoles import put, stdout_console
 from ..invocation import Invocation, command
 from ..safe_text import safe_json, safe_line
+from ..summary import command_line
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
@@ -23,10 +24,12 @@ def doctor(invocation: Invocation) -> None:
       rlm doctor
       rlm doctor --home /data/runs --json
     """
+    from ..doctor.local import local_servers
     from ..doctor.machine import home_folder, kernels
     from ..doctor.software import software
 
-    found = [*software(date.today()), *home_folder(invocation.home), *kernels()]
+    here = local_servers(command_line(invocation))
+    found = [*software(date.today()), *here, *home_folder(invocation.home), *kernels()]
     works = all(one.level != "problem" for one in found)
     if invocation.json:
         put(safe_json({"works": works, "checks": [one.to_json() for one in found]}))

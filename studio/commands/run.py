@@ -120,6 +120,10 @@ def start(
 
     # Also here, before anything is shown: a bad setting is said at once.
     resolved = resolve_settings(settings)
+    if not resolved.model:
+        from ..unnamed_model import check_model_named
+
+        check_model_named(invocation, question, resolved)
     # Named here, so that it can be told how a run stands that was stopped at any moment.
     name = thread or str(uuid.uuid4())
 

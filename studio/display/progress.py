@@ -135,6 +135,9 @@ class Progress:
         if name == "input":
             self._input(event)
             return
+        if name == "one_call":
+            # About the input: nothing of the run is saved yet.
+            return
         self.under_way = True
         if name == "child":
             self._child(event)

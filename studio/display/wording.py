@@ -114,6 +114,8 @@ def spoken(event: dict[str, Any], progress: Progress) -> list[str]:
             notes = [f"  {safe_line(str(note), 200)}" for note in event.get("notes", [])]
             read = f"Read {counted(progress.documents, 'document')}, {megabytes(progress.bytes)} of text."
             return [read, *notes]
+        case "one_call":
+            return ["This input fits one model call: --mode auto would try one call first."]
         case "direct" if event.get("outcome") == "repl":
             return [f"Needs the REPL: {safe_line(str(event.get('why')), 300)}."]
         case "direct" if event.get("outcome") == "answered":

@@ -10,6 +10,7 @@ import pytest
 from durable_rlm.state.settings import RunSettings
 from tests.end_to_end.program import rlm, waiting_run
 from tests.scripts import repl, write_script
+from tests.servers.openai_server import Fault, ScriptedServer
 
 RUN_KEYS = {
     *("thread_id", "status", "answer", "citations", "interrupts", "usage", "turns", "steps", "error", "restore"),
@@ -78,6 +79,18 @@ def test_a_spent_budget_is_4_and_a_failure_is_1(tmp_path: Path, model: str) -> N
     (tmp_path / "m.py").write_text("def root(m): raise OSError('gone')\ndef sub(p): return ''\n")
     failed = rlm(tmp_path, "run", "Q?", "--model", model, "--json")
     assert failed.returncode == 1 and json.loads(failed.stdout)["error"]["type"] == "ModelFailed"
+
+
+def test_what_a_model_server_refuses_is_one_sentence_and_one_command_said_once(tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text("hello world")
+    with ScriptedServer(faults=[Fault("status", status=401, text="no such key")]) as server:
+        named = ("--model", "openai:root", "--base-url", server.base_url, "--thread", "t")
+        failed = rlm(tmp_path, "run", "Q?", "input.txt", *named)
+    # On a slow machine lines of progress are before these.
+    *_, fits, _, said, ended, command = failed.stderr.splitlines()
+    assert fits == "This input fits one model call: --mode auto would try one call first."
+    refused = f"openai:root at {server.base_url} does not accept the key (401: no such key); check OPENAI_API_KEY."
+    assert (said, command) == (refused, "Go on: rlm resume t") and ended.startswith("failed · 0 turns · 1 model call")
 
 
 @pytest.mark.kill

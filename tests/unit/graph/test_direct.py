@@ -73,6 +73,38 @@ async def test_a_model_may_not_decline_where_one_call_must_do(runner: Runner, tm
     assert "NEEDS_REPL" not in asked.roots[0]
 
 
+def advised(events: list[dict[str, Any]]) -> int:
+    return sum(event["event"] == "one_call" for event in events)
+
+
+@pytest.mark.parametrize("size", [1, 3_000, 20_000, 26_000, 30_000, 60_000, 500_000], ids=lambda size: f"{size} words")
+async def test_that_an_input_fits_one_call_is_told_where_auto_would_try_one(
+    runner: Runner, tmp_path: Path, size: int
+) -> None:
+    model = script(tmp_path / "m.py", "whole")
+    told: dict[str, list[dict[str, Any]]] = {"rlm": [], "auto": []}
+    for mode, events in told.items():
+        await runner.run("When?", "word " * size, model=model, mode=mode, on_event=events.append)
+    tried = any(event.get("outcome") == "asking" for event in told["auto"])
+    assert tried == (size < 30_000), "both sides of the limit are looked at"
+    assert (advised(told["rlm"]), advised(told["auto"])) == (int(tried), 0)
+
+
+async def test_that_an_input_fits_one_call_is_told_once_at_the_start_of_a_run(runner: Runner, tmp_path: Path) -> None:
+    model = script(tmp_path / "m.py", "whole")
+    events: list[dict[str, Any]] = []
+    await runner.run("When?", LETTER, model=model, thread="t", on_event=events.append)
+    assert advised(events) == 1
+    places = [event["event"] for event in events]
+    assert places.index("input") < places.index("one_call") < places.index("turn")
+    events.clear()
+    await runner.run("When?", LETTER, model=model, thread="t", on_event=events.append)
+    await runner.resume("t", on_event=events.append)
+    await runner.run("When?", model=model, on_event=events.append)
+    await runner.run("When?", LETTER, model=model, mode="direct", on_event=events.append)
+    assert advised(events) == 0, "not again, not without an input, not where it is one call"
+
+
 async def test_an_input_that_is_large_goes_to_the_repl_unasked(runner: Runner, tmp_path: Path) -> None:
     for text in ("word " * 40_000, "word " * 400_000):
         run = await runner.run("When?", text, model=script(tmp_path / "m.py", "whole"), mode="auto")

@@ -5,6 +5,7 @@ import traceback
 
 import pytest
 
+from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.failures import FailureKind, ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retrying import RetryPolicy
@@ -28,11 +29,11 @@ async def failure_of(server: ScriptedServer, client_of: OpenTo) -> ModelCallFail
         (403, "auth", 1, "check OPENAI_API_KEY"),
         (404, "not_found", 1, "--base-url, which mostly ends in /v1"),
         (408, "timeout", 6, "did not answer in time"),
-        (409, "server", 6, "rlm resume"),
+        (409, "server", 6, "wait until it works again"),
         (422, "bad_request", 1, "does not accept the request"),
         (429, "rate_limit", 6, "lower --concurrency"),
         (500, "server", 6, "after 6 attempts"),
-        (503, "server", 6, "rlm resume"),
+        (503, "server", 6, "wait until it works again"),
     ],
 )
 async def test_each_status_is_retried_or_not_and_says_what_to_do(
@@ -94,6 +95,28 @@ async def test_a_refused_connection_is_the_network_not_a_timeout(client_of: Open
     failed = await failure_of(server, client_of)
     assert failed.kind == "network" and failed.attempts == 6
     assert f"127.0.0.1:{server.port}" in failed.message
+
+
+async def test_each_attempt_is_told_of_once_as_one_that_reached_no_server_or_as_one_that_may_be_billed(
+    client_of: OpenTo,
+) -> None:
+    told: list[str] = []
+
+    async def not_sent() -> None:
+        told.append("not sent")
+
+    async def ask(client: ModelClient) -> None:
+        with pytest.raises(ModelCallFailed):
+            await client.ask(question(), after_attempt=lambda used: told.append(str(used)), not_sent=not_sent)
+
+    with ScriptedServer(faults=[Fault("reset")]) as server:
+        async with client_of(server) as client:
+            await ask(client)
+    assert told == ["None"] * 6, "nobody knows what became of them"
+    told.clear()
+    async with client_of(server) as client:
+        await ask(client)
+    assert told == ["not sent"] * 6, "the server has stopped"
 
 
 async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(waits: Waits) -> None:

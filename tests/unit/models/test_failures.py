@@ -1,10 +1,16 @@
 """Any provider's exception becomes one of the named failures."""
 
+import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
+import aiohttp
+import httpx
+import openai
 import pytest
 
 from durable_rlm.nodes.models.failures import FailureKind, classify, parse_retry_after
@@ -62,6 +68,65 @@ def caused(outer: Exception, inner: BaseException) -> Exception:
 def test_what_a_provider_raises_is_recognised(error: Exception, kind: FailureKind, retryable: bool) -> None:
     failure = classify(error)
     assert (failure.kind, failure.retryable) == (kind, retryable)
+
+
+def connector_error() -> aiohttp.ClientConnectorError:
+    return aiohttp.ClientConnectorError(Mock(), OSError(111, "refused"))
+
+
+REQUEST = httpx.Request("POST", "http://127.0.0.1/v1")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(),
+        socket.gaierror(),
+        ssl.SSLCertVerificationError(),
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("nobody answers"),
+        httpx.PoolTimeout("no connection is free"),
+        connector_error(),
+        aiohttp.ClientConnectorDNSError(Mock(), socket.gaierror()),
+        aiohttp.ConnectionTimeoutError(),
+        caused(openai.APITimeoutError(Mock()), caused(httpx.ConnectTimeout(""), connector_error())),
+        caused(openai.APIConnectionError(request=Mock()), httpx.ConnectError("refused")),
+    ],
+    ids=repr,
+)
+def test_an_error_before_there_is_a_connection_proves_that_nothing_was_sent(error: Exception) -> None:
+    assert classify(error).unsent
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError(),
+        ConnectionResetError(),
+        BrokenPipeError(),
+        ssl.SSLError("bad record"),
+        httpx.ReadTimeout("slow"),
+        httpx.ReadError("gone"),
+        httpx.WriteError("gone in mid-request"),
+        httpx.RemoteProtocolError("hung up"),
+        httpx.ProxyError("whoever that was"),
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.SocketTimeoutError(),
+        aiohttp.ClientOSError(104, "reset"),
+        aiohttp.ClientPayloadError(),
+        # openai's transport calls lost connections by the name of those that never were.
+        caused(openai.APITimeoutError(Mock()), caused(httpx.ConnectTimeout(""), aiohttp.ServerDisconnectedError())),
+        caused(openai.APITimeoutError(Mock()), caused(httpx.ConnectTimeout(""), aiohttp.ClientOSError(104, "reset"))),
+        # Classes of that name which nobody knows prove nothing.
+        raised("ConnectError"),
+        raised("APIConnectionError"),
+        httpx.HTTPStatusError("busy", request=REQUEST, response=httpx.Response(503, request=REQUEST)),
+        ValueError("what is this"),
+    ],
+    ids=repr,
+)
+def test_whatever_may_have_reached_a_server_is_not_taken_for_unsent(error: Exception) -> None:
+    assert not classify(error).unsent
 
 
 def test_a_cause_that_causes_itself_is_read_once() -> None:

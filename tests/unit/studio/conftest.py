@@ -10,6 +10,7 @@ import pytest
 
 from durable_rlm.graph.results import Run
 from durable_rlm.graph.runner import Runner
+from durable_rlm.studio import local_servers
 from durable_rlm.studio.main import main
 
 
@@ -30,6 +31,8 @@ def rlm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """`rlm(…)` runs a command in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
+    # Whatever listens on this machine.
+    monkeypatch.setattr(local_servers, "SERVERS", {})
     for name in ("RLM_HOME", "RLM_MODEL", "RLM_SUB_MODEL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -52,6 +55,7 @@ class FakeRunner:
         self.homes: list[Path] = []
         self.tracing: list[bool] = []
         self.library = self
+        self.limits: dict[str, Any] = {"max_turns": 30}
 
     async def run(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
         self.asked.append(("run", given, named))
@@ -80,7 +84,7 @@ class FakeRunner:
         return self._ended()
 
     async def about(self, thread: str) -> dict[str, Any]:
-        return {"thread_id": thread, "parent": "t", "limits": {"max_turns": 30}, "settings": {}}
+        return {"thread_id": thread, "parent": "t", "limits": self.limits, "settings": {}}
 
     async def count_below(self, thread: str) -> int:
         return 0

@@ -142,9 +142,42 @@ def test_the_exit_status_is_the_runs_and_json_is_the_run(rlm: Rlm, fake: Fake, s
     fake(run)
     plain, document = rlm("run", "Q?", "--model", "scripted:x"), rlm("run", "Q?", "--model", "scripted:x", "--json")
     assert plain.code == document.code == EXIT_CODES[status]
-    assert json.loads(document.out) == json.loads(json.dumps(run.to_json()))
+    told = json.loads(document.out)
+    if error:
+        told["error"]["hint"] = told["error"]["hint"].partition(".")[0]
+    assert told == json.loads(json.dumps(run.to_json()))
     assert plain.out == ('{\n  "a": 1\n}\n' if status == "answered" else "")
-    assert status in plain.err and (error is None or "Why --max-turns. Do." in plain.err)
+    assert status in plain.err and (error is None or "why --max-turns.\ndo.\n" in plain.err)
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("failed", "Go on: rlm resume openai"),
+        ("budget", "Go on: rlm resume openai --max-calls 40"),
+        ("busy", "When it has ended: rlm resume openai"),
+    ],
+)
+@pytest.mark.parametrize("message", ["openai:m was not found", "notes/a.txt is damaged", "named is being run"])
+def test_a_failure_is_one_sentence_and_one_command_said_once_and_names_keep_their_letters(
+    rlm: Rlm, fake: Fake, message: str, status: Any, command: str
+) -> None:
+    runner = fake(Run("openai", status, error={"type": "X", "message": f"{message} (see --max-calls).", "hint": ""}))
+    runner.limits = {"max_calls": 20}
+    said = rlm("run", "Q?", "--model", "m").err.splitlines()
+    ended = next(at for at, line in enumerate(said) if line.startswith(status))
+    assert [*said[ended - 1 : ended], *said[ended + 1 :]] == [f"{message} (see --max-calls).", command]
+    document = rlm("run", "Q?", "--model", "m", "--json")
+    assert json.loads(document.out)["error"] == {
+        **{"type": "X", "message": f"{message} (see --max-calls).", "hint": command}
+    }
+
+
+def test_an_answer_that_could_not_be_written_is_said_with_the_command_that_prints_it(rlm: Rlm, fake: Fake) -> None:
+    fake(Run("t", "answered", answer="A"))
+    said = rlm("run", "Q?", "--model", "m", "-o", "/dev/full").err.splitlines()
+    assert said[-1] == "Print it: rlm resume t" and "No space left on device." in said[-3]
+    assert sum("resume" in line for line in said) == 1
 
 
 @pytest.mark.parametrize(
@@ -187,8 +220,11 @@ def test_a_bad_setting_from_anywhere_is_2(
     runner = fake(Run("t", "answered"))
     assert rlm("run", "Q?", "--model", "m", "--concurrency", "0").code == 2
     monkeypatch.setenv("RLM_MEMORY", "lots")
-    assert "lots" in rlm("run", "Q?", "--model", "m").err
+    assert "RLM_MEMORY: 'lots' is not a size" in rlm("run", "Q?", "--model", "m").err
+    assert "--memory: 'more' is not a size" in rlm("run", "Q?", "--model", "m", "--memory", "more").err
     monkeypatch.delenv("RLM_MEMORY")
+    (tmp_path / "rlm.toml").write_text('memory = "some"')
+    assert "memory in rlm.toml: 'some' is not a size" in rlm("run", "Q?", "--model", "m").err
     (tmp_path / "rlm.toml").write_text("max_turns = ")
     assert "rlm.toml" in rlm("run", "Q?", "--model", "m").err
     assert runner.asked == []

@@ -208,8 +208,16 @@ def test_reading_the_input_is_not_the_run() -> None:
     progress = Progress(Clock())
     progress.hear(STORY[0])
     assert not progress.under_way and progress.phase == "reading"
+    progress.hear({"event": "one_call"})
+    assert not progress.under_way, "a signal still ends it at once"
     progress.hear(STORY[2])
     assert progress.under_way
+
+
+def test_a_small_input_is_told_of_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainDisplay(Progress(Clock())) as display:
+        display.hear({"event": "one_call"})
+    assert capsys.readouterr().err == "This input fits one model call: --mode auto would try one call first.\n"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

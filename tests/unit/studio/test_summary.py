@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.graph.results import Run, RunStatus
+from durable_rlm.state.schema import RestoreRecord
 from durable_rlm.studio.invocation import Invocation
-from durable_rlm.studio.summary import as_flags, command_line, ended, sentence, short_id, what_next
+from durable_rlm.studio.summary import as_flags, brought_back, command_line, ended, sentence, short_id, what_next
 from tests.unit.studio.reviewing.asked import calls, code, interrupt, paused
 
 UUID = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
@@ -64,6 +65,11 @@ def test_a_made_up_name_is_shortened_and_a_given_one_is_not() -> None:
 
 
 def test_messages_become_sentences() -> None:
-    assert [sentence(text) for text in ("the budget is spent", "Really?", "", "x\x1b")] == [
-        *("The budget is spent.", "Really?", "", "X\\x1b.")
+    assert [sentence(text) for text in ("It failed", "Really?", "", "x\x1b", "openai:m is gone (404)")] == [
+        *("It failed.", "Really?", "", "x\\x1b.", "openai:m is gone (404).")
     ]
+
+
+def test_a_note_on_the_restored_variables_is_a_sentence() -> None:
+    restore = RestoreRecord(restored=[], rebuilt=[], lost={}, cells=0, notes=["turn 2 differs"], diverged=[])
+    assert brought_back(restore)[-1] == "Turn 2 differs."

@@ -260,7 +260,7 @@ def test_a_sub_rlm_of_a_run_that_is_being_run_is_busy_and_the_sentence_names_tha
         connection.execute("UPDATE threads SET status = 'stopped' WHERE thread_id = ?", (name,))
         connection.commit()
     done = rlm("resume", name)
-    assert done.code == 5 and f"The sub-RLM {name} is a part of tree. tree is being run by process" in done.err
+    assert done.code == 5 and f"The sub-RLM {name} is a part of a run: tree is being run by process" in done.err
     assert document(rlm("resume", name, "--json"))["error"]["type"] == "RunBusy"
 
 

@@ -15,8 +15,10 @@ COUNTING = ["n = len(context.split())", "FINAL(f'{n} words: ' + llm_query(contex
 async def test_a_sub_rlm_answers_with_turns_and_variables_of_its_own(runner: Runner, tmp_path: Path) -> None:
     top = ["n = 1\na = rlm_query('child: count', context=context[4:])\nFINAL((a, n))"]
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": COUNTING})
-    run = await runner.run("top", "xxx one two", model=model, max_depth=2)
+    events: list[dict[str, Any]] = []
+    run = await runner.run("top", "xxx one two", model=model, max_depth=2, on_event=events.append)
     assert (run.status, run.answer) == ("answered", ["2 words: ONE TWO", 1])
+    assert [event["event"] for event in events].count("one_call") == 1, "of the input of the run, not of its sub-RLM's"
     [call] = [call.to_json() for call in await runner.library.calls(run.thread_id)]
     child = await runner.read(call["child_thread"])
     assert (child.answer, child.turns) == ("2 words: ONE TWO", 2)

@@ -1,0 +1,53 @@
+"""A run that names no model: what to say, with a command that asks a model of this machine where there is one."""
+
+import asyncio
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .local_servers import LocalServer, find_servers
+from .safe_text import safe
+from .summary import command_line
+
+if TYPE_CHECKING:
+    from ..state.settings import RunSettings
+    from .invocation import Invocation
+
+
+def check_model_named(invocation: "Invocation", question: str, settings: "RunSettings") -> None:
+    """Raise UsageError for a run without a question or a model."""
+    from ..graph.checks import check_start
+    from ..state.errors import UsageError
+
+    try:
+        check_start(question, settings)
+    except UsageError as error:
+        found = asyncio.run(_servers(settings.base_url)) if question.strip() else []
+        if not found:
+            raise
+        hint = f"One of this machine would answer: {_command(invocation, found[0], settings.base_url)}"
+        raise UsageError(error.message, hint=hint) from None
+
+
+async def _servers(base_url: str) -> list[LocalServer]:
+    """The servers to offer: where an address is given, only what listens there, and only on this machine."""
+    if not base_url:
+        return await find_servers()
+    from ..nodes.models.addresses import is_loopback
+
+    try:
+        parts, port = urlsplit(base_url), urlsplit(base_url).port or 80
+    except ValueError:
+        return []
+    plain = parts.scheme == "http" and parts.path.rstrip("/") == "/v1" and parts.username is None
+    return await find_servers([port]) if plain and is_loopback(base_url) else []
+
+
+def _command(invocation: "Invocation", server: LocalServer, base_url: str) -> str:
+    """The command line as it was given, with what it lacks put in, to be pasted."""
+    words = list(invocation.words)
+    end = words.index("--") if "--" in words else len(words)
+    words[end:end] = server.settings[:2] if base_url else server.settings
+    # Not on one line at any price, as other commands are: a question may have several.
+    return f"{command_line(replace(invocation, home_named=False))} {safe(shlex.join(words))}"
