@@ -260,5 +260,5 @@ def _facts(path: Path) -> os.stat_result | None:
 def _cannot_write(folder: Path, error: OSError) -> StoreError:
     return StoreError(
         f"Cannot write to {folder}: {error.strerror}.",
-        hint="Free space or fix its permissions, or name another folder with --home; then `rlm resume`.",
+        hint="Free space or fix its permissions, or name another folder with --home; then try again.",
     )

@@ -291,7 +291,7 @@ def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError
     if "locked" in text or "busy" in text:
         return StoreError(f"{where}the store is locked by another process.", hint="Wait for it to end and try again.")
     if "full" in text:
-        return StoreError(f"{where}the disk is full.", hint="Free some space, then `rlm resume THREAD`.")
+        return StoreError(f"{where}the disk is full.", hint="Free some space, and try again.")
     if "readonly" in text or "unable to open" in text:
         return StoreError(f"{where}the store cannot be written.", hint="Fix its permissions or use another --home.")
     if "malformed" in text or "not a database" in text or "disk image" in text:
@@ -299,4 +299,4 @@ def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError
             f"{where}checkpoints.sqlite is damaged or is not a database ({text}).",
             hint="`rlm verify THREAD` says what of a run is lost. Restore the home from a copy, or use another --home.",
         )
-    return StoreError(f"{where}the store failed: {text}.", hint="Check the disk, then `rlm resume THREAD`.")
+    return StoreError(f"{where}the store failed: {text}.", hint="Check the disk, and try again.")

@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from .children import BELOW
 from .database import Database, Unit
-from .errors import StoredDataDamaged, ThreadExists, UnknownThread
+from .errors import StoredDataDamaged, ThreadExists, UnknownThread, command
 from .leases import Leases
 from .ledger import Limits
 from .records import Status
@@ -148,9 +148,10 @@ class Threads:
         """The run's row. Raises UnknownThread, StoredDataDamaged."""
         row = await self.look(thread_id)
         if row.damaged:
+            verify, show = command("verify", thread_id), command("show", thread_id)
             raise StoredDataDamaged(
                 f"What is saved of {thread_id} in the index of runs has changed on disk.",
-                hint=f"`rlm verify {thread_id}` says what is lost, `rlm show {thread_id}` shows the rest of it.",
+                hint=f"{verify} says what is lost, {show} shows the rest of it.",
             )
         return row
 

@@ -38,7 +38,7 @@ class AnswerFile:
         except OSError as error:
             raise StoreError(
                 f"The answer could not be written to {self.path}: {error.strerror}.",
-                hint="It is saved with the run: `rlm resume THREAD` prints it again.",
+                hint="It is saved with the run: `rlm resume` prints it again.",
             ) from error
 
     def _replace(self, data: bytes) -> None:

@@ -33,15 +33,20 @@ DebugFlag = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Invocation:
     """How the command was called."""
 
     home: Path
     json: bool = False
     debug: bool = False
-    home_named: bool = False
-    """Whether `--home` was given, so that the next command must repeat it."""
+    thread: str | None = None
+    """The run that the command is about, once that is known."""
+
+    @property
+    def home_needed(self) -> bool:
+        """Whether the next command must name the home: it would not find it by itself."""
+        return self.home.resolve() != default_home().resolve()
 
     @property
     def has_runs(self) -> bool:
@@ -59,8 +64,22 @@ class Invocation:
 
 def invocation_of(home: Path | None, *, as_json: bool, debug: bool) -> Invocation:
     """The flags with their defaults filled in."""
-    chosen = home or Path(os.environ.get("RLM_HOME") or DEFAULT_HOME)
-    return Invocation(chosen.expanduser(), as_json, debug, home_named=home is not None)
+    return Invocation(home.expanduser() if home else default_home(), as_json, debug)
+
+
+def default_home() -> Path:
+    """Return the home of a command that names none."""
+    return Path(os.environ.get("RLM_HOME") or DEFAULT_HOME).expanduser()
+
+
+@dataclass
+class CommonFlags:
+    """What was given before the command's name; then also how the command was called, for whoever reports errors."""
+
+    home: Path | None = None
+    as_json: bool = False
+    debug: bool = False
+    invocation: Invocation | None = None
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -73,12 +92,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def called(context: typer.Context, home: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
-        before = context.find_root().obj or {}
-        invocation = invocation_of(
-            home or before.get("home"),
-            as_json=as_json or before.get("as_json", False),
-            debug=debug or before.get("debug", False),
-        )
+        before: CommonFlags = context.find_root().obj
+        invocation = invocation_of(home or before.home, as_json=as_json or before.as_json, debug=debug or before.debug)
+        before.invocation = invocation
         function(invocation, **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY

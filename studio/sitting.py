@@ -20,6 +20,7 @@ from .consoles import put, say
 from .display.choosing import Display, open_display
 from .invocation import Invocation
 from .open_home import OpenHome
+from .pasteable import pasteable, pasteable_error
 from .problems import NOT_BEGUN, report
 from .safe_text import safe, safe_json
 from .stopping import STOPPED, Stopping, interruptible, leave
@@ -251,23 +252,27 @@ async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
 def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) -> int:
     """The answer on stdout or into its file, everything else on stderr. Returns the exit status."""
     answered, status = run.status == "answered", run.exit_code
+    invocation = sitting.invocation
+    invocation.thread = run.thread_id
+    error = pasteable_error(run.error, invocation) if run.error else None
     if answered and file:
         try:
             file.write(run.answer)
             say(f"The answer is in {safe(str(file.path))}.")
-        except StoreError as error:
-            say(f"Error: {safe(str(error))}", style="bold red")
-            status = error.exit_code
-    if sitting.invocation.json:
-        put(safe_json(run.to_json()))
+        except StoreError as failed:
+            say(f"Error: {safe(pasteable(str(failed), invocation))}", style="bold red", whole=True)
+            status = failed.exit_code
+    if invocation.json:
+        put(safe_json({**run.to_json(), "error": error}))
     elif answered and not file:
         _put_answer(run.answer)
-    if run.error and not answered:
-        say(" ".join(sentence(run.error.get(part, "")) for part in ("message", "hint")).strip(), style="red")
+    if error and not answered:
+        said = " ".join(sentence(error.get(part, "")) for part in ("message", "hint")).strip()
+        say(said, style="red", whole=True)
     for line in brought_back(run.restore):
         say(line, style="dim")
     say(ended(run, came.seconds, came.sub_rlms), style="bold")
-    for line in [*what_next(run, sitting.invocation, came.limits), *sitting.after]:
+    for line in [*what_next(run, invocation, came.limits), *sitting.after]:
         say(line, whole=True)
     return status
 

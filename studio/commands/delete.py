@@ -10,6 +10,7 @@ from .. import flags
 from ..branches import Forest
 from ..consoles import put, say
 from ..invocation import Invocation, command
+from ..pasteable import pasteable
 from ..safe_text import safe_json, safe_line
 from ..stopping import STOPPED
 
@@ -50,7 +51,7 @@ def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -
     if invocation.json:
         put(safe_json({"thread_id": found.name, "deleted": deleted.threads, "forks": deleted.forks}))
     else:
-        _say(deleted, found)
+        _say(deleted, found, invocation)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _agreed() -> bool:
         return False
 
 
-def _say(deleted: "Deleted", found: _Found) -> None:
+def _say(deleted: "Deleted", found: _Found, invocation: Invocation) -> None:
     from ..display.wording import counted
 
     first, *children = [safe_line(name) for name in deleted.threads]
@@ -107,7 +108,7 @@ def _say(deleted: "Deleted", found: _Found) -> None:
     if deleted.forks:
         names = ", ".join(safe_line(name) for name in deleted.forks[:5]) + (", …" if len(deleted.forks) > 5 else "")
         say(f"What it had recorded stays for its forks: {names}.")
-    say("`rlm gc` frees what no other run needs.")
+    say(pasteable("`rlm gc` frees what no other run needs.", invocation), whole=True)
 
 
 def _at_terminal() -> bool:

@@ -10,6 +10,8 @@ from ..safe_text import safe_line
 from ..summary import command_line, short_id
 from .run import start
 
+_MODEL = "openai:gpt-5-mini"
+
 
 @command
 def demo(
@@ -66,6 +68,10 @@ def _next(invocation: Invocation, name: str, *, offline: bool) -> list[str]:
     lines = [
         f"Its steps, and its answer again for nothing: {command_line(invocation, 'steps', name)} · "
         f"{command_line(invocation, 'resume', name)}",
-        'Your own question: rlm run "What is in here?" FOLDER --model openai:gpt-5-mini',
+        f"Your own question: {command_line(invocation, 'run', 'What is in here?', '.', '--model', _MODEL)}",
     ]
-    return [*lines, "This one to a real model: rlm demo --model openai:gpt-5-mini"] if offline else lines
+    return (
+        [*lines, f"This one to a real model: {command_line(invocation, 'demo', '--model', _MODEL)}"]
+        if offline
+        else lines
+    )

@@ -62,8 +62,6 @@ def _places(thread: str, step: str, step2: str | None) -> tuple[tuple[str, int],
         name, _, number = text.rpartition("@")
         name = name or default
         if not name or not (number.isascii() and number.isdecimal()):
-            raise UsageError(
-                f"{text} names no step.", hint="Write rlm diff THREAD 8 14, or rlm diff THREAD 8 OTHER@14."
-            )
+            raise UsageError(f"{text} names no step.", hint="`rlm diff --help` shows how to name two.")
         found.append((name, int(number)))
     return found[0], found[1]

@@ -90,10 +90,10 @@ def review(
 
     async def look(runner: Any, hear: Hear) -> Any:
         run = await runner.read(thread)
-        _check_waits(invocation, run)
+        about = await runner.library.about(run.thread_id)
+        _check_waits(invocation, run, about["limits"])
         if reviewer or interrupt is not None:
             chosen(waiting_of(run), interrupt, run)
-        about = await runner.library.about(run.thread_id)
         sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return run
 
@@ -128,19 +128,20 @@ def _by_flag(
     return None
 
 
-def _check_waits(invocation: Invocation, run: "Run") -> None:
+def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, Any]) -> None:
     """Raises UsageError, with what to do instead, when nothing waits for a person."""
     from ...state.errors import UsageError
-    from ..summary import command_line, short_id
+    from ..summary import command_line, raised, short_id
 
     if run.status == "paused" and run.interrupts:
         return
     name = short_id(run.thread_id)
-    go_on, look = command_line(invocation, "resume", name), command_line(invocation, "show", name)
+    more = raised(str((run.error or {}).get("message", "")), limits) if run.status == "budget" else []
+    go_on, look = (f"`{command_line(invocation, *words)}`" for words in (("resume", name, *more), ("show", name)))
     how, hint = {
         "answered": ("is answered", f"Its answer: {go_on}"),
         "busy": ("is being run by another process now", f"Look: {look}"),
-        "budget": ("has spent its budget", f"Raise it: {go_on} --max-…"),
+        "budget": ("has spent its budget", f"Raise it: {go_on}"),
         "failed": ("has failed", f"Go on: {go_on}"),
     }.get(run.status, ("has been stopped", f"Go on: {go_on}"))
     raise UsageError(f"Nothing waits for a person: {name} {how}.", hint=hint)

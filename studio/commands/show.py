@@ -7,6 +7,7 @@ import typer
 from .. import flags
 from ..consoles import put
 from ..invocation import Invocation, command
+from ..pasteable import pasteable_error
 from ..safe_text import safe_json
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def show(invocation: Invocation, thread: flags.Thread, step: StepFlag = None, fu
 
     invocation.need_runs(thread)
     run, waits = from_runner(invocation, read)
+    invocation.thread = run["thread_id"]
+    run["error"] = pasteable_error(run["error"], invocation) if run["error"] else None
     if invocation.json:
         put(safe_json(run))
         return

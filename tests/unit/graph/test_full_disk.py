@@ -37,7 +37,7 @@ async def run(runner: Runner, model: str) -> Run:
 
 def check_told(run: Run, said: str) -> None:
     assert (run.status, run.exit_code, run.answer) == ("failed", 1, None)
-    assert run.error is not None and said in run.error["message"] and "rlm resume" in run.error["hint"], run.error
+    assert run.error is not None and said in run.error["message"] and "try again" in run.error["hint"], run.error
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_spent_budget_names_the_flag_and_twice_the_limit() -> None:
 
 
 def test_lines_can_be_copied_into_a_shell() -> None:
-    elsewhere = Invocation(Path("/my runs"), home_named=True)
+    elsewhere = Invocation(Path("/my runs"))
     assert command_line(elsewhere, "resume", "a b") == "rlm resume 'a b' --home '/my runs'"
 
 
