@@ -12,7 +12,7 @@ from ..nodes.models.typed import SchemaInvalid, mismatch
 from ..nodes.quoting import shortened
 from ..nodes.tree import most_kernels, run_levels
 from ..state.contexts import ContextRef
-from ..state.errors import ThreadExists, UsageError, command
+from ..state.errors import ThreadExists, UsageError, cli_command
 from ..state.gates import Gates
 from ..state.ledger import Limits
 from ..state.settings import RunSettings
@@ -71,7 +71,7 @@ def check_same_run(thread: Thread, question: str, given: str) -> None:
         asked = shortened(" ".join(thread.question.split()), 80)
         raise ThreadExists(
             f"The thread {thread.thread_id} exists and asks something else: {asked}",
-            hint=f"Choose another --thread, or go on with it: {command('resume', thread.thread_id)}",
+            hint=f"Choose another --thread, or go on with it: {cli_command('resume', thread.thread_id)}",
         )
 
 
@@ -81,7 +81,7 @@ def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
     if reference and stored and (reference["pack"], reference["index"]) != (stored["pack"], stored["index"]):
         raise ThreadExists(
             f"The thread {thread.thread_id} exists, and its input has changed since it was begun.",
-            hint=f"Choose another --thread, or go on with the input that it has: {command('resume', thread.thread_id)}",
+            hint=f"Choose another --thread, or go on with what it has: {cli_command('resume', thread.thread_id)}",
         )
 
 

@@ -76,6 +76,10 @@ class Library:
             raise UnknownThread(f"{len(found)} runs begin with {name}.", hint="Give more of the name.")
         raise UnknownThread(f"There is no run named {name} here.", hint="`rlm list` shows those there are.")
 
+    async def last_touched(self) -> Thread | None:
+        """The run that was touched last, sub-RLMs aside; None when there is none."""
+        return await self._stores.threads.last_touched()
+
     async def runs(self) -> list[dict[str, Any]]:
         """Every run as `rlm list --json` prints it, the one touched last first."""
         return [run for run, _ in await self.runs_with_callers()]

@@ -17,7 +17,7 @@ from langgraph.types import Command, StateSnapshot
 
 from ..nodes.hands import Stores
 from ..nodes.live import AS_SAVED, LiveRuns, Manner
-from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, command
+from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, cli_command
 from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
 from ..state.schema import RestoreRecord, RunInput, RunState, Status
@@ -106,7 +106,7 @@ async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -
         flags = [word for name, value in given.items() for word in (name, f"{value}")]
         raise UsageError(
             f"{row.thread_id} is a part of {top} and spends out of its budget.",
-            hint=f"Raise it there: {command('resume', top, *flags)}",
+            hint=f"Raise it there: {cli_command('resume', top, *flags)}",
         )
     return (await threads.get(top)).limits
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..state.contexts import ContextRef, no_context
-from ..state.errors import InputError, ModelFailed, command
+from ..state.errors import InputError, ModelFailed, cli_command
 from ..state.keys import digest, direct_key
 from ..state.ledger import BudgetSpent, NotAllowed
 from ..state.schema import RunState
@@ -155,7 +155,7 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, messages: list[Mes
     said = got.error or "The root model gave no answer."
     if auto and got.error_kind in _REPL_INSTEAD:
         raise _NeedsRepl(said.rstrip("."))
-    raise ModelFailed(said, hint=f"Go on: {command('resume', run.thread_id)}; or ask anew with --mode rlm.")
+    raise ModelFailed(said, hint=f"Go on: {cli_command('resume', run.thread_id)}; or ask anew with --mode rlm.")
 
 
 def _told(state: RunState, settings: RunSettings) -> str:

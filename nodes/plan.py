@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..state.errors import ModelFailed, command
+from ..state.errors import ModelFailed, cli_command
 from ..state.keys import cell_digest, root_key
 from ..state.ledger import BudgetSpent, NotAllowed, Resource
 from ..state.reviews import Ask as AskOfPerson
@@ -54,7 +54,7 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
     if text is None:
         if got.error_kind != "empty":
             raise ModelFailed(
-                got.error or "The root model gave no answer.", hint=f"Go on: {command('resume', thread_id)}"
+                got.error or "The root model gave no answer.", hint=f"Go on: {cli_command('resume', thread_id)}"
             )
         # Empty after every retry: told to the model like any reply without code, for a turn.
         text = ""

@@ -1,6 +1,6 @@
 """Commands that a user can paste: with the word that starts this program, the run's name, and `--home` where needed.
 
-Messages of the layers below name a command in backquotes, as `rlm resume NAME` (`state.errors.command`). They know
+Messages of the layers below name a command in backquotes, as `rlm resume NAME` (`state.errors.cli_command`). They know
 neither how this process was called nor which folder it works in, and may be stored and read by another process. So
 they are rewritten here, when they are printed, and nowhere else.
 """

@@ -11,6 +11,7 @@ from .. import flags
 from ..consoles import put, say
 from ..given_files import GivenFiles
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe, safe_json
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. D
 @command
 def fork(
     invocation: Invocation,
-    thread: flags.Thread,
+    thread: flags.Thread = None,
+    *,
     step: StepFlag,
     code: CodeFlag = None,
     set_: SetFlag = None,
@@ -112,7 +114,7 @@ def fork(
       rlm fork contracts --step 41 --question "And which of them name a penalty?"
       rlm fork contracts --step 9 --answer 3:5be1c09f=corrected.txt
     """
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     changes: dict[str, Any] = {
         **_changes(code, set_ or [], answer or []),
         "question": question,

@@ -4,12 +4,13 @@ from typing import Any
 
 from .. import flags
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 
 
 @command
 def resume(
     invocation: Invocation,
-    thread: flags.Thread,
+    thread: flags.Thread = None,
     max_turns: flags.MaxTurns = None,
     max_calls: flags.MaxCalls = None,
     max_tokens: flags.MaxTokens = None,
@@ -42,7 +43,7 @@ def resume(
     }
     from ..sitting import Hear, Sitting, sit
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.library.about(thread)

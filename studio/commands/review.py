@@ -6,6 +6,7 @@ import typer
 
 from .. import flags
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 
 if TYPE_CHECKING:
     from ...graph.results import Run
@@ -55,7 +56,7 @@ InterruptFlag = Annotated[
 @command
 def review(
     invocation: Invocation,
-    thread: flags.Thread,
+    thread: flags.Thread = None,
     approve: ApproveFlag = False,
     reject: RejectFlag = None,
     edit: EditFlag = None,
@@ -84,7 +85,7 @@ def review(
     from ..reviewing.terminal import AtTerminal
     from ..sitting import Hear, Sitting, at_terminal, sit
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     if reviewer is None and not invocation.json:
         reviewer = AtTerminal(interrupt) if at_terminal() else Onlooker(interrupt)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .. import flags
 from ..consoles import put, say
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe_json
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @command
-def steps(invocation: Invocation, thread: flags.Thread) -> None:
+def steps(invocation: Invocation, thread: flags.Thread = None) -> None:
     """List the saved steps of a run: what made each, in which turn, when.
 
     A step is one checkpoint; many sub-calls together are one. `rlm show THREAD --step N` shows the state after it.
@@ -25,7 +26,7 @@ def steps(invocation: Invocation, thread: flags.Thread) -> None:
     from ..reading import from_library
     from ..summary import decide_line
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
 
     async def read(library: "Library") -> tuple[list[dict[str, Any]], dict[str, Any]]:
         return await library.steps(thread), await library.about(thread)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.graph.results import Run
-from durable_rlm.state.errors import StoreError, command
+from durable_rlm.state.errors import StoreError, cli_command
 from durable_rlm.studio import pasteable as module
 from durable_rlm.studio.invocation import Invocation
 from durable_rlm.studio.pasteable import command_line, pasteable, program
@@ -142,8 +142,8 @@ def test_where_the_run_is_not_known_the_last_one_is_meant(folder: Path, monkeypa
 
 
 def test_names_are_quoted_where_they_are_named() -> None:
-    assert command("resume", "a b; rm -rf .") == "`rlm resume 'a b; rm -rf .'`"
-    words = shlex.split(pasteable(command("resume", "$(x)"), HERE).strip("`"))
+    assert cli_command("resume", "a b; rm -rf .") == "`rlm resume 'a b; rm -rf .'`"
+    words = shlex.split(pasteable(cli_command("resume", "$(x)"), HERE).strip("`"))
     assert words[-2:] == ["resume", "$(x)"]
 
 
