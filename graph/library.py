@@ -17,6 +17,7 @@ from ..state.threads import Step, Thread
 from .comparing import comparison
 from .listed import children_or_unknown, listed, time_text
 from .moments import Checkpoints, Moment, moment_of
+from .thread_names import run_name
 from .variables import variables_at
 
 _UNDER_WAY = "under way when its process ended: may have been billed"
@@ -66,9 +67,13 @@ class Library:
         self._stores = stores
 
     async def resolve(self, name: str) -> str:
-        """The thread called `name`, or the only one whose id begins with it. Raises UnknownThread."""
-        if await self._stores.threads.exists(name):
-            return name
+        """The thread called `name`, also by LangGraph's server, or the only one whose name begins so.
+
+        Raises UnknownThread.
+        """
+        called = await run_name(self._stores.threads, name)
+        if called != name or await self._stores.threads.exists(name):
+            return called
         found = await self._stores.threads.named_like(name) if len(name) >= 4 else []
         if len(found) == 1:
             return found[0]

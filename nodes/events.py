@@ -9,9 +9,22 @@ from typing import Any, Literal
 from langgraph.config import get_stream_writer
 
 EventName = Literal[
-    "input", "direct", "turn", "nudge", "code", "calls", "output", "usage", "retry", "restore", "notice", "child"
+    "named",
+    "input",
+    "direct",
+    "turn",
+    "nudge",
+    "code",
+    "calls",
+    "output",
+    "usage",
+    "retry",
+    "restore",
+    "notice",
+    "child",
 ]
 """
+- `named`: a run without a name gets this one (`thread_id`), and is about to be entered into the index of runs.
 - `input`: `documents`, `bytes`, `name`, `done`: the input is being stored.
 - `direct`: `outcome`, `why`: the whole input is given to the root model (`asking`); then `answered`, or `repl`.
 - `turn`: `turn`, `of`, `last`: the root model is being asked.

@@ -272,7 +272,7 @@ NewThread = Annotated[
     typer.Option(
         "--thread",
         metavar="NAME",
-        help="Name the run. The same name, question and input again: the run goes on. Default: a new id",
+        help="Name the run. The same name, question and input again: the run goes on. Default: after the question",
         rich_help_panel=_OUTPUT,
         show_default=False,
     ),

@@ -44,15 +44,18 @@ _TIDYING = 0.2
 
 @dataclass
 class Sitting:
-    """How the work is to be done. `work` starts or continues the thread `thread` (a name, or the start of one)."""
+    """How the work is to be done. `work` starts or continues the thread `thread` (a name, or the start of one).
+
+    A new run without a name tells its name when it gets one.
+    """
 
     invocation: Invocation
-    thread: str
+    thread: str | None
     work: Work
     output: Path | None = None
     unsandboxed: bool = False
     """Whether the user has said `--unsandboxed`."""
-    after: list[str] = field(default_factory=list[str])
+    after: "Callable[[Run], list[str]]" = lambda run: []
     """Lines that follow the summary."""
     reviewer: "Reviewer | None" = None
     """Who decides what the run waits for; None: whoever is at the terminal, if somebody is."""
@@ -213,6 +216,10 @@ def _warning_first(sitting: Sitting, display: Display) -> Hear:
     """Hears for the display, and before the first event, so before any code runs, warns where nothing confines it."""
 
     def hear(event: dict[str, Any]) -> None:
+        if event["event"] == "named":
+            # Nothing that is shown: should it be stopped at any moment, it can be told how the run stands.
+            sitting.thread = event["thread_id"]
+            return
         if sitting.unsandboxed and not sitting.warned:
             sitting.warned = True
             display.say(NOT_SANDBOXED)
@@ -229,10 +236,10 @@ async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
     return await pending_of(runner, run)
 
 
-async def _saved(runner: "Runner", thread: str) -> "Run | None":
+async def _saved(runner: "Runner", thread: str | None) -> "Run | None":
     """How the run stands when its sitting was cancelled; None when it had not begun."""
     try:
-        return await runner.read(thread)
+        return None if thread is None else await runner.read(thread)
     except UnknownThread:
         return None
 
@@ -272,7 +279,7 @@ def _tell(sitting: Sitting, run: "Run", came: _Came, file: AnswerFile | None) ->
     for line in brought_back(run.restore):
         say(line, style="dim")
     say(ended(run, came.seconds, came.sub_rlms), style="bold")
-    for line in [*what_next(run, invocation, came.limits), *sitting.after]:
+    for line in [*what_next(run, invocation, came.limits), *sitting.after(run)]:
         say(line, whole=True)
     return status
 

@@ -1,6 +1,5 @@
 """`rlm demo`: what `make demo` runs."""
 
-import uuid
 from typing import Any
 
 from .. import flags
@@ -51,15 +50,13 @@ def demo(
     say(f"Question: {QUESTION}", style="italic")
     # An empty schema takes any answer: one that is set for this folder would refuse ours.
     settings |= {"max_calls": 400, "max_depth": 1, "schema": {}, "max_cost": max_cost, "unsandboxed": unsandboxed}
-    thread = str(uuid.uuid4())
     start(
         invocation,
         QUESTION,
         corpus(),
         settings,
         output=output,
-        thread=thread,
-        after=_next(invocation, short_id(thread), offline=model is None),
+        after=lambda run: _next(invocation, short_id(run.thread_id), offline=model is None),
     )
 
 

@@ -1,7 +1,6 @@
 """`rlm fork`: a new run that has everything of another one up to a step, and may go another way from there."""
 
 import json
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -75,7 +74,7 @@ FreshFlag = Annotated[
 ]
 NameFlag = Annotated[
     str | None,
-    typer.Option("--thread", metavar="NAME", help="Name the fork. Default: a new id", show_default=False),
+    typer.Option("--thread", metavar="NAME", help="Name the fork. Default: after its question", show_default=False),
 ]
 NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. Default: go on with it at once")]
 
@@ -125,25 +124,23 @@ def fork(
         "max_cost": max_cost,
         "max_time": max_time,
     }
-    # Named here, so that it can be told how a run stands that was stopped at any moment.
-    into = name or str(uuid.uuid4())
     if no_run:
-        _only_make(invocation, thread, step, into, changes)
+        _only_make(invocation, thread, step, name, changes)
         return
     from ..sitting import Hear, Sitting, sit
 
     async def go_on(runner: Any, hear: Hear) -> Any:
-        made = await runner.fork(thread, step, into=into, **changes)
+        made = await runner.fork(thread, step, into=name, on_event=hear, **changes)
         about = await runner.library.about(made.thread_id)
         sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
         hear({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
         return await runner.resume(made.thread_id, on_event=hear)
 
-    sitting = Sitting(invocation, into, go_on, output)
+    sitting = Sitting(invocation, name, go_on, output)
     sit(sitting)
 
 
-def _only_make(invocation: Invocation, thread: str, step: int, into: str, changes: dict[str, Any]) -> None:
+def _only_make(invocation: Invocation, thread: str, step: int, into: str | None, changes: dict[str, Any]) -> None:
     import asyncio
 
     from ...graph.runner import Runner

@@ -1,12 +1,15 @@
 """`rlm run`: ask a question over an input."""
 
-import uuid
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import flags
 from ..invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from ...graph.results import Run
 
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find out.", show_default=False)]
 Paths = Annotated[
@@ -102,7 +105,7 @@ def start(
     *,
     output: Any = None,
     thread: str | None = None,
-    after: list[str] | None = None,
+    after: "Callable[[Run], list[str]]" = lambda run: [],
 ) -> None:
     """Start a run and see it through. Raises RlmError for what is refused before it begins."""
     from ...state.settings import resolve_settings
@@ -110,10 +113,8 @@ def start(
 
     # Also here, before anything is shown: a bad setting is said at once.
     unsandboxed = resolve_settings(settings).unsandboxed
-    # Named here, so that it can be told how a run stands that was stopped at any moment.
-    name = thread or str(uuid.uuid4())
 
     async def begin(runner: Any, hear: Hear) -> Any:
-        return await runner.run(question, paths or None, thread=name, on_event=hear, **settings)
+        return await runner.run(question, paths or None, thread=thread, on_event=hear, **settings)
 
-    sit(Sitting(invocation, name, begin, output, unsandboxed, after or []))
+    sit(Sitting(invocation, thread, begin, output, unsandboxed, after))
