@@ -32,9 +32,9 @@ def calls(invocation: Invocation, thread: flags.Thread = None, tree: TreeFlag = 
 
     [bold]Examples[/bold]
 
-      rlm calls 1f2e3d4c
-      rlm calls 1f2e3d4c --tree
-      rlm calls 1f2e3d4c --json | jq -r '.[] | select(.error) | .prompt'
+      rlm calls
+      rlm calls which-contracts-end-3f2a --tree
+      rlm calls which-contracts-end-3f2a --json | jq -r '.[] | select(.error) | .prompt'
     """
     from ..reading import from_library
 

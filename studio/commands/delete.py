@@ -44,7 +44,7 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
 
     [bold]Examples[/bold]
 
-      rlm delete 1f2e3d4c
+      rlm delete which-contracts-end-3f2a
       rlm delete contracts --yes && rlm gc
     """
     from ..reading import from_stores

@@ -110,8 +110,8 @@ def fork(
       rlm fork contracts --step 14
       rlm fork contracts --step 14 --set threshold=0.8 --thread strict
       rlm fork contracts --step 12 --code better.py --max-cost 2
-      rlm fork contracts --step 41 --question "And which of them name a penalty?"
-      rlm fork contracts --step 9 --answer 3:5be1c09f=corrected.txt
+      rlm fork contracts --step 18 --question "And which of them name a penalty?"
+      rlm fork contracts --step 9 --answer 2:5be1c09f=corrected.txt
     """
     thread = thread_or_last(invocation, thread)
     changes: dict[str, Any] = {

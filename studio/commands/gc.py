@@ -38,7 +38,7 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
     [bold]Examples[/bold]
 
       rlm gc --dry-run
-      rlm delete 1f2e3d4c && rlm gc
+      rlm delete which-contracts-end-3f2a && rlm gc
       rlm gc --json | jq .freed
     """
     from ...state.upkeep.collecting import Collected

@@ -30,7 +30,7 @@ def resume(
 
     [bold]Examples[/bold]
 
-      rlm resume 1f2e3d4c
+      rlm resume
       rlm resume contracts --max-calls 4000 --max-cost 5
       rlm resume contracts -o answer.md
     """

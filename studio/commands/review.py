@@ -73,7 +73,7 @@ def review(
 
     [bold]Examples[/bold]
 
-      rlm review 1f2e3d4c
+      rlm review
       rlm review contracts --approve
       rlm review contracts --reject "Read only the files of 2024."
       rlm review contracts --edit better.py -o answer.md

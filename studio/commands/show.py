@@ -31,10 +31,10 @@ def show(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = N
 
     [bold]Examples[/bold]
 
-      rlm show 1f2e3d4c
-      rlm show 1f2e3d4c --full | less
-      rlm show 1f2e3d4c --step 7
-      rlm show 1f2e3d4c --json | jq -r '.turns[].code[]'
+      rlm show
+      rlm show which-contracts-end-3f2a --full | less
+      rlm show which-contracts-end-3f2a --step 7
+      rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
     from ..reading import from_runner
     from ..summary import waits_for

@@ -20,8 +20,8 @@ def steps(invocation: Invocation, thread: flags.Thread = None) -> None:
 
     [bold]Examples[/bold]
 
-      rlm steps 1f2e3d4c
-      rlm steps 1f2e3d4c --json | jq length
+      rlm steps
+      rlm steps which-contracts-end-3f2a --json | jq length
     """
     from ..reading import from_library
     from ..summary import decide_line

@@ -26,9 +26,9 @@ def variables(invocation: Invocation, thread: flags.Thread = None, step: StepFla
 
     [bold]Examples[/bold]
 
-      rlm vars 1f2e3d4c
-      rlm vars 1f2e3d4c --step 7
-      rlm vars 1f2e3d4c --json | jq 'map_values(select(.restorable | not))'
+      rlm vars
+      rlm vars which-contracts-end-3f2a --step 7
+      rlm vars which-contracts-end-3f2a --json | jq 'map_values(select(.restorable | not))'
     """
     from ..reading import from_runner
 

@@ -21,8 +21,8 @@ def verify(invocation: Invocation, thread: flags.Thread = None) -> None:
 
     [bold]Examples[/bold]
 
-      rlm verify 1f2e3d4c
-      rlm verify 1f2e3d4c --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
+      rlm verify
+      rlm verify which-contracts-end-3f2a --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
     """
     from ..display.counting import Counting
     from ..display.wording import counted, megabytes
