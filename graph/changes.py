@@ -12,7 +12,7 @@ from ..nodes.hands import Stores
 from ..nodes.prompts.messages import REPL_NAMES
 from ..nodes.quoting import shortened
 from ..nodes.replaced_code import check_code, replaced
-from ..state.errors import UsageError
+from ..state.errors import UsageError, cli_command
 from ..state.journal import CallRow
 from ..state.keys import START, content_key, edited
 from ..state.ledger import Limits
@@ -251,7 +251,7 @@ def _call(rows: Sequence[CallRow], name: str, thread_id: str) -> CallRow:
     found = [row for row in rows if row.key == name] or [row for row in rows if name and row.key.startswith(name)]
     if len(found) == 1:
         return found[0]
-    hint = f"`rlm calls {thread_id} --json` has the keys."
+    hint = f"{cli_command('calls', thread_id, '--json')} has the keys."
     if found:
         raise UsageError(f"{len(found)} calls of the standing cell begin with {name}.", hint=f"Give more of it: {hint}")
     raise UsageError(f"The cell that stands at this step has no call {name}.", hint=hint)

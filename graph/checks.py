@@ -13,7 +13,7 @@ from ..nodes.models.work_limit import SchemaInvalid, off_loop
 from ..nodes.quoting import shortened
 from ..nodes.tree import most_kernels, run_levels
 from ..state.contexts import ContextRef
-from ..state.errors import ThreadExists, UsageError
+from ..state.errors import ThreadExists, UsageError, cli_command
 from ..state.gates import Gates
 from ..state.ledger import Limits
 from ..state.settings import RunSettings
@@ -23,7 +23,7 @@ from ..state.threads import Thread
 async def check_start(question: str, settings: RunSettings) -> None:
     """Raises UsageError, saying what to do."""
     if not question.strip():
-        raise UsageError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
+        raise UsageError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
     if not settings.model:
         raise UsageError(
             "No model is named.",
@@ -72,7 +72,7 @@ def check_same_run(thread: Thread, question: str, given: str) -> None:
         asked = shortened(" ".join(thread.question.split()), 80)
         raise ThreadExists(
             f"The thread {thread.thread_id} exists and asks something else: {asked}",
-            hint=f"Choose another --thread, or go on with it: rlm resume {thread.thread_id}",
+            hint=f"Choose another --thread, or go on with it: {cli_command('resume', thread.thread_id)}",
         )
 
 
@@ -82,7 +82,7 @@ def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
     if reference and stored and (reference["pack"], reference["index"]) != (stored["pack"], stored["index"]):
         raise ThreadExists(
             f"The thread {thread.thread_id} exists, and its input has changed since it was begun.",
-            hint=f"Choose another --thread, or go on with the input that it has: rlm resume {thread.thread_id}",
+            hint=f"Choose another --thread, or go on with what it has: {cli_command('resume', thread.thread_id)}",
         )
 
 

@@ -19,7 +19,7 @@ from ..nodes.hands import Stores
 from ..nodes.live import LiveRun, LiveRuns
 from ..state.children import Child, child_thread, enter_child
 from ..state.database import Unit
-from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError
+from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError, cli_command
 from ..state.gates import without_final
 from ..state.journal import Entry
 from ..state.keys import digest
@@ -103,7 +103,7 @@ class ChildRuns:
             return ChildAnswer(error=state.get("note") or "the budget is spent", spent=True), status
         turns = f"its {state.get('turn', 0)} turns gave no answer" if status == "budget" else ""
         why = turns or (sat.error.message if sat.error else "it did not end")
-        return ChildAnswer(error=f"the sub-RLM failed: {why} (rlm show {thread_id})"), "failed"
+        return ChildAnswer(error=f"the sub-RLM failed: {why} ({cli_command('show', thread_id)})"), "failed"
 
     async def _value(self, state: RunState, call: ChildCall) -> Any:
         """What the caller's code gets: a value where it asked for one of a schema, else a text."""
@@ -124,9 +124,10 @@ class ChildRuns:
         there = await self._stores.threads.find(thread_id)
         if there is not None:
             if (there.caller, there.call) != (caller.thread_id, call.key):
+                verify = cli_command("verify", caller.thread_id)
                 raise StoredDataDamaged(
                     f"The run {thread_id} has the name of a sub-RLM of {caller.thread_id} and is not known as one.",
-                    hint=f"`rlm verify {caller.thread_id}` says what is damaged; delete that run if it is another one.",
+                    hint=f"{verify} says what is damaged; delete that run if it is another one.",
                 )
             # A record that is damaged, or of a child that was deleted once, makes place for a sound one.
             await record(lambda _: None)

@@ -8,7 +8,7 @@ from langgraph.types import Interrupt, StateSnapshot
 
 from ..nodes.gates.asks import BUDGET
 from ..nodes.gates.decisions import DecisionsUnusable, decisions_in
-from ..state.errors import UsageError
+from ..state.errors import UsageError, cli_command
 from ..state.threads import Thread, Threads
 
 _RESUME = "__resume__"
@@ -20,13 +20,15 @@ async def check_asked_here(threads: Threads, row: Thread) -> None:
     if row.caller is None:
         return
     top = await threads.top_of(row.thread_id)
-    raise UsageError(f"{row.thread_id} is a part of {top}, which asks for it.", hint=f"Decide there: rlm review {top}")
+    raise UsageError(
+        f"{row.thread_id} is a part of {top}, which asks for it.", hint=f"Decide there: {cli_command('review', top)}"
+    )
 
 
 def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | None) -> Interrupt[Any]:
     """The interrupt that is meant: the one called `name`, or the only one. Raises UsageError."""
     if not waiting:
-        raise UsageError(f"{thread_id} waits for nobody.", hint=f"Go on with it: rlm resume {thread_id}")
+        raise UsageError(f"{thread_id} waits for nobody.", hint=f"Go on with it: {cli_command('resume', thread_id)}")
     named = [found for found in waiting if name in (None, found.id)]
     if len(named) == 1:
         return named[0]
@@ -35,7 +37,7 @@ def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | N
         raise UsageError(f"{len(waiting)} requests of {thread_id} wait.", hint=f"Name one with --interrupt: {ids}")
     raise UsageError(
         f"{name} does not wait in {thread_id}: it was decided already, or is of another state or run.",
-        hint=f"Look at what waits now ({ids}): rlm review {thread_id}",
+        hint=f"Look at what waits now ({ids}): {cli_command('review', thread_id)}",
     )
 
 

@@ -17,6 +17,7 @@ from ..state.threads import Step, Thread
 from .comparing import comparison
 from .listed import children_or_unknown, listed, time_text
 from .moments import Checkpoints, Moment, moment_of
+from .thread_names import run_name
 from .variables import variables_at
 
 _UNDER_WAY = "under way when its process ended: may have been billed"
@@ -67,15 +68,23 @@ class Library:
         self._stores = stores
 
     async def resolve(self, name: str) -> str:
-        """The thread called `name`, or the only one whose id begins with it. Raises UnknownThread."""
-        if await self._stores.threads.exists(name):
-            return name
+        """The thread called `name`, also by LangGraph's server, or the only one whose name begins so.
+
+        Raises UnknownThread.
+        """
+        called = await run_name(self._stores.threads, name)
+        if called != name or await self._stores.threads.exists(name):
+            return called
         found = await self._stores.threads.named_like(name) if len(name) >= 4 else []
         if len(found) == 1:
             return found[0]
         if found:
             raise UnknownThread(f"{len(found)} runs begin with {name}.", hint="Give more of the name.")
         raise UnknownThread(f"There is no run named {name} here.", hint="`rlm list` shows those there are.")
+
+    async def last_touched(self) -> Thread | None:
+        """The run that was touched last, sub-RLMs aside; None when there is none."""
+        return await self._stores.threads.last_touched()
 
     async def runs(self) -> list[dict[str, Any]]:
         """Every run as `rlm list --json` prints it, the one touched last first."""

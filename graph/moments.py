@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..nodes.hands import Stores
-from ..state.errors import StoredDataDamaged, UsageError
+from ..state.errors import StoredDataDamaged, UsageError, cli_command
 from ..state.threads import Step, Thread
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ async def find_step(stores: Stores, thread_id: str, number: int) -> Step:
             if step.kind == "damaged":
                 raise StoredDataDamaged(
                     f"Step {number} of {thread_id}: {step.summary}.",
-                    hint=f"`rlm verify {thread_id}` says what is lost.",
+                    hint=f"{cli_command('verify', thread_id)} says what is lost.",
                 )
             return step
     there = f"It has steps 1 to {steps[-1].step}." if steps else "It has none yet."
-    raise UsageError(f"The run has no step {number}.", hint=f"{there} `rlm steps {thread_id}` lists them.")
+    raise UsageError(f"The run has no step {number}.", hint=f"{there} {cli_command('steps', thread_id)} lists them.")
 
 
 async def moment_of(stores: Stores, checkpoints: Checkpoints, thread: Thread, number: int | None) -> Moment:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -38,7 +37,7 @@ from .opening import open_hands, open_stores
 from .plain_callers import PlainCallers, graph_for_callers
 from .results import Run, answer_of, error_facts, spent_message
 from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
-from .starting import enter_run
+from .starting import enter_run, under_a_free_name
 from .suggesting import suggested_limits
 from .thread_names import run_name
 
@@ -104,12 +103,12 @@ class Runner:
     ) -> Run:
         """Answer `question` over `context`; `settings` are those of `rlm run`, by their Python names.
 
-        An existing `thread` with the same question and input is resumed. Raises UsageError, InputError, ModelSetupError
+        An existing `thread` with the same question and input is resumed; without one, the run is new, and named after
+        the question. Raises UsageError, InputError, ModelSetupError
         or NoSandbox before anything is saved; whatever goes wrong later is told by the run's status.
         """
-        thread_id = thread or str(uuid.uuid4())
         chosen = resolve_settings(settings)
-        await enter_run(self._hands, thread_id, question, context, chosen, on_event or _unheard)
+        thread_id = await enter_run(self._hands, thread or None, question, context, chosen, on_event or _unheard)
         return await self.resume(thread_id, on_event=on_event)
 
     async def resume(
@@ -200,9 +199,12 @@ class Runner:
         question: str | None = None,
         answers: Mapping[str, Any] | None = None,
         fresh: bool = False,
+        on_event: OnEvent | None = None,
         **raises: Any,
     ) -> Run:
         """A new thread that has everything of `thread` up to `step`; `resume` it to go on from there.
+
+        Without `into` it is named after its question.
 
         What may be different in it: the `code` that is about to run, variables (`set`, JSON values by name), the
         `question`, `answers` to calls of the cell that stands (by their keys; texts, or the value of a typed call),
@@ -213,10 +215,15 @@ class Runner:
         row = await self._stores.threads.get(await self.library.resolve(thread))
         limits = raised_limits(row.limits, raises)
         moment = await moment_of(self._stores, self._graph, row, step)
-        target = into or str(uuid.uuid4())
         changes = Changes(code, set or {}, question, answers or {}, fresh)
-        await make_fork(self._stores, self.compiled, moment, target, changes, limits)
-        return await self.read(target)
+
+        async def make(target: str) -> None:
+            (on_event or _unheard)({"event": "named", "thread_id": target})
+            await make_fork(self._stores, self.compiled, moment, target, changes, limits)
+
+        if into:
+            await make(into)
+        return await self.read(into or await under_a_free_name(question or row.question, make))
 
     async def stream(
         self, question: str, context: Given | None = None, **options: Any

@@ -17,7 +17,7 @@ from langgraph.types import Command, StateSnapshot
 
 from ..nodes.hands import Stores
 from ..nodes.live import AS_SAVED, LiveRuns, Manner
-from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError
+from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, cli_command
 from ..state.leases import RENEW_AFTER
 from ..state.ledger import Limits
 from ..state.schema import RestoreRecord, RunInput, RunState, Status
@@ -104,10 +104,12 @@ async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -
     if row.caller is None:
         return raised_limits(row.limits, dict(raises))
     top = await threads.top_of(row.thread_id)
-    if any(value is not None for value in raises.values()):
+    given = {f"--{name.replace('_', '-')}": value for name, value in raises.items() if value is not None}
+    if given:
+        flags = [word for name, value in given.items() for word in (name, f"{value}")]
         raise UsageError(
             f"{row.thread_id} is a part of {top} and spends out of its budget.",
-            hint=f"Raise it there: rlm resume {top} --max-…",
+            hint=f"Raise it there: {cli_command('resume', top, *flags)}",
         )
     return (await threads.get(top)).limits
 

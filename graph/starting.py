@@ -4,8 +4,10 @@ All of it before the first step, so that a run that was killed before its first 
 """
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 from ..nodes.direct import check_direct, fits_one_call
@@ -15,6 +17,7 @@ from ..state.contexts import ContextRef
 from ..state.errors import ThreadExists
 from ..state.keys import digest
 from ..state.ledger import Limits
+from ..state.run_names import names_for
 from ..state.schema import RunInput
 from ..state.settings import RunSettings
 from ..state.threads import Thread
@@ -26,15 +29,15 @@ Input = Given | ContextRef
 
 
 async def enter_run(
-    hands: Hands, thread_id: str, question: str, given: Input | None, settings: RunSettings, tell: Tell
-) -> None:
-    """Enter the run into the index, unless it is there.
+    hands: Hands, thread_id: str | None, question: str, given: Input | None, settings: RunSettings, tell: Tell
+) -> str:
+    """Enter the run into the index, unless it is there. Return its name, made from the question unless one is given.
 
     Raises UsageError, InputError, ModelSetupError or NoSandbox, ThreadExists for a thread that asks something else,
     all with nothing saved.
     """
     await check_start(question, settings)
-    existing = await hands.stores.threads.find(thread_id)
+    existing = None if thread_id is None else await hands.stores.threads.find(thread_id)
     reference: ContextRef | None = None
     if existing:
         await check_models(settings, hands)
@@ -44,8 +47,9 @@ async def enter_run(
         await check_direct(question, reference, settings, hands.stores)
         if settings.mode == "rlm" and await fits_one_call(question, reference, settings, hands.stores):
             tell({"event": "one_call"})
-        await _add(hands, thread_id, question, given_digest(given), reference, settings)
+        thread_id = await _named(hands, thread_id, question, given_digest(given), reference, settings, tell)
     check_same_input(await hands.stores.threads.get(thread_id), reference)
+    return thread_id
 
 
 async def same_run(hands: Hands, run: Thread, question: str, given: Input | None, tell: Tell) -> ContextRef | None:
@@ -87,20 +91,51 @@ async def _read(hands: Hands, given: Input | None, tell: Tell, agreed: threading
     return await store_input(given, hands.stores, tell, agreed)
 
 
+async def _named(
+    hands: Hands,
+    thread_id: str | None,
+    question: str,
+    given: str,
+    reference: ContextRef | None,
+    settings: RunSettings,
+    tell: Tell,
+) -> str:
+    """Enter a new run, under a name that no other one has where none is given. Return it."""
+    add = partial(_add, hands, question=question, given=given, reference=reference, settings=settings)
+    if thread_id is not None:
+        try:
+            await add(thread_id)
+        except ThreadExists:
+            # Somebody else has begun it meanwhile.
+            check_same_run(await hands.stores.threads.get(thread_id), question, given)
+        return thread_id
+
+    async def enter(name: str) -> None:
+        tell({"event": "named", "thread_id": name})
+        await add(name)
+
+    return await under_a_free_name(question, enter)
+
+
+async def under_a_free_name(question: str, enter: Callable[[str], Awaitable[None]]) -> str:
+    """Call `enter` with names made from the question until it raises no ThreadExists. Return the last one."""
+    for name in names_for(question):
+        with contextlib.suppress(ThreadExists):
+            await enter(name)
+            return name
+    raise AssertionError("there are names without end")
+
+
 async def _add(
-    hands: Hands, thread_id: str, question: str, given: str, reference: ContextRef | None, settings: RunSettings
+    hands: Hands, thread_id: str, *, question: str, given: str, reference: ContextRef | None, settings: RunSettings
 ) -> None:
     # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
     start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
-    try:
-        await hands.stores.threads.add(
-            thread_id,
-            question=question,
-            input_digest=given,
-            start=cast(dict[str, Any], start),
-            model=settings.model,
-            limits=Limits.of(settings),
-        )
-    except ThreadExists:
-        # Somebody else has begun it meanwhile.
-        check_same_run(await hands.stores.threads.get(thread_id), question, given)
+    await hands.stores.threads.add(
+        thread_id,
+        question=question,
+        input_digest=given,
+        start=cast(dict[str, Any], start),
+        model=settings.model,
+        limits=Limits.of(settings),
+    )

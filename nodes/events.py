@@ -9,6 +9,7 @@ from typing import Any, Literal
 from langgraph.config import get_stream_writer
 
 EventName = Literal[
+    "named",
     "input",
     "direct",
     "turn",
@@ -24,6 +25,7 @@ EventName = Literal[
     "one_call",
 ]
 """
+- `named`: a run without a name gets this one (`thread_id`), and is about to be entered into the index of runs.
 - `input`: `documents`, `bytes`, `name`, `done`: the input is being stored.
 - `direct`: `outcome`, `why`: the whole input is given to the root model (`asking`); then `answered`, or `repl`.
 - `turn`: `turn`, `of`, `last`: the root model is being asked.

@@ -14,7 +14,7 @@ async def prepare(state: RunState, hands: Hands) -> dict[str, Any]:
     """The run's first step. Raises InputError for a question that cannot be used."""
     question = state.get("question", "").strip()
     if not question:
-        raise InputError("The question is empty.", hint='Ask one: rlm run "What …?" folder/')
+        raise InputError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
     settings = frozen_settings(state)
     reference = state.get("context_ref") or no_context()
     hands.probe("prepare-end")

@@ -2,10 +2,17 @@
 
 The class docstring is the kind of failure, the message is one plain sentence, the hint says what to
 do next, and `exit_code` is what the command line ends with (`interface.md`, exit status).
+A command in either stands in backquotes (`cli_command`): the command line prints it as it works where the user is.
 What the *model's code* did wrong is never one of these: that is data, and goes back to the model.
 """
 
+import shlex
 from typing import ClassVar
+
+
+def cli_command(*words: str) -> str:
+    """Name a command of the `rlm` program in a message: in backquotes, and quoted for a shell."""
+    return f"`{shlex.join(('rlm', *words))}`"
 
 
 class RlmError(RuntimeError):

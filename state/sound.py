@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from .blobs import CHANGED, MISSING
-from .errors import StoredDataDamaged
+from .errors import StoredDataDamaged, cli_command
 from .salvage import is_damage
 from .seal import broken
 
@@ -129,7 +129,8 @@ def _damaged(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str,
     except sqlite3.DatabaseError:
         row = None
     what = f"Step {row[0]}" if row else f"The checkpoint {checkpoint_id}"
-    before = f", and `rlm fork {thread_id} --step {row[0] - 1}` goes on from before it" if row and row[0] > 1 else ""
+    fork = cli_command("fork", thread_id, "--step", str(row[0] - 1)) if row else ""
+    before = f", and {fork} goes on from before it" if row and row[0] > 1 else ""
     return StoredDataDamaged(
-        f"{what} of {thread_id} {fault}.", hint=f"`rlm verify {thread_id}` says what is lost{before}."
+        f"{what} of {thread_id} {fault}.", hint=f"{cli_command('verify', thread_id)} says what is lost{before}."
     )

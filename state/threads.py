@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from .children import BELOW
 from .database import Database, Unit
-from .errors import StoredDataDamaged, ThreadExists, UnknownThread
+from .errors import StoredDataDamaged, ThreadExists, UnknownThread, cli_command
 from .leases import Leases
 from .ledger import Limits
 from .records import Status
@@ -80,6 +80,9 @@ _SELECT = (
     f"turns, seconds, created, updated, {_of_child(_unless_deleted('caller'))}, {_of_child('call')}, "
     f"coalesce({_of_child('depth')}, 0), {broken('threads')} FROM threads WHERE status != '{DELETED}'"
 )
+_LAST_TOUCHED = (
+    f"{_SELECT} AND thread_id NOT IN (SELECT thread_id FROM children) ORDER BY updated DESC, created DESC LIMIT 1"
+)
 # Damaged rows may say that runs are above each other: then there is an end of it as well.
 _TOP = f"""
 WITH RECURSIVE above (thread_id, height) AS (
@@ -148,9 +151,10 @@ class Threads:
         """The run's row. Raises UnknownThread, StoredDataDamaged."""
         row = await self.look(thread_id)
         if row.damaged:
+            verify, show = cli_command("verify", thread_id), cli_command("show", thread_id)
             raise StoredDataDamaged(
                 f"What is saved of {thread_id} in the index of runs has changed on disk.",
-                hint=f"`rlm verify {thread_id}` says what is lost, `rlm show {thread_id}` shows the rest of it.",
+                hint=f"{verify} says what is lost, {show} shows the rest of it.",
             )
         return row
 
@@ -189,6 +193,18 @@ class Threads:
             names = await self._database.read("SELECT DISTINCT thread_id FROM steps")
             found += [_nothing_but(name) for [name] in set(names) - {(row.thread_id,) for row in found}]
         return sorted(found, key=lambda row: (-row.updated, row.thread_id))
+
+    async def last_touched(self) -> Thread | None:
+        """The run that was touched last, sub-RLMs aside, as far as it can be read; None when there is none."""
+        try:
+            rows = await self._database.read(_LAST_TOUCHED)
+        except StoredDataDamaged:
+            rows = []
+        found = [_thread(row) for row in rows]
+        if found and not found[0].damaged:
+            return found[0]
+        # What a damaged row says of when it was touched proves nothing.
+        return next((row for row in await self.all() if row.caller is None), None)
 
     async def begin(self, thread_id: str, limits: Limits) -> None:
         """The run goes on, with these limits in force. Raises LeaseLost, RunBusy."""

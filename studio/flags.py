@@ -13,10 +13,10 @@ from .completion import complete_threads
 _MODEL, _LIMITS, _REVIEW, _KERNEL, _OUTPUT = "Model", "Limits", "A person in the loop", "Kernel", "Output"
 
 Thread = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="THREAD",
-        help="The run: its thread id, or the first characters of it (4 or more).",
+        help="The run: its name, or the first characters of it (4 or more). Default: the one touched last",
         autocompletion=complete_threads,
         show_default=False,
     ),
@@ -294,7 +294,7 @@ NewThread = Annotated[
     typer.Option(
         "--thread",
         metavar="NAME",
-        help="Name the run. The same name, question and input again: the run goes on. Default: a new id",
+        help="Name the run. The same name, question and input again: the run goes on. Default: after the question",
         rich_help_panel=_OUTPUT,
         show_default=False,
     ),

@@ -33,17 +33,22 @@ DebugFlag = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Invocation:
     """How the command was called."""
 
     home: Path
     json: bool = False
     debug: bool = False
-    home_named: bool = False
-    """Whether `--home` was given, so that the next command must repeat it."""
     words: tuple[str, ...] = ()
     """The command line as it was given, without the name of the program."""
+    thread: str | None = None
+    """The run that the command is about, once that is known."""
+
+    @property
+    def home_needed(self) -> bool:
+        """Whether the next command must name the home: it would not find it by itself."""
+        return self.home.resolve() != default_home().resolve()
 
     @property
     def has_runs(self) -> bool:
@@ -61,8 +66,24 @@ class Invocation:
 
 def invocation_of(home: Path | None, *, as_json: bool, debug: bool, words: Sequence[str] = ()) -> Invocation:
     """The flags with their defaults filled in."""
-    chosen = home or Path(os.environ.get("RLM_HOME") or DEFAULT_HOME)
-    return Invocation(chosen.expanduser(), as_json, debug, home is not None, tuple(words))
+    return Invocation(home.expanduser() if home else default_home(), as_json, debug, tuple(words))
+
+
+def default_home() -> Path:
+    """Return the home of a command that names none."""
+    return Path(os.environ.get("RLM_HOME") or DEFAULT_HOME).expanduser()
+
+
+@dataclass
+class CommonFlags:
+    """What was given before the command's name; then also how the command was called, for whoever reports errors."""
+
+    home: Path | None = None
+    as_json: bool = False
+    debug: bool = False
+    words: tuple[str, ...] = ()
+    """The whole command line, without the name of the program."""
+    invocation: Invocation | None = None
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -75,13 +96,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def called(context: typer.Context, home: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
-        before = context.find_root().obj or {}
+        before: CommonFlags = context.find_root().obj
         invocation = invocation_of(
-            home or before.get("home"),
-            as_json=as_json or before.get("as_json", False),
-            debug=debug or before.get("debug", False),
-            words=before.get("words", ()),
+            home or before.home,
+            as_json=as_json or before.as_json,
+            debug=debug or before.debug,
+            words=before.words,
         )
+        before.invocation = invocation
         function(invocation, **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY

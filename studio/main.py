@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -26,13 +26,14 @@ from .commands import (
     vars,
     verify,
 )
-from .invocation import DebugFlag, HomeFlag, JsonFlag
+from .help import HelpfulCommand, HelpfulGroup
+from .invocation import CommonFlags, DebugFlag, HomeFlag, Invocation, JsonFlag
+from .pasteable import PROGRAM
 from .streams import drain, fill_closed_streams
-
-PROGRAM = "rlm"
 
 app = typer.Typer(
     name=PROGRAM,
+    cls=HelpfulGroup,
     help="Answer questions over inputs of any size by letting a model write code that reads them.\n\n"
     "Every step is saved: a run that is killed, stopped or out of budget goes on where it was, and pays for "
     "nothing twice. Start with `rlm demo`: it needs no model and costs nothing.",
@@ -43,22 +44,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command("run", rich_help_panel="Work")(run.run)
-app.command("resume", rich_help_panel="Work")(resume.resume)
-app.command("review", rich_help_panel="Work")(review.review)
-app.command("fork", rich_help_panel="Work")(fork.fork)
-app.command("demo", rich_help_panel="Work")(demo.demo)
-app.command("list", rich_help_panel="Look")(listing.list_runs)
-app.command("show", rich_help_panel="Look")(show.show)
-app.command("steps", rich_help_panel="Look")(steps.steps)
-app.command("calls", rich_help_panel="Look")(calls.calls)
-app.command("vars", rich_help_panel="Look")(vars.variables)
-app.command("diff", rich_help_panel="Look")(diff.diff)
-app.command("verify", rich_help_panel="Keep")(verify.verify)
-app.command("delete", rich_help_panel="Keep")(delete.delete)
-app.command("gc", rich_help_panel="Keep")(gc.gc)
-app.command("doctor", rich_help_panel="Machine")(doctor.doctor)
-app.command("dev", rich_help_panel="Machine")(dev.dev)
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Work": {"run": run.run, "resume": resume.resume, "review": review.review, "fork": fork.fork, "demo": demo.demo},
+    "Look": {
+        "list": listing.list_runs,
+        "show": show.show,
+        "steps": steps.steps,
+        "calls": calls.calls,
+        "vars": vars.variables,
+        "diff": diff.diff,
+    },
+    "Keep": {"verify": verify.verify, "delete": delete.delete, "gc": gc.gc},
+    "Machine": {"doctor": doctor.doctor, "dev": dev.dev},
+}
+"""Every command by the panel of the help that it is in, in the order of the help."""
+for _panel, _commands in _COMMANDS.items():
+    for _name, _function in _commands.items():
+        app.command(_name, cls=HelpfulCommand, rich_help_panel=_panel)(_function)
 
 
 def _version(asked: bool) -> None:
@@ -80,7 +82,8 @@ def _before(
     ] = False,
 ) -> None:
     del version
-    context.obj = {**(context.obj or {}), "home": home, "as_json": as_json, "debug": debug}
+    common = context.ensure_object(CommonFlags)
+    common.home, common.as_json, common.debug = home, as_json, debug
     if context.invoked_subcommand is None:
         from ..state.errors import UsageError
 
@@ -111,12 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
+    common = CommonFlags(words=tuple(given))
     try:
-        command = typer.main.get_command(app)
+        command: Any = typer.main.get_command(app)
         # Click consumes the list that it is given.
-        result: Any = command.main(
-            args=list(given), prog_name=PROGRAM, standalone_mode=False, obj={"words": tuple(given)}
-        )
+        result = command.main(args=list(given), prog_name=PROGRAM, standalone_mode=False, obj=common)
         return result if isinstance(result, int) else 0
     except (SystemExit, typer.Exit):
         raise
@@ -125,10 +127,10 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
         drain(sys.stdout)
         return 0
     except BaseException as error:
-        return _reported(error, as_json=as_json, debug=debug)
+        return _reported(error, common.invocation, as_json=as_json, debug=debug)
 
 
-def _reported(error: BaseException, *, as_json: bool, debug: bool) -> int:
+def _reported(error: BaseException, invocation: Invocation | None, *, as_json: bool, debug: bool) -> int:
     """Say what went wrong; returns the exit status."""
     from ..state.errors import RlmError
     from . import problems
@@ -136,7 +138,7 @@ def _reported(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if debug:
         problems.show_traceback(error)
     if isinstance(error, RlmError):
-        return problems.report_known(error, as_json=as_json)
+        return problems.report_known(error, invocation, as_json=as_json)
     if isinstance(error, typer.TyperException):
         return problems.report_usage(error, as_json=as_json)
     if isinstance(error, KeyboardInterrupt | typer.Abort | EOFError):

@@ -5,6 +5,8 @@ import traceback
 from typing import TYPE_CHECKING
 
 from .consoles import put, say
+from .invocation import Invocation
+from .pasteable import pasteable
 from .safe_text import safe, safe_json, safe_line
 from .summary import sentence
 
@@ -17,23 +19,26 @@ NOT_BEGUN = "Stopped"
 """The type of the error object of what was stopped before there was a run: it is no failure."""
 
 
-def report(kind: str, message: str, hint: str = "", *, as_json: bool) -> None:
-    """Say what went wrong: on stderr, or with `--json` as the one document on stdout."""
+def report(kind: str, message: str, hint: str = "", *, as_json: bool, invocation: Invocation | None = None) -> None:
+    """Say what went wrong: on stderr, or with `--json` as the one document on stdout.
+
+    Commands in backquotes are made to work where the user is, with the home of `invocation`.
+    """
+    message, hint = pasteable(message, invocation), pasteable(hint, invocation)
     if as_json:
         put(safe_json({"error": {"type": kind, "message": message, "hint": hint}}))
         return
     if kind == NOT_BEGUN:
         say(safe(message))
         return
-    say(f"Error: {sentence(message)}", style="bold red")
+    say(f"Error: {sentence(message)}", style="bold red", whole=True)
     if hint:
-        # Whole: it may be a command to copy.
         say(safe(hint), whole=True)
 
 
-def report_known(error: "RlmError", *, as_json: bool) -> int:
+def report_known(error: "RlmError", invocation: Invocation | None, *, as_json: bool) -> int:
     """An error that says itself what to do. Returns the exit status."""
-    report(error.type, error.message, error.hint, as_json=as_json)
+    report(error.type, error.message, error.hint, as_json=as_json, invocation=invocation)
     return error.exit_code
 
 

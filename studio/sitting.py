@@ -20,6 +20,7 @@ from .consoles import put, say
 from .display.choosing import Display, open_display
 from .invocation import Invocation
 from .open_home import OpenHome
+from .pasteable import pasteable, pasteable_error
 from .problems import NOT_BEGUN, report
 from .safe_text import safe, safe_json
 from .stopping import STOPPED, Stopping, interruptible, leave
@@ -43,15 +44,18 @@ _TIDYING = 0.2
 
 @dataclass
 class Sitting:
-    """How the work is to be done. `work` starts or continues the thread `thread` (a name, or the start of one)."""
+    """How the work is to be done. `work` starts or continues the thread `thread` (a name, or the start of one).
+
+    A new run without a name tells its name when it gets one.
+    """
 
     invocation: Invocation
-    thread: str
+    thread: str | None
     work: Work
     output: Path | None = None
     unsandboxed: bool = False
     """Whether the user has said `--unsandboxed`."""
-    after: list[str] = field(default_factory=list[str])
+    after: "Callable[[Run], list[str]]" = lambda run: []
     """Lines that follow the summary."""
     reviewer: "Reviewer | None" = None
     """Who decides what the run waits for; None: whoever is at the terminal, if somebody is."""
@@ -215,6 +219,10 @@ def _warning_first(sitting: Sitting, display: Display) -> Hear:
     """Hears for the display, and before the first event, so before any code runs, warns where nothing confines it."""
 
     def hear(event: dict[str, Any]) -> None:
+        if event["event"] == "named":
+            # Nothing that is shown: should it be stopped at any moment, it can be told how the run stands.
+            sitting.thread = event["thread_id"]
+            return
         if sitting.unsandboxed and not sitting.warned:
             sitting.warned = True
             display.say(NOT_SANDBOXED)
@@ -233,10 +241,10 @@ async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
     return await pending_of(runner, run)
 
 
-async def _saved(runner: "Runner", thread: str) -> "Run | None":
+async def _saved(runner: "Runner", thread: str | None) -> "Run | None":
     """How the run stands when its sitting was cancelled; None when it had not begun."""
     try:
-        return await runner.read(thread)
+        return None if thread is None else await runner.read(thread)
     except UnknownThread:
         return None
 
@@ -262,27 +270,30 @@ def tell(sitting: Sitting, came: Came, file: AnswerFile | None = None) -> int:
         # Not by the ordinary way, which waits for the thread that reads the input.
         leave(STOPPED)
     answered, status = run.status == "answered", run.exit_code
+    invocation = sitting.invocation
+    invocation.thread = run.thread_id
+    error = pasteable_error(run.error, invocation) if run.error else None
     if answered and file:
         try:
             file.write(run.answer)
             say(f"The answer is in {safe(str(file.path))}.")
-        except StoreError as error:
-            say(f"Error: {safe(error.message)}", style="bold red")
-            status = error.exit_code
-    lines = what_next(run, sitting.invocation, came.limits)
+        except StoreError as failed:
+            say(f"Error: {safe(pasteable(failed.message, invocation))}", style="bold red", whole=True)
+            status = failed.exit_code
+    lines = what_next(run, invocation, came.limits)
     if answered and status:
-        lines = [f"Print it: {command_line(sitting.invocation, 'resume', short_id(run.thread_id))}"]
-    if sitting.invocation.json:
-        put(safe_json(to_json(run, lines)))
+        lines = [f"Print it: {command_line(invocation, 'resume', short_id(run.thread_id))}"]
+    if invocation.json:
+        put(safe_json(to_json(replace(run, error=error), lines)))
     elif answered and not file:
         _put_answer(run.answer)
-    if run.error and not answered:
-        for line in failure(run.error):
-            say(line, style="red")
+    if error and not answered:
+        for line in failure(error):
+            say(line, style="red", whole=True)
     for line in brought_back(run.restore):
         say(line, style="dim")
     say(ended(run, came.seconds, came.sub_rlms), style="bold")
-    for line in [*lines, *sitting.after]:
+    for line in [*lines, *sitting.after(run)]:
         say(line, whole=True)
     return status
 

@@ -39,7 +39,7 @@ class Lasting:
         if self._results and isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             raise StoreError(
                 f"The output could not be written: {error.strerror}.",
-                hint="A run's answer is saved: `rlm resume THREAD` prints it again.",
+                hint="A run's answer is saved: `rlm resume` prints it again.",
             ) from error
 
     def __getattr__(self, name: str) -> Any:

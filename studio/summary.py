@@ -1,11 +1,11 @@
 """What is said when a run has ended: how, what it took, and what to do next."""
 
 import re
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from .display.wording import counted, duration, spent
 from .invocation import Invocation
+from .pasteable import command_line
 from .safe_text import safe, safe_line
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ _UNFINISHED = ("failed", "stopped", "budget", "busy")
 def short_id(thread_id: str) -> str:
     """A name that commands take for the thread: the first characters of a made-up one, a given one whole."""
     return thread_id[:8] if _UUID.fullmatch(thread_id) else safe_line(thread_id)
-
-
-def command_line(invocation: Invocation, *words: str) -> str:
-    """An `rlm …` line to copy, with the home that this one was given."""
-    home = ("--home", str(invocation.home)) if invocation.home_named else ()
-    return safe_line(shlex.join(("rlm", *words, *home)))
 
 
 def ended(run: "Run", seconds: float, sub_rlms: int = 0) -> str:

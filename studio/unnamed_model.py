@@ -2,13 +2,12 @@
 
 import asyncio
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .local_servers import LocalServer, find_servers
+from .pasteable import program
 from .safe_text import safe
-from .summary import command_line
 
 if TYPE_CHECKING:
     from ..state.settings import RunSettings
@@ -50,4 +49,4 @@ def _command(invocation: "Invocation", server: LocalServer, base_url: str) -> st
     end = words.index("--") if "--" in words else len(words)
     words[end:end] = server.settings[:2] if base_url else server.settings
     # Not on one line at any price, as other commands are: a question may have several.
-    return f"{command_line(replace(invocation, home_named=False))} {safe(shlex.join(words))}"
+    return f"{program()} {safe(shlex.join(words))}"

@@ -7,6 +7,7 @@ from rich.text import Text
 from .consoles import put, say, stdout_console
 from .display.wording import counted, megabytes
 from .invocation import Invocation
+from .pasteable import command_line
 from .safe_text import safe_line
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def print_report(report: "Report", invocation: Invocation) -> None:
             console.print(Text(f"    lost with it: {safe_line(lost)}"), soft_wrap=True)
     whole = [f"{part_whole:,} of {of:,} {_PARTS[part]}" for part, (part_whole, of) in report.whole.items() if of]
     console.print(Text(f"Whole all the same: {', '.join(whole)}."), soft_wrap=True)
-    home = f" --home {invocation.home}" if invocation.home_named else ""
     say("What is damaged cannot be made whole from here; a copy of the home from before may have it.")
-    say(f"To go on from a step that can be opened: rlm fork {safe_line(report.thread_id)} --step N{home}", whole=True)
+    if (step := report.last_whole_step) is not None:
+        fork = command_line(invocation, "fork", report.thread_id, "--step", str(step))
+        say(f"To go on from the last step that can be opened: {fork}", whole=True)

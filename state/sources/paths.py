@@ -111,7 +111,7 @@ def _named(path: Path, text: str, status: os.stat_result, *, explicit: bool = Tr
     if not stat.S_ISREG(status.st_mode):
         raise InputError(
             f"{showable(text)} is {kind_of(status.st_mode)}, and only regular files are read.",
-            hint="To read a stream, pipe it in: `… | rlm run QUESTION -`.",
+            hint="To read a stream, pipe it in, and name - for the input.",
         )
     if not os.access(real, os.R_OK):
         raise InputError(f"{showable(text)} cannot be read: Permission denied.")

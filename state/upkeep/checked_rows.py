@@ -59,7 +59,8 @@ class CheckedRows:
         self._check_order()
         whole = self._line.settle(self._steps)
         if self._own:
-            self._checking.report.whole["steps"] = (whole, len(self._steps) + len(self._lost_steps))
+            self._checking.report.whole["steps"] = (len(whole), len(self._steps) + len(self._lost_steps))
+            self._checking.report.last_whole_step = max(whole, default=None)
         self.check_calls()
         self._check_children()
         self._check_origins()

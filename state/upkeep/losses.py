@@ -58,16 +58,17 @@ class Line:
         parents = {checkpoint.parent for checkpoint in self.checkpoints.values() if checkpoint.parent is not None}
         return parents - self.checkpoints.keys()
 
-    def settle(self, steps: dict[int, str]) -> int:
-        """Enter into every problem which of the steps need its record; how many of them can be opened."""
+    def settle(self, steps: dict[int, str]) -> list[int]:
+        """Enter into every problem which of the steps need its record. Return those that can be opened."""
         if not self.own:
-            return len(steps)
+            return list(steps)
         needing: dict[int, list[int]] = defaultdict(list)
         problems: dict[int, Problem] = {}
-        whole = 0
+        whole: list[int] = []
         for step, name in steps.items():
             found = self._in_the_way(name)
-            whole += not found
+            if not found:
+                whole.append(step)
             for problem in found:
                 problems[id(problem)] = problem
                 needing[id(problem)].append(step)

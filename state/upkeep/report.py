@@ -49,6 +49,8 @@ class Report:
     whole: dict[Part, tuple[int, int]] = field(default_factory=dict[Part, tuple[int, int]])
     """How many, and of how many: steps that can be opened, turns and calls with all their texts, variables of the
     last snapshot."""
+    last_whole_step: int | None = None
+    """The last step that can be opened."""
 
     @property
     def ok(self) -> bool:

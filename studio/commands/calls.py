@@ -8,6 +8,7 @@ import typer
 from .. import flags
 from ..consoles import put
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe_json
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ TreeFlag = Annotated[
 
 
 @command
-def calls(invocation: Invocation, thread: flags.Thread, tree: TreeFlag = False) -> None:
+def calls(invocation: Invocation, thread: flags.Thread = None, tree: TreeFlag = False) -> None:
     """List what a run's code asked models, and what they answered.
 
     The table clips keys, prompts and answers; --json has them whole. REUSED calls were answered from the journal and
@@ -31,13 +32,13 @@ def calls(invocation: Invocation, thread: flags.Thread, tree: TreeFlag = False) 
 
     [bold]Examples[/bold]
 
-      rlm calls 1f2e3d4c
-      rlm calls 1f2e3d4c --tree
-      rlm calls 1f2e3d4c --json | jq -r '.[] | select(.error) | .prompt'
+      rlm calls
+      rlm calls which-contracts-end-3f2a --tree
+      rlm calls which-contracts-end-3f2a --json | jq -r '.[] | select(.error) | .prompt'
     """
     from ..reading import from_library
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     found = from_library(invocation, lambda library: library.calls(thread, below=tree))
     if invocation.json:
         put(safe_json([{**call.to_json(), **({"thread_id": call.thread_id} if tree else {})} for call in found]))

@@ -2,14 +2,16 @@
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .. import flags
 from ..branches import Forest
+from ..completion import complete_threads
 from ..consoles import put, say
 from ..invocation import Invocation, command
+from ..last_run import last_touched, thread_or_last
+from ..pasteable import pasteable
 from ..safe_text import safe_json, safe_line
 from ..stopping import STOPPED
 
@@ -17,13 +19,23 @@ if TYPE_CHECKING:
     from ...nodes.hands import Stores
     from ...state.deleting import Deleted
 
+_WhichRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="THREAD",
+        help="The run: its name, or the first characters of it (4 or more). Default: the one touched last, if "
+        "somebody at a terminal agrees",
+        autocompletion=complete_threads,
+        show_default=False,
+    ),
+]
 YesFlag = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask. Default: ask when there is somebody at a terminal to answer")
 ]
 
 
 @command
-def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -> None:
+def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = False) -> None:
     """Delete a run for good, with its sub-RLMs.
 
     A sub-RLM may be deleted alone: the answer that it gave stays with the run that called it. Forks stay as they are,
@@ -32,12 +44,14 @@ def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -
 
     [bold]Examples[/bold]
 
-      rlm delete 1f2e3d4c
+      rlm delete which-contracts-end-3f2a
       rlm delete contracts --yes && rlm gc
     """
     from ..reading import from_stores
 
-    invocation.need_runs(thread)
+    if thread is None and (yes or not _at_terminal()):
+        _refuse(invocation)
+    thread = thread_or_last(invocation, thread)
     found = from_stores(invocation, lambda stores: _looked_up(stores, thread))
     if not yes and _at_terminal():
         say(found.about, whole=True)
@@ -50,7 +64,18 @@ def delete(invocation: Invocation, thread: flags.Thread, yes: YesFlag = False) -
     if invocation.json:
         put(safe_json({"thread_id": found.name, "deleted": deleted.threads, "forks": deleted.forks}))
     else:
-        _say(deleted, found)
+        _say(deleted, found, invocation)
+
+
+def _refuse(invocation: Invocation) -> NoReturn:
+    """Raises UsageError: what no person has looked at is deleted by its name alone."""
+    from ...state.errors import UsageError, cli_command
+
+    name = last_touched(invocation).thread_id
+    raise UsageError(
+        "delete needs the name of the run where nobody is asked.",
+        hint=f"The one touched last: {cli_command('delete', name, '--yes')}",
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +119,7 @@ def _agreed() -> bool:
         return False
 
 
-def _say(deleted: "Deleted", found: _Found) -> None:
+def _say(deleted: "Deleted", found: _Found, invocation: Invocation) -> None:
     from ..display.wording import counted
 
     first, *children = [safe_line(name) for name in deleted.threads]
@@ -107,7 +132,7 @@ def _say(deleted: "Deleted", found: _Found) -> None:
     if deleted.forks:
         names = ", ".join(safe_line(name) for name in deleted.forks[:5]) + (", …" if len(deleted.forks) > 5 else "")
         say(f"What it had recorded stays for its forks: {names}.")
-    say("`rlm gc` frees what no other run needs.")
+    say(pasteable("`rlm gc` frees what no other run needs.", invocation), whole=True)
 
 
 def _at_terminal() -> bool:

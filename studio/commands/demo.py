@@ -61,8 +61,15 @@ def demo(
         settings = {**named, **limits, "schema": {}, "unsandboxed": unsandboxed}
     say(f"Question: {QUESTION}", style="italic")
     thread = f"demo-{uuid.uuid4().hex[:4]}"
-    after = _next(invocation, thread, offline=model is None)
-    start(invocation, QUESTION, corpus(), settings, output=output, thread=thread, after=after)
+    start(
+        invocation,
+        QUESTION,
+        corpus(),
+        settings,
+        output=output,
+        thread=thread,
+        after=lambda run: _next(invocation, run.thread_id, offline=model is None),
+    )
 
 
 def _next(invocation: Invocation, name: str, *, offline: bool) -> list[str]:

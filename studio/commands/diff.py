@@ -1,13 +1,19 @@
 """`rlm diff`: what differs between two steps."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from ...state.errors import UsageError, cli_command
 from .. import flags
 from ..consoles import put
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe_json
+
+_Place = tuple[str | None, int]
+"""A step of a run; None: of the one touched last."""
+
 
 Step = Annotated[
     str,
@@ -24,7 +30,12 @@ FullFlag = Annotated[bool, typer.Option("--full", help="Show code and output who
 
 @command
 def diff(
-    invocation: Invocation, thread: flags.Thread, step: Step, step2: OtherStep = None, full: FullFlag = False
+    invocation: Invocation,
+    thread: flags.Thread = None,
+    *,
+    step: Step,
+    step2: OtherStep = None,
+    full: FullFlag = False,
 ) -> None:
     """Show what differs between two steps: variables, turns with their code and output, question and answer.
 
@@ -33,16 +44,19 @@ def diff(
 
     [bold]Examples[/bold]
 
+      rlm diff 8 14
       rlm diff contracts 8 14
       rlm diff contracts 18 strict@18
       rlm diff contracts@18 strict@18 --json | jq .variables.changed
     """
-    places = _places(thread, step, step2)
+    before, after = _places([word for word in (thread, step, step2) if word is not None])
     from ..reading import from_runner
 
+    last = None if before[0] and after[0] else thread_or_last(invocation, None)
+    places = [(name or last or "", number) for name, number in (before, after)]
     for name, _ in places:
         invocation.need_runs(name)
-    found = from_runner(invocation, lambda runner: runner.library.compare(*places, runner.graph))
+    found = from_runner(invocation, lambda runner: runner.library.compare(places[0], places[1], runner.graph))
     if invocation.json:
         put(safe_json(found))
         return
@@ -51,19 +65,26 @@ def diff(
     print_comparison(found, full=full)
 
 
-def _places(thread: str, step: str, step2: str | None) -> tuple[tuple[str, int], tuple[str, int]]:
-    from ...state.errors import UsageError
+def _places(words: list[str]) -> tuple[_Place, _Place]:
+    """Which two steps are meant: THREAD comes first, and may be left out. Raises UsageError."""
+    if len(words) == 3:
+        thread, *steps = words
+        first, second = (_place(text, thread) for text in steps)
+        return first, second
+    first, second = (_place(text, None) for text in words)
+    if first[0] is not None and second[0] is None:
+        # Of the same run, as one may read it, or of the one touched last, as it would be with the two turned round.
+        same = cli_command("diff", first[0], str(first[1]), str(second[1]))
+        _refuse(f"It is not clear of which run step {second[1]} is.", f"Of the same one: {same}")
+    return first, second
 
-    # Two arguments: each names its run.
-    texts = (step, step2) if step2 is not None else (thread, step)
-    default = thread if step2 is not None else ""
-    found: list[tuple[str, int]] = []
-    for text in texts:
-        name, _, number = text.rpartition("@")
-        name = name or default
-        if not name or not (number.isascii() and number.isdecimal()):
-            raise UsageError(
-                f"{text} names no step.", hint="Write rlm diff THREAD 8 14, or rlm diff THREAD 8 OTHER@14."
-            )
-        found.append((name, int(number)))
-    return found[0], found[1]
+
+def _place(text: str, thread: str | None) -> _Place:
+    name, _, number = text.rpartition("@")
+    if not (number.isascii() and number.isdecimal()):
+        _refuse(f"{text} names no step.")
+    return name or thread, int(number)
+
+
+def _refuse(message: str, hint: str = "`rlm diff --help` shows how to name two steps.") -> NoReturn:
+    raise UsageError(message, hint=hint)

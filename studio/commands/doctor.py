@@ -1,13 +1,14 @@
 """`rlm doctor`: what this machine can do."""
 
+from dataclasses import replace
 from datetime import date
 
 import typer
 
 from ..consoles import put, stdout_console
 from ..invocation import Invocation, command
+from ..pasteable import pasteable
 from ..safe_text import safe_json, safe_line
-from ..summary import command_line
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
@@ -28,8 +29,8 @@ def doctor(invocation: Invocation) -> None:
     from ..doctor.machine import home_folder, kernels
     from ..doctor.software import software
 
-    here = local_servers(command_line(invocation))
-    found = [*software(date.today()), *here, *home_folder(invocation.home), *kernels()]
+    checks = [*software(date.today()), *local_servers(invocation), *home_folder(invocation.home), *kernels()]
+    found = [replace(one, hint=pasteable(one.hint, invocation)) for one in checks]
     works = all(one.level != "problem" for one in found)
     if invocation.json:
         put(safe_json({"works": works, "checks": [one.to_json() for one in found]}))

@@ -1,7 +1,6 @@
 """`rlm fork`: a new run that has everything of another one up to a step, and may go another way from there."""
 
 import json
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -11,6 +10,7 @@ from .. import flags
 from ..consoles import put, say
 from ..given_files import GivenFiles
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe, safe_json
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ FreshFlag = Annotated[
 ]
 NameFlag = Annotated[
     str | None,
-    typer.Option("--thread", metavar="NAME", help="Name the fork. Default: a new id", show_default=False),
+    typer.Option("--thread", metavar="NAME", help="Name the fork. Default: after its question", show_default=False),
 ]
 NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. Default: go on with it at once")]
 
@@ -82,7 +82,8 @@ NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. D
 @command
 def fork(
     invocation: Invocation,
-    thread: flags.Thread,
+    thread: flags.Thread = None,
+    *,
     step: StepFlag,
     code: CodeFlag = None,
     set_: SetFlag = None,
@@ -111,10 +112,10 @@ def fork(
       rlm fork contracts --step 14
       rlm fork contracts --step 14 --set threshold=0.8 --thread strict
       rlm fork contracts --step 12 --code better.py --max-cost 2
-      rlm fork contracts --step 41 --question "And which of them name a penalty?"
-      rlm fork contracts --step 9 --answer 3:5be1c09f=corrected.txt
+      rlm fork contracts --step 18 --question "And which of them name a penalty?"
+      rlm fork contracts --step 9 --answer 2:5be1c09f=corrected.txt
     """
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     changes: dict[str, Any] = {
         **_changes(code, set_ or [], answer or []),
         "question": question,
@@ -126,26 +127,24 @@ def fork(
         "max_time": max_time,
         "strict_budget": strict_budget,
     }
-    # Named here, so that it can be told how a run stands that was stopped at any moment.
-    into = name or str(uuid.uuid4())
     if no_run:
-        _only_make(invocation, thread, step, into, changes)
+        _only_make(invocation, thread, step, name, changes)
         return
     from ..sitting import Hear, Sitting, sit
     from ..tracing import chosen
 
     async def go_on(runner: Any, hear: Hear) -> Any:
-        made = await runner.fork(thread, step, into=into, **changes)
+        made = await runner.fork(thread, step, into=name, on_event=hear, **changes)
         about = await runner.library.about(made.thread_id)
         sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
         hear({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
         return await runner.resume(made.thread_id, on_event=hear)
 
-    sitting = Sitting(invocation, into, go_on, output, tracing=chosen(tracing))
+    sitting = Sitting(invocation, name, go_on, output, tracing=chosen(tracing))
     sit(sitting)
 
 
-def _only_make(invocation: Invocation, thread: str, step: int, into: str, changes: dict[str, Any]) -> None:
+def _only_make(invocation: Invocation, thread: str, step: int, into: str | None, changes: dict[str, Any]) -> None:
     import asyncio
 
     from ...graph.runner import Runner

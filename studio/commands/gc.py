@@ -7,6 +7,7 @@ import typer
 
 from ..consoles import put, say
 from ..invocation import Invocation, command
+from ..pasteable import command_line, pasteable
 from ..safe_text import safe, safe_json, safe_line
 from ..stopping import STOPPED
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")]
 
+_MOST_NAMED = 5
 _NAMES = {
     "texts": "text",
     "recipes": "recipe of a text",
@@ -36,7 +38,7 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
     [bold]Examples[/bold]
 
       rlm gc --dry-run
-      rlm delete 1f2e3d4c && rlm gc
+      rlm delete which-contracts-end-3f2a && rlm gc
       rlm gc --json | jq .freed
     """
     from ...state.upkeep.collecting import Collected
@@ -44,14 +46,15 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
     try:
         collected = _collect(invocation, dry_run) if invocation.has_runs else Collected(dry_run=dry_run)
     except KeyboardInterrupt:
-        say("Stopped. What was freed until then is freed; `rlm gc` goes on with the rest.")
+        stopped = "Stopped. What was freed until then is freed; `rlm gc` goes on with the rest."
+        say(pasteable(stopped, invocation), whole=True)
         raise typer.Exit(STOPPED) from None
     if invocation.json:
         put(safe_json(collected.to_json()))
     elif not invocation.has_runs:
         say(f"No runs are saved in {safe(str(invocation.home))}.")
     else:
-        _print(collected)
+        _print(collected, invocation)
     raise typer.Exit(1 if collected.unreadable else 0)
 
 
@@ -74,7 +77,7 @@ def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
         return asyncio.run(work())
 
 
-def _print(collected: "Collected") -> None:
+def _print(collected: "Collected", invocation: Invocation) -> None:
     from ..display.wording import counted, megabytes
 
     freed = {kind: tally for kind, tally in collected.freed.items() if tally.records}
@@ -92,7 +95,18 @@ def _print(collected: "Collected") -> None:
         say(f"Error: {where}{safe_line(why)}", style="bold red")
     if collected.unreadable:
         say("What it refers to is not known, so all texts, variables and inputs stay.")
-        say("`rlm verify THREAD` says what is lost; `rlm delete THREAD` takes the run away, and then `rlm gc` frees.")
+        # `*` is the database itself; of a deleted run that forks need, nothing can be looked at by its name.
+        names = [name for name in collected.unreadable if name != "*" and not name.endswith(", deleted")]
+        _say_what_frees(names, invocation)
+
+
+def _say_what_frees(threads: list[str], invocation: Invocation) -> None:
+    """What can be done about runs whose records cannot be read."""
+    for thread in threads[:_MOST_NAMED]:
+        say(f"What is lost: {command_line(invocation, 'verify', thread)}", whole=True)
+        say(f"To take the run away: {command_line(invocation, 'delete', thread)}", whole=True)
+    if threads:
+        say(pasteable("Then `rlm gc` frees.", invocation), whole=True)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from ..consoles import put, say
 from ..invocation import Invocation, command
+from ..pasteable import pasteable
 from ..safe_text import safe, safe_json, safe_line
 
 AllFlag = Annotated[
@@ -38,7 +39,8 @@ def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
         put(safe_json([run for run, _ in runs]))
         return
     if not runs:
-        say(f"No runs are saved in {safe(str(invocation.home))}. Start with `rlm demo`.")
+        start = pasteable("Start with `rlm demo`.", invocation)
+        say(f"No runs are saved in {safe(str(invocation.home))}. {start}", whole=True)
         return
     _print(runs, everything=everything)
     _say_what_waits(invocation, runs)

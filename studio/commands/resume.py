@@ -5,12 +5,13 @@ from typing import Any
 
 from .. import flags
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 
 
 @command
 def resume(
     invocation: Invocation,
-    thread: flags.Thread,
+    thread: flags.Thread = None,
     max_turns: flags.MaxTurns = None,
     max_calls: flags.MaxCalls = None,
     max_tokens: flags.MaxTokens = None,
@@ -32,7 +33,7 @@ def resume(
 
     [bold]Examples[/bold]
 
-      rlm resume 1f2e3d4c
+      rlm resume
       rlm resume contracts --max-calls 4000 --max-cost 5
       rlm resume contracts -o answer.md
     """
@@ -48,7 +49,7 @@ def resume(
     from ..sitting import Hear, Sitting, sit
     from ..tracing import chosen
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.library.about(thread)

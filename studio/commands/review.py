@@ -6,6 +6,7 @@ import typer
 
 from .. import flags
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 
 if TYPE_CHECKING:
     from ...graph.results import Run
@@ -55,7 +56,7 @@ InterruptFlag = Annotated[
 @command
 def review(
     invocation: Invocation,
-    thread: flags.Thread,
+    thread: flags.Thread = None,
     approve: ApproveFlag = False,
     reject: RejectFlag = None,
     edit: EditFlag = None,
@@ -73,7 +74,7 @@ def review(
 
     [bold]Examples[/bold]
 
-      rlm review 1f2e3d4c
+      rlm review
       rlm review contracts --approve
       rlm review contracts --reject "Read only the files of 2024."
       rlm review contracts --edit better.py -o answer.md
@@ -86,16 +87,16 @@ def review(
     from ..sitting import Hear, Sitting, at_terminal, sit
     from ..tracing import chosen as tracing_chosen
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     if reviewer is None and not invocation.json:
         reviewer = AtTerminal(interrupt) if at_terminal() else Onlooker(interrupt)
 
     async def look(runner: Any, hear: Hear) -> Any:
         run = await runner.read(thread)
-        _check_waits(invocation, run)
+        about = await runner.library.about(run.thread_id)
+        _check_waits(invocation, run, about["limits"])
         if reviewer or interrupt is not None:
             chosen(waiting_of(run), interrupt, run)
-        about = await runner.library.about(run.thread_id)
         sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return run
 
@@ -130,19 +131,20 @@ def _by_flag(
     return None
 
 
-def _check_waits(invocation: Invocation, run: "Run") -> None:
+def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, Any]) -> None:
     """Raises UsageError, with what to do instead, when nothing waits for a person."""
     from ...state.errors import UsageError
-    from ..summary import command_line, short_id
+    from ..summary import command_line, raised, short_id
 
     if run.status == "paused" and run.interrupts:
         return
     name = short_id(run.thread_id)
-    go_on, look = command_line(invocation, "resume", name), command_line(invocation, "show", name)
+    more = raised(str((run.error or {}).get("message", "")), limits) if run.status == "budget" else []
+    go_on, look = (f"`{command_line(invocation, *words)}`" for words in (("resume", name, *more), ("show", name)))
     how, hint = {
         "answered": ("is answered", f"Its answer: {go_on}"),
         "busy": ("is being run by another process now", f"Look: {look}"),
-        "budget": ("has spent its budget", f"Raise it: {go_on} --max-…"),
+        "budget": ("has spent its budget", f"Raise it: {go_on}"),
         "failed": ("has failed", f"Go on: {go_on}"),
     }.get(run.status, ("has been stopped", f"Go on: {go_on}"))
     raise UsageError(f"Nothing waits for a person: {name} {how}.", hint=hint)

@@ -1,14 +1,16 @@
 """`rlm run`: ask a question over an input."""
 
-import uuid
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import flags
 from ..invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from ...graph.results import Run
 
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find out.", show_default=False)]
 Paths = Annotated[
@@ -109,7 +111,7 @@ def start(
     *,
     output: Any = None,
     thread: str | None = None,
-    after: list[str] | None = None,
+    after: "Callable[[Run], list[str]]" = lambda run: [],
     tracing: bool = False,
     today: Callable[[], date] = date.today,
 ) -> None:
@@ -124,12 +126,10 @@ def start(
         from ..unnamed_model import check_model_named
 
         check_model_named(invocation, question, resolved)
-    # Named here, so that it can be told how a run stands that was stopped at any moment.
-    name = thread or str(uuid.uuid4())
 
     async def begin(runner: Any, hear: Hear) -> Any:
         sitting.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
-        return await runner.run(question, paths or None, thread=name, on_event=hear, **settings)
+        return await runner.run(question, paths or None, thread=thread, on_event=hear, **settings)
 
-    sitting = Sitting(invocation, name, begin, output, resolved.unsandboxed, after or [], tracing=tracing)
+    sitting = Sitting(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing)
     sit(sitting)

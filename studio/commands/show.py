@@ -7,6 +7,8 @@ import typer
 from .. import flags
 from ..consoles import put
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
+from ..pasteable import pasteable_error
 from ..safe_text import safe_json
 
 if TYPE_CHECKING:
@@ -22,17 +24,17 @@ FullFlag = Annotated[
 
 
 @command
-def show(invocation: Invocation, thread: flags.Thread, step: StepFlag = None, full: FullFlag = False) -> None:
+def show(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = None, full: FullFlag = False) -> None:
     """Show a run: its question, input, settings, each turn's code and output, its sub-RLMs, and the answer.
 
     A sub-RLM is a run too: show its THREAD. Turns, calls and cost of a run are always those of its tree.
 
     [bold]Examples[/bold]
 
-      rlm show 1f2e3d4c
-      rlm show 1f2e3d4c --full | less
-      rlm show 1f2e3d4c --step 7
-      rlm show 1f2e3d4c --json | jq -r '.turns[].code[]'
+      rlm show
+      rlm show which-contracts-end-3f2a --full | less
+      rlm show which-contracts-end-3f2a --step 7
+      rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
     from ..reading import from_runner
     from ..summary import waits_for
@@ -42,8 +44,10 @@ def show(invocation: Invocation, thread: flags.Thread, step: StepFlag = None, fu
         waits = step is None and found["status"] == "paused" and not invocation.json
         return found, waits_for(await runner.read(found["thread_id"]), invocation) if waits else []
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     run, waits = from_runner(invocation, read)
+    invocation.thread = run["thread_id"]
+    run["error"] = pasteable_error(run["error"], invocation) if run["error"] else None
     if invocation.json:
         put(safe_json(run))
         return

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .. import flags
 from ..consoles import put, say
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe_json
 
 if TYPE_CHECKING:
@@ -12,20 +13,20 @@ if TYPE_CHECKING:
 
 
 @command
-def steps(invocation: Invocation, thread: flags.Thread) -> None:
+def steps(invocation: Invocation, thread: flags.Thread = None) -> None:
     """List the saved steps of a run: what made each, in which turn, when.
 
     A step is one checkpoint; many sub-calls together are one. `rlm show THREAD --step N` shows the state after it.
 
     [bold]Examples[/bold]
 
-      rlm steps 1f2e3d4c
-      rlm steps 1f2e3d4c --json | jq length
+      rlm steps
+      rlm steps which-contracts-end-3f2a --json | jq length
     """
     from ..reading import from_library
     from ..summary import decide_line
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
 
     async def read(library: "Library") -> tuple[list[dict[str, Any]], dict[str, Any]]:
         return await library.steps(thread), await library.about(thread)

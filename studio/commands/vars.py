@@ -7,6 +7,7 @@ import typer
 from .. import flags
 from ..consoles import put, say
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe_json
 
 StepFlag = Annotated[
@@ -16,7 +17,7 @@ StepFlag = Annotated[
 
 
 @command
-def variables(invocation: Invocation, thread: flags.Thread, step: StepFlag = None) -> None:
+def variables(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = None) -> None:
     """Show the variables of a run's REPL: type, size, a preview, and whether they could be brought back.
 
     They are read from what is saved: nothing runs, and no value is loaded. In the middle of a cell they are as they
@@ -25,13 +26,13 @@ def variables(invocation: Invocation, thread: flags.Thread, step: StepFlag = Non
 
     [bold]Examples[/bold]
 
-      rlm vars 1f2e3d4c
-      rlm vars 1f2e3d4c --step 7
-      rlm vars 1f2e3d4c --json | jq 'map_values(select(.restorable | not))'
+      rlm vars
+      rlm vars which-contracts-end-3f2a --step 7
+      rlm vars which-contracts-end-3f2a --json | jq 'map_values(select(.restorable | not))'
     """
     from ..reading import from_runner
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     found = from_runner(invocation, lambda runner: runner.library.variables(thread, runner.graph, step))
     if invocation.json:
         put(safe_json(found))

@@ -5,11 +5,12 @@ import typer
 from .. import flags
 from ..consoles import put
 from ..invocation import Invocation, command
+from ..last_run import thread_or_last
 from ..safe_text import safe_json
 
 
 @command
-def verify(invocation: Invocation, thread: flags.Thread) -> None:
+def verify(invocation: Invocation, thread: flags.Thread = None) -> None:
     """Read and check every stored byte that a run needs.
 
     Says which records are damaged, what is lost with each, and what is whole all the same: its steps, calls, texts,
@@ -20,14 +21,14 @@ def verify(invocation: Invocation, thread: flags.Thread) -> None:
 
     [bold]Examples[/bold]
 
-      rlm verify 1f2e3d4c
-      rlm verify 1f2e3d4c --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
+      rlm verify
+      rlm verify which-contracts-end-3f2a --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
     """
     from ..display.counting import Counting
     from ..display.wording import counted, megabytes
     from ..reading import from_stores
 
-    invocation.need_runs(thread)
+    thread = thread_or_last(invocation, thread)
     from ...graph.housekeeping import verify_run
 
     with Counting("Checking") as display:

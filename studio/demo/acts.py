@@ -16,10 +16,10 @@ from ..consoles import put, say, stderr_console
 from ..display.wording import counted, duration
 from ..invocation import Invocation
 from ..open_home import OpenHome
+from ..pasteable import command_line
 from ..safe_text import safe
 from ..sitting import Came, Hear, Sitting, drive, tell
 from ..stopping import interruptible
-from ..summary import command_line
 from .question import QUESTION, corpus, offline_settings
 from .scripted import KILL_AFTER
 

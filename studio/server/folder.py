@@ -44,7 +44,7 @@ def own_folder(folder: Path) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError(
-                f"Another `rlm dev` serves the runs in {folder.parent}.",
+                f"Another server serves the runs in {folder.parent}.",
                 hint="Stop it, or name another folder with --home.",
             ) from error
         yield

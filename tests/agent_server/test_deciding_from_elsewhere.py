@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
+from durable_rlm.graph.thread_names import server_name
 from tests.agent_server.reviewing import APPROVE, Cells, actions, answer, answer_to, approve_all, waiting
 from tests.agent_server.serving import Server, Waiting, served
 from tests.agent_server.test_threads_both_ways import known
@@ -30,7 +31,7 @@ async def test_a_run_of_the_command_line_is_decided_about_by_a_client(
     started = server.rlm("run", "What?", "--model", model.name, "--approve", "code", "--json")
     status, run, _ = await asyncio.to_thread(ended, started)
     assert (status, run["status"]) == (PAUSED, "paused")
-    thread = run["thread_id"]
+    thread = str(server_name(run["thread_id"]))
     await known(client, thread, "interrupted")
     assert thread in [one["thread_id"] for one in await client.threads.search(status="interrupted", limit=1000)]
     shown = await waiting(client, thread)

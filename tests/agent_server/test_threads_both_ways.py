@@ -45,8 +45,8 @@ async def test_a_run_of_the_command_line_is_opened_and_gone_on_with(
 ) -> None:
     asked = ("run", "From a shell?", "--model", model, "--json", *named)
     run = json.loads(await asyncio.to_thread(server.rlm_says, *asked))
+    assert run["thread_id"] == "contracts" if named else run["thread_id"].startswith("shell-")
     thread = str(server_name(run["thread_id"]))
-    assert named or thread == run["thread_id"]
     found = await known(client, thread, "idle")
     facts = {"question": "From a shell?", "run_status": "answered", "top": True, "name": run["thread_id"]}
     assert found["metadata"] | facts == found["metadata"]
@@ -71,7 +71,7 @@ async def test_while_another_process_runs_it_the_server_does_not(
     try:
         await waiting.until_asked()
         [run] = [one for one in json.loads(server.rlm_says("list", "--json")) if one["model"] == waiting.name]
-        thread = run["thread_id"]
+        thread = str(server_name(run["thread_id"]))
         assert (await known(client, thread, "busy"))["metadata"]["run_status"] == "busy"
         with pytest.raises(Exception, match=r"RunBusy: .*is being run by process"):
             await client.runs.wait(thread, "rlm", input=None)
@@ -110,11 +110,12 @@ async def test_sub_rlms_are_threads_that_name_their_parent(
 
 async def test_a_run_that_is_deleted_is_no_thread_any_more(client: LangGraphClient, server: Server, model: str) -> None:
     run = json.loads(await asyncio.to_thread(server.rlm_says, "run", "Q?", "--model", model, "--json"))
-    await known(client, run["thread_id"], "idle")
+    thread = str(server_name(run["thread_id"]))
+    await known(client, thread, "idle")
     await asyncio.to_thread(server.rlm_says, "delete", run["thread_id"], "--yes")
 
     async def there() -> bool:
-        return run["thread_id"] in [one["thread_id"] for one in await client.threads.search(limit=1000)]
+        return thread in [one["thread_id"] for one in await client.threads.search(limit=1000)]
 
     await until(there, lambda found: not found)
 

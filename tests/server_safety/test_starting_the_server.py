@@ -83,7 +83,7 @@ def test_a_port_that_is_taken_is_named_and_no_other_is_tried(tmp_path: Path) -> 
 
 def test_one_server_at_a_time_serves_a_home(server: Served, tmp_path: Path) -> None:
     ended = refused(tmp_path, "--port", "0", "--home", str(server.folder / ".rlm"))
-    assert ended.returncode == 2 and "Another `rlm dev` serves the runs in" in ended.stderr
+    assert ended.returncode == 2 and "Another server serves the runs in" in ended.stderr
 
 
 def test_a_home_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> None:

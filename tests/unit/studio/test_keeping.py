@@ -55,7 +55,7 @@ def test_what_is_damaged_is_said_with_what_is_lost_and_what_is_not(rlm: Rlm, hom
     assert done.code == 1
     assert f"{expected.name}: has changed on disk, in table writes" in done.out
     assert "lost with it: steps 8–12" in done.out and "7 of 12 steps" in done.out and "3 of 3 turns" in done.out
-    assert "rlm fork hurt --step N" in done.err
+    assert "To go on from the last step that can be opened: rlm fork hurt --step 7\n" in done.err
     report = document(rlm("verify", "hurt", "--json"))
     assert report["ok"] is False
     assert report["problems"] == [
@@ -177,7 +177,7 @@ def test_nothing_is_freed_while_what_is_needed_is_not_known(rlm: Rlm, home: Path
     rlm("delete", "other")
     done = rlm("gc")
     assert done.code == 1 and "hurt: a row of checkpoints has changed on disk" in done.err
-    assert "rlm delete THREAD" in done.err and done.out.startswith("Freed nothing")
+    assert "To take the run away: rlm delete hurt\n" in done.err and done.out.startswith("Freed nothing")
     assert rlm("delete", "hurt").code == 0 and rlm("gc").code == 0
 
 

@@ -56,7 +56,7 @@ def test_a_spent_budget_names_the_limit_that_lets_it_go_on() -> None:
 
 
 def test_lines_can_be_copied_into_a_shell() -> None:
-    elsewhere = Invocation(Path("/my runs"), home_named=True)
+    elsewhere = Invocation(Path("/my runs"))
     assert command_line(elsewhere, "resume", "a b") == "rlm resume 'a b' --home '/my runs'"
 
 

@@ -91,7 +91,7 @@ def test_without_a_flag_or_a_terminal_it_is_shown_and_left(rlm: Rlm, fake: Fake)
     runner = fake(paused(interrupt(code("print('x')"), answer("y"))))
     done = rlm("review", "t", "--home", ".rlm")
     assert done.code == 3 and "1 │ print('x')" in done.out and "│ y" in done.out and decided(runner) == []
-    assert "Decide: rlm review t --home .rlm" in done.err
+    assert "Decide: rlm review t\n" in done.err
 
 
 def test_a_flag_decides_once_and_all_of_one_interrupt(rlm: Rlm, fake: Fake) -> None:
@@ -203,7 +203,7 @@ def test_left_waiting_it_says_how_to_go_on(rlm: Rlm, fake: Fake, typed: Any, com
     typed("s\n")
     runner = fake(paused(interrupt(code("a"))))
     done = rlm(*command, "--home", ".rlm")
-    assert done.code == 3 and "Decide: rlm review t --home .rlm" in done.err and decided(runner) == []
+    assert done.code == 3 and "Decide: rlm review t\n" in done.err and decided(runner) == []
     assert "to be allowed to run the code of turn 3" in done.err
 
 

@@ -1,0 +1,51 @@
+"""Help texts whose commands can be pasted, with the examples last and in lines that nothing breaks."""
+
+from typing import Any
+
+from rich.markup import escape
+from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
+
+from .consoles import stdout_console
+from .pasteable import program, with_program
+
+_EXAMPLES = "[bold]Examples[/bold]"
+"""The heading of a docstring's last part, which has a command a line."""
+
+
+class HelpfulCommand(TyperCommand):
+    """A command whose help names this program as the user's shell finds it."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help, and then the examples."""
+        examples = _split(self)
+        super().format_help(ctx, formatter)
+        if examples:
+            console = stdout_console()
+            console.print(Text(" Examples", style="bold"))
+            # Left for the terminal to wrap, which copies a line as one; indented as the rest is.
+            console.print(Text("\n".join(f" {line}" for line in examples)), soft_wrap=True)
+            console.print()
+
+
+class HelpfulGroup(TyperGroup):
+    """The same for the program as a whole."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        for command in self.commands.values():
+            _split(command)
+        _split(self)
+        super().format_help(ctx, formatter)
+
+
+def _split(command: Any) -> list[str]:
+    """Rewrite a command's help texts, and take the examples out of them. Return those."""
+    word = program()
+    # All but the examples has markup, which a path may look like.
+    marked = escape(word)
+    text, _, examples = (command.help or "").partition(_EXAMPLES)
+    command.help, command.epilog = with_program(text, marked), with_program(command.epilog or "", marked)
+    for parameter in command.params:
+        parameter.help = with_program(parameter.help or "", marked)
+    return with_program(examples, word).strip("\n").splitlines()

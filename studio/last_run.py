@@ -1,0 +1,42 @@
+"""The run that a command is about where none is named: the one of the home that was touched last."""
+
+from typing import TYPE_CHECKING
+
+from ..state.errors import UnknownThread
+from .consoles import say
+from .invocation import Invocation
+from .safe_text import safe_line
+
+if TYPE_CHECKING:
+    from ..state.threads import Thread
+
+_QUESTION = 80
+
+
+def thread_or_last(invocation: Invocation, thread: str | None) -> str:
+    """Return the run that is named, else the one touched last, and say on stderr which that is.
+
+    Raises UnknownThread where there is no home that could hold it, or no run in it.
+    """
+    if thread is not None:
+        invocation.need_runs(thread)
+        invocation.thread = thread
+        return thread
+    row = last_touched(invocation)
+    invocation.thread = row.thread_id
+    name = safe_line(row.thread_id)
+    say(f"Thread {name}, the last one touched: {safe_line(row.question, _QUESTION)}", whole=True)
+    return row.thread_id
+
+
+def last_touched(invocation: Invocation) -> "Thread":
+    """Return the run of the home that was touched last. Raises UnknownThread when there is none."""
+    from .reading import from_library
+
+    row = from_library(invocation, lambda library: library.last_touched()) if invocation.has_runs else None
+    if row is None:
+        raise UnknownThread(
+            f"No run is saved in {invocation.home}.",
+            hint="Start with `rlm demo`, or name the folder of your runs with --home or RLM_HOME.",
+        )
+    return row

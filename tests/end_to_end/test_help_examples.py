@@ -1,0 +1,165 @@
+"""Every example of every `--help` is pasted into a shell in a folder where it can work, and does."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from durable_rlm.studio.main import app
+from tests.end_to_end.printed import paste
+from tests.end_to_end.program import CLEAN
+from tests.end_to_end.warm import warm_program
+from tests.scripts import repl
+from tests.servers.openai_server import ScriptedServer
+
+GROUP: Any = typer.main.get_command(app)
+NAMED = "which-contracts-end-3f2a"
+WAITS = 3
+FILES = {
+    "contracts/a.txt": "Contract A ends in 2027.",
+    "contracts/b.txt": "Contract B ends early.",
+    "letters/1.txt": "Dear all, it ends in May.",
+    "server.log": "12:00 out of memory\n",
+    "src/deep/one.py": "# TODO: more\n",
+    "book.txt": "Once upon a time.",
+    "letter.txt": "It ends in May.",
+    "todos.json": '{"type": "array", "items": {"type": "string"}}',
+    "better.py": "threshold = 0.9\nprint('better')\n",
+    "corrected.txt": "corrected",
+}
+CELLS = [
+    "threshold = 0.5\na = llm_query('one')",
+    "b = llm_query('two')",
+    "c = threshold + 0.1\nprint(c)",
+    "d = llm_query('three')\nFINAL([a, b, d])",
+]
+STEPS = 18
+"""Three before the first turn; four of a turn with a sub-call, two of another one; and the last."""
+
+
+def root(messages: list[dict[str, str]]) -> str:
+    """The root model of every example."""
+    told = "\n".join(message["content"] for message in messages)
+    if "TODO" in told:
+        return repl("FINAL(['TODO: more'])")
+    if "penalty" in told:
+        return repl("FINAL('none')")
+    turns = [int(number) for number in re.findall(r"\[Turn (\d+)\]", told)]
+    return repl(CELLS[min(max(turns, default=0), len(CELLS) - 1)])
+
+
+@pytest.fixture(scope="module")
+def server() -> Generator[ScriptedServer]:
+    with ScriptedServer(root=root, sub=str.upper) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def environment(server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """With a model on loopback; what examples are piped into is there, or something that reads it."""
+    programs = tmp_path_factory.mktemp("programs")
+    for name in ("jq", "less"):
+        if shutil.which(name) is None:
+            (programs / name).write_text("#!/bin/sh\nexec cat\n")
+            (programs / name).chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    return CLEAN | {"PATH": path, "RLM_MODEL": "openai:gpt-5-mini", "RLM_BASE_URL": server.base_url, "COLUMNS": "80"}
+
+
+@pytest.fixture(scope="module")
+def folders(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Path]]:
+    """Folders with what the examples name: two answered runs; the same and a fork; a run that waits."""
+    answered = tmp_path_factory.mktemp("examples") / "answered"
+    for name, text in FILES.items():
+        (answered / name).parent.mkdir(parents=True, exist_ok=True)
+        (answered / name).write_text(text)
+    run = ".venv/bin/rlm run 'Which contracts end early?' contracts/ --thread"
+    with warm_program(answered):
+        waiting = Path(shutil.copytree(answered, answered.with_name("waiting")))
+        assert paste(f"{run} contracts --approve code", waiting, environment).returncode == WAITS
+        fork = f".venv/bin/rlm fork contracts --step {STEPS} --no-run --thread"
+        for command in (f"{run} contracts", f"{fork} {NAMED}"):
+            done = paste(command, answered, environment)
+            assert done.returncode == 0, done.stderr
+        forked = Path(shutil.copytree(answered, answered.with_name("forked")))
+        done = paste(f"{fork} strict", forked, environment)
+        assert done.returncode == 0, done.stderr
+        yield {"answered": answered, "forked": forked, "waiting": waiting}
+
+
+def examples() -> list[tuple[str, str]]:
+    """Each with its command, as the sources have it."""
+    return [
+        (name, line.strip())
+        for name, command in GROUP.commands.items()
+        for line in (command.help or "").partition("Examples[/bold]")[2].splitlines()
+        if line.strip()
+    ]
+
+
+EXAMPLES = examples()
+UNTIL_CTRL_C, LONG = "dev", "demo"
+LOOKING = ("list", "show", "steps", "calls", "vars", "diff", "verify", "doctor")
+
+
+def test_every_command_has_examples() -> None:
+    assert {name for name, _ in EXAMPLES} == set(GROUP.commands) and len(EXAMPLES) > 45
+
+
+@pytest.fixture(scope="module")
+def printed(folders: dict[str, Path], environment: dict[str, str]) -> dict[str, list[str]]:
+    """The examples of each command as its help prints them."""
+    return {
+        name: paste(f".venv/bin/rlm {name} --help", folders["answered"], environment)
+        .stdout.partition("Examples\n")[2]
+        .splitlines()
+        for name in GROUP.commands
+    }
+
+
+@pytest.mark.parametrize(("name", "example"), [one for one in EXAMPLES if one[0] not in (UNTIL_CTRL_C, LONG)])
+def test_an_example_works(
+    folders: dict[str, Path],
+    printed: dict[str, list[str]],
+    environment: dict[str, str],
+    server: ScriptedServer,
+    tmp_path: Path,
+    name: str,
+    example: str,
+) -> None:
+    folder = folders["forked"]
+    if name not in LOOKING:
+        folder = Path(shutil.copytree(folders["waiting" if name == "review" else "answered"], tmp_path / "here"))
+    [shown] = [line for line in printed[name] if line.strip() == example.replace("rlm ", ".venv/bin/rlm ")]
+    done = paste(_placed(shown, folder, environment, server), folder, environment)
+    said = f"{shown}\n{done.stdout}\n{done.stderr}"
+    # What is decided goes on, and waits again before the next code.
+    waits = name == "review" or (name == "run" and "--approve" in example)
+    assert done.returncode == (WAITS if waits else 0), said
+    assert "Error" not in done.stderr and "Usage" not in said, said
+    if "-o " in example and not waits:
+        assert (folder / example.rpartition("-o ")[2].split()[0]).read_text(), said
+
+
+def _placed(example: str, folder: Path, environment: dict[str, str], server: ScriptedServer) -> str:
+    """An example about the server and the call that there are."""
+    if "--answer" in example:
+        calls = json.loads(paste(".venv/bin/rlm calls contracts --json", folder, environment).stdout)
+        key = next(call["key"] for call in calls if call["turn"] == 2)
+        example = re.sub(r"2:[0-9a-f]{8}(?==)", key[:10], example)
+        assert key[:10] in example
+    return example.replace("http://localhost:8000/v1", server.base_url)
+
+
+@pytest.mark.parametrize(("name", "example"), [one for one in EXAMPLES if one[0] in (UNTIL_CTRL_C, LONG)])
+def test_an_example_of_what_takes_long_is_understood(name: str, example: str) -> None:
+    """The demo and the server have tests of their own."""
+    arguments = example.split()
+    assert arguments[:2] == ["rlm", name]
+    GROUP.commands[name].make_context(name, arguments[2:])
