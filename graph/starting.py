@@ -40,6 +40,7 @@ async def enter_run(
     existing = None if thread_id is None else await hands.stores.threads.find(thread_id)
     reference: ContextRef | None = None
     if existing:
+        name = existing.thread_id
         await check_models(settings, hands)
         reference = await same_run(hands, existing, question, given, tell)
     else:
@@ -47,9 +48,9 @@ async def enter_run(
         await check_direct(question, reference, settings, hands.stores)
         if settings.mode == "rlm" and await fits_one_call(question, reference, settings, hands.stores):
             tell({"event": "one_call"})
-        thread_id = await _named(hands, thread_id, question, given_digest(given), reference, settings, tell)
-    check_same_input(await hands.stores.threads.get(thread_id), reference)
-    return thread_id
+        name = await _named(hands, thread_id, question, given_digest(given), reference, settings, tell)
+    check_same_input(await hands.stores.threads.get(name), reference)
+    return name
 
 
 async def same_run(hands: Hands, run: Thread, question: str, given: Input | None, tell: Tell) -> ContextRef | None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from langgraph.types import Send, StateSnapshot, StateUpdate
 
-from ..state.errors import UsageError
+from ..state.errors import UsageError, cli_command
 from ..state.schema import RunState
 from ..state.threads import Thread, Threads
 from .changes import checked_question
@@ -32,6 +32,9 @@ _ROUTES: Mapping[str, Callable[[RunState], str | list[Send]]] = {
 }
 """Where the run goes on after each node: the edges of `build.py`."""
 
+_FORK = cli_command("fork", "--help")
+"""Says what a fork takes, and may have otherwise."""
+
 _ASKED_AGAIN: Mapping[str, Any] = {"approved": None}
 """Written with every edit: what was approved before it is asked about again."""
 
@@ -43,7 +46,7 @@ async def allowed_edit(
     if row.caller is not None:
         raise UsageError(
             f"{row.thread_id} is a part of {await threads.top_of(row.thread_id)}, so its state cannot be edited.",
-            hint=f"Change it in a fork: {_fork(row.thread_id)} --question TEXT",
+            hint=f"Change it in a fork: {_FORK}",
         )
     update = _only_update(supersteps)
     changed = _changed_values(update.values, snapshot.values, row.thread_id)
@@ -91,18 +94,20 @@ def _check_step(snapshot: StateSnapshot, thread_id: str) -> None:
     """Refuse an edit of a step that there is not, that nothing follows, or that is in mid-cell."""
     name_a_step = "Name an earlier step by its checkpoint"
     if snapshot.metadata is None:
-        raise UsageError(f"{thread_id} has no such step to edit.", hint=f"rlm steps {thread_id} lists them.")
+        raise UsageError(
+            f"{thread_id} has no such step to edit.", hint=f"{cli_command('steps', thread_id)} lists them."
+        )
     if not snapshot.next:
         raise UsageError(
             f"No node of {thread_id} is left to run after this step, so an edit would change nothing.",
-            hint=f"{name_a_step}, or fork it: {_fork(thread_id)} --question TEXT",
+            hint=f"{name_a_step}, or ask another question in a fork: {_FORK}",
         )
     if "__start__" in snapshot.next:
         raise UsageError(f"{thread_id} has no state to edit before its first step.", hint="Name a later step.")
     if snapshot.values.get("cell") and snapshot.values.get("waiting", 0) > 0:
         raise UsageError(
             f"The cell of turn {snapshot.values.get('turn', 0)} is under way at this step, so it cannot be edited.",
-            hint=f"{name_a_step}, or fork it: {_fork(thread_id)}, with --answer or --set.",
+            hint=f"{name_a_step}, or fork it: {_FORK}, with --answer or --set.",
         )
 
 
@@ -115,10 +120,10 @@ def _node_before(snapshot: StateSnapshot, named: str | None, thread_id: str) -> 
     if named is not None and named in leading:
         return named
     if named is None:
-        raise UsageError(f"This step of {thread_id} cannot be edited.", hint=f"Fork it: {_fork(thread_id)}")
+        raise UsageError(f"This step of {thread_id} cannot be edited.", hint=f"Fork it: {_FORK}")
     raise UsageError(
         f"An edit cannot change what runs next, here {' and '.join(sorted(next_nodes))}, as `as_node={named}` would.",
-        hint=f"Leave out as_node, or go another way in a fork: {_fork(thread_id)}",
+        hint=f"Leave out as_node, or go another way in a fork: {_FORK}",
     )
 
 
@@ -131,24 +136,20 @@ def _editable() -> str:
     return ", ".join(f"`{key}`" for key in EDITABLE_KEYS)
 
 
-def _fork(thread_id: str) -> str:
-    return f"rlm fork {thread_id} --step N"
-
-
 def _command_instead(key: str, thread_id: str) -> str:
     """Return the command that does what an edit of this key is meant to."""
     match key:
         case "settings" | "approve" | "max_turns" | "max_calls" | "max_tokens" | "max_cost" | "max_time":
-            return (
-                f"A run keeps its settings; raise a limit: rlm resume {thread_id} --max-calls N (or another --max flag)"
-            )
+            return f"A run keeps its settings; a limit is raised by {cli_command('resume', thread_id)} with --max-…"
         case "context" | "context_ref":
-            return "Ask about another input in a run of its own: rlm run QUESTION PATH"
+            return f"Ask about another input in a run of its own: {cli_command('run', '--help')}"
         case "cell":
-            return f"Replace code before it runs: {_fork(thread_id)} --code FILE, or rlm review {thread_id} --edit FILE"
+            return (
+                f"Replace code before it runs with --edit of {cli_command('review', thread_id)}, or --code of {_FORK}"
+            )
         case "edits" | "position" | "turns":
-            return f"Set a variable: {_fork(thread_id)} --set NAME=JSON"
+            return f"Set a variable with --set of {_FORK}"
         case "asks" | "approved" | "verdicts" | "leave" | "final" | "waiting":
-            return f"Decide what waits: rlm review {thread_id}"
+            return f"Decide what waits: {cli_command('review', thread_id)}"
         case _:
-            return f"Change a run in a fork: {_fork(thread_id)}, with --code, --set, --question or --answer"
+            return f"Change a run in a fork, with --code, --set, --question or --answer: {_FORK}"

@@ -20,7 +20,7 @@ def check_model_named(invocation: "Invocation", question: str, settings: "RunSet
     from ..state.errors import UsageError
 
     try:
-        check_start(question, settings)
+        asyncio.run(check_start(question, settings))
     except UsageError as error:
         found = asyncio.run(_servers(settings.base_url)) if question.strip() else []
         if not found:

@@ -94,7 +94,8 @@ def review(
     async def look(runner: Any, hear: Hear) -> Any:
         run = await runner.read(thread)
         about = await runner.library.about(run.thread_id)
-        _check_waits(invocation, run, about["limits"])
+        limits = await runner.suggested_limits(run.thread_id) if run.status == "budget" else {}
+        _check_waits(invocation, run, limits)
         if reviewer or interrupt is not None:
             chosen(waiting_of(run), interrupt, run)
         sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
@@ -131,16 +132,19 @@ def _by_flag(
     return None
 
 
-def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, Any]) -> None:
-    """Raises UsageError, with what to do instead, when nothing waits for a person."""
+def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, float]) -> None:
+    """Raise UsageError, with what to do instead, when nothing waits for a person.
+
+    `limits`: those that let it go on, where its budget is spent.
+    """
     from ...state.errors import UsageError
-    from ..summary import command_line, raised, short_id
+    from ..summary import as_flags, command_line, short_id
 
     if run.status == "paused" and run.interrupts:
         return
     name = short_id(run.thread_id)
-    more = raised(str((run.error or {}).get("message", "")), limits) if run.status == "budget" else []
-    go_on, look = (f"`{command_line(invocation, *words)}`" for words in (("resume", name, *more), ("show", name)))
+    again = ("resume", name, *as_flags(limits))
+    go_on, look = (f"`{command_line(invocation, *words)}`" for words in (again, ("show", name)))
     how, hint = {
         "answered": ("is answered", f"Its answer: {go_on}"),
         "busy": ("is being run by another process now", f"Look: {look}"),

@@ -39,12 +39,13 @@ def show(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = N
     from ..reading import from_runner
     from ..summary import waits_for
 
+    name = thread_or_last(invocation, thread)
+
     async def read(runner: "Runner") -> tuple[dict[str, Any], list[str]]:
-        found = await runner.library.show(thread, runner.graph, step)
+        found = await runner.library.show(name, runner.graph, step)
         waits = step is None and found["status"] == "paused" and not invocation.json
         return found, waits_for(await runner.read(found["thread_id"]), invocation) if waits else []
 
-    thread = thread_or_last(invocation, thread)
     run, waits = from_runner(invocation, read)
     invocation.thread = run["thread_id"]
     run["error"] = pasteable_error(run["error"], invocation) if run["error"] else None

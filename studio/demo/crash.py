@@ -13,4 +13,4 @@ from .question import QUESTION, corpus, offline_settings
 if __name__ == "__main__":
     home, thread, *unsandboxed = sys.argv[1:]
     settings = offline_settings(unsandboxed=bool(unsandboxed))
-    start(Invocation(Path(home), home_named=True), QUESTION, corpus(), settings, thread=thread)
+    start(Invocation(Path(home)), QUESTION, corpus(), settings, thread=thread)

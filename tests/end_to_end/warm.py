@@ -60,7 +60,8 @@ def _serve(place: str) -> None:
     import durable_rlm.studio.portrait
     import durable_rlm.studio.sitting
 
-    assert durable_rlm.graph.runner and durable_rlm.studio.main
+    assert durable_rlm.graph.runner and durable_rlm.studio.main and durable_rlm.studio.portrait
+    assert durable_rlm.studio.sitting
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(place)
         listening.listen()

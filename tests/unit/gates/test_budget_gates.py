@@ -79,7 +79,7 @@ async def test_a_stop_ends_it_without_another_request(reviewed: Reviewed) -> Non
     await reviewed.start(["x = 1", "FINAL(x)"], "budget", max_turns=2)
     run = await reviewed.decide(reject("enough"))
     assert (run.status, len(reviewed.asked.roots)) == ("budget", 1)
-    assert "a reviewer stopped the run: enough" in str(run.error)
+    assert "A reviewer stopped the run: enough" in str(run.error)
     run = await reviewed.resume(max_turns=3)
     assert (run.status, run.answer) == ("answered", 1)
 

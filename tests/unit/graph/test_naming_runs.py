@@ -28,7 +28,11 @@ async def test_a_name_that_is_taken_gets_another_suffix(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the run of that name asks the same of the same input: a new run is never an old one."""
-    monkeypatch.setattr("durable_rlm.state.run_names.random_digits", lambda number: "abcdefabcdef"[:number])
+
+    def digits(number: int) -> str:
+        return "abcdefabcdef"[:number]
+
+    monkeypatch.setattr("durable_rlm.state.run_names.random_digits", digits)
     model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
     runs = [await runner.run("Which?", "input", model=model) for _ in range(3)]
     assert [run.thread_id for run in runs] == ["which-abcd", "which-abcde", "which-abcdef"]

@@ -65,6 +65,7 @@ class FakeRunner:
         self.tracing: list[bool] = []
         self.library = self
         self.limits: dict[str, Any] = {"max_turns": 30}
+        self.suggested: dict[str, float] = {}
 
     async def run(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
         self.asked.append(("run", given, named))
@@ -88,12 +89,15 @@ class FakeRunner:
 
     graph = None
 
-    async def fork(self, *given: Any, **named: Any) -> Run:
+    async def fork(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
         self.asked.append(("fork", given, named))
         return self._ended()
 
     async def about(self, thread: str) -> dict[str, Any]:
         return {"thread_id": thread, "parent": "t", "limits": self.limits, "settings": {}}
+
+    async def suggested_limits(self, thread: str) -> dict[str, float]:
+        return self.suggested
 
     async def count_below(self, thread: str) -> int:
         return 0

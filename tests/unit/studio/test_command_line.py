@@ -132,6 +132,7 @@ def test_limits_are_raised_on_resume(rlm: Rlm, fake: Fake, tmp_path: Path) -> No
     runner = fake(Run("t", "answered", answer="A"))
     assert rlm("resume", "t", "--max-cost", "2.5", "--max-calls", "9").out == "A\n"
     limits = {"max_turns": None, "max_calls": 9, "max_tokens": None, "max_cost": 2.5, "max_time": None}
+    limits |= {"strict_budget": None}
     assert runner.asked == [("resume", ("t",), {"strict": False, "unsandboxed": False, **limits})]
 
 
@@ -163,7 +164,7 @@ def test_a_failure_is_one_sentence_and_one_command_said_once_and_names_keep_thei
     rlm: Rlm, fake: Fake, message: str, status: Any, command: str
 ) -> None:
     runner = fake(Run("openai", status, error={"type": "X", "message": f"{message} (see --max-calls).", "hint": ""}))
-    runner.limits = {"max_calls": 20}
+    runner.suggested = {"max_calls": 40} if status == "budget" else {}
     said = rlm("run", "Q?", "--model", "m").err.splitlines()
     ended = next(at for at, line in enumerate(said) if line.startswith(status))
     assert [*said[ended - 1 : ended], *said[ended + 1 :]] == [f"{message} (see --max-calls).", command]

@@ -12,6 +12,7 @@ import pytest
 from durable_rlm.graph.results import Run
 from durable_rlm.studio import local_servers as found
 from durable_rlm.studio.doctor.local import local_servers
+from durable_rlm.studio.invocation import Invocation, default_home
 from durable_rlm.studio.local_servers import find_servers
 from tests.servers.openai_server import ScriptedServer
 from tests.unit.studio.conftest import HOSTILE, Fake, Rlm
@@ -218,7 +219,7 @@ def test_where_nothing_answers_the_hint_says_how_to_name_a_model_and_nothing_is_
 
 
 def test_the_doctor_names_the_servers_with_a_command_for_each(server: ScriptedServer) -> None:
-    [finding] = local_servers("rlm")
+    [finding] = local_servers(Invocation(default_home()))
     assert (finding.level, finding.value) == ("ok", f"{server.base_url}: scripted")
     assert shlex.split(finding.hint) == [
         *("rlm", "run", "What is 17 * 23?", "--model", "openai:scripted", "--base-url", server.base_url)
@@ -227,7 +228,7 @@ def test_the_doctor_names_the_servers_with_a_command_for_each(server: ScriptedSe
 
 def test_the_doctor_says_where_it_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(found, "SERVERS", {})
-    [finding] = local_servers("rlm")
+    [finding] = local_servers(Invocation(default_home()))
     assert finding.level == "note" and "no model server" in finding.value
 
 

@@ -26,7 +26,8 @@ CELLS = [
 ENDED = 5
 """The step after the first cell."""
 NOTHING = {"code": None, "set": {}, "answers": {}, "question": None, "fresh": False}
-NO_LIMITS = {"max_turns": None, "max_calls": None, "max_tokens": None, "max_cost": None, "max_time": None}
+LIMITS = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget")
+NO_LIMITS = dict.fromkeys(LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def test_a_fork_is_made_and_gone_on_with(rlm: Rlm, faked: FakeRunner) -> None:
     done = rlm("fork", "t", "--step", "7")
     (_, given, named), resumed = faked.asked
     assert (done.code, done.out) == (0, "A\n") and given == ("t", 7)
-    assert {name: value for name, value in named.items() if name != "into"} == {**NOTHING, **NO_LIMITS}
-    assert re.fullmatch(r"[0-9a-f-]{36}", named["into"]) and resumed == ("resume", ("the-fork",), {})
+    assert named == {"into": None, **NOTHING, **NO_LIMITS}
+    assert resumed == ("resume", ("the-fork",), {})
     assert "Forked t at step 7." in done.err
 
 

@@ -61,4 +61,4 @@ def test_the_demo_is_never_traced(rlm: Rlm, fake: Fake, monkeypatch: pytest.Monk
     runner = fake(Run("t", "answered", answer="A"))
     monkeypatch.setenv("RLM_TRACING", "1")
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
-    assert rlm("demo").code == 0 and runner.tracing == [False]
+    assert rlm("demo", "--plain").code == 0 and runner.tracing == [False]
