@@ -7,7 +7,7 @@ from typing import Any
 
 from ..state.errors import ModelFailed
 from ..state.journal import Entry, Outcome, Recorded, RequestKind
-from ..state.ledger import NOTHING, Reservation, Wanted, plus
+from ..state.reservations import NOTHING, Reservation, Wanted, plus
 from .hands import Hands
 from .live import LiveRun
 from .models.client import ModelClient, Used

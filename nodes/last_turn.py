@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..state.ledger import Wanted
+from ..state.reservations import Wanted
 from .conversation import Message
 from .models.prices import Price, cost_usd
 from .models.tokens import estimate_messages

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .database import Database, Unit
+from .journal_rows import correct_row, decide_row, open_child_row, open_row, reuse_row, settle_row
 from .leases import Leases
 from .lines import LINE
 from .salvage import Unreadable, rows_of
@@ -250,7 +251,9 @@ class ThreadJournal:
             *(entry.sent_tokens, entry.output_tokens, entry.input_tokens + entry.output_tokens),
             *(entry.cost, entry.input_cost),
         )
-        await self._database.commit(self._fenced(lambda connection: _open(connection, row)), "call-asked", synced=False)
+        await self._database.commit(
+            self._fenced(lambda connection: open_row(connection, row)), "call-asked", synced=False
+        )
 
     async def open_child(self, entry: Entry, child_thread: str, alongside: Unit) -> None:
         """Record that a child thread is about to answer a call; its requests are in its own journal. On disk on return.
@@ -264,7 +267,7 @@ class ThreadJournal:
 
         def unit(connection: sqlite3.Connection) -> None:
             alongside(connection)
-            _open_child(connection, row)
+            open_child_row(connection, row)
 
         await self._database.commit(self._fenced(unit), "child-asked")
 
@@ -278,7 +281,7 @@ class ThreadJournal:
             *_used(entry, outcome),
             *(self._thread_id, entry.key),
         )
-        await self._database.commit(self._fenced(lambda connection: _settle(connection, row)), "call-settled")
+        await self._database.commit(self._fenced(lambda connection: settle_row(connection, row)), "call-settled")
         self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def decide(self, entry: Entry, outcome: Outcome) -> None:
@@ -287,13 +290,13 @@ class ThreadJournal:
             *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, PERSON, entry.prompt),
             *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, self._clock()),
         )
-        await self._database.commit(self._fenced(lambda connection: _decide(connection, row)), "call-decided")
+        await self._database.commit(self._fenced(lambda connection: decide_row(connection, row)), "call-decided")
         self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def correct(self, entry: Entry, outcome: Outcome) -> None:
         """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open."""
         row = (*_used(entry, outcome), self._thread_id, entry.key)
-        await self._database.commit(self._fenced(lambda connection: _correct(connection, row)), "call-corrected")
+        await self._database.commit(self._fenced(lambda connection: correct_row(connection, row)), "call-corrected")
 
     def reuse(self, key: str) -> None:
         """Count that a recorded answer was served instead of a request; saved with the next commit.
@@ -303,7 +306,7 @@ class ThreadJournal:
         row, now = self._settled[key], self._clock()
         self._remember(replace(row, thread_id=self._thread_id))
         self._database.defer(
-            self._fenced(lambda connection: _reuse(connection, self._thread_id, key, row.thread_id, now))
+            self._fenced(lambda connection: reuse_row(connection, self._thread_id, key, row.thread_id, now))
         )
 
     def _fenced(self, unit: Unit) -> Unit:
@@ -314,75 +317,8 @@ class ThreadJournal:
         return checked
 
 
-def _open(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    # A damaged row makes place for a sound one: nothing that it says can be relied on, but that it was asked.
-    damaged = connection.execute(
-        f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2]
-    ).rowcount
-    connection.execute(
-        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, created, "
-        "uncertain_input, uncertain_output, uncertain_tokens, uncertain_cost, uncertain_input_cost, attempts, "
-        "uncertain_calls) VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?, ?, ?, ?, ?, ?, 1) "
-        "ON CONFLICT (thread_id, key) DO UPDATE SET attempts = attempts + 1, cost = cost + excluded.cost, "
-        "uncertain_calls = uncertain_calls + 1, uncertain_input = uncertain_input + excluded.uncertain_input, "
-        "uncertain_output = uncertain_output + excluded.uncertain_output, "
-        "uncertain_tokens = uncertain_tokens + excluded.uncertain_tokens, "
-        "uncertain_cost = uncertain_cost + excluded.uncertain_cost, "
-        "uncertain_input_cost = uncertain_input_cost + excluded.uncertain_input_cost",
-        (*row, 1 + damaged),
-    )
-
-
-def _open_child(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
-    connection.execute(
-        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, child_thread, created) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', 0.0, ?, ?) ON CONFLICT (thread_id, key) DO NOTHING",
-        row,
-    )
-
-
-def _settle(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    now_settled = _count_settled(connection)
-    connection.execute(
-        "UPDATE calls SET settled = ?, status = ?, answer = ?, error_kind = ?, error = ?, seconds = ?, "
-        f"{_KNOWN} WHERE thread_id = ? AND key = ?",
-        (now_settled, *row),
-    )
-
-
-def _decide(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    settled = _count_settled(connection)
-    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
-    # A row that is there was asked before, and may have been billed: what it counts stays.
-    connection.execute(
-        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
-        "created, cost, settled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0.0, ?) ON CONFLICT (thread_id, key) "
-        "DO UPDATE SET model = excluded.model, status = excluded.status, answer = excluded.answer, "
-        "error_kind = excluded.error_kind, error = excluded.error, settled = excluded.settled",
-        (*row, settled),
-    )
-
-
-def _correct(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    connection.execute(
-        f"UPDATE calls SET {_KNOWN} WHERE thread_id = ? AND key = ?",
-        row,
-    )
-
-
-# Without any uncertain attempt the dollars are exactly nothing, whatever was left by adding and subtracting.
-_KNOWN = (
-    "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, attempts = attempts - ?, "
-    "uncertain_cost = CASE WHEN uncertain_calls > ? THEN uncertain_cost - ? ELSE 0.0 END, "
-    "uncertain_input_cost = CASE WHEN uncertain_calls > ? THEN uncertain_input_cost - ? ELSE 0.0 END, "
-    "uncertain_calls = uncertain_calls - ?, uncertain_input = uncertain_input - ?, "
-    "uncertain_output = uncertain_output - ?, uncertain_tokens = uncertain_tokens - ?"
-)
-
-
 def _used(entry: Entry, outcome: Outcome) -> tuple[int | float | None, ...]:
-    """The parameters of `_KNOWN`: what was used, and what was reserved for attempts that are uncertain no more."""
+    """What was used, and what was reserved for attempts that are uncertain no more, as `journal_rows` takes them."""
     ended = outcome.known + outcome.unsent
     cost, input_cost = ((None if each is None else each * ended) for each in (entry.cost, entry.input_cost))
     return (
@@ -391,23 +327,6 @@ def _used(entry: Entry, outcome: Outcome) -> tuple[int | float | None, ...]:
         *(ended, entry.sent_tokens * ended, entry.output_tokens * ended),
         (entry.input_tokens + entry.output_tokens) * ended,
     )
-
-
-def _count_settled(connection: sqlite3.Connection) -> int:
-    connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'settled'")
-    return int(connection.execute("SELECT value FROM counters WHERE name = 'settled'").fetchone()[0])
-
-
-def _reuse(connection: sqlite3.Connection, thread_id: str, key: str, owner: str, now: float) -> None:
-    own = connection.execute("UPDATE calls SET reused = reused + 1 WHERE thread_id = ? AND key = ?", (thread_id, key))
-    if own.rowcount == 0:
-        connection.execute(
-            "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
-            "cost, reused, child_thread, created, settled) SELECT ?, key, kind, turn, depth, model, prompt, status, "
-            "answer, error_kind, error, 0.0, 1, child_thread, ?, ? FROM calls WHERE thread_id = ? AND key = ? "
-            f"AND NOT ({broken('calls')})",
-            (thread_id, now, _count_settled(connection), owner, key),
-        )
 
 
 def give_answer(

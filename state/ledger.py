@@ -15,7 +15,6 @@ limits are those of all.
 
 import asyncio
 import bisect
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,8 +23,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .reservations import NOTHING, Reservation, Wanted, added, with_amount, with_uncertain
 from .settings import RunSettings
-from .spending import Spent, Uncertain, usual_output
+from .spending import Spent, usual_output
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
 
@@ -89,59 +89,12 @@ class NotAllowed(Exception):
 
 
 @dataclass(frozen=True)
-class Reservation:
-    """What one request may cost at most, or what it did cost. `cost` is None when its price is unknown."""
-
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
-    expected_input: int | None = None
-    """Input tokens of what is sent first, where more is reserved (for a repair that it may need)."""
-    input_cost: float | None = 0.0
-    """Dollars for that input."""
-
-    @property
-    def sent_tokens(self) -> int:
-        """The input tokens that a request is likely to take."""
-        return self.input_tokens if self.expected_input is None else self.expected_input
-
-
-NOTHING = Reservation(0, 0, 0.0)
-
-
-@dataclass(frozen=True)
 class Counted:
     """What counts against the limits. `cost` is None when a price is unknown."""
 
     model_calls: int
     tokens: int
     cost: float | None
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a request needs: its input, and an output limit that may be lowered to `least_output`."""
-
-    input_tokens: int
-    output_tokens: int
-    least_output: int
-    cost: Callable[[int, int], float | None]
-    """Dollars for so many input and output tokens; None when the price is unknown."""
-    expected_input: int | None = None
-    """Input tokens of what is sent first, where more is reserved."""
-
-    def reservation(self, output_tokens: int) -> Reservation:
-        """What is reserved for the request with this output limit."""
-        sent = self.input_tokens if self.expected_input is None else self.expected_input
-        most = self.cost(self.input_tokens, output_tokens)
-        return Reservation(self.input_tokens, output_tokens, most, sent, self.cost(sent, 0))
-
-    def output_for(self, dollars: float) -> int:
-        """The largest output limit that costs no more, at most the one that is wanted; negative: not even the input."""
-        whole, bare = (self.cost(self.input_tokens, out) or 0.0 for out in (self.output_tokens, 0))
-        if whole <= dollars:
-            return self.output_tokens
-        return math.floor(self.output_tokens * (dollars - bare) / (whole - bare)) if whole > bare else -1
 
 
 class Ledger:
@@ -258,15 +211,15 @@ class Ledger:
         else:
             while (granted := self._granted(wanted, last_turn=last_turn)) is None:
                 await self._change()
-        self._reserved = _plus(self._reserved, granted, +1)
+        self._reserved = with_amount(self._reserved, granted, +1)
         return granted
 
     def settle(self, reserved: Reservation, used: Reservation | None) -> None:
         """Turn one reservation into what was used; None: nobody knows what that is, or whether it was answered."""
         if used is None:
-            self._spent = _plus_uncertain(self._spent, reserved)
+            self._spent = with_uncertain(self._spent, reserved)
         else:
-            self._spent = _plus(self._spent, used, +1)
+            self._spent = with_amount(self._spent, used, +1)
             # A request that was refused says nothing of how long answers are.
             if used.output_tokens and not self._above:
                 bisect.insort(self._outputs, used.output_tokens)
@@ -349,7 +302,7 @@ class Ledger:
         return tokens, dollars
 
     def _free(self, reserved: Reservation) -> None:
-        self._reserved = _plus(self._reserved, reserved, -1)
+        self._reserved = with_amount(self._reserved, reserved, -1)
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -363,56 +316,7 @@ class Ledger:
 
 def counted(limits: Limits, spent: Spent, before: Spent) -> Counted:
     """What of a run's account, and of those that it was forked from, counts against its limits."""
-    total = _sum(spent, before)
+    total = added(spent, before)
     if limits.strict_budget:
         return Counted(total.model_calls, total.most_tokens, total.most_cost)
     return Counted(total.model_calls, total.tokens, total.total_cost)
-
-
-def plus(one: Reservation, other: Reservation) -> Reservation:
-    """Both together."""
-    tokens_in, tokens_out = one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens
-    return Reservation(tokens_in, tokens_out, _added(one.cost, other.cost))
-
-
-def _plus(total: Spent, amount: Reservation, sign: int) -> Spent:
-    cost = None if total.cost is None or amount.cost is None else total.cost + sign * amount.cost
-    return replace(
-        total,
-        model_calls=total.model_calls + sign,
-        input_tokens=total.input_tokens + sign * amount.input_tokens,
-        output_tokens=total.output_tokens + sign * amount.output_tokens,
-        cost=cost,
-    )
-
-
-def _plus_uncertain(total: Spent, reserved: Reservation) -> Spent:
-    """`total` and one more request whose outcome nobody knows."""
-    most = reserved.input_tokens + reserved.output_tokens
-    one = Uncertain(1, reserved.sent_tokens, reserved.output_tokens, most, reserved.cost, reserved.input_cost)
-    return _sum(total, Spent(model_calls=1, uncertain=one))
-
-
-def _sum(one: Spent, other: Spent) -> Spent:
-    first, second = one.uncertain, other.uncertain
-    return Spent(
-        one.model_calls + other.model_calls,
-        one.reused_calls + other.reused_calls,
-        one.input_tokens + other.input_tokens,
-        one.output_tokens + other.output_tokens,
-        _added(one.cost, other.cost),
-        Uncertain(
-            first.calls + second.calls,
-            first.input_tokens + second.input_tokens,
-            first.output_tokens + second.output_tokens,
-            first.most_tokens + second.most_tokens,
-            _added(first.most_cost, second.most_cost),
-            _added(first.input_cost, second.input_cost),
-        ),
-        max(one.usual_output, other.usual_output),
-    )
-
-
-def _added(one: float | None, other: float | None) -> float | None:
-    """The sum of two amounts of dollars; None when either is unknown."""
-    return None if one is None or other is None else one + other

@@ -1,0 +1,100 @@
+"""The statements that write rows of the call journal (`journal.py`), each inside of a transaction.
+
+The columns `uncertain_…` have what is reserved for attempts whose outcome nobody knows. What becomes known moves
+into the others.
+"""
+
+import sqlite3
+from typing import Any
+
+from .seal import broken
+
+
+def open_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    """Enter a request, or one more attempt at it."""
+    # A damaged row makes place for a sound one: nothing that it says can be relied on, but that it was asked.
+    damaged = connection.execute(
+        f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2]
+    ).rowcount
+    connection.execute(
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, created, "
+        "uncertain_input, uncertain_output, uncertain_tokens, uncertain_cost, uncertain_input_cost, attempts, "
+        "uncertain_calls) VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?, ?, ?, ?, ?, ?, 1) "
+        "ON CONFLICT (thread_id, key) DO UPDATE SET attempts = attempts + 1, cost = cost + excluded.cost, "
+        "uncertain_calls = uncertain_calls + 1, uncertain_input = uncertain_input + excluded.uncertain_input, "
+        "uncertain_output = uncertain_output + excluded.uncertain_output, "
+        "uncertain_tokens = uncertain_tokens + excluded.uncertain_tokens, "
+        "uncertain_cost = uncertain_cost + excluded.uncertain_cost, "
+        "uncertain_input_cost = uncertain_input_cost + excluded.uncertain_input_cost",
+        (*row, 1 + damaged),
+    )
+
+
+def open_child_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    """Enter a call that a child thread answers."""
+    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
+    connection.execute(
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, child_thread, created) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', 0.0, ?, ?) ON CONFLICT (thread_id, key) DO NOTHING",
+        row,
+    )
+
+
+def settle_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    """Enter what came of a request."""
+    now_settled = _count_settled(connection)
+    connection.execute(
+        "UPDATE calls SET settled = ?, status = ?, answer = ?, error_kind = ?, error = ?, seconds = ?, "
+        f"{_KNOWN} WHERE thread_id = ? AND key = ?",
+        (now_settled, *row),
+    )
+
+
+def decide_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    """Enter what a reviewer said about a call that was never sent."""
+    settled = _count_settled(connection)
+    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
+    # A row that is there was asked before, and may have been billed: what it counts stays.
+    connection.execute(
+        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
+        "created, cost, settled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0.0, ?) ON CONFLICT (thread_id, key) "
+        "DO UPDATE SET model = excluded.model, status = excluded.status, answer = excluded.answer, "
+        "error_kind = excluded.error_kind, error = excluded.error, settled = excluded.settled",
+        (*row, settled),
+    )
+
+
+def correct_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    """Enter what attempts took that gave no answer."""
+    connection.execute(
+        f"UPDATE calls SET {_KNOWN} WHERE thread_id = ? AND key = ?",
+        row,
+    )
+
+
+# Without any uncertain attempt the dollars are exactly nothing, whatever was left by adding and subtracting.
+_KNOWN = (
+    "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, attempts = attempts - ?, "
+    "uncertain_cost = CASE WHEN uncertain_calls > ? THEN uncertain_cost - ? ELSE 0.0 END, "
+    "uncertain_input_cost = CASE WHEN uncertain_calls > ? THEN uncertain_input_cost - ? ELSE 0.0 END, "
+    "uncertain_calls = uncertain_calls - ?, uncertain_input = uncertain_input - ?, "
+    "uncertain_output = uncertain_output - ?, uncertain_tokens = uncertain_tokens - ?"
+)
+
+
+def _count_settled(connection: sqlite3.Connection) -> int:
+    connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'settled'")
+    return int(connection.execute("SELECT value FROM counters WHERE name = 'settled'").fetchone()[0])
+
+
+def reuse_row(connection: sqlite3.Connection, thread_id: str, key: str, owner: str, now: float) -> None:
+    """Count that a recorded answer was served once more."""
+    own = connection.execute("UPDATE calls SET reused = reused + 1 WHERE thread_id = ? AND key = ?", (thread_id, key))
+    if own.rowcount == 0:
+        connection.execute(
+            "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
+            "cost, reused, child_thread, created, settled) SELECT ?, key, kind, turn, depth, model, prompt, status, "
+            "answer, error_kind, error, 0.0, 1, child_thread, ?, ? FROM calls WHERE thread_id = ? AND key = ? "
+            f"AND NOT ({broken('calls')})",
+            (thread_id, now, _count_settled(connection), owner, key),
+        )

@@ -1,0 +1,105 @@
+"""What requests may cost and did cost, and how that adds up: the arithmetic of the budget (`ledger.py`)."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .spending import Spent, Uncertain
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What one request may cost at most, or what it did cost. `cost` is None when its price is unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    expected_input: int | None = None
+    """Input tokens of what is sent first, where more is reserved (for a repair that it may need)."""
+    input_cost: float | None = 0.0
+    """Dollars for that input."""
+
+    @property
+    def sent_tokens(self) -> int:
+        """The input tokens that a request is likely to take."""
+        return self.input_tokens if self.expected_input is None else self.expected_input
+
+
+NOTHING = Reservation(0, 0, 0.0)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a request needs: its input, and an output limit that may be lowered to `least_output`."""
+
+    input_tokens: int
+    output_tokens: int
+    least_output: int
+    cost: Callable[[int, int], float | None]
+    """Dollars for so many input and output tokens; None when the price is unknown."""
+    expected_input: int | None = None
+    """Input tokens of what is sent first, where more is reserved."""
+
+    def reservation(self, output_tokens: int) -> Reservation:
+        """What is reserved for the request with this output limit."""
+        sent = self.input_tokens if self.expected_input is None else self.expected_input
+        most = self.cost(self.input_tokens, output_tokens)
+        return Reservation(self.input_tokens, output_tokens, most, sent, self.cost(sent, 0))
+
+    def output_for(self, dollars: float) -> int:
+        """The largest output limit that costs no more, at most the one that is wanted; negative: not even the input."""
+        whole, bare = (self.cost(self.input_tokens, out) or 0.0 for out in (self.output_tokens, 0))
+        if whole <= dollars:
+            return self.output_tokens
+        return math.floor(self.output_tokens * (dollars - bare) / (whole - bare)) if whole > bare else -1
+
+
+def plus(one: Reservation, other: Reservation) -> Reservation:
+    """Add up what two requests took."""
+    tokens_in, tokens_out = one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens
+    return Reservation(tokens_in, tokens_out, _dollars(one.cost, other.cost))
+
+
+def with_amount(total: Spent, amount: Reservation, sign: int) -> Spent:
+    """Add one request to `total`, or take it away where `sign` is -1."""
+    cost = None if total.cost is None or amount.cost is None else total.cost + sign * amount.cost
+    return replace(
+        total,
+        model_calls=total.model_calls + sign,
+        input_tokens=total.input_tokens + sign * amount.input_tokens,
+        output_tokens=total.output_tokens + sign * amount.output_tokens,
+        cost=cost,
+    )
+
+
+def with_uncertain(total: Spent, reserved: Reservation) -> Spent:
+    """Add one request whose outcome nobody knows to `total`."""
+    most = reserved.input_tokens + reserved.output_tokens
+    one = Uncertain(1, reserved.sent_tokens, reserved.output_tokens, most, reserved.cost, reserved.input_cost)
+    return added(total, Spent(model_calls=1, uncertain=one))
+
+
+def added(one: Spent, other: Spent) -> Spent:
+    """Add up two sums."""
+    first, second = one.uncertain, other.uncertain
+    return Spent(
+        one.model_calls + other.model_calls,
+        one.reused_calls + other.reused_calls,
+        one.input_tokens + other.input_tokens,
+        one.output_tokens + other.output_tokens,
+        _dollars(one.cost, other.cost),
+        Uncertain(
+            first.calls + second.calls,
+            first.input_tokens + second.input_tokens,
+            first.output_tokens + second.output_tokens,
+            first.most_tokens + second.most_tokens,
+            _dollars(first.most_cost, second.most_cost),
+            _dollars(first.input_cost, second.input_cost),
+        ),
+        max(one.usual_output, other.usual_output),
+    )
+
+
+def _dollars(one: float | None, other: float | None) -> float | None:
+    """The sum of two amounts of dollars; None when either is unknown."""
+    return None if one is None or other is None else one + other
