@@ -46,9 +46,10 @@ async def enter_run(
     else:
         reference = await _stored(hands, given, settings, tell)
         await check_direct(question, reference, settings, hands.stores)
-        if settings.mode == "rlm" and await fits_one_call(question, reference, settings, hands.stores):
-            tell({"event": "one_call"})
+        fits = settings.mode == "rlm" and await fits_one_call(question, reference, settings, hands.stores)
         name = await _named(hands, thread_id, question, given_digest(given), reference, settings, tell)
+        if fits:
+            tell({"event": "one_call"})
     check_same_input(await hands.stores.threads.get(name), reference)
     return name
 

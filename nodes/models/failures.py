@@ -247,7 +247,7 @@ def _detail(error: BaseException) -> str:
     body = getattr(error, "body", None)
     said = _inside(body, "error", "message") or _inside(body, "message") or _inside(body, "error")
     if not isinstance(said, str):
-        said = (error.args and _inside(error.args[0], "message")) or str(error)
+        said = (error.args and _inside(error.args[0], "message")) or getattr(error, "strerror", None) or str(error)
     if isinstance(code := _inside(body, "code"), str):
         said = f"{said} ({code})"
     if re.match(r"\s*<(!doctype|html|\?xml)", str(said), re.IGNORECASE):

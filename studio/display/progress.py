@@ -136,7 +136,7 @@ class Progress:
             self._input(event)
             return
         if name == "one_call":
-            # About the input: nothing of the run is saved yet.
+            # About the input: the run has not begun yet.
             return
         self.under_way = True
         if name == "child":
