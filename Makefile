@@ -10,8 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 .PHONY: demo test coverage format lint type bench bench-quick bench-growth bench-parts bench-js lock clean
 
-demo: $(PRODUCT)  ## answer a real question with the built-in offline model; MODEL=openai:… BASE_URL=… for a real one
-	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)")
+demo: $(PRODUCT)  ## answer a real question with the built-in offline model; PLAIN=1: one act; MODEL=openai:… BASE_URL=…: a real one
+	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)") $(if $(PLAIN),--plain)
 
 test: lint type $(STAMP)  ## everything that must hold
 	$(BIN)/pytest -n 2 --dist worksteal

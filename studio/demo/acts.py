@@ -78,7 +78,7 @@ class Demo:
         )
         self._run_until_killed(thread)
         recorded = {row.key: row for row in self._rows(thread) if row.answer}
-        say(f"Killed: {counted(len(recorded), 'sub-call')} were answered. {self._command('resume', thread)}")
+        say(f"Killed: {counted(len(recorded), 'sub-call')} were answered. Go on: {self._command('resume', thread)}")
 
         async def go_on(runner: "Runner", hear: Hear) -> "Run":
             return await runner.resume(thread, on_event=hear)

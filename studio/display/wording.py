@@ -48,7 +48,7 @@ def spent(usage: dict[str, Any]) -> list[str]:
     cost = dollars(usage.get("cost_usd"))
     parts += [cost] if cost else []
     if lost := int(usage.get("uncertain_calls", 0)):
-        most, more = int(usage.get("uncertain_tokens", 0)), dollars(usage.get("uncertain_cost_usd"))
+        most, more = int(usage.get("uncertain_tokens", 0)), dollars(usage.get("uncertain_cost_usd") or None)
         parts.append(
             f"up to {counted(most, 'token')}{f' ({more})' if more else ''} more of {counted(lost, 'lost call')}"
         )

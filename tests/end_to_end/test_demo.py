@@ -1,0 +1,123 @@
+"""`rlm demo` shows what it says, its printed commands work, and README shows what it prints."""
+
+import re
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.printed import commands_in, paste, paste_all
+from tests.end_to_end.program import CLEAN, RLM
+from tests.scripts import repl
+from tests.servers.openai_server import ScriptedServer
+
+ROOT = Path(__file__).parents[2]
+ENV = CLEAN | {"PATH": "/usr/bin:/bin"}
+
+
+@dataclass(frozen=True)
+class Played:
+    """A demo that was played in `folder`: what it said on both streams, in order."""
+
+    folder: Path
+    status: int
+    said: str
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    folder = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [str(RLM), "demo"],
+        cwd=folder,
+        env=ENV | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Played(folder, done.returncode, done.stdout)
+
+
+def test_each_act_ends_in_a_line_of_proof(played: Played) -> None:
+    assert played.status == 0, played.said
+    proofs = re.findall(r"^  => (.+)$", played.said, re.MULTILINE)
+    expected = (
+        r"\d+ model calls in .+, each of them saved .+ are in \.rlm/demo-answer\.txt",
+        r"([1-9]\d+) answers reused, 0 recorded calls paid twice, the same answer",
+        r"1 call paid of \d\d+, in .+",
+        r"nothing is sent until somebody decides: .+ review demo-gate-\w+",
+    )
+    assert len(proofs) == len(expected)
+    for proof, pattern in zip(proofs, expected, strict=True):
+        assert re.fullmatch(pattern, proof), proof
+
+
+def test_the_answer_has_at_most_eight_lines_and_three_places_that_warn(played: Played) -> None:
+    answer, _, rest = (played.folder / ".rlm" / "demo-answer.txt").read_text().partition("\n\n")
+    assert answer in played.said and len(answer.splitlines()) <= 8
+    assert "What replaces what:" in rest and rest not in played.said
+    places = re.findall(r"^  (\S+\.py):(\d+): .+ \(removed in [\d.]+\)$", answer, re.MULTILINE)
+    assert len(places) == 3
+    for name, line in places:
+        source = (Path(sysconfig.get_path("stdlib")) / name).read_text().splitlines()
+        assert re.search(r"warn|_deprecated", source[int(line) - 1]), (name, line)
+
+
+def test_every_printed_command_works_when_it_is_pasted(played: Played) -> None:
+    found = commands_in(played.said)
+    assert len(found) >= 7 and not any("--home" in one for one in found)
+    done = paste_all(played.said, played.folder, ENV)
+    [(_, decided)] = [(one, ended) for one, ended in done.items() if one.endswith("--approve")]
+    assert decided.returncode == 0 and "places in" in decided.stdout
+
+
+def test_the_recorded_terminal_of_the_readme_is_what_it_prints(played: Played) -> None:
+    [recorded] = re.findall(r"^```text\n\$ make demo\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.M)
+    lines = [line for line in recorded.splitlines() if line]
+    assert len(lines) > 10
+    at = 0
+    for line in lines:
+        found = re.compile(_any_numbers(line)).search(played.said, at)
+        assert found, line
+        at = found.end() if "of 4 ·" in line else at
+
+
+def _any_numbers(line: str) -> str:
+    """A pattern for a recorded line whose numbers, names of threads, places and rest behind `…` may be others."""
+    if re.match(r"  \S+\.py:\d+: ", line):
+        return r"(?m)^  \S+\.py:\d+: .+, use .+ \(removed in [\d.]+\)$"
+    pattern = re.escape(line.replace("80ae", "@")).replace("…", ".*").replace(re.escape(".venv/bin/rlm"), r"\S+")
+    numbers = re.sub(r"\d[\d,]*(?:\\\.\d+)?", r"\\d[\\d,.]*", pattern)
+    return f"(?m)^{numbers}$".replace("@", r"\w{4}")
+
+
+def test_plain_shows_the_answer_alone(played: Played) -> None:
+    done = paste(f"{RLM} demo --plain --home plain", played.folder, ENV)
+    assert done.returncode == 0 and "of 4 ·" not in done.stderr
+    assert done.stdout == (played.folder / ".rlm" / "demo-answer.txt").read_text()
+
+
+def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
+    [program] = re.findall(r"^```python\n(import asyncio\n.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.M)
+    assert len([line for line in program.splitlines() if line]) <= 10
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "changelogs").mkdir()
+    (tmp_path / "changelogs" / "1.md").write_text("Faster.")
+    with ScriptedServer(lambda messages: repl("FINAL(llm_query('why?') + context.names[0])"), str.upper) as server:
+        environment = CLEAN | {"RLM_BASE_URL": server.base_url}
+        done = subprocess.run(
+            [sys.executable, "program.py"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (0, "answered WHY?changelogs/1.md 2\n"), done.stderr
