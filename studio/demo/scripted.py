@@ -225,7 +225,7 @@ def looked_at_first(places: list[str], version: str) -> list[str]:
     found = [(line, removed[1]) for line in places if (removed := re.search(r"\(removed in ([\d.]+)\)$", line))]
     gone = [line for line, removed in found if _number(removed) == _number(version)] or places
     by_file = {line.partition(":")[0]: line for line in reversed(gone)}
-    return [*reversed(by_file.values()), *gone][:3]
+    return list(dict.fromkeys([*reversed(by_file.values()), *gone]))[:3]
 
 
 def _number(version: str) -> list[int]:

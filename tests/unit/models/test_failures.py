@@ -92,7 +92,7 @@ REQUEST = httpx.Request("POST", "http://127.0.0.1/v1")
         caused(openai.APITimeoutError(Mock()), caused(httpx.ConnectTimeout(""), connector_error())),
         caused(openai.APIConnectionError(request=Mock()), httpx.ConnectError("refused")),
     ],
-    ids=repr,
+    ids=lambda error: type(error).__name__,
 )
 def test_an_error_before_there_is_a_connection_proves_that_nothing_was_sent(error: Exception) -> None:
     assert classify(error).unsent
@@ -123,7 +123,7 @@ def test_an_error_before_there_is_a_connection_proves_that_nothing_was_sent(erro
         httpx.HTTPStatusError("busy", request=REQUEST, response=httpx.Response(503, request=REQUEST)),
         ValueError("what is this"),
     ],
-    ids=repr,
+    ids=lambda error: type(error).__name__,
 )
 def test_whatever_may_have_reached_a_server_is_not_taken_for_unsent(error: Exception) -> None:
     assert not classify(error).unsent
