@@ -45,17 +45,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Work": {"run": run.run, "resume": resume.resume, "review": review.review, "fork": fork.fork, "demo": demo.demo},
-    "Look": {
+    "Start here": {
+        "run": run.run,
+        "resume": resume.resume,
+        "review": review.review,
         "list": listing.list_runs,
         "show": show.show,
-        "steps": steps.steps,
-        "calls": calls.calls,
-        "vars": vars.variables,
-        "diff": diff.diff,
+        "fork": fork.fork,
+        "demo": demo.demo,
+        "doctor": doctor.doctor,
     },
+    "Look closer": {"steps": steps.steps, "calls": calls.calls, "vars": vars.variables, "diff": diff.diff},
     "Keep": {"verify": verify.verify, "delete": delete.delete, "gc": gc.gc},
-    "Machine": {"doctor": doctor.doctor, "dev": dev.dev},
+    "Serve": {"dev": dev.dev},
 }
 """Every command by the panel of the help that it is in, in the order of the help."""
 for _panel, _commands in _COMMANDS.items():

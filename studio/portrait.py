@@ -132,7 +132,9 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     for note in (run["input"] or {}).get("notes", []):
         yield "", Text(safe_line(note, 300), style="dim")
     took = [] if run["step"] else [duration(run["seconds"])]
-    yield "Spent", Text(" · ".join([*spent(run["usage"] or {}), *took]))
+    # Of a run that goes on now, those that it waits for; of any other, those whose answers nobody will see.
+    unknown = "unanswered call" if run["status"] == "busy" else "lost call"
+    yield "Spent", Text(" · ".join([*spent(run["usage"] or {}, unknown), *took]))
 
 
 def _input(reference: dict[str, Any] | None) -> str:

@@ -39,8 +39,11 @@ def dollars(cost: float | None) -> str:
     return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.4f}"
 
 
-def spent(usage: dict[str, Any]) -> list[str]:
-    """What has been spent: calls, tokens, and the cost when it is known; with what lost answers may have taken."""
+def spent(usage: dict[str, Any], unknown: str = "lost call") -> list[str]:
+    """What has been spent: calls, tokens, and the cost when it is known; with what lost answers may have taken.
+
+    `unknown`: what a call is called whose outcome is not known.
+    """
     calls, reused = int(usage.get("model_calls", 0)), int(usage.get("reused_calls", 0))
     tokens = int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
     parts = [counted(calls, "model call") + (f" + {reused:,} reused" if reused else "")]
@@ -49,9 +52,7 @@ def spent(usage: dict[str, Any]) -> list[str]:
     parts += [cost] if cost else []
     if lost := int(usage.get("uncertain_calls", 0)):
         most, more = int(usage.get("uncertain_tokens", 0)), dollars(usage.get("uncertain_cost_usd") or None)
-        parts.append(
-            f"up to {counted(most, 'token')}{f' ({more})' if more else ''} more of {counted(lost, 'lost call')}"
-        )
+        parts.append(f"up to {counted(most, 'token')}{f' ({more})' if more else ''} more of {counted(lost, unknown)}")
     return parts
 
 
