@@ -93,7 +93,7 @@ def _program_words() -> Sequence[str]:
     called = Path(sys.argv[0] if sys.argv else "")
     beside = [Path(sys.executable).with_name(name) for name in _SCRIPTS]
     installed = [script for script in beside if script.exists()]
-    if called.name != "__main__.py":
+    if called.parts[-2:] != (_MODULE, "__main__.py"):
         # A link to the script may have any name; a script elsewhere (`pip install --user`) has one of ours.
         ours = any(_same(called, script) for script in installed) or called.name in _SCRIPTS
         if ours and called.is_file():

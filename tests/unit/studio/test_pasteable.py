@@ -84,7 +84,7 @@ def test_called_from_another_program_it_is_the_script_beside_its_python(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert called(monkeypatch, "/usr/bin/pytest") == str(BIN / "rlm")
-    assert called(monkeypatch, "") == str(BIN / "rlm")
+    assert called(monkeypatch, "") == called(monkeypatch, "/lib/pytest/__main__.py") == str(BIN / "rlm")
 
 
 def test_the_module_is_the_program(tmp_path: Path) -> None:
