@@ -149,11 +149,17 @@ def test_the_demo_answers_offline_whatever_is_configured(tmp_path: Path) -> None
     environment = CLEAN | {"RLM_MODEL": "openai:gpt-5", "RLM_SUB_MODEL": "openai:gpt-5", "RLM_BASE_URL": "http://x"}
     environment["RLM_APPROVE"] = "all"
     done = subprocess.run(
-        [str(RLM), "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        [str(RLM), "demo", "--plain"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "No model is called, nothing is spent" in done.stderr and "$0.00" in done.stderr
-    for command in ("rlm show", "rlm calls", "rlm steps", "rlm resume", "rlm run", "rlm demo --model"):
+    for command in ("rlm show", "rlm calls", "rlm steps", "rlm resume", "rlm demo"):
         assert command in done.stderr, command
     counted = re.match(r"(\d+) places in (\d+) files", done.stdout)
     assert counted and int(counted[1]) == calls_that_warn(Path(sysconfig.get_path("stdlib")))

@@ -43,10 +43,10 @@ def folder(warm: Path, tmp_path: Path) -> Path:
     ("how", "home", "status", "shown"),
     [
         ("", "", 0, 2),
-        ("--max-turns 1", ELSEWHERE, 4, 2),
+        ("--max-turns 1", ELSEWHERE, 4, 1),
         ("--approve code", ELSEWHERE, 3, 2),
         ("--approve calls", "", 3, 2),
-        ("--model scripted:bad.py", ELSEWHERE, 1, 3),
+        ("--model scripted:bad.py", ELSEWHERE, 1, 1),
     ],
     ids=["answered", "budget", "paused before code", "paused at a call", "failed"],
 )

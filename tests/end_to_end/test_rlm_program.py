@@ -90,7 +90,8 @@ def test_what_a_model_server_refuses_is_one_sentence_and_one_command_said_once(t
     *_, fits, _, said, ended, command = failed.stderr.splitlines()
     assert fits == "This input fits one model call: --mode auto would try one call first."
     refused = f"openai:root at {server.base_url} does not accept the key (401: no such key); check OPENAI_API_KEY."
-    assert (said, command) == (refused, "Go on: rlm resume t") and ended.startswith("failed · 0 turns · 1 model call")
+    assert said == refused and ended.startswith("failed · 0 turns · 1 model call")
+    assert command.startswith("Go on: ") and command.endswith("rlm resume t")
 
 
 @pytest.mark.kill

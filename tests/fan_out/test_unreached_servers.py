@@ -14,12 +14,14 @@ from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retrying import RetryPolicy
 from durable_rlm.state.database import connect
+from durable_rlm.state.records import as_usage
 from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.spending import Spent
 from tests.fan_out.conftest import cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 
-NOTHING = {"model_calls": 0, "reused_calls": 0, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
+NOTHING = as_usage(Spent())
 PRICE = (2.0, 10.0)
 ASKING = "try:\n    said = llm_query('a')\nexcept SubCallError as error:\n    said = str(error)\nFINAL(said)"
 
