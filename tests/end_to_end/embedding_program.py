@@ -48,7 +48,9 @@ async def as_a_graph(runner: Runner, model: str) -> None:
     await runner.graph.ainvoke(None, config)
     async for _ in runner.graph.astream_events(None, config, version="v2"):
         pass
-    await runner.graph.aupdate_state(config, {"note": "SECRET note"})
+    steps = [step async for step in runner.graph.aget_state_history(config)]
+    planned = next(step for step in steps if step.next == ("plan",))
+    await runner.graph.aupdate_state(planned.config, {"question": "A SECRET edit?"})
 
 
 async def main(home: str, model: str, *more: str) -> None:

@@ -139,5 +139,5 @@ def test_a_program_that_traces_its_own_work_sends_nothing_of_a_runner(
 
 def test_a_program_may_have_its_runner_traced_within_its_own_trace(tmp_path: Path, langsmith: TraceReceiver) -> None:
     embed(tmp_path, langsmith, "traced")
-    for text in ("work of the program's own", "A SECRET question?", "A SECRET sub-question?", "SECRET note"):
+    for text in ("work of the program's own", "A SECRET question?", "A SECRET sub-question?", "A SECRET edit?"):
         assert text.encode() in langsmith.sent, text

@@ -103,7 +103,7 @@ async def test_a_child_is_busy_while_its_caller_runs_and_goes_on_by_itself_once_
         before = everything(home)
         for child in children.values():
             refused = rlm(tmp_path, "resume", child)
-            assert refused.returncode == 5 and "is a part of t" in refused.stderr
+            assert refused.returncode == 5 and "is a part of a run: t is being run" in refused.stderr
         assert everything(home) == before, "who is refused leaves no trace"
         process.kill()
     assert {"calls", "nests"} <= set(children)
