@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.growth import size
+from bench.snapshots import context_text
 from durable_rlm import Runner
-
-from .growth import size
-from .snapshots import context_text
 
 CALLS = 1_000
 LATENCY = 0.1

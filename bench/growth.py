@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.snapshots import context_text
+from bench.turns import SCRIPT
 from durable_rlm import Runner
-
-from .snapshots import context_text
-from .turns import SCRIPT
 
 TURNS = 500
 CODE = "notes = globals().get('notes', [])\nnotes.append(context[len(notes) * 1000:][:200])"

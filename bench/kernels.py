@@ -20,17 +20,16 @@ from typing import Any
 import psutil
 from jupyter_client.manager import AsyncKernelManager
 
-from durable_rlm.kernel.contract import Store, run
+from bench.snapshots import context_text
 from durable_rlm.kernel.host.fork_server import NoSandbox
-from durable_rlm.kernel.host.process import KernelProcess
+from durable_rlm.kernel.host.kernel_pool import Source, Supply
+from durable_rlm.kernel.host.kernel_process import KernelProcess
 from durable_rlm.kernel.host.ready import ReadyKernels
-from durable_rlm.kernel.host.supply import Source, Supply
-from durable_rlm.kernel.host.tiers import TIERS, Tier
+from durable_rlm.kernel.host.sandbox_tiers import TIERS, Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
-
-from .snapshots import context_text
+from tests.contract.session_contract import Store, run
 
 STARTS = 8
 ROUNDS, CELLS = 6, 50

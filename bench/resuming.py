@@ -13,9 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.snapshots import context_text
 from durable_rlm import Runner
-
-from .snapshots import context_text
 
 _SCRIPT = """
 import asyncio

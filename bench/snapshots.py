@@ -18,16 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from durable_rlm.kernel.inside.pack import Pack
-from durable_rlm.kernel.inside.snapshot.cuts import Cuts
-from durable_rlm.kernel.inside.snapshot.snapshots import Snapshots as InKernel
+from bench.beside.environment import packages
+from bench.beside.machine import fsync_ms
+from durable_rlm.kernel.inside.context_file import Pack
+from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
+from durable_rlm.kernel.inside.snapshot.snapshotter import Snapshots as InKernel
 from durable_rlm.kernel.inside.variables import describe_one
-from durable_rlm.state.blobs import Blobs
-from durable_rlm.state.database import Database
-from durable_rlm.state.snapshots import Groups, Snapshots
-
-from .beside.environment import packages
-from .beside.machine import fsync_ms
+from durable_rlm.state.blobs.snapshots import Groups, Snapshots
+from durable_rlm.state.blobs.store import Blobs
+from durable_rlm.state.db.connection import Database
 
 CONTEXT = """
 import random

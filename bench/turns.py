@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.beside.machine import fsync_ms
 from durable_rlm import Runner
-
-from .beside.machine import fsync_ms
 
 SCRIPT = """
 import asyncio

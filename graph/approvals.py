@@ -6,8 +6,8 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Interrupt, StateSnapshot
 
-from ..nodes.gates.asks import BUDGET
-from ..nodes.gates.decisions import DecisionsUnusable, decisions_in
+from ..nodes.approval.decisions import DecisionsUnusable, decisions_in
+from ..nodes.approval.requests import BUDGET
 from ..state.errors import UsageError, cli_command
 from ..state.threads import Thread, Threads
 

@@ -16,13 +16,13 @@ from langgraph.graph.state import CompiledStateGraph
 from ..nodes.direct import direct
 from ..nodes.execute_code import execute_code
 from ..nodes.finalize import finalize
-from ..nodes.hands import Hands
-from ..nodes.live import LiveRuns, thread_of
 from ..nodes.plan import plan
 from ..nodes.prepare import prepare
 from ..nodes.review import review
+from ..nodes.runtime.active_runs import LiveRuns, thread_of
+from ..nodes.runtime.dependencies import Hands
 from ..nodes.sub_call import sub_call
-from ..state.schema import RunInput, RunOutput, RunState
+from ..state.run_state import RunInput, RunOutput, RunState
 from ..state.settings import RunSettings
 from .routes import after_direct, after_execute, after_finalize, after_plan, after_prepare, after_review
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from ..nodes.hands import Stores
+from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoredDataDamaged, UsageError, cli_command
 from ..state.threads import Step, Thread
 
 if TYPE_CHECKING:
-    from ..state.schema import RunState
+    from ..state.run_state import RunState
 
 
 class Checkpoints(Protocol):

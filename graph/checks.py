@@ -6,16 +6,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..kernel.session import Kernels
-from ..nodes.hands import Hands
-from ..nodes.models.prices import price_known
+from ..nodes.models.pricing import price_known
 from ..nodes.models.schema_validation import check_schema
 from ..nodes.models.work_limit import SchemaInvalid, off_loop
-from ..nodes.quoting import shortened
-from ..nodes.tree import most_kernels, run_levels
-from ..state.contexts import ContextRef
+from ..nodes.runtime.dependencies import Hands
+from ..nodes.runtime.run_tree import most_kernels, run_levels
+from ..nodes.runtime.untrusted_text import shortened
+from ..state.approval_policy import Gates
+from ..state.budget import Limits
 from ..state.errors import ThreadExists, UsageError, cli_command
-from ..state.gates import Gates
-from ..state.ledger import Limits
+from ..state.input.context import ContextRef
 from ..state.settings import RunSettings
 from ..state.threads import Thread
 

@@ -13,26 +13,26 @@ from typing import Any, TypeVar, cast
 
 from langgraph.types import Command, StateSnapshot
 
-from ..nodes.children import ChildAnswer, ChildCall, child_event, told_below
-from ..nodes.gates.hold import ChildWaits
-from ..nodes.hands import Stores
-from ..nodes.live import LiveRun, LiveRuns
-from ..state.children import Child, child_thread, enter_child
-from ..state.database import Unit
+from ..nodes.runtime.active_runs import LiveRun, LiveRuns
+from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, told_below
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.parked_calls import ChildWaits
+from ..state.approval_policy import without_final
+from ..state.budget import Limits
+from ..state.call_journal import Entry
+from ..state.call_keys import digest
+from ..state.checkpointer import RunSaver
+from ..state.db.children import Child, child_thread, enter_child
+from ..state.db.connection import Unit
 from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError, cli_command
-from ..state.gates import without_final
-from ..state.journal import Entry
-from ..state.keys import digest
-from ..state.ledger import Limits
-from ..state.saver import RunSaver
-from ..state.schema import AnswerRef, RunInput, RunState, Status
+from ..state.run_state import AnswerRef, RunInput, RunState, Status
 from ..state.settings import RunSettings
 from .build import Graph
-from .changes import Changes
-from .forking import make_fork
-from .moments import moment_of
-from .results import answer_of
-from .sitting import Beginning, Sat, Sittings, beginning_of, config_of
+from .checkpoints import moment_of
+from .executor import Beginning, Sat, Sittings, beginning_of, config_of
+from .fork import make_fork
+from .fork_edits import Changes
+from .run import answer_of
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _STOPS_THE_CALLER = (StoreError, KernelStartFailed, ReplayDiverged)
 
 
 class ChildRuns:
-    """Runs the child threads of the runs of one process. See `nodes.children.Children`."""
+    """Runs the child threads of the runs of one process. See `nodes.runtime.child_protocol.Children`."""
 
     def __init__(
         self, stores: Stores, live: LiveRuns, sittings: Sittings, graph: Graph, compiled: Callable[[RunSaver], Graph]

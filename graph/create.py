@@ -11,17 +11,17 @@ from functools import partial
 from typing import Any, cast
 
 from ..nodes.direct import check_direct, fits_one_call
-from ..nodes.hands import Hands
-from ..nodes.intake import Given, from_stdin, input_digest, store_input
-from ..state.contexts import ContextRef
+from ..nodes.runtime.dependencies import Hands
+from ..state.budget import Limits
+from ..state.call_keys import digest
 from ..state.errors import ThreadExists
-from ..state.keys import digest
-from ..state.ledger import Limits
+from ..state.input.context import ContextRef
 from ..state.run_names import names_for
-from ..state.schema import RunInput
+from ..state.run_state import RunInput
 from ..state.settings import RunSettings
 from ..state.threads import Thread
 from .checks import check_models, check_same_input, check_same_run, check_start, make_ready
+from .intake import Given, from_stdin, input_digest, store_input
 
 Tell = Callable[[dict[str, Any]], None]
 Input = Given | ContextRef

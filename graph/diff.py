@@ -5,15 +5,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..nodes.hands import Stores
-from ..nodes.turns import turns_of
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.turns import turns_of
 from ..state.errors import StoredDataDamaged
 from ..state.records import AnswerRef, TurnRecord
-from .moments import Moment
+from .checkpoints import Moment
 from .variables import Known, variables_at
 
 if TYPE_CHECKING:
-    from ..state.schema import RunState
+    from ..state.run_state import RunState
 
 _MOST_LINES = 5_000
 """Lines of a text up to which it is compared line by line."""

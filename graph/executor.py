@@ -15,17 +15,17 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.types import Command, StateSnapshot
 
-from ..nodes.hands import Stores
-from ..nodes.live import AS_SAVED, LiveRuns, Manner
+from ..nodes.runtime.active_runs import AS_SAVED, LiveRuns, Manner
+from ..nodes.runtime.dependencies import Stores
+from ..state.budget import Limits
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, cli_command
 from ..state.leases import RENEW_AFTER
-from ..state.ledger import Limits
-from ..state.schema import RestoreRecord, RunInput, RunState, Status
+from ..state.run_state import RestoreRecord, RunInput, RunState, Status
 from ..state.settings import saved_settings
 from ..state.threads import Thread, Threads
 from .build import Graph
 from .checks import raised_limits
-from .results import error_facts
+from .run import error_facts
 from .tracing import traced
 
 T = TypeVar("T")

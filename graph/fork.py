@@ -11,18 +11,18 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
-from ..nodes.hands import Stores
-from ..state.database import Unit
+from ..nodes.runtime.dependencies import Stores
+from ..state.budget import Limits
+from ..state.call_journal import give_answer
+from ..state.checkpointer import RunSaver
+from ..state.db.checksums import broken
+from ..state.db.connection import Unit
 from ..state.errors import ThreadExists, UnknownThread
-from ..state.journal import give_answer
-from ..state.ledger import Limits
-from ..state.saver import RunSaver
-from ..state.schema import Status
-from ..state.seal import broken
-from ..state.staging import StagedSaver
+from ..state.run_state import Status
+from ..state.staged_checkpointer import StagedSaver
 from .build import Graph
-from .changes import Changes, Edit, edit_of
-from .moments import Moment
+from .checkpoints import Moment
+from .fork_edits import Changes, Edit, edit_of
 from .tracing import traced
 
 Compiled = Callable[[RunSaver], Graph]

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ..kernel.inside.variables import describe_one
-from ..nodes.hands import Stores
 from ..nodes.prompts.messages import REPL_NAMES
-from ..nodes.quoting import shortened
-from ..nodes.replaced_code import check_code, replaced
+from ..nodes.replies.edited_code import check_code, replaced
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.untrusted_text import shortened
+from ..state.budget import Limits
+from ..state.call_journal import CallRow
+from ..state.call_keys import START, content_key, edited
 from ..state.errors import UsageError, cli_command
-from ..state.journal import CallRow
-from ..state.keys import START, content_key, edited
-from ..state.ledger import Limits
-from ..state.schema import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
+from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.settings import saved_settings
-from .moments import Moment
+from .checkpoints import Moment
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
     *(

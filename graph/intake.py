@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..state.contexts import ContextRef, ingest
-from ..state.keys import digest
-from ..state.sources import expand, from_text
-from .hands import Stores
+from ..nodes.runtime.dependencies import Stores
+from ..state.call_keys import digest
+from ..state.input import expand, from_text
+from ..state.input.context import ContextRef, ingest
 
 Given: TypeAlias = str | Path | Sequence[str | Path]
 """An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""

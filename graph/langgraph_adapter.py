@@ -18,19 +18,19 @@ from langchain_core.runnables.config import merge_configs, var_child_runnable_co
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
-from ..nodes.hands import Hands
-from ..nodes.live import Manner
+from ..nodes.runtime.active_runs import Manner
+from ..nodes.runtime.dependencies import Hands
 from ..state.errors import RlmError, UsageError
-from ..state.schema import RunInput, RunOutput, RunState
+from ..state.run_state import RunInput, RunOutput, RunState
 from ..state.settings import RunSettings, saved_settings
-from .asked import Asked, enter_asked
+from .approvals import check_answer, check_asked_here, check_undecided, waiting_one
 from .build import Graph
 from .checks import make_ready
-from .deciding import check_answer, check_asked_here, check_undecided, waiting_one
-from .outside import Outside, snapshot_with_answer
-from .sitting import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
+from .executor import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
+from .langgraph_ids import config_called, run_name, snapshot_called
+from .langgraph_input import Asked, enter_asked
+from .langgraph_streams import Outside, snapshot_with_answer
 from .state_edits import allowed_edit
-from .thread_names import config_called, run_name, snapshot_called
 from .tracing import traced
 
 T = TypeVar("T")

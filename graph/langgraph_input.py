@@ -7,16 +7,16 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..nodes.hands import Hands
-from ..nodes.intake import Given
-from ..state.contexts import ContextRef
+from ..nodes.runtime.dependencies import Hands
+from ..state.budget import Limits
 from ..state.errors import ThreadExists, UnknownThread, UsageError
-from ..state.ledger import Limits
-from ..state.schema import RunInput
+from ..state.input.context import ContextRef
+from ..state.run_state import RunInput
 from ..state.settings import RunSettings, resolve_settings
 from ..state.threads import Thread
 from .checks import check_same_input
-from .starting import Input, enter_run, same_run
+from .create import Input, enter_run, same_run
+from .intake import Given
 
 _LIMITS = frozenset(Limits.model_fields)
 _FIELDS = frozenset(RunInput.__annotations__)

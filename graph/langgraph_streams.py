@@ -13,10 +13,10 @@ from typing import Any, Literal, cast
 from langchain_core.messages import AIMessage
 from langgraph.types import StateSnapshot
 
+from ..state.blobs.texts import Texts
 from ..state.errors import StoreError
-from ..state.texts import Texts
-from .results import answer_of
-from .thread_names import checkpoint_called
+from .langgraph_ids import checkpoint_called
+from .run import answer_of
 
 ANSWER = "answer_value"
 _INTERRUPT = "__interrupt__"

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..nodes.hands import Stores
+from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
 from ..state.records import as_usage
-from ..state.spending import Spent
 from ..state.threads import Thread
+from ..state.usage import Spent
 
 
 def listed(row: Thread, alive: bool, spent: Spent | None) -> dict[str, Any]:

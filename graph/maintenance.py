@@ -6,19 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ..nodes.hands import Stores
-from ..state.blobs import Blobs
-from ..state.database import Database
-from ..state.deleting import Deleted, delete_run
+from ..nodes.runtime.dependencies import Stores
+from ..state.blobs.store import Blobs
+from ..state.db.connection import Database
 from ..state.errors import StoreError, UnknownThread
-from ..state.probe import Probe, ignore_probe
-from ..state.upkeep.checking import Tell
-from ..state.upkeep.collecting import Collected, collect
-from ..state.upkeep.collecting import Tell as TellLooked
-from ..state.upkeep.report import Report
-from ..state.upkeep.verifying import verify
-from .library import Library
-from .opening import BLOBS, DATABASE
+from ..state.failpoints import Probe, ignore_probe
+from ..state.maintenance.delete import Deleted, delete_run
+from ..state.maintenance.gc import Collected, collect
+from ..state.maintenance.gc import Tell as TellLooked
+from ..state.maintenance.report import Report
+from ..state.maintenance.verify import verify
+from ..state.maintenance.verify_context import Tell
+from .queries import Library
+from .wiring import BLOBS, DATABASE
 
 T = TypeVar("T")
 

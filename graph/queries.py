@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..nodes.hands import Stores
-from ..nodes.turns import turns_of, variables_after
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.turns import turns_of, variables_after
+from ..state.call_journal import CallRow
+from ..state.call_keys import turn_of_call
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
-from ..state.journal import CallRow
-from ..state.keys import turn_of_call
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
-from ..state.spending import Spent
 from ..state.threads import Step, Thread
-from .comparing import comparison
+from ..state.usage import Spent
+from .checkpoints import Checkpoints, Moment, moment_of
+from .diff import comparison
+from .langgraph_ids import run_name
 from .listed import children_or_unknown, listed, time_text
-from .moments import Checkpoints, Moment, moment_of
-from .thread_names import run_name
 from .variables import variables_at
 
 _UNDER_WAY = "under way when its process ended: may have been billed"

@@ -5,8 +5,8 @@ from typing import Literal
 from langgraph.types import Send
 
 from ..nodes.sub_call import most_lanes
-from ..state.gates import Gates
-from ..state.schema import RunState
+from ..state.approval_policy import Gates
+from ..state.run_state import RunState
 
 
 def after_prepare(state: RunState) -> Literal["direct", "plan"]:

@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
-from ..state.schema import AnswerRef, RestoreRecord, RunState, Usage, as_usage
-from ..state.spending import Spent
-from ..state.texts import Texts
+from ..state.run_state import AnswerRef, RestoreRecord, RunState, Usage, as_usage
+from ..state.usage import Spent
 
 RunStatus = Literal["answered", "paused", "budget", "stopped", "failed", "busy"]
 

@@ -12,34 +12,34 @@ from typing import Any, Self, cast
 from langgraph.types import Command
 
 from ..kernel.session import Kernels
-from ..nodes.hands import Hands, OpenModels
-from ..nodes.intake import Given
-from ..nodes.live import AS_SAVED, LiveRuns, Manner
-from ..state.deleting import Deleted
-from ..state.probe import Probe, ignore_probe
-from ..state.saver import RunSaver
-from ..state.schema import RestoreRecord, RunState
+from ..nodes.runtime.active_runs import AS_SAVED, LiveRuns, Manner
+from ..nodes.runtime.dependencies import Hands, OpenModels
+from ..state.checkpointer import RunSaver
+from ..state.failpoints import Probe, ignore_probe
+from ..state.maintenance.delete import Deleted
+from ..state.maintenance.gc import Collected
+from ..state.maintenance.report import Report
+from ..state.run_state import RestoreRecord, RunState
 from ..state.settings import resolve_settings, saved_settings
 from ..state.threads import Thread
-from ..state.upkeep.collecting import Collected
-from ..state.upkeep.report import Report
+from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
-from .changes import Changes
+from .checkpoints import moment_of
 from .checks import make_ready, raised_limits
-from .children import ChildRuns
-from .deciding import check_answer, check_asked_here, check_undecided, raising, waiting_one
-from .forking import make_fork
-from .housekeeping import collect_garbage, delete_runs, verify_run
-from .index_watch import IndexWatch
-from .library import Library
-from .moments import moment_of
-from .opening import open_hands, open_stores
-from .plain_callers import PlainCallers, graph_for_callers
-from .results import Run, answer_of, error_facts, spent_message
-from .sitting import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
-from .starting import enter_run, under_a_free_name
-from .suggesting import suggested_limits
-from .thread_names import run_name
+from .child_runs import ChildRuns
+from .create import enter_run, under_a_free_name
+from .executor import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
+from .fork import make_fork
+from .fork_edits import Changes
+from .intake import Given
+from .langgraph_adapter import PlainCallers, graph_for_callers
+from .langgraph_ids import run_name
+from .maintenance import collect_garbage, delete_runs, verify_run
+from .queries import Library
+from .run import Run, answer_of, error_facts, spent_message
+from .suggested_limits import suggested_limits
+from .watcher import IndexWatch
+from .wiring import open_hands, open_stores
 
 
 class Runner:

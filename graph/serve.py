@@ -11,8 +11,8 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from ..state.saver import RunSaver
-from .plain_callers import RunGraph
+from ..state.checkpointer import RunSaver
+from .langgraph_adapter import RunGraph
 from .runner import Runner
 from .tracing import asked_for
 

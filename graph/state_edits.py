@@ -12,9 +12,9 @@ from typing import Any, cast
 from langgraph.types import Send, StateSnapshot, StateUpdate
 
 from ..state.errors import UsageError, cli_command
-from ..state.schema import RunState
+from ..state.run_state import RunState
 from ..state.threads import Thread, Threads
-from .changes import checked_question
+from .fork_edits import checked_question
 from .routes import after_direct, after_execute, after_finalize, after_plan, after_prepare, after_review
 
 EDITABLE_KEYS: Mapping[str, Callable[[Any], Any]] = {"question": checked_question}

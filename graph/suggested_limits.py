@@ -2,12 +2,12 @@
 
 import math
 
-from ..nodes.hands import Stores
-from ..nodes.last_turn import ANOTHER_TURN
-from ..nodes.models.prices import cost_usd
+from ..nodes.models.pricing import cost_usd
 from ..nodes.plan import ROOT_OUTPUT_TOKENS
-from ..state.ledger import Counted, Resource, counted
-from ..state.schema import RunState
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.last_turn import ANOTHER_TURN
+from ..state.budget import Counted, Resource, counted
+from ..state.run_state import RunState
 from ..state.settings import RunSettings, saved_settings
 from ..state.threads import Thread
 

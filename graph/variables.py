@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..nodes.hands import Stores
-from ..nodes.points import Point, points_of
-from ..nodes.turns import turns_of, variables_after
+from ..nodes.restore.points import Point, points_of
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.errors import StoredDataDamaged
 from ..state.records import EditRecord, VariableRecord
 
 if TYPE_CHECKING:
-    from ..state.schema import RunState
+    from ..state.run_state import RunState
 
 _EARLIER = "it was saved by an earlier version, without its value; running its cells again brings it back"
 

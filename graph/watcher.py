@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ..nodes.hands import Stores
+from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
 from ..state.records import Status
 from ..state.threads import DELETED, Thread

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from ..kernel.jupyter import JupyterKernels
 from ..kernel.session import Kernels
-from ..nodes.hands import Hands, OpenModels, Stores
 from ..nodes.models.client import ModelClient
 from ..nodes.models.providers import open_client
-from ..state.blobs import Blobs
-from ..state.database import Database
-from ..state.journal import Journal
+from ..nodes.runtime.dependencies import Hands, OpenModels, Stores
+from ..state.blobs.snapshots import Snapshots
+from ..state.blobs.store import Blobs
+from ..state.blobs.texts import Texts
+from ..state.call_journal import Journal
+from ..state.db.connection import Database
+from ..state.failpoints import Probe, ignore_probe
 from ..state.leases import Leases
-from ..state.probe import Probe, ignore_probe
 from ..state.settings import RunSettings
-from ..state.snapshots import Snapshots
-from ..state.spending import Spending
-from ..state.texts import Texts
 from ..state.threads import Threads
+from ..state.usage import Spending
 
 DATABASE = "checkpoints.sqlite"
 BLOBS = "blobs"

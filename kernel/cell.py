@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..state.errors import KernelLost
-from .hostile_json import BadMessage
 from .session import CellError, CellResult, KernelSpec, PostedCall
+from .untrusted_json import BadMessage
 
 INTERRUPT_GRACE = 2.0
 """Seconds between an interrupt and the kill of what swallowed it."""

@@ -13,15 +13,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..state.blobs.fsync import make_folder
+from ..state.blobs.snapshots import Group
 from ..state.errors import KernelLost, KernelStartFailed, NoSandbox, RlmError, UsageError
-from ..state.folders import make_folder
-from ..state.snapshots import Group
+from .cell import StandingSession
 from .host.frames import BYTES, read_frame, write_frame
-from .host.hearing import WINDOW
-from .hostile_json import BadMessage
-from .parsing import MOST_WEIGHT, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
+from .host.message_filter import WINDOW
+from .messages import MOST_WEIGHT, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
 from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, PostedCall, Restored, Sandbox
-from .standing import StandingSession
+from .untrusted_json import BadMessage
 
 _HELD = 2 * WINDOW + MOST_WEIGHT
 """What calls may weigh that a kernel has posted and nobody has taken; its window is full before the last one."""

@@ -17,11 +17,11 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from ..state.handing import PostedContext, PostedPart
+from ..state.blobs.snapshots import Group
+from ..state.input.child_context import PostedContext, PostedPart
 from ..state.records import VariableRecord
-from ..state.snapshots import Group
-from .hostile_json import BadMessage, depth, read
 from .session import CallKind, CellError, CellResult, Final, PostedCall, Restored, Snapshot, Variable
+from .untrusted_json import BadMessage, depth, read
 
 MAX_PROMPT = 64 << 20
 MAX_OUTPUT = 32 << 20

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ..state.handing import PostedContext
-from ..state.snapshots import Group
+from ..state.blobs.snapshots import Group
+from ..state.input.child_context import PostedContext
 
 CallKind = Literal["llm", "rlm"]
 FailureKind = Literal["model", "budget", "cancelled", "usage", "rejected"]

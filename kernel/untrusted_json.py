@@ -3,7 +3,7 @@
 import json
 from typing import Any, NoReturn, cast
 
-from ..state.texts import well_formed
+from ..state.blobs.texts import well_formed
 
 MAX_VALUES = 4 << 20
 """Values in one text: each costs some hundred bytes of memory, and may be two bytes of text."""

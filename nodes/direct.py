@@ -4,21 +4,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from ..state.contexts import ContextRef, no_context
+from ..state.budget import BudgetSpent, NotAllowed
+from ..state.call_keys import digest, direct_key
 from ..state.errors import InputError
-from ..state.keys import digest, direct_key
-from ..state.ledger import BudgetSpent, NotAllowed
-from ..state.schema import RunState
+from ..state.input.context import ContextRef, no_context
+from ..state.run_state import RunState
 from ..state.settings import RunSettings
-from .asking import Ask, Got, ask_once, root_failed
-from .conversation import Message
-from .events import emit
-from .gates.asks import saved, spend_ask
-from .gates.leave import heed
-from .hands import Hands, Stores
-from .last_turn import keep_last_turn
-from .live import LiveRun, LiveRuns
-from .models.failures import FailureKind
+from .approval.leave import heed
+from .approval.requests import saved, spend_ask
+from .models.errors import FailureKind
 from .models.reply import ModelRequest
 from .models.schema_validation import SchemaMismatch, parse
 from .models.tokens import estimate_messages
@@ -26,8 +20,14 @@ from .models.windows import size, surely_fits_not, window_of
 from .models.work_limit import SchemaInvalid, off_loop
 from .plan import ROOT_OUTPUT_TOKENS
 from .prompts.direct import declined, direct_messages, without_thoughts
-from .root import root_messages
-from .settling import settled
+from .prompts.history import Message
+from .prompts.root_request import root_messages
+from .runtime.active_runs import LiveRun, LiveRuns
+from .runtime.answers import settled
+from .runtime.dependencies import Hands, Stores
+from .runtime.events import emit
+from .runtime.last_turn import keep_last_turn
+from .sub_calls.model_call import Ask, Got, ask_once, root_failed
 from .whole_input import whole_input
 
 FITS_WELL = 32_000

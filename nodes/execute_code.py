@@ -8,26 +8,26 @@ answers or has ended.
 from typing import Any, cast
 
 from ..kernel.session import CellError, CellResult, Final
+from ..state.call_keys import START, advance
 from ..state.errors import KernelLost
-from ..state.keys import START, advance
-from ..state.schema import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
-from .conversation import short_form
-from .divergence import diverged, divergence
-from .events import emit
-from .gates.asks import asks_of, saved
-from .gates.leave import heed
-from .gates.verdicts import verdicts_of
-from .hands import Hands
-from .live import LiveKernel, LiveRun, LiveRuns
+from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
+from .approval.leave import heed
+from .approval.requests import asks_of, saved
 from .models.schema_validation import mismatch
 from .models.work_limit import SchemaInvalid, off_loop
-from .quoting import one_line
-from .repetition import repetition_notes
-from .replay import keep_variables, start_cell
-from .restore import kernel_at
-from .restore_report import no_restore, told
-from .settling import settled
-from .turns import changes_of
+from .prompts.history import short_form
+from .prompts.repetition import repetition_notes
+from .restore.replay import keep_variables, start_cell
+from .restore.report import diverged, divergence
+from .restore.restore import kernel_at
+from .restore.restore_report import no_restore, told
+from .runtime.active_runs import LiveKernel, LiveRun, LiveRuns
+from .runtime.answers import settled
+from .runtime.call_decisions import verdicts_of
+from .runtime.dependencies import Hands
+from .runtime.events import emit
+from .runtime.turns import changes_of
+from .runtime.untrusted_text import one_line
 
 
 async def execute_code(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:

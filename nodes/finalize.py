@@ -2,11 +2,11 @@
 
 from typing import Any, cast
 
-from ..state.ledger import FLAGS, Resource
-from ..state.schema import RunState
-from .events import emit
-from .hands import Hands
-from .live import LiveRuns
+from ..state.budget import FLAGS, Resource
+from ..state.run_state import RunState
+from .runtime.active_runs import LiveRuns
+from .runtime.dependencies import Hands
+from .runtime.events import emit
 
 
 async def finalize(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:

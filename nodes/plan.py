@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from ..state.keys import cell_digest, root_key
-from ..state.ledger import BudgetSpent, NotAllowed, Resource
-from ..state.reviews import Ask as AskOfPerson
-from ..state.schema import RunState, TurnRecord
-from .asking import LEAST_OUTPUT, Ask, Got, ask_once, root_failed
-from .conversation import short_form
-from .events import emit
-from .gates.asks import budget_ask, saved, spend_ask
-from .gates.leave import asks_about, heed
-from .hands import Hands
-from .last_turn import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, keep_last_turn
-from .live import LiveRun, LiveRuns
+from ..state.approval_records import Ask as AskOfPerson
+from ..state.budget import BudgetSpent, NotAllowed, Resource
+from ..state.call_keys import cell_digest, root_key
+from ..state.run_state import RunState, TurnRecord
+from .approval.leave import asks_about, heed
+from .approval.requests import budget_ask, saved, spend_ask
 from .models.reply import ModelRequest
-from .reading import Reading, read_reply
-from .root import root_messages, told_digest
+from .prompts.history import short_form
+from .prompts.root_request import root_messages, told_digest
+from .replies.reader import Reading, read_reply
+from .runtime.active_runs import LiveRun, LiveRuns
+from .runtime.dependencies import Hands
+from .runtime.events import emit
+from .runtime.last_turn import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, keep_last_turn
+from .sub_calls.model_call import LEAST_OUTPUT, Ask, Got, ask_once, root_failed
 
 ROOT_OUTPUT_TOKENS = 16_384
 """The output limit that a root request carries."""

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ..state.contexts import ContextRef, no_context
+from ..state.call_keys import START
 from ..state.errors import InputError, UsageError
-from ..state.keys import START
-from ..state.schema import RunState
+from ..state.input.context import ContextRef, no_context
+from ..state.run_state import RunState
 from ..state.settings import RunSettings, saved_settings
-from .hands import Hands
+from .runtime.dependencies import Hands
 
 
 async def prepare(state: RunState, hands: Hands) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import interrupt
 
-from ..state.schema import RunState
-from .gates.decisions import DecisionsUnusable, decisions_in
-from .gates.outcome import outcome, passed
-from .gates.request import asked_of
-from .gates.shown import shown_last
-from .hands import Hands
-from .live import thread_of
+from ..state.run_state import RunState
+from .approval.apply import outcome, passed
+from .approval.decisions import DecisionsUnusable, decisions_in
+from .approval.request import asked_of
+from .approval.stale import shown_last
+from .runtime.active_runs import thread_of
+from .runtime.dependencies import Hands
 
 _NEVER_SHOWN = "That answer was given before this was shown, so it was not taken. Look at it anew."
 

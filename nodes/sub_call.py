@@ -8,9 +8,9 @@ import contextlib
 from typing import Any
 
 from ..state.errors import KernelLost
-from ..state.schema import RunState
-from .hands import Hands
-from .live import LiveRuns
+from ..state.run_state import RunState
+from .runtime.active_runs import LiveRuns
+from .runtime.dependencies import Hands
 
 INTERVAL = 5.0
 """Seconds after which a superstep ends though the cell goes on, so that the saved state keeps up."""

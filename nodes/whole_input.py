@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from ..state.blobs import Blobs
-from ..state.contexts import ContextRef, context_files
+from ..state.blobs.store import Blobs
+from ..state.input.context import ContextRef, context_files
 
 Documents = list[tuple[str, str]]
 """Names and texts, in order."""

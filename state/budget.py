@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .reservations import NOTHING, Reservation, Wanted, added, with_amount, with_uncertain
 from .settings import RunSettings
-from .spending import Spent, usual_output
+from .usage import Spent, usual_output
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
 

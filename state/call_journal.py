@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from .database import Database, Unit
+from .db.checksums import broken
+from .db.connection import Database, Unit
+from .db.corruption import Unreadable, rows_of
+from .db.lineage import LINE
 from .journal_rows import correct_row, decide_row, open_child_row, open_row, reuse_row, settle_row
 from .leases import Leases
-from .lines import LINE
-from .salvage import Unreadable, rows_of
-from .seal import broken
 
 RequestKind = Literal["root", "llm", "rlm"]
 CallStatus = Literal["asked", "answered", "failed"]

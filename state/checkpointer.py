@@ -27,12 +27,12 @@ from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 
-from .database import Database, Unit
-from .deleting import delete_run
+from .db.connection import Database, Unit
+from .db.integrity import check_checkpoint, check_line, last_checkpoint
 from .errors import UnknownThread
 from .leases import Leases
-from .schema import Status, StepNote
-from .sound import check_checkpoint, check_line, last_checkpoint
+from .maintenance.delete import delete_run
+from .run_state import Status, StepNote
 
 _PUT = (
     "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "

@@ -7,7 +7,7 @@ into the others.
 import sqlite3
 from typing import Any
 
-from .seal import broken
+from .db.checksums import broken
 
 
 def open_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from .database import Database
+from .db.connection import Database
 from .errors import LeaseLost, RunBusy, StoreError
 
 RENEW_AFTER = 15.0

@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from .spending import Spent
+from .usage import Spent
 
 StepKind = Literal["prepare", "direct", "plan", "review", "execute_code", "sub_call", "finalize", "edit"]
 """The node that made a step; `edit`: a person did, with a fork."""

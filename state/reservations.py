@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .spending import Spent, Uncertain
+from .usage import Spent, Uncertain
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from langgraph.channels.topic import Topic
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from .contexts import ContextRef
+from .approval_records import AsksRef, Leave, VerdictRef
+from .input.context import ContextRef
 from .records import (
     AnswerRef,
     CellRef,
@@ -28,7 +29,6 @@ from .records import (
     VariableRecord,
     as_usage,
 )
-from .reviews import AsksRef, Leave, VerdictRef
 
 __all__ = [
     "AnswerRef",

@@ -20,9 +20,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from .approval_policy import gate_names, module_names
 from .errors import StoreError, UsageError
-from .folder_file import FolderFile
-from .gates import gate_names, module_names
+from .folder_settings import FolderFile
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, DeltaChannelHistory
 
-from .database import Database, Unit
+from .checkpointer import RunSaver
+from .db.connection import Database, Unit
 from .leases import Leases
-from .saver import RunSaver
 
 
 class StagedSaver(RunSaver):

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
-from .children import BELOW
-from .database import Database, Unit
+from .budget import Limits
+from .db.checksums import broken
+from .db.children import BELOW
+from .db.connection import Database, Unit
+from .db.corruption import from_both_ends
 from .errors import StoredDataDamaged, ThreadExists, UnknownThread, cli_command
 from .leases import Leases
-from .ledger import Limits
 from .records import Status
-from .salvage import from_both_ends
-from .seal import broken
 
 
 @dataclass(frozen=True)

@@ -7,29 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from . import garbage
-from .commands import (
-    calls,
-    delete,
-    demo,
-    dev,
-    diff,
-    doctor,
-    fork,
-    gc,
-    listing,
-    resume,
-    review,
-    run,
-    show,
-    steps,
-    vars,
-    verify,
-)
-from .help import HelpfulCommand, HelpfulGroup
-from .invocation import CommonFlags, DebugFlag, HomeFlag, Invocation, JsonFlag
-from .pasteable import PROGRAM
-from .streams import drain, fill_closed_streams
+from .cli import gc_tuning
+from .cli.common import CommonFlags, DebugFlag, HomeFlag, Invocation, JsonFlag
+from .cli.help import HelpfulCommand, HelpfulGroup
+from .commands import calls, delete, demo, dev, diff, doctor, fork, gc, resume, review, run, show, steps, vars, verify
+from .commands import list as list_command
+from .terminal.printed_commands import PROGRAM
+from .terminal.streams import drain, fill_closed_streams
 
 app = typer.Typer(
     name=PROGRAM,
@@ -49,7 +33,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "run": run.run,
         "resume": resume.resume,
         "review": review.review,
-        "list": listing.list_runs,
+        "list": list_command.list_runs,
         "show": show.show,
         "fork": fork.fork,
         "demo": demo.demo,
@@ -102,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     `arguments`: of somebody who calls it from a program of theirs; else those of this one.
     """
     if arguments is None:
-        garbage.seldom()
+        gc_tuning.seldom()
     fill_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Errors are reported as asked even when the command line itself could not be read.
@@ -111,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    garbage.keep()
+    gc_tuning.keep()
     sys.exit(code)
 
 
@@ -135,15 +119,15 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
 def _reported(error: BaseException, invocation: Invocation | None, *, as_json: bool, debug: bool) -> int:
     """Say what went wrong; returns the exit status."""
     from ..state.errors import RlmError
-    from . import problems
+    from .terminal import errors
 
     if debug:
-        problems.show_traceback(error)
+        errors.show_traceback(error)
     if isinstance(error, RlmError):
-        return problems.report_known(error, invocation, as_json=as_json)
+        return errors.report_known(error, invocation, as_json=as_json)
     if isinstance(error, typer.TyperException):
-        return problems.report_usage(error, as_json=as_json)
+        return errors.report_usage(error, as_json=as_json)
     if isinstance(error, KeyboardInterrupt | typer.Abort | EOFError):
-        problems.report(problems.NOT_BEGUN, "Stopped; nothing was saved.", as_json=as_json)
+        errors.report(errors.NOT_BEGUN, "Stopped; nothing was saved.", as_json=as_json)
         return 130
-    return problems.report_unexpected(error, as_json=as_json, debug=debug)
+    return errors.report_unexpected(error, as_json=as_json, debug=debug)

@@ -3,8 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from durable_rlm.graph.opening import DATABASE
-from durable_rlm.state.database import connect
+from durable_rlm.graph.wiring import DATABASE
+from durable_rlm.state.db.connection import connect
 
 
 def bury(home: Path) -> None:

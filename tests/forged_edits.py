@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from durable_rlm.state.schema import RunInput, RunOutput, RunState
+from durable_rlm.state.run_state import RunInput, RunOutput, RunState
 
 KEYS = sorted({*RunState.__annotations__, *RunInput.__annotations__, *RunOutput.__annotations__})
 """Every key that LangGraph would take for a value of the graph's."""

@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import cases, machine, systems
-from .environment import made
-from .model_server import model_server
-from .results import Measured, Results
-from .table import table
-from .verdict import TOLERANCE, report
+from bench.beside import cases, machine, systems
+from bench.beside.environment import made
+from bench.beside.model_server import model_server
+from bench.beside.results import Measured, Results
+from bench.beside.table import table
+from bench.beside.verdict import TOLERANCE, report
 
 _RESULTS = Path(__file__).parents[1] / ".results"
 _RECORDED = Path(__file__).parents[2] / "docs" / "benchmarks" / "beside.json"

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .model_server import Asked, ModelServer
-from .processes import Ran, run
-from .systems import System, asked_at_once, asked_one_by_one, sub_rlms
+from bench.beside.model_server import Asked, ModelServer
+from bench.beside.processes import Ran, run
+from bench.beside.systems import System, asked_at_once, asked_one_by_one, sub_rlms
 
 Values = dict[str, float]
 """What one run of a case measured, by name: seconds unless it says otherwise."""

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cases, machine, systems
-from .environment import made
-from .model_server import model_server
-from .results import Measured, Results
+from bench.beside import cases, machine, systems
+from bench.beside.environment import made
+from bench.beside.model_server import model_server
+from bench.beside.results import Measured, Results
 
 _RESULTS = Path(__file__).parents[1] / ".results"
 _ROUNDS = 3

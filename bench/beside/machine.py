@@ -9,7 +9,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from .environment import packages
+from bench.beside.environment import packages
 
 _OURS = ("durable-rlm", "langgraph", "langchain-openai", "openai", "jupyter_client", "ipykernel")
 _THEIRS = ("rlms", "openai", "ipykernel", "dill")

@@ -1,7 +1,7 @@
 """The table, in Markdown: it is printed, and kept beside the numbers."""
 
-from .lines import LINES, Line
-from .results import Results
+from bench.beside.lines import LINES, Line
+from bench.beside.results import Results
 
 OURS = "durable-rlm"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from .lines import LINES, Line
-from .results import Results
-from .table import OURS
+from bench.beside.lines import LINES, Line
+from bench.beside.results import Results
+from bench.beside.table import OURS
 
 TOLERANCE = 0.30
 """The share by which a line may be worse than recorded: rounds of one run differ by up to a quarter."""

@@ -15,14 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .environment import EnvironmentUnusable
 from .fork_server import ForkFailed, NoSandbox
 from .frames import read_frame, write_frame
+from .kernel_pool import FORKING, Supply
+from .python_env import EnvironmentUnusable
 from .ready import AHEAD
-from .supply import FORKING, Supply
 
 if TYPE_CHECKING:
-    from .process import KernelProcess
+    from .kernel_process import KernelProcess
 
 
 class Host:
@@ -108,7 +108,7 @@ class Host:
         # The fork server imports what it needs; meanwhile, so do we.
         source, _ = await asyncio.gather(
             self._supply.source(sandboxed=request["sandboxed"], environment=request["environment"]),
-            asyncio.to_thread(importlib.import_module, f"{__package__}.process"),
+            asyncio.to_thread(importlib.import_module, f"{__package__}.kernel_process"),
         )
         return {"tier": source.server.tier, "refused": source.server.refused, "packages": source.offers}
 
@@ -121,7 +121,7 @@ class Host:
         await self._start_once(name, request)
 
     async def _start_once(self, name: str, request: dict[str, Any]) -> None:
-        from .process import KernelProcess
+        from .kernel_process import KernelProcess
 
         kernel = self._kernels[name] = KernelProcess(name, self._emit)
         try:

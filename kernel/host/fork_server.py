@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .tiers import TIERS, Start, Tier, Wanted, as_canary, available, missing, start_in
+from .sandbox_tiers import TIERS, Start, Tier, Wanted, as_canary, available, missing, start_in
 
 MAX_MESSAGE = 1 << 20
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .environment import KernelEnvironment, environment_at, own_environment
 from .fork_server import ForkServer
+from .python_env import KernelEnvironment, environment_at, own_environment
 from .ready import ReadyKernels
-from .tiers import TIERS, Tier, Wanted
-from .watch import Watch
+from .resource_monitor import Watch
+from .sandbox_tiers import TIERS, Tier, Wanted
 
 FORKING = sys.platform == "linux"
 """Elsewhere each kernel is a process of its own from the start, unsandboxed."""

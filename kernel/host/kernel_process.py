@@ -5,13 +5,13 @@ import contextlib
 import signal
 from typing import Any, Protocol
 
-from .channel import Address, Channel, ChannelClosed
 from .fork_server import ForkFailed
 from .frames import BYTES
-from .hearing import WINDOW, Heard, Hearing, Misbehaved
-from .managers import Made, make_manager
+from .kernel_pool import Supply
+from .launch import Made, make_manager
+from .message_filter import WINDOW, Heard, Hearing, Misbehaved
 from .sending import NotTaken, Sending
-from .supply import Supply
+from .zmtp import Address, Channel, ChannelClosed
 
 _START_SECONDS = 60.0
 _ENDING_SECONDS = 2.0

@@ -15,11 +15,11 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpec as JupyterSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from .environment import INSIDE
 from .fork_server import Forked, NoSandbox
-from .parts import copy_parts, handed_ranges
+from .kernel_pool import FORKING, Source, Supply
 from .provisioner import NAME, ForkServerProvisioner
-from .supply import FORKING, Source, Supply
+from .python_env import INSIDE
+from .sparse_copy import copy_parts, handed_ranges
 
 _ENDING_SECONDS = 5.0
 

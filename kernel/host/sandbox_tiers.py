@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .bubblewrap import enclosing
-from .environment import INSIDE, KernelEnvironment
+from .python_env import INSIDE, KernelEnvironment
 
 Tier = Literal["bubblewrap", "namespaces", "landlock", "none"]
 TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock")

@@ -5,7 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Sequence
 
-from .channel import Channel, ChannelClosed
+from .zmtp import Channel, ChannelClosed
 
 
 class NotTaken(Exception):

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .hearing import MOST_PARTS, Misbehaved
+from .message_filter import MOST_PARTS, Misbehaved
 
 MAX_MESSAGE = 512 << 20
 """Bytes of one message: a prompt of the longest that are allowed, as JSON."""

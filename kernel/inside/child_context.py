@@ -12,7 +12,7 @@ _TAKEN = "context is a str, a document, `context` or a slice of it, or a list of
 
 
 class Handed:
-    """A context as it is posted (`state/handing.py`), and the characters that travel with it."""
+    """A context as it is posted (`state/input/child_context.py`), and the characters that travel with it."""
 
     def __init__(self, kind: str, parts: list[dict[str, Any]]) -> None:
         self.posted = {"kind": kind, "parts": parts}

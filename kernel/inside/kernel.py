@@ -32,8 +32,8 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
 from .output import captured
-from .refusals import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 from .repl import Repl
+from .restrictions import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 
 _BATCH_CALLS = 256
 _BATCH_CHARS = 1 << 20

@@ -4,7 +4,7 @@ Run as a script by path: this folder becomes the package `rlm_inside`, so that n
 import path.
 
 - `launch.py kernel -f connection.json …`: one kernel, confined by whoever starts it (a container, say).
-- `launch.py fork-server FD`: the fork server (`forking/server.py`), which is told its plan over that socket.
+- `launch.py fork-server FD`: the fork server (`fork/server.py`), which is told its plan over that socket.
 """
 
 import importlib.util
@@ -37,7 +37,7 @@ def _kernel(options: "list[str]") -> None:
         limits.limit_memory(memory)
     # ipykernel would import debugpy, a fifth of its start, for a debugger nobody attaches.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
-    from rlm_inside.app import RlmApp  # type: ignore[import-not-found]
+    from rlm_inside.kernel_app import RlmApp  # type: ignore[import-not-found]
 
     app = RlmApp.instance()
     app.set_up(options)
@@ -52,7 +52,7 @@ def main() -> None:
         case ["kernel", *options]:
             _kernel(options)
         case ["fork-server", descriptor]:
-            from rlm_inside.forking.server import serve  # type: ignore[import-not-found]
+            from rlm_inside.fork.server import serve  # type: ignore[import-not-found]
 
             serve(int(descriptor))
         case _:

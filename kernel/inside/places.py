@@ -6,7 +6,7 @@ Compared are bytes: UTF-8 never matches from within a character, so what is foun
 from collections.abc import Callable, Iterator
 
 from .context import Document
-from .pack import Pack
+from .context_file import Pack
 
 Range = tuple[int, int]
 _PROBE = 16 << 10

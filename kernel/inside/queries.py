@@ -12,14 +12,14 @@ from concurrent.futures import Future
 from json import dumps, loads
 from typing import Any, NamedTuple
 
-from .handing import Handed, Handing, text_of
+from .child_context import Handed, Handing, text_of
 
 MAX_PROMPT = 64 << 20
 """Characters of one prompt, and of what is sent with it as its context."""
 MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
 """Characters of a schema's JSON, and how deep it is nested."""
 CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
-"""What a call, and a text of its context, weigh beside their characters (`kernel/parsing.py` has all of these too)."""
+"""What a call, and a text of its context, weigh beside their characters (`kernel/messages.py` has all of these too)."""
 
 
 class SubCallError(Exception):

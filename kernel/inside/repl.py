@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from .answer import Finish
-from .calls import Queries, Registry
+from .child_context import Handing
 from .context import Documents, load_text
-from .handing import Handing
-from .pack import Pack
+from .context_file import Pack
+from .final import Finish
 from .places import Places, Range
-from .snapshot.cuts import Cuts
-from .snapshot.snapshots import Snapshots
+from .queries import Queries, Registry
+from .snapshot.input_slices import Cuts
+from .snapshot.snapshotter import Snapshots
 from .variables import describe, describe_one, table
 
 

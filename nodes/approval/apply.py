@@ -4,16 +4,16 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from ...state.ledger import Resource
-from ...state.reviews import Ask, Decision, Verdict, VerdictRef
-from ...state.schema import AnswerRef, RunState, TurnRecord
+from ...state.approval_records import Ask, Decision, Verdict, VerdictRef
+from ...state.blobs.texts import Texts
+from ...state.budget import Resource
+from ...state.run_state import AnswerRef, RunState, TurnRecord
 from ...state.settings import saved_settings
-from ...state.texts import Texts
 from ..models.schema_validation import mismatch
 from ..models.work_limit import SchemaInvalid, off_loop
-from ..replaced_code import replaced
-from ..settling import settled
-from .allowance import Allowance, words_of
+from ..replies.edited_code import replaced
+from ..runtime.answers import settled
+from .budget import Allowance, words_of
 from .decisions import DecisionsUnusable
 from .request import Asked
 

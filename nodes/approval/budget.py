@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-from ...state.ledger import Resource
-from ...state.reviews import ActionRequest, Decision, Leave
-from ...state.schema import RunState
-from ..quoting import one_line
-from .asks import BUDGET, SPEND
+from ...state.approval_records import ActionRequest, Decision, Leave
+from ...state.budget import Resource
+from ...state.run_state import RunState
+from ..runtime.untrusted_text import one_line
+from .requests import BUDGET, SPEND
 
 _WORDS = 2_000
 """Characters of a reviewer's words that are told."""

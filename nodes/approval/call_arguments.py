@@ -3,7 +3,7 @@
 import ast
 import re
 
-from .known_names import PLACES
+from .code_policy_names import PLACES
 
 _READING = re.compile(r"[btU]?r[btU]{0,2}|r[:|][\w*]*")
 

@@ -12,9 +12,9 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from ..python_source import parse, without_ipython_lines
-from ..quoting import one_line
-from . import known_names as known
+from ..replies.python_source import parse, without_ipython_lines
+from ..runtime.untrusted_text import one_line
+from . import code_policy_names as known
 from .call_arguments import is_of_text, is_reading, is_text_without, modes, returns_text
 from .ipython_commands import commands_in
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ...state.approval_records import ActionRequest, Decision, ReviewRequest
 from ...state.errors import UsageError
-from ...state.reviews import ActionRequest, Decision, ReviewRequest
-from ..replaced_code import check_code
-from .asks import BUDGET, CALLS, SPEND
+from ..replies.edited_code import check_code
 from .request import CODE, FINAL, allowed
+from .requests import BUDGET, CALLS, SPEND
 
 _FORM = 'an answer is {"decisions": [{"type": "approve"}, …]}, one for each action request, in order'
 

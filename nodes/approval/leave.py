@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ...state.ledger import Resource
-from ...state.schema import RunState
-from ..hands import Hands
+from ...state.budget import Resource
+from ...state.run_state import RunState
+from ..runtime.dependencies import Hands
 
 if TYPE_CHECKING:
-    from ..live import LiveRun
+    from ..runtime.active_runs import LiveRun
 
 
 async def heed(run: "LiveRun", state: RunState, hands: Hands) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ...state.children import child_thread
-from ...state.gates import Gates
-from ...state.keys import digest
-from ...state.reviews import ActionRequest, Ask, DecisionType, ReviewConfig, ReviewRequest
-from ...state.schema import AnswerRef, CellRef, RunState
+from ...state.approval_policy import Gates
+from ...state.approval_records import ActionRequest, Ask, DecisionType, ReviewConfig, ReviewRequest
+from ...state.blobs.texts import Texts
+from ...state.call_keys import digest
+from ...state.db.children import child_thread
+from ...state.run_state import AnswerRef, CellRef, RunState
 from ...state.settings import RunSettings, saved_settings
-from ...state.texts import Texts
-from .asks import SPEND
 from .code_policy import reasons_to_look
+from .requests import SPEND
 
 CODE, FINAL = "execute_code", "final_answer"
 """Names of actions. The others are in `asks.py`."""

@@ -5,16 +5,16 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...state.ledger import FLAGS, BudgetSpent, NotAllowed, Resource
-from ...state.reviews import ActionRequest, Ask, AskKind, AsksRef
-from ...state.texts import Texts
-from ..models.prices import cost_usd
+from ...state.approval_records import ActionRequest, Ask, AskKind, AsksRef
+from ...state.blobs.texts import Texts
+from ...state.budget import FLAGS, BudgetSpent, NotAllowed, Resource
+from ..models.pricing import cost_usd
 from ..models.reply import ModelRequest
 from ..models.typed import estimate_request
-from .hold import ChildWaits, Hold, Parked
+from ..runtime.parked_calls import ChildWaits, Hold, Parked
 
 if TYPE_CHECKING:
-    from ..live import LiveRun
+    from ..runtime.active_runs import LiveRun
 
 CALLS, SPEND, BUDGET = "sub_calls", "spend", "budget"
 """Names of actions. The others are in `request.py`."""

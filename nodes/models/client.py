@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from .failures import AttemptFailed, Failure, FailureKind, ModelCallFailed, classify
-from .prices import Price, cost_usd
+from .errors import AttemptFailed, Failure, FailureKind, ModelCallFailed, classify
+from .pricing import Price, cost_usd
+from .provider_protocol import RawReply, Sender
 from .reply import Finish, ModelReply, ModelRequest, Role
-from .retrying import OnRetry, RetryPolicy, with_retries
-from .sender import RawReply, Sender
+from .retry import OnRetry, RetryPolicy, with_retries
 from .sentences import Target, explain
 from .tokens import estimate_messages, estimate_tokens
 from .windows import size, surely_fits_not

@@ -11,13 +11,13 @@ from typing import Any
 
 import openai
 
-from .addresses import is_loopback, is_openai
 from .chat_completions import ChatCompletions
-from .failures import AttemptFailed, classify
-from .langchain_chat import read_reply, to_messages
+from .errors import AttemptFailed, classify
+from .langchain import read_reply, to_messages
+from .provider_protocol import RawReply
 from .reply import ModelRequest
-from .sender import RawReply
-from .structured import refuses_form, refuses_schema, response_format
+from .structured_output import refuses_form, refuses_schema, response_format
+from .urls import is_loopback, is_openai
 
 OPENAI_URL = "https://api.openai.com/v1"
 PLACEHOLDER_KEY = "no-key"

@@ -7,14 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...state.errors import ModelSetupError
-from .addresses import is_loopback, shown
 from .client import ModelClient
-from .prices import Price
-from .redacting import redact
-from .retrying import RetryPolicy
+from .pricing import Price
+from .provider_protocol import Sender
+from .redaction import redact
+from .retry import RetryPolicy
 from .scripted import ScriptedSender
-from .sender import Sender
 from .sentences import Target
+from .urls import is_loopback, shown
 from .windows import window_of
 
 REQUEST_SECONDS = 600.0
@@ -132,7 +132,7 @@ def _openai_target(name: str, base_url: str, seconds: float) -> Target:
 def _openai(model: str, target: Target, base_url: str, connections: int) -> Sender:
     _refuse_to_spend(target.name, base_url)
     _module(PROVIDERS["openai"])
-    from .openai_chat import OPENAI_URL, PLACEHOLDER_KEY, OpenAISender
+    from .openai import OPENAI_URL, PLACEHOLDER_KEY, OpenAISender
 
     return OpenAISender(
         model,
@@ -152,7 +152,7 @@ def _other(kind: str, model: str, target: Target, base_url: str) -> Sender:
         )
     module = _module(provider)
     _refuse_to_spend(target.name, base_url)
-    from .langchain_chat import LangChainSender
+    from .langchain import LangChainSender
 
     try:
         chat = getattr(module, provider.chat_model)(

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .failures import AttemptFailed, Failure
+from .errors import AttemptFailed, Failure
 
 T = TypeVar("T")
 OnRetry = Callable[[str, float], None]

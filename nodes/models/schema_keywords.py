@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, cast
 
-from . import patterns
+from . import json_schema
 from .work_limit import current, take
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[Any] | None]
@@ -35,7 +35,7 @@ _CHEAP = frozenset({"type", "minimum", "maximum", "exclusiveMinimum", "exclusive
 def counted(keywords: Mapping[str, Keyword]) -> dict[str, Keyword]:
     """These keywords, counting their work, and with our own in the place of some."""
     own: dict[str, Keyword] = {
-        **patterns.keywords(),
+        **json_schema.keywords(),
         "anyOf": _any_of,
         "const": _const,
         "enum": _enum,
@@ -238,7 +238,7 @@ def _evaluated_properties(validator: Any, instance: dict[str, Any], schema: Any)
         take(len(instance) // _ITEMS_A_STEP)
         seen |= {name for name, value in instance.items() if _is_valid(validator, schema[keyword], value)}
     for pattern in schema.get("patternProperties", {}):
-        seen |= {name for name in instance if patterns.found(pattern, name)}
+        seen |= {name for name in instance if json_schema.found(pattern, name)}
     dependent = schema.get("dependentSchemas", {})
     applied = [(validator, below) for name, below in dependent.items() if name in instance]
     for inner, below in (*applied, *_applied(validator, instance, schema)):

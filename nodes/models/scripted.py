@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...state.errors import ModelSetupError
-from .failures import AttemptFailed, Failure
+from .errors import AttemptFailed, Failure
+from .provider_protocol import RawReply
 from .reply import ModelRequest
-from .sender import RawReply
 
 _NEEDS = "It must define root(messages) -> str and sub(prompt) -> str."
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from .failures import Failure, FailureKind
-from .redacting import redact
+from .errors import Failure, FailureKind
+from .redaction import redact
 from .reply import Role
 
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from .client import AfterAttempt, BeforeAttempt, ModelClient, NotSent, nothing_to_note
-from .failures import ModelCallFailed
+from .errors import ModelCallFailed
 from .reply import ModelReply, ModelRequest
-from .retrying import OnRetry
+from .retry import OnRetry
 from .schema_validation import SchemaMismatch, check_schema, parse
 from .tokens import estimate_messages, estimate_tokens
 from .work_limit import SchemaInvalid, off_loop

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from .addresses import is_openai
-from .prices import LISTED_AS
+from .pricing import LISTED_AS
 from .tokens import estimate_messages
+from .urls import is_openai
 
 _SURELY = 0.8
 """Of an estimate: estimates lean high, and what would have fitted must not be refused."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..models.typed import instruction
-from ..quoting import fenced, one_line
+from ..runtime.untrusted_text import fenced, one_line
 from .system import prompt_text
 
 _DECLINED = re.compile(r"[\W_]*NEEDS_REPL\b")

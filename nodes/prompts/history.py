@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..runtime.untrusted_text import cut_output, shortened
 from .observation import OUTPUT_LIMIT, Turn, TurnStatus, notices, observation
-from .quoting import cut_output, shortened
 
 __all__ = [
     "Needed",

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ...state.contexts import ContextRef
-from ..quoting import one_line, quoted
+from ...state.input.context import ContextRef
+from ..runtime.untrusted_text import one_line, quoted
 
 REPL_NAMES = (
     "context",

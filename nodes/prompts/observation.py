@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..kernel.session import Variable
-from .quoting import cut_output, fenced, one_line
+from ...kernel.session import Variable
+from ..runtime.untrusted_text import cut_output, fenced, one_line
 
 OUTPUT_LIMIT = 20_000
 """Characters of output that a turn shows to the model."""

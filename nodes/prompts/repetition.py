@@ -6,8 +6,8 @@ A function of recorded turns alone, and recorded with the turn: a replay, a resu
 import re
 from collections.abc import Sequence
 
-from ..state.records import TurnRecord
-from .quoting import one_line
+from ...state.records import TurnRecord
+from ..runtime.untrusted_text import one_line
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 _FAILED = ("error", "timeout", "died")

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ..kernel.session import Variable
-from ..state.keys import digest_of_written, written
-from ..state.ledger import Ledger, Resource
-from ..state.schema import RunState, TurnRecord, VariableRecord
-from ..state.texts import Texts
-from .conversation import Message, ShortTurn, Turn, build_messages, needed_turns
+from ...kernel.session import Variable
+from ...state.blobs.texts import Texts
+from ...state.budget import Ledger, Resource
+from ...state.call_keys import digest_of_written, written
+from ...state.run_state import RunState, TurnRecord, VariableRecord
+from ..restore.restore_report import told
+from ..runtime.transcript import Transcript
+from ..runtime.turns import number_of, said_before_all
+from .history import Message, ShortTurn, Turn, build_messages, needed_turns
+from .messages import Left, budget_line, converge, first_message, last_turn
 from .observation import TurnStatus, shown_variables
-from .prompts.messages import Left, budget_line, converge, first_message, last_turn
-from .prompts.system import system_prompt
-from .restore_report import told
-from .transcript import Transcript
-from .turns import number_of, said_before_all
+from .system import system_prompt
 
 if TYPE_CHECKING:
-    from .hands import Hands
-    from .live import LiveRun
+    from ..runtime.active_runs import LiveRun
+    from ..runtime.dependencies import Hands
 
 _SPENT: dict[Resource, str] = {
     "calls": "the budget of model calls",

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ..quoting import one_line
+from ..runtime.untrusted_text import one_line
 
 _MOST_MODELS = 10
 _LONGEST_SCHEMA = 8_000

@@ -3,11 +3,11 @@
 import ast
 import warnings
 
-from ..state.errors import UsageError
-from ..state.keys import cell_digest
-from ..state.records import CellRef, TurnRecord
-from ..state.texts import Texts
-from .conversation import short_form
+from ...state.blobs.texts import Texts
+from ...state.call_keys import cell_digest
+from ...state.errors import UsageError
+from ...state.records import CellRef, TurnRecord
+from ..prompts.history import short_form
 from .python_source import SourceJudge
 
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from .blocks import Layout, Section, lay_out
 from .fences import MAX_FENCES
 from .python_source import SourceJudge, does_something, looks_like_code
-from .sections import Layout, Section, lay_out
 
 Reason = Literal["empty", "prose", "answer-in-prose", "thinking", "cut"]
 """Why a reply had nothing, or not everything, to run."""

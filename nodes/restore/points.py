@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..state.records import EditRecord, TurnRecord
-from ..state.texts import Texts
-from .turns import turns_of
+from ...state.blobs.texts import Texts
+from ...state.records import EditRecord, TurnRecord
+from ..runtime.turns import turns_of
 
 if TYPE_CHECKING:
-    from ..state.schema import RunState
+    from ...state.run_state import RunState
 
 REPLAYABLE = ("ok", "error")
 """How a cell must have ended so that running it again can come to the same end."""

@@ -3,18 +3,18 @@
 import asyncio
 import math
 
-from ..kernel.session import Cell, CellResult
-from ..state.keys import START, AnswerSet, advance
-from ..state.schema import RunState, TurnRecord
-from ..state.snapshots import UnknownChunk
-from .answering import CallAnswerer
-from .desk import Desk
-from .gates.hold import Hold
-from .gates.verdicts import verdicts_of
-from .hands import Hands
-from .live import CellCalls, LiveKernel, LiveRun
+from ...kernel.session import Cell, CellResult
+from ...state.blobs.snapshots import UnknownChunk
+from ...state.call_keys import START, AnswerSet, advance
+from ...state.run_state import RunState, TurnRecord
+from ..runtime.active_runs import CellCalls, LiveKernel, LiveRun
+from ..runtime.call_decisions import verdicts_of
+from ..runtime.dependencies import Hands
+from ..runtime.dispatcher import Desk
+from ..runtime.parked_calls import Hold
+from ..runtime.turns import history_entries, history_texts
+from ..sub_calls.handler import CallAnswerer
 from .points import Point, edit_code
-from .turns import history_entries, history_texts
 
 
 async def start_cell(

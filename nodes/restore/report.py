@@ -2,10 +2,10 @@
 
 from itertools import islice
 
-from ..state.errors import ReplayDiverged
-from ..state.schema import Divergence
-from .hands import Hands
-from .live import CellCalls
+from ...state.errors import ReplayDiverged
+from ...state.run_state import Divergence
+from ..runtime.active_runs import CellCalls
+from ..runtime.dependencies import Hands
 
 _SHOWN = 20
 _CHARACTERS = 200

@@ -7,16 +7,16 @@ back that way either is said in the report, never replaced by something else (pr
 
 from collections.abc import Sequence
 
-from ..state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
-from ..state.keys import START
-from ..state.schema import RestoreRecord, RunState
-from ..state.snapshots import Groups
-from .divergence import diverged, divergence
-from .events import emit
-from .hands import Hands
-from .live import LiveKernel, LiveRun, kernel_spec
+from ...state.blobs.snapshots import Groups
+from ...state.call_keys import START
+from ...state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
+from ...state.run_state import RestoreRecord, RunState
+from ..runtime.active_runs import LiveKernel, LiveRun, kernel_spec
+from ..runtime.dependencies import Hands
+from ..runtime.events import emit
 from .points import Point, points_of
 from .replay import replay
+from .report import diverged, divergence
 from .restore_report import no_restore
 
 REBUILD_SECONDS = 300.0

@@ -1,6 +1,6 @@
 """What the model is told of a restore: nothing when everything is as it was."""
 
-from ..state.schema import RestoreRecord
+from ...state.run_state import RestoreRecord
 
 _NAMED = 10
 

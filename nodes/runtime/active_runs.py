@@ -10,27 +10,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..kernel.session import ContextFiles, KernelSession, KernelSpec
-from ..state.contexts import ContextRef, context_files
-from ..state.gates import Gates
-from ..state.journal import ThreadJournal
-from ..state.keys import START, AnswerSet
-from ..state.ledger import Ledger, Limits
-from ..state.reviews import Leave
-from ..state.schema import RestoreRecord, RunState, Usage, as_usage
-from ..state.settings import RunSettings, saved_settings
-from ..state.snapshots import Group, Groups
-from ..state.threads import Thread
-from .children import Children
-from .desk import Desk
+from ...kernel.session import ContextFiles, KernelSession, KernelSpec
+from ...state.approval_policy import Gates
+from ...state.approval_records import Leave
+from ...state.blobs.snapshots import Group, Groups
+from ...state.budget import Ledger, Limits
+from ...state.call_journal import ThreadJournal
+from ...state.call_keys import START, AnswerSet
+from ...state.input.context import ContextRef, context_files
+from ...state.run_state import RestoreRecord, RunState, Usage, as_usage
+from ...state.settings import RunSettings, saved_settings
+from ...state.threads import Thread
+from ..models.client import ModelClient
+from .child_protocol import Children
+from .dependencies import Hands
+from .dispatcher import Desk
 from .events import emit_event
-from .gates.hold import Hold
-from .hands import Hands
 from .idle import Idleness
 from .last_turn import last_turn
-from .models.client import ModelClient
+from .parked_calls import Hold
+from .run_tree import Tree
 from .transcript import Transcript
-from .tree import Tree
 
 KEPT_OF_PROMPTS = 400
 """Characters of a prompt that are kept for saying what a cell has asked for."""

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from ..state.records import AnswerRef
-from ..state.texts import Texts
+from ...state.blobs.texts import Texts
+from ...state.records import AnswerRef
 
 
 async def settled(value: Any, texts: Texts) -> AnswerRef:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from ...state.reviews import ChildWait, Decision, Verdict, VerdictRef
-from ...state.texts import Texts
+from ...state.approval_records import ChildWait, Decision, Verdict, VerdictRef
+from ...state.blobs.texts import Texts
 
 NO_WORDS = "A reviewer did not let these calls be made."
 

@@ -1,16 +1,16 @@
-"""What a node asks of whoever runs child threads (`graph/children.py`): a sub-RLM's answer to one call."""
+"""What a node asks of whoever runs child threads (`graph/child_runs.py`): a sub-RLM's answer to one call."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..state.contexts import ContextRef
-from ..state.threads import Threads
-from .gates.hold import ChildWaits
-from .gates.verdicts import ToChild
-from .quoting import shortened
+from ...state.input.context import ContextRef
+from ...state.threads import Threads
+from .call_decisions import ToChild
+from .parked_calls import ChildWaits
+from .untrusted_text import shortened
 
 if TYPE_CHECKING:
-    from .live import LiveRun
+    from .active_runs import LiveRun
 
 _QUESTION = 200
 """Characters of a question that an event shows."""

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..kernel.session import Kernels
-from ..state.blobs import Blobs
-from ..state.database import Database
-from ..state.journal import Journal
-from ..state.leases import Leases
-from ..state.probe import Probe, ignore_probe
-from ..state.settings import RunSettings
-from ..state.snapshots import Snapshots
-from ..state.spending import Spending
-from ..state.texts import Texts
-from ..state.threads import Threads
-from .models.client import ModelClient
+from ...kernel.session import Kernels
+from ...state.blobs.snapshots import Snapshots
+from ...state.blobs.store import Blobs
+from ...state.blobs.texts import Texts
+from ...state.call_journal import Journal
+from ...state.db.connection import Database
+from ...state.failpoints import Probe, ignore_probe
+from ...state.leases import Leases
+from ...state.settings import RunSettings
+from ...state.threads import Threads
+from ...state.usage import Spending
+from ..models.client import ModelClient
 
 
 class OpenModels(Protocol):

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..kernel.session import KernelSession, PostedCall
-from ..state.errors import KernelLost
-from .gates.hold import QUIET, Hold
-from .gates.verdicts import Verdicts
+from ...kernel.session import KernelSession, PostedCall
+from ...state.errors import KernelLost
+from .call_decisions import Verdicts
+from .parked_calls import QUIET, Hold
 
 Standing = Literal["calls", "held", "ended"]
 """How a cell stands: calls wait for lanes, or all that is left waits for a person; or it has ended."""

@@ -3,13 +3,13 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..state.reservations import Wanted
-from .conversation import Message
-from .models.prices import Price, cost_usd
-from .models.tokens import estimate_messages
+from ...state.reservations import Wanted
+from ..models.pricing import Price, cost_usd
+from ..models.tokens import estimate_messages
+from ..prompts.history import Message
 
 if TYPE_CHECKING:
-    from .live import LiveRun
+    from .active_runs import LiveRun
 
 LAST_OUTPUT_TOKENS = 4_096
 """The output limit of its reply, where tokens or money are limited."""

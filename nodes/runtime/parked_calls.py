@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ...kernel.session import PostedCall
-from ...state.gates import Gates
-from ...state.ledger import BudgetSpent, NotAllowed
-from ...state.reviews import ActionRequest
-from .verdicts import Verdicts
+from ...state.approval_policy import Gates
+from ...state.approval_records import ActionRequest
+from ...state.budget import BudgetSpent, NotAllowed
+from .call_decisions import Verdicts
 
 QUIET = 0.1
 """Seconds without anything new after which a cell is taken to wait for a person alone."""

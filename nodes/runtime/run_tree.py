@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import psutil
 
-from ..state.settings import RunSettings
-from .hands import OpenModels
-from .models.client import ModelClient
+from ...state.settings import RunSettings
+from ..models.client import ModelClient
+from .dependencies import OpenModels
 
 KERNEL_BYTES = 256 << 20
 """Memory that is reckoned with for a kernel, unless the user says how many there may be."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from operator import is_
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..state.records import EditRecord, TurnRecord, VariableRecord
+from ...state.records import EditRecord, TurnRecord, VariableRecord
 from .turns import number_of, together, turns_of, variables_next
 
 if TYPE_CHECKING:
-    from ..state.schema import RunState
+    from ...state.run_state import RunState
 
 T = TypeVar("T")
 

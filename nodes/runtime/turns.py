@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..state.records import EditRecord, TurnRecord, VariableRecord
-from ..state.texts import Texts
+from ...state.blobs.texts import Texts
+from ...state.records import EditRecord, TurnRecord, VariableRecord
 
 if TYPE_CHECKING:
-    from ..state.schema import RunState
+    from ...state.run_state import RunState
 
 
 def merged(records: Iterable[TurnRecord]) -> list[TurnRecord]:

@@ -7,18 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...kernel.session import PostedCall
-from ...state.journal import Entry, Outcome
-from ...state.ledger import BudgetSpent, NotAllowed
-from ..asking import Got, failure_digest
+from ...state.budget import BudgetSpent, NotAllowed
+from ...state.call_journal import Entry, Outcome
+from ..approval.leave import asks_about
 from ..models.schema_validation import SchemaMismatch, parse
 from ..models.work_limit import SchemaInvalid, off_loop
-from .hold import ChildWaits, Hold, Why
-from .leave import asks_about
-from .verdicts import ToChild
+from ..runtime.call_decisions import ToChild
+from ..runtime.parked_calls import ChildWaits, Hold, Why
+from .model_call import Got, failure_digest
 
 if TYPE_CHECKING:
-    from ..hands import Hands
-    from ..live import LiveRun
+    from ..runtime.active_runs import LiveRun
+    from ..runtime.dependencies import Hands
 
 REJECTED = "rejected"
 """The kind of error of a call that a person did not let be made."""

@@ -2,12 +2,12 @@
 
 import json
 
-from ..state.journal import Entry, Outcome
-from .asking import Got, failure_digest
-from .children import ChildCall
-from .gates.hold import ChildWaits
-from .hands import Hands
-from .live import LiveRun
+from ...state.call_journal import Entry, Outcome
+from ..runtime.active_runs import LiveRun
+from ..runtime.child_protocol import ChildCall
+from ..runtime.dependencies import Hands
+from ..runtime.parked_calls import ChildWaits
+from .model_call import Got, failure_digest
 
 CHILD_FAILED = "child"
 """The kind of error of a call whose run failed."""

@@ -4,25 +4,25 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from ..kernel.session import Answered, Failed, FailureKind, Outcome, PostedCall
-from ..state.contexts import ContextRef, no_context
-from ..state.handing import HandedBadly, context_digest, hand_over
-from ..state.journal import Recorded
-from ..state.keys import call_key, content_key, shared_key
-from ..state.ledger import BudgetSpent
-from .asking import Ask, Got, ask_once, failure_digest, served
-from .child_calls import ask_child
-from .children import ChildCall, child_event, told_below
-from .gates.asks import SUB_OUTPUT_TOKENS
-from .gates.hold import ChildWaits
-from .gates.passing import REJECTED, Passing
-from .gates.verdicts import ToChild
-from .hands import Hands
-from .live import KEPT_OF_PROMPTS, LiveKernel, LiveRun
-from .models.client import ModelClient
-from .models.reply import ModelRequest
-from .models.schema_validation import check_schema
-from .models.work_limit import SchemaInvalid, off_loop
+from ...kernel.session import Answered, Failed, FailureKind, Outcome, PostedCall
+from ...state.budget import BudgetSpent
+from ...state.call_journal import Recorded
+from ...state.call_keys import call_key, content_key, shared_key
+from ...state.input.child_context import HandedBadly, context_digest, hand_over
+from ...state.input.context import ContextRef, no_context
+from ..approval.requests import SUB_OUTPUT_TOKENS
+from ..models.client import ModelClient
+from ..models.reply import ModelRequest
+from ..models.schema_validation import check_schema
+from ..models.work_limit import SchemaInvalid, off_loop
+from ..runtime.active_runs import KEPT_OF_PROMPTS, LiveKernel, LiveRun
+from ..runtime.call_decisions import ToChild
+from ..runtime.child_protocol import ChildCall, child_event, told_below
+from ..runtime.dependencies import Hands
+from ..runtime.parked_calls import ChildWaits
+from .call_gate import REJECTED, Passing
+from .child_run import ask_child
+from .model_call import Ask, Got, ask_once, failure_digest, served
 
 BETWEEN_REPORTS = 0.05
 """Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""

@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..state.errors import ModelFailed
-from ..state.journal import Entry, Outcome, Recorded, RequestKind
-from ..state.reservations import NOTHING, Reservation, Wanted, plus
-from .hands import Hands
-from .live import LiveRun
-from .models.client import ModelClient, Used
-from .models.failures import ModelCallFailed
-from .models.prices import cost_usd
-from .models.reply import ModelReply, ModelRequest
-from .models.typed import ask_typed, estimate_first_request, estimate_request
+from ...state.call_journal import Entry, Outcome, Recorded, RequestKind
+from ...state.errors import ModelFailed
+from ...state.reservations import NOTHING, Reservation, Wanted, plus
+from ..models.client import ModelClient, Used
+from ..models.errors import ModelCallFailed
+from ..models.pricing import cost_usd
+from ..models.reply import ModelReply, ModelRequest
+from ..models.typed import ask_typed, estimate_first_request, estimate_request
+from ..runtime.active_runs import LiveRun
+from ..runtime.dependencies import Hands
 
 CUT = "length"
 """What the journal says of an answer that was cut at the output limit: it is not the whole one."""

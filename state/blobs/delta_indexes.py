@@ -7,10 +7,10 @@ import asyncio
 import threading
 from collections import OrderedDict
 
-from .blobs import Blobs, content_hash
-from .errors import StoredDataDamaged
-from .ranges import RangeIndex
-from .recipes import LEAST_SAVED, recipe_of
+from ..errors import StoredDataDamaged
+from .deltas import LEAST_SAVED, recipe_of
+from .range_index import RangeIndex
+from .store import Blobs, content_hash
 
 _MOST_BYTES = 96 << 20
 """Memory of indexes from which those used longest ago are let go."""

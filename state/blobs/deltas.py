@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .blobs import CHANGED, MISSING, Blobs, content_hash
-from .ranges import Range
+from .range_index import Range
+from .store import CHANGED, MISSING, Blobs, content_hash
 
 LEAST_SAVED = 1 << 10
 """Bytes that a recipe must save, and half of the text besides."""

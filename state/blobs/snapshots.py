@@ -16,10 +16,10 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from .blobs import Blobs, content_hash
-from .database import Database
-from .errors import StoredDataDamaged
-from .records import VariableRecord
+from ..db.connection import Database
+from ..errors import StoredDataDamaged
+from ..records import VariableRecord
+from .store import Blobs, content_hash
 
 LARGE = 256 << 10
 """Bytes from which a chunk is a file of its own."""

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .errors import StoredDataDamaged, StoreError
-from .folders import make_folder, sync_folder
-from .probe import Probe, ignore_probe
+from ..errors import StoredDataDamaged, StoreError
+from ..failpoints import Probe, ignore_probe
+from .fsync import make_folder, sync_folder
 
 HASH_LENGTH = 64
 _CHUNK = 4 << 20

@@ -11,11 +11,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from .blobs import MISSING, Blobs, content_hash
-from .database import Database
-from .errors import StoredDataDamaged
-from .packs import Packs
-from .recipes import Recipe, RecipeFault
+from ..db.connection import Database
+from ..errors import StoredDataDamaged
+from .delta_indexes import Packs
+from .deltas import Recipe, RecipeFault
+from .store import MISSING, Blobs, content_hash
 
 LARGE = 256 << 10
 """Bytes from which a text is a file of its own."""

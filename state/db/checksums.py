@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from typing import Any
 
-from .tables import seal_of
+from .schema import seal_of
 
 _LENGTH = 16
 

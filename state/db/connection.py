@@ -18,11 +18,11 @@ from typing import Any
 
 import aiosqlite
 
-from .errors import RlmError, StoredDataDamaged, StoreError
-from .folders import make_folder, mark_home
-from .probe import Probe, ignore_probe
-from .seal import teach
-from .tables import FORMATS, SCHEMA_VERSION
+from ..blobs.fsync import make_folder, mark_home
+from ..errors import RlmError, StoredDataDamaged, StoreError
+from ..failpoints import Probe, ignore_probe
+from .checksums import teach
+from .schema import FORMATS, SCHEMA_VERSION
 
 _BUSY_SECONDS = 30.0
 _AT_A_TIME = 0.5

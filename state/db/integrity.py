@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from .blobs import CHANGED, MISSING
-from .errors import StoredDataDamaged, cli_command
-from .salvage import is_damage
-from .seal import broken
+from ..blobs.store import CHANGED, MISSING
+from ..errors import StoredDataDamaged, cli_command
+from .checksums import broken
+from .corruption import is_damage
 
 _AT_ONCE = 500
 _PLACE = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"

@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from .blobs import Blobs
-from .contexts import (
+from ..blobs.store import Blobs
+from ..blobs.texts import well_formed
+from ..call_keys import digest
+from ..errors import StoredDataDamaged
+from .context import (
     MOST_HEADS,
     MOST_NAMES,
     PREVIEW,
@@ -27,9 +30,6 @@ from .contexts import (
     no_context,
     previewed,
 )
-from .errors import StoredDataDamaged
-from .keys import digest
-from .texts import well_formed
 
 _CHUNK = 4 << 20
 _CONTINUED = bytes(range(0x80, 0xC0))

@@ -13,10 +13,10 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from .blobs import Blobs, BlobWriter
-from .errors import InputError, StoredDataDamaged
-from .sources.read import reading
-from .sources.source import Check, Notes, Source, Sources, Unusable, stopper
+from ..blobs.store import Blobs, BlobWriter
+from ..errors import InputError, StoredDataDamaged
+from .read import reading
+from .source import Check, Notes, Source, Sources, Unusable, stopper
 
 MOST_NAMES = 20
 MOST_NOTES = 20

@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .errors import UnknownThread
-from .leases import Leases
-from .spending import charge_to_caller
-from .threads import DELETED
+from ..errors import UnknownThread
+from ..leases import Leases
+from ..threads import DELETED
+from ..usage import charge_to_caller
 
 # Whom a thread has called is no fork of it, though it may name it as where it comes from.
 _FORK = """

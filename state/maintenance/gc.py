@@ -24,13 +24,13 @@ from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from ..blobs import CHANGED, Blobs, content_hash
-from ..database import as_store_error, connect
-from ..deleting import shown_name
+from ..blobs.deltas import Recipe, RecipeFault
+from ..blobs.store import CHANGED, Blobs, content_hash
+from ..db.checksums import broken
+from ..db.connection import as_store_error, connect
+from ..db.corruption import is_damage
 from ..leases import living_since
-from ..recipes import Recipe, RecipeFault
-from ..salvage import is_damage
-from ..seal import broken
+from .delete import shown_name
 from .references import hashes_in, references_in
 from .tally import Tally
 

@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 from langgraph.channels.delta import DeltaChannel
 
-from ..schema import RunState
+from ..run_state import RunState
 from .report import Problem, ranges
 
 GROWING = frozenset(

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..snapshots import Groups, groups_of
+from ..blobs.snapshots import Groups, groups_of
 from .references import Reference
 from .report import Kind, Part, Problem, Report, ranges
 

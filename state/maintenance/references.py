@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..blobs import HASH_LENGTH
+from ..blobs.store import HASH_LENGTH
 
 # In msgpack as in JSON a hash is its 64 characters, behind a length or a quote.
 _HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}")

@@ -12,14 +12,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..blobs import CHANGED, MISSING, Blobs, content_hash
-from ..database import as_store_error, connect
-from ..recipes import Recipe, RecipeFault
-from ..salvage import is_damage, until_damage
-from ..tables import SEALED
-from .checked_rows import CheckedRows
-from .checking import Checking, Tell, unreadable
+from ..blobs.deltas import Recipe, RecipeFault
+from ..blobs.store import CHANGED, MISSING, Blobs, content_hash
+from ..db.connection import as_store_error, connect
+from ..db.corruption import is_damage, until_damage
+from ..db.schema import SEALED
 from .report import Kind, Report
+from .verify_context import Checking, Tell, unreadable
+from .verify_rows import CheckedRows
 
 _TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
 _ALL_TABLES = (*SEALED, *_TABLES.values(), "recipes", "leases", "counters")

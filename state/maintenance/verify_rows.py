@@ -7,14 +7,14 @@ from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from ..blobs import CHANGED, MISSING
-from ..deleting import shown_name
-from ..lines import LINE
-from ..salvage import Unreadable, from_both_ends, is_damage, rows_of, until_damage
-from ..seal import broken
-from .checking import Checking, size_of, unreadable
+from ..blobs.store import CHANGED, MISSING
+from ..db.checksums import broken
+from ..db.corruption import Unreadable, from_both_ends, is_damage, rows_of, until_damage
+from ..db.lineage import LINE
+from .delete import shown_name
 from .losses import GROWING, Line
 from .references import Reference, references_in
+from .verify_context import Checking, size_of, unreadable
 
 _LISTED = "its entry in the list of steps"
 _SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)

@@ -42,7 +42,7 @@ def edit(request: Request, text: str) -> Decision:
 
 def checked(request: Request, decision: Decision) -> Decision:
     """The decision, if it is one that the run would take. Raises UsageError, saying why it would not."""
-    from ...nodes.gates.decisions import DecisionsUnusable, decisions_in
+    from ...nodes.approval.decisions import DecisionsUnusable, decisions_in
 
     try:
         decisions_in({"decisions": [decision]}, {"action_requests": [request.as_asked]})

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from .framing import plain
-from .hidden import marked
+from .hidden_characters import marked
+from .quoted import plain
 
 _STYLES = {"-": "red", "+": "green", "@": "cyan"}
 

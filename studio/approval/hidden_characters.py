@@ -8,8 +8,8 @@ can be told from an escape that the code itself spells out.
 import re
 from dataclasses import dataclass
 
-from ..display.wording import counted
-from ..safe_text import HOSTILE, escape
+from ..progress.text import counted
+from ..terminal.escape import HOSTILE, escape
 
 _IN_CODE = re.compile(
     HOSTILE.pattern[:-1]

@@ -8,7 +8,7 @@ from ...state.errors import StoreError, UnknownThread
 from .requests import Request, Waiting, waiting_of
 
 if TYPE_CHECKING:
-    from ...graph.results import Run
+    from ...graph.run import Run
     from ...graph.runner import Runner
 
 

@@ -9,7 +9,7 @@ from rich.cells import chop_cells
 from rich.syntax import Syntax
 from rich.text import Text
 
-from .hidden import Marked
+from .hidden_characters import Marked
 
 HIDDEN = "not dim bold reverse red"
 """The style of an escape that stands for a character that cannot be seen."""

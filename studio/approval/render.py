@@ -6,14 +6,14 @@ from typing import Any
 
 from rich.text import Text
 
-from ..answer_file import answer_text
-from ..display.wording import counted, dollars, spent
-from ..safe_text import safe, safe_line
-from ..summary import short_id
+from ..cli.output_file import answer_text
+from ..cli.summary import short_id
+from ..progress.text import counted, dollars, spent
+from ..terminal.escape import safe, safe_line
 from .difference import difference
-from .framing import coloured, framed, plain
-from .hidden import marked, warning
+from .hidden_characters import marked, warning
 from .pending import Pending
+from .quoted import coloured, framed, plain
 from .requests import Request, Waiting, purpose
 
 _WARNING = "bold red"

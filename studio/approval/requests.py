@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from ..display.wording import counted, dollars
-from ..safe_text import safe_line
+from ..progress.text import counted, dollars
+from ..terminal.escape import safe_line
 
 if TYPE_CHECKING:
-    from ...graph.results import Run
+    from ...graph.run import Run
 
 Kind = Literal["approve", "edit", "reject", "respond"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -74,7 +74,7 @@ def _waiting(run: "Run", found: Mapping[str, Any]) -> Waiting:
 
 def _shown(value: Mapping[str, Any], thread: str) -> str:
     # Not the hash that came with it: what is decided about is what was on the screen.
-    from ...nodes.gates.request import shown_digest
+    from ...nodes.approval.request import shown_digest
 
     return shown_digest(value.get("action_requests") or [], value.get("review_configs") or [], thread)
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ...state.errors import UsageError
-from ..consoles import say, stderr_console, stdout_console
-from ..problems import report
-from ..safe_text import safe
-from ..summary import short_id
+from ..cli.summary import short_id
+from ..terminal.console import say, stderr_console, stdout_console
+from ..terminal.errors import report
+from ..terminal.escape import safe
 from .decisions import Decision, checked
 from .pending import Pending
+from .render import whole_screen
 from .requests import Kind, Request, Waiting, purposes
-from .screen import whole_screen
 
 if TYPE_CHECKING:
-    from ...graph.results import Run
+    from ...graph.run import Run
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import termios
 from rich.text import Text
 
 from ...state.errors import UsageError
-from ..consoles import say, stderr_console
-from ..safe_text import safe
+from ..terminal.console import say, stderr_console
+from ..terminal.escape import safe
 from .decisions import APPROVED, Decision, edit, editable, rejected, responded
 from .editor import edited
 from .pending import Pending
+from .render import screen
 from .requests import Kind, Request, Waiting
 from .reviewers import Answer, say_refusal
-from .screen import screen
 
 _KEYS: dict[Kind, tuple[str, str]] = {
     "approve": ("a", "[a]pprove"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..state.errors import UnknownThread
+from ...state.errors import UnknownThread
 
 DEFAULT_HOME = ".rlm"
 DATABASE = "checkpoints.sqlite"

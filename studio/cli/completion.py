@@ -5,8 +5,8 @@ from contextlib import closing
 
 import typer
 
-from .invocation import DATABASE, invocation_of
-from .safe_text import safe_line
+from ..terminal.escape import safe_line
+from .common import DATABASE, invocation_of
 
 _MOST = 200
 

@@ -5,19 +5,19 @@ import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .local_servers import LocalServer, find_servers
-from .pasteable import program
-from .safe_text import safe
+from ..doctor.local_servers import LocalServer, find_servers
+from ..terminal.escape import safe
+from ..terminal.printed_commands import program
 
 if TYPE_CHECKING:
-    from ..state.settings import RunSettings
-    from .invocation import Invocation
+    from ...state.settings import RunSettings
+    from .common import Invocation
 
 
 def check_model_named(invocation: "Invocation", question: str, settings: "RunSettings") -> None:
     """Raise UsageError for a run without a question or a model."""
-    from ..graph.checks import check_start
-    from ..state.errors import UsageError
+    from ...graph.checks import check_start
+    from ...state.errors import UsageError
 
     try:
         asyncio.run(check_start(question, settings))
@@ -33,7 +33,7 @@ async def _servers(base_url: str) -> list[LocalServer]:
     """The servers to offer: where an address is given, only what listens there, and only on this machine."""
     if not base_url:
         return await find_servers()
-    from ..nodes.models.addresses import is_loopback
+    from ...nodes.models.urls import is_loopback
 
     try:
         parts, port = urlsplit(base_url), urlsplit(base_url).port or 80

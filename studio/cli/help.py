@@ -6,8 +6,8 @@ from rich.markup import escape
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from .consoles import stdout_console
-from .pasteable import program, with_program
+from ..terminal.console import stdout_console
+from ..terminal.printed_commands import program, with_program
 
 _EXAMPLES = "[bold]Examples[/bold]"
 """The heading of a docstring's last part, which has a command a line."""

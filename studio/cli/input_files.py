@@ -27,6 +27,6 @@ class GivenFiles:
 
 
 def _refuse(message: str, hint: str) -> NoReturn:
-    from ..state.errors import UsageError
+    from ...state.errors import UsageError
 
     raise UsageError(message, hint=hint)

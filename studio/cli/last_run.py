@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from ..state.errors import UnknownThread
-from .consoles import say
-from .invocation import Invocation
-from .safe_text import safe_line
+from ...state.errors import UnknownThread
+from ..terminal.console import say
+from ..terminal.escape import safe_line
+from .common import Invocation
 
 if TYPE_CHECKING:
-    from ..state.threads import Thread
+    from ...state.threads import Thread
 
 _QUESTION = 80
 

@@ -5,10 +5,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import garbage
+from . import gc_tuning
 
 if TYPE_CHECKING:
-    from ..graph.runner import Runner
+    from ...graph.runner import Runner
 
 
 class OpenHome:
@@ -24,9 +24,9 @@ class OpenHome:
     async def runner(self) -> "Runner":
         """The runner over it, opened when it is not. Raises StoreError."""
         # Here, not above: LangGraph takes a second to import, and the display should be there before it.
-        from ..graph.runner import Runner
+        from ...graph.runner import Runner
 
-        garbage.keep()
+        gc_tuning.keep()
         if self._runner is None:
             opening = Runner.open(self._home, tracing=self._tracing)
             self._runner = await self._opened.enter_async_context(opening)

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ..state.errors import StoreError, UsageError
-from .safe_text import safe
+from ...state.errors import StoreError, UsageError
+from ..terminal.escape import safe
 
 
 def answer_text(answer: Any) -> str:

@@ -4,26 +4,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from .invocation import Invocation
+from .common import Invocation
 
 if TYPE_CHECKING:
-    from ..graph.library import Library
-    from ..graph.runner import Runner
-    from ..nodes.hands import Stores
+    from ...graph.queries import Library
+    from ...graph.runner import Runner
+    from ...nodes.runtime.dependencies import Stores
 
 T = TypeVar("T")
 
 
 def from_library(invocation: Invocation, read: Callable[["Library"], Awaitable[T]]) -> T:
     """What `read` finds in the index and the journal. Does without the graph, whose import takes a while."""
-    from ..graph.library import Library
+    from ...graph.queries import Library
 
     return from_stores(invocation, lambda stores: read(Library(stores)))
 
 
 def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]) -> T:
     """What `work` comes to with the stores at hand."""
-    from ..graph.opening import open_stores
+    from ...graph.wiring import open_stores
 
     async def opened() -> T:
         async with open_stores(invocation.home.absolute()) as stores:
@@ -34,7 +34,7 @@ def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]
 
 def from_runner(invocation: Invocation, read: Callable[["Runner"], Awaitable[T]]) -> T:
     """What `read` finds with the graph at hand, which loads checkpoints."""
-    from ..graph.runner import Runner
+    from ...graph.runner import Runner
 
     async def work() -> T:
         async with Runner.open(invocation.home) as runner:

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..state.errors import StoreError, UnknownThread, UsageError
-from .answer_file import AnswerFile, answer_text
-from .consoles import put, say
-from .display.choosing import Display, open_display
-from .invocation import Invocation
+from ...state.errors import StoreError, UnknownThread, UsageError
+from ..progress.choosing import Display, open_display
+from ..terminal.console import put, say
+from ..terminal.errors import NOT_BEGUN, report
+from ..terminal.escape import safe, safe_json
+from ..terminal.printed_commands import pasteable, pasteable_error
+from .common import Invocation
 from .open_home import OpenHome
-from .pasteable import pasteable, pasteable_error
-from .problems import NOT_BEGUN, report
-from .safe_text import safe, safe_json
-from .stopping import STOPPED, Stopping, interruptible, leave
+from .output_file import AnswerFile, answer_text
+from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, short_id, to_json, what_next
 
 if TYPE_CHECKING:
-    from ..graph.results import Run
-    from ..graph.runner import Runner
-    from .reviewing.pending import Pending
-    from .reviewing.reviewers import Answer, Reviewer
+    from ...graph.run import Run
+    from ...graph.runner import Runner
+    from ..approval.pending import Pending
+    from ..approval.reviewers import Answer, Reviewer
 
 Hear = Callable[[dict[str, Any]], None]
 Work = Callable[["Runner", Hear], Awaitable["Run"]]
@@ -86,7 +86,7 @@ def sit(sitting: Sitting) -> None:
     """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to tell of."""
     file = AnswerFile(sitting.output) if sitting.output and str(sitting.output) != "-" else None
     if sitting.reviewer is None and at_terminal() and not sitting.invocation.json:
-        from .reviewing.terminal import AtTerminal
+        from ..approval.terminal import AtTerminal
 
         sitting.reviewer = AtTerminal()
     raise typer.Exit(tell(sitting, _worked(sitting), file))
@@ -236,7 +236,7 @@ def _warning_first(sitting: Sitting, display: Display) -> Hear:
 async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
     if run is None or run.status != "paused":
         return None
-    from .reviewing.pending import pending_of
+    from ..approval.pending import pending_of
 
     return await pending_of(runner, run)
 

@@ -3,16 +3,16 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from .display.wording import counted, duration, spent
-from .invocation import Invocation
-from .pasteable import command_line
-from .safe_text import safe, safe_line
+from ..progress.text import counted, duration, spent
+from ..terminal.escape import safe, safe_line
+from ..terminal.printed_commands import command_line
+from .common import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..graph.results import Run
-    from ..state.schema import RestoreRecord
+    from ...graph.run import Run
+    from ...state.run_state import RestoreRecord
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UNFINISHED = ("failed", "stopped", "budget", "busy")
@@ -93,7 +93,7 @@ def what_next(run: "Run", invocation: Invocation, limits: dict[str, float]) -> l
 
 def waits_for(run: "Run", invocation: Invocation) -> list[str]:
     """What a paused run waits for, and the command to decide it."""
-    from .reviewing.requests import purposes, waiting_of
+    from ..approval.requests import purposes, waiting_of
 
     asked = purposes(request for one in waiting_of(run) for request in one.requests)
     what = f"Waits for a person, to be allowed to {asked}." if asked else "Waits for a person."

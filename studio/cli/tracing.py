@@ -2,8 +2,8 @@
 
 import os
 
-from ..graph.tracing import asked_for, switch_set
-from .consoles import say
+from ...graph.tracing import asked_for, switch_set
+from ..terminal.console import say
 
 
 def chosen(flag: bool | None) -> bool:

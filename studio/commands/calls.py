@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import flags
-from ..consoles import put
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
-from ..safe_text import safe_json
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
+from ..terminal.console import put
+from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ...graph.library import Call
+    from ...graph.queries import Call
 
 _LEAST_KEY = 10
 
@@ -22,7 +22,7 @@ TreeFlag = Annotated[
 
 
 @command
-def calls(invocation: Invocation, thread: flags.Thread = None, tree: TreeFlag = False) -> None:
+def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag = False) -> None:
     """List what a run's code asked models, and what they answered.
 
     The table clips keys, prompts and answers; --json has them whole. REUSED calls were answered from the journal and
@@ -36,14 +36,14 @@ def calls(invocation: Invocation, thread: flags.Thread = None, tree: TreeFlag = 
       rlm calls which-contracts-end-3f2a --tree
       rlm calls which-contracts-end-3f2a --json | jq -r '.[] | select(.error) | .prompt'
     """
-    from ..reading import from_library
+    from ..cli.reading import from_library
 
     thread = thread_or_last(invocation, thread)
     found = from_library(invocation, lambda library: library.calls(thread, below=tree))
     if invocation.json:
         put(safe_json([{**call.to_json(), **({"thread_id": call.thread_id} if tree else {})} for call in found]))
         return
-    from ..tables import Column, print_table
+    from ..terminal.tables import Column, print_table
 
     children = any(call.row.child_thread for call in found)
     columns = [
@@ -62,7 +62,7 @@ def calls(invocation: Invocation, thread: flags.Thread = None, tree: TreeFlag = 
 
 
 def _rows(found: "list[Call]", *, tree: bool, children: bool) -> Iterator[tuple[str, ...]]:
-    from ..summary import short_id
+    from ..cli.summary import short_id
 
     keys = _short_keys([call.row.key for call in found])
     for call in found:

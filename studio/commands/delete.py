@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ..branches import Forest
-from ..completion import complete_threads
-from ..consoles import put, say
-from ..invocation import Invocation, command
-from ..last_run import last_touched, thread_or_last
-from ..pasteable import pasteable
-from ..safe_text import safe_json, safe_line
-from ..stopping import STOPPED
+from ..cli.common import Invocation, command
+from ..cli.completion import complete_threads
+from ..cli.last_run import last_touched, thread_or_last
+from ..cli.signals import STOPPED
+from ..terminal.branches import Forest
+from ..terminal.console import put, say
+from ..terminal.escape import safe_json, safe_line
+from ..terminal.printed_commands import pasteable
 
 if TYPE_CHECKING:
-    from ...nodes.hands import Stores
-    from ...state.deleting import Deleted
+    from ...nodes.runtime.dependencies import Stores
+    from ...state.maintenance.delete import Deleted
 
 _WhichRun = Annotated[
     str | None,
@@ -47,7 +47,7 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
       rlm delete which-contracts-end-3f2a
       rlm delete contracts --yes && rlm gc
     """
-    from ..reading import from_stores
+    from ..cli.reading import from_stores
 
     if thread is None and (yes or not _at_terminal()):
         _refuse(invocation)
@@ -58,7 +58,7 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
         if not _agreed():
             say("Nothing was deleted.")
             raise typer.Exit(STOPPED)
-    from ...graph.housekeeping import delete_runs
+    from ...graph.maintenance import delete_runs
 
     deleted = from_stores(invocation, lambda stores: delete_runs(stores, found.name))
     if invocation.json:
@@ -90,9 +90,9 @@ class _Found:
 
 
 async def _looked_up(stores: "Stores", thread: str) -> _Found:
-    from ...graph.housekeeping import named
-    from ...graph.library import Library
-    from ..display.wording import counted
+    from ...graph.maintenance import named
+    from ...graph.queries import Library
+    from ..progress.text import counted
 
     name = await named(stores, thread)
     runs = await Library(stores).runs_with_callers()
@@ -120,7 +120,7 @@ def _agreed() -> bool:
 
 
 def _say(deleted: "Deleted", found: _Found, invocation: Invocation) -> None:
-    from ..display.wording import counted
+    from ..progress.text import counted
 
     first, *children = [safe_line(name) for name in deleted.threads]
     also = f" and its {counted(len(children), 'sub-RLM')}" if len(children) > 1 else ""

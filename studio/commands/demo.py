@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import flags
-from ..consoles import say
-from ..invocation import Invocation, command
-from ..safe_text import safe_line
-from ..summary import command_line
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.summary import command_line
+from ..terminal.console import say
+from ..terminal.escape import safe_line
 from .run import start
 
 PlainFlag = Annotated[bool, typer.Option("--plain", help="Show the answer alone. Default: all four acts")]
@@ -18,14 +18,14 @@ PlainFlag = Annotated[bool, typer.Option("--plain", help="Show the answer alone.
 @command
 def demo(
     invocation: Invocation,
-    model: flags.Model = None,
-    sub_model: flags.SubModel = None,
-    base_url: flags.BaseUrl = None,
-    price: flags.Price = None,
-    max_cost: flags.MaxCost = None,
-    unsandboxed: flags.Unsandboxed = None,
+    model: options.Model = None,
+    sub_model: options.SubModel = None,
+    base_url: options.BaseUrl = None,
+    price: options.Price = None,
+    max_cost: options.MaxCost = None,
+    unsandboxed: options.Unsandboxed = None,
     plain: PlainFlag = False,
-    output: flags.Output = None,
+    output: options.Output = None,
 ) -> None:
     """Answer a real question over the source of Python's standard library, on this machine, in four acts.
 

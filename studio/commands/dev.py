@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...state.errors import UsageError
-from .. import flags
-from ..consoles import put, say, stderr_console
-from ..invocation import Invocation, command
-from ..problems import NOT_BEGUN, report
-from ..safe_text import safe_json
-from ..stopping import STOPPED, interruptible, leave
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.signals import STOPPED, interruptible, leave
+from ..terminal.console import put, say, stderr_console
+from ..terminal.errors import NOT_BEGUN, report
+from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ..server.access import Access
+    from ..server.token import Access
 
 STUDIO_PAGE = "https://smith.langchain.com/studio/?baseUrl="
 _NEEDED = ("langgraph_api", "langgraph_runtime_inmem", "uvicorn")
@@ -49,7 +49,7 @@ def dev(
     port: Port = 2024,
     host: Host = "127.0.0.1",
     allow_hosted_studio: HostedStudio = False,
-    tracing: flags.Tracing = None,
+    tracing: options.Tracing = None,
 ) -> None:
     """Serve runs to LangGraph Studio and to SDK clients, until Ctrl-C.
 
@@ -68,8 +68,8 @@ def dev(
             f"LangGraph's Agent Server is not installed ({', '.join(missing)} missing).",
             hint="pip install 'durable-rlm[server]'",
         )
-    from ..server.access import Access, chosen_token
-    from ..tracing import chosen
+    from ..cli.tracing import chosen
+    from ..server.token import Access, chosen_token
 
     access = Access(
         chosen_token() or secrets.token_urlsafe(),
@@ -104,7 +104,7 @@ def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tr
             else:
                 put(_welcome(url, access))
 
-        from ..server.serving import Serving, serve
+        from ..server.process import Serving, serve
 
         colours = stderr_console().is_terminal
         home = invocation.home.absolute()

@@ -5,11 +5,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from ...state.errors import UsageError, cli_command
-from .. import flags
-from ..consoles import put
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
-from ..safe_text import safe_json
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
+from ..terminal.console import put
+from ..terminal.escape import safe_json
 
 _Place = tuple[str | None, int]
 """A step of a run; None: of the one touched last."""
@@ -31,7 +31,7 @@ FullFlag = Annotated[bool, typer.Option("--full", help="Show code and output who
 @command
 def diff(
     invocation: Invocation,
-    thread: flags.Thread = None,
+    thread: options.Thread = None,
     *,
     step: Step,
     step2: OtherStep = None,
@@ -50,7 +50,7 @@ def diff(
       rlm diff contracts@18 strict@18 --json | jq .variables.changed
     """
     before, after = _places([word for word in (thread, step, step2) if word is not None])
-    from ..reading import from_runner
+    from ..cli.reading import from_runner
 
     last = None if before[0] and after[0] else thread_or_last(invocation, None)
     places = [(name or last or "", number) for name, number in (before, after)]
@@ -60,7 +60,7 @@ def diff(
     if invocation.json:
         put(safe_json(found))
         return
-    from ..comparison import print_comparison
+    from ..render.diff import print_comparison
 
     print_comparison(found, full=full)
 

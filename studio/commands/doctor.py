@@ -5,10 +5,10 @@ from datetime import date
 
 import typer
 
-from ..consoles import put, stdout_console
-from ..invocation import Invocation, command
-from ..pasteable import pasteable
-from ..safe_text import safe_json, safe_line
+from ..cli.common import Invocation, command
+from ..terminal.console import put, stdout_console
+from ..terminal.escape import safe_json, safe_line
+from ..terminal.printed_commands import pasteable
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 

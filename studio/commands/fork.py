@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from .. import flags
-from ..consoles import put, say
-from ..given_files import GivenFiles
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
-from ..safe_text import safe, safe_json
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.input_files import GivenFiles
+from ..cli.last_run import thread_or_last
+from ..terminal.console import put, say
+from ..terminal.escape import safe, safe_json
 
 if TYPE_CHECKING:
-    from ...graph.results import Run
+    from ...graph.run import Run
 
 _CHANGE = "What is different"
 
@@ -82,7 +82,7 @@ NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. D
 @command
 def fork(
     invocation: Invocation,
-    thread: flags.Thread = None,
+    thread: options.Thread = None,
     *,
     step: StepFlag,
     code: CodeFlag = None,
@@ -92,14 +92,14 @@ def fork(
     fresh: FreshFlag = False,
     name: NameFlag = None,
     no_run: NoRunFlag = False,
-    max_turns: flags.MaxTurns = None,
-    max_calls: flags.MaxCalls = None,
-    max_tokens: flags.MaxTokens = None,
-    max_cost: flags.MaxCost = None,
-    max_time: flags.MaxTime = None,
-    strict_budget: flags.StrictBudget = None,
-    tracing: flags.Tracing = None,
-    output: flags.Output = None,
+    max_turns: options.MaxTurns = None,
+    max_calls: options.MaxCalls = None,
+    max_tokens: options.MaxTokens = None,
+    max_cost: options.MaxCost = None,
+    max_time: options.MaxTime = None,
+    strict_budget: options.StrictBudget = None,
+    tracing: options.Tracing = None,
+    output: options.Output = None,
 ) -> None:
     """Make a new run that has everything of another one up to a step, and go on with it from there.
 
@@ -130,8 +130,8 @@ def fork(
     if no_run:
         _only_make(invocation, thread, step, name, changes)
         return
-    from ..sitting import Hear, Sitting, sit
-    from ..tracing import chosen
+    from ..cli.run_loop import Hear, Sitting, sit
+    from ..cli.tracing import chosen
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         made = await runner.fork(thread, step, into=name, on_event=hear, **changes)
@@ -148,7 +148,7 @@ def _only_make(invocation: Invocation, thread: str, step: int, into: str | None,
     import asyncio
 
     from ...graph.runner import Runner
-    from ..summary import command_line, short_id
+    from ..cli.summary import command_line, short_id
 
     async def make() -> "Run":
         async with Runner.open(invocation.home) as runner:
@@ -170,7 +170,7 @@ def _changes(code: str | None, variables: list[str], answers: list[str]) -> dict
     read = GivenFiles()
     text = None
     if code is not None:
-        from ...graph.changes import check_code
+        from ...graph.fork_edits import check_code
 
         text = read("--code", code)
         check_code(text, f"--code {code}")

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..consoles import put, say
-from ..invocation import Invocation, command
-from ..pasteable import command_line, pasteable
-from ..safe_text import safe, safe_json, safe_line
-from ..stopping import STOPPED
+from ..cli.common import Invocation, command
+from ..cli.signals import STOPPED
+from ..terminal.console import put, say
+from ..terminal.escape import safe, safe_json, safe_line
+from ..terminal.printed_commands import command_line, pasteable
 
 if TYPE_CHECKING:
-    from ...state.upkeep.collecting import Collected
+    from ...state.maintenance.gc import Collected
 
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")]
 
@@ -41,7 +41,7 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
       rlm delete which-contracts-end-3f2a && rlm gc
       rlm gc --json | jq .freed
     """
-    from ...state.upkeep.collecting import Collected
+    from ...state.maintenance.gc import Collected
 
     try:
         collected = _collect(invocation, dry_run) if invocation.has_runs else Collected(dry_run=dry_run)
@@ -59,9 +59,9 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
 
 
 def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
-    from ...graph.housekeeping import bring_up_to_date, collect_garbage
-    from ..display.counting import Counting
-    from ..display.wording import counted
+    from ...graph.maintenance import bring_up_to_date, collect_garbage
+    from ..progress.counter import Counting
+    from ..progress.text import counted
 
     home = invocation.home.absolute()
 
@@ -78,7 +78,7 @@ def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
 
 
 def _print(collected: "Collected", invocation: Invocation) -> None:
-    from ..display.wording import counted, megabytes
+    from ..progress.text import counted, megabytes
 
     freed = {kind: tally for kind, tally in collected.freed.items() if tally.records}
     size = sum(tally.bytes for tally in freed.values())

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..consoles import put, say
-from ..invocation import Invocation, command
-from ..pasteable import pasteable
-from ..safe_text import safe, safe_json, safe_line
+from ..cli.common import Invocation, command
+from ..terminal.console import put, say
+from ..terminal.escape import safe, safe_json, safe_line
+from ..terminal.printed_commands import pasteable
 
 AllFlag = Annotated[
     bool,
@@ -30,7 +30,7 @@ def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
       rlm list --all
       rlm list --json | jq -r '.[] | select(.status == "failed") | .thread_id'
     """
-    from ..reading import from_library
+    from ..cli.reading import from_library
 
     runs: list[tuple[dict[str, Any], str | None]] = []
     if invocation.has_runs:
@@ -48,7 +48,7 @@ def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
 
 def _say_what_waits(invocation: Invocation, runs: list[tuple[dict[str, Any], str | None]]) -> None:
     """Of a sub-RLM that waits, somebody decides where the run at its top does."""
-    from ..summary import decide_line
+    from ..cli.summary import decide_line
 
     waiting = [run["thread_id"] for run, caller in runs if run["status"] == "paused" and caller is None]
     if waiting:
@@ -57,10 +57,10 @@ def _say_what_waits(invocation: Invocation, runs: list[tuple[dict[str, Any], str
 
 
 def _print(runs: list[tuple[dict[str, Any], str | None]], *, everything: bool) -> None:
-    from ..branches import Forest
-    from ..display.wording import dollars
-    from ..summary import short_id
-    from ..tables import Column, ago, print_table
+    from ..cli.summary import short_id
+    from ..progress.text import dollars
+    from ..terminal.branches import Forest
+    from ..terminal.tables import Column, ago, print_table
 
     forest = Forest({run["thread_id"]: caller for run, caller in runs})
     by_name = {run["thread_id"]: run for run, _ in runs}

@@ -3,25 +3,25 @@
 from datetime import date
 from typing import Any
 
-from .. import flags
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
 
 
 @command
 def resume(
     invocation: Invocation,
-    thread: flags.Thread = None,
-    max_turns: flags.MaxTurns = None,
-    max_calls: flags.MaxCalls = None,
-    max_tokens: flags.MaxTokens = None,
-    max_cost: flags.MaxCost = None,
-    max_time: flags.MaxTime = None,
-    strict_budget: flags.StrictBudget = None,
-    strict: flags.Strict = False,
-    unsandboxed: flags.Unsandboxed = None,
-    tracing: flags.Tracing = None,
-    output: flags.Output = None,
+    thread: options.Thread = None,
+    max_turns: options.MaxTurns = None,
+    max_calls: options.MaxCalls = None,
+    max_tokens: options.MaxTokens = None,
+    max_cost: options.MaxCost = None,
+    max_time: options.MaxTime = None,
+    strict_budget: options.StrictBudget = None,
+    strict: options.Strict = False,
+    unsandboxed: options.Unsandboxed = None,
+    tracing: options.Tracing = None,
+    output: options.Output = None,
 ) -> None:
     """Go on with a run that was stopped, killed, failed or ran out of budget.
 
@@ -45,9 +45,9 @@ def resume(
         "max_time": max_time,
         "strict_budget": strict_budget,
     }
-    from ..price_age import price_warnings
-    from ..sitting import Hear, Sitting, sit
-    from ..tracing import chosen
+    from ..cli.run_loop import Hear, Sitting, sit
+    from ..cli.tracing import chosen
+    from ..doctor.price_age import price_warnings
 
     thread = thread_or_last(invocation, thread)
 

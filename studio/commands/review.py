@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import flags
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
 
 if TYPE_CHECKING:
-    from ...graph.results import Run
-    from ..reviewing.reviewers import Reviewer
+    from ...graph.run import Run
+    from ..approval.reviewers import Reviewer
 
 _DECISION = "The decision, without being asked"
 
@@ -56,15 +56,15 @@ InterruptFlag = Annotated[
 @command
 def review(
     invocation: Invocation,
-    thread: flags.Thread = None,
+    thread: options.Thread = None,
     approve: ApproveFlag = False,
     reject: RejectFlag = None,
     edit: EditFlag = None,
     respond: RespondFlag = None,
     interrupt: InterruptFlag = None,
-    unsandboxed: flags.Unsandboxed = None,
-    tracing: flags.Tracing = None,
-    output: flags.Output = None,
+    unsandboxed: options.Unsandboxed = None,
+    tracing: options.Tracing = None,
+    output: options.Output = None,
 ) -> None:
     """Show what a run waits for, and decide it; the run then goes on, as with `rlm resume`.
 
@@ -81,11 +81,11 @@ def review(
       rlm review contracts --json | jq '.interrupts[].value.action_requests'
     """
     reviewer = _by_flag(interrupt, approve=approve, reject=reject, edit=edit, respond=respond)
-    from ..reviewing.requests import waiting_of
-    from ..reviewing.reviewers import Onlooker, chosen
-    from ..reviewing.terminal import AtTerminal
-    from ..sitting import Hear, Sitting, at_terminal, sit
-    from ..tracing import chosen as tracing_chosen
+    from ..approval.requests import waiting_of
+    from ..approval.reviewers import Onlooker, chosen
+    from ..approval.terminal import AtTerminal
+    from ..cli.run_loop import Hear, Sitting, at_terminal, sit
+    from ..cli.tracing import chosen as tracing_chosen
 
     thread = thread_or_last(invocation, thread)
     if reviewer is None and not invocation.json:
@@ -110,9 +110,9 @@ def _by_flag(
 ) -> "Reviewer | None":
     """Who decides as the flags say; None when they do not say. Raises UsageError."""
     from ...state.errors import UsageError
-    from ..given_files import GivenFiles
-    from ..reviewing import decisions
-    from ..reviewing.reviewers import ByFlag
+    from ..approval import decisions
+    from ..approval.reviewers import ByFlag
+    from ..cli.input_files import GivenFiles
 
     said = [approve, reject is not None, edit is not None, respond is not None]
     if sum(said) > 1:
@@ -138,7 +138,7 @@ def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, float]) -
     `limits`: those that let it go on, where its budget is spent.
     """
     from ...state.errors import UsageError
-    from ..summary import as_flags, command_line, short_id
+    from ..cli.summary import as_flags, command_line, short_id
 
     if run.status == "paused" and run.interrupts:
         return

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import flags
-from ..invocation import Invocation, command
+from ..cli import options
+from ..cli.common import Invocation, command
 
 if TYPE_CHECKING:
-    from ...graph.results import Run
+    from ...graph.run import Run
 
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find out.", show_default=False)]
 Paths = Annotated[
@@ -28,32 +28,32 @@ def run(
     invocation: Invocation,
     question: Question,
     paths: Paths = None,
-    model: flags.Model = None,
-    sub_model: flags.SubModel = None,
-    base_url: flags.BaseUrl = None,
-    price: flags.Price = None,
-    mode: flags.Mode = None,
-    concurrency: flags.Concurrency = None,
-    max_turns: flags.MaxTurns = None,
-    max_depth: flags.MaxDepth = None,
-    max_calls: flags.MaxCalls = None,
-    max_tokens: flags.MaxTokens = None,
-    max_cost: flags.MaxCost = None,
-    max_time: flags.MaxTime = None,
-    strict_budget: flags.StrictBudget = None,
-    approve: flags.Approve = None,
-    allow_imports: flags.AllowImports = None,
-    kernels: flags.KernelSlots = None,
-    cell_timeout: flags.CellTimeout = None,
-    kernel_idle: flags.KernelIdle = None,
-    memory: flags.Memory = None,
-    kernel_env: flags.KernelEnv = None,
-    kernel_provisioner: flags.KernelProvisioner = None,
-    unsandboxed: flags.Unsandboxed = None,
-    schema: flags.Schema = None,
-    tracing: flags.Tracing = None,
-    output: flags.Output = None,
-    thread: flags.NewThread = None,
+    model: options.Model = None,
+    sub_model: options.SubModel = None,
+    base_url: options.BaseUrl = None,
+    price: options.Price = None,
+    mode: options.Mode = None,
+    concurrency: options.Concurrency = None,
+    max_turns: options.MaxTurns = None,
+    max_depth: options.MaxDepth = None,
+    max_calls: options.MaxCalls = None,
+    max_tokens: options.MaxTokens = None,
+    max_cost: options.MaxCost = None,
+    max_time: options.MaxTime = None,
+    strict_budget: options.StrictBudget = None,
+    approve: options.Approve = None,
+    allow_imports: options.AllowImports = None,
+    kernels: options.KernelSlots = None,
+    cell_timeout: options.CellTimeout = None,
+    kernel_idle: options.KernelIdle = None,
+    memory: options.Memory = None,
+    kernel_env: options.KernelEnv = None,
+    kernel_provisioner: options.KernelProvisioner = None,
+    unsandboxed: options.Unsandboxed = None,
+    schema: options.Schema = None,
+    tracing: options.Tracing = None,
+    output: options.Output = None,
+    thread: options.NewThread = None,
 ) -> None:
     """Answer a question over files, folders or stdin.
 
@@ -98,7 +98,7 @@ def run(
         "unsandboxed": unsandboxed,
         "schema": schema,
     }
-    from ..tracing import chosen
+    from ..cli.tracing import chosen
 
     start(invocation, question, paths, settings, output=output, thread=thread, tracing=chosen(tracing))
 
@@ -117,13 +117,13 @@ def start(
 ) -> None:
     """Start a run and see it through. Raises RlmError for what is refused before it begins."""
     from ...state.settings import resolve_settings
-    from ..price_age import price_warnings
-    from ..sitting import Hear, Sitting, sit
+    from ..cli.run_loop import Hear, Sitting, sit
+    from ..doctor.price_age import price_warnings
 
     # Also here, before anything is shown: a bad setting is said at once.
     resolved = resolve_settings(settings)
     if not resolved.model:
-        from ..unnamed_model import check_model_named
+        from ..cli.default_model import check_model_named
 
         check_model_named(invocation, question, resolved)
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import flags
-from ..consoles import put
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
-from ..pasteable import pasteable_error
-from ..safe_text import safe_json
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
+from ..terminal.console import put
+from ..terminal.escape import safe_json
+from ..terminal.printed_commands import pasteable_error
 
 if TYPE_CHECKING:
     from ...graph.runner import Runner
@@ -24,7 +24,7 @@ FullFlag = Annotated[
 
 
 @command
-def show(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = None, full: FullFlag = False) -> None:
+def show(invocation: Invocation, thread: options.Thread = None, step: StepFlag = None, full: FullFlag = False) -> None:
     """Show a run: its question, input, settings, each turn's code and output, its sub-RLMs, and the answer.
 
     A sub-RLM is a run too: show its THREAD. Turns, calls and cost of a run are always those of its tree.
@@ -36,8 +36,8 @@ def show(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = N
       rlm show which-contracts-end-3f2a --step 7
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
-    from ..reading import from_runner
-    from ..summary import waits_for
+    from ..cli.reading import from_runner
+    from ..cli.summary import waits_for
 
     name = thread_or_last(invocation, thread)
 
@@ -52,6 +52,6 @@ def show(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = N
     if invocation.json:
         put(safe_json(run))
         return
-    from ..portrait import print_run
+    from ..render.run import print_run
 
     print_run(run, full=full, waits=waits)

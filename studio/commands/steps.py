@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .. import flags
-from ..consoles import put, say
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
-from ..safe_text import safe_json
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
+from ..terminal.console import put, say
+from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ...graph.library import Library
+    from ...graph.queries import Library
 
 
 @command
-def steps(invocation: Invocation, thread: flags.Thread = None) -> None:
+def steps(invocation: Invocation, thread: options.Thread = None) -> None:
     """List the saved steps of a run: what made each, in which turn, when.
 
     A step is one checkpoint; many sub-calls together are one. `rlm show THREAD --step N` shows the state after it.
@@ -23,8 +23,8 @@ def steps(invocation: Invocation, thread: flags.Thread = None) -> None:
       rlm steps
       rlm steps which-contracts-end-3f2a --json | jq length
     """
-    from ..reading import from_library
-    from ..summary import decide_line
+    from ..cli.reading import from_library
+    from ..cli.summary import decide_line
 
     thread = thread_or_last(invocation, thread)
 
@@ -35,7 +35,7 @@ def steps(invocation: Invocation, thread: flags.Thread = None) -> None:
     if invocation.json:
         put(safe_json(found))
         return
-    from ..tables import Column, ago, print_table
+    from ..terminal.tables import Column, ago, print_table
 
     columns = [
         Column("STEP", right=True),

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import flags
-from ..consoles import put, say
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
-from ..safe_text import safe_json
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
+from ..terminal.console import put, say
+from ..terminal.escape import safe_json
 
 StepFlag = Annotated[
     int | None,
@@ -17,7 +17,7 @@ StepFlag = Annotated[
 
 
 @command
-def variables(invocation: Invocation, thread: flags.Thread = None, step: StepFlag = None) -> None:
+def variables(invocation: Invocation, thread: options.Thread = None, step: StepFlag = None) -> None:
     """Show the variables of a run's REPL: type, size, a preview, and whether they could be brought back.
 
     They are read from what is saved: nothing runs, and no value is loaded. In the middle of a cell they are as they
@@ -30,7 +30,7 @@ def variables(invocation: Invocation, thread: flags.Thread = None, step: StepFla
       rlm vars which-contracts-end-3f2a --step 7
       rlm vars which-contracts-end-3f2a --json | jq 'map_values(select(.restorable | not))'
     """
-    from ..reading import from_runner
+    from ..cli.reading import from_runner
 
     thread = thread_or_last(invocation, thread)
     found = from_runner(invocation, lambda runner: runner.library.variables(thread, runner.graph, step))
@@ -40,7 +40,7 @@ def variables(invocation: Invocation, thread: flags.Thread = None, step: StepFla
     if not found:
         say("There are no variables yet.")
         return
-    from ..tables import Column, print_table
+    from ..terminal.tables import Column, print_table
 
     columns = [
         Column("NAME", limit=60),

@@ -2,15 +2,15 @@
 
 import typer
 
-from .. import flags
-from ..consoles import put
-from ..invocation import Invocation, command
-from ..last_run import thread_or_last
-from ..safe_text import safe_json
+from ..cli import options
+from ..cli.common import Invocation, command
+from ..cli.last_run import thread_or_last
+from ..terminal.console import put
+from ..terminal.escape import safe_json
 
 
 @command
-def verify(invocation: Invocation, thread: flags.Thread = None) -> None:
+def verify(invocation: Invocation, thread: options.Thread = None) -> None:
     """Read and check every stored byte that a run needs.
 
     Says which records are damaged, what is lost with each, and what is whole all the same: its steps, calls, texts,
@@ -24,12 +24,12 @@ def verify(invocation: Invocation, thread: flags.Thread = None) -> None:
       rlm verify
       rlm verify which-contracts-end-3f2a --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
     """
-    from ..display.counting import Counting
-    from ..display.wording import counted, megabytes
-    from ..reading import from_stores
+    from ..cli.reading import from_stores
+    from ..progress.counter import Counting
+    from ..progress.text import counted, megabytes
 
     thread = thread_or_last(invocation, thread)
-    from ...graph.housekeeping import verify_run
+    from ...graph.maintenance import verify_run
 
     with Counting("Checking") as display:
 
@@ -40,7 +40,7 @@ def verify(invocation: Invocation, thread: flags.Thread = None) -> None:
     if invocation.json:
         put(safe_json(report.to_json()))
     else:
-        from ..verified import print_report
+        from ..render.verify import print_report
 
         print_report(report, invocation)
     raise typer.Exit(0 if report.ok else 1)

@@ -11,22 +11,22 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..answer_file import AnswerFile
-from ..consoles import put, say, stderr_console
-from ..display.wording import counted, duration
-from ..invocation import Invocation
-from ..open_home import OpenHome
-from ..pasteable import command_line
-from ..safe_text import safe
-from ..sitting import Came, Hear, Sitting, drive, tell
-from ..stopping import interruptible
+from ..cli.common import Invocation
+from ..cli.open_home import OpenHome
+from ..cli.output_file import AnswerFile
+from ..cli.run_loop import Came, Hear, Sitting, drive, tell
+from ..cli.signals import interruptible
+from ..progress.text import counted, duration
+from ..terminal.console import put, say, stderr_console
+from ..terminal.escape import safe
+from ..terminal.printed_commands import command_line
+from .model import KILL_AFTER
 from .question import QUESTION, corpus, offline_settings
-from .scripted import KILL_AFTER
 
 if TYPE_CHECKING:
-    from ...graph.results import Run
+    from ...graph.run import Run
     from ...graph.runner import Runner
-    from ...state.journal import CallRow
+    from ...state.call_journal import CallRow
 
 T = TypeVar("T")
 ANSWERS_BEFORE_THE_CRASH = 67
@@ -118,9 +118,9 @@ class Demo:
         console = stderr_console()
 
         async def request(runner: "Runner") -> None:
-            from ..reviewing.pending import pending_of
-            from ..reviewing.requests import waiting_of
-            from ..reviewing.screen import whole_screen
+            from ..approval.pending import pending_of
+            from ..approval.render import whole_screen
+            from ..approval.requests import waiting_of
 
             pending = await pending_of(runner, run)
             if pending is not None:

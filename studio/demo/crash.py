@@ -6,8 +6,8 @@ Takes the home and the name of the thread. What kills it is in its environment (
 import sys
 from pathlib import Path
 
+from ..cli.common import Invocation
 from ..commands.run import start
-from ..invocation import Invocation
 from .question import QUESTION, corpus, offline_settings
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import signal
 import zlib
 
 # Absolute: this file is run as a script, which has no package of its own.
-from durable_rlm.studio.demo.excerpts import judge
+from durable_rlm.studio.demo.corpus import judge
 
 _PROBE = """\
 Before planning I look at what there is.

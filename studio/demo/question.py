@@ -10,7 +10,7 @@ QUESTION = (
     "packages with the most, and list what replaces what."
 )
 
-OFFLINE = f"scripted:{Path(__file__).with_name('scripted.py')}"
+OFFLINE = f"scripted:{Path(__file__).with_name('model.py')}"
 """The stand-in for a model."""
 
 MOST_CALLS = 400

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from .. import local_servers as local
-from ..display.wording import counted
-from ..invocation import Invocation
-from ..local_servers import LocalServer, find_servers
-from ..pasteable import command_line
-from ..safe_text import safe_line
+from ..cli.common import Invocation
+from ..progress.text import counted
+from ..terminal.escape import safe_line
+from ..terminal.printed_commands import command_line
+from . import local_servers as local
 from .finding import Finding
+from .local_servers import LocalServer, find_servers
 
 _SHOWN = 5
 

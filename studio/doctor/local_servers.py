@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .safe_text import HOSTILE
+from ..terminal.escape import HOSTILE
 
 SERVERS: Mapping[int, str] = {11434: "Ollama", 8000: "vLLM", 8080: "llama.cpp", 1234: "LM Studio"}
 """By default port. What really answers there is not known."""

@@ -8,12 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from ...kernel.host.environment import OFFERED
+from ...kernel.host.python_env import OFFERED
 from ...kernel.jupyter import JupyterKernels
 from ...kernel.session import Cell, KernelSpec, Sandbox
 from ...state.errors import NoSandbox
-from ..display.wording import duration, megabytes
-from ..safe_text import safe_line
+from ..progress.text import duration, megabytes
+from ..terminal.escape import safe_line
 from .finding import Finding
 
 _ROOM = 1 << 30

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from .safe_text import safe_line
+from ..terminal.escape import safe_line
 
 OLD_DAYS = 90
 UPGRADE = "pip install --upgrade genai-prices"
@@ -12,7 +12,7 @@ UPGRADE = "pip install --upgrade genai-prices"
 
 def list_day(today: date) -> tuple[date, bool] | None:
     """Return the day that the price list is of and whether that is long ago; None where it is not known."""
-    from ..nodes.models.prices import price_list_date
+    from ...nodes.models.pricing import price_list_date
 
     day = price_list_date(today)
     return None if day is None else (day, (today - day).days > OLD_DAYS)
@@ -20,7 +20,7 @@ def list_day(today: date) -> tuple[date, bool] | None:
 
 def price_warnings(settings: Mapping[str, Any], max_cost: float | None, today: date) -> list[str]:
     """Return what to say first about a run with these settings whose `--max-cost` counts by an old price list."""
-    from ..nodes.models.prices import priced_by_list
+    from ...nodes.models.pricing import priced_by_list
 
     names = {str(settings.get("model") or ""), str(settings.get("sub_model") or "")}
     if max_cost is None or not any(priced_by_list(name, settings.get("price")) for name in names):

@@ -4,9 +4,9 @@ import os
 import sys
 from typing import Protocol
 
-from ..consoles import stderr_console
-from .plain import PlainDisplay
-from .progress import Progress
+from ..terminal.console import stderr_console
+from .lines import PlainDisplay
+from .state import Progress
 
 
 class Display(Protocol):
@@ -33,6 +33,6 @@ def open_display() -> Display:
     # Asked of the stream itself: Rich would also take a forced colour for a terminal.
     if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return PlainDisplay(progress)
-    from .live import LiveDisplay
+    from .panel import LiveDisplay
 
     return LiveDisplay(progress, stderr_console())

@@ -10,8 +10,8 @@ from typing import Self
 from rich.status import Status
 from rich.text import Text
 
-from ..consoles import say, stderr_console
-from .plain import BETWEEN
+from ..terminal.console import say, stderr_console
+from .lines import BETWEEN
 
 _PER_SECOND = 10
 

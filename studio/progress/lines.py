@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ..consoles import say
-from .progress import Progress
-from .wording import counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title, waiting_line
+from ..terminal.console import say
+from .state import Progress
+from .text import counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title, waiting_line
 
 BETWEEN = 3.0
 """Seconds between lines that only say how far something is."""

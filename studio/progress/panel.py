@@ -11,9 +11,9 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from ..safe_text import safe_line, safe_lines
-from .progress import Progress
-from .wording import (
+from ..terminal.escape import safe_line, safe_lines
+from .state import Progress
+from .text import (
     calls_line,
     children_line,
     duration,

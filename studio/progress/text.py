@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..safe_text import safe_line
-from .progress import Progress
+from ..terminal.escape import safe_line
+from .state import Progress
 
 _OF_CHILDREN = ("running", "answered", "failed", "waiting for a person")
 _MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "died": "died"}

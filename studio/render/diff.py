@@ -5,10 +5,10 @@ from typing import Any
 
 from rich.text import Text
 
-from .answer_file import answer_text
-from .consoles import stdout_console
-from .safe_text import safe, safe_line, safe_lines
-from .summary import short_id
+from ..cli.output_file import answer_text
+from ..cli.summary import short_id
+from ..terminal.console import stdout_console
+from ..terminal.escape import safe, safe_line, safe_lines
 
 _LINES = 24
 _WIDTH = 160

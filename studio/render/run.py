@@ -7,13 +7,13 @@ from typing import Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from .answer_file import answer_text
-from .branches import drawn
-from .consoles import stdout_console
-from .display.wording import counted, dollars, duration, megabytes, spent
-from .safe_text import safe, safe_line, safe_lines
-from .summary import short_id
-from .tables import STATUS_STYLES, Column, print_table
+from ..cli.output_file import answer_text
+from ..cli.summary import short_id
+from ..progress.text import counted, dollars, duration, megabytes, spent
+from ..terminal.branches import drawn
+from ..terminal.console import stdout_console
+from ..terminal.escape import safe, safe_line, safe_lines
+from ..terminal.tables import STATUS_STYLES, Column, print_table
 
 _CODE_LINES = 24
 _OUTPUT_LINES = 12

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from .consoles import put, say, stdout_console
-from .display.wording import counted, megabytes
-from .invocation import Invocation
-from .pasteable import command_line
-from .safe_text import safe_line
+from ..cli.common import Invocation
+from ..progress.text import counted, megabytes
+from ..terminal.console import put, say, stdout_console
+from ..terminal.escape import safe_line
+from ..terminal.printed_commands import command_line
 
 if TYPE_CHECKING:
-    from ..state.upkeep.report import Kind, Part, Report
+    from ...state.maintenance.report import Kind, Part, Report
 
 _KINDS: dict["Kind", str] = {
     "thread": "entry in the index",

@@ -17,12 +17,12 @@ from starlette.routing import Route
 
 from ...graph.serve import opened_runner
 from ...state.errors import RlmError, UsageError
-from .access import standing
-from .closing import stop_runs
 from .guard import ENTRANCE, Guard
 from .pages import ENTRANCE_PAGE
 from .refusals import refused
-from .threads_known import keep_known
+from .shutdown import stop_runs
+from .thread_sync import keep_known
+from .token import standing
 
 
 async def entrance(request: Request) -> Response:

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 from urllib.parse import parse_qs
 
-from .access import HOSTED_STUDIO, Access, standing
-from .checks import (
+from .request_policy import (
     Allowed,
     Asked,
     Refused,
@@ -22,6 +21,7 @@ from .checks import (
     refused_host,
     refused_origin,
 )
+from .token import HOSTED_STUDIO, Access, standing
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -18,11 +18,11 @@ from typing import Any, cast
 
 import uvicorn
 
-from ..stopping import Stopping, leave_at_once
-from .access import Access, stand
-from .closing import stop_runs
-from .configuration import set_up
-from .folder import files_in, own_folder
+from ..cli.signals import Stopping, leave_at_once
+from .config import set_up
+from .shutdown import stop_runs
+from .state_dir import files_in, own_folder
+from .token import Access, stand
 
 FOLDER = "server"
 """In the home: what LangGraph's server writes down for itself."""

@@ -9,7 +9,7 @@ which no form can send.
 from dataclasses import dataclass
 from typing import Literal
 
-from .access import HOSTED_STUDIO, Access
+from .token import HOSTED_STUDIO, Access
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")

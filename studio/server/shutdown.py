@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .access import Access
+from .token import Access
 
 LONGEST = 1.2
 """Seconds that runs are given to stop."""

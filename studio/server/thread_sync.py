@@ -2,7 +2,7 @@
 
 The server lists the threads of a table of its own and knows nothing of others. So those of our index are entered
 there, at the start and while it runs, with how they stand. A thread of the server is called by a UUID: that of a run
-that a person has named (`--thread NAME`) is made from the name, which its metadata says (`graph/thread_names.py`).
+that a person has named (`--thread NAME`) is made from the name, which its metadata says (`graph/langgraph_ids.py`).
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 
-from ...graph.index_watch import Changed, Standing, find_changes
+from ...graph.langgraph_ids import server_name
 from ...graph.runner import Runner
-from ...graph.thread_names import server_name
-from ...nodes.quoting import shortened
+from ...graph.watcher import Changed, Standing, find_changes
+from ...nodes.runtime.untrusted_text import shortened
 from ...state.errors import RlmError
 
 BETWEEN_LOOKS = 1.0

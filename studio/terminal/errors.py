@@ -4,16 +4,16 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from .consoles import put, say
-from .invocation import Invocation
-from .pasteable import pasteable
-from .safe_text import safe, safe_json, safe_line
-from .summary import sentence
+from ..cli.common import Invocation
+from ..cli.summary import sentence
+from .console import put, say
+from .escape import safe, safe_json, safe_line
+from .printed_commands import pasteable
 
 if TYPE_CHECKING:
     import typer
 
-    from ..state.errors import RlmError
+    from ...state.errors import RlmError
 
 NOT_BEGUN = "Stopped"
 """The type of the error object of what was stopped before there was a run: it is no failure."""

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .invocation import Invocation
-from .safe_text import safe
+from ..cli.common import Invocation
+from .escape import safe
 
 PROGRAM = "rlm"
 _SCRIPTS = (PROGRAM, "durable-rlm")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..state.errors import StoreError
+from ...state.errors import StoreError
 
 
 class Lasting:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from .consoles import put, stdout_console
-from .safe_text import safe_line
+from .console import put, stdout_console
+from .escape import safe_line
 
 STATUS_STYLES = {
     "answered": "green",

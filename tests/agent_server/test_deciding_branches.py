@@ -7,7 +7,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, UnprocessableEntityError
 
-from durable_rlm.state.keys import cell_digest
+from durable_rlm.state.call_keys import cell_digest
 from tests.agent_server.reviewing import APPROVE, Cells, actions, answer, answer_to, approve_all, edit, waiting
 from tests.agent_server.serving import Server, Waiting
 from tests.agent_server.test_threads_both_ways import known

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from durable_rlm.graph.thread_names import server_name
+from durable_rlm.graph.langgraph_ids import server_name
 from tests.agent_server.reviewing import APPROVE, Cells, actions, answer, answer_to, approve_all, waiting
 from tests.agent_server.serving import Server, Waiting, served
 from tests.agent_server.test_threads_both_ways import known

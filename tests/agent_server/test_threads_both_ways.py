@@ -11,7 +11,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
-from durable_rlm.graph.thread_names import server_name
+from durable_rlm.graph.langgraph_ids import server_name
 from tests.agent_server.serving import Server, Waiting, served
 from tests.scripts import repl, write_script
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ..state.blobs import Blobs
-from ..state.contexts import ContextRef, context_files, ingest
-from ..state.handing import PostedContext, PostedPart, hand_over
-from ..state.sources import from_text, from_texts
-from .contract import Store, run
-from .session import Answered, Cell, CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
+from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
+from durable_rlm.state.blobs.store import Blobs
+from durable_rlm.state.input import from_text, from_texts
+from durable_rlm.state.input.child_context import PostedContext, PostedPart, hand_over
+from durable_rlm.state.input.context import ContextRef, context_files, ingest
+from tests.contract.session_contract import Store, run
 
 TEXT = "".join(f"{number}: größer als 日本語 𝄞\n" for number in range(2_000))
 TEXTS = [("a", "first " * 400), ("b", "zweiter, grün " * 300), ("c", "3"), ("d", "")]

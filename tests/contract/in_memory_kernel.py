@@ -17,13 +17,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
-from ..state.errors import KernelLost, KernelStartFailed
-from ..state.snapshots import Group
-from .inside.output import Capture
-from .inside.repl import Repl
-from .parsing import parse_calls, parse_compared, parse_ended, parse_restored
-from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored, Sandbox
-from .standing import StandingSession
+from durable_rlm.kernel.cell import StandingSession
+from durable_rlm.kernel.inside.output import Capture
+from durable_rlm.kernel.inside.repl import Repl
+from durable_rlm.kernel.messages import parse_calls, parse_compared, parse_ended, parse_restored
+from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored, Sandbox
+from durable_rlm.state.blobs.snapshots import Group
+from durable_rlm.state.errors import KernelLost, KernelStartFailed
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 

@@ -14,10 +14,20 @@ from typing import ClassVar
 
 import pytest
 
-from ..state.blobs import content_hash
-from ..state.errors import KernelLost
-from ..state.snapshots import Group
-from .session import Answered, Cell, CellResult, ContextFiles, Failed, Kernels, KernelSession, KernelSpec, Outcome
+from durable_rlm.kernel.session import (
+    Answered,
+    Cell,
+    CellResult,
+    ContextFiles,
+    Failed,
+    Kernels,
+    KernelSession,
+    KernelSpec,
+    Outcome,
+)
+from durable_rlm.state.blobs.snapshots import Group
+from durable_rlm.state.blobs.store import content_hash
+from durable_rlm.state.errors import KernelLost
 
 Answer = Callable[[str], Outcome]
 

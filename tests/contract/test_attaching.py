@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Kernels, KernelSpec
+from tests.contract.session_contract import run
 
 CONSOLE = Path(sys.executable).parent / "jupyter-console"
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Cell, ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost, UsageError
+from tests.contract.session_contract import run
 
 GB = 1 << 30
 FORKING = "import os, time\nfor _ in range(6):\n    if os.fork() == 0:\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.contract import run
-from durable_rlm.kernel.host.environment import OFFERED, environment_at, own_environment
+from durable_rlm.kernel.host.python_env import OFFERED, environment_at, own_environment
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Kernels, KernelSpec
 from durable_rlm.state.errors import UsageError
+from tests.contract.session_contract import run
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Cell, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
+from tests.contract.session_contract import run
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def test_a_regex_that_never_ends_is_interrupted(kernels: Kernels) -> None:
 async def test_a_stall_that_no_interrupt_reaches_ends_the_kernel(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("durable_rlm.kernel.standing.INTERRUPT_GRACE", 0.2)
+    monkeypatch.setattr("durable_rlm.kernel.cell.INTERRUPT_GRACE", 0.2)
     session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
     await session.begin(Cell(1, ("sum(range(1 << 62))",)))
     with pytest.raises(KernelLost, match="computed for too long"):

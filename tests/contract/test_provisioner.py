@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.kernel.host.managers import KernelManager, make_manager
+from durable_rlm.kernel.host.kernel_pool import Supply
+from durable_rlm.kernel.host.launch import KernelManager, make_manager
 from durable_rlm.kernel.host.provisioner import NAME, ForkServerProvisioner
-from durable_rlm.kernel.host.supply import Supply
 from durable_rlm.kernel.session import KernelSpec
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from durable_rlm.kernel.contract import SessionContract, run
-from durable_rlm.kernel.contract_handing import HandingContract
 from durable_rlm.kernel.jupyter import JupyterKernels, JupyterSession
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.kernel.session import Cell, Kernels, KernelSpec
 from durable_rlm.state.errors import KernelLost, KernelStartFailed
+from tests.contract.context_contract import HandingContract
+from tests.contract.in_memory_kernel import MemoryKernels
+from tests.contract.session_contract import SessionContract, run
 
 
 class TestMemory(SessionContract, HandingContract):
@@ -53,7 +53,7 @@ class TestJupyter(SessionContract, HandingContract):
     async def test_a_cell_that_swallows_the_interrupt_is_killed(
         self, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("durable_rlm.kernel.standing.INTERRUPT_GRACE", 0.2)
+        monkeypatch.setattr("durable_rlm.kernel.cell.INTERRUPT_GRACE", 0.2)
         session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
         await session.begin(
             Cell(

@@ -8,7 +8,7 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
-from durable_rlm.nodes.models.retrying import RetryPolicy
+from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.state.settings import RunSettings
 
 

@@ -12,7 +12,7 @@ from langchain_core.tracers.langchain import LangChainTracer, wait_for_all_trace
 from langsmith import traceable
 
 from durable_rlm import Run, Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels
 
 QUESTION, INPUT = "A SECRET question?", "A SECRET input"
 APPROVE: Any = [{"type": "approve"}]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.sitting import config_of
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.nodes.replaced_code import replaced
+from durable_rlm.graph.executor import config_of
+from durable_rlm.nodes.replies.edited_code import replaced
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.end_to_end.program import rlm
 from tests.end_to_end.terminal import Terminal
 from tests.scripts import Asked, repl, write_script

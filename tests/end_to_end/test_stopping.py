@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.end_to_end.program import rlm, waiting_run
 from tests.scripts import Asked, repl, write_script
 

@@ -56,12 +56,12 @@ def warm_program(folder: Path) -> Generator[Path]:
 def _serve(place: str) -> None:
     # What the commands import when they run.
     import durable_rlm.graph.runner
+    import durable_rlm.studio.cli.run_loop
     import durable_rlm.studio.main
-    import durable_rlm.studio.portrait
-    import durable_rlm.studio.sitting
+    import durable_rlm.studio.render.run
 
-    assert durable_rlm.graph.runner and durable_rlm.studio.main and durable_rlm.studio.portrait
-    assert durable_rlm.studio.sitting
+    assert durable_rlm.graph.runner and durable_rlm.studio.main and durable_rlm.studio.render.run
+    assert durable_rlm.studio.cli.run_loop
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(place)
         listening.listen()

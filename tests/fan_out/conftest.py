@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.nodes.hands import OpenModels
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
-from durable_rlm.nodes.models.retrying import RetryPolicy
+from durable_rlm.nodes.models.retry import RetryPolicy
+from durable_rlm.nodes.runtime.dependencies import OpenModels
 from durable_rlm.state.settings import RunSettings
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
 from tests.waiting import Waits

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.nodes.hands import OpenModels
+from durable_rlm.nodes.runtime.dependencies import OpenModels
 from tests.fan_out import rendezvous
 from tests.fan_out.conftest import cells, models
 from tests.scripts import repl

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.nodes.models.client import ModelClient
-from durable_rlm.nodes.models.failures import AttemptFailed, Failure
+from durable_rlm.nodes.models.errors import AttemptFailed, Failure
+from durable_rlm.nodes.models.provider_protocol import RawReply
 from durable_rlm.nodes.models.reply import ModelRequest
-from durable_rlm.nodes.models.retrying import RetryPolicy
-from durable_rlm.nodes.models.sender import RawReply
+from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.nodes.models.sentences import Target
 from durable_rlm.nodes.sub_call import most_lanes
 from durable_rlm.state.settings import RunSettings
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fan_out.conftest import Waits, cells, models
 from tests.scripts import repl, write_script
 from tests.servers.faults import Fault, chance

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
-from durable_rlm.nodes.models.retrying import RetryPolicy
-from durable_rlm.state.database import connect
+from durable_rlm.nodes.models.retry import RetryPolicy
+from durable_rlm.state.db.connection import connect
 from durable_rlm.state.records import as_usage
 from durable_rlm.state.settings import RunSettings
-from durable_rlm.state.spending import Spent
+from durable_rlm.state.usage import Spent
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fan_out.conftest import cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer

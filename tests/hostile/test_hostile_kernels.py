@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 import psutil
 import pytest
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Cell, CellResult, Failed, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
+from tests.contract.session_contract import run
 
 FORGE = """
 import json, os, socket, struct, threading, time

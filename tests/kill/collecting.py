@@ -13,8 +13,8 @@ from pathlib import Path
 
 import langgraph.types  # noqa: F401  # pyright: ignore[reportUnusedImport]  (read from checkpoints)
 
-from durable_rlm.state.blobs import Blobs
-from durable_rlm.state.upkeep.collecting import collect
+from durable_rlm.state.blobs.store import Blobs
+from durable_rlm.state.maintenance.gc import collect
 from tests.damage import DATABASE
 
 

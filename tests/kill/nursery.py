@@ -94,7 +94,7 @@ class Nursery:
 
 
 def _child(job: Job, report: Path) -> None:
-    from durable_rlm.kernel.memory import MemoryKernels
+    from tests.contract.in_memory_kernel import MemoryKernels
 
     sit = importlib.import_module(job.scenario).sit
     # Points are passed in several threads at once.

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.housekeeping import collect_garbage
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.blobs import Blobs
+from durable_rlm.graph.maintenance import collect_garbage
+from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import RunBusy
-from durable_rlm.state.upkeep.collecting import GRACE, collect
+from durable_rlm.state.maintenance.gc import GRACE, collect
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask
 from tests.kill.test_no_orphans import run_that_waits
 from tests.scripts import repl, write_script

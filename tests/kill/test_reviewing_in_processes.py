@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.end_to_end.program import CLEAN, RLM, rlm
 from tests.kill import scenario
 from tests.kill.nursery import Nursery

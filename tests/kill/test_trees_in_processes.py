@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.end_to_end.program import CLEAN, RLM, rlm
 from tests.kill import tree_scenario
 from tests.kill.scenario import read_log

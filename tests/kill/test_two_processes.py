@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.opening import DATABASE
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.database import connect
+from durable_rlm.graph.wiring import DATABASE
+from durable_rlm.state.db.connection import connect
 from durable_rlm.state.errors import ThreadExists
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.end_to_end.program import WaitingRun, rlm, waiting_run
 from tests.kill.nursery import Nursery
 from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once

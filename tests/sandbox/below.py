@@ -7,9 +7,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import KernelSpec
+from tests.contract.session_contract import run
 
 _READABLE = """
 def readable(path):

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import KernelSpec
 from durable_rlm.state.errors import KernelLost
+from tests.contract.session_contract import run
 from tests.sandbox import lesser
 from tests.sandbox.hostile import ATTEMPTS, CONTROLS
 from tests.sandbox.trying import EXPECTED, MAY_BE_MISSING, TIERS, Came, all_powerful, is_there, try_everything

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.host.ready import AHEAD
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
+from tests.contract.session_contract import run
 from tests.sandbox.trying import TIERS, is_there
 
 KERNELS, AT_ONCE = 200, 10

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from durable_rlm.kernel.contract import run
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
+from tests.contract.session_contract import run
 from tests.sandbox.trying import TIERS, is_there
 
 _FIRST = """

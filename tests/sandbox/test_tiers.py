@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.contract import run
-from durable_rlm.kernel.host.environment import own_environment
 from durable_rlm.kernel.host.fork_server import ForkServer
 from durable_rlm.kernel.host.fork_server import NoSandbox as Refused
-from durable_rlm.kernel.host.tiers import Tier, Wanted
+from durable_rlm.kernel.host.python_env import own_environment
+from durable_rlm.kernel.host.sandbox_tiers import Tier, Wanted
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import KernelSpec
+from tests.contract.session_contract import run
 from tests.end_to_end.program import CLEAN, RLM
 from tests.sandbox import below, lesser
 from tests.sandbox.outside import Outside
@@ -127,7 +127,7 @@ def test_a_run_is_refused_before_anything_is_paid_or_saved(folder: Path) -> None
 async def test_a_tier_with_a_hole_is_refused(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
     is_there(tier)
     # As root, kernels would be somebody who may not read it.
-    monkeypatch.setattr("durable_rlm.kernel.host.tiers._other_user", lambda: None)
+    monkeypatch.setattr("durable_rlm.kernel.host.sandbox_tiers._other_user", lambda: None)
     environment = own_environment()
     # Not below /tmp, where kernels have their own folder.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as shown:

@@ -16,11 +16,11 @@ from types import ModuleType
 
 import pytest
 
-from durable_rlm.kernel.contract import run
-from durable_rlm.kernel.host.tiers import Tier
+from durable_rlm.kernel.host.sandbox_tiers import Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
+from tests.contract.session_contract import run
 from tests.sandbox import hostile
 from tests.sandbox.hostile import ATTEMPTS, CONTROLS, common
 from tests.sandbox.outside import PROJECT, Outside

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from durable_rlm.studio.server.access import Access, stand
-from durable_rlm.studio.server.configuration import set_up
-from durable_rlm.studio.server.folder import files_in, own_folder
+from durable_rlm.studio.server.config import set_up
+from durable_rlm.studio.server.state_dir import files_in, own_folder
+from durable_rlm.studio.server.token import Access, stand
 
 
 def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]]:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from durable_rlm.studio.main import main
-from durable_rlm.studio.server import configuration
+from durable_rlm.studio.server import config
 from tests.server_safety.served import CLEAN, JSON, RLM, Served, served, start
 
 ROOT = Path(__file__).parent.parent.parent
@@ -169,7 +169,7 @@ def test_nobody_but_loopback_is_connected_to_whatever_keys_are_there(tmp_path: P
 
 def test_langgraph_json_says_what_the_code_says() -> None:
     written = json.loads((ROOT / "langgraph.json").read_text())
-    assert written["graphs"] == configuration.GRAPHS
-    assert written["checkpointer"] == configuration.CHECKPOINTER
-    assert written["auth"] == configuration.AUTH
-    assert written["http"] == configuration.HTTP
+    assert written["graphs"] == config.GRAPHS
+    assert written["checkpointer"] == config.CHECKPOINTER
+    assert written["auth"] == config.AUTH
+    assert written["http"] == config.HTTP

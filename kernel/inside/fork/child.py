@@ -16,8 +16,8 @@ import sys
 import tempfile
 from typing import Any, NoReturn
 
-from ..app import CHANNELS, RlmApp
-from ..pack import Pack
+from ..context_file import Pack
+from ..kernel_app import CHANNELS, RlmApp
 from ..repl import Repl
 from ..sandbox import limits
 from ..sandbox.confine import Confinement

@@ -25,7 +25,7 @@ import sys
 from typing import Any
 
 from ..sandbox import namespaces, probes
-from .plan import Plan
+from .spec import Plan
 
 MAX_MESSAGE = 1 << 20
 _MAX_DESCRIPTORS = 16
@@ -162,9 +162,9 @@ class ForkServer:
             return
         if not child:
             # Preloaded, but not before the probe was forked.
-            from . import forked
+            from . import child
 
-            forked.run(descriptors, request, self._confinement)
+            child.run(descriptors, request, self._confinement)
         self._kernels[number] = child
         self._numbers[child] = number
 
@@ -223,7 +223,7 @@ def _say(control: socket.socket, message: "dict[str, Any]") -> None:
 def _preload(names: "list[str]") -> None:
     # ipykernel would import debugpy, a fifth of its start, for a debugger nobody attaches.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
-    importlib.import_module("rlm_inside.forking.forked")
+    importlib.import_module("rlm_inside.fork.child")
     for name in (*_PRELOADED, *names):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .reach import ATOMS, is_array, is_flat
+from .object_graph import ATOMS, is_array, is_flat
 
 Reduce = Callable[[Any], Any]
 """How an object would be saved: as `__reduce_ex__` says it, or NotImplemented for what is found by its name."""

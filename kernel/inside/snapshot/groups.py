@@ -6,11 +6,11 @@ from json import dumps, loads  # bound now: code of cells may patch the module
 from typing import Any
 
 from .chunks import SMALL, LongTexts, Pieces, Unframed, by_content, by_place, name_all, without_frames
-from .cuts import Cut, Cuts, NotTheInput
-from .loader import load
-from .lost import Lost
+from .input_slices import Cut, Cuts, NotTheInput
+from .object_graph import ATOMS, Reached
 from .pickler import Pickled, Surroundings, pickled
-from .reach import ATOMS, Reached
+from .placeholder import Lost
+from .unpickler import load
 
 _APART = 1 << 20
 """Bytes of long strings in a pickle from which they are saved apart."""
@@ -28,7 +28,7 @@ class MissingPiece(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """A group as it is kept: `group` is a `state.snapshots.Group`."""
+    """A group as it is kept: `group` is a `state.blobs.snapshots.Group`."""
 
     group: dict[str, Any]
     names: frozenset[str]

@@ -8,8 +8,8 @@ bytes, and look changed.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ..pack import Pack
-from .samples import Part, Samples
+from ..context_file import Pack
+from .slice_index import Part, Samples
 
 SHORTEST = 2 << 10
 """Characters from which a str is looked for."""

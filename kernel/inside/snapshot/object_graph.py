@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .names import ANY, DANGEROUS, names_of
+from .code_names import ANY, DANGEROUS, names_of
 
 ATOMS = frozenset(
     (

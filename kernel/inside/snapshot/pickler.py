@@ -22,15 +22,15 @@ from typing import Any, ClassVar, TypeVar
 
 import cloudpickle
 
-from . import loader
-from .cuts import SHORTEST, Cuts, CutsOnce
-from .lost import Lost
-from .reach import MAIN, OWN, WEAK, bound_name, home_of, is_array, named_in
+from . import unpickler
+from .input_slices import SHORTEST, Cuts, CutsOnce
+from .object_graph import MAIN, OWN, WEAK, bound_name, home_of, is_array, named_in
+from .placeholder import Lost
 
 BIG = 64 << 10
 """Characters or bytes from which a str or bytes can be saved apart."""
 _REASON = 200
-_LOCK, _RLOCK = type(loader.threading.Lock()), type(loader.threading.RLock())
+_LOCK, _RLOCK = type(unpickler.threading.Lock()), type(unpickler.threading.RLock())
 _VIEWS: dict[type, str] = {
     type(getattr(kind(), method)()): method for kind in (dict, OrderedDict) for method in ("keys", "values", "items")
 }
@@ -96,12 +96,12 @@ def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool
     return Pickled(file.getvalue(), buffers, pickler.texts, pickler.needs, pickler.losses, pickler.cuts.chars)
 
 
-def reducer(around: Surroundings, target: loader.Target) -> Callable[[Any], Any]:
+def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], Any]:
     """How an object of these surroundings is saved, without saving it: for comparing (`comparing.Reduce`)."""
     pickler = _Pickler(io.BytesIO(), around, lambda _: None)
 
     def reduce(obj: Any) -> Any:
-        with loader.working_on(target):
+        with unpickler.working_on(target):
             found = pickler.reducer_override(obj)
             if found is NotImplemented and type(obj) in pickler.dispatch_table:
                 found = pickler.dispatch_table[type(obj)](obj)
@@ -136,7 +136,7 @@ class _Given:
         self.name = name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return loader.given, (self.name,)
+        return unpickler.given, (self.name,)
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -154,11 +154,11 @@ class _Pickler(cloudpickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         around = self.around
         if id(obj) in around.given:
-            return loader.given, (around.given[id(obj)],)
+            return unpickler.given, (around.given[id(obj)],)
         name = bound_name(obj, around.namespace)
         if name is not None and name not in around.names:
             self.needs.add(name)
-            return loader.variable, (name,)
+            return unpickler.variable, (name,)
         kind: type = type(obj)
         try:
             special = self._special.get(kind)
@@ -168,10 +168,10 @@ class _Pickler(cloudpickle.Pickler):
                 return self._function(obj, home)
             if _is_built_here(obj, kind) and (base := _known_base(kind)) is not None:
                 return self._instance(obj, kind, base)
-            if isinstance(obj, loader.threading.Thread):
+            if isinstance(obj, unpickler.threading.Thread):
                 return self._lose(obj, "it is a thread")
             if obj is sys.stdout or obj is sys.stderr:
-                return loader.stream, ("stdout" if obj is sys.stdout else "stderr",)
+                return unpickler.stream, ("stdout" if obj is sys.stdout else "stderr",)
             if is_array(obj) and (view := self._view(obj)) is not None:
                 return view
             return self._ordinary(obj, kind)
@@ -234,14 +234,14 @@ class _Pickler(cloudpickle.Pickler):
             "__annotations__": function.__annotations__,
         }
         return (
-            *(loader.function, (function.__code__, cells, place)),
-            *((state, function.__dict__, contents), None, None, loader.fill_function),
+            *(unpickler.function, (function.__code__, cells, place)),
+            *((state, function.__dict__, contents), None, None, unpickler.fill_function),
         )
 
     def _cell(self, cell: Any) -> Any:
         # Empty: a cell may hold the very function that it belongs to. The function fills it.
         self._cells[id(cell)] = cell
-        return loader.cell, ()
+        return unpickler.cell, ()
 
     # -- instances of classes of cells
 
@@ -264,8 +264,8 @@ class _Pickler(cloudpickle.Pickler):
         elif base is not object:
             arguments = (_plain(obj, base),)
         return (
-            *(loader.instance, (kind, base, arguments)),
-            *((base, fields, slots, content), None, None, loader.fill_instance),
+            *(unpickler.instance, (kind, base, arguments)),
+            *((base, fields, slots, content), None, None, unpickler.fill_instance),
         )
 
     # -- arrays that share memory
@@ -279,42 +279,42 @@ class _Pickler(cloudpickle.Pickler):
         if id(base) not in self.around.objects or not base.flags.c_contiguous:
             return None
         offset = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-        return loader.view, (base, offset, array.shape, array.strides, array.dtype)
+        return unpickler.view, (base, offset, array.shape, array.strides, array.dtype)
 
     # -- what has no pickling of its own, or a poor one
 
     def _lock(self, lock: Any) -> Any:
-        return loader.lock, (lock.locked(),)
+        return unpickler.lock, (lock.locked(),)
 
     def _rlock(self, lock: Any) -> Any:
         free = repr(lock).startswith("<unlocked")
-        return (loader.rlock, ()) if free else self._lose(lock, "it is held by a thread")
+        return (unpickler.rlock, ()) if free else self._lose(lock, "it is held by a thread")
 
     def _file(self, file: Any) -> Any:
         if file.closed or not file.readable() or file.writable():
             return self._lose(file, "it is closed, or open for writing")
         encoding = getattr(file, "encoding", None)
-        return loader.reopened, (file.name, "r" if encoding else "rb", file.tell(), encoding)
+        return unpickler.reopened, (file.name, "r" if encoding else "rb", file.tell(), encoding)
 
     def _module(self, module: Any) -> Any:
         if sys.modules.get(module.__name__) is not module:
             return self._lose(module, "it was made by code")
-        return loader.module, (module.__name__,)
+        return unpickler.module, (module.__name__,)
 
     def _cached(self, function: Any) -> Any:
         if function.cache_info().currsize:
             self.losses.append(Loss(function, "what it had cached is gone"))
-        return loader.cached, (function.__wrapped__, function.cache_parameters()), dict(function.__dict__)
+        return unpickler.cached, (function.__wrapped__, function.cache_parameters()), dict(function.__dict__)
 
     def _proxy(self, proxy: Any) -> Any:
-        return loader.proxy, (gc.get_referents(proxy)[0],)
+        return unpickler.proxy, (gc.get_referents(proxy)[0],)
 
     def _dict_view(self, view: Any) -> Any:
-        return loader.dict_view, (gc.get_referents(view)[0], _VIEWS[type(view)])
+        return unpickler.dict_view, (gc.get_referents(view)[0], _VIEWS[type(view)])
 
     def _weak(self, container: Any) -> Any:
         pairs = list(container.items()) if hasattr(container, "items") else list(container)
-        return loader.weak, (type(container), pairs)
+        return unpickler.weak, (type(container), pairs)
 
     def _still_lost(self, lost: Lost) -> Any:
         self.losses.append(Loss(lost, lost.why))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .names import patched
+from .code_names import patched
 
 RANDOM = "random.getstate()"
 NUMPY_RANDOM = "numpy.random.get_state()"

@@ -3,13 +3,13 @@
 The index holds a hash of 64 bytes of the pack at every so many bytes. Of a text every window of 64 bytes is looked
 up until one is found; that is compared, and extended to both sides. A hash that is met by chance costs time only.
 
-`state/ranges.py` does the like for prompts, outside: what runs in a kernel imports nothing of the project.
+`state/blobs/range_index.py` does the like for prompts, outside: what runs in a kernel imports nothing of the project.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..pack import Pack
+from ..context_file import Pack
 
 LEAST = 1 << 10
 """Bytes from which a part is worth naming."""

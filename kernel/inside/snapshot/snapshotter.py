@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from operator import is_
 from typing import Any
 
-from .ambient import Ambient, begin_alike, imported_alike
 from .chunks import LongTexts, Pieces
-from .comparing import Comparison
-from .cuts import Cuts
-from .group import Made, Restoring, Saved, is_long, make, said
-from .grouping import circles, sharing
-from .loader import Target, working_on
-from .lost import Lost
-from .names import ANY, names_in
+from .code_names import ANY, names_in
+from .compare import Comparison
+from .groups import Made, Restoring, Saved, is_long, make, said
+from .input_slices import Cuts
+from .object_graph import ATOMS, MAIN, Reached, reach
+from .partition import circles, sharing
 from .pickler import Surroundings, reducer
-from .reach import ATOMS, MAIN, Reached, reach
+from .placeholder import Lost
+from .process_state import Ambient, begin_alike, imported_alike
+from .unpickler import Target, working_on
 
 _IPYTHONS = re.compile(r"_+|_i*|_i?\d+|_[iod]h|_exit_code|__\w+__")
 """Names that IPython, or Python, sets in the namespace by itself."""
@@ -31,7 +31,7 @@ Describe = Callable[[str, Any], "dict[str, Any] | None"]
 
 @dataclass
 class Taken:
-    """What changed since the last snapshot, as `state.snapshots.Group` wants it, and the pieces not sent before."""
+    """What changed since the last snapshot (a `Group` of `state.blobs.snapshots`), and the pieces not sent before."""
 
     groups: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     gone: list[str] = field(default_factory=list[str])

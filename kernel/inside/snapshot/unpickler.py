@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from cloudpickle import cloudpickle
 
-from .lost import Lost
-from .reach import MAIN
+from .object_graph import MAIN
+from .placeholder import Lost
 
 
 @dataclass
@@ -67,10 +67,35 @@ def load(body: bytes, buffers: "Sequence[Any]", apart: Persistent) -> "dict[str,
     return _Unpickler(io.BytesIO(body), buffers, apart).load()
 
 
+_RENAMED = {
+    f"{(__package__ or '').rpartition('.')[0]}.{old}": f"{(__package__ or '').rpartition('.')[0]}.{new}"
+    for old, new in (
+        ("answer", "final"),
+        ("app", "kernel_app"),
+        ("calls", "queries"),
+        ("handing", "child_context"),
+        ("one_copy", "context_file"),
+        ("pack", "context_file"),
+        ("places", "child_context"),
+        ("publishing", "kernel_app"),
+        ("refusals", "restrictions"),
+        ("snapshot.cuts", "snapshot.input_slices"),
+        ("snapshot.group", "snapshot.groups"),
+        ("snapshot.loader", "snapshot.unpickler"),
+        ("snapshot.lost", "snapshot.placeholder"),
+        ("snapshot.snapshots", "snapshot.snapshotter"),
+    )
+}
+"""Modules of this package by the names that snapshots refer to them with, which were saved before they were renamed."""
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, buffers: "Sequence[Any]", apart: Persistent) -> None:
         super().__init__(file, buffers=buffers)
         self._apart = apart
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        return super().find_class(_RENAMED.get(module_name, module_name), global_name)
 
     def persistent_load(self, pid: Any) -> Any:
         match pid:
@@ -110,7 +135,7 @@ def function(code: types.CodeType, cells: "tuple[Any, ...] | None", home: "str |
     """A function in the live namespace, a module's, or globals of its own; `fill_function` does the rest."""
     namespace: Any = home
     if isinstance(home, str):
-        namespace = _now().namespace if home == MAIN else vars(importlib.import_module(home))
+        namespace = _now().namespace if home == MAIN else vars(importlib.import_module(_RENAMED.get(home, home)))
     return types.FunctionType(code, namespace, code.co_name, None, cells)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.nodes.hands import OpenModels
+from durable_rlm.nodes.runtime.dependencies import OpenModels
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
 from tests.servers.received import Seen

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.nodes.hands import OpenModels
+from durable_rlm.nodes.runtime.dependencies import OpenModels
 from tests.dying import Crash, DiesAt
 from tests.fan_out.trees.conftest import LAST_TURN, model, of_run, open_home, question_of, tree
 from tests.servers.faults import Fault

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.nodes.hands import OpenModels
+from durable_rlm.nodes.runtime.dependencies import OpenModels
 from tests.dying import Crash, DiesAt
 from tests.fan_out.trees.conftest import model, open_home, tree
 from tests.servers.openai_server import ScriptedServer

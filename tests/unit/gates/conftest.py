@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-
-from .waiting_run import Reviewed
+from tests.contract.in_memory_kernel import MemoryKernels
+from tests.unit.gates.waiting_run import Reviewed
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ import pytest
 from langgraph.types import Command
 
 from durable_rlm import Run, Runner
-from durable_rlm.graph.sitting import config_of
+from durable_rlm.graph.executor import config_of
+from durable_rlm.state.call_keys import cell_digest
 from durable_rlm.state.errors import UsageError
-from durable_rlm.state.keys import cell_digest
-
-from .waiting_run import APPROVE, Reviewed, requests
+from tests.unit.gates.waiting_run import APPROVE, Reviewed, requests
 
 MARK = "import pathlib; pathlib.Path({path!r}).write_text('it ran')"
 
@@ -130,7 +129,7 @@ async def test_a_fork_of_what_waits_waits_by_itself(reviewed: Reviewed) -> None:
 
 
 async def test_what_is_shown_is_hashed_whole(reviewed: Reviewed) -> None:
-    from durable_rlm.nodes.gates.request import shown_digest
+    from durable_rlm.nodes.approval.request import shown_digest
 
     run = await reviewed.start(["FINAL(1)"], "code")
     value = run.interrupts[0]["value"]

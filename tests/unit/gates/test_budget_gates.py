@@ -3,8 +3,7 @@
 import pytest
 
 from durable_rlm.state.errors import UsageError
-
-from .waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
+from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
 PRICE = (0.0, 1.0)
 """A dollar for a million tokens that come out: the output limit of a sub-call is 0.008192 dollars."""
@@ -18,7 +17,7 @@ def priced(reviewed: Reviewed, monkeypatch: pytest.MonkeyPatch) -> Reviewed:
         del name, tokens_in, cached_tokens, price
         return tokens_out / 1_000_000
 
-    for module in ("asking", "gates.asks", "last_turn", "models.client"):
+    for module in ("sub_calls.model_call", "approval.requests", "runtime.last_turn", "models.client"):
         monkeypatch.setattr(f"durable_rlm.nodes.{module}.cost_usd", cost)
     return reviewed
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
-from durable_rlm.nodes.gates.code_policy import CodePolicy, reasons_to_look
+from durable_rlm.nodes.approval.code_policy import CodePolicy, reasons_to_look
 
 SOME: tuple[CodePolicy, ...] = ("writes", "imports", "calls")
 

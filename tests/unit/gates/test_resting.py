@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.opening import open_hands, open_stores
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.saver import RunSaver
+from durable_rlm.graph.wiring import open_hands, open_stores
+from durable_rlm.state.checkpointer import RunSaver
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
-
-from .waiting_run import APPROVE, requests
+from tests.unit.gates.waiting_run import APPROVE, requests
 
 CELL = """
     with open({path!r}, "a") as log:

@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 
 from durable_rlm import Run, Runner
-from durable_rlm.graph.housekeeping import collect_garbage, verify_run
-from durable_rlm.graph.opening import open_stores
-from durable_rlm.graph.sitting import config_of
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph.executor import config_of
+from durable_rlm.graph.maintenance import collect_garbage, verify_run
+from durable_rlm.graph.wiring import open_stores
 from durable_rlm.kernel.session import Sandbox
 from durable_rlm.state.errors import UsageError
-from durable_rlm.state.upkeep.report import Report
+from durable_rlm.state.maintenance.report import Report
 from tests.burying import bury
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import ask, change
+from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
 from tests.unit.graph.children.conftest import tree_script
-
-from .waiting_run import APPROVE, Reviewed, edit, names, reject, requests
 
 WEEKS = 21 * 24 * 3600.0
 CELLS = [

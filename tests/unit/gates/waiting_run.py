@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_rlm import Run, Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 APPROVE: dict[str, Any] = {"type": "approve"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels
 
 
 @pytest.fixture

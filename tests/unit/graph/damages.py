@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from durable_rlm.state.blobs import content_hash
-from durable_rlm.state.recipes import Recipe
-from durable_rlm.state.upkeep.report import Kind
+from durable_rlm.state.blobs.deltas import Recipe
+from durable_rlm.state.blobs.store import content_hash
+from durable_rlm.state.maintenance.report import Kind
 from tests.damage import DATABASE, ask, change, flip
 
 CHANGED, MISSING = "has changed on disk", "is missing"

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.seal import teach
+from durable_rlm.state.db.checksums import teach
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE
 from tests.scripts import repl, write_script
 

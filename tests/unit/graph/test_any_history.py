@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from durable_rlm import Runner
-from durable_rlm.graph.results import Run
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph.run import Run
 from durable_rlm.state import leases
 from durable_rlm.state.errors import RlmError, UnknownThread, UsageError
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 from tests.unit.gates.waiting_run import APPROVE, edit, reject, requests
 

@@ -11,8 +11,8 @@ import pytest
 from langgraph.types import StateSnapshot
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from tests.burying import bury
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 HOUR = 3600.0

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.state.blobs.snapshots import Snapshots
 from durable_rlm.state.errors import UnknownThread, UsageError
-from durable_rlm.state.snapshots import Snapshots
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fixtures.homes import model as homes
 from tests.scripts import repl, write_script
 

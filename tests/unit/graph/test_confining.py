@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.kernel.session import KernelSession, KernelSpec, Sandbox
 from durable_rlm.state.errors import NoSandbox
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.housekeeping import collect_garbage
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.blobs import Blobs
+from durable_rlm.graph.maintenance import collect_garbage
+from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import RunBusy, StoredDataDamaged, UnknownThread
-from durable_rlm.state.upkeep.collecting import GRACE, collect
+from durable_rlm.state.maintenance.gc import GRACE, collect
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask, change
 from tests.scripts import repl, write_script
 from tests.unit.graph.saved import adopt, make_home

@@ -7,8 +7,8 @@ from unittest.mock import Mock
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import InputError, UsageError
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl
 from tests.servers.openai_server import Fault, ScriptedServer
 

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.opening import DATABASE
-from durable_rlm.graph.results import Run
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph.run import Run
+from durable_rlm.graph.wiring import DATABASE
 from tests.burying import bury
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 REPLIES = [

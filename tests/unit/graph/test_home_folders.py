@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.studio.main import main
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
 MARKS = (".gitignore", "CACHEDIR.TAG")

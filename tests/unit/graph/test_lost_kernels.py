@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from durable_rlm import Runner
-from durable_rlm.graph.results import Run
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph.run import Run
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
 REPLIES = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.thread_names import server_name
+from durable_rlm.graph.langgraph_ids import server_name
 from durable_rlm.state.errors import UnknownThread
 from tests.scripts import repl, write_script
 

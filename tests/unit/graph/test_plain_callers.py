@@ -14,9 +14,9 @@ from langgraph.types import Command
 from typing_extensions import TypedDict
 
 from durable_rlm import Runner
-from durable_rlm.graph.thread_names import server_name
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph.langgraph_ids import server_name
 from durable_rlm.state.errors import ModelFailed, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 CONFIG: RunnableConfig = {"configurable": {"thread_id": "t"}}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph import starting
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph import create
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.state.errors import ModelSetupError
 from durable_rlm.state.settings import RunSettings
+from tests.contract.in_memory_kernel import MemoryKernels
 
 
 class Reading:
@@ -20,8 +20,8 @@ class Reading:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun: list[Any] = []
-        self._store, self._any = starting.store_input, threading.Event()
-        monkeypatch.setattr(starting, "store_input", self._begin)
+        self._store, self._any = create.store_input, threading.Event()
+        monkeypatch.setattr(create, "store_input", self._begin)
 
     async def _begin(self, given: Any, *rest: Any) -> Any:
         self.begun.append(given)

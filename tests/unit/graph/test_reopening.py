@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from tests.burying import bury
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 

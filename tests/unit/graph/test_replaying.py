@@ -6,10 +6,10 @@ from typing import cast
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.nodes.turns import turns_of
-from durable_rlm.state.keys import digest
-from durable_rlm.state.schema import RunState
+from durable_rlm.nodes.runtime.turns import turns_of
+from durable_rlm.state.call_keys import digest
+from durable_rlm.state.run_state import RunState
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
 REPLIES = [

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.results import Run
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.schema import RestoreRecord
+from durable_rlm.graph.run import Run
+from durable_rlm.state.run_state import RestoreRecord
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
 Open = Callable[[], AbstractAsyncContextManager[Runner]]

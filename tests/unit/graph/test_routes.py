@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from langgraph.types import Send
 
 from durable_rlm.graph.routes import after_direct, after_execute, after_plan, after_prepare, after_review
-from durable_rlm.state.schema import CellRef, EditRecord, RunState
+from durable_rlm.state.run_state import CellRef, EditRecord, RunState
 
 CELL: CellRef = {"turn": 1, "blocks": ["h"], "digest": "d"}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.state.errors import InputError, ThreadExists, UnknownThread, UsageError
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
 

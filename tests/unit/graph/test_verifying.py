@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.housekeeping import verify_run
-from durable_rlm.graph.opening import open_stores
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.blobs import content_hash
+from durable_rlm.graph.maintenance import verify_run
+from durable_rlm.graph.wiring import open_stores
+from durable_rlm.state.blobs.store import content_hash
+from durable_rlm.state.db.schema import SEALED
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, UnknownThread, UsageError
-from durable_rlm.state.tables import SEALED
-from durable_rlm.state.upkeep.report import Kind, Report
+from durable_rlm.state.maintenance.report import Kind, Report
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
 from tests.scripts import repl, write_script
 from tests.unit.graph.damages import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges

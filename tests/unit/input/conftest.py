@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.state.blobs import Blobs
+from durable_rlm.state.blobs.store import Blobs
 
 Tree = Callable[[Mapping[str, str | bytes]], Path]
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside.context import Documents, load_text
-from durable_rlm.state.blobs import Blobs
-from durable_rlm.state.contexts import ContextRef, context_files, ingest, no_context
+from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError, StoredDataDamaged
-from durable_rlm.state.sources import IngestStopped, Limits, expand, from_text, from_texts
+from durable_rlm.state.input import IngestStopped, Limits, expand, from_text, from_texts
+from durable_rlm.state.input.context import ContextRef, context_files, ingest, no_context
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 

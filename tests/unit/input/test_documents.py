@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.kernel.inside import pack as pack_module
+from durable_rlm.kernel.inside import context_file as pack_module
 from durable_rlm.kernel.inside.context import Document, Documents, load_text
+from durable_rlm.kernel.inside.context_file import Pack
 from durable_rlm.kernel.inside.one_copy import read_ascii
-from durable_rlm.kernel.inside.pack import Pack
 
 TEXTS = {"a/one.py": "import os\nprint(1)\n", "a/two.md": "# Größe\r\n日本語 text\r\n", "empty": "", "b/three.txt": "3"}
 
 
 def write(folder: Path, texts: dict[str, str]) -> tuple[str, str]:
-    """A pack and its index, as `state.contexts` writes them."""
+    """A pack and its index, as `state.input.context` writes them."""
     folder.mkdir(parents=True, exist_ok=True)
     data, lines = b"", b""
     for name, text in texts.items():

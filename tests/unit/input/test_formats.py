@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.state.sources import formats, office, sheets
-from durable_rlm.state.sources.formats import extract, format_of
-from durable_rlm.state.sources.source import IngestStopped, Unusable
+from durable_rlm.state.input import formats, office, sheets
+from durable_rlm.state.input.formats import extract, format_of
+from durable_rlm.state.input.source import IngestStopped, Unusable
 
 
 def pdf(*pages: str, trailer: str = "") -> bytes:

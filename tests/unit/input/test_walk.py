@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.state.blobs import Blobs
-from durable_rlm.state.contexts import ingest
+from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError
-from durable_rlm.state.sources import FileSource, IngestStopped, Limits, Sources, StreamSource, expand, from_texts
+from durable_rlm.state.input import FileSource, IngestStopped, Limits, Sources, StreamSource, expand, from_texts
+from durable_rlm.state.input.context import ingest
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 

@@ -4,9 +4,9 @@ import builtins
 from pathlib import Path
 from typing import Any
 
-from durable_rlm.kernel.inside.pack import Pack
-from durable_rlm.kernel.inside.snapshot.cuts import Cuts
-from durable_rlm.kernel.inside.snapshot.snapshots import Restored, Snapshots, Taken
+from durable_rlm.kernel.inside.context_file import Pack
+from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
+from durable_rlm.kernel.inside.snapshot.snapshotter import Restored, Snapshots, Taken
 from durable_rlm.kernel.inside.variables import describe_one
 
 

@@ -12,10 +12,10 @@ import zmq.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.host import channel as channels
-from durable_rlm.kernel.host.channel import Address, Channel, ChannelClosed
-from durable_rlm.kernel.host.hearing import Misbehaved
+from durable_rlm.kernel.host import zmtp as channels
+from durable_rlm.kernel.host.message_filter import Misbehaved
 from durable_rlm.kernel.host.sending import NotTaken, Sending
+from durable_rlm.kernel.host.zmtp import Address, Channel, ChannelClosed
 
 
 class _Nowhere:

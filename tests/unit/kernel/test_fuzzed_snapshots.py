@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.inside.snapshot import group
+from durable_rlm.kernel.inside.snapshot import groups
 from tests.unit.kernel.namespaces import Namespace
 
 SESSIONS = int(os.environ.get("RLM_FUZZ", "150"))
@@ -130,7 +130,7 @@ cells = st.builds(
 def test_every_cell_of_a_random_session_can_be_restored(session: list[str], kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         # Else there would have to be hundreds of kilobytes in every variable.
-        patch.setattr(group, "_WORTH_A_LOOK", 0)
+        patch.setattr(groups, "_WORTH_A_LOOK", 0)
         pack = Path(folder) / "pack"
         pack.write_text(INPUTS[kind])
         _every_cell_can_be_restored(session, Namespace(pack=pack))
@@ -144,7 +144,7 @@ def _every_cell_can_be_restored(session: list[str], live: Namespace) -> None:
         # Now and then the session goes on in the restored namespace, as after a crash.
         other = live.again()
         assert other.restored is not None
-        lost = {name for group in live.groups.values() for name in group["lost"]}
+        lost = {name for groups in live.groups.values() for name in groups["lost"]}
         assert set(other.restored.lost) == lost
         assert seen(other.names, lost) == seen(live.names, lost), session[: number + 1]
         assert set(other.differs(live)) <= lost

@@ -5,7 +5,7 @@ import sys
 
 DRAW = """
 import numpy
-from durable_rlm.kernel.inside.snapshot.ambient import imported_alike
+from durable_rlm.kernel.inside.snapshot.process_state import imported_alike
 imported_alike(frozenset({"numpy", "np"}))
 import numpy as np
 print(np.random.rand())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.host.hearing import JUNK, LATE, Heard, Hearing, Misbehaved
+from durable_rlm.kernel.host.message_filter import JUNK, LATE, Heard, Hearing, Misbehaved
 
 DELIMITER = b"<IDS|MSG>"
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.kernel import hostile_json
-from durable_rlm.kernel.hostile_json import BadMessage, depth, read
-from durable_rlm.kernel.parsing import (
+from durable_rlm.kernel import untrusted_json
+from durable_rlm.kernel.messages import (
     MAX_DEPTH,
     parse_calls,
     parse_chunks,
@@ -18,6 +17,7 @@ from durable_rlm.kernel.parsing import (
     parse_restored,
 )
 from durable_rlm.kernel.session import Final
+from durable_rlm.kernel.untrusted_json import BadMessage, depth, read
 
 ENDED: dict[str, Any] = {"output": "", "snapshot": {}}
 GROUP: dict[str, Any] = {"id": "a", "names": ["a"], "chunks": ["0" * 64], "lost": {}, "about": [], "form": ""}
@@ -51,8 +51,8 @@ def test_what_is_no_plain_json_is_refused(text: bytes) -> None:
 
 
 def test_values_are_counted_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hostile_json, "MAX_VALUES", 1000)
-    monkeypatch.setattr(hostile_json, "_HARMLESS", 100)
+    monkeypatch.setattr(untrusted_json, "MAX_VALUES", 1000)
+    monkeypatch.setattr(untrusted_json, "_HARMLESS", 100)
     for many in ("[" + "[]," * 1001 + "[]]", "[" + '"",' * 1001 + '""]', "[" + "{}," * 1001 + "{}]"):
         with pytest.raises(ValueError, match="more values"):
             read(many)

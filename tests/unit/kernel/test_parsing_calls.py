@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.kernel import parsing
-from durable_rlm.kernel.parsing import BadMessage, parse_calls
-from durable_rlm.state.handing import PostedContext, PostedPart
+from durable_rlm.kernel import messages
+from durable_rlm.kernel.messages import BadMessage, parse_calls
+from durable_rlm.state.input.child_context import PostedContext, PostedPart
 
 
 def call(context: Any, **more: Any) -> str:
@@ -58,7 +58,7 @@ def test_what_no_kernel_posts_is_a_bad_message(context: Any) -> None:
 
 
 def test_texts_names_and_metadata_count_together_with_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "MAX_PROMPT", 100)
+    monkeypatch.setattr(messages, "MAX_PROMPT", 100)
     for part in ({"text": "x" * 100}, {"name": "x" * 100}, {"meta": {"x": "y" * 95}}):
         with pytest.raises(BadMessage, match="more text than a call may have"):
             parse_calls(call(text(**part)))
@@ -66,7 +66,7 @@ def test_texts_names_and_metadata_count_together_with_the_prompt(monkeypatch: py
 
 
 def test_there_are_not_more_documents_than_may_be() -> None:
-    parts = [{"name": ""}] * (parsing.MAX_PARTS + 1)
+    parts = [{"name": ""}] * (messages.MAX_PARTS + 1)
     with pytest.raises(BadMessage, match="200000"):
         parse_calls(call({"kind": "documents", "parts": parts}))
     assert len(parse_calls(call({"kind": "documents", "parts": parts[1:]}))) == 1

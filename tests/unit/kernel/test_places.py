@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside import places as module
-from durable_rlm.kernel.inside.pack import Pack
+from durable_rlm.kernel.inside.context_file import Pack
 from durable_rlm.kernel.inside.places import Places, Range
 
 characters = st.characters(exclude_categories=["Cs"])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.inside.pack import Pack
-from durable_rlm.kernel.inside.snapshot import samples as module
-from durable_rlm.kernel.inside.snapshot.samples import LEAST, Part, Samples
+from durable_rlm.kernel.inside.context_file import Pack
+from durable_rlm.kernel.inside.snapshot import slice_index as module
+from durable_rlm.kernel.inside.snapshot.slice_index import LEAST, Part, Samples
 
 
 class CountingPack(Pack):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.kernel.inside.snapshot.lost import LostVariable
+from durable_rlm.kernel.inside.snapshot.placeholder import LostVariable
 from tests.unit.kernel.namespaces import Namespace
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from zmq.utils.garbage import GarbageCollector
 
-from durable_rlm.kernel.inside.snapshot.snapshots import Snapshots
+from durable_rlm.kernel.inside.snapshot.snapshotter import Snapshots
 
 
 @pytest.fixture

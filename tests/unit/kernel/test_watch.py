@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.host.environment import KernelEnvironment
 from durable_rlm.kernel.host.fork_server import Forked, ForkServer
-from durable_rlm.kernel.host.tiers import Wanted
+from durable_rlm.kernel.host.python_env import KernelEnvironment
+from durable_rlm.kernel.host.resource_monitor import Machine, Watch
+from durable_rlm.kernel.host.sandbox_tiers import Wanted
 from durable_rlm.kernel.host.usage import Usage, family, machine_memory, usages
-from durable_rlm.kernel.host.watch import Machine, Watch
 
 GB = 1 << 30
 

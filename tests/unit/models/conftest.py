@@ -7,7 +7,7 @@ import pytest
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.reply import ModelRequest
-from durable_rlm.nodes.models.retrying import RetryPolicy
+from durable_rlm.nodes.models.retry import RetryPolicy
 from tests.servers.openai_server import ScriptedServer
 from tests.waiting import Waits
 

@@ -6,9 +6,9 @@ import traceback
 import pytest
 
 from durable_rlm.nodes.models.client import ModelClient
-from durable_rlm.nodes.models.failures import FailureKind, ModelCallFailed
+from durable_rlm.nodes.models.errors import FailureKind, ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
-from durable_rlm.nodes.models.retrying import RetryPolicy
+from durable_rlm.nodes.models.retry import RetryPolicy
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo, question
 from tests.waiting import Waits

@@ -13,8 +13,8 @@ import httpx
 import openai
 import pytest
 
-from durable_rlm.nodes.models.failures import FailureKind, classify, parse_retry_after
-from durable_rlm.nodes.models.redacting import redact
+from durable_rlm.nodes.models.errors import FailureKind, classify, parse_retry_after
+from durable_rlm.nodes.models.redaction import redact
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from typing import TypedDict
 import pytest
 from langgraph.graph import StateGraph
 
-from durable_rlm.nodes.models.failures import ModelCallFailed
+from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.reply import ModelRequest
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo, question

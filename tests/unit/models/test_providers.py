@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from durable_rlm.nodes.models import providers
-from durable_rlm.nodes.models.failures import ModelCallFailed
+from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.providers import PROVIDERS, open_client
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.state.errors import ModelSetupError

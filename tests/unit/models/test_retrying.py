@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from durable_rlm.nodes.models.failures import AttemptFailed, Failure
-from durable_rlm.nodes.models.retrying import RetryPolicy, with_retries
+from durable_rlm.nodes.models.errors import AttemptFailed, Failure
+from durable_rlm.nodes.models.retry import RetryPolicy, with_retries
 from tests.unit.models.conftest import Waits
 
 BUSY = Failure("server", retryable=True, status=503)

@@ -21,8 +21,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 
 from durable_rlm.nodes.models import work_limit
-from durable_rlm.nodes.models.failures import ModelCallFailed
-from durable_rlm.nodes.models.patterns import PatternUnusable
+from durable_rlm.nodes.models.errors import ModelCallFailed
+from durable_rlm.nodes.models.json_schema import PatternUnusable
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.nodes.models.schema_validation import SchemaMismatch, check_schema, mismatch, parse
 from durable_rlm.nodes.models.typed import ask_typed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.nodes.models.client import ModelClient
-from durable_rlm.nodes.models.failures import ModelCallFailed
+from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.state.errors import ModelSetupError

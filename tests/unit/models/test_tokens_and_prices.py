@@ -14,7 +14,7 @@ from genai_prices.types import StartDateConstraint
 from hypothesis import given
 from hypothesis import strategies as some
 
-from durable_rlm.nodes.models.prices import cost_usd, price_known, price_list_date, priced_by_list
+from durable_rlm.nodes.models.pricing import cost_usd, price_known, price_list_date, priced_by_list
 from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens
 
 

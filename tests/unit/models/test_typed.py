@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.nodes.models.failures import ModelCallFailed
+from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.nodes.models.schema_validation import SchemaMismatch, mismatch, parse
 from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from durable_rlm.kernel.memory import MemoryKernels
 from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, PostedCall
-from durable_rlm.nodes.desk import Desk
-from durable_rlm.nodes.gates.hold import Hold
-from durable_rlm.nodes.gates.verdicts import Verdicts
-from durable_rlm.state.gates import Gates
+from durable_rlm.nodes.runtime.call_decisions import Verdicts
+from durable_rlm.nodes.runtime.dispatcher import Desk
+from durable_rlm.nodes.runtime.parked_calls import Hold
+from durable_rlm.state.approval_policy import Gates
+from tests.contract.in_memory_kernel import MemoryKernels
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
 async def test_calls_that_take_no_lane_are_bounded_by_what_they_weigh(
     session: KernelSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("durable_rlm.nodes.desk.MOST_ACTIVE_WEIGHT", 10 * 1_100)
+    monkeypatch.setattr("durable_rlm.nodes.runtime.dispatcher.MOST_ACTIVE_WEIGHT", 10 * 1_100)
     answerer = Answerer(session)
     desk = Desk(session, answerer, apart=lambda _: True, hold=Hold(Gates(), Verdicts(), frozenset()))
     await session.begin(Cell(1, ("print(len(llm_query_batched(['x' * 50] * 100)))",)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.state.database import Database
+from durable_rlm.state.db.connection import Database
 
 
 @pytest.fixture

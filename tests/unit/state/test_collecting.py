@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
-from durable_rlm.state.blobs import Blobs, content_hash
-from durable_rlm.state.database import Database
-from durable_rlm.state.journal import Entry, Journal, Outcome
+from durable_rlm.state.blobs.snapshots import LARGE, Group, Groups, Snapshots
+from durable_rlm.state.blobs.store import Blobs, content_hash
+from durable_rlm.state.blobs.texts import Texts
+from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.checkpointer import RunSaver
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.leases import Leases
-from durable_rlm.state.saver import RunSaver
-from durable_rlm.state.snapshots import LARGE, Group, Groups, Snapshots
-from durable_rlm.state.texts import Texts
-from durable_rlm.state.upkeep.collecting import GRACE, Collected, collect
+from durable_rlm.state.maintenance.gc import GRACE, Collected, collect
 from tests.damage import change, leaves, spoil_page
 
 NOW = 2_000_000_000.0

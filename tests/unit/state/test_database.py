@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.state.database import Database, Unit
+from durable_rlm.state.db.connection import Database, Unit
+from durable_rlm.state.db.schema import SCHEMA_VERSION
 from durable_rlm.state.errors import StoreError
-from durable_rlm.state.tables import SCHEMA_VERSION
 
 
 def insert(name: str) -> Unit:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
-from durable_rlm.state.blobs import Blobs
-from durable_rlm.state.database import Database, connect
+from durable_rlm.state.blobs.store import Blobs
+from durable_rlm.state.blobs.texts import Texts
+from durable_rlm.state.checkpointer import RunSaver
+from durable_rlm.state.db.connection import Database, connect
 from durable_rlm.state.errors import StoreError
 from durable_rlm.state.leases import Leases
-from durable_rlm.state.saver import RunSaver
-from durable_rlm.state.texts import Texts
 
 
 async def fill(database: Database) -> None:
@@ -195,6 +195,6 @@ def test_a_blob_that_a_killed_process_left_unsynced_is_synced_before_it_is_refer
         writer.write(b"written by one that is killed now")
         name = writer.commit(synced=False)
     synced: list[Path] = []
-    monkeypatch.setattr("durable_rlm.state.blobs.sync_folder", synced.append)
+    monkeypatch.setattr("durable_rlm.state.blobs.store.sync_folder", synced.append)
     assert Blobs(tmp_path).put(b"written by one that is killed now") == name
     assert synced == [first.path(name).parent, tmp_path]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm.state.approval_policy import Gates, without_final
 from durable_rlm.state.errors import UsageError
-from durable_rlm.state.gates import Gates, without_final
 from durable_rlm.state.settings import resolve_settings
 
 

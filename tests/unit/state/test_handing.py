@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from durable_rlm.kernel.inside.context import Documents, load_text
-from durable_rlm.state.blobs import Blobs
-from durable_rlm.state.contexts import ContextRef, context_files, ingest, no_context
+from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import StoredDataDamaged
-from durable_rlm.state.handing import HandedBadly, PostedContext, PostedPart, context_digest, hand_over
-from durable_rlm.state.sources import from_text, from_texts
-from durable_rlm.state.upkeep.references import references_in
+from durable_rlm.state.input import from_text, from_texts
+from durable_rlm.state.input.child_context import HandedBadly, PostedContext, PostedPart, context_digest, hand_over
+from durable_rlm.state.input.context import ContextRef, context_files, ingest, no_context
+from durable_rlm.state.maintenance.references import references_in
 
 TEXT = "größer – 日本語 𝄞 and plain\n" * 200
 TEXTS = [("a", "first"), ("b", "zwei – grün!"), ("c", "third"), ("d", "")]

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.state.database import Database
-from durable_rlm.state.journal import Entry, Journal, Outcome
-from durable_rlm.state.keys import AnswerSet, call_key, content_key
-from durable_rlm.state.ledger import BudgetSpent, Ledger, Limits
+from durable_rlm.state.budget import BudgetSpent, Ledger, Limits
+from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.call_keys import AnswerSet, call_key, content_key
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.reservations import Reservation, Wanted
-from durable_rlm.state.spending import Spending, Spent, Uncertain, usual_output
+from durable_rlm.state.usage import Spending, Spent, Uncertain, usual_output
 
 ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "hash", input_tokens=100, output_tokens=50, cost=0.5)
 

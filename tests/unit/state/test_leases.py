@@ -13,12 +13,12 @@ import psutil
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
-from durable_rlm.state.database import Database
+from durable_rlm.state.budget import Limits
+from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.checkpointer import RunSaver
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import LeaseLost, RunBusy, StoreError
-from durable_rlm.state.journal import Entry, Journal, Outcome
 from durable_rlm.state.leases import EXPIRES_AFTER, Leases, _ticks, is_dead, this_process
-from durable_rlm.state.ledger import Limits
-from durable_rlm.state.saver import RunSaver
 from durable_rlm.state.threads import Threads
 
 HOUR = 3600.0

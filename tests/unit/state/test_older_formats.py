@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.opening import DATABASE, open_configured_model
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph.wiring import DATABASE, open_configured_model
 from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.state.db.schema import SCHEMA_VERSION
 from durable_rlm.state.errors import StoreError
 from durable_rlm.state.settings import RunSettings
-from durable_rlm.state.tables import SCHEMA_VERSION
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fixtures.homes import model
 
 HOMES = Path(model.__file__).parent
@@ -84,6 +84,21 @@ async def test_a_prompt_that_was_stored_as_a_slice_of_the_input_is_read(tmp_path
         [call] = await runner.library.calls("sliced")
         assert (call.prompt, call.answer) == (model.SLICED, str(len(model.SLICED)))
         assert (await runner.verify("sliced")).ok
+
+
+async def test_variables_that_an_earlier_version_saved_are_loaded_and_not_made_again(tmp_path: Path) -> None:
+    """Snapshots name modules of the kernel as they were called then. Only a real kernel unpickles them."""
+    home = Path(shutil.copytree(HOMES / "format-4", tmp_path / "home"))
+    script = tmp_path / "m.py"
+    model.write_objects_model(script)
+    async with Runner.open(
+        home, open_model=lambda _, settings: open_configured_model(f"scripted:{script}", settings)
+    ) as r:
+        run = await r.resume("objects")
+    assert (run.status, run.answer) == ("answered", model.OBJECTS_LEFT)
+    assert run.restore is not None
+    # A generator cannot be saved: its cell is run again, and what is like before is taken from the snapshot.
+    assert (len(run.restore["restored"]), list(run.restore["rebuilt"])) == (18, ["made"])
 
 
 async def test_a_home_of_a_later_format_is_refused_with_instructions_and_left_as_it_is(tmp_path: Path) -> None:

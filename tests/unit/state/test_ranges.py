@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.state.ranges import LEAST_RANGE, WINDOW, Range, RangeIndex
+from durable_rlm.state.blobs.range_index import LEAST_RANGE, WINDOW, Range, RangeIndex
 
 MEGABYTE = 1 << 20
 

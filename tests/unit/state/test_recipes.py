@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.state import packs
-from durable_rlm.state.blobs import Blobs, content_hash
-from durable_rlm.state.database import Database
+from durable_rlm.state.blobs import delta_indexes
+from durable_rlm.state.blobs.deltas import LEAST_SAVED, Recipe, RecipeFault, recipe_of
+from durable_rlm.state.blobs.range_index import Range, RangeIndex
+from durable_rlm.state.blobs.store import Blobs, content_hash
+from durable_rlm.state.blobs.texts import LARGE, Texts
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import StoredDataDamaged
-from durable_rlm.state.ranges import Range, RangeIndex
-from durable_rlm.state.recipes import LEAST_SAVED, Recipe, RecipeFault, recipe_of
-from durable_rlm.state.texts import LARGE, Texts
 
 INSTRUCTION, QUESTION = "Beantworte die Frage auf Grund dieses Textes: ä\n\n", "\n\nWas sagt er?"
 
@@ -171,7 +171,7 @@ async def test_an_input_is_read_once_for_all_that_wait_for_it_even_if_the_first_
             assert go_on.wait(10)
             return RangeIndex.of(path, cancelled)
 
-    monkeypatch.setattr(packs, "RangeIndex", Slow)
+    monkeypatch.setattr(delta_indexes, "RangeIndex", Slow)
     texts = Texts(database, blobs)
     first, second = (asyncio.ensure_future(texts.put(text[start:], pack)) for start in (0, 1_000))
     await asyncio.to_thread(reading.wait, 10)
@@ -185,7 +185,7 @@ async def test_an_input_is_read_once_for_all_that_wait_for_it_even_if_the_first_
 async def test_many_inputs_are_not_all_kept_in_mind(
     database: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packs, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(delta_indexes, "_MOST_BYTES", 10_000)
     texts = Texts(database, blobs)
     for number in range(20):
         text = prose(30_000 + number)

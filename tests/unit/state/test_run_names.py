@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from durable_rlm.state.run_names import names_for, slug
-from durable_rlm.studio.safe_text import HOSTILE, safe_line
+from durable_rlm.studio.terminal.escape import HOSTILE, safe_line
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
 
-from durable_rlm.state.database import Database
+from durable_rlm.state.checkpointer import RunSaver
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import LeaseLost, RunBusy
 from durable_rlm.state.leases import Leases
-from durable_rlm.state.saver import RunSaver
 
 
 @dataclass

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.state.database import Database
-from durable_rlm.state.journal import Entry, Journal, Outcome
+from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.checkpointer import RunSaver
+from durable_rlm.state.db.checksums import broken, teach
+from durable_rlm.state.db.connection import Database
+from durable_rlm.state.db.schema import SEALED
 from durable_rlm.state.leases import Leases
-from durable_rlm.state.saver import RunSaver
-from durable_rlm.state.seal import broken, teach
-from durable_rlm.state.spending import Spending
-from durable_rlm.state.tables import SEALED
+from durable_rlm.state.usage import Spending
 from tests.damage import DATABASE, ask, behind, change
 
 ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "p", input_tokens=100, output_tokens=50, cost=0.5)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.state.blobs import Blobs, content_hash
-from durable_rlm.state.database import Database
+from durable_rlm.state.blobs.snapshots import LARGE, Group, Groups, Snapshots, UnknownChunk
+from durable_rlm.state.blobs.store import Blobs, content_hash
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import StoredDataDamaged
-from durable_rlm.state.snapshots import LARGE, Group, Groups, Snapshots, UnknownChunk
 
 
 def group(name: str, *chunks: bytes) -> Group:

@@ -7,10 +7,10 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from durable_rlm.state.database import Database
+from durable_rlm.state.checkpointer import RunSaver
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import StoredDataDamaged
 from durable_rlm.state.leases import Leases
-from durable_rlm.state.saver import RunSaver
 from tests.damage import DATABASE, change, leaves, spoil_page
 
 WHOLE_AT = 4

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.state.blobs import Blobs, content_hash
-from durable_rlm.state.database import Database
+from durable_rlm.state.blobs.store import Blobs, content_hash
+from durable_rlm.state.blobs.texts import LARGE, Texts
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import StoredDataDamaged, StoreError
-from durable_rlm.state.texts import LARGE, Texts
 
 
 @pytest.mark.parametrize("size", [0, 10, LARGE + 1])

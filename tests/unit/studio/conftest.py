@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.graph.results import Run
+from durable_rlm.graph.run import Run
 from durable_rlm.graph.runner import Runner
-from durable_rlm.studio import local_servers
+from durable_rlm.studio.doctor import local_servers
 from durable_rlm.studio.main import main
 
 

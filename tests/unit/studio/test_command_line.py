@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from durable_rlm.graph.results import EXIT_CODES, Run
+from durable_rlm.graph.run import EXIT_CODES, Run
 from durable_rlm.state.errors import RlmError, StoreError, UnknownThread
 from durable_rlm.state.settings import RunSettings
 from durable_rlm.studio.main import app
@@ -260,7 +260,7 @@ def test_a_hostile_answer_is_escaped_on_a_terminal_and_whole_in_a_pipe(
     assert rlm("run", "Q?", "--model", "m").out.removesuffix("\n") == sent
     document = rlm("run", "Q?", "--model", "m", "--json")
     assert hostile(document.out) == [] and json.loads(document.out)["answer"] == sent
-    monkeypatch.setattr("durable_rlm.studio.sitting._on_terminal", lambda: True)
+    monkeypatch.setattr("durable_rlm.studio.cli.run_loop._on_terminal", lambda: True)
     assert hostile(rlm("run", "Q?", "--model", "m").out) == []
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.nodes.reading import read_reply
-from durable_rlm.studio.demo import scripted
-from durable_rlm.studio.demo.excerpts import judge
+from durable_rlm.nodes.replies.reader import read_reply
+from durable_rlm.studio.demo import model
+from durable_rlm.studio.demo.corpus import judge
 from durable_rlm.studio.demo.question import OFFLINE, corpus
 
 PLAIN = "warnings.warn('isSet() is deprecated, use is_set() instead', DeprecationWarning, stacklevel=2)"
@@ -46,10 +46,10 @@ def test_an_excerpt_is_judged_by_what_it_says(excerpt: str, told: tuple[str | No
 
 
 async def test_a_sub_call_answers_from_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scripted.asyncio, "sleep", at_once)
+    monkeypatch.setattr(model.asyncio, "sleep", at_once)
     prompt = "What?\nFile: a.py, line 7, in f\n<excerpt>\nwarn('x.y is deprecated, use z.w instead')\n</excerpt>"
-    assert json.loads(await scripted.sub(prompt)) == {"what": "x.y", "instead": "z.w", "removed_in": None}
-    assert json.loads(await scripted.sub("something else")) == {"what": None, "instead": None, "removed_in": None}
+    assert json.loads(await model.sub(prompt)) == {"what": "x.y", "instead": "z.w", "removed_in": None}
+    assert json.loads(await model.sub("something else")) == {"what": None, "instead": None, "removed_in": None}
 
 
 async def at_once(seconds: float) -> None:
@@ -57,11 +57,11 @@ async def at_once(seconds: float) -> None:
 
 
 async def test_every_turn_has_code_that_runs_and_quotes_the_last_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scripted.asyncio, "sleep", at_once)
+    monkeypatch.setattr(model.asyncio, "sleep", at_once)
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "Q?"}]
     replies: list[str] = []
     for turn in range(1, 6):
-        replies.append(await scripted.root(messages))
+        replies.append(await model.root(messages))
         assert read_reply(replies[-1], truncated=False).blocks
         told = f"[Turn {turn}] The cell ran.\nOutput: - 503 documents 163 places in 70 files 75 name no replacement"
         messages += [{"role": "assistant", "content": replies[-1]}, {"role": "user", "content": told}]
@@ -70,12 +70,12 @@ async def test_every_turn_has_code_that_runs_and_quotes_the_last_output(monkeypa
 
 
 async def test_a_cell_that_fails_is_not_glossed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scripted.asyncio, "sleep", at_once)
+    monkeypatch.setattr(model.asyncio, "sleep", at_once)
     failed = [{"role": "user", "content": "[Turn 1] The cell ended in an error. Variables that were set"}]
     with pytest.raises(RuntimeError, match="no rule"):
-        await scripted.root(failed)
+        await model.root(failed)
     with pytest.raises(RuntimeError, match="no more turns"):
-        await scripted.root([{"role": "user", "content": "[Turn 5] The cell ran."}])
+        await model.root([{"role": "user", "content": "[Turn 5] The cell ran."}])
 
 
 def test_the_corpus_is_the_library_and_nothing_beside_it() -> None:

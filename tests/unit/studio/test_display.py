@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from durable_rlm.studio.display.live import LiveDisplay
-from durable_rlm.studio.display.plain import PlainDisplay
-from durable_rlm.studio.display.progress import Progress
-from durable_rlm.studio.display.wording import dollars, duration, megabytes, spent
+from durable_rlm.studio.progress.lines import PlainDisplay
+from durable_rlm.studio.progress.panel import LiveDisplay
+from durable_rlm.studio.progress.state import Progress
+from durable_rlm.studio.progress.text import dollars, duration, megabytes, spent
 from tests.unit.studio.conftest import HOSTILE
 from tests.unit.studio.test_safe_text import hostile
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from durable_rlm.studio import garbage
+from durable_rlm.studio.cli import gc_tuning
 from durable_rlm.studio.main import main
 
 _PROGRAM = "import sys, gc; from durable_rlm.studio.main import main; sys.argv = ['rlm', '--version']; main()"
@@ -16,7 +16,7 @@ def test_whoever_calls_it_from_a_program_of_theirs_keeps_their_own(capsys: pytes
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
     with pytest.raises(SystemExit):
         main(["--version"])
-    garbage.keep()
+    gc_tuning.keep()
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen) and capsys.readouterr().out
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.seal import teach
+from durable_rlm.state.db.checksums import teach
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change
 from tests.unit.graph.children.conftest import tree_script
 from tests.unit.studio.conftest import Fake, Rlm

@@ -14,9 +14,9 @@ import pytest
 import typer
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.studio.completion import complete_threads
-from durable_rlm.studio.tables import Column, ago, print_table
+from durable_rlm.studio.cli.completion import complete_threads
+from durable_rlm.studio.terminal.tables import Column, ago, print_table
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 from tests.unit.studio.conftest import HOSTILE, Rlm
 from tests.unit.studio.test_safe_text import hostile

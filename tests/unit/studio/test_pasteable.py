@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.graph.results import Run
+from durable_rlm.graph.run import Run
 from durable_rlm.state.errors import StoreError, cli_command
-from durable_rlm.studio import pasteable as module
-from durable_rlm.studio.invocation import Invocation
-from durable_rlm.studio.pasteable import command_line, pasteable, program
+from durable_rlm.studio.cli.common import Invocation
+from durable_rlm.studio.terminal import printed_commands as module
+from durable_rlm.studio.terminal.printed_commands import command_line, pasteable, program
 from tests.unit.studio.conftest import Fake, Rlm
 
 ROOT = Path(__file__).parents[3]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import typer
 
-from durable_rlm.graph.results import Run
-from durable_rlm.nodes.models import prices
+from durable_rlm.graph.run import Run
+from durable_rlm.nodes.models import pricing
+from durable_rlm.studio.cli.common import Invocation
 from durable_rlm.studio.commands.run import start
 from durable_rlm.studio.doctor import software
-from durable_rlm.studio.invocation import Invocation
-from durable_rlm.studio.price_age import price_warnings
+from durable_rlm.studio.doctor.price_age import price_warnings
 from tests.unit.studio.conftest import Fake
 
 DAY = date(2026, 3, 1)
@@ -23,7 +23,7 @@ LISTED = "openai:gpt-5-mini"
 @pytest.fixture(autouse=True)
 def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A price list of 1 March."""
-    monkeypatch.setattr(prices, "price_list_date", lambda today: DAY)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(pricing, "price_list_date", lambda today: DAY)  # pyright: ignore[reportUnknownLambdaType]
 
 
 @pytest.fixture

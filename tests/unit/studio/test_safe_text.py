@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.studio.safe_text import safe, safe_json, safe_line, safe_lines
+from durable_rlm.studio.terminal.escape import safe, safe_json, safe_line, safe_lines
 from tests.unit.studio.conftest import HOSTILE
 
 # Arabic signs that Unicode calls format characters, though they are visible and stay where they are.

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.results import EXIT_CODES, Run
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph.run import EXIT_CODES, Run
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 from tests.unit.studio.conftest import HOSTILE, Fake, FakeRunner, Rlm
 from tests.unit.studio.test_safe_text import hostile
@@ -251,8 +251,6 @@ def test_listing_steps_and_calls_imports_no_langgraph() -> None:
     import subprocess
 
     heavy = "{'langgraph', 'langchain_core', 'openai', 'jupyter_client', 'zmq'}"
-    code = (
-        f"import sys, durable_rlm.graph.library, durable_rlm.graph.opening; print(sorted({heavy} & set(sys.modules)))"
-    )
+    code = f"import sys, durable_rlm.graph.queries, durable_rlm.graph.wiring; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

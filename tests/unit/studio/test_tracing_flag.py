@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.graph.results import Run
+from durable_rlm.graph.run import Run
 from durable_rlm.graph.tracing import SWITCHES
 from tests.unit.studio.conftest import Fake, Rlm
 

@@ -16,14 +16,14 @@ import typer
 
 from durable_rlm import Runner
 from durable_rlm.graph.listed import children_of
-from durable_rlm.graph.opening import open_stores
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.state.children import child_thread
-from durable_rlm.state.database import Database
+from durable_rlm.graph.wiring import open_stores
+from durable_rlm.state.db.checksums import teach
+from durable_rlm.state.db.children import child_thread
+from durable_rlm.state.db.connection import Database
 from durable_rlm.state.leases import this_process
-from durable_rlm.state.seal import teach
-from durable_rlm.studio.completion import complete_threads
-from durable_rlm.studio.summary import short_id
+from durable_rlm.studio.cli.completion import complete_threads
+from durable_rlm.studio.cli.summary import short_id
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change, leaves, spoil_page
 from tests.unit.graph.children.conftest import tree_script
 from tests.unit.studio.conftest import HOSTILE, Done, Rlm

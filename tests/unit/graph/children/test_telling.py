@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.kernel.memory import MemoryKernels
-from durable_rlm.studio.display.progress import Progress
+from durable_rlm.studio.progress.state import Progress
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.dying import Crash, DiesAt
-
-from .conftest import tree_script
+from tests.unit.graph.children.conftest import tree_script
 
 CELLS = {
     "top": ["FINAL(rlm_query_batched([f'middle: {n}' for n in range(4)]))"],

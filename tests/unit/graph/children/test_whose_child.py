@@ -4,8 +4,7 @@ from pathlib import Path
 
 from durable_rlm import Runner
 from tests.damage import change
-
-from .conftest import tree_script
+from tests.unit.graph.children.conftest import tree_script
 
 CELLS = {"top": ["a = rlm_query('child: x')", "FINAL(a)"], "child:": ["FINAL(llm_query('plain'))"]}
 

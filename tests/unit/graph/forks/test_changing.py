@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.changes import OWN_NAMES, variable_name
+from durable_rlm.graph.fork_edits import OWN_NAMES, variable_name
 from durable_rlm.kernel.inside.repl import Repl
 from durable_rlm.kernel.session import KernelSpec
+from durable_rlm.state.call_journal import PERSON
 from durable_rlm.state.errors import UsageError
-from durable_rlm.state.journal import PERSON
 from tests.scripts import Asked, repl, write_script
 from tests.unit.graph.forks.homes import ANSWER, CELLS, step
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph import forking
-from durable_rlm.kernel.memory import MemoryKernels
+from durable_rlm.graph import fork
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, ThreadExists, UsageError
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import change
 from tests.scripts import Asked, repl, write_script
 from tests.unit.graph.forks.homes import ANSWER, rows, step
@@ -94,7 +94,7 @@ async def test_a_fork_is_there_whole_or_not_at_all(
     key = (await runner.library.calls("parent"))[-1].row.key
     with monkeypatch.context() as patched:
         # The last thing that its transaction does.
-        patched.setattr(forking, "give_answer", fails)
+        patched.setattr(fork, "give_answer", fails)
         with pytest.raises(StoreError):
             await runner.fork("parent", standing, into="fork", set={"limit": 4}, answers={key: "other"})
     assert all(found == [] for found in rows(tmp_path / "home", "fork").values())

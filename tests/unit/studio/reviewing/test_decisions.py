@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from durable_rlm.state.errors import UsageError
-from durable_rlm.studio.reviewing.decisions import checked, edit, editable, responded
-from durable_rlm.studio.reviewing.requests import purposes, waiting_of
+from durable_rlm.studio.approval.decisions import checked, edit, editable, responded
+from durable_rlm.studio.approval.requests import purposes, waiting_of
 from tests.unit.studio.reviewing.asked import answer, budget, calls, code, interrupt, paused, request, spend
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.graph.results import Run
+from durable_rlm.graph.run import Run
 from durable_rlm.state.errors import UsageError
-from durable_rlm.studio.reviewing.requests import waiting_of
+from durable_rlm.studio.approval.requests import waiting_of
 from tests.unit.studio.conftest import Done, Fake, FakeRunner, Rlm
 from tests.unit.studio.reviewing.asked import answer, calls, code, interrupt, paused, spend
 
@@ -30,7 +30,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def types(text: str) -> None:
         monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-        monkeypatch.setattr("durable_rlm.studio.sitting.at_terminal", lambda: True)
+        monkeypatch.setattr("durable_rlm.studio.cli.run_loop.at_terminal", lambda: True)
 
     return types
 

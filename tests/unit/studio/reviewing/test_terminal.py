@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from durable_rlm.state.errors import UsageError
-from durable_rlm.studio.reviewing.editor import edited, editor_command
-from durable_rlm.studio.reviewing.reviewers import Answer
-from durable_rlm.studio.reviewing.terminal import AtTerminal
+from durable_rlm.studio.approval.editor import edited, editor_command
+from durable_rlm.studio.approval.reviewers import Answer
+from durable_rlm.studio.approval.terminal import AtTerminal
 from tests.unit.studio.reviewing.asked import answer, budget, calls, code, pending, spend
 
 Says = Callable[..., Answer | None]

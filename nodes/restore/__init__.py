@@ -1,0 +1,1 @@
+"""Restoring a REPL: load the last snapshot, replay the cells after it, report what differs."""

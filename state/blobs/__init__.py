@@ -1,0 +1,1 @@
+"""Content-addressed bytes: texts, snapshots and inputs, stored once and as deltas."""

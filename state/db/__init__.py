@@ -1,0 +1,1 @@
+"""The SQLite file: connection, tables, checksums and corruption."""

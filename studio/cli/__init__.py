@@ -1,0 +1,1 @@
+"""What the commands share: options, the loop around a run, signals, files."""

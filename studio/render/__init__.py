@@ -1,0 +1,1 @@
+"""Results as text, one renderer a file."""

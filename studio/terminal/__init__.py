@@ -1,0 +1,1 @@
+"""The terminal: streams, consoles, escaping, tables and error messages."""
