@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from durable_rlm import Runner
-from durable_rlm.kernel.host.ready import AHEAD
+from durable_rlm.kernel.host.kernel_pool import AHEAD
 
 CHILDREN = 50
 

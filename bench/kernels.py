@@ -22,9 +22,8 @@ from jupyter_client.manager import AsyncKernelManager
 
 from bench.snapshots import context_text
 from durable_rlm.kernel.host.fork_server import NoSandbox
-from durable_rlm.kernel.host.kernel_pool import Source, Supply
+from durable_rlm.kernel.host.kernel_pool import ReadyKernels, Source, Supply
 from durable_rlm.kernel.host.kernel_process import KernelProcess
-from durable_rlm.kernel.host.ready import ReadyKernels
 from durable_rlm.kernel.host.sandbox_tiers import TIERS, Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, KernelSession, KernelSpec

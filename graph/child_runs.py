@@ -22,8 +22,8 @@ from ..state.budget import Limits
 from ..state.call_journal import Entry
 from ..state.call_keys import digest
 from ..state.checkpointer import RunSaver
-from ..state.db.children import Child, child_thread, enter_child
 from ..state.db.connection import Unit
+from ..state.db.lineage import Child, child_thread, enter_child
 from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError, cli_command
 from ..state.run_state import AnswerRef, RunInput, RunState, Status
 from ..state.settings import RunSettings

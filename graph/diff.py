@@ -9,8 +9,7 @@ from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of
 from ..state.errors import StoredDataDamaged
 from ..state.records import AnswerRef, TurnRecord
-from .checkpoints import Moment
-from .variables import Known, variables_at
+from .checkpoints import Known, Moment, variables_at
 
 if TYPE_CHECKING:
     from ..state.run_state import RunState

@@ -24,7 +24,7 @@ from ..state.run_state import RestoreRecord, RunInput, RunState, Status
 from ..state.settings import saved_settings
 from ..state.threads import Thread, Threads
 from .build import Graph
-from .checks import raised_limits
+from .create import raised_limits
 from .run import error_facts
 from .tracing import traced
 

@@ -25,7 +25,7 @@ from ..state.run_state import RunInput, RunOutput, RunState
 from ..state.settings import RunSettings, saved_settings
 from .approvals import check_answer, check_asked_here, check_undecided, waiting_one
 from .build import Graph
-from .checks import make_ready
+from .create import make_ready
 from .executor import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
 from .langgraph_ids import config_called, run_name, snapshot_called
 from .langgraph_input import Asked, enter_asked

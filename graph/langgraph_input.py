@@ -14,8 +14,7 @@ from ..state.input.context import ContextRef
 from ..state.run_state import RunInput
 from ..state.settings import RunSettings, resolve_settings
 from ..state.threads import Thread
-from .checks import check_same_input
-from .create import Input, enter_run, same_run
+from .create import Input, check_same_input, enter_run, same_run
 from .intake import Given
 
 _LIMITS = frozenset(Limits.model_fields)

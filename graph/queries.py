@@ -1,9 +1,11 @@
-"""Reading what is saved: runs, their steps and calls. Nothing here runs, pays or changes anything."""
+"""Read what is saved: runs, their steps and calls. Nothing here runs, pays for or changes anything."""
 
 import contextlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from ..nodes.runtime.dependencies import Stores
@@ -14,11 +16,61 @@ from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.threads import Step, Thread
 from ..state.usage import Spent
-from .checkpoints import Checkpoints, Moment, moment_of
+from .checkpoints import Checkpoints, Moment, moment_of, variables_at
 from .diff import comparison
 from .langgraph_ids import run_name
-from .listed import children_or_unknown, listed, time_text
-from .variables import variables_at
+
+
+def listed(row: Thread, alive: bool, spent: Spent | None) -> dict[str, Any]:
+    """An entry of `rlm list --json`. `alive`: a process runs it now; `spent`: None when its calls cannot be read."""
+    status: str = row.status
+    if row.damaged or spent is None:
+        status = "damaged"
+    elif status == "running":
+        status = "busy" if alive else "stopped"
+    spent = spent or Spent(cost=None)
+    return {
+        "thread_id": row.thread_id,
+        "status": status,
+        "question": row.question,
+        "parent": row.caller or row.parent,
+        "model": row.model,
+        "turns": row.turns,
+        "model_calls": spent.model_calls,
+        "cost_usd": as_usage(spent)["cost_usd"],
+        "updated": time_text(row.updated),
+    }
+
+
+async def children_of(stores: Stores, thread_id: str) -> list[dict[str, Any]]:
+    """The runs that calls of the thread have started, those that theirs have, and so on, as `rlm show --json` has them.
+
+    A few queries, however many there are. Raises StoreError.
+    """
+    # Its own row is none of them, whatever a damaged one says.
+    rows = [row for row in await stores.threads.below(thread_id) if row.thread_id != thread_id]
+    alive = await stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
+    spent: Mapping[str, Spent] = await stores.spending.below(thread_id) if rows else {}
+    children: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        entry = listed(row, row.thread_id in alive, spent.get(row.thread_id, Spent()))
+        facts = {key: entry[key] for key in ("thread_id", "question", "status", "turns", "model_calls", "cost_usd")}
+        children[row.caller].append({**facts, "call": row.call, "children": children[row.thread_id]})
+    return children[thread_id]
+
+
+async def children_or_unknown(stores: Stores, thread_id: str) -> list[dict[str, Any]] | None:
+    """`children_of`; None when that cannot be read, which hides nothing else of a run."""
+    try:
+        return await children_of(stores, thread_id)
+    except StoreError:
+        return None
+
+
+def time_text(seconds: float) -> str:
+    """A moment (seconds since 1970) in ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
 
 _UNDER_WAY = "under way when its process ended: may have been billed"
 _NOT_SENT = "no server was reached when its process ended: nothing was sent"

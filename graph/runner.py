@@ -25,9 +25,8 @@ from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
 from .checkpoints import moment_of
-from .checks import make_ready, raised_limits
 from .child_runs import ChildRuns
-from .create import enter_run, under_a_free_name
+from .create import enter_run, make_ready, raised_limits, under_a_free_name
 from .executor import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
 from .fork import make_fork
 from .fork_edits import Changes

@@ -1,22 +1,27 @@
-"""`direct`: the whole input given to the root model in one call, which answers, or says that it needs the REPL."""
+"""`direct`: the whole input given to the root model in one call, which answers, or says that it needs the REPL.
+
+The text of a run's input, read whole: for what is given to a model at once, never for what is large.
+"""
 
 import asyncio
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..state.blobs.store import Blobs
 from ..state.budget import BudgetSpent, NotAllowed
 from ..state.call_keys import digest, direct_key
 from ..state.errors import InputError
-from ..state.input.context import ContextRef, no_context
+from ..state.input.context import ContextRef, context_files, no_context
 from ..state.run_state import RunState
 from ..state.settings import RunSettings
-from .approval.leave import heed
+from .approval.budget import heed
 from .approval.requests import saved, spend_ask
 from .models.errors import FailureKind
-from .models.reply import ModelRequest
+from .models.provider_protocol import ModelRequest
 from .models.schema_validation import SchemaMismatch, parse
-from .models.tokens import estimate_messages
-from .models.windows import size, surely_fits_not, window_of
+from .models.tokens import estimate_messages, size, surely_fits_not, window_of
 from .models.work_limit import SchemaInvalid, off_loop
 from .plan import ROOT_OUTPUT_TOKENS
 from .prompts.direct import declined, direct_messages, without_thoughts
@@ -28,7 +33,30 @@ from .runtime.dependencies import Hands, Stores
 from .runtime.events import emit
 from .runtime.last_turn import keep_last_turn
 from .sub_calls.model_call import Ask, Got, ask_once, root_failed
-from .whole_input import whole_input
+
+Documents = list[tuple[str, str]]
+"""Names and texts, in order."""
+
+
+def whole_input(reference: ContextRef, blobs: Blobs) -> Documents:
+    """The documents of an input; one without a name for a text, none where there is none.
+
+    Reads all of it: call it in a thread. Raises StoredDataDamaged.
+    """
+    if reference["kind"] == "none":
+        return []
+    pack, index, start, end = context_files(reference, blobs)
+    if index is None:
+        return [("", _text(pack, start, end))]
+    lines = [json.loads(line) for line in index.read_bytes().splitlines()]
+    return [(str(line["name"]), _text(pack, line["start"], line["end"])) for line in lines]
+
+
+def _text(pack: Path, start: int, end: int) -> str:
+    with pack.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start).decode()
+
 
 FITS_WELL = 32_000
 """Tokens of a request that a model reads reliably at once; of one with a known window, a quarter of that at most."""

@@ -11,16 +11,15 @@ from ..kernel.session import CellError, CellResult, Final
 from ..state.call_keys import START, advance
 from ..state.errors import KernelLost
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
-from .approval.leave import heed
+from .approval.budget import heed
 from .approval.requests import asks_of, saved
 from .models.schema_validation import mismatch
 from .models.work_limit import SchemaInvalid, off_loop
 from .prompts.history import short_form
-from .prompts.repetition import repetition_notes
+from .prompts.observation import repetition_notes
 from .restore.replay import keep_variables, start_cell
-from .restore.report import diverged, divergence
+from .restore.report import diverged, divergence, no_restore, told
 from .restore.restore import kernel_at
-from .restore.restore_report import no_restore, told
 from .runtime.active_runs import LiveKernel, LiveRun, LiveRuns
 from .runtime.answers import settled
 from .runtime.call_decisions import verdicts_of

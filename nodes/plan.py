@@ -6,9 +6,9 @@ from ..state.approval_records import Ask as AskOfPerson
 from ..state.budget import BudgetSpent, NotAllowed, Resource
 from ..state.call_keys import cell_digest, root_key
 from ..state.run_state import RunState, TurnRecord
-from .approval.leave import asks_about, heed
+from .approval.budget import asks_about, heed
 from .approval.requests import budget_ask, saved, spend_ask
-from .models.reply import ModelRequest
+from .models.provider_protocol import ModelRequest
 from .prompts.history import short_form
 from .prompts.root_request import root_messages, told_digest
 from .replies.reader import Reading, read_reply

@@ -13,7 +13,7 @@ from langgraph.types import interrupt
 from ..state.run_state import RunState
 from .approval.apply import outcome, passed
 from .approval.decisions import DecisionsUnusable, decisions_in
-from .approval.request import asked_of
+from .approval.requests import asked_of
 from .approval.stale import shown_last
 from .runtime.active_runs import thread_of
 from .runtime.dependencies import Hands

@@ -9,9 +9,9 @@ from typing import Any, cast, get_args
 
 from .budget import Limits
 from .db.checksums import broken
-from .db.children import BELOW
 from .db.connection import Database, Unit
 from .db.corruption import from_both_ends
+from .db.lineage import BELOW
 from .errors import StoredDataDamaged, ThreadExists, UnknownThread, cli_command
 from .leases import Leases
 from .records import Status

@@ -4,9 +4,8 @@ import sqlite3
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .db.children import BELOW
 from .db.connection import Database
-from .db.lineage import LINE, NO_HORIZON
+from .db.lineage import BELOW, LINE, NO_HORIZON
 
 LEAST_LIKELY_OUTPUT = 1_000
 """Output tokens that a request whose outcome nobody knows counts with, whatever the others of its run took."""

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from .fork_server import ForkFailed, NoSandbox
 from .frames import read_frame, write_frame
-from .kernel_pool import FORKING, Supply
+from .kernel_pool import AHEAD, FORKING, Supply
 from .python_env import EnvironmentUnusable
-from .ready import AHEAD
 
 if TYPE_CHECKING:
     from .kernel_process import KernelProcess

@@ -1,17 +1,80 @@
-"""Where the host's kernels come from: a fork server for each way of confining them and each environment."""
+"""The host's kernels: a fork server for each sandbox tier and environment, and kernels that were forked ahead.
+
+A kernel that is ready when a run asks for one saves the run the wait.
+"""
 
 import asyncio
+import contextlib
 import itertools
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .fork_server import ForkServer
+from .fork_server import Forked, ForkFailed, ForkServer
 from .python_env import KernelEnvironment, environment_at, own_environment
-from .ready import ReadyKernels
 from .resource_monitor import Watch
 from .sandbox_tiers import TIERS, Tier, Wanted
+
+AHEAD = 2
+_PAUSE = 0.05
+"""Seconds in which whoever has taken one starts it, undisturbed by the making of the next."""
+
+
+class ReadyKernels:
+    """Keeps some kernels ready that nobody has used."""
+
+    def __init__(self, server: ForkServer, ahead: int = AHEAD) -> None:
+        self._server = server
+        self._ahead = ahead
+        self._ready: list[Forked] = []
+        self._forking = 0
+        self._filling: asyncio.Task[None] | None = None
+        self._pausing: asyncio.TimerHandle | None = None
+
+    async def take(self) -> Forked:
+        """A kernel for one user. Raises ForkFailed."""
+        while self._ready:
+            kernel = self._ready.pop()
+            if not kernel.ended.done():
+                self._fill_later()
+                return kernel
+            kernel.status.close()
+        self._forking += 1
+        try:
+            return await self._server.fork()
+        finally:
+            self._forking -= 1
+            self._fill_later()
+
+    def fill(self) -> None:
+        """Fork more in the background, unless somebody waits for one now."""
+        if not self._forking and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill())
+
+    def _fill_later(self) -> None:
+        if self._pausing:
+            self._pausing.cancel()
+        self._pausing = asyncio.get_running_loop().call_later(_PAUSE, self.fill)
+
+    async def _fill(self) -> None:
+        with contextlib.suppress(ForkFailed, OSError):
+            while len(self._ready) < self._ahead and not self._forking:
+                self._ready.append(await self._server.fork())
+
+    async def close(self) -> None:
+        """End those that nobody took."""
+        if self._pausing:
+            self._pausing.cancel()
+        if self._filling:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
+        while self._ready:
+            kernel = self._ready.pop()
+            self._server.signal(kernel, signal.SIGKILL)
+            kernel.status.close()
+
 
 FORKING = sys.platform == "linux"
 """Elsewhere each kernel is a process of its own from the start, unsandboxed."""

@@ -10,8 +10,7 @@ from .frames import BYTES
 from .kernel_pool import Supply
 from .launch import Made, make_manager
 from .message_filter import WINDOW, Heard, Hearing, Misbehaved
-from .sending import NotTaken, Sending
-from .zmtp import Address, Channel, ChannelClosed
+from .zmtp import Address, Channel, ChannelClosed, NotTaken, Sending
 
 _START_SECONDS = 60.0
 _ENDING_SECONDS = 2.0

@@ -15,7 +15,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from .fork_server import CHANNELS, Forked, ForkServer
-from .ready import ReadyKernels
+from .kernel_pool import ReadyKernels
 
 NAME = "rlm-fork-server"
 

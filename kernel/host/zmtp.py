@@ -3,11 +3,14 @@
 ZeroMQ's own library reads what comes before anybody may look at it: a message without end, which a kernel's code can
 send past that library, would fill this process's memory. Here nothing is read before there is room for it.
 https://rfc.zeromq.org/spec/23/ (ZMTP 3.0, NULL security, a DEALER that speaks to a ROUTER)
+
+What is on its way to one kernel. The host waits for none: one that takes nothing would keep the others waiting.
 """
 
 import asyncio
 import contextlib
 import struct
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -135,3 +138,40 @@ def _command(body: bytes) -> bytes:
 
 def _property(name: str, value: str) -> bytes:
     return bytes([len(name)]) + name.encode() + struct.pack(">I", len(value)) + value.encode()
+
+
+class NotTaken(Exception):
+    """A kernel does not take what it is sent."""
+
+
+class Sending:
+    """Sends messages over one channel, one after the other, in the background."""
+
+    def __init__(self, channel: Channel, most: int) -> None:
+        """`most`: bytes that may wait."""
+        self._channel = channel
+        self._most = most
+        self._waiting: deque[Sequence[bytes]] = deque()
+        self._bytes = 0
+        self._more = asyncio.Event()
+
+    def put(self, parts: Sequence[bytes]) -> None:
+        """Send this next. Raises NotTaken when too much waits already."""
+        size = sum(map(len, parts))
+        if self._waiting and self._bytes + size > self._most:
+            raise NotTaken("it does not take what it is sent")
+        self._waiting.append(parts)
+        self._bytes += size
+        self._more.set()
+
+    async def carry(self) -> None:
+        """Send, until cancelled or the other side is gone."""
+        with contextlib.suppress(ChannelClosed):
+            while True:
+                while self._waiting:
+                    parts = self._waiting[0]
+                    await self._channel.send(parts)
+                    self._waiting.popleft()
+                    self._bytes -= sum(map(len, parts))
+                self._more.clear()
+                await self._more.wait()

@@ -1,10 +1,94 @@
-"""What `rlm_query(…, context=…)` hands over: where its texts stand in the caller's own input, else the texts."""
+"""What `rlm_query(…, context=…)` sends to a sub-RLM: places in the caller's own input where it can, else the texts.
 
+What was cut from the input is found there again and need not be sent. Bytes are compared: UTF-8 never matches from
+within a character, so what is found begins and ends between characters.
+"""
+
+from collections.abc import Callable, Iterator
 from json import dumps
 from typing import Any
 
 from .context import Document, Documents
-from .places import Places
+from .context_file import Pack
+
+Range = tuple[int, int]
+_PROBE = 16 << 10
+"""Characters of the beginning of a text that are searched for; the rest is compared where they are found."""
+_FIRST_BLOCK, _LARGEST_BLOCK = 64 << 10, 8 << 20
+"""Bytes searched at once: few near the text found before, where the next one mostly is."""
+_PIECE = 1 << 20
+_MOST_CANDIDATES = 64
+_MOST_FRUITLESS = 2 << 30
+"""Bytes searched for texts that were not there, after which a kernel looks no further: it has other texts to send."""
+
+
+class Places:
+    """Finds texts in some ranges of a pack. Any thread may ask."""
+
+    def __init__(self, pack: Pack, ranges: Callable[[], list[Range]]) -> None:
+        """`ranges`, sorted and apart, is asked for with the first search."""
+        self._pack = pack
+        self._ask = ranges
+        self._ranges: list[Range] | None = None
+        self._last = 0
+        self._fruitless = 0
+
+    def find(self, text: str) -> "Range | None":
+        """A range whose bytes are those of `text`; None when there is none, or the search is given up."""
+        if place := self._pack.place(text):
+            return place
+        if self._fruitless > _MOST_FRUITLESS:
+            return None
+        if self._ranges is None:
+            self._ranges = self._ask()
+        try:
+            for number, (start, end) in enumerate(self._candidates(text[:_PROBE].encode(), self._ranges)):
+                if place := self._compared(text, start, end):
+                    self._last = start
+                    return place
+                if number == _MOST_CANDIDATES:
+                    break
+        except UnicodeEncodeError:  # a lone surrogate: no text of an input has one
+            return None
+        self._fruitless += sum(end - start for start, end in self._ranges)
+        return None
+
+    def of(self, document: Document) -> "Range | None":
+        """Where a document stands; None when it is of another pack."""
+        path, start, end, _ = document._identity()
+        return (start, end) if path == self._pack.path else None
+
+    def _candidates(self, probe: bytes, ranges: list[Range]) -> Iterator[Range]:
+        """Where `probe` stands, and the end of the range that it is in: from the last find on, then what is before."""
+        last = self._last
+        for start, end in ranges:
+            if last < end:
+                yield from ((at, end) for at in self._occurrences(probe, max(start, last), end))
+        for start, end in ranges:
+            if start < last:
+                found = self._occurrences(probe, start, min(end, last + len(probe) - 1))
+                yield from ((at, end) for at in found)
+
+    def _occurrences(self, probe: bytes, first: int, last: int) -> Iterator[int]:
+        size = _FIRST_BLOCK
+        while first + len(probe) <= last:
+            block = self._pack.read(first, min(first + size + len(probe) - 1, last))
+            found = block.find(probe)
+            while found >= 0:
+                yield first + found
+                found = block.find(probe, found + 1)
+            first += size
+            size = min(2 * size, _LARGEST_BLOCK)
+
+    def _compared(self, text: str, start: int, limit: int) -> "Range | None":
+        at = start
+        for begin in range(0, len(text), _PIECE):
+            piece = text[begin : begin + _PIECE].encode()
+            if at + len(piece) > limit or self._pack.read(at, at + len(piece)) != piece:
+                return None
+            at += len(piece)
+        return start, at
+
 
 _LONG = 1 << 10
 """Characters from which a text is looked for in the input."""

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, SupportsIndex, overload
 
-from .context_file import Pack, open_descriptor
-from .one_copy import read_ascii
+from .context_file import Pack, open_descriptor, read_ascii
 
 _SHOWN_NAMES = 5
 _LONG = 16 << 20

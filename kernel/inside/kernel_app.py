@@ -2,6 +2,11 @@
 
 Neither a debugger nor a profile folder, and no TCP socket: ipykernel would open one for output of
 subprocesses. Most of a kernel's start is spent here, and every page that is written to is copied from the fork server.
+
+What a kernel publishes for clients that attach: nothing is, until one has subscribed.
+
+What cells print is captured (`output.py`) and travels with the cell's result. Publishing it as well takes longer than
+a small cell.
 """
 
 import importlib
@@ -12,13 +17,49 @@ from typing import Any, ClassVar
 import zmq
 from ipykernel import ipkernel
 from ipykernel.control import ControlThread
+from ipykernel.iostream import IOPubThread, OutStream
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.profiledir import ProfileDir
 from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
 
 from .kernel import NoThread, RlmKernel
-from .publishing import Publisher
+from .output import captured
+
+
+class Publisher(IOPubThread):
+    """ipykernel's publishing thread, which knows whether anybody listens."""
+
+    heard = False
+
+    def _handle_subscription(self, frames: Any) -> None:
+        self.heard = True
+        super()._handle_subscription(frames)
+
+
+class Stream(OutStream):
+    """Standard output or standard error of a cell."""
+
+    pub_thread: Any
+
+    def write(self, string: str) -> int:
+        """Capture it, and publish it where somebody listens. Raises TypeError for what is no str."""
+        captured.write(_text(string))
+        if self.pub_thread.heard:
+            super().write(string)
+        return len(string)
+
+    def flush(self) -> None:
+        """Wait for what was published, if anything is: ipykernel flushes after each message."""
+        if self.pub_thread.heard:
+            super().flush()
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"write() argument must be str, not {type(given)}")
+    return given
+
 
 _SETTINGS = {
     "HistoryManager": {"enabled": False},

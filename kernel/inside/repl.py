@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from .child_context import Handing
+from .child_context import Handing, Places, Range
 from .context import Documents, load_text
 from .context_file import Pack
 from .final import Finish
-from .places import Places, Range
 from .queries import Queries, Registry
 from .snapshot.input_slices import Cuts
 from .snapshot.snapshotter import Snapshots

@@ -15,7 +15,7 @@ from ..replies.edited_code import replaced
 from ..runtime.answers import settled
 from .budget import Allowance, words_of
 from .decisions import DecisionsUnusable
-from .request import Asked
+from .requests import Asked
 
 Update = dict[str, Any]
 

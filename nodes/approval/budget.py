@@ -1,13 +1,18 @@
-"""What a person allows of the budget, or does not."""
+"""Grants of budget: built from a reviewer's decisions, and applied to the run's budget ledger."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...state.approval_records import ActionRequest, Decision, Leave
 from ...state.budget import Resource
 from ...state.run_state import RunState
+from ..runtime.dependencies import Hands
 from ..runtime.untrusted_text import one_line
 from .requests import BUDGET, SPEND
+
+if TYPE_CHECKING:
+    from ..runtime.active_runs import LiveRun
+
 
 _WORDS = 2_000
 """Characters of a reviewer's words that are told."""
@@ -72,3 +77,28 @@ def words_of(decision: Decision) -> str:
 def _after_colon(decision: Decision) -> str:
     words = one_line(decision.get("message", ""), _WORDS)
     return f": {words}" if words else ""
+
+
+async def heed(run: "LiveRun", state: RunState, hands: Hands) -> None:
+    """Bring the account to what the state says was allowed. Raised limits are written down for the tree's top run.
+
+    Safe to do again. Raises StoreError, LeaseLost.
+    """
+    leave = state.get("leave")
+    if leave is None or leave == run.leave:
+        return
+    run.leave = leave
+    run.ledger.allow(leave["dollars"])
+    if leave["limits"]:
+        threads = hands.stores.threads
+        limits = run.ledger.raise_limits(leave["limits"])
+        await threads.set_limits(await threads.top_of(run.thread_id), limits)
+
+
+def asks_about(run: "LiveRun", resource: Resource) -> bool:
+    """Whether a person is to be asked, instead of the run ending for want of this budget."""
+    if not run.gates.budget:
+        return False
+    known = run.leave["answer_now"].get(resource) if run.leave else None
+    limit = getattr(run.ledger.limits, f"max_{resource}")
+    return known is None or (limit is not None and limit > known)

@@ -9,8 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from ...state.approval_records import ActionRequest, Decision, ReviewRequest
 from ...state.errors import UsageError
 from ..replies.edited_code import check_code
-from .request import CODE, FINAL, allowed
-from .requests import BUDGET, CALLS, SPEND
+from .requests import BUDGET, CALLS, CODE, FINAL, SPEND, allowed
 
 _FORM = 'an answer is {"decisions": [{"type": "approve"}, …]}, one for each action request, in order'
 

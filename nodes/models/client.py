@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from .errors import AttemptFailed, Failure, FailureKind, ModelCallFailed, classify
+from .errors import AttemptFailed, Failure, FailureKind, ModelCallFailed, Target, classify, explain
 from .pricing import Price, cost_usd
-from .provider_protocol import RawReply, Sender
-from .reply import Finish, ModelReply, ModelRequest, Role
+from .provider_protocol import Finish, ModelReply, ModelRequest, RawReply, Role, Sender
 from .retry import OnRetry, RetryPolicy, with_retries
-from .sentences import Target, explain
-from .tokens import estimate_messages, estimate_tokens
-from .windows import size, surely_fits_not
+from .tokens import estimate_messages, estimate_tokens, size, surely_fits_not
 
 BeforeAttempt = Callable[[int], Awaitable[None]]
 """Awaited before every request, with its number from 1; reserves budget there, and may raise to stop."""

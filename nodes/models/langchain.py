@@ -7,8 +7,7 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from .provider_protocol import RawReply
-from .reply import ModelRequest
+from .provider_protocol import ModelRequest, RawReply
 
 _CLASSES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _FINISH_FIELDS = ("finish_reason", "stop_reason", "done_reason", "stopReason")

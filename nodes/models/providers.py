@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from ...state.errors import ModelSetupError
 from .client import ModelClient
+from .errors import Target
 from .pricing import Price
 from .provider_protocol import Sender
 from .redaction import redact
 from .retry import RetryPolicy
 from .scripted import ScriptedSender
-from .sentences import Target
+from .tokens import window_of
 from .urls import is_loopback, shown
-from .windows import window_of
 
 REQUEST_SECONDS = 600.0
 CONNECTIONS = 1000

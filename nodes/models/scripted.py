@@ -16,8 +16,7 @@ from typing import Any, cast
 
 from ...state.errors import ModelSetupError
 from .errors import AttemptFailed, Failure
-from .provider_protocol import RawReply
-from .reply import ModelRequest
+from .provider_protocol import ModelRequest, RawReply
 
 _NEEDS = "It must define root(messages) -> str and sub(prompt) -> str."
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..models.typed import instruction
+from ..models.structured_output import instruction
 from ..runtime.untrusted_text import fenced, one_line
 from .system import prompt_text
 

@@ -8,9 +8,8 @@ from ...state.blobs.texts import Texts
 from ...state.budget import Ledger, Resource
 from ...state.call_keys import digest_of_written, written
 from ...state.run_state import RunState, TurnRecord, VariableRecord
-from ..restore.restore_report import told
-from ..runtime.transcript import Transcript
-from ..runtime.turns import number_of, said_before_all
+from ..restore.report import told
+from ..runtime.turns import Transcript, number_of, said_before_all
 from .history import Message, ShortTurn, Turn, build_messages, needed_turns
 from .messages import Left, budget_line, converge, first_message, last_turn
 from .observation import TurnStatus, shown_variables

@@ -1,9 +1,9 @@
-"""A cell that was run again and asked for something else than is recorded of it."""
+"""The report of a restore: what was loaded, rebuilt or lost, and cells whose replay diverged from the journal."""
 
 from itertools import islice
 
 from ...state.errors import ReplayDiverged
-from ...state.run_state import Divergence
+from ...state.run_state import Divergence, RestoreRecord
 from ..runtime.active_runs import CellCalls
 from ..runtime.dependencies import Hands
 
@@ -40,3 +40,37 @@ def diverged(found: Divergence) -> ReplayDiverged:
 def _short(text: str) -> str:
     line = " ".join(text[: 2 * _CHARACTERS].split())
     return line if len(line) <= _CHARACTERS else line[: _CHARACTERS - 1] + "…"
+
+
+_NAMED = 10
+
+
+def no_restore() -> RestoreRecord:
+    """The report of a kernel that was not restored, or of one that brought nothing back."""
+    return RestoreRecord(restored=[], rebuilt=[], lost={}, cells=0, notes=[], diverged=[])
+
+
+def told(report: RestoreRecord) -> list[str]:
+    """Sentences for the model, and for the trace: what is not as it was."""
+    lines: list[str] = []
+    lost, rebuilt = report["lost"], report["rebuilt"]
+    if lost:
+        shown = [f"{name} ({why})" for name, why in sorted(lost.items())]
+        lines.append(f"The REPL was restored. Not as they were: {_listed(shown)}. Make them again if you need them.")
+    if rebuilt:
+        lines.append(
+            f"The REPL was restored; {_listed(rebuilt)} could not be saved and came back by running "
+            f"{report['cells']} earlier cells again."
+        )
+    lines += [f"The REPL was restored: {note}." for note in report["notes"]]
+    for found in report["diverged"]:
+        lines.append(
+            f"The cell of turn {found['turn']} was run again and asked for other sub-calls than before: "
+            f"{len(found['missing'])} recorded answers were not asked for, {len(found['new'])} calls were new."
+        )
+    return lines
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -16,8 +16,7 @@ from ..runtime.dependencies import Hands
 from ..runtime.events import emit
 from .points import Point, points_of
 from .replay import replay
-from .report import diverged, divergence
-from .restore_report import no_restore
+from .report import diverged, divergence, no_restore
 
 REBUILD_SECONDS = 300.0
 """Computing that may be done again for variables that could not be saved."""

@@ -12,7 +12,7 @@ from ...state.input.child_context import HandedBadly, context_digest, hand_over
 from ...state.input.context import ContextRef, no_context
 from ..approval.requests import SUB_OUTPUT_TOKENS
 from ..models.client import ModelClient
-from ..models.reply import ModelRequest
+from ..models.provider_protocol import ModelRequest
 from ..models.schema_validation import check_schema
 from ..models.work_limit import SchemaInvalid, off_loop
 from ..runtime.active_runs import KEPT_OF_PROMPTS, LiveKernel, LiveRun

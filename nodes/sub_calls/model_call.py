@@ -11,8 +11,8 @@ from ...state.reservations import NOTHING, Reservation, Wanted, plus
 from ..models.client import ModelClient, Used
 from ..models.errors import ModelCallFailed
 from ..models.pricing import cost_usd
-from ..models.reply import ModelReply, ModelRequest
-from ..models.typed import ask_typed, estimate_first_request, estimate_request
+from ..models.provider_protocol import ModelReply, ModelRequest
+from ..models.structured_output import ask_typed, estimate_first_request, estimate_request
 from ..runtime.active_runs import LiveRun
 from ..runtime.dependencies import Hands
 

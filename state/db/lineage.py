@@ -1,4 +1,8 @@
-"""The line of threads that one was forked from: where its journal looks for answers that it does not have itself."""
+"""The ancestors of a thread (those that it was forked from, whose journals it reads) and its child threads."""
+
+import sqlite3
+import uuid
+from dataclasses import dataclass
 
 NO_HORIZON = (1 << 63) - 1
 """Nothing is hidden."""
@@ -19,3 +23,38 @@ WITH RECURSIVE line (thread_id, generation, horizon) AS (
     FROM threads JOIN line USING (thread_id) WHERE parent IS NOT NULL
 )
 """
+
+
+_NAMESPACE = uuid.UUID("6f1dbb5e-3c0e-5d0c-9a3b-2f4c8f5a7d10")
+
+
+def child_thread(caller: str, call: str) -> str:
+    """The name of the thread that answers the call with this key: always the same one."""
+    return str(uuid.uuid5(_NAMESPACE, f"{caller}\0{call}"))
+
+
+# The runs that calls of one have started, those that theirs have, and so on.
+BELOW = """
+WITH RECURSIVE below (thread_id) AS (
+    SELECT thread_id FROM children WHERE caller = ?
+    UNION SELECT children.thread_id FROM children JOIN below ON children.caller = below.thread_id
+)
+"""
+
+
+@dataclass(frozen=True)
+class Child:
+    """Whose child a thread is: the call of `caller` with the key `call`; `depth` counts the runs above it."""
+
+    thread_id: str
+    caller: str
+    call: str
+    depth: int
+
+
+def enter_child(connection: sqlite3.Connection, child: Child) -> None:
+    """Inside a transaction: note whose child a thread is."""
+    connection.execute(
+        "INSERT INTO children (thread_id, caller, call, depth) VALUES (?, ?, ?, ?)",
+        (child.thread_id, child.caller, child.call, child.depth),
+    )

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from ..errors import RlmError
-from . import mail, pdf, sheets, word
+from . import mail, office, pdf
 from .source import Check, Unusable
 from .text import Chunk, encoded
 
@@ -24,10 +24,10 @@ LARGEST_TEXT = 256 << 20
 
 _READERS: dict[str, tuple[str, Reader]] = {
     ".pdf": ("PDF", pdf.pages),
-    ".docx": ("DOCX", word.paragraphs),
-    ".docm": ("DOCX", word.paragraphs),
-    ".xlsx": ("XLSX", sheets.rows),
-    ".xlsm": ("XLSX", sheets.rows),
+    ".docx": ("DOCX", office.paragraphs),
+    ".docm": ("DOCX", office.paragraphs),
+    ".xlsx": ("XLSX", office.rows),
+    ".xlsm": ("XLSX", office.rows),
     ".eml": ("e-mail", mail.message),
 }
 

@@ -1,6 +1,14 @@
-"""What DOCX and XLSX have in common: a zip archive that must be looked at before it is unpacked."""
+"""DOCX and XLSX as text. Both are zip archives, which are checked before they are unpacked.
 
-from typing import BinaryIO
+DOCX: a line for a paragraph, a table's cells with tabs between them. The XML is walked here, because python-docx's
+paragraphs leave out what stands in content controls, in tracked insertions and in text boxes. XLSX: tab-separated
+text, each sheet under a line with its name, rows up to their last value, with the values that the program which saved
+the file had computed and no formulas.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time
+from typing import Any, BinaryIO, cast
 from zipfile import ZipFile
 
 from .source import Unusable
@@ -28,3 +36,100 @@ def look_inside(file: BinaryIO) -> None:
         if any(part.flag_bits & 1 for part in parts):
             raise Unusable("password-protected", "Save a copy without the password.")
     file.seek(0)
+
+
+_SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+
+
+def paragraphs(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
+    """The text of each paragraph and table. `meta` gains `title`, if it has one.
+
+    Raises ImportError without python-docx, Unusable for a protected or a huge file.
+    """
+    from docx import Document
+
+    look_inside(file)
+    document = Document(file)
+    if title := document.core_properties.title.strip():
+        meta["title"] = title
+    for block in cast("Iterable[Any]", document.element.body):
+        yield _text(block)
+
+
+def _text(element: Any) -> str:
+    name = _name(element)
+    if name == "t":
+        return str(element.text or "")
+    if name in _SIGNS:
+        # A `tab` outside a run is only the definition of a tab stop.
+        return _SIGNS[name] if _name(element.getparent()) == "r" else ""
+    if name == "Fallback":
+        return ""  # repeats the text of the `Choice` beside it
+    parts = [_text(child) for child in element]
+    if name == "tc":
+        return " ".join("".join(parts).split())
+    if name == "tr":
+        cells = [part for part, child in zip(parts, element, strict=True) if _name(child) in ("tc", "sdt")]
+        return "\t".join(cells) + "\n"
+    return "".join(parts) + ("\n" if name == "p" else "")
+
+
+def _name(element: Any) -> str:
+    """The element's name without its namespace; nothing for comments."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+_MOST_ROWS = 1 << 20  # as many as the format allows; a forged row number must not keep us counting
+
+
+def rows(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
+    """The text, a few hundred rows at a time. `meta` gains `sheets`, their names.
+
+    Raises ImportError without openpyxl, Unusable for a protected or a huge file.
+    """
+    from openpyxl import load_workbook
+
+    look_inside(file)
+    book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    try:
+        meta["sheets"] = [sheet.title for sheet in book.worksheets]
+        for number, sheet in enumerate(book.worksheets):
+            yield ("\n" if number else "") + f"## {_cell(sheet.title)}\n"
+            # The size that a sheet declares is often wrong, and may be forged.
+            sheet.reset_dimensions()
+            yield from _batches(sheet.iter_rows(values_only=True))
+    finally:
+        book.close()
+
+
+def _batches(values: Iterator[Sequence[object]]) -> Iterator[str]:
+    lines: list[str] = []
+    blank = 0
+    for number, row in enumerate(values):
+        if number >= _MOST_ROWS:
+            raise Unusable("a damaged XLSX", f"A sheet claims more than {_MOST_ROWS:,} rows.")
+        line = "\t".join(map(_cell, row)).rstrip("\t")
+        if not line:
+            blank += 1  # written only when a filled row follows
+            continue
+        lines += [""] * blank
+        blank = 0
+        lines.append(line)
+        if len(lines) >= 500:
+            yield "\n".join(lines) + "\n"
+            lines = []
+    if lines:
+        yield "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case datetime() | date() | time():
+            return value.isoformat()
+        case _:
+            # A cell stays one field of one line.
+            return " ".join(str(value).splitlines()).replace("\t", " ")

@@ -32,7 +32,7 @@ from ..db.corruption import is_damage
 from ..leases import living_since
 from .delete import shown_name
 from .references import hashes_in, references_in
-from .tally import Tally
+from .report import Tally
 
 GRACE = 3600.0
 """Seconds for which a touched record stays though nothing refers to it, while other processes have the file open."""

@@ -1,11 +1,27 @@
-"""What checking a run came to."""
+"""The report of `rlm verify`, with counts of stored records and their bytes."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .tally import Tally
+
+@dataclass
+class Tally:
+    """So many records, with so many bytes in them."""
+
+    records: int = 0
+    bytes: int = 0
+
+    def add(self, size: int) -> None:
+        """Count one record of `size` bytes."""
+        self.records += 1
+        self.bytes += size
+
+    def to_json(self) -> dict[str, int]:
+        """As `--json` prints it."""
+        return {"records": self.records, "bytes": self.bytes}
+
 
 Kind = Literal[
     "thread", "child", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input", "database"

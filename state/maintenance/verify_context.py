@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .needs import Needs
+from .references import Needs
 from .report import Kind, Problem, Report
 
 Tell = Callable[[int, int, str], None]

@@ -1,5 +1,9 @@
-"""What a person sees of a request. Nothing of it is cut, read as markup, or sent to the terminal unescaped."""
+"""Render an approval request for the terminal, and the difference between two cells.
 
+Nothing of it is cut, read as markup, or sent to the terminal unescaped.
+"""
+
+import difflib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +14,23 @@ from ..cli.output_file import answer_text
 from ..cli.summary import short_id
 from ..progress.text import counted, dollars, spent
 from ..terminal.escape import safe, safe_line
-from .difference import difference
 from .hidden_characters import marked, warning
-from .pending import Pending
 from .quoted import coloured, framed, plain
-from .requests import Request, Waiting, purpose
+from .requests import Pending, Request, Waiting, purpose
+
+_STYLES = {"-": "red", "+": "green", "@": "cyan"}
+
+
+def difference(before: str, now: str) -> Iterator[Text] | None:
+    """The lines of a unified diff, safe and coloured; None when the two have no line in common."""
+    # Not `splitlines`, which also splits at characters that are no newline to Python.
+    old, new = (text.replace("\r\n", "\n").rstrip("\n").split("\n") for text in (before, now))
+    if not {line for line in old if line.strip()} & {line for line in new if line.strip()}:
+        return None
+    found = list(difflib.unified_diff(old, new, lineterm="", n=3))
+    # The first two name files.
+    return (plain(marked(line, code=True), _STYLES.get(line[:1], "dim")) for line in found[2:])
+
 
 _WARNING = "bold red"
 

@@ -10,9 +10,8 @@ from ..terminal.console import say, stderr_console, stdout_console
 from ..terminal.errors import report
 from ..terminal.escape import safe
 from .decisions import Decision, checked
-from .pending import Pending
 from .render import whole_screen
-from .requests import Kind, Request, Waiting, purposes
+from .requests import Kind, Pending, Request, Waiting, purposes
 
 if TYPE_CHECKING:
     from ...graph.run import Run

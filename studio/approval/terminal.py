@@ -12,9 +12,8 @@ from ..terminal.console import say, stderr_console
 from ..terminal.escape import safe
 from .decisions import APPROVED, Decision, edit, editable, rejected, responded
 from .editor import edited
-from .pending import Pending
 from .render import screen
-from .requests import Kind, Request, Waiting
+from .requests import Kind, Pending, Request, Waiting
 from .reviewers import Answer, say_refusal
 
 _KEYS: dict[Kind, tuple[str, str]] = {

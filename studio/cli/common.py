@@ -1,16 +1,23 @@
-"""What every command takes, before or after its name: `--home`, `--json`, `--debug`."""
+"""What every command takes, before or after its name (`--home`, `--json`, `--debug`), and opening a home to read it."""
 
+import asyncio
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from ...state.errors import UnknownThread
+
+if TYPE_CHECKING:
+    from ...graph.queries import Library
+    from ...graph.runner import Runner
+    from ...nodes.runtime.dependencies import Stores
+
 
 DEFAULT_HOME = ".rlm"
 DATABASE = "checkpoints.sqlite"
@@ -125,3 +132,35 @@ def _unwrapped(text: str) -> str:
     """Paragraphs as one line each, for the terminal to wrap; indented ones (the examples) keep their lines."""
     paragraphs = text.split("\n\n")
     return "\n\n".join(one if one.startswith(" ") else one.replace("\n", " ") for one in paragraphs)
+
+
+T = TypeVar("T")
+
+
+def from_library(invocation: Invocation, read: Callable[["Library"], Awaitable[T]]) -> T:
+    """What `read` finds in the index and the journal. Does without the graph, whose import takes a while."""
+    from ...graph.queries import Library
+
+    return from_stores(invocation, lambda stores: read(Library(stores)))
+
+
+def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]) -> T:
+    """What `work` comes to with the stores at hand."""
+    from ...graph.wiring import open_stores
+
+    async def opened() -> T:
+        async with open_stores(invocation.home.absolute()) as stores:
+            return await work(stores)
+
+    return asyncio.run(opened())
+
+
+def from_runner(invocation: Invocation, read: Callable[["Runner"], Awaitable[T]]) -> T:
+    """What `read` finds with the graph at hand, which loads checkpoints."""
+    from ...graph.runner import Runner
+
+    async def work() -> T:
+        async with Runner.open(invocation.home) as runner:
+            return await read(runner)
+
+    return asyncio.run(work())

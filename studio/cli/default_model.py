@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def check_model_named(invocation: "Invocation", question: str, settings: "RunSettings") -> None:
     """Raise UsageError for a run without a question or a model."""
-    from ...graph.checks import check_start
+    from ...graph.create import check_start
     from ...state.errors import UsageError
 
     try:

@@ -31,7 +31,7 @@ def thread_or_last(invocation: Invocation, thread: str | None) -> str:
 
 def last_touched(invocation: Invocation) -> "Thread":
     """Return the run of the home that was touched last. Raises UnknownThread when there is none."""
-    from .reading import from_library
+    from .common import from_library
 
     row = from_library(invocation, lambda library: library.last_touched()) if invocation.has_runs else None
     if row is None:

@@ -1,7 +1,8 @@
-"""One sitting of a run, as `run`, `resume` and `demo` have it: the display, the signals, the answer, the summary.
+"""The loop around a run that `run`, `resume`, `fork` and `demo` share: display, signals, review, answer, summary.
 
-When the run waits for a person, and there is one, that one is asked between two stretches of work: nothing is drawn
-over the question then, and nothing goes on behind it.
+When the run waits for approval and a reviewer is at the terminal, they are asked between two stretches of work: nothing
+is drawn over the question then, and nothing goes on behind it. The home stays open meanwhile, because what starts
+kernels takes seconds to begin again.
 """
 
 import asyncio
@@ -15,22 +16,58 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ...state.errors import StoreError, UnknownThread, UsageError
-from ..progress.choosing import Display, open_display
+from ..progress.lines import Display, open_display
 from ..terminal.console import put, say
 from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import safe, safe_json
 from ..terminal.printed_commands import pasteable, pasteable_error
+from . import gc_tuning
 from .common import Invocation
-from .open_home import OpenHome
 from .output_file import AnswerFile, answer_text
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, short_id, to_json, what_next
 
 if TYPE_CHECKING:
+    from ...graph.runner import Runner
+if TYPE_CHECKING:
     from ...graph.run import Run
     from ...graph.runner import Runner
-    from ..approval.pending import Pending
+    from ..approval.requests import Pending
     from ..approval.reviewers import Answer, Reviewer
+
+
+class OpenHome:
+    """One event loop, and the home that is open in it. Between stretches of work the loop stands still."""
+
+    def __init__(self, home: Path, *, tracing: bool = False) -> None:
+        self.loop = asyncio.Runner()
+        self._home = home
+        self._tracing = tracing
+        self._opened = contextlib.AsyncExitStack()
+        self._runner: Runner | None = None
+
+    async def runner(self) -> "Runner":
+        """The runner over it, opened when it is not. Raises StoreError."""
+        # Here, not above: LangGraph takes a second to import, and the display should be there before it.
+        from ...graph.runner import Runner
+
+        gc_tuning.keep()
+        if self._runner is None:
+            opening = Runner.open(self._home, tracing=self._tracing)
+            self._runner = await self._opened.enter_async_context(opening)
+        return self._runner
+
+    async def close(self) -> None:
+        """Close the home, if it is open; the loop stays."""
+        self._runner = None
+        await self._opened.aclose()
+
+    def end(self) -> None:
+        """Close the home and the loop."""
+        if self._runner is not None:
+            self.loop.run(self.close())
+        self.loop.close()
+
 
 Hear = Callable[[dict[str, Any]], None]
 Work = Callable[["Runner", Hear], Awaitable["Run"]]
@@ -236,7 +273,7 @@ def _warning_first(sitting: Sitting, display: Display) -> Hear:
 async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
     if run is None or run.status != "paused":
         return None
-    from ..approval.pending import pending_of
+    from ..approval.requests import pending_of
 
     return await pending_of(runner, run)
 

@@ -36,7 +36,7 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
       rlm calls which-contracts-end-3f2a --tree
       rlm calls which-contracts-end-3f2a --json | jq -r '.[] | select(.error) | .prompt'
     """
-    from ..cli.reading import from_library
+    from ..cli.common import from_library
 
     thread = thread_or_last(invocation, thread)
     found = from_library(invocation, lambda library: library.calls(thread, below=tree))

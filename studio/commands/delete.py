@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ..cli.common import Invocation, command
-from ..cli.completion import complete_threads
 from ..cli.last_run import last_touched, thread_or_last
+from ..cli.options import complete_threads
 from ..cli.signals import STOPPED
-from ..terminal.branches import Forest
 from ..terminal.console import put, say
 from ..terminal.escape import safe_json, safe_line
 from ..terminal.printed_commands import pasteable
+from ..terminal.tables import Forest
 
 if TYPE_CHECKING:
     from ...nodes.runtime.dependencies import Stores
@@ -47,7 +47,7 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
       rlm delete which-contracts-end-3f2a
       rlm delete contracts --yes && rlm gc
     """
-    from ..cli.reading import from_stores
+    from ..cli.common import from_stores
 
     if thread is None and (yes or not _at_terminal()):
         _refuse(invocation)

@@ -41,7 +41,7 @@ def demo(
       rlm demo --model openai:gpt-5-mini --max-cost 1
       rlm demo --model openai:qwen3 --base-url http://localhost:8000/v1
     """
-    from ..demo.question import MOST_CALLS, QUESTION, corpus, offline_settings
+    from ..demo.corpus import MOST_CALLS, QUESTION, corpus, offline_settings
 
     if model is None:
         say(

@@ -87,7 +87,7 @@ def dev(
 
 
 def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tracing: bool) -> bool:
-    from ..server.listening import is_loopback, listen, url_of
+    from ..server.process import is_loopback, listen, url_of
 
     with listen(host, port) as listening:
         url = url_of(host, listening)

@@ -50,7 +50,7 @@ def diff(
       rlm diff contracts@18 strict@18 --json | jq .variables.changed
     """
     before, after = _places([word for word in (thread, step, step2) if word is not None])
-    from ..cli.reading import from_runner
+    from ..cli.common import from_runner
 
     last = None if before[0] and after[0] else thread_or_last(invocation, None)
     places = [(name or last or "", number) for name, number in (before, after)]

@@ -30,7 +30,7 @@ def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
       rlm list --all
       rlm list --json | jq -r '.[] | select(.status == "failed") | .thread_id'
     """
-    from ..cli.reading import from_library
+    from ..cli.common import from_library
 
     runs: list[tuple[dict[str, Any], str | None]] = []
     if invocation.has_runs:
@@ -59,8 +59,7 @@ def _say_what_waits(invocation: Invocation, runs: list[tuple[dict[str, Any], str
 def _print(runs: list[tuple[dict[str, Any], str | None]], *, everything: bool) -> None:
     from ..cli.summary import short_id
     from ..progress.text import dollars
-    from ..terminal.branches import Forest
-    from ..terminal.tables import Column, ago, print_table
+    from ..terminal.tables import Column, Forest, ago, print_table
 
     forest = Forest({run["thread_id"]: caller for run, caller in runs})
     by_name = {run["thread_id"]: run for run, _ in runs}

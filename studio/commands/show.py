@@ -36,7 +36,7 @@ def show(invocation: Invocation, thread: options.Thread = None, step: StepFlag =
       rlm show which-contracts-end-3f2a --step 7
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
-    from ..cli.reading import from_runner
+    from ..cli.common import from_runner
     from ..cli.summary import waits_for
 
     name = thread_or_last(invocation, thread)

@@ -23,7 +23,7 @@ def steps(invocation: Invocation, thread: options.Thread = None) -> None:
       rlm steps
       rlm steps which-contracts-end-3f2a --json | jq length
     """
-    from ..cli.reading import from_library
+    from ..cli.common import from_library
     from ..cli.summary import decide_line
 
     thread = thread_or_last(invocation, thread)

@@ -30,7 +30,7 @@ def variables(invocation: Invocation, thread: options.Thread = None, step: StepF
       rlm vars which-contracts-end-3f2a --step 7
       rlm vars which-contracts-end-3f2a --json | jq 'map_values(select(.restorable | not))'
     """
-    from ..cli.reading import from_runner
+    from ..cli.common import from_runner
 
     thread = thread_or_last(invocation, thread)
     found = from_runner(invocation, lambda runner: runner.library.variables(thread, runner.graph, step))

@@ -24,7 +24,7 @@ def verify(invocation: Invocation, thread: options.Thread = None) -> None:
       rlm verify
       rlm verify which-contracts-end-3f2a --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
     """
-    from ..cli.reading import from_stores
+    from ..cli.common import from_stores
     from ..progress.counter import Counting
     from ..progress.text import counted, megabytes
 

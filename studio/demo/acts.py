@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..cli.common import Invocation
-from ..cli.open_home import OpenHome
 from ..cli.output_file import AnswerFile
-from ..cli.run_loop import Came, Hear, Sitting, drive, tell
+from ..cli.run_loop import Came, Hear, OpenHome, Sitting, drive, tell
 from ..cli.signals import interruptible
 from ..progress.text import counted, duration
 from ..terminal.console import put, say, stderr_console
 from ..terminal.escape import safe
 from ..terminal.printed_commands import command_line
+from .corpus import QUESTION, corpus, offline_settings
 from .model import KILL_AFTER
-from .question import QUESTION, corpus, offline_settings
 
 if TYPE_CHECKING:
     from ...graph.run import Run
@@ -118,9 +117,8 @@ class Demo:
         console = stderr_console()
 
         async def request(runner: "Runner") -> None:
-            from ..approval.pending import pending_of
             from ..approval.render import whole_screen
-            from ..approval.requests import waiting_of
+            from ..approval.requests import pending_of, waiting_of
 
             pending = await pending_of(runner, run)
             if pending is not None:

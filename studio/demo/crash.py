@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..cli.common import Invocation
 from ..commands.run import start
-from .question import QUESTION, corpus, offline_settings
+from .corpus import QUESTION, corpus, offline_settings
 
 if __name__ == "__main__":
     home, thread, *unsandboxed = sys.argv[1:]

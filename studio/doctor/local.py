@@ -7,8 +7,8 @@ from ..progress.text import counted
 from ..terminal.escape import safe_line
 from ..terminal.printed_commands import command_line
 from . import local_servers as local
-from .finding import Finding
 from .local_servers import LocalServer, find_servers
+from .machine import Finding
 
 _SHOWN = 5
 

@@ -1,4 +1,4 @@
-"""The home folder, the kernel and the sandbox."""
+"""The checks of `rlm doctor` on the home folder, the kernel and the sandbox."""
 
 import asyncio
 import json
@@ -6,7 +6,9 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from ...kernel.host.python_env import OFFERED
 from ...kernel.jupyter import JupyterKernels
@@ -14,7 +16,24 @@ from ...kernel.session import Cell, KernelSpec, Sandbox
 from ...state.errors import NoSandbox
 from ..progress.text import duration, megabytes
 from ..terminal.escape import safe_line
-from .finding import Finding
+
+Level = Literal["ok", "note", "warning", "problem"]
+"""`problem`: no run could work. `warning`: it could, but read this. `note`: something optional is not there."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    name: str
+    level: Level
+    value: str
+    hint: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `rlm doctor --json` prints."""
+        return asdict(self)
+
 
 _ROOM = 1 << 30
 _PATIENCE = 60.0

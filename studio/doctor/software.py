@@ -8,7 +8,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from ...nodes.models.providers import PROVIDERS
-from .finding import Finding
+from .machine import Finding
 from .price_age import UPGRADE, list_day
 
 _NEEDED = ("durable-rlm", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core", "jupyter_client", "ipykernel")

@@ -1,8 +1,13 @@
-"""Progress as plain lines, for logs and pipes: a line an event of note, and one every few seconds of waiting."""
+"""Progress as plain lines, for logs and pipes, and the choice between them and the live panel.
 
-from typing import Any
+A line for an event of note, and one every few seconds of waiting.
+"""
 
-from ..terminal.console import say
+import os
+import sys
+from typing import Any, Protocol
+
+from ..terminal.console import say, stderr_console
 from .state import Progress
 from .text import counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title, waiting_line
 
@@ -58,3 +63,32 @@ class PlainDisplay:
         if line and (first or now >= self._next):
             self._next = now + BETWEEN
             say(line)
+
+
+class Display(Protocol):
+    """Shows how a run goes, on stderr."""
+
+    progress: Progress
+
+    def __enter__(self) -> "Display": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def hear(self, event: dict[str, object]) -> None:
+        """Take in an event of the run."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+        ...
+
+
+def open_display() -> Display:
+    """The live one when stderr is a terminal that can move its cursor, else plain lines."""
+    progress = Progress()
+    # Asked of the stream itself: Rich would also take a forced colour for a terminal.
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return PlainDisplay(progress)
+    from .panel import LiveDisplay
+
+    return LiveDisplay(progress, stderr_console())

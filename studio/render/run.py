@@ -10,10 +10,9 @@ from rich.text import Text
 from ..cli.output_file import answer_text
 from ..cli.summary import short_id
 from ..progress.text import counted, dollars, duration, megabytes, spent
-from ..terminal.branches import drawn
 from ..terminal.console import stdout_console
 from ..terminal.escape import safe, safe_line, safe_lines
-from ..terminal.tables import STATUS_STYLES, Column, print_table
+from ..terminal.tables import STATUS_STYLES, Column, drawn, print_table
 
 _CODE_LINES = 24
 _OUTPUT_LINES = 12

@@ -2,27 +2,63 @@
 
 LangGraph adds its routes to this application and leaves its middleware outermost, so that the guard stands before
 every route; `tests/server_safety` asks each of them without a token.
+
+The one page that is here so far: no script, no style, nothing from elsewhere.
+
+What a client is told when a request of its cannot be done: the same sentence as on the command line.
 """
 
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ...graph.serve import opened_runner
-from ...state.errors import RlmError, UsageError
+from ...state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
 from .guard import ENTRANCE, Guard
-from .pages import ENTRANCE_PAGE
-from .refusals import refused
 from .shutdown import stop_runs
 from .thread_sync import keep_known
 from .token import standing
+
+ENTRANCE_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>rlm</title></head>
+<body>
+<h1>rlm</h1>
+<p>This browser is let in until the server stops. LangGraph's Agent Server answers here:</p>
+<ul>
+<li><a href="/info">what this server is</a></li>
+<li><a href="/openapi.json">its routes (OpenAPI)</a></li>
+</ul>
+</body>
+</html>
+"""
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """LangGraph's form of an error, for one of ours."""
+    del request
+    facts = {"hint": error.hint, "error": error.type} if isinstance(error, RlmError) else {}
+    return JSONResponse({"detail": str(error), **facts}, status_code=_status(error))
+
+
+def _status(error: Exception) -> HTTPStatus:
+    match error:
+        case UnknownThread():
+            return HTTPStatus.NOT_FOUND
+        case RunBusy() | LeaseLost() | ThreadExists():
+            return HTTPStatus.CONFLICT
+        case RlmError(exit_code=2):
+            return HTTPStatus.UNPROCESSABLE_ENTITY
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 async def entrance(request: Request) -> Response:

@@ -3,6 +3,11 @@
 It is the outermost middleware of the server's application, so it also sees what LangGraph serves without asking its
 own `auth` (its state, its metrics, its description). What passes carries a mark that no request can bring, and
 `auth.py` lets nothing in without it: should a later version put the guard elsewhere, what matters is refused.
+
+What `langgraph.json` names as `auth`: whoever the guard has let in is the owner, and nobody else is anybody.
+
+`disable_studio_auth` goes with it: without that, LangGraph's development server lets in whoever sends the header
+`x-auth-scheme: langsmith`.
 """
 
 import json
@@ -10,6 +15,8 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 from urllib.parse import parse_qs
+
+from langgraph_sdk import Auth
 
 from .request_policy import (
     Allowed,
@@ -156,3 +163,15 @@ async def _answer(send: Send, status: int, headers: list[Header], document: dict
         headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+OWNER = "owner"
+auth = Auth()
+
+
+@auth.authenticate
+async def authenticate(scope: dict[str, Any]) -> str:
+    """The name of who asks. Raises Auth's HTTPException, 401, for what has come past the guard."""
+    if not has_passed(scope):
+        raise Auth.exceptions.HTTPException(status_code=401, detail="This request was not checked.")
+    return OWNER

@@ -1,10 +1,13 @@
-"""LangGraph's server in this very process, from its first line to its last.
+"""Run LangGraph's server in this very process, from its first line to its last.
 
 In this process rather than in a child: one process to signal and to wait for, nothing that outlives it, and a token
-that is on no command line and in no environment (`docs/design/0016-agent-server.md`).
+that is on no command line and in no environment (`docs/design/0016-agent-server.md`). Its socket is taken before
+anything is loaded, so that a port that is taken is reported at once.
 """
 
 import asyncio
+import errno
+import ipaddress
 import logging
 import re
 import socket
@@ -18,6 +21,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from ...state.errors import UsageError
 from ..cli.signals import Stopping, leave_at_once
 from .config import set_up
 from .shutdown import stop_runs
@@ -173,3 +177,42 @@ def _log(serving: Serving) -> None:
         # saver of checkpoints but its own is no news (`docs/server.md`).
         for name in ("langgraph_api.server", "langgraph_api._checkpointer._adapter"):
             logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to `host` and `port` (0: a free one). Raises UsageError where it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise UsageError(f"There is no address {host} on this machine: {error.strerror}.") from error
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"Port {port} of {host} is taken: another program listens there.",
+                hint="Name another one with --port, or any free one with --port 0.",
+            ) from error
+        raise UsageError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+    return listening
+
+
+def url_of(host: str, listening: socket.socket) -> str:
+    """Where clients on this machine find the server."""
+    port = listening.getsockname()[1]
+    if host in ("0.0.0.0", "::", ""):
+        host = "127.0.0.1" if host != "::" else "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

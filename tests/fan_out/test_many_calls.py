@@ -7,11 +7,9 @@ from typing import Any
 
 from durable_rlm import Runner
 from durable_rlm.nodes.models.client import ModelClient
-from durable_rlm.nodes.models.errors import AttemptFailed, Failure
-from durable_rlm.nodes.models.provider_protocol import RawReply
-from durable_rlm.nodes.models.reply import ModelRequest
+from durable_rlm.nodes.models.errors import AttemptFailed, Failure, Target
+from durable_rlm.nodes.models.provider_protocol import ModelRequest, RawReply
 from durable_rlm.nodes.models.retry import RetryPolicy
-from durable_rlm.nodes.models.sentences import Target
 from durable_rlm.nodes.sub_call import most_lanes
 from durable_rlm.state.settings import RunSettings
 from tests.contract.in_memory_kernel import MemoryKernels

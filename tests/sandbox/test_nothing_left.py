@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from durable_rlm.kernel.host.ready import AHEAD
+from durable_rlm.kernel.host.kernel_pool import AHEAD
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost

@@ -129,7 +129,7 @@ async def test_a_fork_of_what_waits_waits_by_itself(reviewed: Reviewed) -> None:
 
 
 async def test_what_is_shown_is_hashed_whole(reviewed: Reviewed) -> None:
-    from durable_rlm.nodes.approval.request import shown_digest
+    from durable_rlm.nodes.approval.requests import shown_digest
 
     run = await reviewed.start(["FINAL(1)"], "code")
     value = run.interrupts[0]["value"]

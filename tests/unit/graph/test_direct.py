@@ -134,7 +134,7 @@ async def test_an_input_that_no_model_reads_at_once_is_refused_before_anything_i
 async def test_an_input_beyond_the_models_window_is_refused_with_its_size(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("durable_rlm.nodes.models.windows.context_window", Mock(return_value=4_000))
+    monkeypatch.setattr("durable_rlm.nodes.models.tokens.context_window", Mock(return_value=4_000))
     with pytest.raises(InputError, match=r"too long for one call: about [\d,]+ tokens, [\d,]+ characters.* 4,000"):
         await runner.run("When?", "word " * 10_000, model=script(tmp_path / "m.py", "whole"), mode="direct")
     assert await runner.library.runs() == []

@@ -15,8 +15,7 @@ import pytest
 
 from durable_rlm.kernel.inside import context_file as pack_module
 from durable_rlm.kernel.inside.context import Document, Documents, load_text
-from durable_rlm.kernel.inside.context_file import Pack
-from durable_rlm.kernel.inside.one_copy import read_ascii
+from durable_rlm.kernel.inside.context_file import Pack, read_ascii
 
 TEXTS = {"a/one.py": "import os\nprint(1)\n", "a/two.md": "# Größe\r\n日本語 text\r\n", "empty": "", "b/three.txt": "3"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.state.input import formats, office, sheets
+from durable_rlm.state.input import formats, office
 from durable_rlm.state.input.formats import extract, format_of
 from durable_rlm.state.input.source import IngestStopped, Unusable
 
@@ -269,7 +269,7 @@ def test_entities_that_multiply_are_refused() -> None:
 
 
 def test_a_forged_row_number_does_not_keep_us_counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheets, "_MOST_ROWS", 1000)
+    monkeypatch.setattr(office, "_MOST_ROWS", 1000)
     forged = b"""<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
     <row r="99999999999999"><c r="A99999999999999"><v>1</v></c></row></sheetData></worksheet>"""
     with pytest.raises(Unusable, match="a damaged XLSX"):

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from durable_rlm.kernel.host import zmtp as channels
 from durable_rlm.kernel.host.message_filter import Misbehaved
-from durable_rlm.kernel.host.sending import NotTaken, Sending
-from durable_rlm.kernel.host.zmtp import Address, Channel, ChannelClosed
+from durable_rlm.kernel.host.zmtp import Address, Channel, ChannelClosed, NotTaken, Sending
 
 
 class _Nowhere:

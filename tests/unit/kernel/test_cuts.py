@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm.kernel.inside.child_context import Range
 from durable_rlm.kernel.inside.context_file import Pack
-from durable_rlm.kernel.inside.places import Range
 from durable_rlm.kernel.inside.snapshot import input_slices as module
 from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
 from durable_rlm.kernel.inside.snapshot.slice_index import Samples

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.inside import places as module
+from durable_rlm.kernel.inside import child_context as module
+from durable_rlm.kernel.inside.child_context import Places, Range
 from durable_rlm.kernel.inside.context_file import Pack
-from durable_rlm.kernel.inside.places import Places, Range
 
 characters = st.characters(exclude_categories=["Cs"])
 # Few different ones, so that there are repetitions, and characters of one to four bytes.

@@ -8,9 +8,8 @@ import pytest
 
 from durable_rlm.kernel.host.fork_server import Forked, ForkServer
 from durable_rlm.kernel.host.python_env import KernelEnvironment
-from durable_rlm.kernel.host.resource_monitor import Machine, Watch
+from durable_rlm.kernel.host.resource_monitor import Machine, Usage, Watch, family, machine_memory, usages
 from durable_rlm.kernel.host.sandbox_tiers import Wanted
-from durable_rlm.kernel.host.usage import Usage, family, machine_memory, usages
 
 GB = 1 << 30
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.providers import open_client
-from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.nodes.models.retry import RetryPolicy
 from tests.servers.openai_server import ScriptedServer
 from tests.waiting import Waits

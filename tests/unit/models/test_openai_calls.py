@@ -7,7 +7,7 @@ import pytest
 from langgraph.graph import StateGraph
 
 from durable_rlm.nodes.models.errors import ModelCallFailed
-from durable_rlm.nodes.models.reply import ModelRequest
+from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo, question
 from tests.waiting import Waits

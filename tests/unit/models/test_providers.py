@@ -12,8 +12,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from durable_rlm.nodes.models import providers
 from durable_rlm.nodes.models.errors import ModelCallFailed
+from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.providers import PROVIDERS, open_client
-from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.state.errors import ModelSetupError
 from tests.unit.models.conftest import question
 
@@ -182,7 +182,7 @@ async def test_a_password_in_the_address_is_not_shown() -> None:
 
 def test_no_provider_is_imported_before_a_model_is_opened() -> None:
     code = (
-        "import sys, durable_rlm.nodes.models.providers, durable_rlm.nodes.models.typed\n"
+        "import sys, durable_rlm.nodes.models.providers, durable_rlm.nodes.models.structured_output\n"
         "late = {'openai', 'langchain_openai', 'langchain_core', 'genai_prices', 'jsonschema', 'aiohttp', 'httpx'}\n"
         "raise SystemExit(', '.join(late & set(sys.modules)) or 0)"
     )

@@ -23,9 +23,9 @@ from referencing import Registry
 from durable_rlm.nodes.models import work_limit
 from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.json_schema import PatternUnusable
-from durable_rlm.nodes.models.reply import ModelRequest
+from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.schema_validation import SchemaMismatch, check_schema, mismatch, parse
-from durable_rlm.nodes.models.typed import ask_typed
+from durable_rlm.nodes.models.structured_output import ask_typed
 from durable_rlm.nodes.models.work_limit import (
     QUICK_STEPS,
     CheckStopped,

@@ -9,8 +9,8 @@ import pytest
 
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.errors import ModelCallFailed
+from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.providers import open_client
-from durable_rlm.nodes.models.reply import ModelRequest
 from durable_rlm.state.errors import ModelSetupError
 from tests.unit.models.conftest import question
 

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from durable_rlm.nodes.models.errors import ModelCallFailed
-from durable_rlm.nodes.models.reply import ModelRequest
-from durable_rlm.nodes.models.structured_output import is_strict, refuses_form, response_format
-from durable_rlm.nodes.models.typed import ask_typed, instruction
+from durable_rlm.nodes.models.provider_protocol import ModelRequest
+from durable_rlm.nodes.models.structured_output import ask_typed, instruction, is_strict, refuses_form, response_format
 from tests.servers.openai_server import Body, Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo
 from tests.waiting import Waits

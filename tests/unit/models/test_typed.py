@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from durable_rlm.nodes.models.errors import ModelCallFailed
-from durable_rlm.nodes.models.reply import ModelRequest
+from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.schema_validation import SchemaMismatch, mismatch, parse
+from durable_rlm.nodes.models.structured_output import ask_typed, estimate_request, instruction
 from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens
-from durable_rlm.nodes.models.typed import ask_typed, estimate_request, instruction
 from durable_rlm.nodes.models.work_limit import SchemaInvalid
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo

@@ -3,13 +3,10 @@
 import pytest
 
 from durable_rlm.nodes.models.client import ModelClient
-from durable_rlm.nodes.models.errors import ModelCallFailed
-from durable_rlm.nodes.models.provider_protocol import RawReply
+from durable_rlm.nodes.models.errors import ModelCallFailed, Target
+from durable_rlm.nodes.models.provider_protocol import ModelRequest, RawReply, Role
 from durable_rlm.nodes.models.providers import open_client
-from durable_rlm.nodes.models.reply import ModelRequest, Role
-from durable_rlm.nodes.models.sentences import Target
-from durable_rlm.nodes.models.tokens import estimate_messages
-from durable_rlm.nodes.models.windows import context_window
+from durable_rlm.nodes.models.tokens import context_window, estimate_messages
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.nodes.prompts.repetition import repetition_notes
+from durable_rlm.nodes.prompts.observation import repetition_notes
 from durable_rlm.state.records import TurnRecord
 
 

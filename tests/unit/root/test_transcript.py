@@ -5,8 +5,7 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.nodes.runtime.transcript import Transcript
-from durable_rlm.nodes.runtime.turns import turns_of, variables_after
+from durable_rlm.nodes.runtime.turns import Transcript, turns_of, variables_after
 from durable_rlm.state.records import EditRecord, TurnRecord, VariableRecord
 from durable_rlm.state.run_state import RunState
 

@@ -7,8 +7,7 @@ import pytest
 from langgraph_sdk import Auth
 
 from durable_rlm.state.errors import UsageError
-from durable_rlm.studio.server.auth import authenticate
-from durable_rlm.studio.server.guard import Guard
+from durable_rlm.studio.server.guard import Guard, authenticate
 from durable_rlm.studio.server.token import TOKEN_VARIABLE, Access, chosen_token
 
 TOKEN = "a token that is long enough"

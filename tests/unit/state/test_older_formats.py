@@ -92,7 +92,7 @@ async def test_variables_that_an_earlier_version_saved_are_loaded_and_not_made_a
     script = tmp_path / "m.py"
     model.write_objects_model(script)
     async with Runner.open(
-        home, open_model=lambda _, settings: open_configured_model(f"scripted:{script}", settings)
+        home, open_model=lambda name, settings: open_configured_model(f"scripted:{script}", settings)
     ) as r:
         run = await r.resume("objects")
     assert (run.status, run.answer) == ("answered", model.OBJECTS_LEFT)

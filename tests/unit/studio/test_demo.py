@@ -7,8 +7,7 @@ import pytest
 
 from durable_rlm.nodes.replies.reader import read_reply
 from durable_rlm.studio.demo import model
-from durable_rlm.studio.demo.corpus import judge
-from durable_rlm.studio.demo.question import OFFLINE, corpus
+from durable_rlm.studio.demo.corpus import OFFLINE, corpus, judge
 
 PLAIN = "warnings.warn('isSet() is deprecated, use is_set() instead', DeprecationWarning, stacklevel=2)"
 MODULE = "warnings._deprecated(__name__, remove=(3, 13))"

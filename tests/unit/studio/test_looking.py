@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from durable_rlm import Runner
-from durable_rlm.studio.cli.completion import complete_threads
+from durable_rlm.studio.cli.options import complete_threads
 from durable_rlm.studio.terminal.tables import Column, ago, print_table
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script

@@ -15,13 +15,13 @@ import pytest
 import typer
 
 from durable_rlm import Runner
-from durable_rlm.graph.listed import children_of
+from durable_rlm.graph.queries import children_of
 from durable_rlm.graph.wiring import open_stores
 from durable_rlm.state.db.checksums import teach
-from durable_rlm.state.db.children import child_thread
 from durable_rlm.state.db.connection import Database
+from durable_rlm.state.db.lineage import child_thread
 from durable_rlm.state.leases import this_process
-from durable_rlm.studio.cli.completion import complete_threads
+from durable_rlm.studio.cli.options import complete_threads
 from durable_rlm.studio.cli.summary import short_id
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change, leaves, spoil_page

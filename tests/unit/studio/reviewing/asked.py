@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from durable_rlm.graph.run import Run
-from durable_rlm.studio.approval.pending import Cell, Pending
-from durable_rlm.studio.approval.requests import Request, Waiting, waiting_of
+from durable_rlm.studio.approval.requests import Cell, Pending, Request, Waiting, waiting_of
 
 EVERYTHING = ["approve", "edit", "reject", "respond"]
 CHILD = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
