@@ -22,7 +22,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from bench.snapshots import context_text
 from durable_rlm.kernel.host.fork_server import NoSandbox
-from durable_rlm.kernel.host.kernel_pool import ReadyKernels, Source, Supply
+from durable_rlm.kernel.host.kernel_pool import ForkServerPool, Source, WarmKernels
 from durable_rlm.kernel.host.kernel_process import KernelProcess
 from durable_rlm.kernel.host.sandbox_tiers import TIERS, Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
@@ -79,12 +79,12 @@ class Stock:
         await self._manager.shutdown_kernel(now=True)
 
 
-class Unprepared(Supply):
+class Unprepared(ForkServerPool):
     """No kernel is made before it is asked for."""
 
     async def source(self, *, sandboxed: bool, environment: str) -> Source:
         source = await super().source(sandboxed=sandboxed, environment=environment)
-        return replace(source, ready=ReadyKernels(source.server, ahead=0))
+        return replace(source, ready=WarmKernels(source.server, ahead=0))
 
 
 class Forked:
@@ -94,9 +94,9 @@ class Forked:
         self._process = KernelProcess("k", self._heard)
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    async def start(self, supply: Supply, spec: KernelSpec) -> None:
+    async def start(self, pool: ForkServerPool, spec: KernelSpec) -> None:
         """Until its first cell has answered."""
-        await self._process.start(supply, {"setup": spec.setup(), **spec.process()})
+        await self._process.start(pool, {"setup": spec.setup(), **spec.process()})
         await self._process.cell(["1"], [])
         assert await self._ended == "ended"
 
@@ -116,7 +116,7 @@ class Lane:
 
     tier: Tier
     kernels: JupyterKernels
-    supply: Supply
+    pool: ForkServerPool
     forked: list[float] = field(default_factory=list[float])
     ready: list[float] = field(default_factory=list[float])
     cells: list[float] = field(default_factory=list[float])
@@ -128,7 +128,7 @@ class Lane:
     async def once_forked(self) -> None:
         """Start one that nobody made ready."""
         kernel = Forked()
-        self.forked.append(await ms(lambda: kernel.start(self.supply, self.spec())))
+        self.forked.append(await ms(lambda: kernel.start(self.pool, self.spec())))
         await kernel.close()
 
     async def once_ready(self) -> None:
@@ -161,13 +161,13 @@ async def every_tier(folder: Path) -> AsyncGenerator[list[Lane]]:
     async with contextlib.AsyncExitStack() as open_ones:
         for tier in (*TIERS, "none"):
             place = Path(tempfile.mkdtemp(dir=folder))
-            supply = Unprepared(place, [folder], [], (tier,))
-            open_ones.push_async_callback(supply.close)
+            pool = Unprepared(place, [folder], [], (tier,))
+            open_ones.push_async_callback(pool.close)
             kernels = JupyterKernels([folder], tiers=(tier,))
             open_ones.push_async_callback(kernels.close)
-            lane = Lane(tier, kernels, supply)
+            lane = Lane(tier, kernels, pool)
             try:
-                await supply.source(sandboxed=tier != "none", environment="")
+                await pool.source(sandboxed=tier != "none", environment="")
             except NoSandbox as error:
                 print(f"{tier} does not hold here: {error}")
                 continue

@@ -19,8 +19,8 @@ from ..nodes.finalize import finalize
 from ..nodes.plan import plan
 from ..nodes.prepare import prepare
 from ..nodes.review import review
-from ..nodes.runtime.active_runs import LiveRuns, thread_of
-from ..nodes.runtime.dependencies import Hands
+from ..nodes.runtime.active_runs import ActiveRuns, thread_of
+from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.sub_call import sub_call
 from ..state.run_state import RunInput, RunOutput, RunState
 from ..state.settings import RunSettings
@@ -30,17 +30,17 @@ Drawing = StateGraph[RunState, RunSettings, RunInput, RunOutput]
 Graph = CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]
 
 
-def draw(hands: Hands, live: LiveRuns) -> Drawing:
+def draw(deps: Dependencies, active_runs: ActiveRuns) -> Drawing:
     """The graph, not compiled: whoever runs it chooses the checkpointer."""
     graph: Drawing = StateGraph(RunState, context_schema=RunSettings, input_schema=RunInput, output_schema=RunOutput)
 
-    graph.add_node("prepare", partial(prepare, hands=hands))
-    graph.add_node("direct", _in_thread(direct, live, hands))
-    graph.add_node("plan", _in_thread(plan, live, hands))
-    graph.add_node("review", partial(review, hands=hands))
-    graph.add_node("execute_code", _in_thread(execute_code, live, hands))
-    graph.add_node("sub_call", _in_thread(sub_call, live, hands))
-    graph.add_node("finalize", _in_thread(finalize, live, hands))
+    graph.add_node("prepare", partial(prepare, deps=deps))
+    graph.add_node("direct", _in_thread(direct, active_runs, deps))
+    graph.add_node("plan", _in_thread(plan, active_runs, deps))
+    graph.add_node("review", partial(review, deps=deps))
+    graph.add_node("execute_code", _in_thread(execute_code, active_runs, deps))
+    graph.add_node("sub_call", _in_thread(sub_call, active_runs, deps))
+    graph.add_node("finalize", _in_thread(finalize, active_runs, deps))
 
     graph.add_edge(START, "prepare")
     graph.add_conditional_edges("prepare", _at_once(after_prepare))
@@ -66,14 +66,14 @@ def _at_once(route: Callable[[RunState], Next]) -> Callable[[RunState], Awaitabl
     return routed
 
 
-Node = Callable[[RunState, LiveRuns, Hands, str], Awaitable[dict[str, Any]]]
+Node = Callable[[RunState, ActiveRuns, Dependencies, str], Awaitable[dict[str, Any]]]
 
 
-def _in_thread(node: Node, live: LiveRuns, hands: Hands) -> Callable[..., Awaitable[dict[str, Any]]]:
+def _in_thread(node: Node, active_runs: ActiveRuns, deps: Dependencies) -> Callable[..., Awaitable[dict[str, Any]]]:
     """A node that works on the live run of the thread it is called for."""
 
     async def bound(state: RunState, config: RunnableConfig) -> dict[str, Any]:
-        return await node(state, live, hands, thread_of(config))
+        return await node(state, active_runs, deps, thread_of(config))
 
     bound.__name__ = getattr(node, "__name__", "node")
     return bound

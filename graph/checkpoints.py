@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from ..nodes.restore.points import Point, points_of
+from ..nodes.restore.points import RestorePoint, restore_points
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.errors import StoredDataDamaged, UsageError, cli_command
@@ -29,7 +29,7 @@ class Checkpoints(Protocol):
 
 
 @dataclass(frozen=True)
-class Moment:
+class StateAtStep:
     """The state after a step, and the nodes that would run next."""
 
     thread: Thread
@@ -64,12 +64,12 @@ async def find_step(stores: Stores, thread_id: str, number: int) -> Step:
     raise UsageError(f"The run has no step {number}.", hint=f"{there} {cli_command('steps', thread_id)} lists them.")
 
 
-async def moment_of(stores: Stores, checkpoints: Checkpoints, thread: Thread, number: int | None) -> Moment:
+async def state_at(stores: Stores, checkpoints: Checkpoints, thread: Thread, number: int | None) -> StateAtStep:
     """The run after step `number`, or as it is now. Raises UsageError for a step that there is not."""
     step = None if number is None else await find_step(stores, thread.thread_id, number)
     place = {"thread_id": thread.thread_id} | ({"checkpoint_id": step.checkpoint_id} if step else {})
     snapshot = await checkpoints.aget_state({"configurable": place})
-    return Moment(thread, step, cast("RunState", snapshot.values), frozenset(snapshot.next))
+    return StateAtStep(thread, step, cast("RunState", snapshot.values), frozenset(snapshot.next))
 
 
 _EARLIER = "it was saved by an earlier version, without its value; running its cells again brings it back"
@@ -100,7 +100,7 @@ class Known:
 
 async def variables_at(stores: Stores, state: "RunState") -> dict[str, Known]:
     """The variables of a state by name, in its order; in mid-cell those from before the cell."""
-    points = points_of(state)
+    points = restore_points(state)
     cells = [at for at, point in enumerate(points) if "values" not in point.done]
     last = cells[-1] if cells else -1
     known = await _after_cell(stores, points[last], state) if cells else {}
@@ -110,7 +110,7 @@ async def variables_at(stores: Stores, state: "RunState") -> dict[str, Known]:
     return dict(sorted(known.items()))
 
 
-async def _after_cell(stores: Stores, point: Point, state: "RunState") -> dict[str, Known]:
+async def _after_cell(stores: Stores, point: RestorePoint, state: "RunState") -> dict[str, Known]:
     if point.snapshot is None:
         return _only_described(point, state, point.lost.get("*"))
     try:
@@ -129,7 +129,7 @@ async def _after_cell(stores: Stores, point: Point, state: "RunState") -> dict[s
     return known
 
 
-def _only_described(point: Point, state: "RunState", why: str | None) -> dict[str, Known]:
+def _only_described(point: RestorePoint, state: "RunState", why: str | None) -> dict[str, Known]:
     """The variables of a cell that has no snapshot, as far as the cell's end described them."""
     why_not = _EARLIER if why is None else f"not saved: {why}"
     turns = turns_of(state)

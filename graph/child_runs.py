@@ -13,8 +13,8 @@ from typing import Any, TypeVar, cast
 
 from langgraph.types import Command, StateSnapshot
 
-from ..nodes.runtime.active_runs import LiveRun, LiveRuns
-from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, told_below
+from ..nodes.runtime.active_runs import ActiveRun, ActiveRuns
+from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, descendant_events
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.parked_calls import ChildWaits
 from ..state.approval_policy import without_final
@@ -28,8 +28,8 @@ from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDa
 from ..state.run_state import AnswerRef, RunInput, RunState, Status
 from ..state.settings import RunSettings
 from .build import Graph
-from .checkpoints import moment_of
-from .executor import Beginning, Sat, Sittings, beginning_of, config_of
+from .checkpoints import state_at
+from .executor import ExecutionOutcome, ResumePoint, RunExecutor, config_of, resume_point_of
 from .fork import make_fork
 from .fork_edits import Changes
 from .run import answer_of
@@ -45,29 +45,34 @@ class ChildRuns:
     """Runs the child threads of the runs of one process. See `nodes.runtime.child_protocol.Children`."""
 
     def __init__(
-        self, stores: Stores, live: LiveRuns, sittings: Sittings, graph: Graph, compiled: Callable[[RunSaver], Graph]
+        self,
+        stores: Stores,
+        active_runs: ActiveRuns,
+        executor: RunExecutor,
+        graph: Graph,
+        compiled: Callable[[RunSaver], Graph],
     ) -> None:
         self._stores = stores
-        self._live = live
-        self._sittings = sittings
+        self._active_runs = active_runs
+        self._executor = executor
         self._graph = graph
         self._compiled = compiled
 
-    async def answer(self, caller: LiveRun, call: ChildCall) -> ChildAnswer:
+    async def answer(self, caller: ActiveRun, call: ChildCall) -> ChildAnswer:
         thread_id = child_thread(caller.thread_id, call.key)
         tell = _teller(thread_id, caller, call)
         settings = child_settings(caller.settings, call)
         async with caller.tree.kernels.taken(max(0, settings.max_depth - 1)):
             await _apart(self._ensure(thread_id, caller, call, settings))
             while True:
-                with self._live.called_by(caller, thread_id):
-                    sat = await _apart(self._sat(thread_id, caller, call, tell))
-                if sat.busy is None:
+                with self._active_runs.called_by(caller, thread_id):
+                    outcome = await _apart(self._sat(thread_id, caller, call, tell))
+                if outcome.busy is None:
                     break
                 await asyncio.sleep(BETWEEN_TRIES)
-        if isinstance(sat.error or sat.unsaved, _STOPS_THE_CALLER):
-            raise cast(RlmError, sat.error or sat.unsaved)
-        answer, status = await _apart(self._came_to(thread_id, call, sat))
+        if isinstance(outcome.error or outcome.unsaved, _STOPS_THE_CALLER):
+            raise cast(RlmError, outcome.error or outcome.unsaved)
+        answer, status = await _apart(self._came_to(thread_id, call, outcome))
         if answer.waits:
             tell({"event": "waits"})
             return answer
@@ -75,23 +80,25 @@ class ChildRuns:
         return answer
 
     async def _sat(
-        self, thread_id: str, caller: LiveRun, call: ChildCall, tell: Callable[[dict[str, Any]], None]
-    ) -> Sat:
+        self, thread_id: str, caller: ActiveRun, call: ChildCall, tell: Callable[[dict[str, Any]], None]
+    ) -> ExecutionOutcome:
         """Go on with the child, if there is anything left to do that needs no person."""
 
-        async def beginning() -> Beginning | None:
+        async def resume_point() -> ResumePoint | None:
             snapshot = await self._graph.aget_state(config_of(thread_id))
             state = cast(RunState, snapshot.values)
             if state and caller.settings.max_depth > 2:
-                for event in await told_below(self._stores.threads, thread_id):
+                for event in await descendant_events(self._stores.threads, thread_id):
                     tell(event)
             if snapshot.interrupts:
                 return _decided(snapshot, call, caller.ledger.limits)
-            return beginning_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
+            return resume_point_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
 
-        return await self._sittings.sit(thread_id, beginning, tell, manner=caller.manner, caller=caller.thread_id)
+        return await self._executor.execute(
+            thread_id, resume_point, tell, execution_options=caller.execution_options, caller=caller.thread_id
+        )
 
-    async def _came_to(self, thread_id: str, call: ChildCall, sat: Sat) -> tuple[ChildAnswer, Status]:
+    async def _came_to(self, thread_id: str, call: ChildCall, outcome: ExecutionOutcome) -> tuple[ChildAnswer, Status]:
         snapshot = await self._graph.aget_state(config_of(thread_id))
         state = cast(RunState, snapshot.values)
         status: Status = state.get("status", "running")
@@ -102,7 +109,7 @@ class ChildRuns:
         if status == "budget" and state.get("spent") != "turns":
             return ChildAnswer(error=state.get("note") or "the budget is spent", spent=True), status
         turns = f"its {state.get('turn', 0)} turns gave no answer" if status == "budget" else ""
-        why = turns or (sat.error.message if sat.error else "it did not end")
+        why = turns or (outcome.error.message if outcome.error else "it did not end")
         return ChildAnswer(error=f"the sub-RLM failed: {why} ({cli_command('show', thread_id)})"), "failed"
 
     async def _value(self, state: RunState, call: ChildCall) -> Any:
@@ -112,7 +119,7 @@ class ChildRuns:
         reference: AnswerRef | None = state.get("answer")
         return "" if reference is None else await self._stores.texts.get(reference["text"])
 
-    async def _ensure(self, thread_id: str, caller: LiveRun, call: ChildCall, settings: RunSettings) -> None:
+    async def _ensure(self, thread_id: str, caller: ActiveRun, call: ChildCall, settings: RunSettings) -> None:
         """Make the child thread, together with the caller's record of it, unless it is there.
 
         Raises BudgetSpent, and StoredDataDamaged for a run of that name which is not the child of this call.
@@ -168,7 +175,7 @@ class ChildRuns:
         steps = [step for step in await self._stores.threads.steps(found[0]) if step.settled <= found[1]]
         if not steps:
             return False
-        moment = await moment_of(self._stores, self._graph, original, steps[-1].step)
+        step_state = await state_at(self._stores, self._graph, original, steps[-1].step)
         whole = len(steps) == await self._stores.threads.count_steps(found[0])
 
         async def together(make: Unit) -> None:
@@ -179,11 +186,11 @@ class ChildRuns:
             await record(unit)
 
         changes = Changes(fresh=not whole)
-        await make_fork(self._stores, self._compiled, moment, child.thread_id, changes, limits, commit=together)
+        await make_fork(self._stores, self._compiled, step_state, child.thread_id, changes, limits, commit=together)
         return True
 
 
-def _decided(snapshot: StateSnapshot, call: ChildCall, limits: Limits) -> Beginning | None:
+def _decided(snapshot: StateSnapshot, call: ChildCall, limits: Limits) -> ResumePoint | None:
     """Going on with what a person has decided, if it is for what the child waits for now.
 
     None where nothing was decided about that: there is nothing to do then.
@@ -192,7 +199,7 @@ def _decided(snapshot: StateSnapshot, call: ChildCall, limits: Limits) -> Beginn
     for found in snapshot.interrupts:
         if decided and (found.id, found.value.get("shown")) == (decided.wait["interrupt"], decided.wait["shown"]):
             answer = {"decisions": decided.decisions, "shown": decided.wait["shown"]}
-            return Beginning(Command(resume={found.id: answer}), limits)
+            return ResumePoint(Command(resume={found.id: answer}), limits)
     return None
 
 
@@ -225,7 +232,7 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
     return settings.model_copy(update={**own, "max_depth": settings.max_depth - 1})
 
 
-def _teller(thread_id: str, caller: LiveRun, call: ChildCall) -> Callable[[dict[str, Any]], None]:
+def _teller(thread_id: str, caller: ActiveRun, call: ChildCall) -> Callable[[dict[str, Any]], None]:
     """Makes of a child's events those that its caller's watchers hear."""
     about = child_event(thread_id, caller.depth + 1, call.question)
 

@@ -17,7 +17,7 @@ from ..nodes.direct import check_direct, fits_one_call
 from ..nodes.models.pricing import price_known
 from ..nodes.models.schema_validation import check_schema
 from ..nodes.models.work_limit import SchemaInvalid, off_loop
-from ..nodes.runtime.dependencies import Hands
+from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.run_tree import most_kernels, run_levels
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.approval_policy import Gates
@@ -64,11 +64,11 @@ async def check_start(question: str, settings: RunSettings) -> None:
             )
 
 
-async def check_models(settings: RunSettings, hands: Hands) -> None:
+async def check_models(settings: RunSettings, deps: Dependencies) -> None:
     """Raises ModelSetupError, saying what to do."""
     for name in {settings.model, settings.calls_model}:
         # In a thread: the provider's package is imported, and kernels are made ready meanwhile.
-        client = await asyncio.to_thread(hands.open_model, name, settings)
+        client = await asyncio.to_thread(deps.open_model, name, settings)
         await client.aclose()
 
 
@@ -116,7 +116,7 @@ Input = Given | ContextRef
 
 
 async def enter_run(
-    hands: Hands, thread_id: str | None, question: str, given: Input | None, settings: RunSettings, tell: Tell
+    deps: Dependencies, thread_id: str | None, question: str, given: Input | None, settings: RunSettings, tell: Tell
 ) -> str:
     """Enter the run into the index, unless it is there. Return its name, made from the question unless one is given.
 
@@ -124,30 +124,32 @@ async def enter_run(
     all with nothing saved.
     """
     await check_start(question, settings)
-    existing = None if thread_id is None else await hands.stores.threads.find(thread_id)
+    existing = None if thread_id is None else await deps.stores.threads.find(thread_id)
     reference: ContextRef | None = None
     if existing:
         name = existing.thread_id
-        await check_models(settings, hands)
-        reference = await same_run(hands, existing, question, given, tell)
+        await check_models(settings, deps)
+        reference = await same_run(deps, existing, question, given, tell)
     else:
-        reference = await _stored(hands, given, settings, tell)
-        await check_direct(question, reference, settings, hands.stores)
-        fits = settings.mode == "rlm" and await fits_one_call(question, reference, settings, hands.stores)
-        name = await _named(hands, thread_id, question, given_digest(given), reference, settings, tell)
+        reference = await _stored(deps, given, settings, tell)
+        await check_direct(question, reference, settings, deps.stores)
+        fits = settings.mode == "rlm" and await fits_one_call(question, reference, settings, deps.stores)
+        name = await _named(deps, thread_id, question, given_digest(given), reference, settings, tell)
         if fits:
             tell({"event": "one_call"})
-    check_same_input(await hands.stores.threads.get(name), reference)
+    check_same_input(await deps.stores.threads.get(name), reference)
     return name
 
 
-async def same_run(hands: Hands, run: Thread, question: str, given: Input | None, tell: Tell) -> ContextRef | None:
+async def same_run(
+    deps: Dependencies, run: Thread, question: str, given: Input | None, tell: Tell
+) -> ContextRef | None:
     """What the input has become since, where that must be read again. Raises ThreadExists when it is another run."""
     check_same_run(run, question, given_digest(given))
     if given is None or isinstance(given, str | dict):
         return None
     # What was given by name may not be what it was.
-    return await store_input(given, hands.stores, tell)
+    return await store_input(given, deps.stores, tell)
 
 
 def given_digest(given: Input | None) -> str:
@@ -155,33 +157,33 @@ def given_digest(given: Input | None) -> str:
     return digest("stored", given["pack"], given["index"]) if isinstance(given, dict) else input_digest(given)
 
 
-async def _stored(hands: Hands, given: Input | None, settings: RunSettings, tell: Tell) -> ContextRef | None:
+async def _stored(deps: Dependencies, given: Input | None, settings: RunSettings, tell: Tell) -> ContextRef | None:
     """Read an input into the store; meanwhile models are looked at, and kernels made ready. It is kept when those are:
     what is wrong with them is said before what is wrong with it."""
     agreed = threading.Event()
     # Standard input may stay open for long, and a thread that waits for it keeps the program from ending: it is read
     # when nothing else can be wrong.
-    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(hands, given, tell, agreed))]
-    warming = asyncio.create_task(make_ready(hands.kernels, settings))
+    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(deps, given, tell, agreed))]
+    warming = asyncio.create_task(make_ready(deps.kernels, settings))
     try:
-        await check_models(settings, hands)
+        await check_models(settings, deps)
         await warming
         agreed.set()
-        return await (ahead[0] if ahead else _read(hands, given, tell, agreed))
+        return await (ahead[0] if ahead else _read(deps, given, tell, agreed))
     finally:
         for task in (warming, *ahead):
             task.cancel()
         await asyncio.gather(warming, *ahead, return_exceptions=True)
 
 
-async def _read(hands: Hands, given: Input | None, tell: Tell, agreed: threading.Event) -> ContextRef | None:
+async def _read(deps: Dependencies, given: Input | None, tell: Tell, agreed: threading.Event) -> ContextRef | None:
     if given is None or isinstance(given, dict):
         return given
-    return await store_input(given, hands.stores, tell, agreed)
+    return await store_input(given, deps.stores, tell, agreed)
 
 
 async def _named(
-    hands: Hands,
+    deps: Dependencies,
     thread_id: str | None,
     question: str,
     given: str,
@@ -190,13 +192,13 @@ async def _named(
     tell: Tell,
 ) -> str:
     """Enter a new run, under a name that no other one has where none is given. Return it."""
-    add = partial(_add, hands, question=question, given=given, reference=reference, settings=settings)
+    add = partial(_add, deps, question=question, given=given, reference=reference, settings=settings)
     if thread_id is not None:
         try:
             await add(thread_id)
         except ThreadExists:
             # Somebody else has begun it meanwhile.
-            check_same_run(await hands.stores.threads.get(thread_id), question, given)
+            check_same_run(await deps.stores.threads.get(thread_id), question, given)
         return thread_id
 
     async def enter(name: str) -> None:
@@ -216,11 +218,17 @@ async def under_a_free_name(question: str, enter: Callable[[str], Awaitable[None
 
 
 async def _add(
-    hands: Hands, thread_id: str, *, question: str, given: str, reference: ContextRef | None, settings: RunSettings
+    deps: Dependencies,
+    thread_id: str,
+    *,
+    question: str,
+    given: str,
+    reference: ContextRef | None,
+    settings: RunSettings,
 ) -> None:
     # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
     start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
-    await hands.stores.threads.add(
+    await deps.stores.threads.add(
         thread_id,
         question=question,
         input_digest=given,

@@ -9,7 +9,7 @@ from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of
 from ..state.errors import StoredDataDamaged
 from ..state.records import AnswerRef, TurnRecord
-from .checkpoints import Known, Moment, variables_at
+from .checkpoints import Known, StateAtStep, variables_at
 
 if TYPE_CHECKING:
     from ..state.run_state import RunState
@@ -20,7 +20,7 @@ _MOST_LINES = 5_000
 _NO_TURN: TurnRecord = {}
 
 
-async def comparison(stores: Stores, before: Moment, after: Moment) -> dict[str, Any]:
+async def comparison(stores: Stores, before: StateAtStep, after: StateAtStep) -> dict[str, Any]:
     """What `rlm diff --json` prints. Of turns, only those that differ are in it; null where nothing differs."""
     was, now = before.state, after.state
     return {
@@ -37,12 +37,12 @@ async def comparison(stores: Stores, before: Moment, after: Moment) -> dict[str,
     }
 
 
-def _place(moment: Moment) -> dict[str, Any]:
-    return {"thread_id": moment.thread.thread_id, "step": moment.step.step if moment.step else None}
+def _place(step_state: StateAtStep) -> dict[str, Any]:
+    return {"thread_id": step_state.thread.thread_id, "step": step_state.step.step if step_state.step else None}
 
 
-def _question(moment: Moment) -> str:
-    return moment.state.get("question") or moment.thread.question
+def _question(step_state: StateAtStep) -> str:
+    return step_state.state.get("question") or step_state.thread.question
 
 
 def _input(state: "RunState") -> str | None:

@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.types import Command, StateSnapshot
 
-from ..nodes.runtime.active_runs import AS_SAVED, LiveRuns, Manner
+from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
 from ..nodes.runtime.dependencies import Stores
 from ..state.budget import Limits
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, cli_command
@@ -38,7 +38,7 @@ _KEPT = frozenset({"__pregel_node_finished", "__pregel_stream_messages_v2"})
 
 
 @dataclass(frozen=True)
-class Beginning:
+class ResumePoint:
     """Where a sitting goes on."""
 
     start: RunInput | Command[Any] | None
@@ -62,7 +62,7 @@ class Streaming:
     """Of `astream`, beside those that the sitting decides."""
 
 
-def beginning_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> Beginning | None:
+def resume_point_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:
     """Where a thread goes on with these limits; None when it has ended, or waits for a person, and is known to.
 
     One that has ended for want of budget goes on when its limits have been raised since. Raises StoreError for a run
@@ -78,10 +78,10 @@ def beginning_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> Beginn
         return None
     start = None if state else cast(RunInput, row.start)
     # Where a task is left, its process died between what the last node wrote and the step: that is what remains to do.
-    return Beginning(start, limits, reopen=status == "budget" and (raised or not snapshot.tasks))
+    return ResumePoint(start, limits, reopen=status == "budget" and (raised or not snapshot.tasks))
 
 
-def beginning_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits) -> Beginning | None:
+def resume_point_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:
     """Where a thread goes on from one of its earlier steps, on a branch of its own; None when nothing follows it.
 
     Raises UsageError when there is no such step, StoreError for a run of another version.
@@ -93,7 +93,7 @@ def beginning_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits) ->
         return None
     if settings := state.get("settings"):
         saved_settings(settings)
-    return Beginning(None, limits, checkpoint_id=checkpoint_id)
+    return ResumePoint(None, limits, checkpoint_id=checkpoint_id)
 
 
 async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -> Limits:
@@ -114,12 +114,12 @@ async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -
     return (await threads.get(top)).limits
 
 
-FindBeginning = Callable[[], Awaitable[Beginning | None]]
+FindResumePoint = Callable[[], Awaitable[ResumePoint | None]]
 """Where the thread goes on; None when there is nothing left to do."""
 
 
 @dataclass
-class Sat:
+class ExecutionOutcome:
     """What came of a sitting, beside what was saved."""
 
     stopped: bool = False
@@ -139,13 +139,13 @@ class _Running:
     """Entered once the sitting is to end: then it waits for no other process that writes."""
 
 
-class Sittings:
+class RunExecutor:
     """The sittings of one process."""
 
-    def __init__(self, stores: Stores, live: LiveRuns, graph: Graph, *, tracing: bool = False) -> None:
+    def __init__(self, stores: Stores, active_runs: ActiveRuns, graph: Graph, *, tracing: bool = False) -> None:
         self._stores = stores
         self._tracing = tracing
-        self._live = live
+        self._active_runs = active_runs
         self._graph = graph
         self._running: dict[str, _Running] = {}
         self._callers: dict[str, str] = {}
@@ -165,15 +165,15 @@ class Sittings:
         """Cancel every sitting; whether there was any."""
         return any([self.stop(thread_id) for thread_id in list(self._running)])
 
-    async def sit(
+    async def execute(
         self,
         thread_id: str,
-        find: FindBeginning,
+        find: FindResumePoint,
         told: OnEvent | Streaming,
         *,
-        manner: Manner = AS_SAVED,
+        execution_options: ExecutionOptions = DEFAULT_OPTIONS,
         caller: str | None = None,
-    ) -> Sat:
+    ) -> ExecutionOutcome:
         """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises.
 
         `told`: hears the run's events. `caller`: whose sitting this one is a part of; a child that goes on by itself
@@ -185,10 +185,14 @@ class Sittings:
         try:
             with contextlib.ExitStack() as hurry:
                 async with self._taken(thread_id):
-                    beginning = await find()
-                    return await self._run(thread_id, beginning, streaming, hurry, manner) if beginning else Sat()
+                    resume_point = await find()
+                    return (
+                        await self._run(thread_id, resume_point, streaming, hurry, execution_options)
+                        if resume_point
+                        else ExecutionOutcome()
+                    )
         except (RunBusy, LeaseLost) as busy:
-            return Sat(busy=busy)
+            return ExecutionOutcome(busy=busy)
         finally:
             if caller is not None:
                 del self._callers[thread_id]
@@ -232,20 +236,25 @@ class Sittings:
             await self._stores.leases.release(thread_id)
 
     async def _run(
-        self, thread_id: str, beginning: Beginning, streaming: Streaming, hurry: contextlib.ExitStack, manner: Manner
-    ) -> Sat:
+        self,
+        thread_id: str,
+        resume_point: ResumePoint,
+        streaming: Streaming,
+        hurry: contextlib.ExitStack,
+        execution_options: ExecutionOptions,
+    ) -> ExecutionOutcome:
         """Raises LeaseLost; nothing of what came after that was saved."""
         error: RlmError | None = None
-        sat = Sat()
-        self._live.manners[thread_id] = manner
-        task = asyncio.create_task(self._go_traced(thread_id, beginning, streaming))
+        outcome = ExecutionOutcome()
+        self._active_runs.options_by_thread[thread_id] = execution_options
+        task = asyncio.create_task(self._go_traced(thread_id, resume_point, streaming))
         if thread_id not in self._callers:
             self._running[thread_id] = _Running(task, hurry)
         beating = asyncio.create_task(self._keep_leases(thread_id, task))
         try:
             await task
         except asyncio.CancelledError:
-            sat.stopped = True
+            outcome.stopped = True
             current = asyncio.current_task()
             if current and current.cancelling():
                 task.cancel()
@@ -256,7 +265,7 @@ class Sittings:
         except RlmError as failure:
             error = failure
         except GraphDrained:
-            sat.stopped = True
+            outcome.stopped = True
             raise
         except Exception as failure:
             error = RlmError(f"Something unexpected went wrong: {type(failure).__name__}: {failure}")
@@ -264,17 +273,19 @@ class Sittings:
         finally:
             beating.cancel()
             self._running.pop(thread_id, None)
-            self._live.manners.pop(thread_id, None)
-            sat.error = error
-            live = self._live.find(thread_id)
-            seconds, sat.restore = (live.ledger.seconds, live.restore) if live else (None, None)
-            resting = live is not None and not live.inner and await self._waits(thread_id)
+            self._active_runs.options_by_thread.pop(thread_id, None)
+            outcome.error = error
+            active_runs = self._active_runs.find(thread_id)
+            seconds, outcome.restore = (
+                (active_runs.ledger.seconds, active_runs.restore) if active_runs else (None, None)
+            )
+            resting = active_runs is not None and not active_runs.inner and await self._waits(thread_id)
             if not resting:
-                await self._live.close(thread_id)
-            sat.unsaved = await self._settle(thread_id, stopped=sat.stopped, error=error, seconds=seconds)
+                await self._active_runs.close(thread_id)
+            outcome.unsaved = await self._settle(thread_id, stopped=outcome.stopped, error=error, seconds=seconds)
             if resting:
-                self._live.rest(thread_id, await self._saved(thread_id))
-        return sat
+                self._active_runs.rest(thread_id, await self._saved(thread_id))
+        return outcome
 
     async def _waits(self, thread_id: str) -> bool:
         """Whether the thread waits for a person, who may decide soon: its kernel may then be needed as it is."""
@@ -287,26 +298,28 @@ class Sittings:
         steps = await self._stores.threads.count_steps(thread_id)
         return steps, replace(await self._stores.spending.by(thread_id), reused_calls=0)
 
-    async def _go_traced(self, thread_id: str, beginning: Beginning, streaming: Streaming) -> None:
+    async def _go_traced(self, thread_id: str, resume_point: ResumePoint, streaming: Streaming) -> None:
         # All runs of the graph begin here, those of sub-RLMs too; what they start inherits this context.
         with traced(self._tracing):
-            await self._go(thread_id, beginning, streaming)
+            await self._go(thread_id, resume_point, streaming)
 
-    async def _go(self, thread_id: str, beginning: Beginning, streaming: Streaming) -> None:
+    async def _go(self, thread_id: str, resume_point: ResumePoint, streaming: Streaming) -> None:
         row = await self._stores.threads.get(thread_id)
-        if isinstance(beginning.start, Command) and beginning.checkpoint_id is None:
+        if isinstance(resume_point.start, Command) and resume_point.checkpoint_id is None:
             saved = await self._saved(thread_id)
-            await self._live.wake(thread_id, saved, self._live.manners[thread_id], beginning.limits, row.seconds)
+            await self._active_runs.wake(
+                thread_id, saved, self._active_runs.options_by_thread[thread_id], resume_point.limits, row.seconds
+            )
         else:
-            await self._live.close(thread_id)
-        await self._stores.threads.begin(thread_id, beginning.limits)
-        place = config_of(thread_id, beginning.checkpoint_id)
-        if beginning.reopen:
+            await self._active_runs.close(thread_id)
+        await self._stores.threads.begin(thread_id, resume_point.limits)
+        place = config_of(thread_id, resume_point.checkpoint_id)
+        if resume_point.reopen:
             changes = {"status": "running", "last": False, "note": None, "spent": None}
             await self._graph.aupdate_state(place, changes, as_node="prepare")
             place = config_of(thread_id)
         config = for_caller(place, streaming.config)
-        async for chunk in self._graph.astream(beginning.start, config, durability="sync", **streaming.options):
+        async for chunk in self._graph.astream(resume_point.start, config, durability="sync", **streaming.options):
             await streaming.hear(chunk)
 
     async def _keep_leases(self, thread_id: str, task: asyncio.Task[None]) -> None:

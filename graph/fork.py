@@ -15,13 +15,13 @@ from ..nodes.runtime.dependencies import Stores
 from ..state.budget import Limits
 from ..state.call_journal import give_answer
 from ..state.checkpointer import RunSaver
-from ..state.db.checksums import broken
+from ..state.db.checksums import checksum_mismatch_sql
 from ..state.db.connection import Unit
 from ..state.errors import ThreadExists, UnknownThread
 from ..state.run_state import Status
 from ..state.staged_checkpointer import StagedSaver
 from .build import Graph
-from .checkpoints import Moment
+from .checkpoints import StateAtStep
 from .fork_edits import Changes, Edit, edit_of
 from .tracing import traced
 
@@ -49,21 +49,21 @@ _SAME = {
 async def make_fork(
     stores: Stores,
     compiled: Compiled,
-    moment: Moment,
+    step_state: StateAtStep,
     target: str,
     changes: Changes,
     limits: Limits,
     *,
     commit: Commit | None = None,
 ) -> None:
-    """Make the thread `target` from `moment`, with `changes` and `limits`.
+    """Make the thread `target` from `step_state`, with `changes` and `limits`.
 
     Recorded answers are not copied: the journal finds them through the parent. Raises UsageError for changes that
     make no sense there, ThreadExists for a name that is taken. `commit` does more in the same transaction.
     """
-    source, step = moment.thread.thread_id, moment.step
+    source, step = step_state.thread.thread_id, step_state.step
     assert step is not None, "a fork is made at a step"
-    edit = await edit_of(stores, moment, changes, limits)
+    edit = await edit_of(stores, step_state, changes, limits)
     saver = StagedSaver(stores.database, stores.leases, source=source, checkpoint_id=step.checkpoint_id, copy=target)
     if edit:
         config: RunnableConfig = {"configurable": {"thread_id": target, "checkpoint_id": step.checkpoint_id}}
@@ -74,7 +74,7 @@ async def make_fork(
         _check_is_free(connection, target)
         settled = _copied(connection, source, step.checkpoint_id, target)
         now = stores.threads.now()
-        _enter(connection, moment, edit, target, limits, horizon=settled if changes.fresh else None, now=now)
+        _enter(connection, step_state, edit, target, limits, horizon=settled if changes.fresh else None, now=now)
         for staged in saver.units:
             staged(connection)
         for call, answer in edit.answers if edit else ():
@@ -132,15 +132,16 @@ def _keep_broken_seals(connection: sqlite3.Connection, source: str, target: str)
     for table, columns in _SAME.items():
         same = " AND ".join(f"{table}.{column} = damaged.{column}" for column in columns)
         connection.execute(
-            f"UPDATE {table} SET seal = NULL FROM (SELECT * FROM {table} WHERE thread_id = ? AND {broken(table)}) "
-            f"AS damaged WHERE {table}.thread_id = ? AND {same}",
+            f"UPDATE {table} SET seal = NULL FROM "
+            f"(SELECT * FROM {table} WHERE thread_id = ? AND {checksum_mismatch_sql(table)}) AS damaged "
+            f"WHERE {table}.thread_id = ? AND {same}",
             (source, target),
         )
 
 
 def _enter(
     connection: sqlite3.Connection,
-    moment: Moment,
+    step_state: StateAtStep,
     edit: Edit | None,
     target: str,
     limits: Limits,
@@ -149,7 +150,7 @@ def _enter(
     now: float,
 ) -> None:
     """The fork's row in the index of runs."""
-    source = moment.thread
+    source = step_state.thread
     question = edit.question if edit and edit.question is not None else source.question
     start: dict[str, Any] = {**source.start, "question": question} if source.start else {}
     connection.execute(
@@ -157,12 +158,12 @@ def _enter(
         "updated, horizon) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(target, question, source.input, json.dumps(start), source.model, source.thread_id),
-            *(limits.model_dump_json(), _status(moment, edit), moment.step.turn if moment.step else 0),
+            *(limits.model_dump_json(), _status(step_state, edit), step_state.step.turn if step_state.step else 0),
             *(now, now, horizon),
         ),
     )
 
 
-def _status(moment: Moment, edit: Edit | None) -> Status:
-    status = moment.state.get("status", "running")
+def _status(step_state: StateAtStep, edit: Edit | None) -> Status:
+    status = step_state.state.get("status", "running")
     return "stopped" if edit or status == "running" else status

@@ -18,7 +18,7 @@ from ..state.call_keys import START, content_key, edited
 from ..state.errors import UsageError, cli_command
 from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.settings import saved_settings
-from .checkpoints import Moment
+from .checkpoints import StateAtStep
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
     *(
@@ -67,7 +67,7 @@ class Edit:
     """Calls, each with the hash of the answer that it is given."""
 
 
-async def edit_of(stores: Stores, moment: Moment, changes: Changes, limits: Limits) -> Edit | None:
+async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, limits: Limits) -> Edit | None:
     """The step that makes `changes`; None where the state stays as it is. `limits` are those of the fork.
 
     Raises UsageError for what makes no sense at this moment.
@@ -79,40 +79,40 @@ async def edit_of(stores: Stores, moment: Moment, changes: Changes, limits: Limi
     if changes.question is not None:
         question = checked_question(changes.question)
         values["question"] = question
-        turns += _told_of_question(moment.state)
+        turns += _told_of_question(step_state.state)
         done.append("another question")
     if changes.variables:
-        values |= await _variables_set(stores, moment, changes.variables)
+        values |= await _variables_set(stores, step_state, changes.variables)
         done.append(f"set {', '.join(changes.variables)}")
     if changes.code is not None:
-        cell, turn = await _code_replaced(stores, moment, changes.code)
+        cell, turn = await _code_replaced(stores, step_state, changes.code)
         values["cell"] = cell
         turns.append(turn)
         done.append("other code")
-    answers = await _answers_given(stores, moment, changes.answers)
+    answers = await _answers_given(stores, step_state, changes.answers)
     if answers:
         done.append(f"{len(answers)} {'answer' if len(answers) == 1 else 'answers'} given")
-    goes_on = bool(values) or (_ran_out(moment.state) and limits != moment.thread.limits)
-    if moment.ended and goes_on:
-        values |= _another_turn(moment.state, limits)
+    goes_on = bool(values) or (_ran_out(step_state.state) and limits != step_state.thread.limits)
+    if step_state.ended and goes_on:
+        values |= _another_turn(step_state.state, limits)
         done.append("another turn")
     if not done:
         return None
     if turns:
         values["turns"] = turns
-    if "__start__" in moment.next:
-        values = {**moment.thread.start, **values}
-    return Edit(values, _as_node(moment, changes), ", ".join(done), question, answers)
+    if "__start__" in step_state.next:
+        values = {**step_state.thread.start, **values}
+    return Edit(values, _as_node(step_state, changes), ", ".join(done), question, answers)
 
 
-def _as_node(moment: Moment, changes: Changes) -> str:
+def _as_node(step_state: StateAtStep, changes: Changes) -> str:
     if changes.code is not None:
         # What was approved is what runs: other code is reviewed again.
         return "plan"
-    if moment.ended:
+    if step_state.ended:
         return "prepare"
     # A standing cell begins anew; its recorded answers are there.
-    return next((before for node, before in _BEFORE.items() if node in moment.next), "review")
+    return next((before for node, before in _BEFORE.items() if node in step_state.next), "review")
 
 
 def _ran_out(state: RunState) -> bool:
@@ -159,8 +159,8 @@ def _told_of_question(state: RunState) -> list[TurnRecord]:
 # -- variables
 
 
-async def _variables_set(stores: Stores, moment: Moment, given: Mapping[str, Any]) -> dict[str, Any]:
-    state = moment.state
+async def _variables_set(stores: Stores, step_state: StateAtStep, given: Mapping[str, Any]) -> dict[str, Any]:
+    state = step_state.state
     if "position" not in state:
         raise UsageError("There is no REPL yet at this step.", hint="Fork from the prepare step, or from a later one.")
     texts = {variable_name(name): _json(name, value) for name, value in given.items()}
@@ -205,15 +205,15 @@ def _described(name: str, value: Any) -> VariableRecord:
 # -- code
 
 
-async def _code_replaced(stores: Stores, moment: Moment, code: str) -> tuple[CellRef, TurnRecord]:
+async def _code_replaced(stores: Stores, step_state: StateAtStep, code: str) -> tuple[CellRef, TurnRecord]:
     """The cell, and what the trace says of its turn."""
-    turn = moment.state.get("turn", 0)
-    if moment.in_cell:
+    turn = step_state.state.get("turn", 0)
+    if step_state.in_cell:
         raise UsageError(
             f"The cell of turn {turn} is under way at this step.",
             hint="--code needs the plan or review step before it.",
         )
-    if moment.state.get("cell") is None:
+    if step_state.state.get("cell") is None:
         raise UsageError(
             "No code is about to run at this step.",
             hint="--code needs the plan or review step before a cell, and a reply that had code.",
@@ -225,20 +225,22 @@ async def _code_replaced(stores: Stores, moment: Moment, code: str) -> tuple[Cel
 # -- answers
 
 
-async def _answers_given(stores: Stores, moment: Moment, given: Mapping[str, Any]) -> list[tuple[CallRow, str]]:
+async def _answers_given(
+    stores: Stores, step_state: StateAtStep, given: Mapping[str, Any]
+) -> list[tuple[CallRow, str]]:
     if not given:
         return []
-    if not moment.in_cell:
+    if not step_state.in_cell:
         raise UsageError(
             "No cell stands at this step, so no call of it can be answered.",
             hint="--answer needs a step in mid-cell: `rlm steps` says that it stands, or is a sub_call.",
         )
-    thread_id = moment.thread.thread_id
-    rows = await stores.journal.calls_of_turn(thread_id, moment.state.get("turn", 0))
+    thread_id = step_state.thread.thread_id
+    rows = await stores.journal.calls_of_turn(thread_id, step_state.state.get("turn", 0))
     calls = {name: _call(rows, name, thread_id) for name in given}
     if len({call.key for call in calls.values()}) < len(calls):
         raise UsageError("A call is given two answers.", hint="Name each call once.")
-    settings = saved_settings(moment.state.get("settings", {}))
+    settings = saved_settings(step_state.state.get("settings", {}))
     models = {settings.model, settings.calls_model}
     answers: list[tuple[CallRow, str]] = []
     for name, call in calls.items():

@@ -18,18 +18,27 @@ from langchain_core.runnables.config import merge_configs, var_child_runnable_co
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
-from ..nodes.runtime.active_runs import Manner
-from ..nodes.runtime.dependencies import Hands
+from ..nodes.runtime.active_runs import ExecutionOptions
+from ..nodes.runtime.dependencies import Dependencies
 from ..state.errors import RlmError, UsageError
 from ..state.run_state import RunInput, RunOutput, RunState
 from ..state.settings import RunSettings, saved_settings
 from .approvals import check_answer, check_asked_here, check_undecided, waiting_one
 from .build import Graph
 from .create import make_ready
-from .executor import Beginning, Sittings, Streaming, beginning_at, beginning_of, config_of, for_caller, limits_for
+from .executor import (
+    ResumePoint,
+    RunExecutor,
+    Streaming,
+    config_of,
+    for_caller,
+    limits_for,
+    resume_point_at,
+    resume_point_of,
+)
 from .langgraph_ids import config_called, run_name, snapshot_called
-from .langgraph_input import Asked, enter_asked
-from .langgraph_streams import Outside, snapshot_with_answer
+from .langgraph_input import RunRequest, create_from_request
+from .langgraph_streams import StreamAdapter, snapshot_with_answer
 from .state_edits import allowed_edit
 from .tracing import traced
 
@@ -38,13 +47,13 @@ T = TypeVar("T")
 _DECIDED_HERE = frozenset({"durability", "checkpoint_during"})
 
 
-class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
+class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
     """An ordinary LangGraph graph, asynchronous only, whose runs are sittings."""
 
-    def __init__(self, *, callers: "PlainCallers", **attributes: Any) -> None:
+    def __init__(self, *, adapter: "GraphAdapter", **attributes: Any) -> None:
         """`attributes` are those of the graph that this one is made of; LangGraph copies it with the same names."""
         super().__init__(**attributes)
-        self.callers = callers
+        self.adapter = adapter
 
     async def astream(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -65,20 +74,22 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
         """
         config = merge_configs(self.config, config)
         thread_id, checkpoint_id = _place_in(config)
-        outside = Outside(self.callers.texts, thread_id, stream_mode or self.stream_mode, subgraphs, version)
+        stream_adapter = StreamAdapter(
+            self.adapter.texts, thread_id, stream_mode or self.stream_mode, subgraphs, version
+        )
         chunks: asyncio.Queue[Any] = asyncio.Queue()
 
         async def hear(chunk: Any) -> None:
-            async for told in outside.chunks(*chunk):
+            async for told in stream_adapter.chunks(*chunk):
                 chunks.put_nowait(told)
             # The graph goes no faster than what it streams is taken.
             await chunks.join()
 
         options = {name: value for name, value in options.items() if name not in _DECIDED_HERE}
-        streaming = Streaming(hear, config, {**options, "stream_mode": outside.inner_modes})
-        task = _apart(self.callers.sit(input, thread_id, checkpoint_id, context, streaming))
-        self.callers.under_way.add(task)
-        task.add_done_callback(self.callers.under_way.discard)
+        streaming = Streaming(hear, config, {**options, "stream_mode": stream_adapter.inner_modes})
+        task = _apart(self.adapter.execute(input, thread_id, checkpoint_id, context, streaming))
+        self.adapter.under_way.add(task)
+        task.add_done_callback(self.adapter.under_way.discard)
         task.add_done_callback(lambda _: chunks.put_nowait(_END))
         try:
             while (chunk := await chunks.get()) is not _END:
@@ -94,12 +105,12 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
         Of the state only the question may be changed (`state_edits.py`). Raises UsageError for any other edit, RunBusy
         while a process runs the thread, UnknownThread for a run that there is not.
         """
-        return await _apart(self.callers.change(merge_configs(self.config, config), supersteps))
+        return await _apart(self.adapter.change(merge_configs(self.config, config), supersteps))
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """The state of a thread, with the answer itself once there is one."""
         del subgraphs
-        return await _apart(self.callers.snapshot(merge_configs(self.config, config)))
+        return await _apart(self.adapter.snapshot(merge_configs(self.config, config)))
 
     async def aget_state_history(
         self,
@@ -111,7 +122,7 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
     ) -> AsyncIterator[StateSnapshot]:
         """The states of a thread, the one saved last first."""
         config = merge_configs(self.config, config)
-        for snapshot in await _apart(self.callers.history(config, filter=filter, before=before, limit=limit)):
+        for snapshot in await _apart(self.adapter.history(config, filter=filter, before=before, limit=limit)):
             yield snapshot
 
     def stream(self, *given: Any, **options: Any) -> Any:
@@ -123,15 +134,15 @@ class RunGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
         raise UsageError("This graph is asynchronous.", hint="Use aupdate_state.")
 
 
-class PlainCallers:
-    """What a `RunGraph` does, for every copy of it."""
+class GraphAdapter:
+    """What a `DurableGraph` does, for every copy of it."""
 
-    def __init__(self, hands: Hands, sittings: Sittings, graph: Graph) -> None:
+    def __init__(self, deps: Dependencies, executor: RunExecutor, graph: Graph) -> None:
         """`graph` is the plain one, with the home's own checkpointer."""
-        self._hands = hands
-        self._sittings = sittings
+        self._deps = deps
+        self._executor = executor
         self._graph = graph
-        self.texts = hands.stores.texts
+        self.texts = deps.stores.texts
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -139,7 +150,7 @@ class PlainCallers:
         for task in [*self.under_way]:
             await _ended(task)
 
-    async def sit(
+    async def execute(
         self,
         given: RunInput | Command[Any] | None,
         thread_id: str,
@@ -148,13 +159,13 @@ class PlainCallers:
         streaming: Streaming,
     ) -> None:
         """Do what a caller asks for, until it ends, pauses or fails. Raises what ended it, also when it was stopped."""
-        threads = self._hands.stores.threads
+        threads = self._deps.stores.threads
         thread_id = await run_name(threads, thread_id)
-        asked = None if given is None or isinstance(given, Command) else Asked.of(given)
-        raises = await enter_asked(self._hands, thread_id, asked, context)
+        asked = None if given is None or isinstance(given, Command) else RunRequest.of(given)
+        raises = await create_from_request(self._deps, thread_id, asked, context)
         nothing_left = False
 
-        async def find() -> Beginning | None:
+        async def find() -> ResumePoint | None:
             nonlocal nothing_left
             row = await threads.get(thread_id)
             limits = await limits_for(threads, row, raises)
@@ -162,26 +173,26 @@ class PlainCallers:
             if isinstance(given, Command):
                 await check_asked_here(threads, row)
                 answers = await self._answers(thread_id, given, snapshot)
-                return Beginning(Command(resume=answers), limits, checkpoint_id=checkpoint_id)
+                return ResumePoint(Command(resume=answers), limits, checkpoint_id=checkpoint_id)
             if checkpoint_id is None:
-                found = beginning_of(row, snapshot, limits)
+                found = resume_point_of(row, snapshot, limits)
             else:
-                found = beginning_at(checkpoint_id, snapshot, limits)
+                found = resume_point_at(checkpoint_id, snapshot, limits)
             nothing_left = found is None
             return found
 
         settings = saved_settings((await threads.get(thread_id)).start.get("settings", {}))
-        await make_ready(self._hands.kernels, settings)
-        manner = Manner(unsandboxed=settings.unsandboxed)
-        sat = await self._sittings.sit(thread_id, find, streaming, manner=manner)
-        if failure := sat.busy or sat.error or sat.unsaved:
+        await make_ready(self._deps.kernels, settings)
+        execution_options = ExecutionOptions(unsandboxed=settings.unsandboxed)
+        outcome = await self._executor.execute(thread_id, find, streaming, execution_options=execution_options)
+        if failure := outcome.busy or outcome.error or outcome.unsaved:
             raise failure
-        if sat.stopped:
+        if outcome.stopped:
             raise RlmError(f"{thread_id} was stopped.", hint="Go on with it: give it None for an input.")
         if nothing_left:
             # Without a task there is nothing to hold or to write: the caller gets the state as it is.
             config, options = for_caller(config_of(thread_id, checkpoint_id), streaming.config), streaming.options
-            with traced(self._hands.tracing):
+            with traced(self._deps.tracing):
                 async for chunk in self._graph.astream(None, config, durability="sync", **options):
                     await streaming.hear(chunk)
 
@@ -189,14 +200,14 @@ class PlainCallers:
         """`abulk_update_state` on a thread that is held meanwhile."""
         called, place = await self._place(config)
         thread_id, _ = _place_in(place)
-        threads = self._hands.stores.threads
+        threads = self._deps.stores.threads
         row = await threads.get(thread_id)
 
         async def change() -> RunnableConfig:
             edit = await allowed_edit(threads, row, await self._graph.aget_state(place), supersteps)
             return await self._graph.abulk_update_state(place, [[edit]])
 
-        return config_called(await self._sittings.change(thread_id, change), called)
+        return config_called(await self._executor.change(thread_id, change), called)
 
     async def snapshot(self, config: RunnableConfig) -> StateSnapshot:
         """The state that `config` names."""
@@ -226,13 +237,13 @@ class PlainCallers:
     async def _place(self, config: RunnableConfig) -> tuple[str, RunnableConfig]:
         """What the caller calls the thread, and where it is."""
         called, checkpoint_id = _place_in(config)
-        return called, config_of(await run_name(self._hands.stores.threads, called), checkpoint_id)
+        return called, config_of(await run_name(self._deps.stores.threads, called), checkpoint_id)
 
 
-def graph_for_callers(graph: Graph, callers: PlainCallers) -> RunGraph:
+def graph_for_callers(graph: Graph, adapter: GraphAdapter) -> DurableGraph:
     """The plain graph as LangGraph's callers have it."""
     attributes = {name: value for name, value in vars(graph).items() if name != "__orig_class__"}
-    return RunGraph(callers=callers, **attributes)
+    return DurableGraph(adapter=adapter, **attributes)
 
 
 _END: Any = object()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..nodes.runtime.dependencies import Hands
+from ..nodes.runtime.dependencies import Dependencies
 from ..state.budget import Limits
 from ..state.errors import ThreadExists, UnknownThread, UsageError
 from ..state.input.context import ContextRef
@@ -23,7 +23,7 @@ _REFERENCE: TypeAdapter[ContextRef] = TypeAdapter(ContextRef)
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequest:
     """An input that was checked for what can be told from itself."""
 
     question: str | None = None
@@ -33,7 +33,7 @@ class Asked:
     """Those that it names, but for the limits."""
 
     @classmethod
-    def of(cls, given: RunInput) -> "Asked":
+    def of(cls, given: RunInput) -> "RunRequest":
         """The parts of an input. Raises UsageError for one that makes no sense."""
         if unknown := sorted(set(given) - _FIELDS):
             raise UsageError(
@@ -48,8 +48,8 @@ class Asked:
         )
 
 
-async def enter_asked(
-    hands: Hands, thread_id: str, asked: Asked | None, context: RunSettings | Mapping[str, Any] | None
+async def create_from_request(
+    deps: Dependencies, thread_id: str, asked: RunRequest | None, context: RunSettings | Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Enter a new run into the index, or see that an old one is meant; the limits that it goes on with otherwise.
 
@@ -57,23 +57,23 @@ async def enter_asked(
     Raises UnknownThread for nothing asked of a thread that is not there, ThreadExists when the thread asks something
     else, and what `enter_run` raises.
     """
-    run = await hands.stores.threads.find(thread_id)
+    run = await deps.stores.threads.find(thread_id)
     if run is not None:
-        return {} if asked is None else await _of_old_run(hands, run, asked)
+        return {} if asked is None else await _of_old_run(deps, run, asked)
     if asked is None:
         raise UnknownThread(f"There is no run named {thread_id} here.", hint="Start it with a question.")
     settings = await asyncio.to_thread(resolve_settings, {**_named(context), **asked.settings, **asked.limits})
-    await enter_run(hands, thread_id, asked.question or "", asked.input, settings, _unheard)
+    await enter_run(deps, thread_id, asked.question or "", asked.input, settings, _unheard)
     return {}
 
 
-async def _of_old_run(hands: Hands, run: Thread, asked: Asked) -> dict[str, Any]:
+async def _of_old_run(deps: Dependencies, run: Thread, asked: RunRequest) -> dict[str, Any]:
     """What an input for a thread that was started asks for: nothing but to go on, with other limits maybe."""
     if asked.question is None and asked.input is None:
         return dict(asked.limits)
     question = run.question if asked.question is None else asked.question
     try:
-        check_same_input(run, await same_run(hands, run, question, asked.input, _unheard))
+        check_same_input(run, await same_run(deps, run, question, asked.input, _unheard))
     except ThreadExists as error:
         raise ThreadExists(error.message, hint="A thread is one question: ask another one in a new thread.") from None
     return dict(asked.limits)

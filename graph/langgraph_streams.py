@@ -23,7 +23,7 @@ _INTERRUPT = "__interrupt__"
 
 
 @dataclass(frozen=True)
-class Outside:
+class StreamAdapter:
     """How one caller wants what the graph streams."""
 
     texts: Texts

@@ -10,14 +10,14 @@ from ..nodes.runtime.dependencies import Stores
 from ..state.blobs.store import Blobs
 from ..state.db.connection import Database
 from ..state.errors import StoreError, UnknownThread
-from ..state.failpoints import Probe, ignore_probe
+from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted, delete_run
 from ..state.maintenance.gc import Collected, collect
 from ..state.maintenance.gc import Tell as TellLooked
 from ..state.maintenance.report import Report
 from ..state.maintenance.verify import verify
 from ..state.maintenance.verify_context import Tell
-from .queries import Library
+from .queries import RunQueries
 from .wiring import BLOBS, DATABASE
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ async def named(stores: Stores, name: str) -> str:
     Raises UnknownThread.
     """
     try:
-        return await Library(stores).resolve(name)
+        return await RunQueries(stores).resolve(name)
     except (UnknownThread, StoreError):
         # Of a plain LangGraph caller, or one whose entry in the index is lost or cannot be read.
         rows = await stores.database.read("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (name,))
@@ -56,7 +56,7 @@ async def collect_garbage(
     *,
     dry_run: bool = False,
     tell: TellLooked = lambda records: None,
-    probe: Probe = ignore_probe,
+    failpoint: Failpoint = no_failpoint,
 ) -> Collected:
     """Free what nothing under `home` refers to; `tell` is called in another thread. Raises StoreError.
 
@@ -64,7 +64,9 @@ async def collect_garbage(
     """
     blobs = Blobs(home / BLOBS)
     return await _in_thread(
-        lambda cancelled: collect(home / DATABASE, blobs, dry_run=dry_run, tell=tell, cancelled=cancelled, probe=probe)
+        lambda cancelled: collect(
+            home / DATABASE, blobs, dry_run=dry_run, tell=tell, cancelled=cancelled, failpoint=failpoint
+        )
     )
 
 

@@ -15,20 +15,20 @@ from ..state.call_keys import turn_of_call
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.threads import Step, Thread
-from ..state.usage import Spent
-from .checkpoints import Checkpoints, Moment, moment_of, variables_at
+from ..state.usage import UsageTotals
+from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .diff import comparison
 from .langgraph_ids import run_name
 
 
-def listed(row: Thread, alive: bool, spent: Spent | None) -> dict[str, Any]:
+def run_summary(row: Thread, alive: bool, spent: UsageTotals | None) -> dict[str, Any]:
     """An entry of `rlm list --json`. `alive`: a process runs it now; `spent`: None when its calls cannot be read."""
     status: str = row.status
     if row.damaged or spent is None:
         status = "damaged"
     elif status == "running":
         status = "busy" if alive else "stopped"
-    spent = spent or Spent(cost=None)
+    spent = spent or UsageTotals(cost=None)
     return {
         "thread_id": row.thread_id,
         "status": status,
@@ -50,10 +50,10 @@ async def children_of(stores: Stores, thread_id: str) -> list[dict[str, Any]]:
     # Its own row is none of them, whatever a damaged one says.
     rows = [row for row in await stores.threads.below(thread_id) if row.thread_id != thread_id]
     alive = await stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
-    spent: Mapping[str, Spent] = await stores.spending.below(thread_id) if rows else {}
+    spent: Mapping[str, UsageTotals] = await stores.spending.below(thread_id) if rows else {}
     children: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        entry = listed(row, row.thread_id in alive, spent.get(row.thread_id, Spent()))
+        entry = run_summary(row, row.thread_id in alive, spent.get(row.thread_id, UsageTotals()))
         facts = {key: entry[key] for key in ("thread_id", "question", "status", "turns", "model_calls", "cost_usd")}
         children[row.caller].append({**facts, "call": row.call, "children": children[row.thread_id]})
     return children[thread_id]
@@ -113,7 +113,7 @@ class Call:
         }
 
 
-class Library:
+class RunQueries:
     """The runs of one home."""
 
     def __init__(self, stores: Stores) -> None:
@@ -147,16 +147,19 @@ class Library:
         rows = await self._stores.threads.all()
         alive = await self._stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
         spent = await self._spent_of_all(rows)
-        return [(listed(row, row.thread_id in alive, spent.get(row.thread_id, Spent())), row.caller) for row in rows]
+        return [
+            (run_summary(row, row.thread_id in alive, spent.get(row.thread_id, UsageTotals())), row.caller)
+            for row in rows
+        ]
 
-    async def _spent_of_all(self, rows: list[Thread]) -> Mapping[str, Spent | None]:
+    async def _spent_of_all(self, rows: list[Thread]) -> Mapping[str, UsageTotals | None]:
         """What every run has spent; None for one whose calls cannot be read, which hide those of no other."""
         try:
             return await self._stores.spending.by_all()
         except StoreError:
             return {row.thread_id: await self._spent(row.thread_id) for row in rows}
 
-    async def _spent(self, thread_id: str) -> Spent | None:
+    async def _spent(self, thread_id: str) -> UsageTotals | None:
         try:
             return await self._stores.spending.by(thread_id)
         except StoreError:
@@ -177,7 +180,7 @@ class Library:
         """
         thread_id = await self.resolve(thread)
         runs: dict[str, list[Thread]] = {}
-        spent: dict[str, Spent] = {}
+        spent: dict[str, UsageTotals] = {}
         with contextlib.suppress(StoreError):
             for run in await self._stores.threads.below(thread_id):
                 if run.caller and run.thread_id != thread_id:
@@ -186,7 +189,7 @@ class Library:
         return await self._calls(thread_id, runs, spent, below=below)
 
     async def _calls(
-        self, thread_id: str, runs: Mapping[str, list[Thread]], spent: Mapping[str, Spent], *, below: bool
+        self, thread_id: str, runs: Mapping[str, list[Thread]], spent: Mapping[str, UsageTotals], *, below: bool
     ) -> list[Call]:
         """`runs`: those that answer calls of each run."""
         found: list[Call] = []
@@ -228,7 +231,7 @@ class Library:
         spent = await self._spent(row.thread_id)
         damage = _damage(f"{row.thread_id}'s entry in the index of runs has changed on disk.") if row.damaged else None
         return {
-            **listed(row, alive, spent),
+            **run_summary(row, alive, spent),
             "called_by": _caller(row),
             "fork_of": row.parent,
             "created": time_text(row.created),
@@ -236,7 +239,7 @@ class Library:
             "settings": row.start.get("settings", {}),
             "limits": row.limits.model_dump(),
             "input": row.start.get("context_ref"),
-            "usage": as_usage(spent or Spent()),
+            "usage": as_usage(spent or UsageTotals()),
             "error": damage or row.error,
         }
 
@@ -251,15 +254,15 @@ class Library:
         row = await self._stores.threads.look(await self.resolve(thread))
         about = await self.about(row.thread_id)
         try:
-            moment = await moment_of(self._stores, checkpoints, row, step)
-            then = {"status": moment.state.get("status", "running"), "error": None} if moment.step else {}
+            step_state = await state_at(self._stores, checkpoints, row, step)
+            then = {"status": step_state.state.get("status", "running"), "error": None} if step_state.step else {}
         except StoredDataDamaged as damaged:
             if step is not None:
                 raise
-            moment = await self._last_readable(checkpoints, row, damaged)
-            number = moment.step.step if moment.step else 0
+            step_state = await self._last_readable(checkpoints, row, damaged)
+            number = step_state.step.step if step_state.step else 0
             then = {"error": _damage(f"{damaged.message} This is the run as it was after step {number}.")}
-        at, state = moment.step, moment.state
+        at, state = step_state.step, step_state.state
         cell, answer = state.get("cell"), state.get("answer")
         turns = turns_of(state)
         return {
@@ -277,10 +280,10 @@ class Library:
             **then,
         }
 
-    async def _last_readable(self, checkpoints: Checkpoints, row: Thread, why: StoredDataDamaged) -> Moment:
+    async def _last_readable(self, checkpoints: Checkpoints, row: Thread, why: StoredDataDamaged) -> StateAtStep:
         for step in reversed(await self._stores.threads.steps(row.thread_id)):
             with contextlib.suppress(StoredDataDamaged):
-                return await moment_of(self._stores, checkpoints, row, step.step)
+                return await state_at(self._stores, checkpoints, row, step.step)
         raise why
 
     async def variables(self, thread: str, checkpoints: Checkpoints, step: int | None = None) -> dict[str, Any]:
@@ -288,8 +291,8 @@ class Library:
 
         Raises UnknownThread, and UsageError for a step that there is not.
         """
-        moment = await self._moment(checkpoints, thread, step)
-        return {name: known.to_json() for name, known in (await variables_at(self._stores, moment.state)).items()}
+        step_state = await self._moment(checkpoints, thread, step)
+        return {name: known.to_json() for name, known in (await variables_at(self._stores, step_state.state)).items()}
 
     async def compare(self, before: Place, after: Place, checkpoints: Checkpoints) -> dict[str, Any]:
         """What differs between two steps, of one run or of two, as `rlm diff --json` prints it.
@@ -299,9 +302,9 @@ class Library:
         was, now = [await self._moment(checkpoints, *place) for place in (before, after)]
         return await comparison(self._stores, was, now)
 
-    async def _moment(self, checkpoints: Checkpoints, thread: str, step: int | None) -> Moment:
+    async def _moment(self, checkpoints: Checkpoints, thread: str, step: int | None) -> StateAtStep:
         row = await self._stores.threads.get(await self.resolve(thread))
-        return await moment_of(self._stores, checkpoints, row, step)
+        return await state_at(self._stores, checkpoints, row, step)
 
     async def _turn(self, turn: TurnRecord, variables: list[VariableRecord]) -> dict[str, Any]:
         output, reply = turn.get("output"), turn.get("reply")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from langgraph.types import Send
 
-from ..nodes.sub_call import most_lanes
+from ..nodes.sub_call import max_workers
 from ..state.approval_policy import Gates
 from ..state.run_state import RunState
 
@@ -62,7 +62,7 @@ def after_execute(state: RunState) -> list[Send] | Literal["review", "plan", "fi
             return "review"
         concurrency = int(state.get("settings", {}).get("concurrency", 1))
         lane: RunState = {"turn": state.get("turn", 0)}
-        return [Send("sub_call", lane) for _ in range(min(waiting, most_lanes(concurrency)))]
+        return [Send("sub_call", lane) for _ in range(min(waiting, max_workers(concurrency)))]
     if state.get("final") is not None or state.get("last"):
         return "finalize"
     return "plan"

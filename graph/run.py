@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
 from ..state.run_state import AnswerRef, RestoreRecord, RunState, Usage, as_usage
-from ..state.usage import Spent
+from ..state.usage import UsageTotals
 
 RunStatus = Literal["answered", "paused", "budget", "stopped", "failed", "busy"]
 
@@ -20,7 +20,7 @@ EXIT_CODES: dict[RunStatus, int] = {
     "stopped": 130,
 }
 
-NO_USAGE: Usage = as_usage(Spent())
+NO_USAGE: Usage = as_usage(UsageTotals())
 
 
 @dataclass(frozen=True)

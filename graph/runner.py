@@ -12,10 +12,10 @@ from typing import Any, Self, cast
 from langgraph.types import Command
 
 from ..kernel.session import Kernels
-from ..nodes.runtime.active_runs import AS_SAVED, LiveRuns, Manner
-from ..nodes.runtime.dependencies import Hands, OpenModels
+from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
+from ..nodes.runtime.dependencies import Dependencies, OpenModels
 from ..state.checkpointer import RunSaver
-from ..state.failpoints import Probe, ignore_probe
+from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
@@ -24,17 +24,17 @@ from ..state.settings import resolve_settings, saved_settings
 from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
-from .checkpoints import moment_of
+from .checkpoints import state_at
 from .child_runs import ChildRuns
 from .create import enter_run, make_ready, raised_limits, under_a_free_name
-from .executor import Beginning, FindBeginning, OnEvent, Sittings, beginning_of, config_of, limits_for
+from .executor import FindResumePoint, OnEvent, ResumePoint, RunExecutor, config_of, limits_for, resume_point_of
 from .fork import make_fork
 from .fork_edits import Changes
 from .intake import Given
-from .langgraph_adapter import PlainCallers, graph_for_callers
+from .langgraph_adapter import GraphAdapter, graph_for_callers
 from .langgraph_ids import run_name
 from .maintenance import collect_garbage, delete_runs, verify_run
-from .queries import Library
+from .queries import RunQueries
 from .run import Run, answer_of, error_facts, spent_message
 from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
@@ -44,17 +44,19 @@ from .wiring import open_hands, open_stores
 class Runner:
     """Runs questions in one home. Open it with `async with Runner.open(home) as runner`."""
 
-    def __init__(self, hands: Hands, saver: RunSaver) -> None:
-        self._hands = hands
-        self._stores = hands.stores
-        self._live = LiveRuns(hands)
-        self.library = Library(hands.stores)
+    def __init__(self, deps: Dependencies, saver: RunSaver) -> None:
+        self._deps = deps
+        self._stores = deps.stores
+        self._active_runs = ActiveRuns(deps)
+        self.queries = RunQueries(deps.stores)
         """Reading: runs, steps, calls."""
         self.saver = saver
         self._graph = self.compiled(saver)
-        self._sittings = Sittings(self._stores, self._live, self._graph, tracing=hands.tracing)
-        self._live.children = ChildRuns(self._stores, self._live, self._sittings, self._graph, self.compiled)
-        self._callers = PlainCallers(hands, self._sittings, self._graph)
+        self._executor = RunExecutor(self._stores, self._active_runs, self._graph, tracing=deps.tracing)
+        self._active_runs.children = ChildRuns(
+            self._stores, self._active_runs, self._executor, self._graph, self.compiled
+        )
+        self._callers = GraphAdapter(deps, self._executor, self._graph)
         self.graph = graph_for_callers(self._graph, self._callers)
         """The compiled graph, an ordinary LangGraph graph: ainvoke, astream, aget_state_history, aupdate_state."""
 
@@ -68,7 +70,7 @@ class Runner:
         open_model: OpenModels | None = None,
         tracing: bool = False,
         clock: Callable[[], float] = time.time,
-        probe: Probe = ignore_probe,
+        failpoint: Failpoint = no_failpoint,
     ) -> AsyncGenerator[Self]:
         """A runner over the runs saved under `home` (made when missing). Raises StoreError.
 
@@ -77,19 +79,19 @@ class Runner:
         The other arguments replace live parts: kernels, model clients, the wall clock, and the probe of crash points.
         """
         async with (
-            open_stores(_absolute(home), clock, probe) as stores,
-            open_hands(stores, kernels=kernels, open_model=open_model, tracing=tracing, probe=probe) as hands,
+            open_stores(_absolute(home), clock, failpoint) as stores,
+            open_hands(stores, kernels=kernels, open_model=open_model, tracing=tracing, failpoint=failpoint) as deps,
         ):
-            runner = cls(hands, RunSaver(stores.database, stores.leases, clock))
+            runner = cls(deps, RunSaver(stores.database, stores.leases, clock))
             try:
                 yield runner
             finally:
                 await runner._callers.close()
-                await runner._live.close_all()
+                await runner._active_runs.close_all()
 
     def compiled(self, checkpointer: RunSaver) -> Graph:
         """The graph with these hands and another checkpointer. Whoever runs it holds the thread (`sitting.py`)."""
-        return draw(self._hands, self._live).compile(checkpointer=checkpointer, name="rlm")
+        return draw(self._deps, self._active_runs).compile(checkpointer=checkpointer, name="rlm")
 
     async def run(
         self,
@@ -107,7 +109,7 @@ class Runner:
         or NoSandbox before anything is saved; whatever goes wrong later is told by the run's status.
         """
         chosen = resolve_settings(settings)
-        thread_id = await enter_run(self._hands, thread or None, question, context, chosen, on_event or _unheard)
+        thread_id = await enter_run(self._deps, thread or None, question, context, chosen, on_event or _unheard)
         return await self.resume(thread_id, on_event=on_event)
 
     async def resume(
@@ -126,33 +128,33 @@ class Runner:
         person, is returned as it is, without a call; but where it asks about a spent budget, raising that is the
         decision. Raises UnknownThread, UsageError, NoSandbox.
         """
-        thread_id = await self.library.resolve(thread)
+        thread_id = await self.queries.resolve(thread)
         waiting = (await self._graph.aget_state(config_of(thread_id))).interrupts
         if decisions := raising(waiting, raises):
             return await self.decide(thread_id, decisions, unsandboxed=unsandboxed, on_event=on_event)
         if await self._beginning(thread_id, raises) is None:
             return await self.read(thread_id)
-        manner = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)
-        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, manner)
+        execution_options = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)
+        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, execution_options)
 
     async def suggested_limits(self, thread: str) -> dict[str, float]:
         """The limits by name (`max_tokens`) that would let a run go on whose budget is spent: `resume(thread, **them)`.
 
         Empty for a sub-RLM, which spends out of the budget of the run at the top of its tree. Raises UnknownThread.
         """
-        row = await self._stores.threads.get(await self.library.resolve(thread))
+        row = await self._stores.threads.get(await self.queries.resolve(thread))
         if row.caller:
             return {}
         snapshot = await self._graph.aget_state(config_of(row.thread_id))
         return await suggested_limits(self._stores, row, cast(RunState, snapshot.values))
 
-    async def _ready(self, thread_id: str, *, strict: bool = False, unsandboxed: bool = False) -> Manner:
+    async def _ready(self, thread_id: str, *, strict: bool = False, unsandboxed: bool = False) -> ExecutionOptions:
         """How a sitting goes on, with kernels made ready for it. Raises NoSandbox, UsageError."""
         start = (await self._stores.threads.get(thread_id)).start
         settings = saved_settings(start.get("settings", {}))
-        manner = Manner(strict, unsandboxed=unsandboxed or settings.unsandboxed)
-        await make_ready(self._hands.kernels, settings.model_copy(update={"unsandboxed": manner.unsandboxed}))
-        return manner
+        execution_options = ExecutionOptions(strict, unsandboxed=unsandboxed or settings.unsandboxed)
+        await make_ready(self._deps.kernels, settings.model_copy(update={"unsandboxed": execution_options.unsandboxed}))
+        return execution_options
 
     async def decide(
         self,
@@ -170,10 +172,10 @@ class Runner:
         the hash that it had when it was looked at. Raises UnknownThread, NoSandbox, and UsageError, with nothing done:
         when nothing waits, something else does by now, or the decisions do not fit (promise P11).
         """
-        thread_id = await self.library.resolve(thread)
+        thread_id = await self.queries.resolve(thread)
         answer = {"decisions": [dict(one) for one in decisions], **({} if shown is None else {"shown": shown})}
 
-        async def decided() -> Beginning:
+        async def decided() -> ResumePoint:
             row = await self._stores.threads.get(thread_id)
             await check_asked_here(self._stores.threads, row)
             snapshot = await self._graph.aget_state(config_of(thread_id))
@@ -181,7 +183,7 @@ class Runner:
             check_answer(chosen, answer)
             await check_undecided(self.saver, snapshot, chosen, answer)
             limits = await limits_for(self._stores.threads, row, {})
-            return Beginning(Command(resume={chosen.id: answer}), limits)
+            return ResumePoint(Command(resume={chosen.id: answer}), limits)
 
         # Also before anything is made ready: what cannot be decided is said at once.
         await decided()
@@ -211,14 +213,14 @@ class Runner:
         unchanged; `fresh`: none that was recorded after `step`. The parent is only read. Raises UnknownThread,
         UsageError, ThreadExists.
         """
-        row = await self._stores.threads.get(await self.library.resolve(thread))
+        row = await self._stores.threads.get(await self.queries.resolve(thread))
         limits = raised_limits(row.limits, raises)
-        moment = await moment_of(self._stores, self._graph, row, step)
+        step_state = await state_at(self._stores, self._graph, row, step)
         changes = Changes(code, set or {}, question, answers or {}, fresh)
 
         async def make(target: str) -> None:
             (on_event or _unheard)({"event": "named", "thread_id": target})
-            await make_fork(self._stores, self.compiled, moment, target, changes, limits)
+            await make_fork(self._stores, self.compiled, step_state, target, changes, limits)
 
         if into:
             await make(into)
@@ -244,15 +246,15 @@ class Runner:
 
         Returns whether there was one; its `run` or `resume` then returns with the status `stopped`.
         """
-        return self._sittings.stop(thread)
+        return self._executor.stop(thread)
 
     async def stop_all(self) -> bool:
         """Stop every run of this process; whether there was any."""
-        return self._sittings.stop_all()
+        return self._executor.stop_all()
 
     async def read(self, thread: str) -> Run:
         """How a run stands now, from what is saved. Raises UnknownThread."""
-        row = await self._stores.threads.get(await self.library.resolve(thread))
+        row = await self._stores.threads.get(await self.queries.resolve(thread))
         return await self._outcome(row)
 
     async def named_by_server(self, thread_id: str) -> str:
@@ -276,20 +278,26 @@ class Runner:
 
     async def gc(self, *, dry_run: bool = False) -> Collected:
         """Free what no run needs, but for what was needed within the last hour. Raises StoreError."""
-        return await collect_garbage(self._stores.home, dry_run=dry_run, probe=self._hands.probe)
+        return await collect_garbage(self._stores.home, dry_run=dry_run, failpoint=self._deps.failpoint)
 
     async def _sit(
-        self, thread_id: str, find: FindBeginning, on_event: OnEvent | None, manner: Manner = AS_SAVED
+        self,
+        thread_id: str,
+        find: FindResumePoint,
+        on_event: OnEvent | None,
+        execution_options: ExecutionOptions = DEFAULT_OPTIONS,
     ) -> Run:
-        sat = await self._sittings.sit(thread_id, find, on_event or _unheard, manner=manner)
-        if sat.busy:
-            return Run(thread_id, "busy", error=error_facts(sat.busy))
-        run = await self._outcome(await self._stores.threads.get(thread_id), sat.restore)
-        if sat.unsaved:
-            return replace(run, status="stopped" if sat.stopped else "failed", error=error_facts(sat.unsaved))
+        outcome = await self._executor.execute(
+            thread_id, find, on_event or _unheard, execution_options=execution_options
+        )
+        if outcome.busy:
+            return Run(thread_id, "busy", error=error_facts(outcome.busy))
+        run = await self._outcome(await self._stores.threads.get(thread_id), outcome.restore)
+        if outcome.unsaved:
+            return replace(run, status="stopped" if outcome.stopped else "failed", error=error_facts(outcome.unsaved))
         return run
 
-    async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> Beginning | None:
+    async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> ResumePoint | None:
         """Where a run goes on; None when it has been answered, its budget is spent and not raised, or it waits.
 
         Raises StoreError for a run of another version that this one cannot go on with.
@@ -297,7 +305,7 @@ class Runner:
         row = await self._stores.threads.get(thread_id)
         limits = await limits_for(self._stores.threads, row, raises)
         snapshot = await self._graph.aget_state(config_of(thread_id))
-        return beginning_of(row, snapshot, limits)
+        return resume_point_of(row, snapshot, limits)
 
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
         snapshot = await self._graph.aget_state(config_of(row.thread_id))
@@ -320,9 +328,9 @@ class Runner:
             status=status,
             answer=await answer_of(state, self._stores.texts),
             interrupts=[{"id": found.id, "value": found.value} for found in snapshot.interrupts],
-            usage=await self.library.usage(row.thread_id),
+            usage=await self.queries.usage(row.thread_id),
             turns=row.turns,
-            steps=await self.library.count_steps(row.thread_id),
+            steps=await self.queries.count_steps(row.thread_id),
             error=error,
             restore=restore,
         )

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from ..state.checkpointer import RunSaver
-from .langgraph_adapter import RunGraph
+from .langgraph_adapter import DurableGraph
 from .runner import Runner
 from .tracing import asked_for
 
@@ -47,7 +47,7 @@ async def opened_runner() -> Runner:
     return await _opened.runner()
 
 
-async def make_graph() -> RunGraph:
+async def make_graph() -> DurableGraph:
     """The graph without a checkpointer: the server puts in its own, of which runs take no notice."""
     return (await _opened.runner()).graph.copy(update={"checkpointer": None})
 

@@ -9,13 +9,13 @@ from ..kernel.jupyter import JupyterKernels
 from ..kernel.session import Kernels
 from ..nodes.models.client import ModelClient
 from ..nodes.models.providers import open_client
-from ..nodes.runtime.dependencies import Hands, OpenModels, Stores
+from ..nodes.runtime.dependencies import Dependencies, OpenModels, Stores
 from ..state.blobs.snapshots import Snapshots
 from ..state.blobs.store import Blobs
 from ..state.blobs.texts import Texts
 from ..state.call_journal import Journal
 from ..state.db.connection import Database
-from ..state.failpoints import Probe, ignore_probe
+from ..state.failpoints import Failpoint, no_failpoint
 from ..state.leases import Leases
 from ..state.settings import RunSettings
 from ..state.threads import Threads
@@ -27,11 +27,11 @@ BLOBS = "blobs"
 
 @asynccontextmanager
 async def open_stores(
-    home: Path, clock: Callable[[], float] = time.time, probe: Probe = ignore_probe
+    home: Path, clock: Callable[[], float] = time.time, failpoint: Failpoint = no_failpoint
 ) -> AsyncGenerator[Stores]:
     """Everything that lasts under `home`; `clock` is wall time. Raises StoreError."""
-    async with Database.open(home / DATABASE, probe=probe) as database:
-        blobs = Blobs(home / BLOBS, probe)
+    async with Database.open(home / DATABASE, failpoint=failpoint) as database:
+        blobs = Blobs(home / BLOBS, failpoint)
         leases = Leases(database, clock)
         yield Stores(
             home=home,
@@ -53,13 +53,13 @@ async def open_hands(
     kernels: Kernels | None = None,
     open_model: OpenModels | None = None,
     tracing: bool = False,
-    probe: Probe = ignore_probe,
-) -> AsyncGenerator[Hands]:
+    failpoint: Failpoint = no_failpoint,
+) -> AsyncGenerator[Dependencies]:
     """The live things, closed at the end: kernels and whoever owns them."""
     kernels = kernels or JupyterKernels([stores.blobs.folder], hidden=[stores.home])
     try:
         opened = open_model or open_configured_model
-        yield Hands(stores=stores, kernels=kernels, open_model=opened, tracing=tracing, probe=probe)
+        yield Dependencies(stores=stores, kernels=kernels, open_model=opened, tracing=tracing, failpoint=failpoint)
     finally:
         await kernels.close()
 

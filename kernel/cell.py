@@ -18,7 +18,7 @@ INTERRUPT_GRACE = 2.0
 """Seconds between an interrupt and the kill of what swallowed it."""
 
 
-class StandingCell:
+class RunningCell:
     """The running cell as the graph's side knows it; its clock runs while no call is unanswered."""
 
     def __init__(self, timeout: float, interrupt: Callable[[], None], kill: Callable[[], None]) -> None:
@@ -139,12 +139,12 @@ class StandingCell:
         self._timer = asyncio.get_running_loop().call_later(INTERRUPT_GRACE, self._kill)
 
 
-class StandingSession:
+class BaseSession:
     """The half of `session.KernelSession` that needs no kernel: one cell at a time, until the kernel is lost."""
 
     def __init__(self, spec: KernelSpec) -> None:
         self._spec = spec
-        self._cell: StandingCell | None = None
+        self._cell: RunningCell | None = None
         self._lost: KernelLost | None = None
         self._seen = 0
         self._answer: asyncio.Future[Any] | None = None
@@ -181,7 +181,7 @@ class StandingSession:
             raise self._lost
         if self._cell:
             raise RuntimeError("a cell is under way")
-        self._cell = StandingCell(self._spec.cell_timeout, interrupt, kill)
+        self._cell = RunningCell(self._spec.cell_timeout, interrupt, kill)
         self._cell.highest = self._seen
         self._cell.start()
 
@@ -199,7 +199,7 @@ class StandingSession:
         if self._answer and not self._answer.done():
             self._answer.set_exception(error)
 
-    def _standing(self) -> StandingCell:
+    def _standing(self) -> RunningCell:
         if self._cell is None:
             if self._lost:
                 raise self._lost

@@ -16,7 +16,7 @@ from typing import Any
 from ..state.blobs.fsync import make_folder
 from ..state.blobs.snapshots import Group
 from ..state.errors import KernelLost, KernelStartFailed, NoSandbox, RlmError, UsageError
-from .cell import StandingSession
+from .cell import BaseSession
 from .host.frames import BYTES, read_frame, write_frame
 from .host.message_filter import WINDOW
 from .messages import MOST_WEIGHT, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
@@ -197,7 +197,7 @@ class JupyterKernels:
             session.lose(reason)
 
 
-class JupyterSession(StandingSession):
+class JupyterSession(BaseSession):
     """One kernel in the host. See `session.KernelSession` for what each method promises."""
 
     def __init__(self, kernels: JupyterKernels, name: str, spec: KernelSpec) -> None:

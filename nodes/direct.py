@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..state.blobs.store import Blobs
-from ..state.budget import BudgetSpent, NotAllowed
+from ..state.budget import ApprovalNeeded, BudgetSpent
 from ..state.call_keys import digest, direct_key
 from ..state.errors import InputError
 from ..state.input.context import ContextRef, context_files, no_context
 from ..state.run_state import RunState
 from ..state.settings import RunSettings
-from .approval.budget import heed
+from .approval.budget import apply_budget_grant
 from .approval.requests import saved, spend_ask
 from .models.errors import FailureKind
 from .models.provider_protocol import ModelRequest
@@ -27,12 +27,12 @@ from .plan import ROOT_OUTPUT_TOKENS
 from .prompts.direct import declined, direct_messages, without_thoughts
 from .prompts.history import Message
 from .prompts.root_request import root_messages
-from .runtime.active_runs import LiveRun, LiveRuns
-from .runtime.answers import settled
-from .runtime.dependencies import Hands, Stores
+from .runtime.active_runs import ActiveRun, ActiveRuns
+from .runtime.answers import store_answer
+from .runtime.dependencies import Dependencies, Stores
 from .runtime.events import emit
 from .runtime.last_turn import keep_last_turn
-from .sub_calls.model_call import Ask, Got, ask_once, root_failed
+from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
 Documents = list[tuple[str, str]]
 """Names and texts, in order."""
@@ -81,30 +81,30 @@ class _NeedsRepl(Exception):
     """The input is not answered over in one call; says why, as the end of a sentence."""
 
 
-async def direct(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
+async def direct(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
     """Answer in one call. With `auto` an input that is large, or a model that asks for it, goes on to the REPL.
 
     Raises InputError, with nothing sent, when it must be one call and the input cannot be in it; ModelFailed when the
     model cannot be had, and is then asked again.
     """
-    run = await live.get(thread_id, state)
-    await heed(run, state, hands)
+    run = await active_runs.get(thread_id, state)
+    await apply_budget_grant(run, state, deps)
     auto = run.settings.mode == "auto"
     try:
-        messages = await _messages(state, run, hands)
-        got = await _asked(state, run, hands, messages)
+        messages = await _messages(state, run, deps)
+        got = await _asked(state, run, deps, messages)
         answer = await _answer_in(got, run.settings)
     except _NeedsRepl as why:
         return _repl(run, str(why))
-    except NotAllowed as refused:
-        return await _waits(run, hands, refused)
+    except ApprovalNeeded as refused:
+        return await _waits(run, deps, refused)
     except BudgetSpent as spent:
         return _repl(run, str(spent)) if auto else _nothing_left(run, spent)
-    hands.probe("direct-end")
+    deps.failpoint("direct-end")
     emit("direct", outcome="answered", why=answer.note or "")
     summary = "answered directly, in one call" + (f": {answer.note}" if answer.note else "")
     return {
-        "final": await settled(answer.value, hands.stores.texts),
+        "final": await store_answer(answer.value, deps.stores.texts),
         "note": answer.note,
         "usage": run.usage,
         "step": [{"kind": "direct", "turn": 0, "summary": summary}],
@@ -118,14 +118,14 @@ async def check_direct(question: str, context: ContextRef | None, settings: RunS
         await _whole(question, context or no_context(), settings, stores, window)
 
 
-async def _messages(state: RunState, run: LiveRun, hands: Hands) -> list[Message]:
+async def _messages(state: RunState, run: ActiveRun, deps: Dependencies) -> list[Message]:
     """Raises _NeedsRepl, InputError."""
     settings, window = run.settings, run.root_model.window
     context = state.get("context_ref") or no_context()
     question = state.get("question", "")
     if settings.mode != "auto":
-        return await _whole(question, context, settings, hands.stores, window)
-    return await _small(question, context, settings, hands.stores, window)
+        return await _whole(question, context, settings, deps.stores, window)
+    return await _small(question, context, settings, deps.stores, window)
 
 
 async def fits_one_call(question: str, context: ContextRef | None, settings: RunSettings, stores: Stores) -> bool:
@@ -175,20 +175,20 @@ async def _put(question: str, context: ContextRef, settings: RunSettings, stores
     return direct_messages(question, documents, schema=settings.answer_schema if auto else None, may_decline=auto)
 
 
-async def _asked(state: RunState, run: LiveRun, hands: Hands, messages: list[Message]) -> Got:
+async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: list[Message]) -> CallResult:
     """Raises BudgetSpent, _NeedsRepl, ModelFailed."""
     settings = run.settings
     auto = settings.mode == "auto"
     if auto:
         # Left for the REPL is what an answer takes, should this call be of no use.
-        keep_last_turn(run, await root_messages(state, run, hands, last="turns"))
+        keep_last_turn(run, await root_messages(state, run, deps, last="turns"))
     emit("direct", outcome="asking", why="")
     request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
-    got = await ask_once(
+    got = await call_once(
         run,
-        hands,
-        Ask(
+        deps,
+        ModelCall(
             key=direct_key(_told(state, settings)),
             kind="root",
             turn=0,
@@ -216,7 +216,7 @@ def _told(state: RunState, settings: RunSettings) -> str:
     return digest(settings.model, settings.mode, settings.answer_schema, state.get("question"), place)
 
 
-async def _answer_in(got: Got, settings: RunSettings) -> _Answer:
+async def _answer_in(got: CallResult, settings: RunSettings) -> _Answer:
     """Raises _NeedsRepl for a reply that is none, where that is allowed."""
     schema = settings.answer_schema
     if settings.mode != "auto":
@@ -237,21 +237,21 @@ async def _answer_in(got: Got, settings: RunSettings) -> _Answer:
         raise _NeedsRepl(f"the answer does not match the schema ({error})") from None
 
 
-async def _waits(run: LiveRun, hands: Hands, refused: NotAllowed) -> dict[str, Any]:
+async def _waits(run: ActiveRun, deps: Dependencies, refused: ApprovalNeeded) -> dict[str, Any]:
     """Nothing is sent: a person is asked first."""
     ask = spend_ask(run, refused, 0)
     return {
-        "asks": await saved([ask], hands.stores.texts),
+        "asks": await saved([ask], deps.stores.texts),
         "step": [{"kind": "direct", "turn": 0, "summary": f"waits for a person: {ask['actions'][0]['description']}"}],
     }
 
 
-def _repl(run: LiveRun, why: str) -> dict[str, Any]:
+def _repl(run: ActiveRun, why: str) -> dict[str, Any]:
     emit("direct", outcome="repl", why=why)
     return {"usage": run.usage, "step": [{"kind": "direct", "turn": 0, "summary": f"needs the REPL: {why}"}]}
 
 
-def _nothing_left(run: LiveRun, spent: BudgetSpent) -> dict[str, Any]:
+def _nothing_left(run: ActiveRun, spent: BudgetSpent) -> dict[str, Any]:
     return {
         "last": True,
         "note": str(spent),

@@ -4,19 +4,19 @@ from typing import Any, cast
 
 from ..state.budget import FLAGS, Resource
 from ..state.run_state import RunState
-from .runtime.active_runs import LiveRuns
-from .runtime.dependencies import Hands
+from .runtime.active_runs import ActiveRuns
+from .runtime.dependencies import Dependencies
 from .runtime.events import emit
 
 
-async def finalize(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
+async def finalize(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
     """The answer is what the code finished with; without one, the budget was spent first."""
-    run = await live.get(thread_id, state)
+    run = await active_runs.get(thread_id, state)
     await run.drop_kernel()
     final = state.get("final")
     turn = state.get("turn", 0)
     note = state.get("note")
-    hands.probe("finalize-end")
+    deps.failpoint("finalize-end")
     spent = cast("Resource | None", state.get("spent"))
     if final is not None:
         if run.gates.final and state.get("approved") != final["text"]:

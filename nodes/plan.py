@@ -2,52 +2,52 @@
 
 from typing import Any
 
-from ..state.approval_records import Ask as AskOfPerson
-from ..state.budget import BudgetSpent, NotAllowed, Resource
+from ..state.approval_records import ApprovalItem
+from ..state.budget import ApprovalNeeded, BudgetSpent, Resource
 from ..state.call_keys import cell_digest, root_key
 from ..state.run_state import RunState, TurnRecord
-from .approval.budget import asks_about, heed
+from .approval.budget import apply_budget_grant, asks_about
 from .approval.requests import budget_ask, saved, spend_ask
 from .models.provider_protocol import ModelRequest
 from .prompts.history import short_form
-from .prompts.root_request import root_messages, told_digest
+from .prompts.root_request import prompt_digest, root_messages
 from .replies.reader import Reading, read_reply
-from .runtime.active_runs import LiveRun, LiveRuns
-from .runtime.dependencies import Hands
+from .runtime.active_runs import ActiveRun, ActiveRuns
+from .runtime.dependencies import Dependencies
 from .runtime.events import emit
 from .runtime.last_turn import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, keep_last_turn
-from .sub_calls.model_call import LEAST_OUTPUT, Ask, Got, ask_once, root_failed
+from .sub_calls.model_call import LEAST_OUTPUT, CallResult, ModelCall, call_once, root_failed
 
 ROOT_OUTPUT_TOKENS = 16_384
 """The output limit that a root request carries."""
 
 
-async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) -> dict[str, Any]:
+async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
     """Ask the root model for its next cell. Raises ModelFailed when it cannot be had; the turn is then asked again."""
-    run = await live.get(thread_id, state)
-    await heed(run, state, hands)
+    run = await active_runs.get(thread_id, state)
+    await apply_budget_grant(run, state, deps)
     turn = state.get("turn", 0) + 1
-    told = told_digest(state, run)
+    told = prompt_digest(state, run)
     # A turn that was answered before its process died is taken as it was, whatever is left now.
     answered = run.journal.find(root_key(turn, told, last=False)) is not None
     last = None if answered else _last(run, turn)
     if last is not None and asks_about(run, last):
-        return await _waits(run, hands, turn, budget_ask(run, last, turn - 1))
+        return await _waits(run, deps, turn, budget_ask(run, last, turn - 1))
     try:
         try:
-            got = await _asked(state, run, hands, turn, told, last)
+            got = await _asked(state, run, deps, turn, told, last)
         except BudgetSpent as spent:
             if last is not None:
                 raise
             if asks_about(run, spent.resource):
-                return await _waits(run, hands, turn, budget_ask(run, spent.resource, turn - 1))
+                return await _waits(run, deps, turn, budget_ask(run, spent.resource, turn - 1))
             # There is not enough for a turn like any other; what was kept back is for a last one.
             last = spent.resource
-            got = await _asked(state, run, hands, turn, told, last)
+            got = await _asked(state, run, deps, turn, told, last)
     except BudgetSpent as spent:
         return _nothing_left(state, spent)
-    except NotAllowed as refused:
-        return await _waits(run, hands, turn, spend_ask(run, refused, turn - 1))
+    except ApprovalNeeded as refused:
+        return await _waits(run, deps, turn, spend_ask(run, refused, turn - 1))
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     text = got.text
     if text is None:
@@ -56,31 +56,33 @@ async def plan(state: RunState, live: LiveRuns, hands: Hands, thread_id: str) ->
         # Empty after every retry: told to the model like any reply without code, for a turn.
         text = ""
     reading = read_reply(text, truncated=got.truncated)
-    hands.probe("plan-end")
-    return await _planned(run, hands, turn, text, reading, last)
+    deps.failpoint("plan-end")
+    return await _planned(run, deps, turn, text, reading, last)
 
 
-async def _waits(run: LiveRun, hands: Hands, turn: int, ask: AskOfPerson) -> dict[str, Any]:
+async def _waits(run: ActiveRun, deps: Dependencies, turn: int, ask: ApprovalItem) -> dict[str, Any]:
     """The turn is not begun: a person is asked first."""
     summary = f"turn {turn} waits for a person: {ask['actions'][0]['description']}"
     return {
-        "asks": await saved([ask], hands.stores.texts),
+        "asks": await saved([ask], deps.stores.texts),
         "usage": run.usage,
         "step": [{"kind": "plan", "turn": turn - 1, "summary": summary}],
     }
 
 
-def _last(run: LiveRun, turn: int) -> Resource | None:
+def _last(run: ActiveRun, turn: int) -> Resource | None:
     """What makes this turn the last one: it must answer, and may use the request that was kept back for it."""
     if turn >= run.ledger.limits.max_turns:
         return "turns"
     return run.ledger.exhausted()
 
 
-async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: str, last: Resource | None) -> Got:
+async def _asked(
+    state: RunState, run: ActiveRun, deps: Dependencies, turn: int, told: str, last: Resource | None
+) -> CallResult:
     """The root's reply. `last`: what makes this its last turn. Raises BudgetSpent."""
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
-    messages = await root_messages(state, run, hands, last=last)
+    messages = await root_messages(state, run, deps, last=last)
     short = last not in (None, "turns")
     limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
     request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")
@@ -88,7 +90,7 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: s
     # What it is told anew; all of it is the earlier turns, which are kept, and would be kept again with each.
     new = messages if turn == 1 else messages[-1:]
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in new)
-    ask = Ask(
+    ask = ModelCall(
         key=root_key(turn, told, last=last is not None),
         kind="root",
         turn=turn,
@@ -99,13 +101,13 @@ async def _asked(state: RunState, run: LiveRun, hands: Hands, turn: int, told: s
         least_output=LEAST_LAST_OUTPUT if short else LEAST_OUTPUT,
         record_failure=False,
     )
-    return await ask_once(run, hands, ask)
+    return await call_once(run, deps, ask)
 
 
 async def _planned(
-    run: LiveRun, hands: Hands, turn: int, reply: str, reading: Reading, last: Resource | None
+    run: ActiveRun, deps: Dependencies, turn: int, reply: str, reading: Reading, last: Resource | None
 ) -> dict[str, Any]:
-    texts = hands.stores.texts
+    texts = deps.stores.texts
     blocks = [await texts.put(block) for block in reading.blocks]
     record: TurnRecord = {
         "number": turn,

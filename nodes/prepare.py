@@ -7,17 +7,17 @@ from ..state.errors import InputError, UsageError
 from ..state.input.context import ContextRef, no_context
 from ..state.run_state import RunState
 from ..state.settings import RunSettings, saved_settings
-from .runtime.dependencies import Hands
+from .runtime.dependencies import Dependencies
 
 
-async def prepare(state: RunState, hands: Hands) -> dict[str, Any]:
+async def prepare(state: RunState, deps: Dependencies) -> dict[str, Any]:
     """The run's first step. Raises InputError for a question that cannot be used."""
     question = state.get("question", "").strip()
     if not question:
         raise InputError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
     settings = frozen_settings(state)
     reference = state.get("context_ref") or no_context()
-    hands.probe("prepare-end")
+    deps.failpoint("prepare-end")
     return {
         "question": question,
         "settings": settings.frozen(),

@@ -11,30 +11,30 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import interrupt
 
 from ..state.run_state import RunState
-from .approval.apply import outcome, passed
+from .approval.apply import apply_decisions, auto_pass
 from .approval.decisions import DecisionsUnusable, decisions_in
 from .approval.requests import asked_of
 from .approval.stale import shown_last
 from .runtime.active_runs import thread_of
-from .runtime.dependencies import Hands
+from .runtime.dependencies import Dependencies
 
 _NEVER_SHOWN = "That answer was given before this was shown, so it was not taken. Look at it anew."
 
 
-async def review(state: RunState, config: RunnableConfig, hands: Hands) -> dict[str, Any]:
+async def review(state: RunState, config: RunnableConfig, deps: Dependencies) -> dict[str, Any]:
     """Let the run pass, or what a person decides. An answer that decides nothing, or was given to something else, is
     not taken: the same is asked again, with the problem said (promise P11)."""
-    texts = hands.stores.texts
+    texts = deps.stores.texts
     asked = await asked_of(state, texts, thread_of(config))
     if asked is None:
-        return passed(state)
+        return auto_pass(state)
     problem: str | None = None
     for attempt in itertools.count():
         request = asked.value(state, thread_of(config), attempt, problem)
         answer = interrupt(request)
         if await shown_last(config, attempt, request["shown"]):
             try:
-                return await outcome(state, asked, decisions_in(answer, request), texts)
+                return await apply_decisions(state, asked, decisions_in(answer, request), texts)
             except DecisionsUnusable as unusable:
                 problem = str(unusable)
         else:

@@ -61,7 +61,7 @@ class ChildWait(TypedDict):
     shown: str
 
 
-class Ask(TypedDict):
+class ApprovalItem(TypedDict):
     """Something of a run that waits for a person, as the node that met it saved it. Stored as JSON."""
 
     kind: AskKind
@@ -96,7 +96,7 @@ class VerdictRef(TypedDict):
     decided: str
 
 
-class Leave(TypedDict):
+class BudgetGrant(TypedDict):
     """What a person has allowed of the budget, beyond what the run was started with."""
 
     dollars: float | None

@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .reservations import NOTHING, Reservation, Wanted, added, with_amount, with_uncertain
+from .reservations import NOTHING, CostEstimate, Reservation, added, with_amount, with_uncertain
 from .settings import RunSettings
-from .usage import Spent, usual_output
+from .usage import UsageTotals, usual_output
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
 
@@ -77,7 +77,7 @@ class BudgetSpent(Exception):
         self.resource: Resource = resource
 
 
-class NotAllowed(Exception):
+class ApprovalNeeded(Exception):
     """A request was not sent because more dollars would be spent than a person has allowed so far."""
 
     def __init__(self, allowed: float, spent: float, wanted: float) -> None:
@@ -97,18 +97,18 @@ class Counted:
     cost: float | None
 
 
-class Ledger:
+class BudgetLedger:
     """The running account of one run. Not shared between processes: the journal is what lasts."""
 
     def __init__(
         self,
         limits: Limits,
-        spent: Spent,
+        spent: UsageTotals,
         *,
         seconds: float = 0.0,
-        before: Spent | None = None,
+        before: UsageTotals | None = None,
         outputs: Sequence[int] = (),
-        above: "Ledger | None" = None,
+        above: "BudgetLedger | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`spent` by the run and those below it, `before` by the runs that it was forked from until then.
@@ -119,18 +119,18 @@ class Ledger:
         self._spent = spent
         self._outputs = list(outputs)
         self._limits = limits
-        self._before = before or Spent()
+        self._before = before or UsageTotals()
         self._above = above
         self._clock = clock
         self._started = clock() - seconds
-        self._reserved = Spent()
+        self._reserved = UsageTotals()
         self._kept = NOTHING
         self._allowed: float | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def below(self, spent: Spent, *, seconds: float = 0.0) -> "Ledger":
+    def below(self, spent: UsageTotals, *, seconds: float = 0.0) -> "BudgetLedger":
         """The account of a run that this one calls."""
-        return Ledger(self._limits, spent, seconds=seconds, above=self, clock=self._clock)
+        return BudgetLedger(self._limits, spent, seconds=seconds, above=self, clock=self._clock)
 
     @property
     def limits(self) -> Limits:
@@ -147,7 +147,7 @@ class Ledger:
         self._started = self._clock() - seconds
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> UsageTotals:
         """What the run and those below it have spent."""
         if not self._spent.uncertain.calls:
             return self._spent
@@ -186,7 +186,7 @@ class Ledger:
             self._limits = self._limits.raised(higher)
         return self._limits
 
-    def keep(self, last_turn: Wanted) -> None:
+    def keep(self, last_turn: CostEstimate) -> None:
         """Keep back what a last root turn may take, should the budget run out; at most half of what is left."""
         if self._above:
             return
@@ -199,11 +199,11 @@ class Ledger:
             0.0 if dollars is None else max(0.0, min(cost, dollars / 2)),
         )
 
-    async def reserve(self, wanted: Wanted, *, last_turn: bool = False) -> Reservation:
+    async def reserve(self, wanted: CostEstimate, *, last_turn: bool = False) -> Reservation:
         """Take what a request needs out of what is left, and return how much that is; wait for others where that helps.
 
-        Whoever waits must hold none. Raises BudgetSpent, or NotAllowed where a person is to be asked first, and then
-        takes nothing.
+        A caller that waits must hold none. Raises BudgetSpent, or ApprovalNeeded where a reviewer is to be asked first,
+        and then takes nothing.
         """
         if self._above:
             # What is kept for a last turn is the top run's.
@@ -252,9 +252,9 @@ class Ledger:
         if self._above:
             self._above.check()
         else:
-            self._granted(Wanted(0, 0, 0, lambda _in, _out: 0.0), last_turn=False)
+            self._granted(CostEstimate(0, 0, 0, lambda _in, _out: 0.0), last_turn=False)
 
-    def _granted(self, wanted: Wanted, *, last_turn: bool) -> Reservation | None:
+    def _granted(self, wanted: CostEstimate, *, last_turn: bool) -> Reservation | None:
         """What can be reserved now; None when that may be more once others have settled. Raises BudgetSpent."""
         limits, counted, held = self._limits, self.counted, self._reserved
         calls = limits.max_calls if last_turn else limits.max_calls - 1
@@ -266,7 +266,7 @@ class Ledger:
         output = self._output_for(wanted, kept, held)
         if output >= wanted.output_tokens or (output >= wanted.least_output and not held.model_calls):
             return self._if_allowed(wanted.reservation(output))
-        if held.model_calls and self._output_for(wanted, kept, Spent()) >= wanted.least_output:
+        if held.model_calls and self._output_for(wanted, kept, UsageTotals()) >= wanted.least_output:
             return None
         tokens, _ = self._left(kept, held)
         if tokens is not None and tokens - wanted.input_tokens <= output:
@@ -274,16 +274,16 @@ class Ledger:
         raise BudgetSpent("cost", limits.max_cost or 0.0)
 
     def _if_allowed(self, granted: Reservation) -> Reservation | None:
-        """None when that may be allowed once others have settled. Raises NotAllowed."""
+        """None when that may be allowed once others have settled. Raises ApprovalNeeded."""
         spent, held = self.counted.cost or 0.0, self._reserved.cost or 0.0
         wanted = spent + (granted.cost or 0.0)
         if self._allowed is None or wanted + held <= self._allowed:
             return granted
         if wanted <= self._allowed:
             return None
-        raise NotAllowed(self._allowed, spent, wanted)
+        raise ApprovalNeeded(self._allowed, spent, wanted)
 
-    def _output_for(self, wanted: Wanted, kept: Reservation, held: Spent) -> int:
+    def _output_for(self, wanted: CostEstimate, kept: Reservation, held: UsageTotals) -> int:
         """The largest output limit up to the one wanted for which there is room; negative: not even for the input."""
         tokens, dollars = self._left(kept, held)
         output = wanted.output_tokens
@@ -291,7 +291,7 @@ class Ledger:
             output = min(output, tokens - wanted.input_tokens)
         return output if dollars is None else min(output, wanted.output_for(dollars))
 
-    def _left(self, kept: Reservation, held: Spent) -> tuple[int | None, float | None]:
+    def _left(self, kept: Reservation, held: UsageTotals) -> tuple[int | None, float | None]:
         """Tokens and dollars that are not spent, kept or held; None: no limit."""
         limits, counted = self._limits, self.counted
         tokens = dollars = None
@@ -314,7 +314,7 @@ class Ledger:
         await waiter
 
 
-def counted(limits: Limits, spent: Spent, before: Spent) -> Counted:
+def counted(limits: Limits, spent: UsageTotals, before: UsageTotals) -> Counted:
     """What of a run's account, and of those that it was forked from, counts against its limits."""
     total = added(spent, before)
     if limits.strict_budget:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from .db.checksums import broken
+from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import Unreadable, rows_of
 from .db.lineage import LINE
@@ -72,7 +72,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedCall:
     """A settled row, as replay needs it."""
 
     key: str
@@ -111,7 +111,7 @@ class CallRow:
     """Why the row is not what was saved; what it says is then for showing only."""
 
 
-PERSON = "person"
+REVIEWER = "person"
 """The model of a call whose answer a person gave."""
 
 
@@ -129,21 +129,21 @@ class Journal:
     async def of(self, thread_id: str) -> "ThreadJournal":
         """The journal of one thread, its settled rows in memory, with those of the threads it was forked from."""
         rows = await self._database.read(_SETTLED, (thread_id,))
-        settled = {row[0]: Recorded(*row) for row in rows}
+        settled = {row[0]: RecordedCall(*row) for row in rows}
         return ThreadJournal(self._database, self._leases, self._clock, thread_id, settled)
 
     async def calls_of_turn(self, thread_id: str, turn: int) -> list[CallRow]:
         """The sub-calls of a turn's cell, those of the threads that this one was forked from included, by key."""
         rows = await self._database.read(
             f"{LINE} SELECT {_ROW} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
-            f"AND NOT ({broken('calls')}) ORDER BY generation DESC, seq",
+            f"AND NOT ({checksum_mismatch_sql('calls')}) ORDER BY generation DESC, seq",
             (thread_id, turn),
         )
         return list({row[1]: CallRow(*row) for row in rows}.values())
 
     async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
         """The thread's requests, oldest first; a damaged one as far as it can be read."""
-        columns = f"{_ROW}, {broken('calls')}"
+        columns = f"{_ROW}, {checksum_mismatch_sql('calls')}"
         found = await self._database.look(lambda connection: list(rows_of(connection, "calls", columns, thread_id)))
         rows = [_unreadable(row) if isinstance(row, Unreadable) else _call(row) for row in found]
         return [row for row in rows if row.damage or row.kind != "root" or not sub_calls_only]
@@ -155,7 +155,8 @@ class Journal:
         """
         rows = await self._database.read(
             f"{LINE} SELECT child_thread, horizon FROM calls JOIN line USING (thread_id) WHERE key = ? AND "
-            f"generation > 0 AND child_thread IS NOT NULL AND NOT ({broken('calls')}) ORDER BY generation LIMIT 1",
+            f"generation > 0 AND child_thread IS NOT NULL AND NOT ({checksum_mismatch_sql('calls')}) "
+            "ORDER BY generation LIMIT 1",
             (thread_id, key),
         )
         return rows[0] if rows else None
@@ -169,7 +170,7 @@ _ROW = (
 # The furthest ancestor first, so that a thread's own answers win.
 _SETTLED = f"""
 {LINE} SELECT key, answer, error_kind, error, thread_id, child_thread FROM calls JOIN line USING (thread_id)
-WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({broken("calls")})
+WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({checksum_mismatch_sql("calls")})
 ORDER BY generation DESC
 """
 
@@ -210,23 +211,23 @@ class ThreadJournal:
         leases: Leases,
         clock: Callable[[], float],
         thread_id: str,
-        settled: dict[str, Recorded],
+        settled: dict[str, RecordedCall],
     ) -> None:
         self._database = database
         self._leases = leases
         self._clock = clock
         self._thread_id = thread_id
-        self._settled: dict[str, Recorded] = {}
+        self._settled: dict[str, RecordedCall] = {}
         self._by_turn: dict[str, set[str]] = {}
         for row in settled.values():
             self._remember(row)
 
-    def _remember(self, row: Recorded) -> None:
+    def _remember(self, row: RecordedCall) -> None:
         self._settled[row.key] = row
         turn, _, _ = row.key.partition(":")
         self._by_turn.setdefault(turn, set()).add(row.key)
 
-    def find(self, key: str) -> Recorded | None:
+    def find(self, key: str) -> RecordedCall | None:
         """The settled row under `key`, if there is one."""
         return self._settled.get(key)
 
@@ -282,16 +283,16 @@ class ThreadJournal:
             *(self._thread_id, entry.key),
         )
         await self._database.commit(self._fenced(lambda connection: settle_row(connection, row)), "call-settled")
-        self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
+        self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def decide(self, entry: Entry, outcome: Outcome) -> None:
         """Record what a person decided about a call that was never sent; on disk when this returns."""
         row = (
-            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, PERSON, entry.prompt),
+            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, REVIEWER, entry.prompt),
             *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, self._clock()),
         )
         await self._database.commit(self._fenced(lambda connection: decide_row(connection, row)), "call-decided")
-        self._remember(Recorded(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
+        self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def correct(self, entry: Entry, outcome: Outcome) -> None:
         """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open."""
@@ -339,5 +340,5 @@ def give_answer(
     connection.execute(
         "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, cost, created, settled) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, 'answered', ?, 0.0, ?, ?)",
-        (thread_id, call.key, call.kind, call.turn, call.depth, PERSON, call.prompt, answer, now, settled),
+        (thread_id, call.key, call.kind, call.turn, call.depth, REVIEWER, call.prompt, answer, now, settled),
     )

@@ -5,10 +5,10 @@ Tests kill the process at each of them, so a point is passed wherever the proces
 
 from collections.abc import Callable
 
-Probe = Callable[[str], None]
+Failpoint = Callable[[str], None]
 """Called with the point's name, such as `checkpoint-before`."""
 
 
-def ignore_probe(point: str) -> None:
+def no_failpoint(point: str) -> None:
     """The probe of ordinary runs."""
     del point

@@ -7,14 +7,14 @@ into the others.
 import sqlite3
 from typing import Any
 
-from .db.checksums import broken
+from .db.checksums import checksum_mismatch_sql
 
 
 def open_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     """Enter a request, or one more attempt at it."""
     # A damaged row makes place for a sound one: nothing that it says can be relied on, but that it was asked.
     damaged = connection.execute(
-        f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2]
+        f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {checksum_mismatch_sql('calls')}", row[:2]
     ).rowcount
     connection.execute(
         "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, created, "
@@ -32,7 +32,9 @@ def open_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 def open_child_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     """Enter a call that a child thread answers."""
-    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
+    connection.execute(
+        f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {checksum_mismatch_sql('calls')}", row[:2]
+    )
     connection.execute(
         "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, cost, child_thread, created) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, 'asked', 0.0, ?, ?) ON CONFLICT (thread_id, key) DO NOTHING",
@@ -53,7 +55,9 @@ def settle_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 def decide_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     """Enter what a reviewer said about a call that was never sent."""
     settled = _count_settled(connection)
-    connection.execute(f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {broken('calls')}", row[:2])
+    connection.execute(
+        f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {checksum_mismatch_sql('calls')}", row[:2]
+    )
     # A row that is there was asked before, and may have been billed: what it counts stays.
     connection.execute(
         "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
@@ -95,6 +99,6 @@ def reuse_row(connection: sqlite3.Connection, thread_id: str, key: str, owner: s
             "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
             "cost, reused, child_thread, created, settled) SELECT ?, key, kind, turn, depth, model, prompt, status, "
             "answer, error_kind, error, 0.0, 1, child_thread, ?, ? FROM calls WHERE thread_id = ? AND key = ? "
-            f"AND NOT ({broken('calls')})",
+            f"AND NOT ({checksum_mismatch_sql('calls')})",
             (thread_id, now, _count_settled(connection), owner, key),
         )

@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from .usage import Spent
+from .usage import UsageTotals
 
 StepKind = Literal["prepare", "direct", "plan", "review", "execute_code", "sub_call", "finalize", "edit"]
 """The node that made a step; `edit`: a person did, with a fork."""
@@ -133,7 +133,7 @@ class Usage(TypedDict):
     """How many dollars more than estimated they may have cost at most."""
 
 
-def as_usage(spent: Spent) -> Usage:
+def as_usage(spent: UsageTotals) -> Usage:
     """The sums over a journal as the state and `--json` show them."""
     return {
         "model_calls": spent.model_calls,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .usage import Spent, Uncertain
+from .usage import Uncertain, UsageTotals
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ NOTHING = Reservation(0, 0, 0.0)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CostEstimate:
     """What a request needs: its input, and an output limit that may be lowered to `least_output`."""
 
     input_tokens: int
@@ -60,7 +60,7 @@ def plus(one: Reservation, other: Reservation) -> Reservation:
     return Reservation(tokens_in, tokens_out, _dollars(one.cost, other.cost))
 
 
-def with_amount(total: Spent, amount: Reservation, sign: int) -> Spent:
+def with_amount(total: UsageTotals, amount: Reservation, sign: int) -> UsageTotals:
     """Add one request to `total`, or take it away where `sign` is -1."""
     cost = None if total.cost is None or amount.cost is None else total.cost + sign * amount.cost
     return replace(
@@ -72,17 +72,17 @@ def with_amount(total: Spent, amount: Reservation, sign: int) -> Spent:
     )
 
 
-def with_uncertain(total: Spent, reserved: Reservation) -> Spent:
+def with_uncertain(total: UsageTotals, reserved: Reservation) -> UsageTotals:
     """Add one request whose outcome nobody knows to `total`."""
     most = reserved.input_tokens + reserved.output_tokens
     one = Uncertain(1, reserved.sent_tokens, reserved.output_tokens, most, reserved.cost, reserved.input_cost)
-    return added(total, Spent(model_calls=1, uncertain=one))
+    return added(total, UsageTotals(model_calls=1, uncertain=one))
 
 
-def added(one: Spent, other: Spent) -> Spent:
+def added(one: UsageTotals, other: UsageTotals) -> UsageTotals:
     """Add up two sums."""
     first, second = one.uncertain, other.uncertain
-    return Spent(
+    return UsageTotals(
         one.model_calls + other.model_calls,
         one.reused_calls + other.reused_calls,
         one.input_tokens + other.input_tokens,

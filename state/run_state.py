@@ -13,7 +13,7 @@ from langgraph.channels.topic import Topic
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from .approval_records import AsksRef, Leave, VerdictRef
+from .approval_records import AsksRef, BudgetGrant, VerdictRef
 from .input.context import ContextRef
 from .records import (
     AnswerRef,
@@ -110,7 +110,7 @@ class RunState(TypedDict, total=False):
     gate asks for that."""
     verdicts: list[VerdictRef]
     """What a person has said about sub-calls of the cell that stands."""
-    leave: Leave | None
+    leave: BudgetGrant | None
     told_first: list[str]
     """What a reviewer said before the first turn."""
     turns: Annotated[list[TurnRecord], DeltaChannel(extended, snapshot_frequency=50)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from .budget import Limits
-from .db.checksums import broken
+from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import from_both_ends
 from .db.lineage import BELOW
@@ -78,7 +78,7 @@ def _of_child(column: str) -> str:
 _SELECT = (
     f"SELECT thread_id, question, input, start, model, {_unless_deleted('threads.parent')}, limits, status, error, "
     f"turns, seconds, created, updated, {_of_child(_unless_deleted('caller'))}, {_of_child('call')}, "
-    f"coalesce({_of_child('depth')}, 0), {broken('threads')} FROM threads WHERE status != '{DELETED}'"
+    f"coalesce({_of_child('depth')}, 0), {checksum_mismatch_sql('threads')} FROM threads WHERE status != '{DELETED}'"
 )
 _LAST_TOUCHED = (
     f"{_SELECT} AND thread_id NOT IN (SELECT thread_id FROM children) ORDER BY updated DESC, created DESC LIMIT 1"
@@ -96,7 +96,7 @@ _NAMES = f"SELECT thread_id FROM threads WHERE status != '{DELETED}'"
 _LATEST = 253_402_300_800.0
 """The end of the year 9999: no later moment can be shown."""
 _STEPS = (
-    f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {broken('steps')} "
+    f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {checksum_mismatch_sql('steps')} "
     "FROM steps WHERE thread_id = ?"
 )
 

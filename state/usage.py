@@ -28,7 +28,7 @@ class Uncertain:
 
 
 @dataclass(frozen=True)
-class Spent:
+class UsageTotals:
     """A sum over rows of the journal. `cost` is None when any price was unknown.
 
     `input_tokens`, `output_tokens` and `cost` are those of known outcomes; the properties add the uncertain ones.
@@ -149,12 +149,12 @@ class Spending:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def by(self, thread_id: str) -> Spent:
+    async def by(self, thread_id: str) -> UsageTotals:
         """What the thread and those that it has called, and so on, have spent so far."""
         rows = await self._database.read(f"{_TREE} {_SPENT} JOIN tree USING (thread_id)", (thread_id,))
         return await self._with_usual_output(thread_id, _spent(rows[0]))
 
-    async def before(self, thread_id: str) -> Spent:
+    async def before(self, thread_id: str) -> UsageTotals:
         """What the threads that this one was forked from, with those that they have called, had spent until then."""
         rows = await self._database.read(_SPENT_BEFORE, (thread_id,))
         return _spent(rows[0])
@@ -168,19 +168,19 @@ class Spending:
         rows = await self._database.read(_LARGEST_TURN, (thread_id,))
         return rows[0][0]
 
-    async def by_all(self) -> dict[str, Spent]:
+    async def by_all(self) -> dict[str, UsageTotals]:
         """What every thread has spent, with those that it has called."""
         return await self._by_top(f"{_TREES} {_SPENT_BY_TOP}")
 
-    async def below(self, thread_id: str) -> dict[str, Spent]:
+    async def below(self, thread_id: str) -> dict[str, UsageTotals]:
         """What each thread below this one has spent, with those that it has called."""
         return await self._by_top(f"{_TREES_BELOW} {_SPENT_BY_TOP}", thread_id)
 
-    async def _by_top(self, query: str, *parameters: str) -> dict[str, Spent]:
+    async def _by_top(self, query: str, *parameters: str) -> dict[str, UsageTotals]:
         rows = await self._database.read(query, parameters)
         return {row[-1]: await self._with_usual_output(row[-1], _spent(row)) for row in rows}
 
-    async def _with_usual_output(self, thread_id: str, spent: Spent) -> Spent:
+    async def _with_usual_output(self, thread_id: str, spent: UsageTotals) -> UsageTotals:
         """`spent` by the thread, made ready for its uncertain requests to be estimated, if it has any."""
         if not spent.uncertain.calls:
             return spent
@@ -192,12 +192,12 @@ def usual_output(outputs: list[int]) -> int:
     return outputs[-(-99 * len(outputs) // 100) - 1] if outputs else 0
 
 
-def _spent(row: tuple[Any, ...]) -> Spent:
+def _spent(row: tuple[Any, ...]) -> UsageTotals:
     calls, reused, tokens_in, tokens_out, cost, no_price, *rest = row[:13]
     lost, sent, limits, most, most_cost, sent_cost, lost_no_price = rest
     costs = (None, None) if lost_no_price else (most_cost, sent_cost)
     uncertain = Uncertain(lost, sent, limits, most, *costs)
-    return Spent(calls, reused, tokens_in, tokens_out, None if no_price else cost, uncertain)
+    return UsageTotals(calls, reused, tokens_in, tokens_out, None if no_price else cost, uncertain)
 
 
 def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:

@@ -5,7 +5,7 @@ class Crash(BaseException):
     """The process dies."""
 
 
-class DiesAt:
+class CrashAt:
     """A probe at which the process dies, the n-th time that it passes the point."""
 
     def __init__(self, point: str, times: int = 1) -> None:

@@ -1,10 +1,10 @@
-"""Waits that are recorded instead of waited."""
+"""FakeSleep that are recorded instead of waited."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
-class Waits:
+class FakeSleep:
     """What a client would have waited between attempts, in seconds."""
 
     seconds: list[float] = field(default_factory=list[float])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .fork_server import ForkFailed, NoSandbox
 from .frames import read_frame, write_frame
-from .kernel_pool import AHEAD, FORKING, Supply
+from .kernel_pool import AHEAD, FORKING, ForkServerPool
 from .python_env import EnvironmentUnusable
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class Host:
     """Serves one connection: requests `{"id", "op", "kernel", …}`, replies by id, events beside them."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, supply: Supply) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pool: ForkServerPool) -> None:
         self._reader = reader
         self._writer = writer
-        self._supply = supply
+        self._supply = pool
         self._kernels: dict[str, KernelProcess] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
 
@@ -137,7 +137,7 @@ async def main(descriptor: int, settings: dict[str, Any]) -> None:
     inputs, hidden = ([Path(path) for path in settings[name]] for name in ("inputs", "hidden"))
     try:
         reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=1 << 26)
-        await Host(reader, writer, Supply(folder, inputs, hidden, settings["tiers"])).serve()
+        await Host(reader, writer, ForkServerPool(folder, inputs, hidden, settings["tiers"])).serve()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

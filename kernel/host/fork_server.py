@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .sandbox_tiers import TIERS, Start, Tier, Wanted, as_canary, available, missing, start_in
+from .sandbox_tiers import TIERS, SandboxSpec, Start, Tier, as_canary, available, missing, start_in
 
 MAX_MESSAGE = 1 << 20
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -41,7 +41,7 @@ class ForkFailed(Exception):
 
 
 @dataclass
-class Forked:
+class ForkedKernel:
     """One kernel: what its host holds of it."""
 
     number: int
@@ -70,14 +70,14 @@ class Forked:
 class ForkServer:
     """Bound to one event loop. `start` first, `close` at the end."""
 
-    def __init__(self, folder: Path, wanted: Wanted) -> None:
+    def __init__(self, folder: Path, wanted: SandboxSpec) -> None:
         """`folder`: for the kernels' sockets; its path must be short."""
         self._folder = folder
         self._wanted = wanted
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
-        self._kernels: dict[int, Forked] = {}
+        self._kernels: dict[int, ForkedKernel] = {}
         self._opened: dict[int, asyncio.Future[list[int]]] = {}
         self._sending = asyncio.Lock()
         self.tier: Tier = "none"
@@ -135,12 +135,12 @@ class ForkServer:
         return self._control is None
 
     @property
-    def kernels(self) -> list[Forked]:
+    def kernels(self) -> list[ForkedKernel]:
         """Those that have not ended."""
         return list(self._kernels.values())
 
-    async def fork(self) -> Forked:
-        """A kernel that is ready and waits for `set_going`. Raises ForkFailed."""
+    async def fork(self) -> ForkedKernel:
+        """A kernel that is ready and waits for `activate`. Raises ForkFailed."""
         number = next(self._numbers)
         folder = self._folder / f"k{number}"
         folder.mkdir(mode=0o700)
@@ -148,7 +148,7 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        kernel = Forked(number, folder, key, ours, asyncio.get_running_loop().create_future())
+        kernel = ForkedKernel(number, folder, key, ours, asyncio.get_running_loop().create_future())
         kernel.own_scratch = self.tier in ("bubblewrap", "namespaces")
         self._kernels[number] = kernel
         with contextlib.ExitStack() as held:
@@ -170,7 +170,7 @@ class ForkServer:
             raise ForkFailed(answer["error"])
         return kernel
 
-    async def set_going(self, kernel: Forked, memory: int, cpu_seconds: float, files: Mapping[str, str]) -> None:
+    async def activate(self, kernel: ForkedKernel, memory: int, cpu_seconds: float, files: Mapping[str, str]) -> None:
         """Let it serve, with at most `memory` bytes and `cpu_seconds` a cell, and files to read.
 
         `files`: where they lie, by the path that the kernel knows them under. Raises ForkFailed.
@@ -187,7 +187,7 @@ class ForkServer:
                 os.close(descriptor)
             kernel.status.close()
 
-    def signal(self, kernel: Forked, which: int) -> None:
+    def signal(self, kernel: ForkedKernel, which: int) -> None:
         """Signal a kernel and what it started; nothing when it has ended."""
         if self._control is not None and not kernel.ended.done():
             message = {"op": "signal", "number": kernel.number, "signal": int(which)}

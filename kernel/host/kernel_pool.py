@@ -12,28 +12,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .fork_server import Forked, ForkFailed, ForkServer
+from .fork_server import ForkedKernel, ForkFailed, ForkServer
 from .python_env import KernelEnvironment, environment_at, own_environment
-from .resource_monitor import Watch
-from .sandbox_tiers import TIERS, Tier, Wanted
+from .resource_monitor import ResourceMonitor
+from .sandbox_tiers import TIERS, SandboxSpec, Tier
 
 AHEAD = 2
 _PAUSE = 0.05
 """Seconds in which whoever has taken one starts it, undisturbed by the making of the next."""
 
 
-class ReadyKernels:
+class WarmKernels:
     """Keeps some kernels ready that nobody has used."""
 
     def __init__(self, server: ForkServer, ahead: int = AHEAD) -> None:
         self._server = server
         self._ahead = ahead
-        self._ready: list[Forked] = []
+        self._ready: list[ForkedKernel] = []
         self._forking = 0
         self._filling: asyncio.Task[None] | None = None
         self._pausing: asyncio.TimerHandle | None = None
 
-    async def take(self) -> Forked:
+    async def take(self) -> ForkedKernel:
         """A kernel for one user. Raises ForkFailed."""
         while self._ready:
             kernel = self._ready.pop()
@@ -85,8 +85,8 @@ class Source:
     """A fork server that serves, and the kernels that it has ready."""
 
     server: ForkServer
-    ready: ReadyKernels
-    watch: Watch
+    ready: WarmKernels
+    watch: ResourceMonitor
     offers: Sequence[str]
     """Packages that its kernels can import, of those worth naming."""
 
@@ -97,7 +97,7 @@ class Source:
         await self.server.close()
 
 
-class Supply:
+class ForkServerPool:
     """Starts fork servers when they are first needed."""
 
     def __init__(self, folder: Path, inputs: Sequence[Path], hidden: Sequence[Path], tiers: Sequence[Tier]) -> None:
@@ -131,15 +131,15 @@ class Supply:
         # Its own, since each numbers its kernels from one.
         folder = self.folder / f"f{next(self._numbers)}"
         folder.mkdir(mode=0o700)
-        server = ForkServer(folder, Wanted(found, self._inputs, self._hidden))
+        server = ForkServer(folder, SandboxSpec(found, self._inputs, self._hidden))
         try:
             await server.start(self._tiers if sandboxed else ("none",))
         except BaseException:
             await server.close()
             raise
-        ready = ReadyKernels(server)
+        ready = WarmKernels(server)
         ready.fill()
-        watch = Watch(server)
+        watch = ResourceMonitor(server)
         watch.start()
         return Source(server, ready, watch, found.offers)
 

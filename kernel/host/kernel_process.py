@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from .fork_server import ForkFailed
 from .frames import BYTES
-from .kernel_pool import Supply
-from .launch import Made, make_manager
-from .message_filter import WINDOW, Heard, Hearing, Misbehaved
-from .zmtp import Address, Channel, ChannelClosed, NotTaken, Sending
+from .kernel_pool import ForkServerPool
+from .launch import ManagedKernel, make_manager
+from .message_filter import WINDOW, KernelMessage, MessageFilter, ProtocolViolation
+from .zmtp import Address, ChannelClosed, NotTaken, OutboundQueue, ZmtpConnection
 
 _START_SECONDS = 60.0
 _ENDING_SECONDS = 2.0
@@ -29,21 +29,21 @@ class KernelProcess:
     def __init__(self, name: str, emit: Emit) -> None:
         self._name = name
         self._emit = emit
-        self._made: Made | None = None
+        self._made: ManagedKernel | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._channels: list[Channel] = []
+        self._channels: list[ZmtpConnection] = []
         """Shell and control."""
         self._ready: asyncio.Future[dict[str, Any]] | None = None
         self._closing = False
         self._gone = False
         self._ended_because = ""
 
-    async def start(self, supply: Supply, request: dict[str, Any]) -> None:
+    async def start(self, pool: ForkServerPool, request: dict[str, Any]) -> None:
         """Start the process and put the REPL's names in place.
 
         Raises RuntimeError, saying why not; NoSandbox; EnvironmentUnusable; ForkFailed.
         """
-        made = self._made = await make_manager(supply, request)
+        made = self._made = await make_manager(pool, request)
         await made.manager.start_kernel(**made.launch)
         self._manager = made.manager
         self._ready = asyncio.get_running_loop().create_future()
@@ -58,7 +58,7 @@ class KernelProcess:
             raise RuntimeError(str(reply.get("message") or made.last_words())[:_REASON])
         await self._send(self._to_control, "rlm_attach", {"window": WINDOW})
 
-    async def _set_up(self, made: Made, request: dict[str, Any]) -> dict[str, Any]:
+    async def _set_up(self, made: ManagedKernel, request: dict[str, Any]) -> dict[str, Any]:
         """Connect, and have the kernel put its names in place; what it answers, or why it ended."""
         assert self._ready is not None
         connecting = asyncio.create_task(self._connect(made.manager))
@@ -71,19 +71,21 @@ class KernelProcess:
         except ChannelClosed:
             # It has ended, and it will be known in a moment.
             return await self._ready
-        except Misbehaved as error:
+        except ProtocolViolation as error:
             return {"message": f"the kernel sent {error}"}
-        self._hearing = Hearing(made.manager.session.sign)
-        self._to_shell, self._to_control = (Sending(channel, request["memory"]) for channel in self._channels)
-        for channel, sending in zip(self._channels, (self._to_shell, self._to_control), strict=True):
-            self._tasks += [asyncio.create_task(sending.carry()), asyncio.create_task(self._receive(channel))]
+        self._hearing = MessageFilter(made.manager.session.sign)
+        self._to_shell, self._to_control = (
+            OutboundQueue(connection, request["memory"]) for connection in self._channels
+        )
+        for connection, sending in zip(self._channels, (self._to_shell, self._to_control), strict=True):
+            self._tasks += [asyncio.create_task(sending.carry()), asyncio.create_task(self._receive(connection))]
         await self._send(self._to_shell, "rlm_setup", request["setup"])
         return await self._ready
 
     async def _connect(self, manager: Any) -> None:
         ports = manager.shell_port, manager.control_port
         addresses = [Address(manager.transport, manager.ip, port) for port in ports]
-        self._channels = await asyncio.gather(*map(Channel.open, addresses))
+        self._channels = await asyncio.gather(*map(ZmtpConnection.open, addresses))
 
     async def tell(self, request: dict[str, Any]) -> None:
         """Do what the graph's side asks of a kernel that has started. Raises ValueError for what is no operation."""
@@ -148,13 +150,13 @@ class KernelProcess:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for channel in self._channels:
-            channel.close()
+        for connection in self._channels:
+            connection.close()
         if self._made is not None:
             # Not the polite way of the manager, which interrupts first: nothing of it is wanted any more.
             await self._made.end()
 
-    async def _send(self, sending: Sending, kind: str, content: dict[str, Any], attached: bytes = b"") -> None:
+    async def _send(self, sending: OutboundQueue, kind: str, content: dict[str, Any], attached: bytes = b"") -> None:
         if self._gone:
             return
         session = self._manager.session
@@ -164,12 +166,12 @@ class KernelProcess:
         except NotTaken as error:
             await self._give_up(str(error))
 
-    async def _receive(self, channel: Channel) -> None:
+    async def _receive(self, connection: ZmtpConnection) -> None:
         try:
             while True:
-                if heard := self._hearing.hear(await channel.receive()):
+                if heard := self._hearing.hear(await connection.receive()):
                     await self._tell_on(heard)
-        except Misbehaved as error:
+        except ProtocolViolation as error:
             await self._give_up(f"it sent {error}")
         except ChannelClosed:
             # So it does when it ends.
@@ -179,7 +181,7 @@ class KernelProcess:
             except TimeoutError:
                 await self._give_up("it closed its connection")
 
-    async def _tell_on(self, heard: Heard) -> None:
+    async def _tell_on(self, heard: KernelMessage) -> None:
         if heard.event == "setup":
             assert self._ready is not None
             if not self._ready.done():

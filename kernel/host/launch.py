@@ -15,8 +15,8 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpec as JupyterSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from .fork_server import Forked, NoSandbox
-from .kernel_pool import FORKING, Source, Supply
+from .fork_server import ForkedKernel, NoSandbox
+from .kernel_pool import FORKING, ForkServerPool, Source
 from .provisioner import NAME, ForkServerProvisioner
 from .python_env import INSIDE
 from .sparse_copy import copy_parts, handed_ranges
@@ -44,7 +44,7 @@ class KernelManager(AsyncKernelManager):
 
 
 @dataclass
-class Made:
+class ManagedKernel:
     """A manager that has yet to start its kernel."""
 
     manager: KernelManager
@@ -64,7 +64,7 @@ class Made:
         return self._kernel.killed_because if self._kernel else ""
 
     @property
-    def _kernel(self) -> Forked | None:
+    def _kernel(self) -> ForkedKernel | None:
         provisioner = self.manager.provisioner
         return provisioner.kernel if isinstance(provisioner, ForkServerProvisioner) else None
 
@@ -80,18 +80,18 @@ class Made:
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
 
-async def make_manager(supply: Supply, request: dict[str, Any]) -> Made:
+async def make_manager(pool: ForkServerPool, request: dict[str, Any]) -> ManagedKernel:
     """The manager of the kernel that is asked for. Raises NoSandbox, EnvironmentUnusable."""
     provisioner = request["provisioner"] or (NAME if FORKING else "")
     if provisioner == NAME:
-        source = await supply.source(sandboxed=request["sandboxed"], environment=request["environment"])
-        return await _forked(source, supply.parts, request)
+        source = await pool.source(sandboxed=request["sandboxed"], environment=request["environment"])
+        return await _forked(source, pool.parts, request)
     if not provisioner and request["sandboxed"]:
         raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
-    return _launched(provisioner, supply.folder, request)
+    return _launched(provisioner, pool.folder, request)
 
 
-async def _forked(source: Source, parts: Path, request: dict[str, Any]) -> Made:
+async def _forked(source: Source, parts: Path, request: dict[str, Any]) -> ManagedKernel:
     manager = KernelManager(transport="ipc")
     manager.fork_server, manager.ready = source.server, source.ready
     manager.memory, manager.cpu_seconds = request["memory"], request["cpu_seconds"]
@@ -100,7 +100,7 @@ async def _forked(source: Source, parts: Path, request: dict[str, Any]) -> Made:
         pack = request["setup"]["pack"]
         manager.files[pack] = await asyncio.to_thread(_parts, parts, request["setup"])
     manager._kernel_spec = _spec([], {"kernel_provisioner": {"provisioner_name": NAME}})
-    return Made(manager)
+    return ManagedKernel(manager)
 
 
 def _parts(folder: Path, setup: dict[str, Any]) -> str:
@@ -110,7 +110,7 @@ def _parts(folder: Path, setup: dict[str, Any]) -> str:
     return str(own)
 
 
-def _launched(provisioner: str, folder: Path, request: dict[str, Any]) -> Made:
+def _launched(provisioner: str, folder: Path, request: dict[str, Any]) -> ManagedKernel:
     """A process of its own: as Jupyter starts it, or as another provisioner does, which then confines it."""
     # Unix socket paths end at 107 bytes, so the folder is short.
     own = Path(tempfile.mkdtemp(prefix="k", dir=folder))
@@ -127,7 +127,7 @@ def _launched(provisioner: str, folder: Path, request: dict[str, Any]) -> Made:
     def last_words() -> str:
         return " / ".join(log.read_text(errors="replace").strip().splitlines()[-3:]) or "it said nothing"
 
-    return Made(manager, launch, own, last_words)
+    return ManagedKernel(manager, launch, own, last_words)
 
 
 def _spec(command: list[str], metadata: dict[str, Any]) -> JupyterSpec:

@@ -27,12 +27,12 @@ _SMALL = 1 << 20
 _EACH = 1 << 10
 
 
-class Misbehaved(Exception):
+class ProtocolViolation(Exception):
     """A kernel sent what it cannot have sent by mistake: it is to be ended."""
 
 
 @dataclass(frozen=True)
-class Heard:
+class KernelMessage:
     """Something that a kernel said and may say."""
 
     event: str
@@ -46,8 +46,8 @@ class _Junk(Exception):
     """What no kernel of ours sends."""
 
 
-class Hearing:
-    """One kernel's messages, against what it was asked. Nothing that comes in raises anything but Misbehaved."""
+class MessageFilter:
+    """One kernel's messages, against what it was asked. Nothing that comes in raises anything but ProtocolViolation."""
 
     def __init__(self, sign: Callable[[Sequence[bytes]], bytes]) -> None:
         """`sign`: the signature of the four parts of a message."""
@@ -62,17 +62,17 @@ class Hearing:
         if kind == "rlm_cell":
             self._late = 0
 
-    def hear(self, parts: Sequence[bytes]) -> Heard | None:
-        """What was said; None for a little of what means nothing. Raises Misbehaved for more of that."""
+    def hear(self, parts: Sequence[bytes]) -> KernelMessage | None:
+        """What was said; None for a little of what means nothing. Raises ProtocolViolation for more of that."""
         try:
             return self._heard(parts)
         except _Junk as junk:
             self._junk += 1
             if self._junk > JUNK:
-                raise Misbehaved(f"more than {JUNK} messages that are none, at last {junk}") from None
+                raise ProtocolViolation(f"more than {JUNK} messages that are none, at last {junk}") from None
             return None
 
-    def _heard(self, parts: Sequence[bytes]) -> Heard | None:
+    def _heard(self, parts: Sequence[bytes]) -> KernelMessage | None:
         if not 6 <= len(parts) <= MOST_PARTS or parts[0] != _DELIMITER:
             raise _Junk("one of other parts")
         _, signature, *signed = parts[:6]
@@ -87,13 +87,13 @@ class Hearing:
             case "rlm_chunks":
                 if not self._asked["rlm_cell_reply"]:
                     raise _Junk("variables that nobody asked for")
-                return Heard("chunks", {"sizes": _sizes(signed[3])}, _only(beside))
+                return KernelMessage("chunks", {"sizes": _sizes(signed[3])}, _only(beside))
             case "rlm_setup_reply":
                 self._answered("rlm_setup_reply")
-                return Heard("setup", _object(signed[3]))
+                return KernelMessage("setup", _object(signed[3]))
             case str() as kind if kind in _EVENTS:
                 self._answered(kind)
-                return Heard(_EVENTS[kind], attached=_only(beside))
+                return KernelMessage(_EVENTS[kind], attached=_only(beside))
             case _:
                 raise _Junk("one of no known kind")
 
@@ -102,13 +102,13 @@ class Hearing:
             raise _Junk("an answer that nobody asked for")
         self._asked[kind] -= 1
 
-    def _calls(self, body: bytes) -> Heard:
+    def _calls(self, body: bytes) -> KernelMessage:
         if not self._asked["rlm_cell_reply"]:
             # Its end came by another socket and may have overtaken them.
             if self._late > LATE:
-                raise Misbehaved("calls while no cell was running")
+                raise ProtocolViolation("calls while no cell was running")
             self._late += len(body) + _EACH
-        return Heard("calls", attached=body)
+        return KernelMessage("calls", attached=body)
 
 
 def _only(beside: Sequence[bytes]) -> bytes:

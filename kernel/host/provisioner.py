@@ -14,8 +14,8 @@ from typing import Any, cast
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
-from .fork_server import CHANNELS, Forked, ForkServer
-from .kernel_pool import ReadyKernels
+from .fork_server import CHANNELS, ForkedKernel, ForkServer
+from .kernel_pool import WarmKernels
 
 NAME = "rlm-fork-server"
 
@@ -24,10 +24,10 @@ class ForkServerProvisioner(KernelProvisionerBase):
     """One kernel. Its manager has `fork_server`, `ready`, and what to start it with: `memory`, `cpu_seconds`
     and `files`."""
 
-    _kernel: Forked | None = None
+    _kernel: ForkedKernel | None = None
 
     @property
-    def kernel(self) -> Forked | None:
+    def kernel(self) -> ForkedKernel | None:
         """What the fork server knows of it."""
         return self._kernel
 
@@ -47,10 +47,10 @@ class ForkServerProvisioner(KernelProvisionerBase):
         """Take a kernel and set it going. Raises ForkFailed."""
         del cmd, kwargs
         manager = cast(Any, self.parent)
-        ready: ReadyKernels = manager.ready
+        ready: WarmKernels = manager.ready
         kernel = self._kernel = await ready.take()
         try:
-            await self._server.set_going(kernel, manager.memory, manager.cpu_seconds, manager.files)
+            await self._server.activate(kernel, manager.memory, manager.cpu_seconds, manager.files)
         finally:
             for known, place in manager.files.items():
                 if known != place:

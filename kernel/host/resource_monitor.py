@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .fork_server import SCRATCH, Forked, ForkServer
+from .fork_server import SCRATCH, ForkedKernel, ForkServer
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -103,7 +103,7 @@ _SPARE_CPU = 10.0
 
 
 @dataclass(frozen=True)
-class Machine:
+class SystemProbe:
     """How usage is read; replaced in tests."""
 
     usages: Callable[[], Mapping[int, Usage]] = usages
@@ -113,12 +113,12 @@ class Machine:
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
-class Watch:
+class ResourceMonitor:
     """Over the kernels of one fork server."""
 
-    def __init__(self, server: ForkServer, machine: Machine | None = None) -> None:
+    def __init__(self, server: ForkServer, machine: SystemProbe | None = None) -> None:
         self._server = server
-        self._machine = machine or Machine()
+        self._machine = machine or SystemProbe()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -136,16 +136,16 @@ class Watch:
             await asyncio.sleep(_EVERY)
             kernels = [kernel for kernel in self._server.kernels if kernel.going]
             if kernels:
-                for kernel, why in await asyncio.to_thread(self.excesses, kernels):
+                for kernel, why in await asyncio.to_thread(self.over_limit, kernels):
                     kernel.killed_because = why
                     self._server.signal(kernel, signal.SIGKILL)
 
-    def excesses(self, kernels: list[Forked]) -> list[tuple[Forked, str]]:
+    def over_limit(self, kernels: list[ForkedKernel]) -> list[tuple[ForkedKernel, str]]:
         """Which of these kernels use too much now, and of what."""
         seen = self._machine.usages()
         families = {kernel.number: family(kernel.process, seen) for kernel in kernels}
         memories = {kernel.number: self._memory(kernel, families[kernel.number], seen) for kernel in kernels}
-        found: list[tuple[Forked, str]] = []
+        found: list[tuple[ForkedKernel, str]] = []
         for kernel in kernels:
             if memories[kernel.number] > kernel.memory:
                 found.append((kernel, f"it used more than {_gigabytes(kernel.memory)} of memory, files included"))
@@ -158,7 +158,7 @@ class Watch:
             found.append((largest, together))
         return found
 
-    def _memory(self, kernel: Forked, family: list[int], seen: Mapping[int, Usage]) -> int:
+    def _memory(self, kernel: ForkedKernel, family: list[int], seen: Mapping[int, Usage]) -> int:
         """What it has in memory. Exact only where that may matter: to count shared pages once takes a while."""
         scratch = self._machine.scratch_memory(kernel.process, SCRATCH) if kernel.own_scratch else 0
         roughly = sum(seen[process].memory for process in family)
@@ -166,7 +166,7 @@ class Watch:
             return roughly + scratch
         return self._machine.own_memory(family) + scratch
 
-    def _overrun(self, kernel: Forked, cpu: float) -> str:
+    def _overrun(self, kernel: ForkedKernel, cpu: float) -> str:
         if kernel.cpu_before is None or cpu < kernel.cpu_before:
             kernel.cpu_before = cpu  # a cell has begun, or what was counted has ended
         most = kernel.cpu_seconds * self._machine.cores + _SPARE_CPU

@@ -80,7 +80,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SandboxSpec:
     """What a fork server is to give its kernels."""
 
     environment: KernelEnvironment
@@ -100,7 +100,7 @@ def missing(tiers: Sequence[str]) -> str:
     return f"{', or '.join(advice)}; or say --unsandboxed, and read what that means"
 
 
-def start_in(tier: Tier, wanted: Wanted, canary: dict[str, Any], descriptor: int) -> Start:
+def start_in(tier: Tier, wanted: SandboxSpec, canary: dict[str, Any], descriptor: int) -> Start:
     """How a fork server is started in this tier, speaking over the socket `descriptor`."""
     environment = wanted.environment
     inputs = [str(folder) for folder in wanted.inputs if folder.is_dir()]

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .message_filter import MOST_PARTS, Misbehaved
+from .message_filter import MOST_PARTS, ProtocolViolation
 
 MAX_MESSAGE = 512 << 20
 """Bytes of one message: a prompt of the longest that are allowed, as JSON."""
@@ -41,7 +41,7 @@ class ChannelClosed(Exception):
     """The other side is gone."""
 
 
-class Channel:
+class ZmtpConnection:
     """Sends and receives messages of several parts."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,24 +50,24 @@ class Channel:
         writer.write(_GREETING + _command(_READY + _property("Socket-Type", "DEALER") + _property("Identity", "")))
 
     @classmethod
-    async def open(cls, address: Address) -> "Channel":
-        """Connect, as soon as somebody listens there. Raises ChannelClosed, Misbehaved."""
+    async def open(cls, address: Address) -> "ZmtpConnection":
+        """Connect, as soon as somebody listens there. Raises ChannelClosed, ProtocolViolation."""
         while True:
             try:
-                channel = cls(*await _connected(address))
+                connection = cls(*await _connected(address))
                 break
             except (FileNotFoundError, ConnectionError):
                 # A kernel that is a process of its own listens when it has come so far, and tells nobody.
                 await asyncio.sleep(_AGAIN_SECONDS)
         try:
             # Nothing may be sent before the other side has greeted, too.
-            await channel._greet()
+            await connection._greet()
         except BaseException as error:
-            channel.close()
+            connection.close()
             if isinstance(error, asyncio.IncompleteReadError | ConnectionError):
                 raise ChannelClosed from error
             raise
-        return channel
+        return connection
 
     async def send(self, parts: Sequence[bytes]) -> None:
         """Send one message, and wait until most of it has left. Raises ChannelClosed."""
@@ -82,7 +82,7 @@ class Channel:
             raise ChannelClosed from error
 
     async def receive(self) -> list[bytes]:
-        """The next message. Raises ChannelClosed, Misbehaved."""
+        """The next message. Raises ChannelClosed, ProtocolViolation."""
         try:
             return await self._message()
         except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -100,9 +100,9 @@ class Channel:
             flags, size = await self._head()
             total += size
             if flags & ~(_MORE | _LONG):
-                raise Misbehaved("what is no message")
+                raise ProtocolViolation("what is no message")
             if total > MAX_MESSAGE or len(parts) >= MOST_PARTS:
-                raise Misbehaved("a message of great size")
+                raise ProtocolViolation("a message of great size")
             parts.append(await self._reader.readexactly(size))
             if not flags & _MORE:
                 return parts
@@ -118,12 +118,12 @@ class Channel:
     async def _greet(self) -> None:
         greeting = await self._reader.readexactly(len(_GREETING))
         if greeting[:1] != b"\xff" or greeting[10] < 3 or greeting[12:32] != _GREETING[12:32]:
-            raise Misbehaved("another protocol")
+            raise ProtocolViolation("another protocol")
         flags, size = await self._head()
         if not flags & _COMMAND or size > _MOST_READY:
-            raise Misbehaved("another protocol")
+            raise ProtocolViolation("another protocol")
         if not (await self._reader.readexactly(size)).startswith(_READY):
-            raise Misbehaved("another protocol")
+            raise ProtocolViolation("another protocol")
 
 
 async def _connected(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -144,12 +144,12 @@ class NotTaken(Exception):
     """A kernel does not take what it is sent."""
 
 
-class Sending:
+class OutboundQueue:
     """Sends messages over one channel, one after the other, in the background."""
 
-    def __init__(self, channel: Channel, most: int) -> None:
+    def __init__(self, connection: ZmtpConnection, most: int) -> None:
         """`most`: bytes that may wait."""
-        self._channel = channel
+        self._channel = connection
         self._most = most
         self._waiting: deque[Sequence[bytes]] = deque()
         self._bytes = 0

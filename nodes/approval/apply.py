@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from ...state.approval_records import Ask, Decision, Verdict, VerdictRef
+from ...state.approval_records import ApprovalItem, Decision, Verdict, VerdictRef
 from ...state.blobs.texts import Texts
 from ...state.budget import Resource
 from ...state.run_state import AnswerRef, RunState, TurnRecord
@@ -12,15 +12,17 @@ from ...state.settings import saved_settings
 from ..models.schema_validation import mismatch
 from ..models.work_limit import SchemaInvalid, off_loop
 from ..replies.edited_code import replaced
-from ..runtime.answers import settled
-from .budget import Allowance, words_of
+from ..runtime.answers import store_answer
+from .budget import BudgetGrantBuilder, words_of
 from .decisions import DecisionsUnusable
-from .requests import Asked
+from .requests import ApprovalRequest
 
 Update = dict[str, Any]
 
 
-async def outcome(state: RunState, asked: Asked, decisions: Sequence[Decision], texts: Texts) -> Update:
+async def apply_decisions(
+    state: RunState, asked: ApprovalRequest, decisions: Sequence[Decision], texts: Texts
+) -> Update:
     """What changes, and the step's note. Raises DecisionsUnusable for an answer that the run may not end with."""
     if asked.cell is not None:
         changes = await _of_cell(state, asked, decisions[0], texts)
@@ -31,7 +33,7 @@ async def outcome(state: RunState, asked: Asked, decisions: Sequence[Decision], 
     return {**changes, "asks": None, "step": [_step(state, asked, decisions)]}
 
 
-async def _of_cell(state: RunState, asked: Asked, decision: Decision, texts: Texts) -> Update:
+async def _of_cell(state: RunState, asked: ApprovalRequest, decision: Decision, texts: Texts) -> Update:
     cell = asked.cell
     assert cell is not None, "code was asked about"
     turn = cell["turn"]
@@ -57,7 +59,7 @@ async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, text
         case "edit":
             answer = decision.get("edited_action", {})["args"]["answer"]
             await _check_schema(state, answer)
-            final = await settled(answer, texts)
+            final = await store_answer(answer, texts)
             return {"final": final, "approved": final["text"], "note": "a reviewer replaced the answer"}
         case "reject" | "respond":
             told = f"A reviewer did not accept the answer of this turn.{words_of(decision)}"
@@ -79,9 +81,11 @@ async def _check_schema(state: RunState, answer: Any) -> None:
         raise DecisionsUnusable(f"The edited answer does not match the schema asked for ({problem}).")
 
 
-async def _of_asks(state: RunState, asks: Sequence[Ask], decisions: Sequence[Decision], texts: Texts) -> Update:
-    leave = Allowance(state)
-    verdicts: list[VerdictRef] = list(state.get("verdicts", []))
+async def _of_asks(
+    state: RunState, asks: Sequence[ApprovalItem], decisions: Sequence[Decision], texts: Texts
+) -> Update:
+    grant = BudgetGrantBuilder(state)
+    call_decisions: list[VerdictRef] = list(state.get("verdicts", []))
     notes: list[str] = []
     for ask, part in _parts(asks, decisions):
         verdict: Verdict = {
@@ -92,22 +96,24 @@ async def _of_asks(state: RunState, asks: Sequence[Ask], decisions: Sequence[Dec
             "children": ask["children"],
         }
         if ask["kind"] in ("calls", "child"):
-            verdicts.append({"decided": await texts.put(json.dumps(verdict))})
+            call_decisions.append({"decided": await texts.put(json.dumps(verdict))})
         if ask["kind"] == "calls":
             notes += _notes_of_calls(ask, part[0])
         for action, decision in zip(ask["actions"], part, strict=True):
             # What a sub-RLM may spend is taken out of the whole tree's budget.
-            leave.take(action, decision, own=not ask["children"])
-    update: Update = {"verdicts": verdicts, "leave": leave.record}
-    if leave.stopped:
-        return {**update, **_stopped(state, *leave.stopped)}
-    notes += leave.notes
+            grant.take(action, decision, own=not ask["children"])
+    update: Update = {"verdicts": call_decisions, "leave": grant.record}
+    if grant.stopped:
+        return {**update, **_stopped(state, *grant.stopped)}
+    notes += grant.notes
     if notes and state.get("turn", 0):
         update["turns"] = [{"number": state.get("turn", 0), "notes": notes}]
     return update
 
 
-def _parts(asks: Sequence[Ask], decisions: Sequence[Decision]) -> Iterator[tuple[Ask, list[Decision]]]:
+def _parts(
+    asks: Sequence[ApprovalItem], decisions: Sequence[Decision]
+) -> Iterator[tuple[ApprovalItem, list[Decision]]]:
     """Each ask with the decisions on its actions."""
     at = 0
     for ask in asks:
@@ -125,7 +131,7 @@ def _stopped(state: RunState, resource: Resource, why: str) -> Update:
     return update
 
 
-def _notes_of_calls(ask: Ask, decision: Decision) -> list[str]:
+def _notes_of_calls(ask: ApprovalItem, decision: Decision) -> list[str]:
     number = len(ask["keys"])
     calls = f"{number:,} sub-call{'s' if number != 1 else ''} of this turn"
     match decision["type"]:
@@ -144,7 +150,7 @@ def _noted(state: RunState, note: str) -> TurnRecord:
     return {"number": state.get("turn", 0), "notes": [note]}
 
 
-def _step(state: RunState, asked: Asked, decisions: Sequence[Decision]) -> dict[str, Any]:
+def _step(state: RunState, asked: ApprovalRequest, decisions: Sequence[Decision]) -> dict[str, Any]:
     counts: dict[tuple[str, str], int] = {}
     for action, decision in zip(asked.actions, decisions, strict=True):
         key = (_DONE[decision["type"]], action["name"])
@@ -156,7 +162,7 @@ def _step(state: RunState, asked: Asked, decisions: Sequence[Decision]) -> dict[
 _DONE = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "responded to"}
 
 
-def passed(state: RunState) -> Update:
+def auto_pass(state: RunState) -> Update:
     """The step of a review that has nothing to ask."""
     cell = state.get("cell")
     update: Update = {"asks": None, "approved": cell["digest"] if cell else None}

@@ -3,27 +3,27 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from ...state.approval_records import ActionRequest, Decision, Leave
+from ...state.approval_records import ActionRequest, BudgetGrant, Decision
 from ...state.budget import Resource
 from ...state.run_state import RunState
-from ..runtime.dependencies import Hands
+from ..runtime.dependencies import Dependencies
 from ..runtime.untrusted_text import one_line
 from .requests import BUDGET, SPEND
 
 if TYPE_CHECKING:
-    from ..runtime.active_runs import LiveRun
+    from ..runtime.active_runs import ActiveRun
 
 
 _WORDS = 2_000
 """Characters of a reviewer's words that are told."""
 
 
-class Allowance:
+class BudgetGrantBuilder:
     """What a person allows of the budget, decision by decision."""
 
     def __init__(self, state: RunState) -> None:
         before = state.get("leave")
-        self.record: Leave = {
+        self.record: BudgetGrant = {
             "dollars": before["dollars"] if before else None,
             "limits": dict(before["limits"]) if before else {},
             "answer_now": dict(before["answer_now"]) if before else {},
@@ -79,26 +79,26 @@ def _after_colon(decision: Decision) -> str:
     return f": {words}" if words else ""
 
 
-async def heed(run: "LiveRun", state: RunState, hands: Hands) -> None:
+async def apply_budget_grant(run: "ActiveRun", state: RunState, deps: Dependencies) -> None:
     """Bring the account to what the state says was allowed. Raised limits are written down for the tree's top run.
 
     Safe to do again. Raises StoreError, LeaseLost.
     """
-    leave = state.get("leave")
-    if leave is None or leave == run.leave:
+    grant = state.get("leave")
+    if grant is None or grant == run.grant:
         return
-    run.leave = leave
-    run.ledger.allow(leave["dollars"])
-    if leave["limits"]:
-        threads = hands.stores.threads
-        limits = run.ledger.raise_limits(leave["limits"])
+    run.grant = grant
+    run.ledger.allow(grant["dollars"])
+    if grant["limits"]:
+        threads = deps.stores.threads
+        limits = run.ledger.raise_limits(grant["limits"])
         await threads.set_limits(await threads.top_of(run.thread_id), limits)
 
 
-def asks_about(run: "LiveRun", resource: Resource) -> bool:
+def asks_about(run: "ActiveRun", resource: Resource) -> bool:
     """Whether a person is to be asked, instead of the run ending for want of this budget."""
     if not run.gates.budget:
         return False
-    known = run.leave["answer_now"].get(resource) if run.leave else None
+    known = run.grant["answer_now"].get(resource) if run.grant else None
     limit = getattr(run.ledger.limits, f"max_{resource}")
     return known is None or (limit is not None and limit > known)

@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ...state.approval_policy import Gates
-from ...state.approval_records import ActionRequest, Ask, AskKind, AsksRef, DecisionType, ReviewConfig, ReviewRequest
+from ...state.approval_records import (
+    ActionRequest,
+    ApprovalItem,
+    AskKind,
+    AsksRef,
+    DecisionType,
+    ReviewConfig,
+    ReviewRequest,
+)
 from ...state.blobs.texts import Texts
-from ...state.budget import FLAGS, BudgetSpent, NotAllowed, Resource
+from ...state.budget import FLAGS, ApprovalNeeded, BudgetSpent, Resource
 from ...state.call_keys import digest
 from ...state.db.lineage import child_thread
 from ...state.run_state import AnswerRef, CellRef, RunState
@@ -20,11 +28,11 @@ from ...state.settings import RunSettings, saved_settings
 from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
-from ..runtime.parked_calls import ChildWaits, Hold, Parked
+from ..runtime.parked_calls import ChildWaits, ParkedCall, ParkedCalls
 from .code_policy import reasons_to_look
 
 if TYPE_CHECKING:
-    from ..runtime.active_runs import LiveRun
+    from ..runtime.active_runs import ActiveRun
 
 
 CALLS, SPEND, BUDGET = "sub_calls", "spend", "budget"
@@ -36,36 +44,36 @@ SUB_OUTPUT_TOKENS = 8_192
 """The output limit that a sub-call's request carries."""
 
 
-async def saved(asks: list[Ask], texts: Texts) -> AsksRef:
+async def saved(asks: list[ApprovalItem], texts: Texts) -> AsksRef:
     """Where the asks are kept."""
     return {"asked": await texts.put(json.dumps(asks))}
 
 
-def asks_of(run: "LiveRun", hold: Hold, turn: int) -> list[Ask]:
+def asks_of(run: "ActiveRun", parked_calls: ParkedCalls, turn: int) -> list[ApprovalItem]:
     """Everything of a cell that waits for a person: its unseen calls together, budgets, and one a sub-RLM."""
-    asks: list[Ask] = []
-    unseen = [one for one in hold.parked if one.why is None]
+    asks: list[ApprovalItem] = []
+    unseen = [one for one in parked_calls.parked if one.why is None]
     if unseen:
-        asks.append(_ask("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(hold.passed)))
-    dear = [(one, one.why) for one in hold.parked if isinstance(one.why, NotAllowed)]
+        asks.append(_ask("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(parked_calls.passed)))
+    dear = [(one, one.why) for one in parked_calls.parked if isinstance(one.why, ApprovalNeeded)]
     if dear:
         # The last one knows best what is spent by now.
         asks.append(_ask("spend", [spend_action(run, dear[-1][1], turn)], [one for one, _ in dear]))
-    spent: dict[Resource, list[Parked]] = {}
-    for one in hold.parked:
+    spent: dict[Resource, list[ParkedCall]] = {}
+    for one in parked_calls.parked:
         if isinstance(one.why, BudgetSpent):
             spent.setdefault(one.why.resource, []).append(one)
     asks += [
         _ask("budget", [budget_action(run, resource, turn, waiting=len(parked))], parked)
         for resource, parked in spent.items()
     ]
-    return [*asks, *_asks_of_children(hold)]
+    return [*asks, *_asks_of_children(parked_calls)]
 
 
-def _asks_of_children(hold: Hold) -> Iterator[Ask]:
+def _asks_of_children(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
     """One a sub-RLM; but those that want the same of the one budget that they share are asked about together."""
-    together: dict[Any, list[tuple[Parked, ChildWaits]]] = {}
-    for one in hold.parked:
+    together: dict[Any, list[tuple[ParkedCall, ChildWaits]]] = {}
+    for one in parked_calls.parked:
         if isinstance(why := one.why, ChildWaits):
             about = [(action["name"], action["args"].get("resource")) for action in why.actions]
             shared = all(name in (SPEND, BUDGET) for name, _ in about)
@@ -85,22 +93,24 @@ def _asks_of_children(hold: Hold) -> Iterator[Ask]:
         yield ask
 
 
-def _ask(kind: AskKind, actions: list[ActionRequest], parked: Sequence[Parked] = (), passed: Sequence[str] = ()) -> Ask:
+def _ask(
+    kind: AskKind, actions: list[ActionRequest], parked: Sequence[ParkedCall] = (), passed: Sequence[str] = ()
+) -> ApprovalItem:
     keys = sorted(one.key for one in parked)
     return {"kind": kind, "actions": actions, "keys": keys, "passed": list(passed), "children": []}
 
 
-def spend_ask(run: "LiveRun", refused: NotAllowed, turn: int) -> Ask:
+def spend_ask(run: "ActiveRun", refused: ApprovalNeeded, turn: int) -> ApprovalItem:
     """A turn of the root model that would spend more than is allowed."""
     return _ask("spend", [spend_action(run, refused, turn)])
 
 
-def budget_ask(run: "LiveRun", resource: Resource, turn: int) -> Ask:
+def budget_ask(run: "ActiveRun", resource: Resource, turn: int) -> ApprovalItem:
     """A budget that is spent between two turns."""
     return _ask("budget", [budget_action(run, resource, turn)])
 
 
-def _calls_action(run: "LiveRun", parked: Sequence[Parked], turn: int) -> ActionRequest:
+def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> ActionRequest:
     calls = [one.call for one in parked]
     requests = [
         ModelRequest([{"role": "user", "content": call.prompt}], SUB_OUTPUT_TOKENS, "sub", schema=call.schema)
@@ -138,7 +148,7 @@ def _calls_action(run: "LiveRun", parked: Sequence[Parked], turn: int) -> Action
     )
 
 
-def spend_action(run: "LiveRun", refused: NotAllowed, turn: int) -> ActionRequest:
+def spend_action(run: "ActiveRun", refused: ApprovalNeeded, turn: int) -> ActionRequest:
     """The request to spend more: as many steps of the gate's amount as the next request may need."""
     step = run.gates.cost or refused.allowed
     missing = max(0.0, refused.wanted - refused.allowed)
@@ -156,7 +166,7 @@ def spend_action(run: "LiveRun", refused: NotAllowed, turn: int) -> ActionReques
     )
 
 
-def budget_action(run: "LiveRun", resource: Resource, turn: int, *, waiting: int = 0) -> ActionRequest:
+def budget_action(run: "ActiveRun", resource: Resource, turn: int, *, waiting: int = 0) -> ActionRequest:
     """The request to say how to go on without a budget."""
     limits = run.ledger.limits
     limit = getattr(limits, f"max_{resource}")
@@ -175,7 +185,7 @@ def budget_action(run: "LiveRun", resource: Resource, turn: int, *, waiting: int
     )
 
 
-def _spent(run: "LiveRun", resource: Resource, turn: int) -> float | int | None:
+def _spent(run: "ActiveRun", resource: Resource, turn: int) -> float | int | None:
     counted = run.ledger.counted
     match resource:
         case "calls":
@@ -190,7 +200,7 @@ def _spent(run: "LiveRun", resource: Resource, turn: int) -> float | int | None:
             return turn
 
 
-def _item_of_turn(run: "LiveRun", name: str, turn: int, description: str, **args: Any) -> ActionRequest:
+def _item_of_turn(run: "ActiveRun", name: str, turn: int, description: str, **args: Any) -> ActionRequest:
     return {"name": name, "args": args, "description": description, "thread_id": run.thread_id, "turn": turn}
 
 
@@ -202,14 +212,14 @@ _ALLOWED: dict[str, list[DecisionType]] = {SPEND: ["approve", "edit", "reject"]}
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApprovalRequest:
     """What is asked, part by part, in the order of the actions."""
 
     cell: CellRef | None
     """The cell that waits; its action is the first one."""
     final: AnswerRef | None
     """The answer that waits; its action is then the first one."""
-    asks: Sequence[Ask]
+    asks: Sequence[ApprovalItem]
     actions: Sequence[ActionRequest]
 
     def value(self, state: RunState, thread_id: str, attempt: int = 0, problem: str | None = None) -> ReviewRequest:
@@ -241,26 +251,26 @@ def shown_digest(actions: Sequence[ActionRequest], configs: Sequence[ReviewConfi
     return digest("shown", thread_id, list(actions), list(configs))
 
 
-async def asked_of(state: RunState, texts: Texts, thread_id: str) -> Asked | None:
+async def asked_of(state: RunState, texts: Texts, thread_id: str) -> ApprovalRequest | None:
     """What the state waits for; None when that is nothing. Raises StoredDataDamaged."""
     settings = saved_settings(state.get("settings", {}))
     reference = state.get("asks")
     if reference is not None:
-        asks = cast(list[Ask], json.loads(await texts.get(reference["asked"])))
+        asks = cast(list[ApprovalItem], json.loads(await texts.get(reference["asked"])))
         if not all(_is_own(ask, thread_id) for ask in asks):
             # A fork of what waited asks by itself, for its own calls and sub-RLMs, where it comes to them.
             return None
-        return Asked(None, None, asks, [action for ask in asks for action in ask["actions"]])
+        return ApprovalRequest(None, None, asks, [action for ask in asks for action in ask["actions"]])
     cell, final = state.get("cell"), state.get("final")
     if cell is not None:
         action = await _code_action(state, cell, settings, texts, thread_id)
-        return Asked(cell, None, (), [action]) if action else None
+        return ApprovalRequest(cell, None, (), [action]) if action else None
     if final is not None and Gates.of(settings.approve).final:
-        return Asked(None, final, (), [await _final_action(state, final, texts, thread_id)])
+        return ApprovalRequest(None, final, (), [await _final_action(state, final, texts, thread_id)])
     return None
 
 
-def _is_own(ask: Ask, thread_id: str) -> bool:
+def _is_own(ask: ApprovalItem, thread_id: str) -> bool:
     """Whether something is asked by this thread, and not by one that it is a fork of."""
     if children := ask["children"]:
         return all(child["thread_id"] == child_thread(thread_id, child["key"]) for child in children)

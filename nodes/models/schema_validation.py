@@ -127,8 +127,8 @@ def _prepare(text: str) -> Any:
         for error in _form_of_schemas().iter_errors(schema):
             raise SchemaInvalid(error.message[:_REASON_LENGTH])
         validator = _validator_of(schema)
-        for probe in _PROBES:
-            counted_errors(validator.iter_errors(probe))
+        for failpoint in _PROBES:
+            counted_errors(validator.iter_errors(failpoint))
         return validator
 
 

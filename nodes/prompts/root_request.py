@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...kernel.session import Variable
 from ...state.blobs.texts import Texts
-from ...state.budget import Ledger, Resource
+from ...state.budget import BudgetLedger, Resource
 from ...state.call_keys import digest_of_written, written
 from ...state.run_state import RunState, TurnRecord, VariableRecord
-from ..restore.report import told
+from ..restore.report import notes_for_model
 from ..runtime.turns import Transcript, number_of, said_before_all
 from .history import Message, ShortTurn, Turn, build_messages, needed_turns
 from .messages import Left, budget_line, converge, first_message, last_turn
@@ -16,8 +16,8 @@ from .observation import TurnStatus, shown_variables
 from .system import system_prompt
 
 if TYPE_CHECKING:
-    from ..runtime.active_runs import LiveRun
-    from ..runtime.dependencies import Hands
+    from ..runtime.active_runs import ActiveRun
+    from ..runtime.dependencies import Dependencies
 
 _SPENT: dict[Resource, str] = {
     "calls": "the budget of model calls",
@@ -28,7 +28,9 @@ _SPENT: dict[Resource, str] = {
 }
 
 
-async def root_messages(state: RunState, run: "LiveRun", hands: "Hands", *, last: Resource | None) -> list[Message]:
+async def root_messages(
+    state: RunState, run: "ActiveRun", deps: "Dependencies", *, last: Resource | None
+) -> list[Message]:
     """The messages of the turn after those in `state`; `last` says what is used up when it is the last one."""
     settings, ledger = run.settings, run.ledger
     system = system_prompt(
@@ -37,7 +39,7 @@ async def root_messages(state: RunState, run: "LiveRun", hands: "Hands", *, last
         models=sorted({settings.model, settings.calls_model}),
         answer_schema=settings.answer_schema,
         # What another provisioner's kernels can import is not known.
-        packages=() if settings.kernel_provisioner else hands.kernels.packages(settings.kernel_env),
+        packages=() if settings.kernel_provisioner else deps.kernels.packages(settings.kernel_env),
     )
     # The budget in the first message is what the run began with, so that servers' prompt caches hold it.
     limits = ledger.limits
@@ -45,11 +47,11 @@ async def root_messages(state: RunState, run: "LiveRun", hands: "Hands", *, last
     first = first_message(state.get("question", ""), state.get("context_ref"), whole, depth=settings.max_depth)
     if before := said_before_all(state):
         first = "\n\n".join([first, *before])
-    shown = await _loaded(state, run.transcript, hands.stores.texts)
+    shown = await _loaded(state, run.transcript, deps.stores.texts)
     return build_messages(system, first, shown, tail=_tail(len(shown), ledger, last))
 
 
-def told_digest(state: RunState, run: "LiveRun") -> str:
+def prompt_digest(state: RunState, run: "ActiveRun") -> str:
     """The hash of what the next root request is made from, but for the budget."""
     context, settings = state.get("context_ref"), run.settings
     before = (settings.model, settings.sub_model, settings.max_depth, settings.answer_schema)
@@ -69,7 +71,7 @@ def _notes(turn: TurnRecord) -> list[str]:
     notes, restore = turn.get("notes", []), turn.get("restore")
     if restore is None or restore["lost"] or restore["notes"] or restore["diverged"]:
         return notes
-    return [note for note in notes if note not in told(restore)]
+    return [note for note in notes if note not in notes_for_model(restore)]
 
 
 def _told_of_variables(after_each: Sequence[list[VariableRecord]]) -> list[Any]:
@@ -79,7 +81,7 @@ def _told_of_variables(after_each: Sequence[list[VariableRecord]]) -> list[Any]:
     return [len(now), [[one.name, one.type, one.size, one.preview] for one in shown]]
 
 
-def left_after(turns: int, ledger: Ledger) -> Left:
+def left_after(turns: int, ledger: BudgetLedger) -> Left:
     """What the budget still allows after `turns` turns."""
     limits, spent = ledger.limits, ledger.counted
     return Left(
@@ -91,7 +93,7 @@ def left_after(turns: int, ledger: Ledger) -> Left:
     )
 
 
-def _tail(done: int, ledger: Ledger, last: Resource | None) -> str:
+def _tail(done: int, ledger: BudgetLedger, last: Resource | None) -> str:
     left = left_after(done, ledger)
     if last is not None:
         calls = 0 if left.calls is None else left.calls - 1
@@ -108,8 +110,8 @@ async def _loaded(state: RunState, transcript: Transcript, texts: Texts) -> list
     loaded: list[Turn | ShortTurn] = [*transcript.each(state, _short)]
     for number in needed_turns(len(turns), last_code).whole:
         # Turns are numbered from 1, without gaps. Variables are told of the latest one, beside those of the one before.
-        told = variables[number - 1] if number > len(turns) - 2 else []
-        loaded[number - 1] = await _whole(turns[number - 1], told, texts)
+        notes_for_model = variables[number - 1] if number > len(turns) - 2 else []
+        loaded[number - 1] = await _whole(turns[number - 1], notes_for_model, texts)
     return loaded
 
 

@@ -16,7 +16,7 @@ REPLAYABLE = ("ok", "error")
 
 
 @dataclass(frozen=True)
-class Point:
+class RestorePoint:
     """A moment, and what was done to come to it from the one before: a cell was run, or variables were set."""
 
     position: str
@@ -41,14 +41,14 @@ class Point:
         return 0.0 if "values" in self.done else self.done.get("seconds", 0.0)
 
 
-def points_of(state: "RunState") -> list[Point]:
+def restore_points(state: "RunState") -> list[RestorePoint]:
     """The moments of a state in order. A cell whose kernel died left the REPL as it was, so it makes none."""
     points = [
-        Point(turn.get("position", ""), turn.get("snapshot"), turn.get("lost", {}), turn)
+        RestorePoint(turn.get("position", ""), turn.get("snapshot"), turn.get("lost", {}), turn)
         for turn in turns_of(state)
         if turn.get("status") not in (None, "died")
     ]
-    points += [Point(edit["position"], edit["snapshot"], edit["lost"], edit) for edit in state.get("edits", [])]
+    points += [RestorePoint(edit["position"], edit["snapshot"], edit["lost"], edit) for edit in state.get("edits", [])]
     # Stable: a turn's cell comes before what was set after it.
     return sorted(points, key=lambda point: (point.turn, "values" in point.done))
 

@@ -7,37 +7,37 @@ from ...kernel.session import Cell, CellResult
 from ...state.blobs.snapshots import UnknownChunk
 from ...state.call_keys import START, AnswerSet, advance
 from ...state.run_state import RunState, TurnRecord
-from ..runtime.active_runs import CellCalls, LiveKernel, LiveRun
-from ..runtime.call_decisions import verdicts_of
-from ..runtime.dependencies import Hands
-from ..runtime.dispatcher import Desk
-from ..runtime.parked_calls import Hold
+from ..runtime.active_runs import ActiveRun, CellCalls, Repl
+from ..runtime.call_decisions import call_decisions_of
+from ..runtime.dependencies import Dependencies
+from ..runtime.dispatcher import CallDispatcher
+from ..runtime.parked_calls import ParkedCalls
 from ..runtime.turns import history_entries, history_texts
-from ..sub_calls.handler import CallAnswerer
-from .points import Point, edit_code
+from ..sub_calls.handler import SubCallHandler
+from .points import RestorePoint, edit_code
 
 
 async def start_cell(
-    run: LiveRun, hands: Hands, state: RunState, kernel: LiveKernel, turn: TurnRecord, *, recorded_only: bool = False
+    run: ActiveRun, deps: Dependencies, state: RunState, kernel: Repl, turn: TurnRecord, *, recorded_only: bool = False
 ) -> None:
     """Begin the cell of `turn` in a kernel that stands at no cell. Its gates know what the state says was decided."""
     number = turn.get("number", 0)
-    texts = hands.stores.texts
+    texts = deps.stores.texts
     entries = history_entries(state.get("question", ""), run.transcript.turns(state), kernel.told, number)
     blocks = tuple([await texts.get(block) for block in turn.get("blocks", [])])
     kernel.answers = AnswerSet()
     kernel.calls = CellCalls(run.journal.of_turn(number))
-    verdicts = await verdicts_of(state.get("verdicts", []), texts)
-    kernel.hold = Hold(run.gates, verdicts, kernel.calls.recorded)
-    answerer = CallAnswerer(run, hands, kernel, number, recorded_only=recorded_only)
+    call_decisions = await call_decisions_of(state.get("verdicts", []), texts)
+    kernel.parked_calls = ParkedCalls(run.gates, call_decisions, kernel.calls.recorded)
+    answerer = SubCallHandler(run, deps, kernel, number, recorded_only=recorded_only)
     apart = answerer.may_wait if run.holds else answerer.starts_a_run
-    kernel.desk = Desk(kernel.session, answerer, apart=apart, hold=kernel.hold)
+    kernel.dispatcher = CallDispatcher(kernel.session, answerer, apart=apart, parked_calls=kernel.parked_calls)
     kernel.report_calls = answerer.report
     await kernel.session.begin(Cell(number, blocks, await history_texts(texts, entries)))
     kernel.told = number
 
 
-async def keep_variables(hands: Hands, kernel: LiveKernel, result: CellResult) -> str | None:
+async def keep_variables(deps: Dependencies, kernel: Repl, result: CellResult) -> str | None:
     """Save what the cell changed, with the next commit; why that could not be, or None.
 
     Afterwards `kernel.manifest` names the snapshot; where there is none, it stays at the last one, and what the
@@ -47,7 +47,7 @@ async def keep_variables(hands: Hands, kernel: LiveKernel, result: CellResult) -
     if snapshot is None:
         return result.unsaved or "the kernel sent none"
     try:
-        kernel.manifest, kernel.groups = await hands.stores.snapshots.save(
+        kernel.manifest, kernel.groups = await deps.stores.snapshots.save(
             kernel.manifest, kernel.groups, snapshot.groups, snapshot.gone, snapshot.chunks
         )
     except UnknownChunk as error:
@@ -56,25 +56,25 @@ async def keep_variables(hands: Hands, kernel: LiveKernel, result: CellResult) -
 
 
 async def replay(
-    run: LiveRun, hands: Hands, state: RunState, kernel: LiveKernel, point: Point, *, recorded_only: bool
+    run: ActiveRun, deps: Dependencies, state: RunState, kernel: Repl, point: RestorePoint, *, recorded_only: bool
 ) -> bool:
     """Do again what led to `point`; whether it came to the same end. Raises KernelLost."""
     if "values" in point.done:
-        await kernel.session.begin(Cell(point.turn, tuple(await edit_code(point.done, hands.stores.texts))))
+        await kernel.session.begin(Cell(point.turn, tuple(await edit_code(point.done, deps.stores.texts))))
         result = await kernel.session.result()
         same = result.status == "ok"
     else:
         turn = point.done
-        await start_cell(run, hands, state, kernel, turn, recorded_only=recorded_only)
-        desk = kernel.desk
-        assert desk is not None
-        lanes = run.settings.concurrency
-        await asyncio.gather(*(desk.serve(seconds=math.inf, most_lanes=lanes) for _ in range(lanes)))
+        await start_cell(run, deps, state, kernel, turn, recorded_only=recorded_only)
+        dispatcher = kernel.dispatcher
+        assert dispatcher is not None
+        workers = run.settings.concurrency
+        await asyncio.gather(*(dispatcher.serve(seconds=math.inf, max_workers=workers) for _ in range(workers)))
         result = await kernel.session.result()
-        await desk.close()
-        kernel.desk = None
+        await dispatcher.close()
+        kernel.dispatcher = None
         reached = advance(kernel.position, turn.get("digest", ""), kernel.answers.digest)
         same = reached == turn.get("position", START) and result.status == turn.get("status")
-    problem = await keep_variables(hands, kernel, result)
+    problem = await keep_variables(deps, kernel, result)
     kernel.position = point.position
     return same and problem is None

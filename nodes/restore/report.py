@@ -5,13 +5,13 @@ from itertools import islice
 from ...state.errors import ReplayDiverged
 from ...state.run_state import Divergence, RestoreRecord
 from ..runtime.active_runs import CellCalls
-from ..runtime.dependencies import Hands
+from ..runtime.dependencies import Dependencies
 
 _SHOWN = 20
 _CHARACTERS = 200
 
 
-async def divergence(hands: Hands, thread_id: str, turn: int, calls: CellCalls) -> Divergence | None:
+async def divergence(deps: Dependencies, thread_id: str, turn: int, calls: CellCalls) -> Divergence | None:
     """What the cell did not ask for again, and what it asked instead; None when it asked for all that is recorded.
 
     A cell that asks for more than is recorded has not diverged: it went on.
@@ -19,7 +19,7 @@ async def divergence(hands: Hands, thread_id: str, turn: int, calls: CellCalls) 
     missing = calls.missing
     if not missing:
         return None
-    stores = hands.stores
+    stores = deps.stores
     prompts = {row.key: row.prompt for row in await stores.journal.rows(thread_id) if row.key in missing}
     return Divergence(
         turn=turn,
@@ -50,7 +50,7 @@ def no_restore() -> RestoreRecord:
     return RestoreRecord(restored=[], rebuilt=[], lost={}, cells=0, notes=[], diverged=[])
 
 
-def told(report: RestoreRecord) -> list[str]:
+def notes_for_model(report: RestoreRecord) -> list[str]:
     """Sentences for the model, and for the trace: what is not as it was."""
     lines: list[str] = []
     lost, rebuilt = report["lost"], report["rebuilt"]

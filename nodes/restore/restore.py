@@ -11,10 +11,10 @@ from ...state.blobs.snapshots import Groups
 from ...state.call_keys import START
 from ...state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
 from ...state.run_state import RestoreRecord, RunState
-from ..runtime.active_runs import LiveKernel, LiveRun, kernel_spec
-from ..runtime.dependencies import Hands
+from ..runtime.active_runs import ActiveRun, Repl, kernel_spec
+from ..runtime.dependencies import Dependencies
 from ..runtime.events import emit
-from .points import Point, points_of
+from .points import RestorePoint, restore_points
 from .replay import replay
 from .report import diverged, divergence, no_restore
 
@@ -25,7 +25,7 @@ _REBUILDS = 3
 """Snapshots that a rebuild is tried from."""
 
 
-async def kernel_at(run: LiveRun, hands: Hands, state: RunState) -> tuple[LiveKernel, RestoreRecord | None]:
+async def kernel_at(run: ActiveRun, deps: Dependencies, state: RunState) -> tuple[Repl, RestoreRecord | None]:
     """The kernel for the state's next cell, and a report when it had to be restored.
 
     Raises KernelStartFailed, KernelLost when a cell that ended well before kills the fresh kernel, and
@@ -39,46 +39,46 @@ async def kernel_at(run: LiveRun, hands: Hands, state: RunState) -> tuple[LiveKe
     if kernel and not gone and kernel.position == position and kernel.cell in (None, cell["digest"] if cell else None):
         return kernel, None
     await run.drop_kernel()
-    points = points_of(state)
+    points = restore_points(state)
     if not points:
-        return await _fresh(run, hands, state), None
+        return await _fresh(run, deps, state), None
     try:
-        return await _Restoring(run, hands, state, points).bring_back()
+        return await _Restoring(run, deps, state, points).bring_back()
     except (KernelLost, ReplayDiverged):
         await run.drop_kernel()
         raise
 
 
-async def _fresh(run: LiveRun, hands: Hands, state: RunState) -> LiveKernel:
+async def _fresh(run: ActiveRun, deps: Dependencies, state: RunState) -> Repl:
     await run.drop_kernel()
-    session = await hands.kernels.start(await kernel_spec(run, state.get("context_ref"), hands))
-    run.kernel = LiveKernel(session)
+    session = await deps.kernels.start(await kernel_spec(run, state.get("context_ref"), deps))
+    run.kernel = Repl(session)
     return run.kernel
 
 
 class _Restoring:
     """One restore: which snapshot to begin from, and what to run again."""
 
-    def __init__(self, run: LiveRun, hands: Hands, state: RunState, points: Sequence[Point]) -> None:
+    def __init__(self, run: ActiveRun, deps: Dependencies, state: RunState, points: Sequence[RestorePoint]) -> None:
         self._run = run
-        self._hands = hands
+        self._deps = deps
         self._state = state
         self._points = points
         self.report = no_restore()
 
-    async def bring_back(self) -> tuple[LiveKernel, RestoreRecord]:
+    async def bring_back(self) -> tuple[Repl, RestoreRecord]:
         """The kernel and how it came there."""
         # What a person set last has no snapshot: it is set again on what was there before, lost variables included.
-        edits: list[Point] = []
+        edits: list[RestorePoint] = []
         while self._points and "values" in self._points[-1].done:
             *self._points, edit = self._points
             edits.insert(0, edit)
-        kernel = await self._before_edits() if self._points else await _fresh(self._run, self._hands, self._state)
+        kernel = await self._before_edits() if self._points else await _fresh(self._run, self._deps, self._state)
         for edit in edits:
             await self._set_again(kernel, edit)
         return kernel, self.report
 
-    async def _before_edits(self) -> LiveKernel:
+    async def _before_edits(self) -> Repl:
         last = self._points[-1]
         if last.snapshot and last.lost and (kernel := await self._rebuilt(set(last.lost))):
             return kernel
@@ -91,7 +91,7 @@ class _Restoring:
             await (self._set_again if "values" in point.done else self._again)(kernel, point)
         return kernel
 
-    async def _latest_saved(self) -> tuple[LiveKernel, int]:
+    async def _latest_saved(self) -> tuple[Repl, int]:
         """A kernel at the latest moment whose snapshot can be read, and its index; -1: before everything."""
         for at in reversed(range(len(self._points))):
             if self._points[at].snapshot is None:
@@ -104,20 +104,20 @@ class _Restoring:
             self.report["lost"] = lost
             self.report["restored"] = _whole(kernel.groups, lost)
             return kernel, at
-        return await _fresh(self._run, self._hands, self._state), -1
+        return await _fresh(self._run, self._deps, self._state), -1
 
-    async def _restored(self, point: Point) -> tuple[LiveKernel, dict[str, str]]:
+    async def _restored(self, point: RestorePoint) -> tuple[Repl, dict[str, str]]:
         """A fresh kernel with the snapshot of `point`, and what of it could not be brought back."""
         assert point.snapshot is not None
-        snapshots = self._hands.stores.snapshots
+        snapshots = self._deps.stores.snapshots
         groups = await snapshots.groups(point.snapshot)
-        kernel = await _fresh(self._run, self._hands, self._state)
+        kernel = await _fresh(self._run, self._deps, self._state)
         emit("restore", cells=0, of=0, turn=point.turn)
         restored = await kernel.session.restore(list(groups.values()), snapshots.batches(groups.values()))
         kernel.groups, kernel.manifest, kernel.position = groups, point.snapshot, point.position
         return kernel, dict(restored.lost)
 
-    async def _rebuilt(self, missing: set[str]) -> LiveKernel | None:
+    async def _rebuilt(self, missing: set[str]) -> Repl | None:
         """A kernel that came to the last moment by running cells from one before `missing` were lost.
 
         None when there is no such moment within reach, or when that came to something else.
@@ -146,24 +146,24 @@ class _Restoring:
                 return None
         return None
 
-    async def _run_from(self, at: int, again: Sequence[Point]) -> LiveKernel | None:
+    async def _run_from(self, at: int, again: Sequence[RestorePoint]) -> Repl | None:
         """A kernel that ran `again` on top of the moment `at`, or None when it came to another end."""
         if at < 0:
-            kernel = await _fresh(self._run, self._hands, self._state)
+            kernel = await _fresh(self._run, self._deps, self._state)
         else:
             kernel, lost = await self._restored(self._points[at])
             if lost:
                 return None
         for number, point in enumerate(again, 1):
             emit("restore", cells=number, of=len(again), turn=point.turn)
-            if not await replay(self._run, self._hands, self._state, kernel, point, recorded_only=True):
+            if not await replay(self._run, self._deps, self._state, kernel, point, recorded_only=True):
                 return None
         return kernel
 
-    async def _came_to(self, last: Point, kernel: LiveKernel, missing: set[str]) -> bool:
+    async def _came_to(self, last: RestorePoint, kernel: Repl, missing: set[str]) -> bool:
         """Whether the variables that were saved are in this kernel what they were saved as."""
         assert last.snapshot is not None
-        snapshots = self._hands.stores.snapshots
+        snapshots = self._deps.stores.snapshots
         groups = [
             group for group in (await snapshots.groups(last.snapshot)).values() if missing.isdisjoint(group["names"])
         ]
@@ -173,28 +173,28 @@ class _Restoring:
             self.report["notes"].append(f"running earlier cells again gave other values ({names}), so it was not used")
         return not other
 
-    async def _set_again(self, kernel: LiveKernel, point: Point) -> None:
+    async def _set_again(self, kernel: Repl, point: RestorePoint) -> None:
         """Set what a person set."""
         assert "values" in point.done, "an edit, not a cell"
-        if await replay(self._run, self._hands, self._state, kernel, point, recorded_only=True):
+        if await replay(self._run, self._deps, self._state, kernel, point, recorded_only=True):
             for name in point.done["values"]:
                 self.report["lost"].pop(name, None)
         else:
             self.report["notes"].append(f"what a person set after turn {point.turn} could not be set again")
 
-    async def _again(self, kernel: LiveKernel, point: Point) -> None:
+    async def _again(self, kernel: Repl, point: RestorePoint) -> None:
         """Run a cell that has no snapshot again."""
         if not point.replayable:
             self.report["notes"].append(f"what the interrupted cell of turn {point.turn} had done is missing")
             kernel.position = point.position
             return
         emit("restore", cells=self.report["cells"] + 1, of=len(self._points), turn=point.turn)
-        strict = self._run.manner.strict
+        strict = self._run.execution_options.strict
         # Nobody is asked about the calls of a cell that has ended, so none is made that is not recorded.
         recorded_only = strict or self._run.holds
-        same = await replay(self._run, self._hands, self._state, kernel, point, recorded_only=recorded_only)
+        same = await replay(self._run, self._deps, self._state, kernel, point, recorded_only=recorded_only)
         self.report["cells"] += 1
-        if found := await divergence(self._hands, self._run.thread_id, point.turn, kernel.calls):
+        if found := await divergence(self._deps, self._run.thread_id, point.turn, kernel.calls):
             self.report["diverged"].append(found)
             if strict:
                 raise diverged(found)

@@ -16,9 +16,9 @@ from typing import Any
 
 from ...kernel.session import ContextFiles, KernelSession, KernelSpec
 from ...state.approval_policy import Gates
-from ...state.approval_records import Leave
+from ...state.approval_records import BudgetGrant
 from ...state.blobs.snapshots import Group, Groups
-from ...state.budget import Ledger, Limits
+from ...state.budget import BudgetLedger, Limits
 from ...state.call_journal import ThreadJournal
 from ...state.call_keys import START, AnswerSet
 from ...state.input.context import ContextRef, context_files
@@ -27,16 +27,16 @@ from ...state.settings import RunSettings, saved_settings
 from ...state.threads import Thread
 from ..models.client import ModelClient
 from .child_protocol import Children
-from .dependencies import Hands
-from .dispatcher import Desk
+from .dependencies import Dependencies
+from .dispatcher import CallDispatcher
 from .events import emit_event
 from .last_turn import last_turn
-from .parked_calls import Hold
+from .parked_calls import ParkedCalls
 from .run_tree import Tree
 from .turns import Transcript
 
 
-class Idleness:
+class IdleTimer:
     """Watches one run's kernel. Bound to one event loop."""
 
     def __init__(self, seconds: float, busy: Callable[[], bool], let_go: Callable[[], Awaitable[None]]) -> None:
@@ -109,7 +109,7 @@ class CellCalls:
 
 
 @dataclass
-class LiveKernel:
+class Repl:
     """A kernel and where it stands: after which cells, and in which one."""
 
     session: KernelSession
@@ -118,8 +118,8 @@ class LiveKernel:
     cell: str | None = None
     """The digest of the cell that stands in it."""
     answers: AnswerSet = field(default_factory=AnswerSet)
-    desk: Desk | None = None
-    hold: Hold | None = None
+    dispatcher: CallDispatcher | None = None
+    parked_calls: ParkedCalls | None = None
     """What of the standing cell waits for a person; None where no gate could stop a call."""
     report_calls: Callable[[], None] | None = None
     """Tells how far the calls of the standing cell are."""
@@ -134,13 +134,13 @@ class LiveKernel:
 
     async def close(self) -> None:
         """End the kernel and whatever was under way for it."""
-        if self.desk:
-            await self.desk.close()
+        if self.dispatcher:
+            await self.dispatcher.close()
         await self.session.close()
 
 
 @dataclass(frozen=True)
-class Manner:
+class ExecutionOptions:
     """How one sitting goes on with a run, whatever its settings say."""
 
     strict: bool = False
@@ -149,16 +149,16 @@ class Manner:
     """Whether kernels run as the user, who has said so now."""
 
 
-AS_SAVED = Manner()
+DEFAULT_OPTIONS = ExecutionOptions()
 
 
 @dataclass
-class LiveRun:
+class ActiveRun:
     """One thread that is being run here."""
 
     thread_id: str
     settings: RunSettings
-    ledger: Ledger
+    ledger: BudgetLedger
     journal: ThreadJournal
     tree: Tree
     models: Mapping[str, ModelClient]
@@ -169,27 +169,27 @@ class LiveRun:
     children: Children | None = None
     inner: bool = False
     """Whether the run that called it runs here, too, and will close what they share."""
-    kernel: LiveKernel | None = None
-    manner: Manner = AS_SAVED
+    kernel: Repl | None = None
+    execution_options: ExecutionOptions = DEFAULT_OPTIONS
     restore: RestoreRecord | None = None
     """How the REPL was brought back last in this sitting."""
-    leave: Leave | None = None
+    grant: BudgetGrant | None = None
     """What a person has allowed of the budget."""
     stream: contextvars.Context = field(default_factory=contextvars.copy_context)
     """Where events go that are told by what outlives the node that began it: the node that runs now."""
     transcript: Transcript = field(default_factory=Transcript)
     """Its turns so far."""
     gates: Gates = field(init=False)
-    idle: Idleness = field(init=False)
+    idle: IdleTimer = field(init=False)
 
     def __post_init__(self) -> None:
         self.gates = Gates.of(self.settings.approve)
         self.ledger.allow(self.gates.cost)
-        self.idle = Idleness(self.settings.kernel_idle, self._answering, self.drop_kernel)
+        self.idle = IdleTimer(self.settings.kernel_idle, self._answering, self.drop_kernel)
 
     def _answering(self) -> bool:
         """Whether calls of the kernel's cell are being answered: what was paid must reach it."""
-        return bool(self.kernel and self.kernel.desk and self.kernel.desk.active)
+        return bool(self.kernel and self.kernel.dispatcher and self.kernel.dispatcher.active)
 
     @property
     def holds(self) -> bool:
@@ -236,14 +236,14 @@ class _Rest:
     timer: asyncio.TimerHandle
 
 
-class LiveRuns:
+class ActiveRuns:
     """The runs alive in this process, by thread."""
 
-    def __init__(self, hands: Hands) -> None:
-        self._hands = hands
-        self._runs: dict[str, LiveRun] = {}
-        self._callers: dict[str, LiveRun] = {}
-        self.manners: dict[str, Manner] = {}
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._runs: dict[str, ActiveRun] = {}
+        self._callers: dict[str, ActiveRun] = {}
+        self.options_by_thread: dict[str, ExecutionOptions] = {}
         """How threads are gone on with, where that was asked for."""
         self._resting: dict[str, _Rest] = {}
         """Of the runs that wait for a person with their kernels."""
@@ -251,7 +251,7 @@ class LiveRuns:
         self.children: Children | None = None
         """Runs child threads; put in by whoever has the graph that they run on."""
 
-    async def get(self, thread_id: str, state: RunState) -> LiveRun:
+    async def get(self, thread_id: str, state: RunState) -> ActiveRun:
         """The live run of the thread, built from its state and journal when this process has none."""
         run = self._runs.get(thread_id)
         if run is None:
@@ -276,7 +276,9 @@ class LiveRuns:
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
-    async def wake(self, thread_id: str, saved: Any, manner: Manner, limits: Limits, seconds: float) -> None:
+    async def wake(
+        self, thread_id: str, saved: Any, execution_options: ExecutionOptions, limits: Limits, seconds: float
+    ) -> None:
         """Go on with a run that rests, if nothing has been done with it since; else it is built anew when needed.
 
         `seconds` of wall time count so far: those of the wait do not.
@@ -286,7 +288,7 @@ class LiveRuns:
             rest.timer.cancel()
         if run is None:
             return
-        if rest and rest.saved == saved and run.manner == manner and run.ledger.limits == limits:
+        if rest and rest.saved == saved and run.execution_options == execution_options and run.ledger.limits == limits:
             run.ledger.go_on(seconds)
         else:
             await self.close(thread_id)
@@ -306,7 +308,7 @@ class LiveRuns:
         await asyncio.gather(*self._endings)
 
     @contextmanager
-    def called_by(self, caller: LiveRun, thread_id: str) -> Generator[None]:
+    def called_by(self, caller: ActiveRun, thread_id: str) -> Generator[None]:
         """While this lasts, the thread is a child of `caller`, on its account and with its models."""
         self._callers[thread_id] = caller
         try:
@@ -314,65 +316,65 @@ class LiveRuns:
         finally:
             del self._callers[thread_id]
 
-    def find(self, thread_id: str) -> LiveRun | None:
+    def find(self, thread_id: str) -> ActiveRun | None:
         """The run if it is alive here."""
         return self._runs.get(thread_id)
 
-    async def _open(self, thread_id: str, state: RunState) -> LiveRun:
-        manner = self.manners.get(thread_id, AS_SAVED)
+    async def _open(self, thread_id: str, state: RunState) -> ActiveRun:
+        execution_options = self.options_by_thread.get(thread_id, DEFAULT_OPTIONS)
         settings = saved_settings(state.get("settings", {}))
-        if manner.unsandboxed:
+        if execution_options.unsandboxed:
             settings = settings.model_copy(update={"unsandboxed": True})
         caller = self._callers.get(thread_id)
-        row = await self._hands.stores.threads.find(thread_id)
-        tree = caller.tree if caller else Tree(settings, self._hands.open_model)
-        return LiveRun(
+        row = await self._deps.stores.threads.find(thread_id)
+        tree = caller.tree if caller else Tree(settings, self._deps.open_model)
+        return ActiveRun(
             thread_id=thread_id,
             settings=settings,
             ledger=await self._ledger(thread_id, row, settings, caller),
-            journal=await self._hands.stores.journal.of(thread_id),
+            journal=await self._deps.stores.journal.of(thread_id),
             tree=tree,
             models=tree.models({settings.model, settings.calls_model}),
             context=state.get("context_ref"),
             depth=row.depth if row else 0,
             inner=caller is not None,
             children=self.children,
-            manner=manner,
+            execution_options=execution_options,
         )
 
     async def _ledger(
-        self, thread_id: str, row: Thread | None, settings: RunSettings, caller: LiveRun | None
-    ) -> Ledger:
+        self, thread_id: str, row: Thread | None, settings: RunSettings, caller: ActiveRun | None
+    ) -> BudgetLedger:
         """The account of the run, which is part of that of the tree it is in."""
-        spending = self._hands.stores.spending
+        spending = self._deps.stores.spending
         seconds = row.seconds if row else 0.0
         above = caller.ledger if caller else None
         if row and row.caller and above is None:
             # It goes on by itself, but its requests are paid out of the whole tree's budget all the same.
-            top = await self._hands.stores.threads.get(await self._hands.stores.threads.top_of(thread_id))
+            top = await self._deps.stores.threads.get(await self._deps.stores.threads.top_of(thread_id))
             of_top = saved_settings(top.start.get("settings", {}))
             above = await self._top_ledger(top.thread_id, top.limits, top.seconds, of_top)
         if above:
             return above.below(await spending.by(thread_id), seconds=seconds)
         return await self._top_ledger(thread_id, row.limits if row else Limits.of(settings), seconds, settings)
 
-    async def _top_ledger(self, thread_id: str, limits: Limits, seconds: float, settings: RunSettings) -> Ledger:
-        spending = self._hands.stores.spending
+    async def _top_ledger(self, thread_id: str, limits: Limits, seconds: float, settings: RunSettings) -> BudgetLedger:
+        spending = self._deps.stores.spending
         spent, before = await spending.by(thread_id), await spending.before(thread_id)
         outputs = await spending.outputs(thread_id)
-        ledger = Ledger(limits, spent, before=before, outputs=outputs, seconds=seconds, clock=self._hands.clock)
+        ledger = BudgetLedger(limits, spent, before=before, outputs=outputs, seconds=seconds, clock=self._deps.clock)
         # `plan` keeps back what a last turn may take; but it may be a while until then, with a cell that stands.
         if tokens := await spending.largest_turn(thread_id):
             ledger.keep(last_turn(settings.model, settings.price, tokens))
         return ledger
 
 
-async def kernel_spec(run: LiveRun, context: ContextRef | None, hands: Hands) -> KernelSpec:
+async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependencies) -> KernelSpec:
     """What the run's kernels are started with."""
     settings = run.settings
     files: ContextFiles | None = None
     if context and context["kind"] != "none":
-        found = await asyncio.to_thread(context_files, context, hands.stores.blobs)
+        found = await asyncio.to_thread(context_files, context, deps.stores.blobs)
         files = ContextFiles(*found, handed="digest" in context)
     return KernelSpec(
         thread_id=run.thread_id,

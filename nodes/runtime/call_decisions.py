@@ -12,7 +12,7 @@ NO_WORDS = "A reviewer did not let these calls be made."
 
 
 @dataclass
-class ToChild:
+class ChildDecision:
     """Decisions that are to be handed down to a sub-RLM, for one of its interrupts and no other."""
 
     wait: ChildWait
@@ -20,7 +20,7 @@ class ToChild:
 
 
 @dataclass
-class Verdicts:
+class CallDecisions:
     """By the keys of calls. A call that is in none of them has not been decided about."""
 
     approved: set[str] = field(default_factory=set[str])
@@ -30,13 +30,13 @@ class Verdicts:
     """What the code is told."""
     answered: dict[str, str] = field(default_factory=dict[str, str])
     """Answers that the person gave."""
-    to_child: dict[str, ToChild] = field(default_factory=dict[str, ToChild])
+    to_child: dict[str, ChildDecision] = field(default_factory=dict[str, ChildDecision])
 
     def add(self, verdict: Verdict) -> None:
         """Take in one more; the last word counts."""
         if verdict["kind"] == "child":
             for wait in verdict["children"]:
-                self.to_child[wait["key"]] = ToChild(wait, verdict["decisions"])
+                self.to_child[wait["key"]] = ChildDecision(wait, verdict["decisions"])
             return
         if verdict["kind"] != "calls":
             return
@@ -55,9 +55,9 @@ class Verdicts:
                 self.approved.update(keys)
 
 
-async def verdicts_of(references: Iterable[VerdictRef], texts: Texts) -> Verdicts:
+async def call_decisions_of(references: Iterable[VerdictRef], texts: Texts) -> CallDecisions:
     """What has been said so far. Raises StoredDataDamaged."""
-    verdicts = Verdicts()
+    call_decisions = CallDecisions()
     for reference in references:
-        verdicts.add(cast(Verdict, json.loads(await texts.get(reference["decided"]))))
-    return verdicts
+        call_decisions.add(cast(Verdict, json.loads(await texts.get(reference["decided"]))))
+    return call_decisions

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...state.input.context import ContextRef
 from ...state.threads import Threads
-from .call_decisions import ToChild
+from .call_decisions import ChildDecision
 from .parked_calls import ChildWaits
 from .untrusted_text import shortened
 
 if TYPE_CHECKING:
-    from .active_runs import LiveRun
+    from .active_runs import ActiveRun
 
 _QUESTION = 200
 """Characters of a question that an event shows."""
@@ -28,7 +28,7 @@ class ChildCall:
     context: ContextRef
     schema: dict[str, Any] | None = None
     """What its answer must match."""
-    decided: ToChild | None = None
+    decided: ChildDecision | None = None
     """What a person has decided about it, which is handed down."""
 
 
@@ -47,7 +47,7 @@ class ChildAnswer:
 class Children(Protocol):
     """Runs child threads."""
 
-    async def answer(self, caller: "LiveRun", call: ChildCall) -> ChildAnswer:
+    async def answer(self, caller: "ActiveRun", call: ChildCall) -> ChildAnswer:
         """Start the child thread of this call, or go on with it, until it ends or waits for a person.
 
         It is taken up where it was, after a crash too; what is recorded of it is never paid for again. Raises what
@@ -67,7 +67,7 @@ def child_event(thread_id: str, depth: int, question: str) -> dict[str, Any]:
     }
 
 
-async def told_below(threads: Threads, thread_id: str) -> list[dict[str, Any]]:
+async def descendant_events(threads: Threads, thread_id: str) -> list[dict[str, Any]]:
     """Events for all that have ended below a child run, for one that was found so or goes on."""
     below = await threads.below(thread_id)
     ended = [row for row in below if row.status in ("answered", "budget", "failed")]

@@ -12,7 +12,7 @@ from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts
 from ...state.call_journal import Journal
 from ...state.db.connection import Database
-from ...state.failpoints import Probe, ignore_probe
+from ...state.failpoints import Failpoint, no_failpoint
 from ...state.leases import Leases
 from ...state.settings import RunSettings
 from ...state.threads import Threads
@@ -42,7 +42,7 @@ class Stores:
 
 
 @dataclass(frozen=True)
-class Hands:
+class Dependencies:
     """What a node may touch."""
 
     stores: Stores
@@ -51,4 +51,4 @@ class Hands:
     tracing: bool = False
     """Whether what LangChain and LangGraph trace is sent to LangSmith."""
     clock: Callable[[], float] = field(default=time.monotonic)
-    probe: Probe = field(default=ignore_probe)
+    failpoint: Failpoint = field(default=no_failpoint)

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from ...kernel.session import KernelSession, PostedCall
 from ...state.errors import KernelLost
-from .call_decisions import Verdicts
-from .parked_calls import QUIET, Hold
+from .call_decisions import CallDecisions
+from .parked_calls import QUIET, ParkedCalls
 
 Standing = Literal["calls", "held", "ended"]
 """How a cell stands: calls wait for lanes, or all that is left waits for a person; or it has ended."""
@@ -33,7 +33,7 @@ class _Tally:
     failed: int = 0
 
 
-class Desk:
+class CallDispatcher:
     """Serves one cell. `answer` does the work on one call."""
 
     def __init__(
@@ -42,9 +42,9 @@ class Desk:
         answer: AnswerCall,
         *,
         apart: Callable[[PostedCall], bool] = lambda _: False,
-        hold: Hold | None = None,
+        parked_calls: ParkedCalls | None = None,
     ) -> None:
-        """`apart`: whether a call is one that may take long and keeps no lane from the others. `hold`: where calls wait
+        """`apart`: whether a call is one that may take long and keeps no lane from the others. `parked_calls`: where calls wait
         for a person."""
         self._session = session
         self._answer = answer
@@ -65,12 +65,12 @@ class Desk:
         self._broken: BaseException | None = None
         """What a call raised that must stop the run, wherever its lane is."""
         self._monitor: asyncio.Task[None] | None = None
-        self._hold = hold
+        self._parked_calls = parked_calls
         self._quiet: asyncio.TimerHandle | None = None
         self._held = self._stuck = False
         """Whether nothing goes on but by a person's word, and whether calls wait for others that take no lane."""
-        if hold:
-            hold.changed = self._listen
+        if parked_calls:
+            parked_calls.changed = self._listen
         self.tally = _Tally()
 
     @property
@@ -83,7 +83,7 @@ class Desk:
         """Calls being answered now."""
         return len(self._tasks)
 
-    async def stands(self) -> Standing:
+    async def wait_until_blocked(self) -> Standing:
         """Wait until calls wait for a lane, or for a person alone, or the cell has ended.
 
         Raises what must stop the run.
@@ -102,31 +102,33 @@ class Desk:
             self._stuck = False
             peeking.cancel()
 
-    def heed(self, verdicts: Verdicts) -> None:
+    def decide(self, call_decisions: CallDecisions) -> None:
         """A person has decided: what waited for them goes on."""
         self._held = False
-        if self._hold:
-            self._hold.heed(verdicts)
+        if self._parked_calls:
+            self._parked_calls.decide(call_decisions)
 
     @property
     def active(self) -> int:
         """Calls under way that do not wait for a person."""
-        return len(self._tasks) - (self._hold.count if self._hold else 0)
+        return len(self._tasks) - (self._parked_calls.count if self._parked_calls else 0)
 
     @property
     def _full(self) -> bool:
         """Whether no more calls are taken from the kernel for now: those without lanes have no other bound."""
-        hold = self._hold
-        return hold is not None and (
-            hold.full or self.active >= MOST_ACTIVE or self._weight - hold.weight >= MOST_ACTIVE_WEIGHT
+        parked_calls = self._parked_calls
+        return parked_calls is not None and (
+            parked_calls.full or self.active >= MOST_ACTIVE or self._weight - parked_calls.weight >= MOST_ACTIVE_WEIGHT
         )
 
     @property
     def _roomy(self) -> bool:
         """Whether so much has ended that a good number may be taken at once."""
-        hold = self._hold
-        return hold is None or (
-            not hold.full and self.active <= MOST_ACTIVE // 2 and self._weight - hold.weight <= MOST_ACTIVE_WEIGHT // 2
+        parked_calls = self._parked_calls
+        return parked_calls is None or (
+            not parked_calls.full
+            and self.active <= MOST_ACTIVE // 2
+            and self._weight - parked_calls.weight <= MOST_ACTIVE_WEIGHT // 2
         )
 
     def _listen(self) -> None:
@@ -134,22 +136,22 @@ class Desk:
         if self._quiet:
             self._quiet.cancel()
             self._quiet = None
-        if self._hold is None or self._held:
+        if self._parked_calls is None or self._held:
             return
         if self._stuck and self._roomy:
             self._end_lanes()
-        elif self._hold.waits:
+        elif self._parked_calls.waits:
             self._quiet = asyncio.get_running_loop().call_later(QUIET, self._look)
 
     def _look(self) -> None:
-        if self._hold and self._hold.waits and (self._full or not self._session.waiting):
+        if self._parked_calls and self._parked_calls.waits and (self._full or not self._session.waiting):
             self._held = True
             self._end_lanes()
 
-    async def serve(self, *, seconds: float, most_lanes: int) -> int:
+    async def serve(self, *, seconds: float, max_workers: int) -> int:
         """One lane: answer calls one after another until the cell ends, `seconds` have passed, or calls wait
         while every lane is busy and there could be more. Returns how many it answered."""
-        self._enter(most_lanes)
+        self._enter(max_workers)
         answered = 0
         try:
             with self._bell(seconds) as bell:
@@ -247,10 +249,10 @@ class Desk:
         if self._broken:
             raise self._broken
 
-    def _enter(self, most_lanes: int) -> None:
+    def _enter(self, max_workers: int) -> None:
         self._lanes += 1
         if self._lanes == 1:
-            self._over, self._most_lanes = False, most_lanes
+            self._over, self._most_lanes = False, max_workers
             self._monitor = asyncio.create_task(self._watch())
 
     async def _leave(self) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ...kernel.session import PostedCall
 from ...state.approval_policy import Gates
 from ...state.approval_records import ActionRequest
-from ...state.budget import BudgetSpent, NotAllowed
-from .call_decisions import Verdicts
+from ...state.budget import ApprovalNeeded, BudgetSpent
+from .call_decisions import CallDecisions
 
 QUIET = 0.1
 """Seconds without anything new after which a cell is taken to wait for a person alone."""
@@ -33,12 +33,12 @@ class ChildWaits:
     actions: list[ActionRequest]
 
 
-Why = BudgetSpent | NotAllowed | ChildWaits | None
+Why = BudgetSpent | ApprovalNeeded | ChildWaits | None
 """What stops a call: its budget, a price, its own run; None: that nobody has looked at it."""
 
 
 @dataclass(frozen=True)
-class Parked:
+class ParkedCall:
     """A call that waits."""
 
     key: str
@@ -46,23 +46,23 @@ class Parked:
     why: Why
 
 
-class Hold:
+class ParkedCalls:
     """The parked calls of one cell, and which ones are to be parked."""
 
-    def __init__(self, gates: Gates, verdicts: Verdicts, recorded: frozenset[str]) -> None:
+    def __init__(self, gates: Gates, call_decisions: CallDecisions, recorded: frozenset[str]) -> None:
         """`recorded`: keys of the cell's calls that were answered in an earlier run of it."""
         self.gates = gates
-        self.verdicts = verdicts
-        self._parked: dict[asyncio.Future[None], Parked] = {}
+        self.call_decisions = call_decisions
+        self._parked: dict[asyncio.Future[None], ParkedCall] = {}
         self._weight = self._unseen = 0
-        self.passed = set(recorded) - verdicts.approved
+        self.passed = set(recorded) - call_decisions.approved
         """Calls of the cell that nobody was asked about."""
         self.changed: Callable[[], None] = lambda: None
         """Told when something was parked, or has ended."""
         self._active = 0
 
     @property
-    def parked(self) -> list[Parked]:
+    def parked(self) -> list[ParkedCall]:
         """The calls that wait, in the order in which they began to."""
         return list(self._parked.values())
 
@@ -102,7 +102,7 @@ class Hold:
         Calls that the code posts together pass together or not at all.
         """
         most = self.gates.calls
-        if most is None or key in self.verdicts.approved:
+        if most is None or key in self.call_decisions.approved:
             return True
         others = len(self.passed) - (key in self.passed)
         if others + self._unseen + call.rest > most:
@@ -113,7 +113,7 @@ class Hold:
     async def park(self, key: str, call: PostedCall, why: Why = None) -> None:
         """Wait until something was decided about any of the parked calls."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._parked[woken] = Parked(key, call, why)
+        self._parked[woken] = ParkedCall(key, call, why)
         self._weight += call.weight
         self._unseen += why is None
         self.changed()
@@ -124,10 +124,10 @@ class Hold:
                 self._weight -= call.weight
                 self._unseen -= why is None
 
-    def heed(self, verdicts: Verdicts) -> None:
+    def decide(self, call_decisions: CallDecisions) -> None:
         """Something was decided: every parked call is looked at anew."""
-        self.verdicts = verdicts
-        self.passed -= verdicts.approved
+        self.call_decisions = call_decisions
+        self.passed -= call_decisions.approved
         parked, self._parked = self._parked, {}
         self._weight = self._unseen = 0
         for woken in parked:

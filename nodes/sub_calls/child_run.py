@@ -3,41 +3,41 @@
 import json
 
 from ...state.call_journal import Entry, Outcome
-from ..runtime.active_runs import LiveRun
+from ..runtime.active_runs import ActiveRun
 from ..runtime.child_protocol import ChildCall
-from ..runtime.dependencies import Hands
+from ..runtime.dependencies import Dependencies
 from ..runtime.parked_calls import ChildWaits
-from .model_call import Got, failure_digest
+from .model_call import CallResult, failure_digest
 
 CHILD_FAILED = "child"
 """The kind of error of a call whose run failed."""
 
 
-async def ask_child(run: LiveRun, hands: Hands, call: ChildCall) -> Got | ChildWaits:
+async def ask_child(run: ActiveRun, deps: Dependencies, call: ChildCall) -> CallResult | ChildWaits:
     """The child run's answer, on disk when this returns; or what it waits for. What it costs is in its own journal.
 
     An answer that is missing for want of budget is not recorded: with another budget the child goes on. Raises what
     `Children.answer` raises.
     """
     assert run.children is not None, "nobody runs child threads"
-    began = hands.clock()
+    began = deps.clock()
     answer = await run.children.answer(run, call)
     if answer.waits:
         return answer.waits
     if answer.spent:
         message = answer.error or "the budget is spent"
-        return Got(failure_digest(message), error=message, error_kind="budget")
+        return CallResult(failure_digest(message), error=message, error_kind="budget")
     entry = Entry(call.key, "rlm", call.turn, run.depth, call.model, "", 0, 0, 0.0)
-    seconds = hands.clock() - began
+    seconds = deps.clock() - began
     if answer.error is not None:
         outcome = Outcome(error_kind=CHILD_FAILED, error=answer.error, known=0, cost=0.0, seconds=seconds)
-        got = Got(failure_digest(answer.error), error=answer.error, error_kind=CHILD_FAILED)
+        got = CallResult(failure_digest(answer.error), error=answer.error, error_kind=CHILD_FAILED)
     else:
         text = answer.value if call.schema is None else json.dumps(answer.value)
-        digest = await hands.stores.texts.put(text)
+        digest = await deps.stores.texts.put(text)
         outcome = Outcome(answer=digest, known=0, cost=0.0, seconds=seconds)
-        got = Got(digest, text=text, value=answer.value)
-    hands.probe("child-journal-before")
+        got = CallResult(digest, text=text, value=answer.value)
+    deps.failpoint("child-journal-before")
     await run.journal.settle(entry, outcome)
-    hands.probe("child-journal-after")
+    deps.failpoint("child-journal-after")
     return got

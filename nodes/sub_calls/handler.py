@@ -6,7 +6,7 @@ from typing import Any
 
 from ...kernel.session import Answered, Failed, FailureKind, Outcome, PostedCall
 from ...state.budget import BudgetSpent
-from ...state.call_journal import Recorded
+from ...state.call_journal import RecordedCall
 from ...state.call_keys import call_key, content_key, shared_key
 from ...state.input.child_context import HandedBadly, context_digest, hand_over
 from ...state.input.context import ContextRef, no_context
@@ -15,33 +15,33 @@ from ..models.client import ModelClient
 from ..models.provider_protocol import ModelRequest
 from ..models.schema_validation import check_schema
 from ..models.work_limit import SchemaInvalid, off_loop
-from ..runtime.active_runs import KEPT_OF_PROMPTS, LiveKernel, LiveRun
-from ..runtime.call_decisions import ToChild
-from ..runtime.child_protocol import ChildCall, child_event, told_below
-from ..runtime.dependencies import Hands
+from ..runtime.active_runs import KEPT_OF_PROMPTS, ActiveRun, Repl
+from ..runtime.call_decisions import ChildDecision
+from ..runtime.child_protocol import ChildCall, child_event, descendant_events
+from ..runtime.dependencies import Dependencies
 from ..runtime.parked_calls import ChildWaits
-from .call_gate import REJECTED, Passing
+from .call_gate import REJECTED, CallGate
 from .child_run import ask_child
-from .model_call import Ask, Got, ask_once, failure_digest, served
+from .model_call import CallResult, ModelCall, call_once, failure_digest, replayed
 
 BETWEEN_REPORTS = 0.05
 """Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""
 
 
-class CallAnswerer:
+class SubCallHandler:
     """Answers the calls of one cell. Safe for many calls at once."""
 
     def __init__(
-        self, run: LiveRun, hands: Hands, kernel: LiveKernel, turn: int, *, recorded_only: bool = False
+        self, run: ActiveRun, deps: Dependencies, kernel: Repl, turn: int, *, recorded_only: bool = False
     ) -> None:
         """`recorded_only`: what has no recorded answer fails, and nothing is paid."""
         self._run = run
-        self._hands = hands
+        self._deps = deps
         self._kernel = kernel
         self._turn = turn
         self._recorded_only = recorded_only
         self._occurrences: Counter[str] = Counter()
-        self._shared: dict[str, asyncio.Task[Got]] = {}
+        self._shared: dict[str, asyncio.Task[CallResult]] = {}
         self._taken = self._posted = self._answered = self._failed = self._reused = 0
         self._next_report = 0.0
 
@@ -65,10 +65,10 @@ class CallAnswerer:
 
     async def _deliver(self, call: PostedCall, key: str, outcome: Outcome, digest: str = "") -> bool:
         ok = isinstance(outcome, Answered)
-        self._hands.probe("deliver-before")
+        self._deps.failpoint("deliver-before")
         self._kernel.answers.add(key, digest if isinstance(outcome, Answered) else failure_digest(outcome.message))
         await self._kernel.session.deliver(call.id, outcome)
-        self._hands.probe("deliver-after")
+        self._deps.failpoint("deliver-after")
         self._report(ok)
         return ok
 
@@ -78,7 +78,7 @@ class CallAnswerer:
             return None
         if call.context is None:
             return no_context()
-        return await asyncio.to_thread(hand_over, call.context, self._run.context, self._hands.stores.blobs)
+        return await asyncio.to_thread(hand_over, call.context, self._run.context, self._deps.stores.blobs)
 
     def starts_a_run(self, call: PostedCall) -> bool:
         """Whether a run of its own answers the call, rather than a model."""
@@ -100,7 +100,7 @@ class CallAnswerer:
         self._occurrences[content] += 1
         return call_key(self._turn, content, self._occurrences[content])
 
-    async def _answer(self, call: PostedCall, key: str, handed: ContextRef | None) -> Got:
+    async def _answer(self, call: PostedCall, key: str, handed: ContextRef | None) -> CallResult:
         if not call.cache:
             return await self._answer_now(call, key, handed)
         # Equal cached calls that are under way wait for the first of them.
@@ -109,14 +109,14 @@ class CallAnswerer:
             task = self._shared[key] = asyncio.ensure_future(self._answer_now(call, key, handed))
         return await task
 
-    async def _answer_now(self, call: PostedCall, key: str, handed: ContextRef | None) -> Got:
+    async def _answer_now(self, call: PostedCall, key: str, handed: ContextRef | None) -> CallResult:
         """Raises BudgetSpent, _Refused."""
         recorded = self._run.journal.find(key)
         if recorded is not None:
             self._reused += 1
             if recorded.child_thread and not self._recorded_only:
                 await self._tell_child(call, recorded, recorded.child_thread)
-            return await served(self._run, self._hands, recorded, typed=call.schema is not None)
+            return await replayed(self._run, self._deps, recorded, typed=call.schema is not None)
         self._kernel.calls.paid[key] = call.prompt[:KEPT_OF_PROMPTS]
         if self._recorded_only:
             raise _Refused("no answer to this call is recorded")
@@ -128,42 +128,44 @@ class CallAnswerer:
             raise _Refused(f"no model named {name!r} is configured; there are {', '.join(self._run.models)}")
         if handed is not None and call.schema is not None:
             await _check_schema(call.schema)
-        hold = self._kernel.hold
-        assert hold is not None, "a cell that may pay has its gates"
-        passing = Passing(self._run, self._hands, hold, key, self._turn, call)
+        parked_calls = self._kernel.parked_calls
+        assert parked_calls is not None, "a cell that may pay has its gates"
+        passing = CallGate(self._run, self._deps, parked_calls, key, self._turn, call)
         if handed is not None:
-            return await passing.through(lambda call, decided: self._ask_child(call, key, name, handed, decided))
-        return await passing.through(lambda call, _: self._ask_model(call, key, model))
+            return await passing.pass_through(lambda call, decided: self._ask_child(call, key, name, handed, decided))
+        return await passing.pass_through(lambda call, _: self._ask_model(call, key, model))
 
-    async def _ask_model(self, call: PostedCall, key: str, model: ModelClient) -> Got:
+    async def _ask_model(self, call: PostedCall, key: str, model: ModelClient) -> CallResult:
         request = ModelRequest(
             messages=[{"role": "user", "content": call.prompt}],
             max_output_tokens=SUB_OUTPUT_TOKENS,
             role="sub",
             schema=call.schema,
         )
-        return await ask_once(self._run, self._hands, Ask(key, call.kind, self._turn, call.prompt, model, request))
+        return await call_once(
+            self._run, self._deps, ModelCall(key, call.kind, self._turn, call.prompt, model, request)
+        )
 
     async def _ask_child(
-        self, call: PostedCall, key: str, name: str, handed: ContextRef, decided: ToChild | None
-    ) -> Got | ChildWaits:
+        self, call: PostedCall, key: str, name: str, handed: ContextRef, decided: ChildDecision | None
+    ) -> CallResult | ChildWaits:
         child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided)
-        return await ask_child(self._run, self._hands, child)
+        return await ask_child(self._run, self._deps, child)
 
-    async def _tell_child(self, call: PostedCall, recorded: Recorded, thread_id: str) -> None:
+    async def _tell_child(self, call: PostedCall, recorded: RecordedCall, thread_id: str) -> None:
         """Tell of a child run that ended in an earlier sitting, and of those below it: of all that the cell started."""
         depth = self._run.depth + 1
         status = "failed" if recorded.answer is None else "answered"
         told = [{**child_event(thread_id, depth, call.prompt), "status": status}]
         if self._run.settings.max_depth > 2:
-            told += await told_below(self._hands.stores.threads, thread_id)
+            told += await descendant_events(self._deps.stores.threads, thread_id)
         for event in told:
             self._run.tell({**event, "usage": self._run.usage})
 
     def _report(self, ok: bool) -> None:
         self._answered += ok
         self._failed += not ok
-        now = self._hands.clock()
+        now = self._deps.clock()
         if now >= self._next_report:
             self._next_report = now + BETWEEN_REPORTS
             self.report()
@@ -203,7 +205,7 @@ async def _check_schema(schema: dict[str, Any]) -> None:
         raise _Refused(f"the schema is not a usable JSON Schema: {error}") from None
 
 
-def _outcome(got: Got) -> Outcome:
+def _outcome(got: CallResult) -> Outcome:
     if got.error is None:
         return Answered(got.value)
     return Failed(_TOLD_AS.get(got.error_kind or "", "model"), got.error)

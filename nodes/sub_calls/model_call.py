@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ...state.call_journal import Entry, Outcome, Recorded, RequestKind
+from ...state.call_journal import Entry, Outcome, RecordedCall, RequestKind
 from ...state.errors import ModelFailed
-from ...state.reservations import NOTHING, Reservation, Wanted, plus
+from ...state.reservations import NOTHING, CostEstimate, Reservation, plus
 from ..models.client import ModelClient, Used
 from ..models.errors import ModelCallFailed
 from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelReply, ModelRequest
 from ..models.structured_output import ask_typed, estimate_first_request, estimate_request
-from ..runtime.active_runs import LiveRun
-from ..runtime.dependencies import Hands
+from ..runtime.active_runs import ActiveRun
+from ..runtime.dependencies import Dependencies
 
 CUT = "length"
 """What the journal says of an answer that was cut at the output limit: it is not the whole one."""
@@ -23,7 +23,7 @@ LEAST_OUTPUT = 512
 
 
 @dataclass(frozen=True)
-class Ask:
+class ModelCall:
     """A request with its place in the journal. `prompt` is the text that `rlm calls` shows."""
 
     key: str
@@ -39,7 +39,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Got:
+class CallResult:
     """What came of it: an answer, or why there is none."""
 
     digest: str
@@ -56,8 +56,8 @@ class Got:
 class _Spending:
     """The attempts of one ask: each is reserved and recorded before it is sent, and settled when it has ended."""
 
-    run: LiveRun
-    ask: Ask
+    run: ActiveRun
+    ask: ModelCall
     entry: Entry
     granted: Reservation
     """What is reserved for each attempt; for the first one it is already."""
@@ -76,7 +76,7 @@ class _Spending:
         if not self.held:
             granted = self.granted
             tokens, limit = granted.input_tokens, granted.output_tokens
-            again = Wanted(tokens, limit, limit, lambda _in, _out: granted.cost)
+            again = CostEstimate(tokens, limit, limit, lambda _in, _out: granted.cost)
             await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
             self.held = True
         self.attempts += 1
@@ -118,7 +118,7 @@ class _Spending:
             self.run.ledger.give_back(self.granted)
 
 
-async def ask_once(run: LiveRun, hands: Hands, ask: Ask) -> Got:
+async def call_once(run: ActiveRun, deps: Dependencies, ask: ModelCall) -> CallResult:
     """The recorded answer to `ask`, or a new one, which is on disk when this returns.
 
     The output limit of the request may be lowered, where the budget has no more. Raises BudgetSpent, with nothing
@@ -127,27 +127,27 @@ async def ask_once(run: LiveRun, hands: Hands, ask: Ask) -> Got:
     """
     recorded = run.journal.find(ask.key)
     if recorded is not None:
-        return await served(run, hands, recorded, typed=ask.request.schema is not None)
-    prompt = await hands.stores.texts.put(ask.prompt, source=run.pack)
+        return await replayed(run, deps, recorded, typed=ask.request.schema is not None)
+    prompt = await deps.stores.texts.put(ask.prompt, source=run.pack)
     async with run.tree.slots:
         spending = await _reserved(run, ask, prompt)
         try:
-            hands.probe("request-before")
+            deps.failpoint("request-before")
             outcome = await _send(ask, spending)
-            hands.probe("request-after")
+            deps.failpoint("request-after")
         except ModelCallFailed as failure:
             outcome = failure
         finally:
             spending.end()
     if isinstance(outcome, ModelCallFailed):
         return await _record_failure(spending, outcome)
-    return await _record(hands, spending, *outcome)
+    return await _record(deps, spending, *outcome)
 
 
-def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> Wanted:
+def wanted(model: ModelClient, run: ActiveRun, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> CostEstimate:
     """What the budget must have for a request."""
     tokens = estimate_request(request)
-    return Wanted(
+    return CostEstimate(
         tokens,
         request.max_output_tokens,
         min(least_output, request.max_output_tokens),
@@ -156,7 +156,7 @@ def wanted(model: ModelClient, run: LiveRun, request: ModelRequest, least_output
     )
 
 
-async def _reserved(run: LiveRun, ask: Ask, prompt: str) -> _Spending:
+async def _reserved(run: ActiveRun, ask: ModelCall, prompt: str) -> _Spending:
     granted = await run.ledger.reserve(wanted(ask.model, run, ask.request, ask.least_output), last_turn=ask.last_turn)
     entry = Entry(
         key=ask.key,
@@ -174,7 +174,7 @@ async def _reserved(run: LiveRun, ask: Ask, prompt: str) -> _Spending:
     return _Spending(run, ask, entry, granted)
 
 
-async def _send(ask: Ask, spending: _Spending) -> tuple[ModelReply, Any]:
+async def _send(ask: ModelCall, spending: _Spending) -> tuple[ModelReply, Any]:
     def on_retry(reason: str, seconds: float) -> None:
         spending.run.tell({"event": "retry", "model": ask.model.name, "reason": reason, "seconds": seconds})
 
@@ -190,41 +190,41 @@ async def _send(ask: Ask, spending: _Spending) -> tuple[ModelReply, Any]:
     return reply, reply.text
 
 
-async def _record(hands: Hands, spending: _Spending, reply: ModelReply, value: Any) -> Got:
+async def _record(deps: Dependencies, spending: _Spending, reply: ModelReply, value: Any) -> CallResult:
     typed = spending.ask.request.schema is not None
     text = json.dumps(value) if typed else value
     # A value that matches its schema is whole, wherever the reply ended.
     cut = reply.finish == "length" and not typed
-    digest = await hands.stores.texts.put(text)
-    hands.probe("journal-before")
+    digest = await deps.stores.texts.put(text)
+    deps.failpoint("journal-before")
     outcome = spending.outcome(answer=digest, error_kind=CUT if cut else None, seconds=reply.seconds)
     await spending.run.journal.settle(spending.entry, outcome)
-    hands.probe("journal-after")
-    return Got(digest, text=reply.text, value=value, truncated=cut)
+    deps.failpoint("journal-after")
+    return CallResult(digest, text=reply.text, value=value, truncated=cut)
 
 
-async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Got:
+async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> CallResult:
     message = str(failure)
     if spending.opened:
         journal = spending.run.journal
         outcome = spending.outcome(error_kind=failure.kind, error=message)
         await (journal.settle if spending.ask.record_failure else journal.correct)(spending.entry, outcome)
-    return Got(failure_digest(message), error=message, error_kind=failure.kind)
+    return CallResult(failure_digest(message), error=message, error_kind=failure.kind)
 
 
-async def served(run: LiveRun, hands: Hands, recorded: Recorded, *, typed: bool) -> Got:
+async def replayed(run: ActiveRun, deps: Dependencies, recorded: RecordedCall, *, typed: bool) -> CallResult:
     """A recorded answer, counted as reused. `typed`: it is the JSON of a value."""
     run.ledger.count_reused()
     run.journal.reuse(recorded.key)
     if recorded.answer is None:
         message = recorded.error or "it failed"
-        return Got(failure_digest(message), error=message, error_kind=recorded.error_kind, reused=True)
-    text = await hands.stores.texts.get(recorded.answer)
+        return CallResult(failure_digest(message), error=message, error_kind=recorded.error_kind, reused=True)
+    text = await deps.stores.texts.get(recorded.answer)
     value = json.loads(text) if typed else text
-    return Got(recorded.answer, text=text, value=value, truncated=recorded.error_kind == CUT, reused=True)
+    return CallResult(recorded.answer, text=text, value=value, truncated=recorded.error_kind == CUT, reused=True)
 
 
-def root_failed(got: Got, hint: str = "") -> ModelFailed:
+def root_failed(got: CallResult, hint: str = "") -> ModelFailed:
     """The error that ends a run whose root model gave no answer. `hint`: what to do before it goes on."""
     if got.error_kind in ("not_found", "garbage"):
         hint = "A run keeps its --model and --base-url: ask anew to change them."

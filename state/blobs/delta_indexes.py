@@ -16,7 +16,7 @@ _MOST_BYTES = 96 << 20
 """Memory of indexes from which those used longest ago are let go."""
 
 
-class Packs:
+class DeltaIndexes:
     """Makes recipes of texts. What is not found in a pack, or in one that cannot be read, has none."""
 
     def __init__(self, blobs: Blobs) -> None:

@@ -24,7 +24,7 @@ Piece = str | tuple[int, int, int]
 """A literal text, or which blob, and from which byte to which."""
 
 
-class RecipeFault(Exception):
+class DeltaError(Exception):
     """A text cannot be put together. The message says why, such as `is cut from …, which is missing`."""
 
     def __init__(self, fault: str, where: str = "table recipes") -> None:
@@ -34,7 +34,7 @@ class RecipeFault(Exception):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TextDelta:
     """How to put together the text whose hash is `name`."""
 
     name: str
@@ -46,8 +46,8 @@ class Recipe:
         return _dumped({"check": self._check, "blobs": self.blobs, "pieces": self.pieces})
 
     @classmethod
-    def from_json(cls, name: str, stored: bytes) -> "Recipe":
-        """The recipe stored for the text `name`. Raises RecipeFault when it is not what was saved."""
+    def from_json(cls, name: str, stored: bytes) -> "TextDelta":
+        """The recipe stored for the text `name`. Raises DeltaError when it is not what was saved."""
         try:
             value: Any = json.loads(stored)
             pieces = tuple(
@@ -58,10 +58,10 @@ class Recipe:
                 return recipe
         except (ValueError, TypeError, LookupError):
             pass
-        raise RecipeFault(CHANGED)
+        raise DeltaError(CHANGED)
 
     def chunks(self, blobs: Blobs) -> Iterator[bytes]:
-        """The text's bytes, some megabytes at a time. Raises RecipeFault, at the end when only the hash is wrong."""
+        """The text's bytes, some megabytes at a time. Raises DeltaError, at the end when only the hash is wrong."""
         hashed = hashlib.sha256()
         for piece in self.pieces:
             if isinstance(piece, str):
@@ -93,7 +93,7 @@ def recipe_of(body: bytes, blob: str, ranges: Sequence[Range]) -> bytes | None:
         at = end
     if at < len(body):
         pieces.append(body[at:].decode())
-    stored = Recipe(content_hash(body), (blob,), tuple(pieces)).to_json()
+    stored = TextDelta(content_hash(body), (blob,), tuple(pieces)).to_json()
     return stored if len(body) - len(stored) >= max(LEAST_SAVED, len(body) // 2) else None
 
 
@@ -112,9 +112,9 @@ def _range(blobs: Blobs, blob: str, start: int, end: int) -> Iterator[bytes]:
         raise _cut_from(blob, fault) from error
 
 
-def _cut_from(blob: str, fault: str) -> RecipeFault:
+def _cut_from(blob: str, fault: str) -> DeltaError:
     where = f"blobs/{blob[:2]}/{blob[2:]}"
-    return RecipeFault(f"is cut from {where}, which {fault}", where)
+    return DeltaError(f"is cut from {where}, which {fault}", where)
 
 
 def _dumped(value: Any) -> bytes:

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import StoredDataDamaged, StoreError
-from ..failpoints import Probe, ignore_probe
+from ..failpoints import Failpoint, no_failpoint
 from .fsync import make_folder, sync_folder
 
 HASH_LENGTH = 64
@@ -37,9 +37,9 @@ def content_hash(data: bytes) -> str:
 class Blobs:
     """The folder of blobs: `ab/cdef…`, folders 0700, files 0600."""
 
-    def __init__(self, folder: Path, probe: Probe = ignore_probe) -> None:
+    def __init__(self, folder: Path, failpoint: Failpoint = no_failpoint) -> None:
         self.folder = folder
-        self.probe = probe
+        self.failpoint = failpoint
         self._sound: set[str] = set()
         """Those whose bytes this process has written or checked."""
 
@@ -159,7 +159,7 @@ class Blobs:
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
         if folders:
-            self.probe("blob-after")
+            self.failpoint("blob-after")
 
     def writer(self) -> "BlobWriter":
         """A blob whose size is not known yet; use as a context manager and `commit()` it."""
@@ -196,7 +196,7 @@ class BlobWriter:
         """Make it durable under its hash and return the hash; not `synced`: but for its folders, which is up to you."""
         name = self._digest.hexdigest()
         target = self._blobs.path(name)
-        self._blobs.probe("blob-before")
+        self._blobs.failpoint("blob-before")
         try:
             self._file.flush()
             os.utime(self._file.fileno())
@@ -207,7 +207,7 @@ class BlobWriter:
                 self._partial.replace(target)
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
-        self._blobs.probe("blob-unsynced")
+        self._blobs.failpoint("blob-unsynced")
         self._blobs._sound.add(name)
         if synced:
             self._blobs._sync({target.parent})

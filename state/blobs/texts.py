@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from ..db.connection import Database
 from ..errors import StoredDataDamaged
-from .delta_indexes import Packs
-from .deltas import Recipe, RecipeFault
+from .delta_indexes import DeltaIndexes
+from .deltas import DeltaError, TextDelta
 from .store import MISSING, Blobs, content_hash
 
 LARGE = 256 << 10
@@ -38,7 +38,7 @@ class Texts:
         self._clock = clock
         self._database = database
         self._blobs = blobs
-        self._packs = Packs(blobs)
+        self._packs = DeltaIndexes(blobs)
         self._recent: OrderedDict[str, str] = OrderedDict()
         self._recent_bytes = 0
 
@@ -86,10 +86,10 @@ class Texts:
         rows = await self._database.read("SELECT CAST(body AS BLOB) FROM recipes WHERE hash = ?", (name,))
         try:
             if not rows:
-                raise RecipeFault(MISSING)
-            recipe = Recipe.from_json(name, rows[0][0])
+                raise DeltaError(MISSING)
+            recipe = TextDelta.from_json(name, rows[0][0])
             return await asyncio.to_thread(lambda: b"".join(recipe.chunks(self._blobs)))
-        except RecipeFault as fault:
+        except DeltaError as fault:
             raise StoredDataDamaged(f"The stored text {name[:12]}… {fault}.", hint="Run `rlm verify`.") from None
 
     def _remember(self, name: str, text: str) -> None:

@@ -9,7 +9,7 @@ from .schema import seal_of
 _LENGTH = 16
 
 
-def seal(types: str, *columns: Any) -> bytes:
+def row_checksum(types: str, *columns: Any) -> bytes:
     """16 bytes over the types and values of columns as SQLite holds them, texts as their bytes."""
     digest = hashlib.sha256(types.encode())
     for value in columns:
@@ -19,11 +19,11 @@ def seal(types: str, *columns: Any) -> bytes:
     return digest.digest()[:_LENGTH]
 
 
-def teach(connection: sqlite3.Connection) -> None:
+def register_function(connection: sqlite3.Connection) -> None:
     """Let this connection's SQL say `rlm_seal(…)`: without it, sealed tables cannot be written."""
-    connection.create_function("rlm_seal", -1, seal, deterministic=True)
+    connection.create_function("rlm_seal", -1, row_checksum, deterministic=True)
 
 
-def broken(table: str) -> str:
+def checksum_mismatch_sql(table: str) -> str:
     """SQL that is true for a row of a sealed table whose seal does not match."""
     return f"{table}.seal IS NOT {seal_of(table, f'{table}.')}"

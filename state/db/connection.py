@@ -20,8 +20,8 @@ import aiosqlite
 
 from ..blobs.fsync import make_folder, mark_home
 from ..errors import RlmError, StoredDataDamaged, StoreError
-from ..failpoints import Probe, ignore_probe
-from .checksums import teach
+from ..failpoints import Failpoint, no_failpoint
+from .checksums import register_function
 from .schema import FORMATS, SCHEMA_VERSION
 
 _BUSY_SECONDS = 30.0
@@ -45,11 +45,11 @@ class _Pending:
 class Database:
     """The open file. `commit` is the only way to write; `read` sees what was committed."""
 
-    def __init__(self, connection: aiosqlite.Connection, folder: Path, probe: Probe, patience: float) -> None:
+    def __init__(self, connection: aiosqlite.Connection, folder: Path, failpoint: Failpoint, patience: float) -> None:
         self.connection = connection
         self._folder = folder
         self._marked = False
-        self._probe = probe
+        self._failpoint = failpoint
         self._patience = patience
         self._hurries = 0
         self.lock = asyncio.Lock()
@@ -61,7 +61,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, probe: Probe = ignore_probe, patience: float = _BUSY_SECONDS
+        cls, path: Path, *, failpoint: Failpoint = no_failpoint, patience: float = _BUSY_SECONDS
     ) -> AsyncGenerator["Database"]:
         """Open or create the file (0600 in a 0700 folder). Raises StoreError, saying what to do.
 
@@ -74,8 +74,8 @@ class Database:
             why = (error.strerror if isinstance(error, OSError) else "") or error
             raise StoreError(f"Cannot open {path}: {why}.", hint="Check the folder given with --home.") from error
         try:
-            await _prepare(connection, path, probe)
-            database = cls(connection, path.parent, probe, patience)
+            await _prepare(connection, path, failpoint)
+            database = cls(connection, path.parent, failpoint, patience)
             try:
                 yield database
             finally:
@@ -172,7 +172,7 @@ class Database:
                 async with self.lock:
                     # aiosqlite's own thread, entered once for the whole transaction.
                     return await self.connection._execute(
-                        _transaction, self.connection._conn, batch, self._probe, int(1000 * wait)
+                        _transaction, self.connection._conn, batch, self._failpoint, int(1000 * wait)
                     )
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or hurry or now() >= until:
@@ -186,11 +186,11 @@ class Database:
                 await self._commit_queue()
 
 
-def _transaction(connection: sqlite3.Connection, batch: list[_Pending], probe: Probe, wait: int) -> list[Any]:
+def _transaction(connection: sqlite3.Connection, batch: list[_Pending], failpoint: Failpoint, wait: int) -> list[Any]:
     """Run every unit in one transaction; a unit that raises is undone alone. `wait`: for others, so many ms."""
     outcomes: list[Any] = []
     what = "+".join(pending.what for pending in batch if pending.what)
-    probe(f"{what}-before")
+    failpoint(f"{what}-before")
     # With a write-ahead log, NORMAL only leaves out the fsync of this commit; the next one with FULL makes up for it.
     synced = any(pending.synced for pending in batch)
     connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
@@ -205,13 +205,13 @@ def _transaction(connection: sqlite3.Connection, batch: list[_Pending], probe: P
                 connection.execute("ROLLBACK TO unit")
                 outcomes.append(error)
             connection.execute("RELEASE unit")
-        probe(f"{what}-uncommitted")
+        failpoint(f"{what}-uncommitted")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    probe(f"{what}-after")
+    failpoint(f"{what}-after")
     return outcomes
 
 
@@ -219,7 +219,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """A connection of its own to a file that was opened before: for long looks, which hold nobody up."""
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     connection.text_factory = _text
-    teach(connection)
+    register_function(connection)
     return connection
 
 
@@ -231,7 +231,7 @@ def _make(path: Path) -> None:
         mark_home(path.parent)
 
 
-async def _prepare(connection: aiosqlite.Connection, path: Path, probe: Probe) -> None:
+async def _prepare(connection: aiosqlite.Connection, path: Path, failpoint: Failpoint) -> None:
     try:
         async with connection.execute("PRAGMA user_version") as cursor:
             row = await cursor.fetchone()
@@ -241,7 +241,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, probe: Probe) -
                 f"{path} was written by a newer durable-rlm (format {version}, this one knows {SCHEMA_VERSION}).",
                 hint="Install the newer version to use these runs.",
             )
-        await connection._execute(teach, connection._conn)
+        await connection._execute(register_function, connection._conn)
         connection.text_factory = _text
         if version == 0:
             # Only a file that is empty can be told so; `rlm gc` then gives space back a little at a time.
@@ -249,7 +249,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, probe: Probe) -
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=FULL")
         if version < SCHEMA_VERSION:
-            await connection._execute(_bring_up_to_date, connection._conn, probe)
+            await connection._execute(_bring_up_to_date, connection._conn, failpoint)
     except sqlite3.Error as error:
         raise as_store_error(error, path) from error
     except UnicodeDecodeError as error:
@@ -262,9 +262,9 @@ def _text(data: bytes) -> str:
     return str(data, "utf-8", "replace")
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, probe: Probe) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint) -> None:
     """From whatever format the file has to this one, in one transaction: a crash leaves the old format."""
-    probe("format-before")
+    failpoint("format-before")
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Read again: another process may have done it meanwhile.
@@ -273,13 +273,13 @@ def _bring_up_to_date(connection: sqlite3.Connection, probe: Probe) -> None:
             for statement in _statements(statements):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        probe("format-uncommitted")
+        failpoint("format-uncommitted")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    probe("format-after")
+    failpoint("format-after")
 
 
 def _statements(script: str) -> Iterator[str]:

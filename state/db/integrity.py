@@ -9,15 +9,17 @@ from typing import Any, Protocol
 
 from ..blobs.store import CHANGED, MISSING
 from ..errors import StoredDataDamaged, cli_command
-from .checksums import broken
+from .checksums import checksum_mismatch_sql
 from .corruption import is_damage
 
 _AT_ONCE = 500
 _PLACE = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
-_CHECKPOINT = f"SELECT {broken('checkpoints')} FROM checkpoints WHERE {_PLACE}"
-_WRITES = f"SELECT count(*) FROM writes WHERE {_PLACE} AND {broken('writes')}"
+_CHECKPOINT = f"SELECT {checksum_mismatch_sql('checkpoints')} FROM checkpoints WHERE {_PLACE}"
+_WRITES = f"SELECT count(*) FROM writes WHERE {_PLACE} AND {checksum_mismatch_sql('writes')}"
 _NEWEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"
-_LAST_STEP = f"SELECT checkpoint_id, {broken('steps')} FROM steps WHERE thread_id = ? ORDER BY step DESC LIMIT 1"
+_LAST_STEP = (
+    f"SELECT checkpoint_id, {checksum_mismatch_sql('steps')} FROM steps WHERE thread_id = ? ORDER BY step DESC LIMIT 1"
+)
 # From a checkpoint towards the first, as LangGraph follows them.
 _LINE = f"""
 WITH RECURSIVE line (rank, checkpoint_id, parent) AS (
@@ -26,7 +28,7 @@ WITH RECURSIVE line (rank, checkpoint_id, parent) AS (
     SELECT rank + 1, checkpoints.checkpoint_id, parent_checkpoint_id FROM line CROSS JOIN checkpoints
     ON checkpoints.checkpoint_id = line.parent WHERE thread_id = ? AND checkpoint_ns = ?
 )
-SELECT rank, line.checkpoint_id, parent, type, checkpoint, {broken("checkpoints")}
+SELECT rank, line.checkpoint_id, parent, type, checkpoint, {checksum_mismatch_sql("checkpoints")}
 FROM line CROSS JOIN checkpoints ON checkpoints.checkpoint_id = line.checkpoint_id
 WHERE thread_id = ? AND checkpoint_ns = ?
 """
@@ -110,7 +112,7 @@ def _check_writes(
         names = line[start : start + _AT_ONCE]
         found = connection.execute(
             f"SELECT checkpoint_id FROM writes WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id IN "
-            f"({_marks(names)}) AND channel IN ({_marks(channels)}) AND {broken('writes')} LIMIT 1",
+            f"({_marks(names)}) AND channel IN ({_marks(channels)}) AND {checksum_mismatch_sql('writes')} LIMIT 1",
             (thread_id, namespace, *names, *channels),
         ).fetchone()
         if found:

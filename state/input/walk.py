@@ -15,7 +15,7 @@ from ..errors import InputError
 from .ignore import Ignored, above, enter
 from .source import Check, Limits, Notes, showable
 
-Wanted = Callable[[str], bool]
+SourceFilter = Callable[[str], bool]
 Entry: TypeAlias = "os.DirEntry[str]"
 
 
@@ -40,7 +40,9 @@ class Walk:
     looked_at: int = 0
     found: int = 0
 
-    def files(self, root: Path, label: str, *, hidden: bool = False, wanted: Wanted | None = None) -> Iterator[Found]:
+    def files(
+        self, root: Path, label: str, *, hidden: bool = False, wanted: SourceFilter | None = None
+    ) -> Iterator[Found]:
         """The files of `root` (absolute, no links), each folder's in the order of their names.
 
         `label` stands for `root` in notes. Left out: hidden names unless `hidden`, what .gitignore files
@@ -129,7 +131,7 @@ class _Terms:
     """Length of the folder's own path, up to what is below it."""
     label: str
     hidden: bool
-    wanted: Wanted | None
+    wanted: SourceFilter | None
 
     def shown(self, entry: Entry) -> str:
         return showable(f"{self.label}/{entry.path[self.top :]}")

@@ -24,9 +24,9 @@ from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from ..blobs.deltas import Recipe, RecipeFault
+from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import CHANGED, Blobs, content_hash
-from ..db.checksums import broken
+from ..db.checksums import checksum_mismatch_sql
 from ..db.connection import as_store_error, connect
 from ..db.corruption import is_damage
 from ..leases import living_since
@@ -83,7 +83,7 @@ def collect(
     clock: Callable[[], float] = time.time,
     tell: Tell = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
-    probe: Callable[[str], None] = lambda _: None,
+    failpoint: Callable[[str], None] = lambda _: None,
     rest: Callable[[float], None] = time.sleep,
 ) -> Collected:
     """Free what nothing in the database at `path` refers to, and give the space back.
@@ -96,7 +96,7 @@ def collect(
     try:
         with closing(connect(path)) as connection:
             cutoff = now if alone else living_since(connection, now) - grace
-            work = _Collection(connection, blobs, cutoff, tell, cancelled, probe, None if alone else rest)
+            work = _Collection(connection, blobs, cutoff, tell, cancelled, failpoint, None if alone else rest)
             work.result.file_before = _size(path)
             work.look()
             if not dry_run:
@@ -119,7 +119,7 @@ class _Collection:
         cutoff: float,
         tell: Tell,
         cancelled: Callable[[], bool],
-        probe: Callable[[str], None],
+        failpoint: Callable[[str], None],
         rest: Callable[[float], None] | None,
     ) -> None:
         self.result = Collected(freed={kind: Tally() for kind in (*_TABLES, "blobs", "leftovers")})
@@ -128,7 +128,7 @@ class _Collection:
         self._cutoff = cutoff
         self._tell = tell
         self._cancelled = cancelled
-        self._probe = probe
+        self._failpoint = failpoint
         self._rest = rest
         self._looked = 0
         self._serde = JsonPlusSerializer(allowed_msgpack_modules=None)
@@ -165,7 +165,7 @@ class _Collection:
             self.result.freed[kind] = Tally(count, size)
         for _, facts in self._leftovers():
             self.result.freed["leftovers"].add(facts.st_size)
-        self._probe("gc-looked")
+        self._failpoint("gc-looked")
 
     def _references(self) -> Iterator[tuple[str, set[str], set[str]]]:
         """Of every row that refers to anything: its thread, all hashes in it, and those of snapshots."""
@@ -176,7 +176,7 @@ class _Collection:
             ("threads", "NULL", ("start",)),
         ):
             values = ", ".join(f"CAST({column} AS BLOB)" for column in columns)
-            rows = self._rows(f"SELECT thread_id, {broken(table)}, {kind}, {values} FROM {table}", table)
+            rows = self._rows(f"SELECT thread_id, {checksum_mismatch_sql(table)}, {kind}, {values} FROM {table}", table)
             for thread_id, damaged, form, *bodies in rows:
                 snapshots = set[str]()
                 if damaged:
@@ -236,8 +236,8 @@ class _Collection:
         while batch := list(self._rows(select, "recipes", last, self._cutoff)):
             for name, body in batch:
                 try:
-                    self._mark(set(Recipe.from_json(name, body).blobs))
-                except RecipeFault:
+                    self._mark(set(TextDelta.from_json(name, body).blobs))
+                except DeltaError:
                     self._cannot_read("*", f"what the text {name[:12]}… is put together from {CHANGED}")
                 self._step()
             last = batch[-1][0]
@@ -280,7 +280,7 @@ class _Collection:
         ).fetchall():
             if self._blobs.remove(name, touched):
                 self.result.freed["blobs"].add(size)
-            self._probe("gc-blob")
+            self._failpoint("gc-blob")
             self._step()
         for kind, table in _TABLES.items():
             self._free_rows(kind, table)
@@ -301,7 +301,7 @@ class _Collection:
             execute(f"DELETE FROM doomed WHERE rowid IN ({batch})", (kind, _BATCH))
             for [size] in gone:
                 self.result.freed[kind].add(size)
-            self._probe("gc-rows")
+            self._failpoint("gc-rows")
             self._step()
 
     def give_back(self, *, rewrite: bool) -> None:
@@ -320,7 +320,7 @@ class _Collection:
                 # As a script: what `execute` steps through is one page.
                 self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
                 self._let_others_write(began)
-                self._probe("gc-space")
+                self._failpoint("gc-space")
                 self._step()
                 before, left = left, _pragma(self._connection, "freelist_count")
                 if left >= before:

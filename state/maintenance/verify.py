@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..blobs.deltas import Recipe, RecipeFault
+from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import CHANGED, MISSING, Blobs, content_hash
 from ..db.connection import as_store_error, connect
 from ..db.corruption import is_damage, until_damage
@@ -167,14 +167,14 @@ class _Verification:
             row = self._connection.execute(select, (name,)).fetchone()
             if row is None:
                 return None
-            for chunk in Recipe.from_json(name, row[0]).chunks(self._blobs):
+            for chunk in TextDelta.from_json(name, row[0]).chunks(self._blobs):
                 size += len(chunk)
                 self._checking.read("text", len(chunk))
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             return unreadable(error), size, "table recipes"
-        except RecipeFault as fault:
+        except DeltaError as fault:
             return str(fault), size, fault.where
         return None, size, "table recipes"
 

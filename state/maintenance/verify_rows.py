@@ -15,7 +15,7 @@ from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from ..blobs.store import CHANGED, MISSING
-from ..db.checksums import broken
+from ..db.checksums import checksum_mismatch_sql
 from ..db.corruption import Unreadable, from_both_ends, is_damage, rows_of, until_damage
 from ..db.lineage import LINE
 from ..run_state import RunState
@@ -151,7 +151,7 @@ class CheckedRows:
     def check_entry(self) -> None:
         """Check the thread's row in the index of runs."""
         name, needs = shown_name(self._thread_id), ["the run's settings, limits and status"]
-        select = f"SELECT {broken('threads')}, {_THREAD} FROM threads WHERE thread_id = ?"
+        select = f"SELECT {checksum_mismatch_sql('threads')}, {_THREAD} FROM threads WHERE thread_id = ?"
         try:
             row = self._connection.execute(select, (self._thread_id,)).fetchone()
             # A run that LangGraph was asked for directly is in no index; one that was leased is.
@@ -174,7 +174,7 @@ class CheckedRows:
 
     def check_steps(self) -> None:
         """Check its rows in the list of steps."""
-        select = f"SELECT {broken('steps')}, {_STEP} FROM steps WHERE thread_id = ?"
+        select = f"SELECT {checksum_mismatch_sql('steps')}, {_STEP} FROM steps WHERE thread_id = ?"
         rows, why = from_both_ends(self._connection, select, "step", (self._thread_id,))
         for damaged, *row in rows:
             self._checking.count("step", size_of(row))
@@ -195,7 +195,9 @@ class CheckedRows:
         self._checking.problem("step", f"step {number}{self._place}", fault, "table steps", [_LISTED])
 
     def _check_checkpoints(self) -> None:
-        for row in rows_of(self._connection, "checkpoints", f"{_CHECKPOINT}, {broken('checkpoints')}", self._thread_id):
+        for row in rows_of(
+            self._connection, "checkpoints", f"{_CHECKPOINT}, {checksum_mismatch_sql('checkpoints')}", self._thread_id
+        ):
             if isinstance(row, Unreadable):
                 namespace, name = row.key
                 self._lost_checkpoint(namespace, name, unreadable(row.why))
@@ -221,7 +223,7 @@ class CheckedRows:
             self._line.damaged(name, problem)
 
     def _check_writes(self) -> None:
-        for row in rows_of(self._connection, "writes", f"{_WRITE}, {broken('writes')}", self._thread_id):
+        for row in rows_of(self._connection, "writes", f"{_WRITE}, {checksum_mismatch_sql('writes')}", self._thread_id):
             if isinstance(row, Unreadable):
                 namespace, name, _, _ = row.key
                 self._lost_write(namespace, name, None, unreadable(row.why))
@@ -254,7 +256,7 @@ class CheckedRows:
 
     def check_calls(self, horizon: int | None = None) -> None:
         """Check its calls; with a `horizon`, those that a fork sees: settled, and not after it."""
-        for row in rows_of(self._connection, "calls", f"{_CALL}, {broken('calls')}", self._thread_id):
+        for row in rows_of(self._connection, "calls", f"{_CALL}, {checksum_mismatch_sql('calls')}", self._thread_id):
             if isinstance(row, Unreadable):
                 self._lost_call(str(row.key[0]), unreadable(row.why))
                 continue
@@ -293,7 +295,7 @@ class CheckedRows:
             self._check_child(name, called=name in called)
 
     def _check_child(self, name: str, *, called: bool) -> None:
-        select = f"SELECT {broken('children')}, {_CHILD} FROM children WHERE thread_id = ?"
+        select = f"SELECT {checksum_mismatch_sql('children')}, {_CHILD} FROM children WHERE thread_id = ?"
         started = "SELECT 1 FROM threads WHERE thread_id = ?"
         fault: str | None = None
         try:

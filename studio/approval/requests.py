@@ -163,6 +163,6 @@ async def pending_of(runner: "Runner", run: "Run") -> Pending | None:
 async def _cells(runner: "Runner", thread: str) -> list[Cell]:
     """The code of a run's turns; none where they cannot be read, which is no reason not to ask."""
     with contextlib.suppress(StoreError, UnknownThread):
-        turns = (await runner.library.show(thread, runner.graph))["turns"]
+        turns = (await runner.queries.show(thread, runner.graph))["turns"]
         return [Cell(turn["turn"], "\n\n".join(turn["code"])) for turn in turns if turn["code"]]
     return []

@@ -48,7 +48,7 @@ def chosen(waiting: Sequence[Waiting], interrupt: str | None, run: "Run") -> Wai
     raise UsageError(f"In {short_id(run.thread_id)} {what}. Waiting: {listed}.", hint="Name one: --interrupt ID.")
 
 
-class Onlooker:
+class ViewOnly:
     """Sees on stdout what waits, and decides nothing."""
 
     def __init__(self, interrupt: str | None = None) -> None:
@@ -62,7 +62,7 @@ class Onlooker:
         raise why
 
 
-class ByFlag:
+class FlagReviewer:
     """Decides once, all requests of one interrupt alike."""
 
     def __init__(self, kind: Kind, decision: Callable[[Request], Decision], interrupt: str | None = None) -> None:

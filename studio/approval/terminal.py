@@ -39,7 +39,7 @@ class _Left(Exception):
     """The person leaves it waiting."""
 
 
-class AtTerminal:
+class TerminalReviewer:
     """Shows each request on stderr and reads what is decided from stdin."""
 
     def __init__(self, interrupt: str | None = None) -> None:

@@ -14,7 +14,7 @@ import typer
 from ...state.errors import UnknownThread
 
 if TYPE_CHECKING:
-    from ...graph.queries import Library
+    from ...graph.queries import RunQueries
     from ...graph.runner import Runner
     from ...nodes.runtime.dependencies import Stores
 
@@ -137,11 +137,11 @@ def _unwrapped(text: str) -> str:
 T = TypeVar("T")
 
 
-def from_library(invocation: Invocation, read: Callable[["Library"], Awaitable[T]]) -> T:
+def from_library(invocation: Invocation, read: Callable[["RunQueries"], Awaitable[T]]) -> T:
     """What `read` finds in the index and the journal. Does without the graph, whose import takes a while."""
-    from ...graph.queries import Library
+    from ...graph.queries import RunQueries
 
-    return from_stores(invocation, lambda stores: read(Library(stores)))
+    return from_stores(invocation, lambda stores: read(RunQueries(stores)))
 
 
 def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]) -> T:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..approval.reviewers import Answer, Reviewer
 
 
-class OpenHome:
+class OpenRunner:
     """One event loop, and the home that is open in it. Between stretches of work the loop stands still."""
 
     def __init__(self, home: Path, *, tracing: bool = False) -> None:
@@ -80,7 +80,7 @@ _TIDYING = 0.2
 
 
 @dataclass
-class Sitting:
+class CliRun:
     """How the work is to be done. `work` starts or continues the thread `thread` (a name, or the start of one).
 
     A new run without a name tells its name when it gets one.
@@ -107,7 +107,7 @@ class Sitting:
 
 
 @dataclass
-class Came:
+class RunAttempt:
     """What came of it: no run when it was stopped before anything was saved."""
 
     run: "Run | None"
@@ -119,25 +119,25 @@ class Came:
     """What it waits for, where there is somebody to decide it."""
 
 
-def sit(sitting: Sitting) -> None:
+def execute(cli_run: CliRun) -> None:
     """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to tell of."""
-    file = AnswerFile(sitting.output) if sitting.output and str(sitting.output) != "-" else None
-    if sitting.reviewer is None and at_terminal() and not sitting.invocation.json:
-        from ..approval.terminal import AtTerminal
+    file = AnswerFile(cli_run.output) if cli_run.output and str(cli_run.output) != "-" else None
+    if cli_run.reviewer is None and at_terminal() and not cli_run.invocation.json:
+        from ..approval.terminal import TerminalReviewer
 
-        sitting.reviewer = AtTerminal()
-    raise typer.Exit(tell(sitting, _worked(sitting), file))
+        cli_run.reviewer = TerminalReviewer()
+    raise typer.Exit(tell(cli_run, _worked(cli_run), file))
 
 
 @interruptible()
-def _worked(sitting: Sitting) -> Came:
+def _worked(cli_run: CliRun) -> RunAttempt:
     """What came of the work, and of all that was decided on the way."""
-    home = OpenHome(sitting.invocation.home, tracing=sitting.tracing)
+    home = OpenRunner(cli_run.invocation.home, tracing=cli_run.tracing)
     came = None
     try:
-        came = drive(sitting, home)
-        while came.pending and sitting.reviewer and (answer := _asked(sitting.reviewer, came.pending)):
-            came = _decided(sitting, home, sitting.reviewer, came, came.pending, answer)
+        came = drive(cli_run, home)
+        while came.pending and cli_run.reviewer and (answer := _asked(cli_run.reviewer, came.pending)):
+            came = _decided(cli_run, home, cli_run.reviewer, came, came.pending, answer)
         return came
     finally:
         # Ending waits for threads that cannot be stopped: see `leave`.
@@ -160,8 +160,8 @@ def _asked(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
 
 
 def _decided(
-    sitting: Sitting, home: OpenHome, reviewer: "Reviewer", before: Came, pending: "Pending", answer: "Answer"
-) -> Came:
+    cli_run: CliRun, home: OpenRunner, reviewer: "Reviewer", before: RunAttempt, pending: "Pending", answer: "Answer"
+) -> RunAttempt:
     """Go on with a decision; where it is refused and the run still waits, how it stands. Raises UsageError."""
     refusals: list[UsageError] = []
 
@@ -173,7 +173,7 @@ def _decided(
                 answer.decisions,
                 interrupt=answer.interrupt,
                 shown=answer.shown,
-                unsandboxed=sitting.unsandboxed,
+                unsandboxed=cli_run.unsandboxed,
                 on_event=hear,
             )
         except UsageError as refused:
@@ -183,8 +183,8 @@ def _decided(
             refusals.append(refused)
             return run
 
-    sitting.work = decide
-    came = drive(sitting, home)
+    cli_run.work = decide
+    came = drive(cli_run, home)
     for refused in refusals:
         changed = came.run is not None and came.run.interrupts != pending.run.interrupts
         reviewer.refused(refused, changed=changed)
@@ -204,23 +204,23 @@ async def _standing(runner: "Runner", thread: str, hear: Hear) -> "Run":
 
 
 @interruptible()
-def drive(sitting: Sitting, home: OpenHome) -> Came:
+def drive(cli_run: CliRun, home: OpenRunner) -> RunAttempt:
     """Do the work under a display, until it ends or waits for a person. Raises RlmError."""
     try:
         with open_display() as display:
-            return home.loop.run(_work(sitting, display, home))
+            return home.loop.run(_work(cli_run, display, home))
     except (asyncio.CancelledError, KeyboardInterrupt):
-        return Came(None, 0.0)
+        return RunAttempt(None, 0.0)
 
 
-async def _work(sitting: Sitting, display: Display, home: OpenHome) -> Came:
+async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttempt:
     this = asyncio.current_task()
     assert this is not None
     pending: Pending | None = None
     with Stopping(this.cancel) as stopping:
         try:
             runner = await home.runner()
-            work = asyncio.ensure_future(sitting.work(runner, _warning_first(sitting, display)))
+            work = asyncio.ensure_future(cli_run.work(runner, _warning_first(cli_run, display)))
             stops: list[asyncio.Task[None]] = []
 
             def stop() -> None:
@@ -234,16 +234,16 @@ async def _work(sitting: Sitting, display: Display, home: OpenHome) -> Came:
             except asyncio.CancelledError:
                 if not stopping.asked:
                     raise
-                run = await _saved(runner, sitting.thread)
+                run = await _saved(runner, cli_run.thread)
                 if run is None:
                     # The thread that reads the input looks now and then whether to stop, and then tidies up.
                     await asyncio.sleep(_TIDYING)
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
-            pending = await _pending(runner, run) if sitting.reviewer and not stopping.asked else None
+            pending = await _pending(runner, run) if cli_run.reviewer and not stopping.asked else None
         finally:
-            if pending is None and not sitting.keep_open:
+            if pending is None and not cli_run.keep_open:
                 await home.close()
-    return Came(run, display.progress.elapsed, limits, sub_rlms, pending)
+    return RunAttempt(run, display.progress.elapsed, limits, sub_rlms, pending)
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
@@ -252,19 +252,19 @@ async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]")
         work.cancel()
 
 
-def _warning_first(sitting: Sitting, display: Display) -> Hear:
+def _warning_first(cli_run: CliRun, display: Display) -> Hear:
     """Hears for the display, and before the first event, so before any code runs, warns where nothing confines it."""
 
     def hear(event: dict[str, Any]) -> None:
         if event["event"] == "named":
             # Nothing that is shown: should it be stopped at any moment, it can be told how the run stands.
-            sitting.thread = event["thread_id"]
+            cli_run.thread = event["thread_id"]
             return
-        if sitting.unsandboxed and not sitting.warned:
-            sitting.warned = True
+        if cli_run.unsandboxed and not cli_run.warned:
+            cli_run.warned = True
             display.say(NOT_SANDBOXED)
-        while sitting.warnings:
-            display.say(sitting.warnings.pop(0))
+        while cli_run.warnings:
+            display.say(cli_run.warnings.pop(0))
         display.hear(event)
 
     return hear
@@ -292,22 +292,22 @@ async def _limits(runner: "Runner", run: "Run | None") -> dict[str, float]:
 
 async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
     with contextlib.suppress(StoreError):
-        return await runner.library.count_below(run.thread_id) if run else 0
+        return await runner.queries.count_below(run.thread_id) if run else 0
     return 0
 
 
-def tell(sitting: Sitting, came: Came, file: AnswerFile | None = None) -> int:
+def tell(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = None) -> int:
     """Print the answer on stdout or into its file, everything else on stderr. Return the exit status.
 
     Ends the process where the work was stopped before anything was saved.
     """
     run = came.run
     if run is None:
-        report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=sitting.invocation.json)
+        report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=cli_run.invocation.json)
         # Not by the ordinary way, which waits for the thread that reads the input.
         leave(STOPPED)
     answered, status = run.status == "answered", run.exit_code
-    invocation = sitting.invocation
+    invocation = cli_run.invocation
     invocation.thread = run.thread_id
     error = pasteable_error(run.error, invocation) if run.error else None
     if answered and file:
@@ -330,7 +330,7 @@ def tell(sitting: Sitting, came: Came, file: AnswerFile | None = None) -> int:
     for line in brought_back(run.restore):
         say(line, style="dim")
     say(ended(run, came.seconds, came.sub_rlms), style="bold")
-    for line in [*lines, *sitting.after(run)]:
+    for line in [*lines, *cli_run.after(run)]:
         say(line, whole=True)
     return status
 

@@ -91,11 +91,11 @@ class _Found:
 
 async def _looked_up(stores: "Stores", thread: str) -> _Found:
     from ...graph.maintenance import named
-    from ...graph.queries import Library
+    from ...graph.queries import RunQueries
     from ..progress.text import counted
 
     name = await named(stores, thread)
-    runs = await Library(stores).runs_with_callers()
+    runs = await RunQueries(stores).runs_with_callers()
     for run, caller in runs:
         if run["thread_id"] == name:
             below = Forest({one["thread_id"]: caller for one, caller in runs}).count_below(name)

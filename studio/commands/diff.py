@@ -56,7 +56,7 @@ def diff(
     places = [(name or last or "", number) for name, number in (before, after)]
     for name, _ in places:
         invocation.need_runs(name)
-    found = from_runner(invocation, lambda runner: runner.library.compare(places[0], places[1], runner.graph))
+    found = from_runner(invocation, lambda runner: runner.queries.compare(places[0], places[1], runner.graph))
     if invocation.json:
         put(safe_json(found))
         return

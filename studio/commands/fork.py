@@ -130,18 +130,18 @@ def fork(
     if no_run:
         _only_make(invocation, thread, step, name, changes)
         return
-    from ..cli.run_loop import Hear, Sitting, sit
+    from ..cli.run_loop import CliRun, Hear, execute
     from ..cli.tracing import chosen
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         made = await runner.fork(thread, step, into=name, on_event=hear, **changes)
-        about = await runner.library.about(made.thread_id)
-        sitting.unsandboxed = bool(about["settings"].get("unsandboxed"))
+        about = await runner.queries.about(made.thread_id)
+        cli_run.unsandboxed = bool(about["settings"].get("unsandboxed"))
         hear({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
         return await runner.resume(made.thread_id, on_event=hear)
 
-    sitting = Sitting(invocation, name, go_on, output, tracing=chosen(tracing))
-    sit(sitting)
+    cli_run = CliRun(invocation, name, go_on, output, tracing=chosen(tracing))
+    execute(cli_run)
 
 
 def _only_make(invocation: Invocation, thread: str, step: int, into: str | None, changes: dict[str, Any]) -> None:

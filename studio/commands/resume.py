@@ -45,18 +45,18 @@ def resume(
         "max_time": max_time,
         "strict_budget": strict_budget,
     }
-    from ..cli.run_loop import Hear, Sitting, sit
+    from ..cli.run_loop import CliRun, Hear, execute
     from ..cli.tracing import chosen
     from ..doctor.price_age import price_warnings
 
     thread = thread_or_last(invocation, thread)
 
     async def go_on(runner: Any, hear: Hear) -> Any:
-        about = await runner.library.about(thread)
-        sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
+        about = await runner.queries.about(thread)
+        cli_run.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         counted = about["limits"].get("max_cost") if max_cost is None else max_cost
-        sitting.warnings = price_warnings(about["settings"], counted, date.today())
+        cli_run.warnings = price_warnings(about["settings"], counted, date.today())
         return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=hear, **limits)
 
-    sitting = Sitting(invocation, thread, go_on, output, tracing=chosen(tracing))
-    sit(sitting)
+    cli_run = CliRun(invocation, thread, go_on, output, tracing=chosen(tracing))
+    execute(cli_run)

@@ -82,27 +82,27 @@ def review(
     """
     reviewer = _by_flag(interrupt, approve=approve, reject=reject, edit=edit, respond=respond)
     from ..approval.requests import waiting_of
-    from ..approval.reviewers import Onlooker, chosen
-    from ..approval.terminal import AtTerminal
-    from ..cli.run_loop import Hear, Sitting, at_terminal, sit
+    from ..approval.reviewers import ViewOnly, chosen
+    from ..approval.terminal import TerminalReviewer
+    from ..cli.run_loop import CliRun, Hear, at_terminal, execute
     from ..cli.tracing import chosen as tracing_chosen
 
     thread = thread_or_last(invocation, thread)
     if reviewer is None and not invocation.json:
-        reviewer = AtTerminal(interrupt) if at_terminal() else Onlooker(interrupt)
+        reviewer = TerminalReviewer(interrupt) if at_terminal() else ViewOnly(interrupt)
 
     async def look(runner: Any, hear: Hear) -> Any:
         run = await runner.read(thread)
-        about = await runner.library.about(run.thread_id)
+        about = await runner.queries.about(run.thread_id)
         limits = await runner.suggested_limits(run.thread_id) if run.status == "budget" else {}
         _check_waits(invocation, run, limits)
         if reviewer or interrupt is not None:
             chosen(waiting_of(run), interrupt, run)
-        sitting.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
+        cli_run.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return run
 
-    sitting = Sitting(invocation, thread, look, output, reviewer=reviewer, tracing=tracing_chosen(tracing))
-    sit(sitting)
+    cli_run = CliRun(invocation, thread, look, output, reviewer=reviewer, tracing=tracing_chosen(tracing))
+    execute(cli_run)
 
 
 def _by_flag(
@@ -111,7 +111,7 @@ def _by_flag(
     """Who decides as the flags say; None when they do not say. Raises UsageError."""
     from ...state.errors import UsageError
     from ..approval import decisions
-    from ..approval.reviewers import ByFlag
+    from ..approval.reviewers import FlagReviewer
     from ..cli.input_files import GivenFiles
 
     said = [approve, reject is not None, edit is not None, respond is not None]
@@ -121,14 +121,14 @@ def _by_flag(
         if words is not None and not words.strip():
             raise UsageError(f"{flag} is empty.", hint="The model is told what you write there.")
     if approve:
-        return ByFlag("approve", lambda request: decisions.APPROVED, interrupt)
+        return FlagReviewer("approve", lambda request: decisions.APPROVED, interrupt)
     if reject is not None:
-        return ByFlag("reject", lambda request: decisions.rejected(reject), interrupt)
+        return FlagReviewer("reject", lambda request: decisions.rejected(reject), interrupt)
     if respond is not None:
-        return ByFlag("respond", lambda request: decisions.responded(respond), interrupt)
+        return FlagReviewer("respond", lambda request: decisions.responded(respond), interrupt)
     if edit is not None:
         text = GivenFiles()("--edit", edit)
-        return ByFlag("edit", lambda request: decisions.edit(request, text), interrupt)
+        return FlagReviewer("edit", lambda request: decisions.edit(request, text), interrupt)
     return None
 
 

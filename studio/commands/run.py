@@ -117,7 +117,7 @@ def start(
 ) -> None:
     """Start a run and see it through. Raises RlmError for what is refused before it begins."""
     from ...state.settings import resolve_settings
-    from ..cli.run_loop import Hear, Sitting, sit
+    from ..cli.run_loop import CliRun, Hear, execute
     from ..doctor.price_age import price_warnings
 
     # Also here, before anything is shown: a bad setting is said at once.
@@ -128,8 +128,8 @@ def start(
         check_model_named(invocation, question, resolved)
 
     async def begin(runner: Any, hear: Hear) -> Any:
-        sitting.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
+        cli_run.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
         return await runner.run(question, paths or None, thread=thread, on_event=hear, **settings)
 
-    sitting = Sitting(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing)
-    sit(sitting)
+    cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing)
+    execute(cli_run)

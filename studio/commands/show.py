@@ -42,7 +42,7 @@ def show(invocation: Invocation, thread: options.Thread = None, step: StepFlag =
     name = thread_or_last(invocation, thread)
 
     async def read(runner: "Runner") -> tuple[dict[str, Any], list[str]]:
-        found = await runner.library.show(name, runner.graph, step)
+        found = await runner.queries.show(name, runner.graph, step)
         waits = step is None and found["status"] == "paused" and not invocation.json
         return found, waits_for(await runner.read(found["thread_id"]), invocation) if waits else []
 

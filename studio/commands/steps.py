@@ -9,7 +9,7 @@ from ..terminal.console import put, say
 from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ...graph.queries import Library
+    from ...graph.queries import RunQueries
 
 
 @command
@@ -28,7 +28,7 @@ def steps(invocation: Invocation, thread: options.Thread = None) -> None:
 
     thread = thread_or_last(invocation, thread)
 
-    async def read(library: "Library") -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    async def read(library: "RunQueries") -> tuple[list[dict[str, Any]], dict[str, Any]]:
         return await library.steps(thread), await library.about(thread)
 
     found, about = from_library(invocation, read)

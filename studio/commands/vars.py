@@ -33,7 +33,7 @@ def variables(invocation: Invocation, thread: options.Thread = None, step: StepF
     from ..cli.common import from_runner
 
     thread = thread_or_last(invocation, thread)
-    found = from_runner(invocation, lambda runner: runner.library.variables(thread, runner.graph, step))
+    found = from_runner(invocation, lambda runner: runner.queries.variables(thread, runner.graph, step))
     if invocation.json:
         put(safe_json(found))
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..cli.common import Invocation
 from ..cli.output_file import AnswerFile
-from ..cli.run_loop import Came, Hear, OpenHome, Sitting, drive, tell
+from ..cli.run_loop import CliRun, Hear, OpenRunner, RunAttempt, drive, tell
 from ..cli.signals import interruptible
 from ..progress.text import counted, duration
 from ..terminal.console import put, say, stderr_console
@@ -47,7 +47,7 @@ class Demo:
     """What the acts share. Each says what it shows, shows it, and proves it in a line."""
 
     invocation: Invocation
-    home: OpenHome
+    home: OpenRunner
     name: str
     """What the names of its threads end in."""
     unsandboxed: bool | None
@@ -98,7 +98,7 @@ class Demo:
         )
 
         async def go_on(runner: "Runner", hear: Hear) -> "Run":
-            steps = await runner.library.steps(first.thread_id)
+            steps = await runner.queries.steps(first.thread_id)
             step = next(one["step"] for one in steps if (one["kind"], one["turn"]) == ("plan", LAST_TURN))
             made = await runner.fork(first.thread_id, step, into=thread, set={"target": target})
             return await runner.resume(made.thread_id, on_event=hear)
@@ -134,7 +134,7 @@ class Demo:
     def _command(self, *words: str) -> str:
         return command_line(self.invocation, *words)
 
-    def _run(self, act: str, settings: dict[str, object], status: str = "answered") -> "tuple[Run, Came]":
+    def _run(self, act: str, settings: dict[str, object], status: str = "answered") -> "tuple[Run, RunAttempt]":
         thread = self._thread(act)
 
         async def begin(runner: "Runner", hear: Hear) -> "Run":
@@ -144,11 +144,11 @@ class Demo:
 
     def _driven(
         self, thread: str, work: "Callable[[Runner, Hear], Awaitable[Run]]", status: str = "answered"
-    ) -> "tuple[Run, Came]":
-        sitting = Sitting(self.invocation, thread, work, unsandboxed=bool(self.unsandboxed), keep_open=True)
-        came = drive(sitting, self.home)
+    ) -> "tuple[Run, RunAttempt]":
+        cli_run = CliRun(self.invocation, thread, work, unsandboxed=bool(self.unsandboxed), keep_open=True)
+        came = drive(cli_run, self.home)
         if came.run is None or came.run.status != status:
-            raise ActFailed(tell(sitting, came))
+            raise ActFailed(tell(cli_run, came))
         return came.run, came
 
     @interruptible()
@@ -174,7 +174,7 @@ class Demo:
 
     def _rows(self, thread: str) -> "list[CallRow]":
         async def rows(runner: "Runner") -> "list[CallRow]":
-            return [call.row for call in await runner.library.calls(thread)]
+            return [call.row for call in await runner.queries.calls(thread)]
 
         return self._with_runner(rows)
 
@@ -199,7 +199,7 @@ def another_version(answer: str) -> str:
 
 def play(invocation: Invocation, *, name: str, unsandboxed: bool | None, output: Path | None) -> int:
     """Play all four. Returns the exit status: 0, or that of the act that did not end as it should."""
-    demo = Demo(invocation, OpenHome(invocation.home), name, unsandboxed, output)
+    demo = Demo(invocation, OpenRunner(invocation.home), name, unsandboxed, output)
     try:
         first = demo.answer()
         demo.crash(first)

@@ -20,11 +20,11 @@ from langgraph_sdk import Auth
 
 from .request_policy import (
     Allowed,
-    Asked,
-    Refused,
+    Rejected,
+    RequestHead,
+    authorize,
     cookie_name,
     from_hosted_studio,
-    judged,
     refused_host,
     refused_origin,
 )
@@ -69,17 +69,17 @@ class Guard:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         access = self._access or standing()
-        asked = _asked(scope)
-        if asked.path == ENTRANCE and asked.method == "GET" and b"token=" in scope.get("query_string", b""):
-            return await _enter(asked, scope, access, send)
-        judgement = judged(asked, access)
-        send = _sending(send, from_hosted_studio(asked, access))
+        head = _asked(scope)
+        if head.path == ENTRANCE and head.method == "GET" and b"token=" in scope.get("query_string", b""):
+            return await _enter(head, scope, access, send)
+        judgement = authorize(head, access)
+        send = _sending(send, from_hosted_studio(head, access))
         match judgement:
-            case Refused(status, reason):
-                _logger.info("refused %s %r: %d %s", asked.method, asked.path[:200], status, reason)
-                await _refuse(asked, judgement, send)
+            case Rejected(status, reason):
+                _logger.info("refused %s %r: %d %s", head.method, head.path[:200], status, reason)
+                await _refuse(head, judgement, send)
             case Allowed("preflight"):
-                await _answer(send, 204, _preflight(asked))
+                await _answer(send, 204, _preflight(head))
             case Allowed():
                 scope[_MARK] = _PASSED
                 # Nothing behind this needs them; what does not have the token can neither log nor save it.
@@ -87,9 +87,9 @@ class Guard:
                 await self._app(scope, receive, send)
 
 
-def _asked(scope: Scope) -> Asked:
+def _asked(scope: Scope) -> RequestHead:
     server = scope.get("server")
-    return Asked(
+    return RequestHead(
         kind="websocket" if scope["type"] == "websocket" else "http",
         method=scope.get("method", "GET"),
         path=scope["path"],
@@ -99,23 +99,23 @@ def _asked(scope: Scope) -> Asked:
     )
 
 
-async def _enter(asked: Asked, scope: Scope, access: Access, send: Send) -> None:
+async def _enter(head: RequestHead, scope: Scope, access: Access, send: Send) -> None:
     """The printed URL: with the right token a session begins, on a page whose URL no longer shows it."""
     send = _sending(send, studio=False)
     given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-    refused = refused_host(asked, access) or refused_origin(asked, access)
+    refused = refused_host(head, access) or refused_origin(head, access)
     if refused is None and not access.has_token(given):
-        refused = Refused(401, "That is not the token of this server. Each start has another one.")
+        refused = Rejected(401, "That is not the token of this server. Each start has another one.")
     if refused:
-        return await _refuse(asked, refused, send)
-    secure = "; Secure" if asked.scheme == "https" else ""
-    cookie = f"{cookie_name(asked)}={access.session}; Path=/; HttpOnly; SameSite=Strict{secure}"
+        return await _refuse(head, refused, send)
+    secure = "; Secure" if head.scheme == "https" else ""
+    cookie = f"{cookie_name(head)}={access.session}; Path=/; HttpOnly; SameSite=Strict{secure}"
     await _answer(send, 303, [(b"location", ENTRANCE.encode()), (b"set-cookie", cookie.encode())])
 
 
-def _preflight(asked: Asked) -> list[Header]:
+def _preflight(head: RequestHead) -> list[Header]:
     """What a page may ask for that was allowed: anything, with whatever headers it names."""
-    wanted = asked.one("access-control-request-headers") or ""
+    wanted = head.one("access-control-request-headers") or ""
     names = [name.strip() for name in wanted.split(",")]
     fine = ", ".join(name for name in names if name and name.replace("-", "").replace("_", "").isalnum())
     allowed = [
@@ -123,7 +123,7 @@ def _preflight(asked: Asked) -> list[Header]:
         (b"access-control-allow-headers", fine.encode("ascii", "ignore")),
         (b"access-control-max-age", b"600"),
     ]
-    if asked.one("access-control-request-private-network") == "true":
+    if head.one("access-control-request-private-network") == "true":
         allowed.append((b"access-control-allow-private-network", b"true"))
     return allowed
 
@@ -147,8 +147,8 @@ def _sending(send: Send, studio: bool) -> Send:
     return sent
 
 
-async def _refuse(asked: Asked, refused: Refused, send: Send) -> None:
-    if asked.kind == "websocket":
+async def _refuse(head: RequestHead, refused: Rejected, send: Send) -> None:
+    if head.kind == "websocket":
         # Before it was accepted: the client sees 403.
         return await send({"type": "websocket.close", "code": 1008, "reason": refused.reason[:100]})
     headers = [(b"www-authenticate", b"Bearer")] if refused.status == 401 else []

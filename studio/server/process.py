@@ -131,7 +131,7 @@ def _end_soon() -> None:
     timer.start()
 
 
-class _Discreet(logging.Formatter):
+class TokenRedactor(logging.Formatter):
     """Any formatter, with the token blotted out."""
 
     def __init__(self, formatter: logging.Formatter, token: str) -> None:
@@ -142,7 +142,7 @@ class _Discreet(logging.Formatter):
         return self._formatter.format(record).replace(self._token, "[token]")
 
 
-class Brief(logging.Filter):
+class ErrorSummaryFilter(logging.Filter):
     """What a run was refused or failed for is a line: its client is told the same, and no bug of the server is meant.
 
     LangGraph's server tells it twice, each time with the way that it took through the server.
@@ -166,9 +166,9 @@ def _log(serving: Serving) -> None:
     from langgraph_api.logging import Formatter
 
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Discreet(Formatter(None, None, "%"), serving.access.token))
+    handler.setFormatter(TokenRedactor(Formatter(None, None, "%"), serving.access.token))
     if not serving.debug:
-        handler.addFilter(Brief())
+        handler.addFilter(ErrorSummaryFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if serving.debug else logging.WARNING)

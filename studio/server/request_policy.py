@@ -19,7 +19,7 @@ start of a deployment, and what its own tests need."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestHead:
     """The first lines of a request."""
 
     kind: Literal["http", "websocket"]
@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     status: int
     reason: str
 
@@ -51,35 +51,35 @@ class Allowed:
     by: Literal["token", "session", "preflight"]
 
 
-def judged(asked: Asked, access: Access) -> Allowed | Refused:
+def authorize(head: RequestHead, access: Access) -> Allowed | Rejected:
     """What becomes of the request."""
-    refused = refused_host(asked, access) or refused_origin(asked, access)
+    refused = refused_host(head, access) or refused_origin(head, access)
     if refused:
         return refused
-    if is_preflight(asked):
+    if is_preflight(head):
         return Allowed("preflight")
-    by = _credential(asked, access)
+    by = _credential(head, access)
     if by is None:
-        return Refused(
+        return Rejected(
             401,
             "This server wants its token: as `Authorization: Bearer …` or `x-api-key`, or open the URL that it printed "
             "when it started.",
         )
-    if by == "session" and not _by_its_own_page(asked):
-        return Refused(403, "A browser's session is for this server's own pages.")
-    if _has_body(asked) and not _is_json(asked):
-        return Refused(415, "Bodies must be JSON, with the content type application/json.")
-    if any(asked.path == one or asked.path.startswith(f"{one}/") for one in CLOSED):
-        return Refused(404, "That is not served here.")
+    if by == "session" and not _by_its_own_page(head):
+        return Rejected(403, "A browser's session is for this server's own pages.")
+    if _has_body(head) and not _is_json(head):
+        return Rejected(415, "Bodies must be JSON, with the content type application/json.")
+    if any(head.path == one or head.path.startswith(f"{one}/") for one in CLOSED):
+        return Rejected(404, "That is not served here.")
     return Allowed(by)
 
 
-def refused_host(asked: Asked, access: Access) -> Refused | None:
+def refused_host(head: RequestHead, access: Access) -> Rejected | None:
     """A request whose Host is not this server's."""
-    host = asked.one("host")
-    if host is not None and asked.server is not None and host.lower() in _hosts(asked.server, access):
+    host = head.one("host")
+    if host is not None and head.server is not None and host.lower() in _hosts(head.server, access):
         return None
-    return Refused(421, "The Host of this request is not this server's.")
+    return Rejected(421, "The Host of this request is not this server's.")
 
 
 def _hosts(server: tuple[str, int], access: Access) -> set[str]:
@@ -89,65 +89,65 @@ def _hosts(server: tuple[str, int], access: Access) -> set[str]:
     return {f"{name}:{port}" for name in plain} | (plain if port == 80 else set())
 
 
-def refused_origin(asked: Asked, access: Access) -> Refused | None:
+def refused_origin(head: RequestHead, access: Access) -> Rejected | None:
     """A request of a page that is not this server's, nor LangGraph Studio's where that is allowed."""
-    if not asked.all("origin") or is_same_origin(asked) or from_hosted_studio(asked, access):
+    if not head.all("origin") or is_same_origin(head) or from_hosted_studio(head, access):
         return None
-    return Refused(403, "Pages of other origins may not ask this server for anything.")
+    return Rejected(403, "Pages of other origins may not ask this server for anything.")
 
 
-def is_same_origin(asked: Asked) -> bool:
+def is_same_origin(head: RequestHead) -> bool:
     """Whether a page of this very origin says that it asks. The Host was checked."""
-    scheme = "https" if asked.scheme in ("https", "wss") else "http"
-    return asked.one("origin") == f"{scheme}://{(asked.one('host') or '').lower()}"
+    scheme = "https" if head.scheme in ("https", "wss") else "http"
+    return head.one("origin") == f"{scheme}://{(head.one('host') or '').lower()}"
 
 
-def from_hosted_studio(asked: Asked, access: Access) -> bool:
+def from_hosted_studio(head: RequestHead, access: Access) -> bool:
     """Whether LangGraph Studio's page asks, and may."""
-    return access.hosted_studio and asked.one("origin") == HOSTED_STUDIO
+    return access.hosted_studio and head.one("origin") == HOSTED_STUDIO
 
 
-def is_preflight(asked: Asked) -> bool:
+def is_preflight(head: RequestHead) -> bool:
     """Whether a browser asks what it may ask; it sends no token with that."""
-    return asked.method == "OPTIONS" and bool(asked.all("origin")) and bool(asked.all("access-control-request-method"))
+    return head.method == "OPTIONS" and bool(head.all("origin")) and bool(head.all("access-control-request-method"))
 
 
-def cookie_name(asked: Asked) -> str:
+def cookie_name(head: RequestHead) -> str:
     """The session's; with the port, because cookies are of a host."""
-    return f"rlm-session-{asked.server[1] if asked.server else 0}"
+    return f"rlm-session-{head.server[1] if head.server else 0}"
 
 
-def _credential(asked: Asked, access: Access) -> Literal["token", "session"] | None:
-    scheme_and_value = (value.partition(" ") for value in asked.all("authorization"))
+def _credential(head: RequestHead, access: Access) -> Literal["token", "session"] | None:
+    scheme_and_value = (value.partition(" ") for value in head.all("authorization"))
     bearers = [value.strip() for scheme, _, value in scheme_and_value if scheme.lower() == "bearer"]
-    if access.has_token([*bearers, *asked.all("x-api-key")]):
+    if access.has_token([*bearers, *head.all("x-api-key")]):
         return "token"
-    if from_hosted_studio(asked, access):
+    if from_hosted_studio(head, access):
         return None
-    pairs = [pair.strip().partition("=") for header in asked.all("cookie") for pair in header.split(";")]
-    if access.has_session([value for name, _, value in pairs if name == cookie_name(asked)]):
+    pairs = [pair.strip().partition("=") for header in head.all("cookie") for pair in header.split(";")]
+    if access.has_session([value for name, _, value in pairs if name == cookie_name(head)]):
         return "session"
     return None
 
 
-def _by_its_own_page(asked: Asked) -> bool:
+def _by_its_own_page(head: RequestHead) -> bool:
     """Whether a request with the session's cookie comes from this server's page, or from the address bar.
 
     Pages of other ports of this host count as the same site, so that SameSite alone would let them ask; a plain link
     or picture carries no Origin, but every browser since 2023 says where it comes from.
     """
-    site = asked.one("sec-fetch-site")
-    if asked.all("sec-fetch-site") and site not in ("same-origin", "none"):
+    site = head.one("sec-fetch-site")
+    if head.all("sec-fetch-site") and site not in ("same-origin", "none"):
         return False
-    if asked.kind == "http" and asked.method in SAFE:
+    if head.kind == "http" and head.method in SAFE:
         return True
-    return is_same_origin(asked) or (asked.kind == "http" and site == "same-origin")
+    return is_same_origin(head) or (head.kind == "http" and site == "same-origin")
 
 
-def _has_body(asked: Asked) -> bool:
-    return bool(asked.all("transfer-encoding")) or any(length.strip() != "0" for length in asked.all("content-length"))
+def _has_body(head: RequestHead) -> bool:
+    return bool(head.all("transfer-encoding")) or any(length.strip() != "0" for length in head.all("content-length"))
 
 
-def _is_json(asked: Asked) -> bool:
-    kind = asked.one("content-type")
+def _is_json(head: RequestHead) -> bool:
+    kind = head.one("content-type")
     return kind is not None and kind.partition(";")[0].strip().lower() == "application/json"

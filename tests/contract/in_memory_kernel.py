@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
-from durable_rlm.kernel.cell import StandingSession
+from durable_rlm.kernel.cell import BaseSession
 from durable_rlm.kernel.inside.output import Capture
 from durable_rlm.kernel.inside.repl import Repl
 from durable_rlm.kernel.messages import parse_calls, parse_compared, parse_ended, parse_restored
@@ -55,7 +55,7 @@ class MemoryKernels:
             await session.close()
 
 
-class MemorySession(StandingSession):
+class MemorySession(BaseSession):
     """One REPL in this process. See `session.KernelSession` for what each method promises."""
 
     def __init__(self, spec: KernelSpec, loop: asyncio.AbstractEventLoop) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.kernel.host.kernel_pool import Supply
+from durable_rlm.kernel.host.kernel_pool import ForkServerPool
 from durable_rlm.kernel.host.launch import KernelManager, make_manager
 from durable_rlm.kernel.host.provisioner import NAME, ForkServerProvisioner
 from durable_rlm.kernel.session import KernelSpec
@@ -18,13 +18,13 @@ from durable_rlm.kernel.session import KernelSpec
 @pytest.fixture
 async def manager() -> AsyncGenerator[KernelManager]:
     with tempfile.TemporaryDirectory(prefix="rlm-") as folder:
-        supply = Supply(Path(folder), [], [], ())
+        pool = ForkServerPool(Path(folder), [], [], ())
         spec = KernelSpec("thread")
-        made = await make_manager(supply, {**spec.process(), "setup": spec.setup()})
+        made = await make_manager(pool, {**spec.process(), "setup": spec.setup()})
         await made.manager.start_kernel()
         yield made.manager
         await made.end()
-        await supply.close()
+        await pool.close()
 
 
 async def told(manager: KernelManager, code: str) -> str:

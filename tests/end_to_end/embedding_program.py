@@ -23,7 +23,7 @@ async def work(home: Path, model: str, tracing: bool) -> None:
     async with Runner.open(home, kernels=MemoryKernels(), tracing=tracing) as runner:
         run = await runner.run(QUESTION, INPUT, model=model, max_depth=2, approve=["code"], thread="first")
         await approved(runner, run)
-        steps = await runner.library.steps("first")
+        steps = await runner.queries.steps("first")
         plan = next(step["step"] for step in steps if step["kind"] == "plan")
         fork = await runner.fork("first", plan, code="FINAL('SECRET ' + llm_query('SECRET'))", into="fork", fresh=True)
         await approved(runner, await runner.resume(fork.thread_id))

@@ -21,8 +21,8 @@ async def goes_on(folder: Path) -> None:
     """A stopped run with one call that may have been billed is left; resumed, it asks for that alone."""
     asked = Asked(f"scripted:{folder / 'm.py'}")
     async with Runner.open(folder / ".rlm", kernels=MemoryKernels()) as runner:
-        assert [run["status"] for run in await runner.library.runs()] == ["stopped"]
-        first, second = [call.to_json() for call in await runner.library.calls("t")]
+        assert [run["status"] for run in await runner.queries.runs()] == ["stopped"]
+        first, second = [call.to_json() for call in await runner.queries.calls("t")]
         assert (first["answer"], second["answer"]) == ("A", None) and "may have been billed" in second["error"]
         run = await runner.resume("t")
         assert (run.status, run.answer) == ("answered", "AB")

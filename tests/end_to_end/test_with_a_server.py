@@ -49,7 +49,7 @@ async def test_classifying_thousands_of_lines_counts_them_exactly(runner: Runner
     with ScriptedServer(root=root, sub=sub, latency=0.01) as server:
         run = await runner.run("How many of each class?", questions, **models(server))
     assert run.answer == dict(Counter(labels))
-    calls = await runner.library.calls(run.thread_id)
+    calls = await runner.queries.calls(run.thread_id)
     assert len(calls) == 40 and run.usage["model_calls"] == 43 == len(server.requests)
     assert 1 < server.peak <= 32
 

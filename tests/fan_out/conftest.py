@@ -15,21 +15,21 @@ from durable_rlm.state.settings import RunSettings
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
-from tests.waiting import Waits
+from tests.waiting import FakeSleep
 
 
 @pytest.fixture
-def waits() -> Waits:
-    return Waits()
+def fake_sleep() -> FakeSleep:
+    return FakeSleep()
 
 
 @pytest.fixture
-def open_model(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> OpenModels:
+def open_model(fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> OpenModels:
     """Opens clients that do not wait before another attempt."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
     def open_one(name: str, settings: RunSettings) -> ModelClient:
-        return open_client(name, base_url=settings.base_url, price=settings.price, retry=RetryPolicy(sleep=waits))
+        return open_client(name, base_url=settings.base_url, price=settings.price, retry=RetryPolicy(sleep=fake_sleep))
 
     return open_one
 

@@ -103,7 +103,7 @@ async def test_a_thread_left_over_is_refused_between_cells_and_asks_for_the_cell
     refused, answered = run.answer
     assert "no cell is running" in refused and answered == "IN THE SECOND CELL"
     assert server.asked == {"in the second cell": 1}
-    [call] = [call.to_json() for call in await runner.library.calls(run.thread_id)]
+    [call] = [call.to_json() for call in await runner.queries.calls(run.thread_id)]
     assert (call["turn"], call["prompt"]) == (2, "in the second cell")
 
 

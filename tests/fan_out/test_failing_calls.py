@@ -3,7 +3,7 @@
 import pytest
 
 from durable_rlm import Runner
-from tests.fan_out.conftest import Waits, cells, models
+from tests.fan_out.conftest import FakeSleep, cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 from tests.servers.received import Body, prompt_of
@@ -69,13 +69,15 @@ async def test_what_fails_once_is_answered_all_the_same_and_nobody_is_told_of_fa
     assert not any("failed" in message["content"] for message in server.requests[-1].messages[-1:])
 
 
-async def test_a_burst_of_refusals_is_waited_out_as_long_as_the_server_says(runner: Runner, waits: Waits) -> None:
+async def test_a_burst_of_refusals_is_waited_out_as_long_as_the_server_says(
+    runner: Runner, fake_sleep: FakeSleep
+) -> None:
     burst = Fault("status", status=429, headers={"Retry-After": "17"}, requests=range(20, 50))
     with ScriptedServer(cells(BATCH, OUTCOMES), str.upper, faults=[burst]) as server:
         run = await runner.run("Q?", concurrency=64, **models(server))
     assert run.answer == [upper(n) for n in range(COUNT)]
-    assert len(waits.seconds) == 30 and all(17 <= seconds <= 17 * 1.25 for seconds in waits.seconds)
-    assert len(set(waits.seconds)) > 20, "they do not come back together"
+    assert len(fake_sleep.seconds) == 30 and all(17 <= seconds <= 17 * 1.25 for seconds in fake_sleep.seconds)
+    assert len(set(fake_sleep.seconds)) > 20, "they do not come back together"
 
 
 async def test_a_single_call_that_fails_raises_and_says_what_kind_of_failure_it_was(runner: Runner) -> None:

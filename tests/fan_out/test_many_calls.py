@@ -10,10 +10,10 @@ from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.errors import AttemptFailed, Failure, Target
 from durable_rlm.nodes.models.provider_protocol import ModelRequest, RawReply
 from durable_rlm.nodes.models.retry import RetryPolicy
-from durable_rlm.nodes.sub_call import most_lanes
+from durable_rlm.nodes.sub_call import max_workers
 from durable_rlm.state.settings import RunSettings
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.fan_out.conftest import Waits, cells, models
+from tests.fan_out.conftest import FakeSleep, cells, models
 from tests.scripts import repl, write_script
 from tests.servers.faults import Fault, chance
 from tests.servers.openai_server import ScriptedServer
@@ -52,13 +52,13 @@ class Weather:
 
 
 async def test_ten_thousand_calls_are_answered_in_order_though_one_in_five_fails_at_first(
-    tmp_path: Path, waits: Waits
+    tmp_path: Path, fake_sleep: FakeSleep
 ) -> None:
     code = f"got = llm_query_batched([f'question {{n}}' for n in range({MANY})])\nFINAL(got)"
     weather = Weather(repl(code))
 
     def open_model(name: str, settings: RunSettings) -> ModelClient:
-        return ModelClient(Target(name), weather, retry=RetryPolicy(attempts=20, sleep=waits))
+        return ModelClient(Target(name), weather, retry=RetryPolicy(attempts=20, sleep=fake_sleep))
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
         run = await runner.run("Q?", model="openai:any", concurrency=256, max_calls=2 * MANY)
@@ -67,8 +67,8 @@ async def test_ten_thousand_calls_are_answered_in_order_though_one_in_five_fails
         assert len(weather.asked) == MANY and weather.peak == 256
         assert run.usage["model_calls"] == weather.asked.total() + 1
         failed = weather.asked.total() - MANY
-        assert failed == len(waits.seconds) and 0.15 * MANY < failed < 0.35 * MANY
-        assert await most_sends(runner, run.thread_id) == most_lanes(256)
+        assert failed == len(fake_sleep.seconds) and 0.15 * MANY < failed < 0.35 * MANY
+        assert await most_sends(runner, run.thread_id) == max_workers(256)
 
 
 async def most_sends(runner: Runner, thread_id: str) -> int:

@@ -15,13 +15,13 @@ from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.records import as_usage
 from durable_rlm.state.settings import RunSettings
-from durable_rlm.state.usage import Spent
+from durable_rlm.state.usage import UsageTotals
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fan_out.conftest import cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 
-NOTHING = as_usage(Spent())
+NOTHING = as_usage(UsageTotals())
 PRICE = (2.0, 10.0)
 ASKING = "try:\n    said = llm_query('a')\nexcept SubCallError as error:\n    said = str(error)\nFINAL(said)"
 
@@ -94,7 +94,7 @@ async def test_a_root_that_no_server_was_asked_for_has_cost_nothing_now_in_the_j
     assert backoff.seen == [(0, 0, 0, 0.0)] * 5, "a process that is killed while it waits leaves nothing behind either"
     again = await runner.resume("t")
     assert (again.status, again.usage) == ("failed", NOTHING)
-    assert (await runner.library.usage("t")) == NOTHING
+    assert (await runner.queries.usage("t")) == NOTHING
 
 
 async def test_what_reaches_no_server_uses_up_no_budget(runner: Runner, closed: str, addresses: dict[str, str]) -> None:
@@ -113,7 +113,7 @@ async def test_a_call_that_reached_no_server_is_recorded_as_failed_and_not_asked
     with ScriptedServer(cells(ASKING)) as server:
         addresses["openai:sub"] = closed
         await runner.run("Q?", thread="t", **models(server))
-        [call] = await runner.library.calls("t")
+        [call] = await runner.queries.calls("t")
     assert "cannot be reached" in str(call.row.error) and call.row.status == "failed" and call.row.tokens == 0
 
 

@@ -21,14 +21,14 @@ from tests.damage import DATABASE
 def collect_and_die(home: Path, kill_at: int) -> None:
     passed = 0
 
-    def probe(point: str) -> None:
+    def failpoint(point: str) -> None:
         nonlocal passed
         passed += 1
         if passed == kill_at:
             (home / "killed-at").write_text(point)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    collect(home / DATABASE, Blobs(home / "blobs"), probe=probe)
+    collect(home / DATABASE, Blobs(home / "blobs"), failpoint=failpoint)
 
 
 def main(template: str, folder: str) -> None:

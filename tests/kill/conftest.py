@@ -1,4 +1,4 @@
-"""One nursery and one undisturbed run for all kill tests of a worker."""
+"""One spawner and one undisturbed run for all kill tests of a worker."""
 
 import os
 import tempfile
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.kill.nursery import Nursery
+from tests.kill.spawn import Spawner
 from tests.kill.trials import Trial, Undisturbed
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Generator[Nursery]:
-    with Nursery() as nursery:
-        yield nursery
+def spawn() -> Generator[Spawner]:
+    with Spawner() as spawn:
+        yield spawn
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,6 @@ def folder() -> Generator[Path]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(nursery: Nursery, folder: Path) -> Undisturbed:
-    trial = Trial(folder / "undisturbed", nursery)
-    return Undisturbed(trial.sit().report, trial.received, trial.points)
+def undisturbed(spawn: Spawner, folder: Path) -> Undisturbed:
+    trial = Trial(folder / "undisturbed", spawn)
+    return Undisturbed(trial.execute().report, trial.received, trial.points)

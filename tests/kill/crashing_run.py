@@ -16,7 +16,7 @@ from durable_rlm import Runner
 async def main(home: str, model: str, log: str, point: int) -> None:
     passed = 0
 
-    def probe(name: str) -> None:
+    def failpoint(name: str) -> None:
         nonlocal passed
         passed += 1
         with Path(log).open("a") as file:
@@ -24,7 +24,7 @@ async def main(home: str, model: str, log: str, point: int) -> None:
         if passed == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async with Runner.open(home, probe=probe) as runner:
+    async with Runner.open(home, failpoint=failpoint) as runner:
         run = await runner.run("What?", "alpha\nbeta\ngamma\ndelta", model=model, thread="crashing")
         sys.stdout.write(json.dumps(run.to_json()))
 

@@ -84,18 +84,18 @@ def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:
     return decide
 
 
-async def sit(
-    home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
+async def execute(
+    home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
     """Start the run, or go on with it, and decide whatever it waits for. How it stands then."""
     del max_calls
     folder = home.parent
     reviewer = Reviewer(folder, decider(folder))
-    async with Runner.open(home, kernels=kernels, probe=reviewer.watching(probe)) as runner:
+    async with Runner.open(home, kernels=kernels, failpoint=reviewer.watching(failpoint)) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": MAX_CALLS, "max_turns": MAX_TURNS, "approve": GATES}
         run = await runner.run("What?", "the input", thread=THREAD, concurrency=4, unsandboxed=True, **settings)
         run = await reviewer.until_it_waits_no_more(runner, run)
-        shown = await runner.library.show(THREAD, runner.graph)
+        shown = await runner.queries.show(THREAD, runner.graph)
         last = shown["turns"][-1] if shown["turns"] else {}
         return {
             "run": run.to_json(),
@@ -104,6 +104,6 @@ async def sit(
             "variables": {one["name"]: one for one in last.get("variables", [])},
             "problems": (await runner.verify(THREAD)).to_json()["problems"],
             "decisions": await decisions_done(runner, THREAD),
-            "limits": (await runner.library.about(THREAD))["limits"],
+            "limits": (await runner.queries.about(THREAD))["limits"],
             "too early": reviewer.told_late,
         }

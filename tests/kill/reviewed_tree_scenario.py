@@ -56,19 +56,19 @@ def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:
     return lambda _, about: told.get(about, APPROVE)
 
 
-async def sit(
-    home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
+async def execute(
+    home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
     """Start the tree, or go on with it, and decide whatever it waits for. How it stands then, by question."""
     folder = home.parent
     reviewer = Reviewer(folder, decider(folder))
-    async with Runner.open(home, kernels=kernels, probe=reviewer.watching(probe)) as runner:
+    async with Runner.open(home, kernels=kernels, failpoint=reviewer.watching(failpoint)) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "max_depth": 3, "approve": ["code"]}
         run = await runner.run(QUESTION, thread=THREAD, concurrency=4, kernels=6, unsandboxed=True, **settings)
         run = await reviewer.until_it_waits_no_more(runner, run)
         shown = {
-            row["question"]: await runner.library.show(row["thread_id"], runner.graph)
-            for row in await runner.library.runs()
+            row["question"]: await runner.queries.show(row["thread_id"], runner.graph)
+            for row in await runner.queries.runs()
         }
         turns = [(question, turn) for question, of_run in sorted(shown.items()) for turn in of_run["turns"]]
         problems = [await runner.verify(of_run["thread_id"]) for of_run in shown.values()]

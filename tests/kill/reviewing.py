@@ -49,14 +49,14 @@ class Reviewer:
         self.told_late: list[str] = []
         """Code that had begun to run before it was asked about."""
 
-    def watching(self, probe: Callable[[str], None]) -> Callable[[str], None]:
+    def watching(self, failpoint: Callable[[str], None]) -> Callable[[str], None]:
         """The probe, which also sees when a decision is saved: with what the review node writes."""
 
         def watched(point: str) -> None:
             if self._unsaved and "writes" in point and point.endswith("-after"):
                 saved, self._unsaved = self._unsaved, []
                 note(self._folder / "saved", saved)
-            probe(point)
+            failpoint(point)
 
         return watched
 
@@ -101,7 +101,7 @@ def unsaved(folder: Path) -> Counter[str]:
 
 async def decisions_done(runner: Runner, thread: str) -> list[str]:
     """What the history of a run says that a person did, each decision once."""
-    steps = [step["summary"] for step in await runner.library.steps(thread) if step["kind"] == "review"]
+    steps = [step["summary"] for step in await runner.queries.steps(thread) if step["kind"] == "review"]
     parts = [part for step in steps if step.startswith("a person ") for part in step[len("a person ") :].split(", ")]
     found = [re.fullmatch(r"(.+?)(?: \((\d+)\))?", part) for part in parts]
     return sorted(one[1] for one in found if one for _ in range(int(one[2] or 1)))

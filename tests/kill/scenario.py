@@ -85,14 +85,14 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
     return f"scripted:{script}"
 
 
-async def sit(
-    home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
+async def execute(
+    home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
     """Start the run, or go on with it. How it stands then: the run, its variables, what each turn printed."""
-    async with Runner.open(home, kernels=kernels, probe=probe) as runner:
+    async with Runner.open(home, kernels=kernels, failpoint=failpoint) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "concurrency": 4, "unsandboxed": True}
         run = await runner.run(QUESTION, TEXT, thread=THREAD, **settings)
-        shown = await runner.library.show(THREAD, runner.graph)
+        shown = await runner.queries.show(THREAD, runner.graph)
         last = shown["turns"][-1] if shown["turns"] else {}
         verified = await runner.verify(THREAD)
         return {

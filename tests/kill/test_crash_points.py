@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from tests.kill.nursery import Nursery
+from tests.kill.spawn import Spawner
 from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
 
 pytestmark = pytest.mark.kill
@@ -40,13 +40,13 @@ def names(point: str) -> list[str]:
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_killed_at_any_point_it_goes_on_as_if_nothing_had_been(
-    nursery: Nursery, undisturbed: Undisturbed, folder: Path, share: int
+    spawn: Spawner, undisturbed: Undisturbed, folder: Path, share: int
 ) -> None:
     point = share + 1
-    while (ended := (trial := Trial(folder / f"point-{point}", nursery)).sit(kill_at=point)).killed:
+    while (ended := (trial := Trial(folder / f"point-{point}", spawn)).execute(kill_at=point)).killed:
         where, in_flight = trial.where, trial.in_flight()
         assert in_flight.total() <= trial.under_way(), where
-        ended = trial.sit()
+        ended = trial.execute()
         check_as_undisturbed(ended, undisturbed, where)
         check_paid_once(trial, ended, in_flight, undisturbed, where)
         trial.remove()
@@ -56,16 +56,16 @@ def test_killed_at_any_point_it_goes_on_as_if_nothing_had_been(
 
 
 def test_killed_again_anywhere_in_the_resume_it_still_goes_on(
-    nursery: Nursery, undisturbed: Undisturbed, folder: Path
+    spawn: Spawner, undisturbed: Undisturbed, folder: Path
 ) -> None:
-    trial, once = Trial(folder / "killed-twice", nursery), folder / "killed-once"
+    trial, once = Trial(folder / "killed-twice", spawn), folder / "killed-once"
     in_second_cell = undisturbed.points.index("cell-ended") + undisturbed.points.index("deliver-before")
-    assert trial.sit(kill_at=in_second_cell).killed
+    assert trial.execute(kill_at=in_second_cell).killed
     at_first, point = trial.in_flight(), 1
     trial.keep(once)
-    while (ended := trial.sit(kill_at=point)).killed:
+    while (ended := trial.execute(kill_at=point)).killed:
         where, in_flight = f"killed twice: {trial.where}", at_first + trial.in_flight()
-        ended = trial.sit()
+        ended = trial.execute()
         check_as_undisturbed(ended, undisturbed, where)
         check_paid_once(trial, ended, in_flight, undisturbed, where)
         trial.go_back(once)
@@ -76,12 +76,12 @@ def test_killed_again_anywhere_in_the_resume_it_still_goes_on(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_again_and_again_after_random_times_it_comes_to_its_end(
-    nursery: Nursery, undisturbed: Undisturbed, folder: Path, seed: int
+    spawn: Spawner, undisturbed: Undisturbed, folder: Path, seed: int
 ) -> None:
-    random, trial = Random(seed), Trial(folder / f"seed-{seed}", nursery)
+    random, trial = Random(seed), Trial(folder / f"seed-{seed}", spawn)
     kills, in_flight = 0, Counter[str]()
     # A sitting needs some points before it comes to anything new.
-    while (ended := trial.sit(kill_at=random.randint(1, 20 + 10 * kills))).killed:
+    while (ended := trial.execute(kill_at=random.randint(1, 20 + 10 * kills))).killed:
         kills += 1
         in_flight += trial.in_flight()
     where = f"seed {seed}, killed {kills} times"
@@ -92,10 +92,10 @@ def test_killed_again_and_again_after_random_times_it_comes_to_its_end(
 
 @pytest.mark.parametrize("point", ["call-asked-after", "request-after", "journal-before"])
 def test_killed_again_and_again_at_its_requests_it_sends_no_more_than_its_budget_allows(
-    nursery: Nursery, folder: Path, point: str
+    spawn: Spawner, folder: Path, point: str
 ) -> None:
-    trial, kills = Trial(folder / f"budget-{point}", nursery), 0
-    while (ended := trial.sit(kill_on=point, max_calls=6)).killed:
+    trial, kills = Trial(folder / f"budget-{point}", spawn), 0
+    while (ended := trial.execute(kill_on=point, max_calls=6)).killed:
         kills += 1
         assert kills <= 6 and trial.received.total() <= 6
     run = ended.report["run"]

@@ -60,7 +60,7 @@ async def test_a_second_process_is_told_that_the_run_is_busy_and_takes_over_a_de
         async with Runner.open(tmp_path / "home") as runner:
             busy = await runner.resume("crashing")
             assert (busy.status, busy.exit_code) == ("busy", 5)
-            [listed] = await runner.library.runs()
+            [listed] = await runner.queries.runs()
             assert listed["status"] == "busy"
             parent.kill()
             parent.wait()

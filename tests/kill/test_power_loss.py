@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kill.nursery import ROOT
 from tests.kill.scenario import write_model
+from tests.kill.spawn import ROOT
 
 pytestmark = [
     pytest.mark.kill,
@@ -82,7 +82,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     folder = tmp_path_factory.mktemp("traced")
     model = write_model(folder)
     child = f"_child(Job({str(folder)!r}, {model!r}), Path({str(folder / 'report')!r}))"
-    program = f"from pathlib import Path; from tests.kill.nursery import Job, _child; {child}"
+    program = f"from pathlib import Path; from tests.kill.spawn import Job, _child; {child}"
     strace = ["strace", "-f", "-y", "-s", "5000", "--seccomp-bpf", "-e", f"trace={_CALLS}", "-o", str(folder / "trace")]
     subprocess.run([*strace, sys.executable, "-c", program], cwd=ROOT, check=True, timeout=120)
     assert '"answered"' in (folder / "report").read_text()

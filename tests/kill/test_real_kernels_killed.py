@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kill.nursery import Nursery, Victim
+from tests.kill.spawn import Spawner, Victim
 from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
 
 pytestmark = pytest.mark.kill
@@ -19,14 +19,14 @@ PLACES = [
 
 
 @pytest.fixture(scope="module")
-def undisturbed(nursery: Nursery, folder: Path) -> Undisturbed:
-    trial = Trial(folder / "undisturbed-real", nursery, real=True)
-    return Undisturbed(trial.sit().report, trial.received, trial.points)
+def undisturbed(spawn: Spawner, folder: Path) -> Undisturbed:
+    trial = Trial(folder / "undisturbed-real", spawn, real=True)
+    return Undisturbed(trial.execute().report, trial.received, trial.points)
 
 
 @pytest.fixture
-def trial(nursery: Nursery, folder: Path) -> Generator[Trial]:
-    trial = Trial(folder / "real", nursery, real=True)
+def trial(spawn: Spawner, folder: Path) -> Generator[Trial]:
+    trial = Trial(folder / "real", spawn, real=True)
     yield trial
     trial.remove()
 
@@ -41,10 +41,10 @@ def place(undisturbed: Undisturbed, name: str, number: int) -> int:
 def test_a_killed_run_goes_on_in_another_kernel_as_if_nothing_had_been(
     trial: Trial, undisturbed: Undisturbed, name: str, number: int
 ) -> None:
-    assert trial.sit(kill_at=place(undisturbed, name, number)).killed
+    assert trial.execute(kill_at=place(undisturbed, name, number)).killed
     where, in_flight = trial.where, trial.in_flight()
     assert in_flight.total() <= trial.under_way(), where
-    ended = trial.sit()
+    ended = trial.execute()
     check_as_undisturbed(ended, undisturbed, where)
     check_paid_once(trial, ended, in_flight, undisturbed, where)
 
@@ -60,7 +60,7 @@ def test_a_killed_run_goes_on_in_another_kernel_as_if_nothing_had_been(
 def test_a_killed_kernel_or_host_costs_one_cell_at_most_and_the_run_goes_on(
     trial: Trial, undisturbed: Undisturbed, victim: Victim, name: str, number: int
 ) -> None:
-    ended = trial.sit(kill_at=place(undisturbed, name, number), victim=victim)
+    ended = trial.execute(kill_at=place(undisturbed, name, number), victim=victim)
     run, expected = ended.report["run"], undisturbed.report
     assert (run["status"], run["answer"], run["error"]) == ("answered", expected["run"]["answer"], None), run
     assert ended.report["variables"] == expected["variables"] and ended.report["problems"] == []

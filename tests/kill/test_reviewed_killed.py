@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.kill import reviewed_scenario
-from tests.kill.nursery import Ended, Nursery
 from tests.kill.reviewed_scenario import CELLS, MAX_CALLS, MAX_TURNS, NEVER, NEVER_RUN
 from tests.kill.reviewing import lines, reviewed, unsaved
+from tests.kill.spawn import Ended, Spawner
 from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
 
 pytestmark = pytest.mark.kill
@@ -26,9 +26,9 @@ def folder_of_undisturbed(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(nursery: Nursery, folder_of_undisturbed: Path) -> Undisturbed:
-    trial = Trial(folder_of_undisturbed, nursery, played=reviewed_scenario)
-    return Undisturbed(trial.sit().report, trial.received, trial.points)
+def undisturbed(spawn: Spawner, folder_of_undisturbed: Path) -> Undisturbed:
+    trial = Trial(folder_of_undisturbed, spawn, played=reviewed_scenario)
+    return Undisturbed(trial.execute().report, trial.received, trial.points)
 
 
 @pytest.fixture(scope="session")
@@ -69,15 +69,15 @@ def test_an_undisturbed_run_is_reviewed_in_every_way(undisturbed: Undisturbed, a
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_killed_at_any_point_what_was_decided_counts_once(
-    nursery: Nursery, undisturbed: Undisturbed, asked_about: Counter[str], folder: Path, share: int
+    spawn: Spawner, undisturbed: Undisturbed, asked_about: Counter[str], folder: Path, share: int
 ) -> None:
     point = 1 + share
     while (
-        ended := (trial := Trial(folder / f"reviewed-{point}", nursery, played=reviewed_scenario)).sit(kill_at=point)
+        ended := (trial := Trial(folder / f"reviewed-{point}", spawn, played=reviewed_scenario)).execute(kill_at=point)
     ).killed:
         where, in_flight, lost = trial.where, trial.in_flight(), unsaved(trial.folder)
         assert in_flight.total() <= AT_ONCE, where
-        check(trial, trial.sit(), in_flight, undisturbed, asked_about + lost, where)
+        check(trial, trial.execute(), in_flight, undisturbed, asked_about + lost, where)
         trial.remove()
         point += SHARES * STRIDE
     check(trial, ended, Counter(), undisturbed, asked_about, "not killed")

@@ -12,9 +12,9 @@ from durable_rlm import Runner
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.end_to_end.program import CLEAN, RLM, rlm
 from tests.kill import scenario
-from tests.kill.nursery import Nursery
 from tests.kill.reviewing import lines, marked
 from tests.kill.scenario import MODEL_HEAD, THREAD
+from tests.kill.spawn import Spawner
 from tests.kill.trials import Trial
 from tests.scripts import repl
 
@@ -51,7 +51,7 @@ class Program:
     async def status(self) -> str | None:
         """How the run stands; None before it is known."""
         async with Runner.open(self.folder / "home", kernels=MemoryKernels()) as runner:
-            return next((run["status"] for run in await runner.library.runs()), None)
+            return next((run["status"] for run in await runner.queries.runs()), None)
 
     async def command(self) -> list[str]:
         """What brings it on, by how it stands: it is started, decided about, or gone on with."""
@@ -79,7 +79,7 @@ class Program:
     async def decisions(self) -> list[str]:
         """What the run's history says that a person did."""
         async with Runner.open(self.folder / "home", kernels=MemoryKernels()) as runner:
-            steps = await runner.library.steps(THREAD)
+            steps = await runner.queries.steps(THREAD)
             assert (await runner.verify(THREAD)).ok
         said = [step["summary"] for step in steps if step["kind"] == "review"]
         return [one.removeprefix("a person ") for one in said if one.startswith("a person ")]
@@ -87,9 +87,9 @@ class Program:
 
 @pytest.mark.parametrize("seed", range(1))
 async def test_killed_at_random_times_it_comes_to_its_end_and_each_decision_counts_once(
-    nursery: Nursery, folder: Path, seed: int
+    spawn: Spawner, folder: Path, seed: int
 ) -> None:
-    trial = Trial(folder / f"program-{seed}", nursery, played=scenario)
+    trial = Trial(folder / f"program-{seed}", spawn, played=scenario)
     program, random = Program(trial.folder), Random(seed)
     kills, in_flight = 0, Counter[str]()
     while await program.status() != "answered":

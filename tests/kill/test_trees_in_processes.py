@@ -36,9 +36,9 @@ def received(prompt):
     import pathlib
     asked = len(pathlib.Path({str(folder / "asked")!r}).read_text().splitlines())
     if asked > {answers} and not pathlib.Path({str(gate)!r}).exists():
-        raise Waits
+        raise FakeSleep
 
-class Waits(Exception):
+class FakeSleep(Exception):
     pass
 
 _root, _sub = root, sub
@@ -50,7 +50,7 @@ async def _patient(answer, what):
     import asyncio
     try:
         return answer(what)
-    except Waits:
+    except FakeSleep:
         await asyncio.sleep(3600)
 """
     script.write_text(script.read_text() + patience)
@@ -89,7 +89,7 @@ async def test_killed_at_random_it_leaves_no_kernel_and_goes_on_with_every_run(t
     assert again <= MOST_AT_ONCE and max(asked.values()) <= 2
     assert asked.total() <= run["usage"]["model_calls"] <= asked.total() + MOST_AT_ONCE
     async with Runner.open(tmp_path / ".rlm", kernels=MemoryKernels()) as runner:
-        for row in await runner.library.runs():
+        for row in await runner.queries.runs():
             assert row["status"] == "answered" and (await runner.verify(row["thread_id"])).ok
 
 
@@ -99,7 +99,7 @@ async def test_a_child_is_busy_while_its_caller_runs_and_goes_on_by_itself_once_
     with tree_in_a_process(tmp_path, answers=1, waiting=2) as process:
         process.suspend()
         async with Runner.open(home, kernels=MemoryKernels()) as runner:
-            children = {row["question"]: row["thread_id"] for row in await runner.library.runs() if row["parent"]}
+            children = {row["question"]: row["thread_id"] for row in await runner.queries.runs() if row["parent"]}
         before = everything(home)
         for child in children.values():
             refused = rlm(tmp_path, "resume", child)

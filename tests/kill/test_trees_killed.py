@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.kill import tree_scenario
-from tests.kill.nursery import Ended, Nursery
+from tests.kill.spawn import Ended, Spawner
 from tests.kill.tree_scenario import MOST_AT_ONCE, REQUESTS
 from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
 
@@ -18,9 +18,9 @@ STRIDE = 8
 
 
 @pytest.fixture(scope="session")
-def undisturbed(nursery: Nursery, folder: Path) -> Undisturbed:
-    trial = Trial(folder / "undisturbed-tree", nursery, played=tree_scenario)
-    return Undisturbed(trial.sit().report, trial.received, trial.points)
+def undisturbed(spawn: Spawner, folder: Path) -> Undisturbed:
+    trial = Trial(folder / "undisturbed-tree", spawn, played=tree_scenario)
+    return Undisturbed(trial.execute().report, trial.received, trial.points)
 
 
 def check(trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, where: str) -> None:
@@ -38,15 +38,15 @@ def test_an_undisturbed_tree_passes_the_points_of_child_runs(undisturbed: Undist
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_killed_at_any_point_every_run_of_it_goes_on(
-    nursery: Nursery, undisturbed: Undisturbed, folder: Path, share: int
+    spawn: Spawner, undisturbed: Undisturbed, folder: Path, share: int
 ) -> None:
     point = 1 + share
     while (
-        ended := (trial := Trial(folder / f"tree-{point}", nursery, played=tree_scenario)).sit(kill_at=point)
+        ended := (trial := Trial(folder / f"tree-{point}", spawn, played=tree_scenario)).execute(kill_at=point)
     ).killed:
         where, in_flight = trial.where, trial.in_flight()
         assert in_flight.total() <= MOST_AT_ONCE, where
-        ended = trial.sit()
+        ended = trial.execute()
         check(trial, ended, in_flight, undisturbed, where)
         # What was open when it was killed counts whether or not it was sent, and nothing else does.
         calls = ended.report["run"]["usage"]["model_calls"]

@@ -14,7 +14,7 @@ from durable_rlm.state.db.connection import connect
 from durable_rlm.state.errors import ThreadExists
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.end_to_end.program import WaitingRun, rlm, waiting_run
-from tests.kill.nursery import Nursery
+from tests.kill.spawn import Spawner
 from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
 from tests.scripts import Asked
 
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.kill
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8])
 def test_of_three_processes_that_race_for_a_thread_one_runs_it(
-    nursery: Nursery, undisturbed: Undisturbed, folder: Path, share: float
+    spawn: Spawner, undisturbed: Undisturbed, folder: Path, share: float
 ) -> None:
-    trial = Trial(folder / f"race-{share}", nursery)
+    trial = Trial(folder / f"race-{share}", spawn)
     point = int(share * len(undisturbed.points))
     if point:
-        assert trial.sit(kill_at=point).killed
+        assert trial.execute(kill_at=point).killed
     in_flight = trial.in_flight()
     ended = trial.sit_together(3)
     where = f"raced for after {point} points"

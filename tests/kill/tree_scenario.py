@@ -56,16 +56,16 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
     return f"scripted:{script}"
 
 
-async def sit(
-    home: Path, model: str, probe: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
+async def execute(
+    home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
     """Start the tree, or go on with it. How it stands then: the top run, and by question what every run printed."""
-    async with Runner.open(home, kernels=kernels, probe=probe) as runner:
+    async with Runner.open(home, kernels=kernels, failpoint=failpoint) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "concurrency": 4, "unsandboxed": True}
         run = await runner.run(QUESTION, TEXT, thread=THREAD, max_depth=3, kernels=6, **settings)
         shown = {
-            row["question"]: await runner.library.show(row["thread_id"], runner.graph)
-            for row in await runner.library.runs()
+            row["question"]: await runner.queries.show(row["thread_id"], runner.graph)
+            for row in await runner.queries.runs()
         }
         turns = [(question, turn) for question, of_run in sorted(shown.items()) for turn in of_run["turns"]]
         problems = [await runner.verify(of_run["thread_id"]) for of_run in shown.values()]

@@ -13,8 +13,8 @@ from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.maintenance.verify import verify
 from tests.kill import scenario
-from tests.kill.nursery import Ended, Job, Nursery
 from tests.kill.scenario import THREAD, read_log
+from tests.kill.spawn import Ended, Job, Spawner
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ attempts, (SELECT body FROM texts WHERE hash = prompt) FROM calls WHERE child_th
 class Trial:
     """One home. `folder` must not exist yet."""
 
-    def __init__(self, folder: Path, nursery: Nursery, *, real: bool = False, played: ModuleType = scenario) -> None:
+    def __init__(self, folder: Path, spawn: Spawner, *, real: bool = False, played: ModuleType = scenario) -> None:
         """`played`: the scenario, a module."""
         folder.mkdir()
         self.folder = folder
-        self._nursery = nursery
+        self._nursery = spawn
         self._real = real
         self._scenario = played.__name__
         self._model = played.write_model(folder, own_process=real)
@@ -65,7 +65,7 @@ class Trial:
         shutil.copytree(copy, self.folder)
         self._paid, self._settled = self.received, self.journalled().settled
 
-    def sit(self, **how: Any) -> Ended:
+    def execute(self, **how: Any) -> Ended:
         """Start the run, or go on with it, in a process of its own; `how` are fields of the job."""
         return self._nursery.run(self._job(**how))
 

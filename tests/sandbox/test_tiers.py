@@ -16,7 +16,7 @@ import pytest
 from durable_rlm.kernel.host.fork_server import ForkServer
 from durable_rlm.kernel.host.fork_server import NoSandbox as Refused
 from durable_rlm.kernel.host.python_env import own_environment
-from durable_rlm.kernel.host.sandbox_tiers import Tier, Wanted
+from durable_rlm.kernel.host.sandbox_tiers import SandboxSpec, Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import KernelSpec
 from tests.contract.session_contract import run
@@ -132,7 +132,7 @@ async def test_a_tier_with_a_hole_is_refused(tier: Tier, monkeypatch: pytest.Mon
     # Not below /tmp, where kernels have their own folder.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as shown:
         holed = replace(environment, visible=[*environment.visible, shown])
-        server = ForkServer(Path(shown), Wanted(holed, (), ()))
+        server = ForkServer(Path(shown), SandboxSpec(holed, (), ()))
         try:
             with pytest.raises(Refused) as refused:
                 await server.start([tier])

@@ -33,7 +33,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Routes:
 def test_every_route_refuses_who_has_no_token_and_pages_of_other_origins_that_have_it(
     server: Served, routes: Routes
 ) -> None:
-    callers = {
+    adapter = {
         "no token": ({}, 401),
         "a wrong token": ({"x-api-key": "wrong"}, 401),
         "LangGraph Studio's scheme": ({"x-auth-scheme": "langsmith"}, 401),
@@ -45,7 +45,7 @@ def test_every_route_refuses_who_has_no_token_and_pages_of_other_origins_that_ha
         path = re.sub(r"\{[^}]*\}", "00000000-0000-4000-8000-000000000000", pattern)
         for method in methods or ["GET"]:
             body = "{}" if method in ("POST", "PUT", "PATCH") else ""
-            for caller, (headers, expected) in callers.items():
+            for caller, (headers, expected) in adapter.items():
                 status = server.ask(method, path, {**headers, **(JSON if body else {})}, body).status_code
                 if status != expected:
                     answered.append((method, path, caller, str(status)))

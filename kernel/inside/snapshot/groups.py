@@ -102,7 +102,7 @@ class Restoring:
 
 
 @dataclass(frozen=True)
-class Made:
+class PickledGroup:
     """A group that was pickled now. Without a `result` it could not be."""
 
     names: frozenset[str]
@@ -161,7 +161,7 @@ def make(
     cuts: "Cuts | None",
     *,
     apart: bool,
-) -> Made:
+) -> PickledGroup:
     """Pickle the variables of one group. What goes wrong with all of it is told as its loss.
 
     `given` are names of what every kernel has, by id. `cuts` finds what was cut from the input.
@@ -185,9 +185,9 @@ def make(
             result = pickled(values, replace(around, cuts=cuts if look else None), one_by_one=True)
             plain = without_frames(result.body)
     except Exception as error:
-        return Made(names, may_touch, None, b"", dict.fromkeys(names, said(error)), apart)
+        return PickledGroup(names, may_touch, None, b"", dict.fromkeys(names, said(error)), apart)
     apart = one_by_one and bool(result.texts or result.cut)
-    return Made(names, may_touch, result, plain.body, _lost_by_name(result, reached), apart)
+    return PickledGroup(names, may_touch, result, plain.body, _lost_by_name(result, reached), apart)
 
 
 def _is_cut(plain: Unframed, texts: "Sequence[str | bytes]", cuts: Cuts) -> bool:

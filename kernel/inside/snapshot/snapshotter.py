@@ -13,7 +13,7 @@ from typing import Any
 from .chunks import LongTexts, Pieces
 from .code_names import ANY, names_in
 from .compare import Comparison
-from .groups import Made, Restoring, Saved, is_long, make, said
+from .groups import PickledGroup, Restoring, Saved, is_long, make, said
 from .input_slices import Cuts
 from .object_graph import ATOMS, MAIN, Reached, reach
 from .partition import circles, sharing
@@ -188,7 +188,7 @@ class Snapshots:
         elements = self._elements.get(name)
         return elements is not None and len(elements) == len(value) and all(map(is_, elements, value))
 
-    def _made(self, names: Sequence[str], values: Mapping[str, Any], reached: Mapping[str, Reached]) -> Made:
+    def _made(self, names: Sequence[str], values: Mapping[str, Any], reached: Mapping[str, Reached]) -> PickledGroup:
         return make(
             {name: values[name] for name in sorted(names)},
             {name: reached[name] for name in names},
@@ -198,7 +198,9 @@ class Snapshots:
             apart=min(names) in self._apart,
         )
 
-    def _without_circles(self, made: list[Made], values: Mapping[str, Any], reached: dict[str, Reached]) -> list[Made]:
+    def _without_circles(
+        self, made: list[PickledGroup], values: Mapping[str, Any], reached: dict[str, Reached]
+    ) -> list[PickledGroup]:
         """Groups that need each other by name could not be loaded one after the other: they become one."""
         while True:
             needs = {one.names: one.needs for one in made if one.needs}
@@ -219,7 +221,7 @@ class Snapshots:
                 made = [one for one in made if not one.names & set(names)]
                 made.append(self._made(names, values, reached))
 
-    def _keep(self, made: Iterable[Made], values: Mapping[str, Any], names: Iterable[str]) -> Taken:
+    def _keep(self, made: Iterable[PickledGroup], values: Mapping[str, Any], names: Iterable[str]) -> Taken:
         """Everything was pickled: it counts as saved."""
         before = dict(self._saved)
         known = _chunks(before.values())

@@ -8,7 +8,7 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.nodes.runtime.dependencies import OpenModels
-from tests.dying import Crash, DiesAt
+from tests.dying import Crash, CrashAt
 from tests.fan_out.trees.conftest import LAST_TURN, model, of_run, open_home, question_of, tree
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
@@ -104,14 +104,14 @@ async def test_a_refusal_is_raised_in_the_run_that_meets_it_then_in_each_that_ca
         run = await runner.run("top", thread="t", max_depth=3, max_calls=10, **model(server))
     assert (run.status, len(server.requests)) == ("answered", 10)
     assert "10 calls" in run.answer and "--max-calls" in run.answer
-    rows = {row["question"]: row for row in await runner.library.runs()}
+    rows = {row["question"]: row for row in await runner.queries.runs()}
     assert {name: row["status"] for name, row in rows.items()} == {
         "top": "answered",
         "middle": "budget",
         "leaf": "budget",
     }
     for name in ("leaf", "middle"):
-        shown = await runner.library.show(rows[name]["thread_id"], runner.graph)
+        shown = await runner.queries.show(rows[name]["thread_id"], runner.graph)
         assert [turn["status"] for turn in shown["turns"]] == ["error"]
         assert "BudgetExceeded" in shown["turns"][0]["output"]
         assert len(of_run(name, server)) == 1, "the kept call is the top run's alone"
@@ -163,14 +163,14 @@ async def test_what_was_refused_when_the_process_died_goes_on_in_its_middle_with
     with ScriptedServer(tree(CHILDREN), str.upper) as server:
         with pytest.raises(Crash):
             # Both children have ended for want of budget; their caller has not said that it knows.
-            async with open_home(tmp_path, open_model, probe=DiesAt("cell-ended", 3)) as runner:
+            async with open_home(tmp_path, open_model, failpoint=CrashAt("cell-ended", 3)) as runner:
                 await runner.run("top", thread="t", max_depth=2, max_calls=12, **model(server))
         assert len(server.requests) == 11, "one is kept for a last turn"
         async with open_home(tmp_path, open_model) as runner:
             run = await runner.resume("t", max_calls=40)
             assert run.answer == ["/".join(f"{name}{n} PLAIN" for n in range(10)) for name in "CD"]
             assert run.usage["model_calls"] == len(server.requests)
-            assert {row["status"] for row in await runner.library.runs()} == {"answered"}
+            assert {row["status"] for row in await runner.queries.runs()} == {"answered"}
     assert set(server.asked.values()) == {1}
 
 
@@ -183,7 +183,7 @@ async def test_a_fork_of_a_tree_does_not_get_its_budget_anew(runner: Runner) -> 
     with ScriptedServer(tree(cells), str.upper) as server:
         await runner.run("top", thread="t", max_depth=2, max_calls=12, **model(server))
         assert len(server.requests) == 12
-        steps = await runner.library.steps("t")
+        steps = await runner.queries.steps("t")
         first = next(step["step"] for step in steps if step["kind"] == "plan")
         ended = next(step["step"] for step in reversed(steps) if step["kind"] == "execute_code")
         for step, name in ((first, "early"), (ended, "late")):

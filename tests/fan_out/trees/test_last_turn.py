@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from durable_rlm.nodes.runtime.dependencies import OpenModels
-from tests.dying import Crash, DiesAt
+from tests.dying import Crash, CrashAt
 from tests.fan_out.trees.conftest import model, open_home, tree
 from tests.servers.openai_server import ScriptedServer
 
@@ -34,11 +34,11 @@ async def test_what_is_kept_for_a_last_turn_is_kept_by_who_goes_on_in_mid_cell_a
 ) -> None:
     with ScriptedServer(tree(ENDLESS), rambling, cuts=True) as server:
         with pytest.raises(Crash):
-            async with open_home(tmp_path, open_model, probe=DiesAt("journal-before", 8)) as runner:
+            async with open_home(tmp_path, open_model, failpoint=CrashAt("journal-before", 8)) as runner:
                 await runner.run("top", thread="t", max_depth=2, price=PRICE, **limits, **model(server))
         async with open_home(tmp_path, open_model) as runner:
             if who == "child":
-                child = next(row["thread_id"] for row in await runner.library.runs() if row["parent"] == "t")
+                child = next(row["thread_id"] for row in await runner.queries.runs() if row["parent"] == "t")
                 assert (await runner.resume(child)).status == "budget"
             run = await runner.resume("t")
     assert server.billed.total <= limits.get("max_tokens", server.billed.total)

@@ -27,7 +27,7 @@ async def test_an_edited_answer_is_the_answer(reviewed: Reviewed) -> None:
     run = await reviewed.decide(edit(answer=[5]))
     assert (run.status, run.answer) == ("answered", [5])
     async with reviewed.open() as runner:
-        assert "a reviewer replaced the answer" in str(await runner.library.steps(reviewed.thread))
+        assert "a reviewer replaced the answer" in str(await runner.queries.steps(reviewed.thread))
 
 
 async def test_an_edited_answer_must_match_the_schema_too(reviewed: Reviewed) -> None:

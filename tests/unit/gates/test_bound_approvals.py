@@ -120,7 +120,7 @@ async def test_an_approval_on_one_branch_is_none_on_another(reviewed: Reviewed) 
 async def test_a_fork_of_what_waits_waits_by_itself(reviewed: Reviewed) -> None:
     await reviewed.start(["FINAL(1)"], "code")
     async with reviewed.open() as runner:
-        steps = await runner.library.steps(reviewed.thread)
+        steps = await runner.queries.steps(reviewed.thread)
         await runner.fork(reviewed.thread, steps[-1]["step"], into="fork")
         assert (await runner.decide(reviewed.thread, [APPROVE])).answer == 1
         fork = await runner.resume("fork")

@@ -64,7 +64,7 @@ async def test_spent_turns_are_asked_about_instead_of_ending_the_run(reviewed: R
     run = await reviewed.decide(edit(limit=5))
     assert (run.status, run.answer) == ("answered", 2)
     async with reviewed.open() as runner:
-        assert (await runner.library.about(reviewed.thread))["limits"]["max_turns"] == 5
+        assert (await runner.queries.about(reviewed.thread))["limits"]["max_turns"] == 5
 
 
 async def test_answer_now_gives_the_last_turn_and_words_reach_the_model(reviewed: Reviewed) -> None:
@@ -111,7 +111,7 @@ async def test_a_stop_in_mid_cell_keeps_what_was_paid(reviewed: Reviewed) -> Non
     run = await reviewed.decide(reject())
     assert run.status == "budget"
     async with reviewed.open() as runner:
-        assert len([call for call in await runner.library.calls(reviewed.thread) if call.answer]) == 2
+        assert len([call for call in await runner.queries.calls(reviewed.thread) if call.answer]) == 2
 
 
 async def test_a_gate_of_money_needs_a_price(reviewed: Reviewed) -> None:

@@ -77,7 +77,7 @@ async def test_a_person_may_answer_in_the_place_of_a_model(reviewed: Reviewed) -
     run = await reviewed.decide(respond("Ada"))
     assert (run.answer, reviewed.asked.prompts) == ("Ada", [])
     async with reviewed.open() as runner:
-        [call] = await runner.library.calls(reviewed.thread)
+        [call] = await runner.queries.calls(reviewed.thread)
         assert (call.to_json()["model"], call.to_json()["answer"]) == ("person", "Ada")
 
 

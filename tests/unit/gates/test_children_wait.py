@@ -80,8 +80,8 @@ async def test_a_rejected_sub_rlm_call_starts_none(reviewed: Reviewed) -> None:
     await started(reviewed, "calls", depth=2)
     await reviewed.decide(reject("do it yourself"))
     async with reviewed.open() as runner:
-        assert [run["thread_id"] for run in await runner.library.runs()] == [reviewed.thread]
-        [call, _] = await runner.library.calls(reviewed.thread)
+        assert [run["thread_id"] for run in await runner.queries.runs()] == [reviewed.thread]
+        [call, _] = await runner.queries.calls(reviewed.thread)
         assert call.to_json()["error"] == "do it yourself"
 
 
@@ -101,10 +101,10 @@ async def test_a_decision_is_for_one_wait_of_a_sub_rlm_and_no_later_one(reviewed
     child = requests(run)[0]["thread_id"]
     run = await reviewed.decide(APPROVE, APPROVE)
     async with reviewed.open() as runner:
-        before = await runner.library.steps(child)
+        before = await runner.queries.steps(child)
         # The same cell runs again, with the decisions of earlier waits in the state.
         assert (await runner.resume(reviewed.thread)).interrupts == run.interrupts
-        assert await runner.library.steps(child) == before
+        assert await runner.queries.steps(child) == before
 
 
 async def test_budgets_of_the_tree_are_raised_from_a_request_of_a_sub_rlm(reviewed: Reviewed) -> None:
@@ -114,7 +114,7 @@ async def test_budgets_of_the_tree_are_raised_from_a_request_of_a_sub_rlm(review
         run = await reviewed.decide(*[edit(limit=50)] * len(requests(run)))
     assert (run.status, run.answer) == ("answered", ["mDEEP", "mDEEP"])
     async with reviewed.open() as runner:
-        assert (await runner.library.about(reviewed.thread))["limits"]["max_calls"] == 50
+        assert (await runner.queries.about(reviewed.thread))["limits"]["max_calls"] == 50
 
 
 async def test_sub_rlms_that_want_the_same_of_the_trees_budget_are_one_question(reviewed: Reviewed) -> None:

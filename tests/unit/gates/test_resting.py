@@ -60,20 +60,20 @@ async def test_what_another_one_did_meanwhile_is_not_overlooked(runner: Runner, 
 
 async def test_the_time_in_which_a_person_decides_is_none_of_the_runs(tmp_path: Path, model: str) -> None:
     now = 0.0
-    async with open_stores(tmp_path / "home") as stores, open_hands(stores, kernels=MemoryKernels()) as hands:
-        object.__setattr__(hands, "clock", lambda: now)
-        runner = Runner(hands, RunSaver(stores.database, stores.leases))
+    async with open_stores(tmp_path / "home") as stores, open_hands(stores, kernels=MemoryKernels()) as deps:
+        object.__setattr__(deps, "clock", lambda: now)
+        runner = Runner(deps, RunSaver(stores.database, stores.leases))
         await runner.run("What?", "the input", model=model, thread="t", approve=["calls"], max_time=3600)
         now += 7 * 24 * 3600
         run = await runner.decide("t", [APPROVE])
         assert (run.status, run.answer) == ("answered", ["A", "B"])
-        assert (await runner.library.about("t"))["seconds"] < 3600
-        await runner._live.close_all()
+        assert (await runner.queries.about("t"))["seconds"] < 3600
+        await runner._active_runs.close_all()
 
 
 async def test_a_wait_that_lasts_lets_go_of_everything(runner: Runner, model: str, log: Path) -> None:
     await runner.run("What?", "the input", model=model, thread="t", approve=["calls"], kernel_idle=0.05)
-    while runner._live.find("t"):
+    while runner._active_runs.find("t"):
         await asyncio.sleep(0)
     assert (await runner.decide("t", [APPROVE])).answer == ["A", "B"]
     assert log.read_text() == "xx"

@@ -16,7 +16,7 @@ from durable_rlm.graph.wiring import open_stores
 from durable_rlm.kernel.session import Sandbox
 from durable_rlm.state.errors import UsageError
 from durable_rlm.state.maintenance.report import Report
-from tests.burying import bury
+from tests.burying import mark_owner_dead
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import ask, change
 from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
@@ -60,7 +60,7 @@ async def test_weeks_later_a_decision_goes_on_in_mid_cell_and_the_wait_is_nobody
     run = await decide_at(reviewed, WEEKS, reject("not these"))
     assert (run.answer, reviewed.asked.prompts) == (ANSWER, ["a", "b", "first"])
     async with reviewed.open() as runner:
-        assert (await runner.library.about(reviewed.thread))["seconds"] < 60
+        assert (await runner.queries.about(reviewed.thread))["seconds"] < 60
 
 
 async def test_a_time_limit_is_not_used_up_by_the_wait(reviewed: Reviewed) -> None:
@@ -75,7 +75,7 @@ async def test_what_a_dead_process_was_about_to_do_with_a_decision_another_one_d
         await runner._stores.leases.acquire(reviewed.thread)
         busy = await reviewed.decide(reject("not these"))
         assert (busy.status, busy.exit_code) == ("busy", 5)
-        bury(reviewed.home)
+        mark_owner_dead(reviewed.home)
         run = await reviewed.decide(reject("not these"))
     assert (run.answer, reviewed.asked.prompts) == (ANSWER, ["a", "b", "first"])
 
@@ -114,7 +114,7 @@ async def test_a_damaged_text_of_a_wait_is_named_and_hides_nothing_else(reviewed
     assert (problem.kind, problem.name) == ("text", name)
     assert any(lost in needed for needed in problem.needed_by), problem.needed_by
     async with reviewed.open() as runner:
-        shown = await runner.library.show(reviewed.thread, runner.graph)
+        shown = await runner.queries.show(reviewed.thread, runner.graph)
         assert [turn["code"] for turn in shown["turns"]] == [[CELLS[0]]]
         assert (await runner.read(reviewed.thread)).status == "paused"
     run = await reviewed.decide(reject("not these"))
@@ -131,7 +131,7 @@ async def test_a_damaged_text_of_a_wait_is_named_and_hides_nothing_else(reviewed
 
 async def steps_of(reviewed: Reviewed) -> list[dict[str, Any]]:
     async with reviewed.open() as runner:
-        return await runner.library.steps(reviewed.thread)
+        return await runner.queries.steps(reviewed.thread)
 
 
 async def fork(reviewed: Reviewed, step: int, name: str, **changes: Any) -> Reviewed:
@@ -161,7 +161,7 @@ async def test_a_fork_in_mid_wait_waits_by_itself(reviewed: Reviewed) -> None:
 async def test_a_fork_in_mid_wait_may_have_other_answers_of_what_was_let_pass(reviewed: Reviewed) -> None:
     await waiting_in_mid_cell(reviewed)
     async with reviewed.open() as runner:
-        calls = [call.to_json() for call in await runner.library.calls(reviewed.thread)]
+        calls = [call.to_json() for call in await runner.queries.calls(reviewed.thread)]
     [first] = [call["key"] for call in calls if call["prompt"] == "first"]
     other = await fork(reviewed, (await steps_of(reviewed))[-1]["step"], "other", answers={first: "other"})
     [request] = requests(await other.resume())
@@ -202,7 +202,7 @@ async def test_a_fork_of_a_run_whose_sub_rlms_wait_has_sub_rlms_of_its_own_that_
     other = Reviewed(reviewed.folder)
     other.thread = "other"
     async with reviewed.open() as runner:
-        steps = await runner.library.steps(reviewed.thread)
+        steps = await runner.queries.steps(reviewed.thread)
         await runner.fork(reviewed.thread, steps[-1]["step"], into=other.thread)
     waiting = await other.resume()
     assert names(waiting) == names(before)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from durable_rlm.state.blobs.deltas import Recipe
+from durable_rlm.state.blobs.deltas import TextDelta
 from durable_rlm.state.blobs.store import content_hash
 from durable_rlm.state.maintenance.report import Kind
 from tests.damage import DATABASE, ask, change, flip
@@ -75,7 +75,7 @@ def in_ranges(home: Path, text: str, needle: bytes) -> str:
     """Have a text, which stands in the blob with `needle` in it, stored as its range of that; returns its hash."""
     blob, body = blob_with(home, needle), text.encode()
     start = blob.read_bytes().index(body)
-    recipe = Recipe(content_hash(body), (name_of(blob),), ((0, start, start + len(body)),))
+    recipe = TextDelta(content_hash(body), (name_of(blob),), ((0, start, start + len(body)),))
     change(home, "DELETE FROM texts WHERE hash = ?", recipe.name)
     change(home, "INSERT INTO recipes (hash, body, touched) VALUES (?, ?, 0)", recipe.name, recipe.to_json())
     return recipe.name

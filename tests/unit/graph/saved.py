@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from durable_rlm import Runner
-from durable_rlm.state.db.checksums import teach
+from durable_rlm.state.db.checksums import register_function
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE
 from tests.scripts import repl, write_script
@@ -45,7 +45,7 @@ def make_home(folder: Path) -> Path:
 def adopt(home: Path, parent: str, child: str) -> None:
     """Make it as if a call of `parent`'s code had started the run `child`."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
-        teach(connection)
+        register_function(connection)
         [key] = connection.execute(
             "SELECT min(key) FROM calls WHERE thread_id = ? AND kind = 'llm'", (parent,)
         ).fetchone()
@@ -58,6 +58,6 @@ def adopt(home: Path, parent: str, child: str) -> None:
 def say_child(home: Path, child: str, *, caller: str) -> None:
     """Enter the run `child` as one that a call of `caller` has started, which may be there or not."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
-        teach(connection)
+        register_function(connection)
         connection.execute(_CHILD, (child, caller, "1:a:1"))
         connection.commit()

@@ -105,7 +105,7 @@ class AnyHistory(RuleBasedStateMachine):
         """Of threads with gates, and of those below them, by turns, the code that may run; None: it was rejected."""
         self.answered: list[tuple[str, str]] = []
         """Threads, and requests of theirs that were decided."""
-        self.sittings = 0
+        self.executor = 0
         self.patch = pytest.MonkeyPatch()
 
     def teardown(self) -> None:
@@ -160,7 +160,7 @@ class AnyHistory(RuleBasedStateMachine):
     def fork(self, which: int, at: float, value: int | None) -> None:
         parent, thread = self._thread(which), f"f{len(self.expected)}"
         try:
-            steps = self._do(lambda runner: runner.library.steps(parent))
+            steps = self._do(lambda runner: runner.queries.steps(parent))
         except UnknownThread:
             return  # it died before anything of it was saved
         # Variables can be set once the run is prepared.
@@ -304,7 +304,7 @@ class AnyHistory(RuleBasedStateMachine):
     def _check_what_ran(self) -> None:
         """What was decided, and of runs with gates nothing else, ran."""
         for thread in {*self.gated, *(thread for thread, _ in self.decided)}:
-            for turn in self._do(lambda runner, thread=thread: runner.library.show(thread, runner.graph))["turns"]:
+            for turn in self._do(lambda runner, thread=thread: runner.queries.show(thread, runner.graph))["turns"]:
                 name, ran = (thread, turn["turn"]), "\n\n".join(turn["code"]) if turn["status"] else None
                 if name in self.decided or thread in self.gated:
                     assert self.decided[name] == ran, name
@@ -313,14 +313,14 @@ class AnyHistory(RuleBasedStateMachine):
         """One sitting over the thread: it is begun, or gone on with."""
         fate = fate or Fate(None, dies)
 
-        async def sit(runner: Runner) -> Run:
+        async def execute(runner: Runner) -> Run:
             if thread.startswith("f"):
                 return await runner.resume(thread)
             gates = GATES if thread in self.gated else ()
             return await runner.run("What?", model=self.model, thread=thread, concurrency=2, max_depth=2, approve=gates)
 
         try:
-            return self._do(sit, fate, home)
+            return self._do(execute, fate, home)
         finally:
             self.excused += fate.in_flight
 
@@ -334,10 +334,10 @@ class AnyHistory(RuleBasedStateMachine):
     @asynccontextmanager
     async def _opened(self, fate: Fate, home: Path) -> AsyncGenerator[Runner]:
         """A runner in what is another process for its leases: one that is dead once this one is left."""
-        self.sittings += 1
-        dead = {**self._me, "pid": 4_194_304 + self.sittings}
+        self.executor += 1
+        dead = {**self._me, "pid": 4_194_304 + self.executor}
         self.patch.setattr(leases, "this_process", lambda: dead)
-        async with Runner.open(home, kernels=MemoryKernels(), probe=fate) as runner:
+        async with Runner.open(home, kernels=MemoryKernels(), failpoint=fate) as runner:
             self.runner = runner
             yield runner
 

@@ -11,7 +11,7 @@ import pytest
 from langgraph.types import StateSnapshot
 
 from durable_rlm import Runner
-from tests.burying import bury
+from tests.burying import mark_owner_dead
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
@@ -43,7 +43,7 @@ class Sittings:
 
 
 @pytest.fixture
-def sittings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sittings:
+def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sittings:
     return Sittings(tmp_path / "home", monkeypatch)
 
 
@@ -57,7 +57,7 @@ def model(tmp_path: Path) -> str:
 async def stopped_in_turn(runner: Runner, turn: int, model: str, thread: str = "t") -> None:
     def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "code" and event["turn"] == turn:
-            runner._sittings.stop(thread)
+            runner._executor.stop(thread)
 
     run = await runner.run("What?", model=model, thread=thread, on_event=on_event)
     assert run.status == "stopped"
@@ -67,26 +67,26 @@ def name(snapshot: StateSnapshot) -> str:
     return snapshot.config.get("configurable", {})["checkpoint_id"]
 
 
-async def test_with_the_clock_set_back_an_hour_a_run_goes_on_from_its_last_step(sittings: Sittings, model: str) -> None:
+async def test_with_the_clock_set_back_an_hour_a_run_goes_on_from_its_last_step(executor: Sittings, model: str) -> None:
     asked = Asked(model)
-    async with sittings.at() as runner:
+    async with executor.at() as runner:
         await stopped_in_turn(runner, 2, model)
-        before = await runner.library.steps("t")
-    async with sittings.at(-HOUR) as runner:
+        before = await runner.queries.steps("t")
+    async with executor.at(-HOUR) as runner:
         run = await runner.resume("t")
         assert (run.answer, asked.prompts) == (["A", "B"], ["a", "b"]), "not from a step that a clock calls the last"
-        steps = await runner.library.steps("t")
+        steps = await runner.queries.steps("t")
         assert steps[: len(before)] == before and [step["step"] for step in steps] == list(range(1, run.steps + 1))
         assert steps[-1]["created"] < before[-1]["created"], "what the clock said is shown as it was"
         assert (await runner.graph.aget_state(CONFIG)).values["status"] == "answered"
 
 
-async def test_history_is_told_in_the_order_of_saving(sittings: Sittings, model: str) -> None:
-    async with sittings.at() as runner:
+async def test_history_is_told_in_the_order_of_saving(executor: Sittings, model: str) -> None:
+    async with executor.at() as runner:
         await stopped_in_turn(runner, 2, model)
-    async with sittings.at(-HOUR) as runner:
+    async with executor.at(-HOUR) as runner:
         await runner.resume("t")
-        saved = [step["checkpoint_id"] for step in await runner.library.steps("t")][::-1]
+        saved = [step["checkpoint_id"] for step in await runner.queries.steps("t")][::-1]
         history = [name(one) async for one in runner.graph.aget_state_history(CONFIG)]
         assert history == saved and history != sorted(history, reverse=True)
         middle: Any = {"configurable": {"thread_id": "t", "checkpoint_id": saved[4]}}
@@ -95,32 +95,32 @@ async def test_history_is_told_in_the_order_of_saving(sittings: Sittings, model:
 
 
 async def test_a_run_that_was_killed_before_the_clock_was_set_back_is_taken_over(
-    sittings: Sittings, model: str
+    executor: Sittings, model: str
 ) -> None:
-    async with sittings.at() as runner:
+    async with executor.at() as runner:
         await stopped_in_turn(runner, 2, model)
         await runner._stores.leases.acquire("t")
-    bury(sittings.home)
-    async with sittings.at(-HOUR) as runner:
+    mark_owner_dead(executor.home)
+    async with executor.at(-HOUR) as runner:
         assert (await runner.resume("t")).status == "answered"
 
 
-async def test_runs_are_listed_by_the_time_that_is_shown_of_them(sittings: Sittings, model: str) -> None:
+async def test_runs_are_listed_by_the_time_that_is_shown_of_them(executor: Sittings, model: str) -> None:
     for shift, thread in ((0.0, "first"), (-HOUR, "second"), (2 * HOUR, "third")):
-        async with sittings.at(shift) as runner:
+        async with executor.at(shift) as runner:
             await runner.run("What?", model=model, thread=thread)
-            listed = await runner.library.runs()
+            listed = await runner.queries.runs()
             assert listed == sorted(listed, key=lambda run: run["updated"], reverse=True)
     assert [run["thread_id"] for run in listed] == ["third", "first", "second"]
 
 
-async def test_a_run_that_waited_for_three_weeks_goes_on(sittings: Sittings, model: str) -> None:
+async def test_a_run_that_waited_for_three_weeks_goes_on(executor: Sittings, model: str) -> None:
     asked = Asked(model)
-    async with sittings.at() as runner:
+    async with executor.at() as runner:
         await stopped_in_turn(runner, 3, model)
-    async with sittings.at(21 * 24 * HOUR) as runner:
+    async with executor.at(21 * 24 * HOUR) as runner:
         freed = await runner.gc()
         run = await runner.resume("t")
         assert (run.answer, asked.prompts) == (["A", "B"], ["a", "b"]), freed
-        assert (await runner.library.about("t"))["seconds"] < 60, "waiting is not the run's time"
+        assert (await runner.queries.about("t"))["seconds"] < 60, "waiting is not the run's time"
         assert (await runner.verify("t")).ok

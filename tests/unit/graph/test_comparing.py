@@ -40,13 +40,13 @@ async def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenera
 
 async def after(runner: Runner, turn: int, kind: str = "execute_code", thread: str = "t") -> int:
     """The last step of a kind in a turn."""
-    steps = await runner.library.steps(thread)
+    steps = await runner.queries.steps(thread)
     return max(step["step"] for step in steps if (step["kind"], step["turn"]) == (kind, turn))
 
 
 async def test_variables_are_shown_as_they_were_at_each_step(runner: Runner) -> None:
     names = {
-        number: set(await runner.library.variables("t", runner.graph, number))
+        number: set(await runner.queries.variables("t", runner.graph, number))
         for number in [1, 3, await after(runner, 1), await after(runner, 2), await after(runner, 3)]
     }
     first = {"a", "b", "big", "context", "count", "old"}
@@ -54,8 +54,8 @@ async def test_variables_are_shown_as_they_were_at_each_step(runner: Runner) -> 
         *(set[str](), set[str](), first, first | {"before", "lines"}),
         (first | {"before", "lines", "deep"}) - {"old"},
     ]
-    now = await runner.library.variables("t", runner.graph)
-    assert now == await runner.library.variables("t", runner.graph, (await runner.read("t")).steps)
+    now = await runner.queries.variables("t", runner.graph)
+    assert now == await runner.queries.variables("t", runner.graph, (await runner.read("t")).steps)
     assert list(now) == sorted(now)
 
 
@@ -63,14 +63,14 @@ async def test_in_mid_cell_they_are_as_before_the_cell(runner: Runner, tmp_path:
     model = f"scripted:{tmp_path / 'm.py'}"
     await runner.run("What?", "the input", model=model, thread="reviewed", approve=["code:writes"])
     for thread, kinds in (("t", ("plan", "sub_call")), ("reviewed", ("plan", "review", "sub_call"))):
-        before = await runner.library.variables(thread, runner.graph, await after(runner, 1, thread=thread))
+        before = await runner.queries.variables(thread, runner.graph, await after(runner, 1, thread=thread))
         for kind in kinds:
             step = await after(runner, 2, kind, thread)
-            assert await runner.library.variables(thread, runner.graph, step) == before
+            assert await runner.queries.variables(thread, runner.graph, step) == before
 
 
 async def test_what_cannot_be_brought_back_says_why(runner: Runner) -> None:
-    shown = await runner.library.variables("t", runner.graph)
+    shown = await runner.queries.variables("t", runner.graph)
     assert {set_of_keys for one in shown.values() if (set_of_keys := frozenset(one))} == {
         frozenset({"type", "size", "preview", "restorable", "why_not"})
     }
@@ -84,7 +84,7 @@ async def test_a_snapshot_that_is_damaged_is_said_and_what_was_described_is_show
 ) -> None:
     step = await after(runner, 1)
     await runner._stores.database.commit(lambda connection: connection.execute("DELETE FROM manifests"))
-    shown = await runner.library.variables("t", runner.graph, step)
+    shown = await runner.queries.variables("t", runner.graph, step)
     assert shown["count"]["preview"] == "1" and not shown["count"]["restorable"]
     assert "missing" in shown["count"]["why_not"]
 
@@ -92,13 +92,13 @@ async def test_a_snapshot_that_is_damaged_is_said_and_what_was_described_is_show
 async def test_a_run_of_an_earlier_version_says_that_its_variables_come_back_by_running_cells(tmp_path: Path) -> None:
     home = shutil.copytree(Path(homes.__file__).parent / "format-1", tmp_path / "old")
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
-        shown = await runner.library.variables("finished", runner.graph)
+        shown = await runner.queries.variables("finished", runner.graph)
     assert shown and all("earlier version" in one["why_not"] for one in shown.values())
 
 
 async def test_a_step_compared_with_itself_differs_in_nothing(runner: Runner) -> None:
     for number in (1, 4, await after(runner, 3)):
-        found = await runner.library.compare(("t", number), ("t", number), runner.graph)
+        found = await runner.queries.compare(("t", number), ("t", number), runner.graph)
         assert found == {
             **{"from": {"thread_id": "t", "step": number}, "to": {"thread_id": "t", "step": number}},
             **{"question": None, "input": None, "status": None, "turns": [], "answer": None},
@@ -108,32 +108,32 @@ async def test_a_step_compared_with_itself_differs_in_nothing(runner: Runner) ->
 
 async def test_variables_added_removed_and_changed_are_told_apart(runner: Runner) -> None:
     one, two, three, four = [await after(runner, turn) for turn in (1, 2, 3, 4)]
-    found = await runner.library.compare(("t", one), ("t", three), runner.graph)
+    found = await runner.queries.compare(("t", one), ("t", three), runner.graph)
     variables = found["variables"]
     assert set(variables["added"]) == {"before", "lines", "deep"} and set(variables["removed"]) == {"old"}
     assert set(variables["changed"]) == {"a", "b", "count"}, "what is as it was is left out, big or not"
     count = variables["changed"]["count"]
     assert (count["from"]["preview"], count["to"]["preview"], count["shares_with"]) == ("1", "2", [])
     assert variables["changed"]["a"]["shares_with"] == ["b"]
-    back = (await runner.library.compare(("t", three), ("t", one), runner.graph))["variables"]
+    back = (await runner.queries.compare(("t", three), ("t", one), runner.graph))["variables"]
     assert set(back["added"]) == {"old"} and set(back["removed"]) == {"before", "lines", "deep"}
-    deep = (await runner.library.compare(("t", three), ("t", four), runner.graph))["variables"]["changed"]
+    deep = (await runner.queries.compare(("t", three), ("t", four), runner.graph))["variables"]["changed"]
     assert list(deep) == ["deep"], "told by what it is saved as, though its preview is the same"
     assert deep["deep"]["from"] == deep["deep"]["to"]
-    assert not any((await runner.library.compare(("t", two), ("t", two + 1), runner.graph))["variables"].values())
+    assert not any((await runner.queries.compare(("t", two), ("t", two + 1), runner.graph))["variables"].values())
 
 
 async def test_turns_that_differ_are_shown_with_their_code_and_output(runner: Runner) -> None:
-    found = await runner.library.compare(("t", await after(runner, 2)), ("t", await after(runner, 4)), runner.graph)
+    found = await runner.queries.compare(("t", await after(runner, 2)), ("t", await after(runner, 4)), runner.graph)
     assert [(turn["turn"], turn["change"], turn["status"]) for turn in found["turns"]] == [
         *((3, "added", {"from": None, "to": "ok"}), (4, "added", {"from": None, "to": "error"}))
     ]
     last = found["turns"][-1]
     assert last["code"]["to"].endswith("raise ValueError('broken')") and last["code"]["diff"] is None
     assert "ValueError" in last["output"]["to"] and last["error"]["to"] == "ValueError: broken"
-    removed = await runner.library.compare(("t", await after(runner, 4)), ("t", await after(runner, 2)), runner.graph)
+    removed = await runner.queries.compare(("t", await after(runner, 4)), ("t", await after(runner, 2)), runner.graph)
     assert [turn["change"] for turn in removed["turns"]] == ["removed", "removed"]
-    begun = await runner.library.compare(
+    begun = await runner.queries.compare(
         ("t", await after(runner, 1, "plan")), ("t", await after(runner, 1)), runner.graph
     )
     [turn] = begun["turns"]
@@ -146,7 +146,7 @@ async def test_a_fork_is_compared_with_the_run_it_comes_from(runner: Runner, mon
     await runner.fork("t", await after(runner, 1, "plan"), into="fork", code=code, question="Why?")
     await runner.resume("fork")
     ends = [("t", (await runner.read("t")).steps), ("fork", (await runner.read("fork")).steps)]
-    found = await runner.library.compare(ends[0], ends[1], runner.graph)
+    found = await runner.queries.compare(ends[0], ends[1], runner.graph)
     assert found["question"] == {"from": "What?", "to": "Why?"} and found["input"] is None
     assert found["answer"] == {"from": {"count": 2}, "to": {"count": 11}}
     assert set(found["variables"]["changed"]) == {"count"}
@@ -157,9 +157,9 @@ async def test_a_fork_is_compared_with_the_run_it_comes_from(runner: Runner, mon
 
 async def test_two_runs_over_other_inputs_say_so(runner: Runner, tmp_path: Path) -> None:
     other = await runner.run("What?", "another input", model=f"scripted:{tmp_path / 'm.py'}", thread="u")
-    found = await runner.library.compare(("t", 3), ("u", 3), runner.graph)
+    found = await runner.queries.compare(("t", 3), ("u", 3), runner.graph)
     assert found["input"] and found["input"]["from"] != found["input"]["to"]
-    ended = await runner.library.compare(("t", other.steps), ("u", other.steps), runner.graph)
+    ended = await runner.queries.compare(("t", other.steps), ("u", other.steps), runner.graph)
     assert set(ended["variables"]["changed"]) == {"context"} and ended["turns"] == []
 
 
@@ -169,7 +169,7 @@ async def test_texts_too_long_to_be_compared_line_by_line_are_given_whole(tmp_pa
         await runner.run("Q?", model=model, thread="t")
         await runner.fork("t", await after(runner, 1), into="u", set={"n": 6_000})
         await runner.resume("u")
-        found = await runner.library.compare(
+        found = await runner.queries.compare(
             ("t", await after(runner, 2)), ("u", await after(runner, 2, thread="u")), runner.graph
         )
     [turn] = found["turns"]
@@ -178,8 +178,8 @@ async def test_texts_too_long_to_be_compared_line_by_line_are_given_whole(tmp_pa
 
 async def test_steps_and_runs_that_there_are_not_are_refused(runner: Runner) -> None:
     with pytest.raises(UsageError, match="no step 999"):
-        await runner.library.variables("t", runner.graph, 999)
+        await runner.queries.variables("t", runner.graph, 999)
     with pytest.raises(UsageError, match="no step 0"):
-        await runner.library.compare(("t", 0), ("t", 1), runner.graph)
+        await runner.queries.compare(("t", 0), ("t", 1), runner.graph)
     with pytest.raises(UnknownThread):
-        await runner.library.compare(("t", 1), ("nobody", 1), runner.graph)
+        await runner.queries.compare(("t", 1), ("nobody", 1), runner.graph)

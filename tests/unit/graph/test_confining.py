@@ -46,7 +46,7 @@ async def test_it_is_refused_before_anything_is_saved_or_paid(runner: Runner, mo
     with pytest.raises(NoSandbox) as refused:
         await runner.run("Q?", "text", model=model, thread="t")
     assert refused.value.exit_code == 2 and "Install one" in str(refused.value)
-    assert (asked.prompts, asked.roots) == ([], []) and await runner.library.runs() == []
+    assert (asked.prompts, asked.roots) == ([], []) and await runner.queries.runs() == []
 
 
 async def test_it_runs_where_the_user_says_so(runner: Runner, model: str) -> None:

@@ -29,7 +29,7 @@ async def test_cut_answers_are_delivered_and_told_in_one_note_that_a_replay_tell
     assert run.answer == again.answer == [f"a{n}" for n in range(10)]
     assert len(server.requests) == asked, "the second root turn was told the same, so nothing was asked anew"
     for thread in ("a", "b"):
-        shown = await runner.library.show(thread, runner.graph)
+        shown = await runner.queries.show(thread, runner.graph)
         [note] = shown["turns"][0]["notes"]
         assert note.startswith("2 of 10 answers to sub-calls of this cell were cut")
 
@@ -45,5 +45,5 @@ async def test_a_cut_root_reply_is_read_as_cut_in_a_fork_too(runner: Runner, mon
         await runner.run("q", model="openai:root", base_url=server.base_url, thread="a")
         await runner.fork("a", 3, into="b")
         await runner.resume("b")
-    turns = [(await runner.library.show(thread, runner.graph))["turns"] for thread in ("a", "b")]
+    turns = [(await runner.queries.show(thread, runner.graph))["turns"] for thread in ("a", "b")]
     assert turns[0][0]["nudge"] and turns[0][0]["nudge"] == turns[1][0]["nudge"]

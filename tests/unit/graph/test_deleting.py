@@ -40,19 +40,19 @@ def rows(home: Path, name: str = "") -> dict[str, int]:
 
 
 async def listed(runner: Runner) -> set[str]:
-    return {run["thread_id"] for run in await runner.library.runs()}
+    return {run["thread_id"] for run in await runner.queries.runs()}
 
 
 async def test_a_deleted_run_is_gone_and_the_others_are_as_they_were(home: Path) -> None:
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
-        before = await runner.library.show("other", runner.graph)
+        before = await runner.queries.show("other", runner.graph)
         deleted = await runner.delete("hurt")
         assert (deleted.threads, deleted.forks) == (["hurt"], [])
         assert await listed(runner) == {"other"}
-        for look in (runner.read, runner.resume, runner.verify, runner.delete, runner.library.calls):
+        for look in (runner.read, runner.resume, runner.verify, runner.delete, runner.queries.calls):
             with pytest.raises(UnknownThread):
                 await look("hurt")
-        assert await runner.library.show("other", runner.graph) == before
+        assert await runner.queries.show("other", runner.graph) == before
         assert (await runner.verify("other")).ok
     assert rows(home, "hurt") == {}
 
@@ -78,7 +78,7 @@ async def test_what_only_the_deleted_run_needed_is_freed_and_what_it_shared_is_n
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         assert (await runner.verify("other")).ok
         # The code of both runs was the same.
-        assert "has changed" not in str(await runner.library.show("other", runner.graph))
+        assert "has changed" not in str(await runner.queries.show("other", runner.graph))
         assert (await runner.resume("other")).answer == ["DELTA", "GAMMA"]
 
 
@@ -94,13 +94,13 @@ async def test_a_fork_costs_and_says_the_same_when_the_run_it_comes_from_is_dele
             if deleting:
                 assert (await runner.delete("origin")).forks == ["fork"]
                 assert await listed(runner) == {"fork"}
-                assert (await runner.library.runs())[0]["parent"] is None
+                assert (await runner.queries.runs())[0]["parent"] is None
         if deleting:
             await collect_garbage(home)
         async with Runner.open(home, kernels=MemoryKernels()) as runner:
             assert (await runner.verify("fork")).ok
             run = await runner.resume("fork")
-            calls = [call.to_json() for call in await runner.library.calls("fork")]
+            calls = [call.to_json() for call in await runner.queries.calls("fork")]
             outcomes.append((run.status, run.answer, run.usage, run.steps, [call["prompt"] for call in calls]))
             assert run.usage["model_calls"] == 0 and run.answer == ANSWER
             assert (await runner.verify("fork")).ok

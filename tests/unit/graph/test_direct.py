@@ -29,11 +29,11 @@ def script(path: Path, whole: str, code: str = "FINAL('by code')") -> str:
 
 
 async def kinds(runner: Runner, thread: str) -> list[str]:
-    return [step["kind"] for step in await runner.library.steps(thread)]
+    return [step["kind"] for step in await runner.queries.steps(thread)]
 
 
 async def summary(runner: Runner, thread: str) -> str:
-    return next(step["summary"] for step in await runner.library.steps(thread) if step["kind"] == "direct")
+    return next(step["summary"] for step in await runner.queries.steps(thread) if step["kind"] == "direct")
 
 
 @pytest.mark.parametrize("mode", ["auto", "direct"])
@@ -128,7 +128,7 @@ async def test_an_input_that_no_model_reads_at_once_is_refused_before_anything_i
     monkeypatch.setattr("durable_rlm.nodes.direct.MOST_BYTES", 100)
     with pytest.raises(InputError, match="which no model reads in one call") as refused:
         await runner.run("When?", "x" * 101, model=script(tmp_path / "m.py", "whole"), mode="direct", thread="t")
-    assert "--mode rlm" in refused.value.hint and await runner.library.runs() == []
+    assert "--mode rlm" in refused.value.hint and await runner.queries.runs() == []
 
 
 async def test_an_input_beyond_the_models_window_is_refused_with_its_size(
@@ -137,7 +137,7 @@ async def test_an_input_beyond_the_models_window_is_refused_with_its_size(
     monkeypatch.setattr("durable_rlm.nodes.models.tokens.context_window", Mock(return_value=4_000))
     with pytest.raises(InputError, match=r"too long for one call: about [\d,]+ tokens, [\d,]+ characters.* 4,000"):
         await runner.run("When?", "word " * 10_000, model=script(tmp_path / "m.py", "whole"), mode="direct")
-    assert await runner.library.runs() == []
+    assert await runner.queries.runs() == []
 
 
 async def test_documents_are_given_under_their_names_and_as_data(runner: Runner, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ async def test_an_answer_that_was_recorded_before_a_crash_is_not_paid_again(tmp_
         if point == "direct-end":
             raise RuntimeError("killed here")
 
-    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=dies) as runner:
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=dies) as runner:
         with pytest.raises(RuntimeError, match="killed here"):
             await runner.run("When?", LETTER, model=model, mode="auto", thread="a")
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:

@@ -14,7 +14,7 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.graph.run import Run
 from durable_rlm.graph.wiring import DATABASE
-from tests.burying import bury
+from tests.burying import mark_owner_dead
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
@@ -50,7 +50,7 @@ def filling(point: str, number: int) -> tuple[Callable[[str], None], list[sqlite
     connections: list[sqlite3.Connection] = []
     left = number
 
-    def probe(passed: str) -> None:
+    def failpoint(passed: str) -> None:
         nonlocal left
         if not (passed.endswith("-before") and point in passed):
             return
@@ -60,7 +60,7 @@ def filling(point: str, number: int) -> tuple[Callable[[str], None], list[sqlite
             [pages] = connections[0].execute("PRAGMA page_count").fetchone()
             connections.pop().execute(f"PRAGMA max_page_count={pages}")
 
-    return probe, connections
+    return failpoint, connections
 
 
 def check_paid(asked: Asked, failed: list[str]) -> None:
@@ -82,8 +82,8 @@ async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
     tmp_path: Path, model: str, point: str, number: int, again_in: str
 ) -> None:
     asked = Asked(model)
-    probe, connections = filling(point, number)
-    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=probe) as runner:
+    failpoint, connections = filling(point, number)
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
         database = runner._stores.database
         connections.append(database.connection._conn)
         check_told(await run(runner, model), "disk is full")
@@ -92,7 +92,7 @@ async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
         if again_in == "the same process":
             await database.read("PRAGMA max_page_count=4294967294")
             assert (await run(runner, model)).answer == ANSWER
-    bury(tmp_path / "home")
+    mark_owner_dead(tmp_path / "home")
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         ended = await run(runner, model)
         assert (ended.status, ended.answer) == ("answered", ANSWER)
@@ -107,9 +107,9 @@ async def test_a_full_database_where_a_person_is_asked_fails_the_run_and_with_ro
     """What a run asks, and what they decide, are written at once, and not with a step."""
     model = write_script(tmp_path / "m.py", [repl(f"{LONG}x = 1"), repl("FINAL(x)")])
     asked = Asked(model)
-    probe, connections = filling("writes", 1 + decided)
+    failpoint, connections = filling("writes", 1 + decided)
     other = {"type": "edit", "edited_action": {"name": "execute_code", "args": {"code": f"{LONG}x = 2"}}}
-    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=probe) as runner:
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
         database = runner._stores.database
         connections.append(database.connection._conn)
         run = await runner.run("What?", model=model, thread="t", approve=["code"])
@@ -139,14 +139,14 @@ async def test_blobs_that_find_no_room_fail_the_run_and_with_room_again_it_goes_
     """Blobs are an answer (1 to 3, in any order), and pieces of a variable."""
     asked, passed = Asked(model), 0
 
-    def probe(point: str) -> None:
+    def failpoint(point: str) -> None:
         nonlocal passed
         if point == "blob-before":
             passed += 1
             if passed == number + 1:
                 monkeypatch.setattr("os.fsync", no_space)
 
-    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=probe) as runner:
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
         check_told(await run(runner, model), "No space left")
         under_way = asked.prompts
         monkeypatch.undo()
@@ -169,19 +169,19 @@ async def test_a_run_that_waits_for_another_process_to_write_is_stopped_at_once(
     def stop() -> None:
         stopping.append(asyncio.ensure_future(runner.stop("t")))
 
-    def probe(passed: str) -> None:
+    def failpoint(passed: str) -> None:
         if point in passed and not others:
             others.append(sqlite3.connect(home / DATABASE, isolation_level=None, check_same_thread=False))
             others[0].execute("BEGIN IMMEDIATE")
             loop.call_soon_threadsafe(stop)
 
     async with asyncio.timeout(20):
-        async with Runner.open(home, kernels=MemoryKernels(), probe=probe) as runner:
+        async with Runner.open(home, kernels=MemoryKernels(), failpoint=failpoint) as runner:
             stopped = await run(runner, model)
             assert (stopped.status, stopped.exit_code, await stopping[0]) == ("stopped", 130, True)
             assert stopped.error is not None and "another process" in stopped.error["message"]
     others[0].close()
-    bury(home)
+    mark_owner_dead(home)
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
-        assert [one["status"] for one in await runner.library.runs()] == ["stopped"]
+        assert [one["status"] for one in await runner.queries.runs()] == ["stopped"]
         assert (await run(runner, model)).answer == ANSWER

@@ -33,7 +33,7 @@ async def test_code_that_asks_with_one_is_told_so_and_nothing_is_paid(runner: Ru
     run = await runner.run("What?", model=model, max_depth=2)
     assert "takes too much work to check" in run.answer and run.status == "answered"
     assert run.usage["model_calls"] == 1 and not asked.prompts
-    assert len(await runner.library.runs()) == 1
+    assert len(await runner.queries.runs()) == 1
 
 
 async def test_of_many_calls_each_fails_and_those_with_another_schema_are_answered(
@@ -53,7 +53,7 @@ async def test_a_run_is_not_started_with_one(runner: Runner, tmp_path: Path) -> 
     schema = {"$defs": {**doubled, "a40": {"type": "integer"}}, "$ref": "#/$defs/a0"}
     with pytest.raises(UsageError, match="--schema cannot be used: it takes too much work to check") as refused:
         await runner.run("What?", model=write_script(tmp_path / "m.py", []), schema=schema)
-    assert refused.value.exit_code == 2 and not await runner.library.runs()
+    assert refused.value.exit_code == 2 and not await runner.queries.runs()
 
 
 async def test_an_answer_that_takes_too_much_work_is_refused_and_another_one_accepted(
@@ -74,5 +74,5 @@ async def test_a_direct_answer_that_takes_too_much_work_leads_to_the_repl(runner
     script.write_text(f"{script.read_text()}\ndef root(messages, replies=iter(REPLIES)):\n    return next(replies)\n")
     run = await runner.run("What?", model=model, mode="auto", schema=DEEP)
     assert (run.status, run.answer, run.turns) == ("answered", {"x": 2}, 1)
-    said_of_steps = str(await runner.library.steps(run.thread_id))
+    said_of_steps = str(await runner.queries.steps(run.thread_id))
     assert "takes too much work to check" in said_of_steps

@@ -40,13 +40,13 @@ async def run_and_kill(home: Path, model: str, point: int) -> tuple[Run, list[st
         if kernels.sessions:
             kernels.sessions[-1].kill("the test said so")
 
-    def probe(_: str) -> None:
+    def failpoint(_: str) -> None:
         if next(numbers) == point:
             loop.call_soon_threadsafe(kill)
 
-    async with Runner.open(home, kernels=kernels, probe=probe) as runner:
+    async with Runner.open(home, kernels=kernels, failpoint=failpoint) as runner:
         run = await runner.run("What?", model=model, thread="t")
-        shown = await runner.library.show("t", runner.graph)
+        shown = await runner.queries.show("t", runner.graph)
         return run, [turn["status"] for turn in shown["turns"]], next(numbers) - 1
 
 
@@ -70,6 +70,6 @@ async def test_killed_between_cells_it_is_not_missed(tmp_path: Path) -> None:
 
     async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
         run = await runner.run("What?", model=model, thread="t", on_event=on_event)
-        shown = await runner.library.show("t", runner.graph)
+        shown = await runner.queries.show("t", runner.graph)
     assert (run.answer, [turn["status"] for turn in shown["turns"]]) == (ANSWER, ["ok"] * 3)
     assert run.usage["model_calls"] == 6

@@ -44,7 +44,7 @@ async def in_mid_cell(runner: Runner, tmp_path: Path) -> AsyncGenerator["asyncio
     model = write_script(tmp_path / "waits.py", replies, sub="import asyncio; return asyncio.sleep(3600)")
     task = asyncio.create_task(runner.graph.ainvoke(question(model), CONFIG))
     try:
-        while not task.done() and not (await runner.library.runs() and await runner.library.calls("t")):
+        while not task.done() and not (await runner.queries.runs() and await runner.queries.calls("t")):
             await asyncio.sleep(0.01)
         yield task
     finally:
@@ -58,17 +58,17 @@ async def in_mid_cell(runner: Runner, tmp_path: Path) -> AsyncGenerator["asyncio
 async def test_its_run_is_in_the_index_with_its_steps_calls_and_answer(runner: Runner, model: str) -> None:
     result = await runner.graph.ainvoke(question(model, context="abc"), CONFIG)
     assert (result["status"], result["answer_value"]) == ("answered", "AB")
-    [row] = await runner.library.runs()
+    [row] = await runner.queries.runs()
     assert (row["thread_id"], row["status"], row["question"]) == ("t", "answered", "What?")
     run = await runner.read("t")
     assert (run.status, run.answer, run.turns) == ("answered", "AB", 3)
-    assert [call.prompt for call in await runner.library.calls("t")] == ["a", "Ab"]
+    assert [call.prompt for call in await runner.queries.calls("t")] == ["a", "Ab"]
     assert (await runner.verify("t")).problems == []
 
 
 async def test_the_row_and_the_input_are_there_before_the_first_step(runner: Runner, model: str) -> None:
     async for _ in runner.graph.astream(question(model, context="abc"), CONFIG, stream_mode="tasks"):
-        [row] = await runner.library.runs()
+        [row] = await runner.queries.runs()
         assert (row["status"], row["question"]) == ("busy", "What?")
         start = (await runner._stores.threads.get("t")).start
         assert (start["context_ref"]["chars"], start["settings"]["model"]) == (3, model)
@@ -83,7 +83,7 @@ async def test_each_step_is_on_disk_before_the_next_whatever_durability_is_asked
     seen = 0
     async for chunk in runner.graph.astream(question(model), CONFIG, stream_mode="tasks", durability=durability):
         if "result" not in chunk:
-            saved = await runner.library.count_steps("t")
+            saved = await runner.queries.count_steps("t")
             assert saved > seen or chunk["name"] == "sub_call", chunk["name"]
             seen = saved
     assert seen > 8
@@ -248,7 +248,7 @@ async def test_nobody_can_change_or_go_on_with_a_run_that_there_is_not(runner: R
         await runner.graph.ainvoke(Command(resume=1), CONFIG)
     with pytest.raises(UnknownThread):
         await runner.graph.aupdate_state(CONFIG, {"question": "Why?"}, as_node="plan")
-    assert await runner.library.runs() == []
+    assert await runner.queries.runs() == []
 
 
 async def test_an_answer_that_nobody_asked_for_is_refused(runner: Runner, tmp_path: Path, model: str) -> None:
@@ -270,7 +270,7 @@ async def test_a_run_with_any_name_is_found_by_the_uuid_that_a_server_calls_it(r
     assert {one["config"]["configurable"]["thread_id"] for one in chunks} == {called}
     planned = next(one for one in history if one.next == ("plan",))
     await runner.graph.aupdate_state(planned.config, {"question": "Why?"})
-    [run] = await runner.library.runs()
+    [run] = await runner.queries.runs()
     assert (run["thread_id"], run["status"]) == ("contracts", "stopped")
 
 
@@ -293,7 +293,7 @@ async def test_what_makes_no_sense_is_refused_with_nothing_saved(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         await runner.graph.ainvoke(given, CONFIG, context={"model": model})  # type: ignore[arg-type]
-    assert await runner.library.runs() == []
+    assert await runner.queries.runs() == []
 
 
 async def test_a_place_must_be_named_and_calls_are_asynchronous(runner: Runner, model: str) -> None:
@@ -333,7 +333,7 @@ async def test_a_server_that_only_the_folder_names_is_refused_to_callers_too(
     Path("rlm.toml").write_text('base_url = "http://127.0.0.1:9/v1"\n')
     with pytest.raises(UsageError, match=r"\./rlm\.toml sets base_url"):
         await runner.graph.ainvoke(question(model), CONFIG)
-    assert await runner.library.runs() == []
+    assert await runner.queries.runs() == []
 
 
 # -- what is streamed

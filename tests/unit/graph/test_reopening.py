@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from tests.burying import bury
+from tests.burying import mark_owner_dead
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
@@ -49,14 +49,14 @@ async def test_killed_anywhere_while_it_is_reopened_it_goes_on_once_and_with_the
         async with Runner.open(home, kernels=MemoryKernels()) as runner:
             assert (await runner.run("What?", model=model, thread="t", max_turns=1)).status == "budget"
         with pytest.raises(Crash):
-            async with Runner.open(home, kernels=MemoryKernels(), probe=dying) as runner:
+            async with Runner.open(home, kernels=MemoryKernels(), failpoint=dying) as runner:
                 await runner.resume("t", max_turns=5)
-        bury(home)
+        mark_owner_dead(home)
         async with Runner.open(home, kernels=MemoryKernels()) as runner:
-            raised = (await runner.library.about("t"))["limits"]["max_turns"] == 5
+            raised = (await runner.queries.about("t"))["limits"]["max_turns"] == 5
             run = await (runner.resume("t") if raised else runner.resume("t", max_turns=5))
             assert (run.status, run.answer, run.turns) == ("answered", ["A", "B"], 3), number
-            kinds = [step["kind"] for step in await runner.library.steps("t")]
+            kinds = [step["kind"] for step in await runner.queries.steps("t")]
             assert kinds.count("update") == 1, "reopened once"
         assert len(asked.prompts) + len(asked.roots) - before <= 5 + dying.in_flight
 

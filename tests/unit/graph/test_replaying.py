@@ -59,7 +59,7 @@ async def test_a_finished_run_replays_without_a_model_to_the_same_state(tmp_path
         run = await runner.run("What?", "alpha beta", model=model, thread="t")
         assert run.status == "answered", run.error
         expected = await hashes(runner, "t")
-        steps = await runner.library.steps("t")
+        steps = await runner.queries.steps("t")
     # Whoever asks now fails.
     (tmp_path / "m.py").write_text("def root(messages): raise SystemError\ndef sub(prompt): raise SystemError\n")
     for step in [steps[0], *(step for step in steps if step["kind"] == "plan"), steps[-1]]:

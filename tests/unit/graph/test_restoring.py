@@ -45,7 +45,7 @@ def point() -> Point:
 def opened(tmp_path: Path, point: Point) -> Open:
     @asynccontextmanager
     async def open_runner() -> AsyncGenerator[Runner]:
-        async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), probe=point) as runner:
+        async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=point) as runner:
             yield runner
 
     return open_runner
@@ -125,7 +125,7 @@ async def test_what_cannot_be_rebuilt_is_lost_and_the_model_is_told(opened: Open
     assert "generator" in report(run)["lost"]["gen"]
     assert "gave other values" in report(run)["notes"][0]
     async with opened() as runner:
-        shown = await runner.library.show("t", runner.graph)
+        shown = await runner.queries.show("t", runner.graph)
     assert "Not as they were: gen" in "\n".join(shown["turns"][1]["notes"])
 
 

@@ -37,7 +37,7 @@ async def test_every_step_is_saved_under_the_node_that_made_it(
     run = await runner.run("What?", model=model, approve=gate)
     if run.status == "paused":
         run = await runner.decide(run.thread_id, [{"type": "approve"}])
-    steps = await runner.library.steps(run.thread_id)
+    steps = await runner.queries.steps(run.thread_id)
     kinds = ["input", "start", "prepare", "plan", *turn, "finalize"]
     assert [step["kind"] for step in steps] == kinds and run.status == "answered"
     assert [step["step"] for step in steps] == list(range(1, len(kinds) + 1)) and run.steps == len(kinds)
@@ -52,7 +52,7 @@ async def test_a_loop_of_calls_costs_no_superstep_a_call(runner: Runner, tmp_pat
 async def test_equal_calls_are_separate_samples_unless_cached(runner: Runner, tmp_path: Path) -> None:
     code = "a = llm_query_batched(['same'] * 5)\nb = llm_query_batched(['same'] * 5, cache=True)\nFINAL(len(a + b))"
     run = await runner.run("What?", model=write_script(tmp_path / "m.py", [repl(code)]))
-    calls = await runner.library.calls(run.thread_id)
+    calls = await runner.queries.calls(run.thread_id)
     assert (run.answer, len(calls)) == (10, 6)
 
 
@@ -60,7 +60,7 @@ async def test_calls_are_shown_with_their_texts(runner: Runner, tmp_path: Path) 
     code = "try:\n    llm_query('bad')\nexcept SubCallError as e:\n    FINAL(str(e))"
     model = write_script(tmp_path / "m.py", [repl(code)], sub="raise ValueError('no such thing')")
     run = await runner.run("What?", model=model)
-    [call] = [call.to_json() for call in await runner.library.calls(run.thread_id)]
+    [call] = [call.to_json() for call in await runner.queries.calls(run.thread_id)]
     assert "no such thing" in run.answer and "no such thing" in call["error"]
     assert (call["prompt"], call["answer"], call["kind"], call["turn"], call["reused"]) == (
         "bad",
@@ -162,12 +162,12 @@ async def test_a_kernel_that_dies_is_told_to_the_model_and_comes_back_with_its_v
 
     passed: list[str] = []
 
-    def probe(point: str) -> None:
+    def failpoint(point: str) -> None:
         passed.append(point)
         if point == "request-before" and passed.count(point) == 4:  # two root turns, and the call of each cell
             kernels.sessions[-1].kill("the test said so")
 
-    async with Runner.open(tmp_path / "home", kernels=kernels, probe=probe) as runner:
+    async with Runner.open(tmp_path / "home", kernels=kernels, failpoint=failpoint) as runner:
         run = await runner.run("What?", model=model)
     assert run.answer == ["A", False]
     assert run.usage["model_calls"] == 5, "the first cell's call is not paid again"
@@ -187,7 +187,7 @@ async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         again = await runner.resume(run.thread_id)
         assert (again.answer, again.usage["model_calls"]) == ("AB", 4), again
-        assert len(await runner.library.calls(run.thread_id)) == 2
+        assert len(await runner.queries.calls(run.thread_id)) == 2
 
 
 async def test_a_busy_thread_is_told_and_untouched(runner: Runner, tmp_path: Path) -> None:
@@ -236,13 +236,13 @@ async def test_bad_usage_is_refused_before_anything_is_saved(
     settings: dict[str, Any] = {"model": write_script(tmp_path / "m.py", []), **options}
     with pytest.raises(error, match=said):
         await runner.run(question, **settings)
-    assert await runner.library.runs() == []
+    assert await runner.queries.runs() == []
 
 
 async def test_missing_input_is_refused_before_anything_is_saved(runner: Runner, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         await runner.run("Q", [tmp_path / "nowhere"], model=write_script(tmp_path / "m.py", []))
-    assert await runner.library.runs() == []
+    assert await runner.queries.runs() == []
 
 
 async def test_threads_are_found_by_their_beginning(runner: Runner, tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ async def test_stopped_at_any_event_it_goes_on_to_the_same_answer(tmp_path: Path
             assert run.status in ("stopped", "answered")
             run = await runner.resume(thread)
             assert (run.status, run.answer) == ("answered", expected), events[place]
-            assert len(await runner.library.calls(thread)) == 4
+            assert len(await runner.queries.calls(thread)) == 4
 
 
 async def test_a_fork_has_everything_up_to_its_step_and_pays_for_nothing_again(runner: Runner, tmp_path: Path) -> None:
@@ -311,14 +311,14 @@ async def test_a_fork_has_everything_up_to_its_step_and_pays_for_nothing_again(r
     ]
     model = write_script(tmp_path / "m.py", replies)
     run = await runner.run("What?", "input", model=model)
-    before = await runner.library.steps(run.thread_id)
+    before = await runner.queries.steps(run.thread_id)
     for step in range(1, run.steps + 1):
         fork = await runner.fork(run.thread_id, step, into=f"fork at {step}")
         assert fork.steps == step
         again = await runner.resume(fork.thread_id)
         assert (again.status, again.answer) == ("answered", "A"), before[step - 1]
         assert again.usage["model_calls"] == 0
-    assert await runner.library.steps(run.thread_id) == before
+    assert await runner.queries.steps(run.thread_id) == before
     with pytest.raises(ThreadExists):
         await runner.fork(run.thread_id, 1, into=run.thread_id)
     with pytest.raises(UsageError, match="no step"):
@@ -328,7 +328,7 @@ async def test_a_fork_has_everything_up_to_its_step_and_pays_for_nothing_again(r
 async def test_a_fork_in_mid_cell_is_served_the_recorded_answers(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL([llm_query(q) for q in 'abc'])")])
     run = await runner.run("What?", model=model)
-    standing = next(s["step"] for s in await runner.library.steps(run.thread_id) if "stands" in s["summary"])
+    standing = next(s["step"] for s in await runner.queries.steps(run.thread_id) if "stands" in s["summary"])
     write_script(tmp_path / "m.py", [], sub="raise ValueError('asked again')")
     fork = await runner.fork(run.thread_id, standing)
     assert (await runner.resume(fork.thread_id)).answer == ["A", "B", "C"]
@@ -355,7 +355,7 @@ async def test_a_model_that_goes_in_circles_is_told_so_and_the_trace_shows_it(ru
     model = write_script(tmp_path / "m.py", [repl("{}['x']"), repl("{}['x']"), repl("FINAL(history[-1]['content'])")])
     asked = Asked(model)
     run = await runner.run("What?", model=model)
-    shown = await runner.library.show(run.thread_id, runner.graph)
+    shown = await runner.queries.show(run.thread_id, runner.graph)
     first, second, _ = [turn["notes"] for turn in shown["turns"]]
     assert first == [] and [note[:30] for note in second] == [
         "This is the same cell as in tu",
@@ -372,7 +372,7 @@ async def test_an_answer_of_a_schema_is_never_the_text_of_what_is_no_json(runner
     model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
     run = await runner.run("When?", model=model, schema={"type": "string"})
     assert (run.answer, run.turns) == ("2020", 2)
-    shown = await runner.library.show(run.thread_id, runner.graph)
+    shown = await runner.queries.show(run.thread_id, runner.graph)
     assert "a date is no JSON value" in shown["turns"][0]["notes"][0]
 
 
@@ -382,7 +382,7 @@ async def test_an_answer_of_a_last_turn_says_what_was_used_up(runner: Runner, tm
     heard: list[dict[str, Any]] = []
     run = await runner.run("How many?", model=model, max_calls=5, on_event=heard.append)
     assert (run.status, run.answer) == ("answered", 3)
-    note = (await runner.library.show(run.thread_id, runner.graph))["note"]
+    note = (await runner.queries.show(run.thread_id, runner.graph))["note"]
     assert note == "the budget of 5 calls was used up, and this is what its last turn could answer"
     assert [event["text"] for event in heard if event["event"] == "notice"] == [f"T{note[1:]}."]
-    assert (await runner.library.steps(run.thread_id))[-1]["summary"] == f"answered: {note}"
+    assert (await runner.queries.steps(run.thread_id))[-1]["summary"] == f"answered: {note}"

@@ -163,7 +163,7 @@ async def test_what_a_sub_rlm_was_approved_to_ask_is_what_it_asks(runner: Runner
     run = await runner.run("What?", model=model, thread="t", approve=["code"], max_depth=2)
     waits = await runner.decide("t", [APPROVE])
     assert (run.status, waits.status) == ("paused", "paused")
-    [child] = [row["thread_id"] for row in await runner.library.runs() if row["thread_id"] != "t"]
+    [child] = [row["thread_id"] for row in await runner.queries.runs() if row["thread_id"] != "t"]
     place: RunnableConfig = {"configurable": {"thread_id": child}}
     with pytest.raises(UsageError, match=f"{child} is a part of t"):
         await runner.graph.aupdate_state(place, {"question": "Something else?"})

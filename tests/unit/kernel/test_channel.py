@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.host import zmtp as channels
-from durable_rlm.kernel.host.message_filter import Misbehaved
-from durable_rlm.kernel.host.zmtp import Address, Channel, ChannelClosed, NotTaken, Sending
+from durable_rlm.kernel.host.message_filter import ProtocolViolation
+from durable_rlm.kernel.host.zmtp import Address, ChannelClosed, NotTaken, OutboundQueue, ZmtpConnection
 
 
 class _Nowhere:
@@ -24,12 +24,12 @@ class _Nowhere:
         del data
 
 
-async def receiving(*pieces: bytes) -> Channel:
+async def receiving(*pieces: bytes) -> ZmtpConnection:
     reader = asyncio.StreamReader()
     for piece in pieces:
         reader.feed_data(piece)
     reader.feed_eof()
-    return Channel(reader, cast(Any, _Nowhere()))
+    return ZmtpConnection(reader, cast(Any, _Nowhere()))
 
 
 @pytest.fixture
@@ -48,35 +48,35 @@ MESSAGES = [[b"one"], [b"", b"a" * 255, b"b" * 256, b""], [b"c" * 5_000_000], [b
 
 async def test_it_speaks_with_zeromq_as_zeromq_does(router: tuple[Any, Address]) -> None:
     socket, address = router
-    channel = await Channel.open(address)
+    connection = await ZmtpConnection.open(address)
     for message in MESSAGES:
-        await channel.send(message)
+        await connection.send(message)
         [who, *heard] = await socket.recv_multipart()
         assert heard == message
         await socket.send_multipart([who, *message])
-        assert await channel.receive() == message
-    channel.close()
+        assert await connection.receive() == message
+    connection.close()
 
 
 async def test_it_waits_for_who_listens_later_and_says_when_it_is_gone() -> None:
     with tempfile.TemporaryDirectory(prefix="c") as folder:
         address = Address("ipc", str(Path(folder) / "s"), 1)
-        opening = asyncio.create_task(Channel.open(address))
+        opening = asyncio.create_task(ZmtpConnection.open(address))
         await asyncio.sleep(0)
         context = zmq.asyncio.Context()
         router = context.socket(zmq.ROUTER)
         router.bind(f"ipc://{folder}/s-1")
-        channel = await asyncio.wait_for(opening, 10)
+        connection = await asyncio.wait_for(opening, 10)
         router.close(linger=0)
         context.term()
         with pytest.raises(ChannelClosed):
-            await asyncio.wait_for(channel.receive(), 10)
-        channel.close()
+            await asyncio.wait_for(connection.receive(), 10)
+        connection.close()
 
 
 @pytest.mark.parametrize("greeting", [b"GET / HTTP/1.1\r\n" * 8, bytes(64), b"\xff" * 64, b"\xff\x00" * 64])
 async def test_another_protocol_is_refused(greeting: bytes) -> None:
-    with pytest.raises(Misbehaved, match="another protocol"):
+    with pytest.raises(ProtocolViolation, match="another protocol"):
         await (await receiving(greeting))._greet()
 
 
@@ -89,7 +89,7 @@ async def test_a_message_is_bounded_before_it_is_read(monkeypatch: pytest.Monkey
         b"\x01\x00" * 9,
         b"\x02" + struct.pack(">Q", (1 << 64) - 1),
     ):
-        with pytest.raises(Misbehaved, match="great size"):
+        with pytest.raises(ProtocolViolation, match="great size"):
             await (await receiving(sent)).receive()
 
 
@@ -97,10 +97,10 @@ async def test_a_message_is_bounded_before_it_is_read(monkeypatch: pytest.Monkey
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([b"\x00\x01x", b"\x01\x00", b"\x02" + bytes(8)]), max_size=20))
 def test_whatever_bytes_come_are_messages_or_end_it(pieces: list[bytes]) -> None:
     async def receive() -> None:
-        channel = await receiving(*pieces)
-        with pytest.raises((ChannelClosed, Misbehaved)):
+        connection = await receiving(*pieces)
+        with pytest.raises((ChannelClosed, ProtocolViolation)):
             while True:
-                assert 1 <= len(await channel.receive()) <= 8
+                assert 1 <= len(await connection.receive()) <= 8
 
     asyncio.run(receive())
 
@@ -116,7 +116,7 @@ async def test_what_is_not_taken_is_bounded_and_waited_for_by_nobody() -> None:
             self.sent.append(parts)
 
     stuck = Stuck()
-    sending = Sending(cast(Channel, stuck), 1000)
+    sending = OutboundQueue(cast(ZmtpConnection, stuck), 1000)
     carrying = asyncio.create_task(sending.carry())
     sending.put([b"x" * 5000])  # one message may be of any size
     with pytest.raises(NotTaken):

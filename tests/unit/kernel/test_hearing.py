@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.host.message_filter import JUNK, LATE, Heard, Hearing, Misbehaved
+from durable_rlm.kernel.host.message_filter import JUNK, LATE, KernelMessage, MessageFilter, ProtocolViolation
 
 DELIMITER = b"<IDS|MSG>"
 
@@ -25,30 +25,30 @@ def message(kind: Any, content: Any = None, *beside: bytes, header: bytes | None
 
 
 @pytest.fixture
-def hearing() -> Hearing:
-    return Hearing(sign)
+def message_filter() -> MessageFilter:
+    return MessageFilter(sign)
 
 
-def test_what_a_kernel_was_asked_it_answers_once(hearing: Hearing) -> None:
+def test_what_a_kernel_was_asked_it_answers_once(message_filter: MessageFilter) -> None:
     for kind, event in (("rlm_cell", "ended"), ("rlm_restore", "restored"), ("rlm_compare", "compared")):
         reply = message(f"{kind}_reply", {}, b"said")
-        assert hearing.hear(reply) is None
-        hearing.asked(kind)
-        assert hearing.hear(reply) == Heard(event, attached=b"said")
-        assert hearing.hear(reply) is None
+        assert message_filter.hear(reply) is None
+        message_filter.asked(kind)
+        assert message_filter.hear(reply) == KernelMessage(event, attached=b"said")
+        assert message_filter.hear(reply) is None
 
 
-def test_the_setup_is_answered_once(hearing: Hearing) -> None:
-    hearing.asked("rlm_setup")
-    assert hearing.hear(message("rlm_setup_reply", {"status": "ok"})) == Heard("setup", {"status": "ok"})
-    assert hearing.hear(message("rlm_setup_reply", {"status": "ok"})) is None
+def test_the_setup_is_answered_once(message_filter: MessageFilter) -> None:
+    message_filter.asked("rlm_setup")
+    assert message_filter.hear(message("rlm_setup_reply", {"status": "ok"})) == KernelMessage("setup", {"status": "ok"})
+    assert message_filter.hear(message("rlm_setup_reply", {"status": "ok"})) is None
 
 
-def test_variables_come_only_while_a_cell_runs(hearing: Hearing) -> None:
+def test_variables_come_only_while_a_cell_runs(message_filter: MessageFilter) -> None:
     sent = message("rlm_chunks", {"sizes": [1, 2]}, b"abc")
-    assert hearing.hear(sent) is None
-    hearing.asked("rlm_cell")
-    assert hearing.hear(sent) == Heard("chunks", {"sizes": [1, 2]}, b"abc")
+    assert message_filter.hear(sent) is None
+    message_filter.asked("rlm_cell")
+    assert message_filter.hear(sent) == KernelMessage("chunks", {"sizes": [1, 2]}, b"abc")
 
 
 JUNK_MESSAGES = [
@@ -85,25 +85,25 @@ JUNK_MESSAGES = [
 
 
 @pytest.mark.parametrize("junk", JUNK_MESSAGES, ids=range(len(JUNK_MESSAGES)))
-def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(hearing: Hearing, junk: list[bytes]) -> None:
-    hearing.asked("rlm_cell")
+def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(message_filter: MessageFilter, junk: list[bytes]) -> None:
+    message_filter.asked("rlm_cell")
     for _ in range(JUNK):
-        assert hearing.hear(junk) is None
-    with pytest.raises(Misbehaved, match="more than 16 messages that are none"):
-        hearing.hear(junk)
+        assert message_filter.hear(junk) is None
+    with pytest.raises(ProtocolViolation, match="more than 16 messages that are none"):
+        message_filter.hear(junk)
 
 
-def test_calls_that_come_after_their_cell_are_few(hearing: Hearing) -> None:
-    hearing.asked("rlm_cell")
-    hearing.hear(message("rlm_cell_reply", {}, b""))
+def test_calls_that_come_after_their_cell_are_few(message_filter: MessageFilter) -> None:
+    message_filter.asked("rlm_cell")
+    message_filter.hear(message("rlm_cell_reply", {}, b""))
     late = message("rlm_calls", {}, b"x" * (1 << 20))
-    with pytest.raises(Misbehaved, match="while no cell was running"):
+    with pytest.raises(ProtocolViolation, match="while no cell was running"):
         for _ in range(2 * LATE >> 20):
-            hearing.hear(late)
+            message_filter.hear(late)
     # One message of any size may be among them, and the next cell begins anew.
-    hearing.asked("rlm_cell")
-    hearing.hear(message("rlm_cell_reply", {}, b""))
-    assert hearing.hear(message("rlm_calls", {}, b"x" * 2 * LATE))
+    message_filter.asked("rlm_cell")
+    message_filter.hear(message("rlm_cell_reply", {}, b""))
+    assert message_filter.hear(message("rlm_calls", {}, b"x" * 2 * LATE))
 
 
 KINDS = ["rlm_calls", "rlm_cell_reply", "rlm_setup_reply", "rlm_chunks", "rlm_restore_reply", "rlm_compare_reply", "x"]
@@ -126,16 +126,16 @@ MESSAGES = st.lists(st.binary(max_size=20) | st.just(DELIMITER), max_size=9) | s
 @settings(max_examples=1500, deadline=None, derandomize=True, database=None)
 @given(st.lists(MESSAGES | st.sampled_from(["rlm_cell", "rlm_setup", "rlm_restore"]), max_size=40))
 def test_nothing_that_is_sent_raises_anything_else_or_tells_more_than_was_asked(sent: list[Any]) -> None:
-    hearing = Hearing(sign)
+    message_filter = MessageFilter(sign)
     asked = heard = junk = 0
     for one in sent:
         if isinstance(one, str):
-            hearing.asked(one)
+            message_filter.asked(one)
             asked += 1
             continue
         try:
-            said = hearing.hear(one)
-        except Misbehaved:
+            said = message_filter.hear(one)
+        except ProtocolViolation:
             assert junk == JUNK
             return
         junk += said is None

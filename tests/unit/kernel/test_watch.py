@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.host.fork_server import Forked, ForkServer
+from durable_rlm.kernel.host.fork_server import ForkedKernel, ForkServer
 from durable_rlm.kernel.host.python_env import KernelEnvironment
-from durable_rlm.kernel.host.resource_monitor import Machine, Usage, Watch, family, machine_memory, usages
-from durable_rlm.kernel.host.sandbox_tiers import Wanted
+from durable_rlm.kernel.host.resource_monitor import ResourceMonitor, SystemProbe, Usage, family, machine_memory, usages
+from durable_rlm.kernel.host.sandbox_tiers import SandboxSpec
 
 GB = 1 << 30
 
@@ -41,63 +41,65 @@ def seen() -> Seen:
 
 
 @pytest.fixture
-def watch(seen: Seen, tmp_path: Path) -> Watch:
-    server = ForkServer(tmp_path, Wanted(KernelEnvironment("python", [], []), [], []))
-    return Watch(server, Machine(seen.usages, seen.own_memory, seen.scratch_memory, memory=10 * GB, cores=2))
+def watch(seen: Seen, tmp_path: Path) -> ResourceMonitor:
+    server = ForkServer(tmp_path, SandboxSpec(KernelEnvironment("python", [], []), [], []))
+    return ResourceMonitor(
+        server, SystemProbe(seen.usages, seen.own_memory, seen.scratch_memory, memory=10 * GB, cores=2)
+    )
 
 
-def kernel(number: int, process: int, **limits: float) -> Forked:
+def kernel(number: int, process: int, **limits: float) -> ForkedKernel:
     """A kernel that somebody uses."""
     status, other = socket.socketpair()
     status.close()
     other.close()
-    forked = Forked(number, Path("/nowhere"), "key", status, None, process=process, own_scratch=True, going=True)  # type: ignore[arg-type]
+    forked = ForkedKernel(number, Path("/nowhere"), "key", status, None, process=process, own_scratch=True, going=True)  # type: ignore[arg-type]
     forked.memory, forked.cpu_seconds = int(limits.get("memory", GB)), limits.get("cpu_seconds", 100)
     return forked
 
 
-def test_what_a_kernel_started_is_counted_with_it_and_its_siblings_are_not(seen: Seen, watch: Watch) -> None:
+def test_what_a_kernel_started_is_counted_with_it_and_its_siblings_are_not(seen: Seen, watch: ResourceMonitor) -> None:
     greedy, modest = kernel(1, 10), kernel(2, 20)
     seen.process(10, memory=GB // 2)
     seen.process(11, parent=10, memory=GB // 4)
     seen.process(12, parent=11, memory=GB // 2)
     seen.process(20, memory=GB // 2)
-    [(found, why)] = watch.excesses([greedy, modest])
+    [(found, why)] = watch.over_limit([greedy, modest])
     assert found is greedy and "1.0 GB of memory" in why
 
 
-def test_files_in_the_scratch_folder_are_memory(seen: Seen, watch: Watch) -> None:
+def test_files_in_the_scratch_folder_are_memory(seen: Seen, watch: ResourceMonitor) -> None:
     seen.process(10, memory=GB // 2)
-    assert watch.excesses([kernel(1, 10)]) == []
+    assert watch.over_limit([kernel(1, 10)]) == []
     seen.scratch[10] = GB
-    [(_, why)] = watch.excesses([kernel(1, 10)])
+    [(_, why)] = watch.over_limit([kernel(1, 10)])
     assert "files included" in why
 
 
-def test_of_all_kernels_together_the_largest_goes_first(seen: Seen, watch: Watch) -> None:
+def test_of_all_kernels_together_the_largest_goes_first(seen: Seen, watch: ResourceMonitor) -> None:
     many = [kernel(number, number * 10, memory=6 * GB) for number in (1, 2, 3)]
     for number, size in ((1, 2), (2, 4), (3, 3)):
         seen.process(number * 10, memory=size * GB)
-    [(found, why)] = watch.excesses(many)
+    [(found, why)] = watch.over_limit(many)
     assert found.number == 2 and "together" in why
 
 
-def test_cpu_is_counted_from_the_cells_beginning_for_all_cores(seen: Seen, watch: Watch) -> None:
+def test_cpu_is_counted_from_the_cells_beginning_for_all_cores(seen: Seen, watch: ResourceMonitor) -> None:
     busy = kernel(1, 10, cpu_seconds=100)
     seen.process(10, cpu=1000)
-    assert watch.excesses([busy]) == [], "what came before the cell"
+    assert watch.over_limit([busy]) == [], "what came before the cell"
     seen.process(10, cpu=1150)
     seen.process(11, parent=10, cpu=59)
-    assert watch.excesses([busy]) == []
+    assert watch.over_limit([busy]) == []
     seen.process(11, parent=10, cpu=61)
-    [(_, why)] = watch.excesses([busy])
+    [(_, why)] = watch.over_limit([busy])
     assert "210 s of CPU" in why
     busy.cpu_before = None
-    assert watch.excesses([busy]) == [], "another cell has begun"
+    assert watch.over_limit([busy]) == [], "another cell has begun"
 
 
-def test_a_kernel_that_has_just_ended_uses_nothing(seen: Seen, watch: Watch) -> None:
-    assert watch.excesses([kernel(1, 10)]) == []
+def test_a_kernel_that_has_just_ended_uses_nothing(seen: Seen, watch: ResourceMonitor) -> None:
+    assert watch.over_limit([kernel(1, 10)]) == []
 
 
 def test_a_family_is_found_among_the_processes_of_this_machine() -> None:

@@ -9,23 +9,23 @@ from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
 from tests.servers.openai_server import ScriptedServer
-from tests.waiting import Waits
+from tests.waiting import FakeSleep
 
 OpenTo = Callable[..., ModelClient]
 
 
 @pytest.fixture
-def waits() -> Waits:
-    return Waits()
+def fake_sleep() -> FakeSleep:
+    return FakeSleep()
 
 
 @pytest.fixture
-def client_of(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> OpenTo:
+def client_of(fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> OpenTo:
     """Opens a client of a scripted server, without jitter and without waiting."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
     def open_one(server: ScriptedServer, model: str = "sub", **options: float) -> ModelClient:
-        retry = RetryPolicy(sleep=waits, chance=lambda: 0.0)
+        retry = RetryPolicy(sleep=fake_sleep, chance=lambda: 0.0)
         return open_client(f"openai:{model}", base_url=server.base_url, retry=retry, **options)  # pyright: ignore[reportArgumentType]
 
     return open_one

@@ -11,7 +11,7 @@ from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo, question
-from tests.waiting import Waits
+from tests.waiting import FakeSleep
 
 
 async def failure_of(server: ScriptedServer, client_of: OpenTo) -> ModelCallFailed:
@@ -119,7 +119,7 @@ async def test_each_attempt_is_told_of_once_as_one_that_reached_no_server_or_as_
     assert told == ["not sent"] * 6, "the server has stopped"
 
 
-async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(waits: Waits) -> None:
+async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(fake_sleep: FakeSleep) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"220 mail.example.com ESMTP\r\n")
@@ -128,16 +128,16 @@ async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(wa
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        async with open_client("openai:x", base_url=url, retry=RetryPolicy(sleep=waits)) as client:
+        async with open_client("openai:x", base_url=url, retry=RetryPolicy(sleep=fake_sleep)) as client:
             with pytest.raises(ModelCallFailed) as failed:
                 await client.ask(question())
     assert failed.value.kind == "garbage" and failed.value.attempts == 3
 
 
-async def test_a_server_that_hangs_is_given_up_in_time(waits: Waits) -> None:
+async def test_a_server_that_hangs_is_given_up_in_time(fake_sleep: FakeSleep) -> None:
     with ScriptedServer(faults=[Fault("hang")]) as server:
         client = open_client(
-            "openai:sub", base_url=server.base_url, seconds=0.05, retry=RetryPolicy(attempts=2, sleep=waits)
+            "openai:sub", base_url=server.base_url, seconds=0.05, retry=RetryPolicy(attempts=2, sleep=fake_sleep)
         )
         async with client:
             with pytest.raises(ModelCallFailed, match=r"limit 0\.05 seconds") as failed:
@@ -145,10 +145,10 @@ async def test_a_server_that_hangs_is_given_up_in_time(waits: Waits) -> None:
     assert failed.value.kind == "timeout" and failed.value.attempts == 2
 
 
-async def test_back_off_doubles_when_the_server_names_no_time(client_of: OpenTo, waits: Waits) -> None:
+async def test_back_off_doubles_when_the_server_names_no_time(client_of: OpenTo, fake_sleep: FakeSleep) -> None:
     with ScriptedServer(faults=[Fault("status", status=503)]) as server:
         await failure_of(server, client_of)
-    assert waits.seconds == [0.5, 1.0, 2.0, 4.0, 8.0]
+    assert fake_sleep.seconds == [0.5, 1.0, 2.0, 4.0, 8.0]
 
 
 @pytest.mark.parametrize(
@@ -163,12 +163,12 @@ async def test_back_off_doubles_when_the_server_names_no_time(client_of: OpenTo,
     ],
 )
 async def test_retry_after_is_heeded_and_capped(
-    client_of: OpenTo, waits: Waits, headers: dict[str, str], waited: float
+    client_of: OpenTo, fake_sleep: FakeSleep, headers: dict[str, str], waited: float
 ) -> None:
     with ScriptedServer(faults=[Fault("status", status=429, headers=headers, times=1)]) as server:
         async with client_of(server) as client:
             await client.ask(question())
-    assert waits.seconds == [waited]
+    assert fake_sleep.seconds == [waited]
 
 
 async def test_a_spent_quota_is_not_waited_for(client_of: OpenTo) -> None:

@@ -10,7 +10,7 @@ from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from tests.servers.openai_server import Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo, question
-from tests.waiting import Waits
+from tests.waiting import FakeSleep
 
 
 class Answer(TypedDict):
@@ -61,7 +61,9 @@ async def test_the_limit_reaches_compatible_servers_as_the_field_all_of_them_hee
     assert not body.get("stream")
 
 
-async def test_a_server_that_wants_the_newer_limit_gets_it_from_then_on(client_of: OpenTo, waits: Waits) -> None:
+async def test_a_server_that_wants_the_newer_limit_gets_it_from_then_on(
+    client_of: OpenTo, fake_sleep: FakeSleep
+) -> None:
     fault = Fault(
         "status",
         status=400,
@@ -73,7 +75,7 @@ async def test_a_server_that_wants_the_newer_limit_gets_it_from_then_on(client_o
             assert (await client.ask(question())).attempts == 2
             assert (await client.ask(question())).attempts == 1
     assert server.requests[-1].body["max_completion_tokens"] == 50
-    assert waits.seconds == [0.0]
+    assert fake_sleep.seconds == [0.0]
 
 
 async def test_a_missing_key_is_sent_as_a_placeholder_and_a_set_one_as_it_is(

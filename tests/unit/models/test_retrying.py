@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 
 from durable_rlm.nodes.models.errors import AttemptFailed, Failure
 from durable_rlm.nodes.models.retry import RetryPolicy, with_retries
-from tests.unit.models.conftest import Waits
+from tests.unit.models.conftest import FakeSleep
 
 BUSY = Failure("server", retryable=True, status=503)
 
@@ -26,28 +26,28 @@ def test_the_servers_wish_is_a_lower_bound_up_to_the_cap(asked: float, chance: f
     assert min(asked, 60) <= wait <= 1.25 * min(asked, 60)
 
 
-async def test_the_last_failure_is_the_one_that_is_raised(waits: Waits) -> None:
+async def test_the_last_failure_is_the_one_that_is_raised(fake_sleep: FakeSleep) -> None:
     async def attempt(number: int) -> None:
         raise AttemptFailed(Failure("server", f"number {number}", retryable=True))
 
     with pytest.raises(AttemptFailed) as failed:
-        await with_retries(attempt, RetryPolicy(attempts=4, sleep=waits))
-    assert failed.value.failure.detail == "number 4" and len(waits.seconds) == 3
+        await with_retries(attempt, RetryPolicy(attempts=4, sleep=fake_sleep))
+    assert failed.value.failure.detail == "number 4" and len(fake_sleep.seconds) == 3
 
 
-async def test_a_failure_that_waiting_cannot_mend_is_raised_at_once(waits: Waits) -> None:
+async def test_a_failure_that_waiting_cannot_mend_is_raised_at_once(fake_sleep: FakeSleep) -> None:
     async def attempt(number: int) -> None:
         raise AttemptFailed(Failure("auth"))
 
     with pytest.raises(AttemptFailed):
-        await with_retries(attempt, RetryPolicy(sleep=waits))
-    assert waits.seconds == []
+        await with_retries(attempt, RetryPolicy(sleep=fake_sleep))
+    assert fake_sleep.seconds == []
 
 
-async def test_other_exceptions_pass_untouched(waits: Waits) -> None:
+async def test_other_exceptions_pass_untouched(fake_sleep: FakeSleep) -> None:
     async def attempt(number: int) -> None:
         raise KeyError("not a failed attempt")
 
     with pytest.raises(KeyError):
-        await with_retries(attempt, RetryPolicy(sleep=waits))
-    assert waits.seconds == []
+        await with_retries(attempt, RetryPolicy(sleep=fake_sleep))
+    assert fake_sleep.seconds == []

@@ -11,7 +11,7 @@ from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.structured_output import ask_typed, instruction, is_strict, refuses_form, response_format
 from tests.servers.openai_server import Body, Fault, ScriptedServer
 from tests.unit.models.conftest import OpenTo
-from tests.waiting import Waits
+from tests.waiting import FakeSleep
 
 POINT: dict[str, Any] = {
     "type": "object",
@@ -83,7 +83,7 @@ async def test_the_repair_carries_it_too_and_a_promise_kept_badly_is_repaired(cl
     ],
 )
 async def test_a_server_that_refuses_it_is_asked_again_at_once_without_and_never_with_it(
-    client_of: OpenTo, waits: Waits, status: int, said: str
+    client_of: OpenTo, fake_sleep: FakeSleep, status: int, said: str
 ) -> None:
     numbers: list[int] = []
 
@@ -96,7 +96,7 @@ async def test_a_server_that_refuses_it_is_asked_again_at_once_without_and_never
             second = await ask_typed(client, asking({**POINT, "title": "Another"}))
     assert first.value == second.value == {"x": 4}
     assert numbers == [1, 2] and first.reply.attempts == 2, "the request that was refused counts like a retry"
-    assert second.reply.attempts == 1 and waits.seconds == [0.0]
+    assert second.reply.attempts == 1 and fake_sleep.seconds == [0.0]
     assert [has_form(seen.body) for seen in server.requests] == [True, False, False]
 
 

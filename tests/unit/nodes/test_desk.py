@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, PostedCall
-from durable_rlm.nodes.runtime.call_decisions import Verdicts
-from durable_rlm.nodes.runtime.dispatcher import Desk
-from durable_rlm.nodes.runtime.parked_calls import Hold
+from durable_rlm.nodes.runtime.call_decisions import CallDecisions
+from durable_rlm.nodes.runtime.dispatcher import CallDispatcher
+from durable_rlm.nodes.runtime.parked_calls import ParkedCalls
 from durable_rlm.state.approval_policy import Gates
 from tests.contract.in_memory_kernel import MemoryKernels
 
@@ -36,25 +36,25 @@ class Answerer:
         return True
 
 
-async def lanes(desk: Desk, count: int, *, seconds: float = 60, most: int = 32) -> int:
-    return sum(await asyncio.gather(*(desk.serve(seconds=seconds, most_lanes=most) for _ in range(count))))
+async def workers(dispatcher: CallDispatcher, count: int, *, seconds: float = 60, most: int = 32) -> int:
+    return sum(await asyncio.gather(*(dispatcher.serve(seconds=seconds, max_workers=most) for _ in range(count))))
 
 
 async def test_one_lane_answers_a_loop_to_its_end(session: KernelSession) -> None:
-    desk = Desk(session, Answerer(session))
+    dispatcher = CallDispatcher(session, Answerer(session))
     await session.begin(Cell(1, ("print(len([llm_query(str(i)) for i in range(50)]))",)))
-    assert await lanes(desk, 1, most=1) == 50
+    assert await workers(dispatcher, 1, most=1) == 50
     assert (await session.result()).output == "50\n"
 
 
 async def test_when_calls_outnumber_the_lanes_the_superstep_ends_for_more(session: KernelSession) -> None:
     answerer = Answerer(session)
-    desk = Desk(session, answerer)
+    dispatcher = CallDispatcher(session, answerer)
     await session.begin(Cell(1, ("llm_query('first')\nllm_query_batched(['slow'] * 20)\nprint('done')",)))
     await session.peek()
-    assert await lanes(desk, 1) == 1
-    assert desk.open_calls == 20, "one under way, nineteen waiting"
-    serving = asyncio.ensure_future(lanes(desk, desk.open_calls))
+    assert await workers(dispatcher, 1) == 1
+    assert dispatcher.open_calls == 20, "one under way, nineteen waiting"
+    serving = asyncio.ensure_future(workers(dispatcher, dispatcher.open_calls))
     while answerer.in_flight < 20:
         await asyncio.sleep(0)
     answerer.gate.set()
@@ -64,7 +64,7 @@ async def test_when_calls_outnumber_the_lanes_the_superstep_ends_for_more(sessio
 
 async def test_a_slow_call_outlives_its_superstep_and_holds_up_nobody(session: KernelSession) -> None:
     answerer = Answerer(session)
-    desk = Desk(session, answerer)
+    dispatcher = CallDispatcher(session, answerer)
     code = (
         "from concurrent.futures import ThreadPoolExecutor\n"
         "with ThreadPoolExecutor(2) as pool:\n"
@@ -76,25 +76,25 @@ async def test_a_slow_call_outlives_its_superstep_and_holds_up_nobody(session: K
     await session.peek()
     answered = 0
     while answered < 30:
-        answered += await lanes(desk, 2, seconds=0.02, most=2)
-    assert desk.in_flight == 1 and desk.open_calls == 1
+        answered += await workers(dispatcher, 2, seconds=0.02, most=2)
+    assert dispatcher.in_flight == 1 and dispatcher.open_calls == 1
     answerer.gate.set()
-    assert await lanes(desk, 1) == 1
+    assert await workers(dispatcher, 1) == 1
     assert (await session.result()).output == "slow 30\n"
 
 
 async def test_closing_gives_up_what_is_under_way(session: KernelSession) -> None:
-    desk = Desk(session, Answerer(session))
+    dispatcher = CallDispatcher(session, Answerer(session))
     await session.begin(Cell(1, ("llm_query('slow')",)))
-    assert await lanes(desk, 1, seconds=0.01) == 0
-    assert desk.in_flight == 1
-    await desk.close()
-    assert desk.in_flight == 0 and desk.open_calls == 0
+    assert await workers(dispatcher, 1, seconds=0.01) == 0
+    assert dispatcher.in_flight == 1
+    await dispatcher.close()
+    assert dispatcher.in_flight == 0 and dispatcher.open_calls == 0
     await session.close()
 
 
 async def test_a_call_that_its_cell_does_not_wait_for_holds_up_nothing(session: KernelSession) -> None:
-    desk = Desk(session, Answerer(session))
+    dispatcher = CallDispatcher(session, Answerer(session))
     code = (
         "import threading\n"
         "def ask():\n"
@@ -104,15 +104,15 @@ async def test_a_call_that_its_cell_does_not_wait_for_holds_up_nothing(session: 
         "llm_query('q')"
     )
     await session.begin(Cell(1, (code,)))
-    await asyncio.wait_for(lanes(desk, 2), 30)
-    assert (await session.result()).status == "ok" and desk.in_flight == 1
-    await desk.close()
+    await asyncio.wait_for(workers(dispatcher, 2), 30)
+    assert (await session.result()).status == "ok" and dispatcher.in_flight == 1
+    await dispatcher.close()
     await session.close()
 
 
 async def test_a_call_that_takes_no_lane_leaves_it_to_the_others(session: KernelSession) -> None:
     answerer = Answerer(session)
-    desk = Desk(session, answerer, apart=lambda call: call.kind == "rlm")
+    dispatcher = CallDispatcher(session, answerer, apart=lambda call: call.kind == "rlm")
     code = (
         "from concurrent.futures import ThreadPoolExecutor\n"
         "with ThreadPoolExecutor(5) as pool:\n"
@@ -122,13 +122,13 @@ async def test_a_call_that_takes_no_lane_leaves_it_to_the_others(session: Kernel
         "del pool, runs"
     )
     await session.begin(Cell(1, (code,)))
-    serving = asyncio.ensure_future(lanes(desk, 1, most=1))
-    while desk.tally.answered < 9:
+    serving = asyncio.ensure_future(workers(dispatcher, 1, most=1))
+    while dispatcher.tally.answered < 9:
         await asyncio.sleep(0)
     answerer.gate.set()
     assert await serving == 9
     result = await session.result()
-    assert result.error is None and result.output == "9 5\n" and desk.tally.answered == 14
+    assert result.error is None and result.output == "9 5\n" and dispatcher.tally.answered == 14
 
 
 async def test_what_a_call_without_a_lane_raises_stops_the_run_too(session: KernelSession) -> None:
@@ -138,16 +138,16 @@ async def test_what_a_call_without_a_lane_raises_stops_the_run_too(session: Kern
         await gate.wait()
         raise OSError("the disk is full")
 
-    desk = Desk(session, broken, apart=lambda _: True)
+    dispatcher = CallDispatcher(session, broken, apart=lambda _: True)
     await session.begin(Cell(1, ("rlm_query('q')",)))
-    assert await lanes(desk, 1, seconds=0.01) == 0
-    standing = asyncio.ensure_future(desk.stands())
+    assert await workers(dispatcher, 1, seconds=0.01) == 0
+    standing = asyncio.ensure_future(dispatcher.wait_until_blocked())
     await asyncio.sleep(0)
     gate.set()
     with pytest.raises(OSError, match="full"):
         await standing
     with pytest.raises(OSError, match="full"):
-        await lanes(desk, 1)
+        await workers(dispatcher, 1)
     await session.close()
 
 
@@ -155,10 +155,10 @@ async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
     async def broken(call: PostedCall) -> bool:
         raise OSError("the disk is full")
 
-    desk = Desk(session, broken)
+    dispatcher = CallDispatcher(session, broken)
     await session.begin(Cell(1, ("llm_query('q')",)))
     with pytest.raises(OSError, match="full"):
-        await lanes(desk, 1)
+        await workers(dispatcher, 1)
     await session.close()
 
 
@@ -167,9 +167,11 @@ async def test_calls_that_take_no_lane_are_bounded_by_what_they_weigh(
 ) -> None:
     monkeypatch.setattr("durable_rlm.nodes.runtime.dispatcher.MOST_ACTIVE_WEIGHT", 10 * 1_100)
     answerer = Answerer(session)
-    desk = Desk(session, answerer, apart=lambda _: True, hold=Hold(Gates(), Verdicts(), frozenset()))
+    dispatcher = CallDispatcher(
+        session, answerer, apart=lambda _: True, parked_calls=ParkedCalls(Gates(), CallDecisions(), frozenset())
+    )
     await session.begin(Cell(1, ("print(len(llm_query_batched(['x' * 50] * 100)))",)))
-    while await desk.stands() == "calls":
-        await lanes(desk, 4)
+    while await dispatcher.wait_until_blocked() == "calls":
+        await workers(dispatcher, 4)
     assert (await session.result()).output == "100\n"
     assert answerer.peak <= 11

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.studio.server.request_policy import Allowed, Asked, Refused, judged
+from durable_rlm.studio.server.request_policy import Allowed, Rejected, RequestHead, authorize
 from durable_rlm.studio.server.token import HOSTED_STUDIO, Access
 
 TOKEN = "a token that is long enough"
@@ -14,16 +14,16 @@ ACCESS = Access(TOKEN, session="a session")
 KEY = ("x-api-key", TOKEN)
 COOKIE = ("cookie", "rlm-session-2024=a session")
 HOST = ("host", "127.0.0.1:2024")
-PLAIN = Asked("http", "GET", "/info", "http", ("127.0.0.1", 2024), (HOST, KEY))
+PLAIN = RequestHead("http", "GET", "/info", "http", ("127.0.0.1", 2024), (HOST, KEY))
 
 
-def status(asked: Asked, access: Access = ACCESS) -> int:
+def status(asked: RequestHead, access: Access = ACCESS) -> int:
     """200 for what is let in."""
-    judgement = judged(asked, access)
-    return judgement.status if isinstance(judgement, Refused) else 200
+    judgement = authorize(asked, access)
+    return judgement.status if isinstance(judgement, Rejected) else 200
 
 
-def having(*headers: tuple[str, str], method: str = "GET") -> Asked:
+def having(*headers: tuple[str, str], method: str = "GET") -> RequestHead:
     return replace(PLAIN, headers=headers, method=method)
 
 
@@ -97,7 +97,7 @@ def test_behind_tls_the_page_is_of_https() -> None:
 def test_a_preflight_is_answered_to_whoever_may_ask_and_lets_nobody_in() -> None:
     studio = having(HOST, ("origin", HOSTED_STUDIO), ("access-control-request-method", "POST"), method="OPTIONS")
     assert status(studio) == 403
-    assert judged(studio, replace(ACCESS, hosted_studio=True)) == Allowed("preflight")
+    assert authorize(studio, replace(ACCESS, hosted_studio=True)) == Allowed("preflight")
     assert status(replace(studio, method="POST"), replace(ACCESS, hosted_studio=True)) == 401
     assert status(having(HOST, ("access-control-request-method", "POST"), method="OPTIONS")) == 401
 

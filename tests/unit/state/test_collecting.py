@@ -180,12 +180,12 @@ async def test_a_text_that_is_cut_from_another_input_while_the_first_one_is_coll
     await home.checkpoint("t", context_ref={"pack": second, "index": ""})
     home.clock.now = NOW
 
-    def probe(point: str) -> None:
+    def failpoint(point: str) -> None:
         if point == "gc-looked":
             asyncio.run_coroutine_threadsafe(home.cut(text, second), loop).result(10)
 
     loop = asyncio.get_running_loop()
-    assert freed(await asyncio.to_thread(home.collect, probe=probe)) == {"blobs": 1}
+    assert freed(await asyncio.to_thread(home.collect, failpoint=failpoint)) == {"blobs": 1}
     assert not home.blobs.has(first)
     assert await Texts(home.database, home.blobs).get(name) == text
 
@@ -250,7 +250,7 @@ async def test_what_is_touched_while_it_is_collected_stays(home: Home) -> None:
     manifest, _ = await home.snapshot(None, {}, b"piece")
     home.clock.now = NOW
 
-    def probe(point: str) -> None:
+    def failpoint(point: str) -> None:
         if point == "gc-looked":
             with closing(sqlite3.connect(home.folder / "checkpoints.sqlite")) as other:
                 for table in ("texts", "chunks", "manifests"):
@@ -258,7 +258,7 @@ async def test_what_is_touched_while_it_is_collected_stays(home: Home) -> None:
                 other.commit()
             assert home.blobs.touch(large)
 
-    assert freed(home.collect(probe=probe)) == {}
+    assert freed(home.collect(failpoint=failpoint)) == {}
     assert names(home.folder, "texts") == {small} and names(home.folder, "manifests") == {manifest}
     assert home.blobs.has(large)
 
@@ -269,13 +269,13 @@ async def test_what_appears_while_it_is_collected_stays(tmp_path: Path) -> None:
     home.clock.now = NOW
     name = content_hash(b"new")
 
-    def probe(point: str) -> None:
+    def failpoint(point: str) -> None:
         with closing(sqlite3.connect(tmp_path / "checkpoints.sqlite")) as other:
             # Of a process whose clock was set back.
             other.execute("INSERT OR IGNORE INTO texts (hash, body, touched) VALUES (?, 'new', 0)", (name,))
             other.commit()
 
-    assert freed(home.collect(probe=probe)) == {"texts": 1}
+    assert freed(home.collect(failpoint=failpoint)) == {"texts": 1}
     assert names(tmp_path, "texts") == {name}
 
 

@@ -79,7 +79,7 @@ async def test_a_commit_waits_for_another_process_and_reading_does_not(
     tmp_path: Path, another: sqlite3.Connection
 ) -> None:
     tries: list[str] = []
-    async with asyncio.timeout(30), Database.open(tmp_path / "db", probe=tries.append) as database:
+    async with asyncio.timeout(30), Database.open(tmp_path / "db", failpoint=tries.append) as database:
         another.execute("BEGIN IMMEDIATE")
         waiting = asyncio.create_task(database.commit(note("in the end"), "late"))
         while tries.count("late-before") < 2:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.state.budget import BudgetSpent, Ledger, Limits
+from durable_rlm.state.budget import BudgetLedger, BudgetSpent, Limits
 from durable_rlm.state.call_journal import Entry, Journal, Outcome
 from durable_rlm.state.call_keys import AnswerSet, call_key, content_key
 from durable_rlm.state.db.connection import Database
-from durable_rlm.state.reservations import Reservation, Wanted
-from durable_rlm.state.usage import Spending, Spent, Uncertain, usual_output
+from durable_rlm.state.reservations import CostEstimate, Reservation
+from durable_rlm.state.usage import Spending, Uncertain, UsageTotals, usual_output
 
 ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "hash", input_tokens=100, output_tokens=50, cost=0.5)
 
@@ -79,7 +79,7 @@ async def test_attempts_whose_outcome_is_known_leave_nothing_uncertain(database:
     for _ in range(3):
         await journal.open(LONG)
     await journal.settle(LONG, Outcome(answer="h", known=3, input_tokens=10, output_tokens=5, cost=0.1))
-    assert await Spending(database).by("t") == Spent(3, 0, 10, 5, 0.1)
+    assert await Spending(database).by("t") == UsageTotals(3, 0, 10, 5, 0.1)
 
 
 async def test_attempts_that_never_reached_the_server_are_no_requests(database: Database) -> None:
@@ -87,7 +87,7 @@ async def test_attempts_that_never_reached_the_server_are_no_requests(database: 
     for _ in range(3):
         await journal.open(LONG)
     await journal.settle(LONG, Outcome(error_kind="network", error="refused", known=0, unsent=3, cost=0.0))
-    assert await Spending(database).by("t") == Spent()
+    assert await Spending(database).by("t") == UsageTotals()
 
 
 async def test_a_time_out_before_the_answer_stays_uncertain(database: Database) -> None:
@@ -118,13 +118,15 @@ async def test_an_unknown_price_makes_the_cost_unknown(database: Database) -> No
     assert (await Spending(database).by("t")).cost is None
 
 
-def ledger(**limits: float) -> Ledger:
-    return Ledger(Limits.model_validate({"max_turns": 9, "max_calls": 100, **limits}), Spent(), clock=lambda: 0.0)
+def ledger(**limits: float) -> BudgetLedger:
+    return BudgetLedger(
+        Limits.model_validate({"max_turns": 9, "max_calls": 100, **limits}), UsageTotals(), clock=lambda: 0.0
+    )
 
 
-def wanted(tokens_in: int, tokens_out: int, *, least: int | None = None, price: float = 0.0) -> Wanted:
+def wanted(tokens_in: int, tokens_out: int, *, least: int | None = None, price: float = 0.0) -> CostEstimate:
     """`price` in dollars per token, of input and output alike."""
-    return Wanted(tokens_in, tokens_out, tokens_out if least is None else least, lambda i, o: (i + o) * price)
+    return CostEstimate(tokens_in, tokens_out, tokens_out if least is None else least, lambda i, o: (i + o) * price)
 
 
 ONE = wanted(1, 1)
@@ -226,8 +228,8 @@ async def test_a_small_budget_is_not_all_kept_back() -> None:
 
 async def test_a_child_run_spends_out_of_the_account_above_it() -> None:
     top = ledger(max_calls=4)
-    child = top.below(Spent())
-    grandchild = child.below(Spent())
+    child = top.below(UsageTotals())
+    grandchild = child.below(UsageTotals())
     held = await grandchild.reserve(ONE)
     grandchild.settle(held, Reservation(1, 1, 0.0))
     await child.reserve(ONE)
@@ -243,7 +245,7 @@ async def test_a_child_run_spends_out_of_the_account_above_it() -> None:
 
 async def test_what_was_spent_before_a_fork_counts() -> None:
     limits = Limits(max_turns=9, max_calls=10)
-    account = Ledger(limits, Spent(), before=Spent(model_calls=9), clock=lambda: 0.0)
+    account = BudgetLedger(limits, UsageTotals(), before=UsageTotals(model_calls=9), clock=lambda: 0.0)
     with pytest.raises(BudgetSpent):
         await account.reserve(ONE)
     assert account.spent.model_calls == 0
@@ -268,7 +270,7 @@ async def test_with_a_strict_budget_it_counts_as_all_that_was_reserved() -> None
 
 async def test_what_is_likely_follows_the_answers_of_the_whole_tree() -> None:
     account = ledger()
-    child = account.below(Spent())
+    child = account.below(UsageTotals())
     lost = await child.reserve(wanted(0, 12_000))
     child.settle(lost, None)
     answered = await child.reserve(wanted(0, 12_000))

@@ -197,7 +197,7 @@ async def test_stopped_while_it_takes_a_thread_a_process_gives_it_back(tmp_path:
         if point == "lease-taken-uncommitted":
             loop.call_soon_threadsafe(tasks[0].cancel)
 
-    async with Database.open(tmp_path / "db", probe=stop) as database:
+    async with Database.open(tmp_path / "db", failpoint=stop) as database:
         tasks.append(asyncio.create_task(Leases(database).acquire("t")))
         with pytest.raises(asyncio.CancelledError):
             await tasks[0]

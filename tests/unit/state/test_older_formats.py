@@ -60,14 +60,14 @@ async def test_a_finished_run_is_read(home: Path, models: CountedModels) -> None
     async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
         run = await runner.resume("finished")
         assert (run.status, run.answer, run.turns) == ("answered", model.ALL, 3)
-        assert len(await runner.library.steps("finished")) == run.steps
-        assert len(await runner.library.calls("finished")) == 8
+        assert len(await runner.queries.steps("finished")) == run.steps
+        assert len(await runner.queries.calls("finished")) == 8
     assert not models.prompts
 
 
 async def test_a_killed_run_goes_on_and_pays_for_nothing_twice(home: Path, models: CountedModels) -> None:
     async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
-        before = await runner.library.calls("killed")
+        before = await runner.queries.calls("killed")
         answered = {call.prompt for call in before if call.answer is not None}
         run = await runner.resume("killed")
     assert (run.status, run.answer) == ("answered", model.ALL)
@@ -81,7 +81,7 @@ async def test_a_prompt_that_was_stored_as_a_slice_of_the_input_is_read(tmp_path
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         assert connection.execute("SELECT count(*) FROM recipes").fetchone() == (1,)
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
-        [call] = await runner.library.calls("sliced")
+        [call] = await runner.queries.calls("sliced")
         assert (call.prompt, call.answer) == (model.SLICED, str(len(model.SLICED)))
         assert (await runner.verify("sliced")).ok
 
@@ -122,11 +122,11 @@ async def test_a_run_with_settings_of_another_version_is_refused_with_instructio
     async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
         state = (await runner.graph.aget_state(config)).values
         await runner._graph.aupdate_state(config, {"settings": {**state["settings"], **change}}, as_node="plan")
-        steps = await runner.library.steps("killed")
+        steps = await runner.queries.steps("killed")
         with pytest.raises(StoreError, match="another version") as refused:
             await runner.resume("killed")
         assert "Install" in refused.value.hint
-        assert await runner.library.steps("killed") == steps
+        assert await runner.queries.steps("killed") == steps
     assert not models.prompts
 
 
@@ -144,12 +144,12 @@ async def test_a_crash_while_a_home_is_brought_up_to_date_leaves_it_old_or_new(
 ) -> None:
     home = Path(shutil.copytree(HOMES / FORMATS[0], tmp_path / "home"))
 
-    def probe(passed: str) -> None:
+    def failpoint(passed: str) -> None:
         if passed == point:
             raise Crash
 
     with pytest.raises(Crash):
-        async with Runner.open(home, kernels=MemoryKernels(), probe=probe):
+        async with Runner.open(home, kernels=MemoryKernels(), failpoint=failpoint):
             pass
     async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
         assert (await runner.resume("killed")).answer == model.ALL

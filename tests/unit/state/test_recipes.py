@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.state.blobs import delta_indexes
-from durable_rlm.state.blobs.deltas import LEAST_SAVED, Recipe, RecipeFault, recipe_of
+from durable_rlm.state.blobs.deltas import LEAST_SAVED, DeltaError, TextDelta, recipe_of
 from durable_rlm.state.blobs.range_index import Range, RangeIndex
 from durable_rlm.state.blobs.store import Blobs, content_hash
 from durable_rlm.state.blobs.texts import LARGE, Texts
@@ -209,12 +209,12 @@ def test_any_text_comes_back_from_its_recipe(tmp_path_factory: pytest.TempPathFa
     if stored is None:
         return
     assert 2 * len(stored) <= len(body)
-    assert b"".join(Recipe.from_json(content_hash(body), stored).chunks(blobs)) == body
+    assert b"".join(TextDelta.from_json(content_hash(body), stored).chunks(blobs)) == body
 
 
 def test_a_recipe_is_for_one_text_only(blobs: Blobs) -> None:
     body = prose(8_000).encode()
     stored = recipe_of(body, blobs.put(body), [Range(0, len(body), 0)])
     assert stored is not None
-    with pytest.raises(RecipeFault, match="has changed"):
-        Recipe.from_json(content_hash(b"another"), stored)
+    with pytest.raises(DeltaError, match="has changed"):
+        TextDelta.from_json(content_hash(b"another"), stored)

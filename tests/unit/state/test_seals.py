@@ -10,7 +10,7 @@ import pytest
 
 from durable_rlm.state.call_journal import Entry, Journal, Outcome
 from durable_rlm.state.checkpointer import RunSaver
-from durable_rlm.state.db.checksums import broken, teach
+from durable_rlm.state.db.checksums import checksum_mismatch_sql, register_function
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.schema import SEALED
 from durable_rlm.state.leases import Leases
@@ -61,15 +61,18 @@ async def home(tmp_path: Path) -> AsyncGenerator[Path]:
 def damaged(home: Path) -> set[str]:
     """The tables that have a row whose seal is broken."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
-        teach(connection)
-        found = {table: connection.execute(f"SELECT max({broken(table)}) FROM {table}").fetchone() for table in SEALED}
+        register_function(connection)
+        found = {
+            table: connection.execute(f"SELECT max({checksum_mismatch_sql(table)}) FROM {table}").fetchone()
+            for table in SEALED
+        }
     return {table for table, [is_broken] in found.items() if is_broken}
 
 
 def write(home: Path, sql: str) -> None:
     """Write as the product does: with the seals kept up to date."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
-        teach(connection)
+        register_function(connection)
         connection.execute(sql)
         connection.commit()
 
@@ -85,13 +88,13 @@ async def test_what_is_written_is_sound(home: Path) -> None:
 async def test_a_changed_column_is_noticed_whatever_it_holds_now(home: Path, table: str) -> None:
     key, rest = SEALED[table]
     with behind(home) as connection:
-        teach(connection)
+        register_function(connection)
         for column in (*key, *rest):
             # The one column that SQLite itself keeps to integers.
             values = ["12345"] if column == "seq" else ["12345", "x'ff00'", "CAST(x'c3' AS TEXT)", "'other'"]
             for value in values:
                 connection.execute(f"UPDATE {table} SET {column} = {value}")
-                found = connection.execute(f"SELECT {broken(table)} FROM {table}").fetchall()
+                found = connection.execute(f"SELECT {checksum_mismatch_sql(table)} FROM {table}").fetchall()
                 connection.rollback()
                 assert found == [(1,)], (column, value)
 

@@ -63,7 +63,7 @@ class FakeRunner:
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.homes: list[Path] = []
         self.tracing: list[bool] = []
-        self.library = self
+        self.queries = self
         self.limits: dict[str, Any] = {"max_turns": 30}
         self.suggested: dict[str, float] = {}
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.state.db.checksums import teach
+from durable_rlm.state.db.checksums import register_function
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change
 from tests.unit.graph.children.conftest import tree_script
@@ -56,7 +56,7 @@ def home(saved: Path, tmp_path: Path) -> Path:
 def touch(home: Path, condition: str) -> None:
     """Have a run touched after all others, as a process of it would."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
-        teach(connection)
+        register_function(connection)
         updated = "(SELECT max(updated) + 1 FROM threads)"
         assert connection.execute(f"UPDATE threads SET updated = {updated} WHERE {condition}").rowcount == 1
         connection.commit()

@@ -17,7 +17,7 @@ import typer
 from durable_rlm import Runner
 from durable_rlm.graph.queries import children_of
 from durable_rlm.graph.wiring import open_stores
-from durable_rlm.state.db.checksums import teach
+from durable_rlm.state.db.checksums import register_function
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.lineage import child_thread
 from durable_rlm.state.leases import this_process
@@ -223,7 +223,7 @@ def test_the_calls_below_stand_behind_the_call_that_they_are_made_for(rlm: Rlm, 
 def test_a_call_whose_sub_rlm_has_not_ended_says_so_and_not_that_it_may_have_been_billed(rlm: Rlm, home: Path) -> None:
     name = child(rlm, "child: 3")
     with closing(sqlite3.connect(home / DATABASE)) as connection:
-        teach(connection)
+        register_function(connection)
         connection.execute("UPDATE calls SET status = 'asked', answer = NULL WHERE child_thread = ?", (name,))
         connection.execute("UPDATE calls SET status = 'asked', answer = NULL WHERE thread_id = 'tree' AND kind = 'llm'")
         connection.commit()
@@ -254,7 +254,7 @@ def test_a_sub_rlm_can_be_deleted_alone_and_its_answer_stays_with_its_run(rlm: R
 def test_a_sub_rlm_of_a_run_that_is_being_run_is_busy_and_the_sentence_names_that_run(rlm: Rlm, home: Path) -> None:
     name = child(rlm, "failing:")
     with closing(sqlite3.connect(home / DATABASE)) as connection:
-        teach(connection)
+        register_function(connection)
         owner = json.dumps(this_process())
         connection.execute("UPDATE leases SET owner = ?, renewed = 0 WHERE thread_id = 'tree'", (owner,))
         connection.execute("UPDATE threads SET status = 'stopped' WHERE thread_id = ?", (name,))

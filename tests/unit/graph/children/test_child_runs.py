@@ -18,7 +18,7 @@ async def test_a_sub_rlm_answers_with_turns_and_variables_of_its_own(runner: Run
     run = await runner.run("top", "xxx one two", model=model, max_depth=2, on_event=events.append)
     assert (run.status, run.answer) == ("answered", ["2 words: ONE TWO", 1])
     assert [event["event"] for event in events].count("one_call") == 1, "of the input of the run, not of its sub-RLM's"
-    [call] = [call.to_json() for call in await runner.library.calls(run.thread_id)]
+    [call] = [call.to_json() for call in await runner.queries.calls(run.thread_id)]
     child = await runner.read(call["child_thread"])
     assert (child.answer, child.turns) == ("2 words: ONE TWO", 2)
     assert child.thread_id == child_thread(run.thread_id, call["key"])
@@ -46,7 +46,7 @@ async def test_runs_three_deep_do_not_wait_for_each_others_kernels(runner: Runne
     run = await asyncio.wait_for(runner.run("top", model=model, max_depth=3, kernels=3), 60)
     assert run.answer == "+".join(["PLAIN"] * 36)
     assert run.usage["model_calls"] == 1 + 6 + 36 + 36
-    deepest = [row for row in await runner.library.runs() if row["question"].startswith("leaf")]
+    deepest = [row for row in await runner.queries.runs() if row["question"].startswith("leaf")]
     assert len(deepest) == 36
 
 
@@ -54,7 +54,7 @@ async def test_the_deepest_runs_sub_calls_are_plain_and_depth_0_has_none(runner:
     model = tree_script(tmp_path / "m.py", {"top": ["FINAL(rlm_query('q', context='data'))"]})
     run = await runner.run("top", model=model, max_depth=1)
     assert run.answer == "Q\n\nDATA"
-    [call] = await runner.library.calls(run.thread_id)
+    [call] = await runner.queries.calls(run.thread_id)
     assert call.row.child_thread is None
 
 
@@ -88,7 +88,7 @@ async def test_equal_questions_are_separate_samples_and_cached_ones_one_run(runn
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(1)"]})
     run = await runner.run("top", model=model, max_depth=2)
     assert run.answer == 6
-    assert len(await runner.library.runs()) == 1 + 3 + 1
+    assert len(await runner.queries.runs()) == 1 + 3 + 1
 
 
 async def test_watchers_hear_of_every_sub_rlm(runner: Runner, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_a_schema_that_nothing_can_match_is_refused_before_a_run_is_starte
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(3)"]})
     run = await runner.run("top", model=model, max_depth=2)
     assert "not a usable JSON Schema" in run.answer and run.usage["model_calls"] == 1
-    assert len(await runner.library.runs()) == 1
+    assert len(await runner.queries.runs()) == 1
 
 
 async def test_code_that_asks_without_end_makes_no_runs_once_the_budget_is_spent(
@@ -124,14 +124,14 @@ async def test_code_that_asks_without_end_makes_no_runs_once_the_budget_is_spent
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(1)"]})
     run = await runner.run("top", model=model, max_depth=2, max_calls=5)
     assert (run.status, run.answer) == ("answered", 197)
-    assert len(await runner.library.runs()) == 4
+    assert len(await runner.queries.runs()) == 4
 
 
 async def test_another_run_of_a_childs_name_is_not_taken_for_it(runner: Runner, tmp_path: Path) -> None:
     cells = {"top": ["FINAL(rlm_query('child:'))"], "child:": ["FINAL('right')"], "other": ["FINAL('wrong')"]}
     model = tree_script(tmp_path / "m.py", cells)
     first = await runner.run("top", model=model, max_depth=2, thread="first")
-    [call] = [call.row for call in await runner.library.calls(first.thread_id)]
+    [call] = [call.row for call in await runner.queries.calls(first.thread_id)]
     await runner.run("other", model=model, thread=child_thread("second", call.key))
     second = await runner.run("top", model=model, max_depth=2, thread="second")
     assert second.status == "failed" and second.error is not None

@@ -10,7 +10,7 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.state.errors import RunBusy, UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.dying import Crash, DiesAt
+from tests.dying import Crash, CrashAt
 from tests.scripts import Asked
 from tests.unit.graph.children.conftest import tree_script
 
@@ -38,12 +38,12 @@ async def test_a_tree_that_dies_anywhere_goes_on_and_pays_for_nothing_twice(
     model = script(tmp_path)
     asked = Asked(model)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, probe=DiesAt(point, times)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt(point, times)) as runner:
             await runner.run("top", "12345", thread="t", model=model, max_depth=2)
     async with open_home(tmp_path) as runner:
         run = await runner.resume("t")
         assert (run.status, run.answer) == ("answered", ANSWER)
-        assert len(await runner.library.runs()) == 4
+        assert len(await runner.queries.runs()) == 4
         # What was under way when it died is asked again; whatever is recorded is not.
         assert len(asked) <= 19 + 4
         assert len(asked) <= run.usage["model_calls"] <= len(asked) + 4
@@ -53,7 +53,7 @@ async def test_ended_children_are_found_ended_and_their_answers_served(tmp_path:
     model = script(tmp_path)
     asked = Asked(model)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, probe=DiesAt("finalize-end", 4)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt("finalize-end", 4)) as runner:
             await runner.run("top", "12345", thread="t", model=model, max_depth=2)
     before = len(asked)
     async with open_home(tmp_path) as runner:
@@ -65,11 +65,11 @@ async def test_ended_children_are_found_ended_and_their_answers_served(tmp_path:
 async def test_a_run_that_had_ended_when_its_process_died_is_known_as_ended(tmp_path: Path, runs: int) -> None:
     model = script(tmp_path)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, probe=DiesAt("sitting-ended-before", runs)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt("sitting-ended-before", runs)) as runner:
             await runner.run("top", "12345", thread="t", model=model, max_depth=2)
     async with open_home(tmp_path) as runner:
         await runner.resume("t")
-        assert Counter(row["status"] for row in await runner.library.runs()) == {"answered": 4}
+        assert Counter(row["status"] for row in await runner.queries.runs()) == {"answered": 4}
 
 
 async def test_a_sub_rlm_that_had_used_up_its_turns_when_its_process_died_gets_no_more_of_them(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ async def test_a_sub_rlm_that_had_used_up_its_turns_when_its_process_died_gets_n
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["1 / 0"]})
     asked = Asked(model)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, probe=DiesAt("sitting-ended-before", 1)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt("sitting-ended-before", 1)) as runner:
             await runner.run("top", thread="t", model=model, max_depth=2, max_turns=3)
     assert len(asked) == 1 + 3
     async with open_home(tmp_path) as runner:
@@ -89,10 +89,10 @@ async def test_a_fork_serves_ended_children_and_goes_on_with_forks_of_the_others
     model = script(tmp_path)
     asked = Asked(model)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, probe=DiesAt("journal-before", 15)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt("journal-before", 15)) as runner:
             await runner.run("top", "12345", thread="t", model=model, max_depth=2)
     async with open_home(tmp_path) as runner:
-        steps = await runner.library.steps("t")
+        steps = await runner.queries.steps("t")
         plan = next(step["step"] for step in steps if step["kind"] == "plan")
         await runner.fork("t", plan, into="f")
         before = len(asked)
@@ -112,7 +112,7 @@ async def test_a_fork_counts_what_was_spent_before_it(tmp_path: Path) -> None:
     model = script(tmp_path)
     async with open_home(tmp_path) as runner:
         await runner.run("top", "12345", thread="t", model=model, max_depth=2, max_calls=30)
-        steps = await runner.library.steps("t")
+        steps = await runner.queries.steps("t")
         last = next(step["step"] for step in reversed(steps) if step["kind"] == "execute_code")
         fork = await runner.fork("t", last, into="f", code=None)
         assert fork.usage["model_calls"] == 0
@@ -130,15 +130,15 @@ async def test_stopping_a_run_stops_its_children_and_all_go_on_later(tmp_path: P
         task = asyncio.create_task(
             runner.run("top", "12345", thread="t", model=model, max_depth=2, on_event=events.put_nowait)
         )
-        while sum(1 for _ in [await events.get()]) and len(await runner.library.runs()) < 4:
+        while sum(1 for _ in [await events.get()]) and len(await runner.queries.runs()) < 4:
             pass
         with pytest.raises(RunBusy):
             await runner.delete("t")
-        [child, *_] = [row["thread_id"] for row in await runner.library.runs() if row["parent"] == "t"]
+        [child, *_] = [row["thread_id"] for row in await runner.queries.runs() if row["parent"] == "t"]
         assert (await runner.resume(child)).status == "busy"
         assert await runner.stop(child), "a child is stopped with the run that called it"
         assert (await task).status == "stopped"
-        assert Counter(row["status"] for row in await runner.library.runs()) == {"stopped": 4}
+        assert Counter(row["status"] for row in await runner.queries.runs()) == {"stopped": 4}
         gate.touch()
         assert (await runner.resume("t")).answer == ["SLOW"] * 3
 
@@ -146,16 +146,16 @@ async def test_stopping_a_run_stops_its_children_and_all_go_on_later(tmp_path: P
 async def test_a_child_can_be_opened_and_gone_on_with_by_itself(tmp_path: Path) -> None:
     model = script(tmp_path)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, probe=DiesAt("journal-after", 9)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt("journal-after", 9)) as runner:
             await runner.run("top", "12345", thread="t", model=model, max_depth=2)
     async with open_home(tmp_path) as runner:
-        rows = [row for row in await runner.library.runs() if row["parent"] == "t"]
+        rows = [row for row in await runner.queries.runs() if row["parent"] == "t"]
         child = next(row["thread_id"] for row in rows if row["status"] != "answered")
         with pytest.raises(UsageError, match="spends out of its budget"):
             await runner.resume(child, max_calls=50)
         assert (await runner.resume(child)).answer == ANSWER[0]
         assert (await runner.resume("t")).answer == ANSWER
-        steps = await runner.library.steps(child)
+        steps = await runner.queries.steps(child)
         fork = await runner.fork(child, steps[-2]["step"])
         assert (await runner.resume(fork.thread_id)).answer == ANSWER[0]
 
@@ -164,7 +164,7 @@ async def test_deleting_a_child_gives_its_tree_no_budget_back(tmp_path: Path) ->
     model = script(tmp_path)
     async with open_home(tmp_path) as runner:
         whole = await runner.run("top", "12345", thread="t", model=model, max_depth=2)
-        [child, *_] = [row["thread_id"] for row in await runner.library.runs() if row["parent"] == "t"]
+        [child, *_] = [row["thread_id"] for row in await runner.queries.runs() if row["parent"] == "t"]
         await runner.delete(child)
         left = await runner.read("t")
         assert (left.answer, left.usage) == (whole.answer, whole.usage)
@@ -175,6 +175,6 @@ async def test_deleting_a_run_deletes_its_children_unless_a_fork_needs_them(tmp_
     async with open_home(tmp_path) as runner:
         await runner.run("top", "12345", thread="t", model=model, max_depth=2)
         deleted = await runner.delete("t")
-        assert len(deleted.threads) == 4 and await runner.library.runs() == []
+        assert len(deleted.threads) == 4 and await runner.queries.runs() == []
         with pytest.raises(UnknownThread):
             await runner.read(deleted.threads[-1])

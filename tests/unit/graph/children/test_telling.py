@@ -8,7 +8,7 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.studio.progress.state import Progress
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.dying import Crash, DiesAt
+from tests.dying import Crash, CrashAt
 from tests.unit.graph.children.conftest import tree_script
 
 CELLS = {
@@ -23,7 +23,7 @@ async def test_a_resumed_run_tells_of_all_its_sub_rlms_those_that_had_ended_as_w
     model = tree_script(tmp_path / "m.py", CELLS)
     with pytest.raises(Crash):
         async with Runner.open(
-            tmp_path / "home", kernels=MemoryKernels(), probe=DiesAt("finalize-end", times)
+            tmp_path / "home", kernels=MemoryKernels(), failpoint=CrashAt("finalize-end", times)
         ) as runner:
             await runner.run("top", thread="t", model=model, max_depth=3)
     progress = Progress()

@@ -17,7 +17,7 @@ ANSWER = ["A3", "B3", 3]
 
 async def step(runner: Runner, kind: str, turn: int, said: str = "", thread: str = "parent") -> int:
     """The first step of a kind in a turn whose summary says so."""
-    found = await runner.library.steps(thread)
+    found = await runner.queries.steps(thread)
     return next(s["step"] for s in found if (s["kind"], s["turn"]) == (kind, turn) and said in s["summary"])
 
 

@@ -9,7 +9,7 @@ from durable_rlm import Runner
 from durable_rlm.graph.fork_edits import OWN_NAMES, variable_name
 from durable_rlm.kernel.inside.repl import Repl
 from durable_rlm.kernel.session import KernelSpec
-from durable_rlm.state.call_journal import PERSON
+from durable_rlm.state.call_journal import REVIEWER
 from durable_rlm.state.errors import UsageError
 from tests.scripts import Asked, repl, write_script
 from tests.unit.graph.forks.homes import ANSWER, CELLS, step
@@ -20,12 +20,12 @@ from tests.unit.graph.forks.homes import ANSWER, CELLS, step
 async def test_a_variable_set_after_a_cell_is_what_the_next_ones_find(runner: Runner, asked: Asked) -> None:
     ended = await step(runner, "execute_code", 1, "characters")
     fork = await runner.fork("parent", ended, into="fork", set={"limit": 9, "note": {"deep": [1, None]}})
-    assert fork.steps == ended + 1 and (await runner.library.steps("fork"))[-1]["summary"] == "set limit, note"
-    variables = await runner.library.variables("fork", runner.graph)
+    assert fork.steps == ended + 1 and (await runner.queries.steps("fork"))[-1]["summary"] == "set limit, note"
+    variables = await runner.queries.variables("fork", runner.graph)
     assert variables["limit"] == {"type": "int", "size": None, "preview": "9", "restorable": True, "why_not": None}
     run = await runner.resume("fork")
     assert run.answer == ["A9", "B9", 9] and asked.prompts == ["A9", "B9"]
-    assert (await runner.library.variables("fork", runner.graph))["note"]["preview"] == "{'deep': [1, None]}"
+    assert (await runner.queries.variables("fork", runner.graph))["note"]["preview"] == "{'deep': [1, None]}"
 
 
 async def test_the_model_is_told_what_was_set_and_shown_no_value_that_is_not_there(
@@ -52,14 +52,14 @@ async def test_a_variable_set_before_the_first_turn_is_there_and_told(runner: Ru
     await runner.fork("parent", await step(runner, "prepare", 0), into="fork", set={"extra": "text", "limit": 1})
     assert (await runner.resume("fork")).answer == ANSWER, "the first cell sets limit itself"
     assert "A person set variables before the first turn: extra = 'text', limit = 1" in asked.roots[0]
-    assert (await runner.library.variables("fork", runner.graph))["extra"]["preview"] == "'text'"
+    assert (await runner.queries.variables("fork", runner.graph))["extra"]["preview"] == "'text'"
 
 
 async def test_set_in_mid_cell_the_cell_runs_again_and_what_it_asks_as_before_is_served(
     runner: Runner, asked: Asked
 ) -> None:
     standing = await step(runner, "execute_code", 2, "stands")
-    before = await runner.library.variables("parent", runner.graph, standing)
+    before = await runner.queries.variables("parent", runner.graph, standing)
     assert "picked" not in before, "in mid-cell they are as they were before the cell"
     await runner.fork("parent", standing, into="fork", set={"seen": ["A", "new"]})
     run = await runner.resume("fork")
@@ -70,7 +70,7 @@ async def test_variables_are_set_again_in_a_fork_of_a_fork(runner: Runner) -> No
     ended = await step(runner, "execute_code", 1, "characters")
     await runner.fork("parent", ended, into="one", set={"limit": 8, "other": 1})
     await runner.fork("one", ended + 1, into="two", set={"limit": 6})
-    shown = await runner.library.variables("two", runner.graph)
+    shown = await runner.queries.variables("two", runner.graph)
     assert (shown["limit"]["preview"], shown["other"]["preview"]) == ("6", "1")
     assert (await runner.resume("two")).answer == ["A6", "B6", 6]
 
@@ -121,7 +121,7 @@ async def test_other_code_runs_instead_of_the_models_and_is_told_as_what_ran(
     fork = await runner.fork(thread, await step(runner, kind, 2, thread=thread), into="fork", code=code)
     state = await runner.graph.aget_state({"configurable": {"thread_id": "fork"}})
     assert state.next == (goes_on,), "other code is reviewed again"
-    shown = await runner.library.show("fork", runner.graph, fork.steps)
+    shown = await runner.queries.show("fork", runner.graph, fork.steps)
     assert shown["turns"][-1]["code"] == [code] == shown["cell"]
     assert shown["turns"][-1]["notes"] == ["A person replaced the code of this turn before it ran."]
     run = await runner.resume("fork")
@@ -145,18 +145,18 @@ async def test_another_question_is_asked_from_there_on_and_what_was_done_before_
     for told in asked.roots:
         assert "# Question\nWhich one?" in told and "# Question\nWhat?" not in told
         assert "A person changed the question after this turn. Until then it was: What?" in told
-    assert {r["thread_id"]: r["question"] for r in await runner.library.runs()} == {
+    assert {r["thread_id"]: r["question"] for r in await runner.queries.runs()} == {
         "fork": "Which one?",
         "parent": "What?",
     }
-    assert (await runner.library.show("fork", runner.graph, ended))["question"] == "What?"
+    assert (await runner.queries.show("fork", runner.graph, ended))["question"] == "What?"
 
 
 async def test_another_question_before_the_first_turn_is_the_only_one(runner: Runner, asked: Asked) -> None:
     for number in (1, 2, 3):
         await runner.fork("parent", number, into=f"at {number}", question="Which one?")
         assert (await runner.resume(f"at {number}")).answer == ANSWER
-        assert (await runner.library.show(f"at {number}", runner.graph))["question"] == "Which one?"
+        assert (await runner.queries.show(f"at {number}", runner.graph))["question"] == "Which one?"
     assert all("# Question\nWhich one?" in told and "What?" not in told for told in asked.roots)
     assert len(asked.roots) == 9, "a fork does not know of the other ones"
 
@@ -182,20 +182,20 @@ async def test_another_turn_needs_one_that_is_left(runner: Runner, model: str) -
 
 
 async def test_a_changed_answer_is_what_the_code_gets_and_the_others_are_served(runner: Runner, asked: Asked) -> None:
-    keys = {call.prompt: call.row.key for call in await runner.library.calls("parent")}
+    keys = {call.prompt: call.row.key for call in await runner.queries.calls("parent")}
     for kind in ("execute_code", "sub_call"):
         await runner.fork("parent", await step(runner, kind, 2), into=kind, answers={keys["A3"][:14]: "changed"})
         assert (await runner.resume(kind)).answer == ["changed", "B3", 3]
     assert asked.prompts == []
     assert all("picked: list, size 2 = ['changed', 'B3']" in told for told in asked.roots)
     assert len(asked.roots) == 2, "the cell printed nothing, but its variables are told and are others"
-    calls = {call.prompt: call.to_json() for call in await runner.library.calls("execute_code")}
-    assert (calls["A3"]["model"], calls["A3"]["answer"], calls["A3"]["tokens"]) == (PERSON, "changed", 0)
-    assert calls["B3"]["model"] != PERSON and calls["B3"]["answer"] == "B3"
+    calls = {call.prompt: call.to_json() for call in await runner.queries.calls("execute_code")}
+    assert (calls["A3"]["model"], calls["A3"]["answer"], calls["A3"]["tokens"]) == (REVIEWER, "changed", 0)
+    assert calls["B3"]["model"] != REVIEWER and calls["B3"]["answer"] == "B3"
 
 
 async def test_an_answer_given_in_a_fork_is_kept_by_forks_of_it_fresh_ones_too(runner: Runner) -> None:
-    keys = {call.prompt: call.row.key for call in await runner.library.calls("parent")}
+    keys = {call.prompt: call.row.key for call in await runner.queries.calls("parent")}
     standing = await step(runner, "execute_code", 2, "stands")
     await runner.fork("parent", standing, into="one", answers={keys["A3"]: "one"})
     for fresh in (False, True):
@@ -212,7 +212,7 @@ async def test_a_call_that_failed_is_given_an_answer_and_a_typed_one_must_be_jso
     sub = "if prompt == 'broken': raise ValueError('no')\n        return '7'"
     model = write_script(tmp_path / "typed.py", [repl(code)], sub=sub)
     await runner.run("Q?", model=model, thread="typed")
-    keys = {call.prompt: call.row.key for call in await runner.library.calls("typed")}
+    keys = {call.prompt: call.row.key for call in await runner.queries.calls("typed")}
     standing = await step(runner, "sub_call", 1, thread="typed")
     with pytest.raises(UsageError, match="must be JSON"):
         await runner.fork("typed", standing, answers={keys["n"]: "seven"})

@@ -35,7 +35,7 @@ async def test_what_a_fork_reuses_is_counted_and_listed_as_its_own(runner: Runne
     run = await runner.resume("fork")
     assert run.usage["reused_calls"] == 6, "two root turns and four sub-calls"
     assert await runner.read("fork") == run, "and that is saved"
-    calls = [call.to_json() for call in await runner.library.calls("fork")]
+    calls = [call.to_json() for call in await runner.queries.calls("fork")]
     assert sorted((call["prompt"], call["answer"], call["reused"], call["tokens"]) for call in calls) == [
         *(("A3", "A3", True, 0), ("B3", "B3", True, 0), ("a", "A", True, 0), ("b", "B", True, 0))
     ]
@@ -61,7 +61,7 @@ async def test_a_fork_of_a_fork_finds_the_answers_of_both(runner: Runner, asked:
     await runner.fork("one", await step(runner, "edit", 1, thread="one"), into="three")
     assert (await runner.resume("three")).answer == ["A9", "B9", 9]
     assert len(asked.prompts) + len(asked.roots) == paid, "everything is recorded, by one or the other"
-    assert {run["thread_id"]: run["parent"] for run in await runner.library.runs()} == {
+    assert {run["thread_id"]: run["parent"] for run in await runner.queries.runs()} == {
         **{"parent": None, "one": "parent", "two": "one", "three": "one"}
     }
 
@@ -91,14 +91,14 @@ async def test_a_fork_is_there_whole_or_not_at_all(
         raise StoreError("the disk is full")
 
     standing = await step(runner, "execute_code", 2, "stands")
-    key = (await runner.library.calls("parent"))[-1].row.key
+    key = (await runner.queries.calls("parent"))[-1].row.key
     with monkeypatch.context() as patched:
         # The last thing that its transaction does.
         patched.setattr(fork, "give_answer", fails)
         with pytest.raises(StoreError):
             await runner.fork("parent", standing, into="fork", set={"limit": 4}, answers={key: "other"})
     assert all(found == [] for found in rows(tmp_path / "home", "fork").values())
-    assert [run["thread_id"] for run in await runner.library.runs()] == ["parent"]
+    assert [run["thread_id"] for run in await runner.queries.runs()] == ["parent"]
     assert (await runner.fork("parent", standing, into="fork")).thread_id == "fork", "the name is free"
 
 
@@ -138,8 +138,8 @@ async def test_a_fork_of_a_run_out_of_budget_goes_on_with_limits_that_were_raise
     await runner.fork("short", spent.steps, into="raised", max_turns=9)
     run = await runner.resume("raised")
     assert (run.status, run.answer) == ("answered", ANSWER)
-    assert (await runner.library.about("raised"))["limits"]["max_turns"] == 9
-    assert (await runner.library.about("short"))["limits"]["max_turns"] == 2
+    assert (await runner.queries.about("raised"))["limits"]["max_turns"] == 9
+    assert (await runner.queries.about("short"))["limits"]["max_turns"] == 2
 
 
 # -- what is refused
@@ -199,7 +199,7 @@ async def test_a_reply_without_code_has_none_to_replace(tmp_path: Path, runner: 
 
 
 async def test_what_verify_reads_of_a_changed_fork_is_all_there(runner: Runner) -> None:
-    keys = {call.prompt: call.row.key for call in await runner.library.calls("parent")}
+    keys = {call.prompt: call.row.key for call in await runner.queries.calls("parent")}
     standing = await step(runner, "execute_code", 2, "stands")
     await runner.fork("parent", standing, into="one", set={"limit": 4}, question="Why?", answers={keys["A3"]: "mine"})
     await runner.fork("parent", await step(runner, "plan", 1), into="two", code="seen = ['z']\nlimit = 1", fresh=True)
@@ -216,7 +216,7 @@ async def test_a_fork_keeps_what_it_reuses_when_its_parent_is_deleted(runner: Ru
     for name in ("fork", "set"):
         assert (await runner.resume(name)).answer == ANSWER
     assert asked.prompts == [] and len(asked.roots) == 2, "of `set` only, which was told something else"
-    assert [run["parent"] for run in await runner.library.runs()] == [None, None]
+    assert [run["parent"] for run in await runner.queries.runs()] == [None, None]
 
 
 async def test_a_recorded_answer_that_is_damaged_is_never_served_and_another_can_be_given(
@@ -226,7 +226,7 @@ async def test_a_recorded_answer_that_is_damaged_is_never_served_and_another_can
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         await runner.run("What?", "the input", model=model, thread="parent")
         standing = await step(runner, "execute_code", 1, "stands")
-        [key] = [call.row.key for call in await runner.library.calls("parent") if call.prompt == "a"]
+        [key] = [call.row.key for call in await runner.queries.calls("parent") if call.prompt == "a"]
     change(home, "UPDATE texts SET body = 'X' WHERE CAST(body AS TEXT) = 'A'")
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         await runner.fork("parent", standing, into="fork")
@@ -242,7 +242,7 @@ async def test_a_copy_of_what_is_damaged_is_damaged_too(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [*[repl("x = 1")] * 40, repl("FINAL(x)")])
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         run = await runner.run("What?", model=model, thread="parent", max_turns=100)
-        damaged = (await runner.library.steps("parent"))[4]
+        damaged = (await runner.queries.steps("parent"))[4]
     change(home, "UPDATE checkpoints SET metadata = x'7b7d' WHERE checkpoint_id = ?", damaged["checkpoint_id"])
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         with pytest.raises(StoredDataDamaged):

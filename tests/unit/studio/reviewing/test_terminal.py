@@ -13,7 +13,7 @@ import pytest
 from durable_rlm.state.errors import UsageError
 from durable_rlm.studio.approval.editor import edited, editor_command
 from durable_rlm.studio.approval.reviewers import Answer
-from durable_rlm.studio.approval.terminal import AtTerminal
+from durable_rlm.studio.approval.terminal import TerminalReviewer
 from tests.unit.studio.reviewing.asked import answer, budget, calls, code, pending, spend
 
 Says = Callable[..., Answer | None]
@@ -27,7 +27,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Says:
 
     def decide(typed: str, *actions: dict[str, Any]) -> Answer | None:
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        return AtTerminal().decide(pending(*actions))
+        return TerminalReviewer().decide(pending(*actions))
 
     return decide
 
@@ -88,7 +88,7 @@ def test_ctrl_c_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "stdin", Interrupted())
-    assert AtTerminal().decide(pending(code("a"))) is None
+    assert TerminalReviewer().decide(pending(code("a"))) is None
 
 
 def test_several_are_decided_one_after_another_and_sent_together(

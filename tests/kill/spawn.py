@@ -41,7 +41,7 @@ class Job:
     real: bool = False
     """Whether the kernels are real ones, in processes of their own."""
     scenario: str = "tests.kill.scenario"
-    """The module whose `sit` the sitting is."""
+    """The module whose `execute` the sitting is."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Ended:
         return self.status == -signal.SIGKILL
 
 
-class Nursery:
+class Spawner:
     """The forking process. A context manager."""
 
     def __enter__(self) -> Self:
         # A pool of threads in the parent would be a half of one in its children.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kill.nursery"],
+            [sys.executable, "-m", "tests.kill.spawn"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -96,12 +96,12 @@ class Nursery:
 def _child(job: Job, report: Path) -> None:
     from tests.contract.in_memory_kernel import MemoryKernels
 
-    sit = importlib.import_module(job.scenario).sit
+    execute = importlib.import_module(job.scenario).execute
     # Points are passed in several threads at once.
     numbers = itertools.count(1)
     log = os.open(Path(job.folder) / "points", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def probe(point: str) -> None:
+    def failpoint(point: str) -> None:
         number = next(numbers)
         os.write(log, f"{point}\n".encode())
         if number == job.kill_at or point == job.kill_on:
@@ -110,7 +110,7 @@ def _child(job: Job, report: Path) -> None:
 
     try:
         kernels = None if job.real else MemoryKernels()
-        told = asyncio.run(sit(Path(job.folder) / "home", job.model, probe, kernels, max_calls=job.max_calls))
+        told = asyncio.run(execute(Path(job.folder) / "home", job.model, failpoint, kernels, max_calls=job.max_calls))
     except BaseException:
         told = {"error": traceback.format_exc()}
     report.write_text(json.dumps(told))
