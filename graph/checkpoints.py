@@ -16,8 +16,6 @@ from ..state.threads import Step, Thread
 
 if TYPE_CHECKING:
     from ..state.run_state import RunState
-if TYPE_CHECKING:
-    from ..state.run_state import RunState
 
 
 class Checkpoints(Protocol):

@@ -42,7 +42,7 @@ _STOPS_THE_CALLER = (StoreError, KernelStartFailed, ReplayDiverged)
 
 
 class ChildRuns:
-    """Runs the child threads of the runs of one process. See `nodes.runtime.child_protocol.Children`."""
+    """Runs the child threads of the runs of one process. See `nodes.runtime.active_runs.Children`."""
 
     def __init__(
         self,

@@ -275,16 +275,14 @@ class RunExecutor:
             self._running.pop(thread_id, None)
             self._active_runs.options_by_thread.pop(thread_id, None)
             outcome.error = error
-            active_runs = self._active_runs.find(thread_id)
-            seconds, outcome.restore = (
-                (active_runs.ledger.seconds, active_runs.restore) if active_runs else (None, None)
-            )
-            resting = active_runs is not None and not active_runs.inner and await self._waits(thread_id)
-            if not resting:
+            run = self._active_runs.find(thread_id)
+            seconds, outcome.restore = (run.ledger.seconds, run.restore_report) if run else (None, None)
+            suspends = run is not None and not run.inner and await self._waits(thread_id)
+            if not suspends:
                 await self._active_runs.close(thread_id)
             outcome.unsaved = await self._settle(thread_id, stopped=outcome.stopped, error=error, seconds=seconds)
-            if resting:
-                self._active_runs.rest(thread_id, await self._saved(thread_id))
+            if suspends:
+                self._active_runs.suspend(thread_id, await self._saved(thread_id))
         return outcome
 
     async def _waits(self, thread_id: str) -> bool:
@@ -307,7 +305,7 @@ class RunExecutor:
         row = await self._stores.threads.get(thread_id)
         if isinstance(resume_point.start, Command) and resume_point.checkpoint_id is None:
             saved = await self._saved(thread_id)
-            await self._active_runs.wake(
+            await self._active_runs.resume(
                 thread_id, saved, self._active_runs.options_by_thread[thread_id], resume_point.limits, row.seconds
             )
         else:

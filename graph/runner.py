@@ -53,11 +53,10 @@ class Runner:
         self.saver = saver
         self._graph = self.compiled(saver)
         self._executor = RunExecutor(self._stores, self._active_runs, self._graph, tracing=deps.tracing)
-        self._active_runs.children = ChildRuns(
-            self._stores, self._active_runs, self._executor, self._graph, self.compiled
-        )
-        self._callers = GraphAdapter(deps, self._executor, self._graph)
-        self.graph = graph_for_callers(self._graph, self._callers)
+        children = ChildRuns(self._stores, self._active_runs, self._executor, self._graph, self.compiled)
+        self._active_runs.bind_children(children)
+        self._adapter = GraphAdapter(deps, self._executor, self._graph)
+        self.graph = graph_for_callers(self._graph, self._adapter)
         """The compiled graph, an ordinary LangGraph graph: ainvoke, astream, aget_state_history, aupdate_state."""
 
     @classmethod
@@ -86,7 +85,7 @@ class Runner:
             try:
                 yield runner
             finally:
-                await runner._callers.close()
+                await runner._adapter.close()
                 await runner._active_runs.close_all()
 
     def compiled(self, checkpointer: RunSaver) -> Graph:

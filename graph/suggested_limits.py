@@ -3,9 +3,8 @@
 import math
 
 from ..nodes.models.pricing import cost_usd
-from ..nodes.plan import ROOT_OUTPUT_TOKENS
 from ..nodes.runtime.dependencies import Stores
-from ..nodes.runtime.last_turn import ANOTHER_TURN
+from ..nodes.runtime.output_limits import ANOTHER_TURN, ROOT_OUTPUT_TOKENS
 from ..state.budget import Counted, Resource, counted
 from ..state.run_state import RunState
 from ..state.settings import RunSettings, saved_settings

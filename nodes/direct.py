@@ -17,21 +17,19 @@ from ..state.input.context import ContextRef, context_files, no_context
 from ..state.run_state import RunState
 from ..state.settings import RunSettings
 from .approval.budget import apply_budget_grant
-from .approval.requests import saved, spend_ask
+from .approval.requests import spend_item, stored_items
 from .models.errors import FailureKind
-from .models.provider_protocol import ModelRequest
+from .models.provider_protocol import Message, ModelRequest
 from .models.schema_validation import SchemaMismatch, parse
 from .models.tokens import estimate_messages, size, surely_fits_not, window_of
 from .models.work_limit import SchemaInvalid, off_loop
-from .plan import ROOT_OUTPUT_TOKENS
 from .prompts.direct import declined, direct_messages, without_thoughts
-from .prompts.history import Message
 from .prompts.root_request import root_messages
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.answers import store_answer
 from .runtime.dependencies import Dependencies, Stores
 from .runtime.events import emit
-from .runtime.last_turn import keep_last_turn
+from .runtime.output_limits import ROOT_OUTPUT_TOKENS
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
 Documents = list[tuple[str, str]]
@@ -181,7 +179,7 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
     auto = settings.mode == "auto"
     if auto:
         # Left for the REPL is what an answer takes, should this call be of no use.
-        keep_last_turn(run, await root_messages(state, run, deps, last="turns"))
+        run.keep_last_turn(estimate_messages(await root_messages(state, run, deps, last="turns")))
     emit("direct", outcome="asking", why="")
     request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
@@ -239,9 +237,9 @@ async def _answer_in(got: CallResult, settings: RunSettings) -> _Answer:
 
 async def _waits(run: ActiveRun, deps: Dependencies, refused: ApprovalNeeded) -> dict[str, Any]:
     """Nothing is sent: a person is asked first."""
-    ask = spend_ask(run, refused, 0)
+    ask = spend_item(run, refused, 0)
     return {
-        "asks": await saved([ask], deps.stores.texts),
+        "asks": await stored_items([ask], deps.stores.texts),
         "step": [{"kind": "direct", "turn": 0, "summary": f"waits for a person: {ask['actions'][0]['description']}"}],
     }
 

@@ -1,36 +1,36 @@
-"""`execute_code`: brings the cell one step on. It ends, or it stands still at sub-calls.
+"""`execute_code`: advance the cell by one step. Afterwards it waits for sub-calls or for approval, or it has ended.
 
-An idempotent advance: whatever happened before, it takes the kernel at the state's position (the live one,
-or a restored one), begins the cell unless it stands there already, and returns when the cell waits for
-answers or has ended.
+Idempotent: whatever happened before, it takes the REPL at the state's position (the active one, or a restored one),
+begins the cell unless it runs there already, and returns when the cell is blocked or has ended.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ..kernel.session import CellError, CellResult, Final
-from ..state.call_keys import START, advance
+from ..state.call_keys import START
 from ..state.errors import KernelLost
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
 from .approval.budget import apply_budget_grant
-from .approval.requests import asks_of, saved
+from .approval.requests import call_items, stored_items
 from .models.schema_validation import mismatch
 from .models.work_limit import SchemaInvalid, off_loop
-from .prompts.history import short_form
 from .prompts.observation import repetition_notes
-from .restore.replay import keep_variables, start_cell
 from .restore.report import diverged, divergence, no_restore, notes_for_model
-from .restore.restore import kernel_at
-from .runtime.active_runs import ActiveRun, ActiveRuns, Repl
+from .restore.restore import repl_at_state
+from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.answers import store_answer
 from .runtime.call_decisions import call_decisions_of
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
-from .runtime.turns import changes_of
+from .runtime.repl import Repl
+from .runtime.turns import changes_of, short_form
 from .runtime.untrusted_text import one_line
+from .sub_calls.begin_cell import begin_cell
 
 
 async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
-    """Advance the cell. Raises KernelStartFailed, and ReplayDiverged in a strict sitting.
+    """Advance the cell. Raises KernelStartFailed, and ReplayDiverged in a strict execution.
 
     What the cell does wrong is a result, for the model.
     """
@@ -41,7 +41,30 @@ async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependenc
         return _not_approved(cell)
     await apply_budget_grant(run, state, deps)
     with run.idle.needed():
-        return await _advanced(state, cell, run, deps)
+        try:
+            repl = await repl_at_state(run, deps, state)
+            await (_continue if repl.in_cell else _begin)(state, cell, run, deps, repl)
+            deps.failpoint("cell-sent")
+            outcome = await repl.wait()
+        except KernelLost as lost:
+            return await _died(state, cell, lost, run, deps)
+        match outcome:
+            case "calls":
+                return _waits_for_calls(cell, repl)
+            case "approval":
+                return await _waits_for_approval(cell, repl, run, deps)
+            case CellResult():
+                return await _ended(state, cell, outcome, run, deps, repl)
+
+
+async def _begin(state: RunState, cell: CellRef, run: ActiveRun, deps: Dependencies, repl: Repl) -> None:
+    emit("code", turn=cell["turn"], code="\n\n".join([await deps.stores.texts.get(block) for block in cell["blocks"]]))
+    turn: TurnRecord = {"number": cell["turn"], "blocks": cell["blocks"], "digest": cell["digest"]}
+    await begin_cell(run, deps, state, repl, turn)
+
+
+async def _continue(state: RunState, cell: CellRef, run: ActiveRun, deps: Dependencies, repl: Repl) -> None:
+    repl.decide(await call_decisions_of(state.get("verdicts", []), deps.stores.texts))
 
 
 def _not_approved(cell: CellRef) -> dict[str, Any]:
@@ -50,81 +73,8 @@ def _not_approved(cell: CellRef) -> dict[str, Any]:
     return {"waiting": 0, "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": summary}]}
 
 
-async def _advanced(state: RunState, cell: CellRef, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
-    try:
-        kernel, report = await kernel_at(run, deps, state)
-        if report:
-            run.restore = kernel.report = report
-        if kernel.cell is None:
-            kernel.cell = cell["digest"]
-            emit("code", turn=cell["turn"], code="\n\n".join([await deps.stores.texts.get(b) for b in cell["blocks"]]))
-            await start_cell(run, deps, state, kernel, _turn_record(cell))
-        elif kernel.dispatcher:
-            kernel.dispatcher.decide(await call_decisions_of(state.get("verdicts", []), deps.stores.texts))
-        deps.failpoint("cell-sent")
-        match await kernel.dispatcher.wait_until_blocked() if kernel.dispatcher else "ended":
-            case "calls":
-                return _standing(cell, kernel)
-            case "held":
-                return await _held(cell, kernel, run, deps)
-            case "ended":
-                result = await kernel.session.result()
-    except KernelLost as lost:
-        gone = run.kernel.report if run.kernel else None
-        await run.drop_kernel()
-        kept: TurnRecord = {"position": state.get("position", START), "snapshot": None}
-        return await _ended(state, cell, _died(lost), run, deps, kept, gone)
-    position = advance(kernel.position, cell["digest"], kernel.answers.digest)
-    if kernel.dispatcher:
-        await kernel.dispatcher.close()
-    if kernel.report_calls:
-        kernel.report_calls()
-    report = await _compared(run, deps, kernel, cell["turn"])
-    problem = await keep_variables(deps, kernel, result)
-    *_, before = [], *run.transcript.variables(state)[-1:]
-    kept = {
-        **changes_of(before, [cast(VariableRecord, {**vars(variable)}) for variable in result.variables]),
-        "position": position,
-        "snapshot": None if problem else kernel.manifest,
-        "lost": _lost(kernel, problem),
-    }
-    kernel.position, kernel.cell, kernel.dispatcher, kernel.report = position, None, None, None
-    return await _ended(state, cell, result, run, deps, kept, report)
-
-
-def _cut_answers(kernel: Repl | None) -> list[str]:
-    """The note that some answers of the cell's sub-calls are not whole: they look like any other."""
-    if kernel is None or not kernel.calls.cut:
-        return []
-    cut, answers = kernel.calls.cut, kernel.answers.count
-    return [
-        f"{cut:,} of {answers:,} answers to sub-calls of this cell were cut at the output limit and end in the middle: "
-        "ask for shorter answers, or about smaller pieces."
-    ]
-
-
-async def _compared(run: ActiveRun, deps: Dependencies, kernel: Repl, turn: int) -> RestoreRecord | None:
-    """The kernel's restore report, with what this cell did not ask for again. Raises ReplayDiverged when strict."""
-    found = await divergence(deps, run.thread_id, turn, kernel.calls)
-    if found is None:
-        return kernel.report
-    if run.execution_options.strict:
-        raise diverged(found)
-    report = kernel.report or no_restore()
-    report["diverged"].append(found)
-    run.restore = report
-    return report
-
-
-def _lost(kernel: Repl, problem: str | None) -> dict[str, str]:
-    """Variables that the snapshot lacks, and why; all of them under `*` when there is none."""
-    if problem:
-        return {"*": problem}
-    return {name: why for group in kernel.groups.values() for name, why in group["lost"].items()}
-
-
-def _standing(cell: CellRef, kernel: Repl) -> dict[str, Any]:
-    waiting = kernel.dispatcher.open_calls if kernel.dispatcher else kernel.session.waiting
+def _waits_for_calls(cell: CellRef, repl: Repl) -> dict[str, Any]:
+    waiting = repl.open_calls
     summary = f"stands at {waiting:,} sub-call{'s' if waiting != 1 else ''}"
     return {
         "waiting": max(1, waiting),
@@ -132,22 +82,75 @@ def _standing(cell: CellRef, kernel: Repl) -> dict[str, Any]:
     }
 
 
-async def _held(cell: CellRef, kernel: Repl, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
-    """All that the cell waits for now is a person's."""
-    assert kernel.parked_calls is not None, "only a hold holds"
-    asks = asks_of(run, kernel.parked_calls, cell["turn"])
-    waiting = kernel.parked_calls.count
+async def _waits_for_approval(cell: CellRef, repl: Repl, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
+    """Return the state of a cell that only a reviewer's decisions can continue."""
+    items = call_items(run, repl.calls.parked, cell["turn"])
+    waiting = repl.calls.parked.count
     wait = "that wait" if waiting != 1 else "that waits"
     summary = f"stands at {waiting:,} sub-call{'s' if waiting != 1 else ''} {wait} for a person"
     return {
         "waiting": max(1, waiting),
-        "asks": await saved(asks, deps.stores.texts),
+        "asks": await stored_items(items, deps.stores.texts),
         "usage": run.usage,
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": summary}],
     }
 
 
+async def _died(state: RunState, cell: CellRef, lost: KernelLost, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
+    """Return the state after a cell that took its kernel with it: the REPL is as it was before the cell."""
+    report = run.repl.restore_report if run.repl else None
+    await run.drop_repl()
+    message = f"{lost.message} Variables are as they were before this cell; it will not be run again."
+    result = CellResult(status="died", error=CellError("KernelDied", message, message))
+    kept: TurnRecord = {"position": state.get("position", START), "snapshot": None}
+    return await _recorded(state, cell, result, run, deps, kept, report, [])
+
+
 async def _ended(
+    state: RunState, cell: CellRef, result: CellResult, run: ActiveRun, deps: Dependencies, repl: Repl
+) -> dict[str, Any]:
+    """Return the state after a cell, once its variables are saved."""
+    position = repl.position_after(cell["digest"])
+    await repl.stop_calls()
+    report = await _restore_report(run, deps, repl, cell["turn"])
+    problem = await repl.save_variables(result)
+    *_, before = [], *run.transcript.variables(state)[-1:]
+    kept: TurnRecord = {
+        **changes_of(before, [cast(VariableRecord, {**vars(variable)}) for variable in result.variables]),
+        "position": position,
+        "snapshot": None if problem else repl.snapshot,
+        "lost": {"*": problem} if problem else repl.unsaved_variables,
+    }
+    notes = _truncation_notes(repl)
+    repl.end_cell(position)
+    return await _recorded(state, cell, result, run, deps, kept, report, notes)
+
+
+def _truncation_notes(repl: Repl) -> list[str]:
+    """Note that some answers of the cell's sub-calls are not whole: they look like any other."""
+    if not repl.calls.truncated:
+        return []
+    cut, answers = repl.calls.truncated, repl.calls.answers.count
+    return [
+        f"{cut:,} of {answers:,} answers to sub-calls of this cell were cut at the output limit and end in the middle: "
+        "ask for shorter answers, or about smaller pieces."
+    ]
+
+
+async def _restore_report(run: ActiveRun, deps: Dependencies, repl: Repl, turn: int) -> RestoreRecord | None:
+    """Return the REPL's restore report, with what this cell did not ask for again. Raises ReplayDiverged if strict."""
+    found = await divergence(deps, run.thread_id, turn, repl.calls)
+    if found is None:
+        return repl.restore_report
+    if run.execution_options.strict:
+        raise diverged(found)
+    report = repl.restore_report or no_restore()
+    report["diverged"].append(found)
+    run.note_restore(report)
+    return report
+
+
+async def _recorded(
     state: RunState,
     cell: CellRef,
     result: CellResult,
@@ -155,10 +158,11 @@ async def _ended(
     deps: Dependencies,
     kept: TurnRecord,
     report: RestoreRecord | None,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
-    """The state after a cell: what it printed, whether it ended the run, where the kernel stands (`kept`)."""
+    """Return the state after a cell: its output, whether it ended the run, where the REPL stands now (`kept`)."""
     final = result.final
-    notes = [*(notes_for_model(report) if report else []), *_cut_answers(run.kernel)]
+    notes = [*(notes_for_model(report) if report else []), *notes]
     if final is not None and (problem := await _schema_problem(final, run.settings.answer_schema)):
         notes.append(f"FINAL was refused: the answer does not match the schema asked for ({problem}). Finish again.")
         final = None
@@ -217,12 +221,3 @@ def _summary(result: CellResult, final: Final | None) -> str:
     if result.error:
         return f"{result.status}: {result.error.name}"
     return f"{len(result.output):,} characters of output"
-
-
-def _died(lost: KernelLost) -> CellResult:
-    message = f"{lost.message} Variables are as they were before this cell; it will not be run again."
-    return CellResult(status="died", error=CellError("KernelDied", message, message))
-
-
-def _turn_record(cell: CellRef) -> TurnRecord:
-    return {"number": cell["turn"], "blocks": cell["blocks"], "digest": cell["digest"]}

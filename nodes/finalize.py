@@ -12,7 +12,7 @@ from .runtime.events import emit
 async def finalize(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
     """The answer is what the code finished with; without one, the budget was spent first."""
     run = await active_runs.get(thread_id, state)
-    await run.drop_kernel()
+    await run.drop_repl()
     final = state.get("final")
     turn = state.get("turn", 0)
     note = state.get("note")

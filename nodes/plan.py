@@ -7,19 +7,17 @@ from ..state.budget import ApprovalNeeded, BudgetSpent, Resource
 from ..state.call_keys import cell_digest, root_key
 from ..state.run_state import RunState, TurnRecord
 from .approval.budget import apply_budget_grant, asks_about
-from .approval.requests import budget_ask, saved, spend_ask
+from .approval.requests import budget_item, spend_item, stored_items
 from .models.provider_protocol import ModelRequest
-from .prompts.history import short_form
+from .models.tokens import estimate_messages
 from .prompts.root_request import prompt_digest, root_messages
 from .replies.reader import Reading, read_reply
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
-from .runtime.last_turn import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, keep_last_turn
-from .sub_calls.model_call import LEAST_OUTPUT, CallResult, ModelCall, call_once, root_failed
-
-ROOT_OUTPUT_TOKENS = 16_384
-"""The output limit that a root request carries."""
+from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_OUTPUT, ROOT_OUTPUT_TOKENS
+from .runtime.turns import short_form
+from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
 
 async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
@@ -32,7 +30,7 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
     answered = run.journal.find(root_key(turn, told, last=False)) is not None
     last = None if answered else _last(run, turn)
     if last is not None and asks_about(run, last):
-        return await _waits(run, deps, turn, budget_ask(run, last, turn - 1))
+        return await _waits(run, deps, turn, budget_item(run, last, turn - 1))
     try:
         try:
             got = await _asked(state, run, deps, turn, told, last)
@@ -40,14 +38,14 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
             if last is not None:
                 raise
             if asks_about(run, spent.resource):
-                return await _waits(run, deps, turn, budget_ask(run, spent.resource, turn - 1))
+                return await _waits(run, deps, turn, budget_item(run, spent.resource, turn - 1))
             # There is not enough for a turn like any other; what was kept back is for a last one.
             last = spent.resource
             got = await _asked(state, run, deps, turn, told, last)
     except BudgetSpent as spent:
         return _nothing_left(state, spent)
     except ApprovalNeeded as refused:
-        return await _waits(run, deps, turn, spend_ask(run, refused, turn - 1))
+        return await _waits(run, deps, turn, spend_item(run, refused, turn - 1))
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     text = got.text
     if text is None:
@@ -64,7 +62,7 @@ async def _waits(run: ActiveRun, deps: Dependencies, turn: int, ask: ApprovalIte
     """The turn is not begun: a person is asked first."""
     summary = f"turn {turn} waits for a person: {ask['actions'][0]['description']}"
     return {
-        "asks": await saved([ask], deps.stores.texts),
+        "asks": await stored_items([ask], deps.stores.texts),
         "usage": run.usage,
         "step": [{"kind": "plan", "turn": turn - 1, "summary": summary}],
     }
@@ -86,7 +84,7 @@ async def _asked(
     short = last not in (None, "turns")
     limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
     request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")
-    keep_last_turn(run, messages)
+    run.keep_last_turn(estimate_messages(messages))
     # What it is told anew; all of it is the earlier turns, which are kept, and would be kept again with each.
     new = messages if turn == 1 else messages[-1:]
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in new)

@@ -13,7 +13,7 @@ from langgraph.types import interrupt
 from ..state.run_state import RunState
 from .approval.apply import apply_decisions, auto_pass
 from .approval.decisions import DecisionsUnusable, decisions_in
-from .approval.requests import asked_of
+from .approval.requests import approval_request_of
 from .approval.stale import shown_last
 from .runtime.active_runs import thread_of
 from .runtime.dependencies import Dependencies
@@ -25,7 +25,7 @@ async def review(state: RunState, config: RunnableConfig, deps: Dependencies) ->
     """Let the run pass, or what a person decides. An answer that decides nothing, or was given to something else, is
     not taken: the same is asked again, with the problem said (promise P11)."""
     texts = deps.stores.texts
-    asked = await asked_of(state, texts, thread_of(config))
+    asked = await approval_request_of(state, texts, thread_of(config))
     if asked is None:
         return auto_pass(state)
     problem: str | None = None

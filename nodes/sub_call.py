@@ -1,6 +1,6 @@
-"""`sub_call`: one lane of the desk. Takes calls that the cell posted, one after another, until it is told to end.
+"""`sub_call`: one worker of the dispatcher. Takes calls that the cell made, one after another, until it is to end.
 
-It never raises for a call that failed (that is an answer, for the code), because one raising lane would
+It never raises for a call that failed (that is an answer, for the code), because one raising worker would
 cancel the others.
 """
 
@@ -21,25 +21,23 @@ MOST_COMMITTING = 32
 
 
 def max_workers(concurrency: int) -> int:
-    """How many lanes there may be when so many requests may be in flight.
+    """Return how many workers there may be when so many requests may be in flight.
 
-    Some more: while one lane's answer is committed and handed back, another one's request is in flight.
+    Some more: while one worker's answer is committed and handed back, another one's request is in flight.
     """
     return min(concurrency + min(concurrency, MOST_COMMITTING), MAX_WORKERS)
 
 
 async def sub_call(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
-    """Serve until the cell ends, the interval has passed, or more lanes are wanted."""
-    # A lane has a part of the state only, so it opens nothing. Restarted in another process, or with a kernel that
+    """Serve until the cell ends, the interval has passed, or more workers are wanted."""
+    # A worker has a part of the state only, so it opens nothing. Restarted in another process, or with a kernel that
     # was lost, there is nothing for it to do: execute_code restores it.
     run = active_runs.find(thread_id)
-    kernel = run.kernel if run else None
+    repl = run.repl if run else None
     answered = 0
-    if run and kernel and kernel.dispatcher:
-        # A kernel that is lost meanwhile is execute_code's to tell: what was answered until then is recorded.
+    if run and repl:
+        # A kernel that is lost meanwhile is reported by execute_code: what was answered until then is recorded.
         with run.idle.needed(), contextlib.suppress(KernelLost):
-            answered = await kernel.dispatcher.serve(
-                seconds=INTERVAL, max_workers=max_workers(run.settings.concurrency)
-            )
+            answered = await repl.serve(seconds=INTERVAL, max_workers=max_workers(run.settings.concurrency))
     deps.failpoint("sub_call-end")
     return {"step": [{"kind": "sub_call", "turn": state.get("turn", 0), "summary": "", "answered": answered}]}

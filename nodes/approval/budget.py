@@ -87,8 +87,7 @@ async def apply_budget_grant(run: "ActiveRun", state: RunState, deps: Dependenci
     grant = state.get("leave")
     if grant is None or grant == run.grant:
         return
-    run.grant = grant
-    run.ledger.allow(grant["dollars"])
+    run.apply_grant(grant)
     if grant["limits"]:
         threads = deps.stores.threads
         limits = run.ledger.raise_limits(grant["limits"])

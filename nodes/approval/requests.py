@@ -28,6 +28,7 @@ from ...state.settings import RunSettings, saved_settings
 from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
+from ..runtime.output_limits import SUB_OUTPUT_TOKENS
 from ..runtime.parked_calls import ChildWaits, ParkedCall, ParkedCalls
 from .code_policy import reasons_to_look
 
@@ -40,37 +41,36 @@ CALLS, SPEND, BUDGET = "sub_calls", "spend", "budget"
 SAMPLES = 20
 """Calls of a fan-out that are shown."""
 SAMPLE_CHARACTERS = 2_000
-SUB_OUTPUT_TOKENS = 8_192
 """The output limit that a sub-call's request carries."""
 
 
-async def saved(asks: list[ApprovalItem], texts: Texts) -> AsksRef:
+async def stored_items(asks: list[ApprovalItem], texts: Texts) -> AsksRef:
     """Where the asks are kept."""
     return {"asked": await texts.put(json.dumps(asks))}
 
 
-def asks_of(run: "ActiveRun", parked_calls: ParkedCalls, turn: int) -> list[ApprovalItem]:
+def call_items(run: "ActiveRun", parked_calls: ParkedCalls, turn: int) -> list[ApprovalItem]:
     """Everything of a cell that waits for a person: its unseen calls together, budgets, and one a sub-RLM."""
     asks: list[ApprovalItem] = []
     unseen = [one for one in parked_calls.parked if one.why is None]
     if unseen:
-        asks.append(_ask("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(parked_calls.passed)))
+        asks.append(_item("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(parked_calls.passed)))
     dear = [(one, one.why) for one in parked_calls.parked if isinstance(one.why, ApprovalNeeded)]
     if dear:
         # The last one knows best what is spent by now.
-        asks.append(_ask("spend", [spend_action(run, dear[-1][1], turn)], [one for one, _ in dear]))
+        asks.append(_item("spend", [spend_action(run, dear[-1][1], turn)], [one for one, _ in dear]))
     spent: dict[Resource, list[ParkedCall]] = {}
     for one in parked_calls.parked:
         if isinstance(one.why, BudgetSpent):
             spent.setdefault(one.why.resource, []).append(one)
     asks += [
-        _ask("budget", [budget_action(run, resource, turn, waiting=len(parked))], parked)
+        _item("budget", [budget_action(run, resource, turn, waiting=len(parked))], parked)
         for resource, parked in spent.items()
     ]
-    return [*asks, *_asks_of_children(parked_calls)]
+    return [*asks, *_child_items(parked_calls)]
 
 
-def _asks_of_children(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
+def _child_items(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
     """One a sub-RLM; but those that want the same of the one budget that they share are asked about together."""
     together: dict[Any, list[tuple[ParkedCall, ChildWaits]]] = {}
     for one in parked_calls.parked:
@@ -85,7 +85,7 @@ def _asks_of_children(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
         actions: list[ActionRequest] = [
             {**action, "description": f"{action['description']}{others}"} for action in last.actions
         ]
-        ask = _ask("child", actions)
+        ask = _item("child", actions)
         ask["children"] = [
             {"key": one.key, "thread_id": why.thread_id, "interrupt": why.interrupt, "shown": why.shown}
             for one, why in waits
@@ -93,21 +93,21 @@ def _asks_of_children(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
         yield ask
 
 
-def _ask(
+def _item(
     kind: AskKind, actions: list[ActionRequest], parked: Sequence[ParkedCall] = (), passed: Sequence[str] = ()
 ) -> ApprovalItem:
     keys = sorted(one.key for one in parked)
     return {"kind": kind, "actions": actions, "keys": keys, "passed": list(passed), "children": []}
 
 
-def spend_ask(run: "ActiveRun", refused: ApprovalNeeded, turn: int) -> ApprovalItem:
+def spend_item(run: "ActiveRun", refused: ApprovalNeeded, turn: int) -> ApprovalItem:
     """A turn of the root model that would spend more than is allowed."""
-    return _ask("spend", [spend_action(run, refused, turn)])
+    return _item("spend", [spend_action(run, refused, turn)])
 
 
-def budget_ask(run: "ActiveRun", resource: Resource, turn: int) -> ApprovalItem:
+def budget_item(run: "ActiveRun", resource: Resource, turn: int) -> ApprovalItem:
     """A budget that is spent between two turns."""
-    return _ask("budget", [budget_action(run, resource, turn)])
+    return _item("budget", [budget_action(run, resource, turn)])
 
 
 def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> ActionRequest:
@@ -251,7 +251,7 @@ def shown_digest(actions: Sequence[ActionRequest], configs: Sequence[ReviewConfi
     return digest("shown", thread_id, list(actions), list(configs))
 
 
-async def asked_of(state: RunState, texts: Texts, thread_id: str) -> ApprovalRequest | None:
+async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> ApprovalRequest | None:
     """What the state waits for; None when that is nothing. Raises StoredDataDamaged."""
     settings = saved_settings(state.get("settings", {}))
     reference = state.get("asks")

@@ -6,6 +6,9 @@ Requests and replies are plain values, whichever provider answers.
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+Message = dict[str, str]
+"""`role` (`system`, `user` or `assistant`) and `content`."""
+
 Role = Literal["root", "sub"]
 Finish = Literal["stop", "length", "refusal", "other"]
 

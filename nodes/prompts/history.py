@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..models.provider_protocol import Message
+from ..runtime.turns import short_form
 from ..runtime.untrusted_text import cut_output, shortened
 from .observation import OUTPUT_LIMIT, Turn, TurnStatus, notices, observation
 
@@ -22,14 +24,11 @@ __all__ = [
     "needed_turns",
     "notices",
     "observation",
-    "short_form",
 ]
 
 STEP = 8
 """Turns by which the boundary between whole and short moves; STEP to 2 x STEP - 1 turns are whole."""
 _SHORT_TURNS = 24
-_SHORT_CODE = 240
-_SHORT_OUTPUT = 160
 _REPLY_LIMIT = 10_000
 _APART_LIMIT = 1_000
 _APART_RESERVE = 6_000
@@ -37,8 +36,6 @@ _NOTICES_RESERVE = 1_000
 _FLOOR = 32_000
 _AMPLE = 60_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-Message = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,19 +54,6 @@ class Needed:
 
     whole: tuple[int, ...]
     short: tuple[int, ...]
-
-
-def short_form(turn: Turn | str, code: Sequence[str] = ()) -> dict[str, str]:
-    """What the state keeps of a turn beside references: `code` and `output`, at most 400 characters together.
-
-    Takes a turn, or the output and the blocks where that is all there is at hand. Absent keys are empty.
-    """
-    output, blocks = (turn.output or "", turn.code) if isinstance(turn, Turn) else (turn, code)
-    short = {
-        "code": shortened("\n".join(blocks), _SHORT_CODE),
-        "output": shortened(output, _SHORT_OUTPUT),
-    }
-    return {key: text for key, text in short.items() if text}
 
 
 def needed_turns(count: int, last_code: int | None = None) -> Needed:
@@ -193,7 +177,11 @@ class _Fit:
 
 def _in_short(turn: Turn | ShortTurn) -> str:
     short: Mapping[str, str]
-    short = short_form(turn) if isinstance(turn, Turn) else {"code": turn.code, "output": turn.output}
+    short = (
+        short_form(turn.output or "", turn.code)
+        if isinstance(turn, Turn)
+        else {"code": turn.code, "output": turn.output}
+    )
     code, output = (short.get(key, "").replace("\n", "\n    ") for key in ("code", "output"))
     parts = [f"Turn {turn.number} ({turn.status if turn.status != 'none' else 'no code'})"]
     parts += [f"  code:\n    {code}"] if code else []

@@ -8,9 +8,10 @@ from ...state.blobs.texts import Texts
 from ...state.budget import BudgetLedger, Resource
 from ...state.call_keys import digest_of_written, written
 from ...state.run_state import RunState, TurnRecord, VariableRecord
+from ..models.provider_protocol import Message
 from ..restore.report import notes_for_model
 from ..runtime.turns import Transcript, number_of, said_before_all
-from .history import Message, ShortTurn, Turn, build_messages, needed_turns
+from .history import ShortTurn, Turn, build_messages, needed_turns
 from .messages import Left, budget_line, converge, first_message, last_turn
 from .observation import TurnStatus, shown_variables
 from .system import system_prompt

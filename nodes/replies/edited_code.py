@@ -7,7 +7,7 @@ from ...state.blobs.texts import Texts
 from ...state.call_keys import cell_digest
 from ...state.errors import UsageError
 from ...state.records import CellRef, TurnRecord
-from ..prompts.history import short_form
+from ..runtime.turns import short_form
 from .python_source import SourceJudge
 
 

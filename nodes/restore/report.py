@@ -4,8 +4,8 @@ from itertools import islice
 
 from ...state.errors import ReplayDiverged
 from ...state.run_state import Divergence, RestoreRecord
-from ..runtime.active_runs import CellCalls
 from ..runtime.dependencies import Dependencies
+from ..runtime.repl import CellCalls
 
 _SHOWN = 20
 _CHARACTERS = 200
@@ -24,12 +24,12 @@ async def divergence(deps: Dependencies, thread_id: str, turn: int, calls: CellC
     return Divergence(
         turn=turn,
         missing=[_short(await stores.texts.get(prompts[key])) for key in missing[:_SHOWN] if key in prompts],
-        new=[_short(prompt) for prompt in islice(calls.paid.values(), _SHOWN)],
+        new=[_short(prompt) for prompt in islice(calls.unrecorded.values(), _SHOWN)],
     )
 
 
 def diverged(found: Divergence) -> ReplayDiverged:
-    """The error that ends a strict sitting."""
+    """Return the error that ends a strict execution."""
     return ReplayDiverged(
         f"The cell of turn {found['turn']} was run again and did not ask for what it had asked for before: "
         f"{len(found['missing'])} recorded calls are missing, {len(found['new'])} are new.",

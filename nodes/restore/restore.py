@@ -1,19 +1,19 @@
-"""A kernel at the state's position: the live one when it stands there, else a fresh one brought there.
+"""Get a REPL at the state's position: the active one when it stands there, else a fresh one, restored.
 
-Bringing it there means restoring the last snapshot. Where that lacks a variable (a generator cannot be saved), or
-there is none, earlier cells are run again with their recorded answers, which pays for nothing. What cannot come
-back that way either is said in the report, never replaced by something else (promise P5).
+Restoring loads the last snapshot. Where that lacks a variable (a generator cannot be saved), or there is none, earlier
+cells are replayed with their recorded answers, which pays for nothing. What cannot come back that way either is named
+in the report, never replaced by something else (promise P5).
 """
 
 from collections.abc import Sequence
 
-from ...state.blobs.snapshots import Groups
 from ...state.call_keys import START
 from ...state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
 from ...state.run_state import RestoreRecord, RunState
-from ..runtime.active_runs import ActiveRun, Repl, kernel_spec
+from ..runtime.active_runs import ActiveRun
 from ..runtime.dependencies import Dependencies
 from ..runtime.events import emit
+from ..runtime.repl import Repl
 from .points import RestorePoint, restore_points
 from .replay import replay
 from .report import diverged, divergence, no_restore
@@ -25,38 +25,31 @@ _REBUILDS = 3
 """Snapshots that a rebuild is tried from."""
 
 
-async def kernel_at(run: ActiveRun, deps: Dependencies, state: RunState) -> tuple[Repl, RestoreRecord | None]:
-    """The kernel for the state's next cell, and a report when it had to be restored.
+async def repl_at_state(run: ActiveRun, deps: Dependencies, state: RunState) -> Repl:
+    """Return the REPL for the state's next cell; `run.restore_report` says so when it had to be restored.
 
-    Raises KernelStartFailed, KernelLost when a cell that ended well before kills the fresh kernel, and
-    ReplayDiverged in a strict sitting.
+    Raises KernelStartFailed, KernelLost when a cell that ended well before kills the fresh kernel, and ReplayDiverged
+    in a strict execution.
     """
-    position = state.get("position", START)
-    cell = state.get("cell")
-    kernel = run.kernel
-    # One that died while it stood at no cell is replaced without a word: no cell did it, so none is to blame.
-    gone = kernel is None or (kernel.session.lost and kernel.cell is None)
-    if kernel and not gone and kernel.position == position and kernel.cell in (None, cell["digest"] if cell else None):
-        return kernel, None
-    await run.drop_kernel()
+    cell, repl = state.get("cell"), run.repl
+    # A kernel that died between cells is replaced without a word: no cell did it, so none is to blame.
+    usable = repl is not None and not repl.lost_between_cells
+    if repl and usable and repl.stands_at(state.get("position", START), cell["digest"] if cell else None):
+        return repl
+    await run.drop_repl()
     points = restore_points(state)
     if not points:
-        return await _fresh(run, deps, state), None
+        return await run.start_repl(deps, state.get("context_ref"))
     try:
-        return await _Restoring(run, deps, state, points).bring_back()
+        repl, report = await _Restore(run, deps, state, points).bring_back()
     except (KernelLost, ReplayDiverged):
-        await run.drop_kernel()
+        await run.drop_repl()
         raise
+    run.note_restore(report)
+    return repl
 
 
-async def _fresh(run: ActiveRun, deps: Dependencies, state: RunState) -> Repl:
-    await run.drop_kernel()
-    session = await deps.kernels.start(await kernel_spec(run, state.get("context_ref"), deps))
-    run.kernel = Repl(session)
-    return run.kernel
-
-
-class _Restoring:
+class _Restore:
     """One restore: which snapshot to begin from, and what to run again."""
 
     def __init__(self, run: ActiveRun, deps: Dependencies, state: RunState, points: Sequence[RestorePoint]) -> None:
@@ -67,55 +60,55 @@ class _Restoring:
         self.report = no_restore()
 
     async def bring_back(self) -> tuple[Repl, RestoreRecord]:
-        """The kernel and how it came there."""
-        # What a person set last has no snapshot: it is set again on what was there before, lost variables included.
+        """Return the restored REPL and the report."""
+        # What a reviewer set last has no snapshot: it is set again on what was there before, lost variables included.
         edits: list[RestorePoint] = []
         while self._points and "values" in self._points[-1].done:
             *self._points, edit = self._points
             edits.insert(0, edit)
-        kernel = await self._before_edits() if self._points else await _fresh(self._run, self._deps, self._state)
+        repl = await self._before_edits() if self._points else await self._fresh()
         for edit in edits:
-            await self._set_again(kernel, edit)
-        return kernel, self.report
+            await self._set_again(repl, edit)
+        return repl, self.report
+
+    async def _fresh(self) -> Repl:
+        return await self._run.start_repl(self._deps, self._state.get("context_ref"))
 
     async def _before_edits(self) -> Repl:
         last = self._points[-1]
-        if last.snapshot and last.lost and (kernel := await self._rebuilt(set(last.lost))):
-            return kernel
-        kernel, at = await self._latest_saved()
+        if last.snapshot and last.lost and (repl := await self._rebuilt(set(last.lost))):
+            return repl
+        repl, at = await self._latest_saved()
         if last.snapshot and (damaged := self.report["lost"].keys() - last.lost.keys()):
             if rebuilt := await self._rebuilt(damaged | last.lost.keys()):
                 return rebuilt
-            kernel, at = await self._latest_saved()
+            repl, at = await self._latest_saved()
         for point in self._points[at + 1 :]:
-            await (self._set_again if "values" in point.done else self._again)(kernel, point)
-        return kernel
+            await (self._set_again if "values" in point.done else self._again)(repl, point)
+        return repl
 
     async def _latest_saved(self) -> tuple[Repl, int]:
-        """A kernel at the latest moment whose snapshot can be read, and its index; -1: before everything."""
+        """Return a REPL at the latest point whose snapshot can be read, and its index; -1: before all of them."""
         for at in reversed(range(len(self._points))):
             if self._points[at].snapshot is None:
                 continue
             try:
-                kernel, lost = await self._restored(self._points[at])
+                repl, lost = await self._restored(self._points[at])
             except StoredDataDamaged as damaged:
                 self.report["notes"].append(damaged.message)
                 continue
             self.report["lost"] = lost
-            self.report["restored"] = _whole(kernel.groups, lost)
-            return kernel, at
-        return await _fresh(self._run, self._deps, self._state), -1
+            self.report["restored"] = [name for name in repl.saved_variables if name not in lost]
+            return repl, at
+        return await self._fresh(), -1
 
     async def _restored(self, point: RestorePoint) -> tuple[Repl, dict[str, str]]:
-        """A fresh kernel with the snapshot of `point`, and what of it could not be brought back."""
+        """Return a fresh REPL with the snapshot of `point`, and what of it could not be brought back."""
         assert point.snapshot is not None
-        snapshots = self._deps.stores.snapshots
-        groups = await snapshots.groups(point.snapshot)
-        kernel = await _fresh(self._run, self._deps, self._state)
+        groups = await self._deps.stores.snapshots.groups(point.snapshot)
+        repl = await self._fresh()
         emit("restore", cells=0, of=0, turn=point.turn)
-        restored = await kernel.session.restore(list(groups.values()), snapshots.batches(groups.values()))
-        kernel.groups, kernel.manifest, kernel.position = groups, point.snapshot, point.position
-        return kernel, dict(restored.lost)
+        return repl, await repl.restore(groups, point.snapshot, point.position)
 
     async def _rebuilt(self, missing: set[str]) -> Repl | None:
         """A kernel that came to the last moment by running cells from one before `missing` were lost.
@@ -132,14 +125,13 @@ class _Restoring:
                 continue
             tried += 1
             try:
-                kernel = await self._run_from(at, again)
-                if kernel and await self._came_to(last, kernel, missing):
-                    whole = _whole(kernel.groups, {})
-                    self.report["restored"] = [name for name in whole if name not in missing]
+                repl = await self._run_from(at, again)
+                if repl and await self._came_to(last, repl, missing):
+                    self.report["restored"] = [name for name in repl.saved_variables if name not in missing]
                     self.report["rebuilt"] = sorted(missing)
                     self.report["cells"] = len(again)
                     self.report["lost"] = {}
-                    return kernel
+                    return repl
             except (KernelLost, StoredDataDamaged):
                 pass
             if tried == _REBUILDS:
@@ -149,59 +141,54 @@ class _Restoring:
     async def _run_from(self, at: int, again: Sequence[RestorePoint]) -> Repl | None:
         """A kernel that ran `again` on top of the moment `at`, or None when it came to another end."""
         if at < 0:
-            kernel = await _fresh(self._run, self._deps, self._state)
+            repl = await self._fresh()
         else:
-            kernel, lost = await self._restored(self._points[at])
+            repl, lost = await self._restored(self._points[at])
             if lost:
                 return None
         for number, point in enumerate(again, 1):
             emit("restore", cells=number, of=len(again), turn=point.turn)
-            if not await replay(self._run, self._deps, self._state, kernel, point, recorded_only=True):
+            if not await replay(self._run, self._deps, self._state, repl, point, recorded_only=True):
                 return None
-        return kernel
+        return repl
 
-    async def _came_to(self, last: RestorePoint, kernel: Repl, missing: set[str]) -> bool:
+    async def _came_to(self, last: RestorePoint, repl: Repl, missing: set[str]) -> bool:
         """Whether the variables that were saved are in this kernel what they were saved as."""
         assert last.snapshot is not None
         snapshots = self._deps.stores.snapshots
         groups = [
             group for group in (await snapshots.groups(last.snapshot)).values() if missing.isdisjoint(group["names"])
         ]
-        other = await kernel.session.compare(groups, snapshots.batches(groups))
+        other = await repl.differing(groups)
         if other:
             names = ", ".join(sorted(other)[:_NAMED])
             self.report["notes"].append(f"running earlier cells again gave other values ({names}), so it was not used")
         return not other
 
-    async def _set_again(self, kernel: Repl, point: RestorePoint) -> None:
+    async def _set_again(self, repl: Repl, point: RestorePoint) -> None:
         """Set what a person set."""
         assert "values" in point.done, "an edit, not a cell"
-        if await replay(self._run, self._deps, self._state, kernel, point, recorded_only=True):
+        if await replay(self._run, self._deps, self._state, repl, point, recorded_only=True):
             for name in point.done["values"]:
                 self.report["lost"].pop(name, None)
         else:
             self.report["notes"].append(f"what a person set after turn {point.turn} could not be set again")
 
-    async def _again(self, kernel: Repl, point: RestorePoint) -> None:
+    async def _again(self, repl: Repl, point: RestorePoint) -> None:
         """Run a cell that has no snapshot again."""
         if not point.replayable:
             self.report["notes"].append(f"what the interrupted cell of turn {point.turn} had done is missing")
-            kernel.position = point.position
+            repl.end_cell(point.position)
             return
         emit("restore", cells=self.report["cells"] + 1, of=len(self._points), turn=point.turn)
         strict = self._run.execution_options.strict
         # Nobody is asked about the calls of a cell that has ended, so none is made that is not recorded.
-        recorded_only = strict or self._run.holds
-        same = await replay(self._run, self._deps, self._state, kernel, point, recorded_only=recorded_only)
+        recorded_only = strict or self._run.may_park_calls
+        same = await replay(self._run, self._deps, self._state, repl, point, recorded_only=recorded_only)
         self.report["cells"] += 1
-        if found := await divergence(self._deps, self._run.thread_id, point.turn, kernel.calls):
+        if found := await divergence(self._deps, self._run.thread_id, point.turn, repl.calls):
             self.report["diverged"].append(found)
             if strict:
                 raise diverged(found)
         if not same:
             self.report["notes"].append(f"turn {point.turn} did not come to the same end, so its variables may differ")
-
-
-def _whole(groups: Groups, lost: dict[str, str]) -> list[str]:
-    names = (variable["name"] for group in groups.values() for variable in group["about"])
-    return sorted(name for name in names if name not in lost)

@@ -1,10 +1,8 @@
-"""A run while it is alive in this process: its models, its account, its kernel.
+"""The runs that this process executes: their models, budgets and REPLs. None of it is saved.
 
-None of it is saved: after a crash it is built again from the state and the journal.
-
-A kernel that nobody needs for a while is let go: a model or a person may take long, and memory is dear.
-
-The next cell gets a restored one, as after a crash.
+After a crash all of it is built again from the state and the journal. A kernel that nothing has needed for a while is
+ended, because a model or a reviewer may take long and memory is scarce; the next cell gets a restored one, as after a
+crash.
 """
 
 import asyncio
@@ -12,45 +10,42 @@ import contextvars
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from ...kernel.session import ContextFiles, KernelSession, KernelSpec
+from ...kernel.session import ContextFiles, KernelSpec
 from ...state.approval_policy import Gates
 from ...state.approval_records import BudgetGrant
-from ...state.blobs.snapshots import Group, Groups
 from ...state.budget import BudgetLedger, Limits
 from ...state.call_journal import ThreadJournal
-from ...state.call_keys import START, AnswerSet
 from ...state.input.context import ContextRef, context_files
 from ...state.run_state import RestoreRecord, RunState, Usage, as_usage
 from ...state.settings import RunSettings, saved_settings
 from ...state.threads import Thread
 from ..models.client import ModelClient
-from .child_protocol import Children
+from .child_protocol import ChildAnswer, ChildCall
 from .dependencies import Dependencies
-from .dispatcher import CallDispatcher
 from .events import emit_event
-from .last_turn import last_turn
-from .parked_calls import ParkedCalls
+from .output_limits import last_turn
+from .repl import Repl
 from .run_tree import Tree
 from .turns import Transcript
 
 
 class IdleTimer:
-    """Watches one run's kernel. Bound to one event loop."""
+    """Ends one run's kernel after a time in which nothing needed it. Bound to one event loop."""
 
-    def __init__(self, seconds: float, busy: Callable[[], bool], let_go: Callable[[], Awaitable[None]]) -> None:
-        """After `seconds` in which nobody needed the kernel and it was not `busy` by itself, it is `let_go`."""
+    def __init__(self, seconds: float, busy: Callable[[], bool], drop: Callable[[], Awaitable[None]]) -> None:
+        """`drop` is called after `seconds` in which nothing needed the kernel and it was not `busy` by itself."""
         self._seconds = seconds
         self._busy = busy
-        self._let_go = let_go
+        self._drop = drop
         self._users = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._letting_go: asyncio.Task[None] | None = None
+        self._dropping: asyncio.Task[None] | None = None
 
     @contextmanager
     def needed(self) -> Generator[None]:
-        """While this lasts, the kernel stays."""
+        """Keep the kernel while this lasts."""
         self._users += 1
         self._cancel()
         try:
@@ -61,14 +56,14 @@ class IdleTimer:
                 self._wait()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop the timer for good."""
         self._cancel()
 
     def _wait(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._over)
 
     def _over(self) -> None:
-        self._letting_go = asyncio.ensure_future(self._unless_needed())
+        self._dropping = asyncio.ensure_future(self._unless_needed())
 
     async def _unless_needed(self) -> None:
         if self._users:
@@ -76,7 +71,7 @@ class IdleTimer:
         if self._busy():
             self._wait()
         else:
-            await self._let_go()
+            await self._drop()
 
     def _cancel(self) -> None:
         if self._timer:
@@ -84,77 +79,41 @@ class IdleTimer:
             self._timer = None
 
 
-KEPT_OF_PROMPTS = 400
-"""Characters of a prompt that are kept for saying what a cell has asked for."""
-
-
-@dataclass
-class CellCalls:
-    """What the standing cell has asked for, beside what is recorded of an earlier run of it."""
-
-    recorded: frozenset[str] = frozenset()
-    """Keys that the journal has of this cell."""
-    asked: set[str] = field(default_factory=set[str])
-    """Keys of what it has asked for."""
-    paid: dict[str, str] = field(default_factory=dict[str, str])
-    """The beginnings of the prompts that no recorded answer was found for, by key, in the order of asking."""
-
-    cut: int = 0
-    """Answers that ended at their output limit, and not of themselves."""
-
-    @property
-    def missing(self) -> list[str]:
-        """Recorded keys that the cell did not ask for."""
-        return sorted(self.recorded - self.asked)
-
-
-@dataclass
-class Repl:
-    """A kernel and where it stands: after which cells, and in which one."""
-
-    session: KernelSession
-    position: str = START
-    """The chain of the cells that have ended in it."""
-    cell: str | None = None
-    """The digest of the cell that stands in it."""
-    answers: AnswerSet = field(default_factory=AnswerSet)
-    dispatcher: CallDispatcher | None = None
-    parked_calls: ParkedCalls | None = None
-    """What of the standing cell waits for a person; None where no gate could stop a call."""
-    report_calls: Callable[[], None] | None = None
-    """Tells how far the calls of the standing cell are."""
-    calls: CellCalls = field(default_factory=CellCalls)
-    manifest: str | None = None
-    groups: Groups = field(default_factory=dict[str, Group])
-    """The variables as they were saved last."""
-    report: RestoreRecord | None = None
-    """How it was brought back, until the next cell's end says so."""
-    told: int = 0
-    """The turn up to which the REPL's `history` has been told."""
-
-    async def close(self) -> None:
-        """End the kernel and whatever was under way for it."""
-        if self.dispatcher:
-            await self.dispatcher.close()
-        await self.session.close()
-
-
 @dataclass(frozen=True)
 class ExecutionOptions:
-    """How one sitting goes on with a run, whatever its settings say."""
+    """How a run is executed this time, whatever its settings say."""
 
     strict: bool = False
-    """Whether a replay that asks for something else than was recorded ends the sitting."""
+    """Whether a replay that diverges from the journal ends the execution."""
     unsandboxed: bool = False
-    """Whether kernels run as the user, who has said so now."""
+    """Whether kernels run as the user, who has allowed it now."""
 
 
 DEFAULT_OPTIONS = ExecutionOptions()
 
 
+class Children(Protocol):
+    """Runs child threads; implemented in `graph`, which has the graph that they run on."""
+
+    async def answer(self, caller: "ActiveRun", call: ChildCall) -> ChildAnswer:
+        """Start the child thread of this call, or resume it, until it ends or waits for approval.
+
+        It is taken up where it was, after a crash too; what is recorded of it is never paid for again. Raises what
+        keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged; and BudgetSpent when a
+        new one could not ask anything.
+        """
+        ...
+
+
 @dataclass
 class ActiveRun:
-    """One thread that is being run here."""
+    """One thread that this process executes: its models, its budget, its REPL.
+
+    Opened by `ActiveRuns.get` from the saved state and the journal → its nodes run, each after `enter_node` →
+    closed when the execution ends; or suspended while it waits for approval, and resumed if nothing has changed by
+    then. Its REPL starts when a cell needs one, and is dropped when the kernel is lost or has been idle for long;
+    the next cell gets a restored one. An `inner` run shares models and budget with its caller, which closes them.
+    """
 
     thread_id: str
     settings: RunSettings
@@ -168,32 +127,44 @@ class ActiveRun:
     """How many runs are above it."""
     children: Children | None = None
     inner: bool = False
-    """Whether the run that called it runs here, too, and will close what they share."""
-    kernel: Repl | None = None
+    """Whether the run that called it is active here, too, and will close what they share."""
     execution_options: ExecutionOptions = DEFAULT_OPTIONS
-    restore: RestoreRecord | None = None
-    """How the REPL was brought back last in this sitting."""
-    grant: BudgetGrant | None = None
-    """What a person has allowed of the budget."""
-    stream: contextvars.Context = field(default_factory=contextvars.copy_context)
-    """Where events go that are told by what outlives the node that began it: the node that runs now."""
-    transcript: Transcript = field(default_factory=Transcript)
+    transcript: Transcript = field(init=False, default_factory=Transcript)
     """Its turns so far."""
     gates: Gates = field(init=False)
     idle: IdleTimer = field(init=False)
+    _repl: Repl | None = field(init=False, default=None)
+    _restore_report: RestoreRecord | None = field(init=False, default=None)
+    _grant: BudgetGrant | None = field(init=False, default=None)
+    _node_context: contextvars.Context = field(init=False, default_factory=contextvars.copy_context)
+    """The context of the node that runs now: where events go whose sender outlives the node that it began in."""
 
     def __post_init__(self) -> None:
         self.gates = Gates.of(self.settings.approve)
         self.ledger.allow(self.gates.cost)
-        self.idle = IdleTimer(self.settings.kernel_idle, self._answering, self.drop_kernel)
+        self.idle = IdleTimer(self.settings.kernel_idle, self._answering, self.drop_repl)
 
     def _answering(self) -> bool:
-        """Whether calls of the kernel's cell are being answered: what was paid must reach it."""
-        return bool(self.kernel and self.kernel.dispatcher and self.kernel.dispatcher.active)
+        return self._repl is not None and self._repl.answering
 
     @property
-    def holds(self) -> bool:
-        """Whether any sub-call of its code may have to wait for a person, itself or in a run of its own."""
+    def repl(self) -> Repl | None:
+        """Its REPL, if one was started."""
+        return self._repl
+
+    @property
+    def restore_report(self) -> RestoreRecord | None:
+        """How its REPL was restored last in this execution."""
+        return self._restore_report
+
+    @property
+    def grant(self) -> BudgetGrant | None:
+        """What a reviewer has granted of the budget."""
+        return self._grant
+
+    @property
+    def may_park_calls(self) -> bool:
+        """Whether a sub-call of its code may have to wait for approval, itself or in a run of its own."""
         return self.gates.hold_calls or (bool(self.gates.code) and self.settings.max_depth > 1)
 
     @property
@@ -201,12 +172,9 @@ class ActiveRun:
         """The blob that its input is in, which prompts are mostly cut from."""
         return (self.context and self.context["pack"]) or None
 
-    def tell(self, event: dict[str, Any]) -> None:
-        """Put an event on the stream of the node that runs now, whichever was the one that began what tells it."""
-        self.stream.copy().run(emit_event, event)
-
     @property
     def root_model(self) -> ModelClient:
+        """The client of its root model."""
         return self.models[self.settings.model]
 
     @property
@@ -214,89 +182,127 @@ class ActiveRun:
         """What is spent so far, as the state shows it."""
         return as_usage(self.ledger.spent)
 
-    async def drop_kernel(self) -> None:
-        """End the kernel, if there is one; the next cell gets a restored one."""
-        kernel, self.kernel = self.kernel, None
-        if kernel:
-            await kernel.close()
+    def enter_node(self) -> None:
+        """Note that a node of it begins: from now on events go to that node's stream."""
+        self._node_context = contextvars.copy_context()
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Put an event on the stream of the node that runs now, whichever node its sender began in."""
+        self._node_context.copy().run(emit_event, event)
+
+    def apply_grant(self, grant: BudgetGrant) -> None:
+        """Take in what a reviewer has granted: what may be spent before they are asked again."""
+        self._grant = grant
+        self.ledger.allow(grant["dollars"])
+
+    def keep_last_turn(self, input_tokens: int) -> None:
+        """Reserve what a last turn may take that follows a request of so many input tokens."""
+        self.ledger.keep(last_turn(self.settings.model, self.settings.price, input_tokens))
+
+    def note_restore(self, report: RestoreRecord) -> None:
+        """Note how its REPL was restored."""
+        self._restore_report = report
+        if self._repl:
+            self._repl.restore_report = report
+
+    async def start_repl(self, deps: Dependencies, context: ContextRef | None) -> Repl:
+        """Start a fresh REPL over `context` in place of the one it has. Raises KernelStartFailed."""
+        await self.drop_repl()
+        session = await deps.kernels.start(await kernel_spec(self, context, deps))
+        self._repl = Repl(session, deps.stores.snapshots)
+        return self._repl
+
+    async def drop_repl(self) -> None:
+        """End its REPL, if there is one; the next cell gets a restored one."""
+        repl, self._repl = self._repl, None
+        if repl:
+            await repl.close()
 
     async def close(self) -> None:
-        """End everything that is alive of this run."""
+        """End all of it that is alive."""
         self.idle.stop()
-        await self.drop_kernel()
+        await self.drop_repl()
         if not self.inner:
             await self.tree.aclose()
 
 
 @dataclass(frozen=True)
-class _Rest:
-    """A wait for a person: what was saved when it began, and when it is given up."""
+class _Suspension:
+    """A wait for approval: what was saved when it began, and the timer that ends it."""
 
     saved: Any
     timer: asyncio.TimerHandle
 
 
 class ActiveRuns:
-    """The runs alive in this process, by thread."""
+    """The active runs of this process, by thread."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
         self._runs: dict[str, ActiveRun] = {}
         self._callers: dict[str, ActiveRun] = {}
         self.options_by_thread: dict[str, ExecutionOptions] = {}
-        """How threads are gone on with, where that was asked for."""
-        self._resting: dict[str, _Rest] = {}
-        """Of the runs that wait for a person with their kernels."""
+        """How threads are executed, where that was asked for."""
+        self._suspended: dict[str, _Suspension] = {}
+        """Of the runs that wait for approval and keep their kernels."""
         self._endings: set[asyncio.Future[None]] = set()
-        self.children: Children | None = None
-        """Runs child threads; put in by whoever has the graph that they run on."""
+        self._children: Children | None = None
+
+    def bind_children(self, children: Children) -> None:
+        """Set what runs child threads, once the graph that they run on is built."""
+        self._children = children
 
     async def get(self, thread_id: str, state: RunState) -> ActiveRun:
-        """The live run of the thread, built from its state and journal when this process has none."""
+        """Return the thread's active run for the node that begins, opened when this process has none."""
         run = self._runs.get(thread_id)
         if run is None:
             run = self._runs[thread_id] = await self._open(thread_id, state)
-        run.stream = contextvars.copy_context()
+        run.enter_node()
         return run
 
-    def rest(self, thread_id: str, saved: Any) -> None:
-        """Keep the run as it is while it waits for a person, for as long as an idle kernel is kept.
+    def suspend(self, thread_id: str, saved: Any) -> None:
+        """Keep the run as it is while it waits for approval, for as long as an idle kernel is kept.
 
-        `saved` tells what is saved of it from what others make of that.
+        `saved` identifies what is saved of it now, so that `resume` can tell whether somebody has changed it.
         """
         run = self._runs[thread_id]
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(run.settings.kernel_idle, self._end_rest, thread_id)
-        self._resting[thread_id] = _Rest(saved, timer)
+        timer = loop.call_later(run.settings.kernel_idle, self._on_idle, thread_id)
+        self._suspended[thread_id] = _Suspension(saved, timer)
 
-    def _end_rest(self, thread_id: str) -> None:
-        # Taken away at once: whoever goes on with it now builds it anew.
-        del self._resting[thread_id]
+    def _on_idle(self, thread_id: str) -> None:
+        # Removed at once: a resume builds it anew from here on.
+        del self._suspended[thread_id]
         ending = asyncio.ensure_future(self._runs.pop(thread_id).close())
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
-    async def wake(
+    async def resume(
         self, thread_id: str, saved: Any, execution_options: ExecutionOptions, limits: Limits, seconds: float
     ) -> None:
-        """Go on with a run that rests, if nothing has been done with it since; else it is built anew when needed.
+        """Resume a suspended run if nothing was done with it since; else close it, and it is opened anew when needed.
 
         `seconds` of wall time count so far: those of the wait do not.
         """
-        run, rest = self._runs.get(thread_id), self._resting.pop(thread_id, None)
-        if rest:
-            rest.timer.cancel()
+        run, suspension = self._runs.get(thread_id), self._suspended.pop(thread_id, None)
+        if suspension:
+            suspension.timer.cancel()
         if run is None:
             return
-        if rest and rest.saved == saved and run.execution_options == execution_options and run.ledger.limits == limits:
+        if (
+            suspension
+            and suspension.saved == saved
+            and run.execution_options == execution_options
+            and run.ledger.limits == limits
+        ):
             run.ledger.go_on(seconds)
         else:
             await self.close(thread_id)
 
     async def close(self, thread_id: str) -> None:
         """End the thread's live part."""
-        if rest := self._resting.pop(thread_id, None):
-            rest.timer.cancel()
+        if suspension := self._suspended.pop(thread_id, None):
+            suspension.timer.cancel()
         run = self._runs.pop(thread_id, None)
         if run:
             await run.close()
@@ -338,7 +344,7 @@ class ActiveRuns:
             context=state.get("context_ref"),
             depth=row.depth if row else 0,
             inner=caller is not None,
-            children=self.children,
+            children=self._children,
             execution_options=execution_options,
         )
 

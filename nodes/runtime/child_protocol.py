@@ -1,16 +1,13 @@
-"""What a node asks of whoever runs child threads (`graph/child_runs.py`): a sub-RLM's answer to one call."""
+"""The call that a sub-RLM answers, its answer, and the events about it. `graph/child_runs.py` runs it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from ...state.input.context import ContextRef
 from ...state.threads import Threads
 from .call_decisions import ChildDecision
 from .parked_calls import ChildWaits
 from .untrusted_text import shortened
-
-if TYPE_CHECKING:
-    from .active_runs import ActiveRun
 
 _QUESTION = 200
 """Characters of a question that an event shows."""
@@ -42,19 +39,6 @@ class ChildAnswer:
     """Whether there is no answer because the budget is spent: it goes on with another one."""
     waits: ChildWaits | None = None
     """There is no answer yet: the run waits for a person."""
-
-
-class Children(Protocol):
-    """Runs child threads."""
-
-    async def answer(self, caller: "ActiveRun", call: ChildCall) -> ChildAnswer:
-        """Start the child thread of this call, or go on with it, until it ends or waits for a person.
-
-        It is taken up where it was, after a crash too; what is recorded of it is never paid for again. Raises what
-        keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged; and BudgetSpent when a
-        new one could not ask anything.
-        """
-        ...
 
 
 def child_event(thread_id: str, depth: int, question: str) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...state.blobs.texts import Texts
 from ...state.records import EditRecord, TurnRecord, VariableRecord
+from .untrusted_text import shortened
 
-if TYPE_CHECKING:
-    from ...state.run_state import RunState
 if TYPE_CHECKING:
     from ...state.run_state import RunState
 
@@ -193,3 +192,16 @@ class Transcript:
         """The turn at this index is not what it was."""
         for kept in (self._variables, *self._each.values()):
             del kept[at:]
+
+
+_SHORT_CODE = 240
+_SHORT_OUTPUT = 160
+
+
+def short_form(output: str, blocks: Sequence[str] = ()) -> dict[str, str]:
+    """Return what the state keeps of a turn's text: `code` and `output`, at most 400 characters together.
+
+    Absent keys are empty.
+    """
+    short = {"code": shortened("\n".join(blocks), _SHORT_CODE), "output": shortened(output, _SHORT_OUTPUT)}
+    return {key: text for key, text in short.items() if text}

@@ -4,26 +4,29 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from ...kernel.session import Answered, Failed, FailureKind, Outcome, PostedCall
+from ...kernel.session import Answered, Failed, FailureKind, KernelSession, Outcome, PostedCall
 from ...state.budget import BudgetSpent
 from ...state.call_journal import RecordedCall
 from ...state.call_keys import call_key, content_key, shared_key
 from ...state.input.child_context import HandedBadly, context_digest, hand_over
 from ...state.input.context import ContextRef, no_context
-from ..approval.requests import SUB_OUTPUT_TOKENS
 from ..models.client import ModelClient
 from ..models.provider_protocol import ModelRequest
 from ..models.schema_validation import check_schema
 from ..models.work_limit import SchemaInvalid, off_loop
-from ..runtime.active_runs import KEPT_OF_PROMPTS, ActiveRun, Repl
+from ..runtime.active_runs import ActiveRun
 from ..runtime.call_decisions import ChildDecision
 from ..runtime.child_protocol import ChildCall, child_event, descendant_events
 from ..runtime.dependencies import Dependencies
+from ..runtime.output_limits import SUB_OUTPUT_TOKENS
 from ..runtime.parked_calls import ChildWaits
+from ..runtime.repl import CellCalls
 from .call_gate import REJECTED, CallGate
 from .child_run import ask_child
 from .model_call import CallResult, ModelCall, call_once, failure_digest, replayed
 
+_KEPT_OF_PROMPTS = 400
+"""Characters of a prompt that are kept for the report of a replay that diverged."""
 BETWEEN_REPORTS = 0.05
 """Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""
 
@@ -32,12 +35,20 @@ class SubCallHandler:
     """Answers the calls of one cell. Safe for many calls at once."""
 
     def __init__(
-        self, run: ActiveRun, deps: Dependencies, kernel: Repl, turn: int, *, recorded_only: bool = False
+        self,
+        run: ActiveRun,
+        deps: Dependencies,
+        session: KernelSession,
+        calls: CellCalls,
+        turn: int,
+        *,
+        recorded_only: bool = False,
     ) -> None:
-        """`recorded_only`: what has no recorded answer fails, and nothing is paid."""
+        """`recorded_only`: calls without a recorded answer fail, and nothing is paid."""
         self._run = run
         self._deps = deps
-        self._kernel = kernel
+        self._session = session
+        self._calls = calls
         self._turn = turn
         self._recorded_only = recorded_only
         self._occurrences: Counter[str] = Counter()
@@ -53,21 +64,21 @@ class SubCallHandler:
         except HandedBadly as error:
             return await self._deliver(call, self._key(call, None), Failed("usage", str(error)))
         key = self._key(call, handed)
-        self._kernel.calls.asked.add(key)
+        self._calls.asked.add(key)
         try:
             got = await self._answer(call, key, handed)
         except BudgetSpent as spent:
             return await self._deliver(call, key, Failed("budget", str(spent)))
         except _Refused as refused:
             return await self._deliver(call, key, Failed("usage", str(refused)))
-        self._kernel.calls.cut += got.truncated
+        self._calls.truncated += got.truncated
         return await self._deliver(call, key, _outcome(got), got.digest)
 
     async def _deliver(self, call: PostedCall, key: str, outcome: Outcome, digest: str = "") -> bool:
         ok = isinstance(outcome, Answered)
         self._deps.failpoint("deliver-before")
-        self._kernel.answers.add(key, digest if isinstance(outcome, Answered) else failure_digest(outcome.message))
-        await self._kernel.session.deliver(call.id, outcome)
+        self._calls.answers.add(key, digest if isinstance(outcome, Answered) else failure_digest(outcome.message))
+        await self._session.deliver(call.id, outcome)
         self._deps.failpoint("deliver-after")
         self._report(ok)
         return ok
@@ -83,11 +94,6 @@ class SubCallHandler:
     def starts_a_run(self, call: PostedCall) -> bool:
         """Whether a run of its own answers the call, rather than a model."""
         return call.kind == "rlm" and self._run.settings.max_depth > 1
-
-    def may_wait(self, call: PostedCall) -> bool:
-        """Whether the call may have to wait for a person: any may, where gates are set for calls."""
-        del call
-        return True
 
     def _model(self, call: PostedCall) -> str:
         return call.model or self._run.settings.calls_model
@@ -117,7 +123,7 @@ class SubCallHandler:
             if recorded.child_thread and not self._recorded_only:
                 await self._tell_child(call, recorded, recorded.child_thread)
             return await replayed(self._run, self._deps, recorded, typed=call.schema is not None)
-        self._kernel.calls.paid[key] = call.prompt[:KEPT_OF_PROMPTS]
+        self._calls.unrecorded[key] = call.prompt[:_KEPT_OF_PROMPTS]
         if self._recorded_only:
             raise _Refused("no answer to this call is recorded")
         if self._run.settings.max_depth < 1:
@@ -128,12 +134,10 @@ class SubCallHandler:
             raise _Refused(f"no model named {name!r} is configured; there are {', '.join(self._run.models)}")
         if handed is not None and call.schema is not None:
             await _check_schema(call.schema)
-        parked_calls = self._kernel.parked_calls
-        assert parked_calls is not None, "a cell that may pay has its gates"
-        passing = CallGate(self._run, self._deps, parked_calls, key, self._turn, call)
+        gate = CallGate(self._run, self._deps, self._calls.parked, key, self._turn, call)
         if handed is not None:
-            return await passing.pass_through(lambda call, decided: self._ask_child(call, key, name, handed, decided))
-        return await passing.pass_through(lambda call, _: self._ask_model(call, key, model))
+            return await gate.pass_through(lambda call, decided: self._ask_child(call, key, name, handed, decided))
+        return await gate.pass_through(lambda call, _: self._ask_model(call, key, model))
 
     async def _ask_model(self, call: PostedCall, key: str, model: ModelClient) -> CallResult:
         request = ModelRequest(
@@ -175,7 +179,7 @@ class SubCallHandler:
         if not self._taken:
             return
         # A call that was taken from the kernel a moment ago is in neither number.
-        self._posted = max(self._posted, self._taken + self._kernel.session.waiting)
+        self._posted = max(self._posted, self._taken + self._session.waiting)
         told = {
             "turn": self._turn,
             "answered": self._answered,

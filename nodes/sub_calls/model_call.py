@@ -15,11 +15,10 @@ from ..models.provider_protocol import ModelReply, ModelRequest
 from ..models.structured_output import ask_typed, estimate_first_request, estimate_request
 from ..runtime.active_runs import ActiveRun
 from ..runtime.dependencies import Dependencies
+from ..runtime.output_limits import LEAST_OUTPUT
 
 CUT = "length"
 """What the journal says of an answer that was cut at the output limit: it is not the whole one."""
-LEAST_OUTPUT = 512
-"""Tokens that an answer must have room for, or it is not asked for."""
 
 
 @dataclass(frozen=True)

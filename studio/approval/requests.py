@@ -11,8 +11,6 @@ from ..terminal.escape import safe_line
 
 if TYPE_CHECKING:
     from ...graph.run import Run
-if TYPE_CHECKING:
-    from ...graph.run import Run
     from ...graph.runner import Runner
 
 

@@ -28,8 +28,6 @@ from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, short_id, to_json, what_next
 
 if TYPE_CHECKING:
-    from ...graph.runner import Runner
-if TYPE_CHECKING:
     from ...graph.run import Run
     from ...graph.runner import Runner
     from ..approval.requests import Pending

@@ -17,7 +17,7 @@ def priced(reviewed: Reviewed, monkeypatch: pytest.MonkeyPatch) -> Reviewed:
         del name, tokens_in, cached_tokens, price
         return tokens_out / 1_000_000
 
-    for module in ("sub_calls.model_call", "approval.requests", "runtime.last_turn", "models.client"):
+    for module in ("sub_calls.model_call", "approval.requests", "runtime.output_limits", "models.client"):
         monkeypatch.setattr(f"durable_rlm.nodes.{module}.cost_usd", cost)
     return reviewed
 

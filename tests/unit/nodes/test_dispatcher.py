@@ -1,4 +1,4 @@
-"""The desk: many lanes, no call lost, none held up by a slow neighbour."""
+"""The dispatcher: many workers, no call lost, none held up by a slow neighbour."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def session() -> KernelSession:
 
 
 class Answerer:
-    """Answers calls; those that name a gate wait until it is opened."""
+    """Answers calls; slow ones once the gate is opened."""
 
     def __init__(self, session: KernelSession) -> None:
         self.session = session
@@ -40,14 +40,14 @@ async def workers(dispatcher: CallDispatcher, count: int, *, seconds: float = 60
     return sum(await asyncio.gather(*(dispatcher.serve(seconds=seconds, max_workers=most) for _ in range(count))))
 
 
-async def test_one_lane_answers_a_loop_to_its_end(session: KernelSession) -> None:
+async def test_one_worker_answers_a_loop_to_its_end(session: KernelSession) -> None:
     dispatcher = CallDispatcher(session, Answerer(session))
     await session.begin(Cell(1, ("print(len([llm_query(str(i)) for i in range(50)]))",)))
     assert await workers(dispatcher, 1, most=1) == 50
     assert (await session.result()).output == "50\n"
 
 
-async def test_when_calls_outnumber_the_lanes_the_superstep_ends_for_more(session: KernelSession) -> None:
+async def test_when_calls_outnumber_the_workers_the_superstep_ends_for_more(session: KernelSession) -> None:
     answerer = Answerer(session)
     dispatcher = CallDispatcher(session, answerer)
     await session.begin(Cell(1, ("llm_query('first')\nllm_query_batched(['slow'] * 20)\nprint('done')",)))
@@ -110,9 +110,9 @@ async def test_a_call_that_its_cell_does_not_wait_for_holds_up_nothing(session: 
     await session.close()
 
 
-async def test_a_call_that_takes_no_lane_leaves_it_to_the_others(session: KernelSession) -> None:
+async def test_a_call_that_takes_no_worker_leaves_it_to_the_others(session: KernelSession) -> None:
     answerer = Answerer(session)
-    dispatcher = CallDispatcher(session, answerer, apart=lambda call: call.kind == "rlm")
+    dispatcher = CallDispatcher(session, answerer, without_worker=lambda call: call.kind == "rlm")
     code = (
         "from concurrent.futures import ThreadPoolExecutor\n"
         "with ThreadPoolExecutor(5) as pool:\n"
@@ -131,21 +131,21 @@ async def test_a_call_that_takes_no_lane_leaves_it_to_the_others(session: Kernel
     assert result.error is None and result.output == "9 5\n" and dispatcher.tally.answered == 14
 
 
-async def test_what_a_call_without_a_lane_raises_stops_the_run_too(session: KernelSession) -> None:
+async def test_what_a_call_without_a_worker_raises_stops_the_run_too(session: KernelSession) -> None:
     gate = asyncio.Event()
 
     async def broken(call: PostedCall) -> bool:
         await gate.wait()
         raise OSError("the disk is full")
 
-    dispatcher = CallDispatcher(session, broken, apart=lambda _: True)
+    dispatcher = CallDispatcher(session, broken, without_worker=lambda _: True)
     await session.begin(Cell(1, ("rlm_query('q')",)))
     assert await workers(dispatcher, 1, seconds=0.01) == 0
-    standing = asyncio.ensure_future(dispatcher.wait_until_blocked())
+    blocked = asyncio.ensure_future(dispatcher.wait_until_blocked())
     await asyncio.sleep(0)
     gate.set()
     with pytest.raises(OSError, match="full"):
-        await standing
+        await blocked
     with pytest.raises(OSError, match="full"):
         await workers(dispatcher, 1)
     await session.close()
@@ -162,13 +162,16 @@ async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
     await session.close()
 
 
-async def test_calls_that_take_no_lane_are_bounded_by_what_they_weigh(
+async def test_calls_that_take_no_worker_are_bounded_by_what_they_weigh(
     session: KernelSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("durable_rlm.nodes.runtime.dispatcher.MOST_ACTIVE_WEIGHT", 10 * 1_100)
     answerer = Answerer(session)
     dispatcher = CallDispatcher(
-        session, answerer, apart=lambda _: True, parked_calls=ParkedCalls(Gates(), CallDecisions(), frozenset())
+        session,
+        answerer,
+        without_worker=lambda _: True,
+        parked_calls=ParkedCalls(Gates(), CallDecisions(), frozenset()),
     )
     await session.begin(Cell(1, ("print(len(llm_query_batched(['x' * 50] * 100)))",)))
     while await dispatcher.wait_until_blocked() == "calls":

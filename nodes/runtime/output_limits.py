@@ -1,0 +1,22 @@
+"""Output limits of requests, and what is reserved for the last turn, in which the root must answer from what it has."""
+
+from functools import partial
+
+from ...state.reservations import CostEstimate
+from ..models.pricing import Price, cost_usd
+
+ROOT_OUTPUT_TOKENS = 16_384
+SUB_OUTPUT_TOKENS = 8_192
+LAST_OUTPUT_TOKENS = 4_096
+"""Of a last turn, where tokens or money are limited."""
+LEAST_OUTPUT = 512
+"""Tokens that an answer must have room for, or the request is not sent."""
+LEAST_LAST_OUTPUT = 256
+ANOTHER_TURN = 10_000
+"""Tokens by which a turn's request may be longer than the one before: a reply, and what a cell shows."""
+
+
+def last_turn(model: str, price: Price | None, input_tokens: int) -> CostEstimate:
+    """Return what a last turn may take that follows a request of so many input tokens."""
+    cost = partial(cost_usd, model, price=price)
+    return CostEstimate(input_tokens + ANOTHER_TURN, LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, cost)

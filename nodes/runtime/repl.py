@@ -1,0 +1,206 @@
+"""The REPL of a run: a kernel session, the cells that have ended in it, and the cell that runs in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ...kernel.session import Cell, CellResult, KernelSession
+from ...state.blobs.snapshots import Group, Groups, Snapshots, UnknownChunk
+from ...state.call_keys import START, AnswerSet, advance
+from ...state.records import RestoreRecord
+from .call_decisions import CallDecisions
+from .dispatcher import CallDispatcher
+from .parked_calls import ParkedCalls
+
+
+@dataclass
+class CellCalls:
+    """The sub-calls of a cell: those recorded of an earlier run of it, and those that it has made so far."""
+
+    parked: ParkedCalls
+    """Those that wait for approval, and which ones are to."""
+    recorded: frozenset[str] = frozenset()
+    """Keys that the journal has of this cell."""
+    asked: set[str] = field(default_factory=set[str])
+    """Keys of the calls that it has made."""
+    unrecorded: dict[str, str] = field(default_factory=dict[str, str])
+    """The first characters of the prompts that had no recorded answer, by key, in the order of the calls."""
+    truncated: int = 0
+    """Answers that ended at their output limit, and not of themselves."""
+    answers: AnswerSet = field(default_factory=AnswerSet)
+
+    @property
+    def missing(self) -> list[str]:
+        """Recorded keys that the cell has not asked for."""
+        return sorted(self.recorded - self.asked)
+
+
+class Repl:
+    """One kernel session, and where it stands.
+
+    A fresh REPL stands at `START`. `restore` loads a snapshot into it. `begin_cell` starts a cell; its sub-calls are
+    served until `wait` returns its result; `stop_calls`, `save_variables` and `end_cell` take the result in, and the
+    next cell may begin. `close` ends the kernel at any time. Every method that talks to the kernel raises KernelLost
+    once it is gone.
+    """
+
+    def __init__(self, session: KernelSession, snapshots: Snapshots) -> None:
+        self._session = session
+        self._snapshots = snapshots
+        self._position = START
+        self._cell: str | None = None
+        self._calls: CellCalls | None = None
+        self._dispatcher: CallDispatcher | None = None
+        self._report_calls: Callable[[], None] | None = None
+        self._manifest: str | None = None
+        self._groups: Groups = {}
+        self._restore_report: RestoreRecord | None = None
+        self._history_sent_upto = 0
+
+    @property
+    def session(self) -> KernelSession:
+        """The kernel, to which answers are delivered."""
+        return self._session
+
+    @property
+    def position(self) -> str:
+        """The chain of the cells that have ended in it."""
+        return self._position
+
+    @property
+    def in_cell(self) -> bool:
+        """Whether a cell was begun that has not ended."""
+        return self._cell is not None
+
+    @property
+    def lost_between_cells(self) -> bool:
+        """Whether the kernel died while no cell ran, so that none is to blame."""
+        return self._session.lost and self._cell is None
+
+    @property
+    def calls(self) -> CellCalls:
+        """The sub-calls of the cell that was begun last."""
+        assert self._calls is not None, "no cell was begun"
+        return self._calls
+
+    @property
+    def answering(self) -> bool:
+        """Whether calls are being answered: what was paid for must reach the cell."""
+        return bool(self._dispatcher and self._dispatcher.active)
+
+    @property
+    def open_calls(self) -> int:
+        """Calls that nobody works on yet, or that a worker left under way."""
+        return self._dispatcher.open_calls if self._dispatcher else self._session.waiting
+
+    @property
+    def snapshot(self) -> str | None:
+        """The name of the snapshot that was saved or loaded last."""
+        return self._manifest
+
+    @property
+    def saved_variables(self) -> list[str]:
+        """Names of the variables that the last snapshot has, sorted."""
+        return sorted(variable["name"] for group in self._groups.values() for variable in group["about"])
+
+    @property
+    def unsaved_variables(self) -> dict[str, str]:
+        """Variables that the last snapshot lacks or has in part, and why."""
+        return {name: why for group in self._groups.values() for name, why in group["lost"].items()}
+
+    @property
+    def restore_report(self) -> RestoreRecord | None:
+        """How it was restored, until the next cell has ended."""
+        return self._restore_report
+
+    @restore_report.setter
+    def restore_report(self, report: RestoreRecord) -> None:
+        self._restore_report = report
+
+    @property
+    def history_sent_upto(self) -> int:
+        """The turn up to which the REPL's `history` has been sent."""
+        return self._history_sent_upto
+
+    def stands_at(self, position: str, cell: str | None) -> bool:
+        """Return whether exactly these cells have ended in it, and it runs no other cell than this one."""
+        return self._position == position and self._cell in (None, cell)
+
+    async def begin_cell(
+        self, cell: Cell, digest: str, calls: CellCalls, dispatcher: CallDispatcher, report_calls: Callable[[], None]
+    ) -> None:
+        """Start a cell; `report_calls` sends an event about how far its calls are."""
+        self._cell, self._calls, self._dispatcher, self._report_calls = digest, calls, dispatcher, report_calls
+        await self._session.begin(cell)
+        self._history_sent_upto = cell.turn
+
+    async def wait(self) -> Literal["calls", "approval"] | CellResult:
+        """Wait until calls want workers, or only a reviewer can go on, or the cell has ended: then return its result.
+
+        Raises what must stop the run.
+        """
+        blocked = await self._dispatcher.wait_until_blocked() if self._dispatcher else "ended"
+        return await self._session.result() if blocked == "ended" else blocked
+
+    async def serve(self, *, seconds: float, max_workers: int) -> int:
+        """Be one of the workers that answer the cell's calls. Return how many calls it answered."""
+        return await self._dispatcher.serve(seconds=seconds, max_workers=max_workers) if self._dispatcher else 0
+
+    def decide(self, decisions: CallDecisions) -> None:
+        """Hand a reviewer's decisions to the calls that wait for them."""
+        if self._dispatcher:
+            self._dispatcher.decide(decisions)
+
+    async def run_without_calls(self, cell: Cell) -> CellResult:
+        """Run code of our own, which makes no sub-calls, to its end."""
+        await self._session.begin(cell)
+        return await self._session.result()
+
+    async def stop_calls(self) -> None:
+        """Cancel the calls that the ended cell did not wait for, and send the last event about them."""
+        if self._dispatcher:
+            await self._dispatcher.close()
+        if self._report_calls:
+            self._report_calls()
+
+    def position_after(self, digest: str) -> str:
+        """Return the position to which a cell with this digest and the answers delivered so far leads."""
+        return advance(self._position, digest, self.calls.answers.digest)
+
+    async def save_variables(self, result: CellResult) -> str | None:
+        """Save what the cell changed, with the next commit. Return why that could not be done, or None.
+
+        Where there is no new snapshot `snapshot` stays at the last one, and what the kernel sends next builds on what
+        it has sent before all the same.
+        """
+        snapshot = result.snapshot
+        if snapshot is None:
+            return result.unsaved or "the kernel sent none"
+        try:
+            self._manifest, self._groups = await self._snapshots.save(
+                self._manifest, self._groups, snapshot.groups, snapshot.gone, snapshot.chunks
+            )
+        except UnknownChunk as error:
+            return f"the kernel sent a snapshot that is none: {error}"
+        return None
+
+    def end_cell(self, position: str) -> None:
+        """Take in that a cell has ended, and with it whatever led to this position."""
+        self._position = position
+        self._cell = self._dispatcher = self._report_calls = self._restore_report = None
+
+    async def restore(self, groups: Groups, snapshot: str, position: str) -> dict[str, str]:
+        """Load the groups of a snapshot into a fresh kernel. Return what could not be brought back, and why."""
+        restored = await self._session.restore(list(groups.values()), self._snapshots.batches(groups.values()))
+        self._groups, self._manifest, self._position = groups, snapshot, position
+        return dict(restored.lost)
+
+    async def differing(self, groups: Sequence[Group]) -> Sequence[str]:
+        """Return the names of saved variables that are not in this kernel what they were saved as."""
+        return await self._session.compare(groups, self._snapshots.batches(groups))
+
+    async def close(self) -> None:
+        """End the kernel and the calls under way. Safe to call twice."""
+        if self._dispatcher:
+            await self._dispatcher.close()
+        await self._session.close()
