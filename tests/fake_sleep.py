@@ -1,4 +1,4 @@
-"""FakeSleep that are recorded instead of waited."""
+"""Sleeping that is recorded instead of waited."""
 
 from dataclasses import dataclass, field
 

@@ -1,7 +1,7 @@
 """The application that LangGraph's server takes in (`http.app`): the guard before all of its routes, and our own.
 
 LangGraph adds its routes to this application and leaves its middleware outermost, so that the guard stands before
-every route; `tests/server_safety` asks each of them without a token.
+every route; `tests/e2e/server_safety` asks each of them without a token.
 
 The one page that is here so far: no script, no style, nothing from elsewhere.
 

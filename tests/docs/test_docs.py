@@ -8,7 +8,7 @@ import pytest
 from durable_rlm.nodes.prompts.messages import REPL_NAMES
 from durable_rlm.state.settings import RunSettings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 

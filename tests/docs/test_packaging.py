@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 ALL, PRODUCT = ROOT / ".requirements.lock", ROOT / ".requirements-product.lock"
 PRIVATE = [
     *("langgraph", "langgraph-checkpoint-sqlite", "langgraph-api", "langchain-core", "langchain-openai", "openai"),

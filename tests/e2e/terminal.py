@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.end_to_end.program import CLEAN, RLM
+from tests.e2e.program import CLEAN, RLM
 
 
 class Terminal:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import CLEAN, RLM
-from tests.end_to_end.terminal import Terminal
+from tests.e2e.program import CLEAN, RLM
+from tests.e2e.terminal import Terminal
 from tests.scripts import repl, write_script
 
 

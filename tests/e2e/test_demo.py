@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.printed import commands_in, paste, paste_all
-from tests.end_to_end.program import CLEAN, RLM
+from tests.e2e.printed import commands_in, paste, paste_all
+from tests.e2e.program import CLEAN, RLM
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import CLEAN, RLM
+from tests.e2e.program import CLEAN, RLM
 from tests.scripts import repl, write_script
 from tests.servers.openai_server import ScriptedServer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import CLEAN, RLM
+from tests.e2e.program import CLEAN, RLM
 
 pytestmark = pytest.mark.kill
 

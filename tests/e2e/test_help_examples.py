@@ -12,9 +12,9 @@ import pytest
 import typer
 
 from durable_rlm.studio.main import app
-from tests.end_to_end.printed import paste
-from tests.end_to_end.program import CLEAN
-from tests.end_to_end.warm import warm_program
+from tests.e2e.printed import paste
+from tests.e2e.program import CLEAN
+from tests.e2e.warm import warm_program
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.damage import change
-from tests.end_to_end.printed import commands_in, paste, paste_all
-from tests.end_to_end.program import CLEAN, RLM
-from tests.end_to_end.warm import warm_program
+from tests.e2e.printed import commands_in, paste, paste_all
+from tests.e2e.program import CLEAN, RLM
+from tests.e2e.warm import warm_program
 from tests.scripts import repl, write_script
 
 ENV = CLEAN | {"PATH": "/usr/bin:/bin", "COLUMNS": "60"}

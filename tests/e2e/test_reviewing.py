@@ -13,8 +13,8 @@ from durable_rlm import Runner
 from durable_rlm.graph.executor import config_of
 from durable_rlm.nodes.replies.edited_code import replaced
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.end_to_end.program import rlm
-from tests.end_to_end.terminal import Terminal
+from tests.e2e.program import rlm
+from tests.e2e.terminal import Terminal
 from tests.scripts import Asked, repl, write_script
 
 AtTerminal = Callable[..., Terminal]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.state.settings import RunSettings
-from tests.end_to_end.program import rlm, waiting_run
+from tests.e2e.program import rlm, waiting_run
 from tests.scripts import repl, write_script
 from tests.servers.openai_server import Fault, ScriptedServer
 

@@ -10,7 +10,7 @@ import pytest
 
 from durable_rlm import Runner
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.end_to_end.program import rlm, waiting_run
+from tests.e2e.program import rlm, waiting_run
 from tests.scripts import Asked, repl, write_script
 
 pytestmark = pytest.mark.kill

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end import embedding_program
-from tests.end_to_end.program import RLM
+from tests.e2e import embedding_program
+from tests.e2e.program import RLM
 from tests.scripts import repl, write_script
 from tests.servers.openai_server import ScriptedServer
 from tests.servers.trace_receiver import KEY, TraceReceiver

@@ -2,7 +2,7 @@
 
 `warm_program(folder)` makes `folder/.venv/bin/rlm`, a script that a shell can start like the real one: it hands its
 arguments, folder, environment and standard streams to a process that has imported everything, and ends with the exit
-status of the fork that does the work there. As `python -m tests.end_to_end.warm SOCKET` this is that process.
+status of the fork that does the work there. As `python -m tests.e2e.warm SOCKET` this is that process.
 """
 
 import atexit
@@ -41,9 +41,7 @@ def warm_program(folder: Path) -> Generator[Path]:
         place = f"{aside}/warm"
         script.write_text(_SCRIPT.format(python=sys.executable, place=place))
         script.chmod(0o755)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.end_to_end.warm", place], cwd=ROOT, stdout=subprocess.PIPE
-        )
+        process = subprocess.Popen([sys.executable, "-m", "tests.e2e.warm", place], cwd=ROOT, stdout=subprocess.PIPE)
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == b"ready\n"

@@ -28,8 +28,8 @@ from durable_rlm.graph.run import Run
 from durable_rlm.state import leases
 from durable_rlm.state.errors import RlmError, UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels
+from tests.nodes.approval.waiting_run import APPROVE, edit, reject, requests
 from tests.scripts import Asked, repl, write_script
-from tests.unit.gates.waiting_run import APPROVE, edit, reject, requests
 
 CELLS = [
     "if context:\n    FINAL(llm_query(context))\n"

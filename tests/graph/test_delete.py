@@ -14,8 +14,8 @@ from durable_rlm.state.errors import RunBusy, StoredDataDamaged, UnknownThread
 from durable_rlm.state.maintenance.gc import GRACE, collect
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask, change
+from tests.graph.saved_home import adopt, make_home
 from tests.scripts import repl, write_script
-from tests.unit.graph.saved import adopt, make_home
 
 REPLIES = [repl("first = llm_query_batched(context.split())"), repl("FINAL(first + [llm_query(first[0])])")]
 ANSWER = ["A", "B", "A"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from tests.burying import mark_owner_dead
 from tests.contract.in_memory_kernel import MemoryKernels
+from tests.dead_owners import mark_owner_dead
 from tests.scripts import Asked, repl, write_script
 
 

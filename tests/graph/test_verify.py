@@ -17,9 +17,9 @@ from durable_rlm.state.errors import StoredDataDamaged, StoreError, UnknownThrea
 from durable_rlm.state.maintenance.report import Kind, Report
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
+from tests.graph.damaged_homes import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges
+from tests.graph.saved_home import adopt, make_home, say_child
 from tests.scripts import repl, write_script
-from tests.unit.graph.damages import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges
-from tests.unit.graph.saved import adopt, make_home, say_child
 
 STEPS, CALLS, TURNS = 12, 5, 3
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside.snapshot import groups
-from tests.unit.kernel.namespaces import Namespace
+from tests.kernel.namespaces import Namespace
 
 SESSIONS = int(os.environ.get("RLM_FUZZ", "150"))
 

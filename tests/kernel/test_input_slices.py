@@ -11,7 +11,7 @@ from durable_rlm.kernel.inside.context_file import Pack
 from durable_rlm.kernel.inside.snapshot import input_slices as module
 from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
 from durable_rlm.kernel.inside.snapshot.slice_index import Samples
-from tests.unit.kernel.namespaces import Namespace
+from tests.kernel.namespaces import Namespace
 
 SLICES = "chunks = [context[start : start + 4_000] for start in range(0, 4_000_000, 4_000)]"
 

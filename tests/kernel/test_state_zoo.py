@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from durable_rlm.kernel.inside.snapshot.placeholder import LostVariable
-from tests.unit.kernel.namespaces import Namespace
+from tests.kernel.namespaces import Namespace
 
 
 def after(*cells: str, own_process: bool = False) -> Namespace:

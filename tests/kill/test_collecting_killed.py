@@ -16,9 +16,9 @@ from durable_rlm.state.errors import RunBusy
 from durable_rlm.state.maintenance.gc import GRACE, collect
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask
+from tests.graph.saved_home import make_home
 from tests.kill.test_no_orphans import run_that_waits
 from tests.scripts import repl, write_script
-from tests.unit.graph.saved import make_home
 
 ROOT = Path(__file__).parents[2]
 

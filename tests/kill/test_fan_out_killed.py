@@ -12,7 +12,7 @@ from durable_rlm import Runner
 from durable_rlm.graph.wiring import DATABASE
 from durable_rlm.state.db.connection import connect
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.end_to_end.program import CLEAN, RLM
+from tests.e2e.program import CLEAN, RLM
 from tests.scripts import repl
 from tests.servers.openai_server import Fault, ScriptedServer
 

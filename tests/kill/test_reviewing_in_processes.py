@@ -10,7 +10,7 @@ import pytest
 
 from durable_rlm import Runner
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.end_to_end.program import CLEAN, RLM, rlm
+from tests.e2e.program import CLEAN, RLM, rlm
 from tests.kill import scenario
 from tests.kill.reviewing import lines, marked
 from tests.kill.scenario import MODEL_HEAD, THREAD

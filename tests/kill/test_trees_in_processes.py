@@ -14,7 +14,7 @@ import pytest
 
 from durable_rlm import Runner
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.end_to_end.program import CLEAN, RLM, rlm
+from tests.e2e.program import CLEAN, RLM, rlm
 from tests.kill import tree_scenario
 from tests.kill.scenario import read_log
 from tests.kill.test_two_processes import everything
@@ -36,9 +36,9 @@ def received(prompt):
     import pathlib
     asked = len(pathlib.Path({str(folder / "asked")!r}).read_text().splitlines())
     if asked > {answers} and not pathlib.Path({str(gate)!r}).exists():
-        raise FakeSleep
+        raise Waits
 
-class FakeSleep(Exception):
+class Waits(Exception):
     pass
 
 _root, _sub = root, sub
@@ -50,7 +50,7 @@ async def _patient(answer, what):
     import asyncio
     try:
         return answer(what)
-    except FakeSleep:
+    except Waits:
         await asyncio.sleep(3600)
 """
     script.write_text(script.read_text() + patience)

@@ -13,7 +13,7 @@ from durable_rlm.graph.wiring import DATABASE
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.errors import ThreadExists
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.end_to_end.program import WaitingRun, rlm, waiting_run
+from tests.e2e.program import WaitingRun, rlm, waiting_run
 from tests.kill.spawn import Spawner
 from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_paid_once
 from tests.scripts import Asked

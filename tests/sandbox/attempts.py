@@ -1,6 +1,6 @@
 """Makes every attempt from inside a kernel of one tier, through the real path.
 
-As a program, `python -m tests.sandbox.trying TIER FOLDER`: prints what came of it as JSON, for a test that wants it
+As a program, `python -m tests.sandbox.attempts TIER FOLDER`: prints what came of it as JSON, for a test that wants it
 done by another user or on a lesser machine.
 """
 

@@ -16,16 +16,16 @@ from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import run
-from tests.sandbox import lesser
+from tests.sandbox import weaker_tiers
+from tests.sandbox.attempts import EXPECTED, MAY_BE_MISSING, TIERS, Came, all_powerful, is_there, try_everything
 from tests.sandbox.hostile import ATTEMPTS, CONTROLS
-from tests.sandbox.trying import EXPECTED, MAY_BE_MISSING, TIERS, Came, all_powerful, is_there, try_everything
 
 
 @pytest.fixture
 def others_folder() -> Generator[Path]:
     """A folder of another user's, which pytest's own are not open to."""
     with tempfile.TemporaryDirectory() as folder:
-        os.chown(folder, lesser.OTHER, lesser.OTHER)
+        os.chown(folder, weaker_tiers.OTHER, weaker_tiers.OTHER)
         yield Path(folder)
 
 
@@ -52,7 +52,7 @@ async def test_no_attempt_to_escape_succeeds(tier: str, tmp_path: Path) -> None:
 def test_no_attempt_succeeds_where_the_user_is_not_root(tier: str, others_folder: Path) -> None:
     is_there(tier)
     came = as_another_user(tier, others_folder)
-    assert came.user == lesser.OTHER
+    assert came.user == weaker_tiers.OTHER
     holds(came, tier)
 
 
@@ -88,10 +88,10 @@ async def test_calls_of_another_kind_end_the_kernel(tier: str) -> None:
 def as_another_user(tier: str, folder: Path, *, namespaces: bool = True) -> Came:
     if not all_powerful():
         pytest.skip("only root can be another user; not being root, the other tests say the same")
-    program = [sys.executable, "-m", "tests.sandbox.trying", tier, str(folder)]
+    program = [sys.executable, "-m", "tests.sandbox.attempts", tier, str(folder)]
     done = subprocess.run(
-        lesser.command(*program, user=lesser.OTHER, namespaces=namespaces),
-        cwd=lesser.PROJECT,
+        weaker_tiers.command(*program, user=weaker_tiers.OTHER, namespaces=namespaces),
+        cwd=weaker_tiers.PROJECT,
         capture_output=True,
         text=True,
         timeout=100,

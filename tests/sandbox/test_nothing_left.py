@@ -14,7 +14,7 @@ from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import run
-from tests.sandbox.trying import TIERS, is_there
+from tests.sandbox.attempts import TIERS, is_there
 
 KERNELS, AT_ONCE = 200, 10
 _FEWER = 50

@@ -11,7 +11,7 @@ import pytest
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
 from tests.contract.session_contract import run
-from tests.sandbox.trying import TIERS, is_there
+from tests.sandbox.attempts import TIERS, is_there
 
 _FIRST = """
 import os

@@ -20,10 +20,10 @@ from durable_rlm.kernel.host.sandbox_tiers import SandboxSpec, Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import KernelSpec
 from tests.contract.session_contract import run
-from tests.end_to_end.program import CLEAN, RLM
-from tests.sandbox import below, lesser
+from tests.e2e.program import CLEAN, RLM
+from tests.sandbox import nested, weaker_tiers
+from tests.sandbox.attempts import TIERS, is_there
 from tests.sandbox.outside import Outside
-from tests.sandbox.trying import TIERS, is_there
 from tests.scripts import Asked, repl, write_script
 
 _NOT_AS_A_USER = (
@@ -61,7 +61,7 @@ def folder() -> Generator[Path]:
     """A folder of whoever the commands on lesser machines run as."""
     with tempfile.TemporaryDirectory() as folder:
         if os.geteuid() == 0:
-            os.chown(folder, lesser.OTHER, lesser.OTHER)
+            os.chown(folder, weaker_tiers.OTHER, weaker_tiers.OTHER)
         yield Path(folder)
 
 
@@ -76,11 +76,11 @@ def as_user(
     folder: Path, *arguments: str, namespaces: bool = True, landlock: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder` as a user who is not root, on a machine that lacks some things."""
-    user = lesser.OTHER if os.geteuid() == 0 else None
+    user = weaker_tiers.OTHER if os.geteuid() == 0 else None
     return subprocess.run(
-        lesser.command(*arguments, user=user, namespaces=namespaces, landlock=landlock),
+        weaker_tiers.command(*arguments, user=user, namespaces=namespaces, landlock=landlock),
         cwd=folder,
-        env={**CLEAN, "PYTHONPATH": str(lesser.PROJECT), "HOME": str(folder)},
+        env={**CLEAN, "PYTHONPATH": str(weaker_tiers.PROJECT), "HOME": str(folder)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -92,7 +92,7 @@ def test_the_self_test_finds_every_hole_where_nothing_is_confined(folder: Path) 
     with Outside(folder / "outside") as outside:
         place = outside.place
         if os.geteuid() == 0:
-            subprocess.run(["chown", "-R", str(lesser.OTHER), str(folder)], check=True)
+            subprocess.run(["chown", "-R", str(weaker_tiers.OTHER), str(folder)], check=True)
         done = as_user(folder, sys.executable, "-c", _PROBE, place["secret"], place["stream"])
     assert done.returncode == 0, done.stderr
     tried, found = json.loads(done.stdout)
@@ -177,13 +177,13 @@ def test_below_tmp_too_kernels_see_what_they_need_and_nothing_of_a_home_that_lie
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         for name in (".package", "kernel", "state"):
             without = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(lesser.PROJECT / name, Path(folder, name), symlinks=True, ignore=without)
+            shutil.copytree(weaker_tiers.PROJECT / name, Path(folder, name), symlinks=True, ignore=without)
         home = Path(folder, "kernel/inside/home")
         home.mkdir()
         (home / "secret").write_text("of the user's")
         files = (f"{folder}/kernel/inside/app.py", f"{home}/secret", f"{folder}/kernel/jupyter.py")
         said = subprocess.run(
-            [sys.executable, below.__file__, tier, str(home), *files],
+            [sys.executable, nested.__file__, tier, str(home), *files],
             env={**CLEAN, "PYTHONPATH": f"{folder}/.package"},
             cwd="/",
             capture_output=True,

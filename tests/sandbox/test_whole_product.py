@@ -8,10 +8,10 @@ import pytest
 
 from durable_rlm import Runner
 from tests.sandbox import hostile
+from tests.sandbox.attempts import prelude
 from tests.sandbox.hostile import ATTEMPTS, CONTROLS
 from tests.sandbox.hostile.common import Place
 from tests.sandbox.outside import Outside
-from tests.sandbox.trying import prelude
 from tests.scripts import repl, write_script
 
 _QUIET = tuple(name for name, one in ATTEMPTS.items() if one.__module__ != hostile.resources.__name__)

@@ -1,4 +1,4 @@
-"""Runs a command as on a machine that has less: `python -m tests.sandbox.lesser [OPTION …] -- COMMAND …`.
+"""Runs a command as on a machine that has less: `python -m tests.sandbox.weaker_tiers [OPTION …] -- COMMAND …`.
 
 --user UID            another user, who cannot read what this one keeps to itself, Python and the project excepted
 --no-user-namespaces  none can be made

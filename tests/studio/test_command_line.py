@@ -14,10 +14,10 @@ from durable_rlm.graph.run import EXIT_CODES, Run
 from durable_rlm.state.errors import RlmError, StoreError, UnknownThread
 from durable_rlm.state.settings import RunSettings
 from durable_rlm.studio.main import app
-from tests.unit.studio.conftest import HOSTILE, Fake, Rlm
-from tests.unit.studio.test_safe_text import hostile
+from tests.studio.conftest import HOSTILE, Fake, Rlm
+from tests.studio.test_safe_text import hostile
 
-DOCS = Path(__file__).parents[3] / "docs" / "command-line.md"
+DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
 EVERYWHERE = {"--home", "--json", "--debug", "--help"}
 NO_SETTING = {"--tracing", "--thread", "--output"}
 

@@ -13,10 +13,10 @@ import pytest
 
 from durable_rlm.state.leases import this_process
 from tests.damage import DATABASE, change, leaves, spoil_page
-from tests.unit.graph.damages import DAMAGES
-from tests.unit.graph.saved import adopt, make_home
-from tests.unit.studio.conftest import HOSTILE, Done, Rlm
-from tests.unit.studio.test_safe_text import hostile
+from tests.graph.damaged_homes import DAMAGES
+from tests.graph.saved_home import adopt, make_home
+from tests.studio.conftest import HOSTILE, Done, Rlm
+from tests.studio.test_safe_text import hostile
 
 
 @pytest.fixture(scope="module")

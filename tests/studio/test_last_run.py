@@ -16,9 +16,9 @@ from durable_rlm import Runner
 from durable_rlm.state.db.checksums import register_function
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change
-from tests.unit.graph.children.conftest import tree_script
-from tests.unit.studio.conftest import Fake, Rlm
-from tests.unit.studio.test_keeping import Terminal
+from tests.graph.child_runs.conftest import tree_script
+from tests.studio.conftest import Fake, Rlm
+from tests.studio.test_keeping import Terminal
 
 SAID = "Thread tree, the last one touched: top of the tree?"
 CELLS = {

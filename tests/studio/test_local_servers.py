@@ -15,7 +15,7 @@ from durable_rlm.studio.doctor import local_servers as found
 from durable_rlm.studio.doctor.local import local_servers
 from durable_rlm.studio.doctor.local_servers import find_servers
 from tests.servers.openai_server import ScriptedServer
-from tests.unit.studio.conftest import HOSTILE, Fake, Rlm
+from tests.studio.conftest import HOSTILE, Fake, Rlm
 
 PATIENT = 30.0
 """Seconds that are never waited: what is waited for comes, or can be seen not to come."""

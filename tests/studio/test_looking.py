@@ -18,8 +18,8 @@ from durable_rlm.studio.cli.options import complete_threads
 from durable_rlm.studio.terminal.tables import Column, ago, print_table
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
-from tests.unit.studio.conftest import HOSTILE, Rlm
-from tests.unit.studio.test_safe_text import hostile
+from tests.studio.conftest import HOSTILE, Rlm
+from tests.studio.test_safe_text import hostile
 
 NASTY = "".join(HOSTILE.values()).encode(errors="ignore").decode()
 CELLS = [

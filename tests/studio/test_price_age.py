@@ -14,7 +14,7 @@ from durable_rlm.studio.cli.common import Invocation
 from durable_rlm.studio.commands.run import start
 from durable_rlm.studio.doctor import software
 from durable_rlm.studio.doctor.price_age import price_warnings
-from tests.unit.studio.conftest import Fake
+from tests.studio.conftest import Fake
 
 DAY = date(2026, 3, 1)
 LISTED = "openai:gpt-5-mini"

@@ -15,9 +15,9 @@ from durable_rlm.state.errors import StoreError, cli_command
 from durable_rlm.studio.cli.common import Invocation
 from durable_rlm.studio.terminal import printed_commands as module
 from durable_rlm.studio.terminal.printed_commands import command_line, pasteable, program
-from tests.unit.studio.conftest import Fake, Rlm
+from tests.studio.conftest import Fake, Rlm
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 HERE = Invocation(Path(".rlm"))
 

@@ -10,8 +10,8 @@ from durable_rlm.studio.progress.lines import PlainDisplay
 from durable_rlm.studio.progress.panel import LiveDisplay
 from durable_rlm.studio.progress.state import Progress
 from durable_rlm.studio.progress.text import dollars, duration, megabytes, spent
-from tests.unit.studio.conftest import HOSTILE
-from tests.unit.studio.test_safe_text import hostile
+from tests.studio.conftest import HOSTILE
+from tests.studio.test_safe_text import hostile
 
 
 class Clock:

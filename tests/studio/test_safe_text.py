@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.studio.terminal.escape import safe, safe_json, safe_line, safe_lines
-from tests.unit.studio.conftest import HOSTILE
+from tests.studio.conftest import HOSTILE
 
 # Arabic signs that Unicode calls format characters, though they are visible and stay where they are.
 VISIBLE = set("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u0890\u0891")

@@ -8,7 +8,7 @@ from durable_rlm.graph.run import Run, RunStatus
 from durable_rlm.state.run_state import RestoreRecord
 from durable_rlm.studio.cli.common import Invocation
 from durable_rlm.studio.cli.summary import as_flags, brought_back, command_line, ended, sentence, short_id, what_next
-from tests.unit.studio.reviewing.asked import calls, code, interrupt, paused
+from tests.studio.approval.requests_shown import calls, code, interrupt, paused
 
 UUID = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
 HERE = Invocation(Path(".rlm"))
@@ -30,7 +30,7 @@ def test_the_line_says_how_it_ended_and_what_it_took() -> None:
         ("stopped", "Go on: rlm resume 1f2e3d4c"),
         ("failed", "Go on: rlm resume 1f2e3d4c"),
         ("busy", "When it has ended: rlm resume 1f2e3d4c"),
-        ("paused", "FakeSleep for a person."),
+        ("paused", "Waits for a person."),
     ],
 )
 def test_what_can_be_done_next(status: RunStatus, line: str) -> None:
@@ -40,7 +40,7 @@ def test_what_can_be_done_next(status: RunStatus, line: str) -> None:
 def test_what_waits_for_a_person_is_named_with_the_command_that_decides() -> None:
     lines = what_next(paused(interrupt(code("a"), calls("p"))), HERE, {})
     assert lines == [
-        "FakeSleep for a person, to be allowed to run the code of turn 3, make 1 sub-call in turn 3.",
+        "Waits for a person, to be allowed to run the code of turn 3, make 1 sub-call in turn 3.",
         "Decide: rlm review t",
         "Look: rlm show t",
     ]

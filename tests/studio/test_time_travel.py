@@ -14,8 +14,8 @@ from durable_rlm import Runner
 from durable_rlm.graph.run import EXIT_CODES, Run
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
-from tests.unit.studio.conftest import HOSTILE, Fake, FakeRunner, Rlm
-from tests.unit.studio.test_safe_text import hostile
+from tests.studio.conftest import HOSTILE, Fake, FakeRunner, Rlm
+from tests.studio.test_safe_text import hostile
 
 NASTY = "".join(HOSTILE.values()).encode(errors="ignore").decode()
 CELLS = [

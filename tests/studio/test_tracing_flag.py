@@ -6,7 +6,7 @@ import pytest
 
 from durable_rlm.graph.run import Run
 from durable_rlm.graph.tracing import SWITCHES
-from tests.unit.studio.conftest import Fake, Rlm
+from tests.studio.conftest import Fake, Rlm
 
 COMMANDS = {
     "run": ("run", "Q?", "--model", "m"),

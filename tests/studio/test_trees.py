@@ -25,9 +25,9 @@ from durable_rlm.studio.cli.options import complete_threads
 from durable_rlm.studio.cli.summary import short_id
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change, leaves, spoil_page
-from tests.unit.graph.children.conftest import tree_script
-from tests.unit.studio.conftest import HOSTILE, Done, Rlm
-from tests.unit.studio.test_safe_text import hostile
+from tests.graph.child_runs.conftest import tree_script
+from tests.studio.conftest import HOSTILE, Done, Rlm
+from tests.studio.test_safe_text import hostile
 
 NASTY = "".join(HOSTILE.values()).encode(errors="ignore").decode()
 ASKED = [*(f"child: {n}" for n in range(23)), f"inner: {NASTY}", "failing: x"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from tests.agent_server.serving import Server, served
+from tests.e2e.agent_server.serving import Server, served
 from tests.scripts import Asked, repl, write_script
 
 REPLIES = [repl("first = llm_query_batched(['a', 'b'])"), repl("FINAL(llm_query(first[0]) + first[1])")]

@@ -5,7 +5,7 @@ from typing import Any
 
 from langgraph_sdk.client import LangGraphClient
 
-from tests.agent_server.test_threads_both_ways import until
+from tests.e2e.agent_server.test_threads_both_ways import until
 from tests.scripts import Asked, repl, write_script
 
 APPROVE: dict[str, Any] = {"type": "approve"}

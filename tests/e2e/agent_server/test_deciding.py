@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from tests.agent_server.reviewing import (
+from tests.e2e.agent_server.reviewing import (
     APPROVE,
     Cells,
     actions,
@@ -19,8 +19,8 @@ from tests.agent_server.reviewing import (
     respond,
     waiting,
 )
-from tests.agent_server.test_threads_both_ways import known
-from tests.unit.graph.children.conftest import tree_script
+from tests.e2e.agent_server.test_threads_both_ways import known
+from tests.graph.child_runs.conftest import tree_script
 
 DECISIONS = ["approve", "edit", "reject", "respond"]
 

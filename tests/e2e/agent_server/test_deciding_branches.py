@@ -8,9 +8,9 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, UnprocessableEntityError
 
 from durable_rlm.state.call_keys import cell_digest
-from tests.agent_server.reviewing import APPROVE, Cells, actions, answer, answer_to, approve_all, edit, waiting
-from tests.agent_server.serving import Server, Waiting
-from tests.agent_server.test_threads_both_ways import known
+from tests.e2e.agent_server.reviewing import APPROVE, Cells, actions, answer, answer_to, approve_all, edit, waiting
+from tests.e2e.agent_server.serving import Server, Waiting
+from tests.e2e.agent_server.test_threads_both_ways import known
 
 
 async def planned(client: LangGraphClient, thread: str) -> Any:

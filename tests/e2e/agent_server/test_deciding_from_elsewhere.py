@@ -10,9 +10,9 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from durable_rlm.graph.langgraph_ids import server_name
-from tests.agent_server.reviewing import APPROVE, Cells, actions, answer, answer_to, approve_all, waiting
-from tests.agent_server.serving import Server, Waiting, served
-from tests.agent_server.test_threads_both_ways import known
+from tests.e2e.agent_server.reviewing import APPROVE, Cells, actions, answer, answer_to, approve_all, waiting
+from tests.e2e.agent_server.serving import Server, Waiting, served
+from tests.e2e.agent_server.test_threads_both_ways import known
 
 CELLS = ("x = llm_query('a')", "FINAL(x + llm_query('b'))")
 NOTHING_WAITS, PAUSED, BUSY = 2, 3, 5

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from tests.agent_server.reviewing import APPROVE, Cells, actions, answer, edit, ids, waiting
-from tests.agent_server.test_threads_both_ways import until
+from tests.e2e.agent_server.reviewing import APPROVE, Cells, actions, answer, edit, ids, waiting
+from tests.e2e.agent_server.test_threads_both_ways import until
 
 
 async def listed(client: LangGraphClient, thread: str, turn: int) -> Any:

@@ -9,8 +9,8 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
-from tests.agent_server.conftest import REPLIES
-from tests.agent_server.serving import Server, Waiting
+from tests.e2e.agent_server.conftest import REPLIES
+from tests.e2e.agent_server.serving import Server, Waiting
 from tests.scripts import Asked, repl
 from tests.servers.openai_server import ScriptedServer
 

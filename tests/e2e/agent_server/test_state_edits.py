@@ -7,8 +7,8 @@ import httpx
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from tests.agent_server.reviewing import APPROVE, Cells, actions, answer_to, approve_all, waiting
-from tests.agent_server.serving import TOKEN, Server
+from tests.e2e.agent_server.reviewing import APPROVE, Cells, actions, answer_to, approve_all, waiting
+from tests.e2e.agent_server.serving import TOKEN, Server
 from tests.forged_edits import FORGED, KEYS
 
 

@@ -12,7 +12,7 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
 from durable_rlm.graph.langgraph_ids import server_name
-from tests.agent_server.serving import Server, Waiting, served
+from tests.e2e.agent_server.serving import Server, Waiting, served
 from tests.scripts import repl, write_script
 
 

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.server_safety.served import Served, served
+from tests.e2e.server_safety.served import Served, served
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server_safety.served import CLEAN, JSON, Served
+from tests.e2e.server_safety.served import CLEAN, JSON, Served
 
 Routes = list[tuple[str, list[str]]]
 

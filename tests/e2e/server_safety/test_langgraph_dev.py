@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server_safety.served import CLEAN, JSON, Served
+from tests.e2e.server_safety.served import CLEAN, JSON, Served
 
 ROOT = Path(__file__).parent.parent.parent
 LANGGRAPH = Path(sys.executable).with_name("langgraph")

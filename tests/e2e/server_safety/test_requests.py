@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from tests.server_safety.served import JSON, Served
+from tests.e2e.server_safety.served import JSON, Served
 
 STUDIO = "https://smith.langchain.com"
 FOREIGN = ("http://evil.example", STUDIO, "null", "http://localhost:1", "http://127.0.0.1", "https://127.0.0.1:{port}")

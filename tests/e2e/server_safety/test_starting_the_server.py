@@ -11,7 +11,7 @@ import pytest
 
 from durable_rlm.studio.main import main
 from durable_rlm.studio.server import config
-from tests.server_safety.served import CLEAN, JSON, RLM, Served, served, start
+from tests.e2e.server_safety.served import CLEAN, JSON, RLM, Served, served, start
 
 ROOT = Path(__file__).parent.parent.parent
 

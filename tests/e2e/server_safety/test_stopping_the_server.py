@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.e2e.server_safety.served import CLEAN, JSON, RLM, Served, served
 from tests.scripts import repl, write_script
-from tests.server_safety.served import CLEAN, JSON, RLM, Served, served
 
 pytestmark = pytest.mark.kill
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.agent_server.serving import TOKEN
-from tests.agent_server.serving import served as langgraph_served
+from tests.e2e.agent_server.serving import TOKEN
+from tests.e2e.agent_server.serving import served as langgraph_served
+from tests.e2e.server_safety.served import served
 from tests.scripts import repl, write_script
-from tests.server_safety.served import served
 from tests.servers.trace_receiver import TraceReceiver
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.server_safety.served import JSON, Served, served
 from tests.scripts import repl, write_script
-from tests.server_safety.served import JSON, Served, served
 
 
 def waited(server: Served, thread: str, document: dict[str, Any]) -> Any:

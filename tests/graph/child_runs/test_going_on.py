@@ -10,9 +10,9 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.state.errors import RunBusy, UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.dying import Crash, CrashAt
+from tests.crash_at import Crash, CrashAt
+from tests.graph.child_runs.conftest import tree_script
 from tests.scripts import Asked
-from tests.unit.graph.children.conftest import tree_script
 
 TOP = ["parts = rlm_query_batched(['child: 1', 'child: 2', 'child: 3'], context=context)\nFINAL(parts)"]
 CHILD = ["n = len(context)", "a = [llm_query(f'{q}{n}-{i}') for i in range(3)]", "FINAL('/'.join(a))"]

@@ -7,8 +7,8 @@ import pytest
 
 from durable_rlm import Runner
 from tests.contract.in_memory_kernel import MemoryKernels
+from tests.graph.fork.homes import ANSWER, CELLS
 from tests.scripts import Asked, repl, write_script
-from tests.unit.graph.forks.homes import ANSWER, CELLS
 
 
 @pytest.fixture

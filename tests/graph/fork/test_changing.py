@@ -11,8 +11,8 @@ from durable_rlm.kernel.inside.repl import Repl
 from durable_rlm.kernel.session import KernelSpec
 from durable_rlm.state.call_journal import REVIEWER
 from durable_rlm.state.errors import UsageError
+from tests.graph.fork.homes import ANSWER, CELLS, step
 from tests.scripts import Asked, repl, write_script
-from tests.unit.graph.forks.homes import ANSWER, CELLS, step
 
 # -- changing variables
 

@@ -11,8 +11,8 @@ from durable_rlm.graph import fork
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, ThreadExists, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import change
+from tests.graph.fork.homes import ANSWER, rows, step
 from tests.scripts import Asked, repl, write_script
-from tests.unit.graph.forks.homes import ANSWER, rows, step
 
 # -- what a fork has
 

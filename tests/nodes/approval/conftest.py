@@ -7,7 +7,7 @@ import pytest
 
 from durable_rlm import Runner
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.unit.gates.waiting_run import Reviewed
+from tests.nodes.approval.waiting_run import Reviewed
 
 
 @pytest.fixture

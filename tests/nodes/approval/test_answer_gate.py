@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
+from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
 
 async def test_an_answer_waits_and_ends_the_run_once_accepted(reviewed: Reviewed) -> None:

@@ -10,7 +10,7 @@ from durable_rlm import Run, Runner
 from durable_rlm.graph.executor import config_of
 from durable_rlm.state.call_keys import cell_digest
 from durable_rlm.state.errors import UsageError
-from tests.unit.gates.waiting_run import APPROVE, Reviewed, requests
+from tests.nodes.approval.waiting_run import APPROVE, Reviewed, requests
 
 MARK = "import pathlib; pathlib.Path({path!r}).write_text('it ran')"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from durable_rlm.state.errors import UsageError
-from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
+from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
 PRICE = (0.0, 1.0)
 """A dollar for a million tokens that come out: the output limit of a sub-call is 0.008192 dollars."""

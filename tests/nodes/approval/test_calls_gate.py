@@ -3,7 +3,7 @@
 import pytest
 
 from durable_rlm.state.errors import UsageError
-from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
+from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
 BATCH = "x = llm_query_batched([f'q{i}' for i in range(5)])"
 CAREFUL = "try:\n    x = llm_query_batched(['a', 'b'])\nexcept CallsRejected as no:\n    x = str(no)"

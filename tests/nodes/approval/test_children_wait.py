@@ -6,8 +6,8 @@ import pytest
 
 from durable_rlm import Run
 from durable_rlm.state.errors import UsageError
-from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
-from tests.unit.graph.children.conftest import tree_script
+from tests.graph.child_runs.conftest import tree_script
+from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
 
 TREE = {
     "top": ["x = rlm_query_batched(['middle a', 'middle b'])", "FINAL(x)"],

@@ -3,7 +3,7 @@
 import pytest
 
 from durable_rlm.state.errors import UsageError
-from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
+from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
 
 async def test_code_waits_and_runs_once_it_is_approved(reviewed: Reviewed) -> None:

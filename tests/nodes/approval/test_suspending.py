@@ -10,8 +10,8 @@ from durable_rlm import Runner
 from durable_rlm.graph.wiring import open_hands, open_stores
 from durable_rlm.state.checkpointer import RunSaver
 from tests.contract.in_memory_kernel import MemoryKernels
+from tests.nodes.approval.waiting_run import APPROVE, requests
 from tests.scripts import repl, write_script
-from tests.unit.gates.waiting_run import APPROVE, requests
 
 CELL = """
     with open({path!r}, "a") as log:

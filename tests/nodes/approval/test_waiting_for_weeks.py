@@ -16,11 +16,11 @@ from durable_rlm.graph.wiring import open_stores
 from durable_rlm.kernel.session import Sandbox
 from durable_rlm.state.errors import UsageError
 from durable_rlm.state.maintenance.report import Report
-from tests.burying import mark_owner_dead
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import ask, change
-from tests.unit.gates.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
-from tests.unit.graph.children.conftest import tree_script
+from tests.dead_owners import mark_owner_dead
+from tests.graph.child_runs.conftest import tree_script
+from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
 
 WEEKS = 21 * 24 * 3600.0
 CELLS = [

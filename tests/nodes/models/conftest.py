@@ -8,8 +8,8 @@ from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
+from tests.fake_sleep import FakeSleep
 from tests.servers.openai_server import ScriptedServer
-from tests.waiting import FakeSleep
 
 OpenTo = Callable[..., ModelClient]
 

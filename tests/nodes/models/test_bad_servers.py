@@ -9,9 +9,9 @@ from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.errors import FailureKind, ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
+from tests.fake_sleep import FakeSleep
+from tests.nodes.models.conftest import OpenTo, question
 from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo, question
-from tests.waiting import FakeSleep
 
 
 async def failure_of(server: ScriptedServer, client_of: OpenTo) -> ModelCallFailed:

@@ -8,9 +8,9 @@ from langgraph.graph import StateGraph
 
 from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.provider_protocol import ModelRequest
+from tests.fake_sleep import FakeSleep
+from tests.nodes.models.conftest import OpenTo, question
 from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo, question
-from tests.waiting import FakeSleep
 
 
 class Answer(TypedDict):

@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 
 from durable_rlm.nodes.models.errors import AttemptFailed, Failure
 from durable_rlm.nodes.models.retry import RetryPolicy, with_retries
-from tests.unit.models.conftest import FakeSleep
+from tests.nodes.models.conftest import FakeSleep
 
 BUSY = Failure("server", retryable=True, status=503)
 

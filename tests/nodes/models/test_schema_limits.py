@@ -36,8 +36,8 @@ from durable_rlm.nodes.models.work_limit import (
     off_loop,
     take,
 )
+from tests.nodes.models.conftest import OpenTo
 from tests.servers.openai_server import ScriptedServer
-from tests.unit.models.conftest import OpenTo
 
 Schema = dict[str, Any]
 STEPS = 14_000

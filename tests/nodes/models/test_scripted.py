@@ -12,7 +12,7 @@ from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.state.errors import ModelSetupError
-from tests.unit.models.conftest import question
+from tests.nodes.models.conftest import question
 
 Script = Callable[[str], ModelClient]
 BOTH = "def root(messages): return 'r'\ndef sub(prompt): return 's'\n"

@@ -9,9 +9,9 @@ import pytest
 from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.provider_protocol import ModelRequest
 from durable_rlm.nodes.models.structured_output import ask_typed, instruction, is_strict, refuses_form, response_format
+from tests.fake_sleep import FakeSleep
+from tests.nodes.models.conftest import OpenTo
 from tests.servers.openai_server import Body, Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo
-from tests.waiting import FakeSleep
 
 POINT: dict[str, Any] = {
     "type": "object",

@@ -13,8 +13,8 @@ from durable_rlm.nodes.models.schema_validation import SchemaMismatch, mismatch,
 from durable_rlm.nodes.models.structured_output import ask_typed, estimate_request, instruction
 from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens
 from durable_rlm.nodes.models.work_limit import SchemaInvalid
+from tests.nodes.models.conftest import OpenTo
 from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo
 
 POINT: dict[str, Any] = {
     "type": "object",

@@ -7,8 +7,8 @@ from durable_rlm.nodes.models.errors import ModelCallFailed, Target
 from durable_rlm.nodes.models.provider_protocol import ModelRequest, RawReply, Role
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.tokens import context_window, estimate_messages
+from tests.nodes.models.conftest import OpenTo
 from tests.servers.openai_server import Fault, ScriptedServer
-from tests.unit.models.conftest import OpenTo
 
 PROSE = "Call me Ishmael. Some years ago, never mind how long precisely, I went to sea. "
 

@@ -13,9 +13,9 @@ from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.nodes.runtime.dependencies import OpenModels
 from durable_rlm.state.settings import RunSettings
 from tests.contract.in_memory_kernel import MemoryKernels
+from tests.fake_sleep import FakeSleep
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
-from tests.waiting import FakeSleep
 
 
 @pytest.fixture

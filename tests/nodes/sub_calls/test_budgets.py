@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from tests.fan_out.conftest import cells, models
+from tests.nodes.sub_calls.conftest import cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 

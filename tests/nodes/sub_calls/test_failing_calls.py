@@ -3,7 +3,7 @@
 import pytest
 
 from durable_rlm import Runner
-from tests.fan_out.conftest import FakeSleep, cells, models
+from tests.nodes.sub_calls.conftest import FakeSleep, cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 from tests.servers.received import Body, prompt_of

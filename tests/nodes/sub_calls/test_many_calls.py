@@ -13,7 +13,7 @@ from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.nodes.sub_call import max_workers
 from durable_rlm.state.settings import RunSettings
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.fan_out.conftest import FakeSleep, cells, models
+from tests.nodes.sub_calls.conftest import FakeSleep, cells, models
 from tests.scripts import repl, write_script
 from tests.servers.faults import Fault, chance
 from tests.servers.openai_server import ScriptedServer

@@ -17,7 +17,7 @@ from durable_rlm.state.records import as_usage
 from durable_rlm.state.settings import RunSettings
 from durable_rlm.state.usage import UsageTotals
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.fan_out.conftest import cells, models
+from tests.nodes.sub_calls.conftest import cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 

@@ -8,7 +8,7 @@ import pytest
 from durable_rlm.state.errors import UsageError
 from durable_rlm.studio.approval.decisions import checked, edit, editable, responded
 from durable_rlm.studio.approval.requests import purposes, waiting_of
-from tests.unit.studio.reviewing.asked import answer, budget, calls, code, interrupt, paused, request, spend
+from tests.studio.approval.requests_shown import answer, budget, calls, code, interrupt, paused, request, spend
 
 
 def edited(one: dict[str, Any], text: str) -> Any:

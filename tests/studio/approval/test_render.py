@@ -13,9 +13,9 @@ from durable_rlm.studio.approval.hidden_characters import marked, warning
 from durable_rlm.studio.approval.quoted import HIDDEN, coloured, framed
 from durable_rlm.studio.approval.render import whole_screen
 from durable_rlm.studio.approval.requests import Cell, Pending
-from tests.unit.studio.conftest import HOSTILE
-from tests.unit.studio.reviewing.asked import CHILD, action, answer, budget, calls, code, pending, spend
-from tests.unit.studio.test_safe_text import hostile
+from tests.studio.approval.requests_shown import CHILD, action, answer, budget, calls, code, pending, spend
+from tests.studio.conftest import HOSTILE
+from tests.studio.test_safe_text import hostile
 
 
 def lines(of: Pending, width: int | None = None) -> list[str]:

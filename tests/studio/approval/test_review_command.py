@@ -11,8 +11,8 @@ import pytest
 from durable_rlm.graph.run import Run
 from durable_rlm.state.errors import UsageError
 from durable_rlm.studio.approval.requests import waiting_of
-from tests.unit.studio.conftest import Done, Fake, FakeRunner, Rlm
-from tests.unit.studio.reviewing.asked import answer, calls, code, interrupt, paused, spend
+from tests.studio.approval.requests_shown import answer, calls, code, interrupt, paused, spend
+from tests.studio.conftest import Done, Fake, FakeRunner, Rlm
 
 ANSWERED = Run("t", "answered", answer="A")
 APPROVED = [{"type": "approve"}]

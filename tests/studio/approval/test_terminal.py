@@ -14,7 +14,7 @@ from durable_rlm.state.errors import UsageError
 from durable_rlm.studio.approval.editor import edited, editor_command
 from durable_rlm.studio.approval.reviewers import Answer
 from durable_rlm.studio.approval.terminal import TerminalReviewer
-from tests.unit.studio.reviewing.asked import answer, budget, calls, code, pending, spend
+from tests.studio.approval.requests_shown import answer, budget, calls, code, pending, spend
 
 Says = Callable[..., Answer | None]
 Editor = Callable[[str], Path]

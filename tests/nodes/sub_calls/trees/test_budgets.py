@@ -8,8 +8,8 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.nodes.runtime.dependencies import OpenModels
-from tests.dying import Crash, CrashAt
-from tests.fan_out.trees.conftest import LAST_TURN, model, of_run, open_home, question_of, tree
+from tests.crash_at import Crash, CrashAt
+from tests.nodes.sub_calls.trees.conftest import LAST_TURN, model, of_run, open_home, question_of, tree
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 from tests.servers.received import Body

@@ -5,7 +5,7 @@ from pathlib import Path
 from durable_rlm import Runner
 from durable_rlm.graph.run import Run
 from durable_rlm.nodes.runtime.dependencies import OpenModels
-from tests.fan_out.trees.conftest import model, tree
+from tests.nodes.sub_calls.trees.conftest import model, tree
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from durable_rlm.nodes.runtime.dependencies import OpenModels
-from tests.dying import Crash, CrashAt
-from tests.fan_out.trees.conftest import model, open_home, tree
+from tests.crash_at import Crash, CrashAt
+from tests.nodes.sub_calls.trees.conftest import model, open_home, tree
 from tests.servers.openai_server import ScriptedServer
 
 PRICE = (2.0, 10.0)
