@@ -1,34 +1,62 @@
 # `make demo` and `make test` need nothing but python3 with venv and pip; they make .venv by themselves.
+# `make help` lists the targets.
 
 PYTHON ?= python3
 BIN := .venv/bin
-# The product alone, and what else tests and tools need.
+# Stamps: the product alone, and what tests and tools need beside it.
 PRODUCT := .venv/.product
 STAMP := .venv/.ready
-# Quiet twice: without its warnings, of which a newcomer can do nothing; errors are said.
-PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
+# Quiet twice: without pip's warnings, which a newcomer can do nothing about; errors are printed.
+PIP_OPTIONS := --quiet --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+IN_PROCESS := tests/docs tests/graph tests/kernel tests/nodes tests/state tests/studio
 
-.PHONY: demo test coverage format lint type bench bench-quick bench-growth bench-parts bench-js lock clean
+.PHONY: help demo test test-quick test-slow test-newest test-extra coverage format lint type \
+	bench bench-quick bench-growth bench-parts bench-js lock sbom clean links
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 demo: $(PRODUCT)  ## answer a real question with the built-in offline model; PLAIN=1: one act; MODEL=openai:… BASE_URL=…: a real one
 	@$(BIN)/rlm demo $(if $(MODEL),--model "$(MODEL)") $(if $(BASE_URL),--base-url "$(BASE_URL)") $(if $(PLAIN),--plain)
 
-test: lint type $(STAMP)  ## everything that must hold
-	$(BIN)/pytest -n 2 --dist worksteal
+test: lint type $(STAMP)  ## everything that must hold before anything lands
+	$(PYTEST)
+
+test-quick: $(STAMP)  ## while working: no kernel, no process of its own, under a minute
+	$(PYTEST) -m "not slow and not processes" $(IN_PROCESS)
+
+test-slow: lint type $(STAMP)  ## all of it, with kill storms and packaging too
+	$(PYTEST) -m "slow or not slow"
+
+test-newest:  ## the suite against the newest releases that pyproject.toml allows, in an environment of its own
+	@test -x .venv/newest/bin/python || $(PYTHON) -m venv .venv/newest
+	.venv/newest/bin/python -m pip install $(PIP_OPTIONS) --upgrade pip
+	.venv/newest/bin/python -m pip install $(PIP_OPTIONS) --upgrade --group dev --editable ".[all,server]"
+	.venv/newest/bin/pytest -n 2 --dist worksteal
+
+test-extra:  ## the tests of one extra with nothing else installed: NAME=documents, pandas or server
+	@test -f "requirements/$(NAME).txt" || { echo "Which extra? make test-extra NAME=documents, pandas or server"; exit 2; }
+	@test -x .venv/extra-$(NAME)/bin/python || $(PYTHON) -m venv .venv/extra-$(NAME)
+	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements/$(NAME).txt
+	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) --no-build-isolation --no-deps --editable .
+	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) -c requirements/test.txt pytest pytest-asyncio
+	.venv/extra-$(NAME)/bin/python -m pytest tests/extras/test_$(NAME).py
 
 coverage: $(STAMP)  ## which lines the tests that start no program run; slower
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
 
-format: $(STAMP)
+format: $(STAMP)  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(STAMP)
+lint: $(STAMP)  ## format, rules, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
-type: $(STAMP)
+type: $(STAMP)  ## strict types
 	$(BIN)/basedpyright
 
 bench: $(STAMP)  ## this project beside the official RLM, which it installs for that; a quarter of an hour
@@ -46,30 +74,41 @@ bench-parts: $(STAMP)  ## kernels, snapshots, resuming and others by themselves;
 bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
 	$(BIN)/python -m bench.agent_server_js
 
-# Resolve the pins anew (needs uv, which this project does not install): versions and hashes, no addresses. What is
-# pinned stays where it can; the product's pins are some of all.
+# One lock a purpose, each resolved alone, versions and hashes only; what is pinned stays where it can. Needs uv, which
+# this project does not install. Extras begin at the pins of the tests, so that they differ only where they must.
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url -q
-lock:
-	$(COMPILE) --all-extras --group dev -o .requirements.lock
-	$(COMPILE) --extra documents --group build -c .requirements.lock -o .requirements-product.lock
+lock:  ## resolve the pins anew
+	$(COMPILE) --all-extras --group dev -o requirements/test.txt
+	$(COMPILE) --group build -c requirements/test.txt -o requirements/demo.txt
+	for extra in documents pandas server; do \
+		cp requirements/test.txt requirements/$$extra.txt && \
+		$(COMPILE) --extra $$extra --group build -o requirements/$$extra.txt || exit 1; done
 
-clean:
+sbom: $(STAMP)  ## the bill of materials of a release, CycloneDX, on standard output
+	@$(BIN)/python tools/sbom.py
+
+clean:  ## remove environments and results
 	rm -rf .venv bench/.environment bench/.results
+
+# An editable install imports the package through links. Where git made plain files of them nothing can work.
+links:
+	@test -d .package/durable_rlm/graph || { echo "This checkout has no symbolic links: clone it again with" \
+		"\`git clone -c core.symlinks=true …\`, on Windows in WSL."; exit 1; }
 
 # Wheels only: nothing is compiled. The locks are complete, so pip resolves nothing (resolving, it would look at releases
 # newer than the pins, and refuse them for want of a hash). A stamp goes last, so an interrupted install is done again.
-$(PRODUCT): .requirements-product.lock pyproject.toml
+$(PRODUCT): requirements/demo.txt pyproject.toml | links
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages into .venv (once; about a minute) …"
-	@$(PIP) --only-binary :all: --no-deps --require-hashes -r .requirements-product.lock
+	@$(PIP) --only-binary :all: --no-deps --require-hashes -r requirements/demo.txt
 	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # forbiddenfruit, pure Python, is published as source alone: the pinned setuptools, installed first, makes its wheel.
-$(STAMP): $(PRODUCT) .requirements.lock
+$(STAMP): $(PRODUCT) requirements/test.txt
 	@echo "Installing what tests and tools need beside them (once; about a minute) …"
-	@sed -n '/^setuptools==/,/[^\\]$$/p' .requirements.lock | $(PIP) --only-binary :all: --no-deps --require-hashes -r /dev/stdin
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements/test.txt | $(PIP) --only-binary :all: --no-deps --require-hashes -r /dev/stdin
 	@$(PIP) --only-binary :all: --no-binary forbiddenfruit --no-build-isolation --no-deps --require-hashes \
-		-r .requirements.lock
+		-r requirements/test.txt
 	@touch $@

@@ -1,7 +1,12 @@
-"""What is installed is what is promised: bounds, extras, names of the command, and two locks that agree."""
+"""What is built and installed is what is promised: bounds, extras, names of the command, locks, wheel and sdist."""
 
 import re
+import shutil
+import subprocess
+import sys
+import tarfile
 import tomllib
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,9 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-ALL, PRODUCT = ROOT / ".requirements.lock", ROOT / ".requirements-product.lock"
+LOCKS = {file.stem: file for file in sorted((ROOT / "requirements").glob("*.txt"))}
+ALL, PRODUCT = LOCKS["test"], LOCKS["demo"]
+PARTS = ("graph", "kernel", "nodes", "state", "studio")
 PRIVATE = [
     *("langgraph", "langgraph-checkpoint-sqlite", "langgraph-api", "langchain-core", "langchain-openai", "openai"),
     *("jupyter-client", "ipykernel", "aiosqlite"),
@@ -71,7 +78,7 @@ def test_the_command_has_two_names() -> None:
     assert set(scripts) == {"rlm", "durable-rlm"} and len(set(scripts.values())) == 1
 
 
-@pytest.mark.parametrize("lock", [ALL, PRODUCT], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
 def test_a_lock_holds_hashes_and_no_addresses(lock: Path) -> None:
     text = lock.read_text()
     assert "://" not in text and "--index" not in text and "--find-links" not in text and "file:" not in text
@@ -87,5 +94,78 @@ def test_what_the_demo_installs_is_some_of_what_tests_install() -> None:
     assert hashes(PRODUCT).items() <= hashes(ALL).items()
 
 
-def test_the_demo_installs_all_that_the_product_requires() -> None:
-    assert names(REQUIRED) | names(EXTRAS["documents"]) <= set(pins(PRODUCT))
+def test_the_demo_installs_what_the_product_requires_and_no_extra() -> None:
+    pinned = set(pins(PRODUCT))
+    assert names(REQUIRED) <= pinned
+    assert not pinned & set().union(*(names(EXTRAS[name]) for name in ("documents", "pandas", "server"))) - names(
+        REQUIRED
+    )
+
+
+@pytest.mark.parametrize("extra", ["documents", "pandas", "server"])
+def test_an_extra_has_a_lock_of_its_own(extra: str) -> None:
+    assert names(REQUIRED) | names(EXTRAS[extra]) <= set(pins(LOCKS[extra]))
+
+
+@pytest.fixture(scope="module")
+def checkout_without_links(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout as git leaves it where it makes no symbolic links: each is a file with its target."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        source, target = ROOT / name, folder / name
+        if not source.is_symlink() and not source.exists():
+            continue  # deleted and not committed yet
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            target.write_text(str(source.readlink()))
+        else:
+            shutil.copy(source, target)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(checkout_without_links: Path) -> tuple[list[str], list[str]]:
+    """The names in the wheel and in the sdist that are built without links."""
+    command = [sys.executable, "-m", "hatchling", "build", "-d", "dist"]
+    subprocess.run(command, cwd=checkout_without_links, check=True, capture_output=True)
+    [wheel], [sdist] = ((checkout_without_links / "dist").glob(ending) for ending in ("*.whl", "*.tar.gz"))
+    with zipfile.ZipFile(wheel) as opened, tarfile.open(sdist) as archive:
+        return opened.namelist(), [name.partition("/")[2] for name in archive.getnames()]
+
+
+def test_a_checkout_without_links_builds_the_whole_package(
+    built: tuple[list[str], list[str]], checkout_without_links: Path
+) -> None:
+    wheel, sdist = built
+    sources = [
+        path.relative_to(checkout_without_links).as_posix()
+        for part in PARTS
+        for path in (checkout_without_links / part).rglob("*")
+        if path.is_file()
+    ]
+    assert len(sources) > 200 and {f"durable_rlm/{name}" for name in sources} <= set(wheel)
+    assert {"durable_rlm/__init__.py", "durable_rlm/__main__.py", "durable_rlm/py.typed"} <= set(wheel)
+    outside = {name for name in wheel if not name.startswith(("durable_rlm/", "durable_rlm-"))}
+    assert not outside
+    assert {*sources, "pyproject.toml", "README.md", "LICENSE", "tools/editable_build.py"} <= set(sdist)
+    assert not [name for name in sdist if name.startswith(("tests", "bench"))]
+
+
+def test_where_links_are_plain_files_an_editable_install_is_refused_with_one_sentence(
+    checkout_without_links: Path, tmp_path: Path
+) -> None:
+    options = ["--no-deps", "--no-build-isolation", "--target", str(tmp_path / "site"), "-e", "."]
+    command = [sys.executable, "-m", "pip", "install", *options]
+    refused = subprocess.run(command, cwd=checkout_without_links, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "core.symlinks=true" in refused.stdout + refused.stderr
+    demo = subprocess.run(["make", "demo"], cwd=checkout_without_links, capture_output=True, text=True)
+    assert demo.returncode != 0 and "core.symlinks=true" in demo.stdout and "WSL" in demo.stdout
+    assert not (checkout_without_links / ".venv").exists(), "it ends before anything is installed"
