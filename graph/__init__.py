@@ -1,1 +1,1 @@
-"""The machine: the drawing, its routes, and the runner that starts and continues runs."""
+"""The graph, its routes, and the runner that starts and resumes runs."""

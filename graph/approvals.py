@@ -1,4 +1,4 @@
-"""What a person decides, checked before anything of it is done."""
+"""Checks of a reviewer's decisions, made before any of them is applied."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from ..state.errors import UsageError, cli_command
 from ..state.threads import Thread, Threads
 
 _RESUME = "__resume__"
-"""The channel in which LangGraph saves answers."""
+"""The channel in which LangGraph saves answers to interrupts."""
 
 
 async def check_asked_here(threads: Threads, row: Thread) -> None:
-    """Raises UsageError for a sub-RLM: what it waits for is asked of whoever watches the run at the top."""
+    """Check that the run is no sub-RLM. Raises UsageError for one: its requests are decided in the run at the top."""
     if row.caller is None:
         return
     top = await threads.top_of(row.thread_id)
@@ -26,7 +26,7 @@ async def check_asked_here(threads: Threads, row: Thread) -> None:
 
 
 def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | None) -> Interrupt[Any]:
-    """The interrupt that is meant: the one called `name`, or the only one. Raises UsageError."""
+    """Return the interrupt called `name`, or the only one. Raises UsageError."""
     if not waiting:
         raise UsageError(f"{thread_id} waits for nobody.", hint=f"Go on with it: {cli_command('resume', thread_id)}")
     named = [found for found in waiting if name in (None, found.id)]
@@ -42,7 +42,7 @@ def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | N
 
 
 def check_answer(interrupt: Interrupt[Any], answer: Mapping[str, Any]) -> None:
-    """Raises UsageError for an answer that decides nothing about what waits."""
+    """Check that an answer decides the interrupt. Raises UsageError."""
     try:
         decisions_in(answer, interrupt.value)
     except DecisionsUnusable as unusable:
@@ -50,7 +50,7 @@ def check_answer(interrupt: Interrupt[Any], answer: Mapping[str, Any]) -> None:
 
 
 def raising(waiting: Sequence[Interrupt[Any]], raises: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The decisions that raised limits are, where nothing but these limits is asked about; else None."""
+    """Return the decisions that the raised limits amount to; None unless these limits are all that is asked about."""
     if len(waiting) != 1 or raises.get("strict_budget"):
         return None
     decisions: list[dict[str, Any]] = []
@@ -66,9 +66,9 @@ def raising(waiting: Sequence[Interrupt[Any]], raises: Mapping[str, Any]) -> lis
 async def check_undecided(
     saver: BaseCheckpointSaver[Any], snapshot: StateSnapshot, interrupt: Interrupt[Any], same: Mapping[str, Any] | None
 ) -> None:
-    """Raises UsageError for what was decided already at this checkpoint, unless `same` is the decision.
+    """Check that the interrupt is not decided yet at this checkpoint. Raises UsageError, unless the decision is `same`.
 
-    LangGraph would go by the decision that it has saved, and drop the new one without a word.
+    LangGraph would use the decision that it has saved and silently drop the new one.
     """
     found = await saver.aget_tuple(snapshot.config)
     of_tasks = {task.id for task in snapshot.tasks if interrupt in task.interrupts}

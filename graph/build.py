@@ -1,8 +1,8 @@
-"""The machine, on one screen.
+"""The graph of a run: its nodes and edges.
 
 START → prepare → (direct) → plan → (review) → execute_code → (sub_call xN → execute_code)* → plan … → finalize → END
 
-Whatever waits for a person goes through `review`: from plan, direct and execute_code, and back.
+Everything that waits for a reviewer passes through `review`: from plan, direct and execute_code, and back.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ Graph = CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]
 
 
 def draw(deps: Dependencies, active_runs: ActiveRuns) -> Drawing:
-    """The graph, not compiled: whoever runs it chooses the checkpointer."""
+    """Build the graph without compiling it: the caller chooses the checkpointer."""
     graph: Drawing = StateGraph(RunState, context_schema=RunSettings, input_schema=RunInput, output_schema=RunOutput)
 
     graph.add_node("prepare", partial(prepare, deps=deps))
@@ -57,7 +57,7 @@ Next = TypeVar("Next")
 
 
 def _at_once(route: Callable[[RunState], Next]) -> Callable[[RunState], Awaitable[Next]]:
-    """A route as a coroutine function: LangGraph runs any other one in a thread."""
+    """Make a coroutine function of a route: LangGraph runs a plain function in a thread."""
 
     @wraps(route)
     async def routed(state: RunState) -> Next:
@@ -70,7 +70,7 @@ Node = Callable[[RunState, ActiveRuns, Dependencies, str], Awaitable[dict[str, A
 
 
 def _in_thread(node: Node, active_runs: ActiveRuns, deps: Dependencies) -> Callable[..., Awaitable[dict[str, Any]]]:
-    """A node that works on the live run of the thread it is called for."""
+    """Bind a node to the active run of the thread that it is called for."""
 
     async def bound(state: RunState, config: RunnableConfig) -> dict[str, Any]:
         return await node(state, active_runs, deps, thread_of(config))

@@ -1,6 +1,6 @@
-"""The state and the REPL's variables at one of a run's steps, read from its checkpoints.
+"""Reads the state and the REPL's variables at a step of a run from its checkpoints.
 
-No kernel is started and no value is loaded.
+It starts no kernel and loads no value.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Checkpoints(Protocol):
-    """What reads a thread's states: the compiled graph."""
+    """A reader of a thread's states: the compiled graph."""
 
     async def aget_state(self, config: Any) -> Any:
-        """The snapshot that `config` names."""
+        """Return the snapshot that `config` names."""
         ...
 
 
@@ -32,23 +32,23 @@ class StateAtStep:
 
     thread: Thread
     step: Step | None
-    """None for the state as it is now."""
+    """None for the current state."""
     state: "RunState"
     next: frozenset[str]
 
     @property
     def in_cell(self) -> bool:
-        """Whether a cell stands at sub-calls."""
+        """True when a cell waits for sub-calls."""
         return bool(self.state.get("cell")) and self.state.get("waiting", 0) > 0
 
     @property
     def ended(self) -> bool:
-        """Whether no further turn would come."""
+        """True when no further turn would follow."""
         return self.next <= {"finalize"}
 
 
 async def find_step(stores: Stores, thread_id: str, number: int) -> Step:
-    """Step `number` of a thread. Raises UsageError when there is none, StoredDataDamaged."""
+    """Return step `number` of a thread. Raises UsageError when there is no such step, StoredDataDamaged."""
     steps = await stores.threads.steps(thread_id)
     for step in steps:
         if step.step == number:
@@ -63,7 +63,7 @@ async def find_step(stores: Stores, thread_id: str, number: int) -> Step:
 
 
 async def state_at(stores: Stores, checkpoints: Checkpoints, thread: Thread, number: int | None) -> StateAtStep:
-    """The run after step `number`, or as it is now. Raises UsageError for a step that there is not."""
+    """Return the run after step `number`, or as it is now. Raises UsageError when there is no such step."""
     step = None if number is None else await find_step(stores, thread.thread_id, number)
     place = {"thread_id": thread.thread_id} | ({"checkpoint_id": step.checkpoint_id} if step else {})
     snapshot = await checkpoints.aget_state({"configurable": place})
@@ -75,18 +75,18 @@ _EARLIER = "it was saved by an earlier version, without its value; running its c
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a variable."""
+    """A variable's description, and whether it can be restored."""
 
     about: VariableRecord
     why_not: str | None
-    """Why it could not be brought back as it was; None when it can."""
+    """Why it cannot be restored; None when it can."""
     content: tuple[str, ...] = ()
-    """What its value is saved as, with those that it shares objects with: equal for equal values."""
+    """The saved form of its value, together with those that it shares objects with: equal for equal values."""
     shares_with: tuple[str, ...] = ()
-    """Variables that have objects in common with it."""
+    """Names of the variables that share objects with it."""
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `rlm vars --json` prints for it."""
+        """Return the object that `rlm vars --json` prints for it."""
         return {
             "type": self.about["type"],
             "size": self.about["size"],
@@ -97,7 +97,7 @@ class Known:
 
 
 async def variables_at(stores: Stores, state: "RunState") -> dict[str, Known]:
-    """The variables of a state by name, in its order; in mid-cell those from before the cell."""
+    """Return the variables of a state, sorted by name; in mid-cell those from before the cell."""
     points = restore_points(state)
     cells = [at for at, point in enumerate(points) if "values" not in point.done]
     last = cells[-1] if cells else -1
@@ -119,7 +119,7 @@ async def _after_cell(stores: Stores, point: RestorePoint, state: "RunState") ->
     for group in groups.values():
         content = (*group["chunks"], group["form"])
         about = {variable["name"]: variable for variable in group["about"]}
-        # What is lost is named, though it is nothing to show otherwise (a module, a random generator).
+        # A lost variable is named even when it would not be shown otherwise (a module, a random generator).
         for name in {**about, **dict.fromkeys(group["lost"])}:
             shares = tuple(other for other in group["names"] if other != name)
             shown = about.get(name) or VariableRecord(name=name, type="", size=None, preview="")
@@ -128,7 +128,7 @@ async def _after_cell(stores: Stores, point: RestorePoint, state: "RunState") ->
 
 
 def _only_described(point: RestorePoint, state: "RunState", why: str | None) -> dict[str, Known]:
-    """The variables of a cell that has no snapshot, as far as the cell's end described them."""
+    """Return the variables of a cell without a snapshot, as they were described when the cell ended."""
     why_not = _EARLIER if why is None else f"not saved: {why}"
     turns = turns_of(state)
     described = zip(turns, variables_after(turns), strict=True)

@@ -1,8 +1,8 @@
-"""Child runs: a sub-RLM is a thread of its own, run by this process beside the run that called it.
+"""Child runs: a sub-RLM is a thread of its own, executed by this process beside the run that called it.
 
-Its name is made from its caller's and the call's key, so that a caller that runs its cell again finds it as it was:
-ended, or in its middle. A caller that is a fork finds the child that the same call of the original has started, and
-goes on with a fork of it.
+Its name is made from its caller's name and the call's key, so that a caller that runs its cell again finds the child
+as it was saved: ended, or at some step. A caller that is a fork finds the child that the same call of the original has
+started, and resumes a fork of it.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ from .run import answer_of
 T = TypeVar("T")
 
 BETWEEN_TRIES = 1.0
-"""Seconds after which a child that another process runs is looked at again."""
+"""Seconds between two tries to take a child that another process runs."""
 _STOPS_THE_CALLER = (StoreError, KernelStartFailed, ReplayDiverged)
 
 
 class ChildRuns:
-    """Runs the child threads of the runs of one process. See `nodes.runtime.active_runs.Children`."""
+    """The child runs of one process's runs. See `nodes.runtime.active_runs.Children`."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ChildRuns:
     async def _sat(
         self, thread_id: str, caller: ActiveRun, call: ChildCall, tell: Callable[[dict[str, Any]], None]
     ) -> ExecutionOutcome:
-        """Go on with the child, if there is anything left to do that needs no person."""
+        """Resume the child if anything is left to do that does not wait for a reviewer."""
 
         async def resume_point() -> ResumePoint | None:
             snapshot = await self._graph.aget_state(config_of(thread_id))
@@ -113,16 +113,16 @@ class ChildRuns:
         return ChildAnswer(error=f"the sub-RLM failed: {why} ({cli_command('show', thread_id)})"), "failed"
 
     async def _value(self, state: RunState, call: ChildCall) -> Any:
-        """What the caller's code gets: a value where it asked for one of a schema, else a text."""
+        """Return what the caller's code gets: a value when the call has a schema, else a text."""
         if call.schema is not None:
             return await answer_of(state, self._stores.texts)
         reference: AnswerRef | None = state.get("answer")
         return "" if reference is None else await self._stores.texts.get(reference["text"])
 
     async def _ensure(self, thread_id: str, caller: ActiveRun, call: ChildCall, settings: RunSettings) -> None:
-        """Make the child thread, together with the caller's record of it, unless it is there.
+        """Create the child thread and the caller's record of it in one transaction, unless the thread exists.
 
-        Raises BudgetSpent, and StoredDataDamaged for a run of that name which is not the child of this call.
+        Raises BudgetSpent, and StoredDataDamaged when a run of that name is not the child of this call.
         """
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
         prompt = await self._stores.texts.put(call.question, source=caller.pack)
@@ -136,10 +136,10 @@ class ChildRuns:
                     f"The run {thread_id} has the name of a sub-RLM of {caller.thread_id} and is not known as one.",
                     hint=f"{verify} says what is damaged; delete that run if it is another one.",
                 )
-            # A record that is damaged, or of a child that was deleted once, makes place for a sound one.
+            # A record that is damaged, or of a child that was deleted, is replaced by a valid one.
             await record(lambda _: None)
         elif not await self._forked(child, settings, caller.ledger.limits, record):
-            # Nothing is made for a child that could not ask anything: code may post calls without end.
+            # No thread is created for a child that could not send a request: code may make calls without end.
             caller.ledger.check()
             await record(self._entering(child, call, settings))
 
@@ -167,7 +167,7 @@ class ChildRuns:
     async def _forked(
         self, child: Child, settings: RunSettings, limits: Limits, record: Callable[[Unit], Awaitable[None]]
     ) -> bool:
-        """Make the child a fork of the one that an original of its caller has started for the same call, if any."""
+        """Fork the child that an original of the caller has started for the same call. Return whether there was one."""
         found = await self._stores.journal.unfinished_child(child.caller, child.call)
         original = await self._stores.threads.find(found[0]) if found else None
         if found is None or original is None:
@@ -191,9 +191,9 @@ class ChildRuns:
 
 
 def _decided(snapshot: StateSnapshot, call: ChildCall, limits: Limits) -> ResumePoint | None:
-    """Going on with what a person has decided, if it is for what the child waits for now.
+    """Return the resume point for a reviewer's decision about what the child waits for now.
 
-    None where nothing was decided about that: there is nothing to do then.
+    Return None when there is no such decision: then nothing is left to do.
     """
     decided = call.decided
     for found in snapshot.interrupts:
@@ -204,7 +204,7 @@ def _decided(snapshot: StateSnapshot, call: ChildCall, limits: Limits) -> Resume
 
 
 def _waits(thread_id: str, snapshot: StateSnapshot) -> ChildWaits | None:
-    """What a child waits for; one that has ended waits for nothing."""
+    """Return what a child waits for; None when it waits for nothing."""
     if not snapshot.interrupts:
         return None
     [waiting, *_] = snapshot.interrupts
@@ -218,9 +218,9 @@ def _of_child(thread_id: str, action: dict[str, Any]) -> str:
 
 
 def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
-    """What a child run is started with: its caller's settings, one level deeper, and the call's own.
+    """Return the settings of a child run: its caller's, one level deeper, with those of the call.
 
-    Its gates are its caller's, but for that of the answer: only the one of the run at the top is the run's.
+    Its gates are its caller's except the gate on the answer, which concerns only the run at the top of the tree.
     """
     own = {
         "model": call.model,
@@ -233,7 +233,7 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
 
 
 def _teller(thread_id: str, caller: ActiveRun, call: ChildCall) -> Callable[[dict[str, Any]], None]:
-    """Makes of a child's events those that its caller's watchers hear."""
+    """Return a function that passes a child's events to its caller, as events about that child."""
     about = child_event(thread_id, caller.depth + 1, call.question)
 
     def tell(event: dict[str, Any]) -> None:
@@ -256,7 +256,7 @@ def _teller(thread_id: str, caller: ActiveRun, call: ChildCall) -> Callable[[dic
 
 
 async def _apart(work: Coroutine[Any, Any, T]) -> T:
-    """Do this outside of the node that asks for it: LangGraph would take what runs inside for a part of its thread."""
+    """Run `work` outside of the calling node's context: LangGraph would take it for a part of the caller's thread."""
     task = asyncio.create_task(work, context=contextvars.Context())
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""Create a run: check what is asked, store its input, insert its thread's row.
+"""Creates a run: checks the request, stores its input and inserts its thread's row.
 
 All of this happens before the first step, so a run that is killed before its first checkpoint can still be resumed.
 """
@@ -33,7 +33,7 @@ from .intake import Given, from_stdin, input_digest, store_input
 
 
 async def check_start(question: str, settings: RunSettings) -> None:
-    """Raises UsageError, saying what to do."""
+    """Check the question and settings of a new run. Raises UsageError with a hint on what to do."""
     if not question.strip():
         raise UsageError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
     if not settings.model:
@@ -65,21 +65,21 @@ async def check_start(question: str, settings: RunSettings) -> None:
 
 
 async def check_models(settings: RunSettings, deps: Dependencies) -> None:
-    """Raises ModelSetupError, saying what to do."""
+    """Check that clients for the models can be opened. Raises ModelSetupError with a hint on what to do."""
     for name in {settings.model, settings.calls_model}:
-        # In a thread: the provider's package is imported, and kernels are made ready meanwhile.
+        # In a thread: this imports the provider's package, and kernels are made ready at the same time.
         client = await asyncio.to_thread(deps.open_model, name, settings)
         await client.aclose()
 
 
 async def make_ready(kernels: Kernels, settings: RunSettings) -> None:
-    """Have kernels start soon, confined as the settings say. Raises NoSandbox, UsageError, KernelStartFailed."""
+    """Prepare kernels, confined as the settings say. Raises NoSandbox, UsageError, KernelStartFailed."""
     if settings.mode != "direct" and not settings.kernel_provisioner:
         await kernels.warm_up(sandboxed=not settings.unsandboxed, environment=settings.kernel_env)
 
 
 def check_same_run(thread: Thread, question: str, given: str) -> None:
-    """Raises ThreadExists unless the run asks `question`, of an input that was given as that of the digest `given`."""
+    """Check that the run asks `question` of the input whose digest is `given`. Raises ThreadExists."""
     if (thread.question, thread.input) != (question, given):
         asked = shortened(" ".join(thread.question.split()), 80)
         raise ThreadExists(
@@ -89,7 +89,7 @@ def check_same_run(thread: Thread, question: str, given: str) -> None:
 
 
 def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
-    """Raises ThreadExists when what was read now, if anything was, is not what the run has as its input."""
+    """Check that the input, if it was read again, is still the run's. Raises ThreadExists."""
     stored: ContextRef | None = thread.start.get("context_ref")
     if reference and stored and (reference["pack"], reference["index"]) != (stored["pack"], stored["index"]):
         raise ThreadExists(
@@ -99,7 +99,7 @@ def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
 
 
 def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:
-    """`limits` with those of `raises` that are given. Raises UsageError for a value that makes no sense."""
+    """Return `limits` with the given values of `raises`. Raises UsageError for an unknown name or an invalid value."""
     if unknown := sorted(set(raises) - set(Limits.model_fields)):
         raise UsageError(f"A resume cannot change {', '.join(unknown)}: a run keeps the settings it was started with.")
     try:
@@ -112,7 +112,7 @@ def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:
 
 Tell = Callable[[dict[str, Any]], None]
 Input = Given | ContextRef
-"""An input as it was given, or one that was stored before."""
+"""An input as the user gave it, or a reference to one that is stored."""
 
 
 async def enter_run(
@@ -144,25 +144,27 @@ async def enter_run(
 async def same_run(
     deps: Dependencies, run: Thread, question: str, given: Input | None, tell: Tell
 ) -> ContextRef | None:
-    """What the input has become since, where that must be read again. Raises ThreadExists when it is another run."""
+    """Return the input as it is now, or None when it cannot have changed. Raises ThreadExists for another run."""
     check_same_run(run, question, given_digest(given))
     if given is None or isinstance(given, str | dict):
         return None
-    # What was given by name may not be what it was.
+    # Files that are given by name may have changed.
     return await store_input(given, deps.stores, tell)
 
 
 def given_digest(given: Input | None) -> str:
-    """The same for the same input."""
+    """Return a digest that is the same for the same input."""
     return digest("stored", given["pack"], given["index"]) if isinstance(given, dict) else input_digest(given)
 
 
 async def _stored(deps: Dependencies, given: Input | None, settings: RunSettings, tell: Tell) -> ContextRef | None:
-    """Read an input into the store; meanwhile models are looked at, and kernels made ready. It is kept when those are:
-    what is wrong with them is said before what is wrong with it."""
+    """Read an input into the store while models are checked and kernels are made ready.
+
+    It is kept only once both have succeeded, so that their errors are reported before those of the input.
+    """
     agreed = threading.Event()
-    # Standard input may stay open for long, and a thread that waits for it keeps the program from ending: it is read
-    # when nothing else can be wrong.
+    # Standard input may stay open for long, and a thread that waits for it keeps the program from ending. So it is read
+    # only after all other checks have passed.
     ahead = [] if from_stdin(given) else [asyncio.create_task(_read(deps, given, tell, agreed))]
     warming = asyncio.create_task(make_ready(deps.kernels, settings))
     try:
@@ -191,13 +193,13 @@ async def _named(
     settings: RunSettings,
     tell: Tell,
 ) -> str:
-    """Enter a new run, under a name that no other one has where none is given. Return it."""
+    """Enter a new run into the index, under an unused name unless one is given. Return its name."""
     add = partial(_add, deps, question=question, given=given, reference=reference, settings=settings)
     if thread_id is not None:
         try:
             await add(thread_id)
         except ThreadExists:
-            # Somebody else has begun it meanwhile.
+            # Another process has started it in the meantime.
             check_same_run(await deps.stores.threads.get(thread_id), question, given)
         return thread_id
 
@@ -226,7 +228,7 @@ async def _add(
     reference: ContextRef | None,
     settings: RunSettings,
 ) -> None:
-    # Until this row is there, the input's blobs are kept by their times alone (`blobs.py`).
+    # Until this row exists, only their age protects the input's blobs from `gc` (`state/blobs/store.py`).
     start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
     await deps.stores.threads.add(
         thread_id,

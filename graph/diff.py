@@ -1,4 +1,4 @@
-"""What differs between two moments, of one run or of two. Only texts that differ are loaded, and no variable is."""
+"""Compares two steps, of one run or of two. Only texts that differ are loaded, and no variable is."""
 
 import difflib
 import json
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ..state.run_state import RunState
 
 _MOST_LINES = 5_000
-"""Lines of a text up to which it is compared line by line."""
+"""Number of lines up to which a text is compared line by line."""
 
 _NO_TURN: TurnRecord = {}
 
 
 async def comparison(stores: Stores, before: StateAtStep, after: StateAtStep) -> dict[str, Any]:
-    """What `rlm diff --json` prints. Of turns, only those that differ are in it; null where nothing differs."""
+    """Return the object that `rlm diff --json` prints: only the turns that differ, and null where nothing differs."""
     was, now = before.state, after.state
     return {
         "from": _place(before),
@@ -60,7 +60,7 @@ def _differing(was: Any, now: Any) -> dict[str, Any] | None:
 def _variables(
     was: Mapping[str, Known], now: Mapping[str, Known], input_was: str | None, input_now: str | None
 ) -> dict[str, Any]:
-    # The REPL has its input from the beginning, though it is listed only once a cell has ended.
+    # The REPL has its input from the start, but it is listed only after a cell has ended.
     passed_over = {"context"} if "context" not in was or "context" not in now else set[str]()
     other_input = {"context"} if input_was != input_now else set[str]()
     both = [name for name in now if name in was]
@@ -80,7 +80,7 @@ def _variables(
 
 
 def _same(was: Known, now: Known) -> bool:
-    """By what they are saved as: values are never loaded for it."""
+    """Compare two variables by their saved forms: no value is loaded."""
     return (was.content, was.about, was.why_not) == (now.content, now.about, now.why_not)
 
 
@@ -102,7 +102,7 @@ async def _turn(
     was, now = before or _NO_TURN, after or _NO_TURN
     code_was, code_now = was.get("blocks", []), now.get("blocks", [])
     output_was, output_now = _names(was.get("output")), _names(now.get("output"))
-    # What was said beside code is seldom worth reading; what was said instead of it always.
+    # The text beside code is seldom worth reading; the text of a reply without code always is.
     reply_was, reply_now = _names(was.get("reply")), _names(now.get("reply"))
     if code_was or code_now:
         reply_was = reply_now = []
@@ -127,7 +127,7 @@ def _names(name: str | None) -> list[str]:
 
 
 async def _texts(stores: Stores, was: Sequence[str], now: Sequence[str]) -> dict[str, Any] | None:
-    """Two texts that differ, and how, line by line; null on the side that has none."""
+    """Return two texts and their diff, with None for a side without a text; None when they are equal."""
     if list(was) == list(now):
         return None
     before = await _joined(stores, was) if was else None
@@ -147,7 +147,7 @@ async def _text(stores: Stores, name: str) -> str:
 
 
 def _line_by_line(before: str | None, after: str | None) -> str | None:
-    """A unified diff; None when one side has no text, or too much to compare."""
+    """Return a unified diff; None when a side has no text or too many lines to compare."""
     if before is None or after is None:
         return None
     was, now = before.splitlines(), after.splitlines()

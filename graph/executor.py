@@ -1,8 +1,8 @@
-"""A sitting: a thread is taken, the graph goes on with it, and how it stands then is written down.
+"""Executions: the lease of a thread is taken, the graph runs it, and the outcome is recorded.
 
-Where it goes on is read only once the thread is taken: until then another process may change it (promise P4).
-Every sitting goes this way: those of the runner, of child runs, and of whoever calls the compiled graph as LangGraph's
-callers do (`plain_callers.py`).
+The point to resume from is read only once the lease is held: until then another process may change it (promise P4).
+Every execution passes here: those of the runner, of child runs, and of LangGraph's own callers of the compiled graph
+(`langgraph_adapter.py`).
 """
 
 import asyncio
@@ -31,42 +31,42 @@ from .tracing import traced
 T = TypeVar("T")
 
 OnEvent = Callable[[dict[str, Any]], None]
-# LangGraph counts supersteps and stops at 25 by default; the run's own limits are what rules here.
+# LangGraph counts supersteps and stops at 25 by default; here only the run's own limits apply.
 _NO_RECURSION_LIMIT = 10_000_000
 _KEPT = frozenset({"__pregel_node_finished", "__pregel_stream_messages_v2"})
-"""What callers may say of LangGraph's own: a server's count of nodes, and the form of messages."""
+"""LangGraph's own keys that a caller may set: for a server's count of nodes, and for the form of messages."""
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a sitting goes on."""
+    """The point from which an execution resumes a run."""
 
     start: RunInput | Command[Any] | None
-    """None: from the last saved step."""
+    """None to resume from the last saved step."""
     limits: Limits
     reopen: bool = False
-    """Whether the run had ended for want of a budget that was raised since: it goes on with another turn."""
+    """True when the run had ended because its budget was spent, and can now continue with another turn."""
     checkpoint_id: str | None = None
-    """The step that it goes on from, if not the last one."""
+    """The step to resume from, if not the last one."""
 
 
 @dataclass(frozen=True)
 class Streaming:
-    """How a sitting tells what it does: its run's events, unless a caller of the graph wants it otherwise."""
+    """The way an execution streams: by default its run's events, or what a caller of the graph asks for."""
 
     hear: Callable[[Any], Awaitable[None]]
-    """Takes each chunk; the graph waits for it."""
+    """Receives each chunk; the graph waits for it."""
     config: RunnableConfig = field(default_factory=RunnableConfig)
-    """The caller's: callbacks, tags, metadata."""
+    """The caller's config: callbacks, tags, metadata."""
     options: Mapping[str, Any] = field(default_factory=lambda: {"stream_mode": "custom"})
-    """Of `astream`, beside those that the sitting decides."""
+    """Options of `astream`, beside those that the execution sets."""
 
 
 def resume_point_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:
-    """Where a thread goes on with these limits; None when it has ended, or waits for a person, and is known to.
+    """Return where to resume a thread with these limits; None when it is recorded as ended or as waiting for review.
 
-    One that has ended for want of budget goes on when its limits have been raised since. Raises StoreError for a run
-    of another version that this one cannot go on with.
+    A run that has ended because its budget was spent continues when its limits have been raised since. Raises
+    StoreError for a run of another version that this one cannot resume.
     """
     state = cast(RunState, snapshot.values)
     status, raised = state.get("status", "running"), limits != row.limits
@@ -77,12 +77,13 @@ def resume_point_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> Res
     if snapshot.interrupts and status == "running" and row.status == "paused" and not raised:
         return None
     start = None if state else cast(RunInput, row.start)
-    # Where a task is left, its process died between what the last node wrote and the step: that is what remains to do.
+    # A task that is left over means that the process died between the last node's writes and the checkpoint: then only
+    # that checkpoint remains to be written.
     return ResumePoint(start, limits, reopen=status == "budget" and (raised or not snapshot.tasks))
 
 
 def resume_point_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:
-    """Where a thread goes on from one of its earlier steps, on a branch of its own; None when nothing follows it.
+    """Return where to resume a thread from an earlier step, on a new branch; None when nothing follows that step.
 
     Raises UsageError when there is no such step, StoreError for a run of another version.
     """
@@ -97,9 +98,9 @@ def resume_point_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits)
 
 
 async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -> Limits:
-    """The limits that a run goes on with: of a child, those of the tree, which are raised at its top.
+    """Return the limits for resuming a run: for a child, those of the run at the top of its tree.
 
-    Raises UsageError for limits that make no sense, or of a child.
+    Raises UsageError for invalid limits, and for a child with limits of its own: they are raised at the top.
     """
     if row.caller is None:
         return raised_limits(row.limits, dict(raises))
@@ -115,32 +116,32 @@ async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -
 
 
 FindResumePoint = Callable[[], Awaitable[ResumePoint | None]]
-"""Where the thread goes on; None when there is nothing left to do."""
+"""Returns the point to resume from, or None when nothing is left to do."""
 
 
 @dataclass
 class ExecutionOutcome:
-    """What came of a sitting, beside what was saved."""
+    """The outcome of an execution, beside what was saved."""
 
     stopped: bool = False
     busy: RlmError | None = None
-    """Another process has the thread, or has taken it over."""
+    """Set when another process holds the thread, or has taken it over."""
     unsaved: StoreError | None = None
-    """How it ended could not be written down."""
+    """Set when the outcome could not be recorded."""
     restore: RestoreRecord | None = None
     error: RlmError | None = None
-    """What ended it, as it is in the index of runs, too."""
+    """The error that ended it, which is in the index of runs, too."""
 
 
 @dataclass(frozen=True)
 class _Running:
     task: "asyncio.Task[None]"
     hurry: contextlib.ExitStack
-    """Entered once the sitting is to end: then it waits for no other process that writes."""
+    """Entered when the execution has to end: from then on it does not wait for other processes that write."""
 
 
 class RunExecutor:
-    """The sittings of one process."""
+    """The executions of one process."""
 
     def __init__(self, stores: Stores, active_runs: ActiveRuns, graph: Graph, *, tracing: bool = False) -> None:
         self._stores = stores
@@ -149,10 +150,10 @@ class RunExecutor:
         self._graph = graph
         self._running: dict[str, _Running] = {}
         self._callers: dict[str, str] = {}
-        """Of the child runs under way, who called them."""
+        """The caller of each child run under way."""
 
     def stop(self, thread_id: str) -> bool:
-        """Cancel a thread's sitting, children and all; that of a child with its caller's. Whether there was one."""
+        """Cancel a thread's execution with its children; for a child, its caller's. Return whether there was one."""
         while (caller := self._callers.get(thread_id)) is not None:
             thread_id = caller
         running = self._running.get(thread_id)
@@ -162,7 +163,7 @@ class RunExecutor:
         return running.task.cancel()
 
     def stop_all(self) -> bool:
-        """Cancel every sitting; whether there was any."""
+        """Cancel every execution. Return whether there was any."""
         return any([self.stop(thread_id) for thread_id in list(self._running)])
 
     async def execute(
@@ -176,8 +177,8 @@ class RunExecutor:
     ) -> ExecutionOutcome:
         """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises.
 
-        `told`: hears the run's events. `caller`: whose sitting this one is a part of; a child that goes on by itself
-        keeps its tree from running.
+        `told` receives the run's events. `caller` is the run whose execution this one is a part of; without it, a child
+        also holds the lease of the run at the top, which keeps its tree from running.
         """
         streaming = told if isinstance(told, Streaming) else _events_for(told)
         if caller is not None:
@@ -198,9 +199,9 @@ class RunExecutor:
                 del self._callers[thread_id]
 
     async def change(self, thread_id: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Have `work` change a thread that nobody runs, and note how it then stands. Raises RunBusy, and what it does.
+        """Call `work` to change a thread that no process runs, and record the thread's new status.
 
-        Where it was finished and is not any more, it is `stopped`.
+        A run that was finished and no longer is becomes `stopped`. Raises RunBusy, and what `work` raises.
         """
         async with self._taken(thread_id):
             with traced(self._tracing):
@@ -211,7 +212,7 @@ class RunExecutor:
 
     @contextlib.asynccontextmanager
     async def _taken(self, thread_id: str) -> AsyncGenerator[None]:
-        """Hold the thread, and the tree that it is in unless its caller does. Raises RunBusy."""
+        """Hold the lease of the thread, and of the top of its tree unless its caller does. Raises RunBusy."""
         async with contextlib.AsyncExitStack() as held:
             for name in await self._names_to_hold(thread_id):
                 try:
@@ -226,12 +227,12 @@ class RunExecutor:
             yield
 
     async def _names_to_hold(self, thread_id: str) -> list[str]:
-        """The run at the top of its tree, unless that is being run here, and the thread."""
+        """Return the run at the top of the thread's tree, unless that is executed here, and the thread."""
         top = thread_id if thread_id in self._callers else await self._stores.threads.top_of(thread_id)
         return list(dict.fromkeys([top, thread_id]))
 
     async def _release(self, thread_id: str) -> None:
-        # What cannot be written down now, the end of this process says, or the next `acquire`.
+        # If the release cannot be written now, the end of this process shows it, or the next `acquire` settles it.
         with contextlib.suppress(StoreError):
             await self._stores.leases.release(thread_id)
 
@@ -243,7 +244,7 @@ class RunExecutor:
         hurry: contextlib.ExitStack,
         execution_options: ExecutionOptions,
     ) -> ExecutionOutcome:
-        """Raises LeaseLost; nothing of what came after that was saved."""
+        """Run the graph and record the outcome. Raises LeaseLost; nothing after the loss was saved."""
         error: RlmError | None = None
         outcome = ExecutionOutcome()
         self._active_runs.options_by_thread[thread_id] = execution_options
@@ -286,18 +287,18 @@ class RunExecutor:
         return outcome
 
     async def _waits(self, thread_id: str) -> bool:
-        """Whether the thread waits for a person, who may decide soon: its kernel may then be needed as it is."""
+        """Return whether the thread waits for a reviewer, who may decide soon and then needs its kernel as it is."""
         with contextlib.suppress(StoreError):
             return bool((await self._graph.aget_state(config_of(thread_id))).interrupts)
         return False
 
     async def _saved(self, thread_id: str) -> Any:
-        """What tells the state of a run and what its tree has spent from any other."""
+        """Return the number of steps and the spending of a run, which together identify its saved state."""
         steps = await self._stores.threads.count_steps(thread_id)
         return steps, replace(await self._stores.spending.by(thread_id), reused_calls=0)
 
     async def _go_traced(self, thread_id: str, resume_point: ResumePoint, streaming: Streaming) -> None:
-        # All runs of the graph begin here, those of sub-RLMs too; what they start inherits this context.
+        # All runs of the graph start here, those of sub-RLMs too, and what they start inherits this context.
         with traced(self._tracing):
             await self._go(thread_id, resume_point, streaming)
 
@@ -321,7 +322,7 @@ class RunExecutor:
             await streaming.hear(chunk)
 
     async def _keep_leases(self, thread_id: str, task: asyncio.Task[None]) -> None:
-        """Say now and then that the holder is alive; stop the run when another process has taken it over."""
+        """Renew the leases periodically; cancel the run when another process has taken it over."""
         while True:
             await asyncio.sleep(RENEW_AFTER)
             try:
@@ -331,13 +332,13 @@ class RunExecutor:
                 task.cancel()
                 return
             except StoreError:
-                # The run will meet the same, and say so; or it was over when it got there.
+                # The run meets the same error and reports it, or it has ended by then.
                 continue
 
     async def _settle(
         self, thread_id: str, *, stopped: bool, error: RlmError | None, seconds: float | None
     ) -> StoreError | None:
-        """Write how the sitting ended into the index of runs; what kept it from that."""
+        """Record the outcome of an execution in the index of runs. Return the error that prevented it."""
         threads = self._stores.threads
         facts = error_facts(error) if error else None
         try:
@@ -346,7 +347,7 @@ class RunExecutor:
             seconds = row.seconds if seconds is None else seconds
             await threads.set_status(thread_id, status, seconds=seconds, error=facts)
         except LeaseLost:
-            # Whoever has the thread now says how it stands.
+            # The process that has the thread now records its status.
             return None
         except StoreError as failure:
             return error if isinstance(error, StoreError) else failure
@@ -363,22 +364,22 @@ class RunExecutor:
         if status != "running":
             return status
         if failed and not stopped:
-            # Also where it waits: a decision that could not be read or saved has failed, and is to be told as that.
+            # Also when it waits: a decision that could not be read or saved has failed, and is reported as a failure.
             return "failed"
         return "paused" if snapshot.interrupts else "stopped"
 
 
 def config_of(thread_id: str, checkpoint_id: str | None = None) -> RunnableConfig:
-    """How LangGraph is told which thread is meant, and which of its steps if not the last one."""
+    """Return LangGraph's config for a thread, and for one of its steps if not the last one."""
     place = {"thread_id": thread_id} | ({"checkpoint_id": checkpoint_id} if checkpoint_id else {})
     return {"configurable": place, "recursion_limit": _NO_RECURSION_LIMIT}
 
 
 def for_caller(place: RunnableConfig, config: RunnableConfig) -> RunnableConfig:
-    """Return the caller's config with the place put in, and of its `configurable` only `_KEPT`.
+    """Return the caller's config with the place inserted, and with only `_KEPT` of its `configurable`.
 
-    The rest may be secret (a server puts headers there), and would be saved with every step; or it would steer
-    LangGraph past our checks, as `__pregel_resume_map` does, which answers what waits.
+    The rest may be secret (a server puts headers there) and would be saved with every step, or it would bypass
+    our checks, as `__pregel_resume_map` does, which answers interrupts.
     """
     own = {name: value for name, value in config.get("configurable", {}).items() if name in _KEPT}
     return {**config, **place, "configurable": {**own, **place.get("configurable", {})}}

@@ -1,7 +1,7 @@
-"""Forks: a new thread that has everything of another one up to a step, and goes its own way from there.
+"""Forks: a fork is a new thread that begins as a copy of another one up to a step.
 
-The copy, what is changed of it and its entry in the index are one transaction: a fork is there whole or not at all.
-The thread that it comes from is only read, also while another process runs it.
+The copy, the changes to it and its entry in the index are one transaction: a fork exists completely or not at all.
+The thread that it is copied from is only read, also while another process runs it.
 """
 
 import json
@@ -26,7 +26,7 @@ from .fork_edits import Changes, Edit, edit_of
 from .tracing import traced
 
 Compiled = Callable[[RunSaver], Graph]
-"""The graph over a saver."""
+"""Returns the graph compiled with a saver."""
 Commit = Callable[[Unit], Awaitable[None]]
 
 _CHAIN = """
@@ -43,7 +43,7 @@ _SAME = {
     "writes": ("checkpoint_ns", "checkpoint_id", "task_id", "idx"),
     "steps": ("checkpoint_id",),
 }
-"""What a copied row has in common with its original."""
+"""The columns by which a copied row is matched with its original."""
 
 
 async def make_fork(
@@ -56,10 +56,10 @@ async def make_fork(
     *,
     commit: Commit | None = None,
 ) -> None:
-    """Make the thread `target` from `step_state`, with `changes` and `limits`.
+    """Create the thread `target` from `step_state`, with `changes` and `limits`.
 
-    Recorded answers are not copied: the journal finds them through the parent. Raises UsageError for changes that
-    make no sense there, ThreadExists for a name that is taken. `commit` does more in the same transaction.
+    Recorded answers are not copied: the journal finds them through the parent. `commit` may do more in the same
+    transaction. Raises UsageError for changes that are invalid at that step, ThreadExists for a name that is taken.
     """
     source, step = step_state.thread.thread_id, step_state.step
     assert step is not None, "a fork is made at a step"
@@ -78,7 +78,7 @@ async def make_fork(
         for staged in saver.units:
             staged(connection)
         for call, answer in edit.answers if edit else ():
-            # Known at the step that gives it, whatever is settled elsewhere: a fresh fork of this one keeps it.
+            # Settled at the step that gives it, whatever is settled elsewhere: a fresh fork of this fork keeps it.
             give_answer(connection, target, call, answer, settled=settled, now=now)
         if edit:
             connection.execute(
@@ -97,7 +97,7 @@ def _check_is_free(connection: sqlite3.Connection, name: str) -> None:
 
 
 def _copied(connection: sqlite3.Connection, source: str, checkpoint_id: str, target: str) -> int:
-    """Copy the history up to a checkpoint; what had been settled by then."""
+    """Copy the history up to a checkpoint. Return its `settled` number. Raises UnknownThread."""
     chain = (checkpoint_id, source)
     connection.execute(
         f"{_CHAIN} INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
@@ -105,7 +105,7 @@ def _copied(connection: sqlite3.Connection, source: str, checkpoint_id: str, tar
         f"metadata FROM checkpoints WHERE checkpoint_ns = '' AND {_OF_CHAIN}",
         (*chain, target, source),
     )
-    # What tasks wrote on top of the step itself belongs to what came after it.
+    # Writes that tasks made on top of this step belong to the next one.
     connection.execute(
         f"{_CHAIN} INSERT INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, "
         "type, value) SELECT ?, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value "
@@ -128,7 +128,7 @@ def _copied(connection: sqlite3.Connection, source: str, checkpoint_id: str, tar
 
 
 def _keep_broken_seals(connection: sqlite3.Connection, source: str, target: str) -> None:
-    """A copy of what is damaged is damaged too, though it was written right."""
+    """Invalidate the checksums of copies of damaged rows: a copy of damaged data is damaged, too."""
     for table, columns in _SAME.items():
         same = " AND ".join(f"{table}.{column} = damaged.{column}" for column in columns)
         connection.execute(
@@ -149,7 +149,7 @@ def _enter(
     horizon: int | None,
     now: float,
 ) -> None:
-    """The fork's row in the index of runs."""
+    """Insert the fork's row into the index of runs."""
     source = step_state.thread
     question = edit.question if edit and edit.question is not None else source.question
     start: dict[str, Any] = {**source.start, "question": question} if source.start else {}

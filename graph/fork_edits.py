@@ -1,4 +1,4 @@
-"""What a fork has otherwise than the thread it comes from: checked, and made into one step of its graph."""
+"""The changes that a fork makes to the thread it is copied from: checked, and turned into one step of its graph."""
 
 import json
 import keyword
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from ..kernel.inside.variables import describe_one
+from ..kernel.session import describe_variable
 from ..nodes.prompts.messages import REPL_NAMES
 from ..nodes.replies.edited_code import check_code, replaced
 from ..nodes.runtime.dependencies import Stores
@@ -34,43 +34,43 @@ OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
         "Out",
     ),
 }
-"""Names that the REPL puts back before every cell, or keeps for itself."""
+"""Names that the REPL sets again before every cell, or reserves for itself."""
 
-# The node after which the graph goes on with the one that would run next anyway.
+# By the node that runs next: the node as which an edit is written, so that this node still runs next.
 _BEFORE = {"__start__": "__input__", "prepare": "__start__", "direct": "prepare", "plan": "prepare", "review": "plan"}
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What is to be different. Nothing of it is checked yet."""
+    """The requested changes, not checked yet."""
 
     code: str | None = None
-    """What runs instead of the cell that is about to."""
+    """The code that runs instead of the next cell."""
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """JSON values, by name."""
     question: str | None = None
     answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Answers to calls of the standing cell, by their keys or the beginnings of them."""
+    """Answers to calls of the cell under way, by their keys or prefixes of them."""
     fresh: bool = False
-    """Whether nothing that was recorded after the step is used again."""
+    """True when no answer that was recorded after the step is reused."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Changes as a step: what they make of the state, and what else is saved with it."""
+    """Changes in the form of a step: the new values of the state, and what else is saved with it."""
 
     values: dict[str, Any]
     as_node: str
     summary: str
     question: str | None
     answers: Sequence[tuple[CallRow, str]]
-    """Calls, each with the hash of the answer that it is given."""
+    """Calls, each with the hash of its given answer."""
 
 
 async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, limits: Limits) -> Edit | None:
-    """The step that makes `changes`; None where the state stays as it is. `limits` are those of the fork.
+    """Return the step that makes `changes`; None when the state stays as it is. `limits` are those of the fork.
 
-    Raises UsageError for what makes no sense at this moment.
+    Raises UsageError for changes that are invalid at this step.
     """
     values: dict[str, Any] = {}
     turns: list[TurnRecord] = []
@@ -107,11 +107,11 @@ async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, lim
 
 def _as_node(step_state: StateAtStep, changes: Changes) -> str:
     if changes.code is not None:
-        # What was approved is what runs: other code is reviewed again.
+        # Only approved code runs: replaced code is reviewed again.
         return "plan"
     if step_state.ended:
         return "prepare"
-    # A standing cell begins anew; its recorded answers are there.
+    # A cell under way is run again from its beginning, with its recorded answers.
     return next((before for node, before in _BEFORE.items() if node in step_state.next), "review")
 
 
@@ -120,7 +120,7 @@ def _ran_out(state: RunState) -> bool:
 
 
 def _another_turn(state: RunState, limits: Limits) -> dict[str, Any]:
-    """What takes back that the run ended."""
+    """Return the values that undo the end of the run. Raises UsageError when all turns are used."""
     if state.get("turn", 0) >= limits.max_turns:
         raise UsageError(
             f"All {limits.max_turns} turns of the run are used, and the fork would need another one.",
@@ -133,7 +133,7 @@ def _another_turn(state: RunState, limits: Limits) -> dict[str, Any]:
 
 
 def checked_question(text: object) -> str:
-    """Return a question without the white space around it. Raises UsageError for one that cannot be asked."""
+    """Return a question without surrounding white space. Raises UsageError for one that cannot be asked."""
     if not isinstance(text, str) or not _is_unicode(text):
         raise UsageError("The question is not a text.", hint='Ask one: --question "What …?"')
     question = text.strip()
@@ -143,12 +143,12 @@ def checked_question(text: object) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    """Say whether the text can be saved: half of a surrogate pair, which JSON can name, cannot."""
+    """Return whether the text can be saved: half of a surrogate pair, which JSON can contain, cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _told_of_question(state: RunState) -> list[TurnRecord]:
-    """The note on the last turn that the question was another one until then."""
+    """Return the note on the last turn that says what the question was until then."""
     turn = state.get("turn", 0)
     if not turn:
         return []
@@ -168,7 +168,7 @@ async def _variables_set(stores: Stores, step_state: StateAtStep, given: Mapping
     position = edited(state.get("position", START), hashes)
     turn = state.get("turn", 0)
     edit: EditRecord = {
-        # A cell that is about to run, or stands, comes after it.
+        # A cell that is about to run, or is under way, comes after the edit.
         "turn": turn - 1 if state.get("cell") else turn,
         "values": hashes,
         "about": [_described(name, json.loads(text)) for name, text in texts.items()],
@@ -180,7 +180,7 @@ async def _variables_set(stores: Stores, step_state: StateAtStep, given: Mapping
 
 
 def variable_name(text: str) -> str:
-    """The name of a variable that a person may set, as Python reads it. Raises UsageError."""
+    """Return the name of a variable that a user may set, as Python normalizes it. Raises UsageError."""
     name = unicodedata.normalize("NFKC", text)
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"{text!r} is not the name of a variable.", hint="Write --set NAME=JSON, as in --set limit=10")
@@ -197,16 +197,14 @@ def _json(name: str, value: Any) -> str:
 
 
 def _described(name: str, value: Any) -> VariableRecord:
-    about = describe_one(name, value)
-    assert about is not None, "a plain value under a plain name can be shown"
-    return cast(VariableRecord, about)
+    return cast(VariableRecord, {**vars(describe_variable(name, value))})
 
 
 # -- code
 
 
 async def _code_replaced(stores: Stores, step_state: StateAtStep, code: str) -> tuple[CellRef, TurnRecord]:
-    """The cell, and what the trace says of its turn."""
+    """Return the cell with the new code, and the change to its turn's record. Raises UsageError."""
     turn = step_state.state.get("turn", 0)
     if step_state.in_cell:
         raise UsageError(
@@ -260,7 +258,7 @@ def _call(rows: Sequence[CallRow], name: str, thread_id: str) -> CallRow:
 
 
 def _is_typed(call: CallRow, prompt: str, models: Iterable[str]) -> bool:
-    """Whether the call asked for a value of a schema: its key then is not that of the same call without one."""
+    """Return whether the call has a schema: its key then differs from that of the same call without one."""
     content = call.key.split(":")[1]
     return all(content_key(call.kind, prompt, model, None)[: len(content)] != content for model in models)
 

@@ -1,4 +1,4 @@
-"""Taking a run's input into the store, whichever way it was given."""
+"""Stores a run's input, given as a text, as paths or on standard input."""
 
 import asyncio
 import threading
@@ -16,18 +16,17 @@ Given: TypeAlias = str | Path | Sequence[str | Path]
 """An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""
 
 # Not asyncio's default pool: a reader waits in its thread until models and kernels are ready, and those need threads of
-# the default pool, which a few runs that start together would have filled with readers. Nothing else may run in here.
+# the default pool, which a few runs that start together would fill with readers. Nothing else may run in this pool.
 _READERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="rlm-reader")
 
 
 async def store_input(
     given: Given, stores: Stores, tell: Callable[[dict[str, Any]], None], agreed: threading.Event | None = None
 ) -> ContextRef:
-    """Read the input into the store, telling `input` events. Stops when cancelled.
+    """Read the input into the store and report `input` events. Stops when cancelled.
 
-    `agreed`: set once it is to be kept.
-
-    Raises InputError for what cannot be used, StoreError when the disk refuses.
+    `agreed` is set by the caller once the input is to be kept. Raises InputError for an input that cannot be used,
+    StoreError when it cannot be written.
     """
     stop = threading.Event()
     loop = asyncio.get_running_loop()
@@ -47,7 +46,7 @@ async def store_input(
     try:
         reference = await loop.run_in_executor(_READERS, work)
     finally:
-        # A thread cannot be cancelled; this one looks whether it should stop.
+        # A thread cannot be cancelled, so this one polls a stop event.
         stop.set()
     tell(
         {
@@ -63,12 +62,12 @@ async def store_input(
 
 
 def from_stdin(given: Given | Mapping[str, Any] | None) -> bool:
-    """Whether it is, or has, what comes by standard input."""
+    """Return whether the input is read from standard input, wholly or in part."""
     return isinstance(given, Sequence) and not isinstance(given, str) and "-" in map(str, given)
 
 
 def input_digest(given: Given | None) -> str:
-    """The same for the same text or the same paths, wherever they are named from."""
+    """Return a digest that is the same for the same text, or for the same paths named from any folder."""
     if given is None or isinstance(given, str):
         return digest("text", given)
     return digest("paths", [path if path == "-" else str(Path(path).absolute()) for path in map(str, _paths(given))])

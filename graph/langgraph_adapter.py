@@ -1,9 +1,9 @@
-"""The compiled graph as LangGraph's own callers have it: whatever they start is a sitting.
+"""The compiled graph for LangGraph's own callers: each run that they start is an execution.
 
-`invoke`, `astream`, `astream_events`, `aupdate_state`, and the Agent Server, which calls the same on a copy: a run's
-settings are frozen, its input is stored and its row is in the index before the first step; the thread is held while
-it runs; each step is on disk before the next begins; and how it ended is written down. What the caller's durability,
-recursion limit or checkpointer is has no say in it.
+They use `invoke`, `astream`, `astream_events` and `aupdate_state`, and the Agent Server calls the same on a copy. A
+run's settings are frozen, its input is stored and its row is in the index before the first step; the lease of the
+thread is held while it runs; each step is on disk before the next begins; and the outcome is recorded. The caller's
+durability, recursion limit and checkpointer are ignored.
 """
 
 import asyncio
@@ -48,10 +48,10 @@ _DECIDED_HERE = frozenset({"durability", "checkpoint_during"})
 
 
 class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
-    """An ordinary LangGraph graph, asynchronous only, whose runs are sittings."""
+    """A LangGraph graph, asynchronous only, whose runs are executions."""
 
     def __init__(self, *, adapter: "GraphAdapter", **attributes: Any) -> None:
-        """`attributes` are those of the graph that this one is made of; LangGraph copies it with the same names."""
+        """Take over `attributes` from a plain graph; LangGraph copies this one with the same names."""
         super().__init__(**attributes)
         self.adapter = adapter
 
@@ -66,11 +66,11 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         version: Any = "v1",
         **options: Any,
     ) -> AsyncIterator[Any]:
-        """Start a run (a dict), go on with it (None), or answer what it waits for (`Command(resume=…)`).
+        """Start a run (a dict), resume it (None), or answer what it waits for (`Command(resume=…)`).
 
-        A dict for a thread that has been started goes on with it, too, with the limits it names in place of the run's:
+        A dict for a thread that has been started resumes it, too, with the limits it names in place of the run's:
         a thread is one question. Raises RunBusy while another process has the thread, ThreadExists for another
-        question or input, UsageError, UnknownThread, and what ended the run.
+        question or input, UsageError, UnknownThread, and the error that ended the run.
         """
         config = merge_configs(self.config, config)
         thread_id, checkpoint_id = _place_in(config)
@@ -82,7 +82,7 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         async def hear(chunk: Any) -> None:
             async for told in stream_adapter.chunks(*chunk):
                 chunks.put_nowait(told)
-            # The graph goes no faster than what it streams is taken.
+            # The graph runs no faster than the caller takes its chunks.
             await chunks.join()
 
         options = {name: value for name, value in options.items() if name not in _DECIDED_HERE}
@@ -100,15 +100,17 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
             await _ended(task)
 
     async def abulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> Any:
-        """Change the state of a thread that nobody runs; it is then `stopped`, and what waited is asked about again.
+        """Change the state of a thread that no process runs.
 
-        Of the state only the question may be changed (`state_edits.py`). Raises UsageError for any other edit, RunBusy
-        while a process runs the thread, UnknownThread for a run that there is not.
+        The thread is then `stopped`, and pending approvals are asked for again.
+
+        Only the question may be changed (`state_edits.py`). Raises UsageError for any other edit, RunBusy while a
+        process runs the thread, UnknownThread when the run does not exist.
         """
         return await _apart(self.adapter.change(merge_configs(self.config, config), supersteps))
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
-        """The state of a thread, with the answer itself once there is one."""
+        """Return the state of a thread, with the answer itself once there is one."""
         del subgraphs
         return await _apart(self.adapter.snapshot(merge_configs(self.config, config)))
 
@@ -120,25 +122,25 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
-        """The states of a thread, the one saved last first."""
+        """Yield the states of a thread, the one saved last first."""
         config = merge_configs(self.config, config)
         for snapshot in await _apart(self.adapter.history(config, filter=filter, before=before, limit=limit)):
             yield snapshot
 
     def stream(self, *given: Any, **options: Any) -> Any:
-        """Raises UsageError: a run is asynchronous."""
+        """Raise UsageError: runs are asynchronous."""
         raise UsageError("This graph is asynchronous.", hint="Use astream, ainvoke, astream_events.")
 
     def bulk_update_state(self, *given: Any, **options: Any) -> Any:
-        """Raises UsageError: so is a change of it."""
+        """Raise UsageError: changes of a run's state are asynchronous."""
         raise UsageError("This graph is asynchronous.", hint="Use aupdate_state.")
 
 
 class GraphAdapter:
-    """What a `DurableGraph` does, for every copy of it."""
+    """The implementation that all copies of a `DurableGraph` share."""
 
     def __init__(self, deps: Dependencies, executor: RunExecutor, graph: Graph) -> None:
-        """`graph` is the plain one, with the home's own checkpointer."""
+        """Use the plain `graph`, with the home's own checkpointer."""
         self._deps = deps
         self._executor = executor
         self._graph = graph
@@ -146,7 +148,7 @@ class GraphAdapter:
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Stop what is under way: a caller may have taken some of a stream and forgotten the rest."""
+        """Stop all executions under way: a caller may have abandoned a stream."""
         for task in [*self.under_way]:
             await _ended(task)
 
@@ -158,7 +160,7 @@ class GraphAdapter:
         context: RunSettings | Mapping[str, Any] | None,
         streaming: Streaming,
     ) -> None:
-        """Do what a caller asks for, until it ends, pauses or fails. Raises what ended it, also when it was stopped."""
+        """Execute a request until the run ends or pauses. Raises the error that ended it, also when it was stopped."""
         threads = self._deps.stores.threads
         thread_id = await run_name(threads, thread_id)
         asked = None if given is None or isinstance(given, Command) else RunRequest.of(given)
@@ -190,14 +192,14 @@ class GraphAdapter:
         if outcome.stopped:
             raise RlmError(f"{thread_id} was stopped.", hint="Go on with it: give it None for an input.")
         if nothing_left:
-            # Without a task there is nothing to hold or to write: the caller gets the state as it is.
+            # Without a task there is nothing to hold or write: the caller gets the current state.
             config, options = for_caller(config_of(thread_id, checkpoint_id), streaming.config), streaming.options
             with traced(self._deps.tracing):
                 async for chunk in self._graph.astream(None, config, durability="sync", **options):
                     await streaming.hear(chunk)
 
     async def change(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
-        """`abulk_update_state` on a thread that is held meanwhile."""
+        """Apply `abulk_update_state` to a thread while holding its lease. Return the config of the new step."""
         called, place = await self._place(config)
         thread_id, _ = _place_in(place)
         threads = self._deps.stores.threads
@@ -210,7 +212,7 @@ class GraphAdapter:
         return config_called(await self._executor.change(thread_id, change), called)
 
     async def snapshot(self, config: RunnableConfig) -> StateSnapshot:
-        """The state that `config` names."""
+        """Return the state that `config` names."""
         called, place = await self._place(config)
         snapshot = await self._graph.aget_state(place)
         return snapshot_called(await snapshot_with_answer(snapshot, self.texts), called)
@@ -218,13 +220,13 @@ class GraphAdapter:
     async def history(
         self, config: RunnableConfig, *, before: RunnableConfig | None, **options: Any
     ) -> list[StateSnapshot]:
-        """The states of a thread."""
+        """Return the states of a thread, the one saved last first."""
         called, place = await self._place(config)
         found = self._graph.aget_state_history(place, before=before, **options)
         return [snapshot_called(await snapshot_with_answer(one, self.texts), called) async for one in found]
 
     async def _answers(self, thread_id: str, command: Command[Any], snapshot: StateSnapshot) -> dict[str, Any]:
-        """The answers of a command, by the names of the requests that they answer. Raises UsageError."""
+        """Return the answers of a command by the ids of their interrupts, checked. Raises UsageError."""
         answers = _answers_in(thread_id, command, snapshot)
         saver: Any = self._graph.checkpointer
         latest = await self._graph.aget_state(config_of(thread_id))
@@ -235,13 +237,13 @@ class GraphAdapter:
         return answers
 
     async def _place(self, config: RunnableConfig) -> tuple[str, RunnableConfig]:
-        """What the caller calls the thread, and where it is."""
+        """Return the caller's name for the thread, and the config of the run that it names."""
         called, checkpoint_id = _place_in(config)
         return called, config_of(await run_name(self._deps.stores.threads, called), checkpoint_id)
 
 
 def graph_for_callers(graph: Graph, adapter: GraphAdapter) -> DurableGraph:
-    """The plain graph as LangGraph's callers have it."""
+    """Return the plain graph in the form for LangGraph's callers."""
     attributes = {name: value for name, value in vars(graph).items() if name != "__orig_class__"}
     return DurableGraph(adapter=adapter, **attributes)
 
@@ -251,9 +253,9 @@ _INTERRUPT_ID = "[0-9a-f]{32}"
 
 
 def _answers_in(thread_id: str, command: Command[Any], snapshot: StateSnapshot) -> dict[str, Any]:
-    """The answers of a command, by the names that they have, or by that of what waits. Raises UsageError.
+    """Return the answers of a command by the ids it gives, or by the id of the only interrupt. Raises UsageError.
 
-    LangGraph would keep an answer that nothing waits for, and give it to whatever asks next, which nobody has seen yet.
+    LangGraph would keep an answer that nothing waits for and apply it to the next interrupt, which nobody has seen yet.
     """
     if command.resume is None or command.update is not None or command.goto:
         raise UsageError("A run takes answers for commands, and nothing else.", hint="Command(resume=…)")
@@ -264,7 +266,7 @@ def _answers_in(thread_id: str, command: Command[Any], snapshot: StateSnapshot) 
 
 
 def _place_in(config: RunnableConfig) -> tuple[str, str | None]:
-    """The thread, and the step where one is named. Raises UsageError without a thread."""
+    """Return the thread, and the step if one is named. Raises UsageError without a thread."""
     place = config.get("configurable", {})
     if not (thread_id := place.get("thread_id")):
         raise UsageError("No thread is named.", hint='Name one: config={"configurable": {"thread_id": …}}.')
@@ -274,14 +276,14 @@ def _place_in(config: RunnableConfig) -> tuple[str, str | None]:
 
 
 def _apart(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-    """Do this in a task where no other graph's config is around: LangGraph would take its checkpointer from there."""
+    """Run `work` in a task without the config of another graph: LangGraph would take its checkpointer from there."""
     context = contextvars.copy_context()
     context.run(var_child_runnable_config.set, None)
     return asyncio.create_task(work, context=context)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:
-    """Stop it, if it is still going, and wait until what it holds is given back."""
+    """Cancel the task if it is still running, and wait until it has released what it holds."""
     task.cancel()
     with contextlib.suppress(BaseException):
         await task

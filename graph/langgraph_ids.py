@@ -1,7 +1,7 @@
-"""What LangGraph's server calls a run: its threads have UUIDs for names, and runs whatever a person has called them.
+"""Maps the names of runs to the thread ids of LangGraph's server, which are UUIDs.
 
-A run that is called by a UUID, as those are that a client of the server has started, is called the same there. Another
-one gets a UUID that is made from its name, always the same, under which the graph finds it.
+A run whose name is a UUID, such as one that a client of the server has started, keeps that name there. Any other run
+gets a UUID that is derived from its name and always the same; the graph finds the run by it.
 """
 
 import uuid
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 _NAMESPACE = uuid.UUID("0c6a8f0e-52e4-5d0a-8b7f-6b1b8a1b6f4e")
 
 
-# Every request about a run that has a name of its own asks for those of all runs.
+# Cached because every request about a run whose name is not a UUID computes those of all runs.
 @lru_cache(maxsize=1 << 16)
 def server_name(name: str) -> uuid.UUID:
-    """The name of the server's thread for a run."""
+    """Return the id of the server's thread for a run."""
     return _as_uuid(name) or uuid.uuid5(_NAMESPACE, name)
 
 
 async def run_name(threads: Threads, thread_id: str) -> str:
-    """The run that a thread of the server is; the same name when no run has another one for it."""
+    """Return the name of the run that a thread of the server is; `thread_id` itself when no run maps to it."""
     if await threads.exists(thread_id) or (wanted := _as_uuid(thread_id)) is None:
         return thread_id
     for name in await threads.named_like(""):
@@ -35,7 +35,7 @@ async def run_name(threads: Threads, thread_id: str) -> str:
 
 
 def _as_uuid(thread_id: str) -> uuid.UUID | None:
-    """The UUID that a name is, written in the one way that the server writes them; None when it is none."""
+    """Return a name as a UUID; None when it is not one in the form that the server writes."""
     try:
         found = uuid.UUID(thread_id)
     except ValueError:
@@ -44,12 +44,12 @@ def _as_uuid(thread_id: str) -> uuid.UUID | None:
 
 
 def config_called(config: "RunnableConfig", thread_id: str) -> "RunnableConfig":
-    """A config of one step with the thread called as it was asked for."""
+    """Return a step's config with the thread named as the caller named it."""
     return {**config, "configurable": {**config.get("configurable", {}), "thread_id": thread_id}}
 
 
 def snapshot_called(snapshot: "StateSnapshot", thread_id: str) -> "StateSnapshot":
-    """A snapshot with the thread called as it was asked for."""
+    """Return a snapshot with the thread named as the caller named it."""
     before = snapshot.parent_config
     return snapshot._replace(
         config=config_called(snapshot.config, thread_id),
@@ -58,7 +58,7 @@ def snapshot_called(snapshot: "StateSnapshot", thread_id: str) -> "StateSnapshot
 
 
 def checkpoint_called(payload: dict[str, Any], thread_id: str) -> dict[str, Any]:
-    """A streamed checkpoint with the thread called as it was asked for."""
+    """Return a streamed checkpoint with the thread named as the caller named it."""
     return {
         **payload,
         **{name: config_called(payload[name], thread_id) for name in ("config", "parent_config") if payload.get(name)},

@@ -1,4 +1,4 @@
-"""What a plain LangGraph caller asks for: the input form, taken apart and entered as a run."""
+"""Turns the input of a plain LangGraph caller into a run: parses it and enters the run into the index."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,17 +24,17 @@ _REFERENCE: TypeAdapter[ContextRef] = TypeAdapter(ContextRef)
 
 @dataclass(frozen=True)
 class RunRequest:
-    """An input that was checked for what can be told from itself."""
+    """A caller's input, parsed and checked as far as possible without the store."""
 
     question: str | None = None
     input: Input | None = None
     limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Those that it names, but for the limits."""
+    """The settings that it names, except the limits."""
 
     @classmethod
     def of(cls, given: RunInput) -> "RunRequest":
-        """The parts of an input. Raises UsageError for one that makes no sense."""
+        """Parse an input. Raises UsageError for an invalid one."""
         if unknown := sorted(set(given) - _FIELDS):
             raise UsageError(
                 f"There is no {', '.join(unknown)} in the input of a run.", hint=f"It has {', '.join(sorted(_FIELDS))}."
@@ -51,11 +51,11 @@ class RunRequest:
 async def create_from_request(
     deps: Dependencies, thread_id: str, asked: RunRequest | None, context: RunSettings | Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Enter a new run into the index, or see that an old one is meant; the limits that it goes on with otherwise.
+    """Enter a new run into the index, or check that an existing one is meant. Return the limits that replace its own.
 
-    `context` has settings, too: those of the assistant. What neither names comes from the environment and `rlm.toml`.
-    Raises UnknownThread for nothing asked of a thread that is not there, ThreadExists when the thread asks something
-    else, and what `enter_run` raises.
+    `context` holds settings, too: those of the assistant. Settings that neither names come from the environment and
+    `rlm.toml`. Raises UnknownThread without an input for a thread that does not exist, ThreadExists when the thread
+    asks something else, and what `enter_run` raises.
     """
     run = await deps.stores.threads.find(thread_id)
     if run is not None:
@@ -68,7 +68,7 @@ async def create_from_request(
 
 
 async def _of_old_run(deps: Dependencies, run: Thread, asked: RunRequest) -> dict[str, Any]:
-    """What an input for a thread that was started asks for: nothing but to go on, with other limits maybe."""
+    """Check that an input for an existing thread only resumes it. Return the limits that it names."""
     if asked.question is None and asked.input is None:
         return dict(asked.limits)
     question = run.question if asked.question is None else asked.question
@@ -94,7 +94,7 @@ def _input_of(given: RunInput) -> Input | None:
 
 
 def _named(settings: RunSettings | Mapping[str, Any] | None) -> dict[str, Any]:
-    """Those that are given: forms send empty fields along."""
+    """Return the settings that have a value: forms also send their empty fields."""
     if isinstance(settings, RunSettings):
         return settings.model_dump(exclude_unset=True, by_alias=True)
     return {name: value for name, value in (settings or {}).items() if value is not None and value not in ("", [], {})}

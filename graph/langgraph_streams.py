@@ -1,7 +1,7 @@
-"""What callers of the graph are shown beside what is saved: the answer itself, and the root's turns as messages.
+"""Adds texts to what LangGraph's callers receive: the answer itself, and the root model's turns as messages.
 
-The state holds references, never a text. Whoever calls the graph as LangGraph's callers do has no store to look them
-up in, so it is done here, on the way out; nothing of it is saved a second time.
+The state holds references, never a text. LangGraph's callers have no store in which to look them up, so they are
+resolved here on the way out; none of it is saved a second time.
 """
 
 import contextlib
@@ -24,23 +24,23 @@ _INTERRUPT = "__interrupt__"
 
 @dataclass(frozen=True)
 class StreamAdapter:
-    """How one caller wants what the graph streams."""
+    """The form in which one caller receives what the graph streams."""
 
     texts: Texts
     thread_id: str
-    """As the caller calls it."""
+    """The caller's name for the thread."""
     modes: str | Sequence[str]
     subgraphs: bool = False
     version: Literal["v1", "v2"] = "v1"
 
     @property
     def inner_modes(self) -> list[str]:
-        """What the graph itself must stream for that: messages are made from the results of its nodes."""
+        """The modes in which the graph itself must stream: messages are made from the results of its nodes."""
         modes = [self.modes] if isinstance(self.modes, str) else list(self.modes)
         return modes if "messages" not in modes or "tasks" in modes else [*modes, "tasks"]
 
     async def chunks(self, mode: str, payload: Any) -> AsyncGenerator[Any]:
-        """What the caller gets for a chunk of the graph's. Raises StoreError for an answer that cannot be read."""
+        """Yield the caller's chunks for one of the graph's. Raises StoreError for an answer that cannot be read."""
         if mode == "values":
             payload = await with_answer(payload, self.texts)
         elif mode == "checkpoints":
@@ -59,7 +59,7 @@ class StreamAdapter:
         return checkpoint_called({**payload, "values": values}, self.thread_id)
 
     async def _messages(self, task: Mapping[str, Any]) -> list[AIMessage]:
-        """The root's reply after its turn, and the answer once it is settled: whole, not token by token."""
+        """Return the root model's reply after its turn, or the answer once it is settled: whole, not token by token."""
         result = task.get("result") or {}
         if task["name"] == "plan":
             return [
@@ -73,7 +73,7 @@ class StreamAdapter:
         return []
 
     def _shaped(self, mode: str, payload: Any) -> Any:
-        """A chunk as LangGraph gives it out: child runs are threads of their own, so the namespace is the root's."""
+        """Return a chunk in LangGraph's form. Child runs are threads of their own: the namespace is always the root."""
         if self.version == "v2":
             chunk: dict[str, Any] = {"type": mode, "ns": (), "data": payload}
             if mode == "values":
@@ -86,14 +86,14 @@ class StreamAdapter:
 
 
 async def with_answer(values: Any, texts: Texts) -> Any:
-    """The values of a state with the answer itself, once there is one. Raises StoreError."""
+    """Return the values of a state with the answer itself, once there is one. Raises StoreError."""
     if not isinstance(values, dict) or not values.get("answer"):
         return values
     return {**values, ANSWER: await answer_of(cast(Any, values), texts)}
 
 
 async def snapshot_with_answer(snapshot: StateSnapshot, texts: Texts) -> StateSnapshot:
-    """A snapshot with the answer itself; without it where it cannot be read: the rest of the state can."""
+    """Return a snapshot with the answer itself, or without it when it cannot be read, because the rest still can."""
     with contextlib.suppress(StoreError):
         return snapshot._replace(values=await with_answer(snapshot.values, texts))
     return snapshot

@@ -1,4 +1,4 @@
-"""Keeping a home in order: checking runs, deleting them, freeing what nothing needs."""
+"""Maintains a home: verifies runs, deletes them, and frees data that nothing refers to."""
 
 import asyncio
 import threading
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 
 async def named(stores: Stores, name: str) -> str:
-    """The thread called `name`, or the only one whose id begins with it, also when it is in no index of runs.
+    """Return the thread called `name`, or the only one whose id begins with it, also when the index lacks it.
 
     Raises UnknownThread.
     """
     try:
         return await RunQueries(stores).resolve(name)
     except (UnknownThread, StoreError):
-        # Of a plain LangGraph caller, or one whose entry in the index is lost or cannot be read.
+        # A thread of a plain LangGraph caller, or one whose entry in the index is lost or cannot be read.
         rows = await stores.database.read("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (name,))
         if rows:
             return name
@@ -58,9 +58,9 @@ async def collect_garbage(
     tell: TellLooked = lambda records: None,
     failpoint: Failpoint = no_failpoint,
 ) -> Collected:
-    """Free what nothing under `home` refers to; `tell` is called in another thread. Raises StoreError.
+    """Free the data that nothing under `home` refers to; `tell` is called in another thread. Raises StoreError.
 
-    Where no process has the home open, this one included, all of it goes; else what was needed lately stays.
+    When no process has the home open, this one included, all of it is freed; otherwise recently needed data stays.
     """
     blobs = Blobs(home / BLOBS)
     return await _in_thread(
@@ -71,7 +71,7 @@ async def collect_garbage(
 
 
 async def bring_up_to_date(home: Path) -> None:
-    """Bring the home's database to this version's format. Raises StoreError."""
+    """Migrate the home's database to this version's format. Raises StoreError."""
     async with Database.open(home / DATABASE):
         pass
 
@@ -81,5 +81,5 @@ async def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
     try:
         return await asyncio.to_thread(work, stop.is_set)
     finally:
-        # A thread cannot be cancelled; this one looks whether it should stop.
+        # A thread cannot be cancelled, so this one polls a stop event.
         stop.set()

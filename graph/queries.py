@@ -1,4 +1,4 @@
-"""Read what is saved: runs, their steps and calls. Nothing here runs, pays for or changes anything."""
+"""Reads saved runs, their steps and their calls. Nothing here runs, pays for or changes anything."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ from .langgraph_ids import run_name
 
 
 def run_summary(row: Thread, alive: bool, spent: UsageTotals | None) -> dict[str, Any]:
-    """An entry of `rlm list --json`. `alive`: a process runs it now; `spent`: None when its calls cannot be read."""
+    """Return an entry of `rlm list --json`. `alive`: a process runs it; `spent`: None if its calls are unreadable."""
     status: str = row.status
     if row.damaged or spent is None:
         status = "damaged"
@@ -43,11 +43,11 @@ def run_summary(row: Thread, alive: bool, spent: UsageTotals | None) -> dict[str
 
 
 async def children_of(stores: Stores, thread_id: str) -> list[dict[str, Any]]:
-    """The runs that calls of the thread have started, those that theirs have, and so on, as `rlm show --json` has them.
+    """Return the tree of child runs below a thread, as `rlm show --json` prints it.
 
-    A few queries, however many there are. Raises StoreError.
+    It takes a few queries, regardless of the number of runs. Raises StoreError.
     """
-    # Its own row is none of them, whatever a damaged one says.
+    # The thread's own row is not one of them, even if a damaged row says so.
     rows = [row for row in await stores.threads.below(thread_id) if row.thread_id != thread_id]
     alive = await stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
     spent: Mapping[str, UsageTotals] = await stores.spending.below(thread_id) if rows else {}
@@ -60,7 +60,7 @@ async def children_of(stores: Stores, thread_id: str) -> list[dict[str, Any]]:
 
 
 async def children_or_unknown(stores: Stores, thread_id: str) -> list[dict[str, Any]] | None:
-    """`children_of`; None when that cannot be read, which hides nothing else of a run."""
+    """Return `children_of`, or None when it cannot be read: the rest of the run can still be shown."""
     try:
         return await children_of(stores, thread_id)
     except StoreError:
@@ -68,7 +68,7 @@ async def children_or_unknown(stores: Stores, thread_id: str) -> list[dict[str, 
 
 
 def time_text(seconds: float) -> str:
-    """A moment (seconds since 1970) in ISO 8601, UTC."""
+    """Format a time in seconds since 1970 as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -76,7 +76,7 @@ _UNDER_WAY = "under way when its process ended: may have been billed"
 _NOT_SENT = "no server was reached when its process ended: nothing was sent"
 _NOT_ENDED = "its sub-RLM has not ended"
 Place = tuple[str, int]
-"""A run, by its name or the beginning of it, and a step of it."""
+"""A run, by its name or a prefix of it, and the number of one of its steps."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class Call:
     prompt: str
     answer: str | None
     damage: str | None = None
-    """Why a text of it is not what was saved; it then stands in brackets in the text's place."""
+    """Why a text is not what was saved; it then replaces the text, in brackets."""
     thread_id: str = ""
-    """The run whose code made it."""
+    """The run whose code made the call."""
     tokens_below: int = 0
-    """Tokens of the run that answers it, and of those below that one."""
+    """Tokens of the run that answers the call, and of the runs below that one."""
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `rlm calls --json` prints."""
+        """Return the object that `rlm calls --json` prints."""
         row = self.row
         error = _why_open(row) if row.status == "asked" else row.error
         return {
@@ -120,7 +120,7 @@ class RunQueries:
         self._stores = stores
 
     async def resolve(self, name: str) -> str:
-        """The thread called `name`, also by LangGraph's server, or the only one whose name begins so.
+        """Return the thread called `name`, also by LangGraph's server, or the only one whose name begins with it.
 
         Raises UnknownThread.
         """
@@ -135,15 +135,15 @@ class RunQueries:
         raise UnknownThread(f"There is no run named {name} here.", hint="`rlm list` shows those there are.")
 
     async def last_touched(self) -> Thread | None:
-        """The run that was touched last, sub-RLMs aside; None when there is none."""
+        """Return the run that was touched last, sub-RLMs excluded; None when there is none."""
         return await self._stores.threads.last_touched()
 
     async def runs(self) -> list[dict[str, Any]]:
-        """Every run as `rlm list --json` prints it, the one touched last first."""
+        """Return every run as `rlm list --json` prints it, the one touched last first."""
         return [run for run, _ in await self.runs_with_callers()]
 
     async def runs_with_callers(self) -> list[tuple[dict[str, Any], str | None]]:
-        """The same, each with the run whose call has started it, if one has."""
+        """Return the same, each with the run whose call has started it, if any."""
         rows = await self._stores.threads.all()
         alive = await self._stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
         spent = await self._spent_of_all(rows)
@@ -153,7 +153,7 @@ class RunQueries:
         ]
 
     async def _spent_of_all(self, rows: list[Thread]) -> Mapping[str, UsageTotals | None]:
-        """What every run has spent; None for one whose calls cannot be read, which hide those of no other."""
+        """Return what every run has spent, with None for a run whose calls cannot be read."""
         try:
             return await self._stores.spending.by_all()
         except StoreError:
@@ -166,17 +166,17 @@ class RunQueries:
             return None
 
     async def steps(self, thread: str) -> list[dict[str, Any]]:
-        """The steps of a run in saved order, as `rlm steps --json` prints them."""
+        """Return the steps of a run in saved order, as `rlm steps --json` prints them."""
         return [_step(step) for step in await self._stores.threads.steps(await self.resolve(thread))]
 
     async def count_steps(self, thread_id: str) -> int:
-        """How many steps the run has."""
+        """Return the number of steps of the run."""
         return await self._stores.threads.count_steps(thread_id)
 
     async def calls(self, thread: str, *, below: bool = False) -> list[Call]:
-        """The sub-calls of a run, oldest first, with their texts.
+        """Return the sub-calls of a run, oldest first, with their texts.
 
-        `below`: behind a call that a run of its own answers, those of that run.
+        With `below`, each call that a child run answers is followed by the calls of that run.
         """
         thread_id = await self.resolve(thread)
         runs: dict[str, list[Thread]] = {}
@@ -191,7 +191,7 @@ class RunQueries:
     async def _calls(
         self, thread_id: str, runs: Mapping[str, list[Thread]], spent: Mapping[str, UsageTotals], *, below: bool
     ) -> list[Call]:
-        """`runs`: those that answer calls of each run."""
+        """Return the calls of a run. `runs` are the child runs of each run."""
         found: list[Call] = []
         answering = {run.call: run.thread_id for run in runs.get(thread_id, [])}
         for row in await self._stores.journal.rows(thread_id):
@@ -200,7 +200,7 @@ class RunQueries:
             found.append(replace(await self._call(row), thread_id=thread_id, tokens_below=tokens))
             if below and run:
                 found += await self._calls(run, runs, spent, below=True)
-        # Of those whose calls cannot be read.
+        # Child runs whose call is not among the rows that can be read.
         for run in answering.values() if below else ():
             found += await self._calls(run, runs, spent, below=True)
         return found
@@ -216,15 +216,15 @@ class RunQueries:
             return Call(row, await self._text(row.prompt), answer, damaged.message)
 
     async def count_below(self, thread: str) -> int:
-        """How many runs the run's calls have started, those that theirs have, and so on, included."""
+        """Return the number of child runs of the run, their child runs included."""
         return len(await self._stores.threads.below(await self.resolve(thread)))
 
     async def usage(self, thread_id: str) -> Usage:
-        """What the run has spent."""
+        """Return what the run has spent."""
         return as_usage(await self._stores.spending.by(thread_id))
 
     async def about(self, thread: str) -> dict[str, Any]:
-        """What the index knows of a run: its question, status, settings and the limits in force. No checkpoint."""
+        """Return a run's data in the index: question, status, settings, limits in force. No checkpoint is read."""
         row = await self._stores.threads.look(await self.resolve(thread))
         running = row.status == "running"
         alive = bool(await self._stores.leases.holder_alive([row.thread_id])) if running else False
@@ -244,12 +244,11 @@ class RunQueries:
         }
 
     async def show(self, thread: str, checkpoints: Checkpoints, step: int | None = None) -> dict[str, Any]:
-        """A run as `rlm show --json` prints it, as it is now or as it was after `step`, its texts in place.
+        """Return a run as `rlm show --json` prints it, as it is now or as it was after `step`, with its texts.
 
-        A text that is damaged is replaced by a sentence in brackets that says so: the rest is shown all the same. So
-        is a last step that is damaged by the one before it. `children` are those that there are now: null with `step`,
-        and where they cannot be read. Raises UnknownThread, StoredDataDamaged for `step`, and
-        UsageError when there is no such step.
+        A damaged text is replaced by a sentence in brackets that says so, and a damaged last step by the one before it.
+        `children` are the current ones: null with `step`, and when they cannot be read. Raises UnknownThread,
+        StoredDataDamaged for `step`, and UsageError when there is no such step.
         """
         row = await self._stores.threads.look(await self.resolve(thread))
         about = await self.about(row.thread_id)
@@ -287,17 +286,17 @@ class RunQueries:
         raise why
 
     async def variables(self, thread: str, checkpoints: Checkpoints, step: int | None = None) -> dict[str, Any]:
-        """The REPL's variables after `step`, or as they are now, as `rlm vars --json` prints them.
+        """Return the REPL's variables after `step`, or as they are now, as `rlm vars --json` prints them.
 
-        Raises UnknownThread, and UsageError for a step that there is not.
+        Raises UnknownThread, and UsageError when there is no such step.
         """
         step_state = await self._moment(checkpoints, thread, step)
         return {name: known.to_json() for name, known in (await variables_at(self._stores, step_state.state)).items()}
 
     async def compare(self, before: Place, after: Place, checkpoints: Checkpoints) -> dict[str, Any]:
-        """What differs between two steps, of one run or of two, as `rlm diff --json` prints it.
+        """Return what differs between two steps, of one run or of two, as `rlm diff --json` prints it.
 
-        Raises UnknownThread, and UsageError for a step that there is not.
+        Raises UnknownThread, and UsageError when there is no such step.
         """
         was, now = [await self._moment(checkpoints, *place) for place in (before, after)]
         return await comparison(self._stores, was, now)
@@ -357,7 +356,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _why_open(row: CallRow) -> str:
-    """What kept a request from ending."""
+    """Return the reason why a call has no outcome yet."""
     if row.child_thread:
         return _NOT_ENDED
     if not row.attempts:

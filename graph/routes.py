@@ -1,4 +1,4 @@
-"""Where a run goes next: pure functions of the state, closed over the nodes there are."""
+"""The routes of the graph: pure functions from the state to the next node."""
 
 from typing import Literal
 
@@ -10,9 +10,9 @@ from ..state.run_state import RunState
 
 
 def after_prepare(state: RunState) -> Literal["direct", "plan"]:
-    """A run that may be answered by one call tries that first, as long as nothing has been done in its REPL.
+    """Try to answer with one call first if the mode allows it and nothing has been done in the REPL yet.
 
-    One whose answer was not accepted goes on by code.
+    A run whose direct answer was not accepted continues with code.
     """
     mode = state.get("settings", {}).get("mode", "rlm")
     if mode not in ("rlm", "auto", "direct"):
@@ -22,15 +22,17 @@ def after_prepare(state: RunState) -> Literal["direct", "plan"]:
 
 
 def after_direct(state: RunState) -> Literal["plan", "review", "finalize"]:
-    """An answer ends the run, and so does a budget that does not allow the call; else the REPL is needed."""
+    """End the run with an answer, or when the budget does not allow the call; otherwise use the REPL."""
     if _to_be_reviewed(state):
         return "review"
     return "finalize" if state.get("final") is not None or state.get("last") else "plan"
 
 
 def after_plan(state: RunState) -> Literal["review", "execute_code", "plan", "finalize"]:
-    """A turn with code goes on to be reviewed where a gate asks for that, and to be run; one without is told so in the
-    next turn, unless it was the last."""
+    """Review the turn's code if a gate requires it, then run it.
+
+    A turn without code is followed by another one, which tells the model so, unless it was the last.
+    """
     if _to_be_reviewed(state):
         return "review"
     if state.get("cell") is not None:
@@ -39,7 +41,7 @@ def after_plan(state: RunState) -> Literal["review", "execute_code", "plan", "fi
 
 
 def after_review(state: RunState) -> Literal["direct", "plan", "execute_code", "finalize"]:
-    """What was let pass goes on; what was not is told to the model in another turn, unless there is none."""
+    """Continue with what was approved; report a rejection to the model in another turn, unless there is none."""
     if state.get("cell") is not None:
         return "execute_code"
     if state.get("final") is not None or state.get("last"):
@@ -48,11 +50,11 @@ def after_review(state: RunState) -> Literal["direct", "plan", "execute_code", "
 
 
 def after_execute(state: RunState) -> list[Send] | Literal["review", "plan", "finalize"]:
-    """A standing cell gets a lane a waiting call, as many as have something to do; an ended one ends the turn.
+    """Start a worker for each waiting call of a cell, up to the concurrency; after a cell has ended, end the turn.
 
-    One that waits for a person, or is not the one that was reviewed, is reviewed.
+    A cell that waits for a reviewer, or is not the one that was reviewed, is reviewed.
 
-    Lanes carry what they need of the state, never a text.
+    Workers get only the part of the state that they need, never a text.
     """
     if _to_be_reviewed(state):
         return "review"
@@ -69,12 +71,12 @@ def after_execute(state: RunState) -> list[Send] | Literal["review", "plan", "fi
 
 
 def after_finalize(state: RunState) -> Literal["review", "__end__"]:
-    """An answer that is not the one that was reviewed goes back."""
+    """Return to review an answer that is not the one that was reviewed; otherwise end."""
     return "review" if state.get("status") == "running" else "__end__"
 
 
 def _to_be_reviewed(state: RunState) -> bool:
-    """Whether a person is to be asked about something else than code that is about to run."""
+    """Return whether a reviewer has to decide about something other than code that is about to run."""
     if state.get("asks") is not None:
         return True
     return state.get("final") is not None and _gates(state).final

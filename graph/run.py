@@ -1,4 +1,4 @@
-"""What a run came to, as callers and `--json` see it."""
+"""The result of a run, as callers and `--json` see it."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -25,7 +25,7 @@ NO_USAGE: Usage = as_usage(UsageTotals())
 
 @dataclass(frozen=True)
 class Run:
-    """How a run stands: the result of `Runner.run` and its kin."""
+    """The status and result of a run, as `Runner.run` and its other methods return it."""
 
     thread_id: str
     status: RunStatus
@@ -37,32 +37,32 @@ class Run:
     turns: int = 0
     steps: int = 0
     error: dict[str, str] | None = None
-    """`{"type", "message", "hint"}` when it failed or could not go on."""
+    """`{"type", "message", "hint"}` when it failed or could not continue."""
     restore: RestoreRecord | None = None
-    """How the REPL was brought back last in this sitting; None when it did not have to be."""
+    """The last restore of the REPL in this execution; None when there was none."""
 
     @property
     def exit_code(self) -> int:
-        """The exit status that says the same."""
+        """The exit code for the status."""
         return EXIT_CODES[self.status]
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `--json` prints."""
+        """Return the document that `--json` prints."""
         return asdict(self)
 
 
 def error_facts(error: RlmError) -> dict[str, str]:
-    """An error as `--json` shows it."""
+    """Return an error as `--json` shows it."""
     return {"type": error.type, "message": error.message, "hint": error.hint}
 
 
 def spent_message(note: str) -> str:
-    """What the note of a run whose budget is spent says, as a sentence."""
+    """Return the note of a run whose budget is spent, as a sentence."""
     return f"{note[0].upper()}{note[1:]}." if note else "The budget is spent."
 
 
 async def answer_of(state: RunState, texts: Texts) -> Any:
-    """The settled answer, or None while there is none."""
+    """Return the settled answer, or None while there is none."""
     reference: AnswerRef | None = state.get("answer")
     if reference is None:
         return None

@@ -1,4 +1,4 @@
-"""The runner: starts, continues and stops runs, over the compiled graph. The command line is written on it."""
+"""The runner: starts, resumes and stops runs, over the compiled graph. The command line uses it."""
 
 import asyncio
 import time
@@ -42,14 +42,14 @@ from .wiring import open_hands, open_stores
 
 
 class Runner:
-    """Runs questions in one home. Open it with `async with Runner.open(home) as runner`."""
+    """A runner of questions in one home. Open it with `async with Runner.open(home) as runner`."""
 
     def __init__(self, deps: Dependencies, saver: RunSaver) -> None:
         self._deps = deps
         self._stores = deps.stores
         self._active_runs = ActiveRuns(deps)
         self.queries = RunQueries(deps.stores)
-        """Reading: runs, steps, calls."""
+        """Reads runs, steps and calls."""
         self.saver = saver
         self._graph = self.compiled(saver)
         self._executor = RunExecutor(self._stores, self._active_runs, self._graph, tracing=deps.tracing)
@@ -71,11 +71,11 @@ class Runner:
         clock: Callable[[], float] = time.time,
         failpoint: Failpoint = no_failpoint,
     ) -> AsyncGenerator[Self]:
-        """A runner over the runs saved under `home` (made when missing). Raises StoreError.
+        """Open a runner over the runs saved under `home` (created when missing). Raises StoreError.
 
-        `tracing`: send LangSmith what runs read, ask and answer, in the caller's trace where there is one. Without it
-        nothing is traced, whatever `LANGSMITH_TRACING` and the caller's own traces say.
-        The other arguments replace live parts: kernels, model clients, the wall clock, and the probe of crash points.
+        `tracing`: send LangSmith what runs read, ask and answer, in the caller's trace if there is one. Without it
+        nothing is traced, regardless of `LANGSMITH_TRACING` and the caller's own traces.
+        The other arguments replace live parts: kernels, model clients, the wall clock, and the failpoints.
         """
         async with (
             open_stores(_absolute(home), clock, failpoint) as stores,
@@ -89,7 +89,7 @@ class Runner:
                 await runner._active_runs.close_all()
 
     def compiled(self, checkpointer: RunSaver) -> Graph:
-        """The graph with these hands and another checkpointer. Whoever runs it holds the thread (`sitting.py`)."""
+        """Compile the graph with another checkpointer. Its caller must hold the thread's lease (`executor.py`)."""
         return draw(self._deps, self._active_runs).compile(checkpointer=checkpointer, name="rlm")
 
     async def run(
@@ -103,9 +103,9 @@ class Runner:
     ) -> Run:
         """Answer `question` over `context`; `settings` are those of `rlm run`, by their Python names.
 
-        An existing `thread` with the same question and input is resumed; without one, the run is new, and named after
-        the question. Raises UsageError, InputError, ModelSetupError
-        or NoSandbox before anything is saved; whatever goes wrong later is told by the run's status.
+        An existing `thread` with the same question and input is resumed; without `thread`, the run is new and named
+        after the question. Raises UsageError, InputError, ModelSetupError or NoSandbox before anything is saved; later
+        errors are reported by the run's status.
         """
         chosen = resolve_settings(settings)
         thread_id = await enter_run(self._deps, thread or None, question, context, chosen, on_event or _unheard)
@@ -120,12 +120,12 @@ class Runner:
         on_event: OnEvent | None = None,
         **raises: Any,
     ) -> Run:
-        """Go on with a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
+        """Resume a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
 
-        `strict`: fail, rather than go on, when a cell that is run again asks for something else than it had.
-        `unsandboxed`: in this sitting, whatever the run was started with. An answered run, and one that waits for a
-        person, is returned as it is, without a call; but where it asks about a spent budget, raising that is the
-        decision. Raises UnknownThread, UsageError, NoSandbox.
+        `strict`: fail instead of continuing when a replayed cell diverges from its recorded calls. `unsandboxed`: do
+        not confine kernels in this execution, even if the run was started confined. An answered run, and one that waits
+        for a reviewer, is returned as it is, without a call; but when it asks about a spent budget, raising that limit
+        is the decision. Raises UnknownThread, UsageError, NoSandbox.
         """
         thread_id = await self.queries.resolve(thread)
         waiting = (await self._graph.aget_state(config_of(thread_id))).interrupts
@@ -137,9 +137,10 @@ class Runner:
         return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, execution_options)
 
     async def suggested_limits(self, thread: str) -> dict[str, float]:
-        """The limits by name (`max_tokens`) that would let a run go on whose budget is spent: `resume(thread, **them)`.
+        """Return limits by name (`max_tokens`) with which a run whose budget is spent can continue.
 
-        Empty for a sub-RLM, which spends out of the budget of the run at the top of its tree. Raises UnknownThread.
+        Pass them to `resume(thread, **limits)`. They are empty for a sub-RLM, which spends from the budget of the run
+        at the top of its tree. Raises UnknownThread.
         """
         row = await self._stores.threads.get(await self.queries.resolve(thread))
         if row.caller:
@@ -148,7 +149,7 @@ class Runner:
         return await suggested_limits(self._stores, row, cast(RunState, snapshot.values))
 
     async def _ready(self, thread_id: str, *, strict: bool = False, unsandboxed: bool = False) -> ExecutionOptions:
-        """How a sitting goes on, with kernels made ready for it. Raises NoSandbox, UsageError."""
+        """Prepare kernels for an execution and return its options. Raises NoSandbox, UsageError."""
         start = (await self._stores.threads.get(thread_id)).start
         settings = saved_settings(start.get("settings", {}))
         execution_options = ExecutionOptions(strict, unsandboxed=unsandboxed or settings.unsandboxed)
@@ -165,11 +166,11 @@ class Runner:
         unsandboxed: bool = False,
         on_event: OnEvent | None = None,
     ) -> Run:
-        """Answer what a paused run waits for, in LangChain's human-in-the-loop form, and go on.
+        """Decide what a paused run waits for, in LangChain's human-in-the-loop form, and resume it.
 
-        One decision for each of the request's actions. `interrupt` names the request, where several wait; `shown` is
-        the hash that it had when it was looked at. Raises UnknownThread, NoSandbox, and UsageError, with nothing done:
-        when nothing waits, something else does by now, or the decisions do not fit (promise P11).
+        `decisions` has one for each of the request's actions. `interrupt` names the request when several wait; `shown`
+        is the hash of the request that the reviewer has seen. Raises UnknownThread, NoSandbox, and UsageError, with
+        nothing done, when nothing waits, something else waits by now, or the decisions do not fit (promise P11).
         """
         thread_id = await self.queries.resolve(thread)
         answer = {"decisions": [dict(one) for one in decisions], **({} if shown is None else {"shown": shown})}
@@ -184,7 +185,7 @@ class Runner:
             limits = await limits_for(self._stores.threads, row, {})
             return ResumePoint(Command(resume={chosen.id: answer}), limits)
 
-        # Also before anything is made ready: what cannot be decided is said at once.
+        # Called here, too, to report an invalid decision before kernels are made ready.
         await decided()
         return await self._sit(thread_id, decided, on_event, await self._ready(thread_id, unsandboxed=unsandboxed))
 
@@ -202,15 +203,14 @@ class Runner:
         on_event: OnEvent | None = None,
         **raises: Any,
     ) -> Run:
-        """A new thread that has everything of `thread` up to `step`; `resume` it to go on from there.
+        """Create a thread that is a copy of `thread` up to `step`; `resume` it to continue from there.
 
-        Without `into` it is named after its question.
+        It is named `into`, or after its question.
 
-        What may be different in it: the `code` that is about to run, variables (`set`, JSON values by name), the
-        `question`, `answers` to calls of the cell that stands (by their keys; texts, or the value of a typed call),
-        and limits (`max_cost=2.0`). Recorded answers of the thread it comes from are served wherever a call is
-        unchanged; `fresh`: none that was recorded after `step`. The parent is only read. Raises UnknownThread,
-        UsageError, ThreadExists.
+        The fork may change the `code` that is about to run, variables (`set`, JSON values by name), the `question`,
+        `answers` to calls of the cell under way (by their keys; texts, or the value of a typed call), and limits
+        (`max_cost=2.0`). Recorded answers of `thread` are reused wherever a call is unchanged; with `fresh`, none that
+        was recorded after `step`. The parent is only read. Raises UnknownThread, UsageError, ThreadExists.
         """
         row = await self._stores.threads.get(await self.queries.resolve(thread))
         limits = raised_limits(row.limits, raises)
@@ -228,7 +228,7 @@ class Runner:
     async def stream(
         self, question: str, context: Given | None = None, **options: Any
     ) -> AsyncIterator[dict[str, Any]]:
-        """`run`, as its events while it goes; the last one is `{"event": "end", "run": Run}`."""
+        """Run a question as `run` does and yield its events; the last one is `{"event": "end", "run": Run}`."""
         events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         task = asyncio.create_task(self.run(question, context, on_event=events.put_nowait, **options))
         task.add_done_callback(lambda _: events.put_nowait({"event": "end"}))
@@ -241,27 +241,27 @@ class Runner:
             await asyncio.gather(task, return_exceptions=True)
 
     async def stop(self, thread: str) -> bool:
-        """Stop a run of this process: what is in flight is cancelled, what was saved stays. It can be resumed.
+        """Stop a run of this process: work in flight is cancelled, saved work stays. The run can be resumed.
 
-        Returns whether there was one; its `run` or `resume` then returns with the status `stopped`.
+        Return whether there was one; its `run` or `resume` then returns with the status `stopped`.
         """
         return self._executor.stop(thread)
 
     async def stop_all(self) -> bool:
-        """Stop every run of this process; whether there was any."""
+        """Stop every run of this process. Return whether there was any."""
         return self._executor.stop_all()
 
     async def read(self, thread: str) -> Run:
-        """How a run stands now, from what is saved. Raises UnknownThread."""
+        """Return a run's current status and result from what is saved. Raises UnknownThread."""
         row = await self._stores.threads.get(await self.queries.resolve(thread))
         return await self._outcome(row)
 
     async def named_by_server(self, thread_id: str) -> str:
-        """The run that a thread of LangGraph's server is (`thread_names.py`)."""
+        """Return the name of the run that a thread of LangGraph's server is (`langgraph_ids.py`)."""
         return await run_name(self._stores.threads, thread_id)
 
     def watch(self) -> IndexWatch:
-        """Sees what changes in the index of runs from now on, whichever process changes it."""
+        """Return a watch that sees changes in the index of runs made by any process."""
         return IndexWatch(self._stores)
 
     async def verify(self, thread: str) -> Report:
@@ -271,12 +271,12 @@ class Runner:
     async def delete(self, thread: str) -> Deleted:
         """Delete a run and its child runs, at once or not at all. Raises UnknownThread, RunBusy.
 
-        Its forks stay as they are. What only it needed of texts and blobs is freed by `gc`.
+        Its forks stay as they are. Texts and blobs that only it needed are freed by `gc`.
         """
         return await delete_runs(self._stores, thread)
 
     async def gc(self, *, dry_run: bool = False) -> Collected:
-        """Free what no run needs, but for what was needed within the last hour. Raises StoreError."""
+        """Free data that no run needs, except data that was needed within the last hour. Raises StoreError."""
         return await collect_garbage(self._stores.home, dry_run=dry_run, failpoint=self._deps.failpoint)
 
     async def _sit(
@@ -297,9 +297,9 @@ class Runner:
         return run
 
     async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> ResumePoint | None:
-        """Where a run goes on; None when it has been answered, its budget is spent and not raised, or it waits.
+        """Return where to resume a run; None when it is answered, its budget is spent and not raised, or it waits.
 
-        Raises StoreError for a run of another version that this one cannot go on with.
+        Raises StoreError for a run of another version that this one cannot resume.
         """
         row = await self._stores.threads.get(thread_id)
         limits = await limits_for(self._stores.threads, row, raises)
@@ -340,5 +340,5 @@ def _unheard(event: dict[str, Any]) -> None:
 
 
 def _absolute(home: str | Path) -> Path:
-    # Kernels run in a folder of their own, where a relative path would lead elsewhere.
+    # Kernels run in a folder of their own, where a relative path would name another file.
     return Path(home).expanduser().absolute()

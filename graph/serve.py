@@ -1,7 +1,7 @@
-"""What `langgraph.json` serves: graph `rlm` and its checkpointer, for LangGraph's Agent Server and Studio.
+"""The graph `rlm` and its checkpointer, which `langgraph.json` names for LangGraph's Agent Server and Studio.
 
-The server asks for the graph again and again and brings its own checkpointer slot; the live things behind
-both (stores, kernel host) are opened once, by whichever is asked for first, and closed with the server.
+The server asks for the graph repeatedly and sets its own checkpointer. The live parts behind both (stores, kernel
+host) are opened once, when the first of the two is asked for, and closed with the server.
 The home is `$RLM_HOME`, else `./.rlm`; settings that neither a run's input nor its assistant names come from `RLM_…`
 and `rlm.toml`.
 """
@@ -18,7 +18,7 @@ from .tracing import asked_for
 
 
 class _Opened:
-    """The one runner of a server process."""
+    """The only runner of a server process."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -43,35 +43,35 @@ _opened = _Opened()
 
 
 async def opened_runner() -> Runner:
-    """The runner that the server's graph and checkpointer belong to, for what else is served beside them."""
+    """Return the runner behind the server's graph and checkpointer, for the other routes of the server."""
     return await _opened.runner()
 
 
 async def make_graph() -> DurableGraph:
-    """The graph without a checkpointer: the server puts in its own, of which runs take no notice."""
+    """Return the graph without a checkpointer: the server sets its own, which runs ignore."""
     return (await _opened.runner()).graph.copy(update={"checkpointer": None})
 
 
 class _ServedSaver(RunSaver):
-    """The saver with what the server asks of it by the names that it has for runs: to copy one, and to delete one."""
+    """The saver with the server's copy and delete operations, which take the server's ids of runs."""
 
     def __init__(self, runner: Runner) -> None:
         super().__init__(*runner.saver.parts)
         self._runner = runner
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        """A copy is a fork at the last step. Raises UnknownThread, UsageError for a run without steps."""
+        """Copy a run by forking it at its last step. Raises UnknownThread, UsageError for a run without steps."""
         run = await self._runner.read(await self._runner.named_by_server(source_thread_id))
         await self._runner.fork(run.thread_id, run.steps, into=target_thread_id)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Delete a run as `rlm delete` does. Raises RunBusy while it is being run."""
+        """Delete a run as `rlm delete` does. Raises RunBusy while a process runs it."""
         await super().adelete_thread(await self._runner.named_by_server(str(thread_id)))
 
 
 @asynccontextmanager
 async def checkpointer() -> AsyncGenerator[RunSaver]:
-    """The saver over the home's database, for as long as the server runs."""
+    """Provide the saver over the home's database, and close the runner when the server ends."""
     try:
         yield _ServedSaver(await _opened.runner())
     finally:

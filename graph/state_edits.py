@@ -1,7 +1,7 @@
-"""Edits of a run's state by callers of the graph: the one check before anything of them is saved.
+"""Checks edits of a run's state by callers of the graph before any of them is saved.
 
-`aupdate_state`, `abulk_update_state` and the routes of the Agent Server that are made of them all pass here. An edit
-may change what `EDITABLE_KEYS` lists, where the run stands, and nothing else: the rest of the state says what was
+`aupdate_state`, `abulk_update_state` and the Agent Server's routes on top of them all pass here. An edit may change
+the keys in `EDITABLE_KEYS`, at the step where the run is, and nothing else: the rest of the state says what was
 approved, what has been spent, whether the code is confined and what the run has answered (promise P11).
 """
 
@@ -18,7 +18,7 @@ from .fork_edits import checked_question
 from .routes import after_direct, after_execute, after_finalize, after_plan, after_prepare, after_review
 
 EDITABLE_KEYS: Mapping[str, Callable[[Any], Any]] = {"question": checked_question}
-"""The keys of the state that an edit may change, with what checks their values."""
+"""The keys of the state that an edit may change, with the functions that check their values."""
 
 _ROUTES: Mapping[str, Callable[[RunState], str | list[Send]]] = {
     "__start__": lambda _: "prepare",
@@ -30,19 +30,19 @@ _ROUTES: Mapping[str, Callable[[RunState], str | list[Send]]] = {
     "sub_call": lambda _: "execute_code",
     "finalize": after_finalize,
 }
-"""Where the run goes on after each node: the edges of `build.py`."""
+"""The next node after each node: the edges of `build.py`."""
 
 _FORK = cli_command("fork", "--help")
-"""Says what a fork takes, and may have otherwise."""
+"""The command whose help lists what a fork may change."""
 
 _ASKED_AGAIN: Mapping[str, Any] = {"approved": None}
-"""Written with every edit: what was approved before it is asked about again."""
+"""Written with every edit, so that approvals given before it are asked for again."""
 
 
 async def allowed_edit(
     threads: Threads, row: Thread, snapshot: StateSnapshot, supersteps: Sequence[Sequence[StateUpdate]]
 ) -> StateUpdate:
-    """Return what may be written of an edit of the state `snapshot`. Raises UsageError with nothing saved."""
+    """Return the update to write for an edit of the state `snapshot`. Raises UsageError with nothing saved."""
     if row.caller is not None:
         raise UsageError(
             f"{row.thread_id} is a part of {await threads.top_of(row.thread_id)}, so its state cannot be edited.",
@@ -63,7 +63,7 @@ def _only_update(supersteps: Sequence[Sequence[StateUpdate]]) -> StateUpdate:
 
 
 def _changed_values(values: Any, current: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
-    """Return the values that differ from the current ones: forms send the whole state back."""
+    """Return the values that differ from the current ones, since forms send the whole state back. Raises UsageError."""
     if values is None:
         return {}
     if not isinstance(values, Mapping):
@@ -83,7 +83,7 @@ def _changed_values(values: Any, current: Mapping[str, Any], thread_id: str) -> 
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Compare as JSON, where `true` is not `1`. What is no JSON equals nothing."""
+    """Compare as JSON, where `true` is not `1`. A value that is not JSON equals nothing."""
     try:
         return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     except (TypeError, ValueError, RecursionError):
@@ -91,7 +91,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _check_step(snapshot: StateSnapshot, thread_id: str) -> None:
-    """Refuse an edit of a step that there is not, that nothing follows, or that is in mid-cell."""
+    """Check that the step exists, that a node follows it, and that it is not in mid-cell. Raises UsageError."""
     name_a_step = "Name an earlier step by its checkpoint"
     if snapshot.metadata is None:
         raise UsageError(
@@ -112,7 +112,7 @@ def _check_step(snapshot: StateSnapshot, thread_id: str) -> None:
 
 
 def _node_before(snapshot: StateSnapshot, named: str | None, thread_id: str) -> str:
-    """Return the node as which the edit is written: after it, the run goes on where it would have."""
+    """Return the node as which to write the edit, so that the same node runs next. Raises UsageError."""
     state, next_nodes = cast(RunState, snapshot.values), frozenset(snapshot.next)
     leading = [node for node in _ROUTES if _next_of(node, state) == next_nodes]
     if named is None and leading:
@@ -137,7 +137,7 @@ def _editable() -> str:
 
 
 def _command_instead(key: str, thread_id: str) -> str:
-    """Return the command that does what an edit of this key is meant to."""
+    """Return a hint that names the command to use instead of an edit of this key."""
     match key:
         case "settings" | "approve" | "max_turns" | "max_calls" | "max_tokens" | "max_cost" | "max_time":
             return f"A run keeps its settings; a limit is raised by {cli_command('resume', thread_id)} with --max-…"

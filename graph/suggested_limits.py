@@ -1,4 +1,4 @@
-"""Limits that let a run go on whose budget is spent: what is spent, and what it needs."""
+"""Suggests limits with which a run whose budget is spent can continue: what it has spent plus what it needs."""
 
 import math
 
@@ -17,10 +17,10 @@ _SECONDS = 60.0
 
 
 async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict[str, float]:
-    """The limit by name (`max_tokens`) that is worth giving to `rlm resume`; empty where raising none would help.
+    """Return the limit by name (`max_tokens`) to give to `rlm resume`; empty when there is no limit to raise.
 
-    `run` is at the top of its tree. As much again as the limit was, or what a turn and the calls that wait are likely
-    to take where that is more, beside all that counts as spent. So it lets the run go on whatever was lost in a crash.
+    `run` is at the top of its tree. The limit is all that counts as spent plus the larger of the old limit and what a
+    turn and the waiting calls are likely to take. So it lets the run continue even if work was lost in a crash.
     """
     resource: Resource = state.get("spent") or "turns"  # pyright: ignore[reportAssignmentType]
     limit = getattr(run.limits, f"max_{resource}")
@@ -42,7 +42,7 @@ async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict
 
 
 def _needed(resource: Resource, turn: int, waiting: int, counts: Counted, settings: RunSettings) -> float:
-    """What a root turn with so many input tokens, and the sub-calls that wait, are likely to take."""
+    """Return what a root turn of `turn` tokens and the waiting sub-calls are likely to take of a resource."""
     calls = max(counts.model_calls, 1)
     match resource:
         case "calls":
@@ -59,7 +59,7 @@ def _needed(resource: Resource, turn: int, waiting: int, counts: Counted, settin
 
 
 def _rounded_up(number: float) -> float:
-    """To two digits that are easy to read; a whole number where it is more than ten."""
+    """Round up to two significant digits, and to a whole number above ten."""
     unit = 10.0 ** (math.floor(math.log10(number)) - 1)
     rounded = math.ceil(number / unit - 1e-9) * unit
     return round(rounded) if number > 10 else float(f"{rounded:.2g}")

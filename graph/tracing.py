@@ -1,8 +1,8 @@
-"""Traces: whether LangChain and LangGraph send LangSmith what a run reads, asks and answers.
+"""Controls whether LangChain and LangGraph send LangSmith what a run reads, asks and answers.
 
-Both look at the environment, and at what the caller of a `Runner` has set up, and send all of it without a word. A
-run's input is the user's, and so is the decision: nothing is traced unless `--tracing`, `RLM_TRACING` or
-`Runner.open(tracing=True)` says so. That holds for one process; it is no setting of a run, and not saved.
+Both read the environment and what the caller of a `Runner` has set up, and would silently send all of it. A run's
+input belongs to the user, who decides: nothing is traced unless `--tracing`, `RLM_TRACING` or
+`Runner.open(tracing=True)` says so. That applies to one process; it is not a setting of a run, and not saved.
 """
 
 import os
@@ -30,14 +30,14 @@ def asked_for(environment: Mapping[str, str]) -> bool:
 
 
 def switch_set(environment: Mapping[str, str]) -> str:
-    """Return the variable that would have everything traced; empty when there is none."""
+    """Return the name of the variable that would turn traces on; empty when there is none."""
     return next((name for name in SWITCHES if environment.get(name, "").strip().lower() not in _OFF), "")
 
 
 @contextmanager
 def traced(on: bool) -> Generator[None]:
-    """Have what is called inside traced, in the caller's trace if there is one; or not at all."""
-    # Imported by LangGraph anyway, which takes a second: not before that is needed.
+    """Trace what is called inside, in the caller's trace if there is one; with `on` false, trace nothing."""
+    # LangGraph imports these anyway, which takes a second: they are imported only when needed.
     from langchain_core.callbacks import BaseCallbackHandler
     from langchain_core.tracers.context import tracing_v2_callback_var
     from langsmith.run_helpers import get_tracing_context, tracing_context
@@ -47,7 +47,7 @@ def traced(on: bool) -> Generator[None]:
         with tracing_context(**context):
             yield
         return
-    # Something that hears and does nothing passes for a trace.
+    # LangChain accepts a callback handler that does nothing as a trace.
     silent = BaseCallbackHandler() if any(os.environ.get(name) for name in _RETIRED) else None
     before = tracing_v2_callback_var.get()
     tracing_v2_callback_var.set(cast(Any, silent))

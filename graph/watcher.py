@@ -1,4 +1,4 @@
-"""What has changed in the index of runs since it was looked at last, whichever process has changed it."""
+"""Finds what has changed in the index of runs since the last look, by any process."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,19 +11,19 @@ from ..state.threads import DELETED, Thread
 Standing = Status | Literal["busy"]
 _OUTLINE = f"SELECT thread_id, status, updated FROM threads WHERE status != '{DELETED}'"
 _FEW = 50
-"""So many rows are asked for one by one."""
+"""Number of rows up to which they are read one by one."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """A run that is new, or stands otherwise than it did; `busy` while a process runs it."""
+    """A run that is new or has changed, with its status: `busy` while a process runs it."""
 
     row: Thread
     standing: Standing
 
 
 class IndexWatch:
-    """Looks again and again: at next to nothing while nothing is written, at three columns of the index when it is."""
+    """A repeated look at the index: it costs almost nothing without writes, and else reads three of its columns."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -31,11 +31,11 @@ class IndexWatch:
         self._seen: dict[str, tuple[Standing, float]] = {}
 
     async def look(self) -> tuple[list[Changed], list[str]]:
-        """The runs that have changed, the one touched last first, and the names of those that are no more.
+        """Return the runs that have changed, the one touched last first, and the names of those that no longer exist.
 
         Raises StoreError.
         """
-        # What others commit changes the first number, what this process does the second.
+        # Commits of other processes change the first number, commits of this process the second.
         [[others]] = await self._stores.database.read("PRAGMA data_version")
         version = (int(others), self._stores.database.commits)
         running = [name for name, (standing, _) in self._seen.items() if standing == "busy"]
@@ -66,7 +66,7 @@ def _standing(status: Status, alive: bool) -> Standing:
 
 
 async def find_changes(watch: IndexWatch) -> tuple[list[Changed], list[str]]:
-    """`look`, for whom it is enough to look again later when the store cannot be read now."""
+    """Return `watch.look()`, or no changes when the store cannot be read now: a later look finds them."""
     try:
         return await watch.look()
     except StoreError:

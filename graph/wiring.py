@@ -1,4 +1,4 @@
-"""Opening a home: the stores under it, and the hands that nodes work with."""
+"""Opens a home: the stores under it, and the dependencies of the nodes."""
 
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -29,7 +29,7 @@ BLOBS = "blobs"
 async def open_stores(
     home: Path, clock: Callable[[], float] = time.time, failpoint: Failpoint = no_failpoint
 ) -> AsyncGenerator[Stores]:
-    """Everything that lasts under `home`; `clock` is wall time. Raises StoreError."""
+    """Open the stores under `home`; `clock` is wall time. Raises StoreError."""
     async with Database.open(home / DATABASE, failpoint=failpoint) as database:
         blobs = Blobs(home / BLOBS, failpoint)
         leases = Leases(database, clock)
@@ -55,7 +55,7 @@ async def open_hands(
     tracing: bool = False,
     failpoint: Failpoint = no_failpoint,
 ) -> AsyncGenerator[Dependencies]:
-    """The live things, closed at the end: kernels and whoever owns them."""
+    """Provide the nodes' dependencies, and close the kernels and their host at the end."""
     kernels = kernels or JupyterKernels([stores.blobs.folder], hidden=[stores.home])
     try:
         opened = open_model or open_configured_model
@@ -65,5 +65,5 @@ async def open_hands(
 
 
 def open_configured_model(name: str, settings: RunSettings) -> ModelClient:
-    """The client of a model as the settings name it. Raises ModelSetupError."""
+    """Open the client of a model as the settings describe it. Raises ModelSetupError."""
     return open_client(name, base_url=settings.base_url, price=settings.price)

@@ -1,1 +1,1 @@
-"""The REPL: one session protocol, the Jupyter kernel behind it, and what runs inside that kernel."""
+"""The REPL: the session protocol, the Jupyter kernel behind it, and the code that runs inside that kernel."""

@@ -1,7 +1,7 @@
-"""A cell that stands: what is posted, taken, answered and ended, whoever carries the messages.
+"""The state of a running cell: its posted, taken and answered calls, and its end, for any transport.
 
-The part of a session that every implementation shares: it feeds this with what its kernel says, and sends on
-what is delivered.
+Every implementation of a session shares this part: it passes in what its kernel sends, and sends on what is
+delivered.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from .session import CellError, CellResult, KernelSpec, PostedCall
 from .untrusted_json import BadMessage
 
 INTERRUPT_GRACE = 2.0
-"""Seconds between an interrupt and the kill of what swallowed it."""
+"""Seconds between an interrupt and the kill of a cell that ignored it."""
 
 
 class RunningCell:
-    """The running cell as the graph's side knows it; its clock runs while no call is unanswered."""
+    """The running cell on the graph's side; its clock runs while no call is unanswered."""
 
     def __init__(self, timeout: float, interrupt: Callable[[], None], kill: Callable[[], None]) -> None:
         self._timeout = timeout
@@ -35,9 +35,9 @@ class RunningCell:
         self._timer: asyncio.TimerHandle | None = None
         self.overran = False
         self.highest = 0
-        """The highest id that was posted: each call is taken once."""
+        """The highest id that was posted, by which a call that is posted twice is refused."""
         self.held = 0
-        """What the calls weigh that were posted and not taken."""
+        """The weight of the calls that are posted and not taken."""
 
     @property
     def waiting(self) -> int:
@@ -49,16 +49,16 @@ class RunningCell:
 
     @property
     def taken(self) -> int:
-        """Calls up to this id are held here no more."""
+        """The id up to which calls are no longer held here."""
         return self._posted[0].id - 1 if self._posted else self.highest
 
     def start(self) -> None:
-        """The cell has begun to compute."""
+        """Start the clock: the cell computes."""
         self._since = asyncio.get_running_loop().time()
         self._timer = asyncio.get_running_loop().call_later(max(0.0, self._timeout - self._computed), self._overrun)
 
     def post(self, calls: list[PostedCall]) -> None:
-        """The kernel posted calls, in the order of their ids. Raises BadMessage when it had posted one before."""
+        """Add calls that the kernel posted, in the order of their ids. Raises BadMessage for one posted before."""
         if calls[0].id <= self.highest:
             raise BadMessage("a sub-call twice")
         self.highest = calls[-1].id
@@ -71,7 +71,7 @@ class RunningCell:
         self._changed.set()
 
     def answered(self, call_id: int) -> bool:
-        """The call was answered; False when it was not waiting. The clock goes on with the last one."""
+        """Record that a call was answered. Return False when it was not waiting. The last answer restarts the clock."""
         if call_id not in self._unanswered:
             return False
         self._unanswered.discard(call_id)
@@ -80,7 +80,7 @@ class RunningCell:
         return True
 
     def end(self, result: CellResult) -> None:
-        """The kernel says that the cell has ended."""
+        """Record the cell's result, which the kernel has sent."""
         self._pause()
         if self.overran and result.status == "error":
             message = f"the cell computed for more than {self._timeout:g} s and was interrupted"
@@ -91,7 +91,7 @@ class RunningCell:
         self._changed.set()
 
     def lose(self, error: KernelLost) -> None:
-        """The kernel is gone."""
+        """Record that the kernel is gone."""
         self._pause()
         self._lost = error
         self._changed.set()
@@ -140,7 +140,7 @@ class RunningCell:
 
 
 class BaseSession:
-    """The half of `session.KernelSession` that needs no kernel: one cell at a time, until the kernel is lost."""
+    """The part of `session.KernelSession` that needs no kernel: one cell at a time, until the kernel is lost."""
 
     def __init__(self, spec: KernelSpec) -> None:
         self._spec = spec
@@ -148,7 +148,7 @@ class BaseSession:
         self._lost: KernelLost | None = None
         self._seen = 0
         self._answer: asyncio.Future[Any] | None = None
-        """What the kernel says of variables that it was handed."""
+        """The kernel's reply about the saved variables that it was sent."""
 
     @property
     def waiting(self) -> int:
@@ -176,7 +176,7 @@ class BaseSession:
         return result
 
     def _stand(self, interrupt: Callable[[], None], kill: Callable[[], None]) -> None:
-        """A cell begins. Raises KernelLost, or RuntimeError while another one is under way."""
+        """Begin a cell. Raises KernelLost, or RuntimeError while another one is under way."""
         if self._lost:
             raise self._lost
         if self._cell:
@@ -186,13 +186,13 @@ class BaseSession:
         self._cell.start()
 
     def _was_answered(self, call_id: int) -> bool:
-        """Whether the call waited for this answer. Raises KernelLost."""
+        """Record an answer. Return whether the call waited for it. Raises KernelLost."""
         if self._lost:
             raise self._lost
         return self._cell is not None and self._cell.answered(call_id)
 
     def _lose(self, error: KernelLost) -> None:
-        """The kernel is gone: whoever waits is told why."""
+        """Record that the kernel is gone, and raise `error` in every waiter."""
         self._lost = error
         if self._cell:
             self._cell.lose(error)

@@ -1,4 +1,4 @@
-"""Real kernels: Jupyter kernels in a kernel-host process, spoken to over a socket pair."""
+"""Real kernels: Jupyter kernels in a kernel-host process, reached over a socket pair."""
 
 import asyncio
 import contextlib
@@ -24,16 +24,19 @@ from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, PostedC
 from .untrusted_json import BadMessage
 
 _HELD = 2 * WINDOW + MOST_WEIGHT
-"""What calls may weigh that a kernel has posted and nobody has taken; its window is full before the last one."""
+"""The most that a kernel's posted and untaken calls may weigh; its window is full before the last one."""
 _GOING = 1.0
-"""Seconds that the kernel host has for ending its kernels; they go with it when it is killed."""
+"""Seconds that the kernel host has to end its kernels; when it is killed, they end with it."""
 
 
 class JupyterKernels:
-    """Starts the kernel host when first needed, and sessions in it. Bound to one event loop."""
+    """The sessions in a kernel host, which is started when first needed. Bound to one event loop."""
 
     def __init__(self, inputs: Sequence[Path] = (), *, hidden: Sequence[Path] = (), tiers: Sequence[str] = ()) -> None:
-        """`inputs`: folders that contexts lie in. `hidden`: folders that no kernel sees. `tiers`: sandboxes to try."""
+        """Set the host's settings.
+
+        `inputs`: folders that contain contexts. `hidden`: folders that no kernel sees. `tiers`: sandboxes to try.
+        """
         self._settings = {
             "inputs": [str(folder.absolute()) for folder in inputs],
             "hidden": [str(folder.absolute()) for folder in hidden],
@@ -101,7 +104,11 @@ class JupyterKernels:
         self._lose_all("the kernel host was closed")
 
     async def request(self, operation: str, kernel: str, **fields: Any) -> dict[str, Any]:
-        """Ask the host and wait for its reply. Raises KernelStartFailed with what it says, NoSandbox, KernelLost."""
+        """Send a request and return the host's reply.
+
+        Raises KernelStartFailed with the host's error, NoSandbox, UsageError for an environment that cannot be used,
+        KernelLost.
+        """
         number = next(self._numbers)
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[number] = reply
@@ -118,13 +125,13 @@ class JupyterKernels:
                 return answer
 
     def send(self, operation: str, kernel: str, *, id: int = 0, attached: bytes = b"", **fields: Any) -> None:
-        """Tell the host something whose reply nobody waits for."""
+        """Send a request without waiting for a reply. Raises KernelLost."""
         if self._writer is None or self._writer.is_closing():
             raise KernelLost("The kernel host is gone.")
         write_frame(self._writer, {"id": id, "op": operation, "kernel": kernel, **fields}, attached)
 
     async def tell(self, operation: str, kernel: str, attached: bytes, **fields: Any) -> None:
-        """Send what may be large, and wait until most of it has left. Raises KernelLost."""
+        """Send a request that may be large, and wait until most of it has left. Raises KernelLost."""
         self.send(operation, kernel, attached=attached, **fields)
         assert self._writer is not None
         try:
@@ -133,11 +140,11 @@ class JupyterKernels:
             raise KernelLost("The kernel host is gone.") from error
 
     def forget(self, name: str) -> None:
-        """The session is closed."""
+        """Remove a closed session."""
         self._sessions.pop(name, None)
 
     async def _clean_up(self) -> None:
-        """Wait for a host that is ending, and remove its folder should it have been killed."""
+        """Wait for a host that is ending, kill it if it takes too long, and remove its folder."""
         if self._process is not None:
             try:
                 await asyncio.wait_for(self._process.wait(), _GOING)
@@ -150,22 +157,22 @@ class JupyterKernels:
             self._folder = None
 
     async def _launch(self) -> None:
-        # Short, because the paths of Unix sockets are; removed by the host, or by us when that was killed.
+        # A short path, because those of Unix sockets are limited. Removed by the host, or by us when it was killed.
         self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="rlm-")
         for folder in self._settings["inputs"]:
-            # Before there is one that sees it.
+            # Created before the host starts a kernel that sees it.
             await asyncio.to_thread(make_folder, Path(folder))
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                # -P: `-m` alone imports from the current folder first, which may be somebody else's.
+                # -P: `-m` alone imports from the current folder first, which may belong to somebody else.
                 *("-P", "-m", "durable_rlm.kernel.host", str(theirs.fileno())),
                 json.dumps({**self._settings, "folder": self._folder}),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_host_environment(),
-                # A Ctrl-C at the terminal is for us: we save, then end the kernels.
+                # Ctrl-C at the terminal must reach only this process, which saves and then ends the kernels.
                 start_new_session=True,
             )
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 26)
@@ -179,7 +186,7 @@ class JupyterKernels:
                     if session := self._sessions.get(message["kernel"]):
                         session.on_event(message)
                 elif (reply := self._replies.pop(message["id"], None)) and not reply.done():
-                    # Done: whoever asked was stopped meanwhile.
+                    # A reply that is done was cancelled with its request.
                     reply.set_result(message)
         except ValueError as error:
             reason = f"the kernel host sent {error}"
@@ -191,14 +198,14 @@ class JupyterKernels:
         for reply in self._replies.values():
             if not reply.done():
                 reply.set_exception(KernelLost(f"{reason.capitalize()}."))
-                reply.exception()  # seen: whoever waited may have gone
+                reply.exception()  # mark as retrieved: nothing may await it any more
         self._replies.clear()
         for session in list(self._sessions.values()):
             session.lose(reason)
 
 
 class JupyterSession(BaseSession):
-    """One kernel in the host. See `session.KernelSession` for what each method promises."""
+    """One kernel in the host. See `session.KernelSession` for its methods."""
 
     def __init__(self, kernels: JupyterKernels, name: str, spec: KernelSpec) -> None:
         super().__init__(spec)
@@ -207,7 +214,7 @@ class JupyterSession(BaseSession):
         self._outcomes: list[tuple[int, dict[str, Any]]] = []
         self._telling = False
         self._told = self._untold = 0
-        """The last call that was acknowledged, and what those weigh that were taken since."""
+        """The id of the last acknowledged call, and the weight of the calls taken since."""
         self._chunks: list[bytes] = []
         self._chunk_bytes = 0
 
@@ -220,7 +227,7 @@ class JupyterSession(BaseSession):
     async def _handed(
         self, operation: str, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]
     ) -> Any:
-        """Hand over saved variables and wait for what the kernel makes of them."""
+        """Send saved variables and return the kernel's parsed reply. Raises KernelLost."""
         async for batch in batches:
             sizes = [len(chunk) for chunk in batch.values()]
             attached = b"".join(batch.values())
@@ -232,7 +239,7 @@ class JupyterSession(BaseSession):
         try:
             return await asyncio.wait_for(asyncio.shield(self._answer), self._spec.cell_timeout)
         except TimeoutError:
-            # Code of the run is at work there: how its objects are hashed, for one.
+            # Loading may run code of the run, such as the hash methods of its objects.
             self._tell("kill")
             self.lose("loading its variables took too long")
             return await self._answer
@@ -274,7 +281,7 @@ class JupyterSession(BaseSession):
                 return
 
     def on_event(self, message: dict[str, Any]) -> None:
-        """Something that the kernel said; what is malformed ends the kernel."""
+        """Take an event from the kernel; a malformed one ends the kernel."""
         if self._lost:
             return
         try:
@@ -282,7 +289,7 @@ class JupyterSession(BaseSession):
         except BadMessage as error:
             self._refuse(str(error))
         except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
-            # Nothing that one kernel sends may end the reading of what the others say.
+            # No message of one kernel may stop the reading of the others' messages.
             self._refuse(f"what could not be read ({type(error).__name__})")
         else:
             if message["event"] == "died":
@@ -290,7 +297,7 @@ class JupyterSession(BaseSession):
                 self.lose(message.get("why") or _cause(message.get("exit"), overran=overran))
 
     def _take(self, event: str, sizes: Any, said: bytes) -> None:
-        """Raises BadMessage."""
+        """Take an event's content. Raises BadMessage."""
         match event:
             case "calls":
                 self._take_calls(parse_calls(said))
@@ -312,7 +319,7 @@ class JupyterSession(BaseSession):
 
     def _take_calls(self, calls: list[PostedCall]) -> None:
         if self._cell is None:
-            # Of a cell whose end has overtaken them: nobody waits for an answer.
+            # Calls of a cell whose end has overtaken them: nothing waits for an answer.
             self._seen = max(self._seen, calls[-1].id)
             return
         self._cell.post(calls)
@@ -320,20 +327,20 @@ class JupyterSession(BaseSession):
             raise BadMessage("more sub-calls than it may at once")
 
     def _take_chunks(self, chunks: list[bytes]) -> None:
-        """Keep them until the cell's end. Raises BadMessage for more than the kernel can hold itself."""
+        """Keep chunks until the cell's end. Raises BadMessage for more than the kernel's memory can hold."""
         self._chunk_bytes += sum(map(len, chunks))
         if self._chunk_bytes > self._spec.memory:
             raise BadMessage("more of its variables than it has memory for")
         self._chunks += chunks
 
     def lose(self, reason: str) -> None:
-        """The kernel is gone: every waiter is told why."""
+        """Record that the kernel is gone, and raise KernelLost with the reason in every waiter."""
         if self._lost:
             return
         self._lose(KernelLost(f"The kernel died: {reason}."))
 
     def _tell_outcomes(self) -> None:
-        """What is delivered and taken in one turn of the loop travels in one message."""
+        """Schedule one message for all that is delivered and taken in one turn of the event loop."""
         if not self._telling:
             self._telling = True
             asyncio.get_running_loop().call_soon(self._send_outcomes)
@@ -342,7 +349,7 @@ class JupyterSession(BaseSession):
         self._telling = False
         outcomes, self._outcomes = self._outcomes, []
         if self._lost is None and self._cell is not None:
-            # Acknowledged is what is held here no more: as much may come again.
+            # Calls that are no longer held here are acknowledged: the kernel may post as much again.
             self._told, self._untold = self._cell.taken, 0
             self._kernels.send("answer", self._name, ack=self._told, outcomes=outcomes)
 
@@ -362,6 +369,6 @@ def _cause(code: Any, *, overran: bool) -> str:
 
 
 def _host_environment() -> dict[str, str]:
-    """What the host needs and nothing else: it starts what runs hostile code."""
+    """Return only the variables that the host needs, because it starts processes that run hostile code."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
     return {name: os.environ[name] for name in kept if name in os.environ}

@@ -1,4 +1,4 @@
-"""What a kernel sends, parsed as hostile: schema, types and sizes are checked, nothing is trusted."""
+"""Parses a kernel's messages as hostile data: schema, types and sizes are checked, nothing is trusted."""
 
 import json
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ from .untrusted_json import BadMessage, depth, read
 
 MAX_PROMPT = 64 << 20
 MAX_OUTPUT = 32 << 20
-"""Characters of a prompt with what is sent as its context, and of a cell's output."""
+"""Most characters of a prompt together with its context, and of a cell's output."""
 MAX_PARTS = 200_000
-"""Texts of one context."""
+"""Most texts of one context."""
 MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
-"""Characters of a schema's JSON, and how deep it, metadata and a final value are nested."""
+"""Most characters of a schema's JSON, and the deepest nesting of a schema, of metadata and of a final value."""
 CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
-"""What a call, and a text of its context, weigh beside their characters (`inside/calls.py` has all of these too)."""
+"""Weight of a call, and of a text of its context, beside their characters (the same as in `inside/queries.py`)."""
 MOST_WEIGHT = MAX_PROMPT + MAX_SCHEMA + MAX_PARTS * PART_WEIGHT + CALL_WEIGHT
-"""Of one call."""
+"""The most that one call can weigh."""
 _MAX_CALLS = 1000
 _MAX_NAMES = 100_000
 _REASON = 500
@@ -52,7 +52,7 @@ class _Strict(BaseModel):
 
 @with_config(ConfigDict(strict=True))
 class _Part(TypedDict):
-    """A text, or where it stands in the kernel's own input. Plain, because there may be many."""
+    """A text, or its range in the kernel's own input. A plain dict, because there may be many."""
 
     name: Annotated[str, Field(max_length=10_000)]
     text: NotRequired[str | None]
@@ -72,7 +72,7 @@ class _Context(_Strict):
         return self
 
     def posted(self) -> tuple[PostedContext, int]:
-        """And how many characters it has. Raises ValueError for a range that is none."""
+        """Return the context and its number of characters. Raises ValueError for an invalid range or deep metadata."""
         parts: list[PostedPart] = []
         chars = 0
         for part in self.parts:
@@ -98,7 +98,7 @@ class _Call(_Strict):
     rest: int = Field(default=1, ge=1, le=1 << 53)
 
     def posted(self) -> PostedCall:
-        """Raises ValueError."""
+        """Return the call with its weight. Raises ValueError for one that is too large."""
         context, chars = self.context.posted() if self.context else (None, 0)
         if len(self.prompt) + chars > MAX_PROMPT:
             raise ValueError("more text than a call may have")
@@ -170,7 +170,7 @@ _SIZES = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0, strict=True)]], F
 
 
 def parse_calls(said: str | bytes) -> list[PostedCall]:
-    """Posted calls, at least one, in the order of their ids. Raises BadMessage."""
+    """Return the posted calls, at least one, in the order of their ids. Raises BadMessage."""
     try:
         calls = [call.posted() for call in _CALLS.validate_python(read(said))]
     except (ValueError, RecursionError) as error:
@@ -181,7 +181,7 @@ def parse_calls(said: str | bytes) -> list[PostedCall]:
 
 
 def parse_restored(said: str | bytes) -> Restored:
-    """What a restore came to. Raises BadMessage."""
+    """Return the result of a restore. Raises BadMessage."""
     try:
         restored = _Restored.model_validate(read(said))
     except (ValueError, RecursionError) as error:
@@ -190,7 +190,7 @@ def parse_restored(said: str | bytes) -> Restored:
 
 
 def parse_compared(said: str | bytes) -> list[str]:
-    """Which variables are other ones. Raises BadMessage."""
+    """Return the names of the variables that differ. Raises BadMessage."""
     try:
         return _Compared.model_validate(read(said)).other
     except (ValueError, RecursionError) as error:
@@ -198,7 +198,7 @@ def parse_compared(said: str | bytes) -> list[str]:
 
 
 def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
-    """The pieces of what came beside a message. Raises BadMessage."""
+    """Split the bytes attached to a message into chunks of the given sizes. Raises BadMessage."""
     try:
         lengths = _SIZES.validate_python(sizes)
     except ValidationError as error:
@@ -212,13 +212,13 @@ def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
 def _final(said: dict[str, Any]) -> Final:
     value, text_of = said.get("value"), said.get("text_of")
     if depth(value, MAX_DEPTH) > MAX_DEPTH:
-        # JSON that others could not write again: a text that says the same.
+        # Other code could not serialize JSON that deep again, so it becomes a text.
         return Final(json.dumps(value, ensure_ascii=False), type(value).__name__)
     return Final(value, text_of[:_REASON] if isinstance(text_of, str) else None)
 
 
 def parse_ended(said: str | bytes, chunks: Sequence[bytes] = ()) -> CellResult:
-    """A cell's result; `chunks` came before it. Raises BadMessage."""
+    """Return a cell's result; `chunks` came before it. Raises BadMessage."""
     try:
         ended = _Ended.model_validate(read(said))
         final = _final(ended.final) if ended.final is not None else None

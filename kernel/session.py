@@ -1,12 +1,12 @@
-"""The session protocol: what the graph sees of a kernel, whichever kernel it is.
+"""The session protocol: the graph's interface to a kernel of any kind.
 
-A cell *stands still* at its sub-calls: `begin` starts it and returns; `next_call` yields what its code
-asks for, from any of its threads and coroutines; `deliver` hands an answer to the code that waits for
-it; `next_call` yields None once the cell has ended, and `result` says how. Between those calls the
-graph may save, stop or wait for a person: the kernel keeps its place.
+A cell *waits* at its sub-calls: `begin` starts it and returns; `next_call` returns each call that its code makes, from
+any of its threads and coroutines; `deliver` hands an answer to the code that waits for it; `next_call` returns None
+once the cell has ended, and `result` returns its result. Between those calls the graph may save, stop or wait for a
+reviewer: the kernel keeps its place.
 
-Implementations: `jupyter.JupyterKernels` (a real kernel in a kernel-host process) and
-`memory.MemoryKernels` (a thread, for tests). Both pass `contract.py`.
+Implementations: `jupyter.JupyterKernels` (a real kernel in a kernel-host process) and, for tests, `MemoryKernels` in
+`tests/contract/in_memory_kernel.py` (a thread). Both pass `tests/contract/session_contract.py`.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext
+from .inside.variables import describe_one
 
 CallKind = Literal["llm", "rlm"]
 FailureKind = Literal["model", "budget", "cancelled", "usage", "rejected"]
@@ -24,7 +25,7 @@ CellStatus = Literal["ok", "error", "timeout", "died"]
 
 @dataclass(frozen=True)
 class ContextFiles:
-    """Where a kernel finds its input: one file of UTF-8 text, and for documents an index of it.
+    """The files of a kernel's input: one file of UTF-8 text (the pack), and for documents an index of it.
 
     The index is JSON Lines, one document a line: `{"name", "start", "end", "chars", "meta"}`, offsets in
     bytes of the pack. Without an index the pack is one text.
@@ -34,37 +35,37 @@ class ContextFiles:
     index: Path | None = None
     start: int = 0
     end: int | None = None
-    """The range of the pack, in bytes, that is the text, or that the documents lie in; None: to its end."""
+    """The range of the pack, in bytes, that is the text or contains the documents; `end` None: to the pack's end."""
     handed: bool = False
-    """Whether it is what a sub-RLM was handed of its caller's input: then it sees nothing else of the pack."""
+    """True when it is the part of its caller's input given to a sub-RLM, which then sees nothing else of the pack."""
 
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """What a kernel is started with."""
+    """The settings with which a kernel is started."""
 
     thread_id: str
     context: ContextFiles | None = None
     sub_calls: bool = True
-    """False at depth 0: the query functions raise, saying so."""
+    """False at depth 0: the query functions then raise an error that says so."""
     sub_rlms: bool = False
-    """True from depth 2 on: `rlm_query` hands its `context` over apart; else it is put behind the prompt."""
+    """True from depth 2 on: `rlm_query` sends its `context` separately; else it is appended to the prompt."""
     models: tuple[str, ...] = ()
     """The only model names that code may ask for."""
     memory: int = 4 << 30
     """Bytes of address space."""
     cell_timeout: float = 300.0
-    """Seconds of a cell's own computing; waiting for answers does not count."""
+    """Seconds that a cell may compute; waiting for answers does not count."""
 
     sandboxed: bool = True
-    """Whether it must be confined; False: it runs as the user, who has said so."""
+    """True when it must be confined; False: it runs as the user, who has asked for that."""
     environment: str = ""
-    """The folder of a virtual environment that it runs in; empty: this program's own, of which it sees a part."""
+    """The folder of the virtual environment that it runs in; empty: this program's own, of which it sees a part."""
     provisioner: str = ""
-    """The Jupyter kernel provisioner that starts it; empty: ours."""
+    """The Jupyter kernel provisioner that starts it; empty: this program's own."""
 
     def process(self) -> dict[str, Any]:
-        """What the kernel host is told of this: plain JSON."""
+        """Return the settings for the kernel host, as plain JSON."""
         context = self.context
         files = [context.pack, context.index] if context else []
         return {
@@ -78,7 +79,7 @@ class KernelSpec:
         }
 
     def setup(self) -> dict[str, Any]:
-        """What the kernel itself is told of this (`inside/repl.py`): plain JSON."""
+        """Return the settings for the kernel itself (`inside/repl.py`), as plain JSON."""
         context = self.context
         return {
             "pack": str(context.pack) if context else None,
@@ -94,7 +95,7 @@ class KernelSpec:
 
 @dataclass(frozen=True)
 class Cell:
-    """One root turn's code: blocks run in order, and the first error ends it."""
+    """The code of one root turn: its blocks run in order, and the first error ends it."""
 
     turn: int
     blocks: tuple[str, ...]
@@ -113,16 +114,16 @@ class PostedCall:
     schema: dict[str, Any] | None = None
     cache: bool = False
     context: PostedContext | None = None
-    """What a sub-RLM is handed as its `context`."""
+    """The `context` of a sub-RLM."""
     rest: int = field(default=1, compare=False)
-    """How many calls were posted together, as the kernel says, from this one on."""
+    """The number of calls from this one on that were posted together, as the kernel says."""
     weight: int = field(default=0, compare=False)
-    """What it counts of what a kernel may post ahead: its characters, and something for each of its texts."""
+    """Its share of what a kernel may post ahead: its characters, and an amount for each of its texts."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The call's answer: text, or the parsed value when a schema was asked for."""
+    """The call's answer: a text, or the parsed value when the call has a schema."""
 
     value: Any
 
@@ -149,11 +150,11 @@ class CellError:
 
 @dataclass(frozen=True)
 class Final:
-    """The value that the code ended the run with: JSON, or the text of what is not JSON."""
+    """The value with which the code ended the run: JSON, or the text of a value that is not JSON."""
 
     value: Any
     text_of: str | None = None
-    """The type of what is not JSON."""
+    """The type of a value that is not JSON."""
 
 
 @dataclass(frozen=True)
@@ -166,34 +167,41 @@ class Variable:
     preview: str
 
 
+def describe_variable(name: str, value: Any) -> Variable:
+    """Describe a plain value under a plain name as a kernel does."""
+    described = describe_one(name, value)
+    assert described is not None, "modules and names with an underscore are not shown"
+    return Variable(**described)
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """What a cell changed of the saved variables. Its bytes are opaque: nothing outside a kernel looks into them."""
+    """The changes of a cell to the saved variables. Its bytes are opaque: nothing outside a kernel reads them."""
 
     groups: Sequence[Group] = ()
-    """New and changed ones."""
+    """The new and changed groups."""
     gone: Sequence[str] = ()
-    """Ids of groups that are no more."""
+    """Ids of groups that no longer exist."""
     chunks: Sequence[bytes] = ()
     """The chunks that this kernel has not sent before."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore brought back."""
+    """The result of a restore."""
 
     names: Sequence[str]
-    """Variables that are as they were."""
+    """Variables that were restored completely."""
     lost: Mapping[str, str]
-    """Variables that are not, or not wholly, and why. Using what is missing of them raises, saying so."""
+    """Variables that were not, or only in part, and why. Using a missing part raises an error that says so."""
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """How a cell ended. `output` is whole up to the kernel's own cap, which it then mentions.
+    """The result of a cell. `output` is complete up to the kernel's own cap, which it then mentions.
 
-    `timeout`: the cell was interrupted, what it had done stands. `died`: the kernel went with it; said by
-    whoever replaces the kernel, never by a session (it raises KernelLost).
+    `timeout`: the cell was interrupted, and its effects remain. `died`: the kernel died during the cell; set by the
+    code that replaces the kernel, never by a session (which raises KernelLost).
     """
 
     status: CellStatus
@@ -203,7 +211,7 @@ class CellResult:
     variables: Sequence[Variable] = field(default=())
     seconds: float = 0.0
     snapshot: Snapshot | None = None
-    """What changed since the kernel's last snapshot; None when it could not be taken."""
+    """The changes since the kernel's last snapshot; None when it could not be taken."""
     unsaved: str | None = None
     """Why there is no snapshot."""
 
@@ -213,28 +221,28 @@ class KernelSession(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Calls that were posted and not taken yet."""
+        """Number of calls that were posted and not taken yet."""
         ...
 
     @property
     def busy(self) -> bool:
-        """Whether a cell was begun whose result has not been taken."""
+        """True when a cell was begun whose result has not been taken."""
         ...
 
     @property
     def lost(self) -> bool:
-        """Whether the kernel is known to be gone."""
+        """True when the kernel is known to be gone."""
         ...
 
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:
-        """Bring saved variables into a fresh kernel; `batches` are their chunks by hash, in any order.
+        """Load saved variables into a fresh kernel; `batches` are their chunks by hash, in any order.
 
-        A group that cannot be brought back (a chunk is missing, its code raises) is `lost`; the others are not.
+        A group that cannot be restored (a chunk is missing, its code raises) is `lost`; the others are not.
         """
         ...
 
     async def compare(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Sequence[str]:
-        """Names of saved variables, as far as they can be loaded, that are not in this kernel what they were."""
+        """Return the names of the saved variables that can be loaded and differ from those in this kernel."""
         ...
 
     async def begin(self, cell: Cell) -> None:
@@ -242,11 +250,11 @@ class KernelSession(Protocol):
         ...
 
     async def next_call(self) -> PostedCall | None:
-        """The next call that the cell posts, each once; None when the cell has ended."""
+        """Wait for the next call that the cell posts and return it, each once; None when the cell has ended."""
         ...
 
     async def peek(self) -> bool:
-        """Wait until a call is posted (True) or the cell has ended (False), and take nothing."""
+        """Wait until a call is posted (return True) or the cell has ended (return False), without taking a call."""
         ...
 
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
@@ -254,11 +262,11 @@ class KernelSession(Protocol):
         ...
 
     async def result(self) -> CellResult:
-        """Wait for the cell's end and say how it ended; afterwards the session is not busy."""
+        """Wait for the cell's end and return its result; afterwards the session is not busy."""
         ...
 
     async def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in the cell; what swallows it is killed a little later."""
+        """Raise KeyboardInterrupt in the cell; the kernel is killed shortly after if the cell ignores it."""
         ...
 
     async def close(self) -> None:
@@ -268,33 +276,33 @@ class KernelSession(Protocol):
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What confines kernels: it has proven itself when they were made ready."""
+    """The sandbox that confines kernels, verified when they were made ready."""
 
     tier: str
     """`bubblewrap`, `namespaces`, `landlock`; or `none`."""
     refused: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    """Stronger ones that did not hold, and why."""
+    """The stronger tiers that did not hold, and why."""
     packages: Sequence[str] = ()
-    """Modules that code can import beside the standard library, of those worth naming."""
+    """Those modules worth naming that code can import beside the standard library."""
 
 
 class Kernels(Protocol):
-    """Starts kernels."""
+    """A factory of kernels."""
 
     async def warm_up(self, *, sandboxed: bool = True, environment: str = "") -> Sandbox:
-        """Do now what the first start would wait for, and say what confines kernels.
+        """Do in advance what the first start would wait for, and return the sandbox that confines kernels.
 
-        Raises NoSandbox when they are to be confined and nothing holds, UsageError for an environment that cannot
+        Raises NoSandbox when they have to be confined and no tier holds, UsageError for an environment that cannot
         run them, KernelStartFailed.
         """
         ...
 
     def packages(self, environment: str = "") -> Sequence[str]:
-        """Return the modules that `warm_up` found code of this environment can import, of those worth naming."""
+        """Return those modules worth naming that `warm_up` has found importable in this environment."""
         ...
 
     async def start(self, spec: KernelSpec) -> KernelSession:
-        """A fresh kernel with `context` and the REPL's names in place. Raises KernelStartFailed."""
+        """Start a kernel with `context` and the REPL's names set. Raises KernelStartFailed."""
         ...
 
     async def close(self) -> None:

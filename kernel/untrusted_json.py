@@ -1,4 +1,4 @@
-"""JSON that hostile code wrote: read without harm, or refused."""
+"""Reads JSON that hostile code has written, safely, or refuses it."""
 
 import json
 from typing import Any, NoReturn, cast
@@ -6,30 +6,30 @@ from typing import Any, NoReturn, cast
 from ..state.blobs.texts import well_formed
 
 MAX_VALUES = 4 << 20
-"""Values in one text: each costs some hundred bytes of memory, and may be two bytes of text."""
+"""Most values in one text: each takes some hundred bytes of memory, and may be two bytes of text."""
 _HARMLESS = 1 << 20
-"""Characters of a text whose values nobody needs to count."""
+"""Number of characters up to which a text's values are not counted."""
 
 
 class BadMessage(Exception):
-    """A kernel sent what no kernel of ours would send."""
+    """A message that no unmodified kernel sends."""
 
 
 def read(said: str | bytes) -> Any:
-    """The value of a JSON text, its strings as UTF-8 can carry them: code may print and ask lone surrogates.
+    """Parse a JSON text. Lone surrogates, which code may print or send in a prompt, are replaced for UTF-8.
 
-    There is no number in it that is none, and none that is endless. Raises ValueError, RecursionError.
+    Raises ValueError, also for NaN, infinite numbers and too many values, and RecursionError.
     """
     text = well_formed(said) if isinstance(said, str) else _decoded(said)
     if len(text) > _HARMLESS and _values(text) > MAX_VALUES:
         raise ValueError("more values than anybody needs")
     value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    # Those that are escaped; others are replaced by now.
+    # Replace escaped surrogates; the others are already replaced.
     return _repaired(value) if "\\ud" in text or "\\uD" in text else value
 
 
 def depth(value: Any, most: int) -> int:
-    """How deep lists and objects are nested; not looked for beyond `most` and one more."""
+    """Return how deep lists and objects are nested, counted up to `most` + 1."""
     found, layer = 0, [value]
     while (layer := [one for one in layer if isinstance(one, dict | list)]) and found <= most:
         found += 1
@@ -49,7 +49,7 @@ def _decoded(said: bytes) -> str:
 
 
 def _values(text: str) -> int:
-    """About how many values there are, without making any: what stands outside strings is counted."""
+    """Estimate the number of values without creating any: count strings, and the separators outside of them."""
     if "\\" in text:
         text = text.replace("\\\\", "").replace('\\"', "")
     strings = text.count('"') // 2

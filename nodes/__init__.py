@@ -1,1 +1,1 @@
-"""What the machine does: one file a node, and what the nodes are made of."""
+"""The nodes of the graph, one file each, and the parts that they are made of."""

@@ -1,6 +1,6 @@
-"""`direct`: the whole input given to the root model in one call, which answers, or says that it needs the REPL.
+"""`direct`: give the root model the whole input in one call. It answers, or says that it needs the REPL.
 
-The text of a run's input, read whole: for what is given to a model at once, never for what is large.
+The input's text is read whole here, so this is only for what is given to a model at once, never for a large input.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from .runtime.output_limits import ROOT_OUTPUT_TOKENS
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
 Documents = list[tuple[str, str]]
-"""Names and texts, in order."""
+"""Names and texts of documents, in order."""
 
 
 def whole_input(reference: ContextRef, blobs: Blobs) -> Documents:
-    """The documents of an input; one without a name for a text, none where there is none.
+    """Return the documents of an input: one without a name for a text, none when there is no input.
 
-    Reads all of it: call it in a thread. Raises StoredDataDamaged.
+    Reads all of it, so call it in a thread. Raises StoredDataDamaged.
     """
     if reference["kind"] == "none":
         return []
@@ -57,13 +57,13 @@ def _text(pack: Path, start: int, end: int) -> str:
 
 
 FITS_WELL = 32_000
-"""Tokens of a request that a model reads reliably at once; of one with a known window, a quarter of that at most."""
+"""Tokens of a request that a model reads reliably at once; at most a quarter of the window where that is known."""
 MOST_BYTES = 64 << 20
-"""Of an input that is given whole, whatever the model can read."""
+"""Bytes of the largest input that is given whole, whatever the model can read."""
 _BYTES_A_TOKEN = 16
-"""More than any text of words has: an input with more bytes than that need not be read to know that it is large."""
+"""More bytes than a token of ordinary text has: an input above this ratio is known to be large without reading it."""
 _REPL_INSTEAD: frozenset[FailureKind] = frozenset({"too_long", "empty", "refused", "schema"})
-"""Failures of this one request, which say nothing of the turns that follow."""
+"""Failures of this one request that say nothing about the turns that follow."""
 
 
 _WHOLE = "A run keeps its mode: ask anew with --mode rlm, and the input is read piece by piece."
@@ -76,14 +76,14 @@ class _Answer:
 
 
 class _NeedsRepl(Exception):
-    """The input is not answered over in one call; says why, as the end of a sentence."""
+    """Raised when the input is not answered in one call; its text is the reason, as the end of a sentence."""
 
 
 async def direct(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
-    """Answer in one call. With `auto` an input that is large, or a model that asks for it, goes on to the REPL.
+    """Answer in one call. With `auto`, hand over to the REPL when the input is large or the model asks for it.
 
-    Raises InputError, with nothing sent, when it must be one call and the input cannot be in it; ModelFailed when the
-    model cannot be had, and is then asked again.
+    Raises InputError, with nothing sent, when one call is required and the input does not fit into it. Raises
+    ModelFailed when the model gives no answer; it is asked again on resume.
     """
     run = await active_runs.get(thread_id, state)
     await apply_budget_grant(run, state, deps)
@@ -110,14 +110,14 @@ async def direct(state: RunState, active_runs: ActiveRuns, deps: Dependencies, t
 
 
 async def check_direct(question: str, context: ContextRef | None, settings: RunSettings, stores: Stores) -> None:
-    """Before a run of mode `direct` is saved: raises InputError for an input that the model cannot read at once."""
+    """Check an input before a run of mode `direct` is saved. Raises InputError if the model cannot read it at once."""
     if settings.mode == "direct":
         window = window_of(settings.model, settings.base_url)
         await _whole(question, context or no_context(), settings, stores, window)
 
 
 async def _messages(state: RunState, run: ActiveRun, deps: Dependencies) -> list[Message]:
-    """Raises _NeedsRepl, InputError."""
+    """Return the request's messages. Raises _NeedsRepl, InputError."""
     settings, window = run.settings, run.root_model.window
     context = state.get("context_ref") or no_context()
     question = state.get("question", "")
@@ -127,7 +127,7 @@ async def _messages(state: RunState, run: ActiveRun, deps: Dependencies) -> list
 
 
 async def fits_one_call(question: str, context: ContextRef | None, settings: RunSettings, stores: Stores) -> bool:
-    """Tell whether `--mode auto` would give the model this input whole; of no input, False."""
+    """Return whether `--mode auto` would give the model this input whole; False when there is no input."""
     if context is None or context["kind"] == "none":
         return False
     auto, window = settings.model_copy(update={"mode": "auto"}), window_of(settings.model, settings.base_url)
@@ -141,7 +141,7 @@ async def fits_one_call(question: str, context: ContextRef | None, settings: Run
 async def _small(
     question: str, context: ContextRef, settings: RunSettings, stores: Stores, window: int | None
 ) -> list[Message]:
-    """The messages, where a model reads them well at once. Raises _NeedsRepl."""
+    """Return the messages if a model reads them well at once. Raises _NeedsRepl."""
     most = FITS_WELL if window is None else min(FITS_WELL, window // 4)
     if context["bytes"] > most * _BYTES_A_TOKEN:
         raise _NeedsRepl(f"an input of {context['chars']:,} characters is more than one call reads well")
@@ -154,7 +154,7 @@ async def _small(
 async def _whole(
     question: str, context: ContextRef, settings: RunSettings, stores: Stores, window: int | None
 ) -> list[Message]:
-    """The messages, of whatever size the model can read. Raises InputError."""
+    """Return the messages, of any size that the model can read. Raises InputError."""
     hint = "Use --mode rlm (or auto): the input is then read piece by piece, whatever its size."
     if context["bytes"] > MOST_BYTES:
         said = f"The input has {context['chars']:,} characters, which no model reads in one call."
@@ -169,16 +169,16 @@ async def _whole(
 async def _put(question: str, context: ContextRef, settings: RunSettings, stores: Stores) -> list[Message]:
     documents = await asyncio.to_thread(whole_input, context, stores.blobs)
     auto = settings.mode == "auto"
-    # Where the model may decline, its answer need not be JSON: then the schema is only told.
+    # A model that may decline need not answer in JSON, so the schema is then only given in words.
     return direct_messages(question, documents, schema=settings.answer_schema if auto else None, may_decline=auto)
 
 
 async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: list[Message]) -> CallResult:
-    """Raises BudgetSpent, _NeedsRepl, ModelFailed."""
+    """Return the model's reply. Raises BudgetSpent, _NeedsRepl, ModelFailed."""
     settings = run.settings
     auto = settings.mode == "auto"
     if auto:
-        # Left for the REPL is what an answer takes, should this call be of no use.
+        # Keep back what a last turn takes, so that the REPL can still answer when this call is of no use.
         run.keep_last_turn(estimate_messages(await root_messages(state, run, deps, last="turns")))
     emit("direct", outcome="asking", why="")
     request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
@@ -193,7 +193,7 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
             prompt=shown,
             model=run.root_model,
             request=request,
-            # There is no turn that a request must be kept back for.
+            # Without `auto` no turn follows for which a request would have to be kept back.
             last_turn=not auto,
             record_failure=False,
         ),
@@ -208,14 +208,14 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
 
 
 def _told(state: RunState, settings: RunSettings) -> str:
-    """The hash of what the request is made from."""
+    """Return the hash of what the request is made from."""
     context = state.get("context_ref") or no_context()
     place = [context["pack"], context["index"], context.get("start"), context.get("end")]
     return digest(settings.model, settings.mode, settings.answer_schema, state.get("question"), place)
 
 
 async def _answer_in(got: CallResult, settings: RunSettings) -> _Answer:
-    """Raises _NeedsRepl for a reply that is none, where that is allowed."""
+    """Return the answer in a reply. With `auto`, raises _NeedsRepl when the reply holds no usable answer."""
     schema = settings.answer_schema
     if settings.mode != "auto":
         if schema is not None:
@@ -236,7 +236,7 @@ async def _answer_in(got: CallResult, settings: RunSettings) -> _Answer:
 
 
 async def _waits(run: ActiveRun, deps: Dependencies, refused: ApprovalNeeded) -> dict[str, Any]:
-    """Nothing is sent: a person is asked first."""
+    """Return the state of a run that waits for a reviewer; nothing has been sent."""
     ask = spend_item(run, refused, 0)
     return {
         "asks": await stored_items([ask], deps.stores.texts),

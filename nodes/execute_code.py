@@ -1,4 +1,4 @@
-"""`execute_code`: advance the cell by one step. Afterwards it waits for sub-calls or for approval, or it has ended.
+"""`execute_code`: advance the cell by one step, until it waits for sub-calls or for approval, or has ended.
 
 Idempotent: whatever happened before, it takes the REPL at the state's position (the active one, or a restored one),
 begins the cell unless it runs there already, and returns when the cell is blocked or has ended.
@@ -32,7 +32,7 @@ from .sub_calls.begin_cell import begin_cell
 async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
     """Advance the cell. Raises KernelStartFailed, and ReplayDiverged in a strict execution.
 
-    What the cell does wrong is a result, for the model.
+    An error of the cell itself is a result, which is shown to the model.
     """
     cell = state.get("cell")
     assert cell is not None, "execute_code without a cell"
@@ -68,7 +68,7 @@ async def _continue(state: RunState, cell: CellRef, run: ActiveRun, deps: Depend
 
 
 def _not_approved(cell: CellRef) -> dict[str, Any]:
-    """What was approved is what runs (promise P11): other code goes back to be reviewed."""
+    """Return the update that sends a cell back to review: only the code that was approved runs (promise P11)."""
     summary = "not run: it is not the code that was reviewed"
     return {"waiting": 0, "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": summary}]}
 
@@ -127,7 +127,7 @@ async def _ended(
 
 
 def _truncation_notes(repl: Repl) -> list[str]:
-    """Note that some answers of the cell's sub-calls are not whole: they look like any other."""
+    """Return a note when answers to the cell's sub-calls were cut, because a cut answer looks like any other."""
     if not repl.calls.truncated:
         return []
     cut, answers = repl.calls.truncated, repl.calls.answers.count
@@ -138,7 +138,10 @@ def _truncation_notes(repl: Repl) -> list[str]:
 
 
 async def _restore_report(run: ActiveRun, deps: Dependencies, repl: Repl, turn: int) -> RestoreRecord | None:
-    """Return the REPL's restore report, with what this cell did not ask for again. Raises ReplayDiverged if strict."""
+    """Return the REPL's restore report, with the recorded calls that this cell did not make again.
+
+    Raises ReplayDiverged in a strict execution.
+    """
     found = await divergence(deps, run.thread_id, turn, repl.calls)
     if found is None:
         return repl.restore_report
@@ -160,7 +163,7 @@ async def _recorded(
     report: RestoreRecord | None,
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the state after a cell: its output, whether it ended the run, where the REPL stands now (`kept`)."""
+    """Return the state after a cell: its output, its final value, and the REPL's position and snapshot (`kept`)."""
     final = result.final
     notes = [*(notes_for_model(report) if report else []), *notes]
     if final is not None and (problem := await _schema_problem(final, run.settings.answer_schema)):
@@ -198,7 +201,7 @@ async def _recorded(
 
 
 def _observed(result: CellResult) -> str:
-    """What the cell printed and how it failed, as one text: what the trace keeps whole."""
+    """Return what the cell printed and how it failed as one text, which the trace keeps whole."""
     if result.error is None:
         return result.output
     return f"{result.output.rstrip()}\n{result.error.traceback}".lstrip()

@@ -1,4 +1,4 @@
-"""`finalize`: settles how the run ended."""
+"""`finalize`: settle how the run ended."""
 
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from .runtime.events import emit
 
 
 async def finalize(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
-    """The answer is what the code finished with; without one, the budget was spent first."""
+    """Return the end of the run: with the answer that its code gave, or without one because the budget is spent."""
     run = await active_runs.get(thread_id, state)
     await run.drop_repl()
     final = state.get("final")
@@ -20,7 +20,7 @@ async def finalize(state: RunState, active_runs: ActiveRuns, deps: Dependencies,
     spent = cast("Resource | None", state.get("spent"))
     if final is not None:
         if run.gates.final and state.get("approved") != final["text"]:
-            # What was accepted is what it answers (promise P11): any other answer goes back to be reviewed.
+            # The run ends with the answer that was approved (promise P11); any other answer goes back to be reviewed.
             return {"step": [{"kind": "finalize", "turn": turn, "summary": "not the answer that was reviewed"}]}
         if spent and note is None:
             note = f"{run.ledger.limits.budget(spent)} was used up, and this is what its last turn could answer"

@@ -1,4 +1,4 @@
-"""`plan`: one turn of the root model, from what it is told to the cell that it wants to run."""
+"""`plan`: ask the root model for one turn, and read the next cell out of its reply."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
 
 async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
-    """Ask the root model for its next cell. Raises ModelFailed when it cannot be had; the turn is then asked again."""
+    """Ask the root model for its next cell. Raises ModelFailed when it gives none; the turn is then asked again."""
     run = await active_runs.get(thread_id, state)
     await apply_budget_grant(run, state, deps)
     turn = state.get("turn", 0) + 1
     told = prompt_digest(state, run)
-    # A turn that was answered before its process died is taken as it was, whatever is left now.
+    # A turn that was answered before its process died is used as it is recorded, whatever budget is left now.
     answered = run.journal.find(root_key(turn, told, last=False)) is not None
     last = None if answered else _last(run, turn)
     if last is not None and asks_about(run, last):
@@ -39,7 +39,7 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
                 raise
             if asks_about(run, spent.resource):
                 return await _waits(run, deps, turn, budget_item(run, spent.resource, turn - 1))
-            # There is not enough for a turn like any other; what was kept back is for a last one.
+            # There is not enough for an ordinary turn; what was kept back is for a last one.
             last = spent.resource
             got = await _asked(state, run, deps, turn, told, last)
     except BudgetSpent as spent:
@@ -51,7 +51,7 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
     if text is None:
         if got.error_kind != "empty":
             raise root_failed(got)
-        # Empty after every retry: told to the model like any reply without code, for a turn.
+        # Empty after every retry: the model is sent the same note as for any reply without code, which takes a turn.
         text = ""
     reading = read_reply(text, truncated=got.truncated)
     deps.failpoint("plan-end")
@@ -59,7 +59,7 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
 
 
 async def _waits(run: ActiveRun, deps: Dependencies, turn: int, ask: ApprovalItem) -> dict[str, Any]:
-    """The turn is not begun: a person is asked first."""
+    """Return the state of a run that waits for a reviewer before its turn begins."""
     summary = f"turn {turn} waits for a person: {ask['actions'][0]['description']}"
     return {
         "asks": await stored_items([ask], deps.stores.texts),
@@ -69,7 +69,10 @@ async def _waits(run: ActiveRun, deps: Dependencies, turn: int, ask: ApprovalIte
 
 
 def _last(run: ActiveRun, turn: int) -> Resource | None:
-    """What makes this turn the last one: it must answer, and may use the request that was kept back for it."""
+    """Return what makes this turn the last one, or None.
+
+    A last turn must answer, and may use the request that was kept back for it.
+    """
     if turn >= run.ledger.limits.max_turns:
         return "turns"
     return run.ledger.exhausted()
@@ -78,14 +81,14 @@ def _last(run: ActiveRun, turn: int) -> Resource | None:
 async def _asked(
     state: RunState, run: ActiveRun, deps: Dependencies, turn: int, told: str, last: Resource | None
 ) -> CallResult:
-    """The root's reply. `last`: what makes this its last turn. Raises BudgetSpent."""
+    """Return the root model's reply. `last`: the resource that makes this its last turn. Raises BudgetSpent."""
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
     messages = await root_messages(state, run, deps, last=last)
     short = last not in (None, "turns")
     limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
     request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")
     run.keep_last_turn(estimate_messages(messages))
-    # What it is told anew; all of it is the earlier turns, which are kept, and would be kept again with each.
+    # Only what is new in this request: earlier turns are recorded already, and would be recorded again with each turn.
     new = messages if turn == 1 else messages[-1:]
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in new)
     ask = ModelCall(
@@ -132,7 +135,7 @@ async def _planned(
 
 
 def _nothing_left(state: RunState, spent: BudgetSpent) -> dict[str, Any]:
-    """Not even a last turn can be paid: the run ends as it is."""
+    """Return the state of a run whose budget does not allow even a last turn: the run ends here."""
     return {
         "last": True,
         "cell": None,

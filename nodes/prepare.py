@@ -1,4 +1,4 @@
-"""`prepare`: the settings and the input, which were chosen and stored before, are the state's from here on."""
+"""`prepare`: put the settings and the input, which were chosen and stored before, into the state."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from .runtime.dependencies import Dependencies
 
 
 async def prepare(state: RunState, deps: Dependencies) -> dict[str, Any]:
-    """The run's first step. Raises InputError for a question that cannot be used."""
+    """Take the run's first step. Raises InputError for an empty question."""
     question = state.get("question", "").strip()
     if not question:
         raise InputError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
@@ -41,7 +41,7 @@ async def prepare(state: RunState, deps: Dependencies) -> dict[str, Any]:
 
 
 def frozen_settings(state: RunState) -> RunSettings:
-    """The settings that the run was started with. Raises UsageError for those without a model, StoreError."""
+    """Return the settings that the run was started with. Raises UsageError when they name no model, and StoreError."""
     settings = saved_settings(state.get("settings", {}))
     if not settings.model:
         raise UsageError("No model is named.", hint="Put it into settings.model, or set RLM_MODEL.")
@@ -49,7 +49,7 @@ def frozen_settings(state: RunState) -> RunSettings:
 
 
 def describe_input(reference: ContextRef) -> str:
-    """The input in a few words."""
+    """Return a description of the input in a few words."""
     match reference["kind"]:
         case "none":
             return "no input, the question alone"

@@ -1,7 +1,7 @@
-"""`review`: where a person is asked before code runs, sub-calls are made, money is spent or an answer is given.
+"""`review`: interrupt the run for a reviewer, before code runs, sub-calls are made, money is spent or a run ends.
 
-It only interrupts, with what it reads of the state: a node restarts from its top, so nothing may happen before or
-after in here. What the answer changes is what it returns.
+The node only interrupts, with a request made from the state. LangGraph runs an interrupted node again from its top, so
+nothing else may happen in it. The effect of a decision is the update that the node returns.
 """
 
 import itertools
@@ -22,8 +22,11 @@ _NEVER_SHOWN = "That answer was given before this was shown, so it was not taken
 
 
 async def review(state: RunState, config: RunnableConfig, deps: Dependencies) -> dict[str, Any]:
-    """Let the run pass, or what a person decides. An answer that decides nothing, or was given to something else, is
-    not taken: the same is asked again, with the problem said (promise P11)."""
+    """Let the run pass, or apply a reviewer's decisions.
+
+    An answer that decides nothing, or that was given to another request, is not applied: the same request is made
+    again, with the problem named (promise P11).
+    """
     texts = deps.stores.texts
     asked = await approval_request_of(state, texts, thread_of(config))
     if asked is None:

@@ -1,1 +1,1 @@
-"""What lasts: the wire format of a run, its settings, and the stores that keep it."""
+"""The durable state: the wire format of a run, its settings, and the stores that hold it."""

@@ -1,4 +1,4 @@
-"""Gates: what a run waits for a person to look at, as its settings name it."""
+"""Gates: the rules in a run's settings for what has to wait for approval."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 CodePolicy = Literal["any", "writes", "imports", "calls"]
-"""Which cells are looked at: every one, or those that write files, import what is not listed, or fan out."""
+"""The cells to review: all, or those that write files, import unlisted modules, or fan out."""
 
 FORMS = "code, code:writes, code:imports, code:calls, calls, calls>N, cost>USD, final, budget, all"
 _CALLS = re.compile(r"calls(?:>(\d{1,9}))?")
@@ -16,19 +16,19 @@ _ALL = ("code", "calls", "final", "budget")
 
 @dataclass(frozen=True)
 class Gates:
-    """The gates of a run, read."""
+    """The parsed gates of a run."""
 
     code: frozenset[CodePolicy] = frozenset()
     calls: int | None = None
-    """A cell may send so many sub-calls that nobody has looked at; None: as many as it likes."""
+    """The number of sub-calls that a cell may send without approval; None: no limit."""
     cost: float | None = None
-    """Dollars that may be spent before somebody is asked, and again after each further so many."""
+    """Dollars that may be spent before a reviewer is asked, and again after each further such amount."""
     final: bool = False
     budget: bool = False
 
     @classmethod
     def of(cls, names: Iterable[str]) -> "Gates":
-        """The gates of these names; of several that say how much, the strictest. Raises ValueError."""
+        """Parse gates; of several gates with amounts, the strictest applies. Raises ValueError."""
         wanted = [word for name in names for word in (_ALL if name == "all" else (name,))]
         calls = [int(found[1] or 0) for name in wanted if (found := _CALLS.fullmatch(name))]
         costs = [float(found[1]) for name in wanted if (found := _COST.fullmatch(name))]
@@ -47,12 +47,12 @@ class Gates:
 
     @property
     def hold_calls(self) -> bool:
-        """Whether sub-calls may have to wait for a person."""
+        """True when sub-calls may have to wait for approval."""
         return self.calls is not None or self.cost is not None or self.budget
 
 
 def without_final(names: Iterable[str]) -> tuple[str, ...]:
-    """The same gates but that of the answer."""
+    """Return the same gates without `final`."""
     words = [word for name in names for word in (_ALL if name == "all" else (name,)) if word != "final"]
     return tuple(dict.fromkeys(words))
 
@@ -66,7 +66,7 @@ def _is_plain(name: str) -> bool:
 
 
 def gate_names(given: Any) -> Any:
-    """The names of gates from a list or a text with commas, each once. Raises ValueError for one that is none."""
+    """Return the names of gates from a list or a comma-separated text, each once. Raises ValueError if unknown."""
     if isinstance(given, str):
         given = [word.strip() for word in given.split(",")]
     if not isinstance(given, list | tuple):
@@ -80,7 +80,7 @@ def gate_names(given: Any) -> Any:
 
 
 def module_names(given: Any) -> Any:
-    """Names of modules from a list or a text with commas, each once."""
+    """Return module names from a list or a comma-separated text, each once."""
     if isinstance(given, str):
         given = given.split(",")
     if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):

@@ -1,6 +1,6 @@
-"""The records of what a person is asked, and says, in a run's state and its stored texts.
+"""The records of approval requests and decisions, in a run's state and its stored texts.
 
-What goes over the wire is LangChain's human-in-the-loop schema: `ActionRequest`, `ReviewConfig`, and decisions.
+The wire format is LangChain's human-in-the-loop schema: `ActionRequest`, `ReviewConfig`, and decisions.
 """
 
 from typing import Any, Literal, NotRequired
@@ -12,25 +12,25 @@ AskKind = Literal["calls", "child", "spend", "budget"]
 
 
 class ActionRequest(TypedDict):
-    """One thing that a person is asked about."""
+    """One action that a reviewer is asked about."""
 
     name: str
     args: dict[str, Any]
     description: str
     thread_id: str
-    """The run that it is of: the one that is reviewed, or a sub-RLM below it."""
+    """The run of the action: the one that is reviewed, or a sub-RLM below it."""
     turn: int
 
 
 class ReviewConfig(TypedDict):
-    """What may be said to actions of a name."""
+    """The allowed decisions for actions of a name."""
 
     action_name: str
     allowed_decisions: list[DecisionType]
 
 
 class ReviewRequest(TypedDict):
-    """The value of an interrupt. `shown` is a hash over the actions, what may be said to them, and whose they are."""
+    """The value of an interrupt. `shown` is a hash over the actions, their allowed decisions and their runs."""
 
     action_requests: list[ActionRequest]
     review_configs: list[ReviewConfig]
@@ -39,13 +39,13 @@ class ReviewRequest(TypedDict):
     usage: dict[str, Any]
     shown: str
     attempt: int
-    """How many answers to the same request could not be taken."""
+    """The number of invalid answers to the same request."""
     problem: NotRequired[str]
-    """Why the last answer to the same request could not be taken."""
+    """The reason why the last answer to the same request was invalid."""
 
 
 class Decision(TypedDict):
-    """What a person says to one action request."""
+    """A reviewer's decision about one action request."""
 
     type: DecisionType
     edited_action: NotRequired[dict[str, Any]]
@@ -53,7 +53,7 @@ class Decision(TypedDict):
 
 
 class ChildWait(TypedDict):
-    """A sub-RLM that waits for a person: which of its interrupts, and the hash of what it shows."""
+    """A sub-RLM that waits for approval: its interrupt, and the hash of what the interrupt shows."""
 
     key: str
     thread_id: str
@@ -62,26 +62,26 @@ class ChildWait(TypedDict):
 
 
 class ApprovalItem(TypedDict):
-    """Something of a run that waits for a person, as the node that met it saved it. Stored as JSON."""
+    """A part of a run that waits for approval, as saved by its node. Stored as JSON."""
 
     kind: AskKind
     actions: list[ActionRequest]
     keys: list[str]
-    """Of the sub-calls that wait."""
+    """Keys of the sub-calls that wait."""
     passed: list[str]
-    """Of the sub-calls of the same cell that nobody was asked about; they are looked at with the others."""
+    """Keys of sub-calls of the same cell that passed without approval; a decision covers them as well."""
     children: list[ChildWait]
-    """The sub-RLMs whose request it is: of one, or the same of many."""
+    """The sub-RLMs that made the request: one, or several with the same request."""
 
 
 class AsksRef(TypedDict):
-    """Where the asks are: the hash of a text."""
+    """A reference to the approval items: the hash of a text."""
 
     asked: str
 
 
 class Verdict(TypedDict):
-    """What a person said to an ask about sub-calls of the standing cell. Stored as JSON."""
+    """A reviewer's decisions about sub-calls of the cell under way. Stored as JSON."""
 
     kind: AskKind
     keys: list[str]
@@ -91,17 +91,17 @@ class Verdict(TypedDict):
 
 
 class VerdictRef(TypedDict):
-    """Where a verdict is: the hash of a text."""
+    """A reference to a verdict: the hash of a text."""
 
     decided: str
 
 
 class BudgetGrant(TypedDict):
-    """What a person has allowed of the budget, beyond what the run was started with."""
+    """A reviewer's additions to the budget that the run was started with."""
 
     dollars: float | None
-    """Up to which nobody need be asked (gate `cost>X`); None: what the gate says."""
+    """Dollars up to which no approval is needed (gate `cost>X`); None: as the gate says."""
     limits: dict[str, float]
     """Limits that were raised, such as `max_calls`."""
     answer_now: dict[str, float]
-    """Budgets, by their limits, of which a person knows that they are spent: nobody is asked about them again."""
+    """Spent budgets that a reviewer has acknowledged, by their limits: no further approval is requested for them."""

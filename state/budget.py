@@ -1,16 +1,16 @@
-"""The budget of a run and of everything that runs below it: what may be spent, what is, what is reserved.
+"""The budget of a run and of all runs below it: the limits, what is spent and what is reserved.
 
 Every request is reserved before it is sent (its prompt and the output limit that it carries), so that a limit holds
-even when hundreds are in flight (promise P9). A reservation is mostly more than what is used: a request that fits
-only without what is reserved for others waits until they know, and one that fits nowhere whole gets a smaller output
-limit. What a last root turn may take is kept back for it.
+even when hundreds are in flight (promise P9). A reservation is usually more than what is used: a request that fits
+only without the reservations of others waits until those are settled, and one that does not fit at full length gets a
+smaller output limit. What a last root turn may take is kept back for it.
 
-A request whose outcome nobody knows (its process was killed, its connection broke) counts as what it is likely to have
-taken, its input and the output that 99 of 100 requests of the run kept within; with `strict_budget` as all that was
+An uncertain request (its process was killed, its connection broke) counts as what it is likely to have taken: its
+input and the output that 99 of 100 requests of the run kept within; with `strict_budget` it counts as all that was
 reserved for it.
 
-There is one account for the tree: a child run reserves with the run that called it, up to the one at the top, whose
-limits are those of all.
+There is one account for the tree: a child run also reserves with the run that called it, up to the one at the top,
+whose limits apply to all.
 """
 
 import asyncio
@@ -49,19 +49,19 @@ class Limits(BaseModel):
     max_cost: float | None = Field(default=None, gt=0)
     max_time: float | None = Field(default=None, gt=0)
     strict_budget: bool = False
-    """Whether a request whose outcome nobody knows counts as all that was reserved for it."""
+    """True when an uncertain request counts as all that was reserved for it."""
 
     @classmethod
     def of(cls, settings: RunSettings) -> "Limits":
-        """The limits that a run starts with."""
+        """Return the limits that a run starts with."""
         return cls.model_validate(settings.model_dump(include=set(cls.model_fields)))
 
     def budget(self, resource: Resource) -> str:
-        """The budget of one resource in words, such as `the budget of $5`."""
+        """Return the budget of one resource in words, such as `the budget of $5`."""
         return f"the budget of {_amount(resource, getattr(self, f'max_{resource}') or 0)}"
 
     def raised(self, raises: dict[str, Any]) -> "Limits":
-        """A validated copy with those of `raises` that are given (not None) put in."""
+        """Return a validated copy with the values of `raises` that are not None."""
         return Limits.model_validate({**self.model_dump(), **{k: v for k, v in raises.items() if v is not None}})
 
 
@@ -70,7 +70,7 @@ def _amount(resource: Resource, limit: float) -> str:
 
 
 class BudgetSpent(Exception):
-    """A request was not sent because the budget forbids it."""
+    """A request was not sent because it would exceed the budget."""
 
     def __init__(self, resource: Resource, limit: float) -> None:
         super().__init__(f"the budget of {_amount(resource, limit)} is spent (raise it with {FLAGS[resource]})")
@@ -78,10 +78,10 @@ class BudgetSpent(Exception):
 
 
 class ApprovalNeeded(Exception):
-    """A request was not sent because more dollars would be spent than a person has allowed so far."""
+    """A request was not sent because more dollars would be spent than a reviewer has allowed so far."""
 
     def __init__(self, allowed: float, spent: float, wanted: float) -> None:
-        """`wanted`: what would be spent with it, at most."""
+        """`wanted`: the dollars that would be spent with it, at most."""
         super().__init__(f"more than ${allowed:g} would be spent, and nobody has allowed that")
         self.allowed = allowed
         self.spent = spent
@@ -90,7 +90,7 @@ class ApprovalNeeded(Exception):
 
 @dataclass(frozen=True)
 class Counted:
-    """What counts against the limits. `cost` is None when a price is unknown."""
+    """The amounts that count against the limits. `cost` is `None` when a price is unknown."""
 
     model_calls: int
     tokens: int
@@ -98,7 +98,7 @@ class Counted:
 
 
 class BudgetLedger:
-    """The running account of one run. Not shared between processes: the journal is what lasts."""
+    """The running account of one run. Not shared between processes: the journal is the durable record."""
 
     def __init__(
         self,
@@ -111,10 +111,10 @@ class BudgetLedger:
         above: "BudgetLedger | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`spent` by the run and those below it, `before` by the runs that it was forked from until then.
+        """`spent`: by the run and those below it. `before`: by the runs that it was forked from, up to the fork.
 
         `outputs`: the output tokens of its answered requests, ascending. `above`: the account of the run that called
-        this one; its limits rule.
+        this one; its limits apply.
         """
         self._spent = spent
         self._outputs = list(outputs)
@@ -129,26 +129,26 @@ class BudgetLedger:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def below(self, spent: UsageTotals, *, seconds: float = 0.0) -> "BudgetLedger":
-        """The account of a run that this one calls."""
+        """Return the account of a run that this one calls."""
         return BudgetLedger(self._limits, spent, seconds=seconds, above=self, clock=self._clock)
 
     @property
     def limits(self) -> Limits:
-        """Those of the whole tree; of turns, those of each run in it."""
+        """The limits of the whole tree; that on turns applies to each run in it."""
         return self._above.limits if self._above else self._limits
 
     @property
     def seconds(self) -> float:
-        """Wall time of all sittings so far."""
+        """Wall time of all executions so far."""
         return self._clock() - self._started
 
     def go_on(self, seconds: float) -> None:
-        """The clock goes on from so many seconds: what was between two sittings does not count."""
+        """Set the clock to `seconds`: the time between two executions does not count."""
         self._started = self._clock() - seconds
 
     @property
     def spent(self) -> UsageTotals:
-        """What the run and those below it have spent."""
+        """The usage of the run and those below it."""
         if not self._spent.uncertain.calls:
             return self._spent
         return replace(self._spent, usual_output=self._usual_output)
@@ -159,7 +159,7 @@ class BudgetLedger:
 
     @property
     def counted(self) -> Counted:
-        """What counts against the limits: of the whole tree, and of the runs that it was forked from."""
+        """The usage that counts against the limits: of the whole tree, and of the runs that it was forked from."""
         if self._above:
             return self._above.counted
         return counted(self._limits, self.spent, self._before)
@@ -170,14 +170,14 @@ class BudgetLedger:
         return self._above.time_counted if self._above else self.seconds
 
     def allow(self, dollars: float | None) -> None:
-        """A person is asked before more is spent. What was allowed before is not taken back."""
+        """Allow spending up to `dollars` before a reviewer is asked. Never lowers what was allowed before."""
         if self._above:
             self._above.allow(dollars)
         elif dollars is not None:
             self._allowed = max(dollars, self._allowed or 0.0)
 
     def raise_limits(self, limits: dict[str, float]) -> Limits:
-        """Raise those of the tree's limits that are lower; what they are then. Raises ValueError for what is none."""
+        """Raise those of the tree's limits that are lower; return the limits in force. Raises ValueError."""
         if self._above:
             return self._above.raise_limits(limits)
         known = {name: getattr(self._limits, name) for name in limits}
@@ -187,7 +187,7 @@ class BudgetLedger:
         return self._limits
 
     def keep(self, last_turn: CostEstimate) -> None:
-        """Keep back what a last root turn may take, should the budget run out; at most half of what is left."""
+        """Keep back what a last root turn may take in case the budget runs out; at most half of what is left."""
         if self._above:
             return
         needed = last_turn.reservation(last_turn.output_tokens)
@@ -200,13 +200,13 @@ class BudgetLedger:
         )
 
     async def reserve(self, wanted: CostEstimate, *, last_turn: bool = False) -> Reservation:
-        """Take what a request needs out of what is left, and return how much that is; wait for others where that helps.
+        """Reserve what a request needs and return the reservation. Waits for others to settle where that makes room.
 
-        A caller that waits must hold none. Raises BudgetSpent, or ApprovalNeeded where a reviewer is to be asked first,
-        and then takes nothing.
+        A caller that waits must not hold a reservation. Raises BudgetSpent, or ApprovalNeeded when a reviewer must be
+        asked first; nothing is reserved then.
         """
         if self._above:
-            # What is kept for a last turn is the top run's.
+            # The amount kept for a last turn is that of the top run.
             granted = await self._above.reserve(wanted)
         else:
             while (granted := self._granted(wanted, last_turn=last_turn)) is None:
@@ -215,12 +215,12 @@ class BudgetLedger:
         return granted
 
     def settle(self, reserved: Reservation, used: Reservation | None) -> None:
-        """Turn one reservation into what was used; None: nobody knows what that is, or whether it was answered."""
+        """Replace a reservation by what was used; None: unknown, the request becomes uncertain."""
         if used is None:
             self._spent = with_uncertain(self._spent, reserved)
         else:
             self._spent = with_amount(self._spent, used, +1)
-            # A request that was refused says nothing of how long answers are.
+            # A refused request says nothing about how long answers are.
             if used.output_tokens and not self._above:
                 bisect.insort(self._outputs, used.output_tokens)
         self._free(reserved)
@@ -228,19 +228,19 @@ class BudgetLedger:
             self._above.settle(reserved, used)
 
     def give_back(self, reserved: Reservation) -> None:
-        """The request was not sent."""
+        """Release the reservation of a request that was not sent."""
         self._free(reserved)
         if self._above:
             self._above.give_back(reserved)
 
     def count_reused(self) -> None:
-        """One answer came from the journal instead of a request."""
+        """Count an answer that came from the journal instead of a request."""
         self._spent = replace(self._spent, reused_calls=self._spent.reused_calls + 1)
         if self._above:
             self._above.count_reused()
 
     def exhausted(self) -> Resource | None:
-        """What forbids another ordinary request however small, or None. Asked between turns."""
+        """Return the resource that forbids any further ordinary request, or None. Called between turns."""
         try:
             self.check()
         except BudgetSpent as spent:
@@ -248,14 +248,14 @@ class BudgetLedger:
         return None
 
     def check(self) -> None:
-        """Raises BudgetSpent when no ordinary request can be sent, however small."""
+        """Raise BudgetSpent when no ordinary request can be sent, however small."""
         if self._above:
             self._above.check()
         else:
             self._granted(CostEstimate(0, 0, 0, lambda _in, _out: 0.0), last_turn=False)
 
     def _granted(self, wanted: CostEstimate, *, last_turn: bool) -> Reservation | None:
-        """What can be reserved now; None when that may be more once others have settled. Raises BudgetSpent."""
+        """Return what can be reserved now; None when others have to settle first. Raises BudgetSpent."""
         limits, counted, held = self._limits, self.counted, self._reserved
         calls = limits.max_calls if last_turn else limits.max_calls - 1
         if counted.model_calls + held.model_calls + 1 > calls:
@@ -274,7 +274,7 @@ class BudgetLedger:
         raise BudgetSpent("cost", limits.max_cost or 0.0)
 
     def _if_allowed(self, granted: Reservation) -> Reservation | None:
-        """None when that may be allowed once others have settled. Raises ApprovalNeeded."""
+        """Return `granted`; None when it may be allowed once others have settled. Raises ApprovalNeeded."""
         spent, held = self.counted.cost or 0.0, self._reserved.cost or 0.0
         wanted = spent + (granted.cost or 0.0)
         if self._allowed is None or wanted + held <= self._allowed:
@@ -284,7 +284,7 @@ class BudgetLedger:
         raise ApprovalNeeded(self._allowed, spent, wanted)
 
     def _output_for(self, wanted: CostEstimate, kept: Reservation, held: UsageTotals) -> int:
-        """The largest output limit up to the one wanted for which there is room; negative: not even for the input."""
+        """Return the largest output limit up to the wanted one that fits; negative when not even the input fits."""
         tokens, dollars = self._left(kept, held)
         output = wanted.output_tokens
         if tokens is not None:
@@ -292,7 +292,7 @@ class BudgetLedger:
         return output if dollars is None else min(output, wanted.output_for(dollars))
 
     def _left(self, kept: Reservation, held: UsageTotals) -> tuple[int | None, float | None]:
-        """Tokens and dollars that are not spent, kept or held; None: no limit."""
+        """Return the tokens and dollars that are not spent, kept or held; None: no limit."""
         limits, counted = self._limits, self.counted
         tokens = dollars = None
         if limits.max_tokens is not None:
@@ -315,7 +315,7 @@ class BudgetLedger:
 
 
 def counted(limits: Limits, spent: UsageTotals, before: UsageTotals) -> Counted:
-    """What of a run's account, and of those that it was forked from, counts against its limits."""
+    """Return the usage of a run, and of those that it was forked from, that counts against its limits."""
     total = added(spent, before)
     if limits.strict_budget:
         return Counted(total.model_calls, total.most_tokens, total.most_cost)

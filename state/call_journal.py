@@ -1,9 +1,9 @@
-"""The call journal: every model request of a run, written before the graph hears of its answer.
+"""The call journal: the record of every model request of a run, written before the graph receives the answer.
 
-A row is opened before the request leaves (so that a kill leaves "may have been billed" behind) and
+A row is opened before the request is sent (so that a killed process leaves "may have been billed" behind) and
 settled when its outcome is known. A settled row is never paid for again (promise P2). What is spent is
-the sum over the rows (promise P9). A request whose outcome is not known, yet or for ever, is in the row's `uncertain_…`
-columns with what was reserved for it, and moves into the others once it is known.
+the sum over the rows (promise P9). A request whose outcome is unknown, temporarily or permanently, is counted in the
+row's `uncertain_…` columns with what was reserved for it, and moves into the others once the outcome is known.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ CallStatus = Literal["asked", "answered", "failed"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a request before it is sent. Token counts and cost are what is reserved for it."""
+    """A request before it is sent. Token counts and cost are what is reserved for it."""
 
     key: str
     kind: RequestKind
@@ -37,7 +37,7 @@ class Entry:
     output_tokens: int
     cost: float | None
     expected_input: int | None = None
-    """Input tokens of what is sent first, where more is reserved (for a repair that it may need)."""
+    """Input tokens of the first attempt, where more is reserved (for a repair that may follow)."""
     input_cost: float | None = 0.0
     """Dollars for that input."""
 
@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a request: `answer` is the hash of a text, or `error_kind` and `error` say why not.
+    """The outcome of a request: `answer` is the hash of a text; without one, `error_kind` and `error` say why.
 
     With an answer, `error_kind` says what is wrong with it.
     """
@@ -58,7 +58,7 @@ class Outcome:
     error_kind: str | None = None
     error: str | None = None
     known: int = 1
-    """Attempts whose outcome is known: what all of them together took follows."""
+    """Attempts whose outcome is known; the fields below are their totals."""
     unsent: int = 0
     """Attempts that never reached the server."""
     input_tokens: int = 0
@@ -80,9 +80,9 @@ class RecordedCall:
     error_kind: str | None
     error: str | None
     thread_id: str = ""
-    """Whose row it is: the thread's own, or that of one it was forked from."""
+    """The thread that the row belongs to: this one, or one that it was forked from."""
     child_thread: str | None = None
-    """The run that gave the answer, when a run did, as it was when the journal was opened."""
+    """The run that gave the answer, if a run did, as of when the journal was opened."""
 
 
 @dataclass(frozen=True)
@@ -104,36 +104,36 @@ class CallRow:
     reused: int
     child_thread: str | None
     uncertain_tokens: int = 0
-    """The most that attempts whose outcome nobody knows may have taken."""
+    """The most tokens that attempts with an unknown outcome may have taken."""
     attempts: int = 0
-    """Requests that were sent for it, whatever came of them."""
+    """Requests that were sent for it, whatever their outcome."""
     damage: str | None = None
-    """Why the row is not what was saved; what it says is then for showing only."""
+    """The reason why the row is damaged. The other fields are then for display only."""
 
 
 REVIEWER = "person"
-"""The model of a call whose answer a person gave."""
+"""The model of a call that a reviewer answered."""
 
 
 class Journal:
-    """The journal of every run in one database. What is written is checked against the thread's lease (promise P4)."""
+    """The journal of every run in one database. Writes are checked against the thread's lease (promise P4)."""
 
     def __init__(
         self, database: Database, clock: Callable[[], float] = time.time, leases: Leases | None = None
     ) -> None:
-        """`leases` are those of this process; without them, it holds none."""
+        """`leases` are those of this process; by default it holds none."""
         self._database = database
         self._clock = clock
         self._leases = leases or Leases(database, clock)
 
     async def of(self, thread_id: str) -> "ThreadJournal":
-        """The journal of one thread, its settled rows in memory, with those of the threads it was forked from."""
+        """Return the thread's journal, with the settled rows of it and of the threads it was forked from in memory."""
         rows = await self._database.read(_SETTLED, (thread_id,))
         settled = {row[0]: RecordedCall(*row) for row in rows}
         return ThreadJournal(self._database, self._leases, self._clock, thread_id, settled)
 
     async def calls_of_turn(self, thread_id: str, turn: int) -> list[CallRow]:
-        """The sub-calls of a turn's cell, those of the threads that this one was forked from included, by key."""
+        """Return the sub-calls of a turn's cell, one per key, including those of the threads it was forked from."""
         rows = await self._database.read(
             f"{LINE} SELECT {_ROW} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
             f"AND NOT ({checksum_mismatch_sql('calls')}) ORDER BY generation DESC, seq",
@@ -142,16 +142,16 @@ class Journal:
         return list({row[1]: CallRow(*row) for row in rows}.values())
 
     async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
-        """The thread's requests, oldest first; a damaged one as far as it can be read."""
+        """Return the thread's requests, oldest first; damaged ones as far as they can be read."""
         columns = f"{_ROW}, {checksum_mismatch_sql('calls')}"
         found = await self._database.look(lambda connection: list(rows_of(connection, "calls", columns, thread_id)))
         rows = [_unreadable(row) if isinstance(row, Unreadable) else _call(row) for row in found]
         return [row for row in rows if row.damage or row.kind != "root" or not sub_calls_only]
 
     async def unfinished_child(self, thread_id: str, key: str) -> tuple[str, int] | None:
-        """The child that one of the threads which this one was forked from has called under `key`, and not seen end.
+        """Return the child that an ancestor called under `key` and did not see end, with its horizon; None without any.
 
-        With it the horizon behind which nothing of it is to be seen.
+        An ancestor is a thread that this one was forked from; this one sees nothing of it behind the horizon.
         """
         rows = await self._database.read(
             f"{LINE} SELECT child_thread, horizon FROM calls JOIN line USING (thread_id) WHERE key = ? AND "
@@ -191,7 +191,7 @@ def _call(row: tuple[Any, ...]) -> CallRow:
 
 
 def _unreadable(row: Unreadable) -> CallRow:
-    """What is known of a request whose row cannot be read."""
+    """Return a row with what is known of a request whose row cannot be read."""
     damage = f"the record of this call is damaged: {row.why}"
     return CallRow(
         row.rowid, str(row.key[0]), "llm", 0, 0, "", "", "failed", None, None, 0, 0.0, 0, None, damage=damage
@@ -201,8 +201,8 @@ def _unreadable(row: Unreadable) -> CallRow:
 class ThreadJournal:
     """One thread's journal. Lookups are in memory; writes are committed before they return.
 
-    They raise LeaseLost when another process has taken the thread over: what it does not know of is not asked,
-    and the answers that it has recorded stay.
+    Writes raise LeaseLost when another process has taken the thread over: a request that the journal did not record is
+    not sent, and the answers that the other process has recorded stay.
     """
 
     def __init__(
@@ -228,11 +228,11 @@ class ThreadJournal:
         self._by_turn.setdefault(turn, set()).add(row.key)
 
     def find(self, key: str) -> RecordedCall | None:
-        """The settled row under `key`, if there is one."""
+        """Return the settled row under `key`, or None."""
         return self._settled.get(key)
 
     def of_turn(self, turn: int) -> frozenset[str]:
-        """Keys of the settled sub-calls of a turn's cell that this thread itself has made."""
+        """Return the keys of the settled sub-calls of a turn's cell that this thread itself has made."""
         root = f"{turn}:root:"
         return frozenset(
             key
@@ -243,8 +243,8 @@ class ThreadJournal:
     async def open(self, entry: Entry) -> None:
         """Record that a request is about to be sent, again for each retry: reservations add up.
 
-        A row that a killed process left open is taken over, its uncertain attempts with it. A power loss within
-        moments may take the row with it (and nothing else): the fsync that this would cost is the call's own.
+        A row that a killed process left open is taken over with its uncertain attempts. A power loss shortly afterwards
+        may lose the row (and nothing else): an fsync here would cost as much as the call's own.
         """
         row = (
             *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
@@ -275,7 +275,7 @@ class ThreadJournal:
     async def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Record the outcome; when this returns, it is on disk and will be served on replay.
 
-        Only attempts of *this* process are settled: one that a killed process had under way stays uncertain.
+        Only attempts of *this* process are settled: an attempt that a killed process had under way stays uncertain.
         """
         row = (
             *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, outcome.seconds),
@@ -286,7 +286,7 @@ class ThreadJournal:
         self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def decide(self, entry: Entry, outcome: Outcome) -> None:
-        """Record what a person decided about a call that was never sent; on disk when this returns."""
+        """Record what a reviewer decided about a call that was never sent; on disk on return."""
         row = (
             *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, REVIEWER, entry.prompt),
             *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, self._clock()),
@@ -295,14 +295,14 @@ class ThreadJournal:
         self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def correct(self, entry: Entry, outcome: Outcome) -> None:
-        """Record what requests have taken that gave no answer, and are to be sent anew: the row stays open."""
+        """Record what requests took that gave no answer and will be sent again: the row stays open."""
         row = (*_used(entry, outcome), self._thread_id, entry.key)
         await self._database.commit(self._fenced(lambda connection: correct_row(connection, row)), "call-corrected")
 
     def reuse(self, key: str) -> None:
         """Count that a recorded answer was served instead of a request; saved with the next commit.
 
-        One of a thread that this one was forked from becomes an answer of this one too, paid for there.
+        An answer of a thread that this one was forked from becomes an answer of this one too; it was paid for there.
         """
         row, now = self._settled[key], self._clock()
         self._remember(replace(row, thread_id=self._thread_id))
@@ -319,7 +319,7 @@ class ThreadJournal:
 
 
 def _used(entry: Entry, outcome: Outcome) -> tuple[int | float | None, ...]:
-    """What was used, and what was reserved for attempts that are uncertain no more, as `journal_rows` takes them."""
+    """Return what was used, and the reservations of attempts no longer uncertain, as `journal_rows` takes them."""
     ended = outcome.known + outcome.unsent
     cost, input_cost = ((None if each is None else each * ended) for each in (entry.cost, entry.input_cost))
     return (
@@ -333,9 +333,9 @@ def _used(entry: Entry, outcome: Outcome) -> tuple[int | float | None, ...]:
 def give_answer(
     connection: sqlite3.Connection, thread_id: str, call: CallRow, answer: str, *, settled: int, now: float
 ) -> None:
-    """Inside a transaction: record the answer (a text's hash) that a person gives to `call`. Nothing is paid for it.
+    """Record the answer (a text's hash) that a reviewer gives to `call`, inside a transaction. It costs nothing.
 
-    It wins over the answers of the threads that this one was forked from.
+    It takes precedence over the answers of the threads that this one was forked from.
     """
     connection.execute(
         "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, cost, created, settled) "

@@ -1,7 +1,7 @@
-"""Names by content: of calls, so that an answer is found again whatever the order, and of positions.
+"""Content-based names: call keys, by which an answer is found again whatever the order, and positions.
 
-A call's key is its turn, the hash of what is asked, and its occurrence number among equal asks of that
-turn. Order is no part of it: threads and asyncio in a cell make order meaningless.
+A call's key is its turn, the hash of what is asked, and its occurrence number among equal requests of that
+turn. Order is not part of it: threads and asyncio in a cell make order meaningless.
 """
 
 import hashlib
@@ -14,82 +14,85 @@ START = "0" * 64
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 in hex of plain JSON data."""
+    """Return the SHA-256 in hex of plain JSON data."""
     return digest_of_written(*map(written, parts))
 
 
 def written(part: Any) -> str:
-    """Plain JSON data as it goes into a digest."""
+    """Return plain JSON data as it enters a digest."""
     return json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def digest_of_written(*parts: str) -> str:
-    """The same digest, of parts that are written already."""
+    """Return the same digest, of parts already passed through `written`."""
     return hashlib.sha256(f"[{','.join(parts)}]".encode()).hexdigest()
 
 
 def content_key(kind: str, prompt: str, model: str, schema: dict[str, Any] | None, context: str | None = None) -> str:
-    """The hash of what a sub-call asks, `context` being that of what it hands over: equal asks have equal keys."""
+    """Return the hash of a sub-call's content; equal requests have equal keys. `context`: the context's digest."""
     return digest("call", kind, prompt, model, schema, *([] if context is None else [context]))
 
 
 def call_key(turn: int, content: str, occurrence: int) -> str:
-    """A sub-call's key within its thread; `occurrence` counts equal asks of the turn from 1."""
+    """Return a sub-call's key within its thread; `occurrence` counts equal requests of the turn from 1."""
     return f"{turn}:{content[:40]}:{occurrence}"
 
 
 def shared_key(content: str) -> str:
-    """The key of a `cache=True` call: one for the whole run, whichever turn asks."""
+    """Return the key of a `cache=True` call: the same for the whole run, whichever turn asks."""
     return f"shared:{content[:40]}"
 
 
 def turn_of_call(key: str) -> int | None:
-    """The turn whose cell made the sub-call with this key; None for a `cache=True` call, which any may have made."""
+    """Return the turn whose cell made the sub-call with this key; None for a `cache=True` call.
+
+    A `cache=True` call may come from any turn.
+    """
     turn, _, _ = key.partition(":")
     return int(turn) if turn.isdecimal() else None
 
 
 def root_key(turn: int, told: str, *, last: bool) -> str:
-    """A root turn's key: `told` is the digest of what the root model is told, but for what is left of the budget.
+    """Return a root turn's key: `told` is the digest of what the root model is sent, without the rest of the budget.
 
-    What is left changes with a resume, and must not make a recorded turn unfindable.
+    The rest of the budget changes with a resume, and must not make a recorded turn unfindable.
     """
     return f"{turn}:root:{told[:40]}{':last' if last else ''}"
 
 
 def direct_key(told: str) -> str:
-    """The key of the one request that is given the whole input: `told` is the digest of what it is made from."""
+    """Return the key of the one request that contains the whole input: `told` is the digest of what it is made from."""
     return f"0:direct:{told[:40]}"
 
 
 def cell_digest(turn: int, blocks: Iterable[str]) -> str:
-    """The hash of one cell's code."""
+    """Return the hash of one cell's code."""
     return digest("cell", turn, list(blocks))
 
 
 class AnswerSet:
-    """An order-free digest over the answers delivered to one cell."""
+    """An order-independent digest over the answers delivered to one cell."""
 
     def __init__(self) -> None:
         self._sum = 0
         self.count = 0
 
     def add(self, key: str, answer: str) -> None:
-        """Count one delivered answer (or failure), by its key and the hash of what was delivered."""
+        """Add one delivered answer (or failure), by its key and the hash of what was delivered."""
         self._sum = (self._sum + int(digest(key, answer), 16)) % (1 << 256)
         self.count += 1
 
     @property
     def digest(self) -> str:
-        """64 hex digits."""
+        """The digest in 64 hex digits."""
         return f"{self._sum:064x}"
 
 
 def advance(position: str, cell: str, answers: str) -> str:
-    """The position after a cell has ended: the chain so far, its code, and the set of its answers."""
+    """Return the position after a cell has ended, from the previous position, its code, and the set of its answers."""
     return digest("position", position, cell, answers)
 
 
 def edited(position: str, values: Mapping[str, str]) -> str:
-    """The position after a person set variables: the chain so far, and the hashes of the values by name."""
+    """Return the position after variables were edited, from the previous one and the values' hashes by name."""
     return digest("edit", position, dict(values))

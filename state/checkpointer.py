@@ -1,7 +1,8 @@
-"""The checkpointer: LangGraph's SQLite saver with group commit, leases, step numbers and seals.
+"""The checkpointer: LangGraph's SQLite saver with group commit, leases, step numbers and checksums.
 
-A checkpoint, its place in the order of steps and the check of the lease are one transaction. Steps are
-numbered as they are saved: order never depends on a clock (promise P6). What is read is checked first (promise P5).
+A checkpoint, its step number and the check of the lease are one transaction. Steps are
+numbered as they are saved: order never depends on a clock (promise P6). Rows are checked before they are
+loaded (promise P5).
 """
 
 import contextlib
@@ -56,10 +57,10 @@ _STEP = (
 
 
 class RunSaver(AsyncSqliteSaver):
-    """Passes LangGraph's conformance suite; only what the strict serializer knows is ever read back."""
+    """A checkpointer that passes LangGraph's conformance suite; it loads only what the strict serializer allows."""
 
     def __init__(self, database: Database, leases: Leases, clock: Callable[[], float] = time.time) -> None:
-        # allowed_msgpack_modules=None: nothing but the safe built-in types is rebuilt from the file.
+        # allowed_msgpack_modules=None: only the safe built-in types are rebuilt from the file.
         super().__init__(database.connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         self.lock = database.lock
         self._database = database
@@ -68,7 +69,7 @@ class RunSaver(AsyncSqliteSaver):
 
     @property
     def parts(self) -> tuple[Database, Leases, Callable[[], float]]:
-        """What another saver over the same file is made of."""
+        """The arguments for another saver over the same file."""
         return self._database, self._leases, self._clock
 
     async def aput(
@@ -86,7 +87,7 @@ class RunSaver(AsyncSqliteSaver):
         about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
         row = (thread_id, namespace, checkpoint["id"], place.get("checkpoint_id"), kind, body, about)
         note = _step_note(checkpoint, metadata)
-        # A run that has ended is known as such from here on, whatever becomes of its process.
+        # From this commit on the run counts as ended, whatever happens to its process.
         status = checkpoint.get("channel_values", {}).get("status")
         ended = status if status in _ENDED else None
         now = self._clock()
@@ -109,12 +110,14 @@ class RunSaver(AsyncSqliteSaver):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Save what one task wrote, with the step that it makes: LangGraph puts that next, and no later than then it
-        is on disk. What no step follows (an interrupt, an error, what a person answered) is on disk when this returns.
+        """Save the writes of one task, with the step that it leads to.
 
-        Of a task that failed or was cancelled only that is saved. LangGraph hands over what it had written
-        until then as well, and would take it on resume for all that the task had to say: cancelled between
-        a node and its route, the run would end there without a word.
+        They are on disk no later than that step, which LangGraph saves next. Writes that no step follows (an interrupt,
+        an error, a reviewer's answer) are on disk when this returns.
+
+        Of a task that failed or was cancelled only those are saved. LangGraph also passes what the task had written
+        until then, and on resume would take it for the task's complete output: cancelled between a node and its route,
+        the run would silently end there.
         """
         await self.setup()
         if any(channel == ERROR for channel, _ in writes):
@@ -137,8 +140,8 @@ class RunSaver(AsyncSqliteSaver):
             self._leases.check(connection, thread_id)
             connection.executemany(verb + _PUT_WRITES, rows)
 
-        # Killed before the step is saved, the task is done again, as if it had been killed before its end. What growing
-        # lists are made from, LangGraph hands over before it puts their checkpoint.
+        # When the process is killed before the step is saved, the task runs again, as if killed before its end.
+        # LangGraph passes the writes to growing lists before it puts their checkpoint.
         await self._save(unit, "writes", later=not any(channel in WRITES_IDX_MAP for channel, _ in writes))
 
     async def _save(self, unit: Unit, what: str, *, later: bool = False) -> None:
@@ -148,7 +151,7 @@ class RunSaver(AsyncSqliteSaver):
             await self._database.commit(unit, what)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint that `config` names, else the one saved last. Raises StoredDataDamaged."""
+        """Return the checkpoint that `config` names, else the one saved last. Raises StoredDataDamaged."""
         await self.setup()
         place = config.get("configurable", {})
         thread_id, namespace = str(place["thread_id"]), str(place.get("checkpoint_ns", ""))
@@ -175,7 +178,7 @@ class RunSaver(AsyncSqliteSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """The checkpoints that are asked for; of one thread, the one saved last first. Raises StoredDataDamaged."""
+        """Yield the matching checkpoints; of one thread, the one saved last first. Raises StoredDataDamaged."""
         await self.setup()
         for place in await self._database.read(*_wanted(config, filter, before, limit)):
             if found := await self.aget_tuple({"configurable": _place(*place)}):
@@ -184,7 +187,7 @@ class RunSaver(AsyncSqliteSaver):
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """What the growing lists of a checkpoint are made from. Raises StoredDataDamaged."""
+        """Return the writes from which the growing lists of a checkpoint are rebuilt. Raises StoredDataDamaged."""
         place = config.get("configurable", {})
         await self._database.catch_up()
         if channels and (checkpoint_id := get_checkpoint_id(config)):
@@ -193,7 +196,7 @@ class RunSaver(AsyncSqliteSaver):
         return await super().aget_delta_channel_history(config=config, channels=channels)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Delete a thread as `rlm delete` does. Raises RunBusy while it is being run."""
+        """Delete a thread as `rlm delete` does. Raises RunBusy while it is running."""
         await self.setup()
         with contextlib.suppress(UnknownThread):
             await self._database.commit(lambda connection: delete_run(connection, self._leases, str(thread_id)))
@@ -206,10 +209,10 @@ def _place(thread_id: str, namespace: str, checkpoint_id: str) -> dict[str, str]
 def _wanted(
     config: RunnableConfig | None, filter: dict[str, Any] | None, before: RunnableConfig | None, limit: int | None
 ) -> tuple[str, tuple[Any, ...]]:
-    """The query for the places of checkpoints, and its parameters."""
+    """Return the query for the ids of checkpoints, and its parameters."""
     where, found = search_where(config, filter)
     parameters = [*found]
-    # Ids of checkpoints are in the order of their making only as long as the clock is not set back.
+    # Checkpoint ids are in order of creation only as long as the clock is not set back.
     place = f"coalesce({_STEP}, 0), checkpoint_id" if config else "checkpoint_id"
     if before and (last := get_checkpoint_id(before)):
         thread = config.get("configurable", {})["thread_id"] if config else None
@@ -225,14 +228,14 @@ def _wanted(
 
 
 def _step_note(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> StepNote:
-    """What made this checkpoint: the nodes' own note, else where LangGraph says it came from."""
+    """Return the nodes' own note for this checkpoint, else one from LangGraph's metadata."""
     values = checkpoint.get("channel_values", {})
     notes = cast(list[StepNote], values.get("step") or [])
     turn = values.get("turn")
     turn = turn if isinstance(turn, int) else 0
     source = metadata.get("source", "unknown")
     if not notes or source != "loop":
-        # LangGraph's own first step, which only takes the input apart, has no note.
+        # LangGraph's own first step, which only distributes the input, has no note.
         return {"kind": cast(Any, "start" if source == "loop" else source), "turn": turn, "summary": ""}
     if notes[0]["kind"] == "sub_call":
         answered = sum(note.get("answered", 0) for note in notes)

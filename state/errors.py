@@ -1,9 +1,9 @@
-"""Every error that a person or a script can meet.
+"""The errors that a user or a script can meet.
 
 The class docstring is the kind of failure, the message is one plain sentence, the hint says what to
-do next, and `exit_code` is what the command line ends with (`interface.md`, exit status).
+do next, and `exit_code` is the exit status of the command line (`docs/command-line.md`, "Exit status").
 A command in either stands in backquotes (`cli_command`): the command line prints it as it works where the user is.
-What the *model's code* did wrong is never one of these: that is data, and goes back to the model.
+Errors of the *model's code* are never among these: they are data, and go back to the model.
 """
 
 import shlex
@@ -11,14 +11,14 @@ from typing import ClassVar
 
 
 def cli_command(*words: str) -> str:
-    """Name a command of the `rlm` program in a message: in backquotes, and quoted for a shell."""
+    """Return a command of the `rlm` program for a message: in backquotes, and quoted for a shell."""
     return f"`{shlex.join(('rlm', *words))}`"
 
 
 class RlmError(RuntimeError):
-    """Something went wrong that a person can act on."""
+    """A failure that a user can act on."""
 
-    # A RuntimeError, because LangGraph's server tells its clients the messages of built-in kinds of errors alone.
+    # A RuntimeError, because LangGraph's server sends its clients only the messages of built-in kinds of errors.
 
     exit_code: ClassVar[int] = 1
 
@@ -37,7 +37,7 @@ class RlmError(RuntimeError):
 
 
 class UsageError(RlmError):
-    """A flag, a setting or a combination of them makes no sense."""
+    """A flag, a setting or a combination of them is invalid."""
 
     exit_code = 2
 
@@ -87,11 +87,11 @@ class StoredDataDamaged(StoreError):
 
 
 class ModelFailed(RlmError):
-    """The root model's request failed for good. What was saved can be resumed."""
+    """The root model's request failed permanently. What was saved can be resumed."""
 
 
 class ReplayDiverged(RlmError):
-    """`--strict`: a cell that was run again did not ask for what it had asked for before."""
+    """`--strict`: a replayed cell made requests other than those recorded."""
 
 
 class KernelLost(RlmError):
@@ -103,6 +103,6 @@ class KernelStartFailed(RlmError):
 
 
 class NoSandbox(RlmError):
-    """Nothing on this machine keeps the model's code in."""
+    """No sandbox is available on this machine to confine the model's code."""
 
     exit_code = 2

@@ -1,14 +1,14 @@
-"""Named points that the work passes, before and after everything that lasts. In ordinary runs they mean nothing.
+"""Failpoints: named points before and after every durable change, which do nothing in ordinary runs.
 
-Tests kill the process at each of them, so a point is passed wherever the process runs: in threads too.
+Tests kill the process at each of them. A failpoint is passed on whatever thread runs the code.
 """
 
 from collections.abc import Callable
 
 Failpoint = Callable[[str], None]
-"""Called with the point's name, such as `checkpoint-before`."""
+"""Called with the failpoint's name, such as `checkpoint-before`."""
 
 
 def no_failpoint(point: str) -> None:
-    """The probe of ordinary runs."""
+    """Do nothing: the failpoint of ordinary runs."""
     del point

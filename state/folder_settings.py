@@ -1,8 +1,8 @@
-"""The settings file of a folder, `./rlm.toml`: what it may set, and what only the user may.
+"""The settings file of a folder, `./rlm.toml`, and the settings that only the user may set.
 
-The folder may be somebody else's: a clone, an unpacked archive. Its file may say how much work a run does and what the
-answer looks like. It may not say where requests and keys go, which programs run as the user, or switch off what guards
-them: these are refused, with the flag that sets them.
+The folder may come from somebody else: a clone, an unpacked archive. Its file may set how much work a run does and
+what the answer looks like. It may not set where requests and keys go, which programs run as the user, or switch off
+safeguards: these are refused, with the flag that sets them.
 """
 
 import difflib
@@ -33,15 +33,16 @@ _LONGEST_VALUE = 300
 
 
 class FolderFile(InitSettingsSource):
-    """Settings read from `rlm.toml` in the current folder, the last source to be asked."""
+    """Settings read from `rlm.toml` in the current folder, the source with the lowest priority."""
 
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
         super().__init__(settings_cls, _read(Path(FILE)))
 
     def __call__(self) -> dict[str, Any]:
-        """The file's settings that no flag and no variable sets. Raises UsageError for one that it may not have.
+        """Return the file's settings that no flag and no variable sets. Raises UsageError.
 
-        A setting that the user sets as well has no effect in the file, and is not refused there.
+        A setting that the file may not have, or that does not exist, is an error. One that the user also sets has no
+        effect in the file, and is not refused there.
         """
         values = {name: value for name, value in super().__call__().items() if name not in self.current_state}
         for name, value in values.items():
@@ -61,7 +62,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any, settings_cls: type[BaseSettings]) -> None:
-    """Raises UsageError for a setting that there is not, and for one that only the user may set."""
+    """Raise UsageError for an unknown setting, and for one that only the user may set."""
     known = {info.alias or field for field, info in settings_cls.model_fields.items()}
     if name not in known | set(_USER_ONLY):
         near = difflib.get_close_matches(name, known, n=1)
@@ -93,6 +94,6 @@ def _as_flag(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """`text` on one line of limited length, with escapes for characters that a terminal obeys or hides."""
+    """Return `text` on one line of limited length, with escapes for characters that a terminal interprets or hides."""
     shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)

@@ -1,7 +1,7 @@
-"""The statements that write rows of the call journal (`journal.py`), each inside of a transaction.
+"""The statements that write rows of the call journal (`call_journal.py`), each inside a transaction.
 
-The columns `uncertain_…` have what is reserved for attempts whose outcome nobody knows. What becomes known moves
-into the others.
+The columns `uncertain_…` hold what is reserved for attempts whose outcome is unknown. Once it is known, the amounts
+move into the other columns.
 """
 
 import sqlite3
@@ -11,8 +11,8 @@ from .db.checksums import checksum_mismatch_sql
 
 
 def open_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    """Enter a request, or one more attempt at it."""
-    # A damaged row makes place for a sound one: nothing that it says can be relied on, but that it was asked.
+    """Insert a request, or count one more attempt at it."""
+    # A damaged row is replaced by a sound one: nothing in it can be relied on except that the request was sent.
     damaged = connection.execute(
         f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {checksum_mismatch_sql('calls')}", row[:2]
     ).rowcount
@@ -31,7 +31,7 @@ def open_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 
 def open_child_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    """Enter a call that a child thread answers."""
+    """Insert a call that a child thread answers."""
     connection.execute(
         f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {checksum_mismatch_sql('calls')}", row[:2]
     )
@@ -43,7 +43,7 @@ def open_child_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None
 
 
 def settle_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    """Enter what came of a request."""
+    """Record the outcome of a request."""
     now_settled = _count_settled(connection)
     connection.execute(
         "UPDATE calls SET settled = ?, status = ?, answer = ?, error_kind = ?, error = ?, seconds = ?, "
@@ -53,12 +53,12 @@ def settle_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 
 def decide_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    """Enter what a reviewer said about a call that was never sent."""
+    """Record a reviewer's decision about a call that was never sent."""
     settled = _count_settled(connection)
     connection.execute(
         f"DELETE FROM calls WHERE thread_id = ? AND key = ? AND {checksum_mismatch_sql('calls')}", row[:2]
     )
-    # A row that is there was asked before, and may have been billed: what it counts stays.
+    # An existing row may have been sent before, and billed: its counts stay.
     connection.execute(
         "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, error_kind, error, "
         "created, cost, settled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0.0, ?) ON CONFLICT (thread_id, key) "
@@ -69,14 +69,14 @@ def decide_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 
 def correct_row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    """Enter what attempts took that gave no answer."""
+    """Record the usage of attempts that gave no answer."""
     connection.execute(
         f"UPDATE calls SET {_KNOWN} WHERE thread_id = ? AND key = ?",
         row,
     )
 
 
-# Without any uncertain attempt the dollars are exactly nothing, whatever was left by adding and subtracting.
+# Without any uncertain attempt the dollars are exactly 0, whatever rounding error additions and subtractions left.
 _KNOWN = (
     "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost = cost + ?, attempts = attempts - ?, "
     "uncertain_cost = CASE WHEN uncertain_calls > ? THEN uncertain_cost - ? ELSE 0.0 END, "

@@ -1,7 +1,7 @@
-"""One writer a thread: a lease with a fencing token (promise P4).
+"""Leases with fencing tokens: one writer per thread (promise P4).
 
-The lease is a row; its token grows with every change of hands. A commit for a thread carries the token
-that its process was given, and is refused when the row has moved on: so a process that was stopped for an
+The lease is a row; its token grows with every change of holder. A commit for a thread carries the token
+that its process was given, and is refused when the row has a newer one: so a process that was stopped for an
 hour and wakes up cannot write into a run that another one has taken over.
 """
 
@@ -22,13 +22,13 @@ from .db.connection import Database
 from .errors import LeaseLost, RunBusy, StoreError
 
 RENEW_AFTER = 15.0
-"""Seconds between two signs of life of a holder."""
+"""Seconds between two renewals by a holder."""
 EXPIRES_AFTER = 60.0
 """Seconds after which a lease of another machine, not renewed, may be taken over."""
 
 
 def this_process() -> dict[str, Any]:
-    """Who holds a lease: enough to tell for certain, on the same machine, that it is dead."""
+    """Return this process's identity as a holder: enough to tell for certain, on the same machine, that it is dead."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -43,10 +43,10 @@ def this_process() -> dict[str, Any]:
 
 
 def is_dead(owner: dict[str, Any], renewed: float, now: float) -> bool:
-    """Whether the holder is provably gone, or, on another machine, has given no sign of life for too long."""
+    """Return whether the holder is provably dead, or, on another machine, has not renewed for too long."""
     me = this_process()
     if owner.get("host") != me["host"]:
-        # A sign of life from the future: the clock was set back since, and says nothing until it gets there.
+        # A renewal in the future: the clock was set back since, and the time says nothing until the clock gets there.
         return abs(now - renewed) > EXPIRES_AFTER
     if owner.get("boot") != me["boot"]:
         return True
@@ -62,27 +62,27 @@ def is_dead(owner: dict[str, Any], renewed: float, now: float) -> bool:
 
 
 def _ticks(pid: int) -> int | None:
-    """When a process was started, in clock ticks since the machine was: no wall clock that is set can change it.
+    """Return the start time of a process in clock ticks since boot, which setting the wall clock does not change.
 
-    (What psutil says is reckoned from the wall clock.) None where there is no /proc.
+    (psutil's time depends on the wall clock.) None where there is no /proc.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    # The name before may hold anything, blanks and parentheses too.
+    # The process name before it may hold anything, including blanks and parentheses.
     return int(stat.rpartition(b")")[2].split()[19])
 
 
 class Leases:
-    """Takes, checks and gives back leases for this process."""
+    """Takes, checks and releases leases for this process."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
         self._held: dict[str, int] = {}
         self._left: dict[str, int] = {}
-        """Tokens of threads that are not held any more, though that could not be written down."""
+        """Tokens of threads that are no longer held, although the release could not be written yet."""
 
     async def acquire(self, thread_id: str) -> None:
         """Take the thread. Raises RunBusy while a living process (this one included) holds it."""
@@ -95,14 +95,14 @@ class Leases:
         try:
             self._held[thread_id] = await asyncio.shield(taking)
         except asyncio.CancelledError:
-            # It is taken all the same, unless another process holds the store.
+            # The lease is taken all the same, unless another process holds the store.
             with self._database.hurried(), contextlib.suppress(StoreError, RunBusy):
                 self._held[thread_id] = await taking
                 await self.release(thread_id)
             raise
 
     async def release(self, thread_id: str) -> None:
-        """Give the thread back. Does nothing when another process has taken it over. Raises StoreError."""
+        """Release the thread. Does nothing when another process has taken it over. Raises StoreError."""
         token = self._held.pop(thread_id, None)
         if token is None:
             return
@@ -115,7 +115,7 @@ class Leases:
             del self._left[thread_id]
 
     async def renew(self, thread_id: str) -> None:
-        """Say that the holder is alive. Raises LeaseLost."""
+        """Renew the lease. Raises LeaseLost."""
         now = self._clock()
 
         def unit(connection: sqlite3.Connection) -> None:
@@ -125,10 +125,10 @@ class Leases:
         await self._database.commit(unit, "lease-renewed")
 
     def check(self, connection: sqlite3.Connection, thread_id: str) -> None:
-        """Inside a transaction: raise LeaseLost unless this process may write the thread.
+        """Raise LeaseLost or RunBusy unless this process may write the thread. Called inside a transaction.
 
-        A thread that nobody of this process has leased (a plain LangGraph caller) may be written while
-        no other living process holds it.
+        A thread that this process has not leased (for a plain LangGraph caller) may be written while no other living
+        process holds it.
         """
         row = connection.execute(
             "SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)
@@ -141,38 +141,38 @@ class Leases:
             raise RunBusy(f"{thread_id} is being run by another process.", hint="Wait for it, or stop it.")
 
     async def holder_alive(self, thread_ids: list[str]) -> set[str]:
-        """Those of the threads that a living process is running now."""
+        """Return those of the threads that a living process is running now."""
         rows = await self._database.read("SELECT thread_id, owner, renewed FROM leases WHERE owner IS NOT NULL")
         now = self._clock()
         wanted = set(thread_ids)
         return {row[0] for row in rows if row[0] in wanted and not is_dead(_owner(row[1]), row[2], now)}
 
     def fence(self, connection: sqlite3.Connection, thread_id: str) -> None:
-        """Inside a transaction: take the thread from whoever held it before, and hold it no longer than that.
+        """Invalidate the token of the thread's last holder, inside a transaction, and leave the thread unheld.
 
-        For what changes a thread as a whole. The row stays, so that a process that slept through it all finds
-        that its token is no longer the thread's. Raises RunBusy while a living process (this one included) runs it.
+        For changes to a thread as a whole. The row stays, so that a process that slept meanwhile finds that its token
+        is no longer valid. Raises RunBusy while a living process (this one included) runs the thread.
         """
         self.ensure_idle(connection, thread_id)
         _acquire(connection, thread_id, self._clock())
         connection.execute("UPDATE leases SET owner = NULL WHERE thread_id = ?", (thread_id,))
 
     def ensure_idle(self, connection: sqlite3.Connection, thread_id: str) -> None:
-        """Inside a transaction: raise RunBusy while a living process (this one included) runs the thread."""
+        """Raise RunBusy while a living process (this one included) runs the thread. Called inside a transaction."""
         if thread_id in self._held:
             raise RunBusy(f"{thread_id} is running in this process.", hint="Stop it first.")
         self.check(connection, thread_id)
 
 
 def living_since(connection: sqlite3.Connection, now: float) -> float:
-    """When the oldest of the processes that run a thread now was started (seconds since 1970); `now` if none does."""
+    """Return the start of the oldest process that runs a thread now, in seconds since 1970; `now` without any."""
     rows = connection.execute("SELECT owner, renewed FROM leases WHERE owner IS NOT NULL").fetchall()
     owners = [owner for found, renewed in rows if not is_dead(owner := _owner(found), renewed, now)]
     return min([now, *(float(owner.get("started", 0.0)) for owner in owners)])
 
 
 def _owner(found: str | bytes) -> dict[str, Any]:
-    """Who holds a lease; nobody that is known when the row is damaged: then its time decides."""
+    """Return the holder of a lease; empty when the row is damaged: then its time decides."""
     try:
         owner: Any = json.loads(found)
     except ValueError:
@@ -181,7 +181,10 @@ def _owner(found: str | bytes) -> dict[str, Any]:
 
 
 def _acquire(connection: sqlite3.Connection, thread_id: str, now: float, left: int | None = None) -> int:
-    """Take the thread whoever had it, if nobody alive does. `left`: this process had it so, and is done with it."""
+    """Take the thread unless a living process holds it. Return the new token.
+
+    `left`: the token of this process's own lease, which it has given up although the row does not say so.
+    """
     row = connection.execute("SELECT token, owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)).fetchone()
     if row and row[1] is not None and row[0] != left:
         owner = _owner(row[1])

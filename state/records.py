@@ -1,6 +1,6 @@
-"""The records that checkpoints carry: the parts of the wire format (`schema.py`). Plain JSON.
+"""The records in checkpoints: the parts of the wire format (`run_state.py`). Plain JSON.
 
-Apart from the state itself because they are needed where LangGraph is not, whose import takes a second.
+Separate from the state itself because they are needed without LangGraph, whose import takes a second.
 """
 
 from typing import Any, Literal, NotRequired
@@ -10,13 +10,13 @@ from typing_extensions import TypedDict
 from .usage import UsageTotals
 
 StepKind = Literal["prepare", "direct", "plan", "review", "execute_code", "sub_call", "finalize", "edit"]
-"""The node that made a step; `edit`: a person did, with a fork."""
+"""The node that made a step; `edit`: a user did, with a fork."""
 Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
-"""How a thread stands. `busy` is only ever an answer to a second caller, never stored."""
+"""The status of a thread. `busy` is only ever an answer to a second caller, never stored."""
 
 
 class StepNote(TypedDict):
-    """Which node made a step, and what it did, for `rlm steps`."""
+    """The node that made a step and a summary of it, for `rlm steps`."""
 
     kind: StepKind
     turn: int
@@ -25,7 +25,7 @@ class StepNote(TypedDict):
 
 
 class CellRef(TypedDict):
-    """The cell that a turn wants to run: its code as hashes of the blocks, and the digest of it all."""
+    """The cell of a turn that is to run: its code as hashes of the blocks, and the digest of all of it."""
 
     turn: int
     blocks: list[str]
@@ -42,7 +42,7 @@ class VariableRecord(TypedDict):
 
 
 class Divergence(TypedDict):
-    """A cell that was run again and did not ask for what it had asked for before."""
+    """A replayed cell whose requests differ from those recorded."""
 
     turn: int
     missing: list[str]
@@ -52,36 +52,36 @@ class Divergence(TypedDict):
 
 
 class RestoreRecord(TypedDict):
-    """How the REPL was brought back before a cell."""
+    """The result of restoring the REPL before a cell."""
 
     restored: list[str]
     """Variables that are as they were."""
     rebuilt: list[str]
-    """Variables that could not be saved, made again by running earlier cells with their recorded answers."""
+    """Variables that could not be saved, recreated by replaying earlier cells with their recorded answers."""
     lost: dict[str, str]
     """Variables that are not as they were, and why."""
     cells: int
-    """Earlier cells that were run again."""
+    """The number of earlier cells that were replayed."""
     notes: list[str]
     diverged: list[Divergence]
 
 
 class EditRecord(TypedDict):
-    """Variables that a person set between two cells, and where the REPL stood then."""
+    """Variables that a user set between two cells, and the REPL's position and snapshot then."""
 
     turn: int
-    """The turn after whose cell it was done; 0 before the first."""
+    """The turn after whose cell the edit was made; 0 before the first."""
     values: dict[str, str]
     """Hashes of the values, JSON texts, by name."""
     about: list[VariableRecord]
-    """What people and the model are shown of them."""
+    """Their descriptions, as shown to users and to the model."""
     position: str
     snapshot: str | None
     lost: dict[str, str]
 
 
 class TurnRecord(TypedDict, total=False):
-    """What is known of a turn. `plan` writes one record, `execute_code` a second one with the same number."""
+    """The record of a turn. `plan` writes one record, `execute_code` a second one with the same number."""
 
     number: int
     reply: str
@@ -92,30 +92,29 @@ class TurnRecord(TypedDict, total=False):
     output: str
     error: str | None
     short: dict[str, Any]
-    """What the root's history needs of an old turn, so that its texts need not be read."""
+    """The parts of an old turn that the root model's history needs, so that its texts need not be read."""
     variables: list[VariableRecord]
-    """All there were after the cell: how earlier versions kept them, whole with every turn."""
+    """All variables after the cell, whole with every turn; written by earlier versions."""
     changed: list[VariableRecord]
-    """Those that are new or other than after the turn before."""
+    """Variables that are new or have changed since the turn before."""
     gone: list[str]
-    """Names of those that are no more."""
+    """Names of variables that no longer exist."""
     seconds: float
     position: str
-    """The kernel's position after the cell, and the digest of its code: what a replay must reach."""
+    """The kernel's position after the cell, which a replay must reach; `digest` is that of the cell's code."""
     digest: str
     snapshot: str | None
     """The manifest of the variables after the cell; None when they could not be saved."""
     lost: dict[str, str]
-    """Variables that the snapshot does not have, or not whole, and why."""
+    """Variables that the snapshot lacks or holds incompletely, and why."""
     restore: RestoreRecord
-    """Present when the REPL had to be brought back for this cell."""
+    """Present when the REPL had to be restored for this cell."""
 
 
 class Usage(TypedDict):
-    """What the run has spent, its whole tree together. Tokens are counts, dollars null when unknown.
+    """The usage of the run's whole tree. Tokens are counts, dollars null when unknown.
 
-    Totals include the likely cost of requests whose outcome nobody knows; saved runs of earlier versions have only the
-    totals.
+    Totals include the likely cost of uncertain requests; saved runs of earlier versions have only the totals.
     """
 
     model_calls: int
@@ -124,17 +123,17 @@ class Usage(TypedDict):
     output_tokens: int
     cost_usd: float | None
     estimated_tokens: NotRequired[int]
-    """How many of the tokens are an estimate for such requests."""
+    """The part of the tokens that is an estimate for uncertain requests."""
     uncertain_calls: NotRequired[int]
-    """How many such requests there are."""
+    """The number of uncertain requests."""
     uncertain_tokens: NotRequired[int]
-    """How many tokens more than estimated they may have taken at most."""
+    """The most tokens that they may have taken beyond the estimate."""
     uncertain_cost_usd: NotRequired[float | None]
-    """How many dollars more than estimated they may have cost at most."""
+    """The most dollars that they may have cost beyond the estimate."""
 
 
 def as_usage(spent: UsageTotals) -> Usage:
-    """The sums over a journal as the state and `--json` show them."""
+    """Return usage totals as the state and `--json` show them."""
     return {
         "model_calls": spent.model_calls,
         "reused_calls": spent.reused_calls,
@@ -157,7 +156,7 @@ def _dollars(cost: float | None) -> float | None:
 
 
 class AnswerRef(TypedDict):
-    """The settled answer: a text's hash; `typed` when the text is JSON of a value that is no string."""
+    """The settled answer: a text's hash; `typed` when the text is JSON of a value that is not a string."""
 
     text: str
     typed: bool

@@ -1,4 +1,4 @@
-"""What requests may cost and did cost, and how that adds up: the arithmetic of the budget (`ledger.py`)."""
+"""Reservations and usage of requests, and how they add up: the arithmetic of the budget (`budget.py`)."""
 
 import math
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from .usage import Uncertain, UsageTotals
 
 @dataclass(frozen=True)
 class Reservation:
-    """What one request may cost at most, or what it did cost. `cost` is None when its price is unknown."""
+    """The most that one request may cost, or what it did cost. `cost` is `None` when its price is unknown."""
 
     input_tokens: int
     output_tokens: int
     cost: float | None
     expected_input: int | None = None
-    """Input tokens of what is sent first, where more is reserved (for a repair that it may need)."""
+    """Input tokens of the first attempt, where more is reserved (for a repair that may follow)."""
     input_cost: float | None = 0.0
     """Dollars for that input."""
 
@@ -30,24 +30,24 @@ NOTHING = Reservation(0, 0, 0.0)
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What a request needs: its input, and an output limit that may be lowered to `least_output`."""
+    """The input of a request and its output limit, which may be lowered to `least_output`."""
 
     input_tokens: int
     output_tokens: int
     least_output: int
     cost: Callable[[int, int], float | None]
-    """Dollars for so many input and output tokens; None when the price is unknown."""
+    """Dollars for the given input and output tokens; None when the price is unknown."""
     expected_input: int | None = None
-    """Input tokens of what is sent first, where more is reserved."""
+    """Input tokens of the first attempt, where more is reserved."""
 
     def reservation(self, output_tokens: int) -> Reservation:
-        """What is reserved for the request with this output limit."""
+        """Return the reservation for the request with this output limit."""
         sent = self.input_tokens if self.expected_input is None else self.expected_input
         most = self.cost(self.input_tokens, output_tokens)
         return Reservation(self.input_tokens, output_tokens, most, sent, self.cost(sent, 0))
 
     def output_for(self, dollars: float) -> int:
-        """The largest output limit that costs no more, at most the one that is wanted; negative: not even the input."""
+        """Return the largest output limit up to the wanted one that `dollars` pay for; negative if none does."""
         whole, bare = (self.cost(self.input_tokens, out) or 0.0 for out in (self.output_tokens, 0))
         if whole <= dollars:
             return self.output_tokens
@@ -61,7 +61,7 @@ def plus(one: Reservation, other: Reservation) -> Reservation:
 
 
 def with_amount(total: UsageTotals, amount: Reservation, sign: int) -> UsageTotals:
-    """Add one request to `total`, or take it away where `sign` is -1."""
+    """Add one request to `total`, or subtract it where `sign` is -1."""
     cost = None if total.cost is None or amount.cost is None else total.cost + sign * amount.cost
     return replace(
         total,
@@ -73,14 +73,14 @@ def with_amount(total: UsageTotals, amount: Reservation, sign: int) -> UsageTota
 
 
 def with_uncertain(total: UsageTotals, reserved: Reservation) -> UsageTotals:
-    """Add one request whose outcome nobody knows to `total`."""
+    """Add one uncertain request to `total`."""
     most = reserved.input_tokens + reserved.output_tokens
     one = Uncertain(1, reserved.sent_tokens, reserved.output_tokens, most, reserved.cost, reserved.input_cost)
     return added(total, UsageTotals(model_calls=1, uncertain=one))
 
 
 def added(one: UsageTotals, other: UsageTotals) -> UsageTotals:
-    """Add up two sums."""
+    """Add up two totals."""
     first, second = one.uncertain, other.uncertain
     return UsageTotals(
         one.model_calls + other.model_calls,
@@ -101,5 +101,5 @@ def added(one: UsageTotals, other: UsageTotals) -> UsageTotals:
 
 
 def _dollars(one: float | None, other: float | None) -> float | None:
-    """The sum of two amounts of dollars; None when either is unknown."""
+    """Return the sum of two amounts of dollars; None when either is unknown."""
     return None if one is None or other is None else one + other

@@ -1,8 +1,8 @@
 """Names of new runs: the first words of the question, and a few random digits (`which-contracts-end-3f2a`).
 
-They are typed into shells, so they hold letters, digits and hyphens alone, in ASCII where the question's letters can be
-written so. A script that is written from right to left is left out: its names would be shown in another order than
-they are typed.
+They are typed into shells, so they hold only letters, digits and hyphens, in ASCII where the question's letters can
+be transliterated. Scripts written from right to left are left out: such names would be displayed in another order
+than they are typed.
 """
 
 import itertools
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 _WORDS = 3
 _WORD = 20
 _SLUG = 40
-"""The most words, characters of a word, and characters of all of them."""
+"""The most characters of all words; `_WORDS` is the most words, `_WORD` the most characters of one."""
 _READ = 1_000
-"""Characters of a question that are looked at."""
+"""Characters of a question that are considered."""
 _DIGITS = 4
 _NAMELESS = "run"
 _SMALL_WORDS = (
@@ -24,30 +24,30 @@ _SMALL_WORDS = (
     "were will with would you your"
 )
 _SMALL = frozenset(_SMALL_WORDS.split())
-"""Words that say little of what a question is about."""
+"""Words that say little about a question's subject."""
 _ASCII = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
-"""Latin letters that are no letter with a mark."""
+"""Latin letters that do not decompose into a letter and a mark."""
 _APOSTROPHES = str.maketrans("", "", "'’ʼ")
 _KEPT = frozenset({"Ll", "Lu", "Lt", "Lo", "Lm", "Nd", "Mn", "Mc"})
-"""Categories of letters, digits and the marks on them."""
+"""Categories of letters, digits and combining marks."""
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 """Letters and marks of no width."""
 
 
 def names_for(question: str) -> Iterator[str]:
-    """Yield names for a run that asks `question`, without end: the next one where one is taken already."""
+    """Yield names for a run that asks `question`, without end: the next one is for when a name is taken."""
     words = slug(question)
     for digits in itertools.count(_DIGITS):
         yield f"{words}-{random_digits(digits)}"
 
 
 def random_digits(number: int) -> str:
-    """Return so many hexadecimal digits."""
+    """Return `number` random hexadecimal digits."""
     return secrets.token_hex(number)[:number]
 
 
 def slug(question: str) -> str:
-    """Return up to three words that say what a question is about, joined by hyphens."""
+    """Return up to three words that describe a question, joined by hyphens."""
     text = unicodedata.normalize("NFKC", question[:_READ]).casefold().translate(_APOSTROPHES)
     words = [word for one in _split(text) if (word := _written(one))]
     telling = [word for word in words if word not in _SMALL] or words
@@ -60,7 +60,7 @@ def slug(question: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """The words of a text: letters and digits, and the marks on them."""
+    """Return the words of a text: letters and digits, and the marks on them."""
     kept = (character if _belongs(character) else " " for character in text)
     return [word for word in "".join(kept).split() if unicodedata.category(word[0])[0] in "LN"]
 
@@ -70,7 +70,7 @@ def _belongs(character: str) -> bool:
 
 
 def _written(word: str) -> str:
-    """A word in ASCII, if it can be written so; nothing for one that is read from right to left."""
+    """Return a word in ASCII if it can be transliterated; an empty text for one that is read from right to left."""
     bare = "".join(one for one in unicodedata.normalize("NFKD", word) if not unicodedata.combining(one))
     bare = bare.translate(_ASCII)
     if bare.isascii():

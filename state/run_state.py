@@ -1,6 +1,6 @@
-"""The wire format of a run: what its checkpoints carry. Plain JSON, references instead of texts.
+"""The wire format of a run: the contents of its checkpoints. Plain JSON, references instead of texts.
 
-Renaming anything here or in `records.py` is a migration: saved runs carry this shape. Texts (replies, code, outputs)
+Renaming anything here or in `records.py` is a migration: saved runs have this shape. Texts (replies, code, outputs)
 are hashes into `Texts`; the input is a `ContextRef`; growing lists are `DeltaChannel`s, so that a step stores
 what it added and not the whole list.
 """
@@ -29,6 +29,7 @@ from .records import (
     VariableRecord,
     as_usage,
 )
+from .setting_specs import SETTINGS
 
 __all__ = [
     "AnswerRef",
@@ -51,36 +52,32 @@ __all__ = [
 
 
 def extended(current: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
-    """`current` with every write appended: the reducer of growing lists."""
+    """Return `current` with every write appended: the reducer of growing lists."""
     result = list(current or [])
     for write in writes:
         result.extend(write)
     return result
 
 
+def _setting(name: str) -> Any:
+    """Return the form's field of a setting."""
+    return Field(title=SETTINGS[name].title, description=SETTINGS[name].help)
+
+
 class RunInput(TypedDict, total=False):
-    """What starts a run: the form that LangGraph Studio shows. What is left out comes from the settings."""
+    """The input of a run: the form that LangGraph Studio shows. Omitted fields come from the settings."""
 
     question: Annotated[str, Field(title="Question", description="What to find out")]
     context: Annotated[
         str | list[str] | None,
         Field(title="Context", description="The text itself, or a list of paths: files, folders and globs"),
     ]
-    max_turns: Annotated[int | None, Field(title="Turns", description="Of the root model; the last must answer")]
-    max_calls: Annotated[
-        int | None, Field(title="Model requests", description="Root turns, retries and sub-calls together")
-    ]
-    max_tokens: Annotated[int | None, Field(title="Tokens", description="Input and output, of the whole tree")]
-    max_cost: Annotated[float | None, Field(title="Cost in USD", description="Needs a known price")]
-    max_time: Annotated[float | None, Field(title="Seconds", description="Of wall time, all sittings together")]
-    approve: Annotated[
-        list[str] | None,
-        Field(
-            title="Ask a person",
-            description="Before what: code, code:writes, code:imports, code:calls, calls, calls>N, cost>USD, final, "
-            "budget; or all",
-        ),
-    ]
+    max_turns: Annotated[int | None, _setting("max_turns")]
+    max_calls: Annotated[int | None, _setting("max_calls")]
+    max_tokens: Annotated[int | None, _setting("max_tokens")]
+    max_cost: Annotated[float | None, _setting("max_cost")]
+    max_time: Annotated[float | None, _setting("max_time")]
+    approve: Annotated[list[str] | None, _setting("approve")]
     settings: Annotated[
         dict[str, Any] | None, Field(title="Settings", description="Any others, by their names in `rlm.toml`")
     ]
@@ -90,50 +87,51 @@ class RunInput(TypedDict, total=False):
 
 
 class RunState(TypedDict, total=False):
-    """Everything a run is, between two nodes."""
+    """The whole state of a run between two nodes."""
 
     question: str
     settings: dict[str, Any]
     context_ref: ContextRef | None
     turn: int
     last: bool
-    """Whether the turn under way is the last one, which must answer."""
+    """True when the turn under way is the last one, which must answer."""
     cell: CellRef | None
     waiting: int
-    """Sub-calls that the standing cell waits for; 0 when no cell stands."""
+    """Sub-calls that the cell under way waits for; 0 when no cell is under way."""
     position: str
     edits: list[EditRecord]
     asks: AsksRef | None
-    """What waits for a person beside a cell's code and an answer, which are here themselves."""
+    """Approval requests other than for a cell's code or an answer, which are in this state themselves."""
     approved: str | None
-    """The digest of the cell that may run, or the hash of the answer that may be given: it was looked at, or no
-    gate asks for that."""
+    """The digest of the cell that may run, or the hash of the answer that may be given: it was approved, or no
+    gate applies to it.
+    """
     verdicts: list[VerdictRef]
-    """What a person has said about sub-calls of the cell that stands."""
+    """The reviewer's decisions about sub-calls of the cell under way."""
     leave: BudgetGrant | None
     told_first: list[str]
-    """What a reviewer said before the first turn."""
+    """Messages of a reviewer from before the first turn."""
     turns: Annotated[list[TurnRecord], DeltaChannel(extended, snapshot_frequency=50)]
     usage: Usage
     final: AnswerRef | None
-    """What the code finished with, before it is settled."""
+    """The answer that the code gave, before it is settled."""
     answer: AnswerRef | None
     status: Status
     note: str | None
-    """Why a run ended the way it did, when that needs saying."""
+    """The reason why a run ended as it did, where that needs an explanation."""
     spent: str | None
-    """What of the budget is used up, so that the turn under way is the last one."""
+    """The budget that is spent, so that the turn under way is the last one."""
     step: Annotated[Sequence[StepNote], Topic(StepNote)]
 
 
 class RunOutput(TypedDict, total=False):
-    """What a run shows to a plain LangGraph caller."""
+    """The output of a run for a plain LangGraph caller."""
 
     answer: AnswerRef | None
     answer_value: Annotated[
         Any, Field(title="Answer", description="The answer itself: a text, or the JSON value that the code gave")
     ]
-    """Read from the store where `answer` says; in no checkpoint, so that a long one is kept once."""
+    """Read from the store as `answer` says; in no checkpoint, so that a long answer is stored once."""
     status: Status
     usage: Usage
     note: str | None

@@ -23,6 +23,7 @@ from pydantic_settings import (
 from .approval_policy import gate_names, module_names
 from .errors import StoreError, UsageError
 from .folder_settings import FolderFile
+from .setting_specs import SETTINGS
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -88,52 +89,40 @@ GateNames = Annotated[tuple[str, ...], BeforeValidator(gate_names)]
 Modules = Annotated[tuple[str, ...], BeforeValidator(module_names)]
 
 
+def _setting(name: str, default: Any, **checks: Any) -> Any:
+    """Return a field with what `setting_specs` says of it."""
+    spec = SETTINGS[name]
+    return Field(default=default, title=spec.title, description=spec.help, **checks)
+
+
 class RunSettings(BaseModel):
     """What one run was started with. Frozen into its first checkpoint as plain JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    model: ModelName = Field(default="", title="Root model", description="provider:name, or scripted:PATH")
-    sub_model: ModelName = Field(default="", title="Sub-call model", description="the root model unless named")
-    base_url: str = Field(default="", title="Base URL", description="an OpenAI-compatible server, for both models")
-    mode: Mode = Field(default="rlm", title="Mode", description="rlm; auto or direct: the whole input in one call")
-    max_turns: int = Field(default=30, ge=1, title="Turns", description="root turns; the last must answer")
-    max_depth: int = Field(
-        default=1, ge=0, le=50, title="Depth", description="0 none, 1 plain model calls, 2 sub-RLMs …"
-    )
-    max_calls: int = Field(default=2000, ge=1, title="Model requests", description="root turns, retries and sub-calls")
-    max_tokens: int | None = Field(default=None, ge=1, title="Tokens", description="input and output, whole tree")
-    max_cost: float | None = Field(default=None, gt=0, title="Cost in USD", description="needs a known price")
-    max_time: float | None = Field(default=None, gt=0, title="Seconds", description="of wall time, all sittings")
-    strict_budget: bool = Field(
-        default=False, title="Strict budget", description="requests whose outcome is unknown count as all they may cost"
-    )
-    price: Price | None = Field(default=None, title="Price", description="IN,OUT in USD per million tokens")
-    concurrency: int = Field(default=32, ge=1, le=1000, title="Concurrency", description="model calls in flight")
-    kernels: int | None = Field(
-        default=None, ge=1, title="Kernels", description="alive at once, one a running sub-RLM; as memory allows"
-    )
-    cell_timeout: float = Field(default=300, gt=0, title="Cell timeout", description="seconds of its own computing")
-    kernel_idle: float = Field(
-        default=900, gt=0, title="Idle kernel", description="seconds after which a kernel that waits is let go"
-    )
-    memory: Size = Field(default=4 << 30, ge=64 << 20, title="Memory", description="bytes per kernel")
-    unsandboxed: bool = Field(default=False, title="Unsandboxed", description="run model code without a sandbox")
-    kernel_env: Folder = Field(
-        default="", title="Kernel environment", description="a virtual environment; else this program's own packages"
-    )
-    kernel_provisioner: str = Field(
-        default="", title="Kernel provisioner", description="a Jupyter provisioner that starts and confines kernels"
-    )
-    approve: GateNames = Field(
-        default=(), title="Ask a person", description="before code, calls>N, cost>USD, final, budget; or all"
-    )
-    allow_imports: Modules = Field(
-        default=(), title="Allowed imports", description="modules that code:imports lets pass beside harmless ones"
-    )
-    answer_schema: Schema | None = Field(
-        default=None, alias="schema", title="Answer schema", description="JSON Schema of the final answer"
-    )
+    model: ModelName = _setting("model", "")
+    sub_model: ModelName = _setting("sub_model", "")
+    base_url: str = _setting("base_url", "")
+    mode: Mode = _setting("mode", "rlm")
+    max_turns: int = _setting("max_turns", 30, ge=1)
+    max_depth: int = _setting("max_depth", 1, ge=0, le=50)
+    max_calls: int = _setting("max_calls", 2000, ge=1)
+    max_tokens: int | None = _setting("max_tokens", None, ge=1)
+    max_cost: float | None = _setting("max_cost", None, gt=0)
+    max_time: float | None = _setting("max_time", None, gt=0)
+    strict_budget: bool = _setting("strict_budget", False)
+    price: Price | None = _setting("price", None)
+    concurrency: int = _setting("concurrency", 32, ge=1, le=1000)
+    kernels: int | None = _setting("kernels", None, ge=1)
+    cell_timeout: float = _setting("cell_timeout", 300, gt=0)
+    kernel_idle: float = _setting("kernel_idle", 900, gt=0)
+    memory: Size = _setting("memory", 4 << 30, ge=64 << 20)
+    unsandboxed: bool = _setting("unsandboxed", False)
+    kernel_env: Folder = _setting("kernel_env", "")
+    kernel_provisioner: str = _setting("kernel_provisioner", "")
+    approve: GateNames = _setting("approve", ())
+    allow_imports: Modules = _setting("allow_imports", ())
+    answer_schema: Schema | None = _setting("schema", None, alias="schema")
 
     @property
     def calls_model(self) -> str:

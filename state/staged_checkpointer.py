@@ -1,4 +1,4 @@
-"""A saver that saves nothing by itself: for steps that must be saved together with something else."""
+"""A saver that commits nothing by itself: for steps that must be saved together with other changes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +11,9 @@ from .leases import Leases
 
 
 class StagedSaver(RunSaver):
-    """Shows one thread as a copy of another one's history up to a checkpoint, before there is such a copy.
+    """Shows a thread as a copy of another one's history up to a checkpoint, before the copy exists.
 
-    What is to be saved of the copy is kept in `units`, to be run in the transaction that makes it.
+    The saves for the copy are collected in `units`, to be run in the transaction that creates it.
     """
 
     def __init__(self, database: Database, leases: Leases, *, source: str, checkpoint_id: str, copy: str) -> None:
@@ -24,7 +24,7 @@ class StagedSaver(RunSaver):
         self.units: list[Unit] = []
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The copied checkpoint that `config` names; without a name, the last one."""
+        """Return the copied checkpoint that `config` names; without a name, the last one."""
         found = await super().aget_tuple(self._there(config))
         if found is None:
             return None
@@ -34,14 +34,14 @@ class StagedSaver(RunSaver):
             checkpoint=found.checkpoint,
             metadata=found.metadata,
             parent_config=self._here(found.parent_config) if found.parent_config else None,
-            # What tasks wrote on top of the last one belongs to what came after it.
+            # Pending writes of the last one belong to the steps after it, which are not copied.
             pending_writes=[] if last else found.pending_writes,
         )
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """What the growing lists are made from."""
+        """Return the writes from which the growing lists are rebuilt."""
         return await super().aget_delta_channel_history(config=self._there(config), channels=channels)
 
     async def _save(self, unit: Unit, what: str, *, later: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The index of runs: one row a thread, for `rlm list` and for telling a resume from a new run."""
+"""The index of runs: one row per thread, for `rlm list` and to tell a resume from a new run."""
 
 import json
 import sqlite3
@@ -19,14 +19,14 @@ from .records import Status
 
 @dataclass(frozen=True)
 class Thread:
-    """One run as the index knows it. `seconds` is its wall time, all sittings together."""
+    """One run in the index. `seconds` is its wall time, all executions together."""
 
     thread_id: str
     question: str
     input: str
-    """A digest of what was given as input: the same digest means the same run."""
+    """A digest of the input that was given: the same digest means the same run."""
     start: dict[str, Any]
-    """What the graph was started with, for a run that was killed before its first checkpoint."""
+    """The graph's initial input, for a run that was killed before its first checkpoint."""
     model: str
     parent: str | None
     limits: Limits
@@ -37,13 +37,13 @@ class Thread:
     created: float
     updated: float
     caller: str | None = None
-    """The run one of whose calls this one answers."""
+    """The run that made the call which this run answers."""
     call: str | None = None
     """The key of that call."""
     depth: int = 0
-    """How many runs are above it."""
+    """The number of runs above it."""
     damaged: bool = False
-    """Whether the row is not what was saved: what it says is then for showing only."""
+    """True when the row is not what was saved. The other fields are then for display only."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Step:
     summary: str
     created: float
     settled: int = 0
-    """How many calls of the whole file had been settled by then."""
+    """The number of calls in the whole file that had been settled by then."""
 
 
 DELETED = "deleted"
-"""The status of what is left of a deleted run for those that were forked from it (`deleting.py`): no run any more."""
+"""The status of what remains of a deleted run for its forks (`maintenance/delete.py`): no longer a run."""
 
 
 def _unless_deleted(name: str) -> str:
@@ -83,7 +83,7 @@ _SELECT = (
 _LAST_TOUCHED = (
     f"{_SELECT} AND thread_id NOT IN (SELECT thread_id FROM children) ORDER BY updated DESC, created DESC LIMIT 1"
 )
-# Damaged rows may say that runs are above each other: then there is an end of it as well.
+# Damaged rows may form a cycle of callers: the height limit then ends the recursion.
 _TOP = f"""
 WITH RECURSIVE above (thread_id, height) AS (
     SELECT ?, 0 UNION SELECT caller, height + 1 FROM children JOIN above USING (thread_id)
@@ -94,7 +94,7 @@ SELECT thread_id FROM above ORDER BY height DESC LIMIT 1
 """
 _NAMES = f"SELECT thread_id FROM threads WHERE status != '{DELETED}'"
 _LATEST = 253_402_300_800.0
-"""The end of the year 9999: no later moment can be shown."""
+"""The end of the year 9999: no later time can be shown."""
 _STEPS = (
     f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {checksum_mismatch_sql('steps')} "
     "FROM steps WHERE thread_id = ?"
@@ -107,17 +107,17 @@ class Threads:
     def __init__(
         self, database: Database, clock: Callable[[], float] = time.time, leases: Leases | None = None
     ) -> None:
-        """`leases` are those of this process; without them, it holds none."""
+        """`leases` are those of this process; by default it holds none."""
         self._database = database
         self._clock = clock
         self._leases = leases or Leases(database, clock)
 
     def now(self) -> float:
-        """Seconds since 1970, as rows are stamped with them."""
+        """Return the seconds since 1970, as stamped on rows."""
         return self._clock()
 
     async def add(self, thread_id: str, **facts: Any) -> None:
-        """Enter a new run, with the facts that `entering` takes. Raises ThreadExists when the name is taken."""
+        """Add a new run, with the facts that `entering` takes. Raises ThreadExists when the name is taken."""
         await self._database.commit(self.entering(thread_id, **facts), "thread")
 
     def entering(
@@ -131,7 +131,7 @@ class Threads:
         limits: Limits,
         parent: str | None = None,
     ) -> Unit:
-        """What enters a new run into the index, within a transaction. Raises ThreadExists when the name is taken."""
+        """Return the unit that adds a new run to the index. The unit raises ThreadExists when the name is taken."""
         now = self._clock()
         row = (thread_id, question, input_digest, json.dumps(start), model, parent, limits.model_dump_json(), now, now)
 
@@ -148,7 +148,7 @@ class Threads:
         return unit
 
     async def get(self, thread_id: str) -> Thread:
-        """The run's row. Raises UnknownThread, StoredDataDamaged."""
+        """Return the run's row. Raises UnknownThread, StoredDataDamaged."""
         row = await self.look(thread_id)
         if row.damaged:
             verify, show = cli_command("verify", thread_id), cli_command("show", thread_id)
@@ -159,11 +159,11 @@ class Threads:
         return row
 
     async def find(self, thread_id: str) -> Thread | None:
-        """The run's row, or None. Raises StoredDataDamaged."""
+        """Return the run's row, or None. Raises StoredDataDamaged."""
         return await self.get(thread_id) if await self.exists(thread_id) else None
 
     async def look(self, thread_id: str) -> Thread:
-        """The run's row, as far as it can be read. Raises UnknownThread."""
+        """Return the run's row, as far as it can be read. Raises UnknownThread."""
         try:
             rows = await self._database.read(f"{_SELECT} AND thread_id = ?", (thread_id,))
         except StoredDataDamaged:
@@ -173,11 +173,11 @@ class Threads:
         return _thread(rows[0])
 
     async def exists(self, thread_id: str) -> bool:
-        """Whether there is a run of that name."""
+        """Return whether there is a run of that name."""
         return bool(await self._names("thread_id = ?", thread_id))
 
     async def _names(self, condition: str, *parameters: Any) -> list[str]:
-        """The runs whose names are so. Where the index cannot be read, their steps still name them."""
+        """Return the names of the runs that meet `condition`, from the steps where the index cannot be read."""
         try:
             rows = await self._database.read(f"{_NAMES} AND {condition} ORDER BY thread_id", parameters)
         except StoredDataDamaged:
@@ -185,17 +185,17 @@ class Threads:
         return [row[0] for row in rows]
 
     async def all(self) -> list[Thread]:
-        """Every run, the one touched last first; those whose rows are damaged as far as they can be read."""
+        """Return every run, most recently updated first; those whose rows are damaged as far as they can be read."""
         rows, missing = await self._database.look(lambda connection: from_both_ends(connection, _SELECT, "thread_id"))
         found = [_thread(row) for row in rows]
         if missing:
-            # Their steps still name the runs whose rows cannot be read at all.
+            # The steps still name the runs whose rows cannot be read at all.
             names = await self._database.read("SELECT DISTINCT thread_id FROM steps")
             found += [_nothing_but(name) for [name] in set(names) - {(row.thread_id,) for row in found}]
         return sorted(found, key=lambda row: (-row.updated, row.thread_id))
 
     async def last_touched(self) -> Thread | None:
-        """The run that was touched last, sub-RLMs aside, as far as it can be read; None when there is none."""
+        """Return the most recently updated run that is no sub-RLM, as far as it can be read; None without any."""
         try:
             rows = await self._database.read(_LAST_TOUCHED)
         except StoredDataDamaged:
@@ -203,24 +203,24 @@ class Threads:
         found = [_thread(row) for row in rows]
         if found and not found[0].damaged:
             return found[0]
-        # What a damaged row says of when it was touched proves nothing.
+        # The time in a damaged row is not reliable.
         return next((row for row in await self.all() if row.caller is None), None)
 
     async def begin(self, thread_id: str, limits: Limits) -> None:
-        """The run goes on, with these limits in force. Raises LeaseLost, RunBusy."""
+        """Mark the run as running, with these limits in force. Raises LeaseLost, RunBusy."""
         row = (limits.model_dump_json(), self._clock(), thread_id)
         statement = "UPDATE threads SET status = 'running', error = NULL, limits = ?, updated = ? WHERE thread_id = ?"
         await self._update(statement, row, "sitting-begun")
 
     async def set_limits(self, thread_id: str, limits: Limits) -> None:
-        """The run goes on with other limits. Raises LeaseLost, RunBusy."""
+        """Replace the limits of the run. Raises LeaseLost, RunBusy."""
         row = (limits.model_dump_json(), self._clock(), thread_id)
         await self._update("UPDATE threads SET limits = ?, updated = ? WHERE thread_id = ?", row, "limits-raised")
 
     async def set_status(
         self, thread_id: str, status: Status, *, seconds: float, error: dict[str, Any] | None = None
     ) -> None:
-        """Say how the run stands now. Raises LeaseLost, RunBusy."""
+        """Set the run's status. Raises LeaseLost, RunBusy."""
         row = (status, seconds, json.dumps(error) if error else None, self._clock(), thread_id)
         statement = "UPDATE threads SET status = ?, seconds = ?, error = ?, updated = ? WHERE thread_id = ?"
         await self._update(statement, row, "sitting-ended")
@@ -233,17 +233,17 @@ class Threads:
         await self._database.commit(unit, what)
 
     async def steps(self, thread_id: str) -> list[Step]:
-        """The run's steps in saved order, those whose rows are damaged as `damaged`; loads no checkpoint."""
+        """Return the run's steps in saved order, damaged ones with kind `damaged`; loads no checkpoint."""
         rows, _ = await self._database.look(lambda connection: from_both_ends(connection, _STEPS, "step", (thread_id,)))
         return [_step(row) for row in rows]
 
     async def count_steps(self, thread_id: str) -> int:
-        """How many steps the run has."""
+        """Return the number of steps of the run."""
         rows = await self._database.read("SELECT count(*) FROM steps WHERE thread_id = ?", (thread_id,))
         return int(rows[0][0])
 
     async def children(self, thread_id: str) -> list[Thread]:
-        """The runs that the thread's calls have started, the oldest first."""
+        """Return the runs that the thread's calls have started, the oldest first."""
         rows = await self._database.read(
             f"{_SELECT} AND thread_id IN (SELECT thread_id FROM children WHERE caller = ?) ORDER BY created, thread_id",
             (thread_id,),
@@ -251,19 +251,19 @@ class Threads:
         return [_thread(row) for row in rows]
 
     async def below(self, thread_id: str) -> list[Thread]:
-        """The runs that the thread's calls have started, those that theirs have, and so on; the oldest first."""
+        """Return all the runs below the thread (its children, their children, and so on), the oldest first."""
         rows = await self._database.read(
             f"{BELOW} {_SELECT} AND thread_id IN below ORDER BY created, thread_id", (thread_id,)
         )
         return [_thread(row) for row in rows]
 
     async def top_of(self, thread_id: str) -> str:
-        """The run at the top of the tree that the thread is in: the thread itself, unless another one called it."""
+        """Return the run at the top of the thread's tree: the thread itself, unless another one called it."""
         rows = await self._database.read(_TOP, (thread_id,))
         return str(rows[0][0])
 
     async def named_like(self, beginning: str) -> list[str]:
-        """The runs whose names begin so."""
+        """Return the names of the runs that begin with `beginning`."""
         return await self._names("substr(thread_id, 1, ?) = ?", len(beginning), beginning)
 
 
@@ -299,7 +299,7 @@ def _as_far_as_readable(values: list[Any]) -> Thread:
 
 
 def _nothing_but(name: str) -> Thread:
-    """What is known of a run whose row cannot be read."""
+    """Return a Thread with what is known of a run whose row cannot be read."""
     limits = Limits(max_turns=1, max_calls=1)
     return Thread(name, "", "", {}, "", None, limits, "failed", None, 0, 0.0, 0.0, 0.0, damaged=True)
 

@@ -1,4 +1,4 @@
-"""What runs have spent: sums over their journals, always with the runs that they have called, and so on."""
+"""Usage totals of runs: sums over their journals, always including all the runs below them."""
 
 import sqlite3
 from dataclasses import dataclass, field, replace
@@ -8,15 +8,15 @@ from .db.connection import Database
 from .db.lineage import BELOW, LINE, NO_HORIZON
 
 LEAST_LIKELY_OUTPUT = 1_000
-"""Output tokens that a request whose outcome nobody knows counts with, whatever the others of its run took."""
+"""The least output tokens that an uncertain request counts with, whatever the other requests of its run took."""
 
 
 @dataclass(frozen=True)
 class Uncertain:
-    """Requests that were sent and whose outcome nobody knows: their answers were lost, or are not there yet.
+    """Requests that were sent and whose outcome is unknown: their answers were lost, or have not arrived yet.
 
     `input_tokens` and `input_cost` are those of what was sent, `output_tokens` the output limits that it carried,
-    `most_tokens` and `most_cost` all that was reserved. Costs are None when a price is unknown.
+    `most_tokens` and `most_cost` all that was reserved. Costs are `None` when a price is unknown.
     """
 
     calls: int = 0
@@ -29,7 +29,7 @@ class Uncertain:
 
 @dataclass(frozen=True)
 class UsageTotals:
-    """A sum over rows of the journal. `cost` is None when any price was unknown.
+    """A sum over rows of the journal. `cost` is `None` when any price was unknown.
 
     `input_tokens`, `output_tokens` and `cost` are those of known outcomes; the properties add the uncertain ones.
     """
@@ -80,7 +80,7 @@ class UsageTotals:
 
     @property
     def most_cost(self) -> float | None:
-        """The same in dollars."""
+        """The total in dollars if every uncertain request took its whole reservation; None when a price is unknown."""
         most = self.uncertain.most_cost
         return None if self.cost is None or most is None else self.cost + most
 
@@ -98,7 +98,7 @@ WITH RECURSIVE tree (thread_id) AS (
     VALUES (?) UNION SELECT children.thread_id FROM children JOIN tree ON children.caller = tree.thread_id
 )
 """
-# Every thread with itself and all below it.
+# Pairs every thread with itself and with each thread below it.
 _TREES = """
 WITH RECURSIVE trees (top, thread_id) AS (
     SELECT DISTINCT thread_id, thread_id FROM calls
@@ -106,7 +106,7 @@ WITH RECURSIVE trees (top, thread_id) AS (
     UNION SELECT top, children.thread_id FROM children JOIN trees ON children.caller = trees.thread_id
 )
 """
-# The same of the threads below one alone.
+# The same for the threads below one thread only.
 _TREES_BELOW = f"""
 {BELOW},
 trees (top, thread_id) AS (
@@ -115,7 +115,7 @@ trees (top, thread_id) AS (
 )
 """
 _SPENT_BY_TOP = f"SELECT {_SUMS}, top FROM trees JOIN calls USING (thread_id) GROUP BY top"
-# The threads that one was forked from, each with what had been settled at the last step that it shares with the fork.
+# The threads that a thread was forked from, each with what had been settled at the last step shared with the fork.
 _SPENT_BEFORE = f"""
 WITH RECURSIVE past (thread_id, until) AS (
     SELECT ?, {NO_HORIZON}
@@ -136,7 +136,7 @@ _LARGEST_TURN = f"""
 {LINE} SELECT coalesce(max((input_tokens + uncertain_input) / max(attempts, 1)), 0) FROM calls
 JOIN line USING (thread_id) WHERE kind = 'root'
 """
-# What was answered at the first attempt: of others, the journal has only sums.
+# Only requests answered at the first attempt: of others, the journal has only sums.
 _OUTPUTS = f"""
 {_TREE} SELECT output_tokens FROM calls JOIN tree USING (thread_id)
 WHERE status = 'answered' AND attempts = 1 AND uncertain_calls = 0
@@ -144,36 +144,36 @@ WHERE status = 'answered' AND attempts = 1 AND uncertain_calls = 0
 
 
 class Spending:
-    """What the runs of one database have spent."""
+    """The usage totals of the runs of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def by(self, thread_id: str) -> UsageTotals:
-        """What the thread and those that it has called, and so on, have spent so far."""
+        """Return what the thread and the threads below it have spent so far."""
         rows = await self._database.read(f"{_TREE} {_SPENT} JOIN tree USING (thread_id)", (thread_id,))
         return await self._with_usual_output(thread_id, _spent(rows[0]))
 
     async def before(self, thread_id: str) -> UsageTotals:
-        """What the threads that this one was forked from, with those that they have called, had spent until then."""
+        """Return what the threads that this one was forked from, with those below them, had spent before the fork."""
         rows = await self._database.read(_SPENT_BEFORE, (thread_id,))
         return _spent(rows[0])
 
     async def outputs(self, thread_id: str) -> list[int]:
-        """The output tokens of every answered request of the thread and those that it has called, ascending."""
+        """Return the output tokens of every answered request of the thread and the threads below it, ascending."""
         return sorted(tokens for [tokens] in await self._database.read(_OUTPUTS, (thread_id,)))
 
     async def largest_turn(self, thread_id: str) -> int:
-        """The input tokens of the largest root request of the thread and those it was forked from; 0 without any."""
+        """Return the input tokens of the largest root request of the thread and those it was forked from, or 0."""
         rows = await self._database.read(_LARGEST_TURN, (thread_id,))
         return rows[0][0]
 
     async def by_all(self) -> dict[str, UsageTotals]:
-        """What every thread has spent, with those that it has called."""
+        """Return what every thread has spent, with the threads below it."""
         return await self._by_top(f"{_TREES} {_SPENT_BY_TOP}")
 
     async def below(self, thread_id: str) -> dict[str, UsageTotals]:
-        """What each thread below this one has spent, with those that it has called."""
+        """Return what each thread below this one has spent, with the threads below it."""
         return await self._by_top(f"{_TREES_BELOW} {_SPENT_BY_TOP}", thread_id)
 
     async def _by_top(self, query: str, *parameters: str) -> dict[str, UsageTotals]:
@@ -181,14 +181,14 @@ class Spending:
         return {row[-1]: await self._with_usual_output(row[-1], _spent(row)) for row in rows}
 
     async def _with_usual_output(self, thread_id: str, spent: UsageTotals) -> UsageTotals:
-        """`spent` by the thread, made ready for its uncertain requests to be estimated, if it has any."""
+        """Return `spent` with the usual output added, which estimates need, if there are uncertain requests."""
         if not spent.uncertain.calls:
             return spent
         return replace(spent, usual_output=usual_output(await self.outputs(thread_id)))
 
 
 def usual_output(outputs: list[int]) -> int:
-    """The 99th percentile of output tokens in ascending order, by nearest rank; 0 without any."""
+    """Return the 99th percentile of output tokens in ascending order, by nearest rank; 0 without any."""
     return outputs[-(-99 * len(outputs) // 100) - 1] if outputs else 0
 
 
@@ -201,9 +201,9 @@ def _spent(row: tuple[Any, ...]) -> UsageTotals:
 
 
 def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:
-    """Inside a transaction: before a child is deleted, add what it has spent to the row of the call that it answers.
+    """Add what a child has spent to the row of the call that it answers, inside a transaction, before it is deleted.
 
-    So the tree's account stays what it was (promise P9).
+    The tree's account stays the same (promise P9).
     """
     child = connection.execute("SELECT caller, call FROM children WHERE thread_id = ?", (thread_id,)).fetchone()
     if child is None:

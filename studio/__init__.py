@@ -1,1 +1,1 @@
-"""What people touch: the command line, its display, and the demo."""
+"""The user interfaces: the command line, its display, the server and the demo."""

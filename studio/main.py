@@ -1,4 +1,4 @@
-"""`rlm`: the application's command line. Commands import what they need when they run: `--help` answers at once."""
+"""The `rlm` command line. Commands import what they need when they run, so that `--help` answers at once."""
 
 import contextlib
 import sys
@@ -43,7 +43,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Keep": {"verify": verify.verify, "delete": delete.delete, "gc": gc.gc},
     "Serve": {"dev": dev.dev},
 }
-"""Every command by the panel of the help that it is in, in the order of the help."""
+"""The commands by help panel, in the order of the help."""
 for _panel, _commands in _COMMANDS.items():
     for _name, _function in _commands.items():
         app.command(_name, cls=HelpfulCommand, rich_help_panel=_panel)(_function)
@@ -81,15 +81,15 @@ def _before(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: run one command and end the process with its exit status.
+    """Run one command and end the process with its exit status.
 
-    `arguments`: of somebody who calls it from a program of theirs; else those of this one.
+    `arguments` is the command line of a caller within another program. Default: this process's own.
     """
     if arguments is None:
         gc_tuning.seldom()
     fill_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # Errors are reported as asked even when the command line itself could not be read.
+    # `--json` and `--debug` also apply to the error of a command line that cannot be parsed.
     words = given[: given.index("--")] if "--" in given else given
     code = _run(given, as_json="--json" in words, debug="--debug" in words)
     for stream in (sys.stdout, sys.stderr):
@@ -103,13 +103,13 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
     common = CommonFlags(words=tuple(given))
     try:
         command: Any = typer.main.get_command(app)
-        # Click consumes the list that it is given.
+        # Click consumes the list that it gets.
         result = command.main(args=list(given), prog_name=PROGRAM, standalone_mode=False, obj=common)
         return result if isinstance(result, int) else 0
     except (SystemExit, typer.Exit):
         raise
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
+        # The reader of the output has gone, which is not an error.
         drain(sys.stdout)
         return 0
     except BaseException as error:
@@ -117,7 +117,7 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
 
 
 def _reported(error: BaseException, invocation: Invocation | None, *, as_json: bool, debug: bool) -> int:
-    """Say what went wrong; returns the exit status."""
+    """Report the error. Return the exit status."""
     from ..state.errors import RlmError
     from .terminal import errors
 

@@ -1,7 +1,7 @@
 """The kernel host's program: `python -m durable_rlm.kernel.host FD SETTINGS`, started by `kernel.jupyter`.
 
 SETTINGS is JSON: `folder` (short, for sockets; removed at the end), `inputs` (folders whose files kernels may be
-given), `hidden` (folders that no kernel sees) and `tiers` (the sandboxes to try; none named: all).
+given), `hidden` (folders that no kernel sees) and `tiers` (the sandboxes to try; all if empty).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """Serves one connection: requests `{"id", "op", "kernel", …}`, replies by id, events beside them."""
+    """The server of one connection: requests `{"id", "op", "kernel", …}`, replies by id, and events."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pool: ForkServerPool) -> None:
         self._reader = reader
@@ -35,11 +35,11 @@ class Host:
         self._starting: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
-        """Until the other side is gone; then every kernel is ended."""
+        """Serve until the other side is gone, then end every kernel."""
         try:
             while (request := await read_frame(self._reader)) is not None:
                 if request["op"] in ("start", "prepare"):
-                    # Kernels take long to start and do not wait for each other.
+                    # Kernels take long to start, so they start concurrently.
                     name = str(request["kernel"])
                     task = self._starting[name] = asyncio.create_task(self._reply(request))
                     task.add_done_callback(partial(self._started, name))
@@ -49,7 +49,7 @@ class Host:
             self._writer.close()
             for name in list(self._starting):
                 await self._give_up(name)
-            # Those of fork servers end with them, all at once; then there is nothing to wait for.
+            # Kernels of fork servers end with their server, all at once; afterwards there is nothing to wait for.
             await self._supply.close()
             await asyncio.gather(*(kernel.close() for kernel in self._kernels.values()), return_exceptions=True)
 
@@ -58,7 +58,7 @@ class Host:
         self._starting.pop(name, None)
 
     async def _give_up(self, name: str) -> None:
-        """End a kernel that is being started."""
+        """Cancel the start of a kernel."""
         if task := self._starting.get(name):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -99,12 +99,12 @@ class Host:
         return None
 
     async def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Have a fork server serve; tells the tier that holds, why stronger ones do not, and what code can import."""
+        """Start a fork server. Return the tier that holds, why stronger ones do not, and what code can import."""
         if not FORKING:
             if request["sandboxed"]:
                 raise NoSandbox({sys.platform: ["there is a sandbox for Linux only"]})
             return {"tier": "none", "refused": {}, "packages": []}
-        # The fork server imports what it needs; meanwhile, so do we.
+        # Import the host's own modules while the fork server imports what it needs.
         source, _ = await asyncio.gather(
             self._supply.source(sandboxed=request["sandboxed"], environment=request["environment"]),
             asyncio.to_thread(importlib.import_module, f"{__package__}.kernel_process"),
@@ -113,7 +113,7 @@ class Host:
 
     async def _start(self, name: str, request: dict[str, Any]) -> None:
         for _ in range(AHEAD + 1):
-            # Those that were ready have died, perhaps, or the fork server, and that is only known now.
+            # The kernels forked ahead, or the fork server, may have died, which shows only now.
             with contextlib.suppress(ForkFailed):
                 await self._start_once(name, request)
                 return
@@ -132,7 +132,7 @@ class Host:
 
 
 async def main(descriptor: int, settings: dict[str, Any]) -> None:
-    """Serve the socket `descriptor`."""
+    """Serve the socket `descriptor`, and remove the folder at the end."""
     folder = Path(settings["folder"])
     inputs, hidden = ([Path(path) for path in settings[name]] for name in ("inputs", "hidden"))
     try:

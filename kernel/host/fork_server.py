@@ -1,4 +1,4 @@
-"""The fork server as the kernel host sees it: started in the strongest tier that holds, asked for kernels."""
+"""The kernel host's side of the fork server: starts it in the strongest tier that holds, and requests kernels."""
 
 import asyncio
 import contextlib
@@ -18,16 +18,16 @@ from .sandbox_tiers import TIERS, SandboxSpec, Start, Tier, as_canary, available
 
 MAX_MESSAGE = 1 << 20
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
-"""In the order of their ports, 1 to 5 (`inside/app.py` has the same)."""
+"""In the order of their ports, 1 to 5 (the same as in `inside/kernel_app.py`)."""
 SCRATCH = "/scratch"
-"""`inside/sandbox/namespaces.py` has the same."""
+"""The scratch folder in a kernel's own root (the same as in `inside/sandbox/namespaces.py`)."""
 _CREDENTIALS = struct.Struct("iII")
 _START_SECONDS = 60.0
 _GOING_SECONDS = 1.0
 
 
 class NoSandbox(Exception):
-    """No tier holds on this machine."""
+    """No sandbox tier holds on this machine."""
 
     def __init__(self, reasons: dict[str, list[str]]) -> None:
         self.reasons = reasons
@@ -37,16 +37,16 @@ class NoSandbox(Exception):
 
 
 class ForkFailed(Exception):
-    """A kernel could not be forked, or not confined."""
+    """A kernel could not be forked or confined."""
 
 
 @dataclass
 class ForkedKernel:
-    """One kernel: what its host holds of it."""
+    """One kernel, as its host keeps track of it."""
 
     number: int
     folder: Path
-    """Has its sockets `s-1` to `s-5`, which the kernel itself cannot see."""
+    """Contains its sockets `s-1` to `s-5`, which the kernel itself cannot see."""
     key: str
     status: socket.socket
     ended: "asyncio.Future[int]" = field(repr=False)
@@ -54,24 +54,24 @@ class ForkedKernel:
     problem: str = ""
     """Why it could not be forked."""
     process: int = 0
-    """Its id, as this process sees it."""
+    """Its process id, as this process sees it."""
     own_scratch: bool = False
-    """Whether it writes to a folder of its own that lies in memory."""
+    """True when it has a scratch folder of its own, in memory."""
     going: bool = False
-    """Whether somebody uses it."""
+    """True once it is activated."""
     memory: int = 0
     cpu_seconds: float = 0.0
-    """What it may use: bytes with all that it starts, and seconds of a core for each cell."""
+    """Its limits: bytes of memory including all processes that it starts, and seconds of a core for each cell."""
     cpu_before: float | None = None
-    """What it had used when its cell began; None: to be read."""
+    """Seconds of CPU time used before its cell began; None until they are read."""
     killed_because: str = ""
 
 
 class ForkServer:
-    """Bound to one event loop. `start` first, `close` at the end."""
+    """A fork server, bound to one event loop. Call `start` first and `close` at the end."""
 
     def __init__(self, folder: Path, wanted: SandboxSpec) -> None:
-        """`folder`: for the kernels' sockets; its path must be short."""
+        """Use `folder` for the kernels' sockets; its path must be short."""
         self._folder = folder
         self._wanted = wanted
         self._control: socket.socket | None = None
@@ -82,10 +82,10 @@ class ForkServer:
         self._sending = asyncio.Lock()
         self.tier: Tier = "none"
         self.refused: dict[str, list[str]] = {}
-        """Stronger tiers that do not hold here, and why."""
+        """The stronger tiers that do not hold here, and why."""
 
     async def start(self, tiers: Sequence[Tier]) -> None:
-        """Start it in the first of `tiers` that holds. Raises NoSandbox."""
+        """Start the fork server in the first of `tiers` that holds. Raises NoSandbox."""
         with contextlib.ExitStack() as canaries:
             canary = _canary(self._folder, canaries)
             for tier in available(tiers):
@@ -99,10 +99,10 @@ class ForkServer:
         raise NoSandbox(self.refused)
 
     async def _try(self, start: Start, ours: socket.socket, theirs: socket.socket) -> list[str] | None:
-        """None when it serves, else why not."""
+        """Start the fork server in one way. Return None when it serves, else the reasons why not."""
         ours.send(start.plan.encode())
         try:
-            # From this thread, and no other: it ends with the thread that started it.
+            # Not in another thread: the fork server ends with the thread that started it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
                 start.command,
                 pass_fds=[theirs.fileno()],
@@ -131,16 +131,16 @@ class ForkServer:
 
     @property
     def gone(self) -> bool:
-        """Whether it has ended."""
+        """True when the fork server has ended."""
         return self._control is None
 
     @property
     def kernels(self) -> list[ForkedKernel]:
-        """Those that have not ended."""
+        """The kernels that have not ended."""
         return list(self._kernels.values())
 
     async def fork(self) -> ForkedKernel:
-        """A kernel that is ready and waits for `activate`. Raises ForkFailed."""
+        """Fork a kernel that is ready and waits for `activate`. Raises ForkFailed."""
         number = next(self._numbers)
         folder = self._folder / f"k{number}"
         folder.mkdir(mode=0o700)
@@ -171,9 +171,9 @@ class ForkServer:
         return kernel
 
     async def activate(self, kernel: ForkedKernel, memory: int, cpu_seconds: float, files: Mapping[str, str]) -> None:
-        """Let it serve, with at most `memory` bytes and `cpu_seconds` a cell, and files to read.
+        """Let a kernel serve, with at most `memory` bytes and `cpu_seconds` a cell, and files to read.
 
-        `files`: where they lie, by the path that the kernel knows them under. Raises ForkFailed.
+        `files` maps the kernel's path of each file to its real path. Raises ForkFailed.
         """
         kernel.going, kernel.memory, kernel.cpu_seconds = True, memory, cpu_seconds
         descriptors = await self._open(list(files.values())) if files else []
@@ -188,14 +188,14 @@ class ForkServer:
             kernel.status.close()
 
     def signal(self, kernel: ForkedKernel, which: int) -> None:
-        """Signal a kernel and what it started; nothing when it has ended."""
+        """Send a signal to a kernel and the processes it started; do nothing when it has ended."""
         if self._control is not None and not kernel.ended.done():
             message = {"op": "signal", "number": kernel.number, "signal": int(which)}
             with contextlib.suppress(OSError):
                 self._control.send(json.dumps(message).encode())
 
     async def close(self) -> None:
-        """End it with every kernel, and wait until it is gone."""
+        """End the fork server with every kernel, and wait until it is gone."""
         self._lose()
         if self._process is not None:
             try:
@@ -207,7 +207,7 @@ class ForkServer:
                 self._process.stderr.close()
 
     def _scratch(self, folder: Path) -> str | None:
-        """Where this kernel may write; None: nowhere."""
+        """Return the folder to which a kernel may write; None when there is none."""
         if self.tier in ("bubblewrap", "namespaces"):
             return SCRATCH
         if self.tier == "landlock":
@@ -217,7 +217,7 @@ class ForkServer:
         return str(scratch)
 
     async def _open(self, paths: Sequence[str]) -> list[int]:
-        """Files as the fork server sees them: read-only, whoever gets the descriptor. Raises ForkFailed."""
+        """Have the fork server open files read-only, in its own view. Return the descriptors. Raises ForkFailed."""
         number = next(self._numbers)
         opened: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         self._opened[number] = opened
@@ -270,7 +270,7 @@ class ForkServer:
             opened.set_result(descriptors)
 
     def _lose(self) -> None:
-        """The fork server is gone, and every kernel with it."""
+        """Record that the fork server is gone, and every kernel with it."""
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
@@ -293,7 +293,10 @@ class ForkServer:
 
 
 async def _hear_from(status: socket.socket) -> tuple[bytes, int]:
-    """What a kernel says, and its process id: the operating system tells it, in our numbers. Empty: it has ended."""
+    """Return a kernel's message and its process id in this process's namespace, as the operating system reports it.
+
+    The message is empty when the kernel has ended.
+    """
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
     loop.add_reader(status, lambda: readable.done() or readable.set_result(None))
@@ -312,7 +315,7 @@ async def _hear_from(status: socket.socket) -> tuple[bytes, int]:
 
 
 def _kernel_environment(scratch: str, packages: Sequence[str]) -> dict[str, str]:
-    """A clean environment: nothing of the user's, so no secret, reaches a kernel."""
+    """Return a clean environment: none of the user's variables, so no secret, reaches a kernel."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": scratch,
@@ -324,7 +327,7 @@ def _kernel_environment(scratch: str, packages: Sequence[str]) -> dict[str, str]
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        # For programs that a cell starts: its own interpreter has no site-packages.
+        # For programs that a cell starts, because the kernel's own interpreter has no site-packages.
         "PYTHONPATH": ":".join(packages),
     }
 
@@ -337,7 +340,7 @@ def _listening(path: Path) -> socket.socket:
 
 
 def _canary(folder: Path, held: contextlib.ExitStack) -> dict[str, Any]:
-    """Make what the probes reach for, and no longer than they need it."""
+    """Create the file and the sockets that the probes try to reach; the sockets are closed with `held`."""
     place = folder / "canary"
     place.mkdir(mode=0o700)
     file = place / "file"

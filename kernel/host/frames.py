@@ -1,4 +1,4 @@
-"""Messages between the graph's process and the kernel host: two lengths, one JSON object, and bytes beside it."""
+"""Messages between the graph's process and the kernel host: two lengths, one JSON object, and attached bytes."""
 
 import asyncio
 import json
@@ -7,13 +7,13 @@ from typing import Any
 
 _LENGTHS = struct.Struct(">II")
 BYTES = "bytes"
-"""The key under which a message that was read has what came beside it."""
+"""The key of a received message's attached bytes."""
 MAX_FRAME = 1 << 30
-"""Bytes of one message."""
+"""Most bytes of one message."""
 
 
 async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The next message, or None when the other side is gone. Raises ValueError for what is no message."""
+    """Return the next message, or None when the other side is gone. Raises ValueError for an invalid message."""
     try:
         size, beside = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
         if size + beside > MAX_FRAME:
@@ -31,7 +31,7 @@ async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 
 
 def write_frame(writer: asyncio.StreamWriter, message: dict[str, Any], attached: bytes = b"") -> None:
-    """Queue one message; await `writer.drain()` where there may be many."""
+    """Queue one message; await `writer.drain()` when there may be many."""
     body = json.dumps(message, separators=(",", ":")).encode()
     writer.write(_LENGTHS.pack(len(body), len(attached)) + body)
     if attached:

@@ -1,6 +1,6 @@
-"""The host's kernels: a fork server for each sandbox tier and environment, and kernels that were forked ahead.
+"""The host's kernels: a fork server for each environment, sandboxed or not, and kernels that are forked ahead.
 
-A kernel that is ready when a run asks for one saves the run the wait.
+A run that asks for a kernel does not have to wait when one is ready.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from .sandbox_tiers import TIERS, SandboxSpec, Tier
 
 AHEAD = 2
 _PAUSE = 0.05
-"""Seconds in which whoever has taken one starts it, undisturbed by the making of the next."""
+"""Seconds before the next kernel is forked, so that forking does not slow down the start of the one just taken."""
 
 
 class WarmKernels:
-    """Keeps some kernels ready that nobody has used."""
+    """A supply of unused kernels that are ready."""
 
     def __init__(self, server: ForkServer, ahead: int = AHEAD) -> None:
         self._server = server
@@ -34,7 +34,7 @@ class WarmKernels:
         self._pausing: asyncio.TimerHandle | None = None
 
     async def take(self) -> ForkedKernel:
-        """A kernel for one user. Raises ForkFailed."""
+        """Take a ready kernel, or fork one. Raises ForkFailed."""
         while self._ready:
             kernel = self._ready.pop()
             if not kernel.ended.done():
@@ -49,7 +49,7 @@ class WarmKernels:
             self._fill_later()
 
     def fill(self) -> None:
-        """Fork more in the background, unless somebody waits for one now."""
+        """Fork more kernels in the background, unless a `take` is forking one now."""
         if not self._forking and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill())
 
@@ -64,7 +64,7 @@ class WarmKernels:
                 self._ready.append(await self._server.fork())
 
     async def close(self) -> None:
-        """End those that nobody took."""
+        """End the kernels that were not taken."""
         if self._pausing:
             self._pausing.cancel()
         if self._filling:
@@ -77,34 +77,37 @@ class WarmKernels:
 
 
 FORKING = sys.platform == "linux"
-"""Elsewhere each kernel is a process of its own from the start, unsandboxed."""
+"""True where kernels are forked; elsewhere each kernel is a new process, unsandboxed."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A fork server that serves, and the kernels that it has ready."""
+    """A running fork server with its ready kernels and its monitor."""
 
     server: ForkServer
     ready: WarmKernels
     watch: ResourceMonitor
     offers: Sequence[str]
-    """Packages that its kernels can import, of those worth naming."""
+    """Those packages worth naming that its kernels can import."""
 
     async def close(self) -> None:
-        """End all of it."""
+        """End the monitor, the ready kernels and the fork server."""
         await self.watch.close()
         await self.ready.close()
         await self.server.close()
 
 
 class ForkServerPool:
-    """Starts fork servers when they are first needed."""
+    """The fork servers of one host, each started when it is first needed."""
 
     def __init__(self, folder: Path, inputs: Sequence[Path], hidden: Sequence[Path], tiers: Sequence[Tier]) -> None:
-        """`inputs`: folders whose files kernels may be given. `tiers`: those to try, the strongest first."""
+        """Use `folder`, with a short path, for all files of the pool.
+
+        `inputs`: folders whose files kernels may be given. `tiers`: sandbox tiers to try, the strongest first.
+        """
         self.folder = folder
         self.parts = folder / "parts"
-        """Where files are made that only one kernel is given."""
+        """The folder for files that are created for a single kernel."""
         self.parts.mkdir(mode=0o700, exist_ok=True)
         self._numbers = itertools.count(1)
         self._inputs = [*inputs, self.parts]
@@ -113,9 +116,9 @@ class ForkServerPool:
         self._starting: dict[tuple[bool, str], asyncio.Task[Source]] = {}
 
     async def source(self, *, sandboxed: bool, environment: str) -> Source:
-        """Kernels that are confined, or not; `environment` is a venv's folder, or empty for this program's own.
+        """Return the source of kernels, sandboxed or not, for an environment.
 
-        Raises NoSandbox, EnvironmentUnusable.
+        `environment` is a venv's folder, or empty for this program's own. Raises NoSandbox, EnvironmentUnusable.
         """
         key = sandboxed, environment
         task = self._starting.get(key)
@@ -128,7 +131,7 @@ class ForkServerPool:
 
     async def _start(self, sandboxed: bool, environment: str) -> Source:
         found = await asyncio.to_thread(_environment, environment)
-        # Its own, since each numbers its kernels from one.
+        # A folder for each fork server, because each numbers its kernels from one.
         folder = self.folder / f"f{next(self._numbers)}"
         folder.mkdir(mode=0o700)
         server = ForkServer(folder, SandboxSpec(found, self._inputs, self._hidden))
@@ -144,7 +147,7 @@ class ForkServerPool:
         return Source(server, ready, watch, found.offers)
 
     async def close(self) -> None:
-        """End every fork server, and its kernels."""
+        """End every fork server with its kernels."""
         for task in self._starting.values():
             if not task.done():
                 task.cancel()

@@ -1,4 +1,4 @@
-"""One Jupyter kernel in its own process, as the kernel host sees it."""
+"""The kernel host's side of one Jupyter kernel in its own process."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ _REASON = 1000
 
 
 class Emit(Protocol):
-    """Sends one event of a kernel on, with bytes beside it."""
+    """A function that forwards one event of a kernel, with attached bytes."""
 
     async def __call__(self, event: dict[str, Any], attached: bytes = b"") -> None: ...
 
 
 class KernelProcess:
-    """Starts a kernel, carries its messages, ends it. `emit` gets its events."""
+    """One kernel: its start, its messages and its end. `emit` receives its events."""
 
     def __init__(self, name: str, emit: Emit) -> None:
         self._name = name
@@ -32,16 +32,16 @@ class KernelProcess:
         self._made: ManagedKernel | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._channels: list[ZmtpConnection] = []
-        """Shell and control."""
+        """The shell and control channels."""
         self._ready: asyncio.Future[dict[str, Any]] | None = None
         self._closing = False
         self._gone = False
         self._ended_because = ""
 
     async def start(self, pool: ForkServerPool, request: dict[str, Any]) -> None:
-        """Start the process and put the REPL's names in place.
+        """Start the process and set the REPL's names.
 
-        Raises RuntimeError, saying why not; NoSandbox; EnvironmentUnusable; ForkFailed.
+        Raises RuntimeError with the reason, NoSandbox, EnvironmentUnusable, ForkFailed.
         """
         made = self._made = await make_manager(pool, request)
         await made.manager.start_kernel(**made.launch)
@@ -59,7 +59,7 @@ class KernelProcess:
         await self._send(self._to_control, "rlm_attach", {"window": WINDOW})
 
     async def _set_up(self, made: ManagedKernel, request: dict[str, Any]) -> dict[str, Any]:
-        """Connect, and have the kernel put its names in place; what it answers, or why it ended."""
+        """Connect, and have the kernel set its names. Return its reply, or a message that says why it ended."""
         assert self._ready is not None
         connecting = asyncio.create_task(self._connect(made.manager))
         await asyncio.wait({connecting, self._ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -69,7 +69,7 @@ class KernelProcess:
                 return await self._ready
             await connecting
         except ChannelClosed:
-            # It has ended, and it will be known in a moment.
+            # The kernel has ended: `_watch` will set the reason.
             return await self._ready
         except ProtocolViolation as error:
             return {"message": f"the kernel sent {error}"}
@@ -88,7 +88,7 @@ class KernelProcess:
         self._channels = await asyncio.gather(*map(ZmtpConnection.open, addresses))
 
     async def tell(self, request: dict[str, Any]) -> None:
-        """Do what the graph's side asks of a kernel that has started. Raises ValueError for what is no operation."""
+        """Handle a request to a kernel that has started. Raises ValueError for an unknown operation."""
         match request["op"]:
             case "cell":
                 await self.cell(request["blocks"], request["history"])
@@ -108,39 +108,39 @@ class KernelProcess:
                 raise ValueError(f"no such operation: {operation}")
 
     async def cell(self, blocks: list[str], history: list[dict[str, str]]) -> None:
-        """Run a cell; an `ended` event tells its result."""
+        """Run a cell; an `ended` event reports its result."""
         assert self._made is not None
         self._made.cell_begins()
         await self._send(self._to_shell, "rlm_cell", {"blocks": blocks, "history": history})
 
     async def chunks(self, hashes: list[str], sizes: list[int], attached: bytes) -> None:
-        """Hand over pieces of saved variables, before `restore`."""
+        """Send chunks of saved variables, before `restore` or `compare`."""
         await self._send(self._to_shell, "rlm_chunks", {"hashes": hashes, "sizes": sizes}, attached)
 
     async def restore(self, groups: list[Any]) -> None:
-        """Bring saved variables back; a `restored` event tells which."""
+        """Restore saved variables; a `restored` event reports which."""
         await self._send(self._to_shell, "rlm_restore", {"groups": groups})
 
     async def compare(self, groups: list[Any]) -> None:
-        """Compare saved variables with those that are there; a `compared` event tells which differ."""
+        """Compare saved variables with the kernel's; a `compared` event reports which differ."""
         await self._send(self._to_shell, "rlm_compare", {"groups": groups})
 
     async def answer(self, ack: int, outcomes: list[Any]) -> None:
-        """Settle calls."""
+        """Send the outcomes of calls, and acknowledge the calls up to `ack`."""
         await self._send(self._to_control, "rlm_answer", {"ack": ack, "outcomes": outcomes})
 
     async def interrupt(self) -> None:
-        """SIGINT: KeyboardInterrupt in the cell."""
+        """Send SIGINT, which raises KeyboardInterrupt in the cell."""
         with contextlib.suppress(ProcessLookupError):
             await self._manager.signal_kernel(signal.SIGINT)
 
     async def kill(self) -> None:
-        """SIGKILL; a `died` event follows."""
+        """Send SIGKILL; a `died` event follows."""
         with contextlib.suppress(ProcessLookupError):
             await self._manager.signal_kernel(signal.SIGKILL)
 
     async def close(self) -> None:
-        """End the process and forget everything of it."""
+        """End the process and release its resources, without a `died` event."""
         self._closing = True
         await self._let_go()
 
@@ -153,7 +153,7 @@ class KernelProcess:
         for connection in self._channels:
             connection.close()
         if self._made is not None:
-            # Not the polite way of the manager, which interrupts first: nothing of it is wanted any more.
+            # Not the manager's graceful shutdown, which interrupts first: nothing of the kernel is needed any more.
             await self._made.end()
 
     async def _send(self, sending: OutboundQueue, kind: str, content: dict[str, Any], attached: bytes = b"") -> None:
@@ -174,7 +174,7 @@ class KernelProcess:
         except ProtocolViolation as error:
             await self._give_up(f"it sent {error}")
         except ChannelClosed:
-            # So it does when it ends.
+            # A kernel that ends also closes its connections.
             assert self._manager.provisioner is not None
             try:
                 await asyncio.wait_for(self._manager.provisioner.wait(), _ENDING_SECONDS)
@@ -191,7 +191,7 @@ class KernelProcess:
         await self._emit(event, heard.attached)
 
     async def _give_up(self, why: str) -> None:
-        """Kill it, and say why: a `died` event follows."""
+        """Kill the kernel and record why; a `died` event follows."""
         self._ended_because = self._ended_because or why
         await self.kill()
 

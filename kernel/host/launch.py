@@ -1,4 +1,4 @@
-"""Jupyter's managers of our kernels: what they are started with, and how they end."""
+"""Jupyter's managers of kernels: their settings, their start and their end."""
 
 import asyncio
 import contextlib
@@ -32,10 +32,14 @@ class KernelManager(AsyncKernelManager):
     memory: int = 0
     cpu_seconds: float = 0.0
     files: dict[str, str]
-    """What it is handed to read, by the path it knows it under, and where that lies."""
+    """The files that the kernel may read: their real paths by the kernel's paths."""
 
     async def start_kernel(self, **kw: Any) -> None:  # type: ignore[override]
-        """Jupyter's own rests for 10 ms, for its tests, and connects a socket that is for polite endings only."""
+        """Start the kernel.
+
+        Jupyter's own method also sleeps for 10 ms, for its tests, and connects a socket that only a graceful shutdown
+        needs.
+        """
         self._attempted_start = True
         command, options = await self._async_pre_start_kernel(**kw)
         await self._async_launch_kernel(command, **options)
@@ -45,22 +49,22 @@ class KernelManager(AsyncKernelManager):
 
 @dataclass
 class ManagedKernel:
-    """A manager that has yet to start its kernel."""
+    """A manager with the arguments to start its kernel, and the means to end it."""
 
     manager: KernelManager
     launch: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
-    """Its own, where it is no fork server's."""
+    """The kernel's own folder; None when its fork server has one for it."""
     last_words: Callable[[], str] = lambda: "it said nothing"
 
     def cell_begins(self) -> None:
-        """What it uses from now on is counted anew."""
+        """Reset the count of the CPU time that a cell uses."""
         if kernel := self._kernel:
             kernel.cpu_before = None
 
     @property
     def killed_because(self) -> str:
-        """Why it was ended by who watches over it; empty: it was not."""
+        """Why the resource monitor killed the kernel; empty when it did not."""
         return self._kernel.killed_because if self._kernel else ""
 
     @property
@@ -69,7 +73,7 @@ class ManagedKernel:
         return provisioner.kernel if isinstance(provisioner, ForkServerProvisioner) else None
 
     async def end(self) -> None:
-        """End the kernel at once, and leave nothing of it."""
+        """End the kernel at once, and remove everything it has left."""
         manager = self.manager
         if manager.has_kernel and manager.provisioner is not None:
             await manager.provisioner.kill()
@@ -81,7 +85,7 @@ class ManagedKernel:
 
 
 async def make_manager(pool: ForkServerPool, request: dict[str, Any]) -> ManagedKernel:
-    """The manager of the kernel that is asked for. Raises NoSandbox, EnvironmentUnusable."""
+    """Make a manager for the requested kernel. Raises NoSandbox, EnvironmentUnusable."""
     provisioner = request["provisioner"] or (NAME if FORKING else "")
     if provisioner == NAME:
         source = await pool.source(sandboxed=request["sandboxed"], environment=request["environment"])
@@ -104,15 +108,15 @@ async def _forked(source: Source, parts: Path, request: dict[str, Any]) -> Manag
 
 
 def _parts(folder: Path, setup: dict[str, Any]) -> str:
-    """A file of what the kernel was handed of its pack."""
+    """Create a file with the part of its pack that the kernel was given. Return its path."""
     own = folder / secrets.token_hex(8)
     copy_parts(Path(setup["pack"]), handed_ranges(setup), own)
     return str(own)
 
 
 def _launched(provisioner: str, folder: Path, request: dict[str, Any]) -> ManagedKernel:
-    """A process of its own: as Jupyter starts it, or as another provisioner does, which then confines it."""
-    # Unix socket paths end at 107 bytes, so the folder is short.
+    """Make a manager for a new process, started by Jupyter, or by another provisioner, which then confines it."""
+    # Paths of Unix sockets have at most 107 bytes, so the folder's is short.
     own = Path(tempfile.mkdtemp(prefix="k", dir=folder))
     scratch, log = own / "scratch", own / "log"
     scratch.mkdir(mode=0o700)

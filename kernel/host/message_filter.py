@@ -1,7 +1,7 @@
-"""What a kernel sends, before anybody looks into it: its code is hostile by assumption.
+"""Filters a kernel's messages before anything else reads them: its code is assumed to be hostile.
 
-A kernel signs its messages with a key that its code knows, so a signature says only whose connection it is. What is
-taken is what a kernel of ours may say just now. What it says in JSON is passed on as bytes: the host runs every
+A kernel signs its messages with a key that its code knows, so a signature says only whose connection it is. Only
+messages that a kernel may send at this point are accepted. Their JSON is passed on as bytes: the host serves every
 kernel, so it neither parses nor copies more than it must.
 """
 
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 WINDOW = 4 << 20
-"""What the calls may weigh that a kernel posts ahead of their being taken (`PostedCall.weight`)."""
+"""The most that calls which a kernel posts ahead of their being taken may weigh (`PostedCall.weight`)."""
 JUNK = 16
-"""Messages that mean nothing which a kernel may send before it is ended."""
+"""Number of meaningless messages that a kernel may send before it is ended."""
 MOST_PARTS = 8
-"""Parts of a message."""
+"""Most parts of a message."""
 LATE = 16 << 20
-"""Bytes of calls that may still be on their way when their cell has ended, beside one message of any size."""
+"""Most bytes of calls that may still be on their way when their cell has ended, plus one message of any size."""
 
 _DELIMITER = b"<IDS|MSG>"
 _HEADER = 64 << 10
@@ -28,42 +28,42 @@ _EACH = 1 << 10
 
 
 class ProtocolViolation(Exception):
-    """A kernel sent what it cannot have sent by mistake: it is to be ended."""
+    """A message that a kernel cannot have sent by mistake: the kernel has to be ended."""
 
 
 @dataclass(frozen=True)
 class KernelMessage:
-    """Something that a kernel said and may say."""
+    """A message of a kernel that has passed the filter."""
 
     event: str
     """`setup`, `calls`, `chunks`, `ended`, `restored` or `compared`."""
     content: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Of `setup`: not checked but for being a small object. Of `chunks`: `sizes`, a list of int."""
+    """For `setup`, a small object that is not checked further; for `chunks`, `sizes`, a list of int."""
     attached: bytes = b""
 
 
 class _Junk(Exception):
-    """What no kernel of ours sends."""
+    """A message that no unmodified kernel sends."""
 
 
 class MessageFilter:
-    """One kernel's messages, against what it was asked. Nothing that comes in raises anything but ProtocolViolation."""
+    """The filter of one kernel's messages. No message raises anything but ProtocolViolation."""
 
     def __init__(self, sign: Callable[[Sequence[bytes]], bytes]) -> None:
-        """`sign`: the signature of the four parts of a message."""
+        """Use `sign` to compute the signature of the four parts of a message."""
         self._sign = sign
         self._asked: Counter[str] = Counter()
         self._junk = 0
         self._late = 0
 
     def asked(self, kind: str) -> None:
-        """The kernel was sent a request of this kind, which it answers once."""
+        """Record that the kernel was sent a request of this kind, which it answers once."""
         self._asked[f"{kind}_reply"] += 1
         if kind == "rlm_cell":
             self._late = 0
 
     def hear(self, parts: Sequence[bytes]) -> KernelMessage | None:
-        """What was said; None for a little of what means nothing. Raises ProtocolViolation for more of that."""
+        """Return an accepted message; None for a meaningless one. Raises ProtocolViolation for too many of those."""
         try:
             return self._heard(parts)
         except _Junk as junk:
@@ -104,7 +104,7 @@ class MessageFilter:
 
     def _calls(self, body: bytes) -> KernelMessage:
         if not self._asked["rlm_cell_reply"]:
-            # Its end came by another socket and may have overtaken them.
+            # The cell's end came over another socket and may have overtaken these calls.
             if self._late > LATE:
                 raise ProtocolViolation("calls while no cell was running")
             self._late += len(body) + _EACH

@@ -1,7 +1,7 @@
 """A Jupyter kernel provisioner whose kernels come from the fork server.
 
-It is the seam for other ways to start kernels: a kernel specification that names another provisioner, one that
-starts a container for example, gets `launch.py kernel -f connection.json` to run there (`docs/kernels.md`).
+It is the extension point for other ways to start kernels: a kernel specification that names another provisioner, for
+example one that starts a container, gets `launch.py kernel -f connection.json` to run there (`docs/kernels.md`).
 https://jupyter-client.readthedocs.io/en/stable/provisioning.html
 """
 
@@ -21,14 +21,13 @@ NAME = "rlm-fork-server"
 
 
 class ForkServerProvisioner(KernelProvisionerBase):
-    """One kernel. Its manager has `fork_server`, `ready`, and what to start it with: `memory`, `cpu_seconds`
-    and `files`."""
+    """One kernel. Its manager has `fork_server`, `ready`, and the kernel's `memory`, `cpu_seconds` and `files`."""
 
     _kernel: ForkedKernel | None = None
 
     @property
     def kernel(self) -> ForkedKernel | None:
-        """What the fork server knows of it."""
+        """The fork server's record of the kernel."""
         return self._kernel
 
     @property
@@ -40,11 +39,11 @@ class ForkServerProvisioner(KernelProvisionerBase):
         return cast(Any, self.parent).fork_server
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """There is no command, and nothing of this process's environment goes along."""
+        """Prepare the launch without a command and without this process's environment."""
         return await super().pre_launch(**{**kwargs, "env": {}, "cmd": []})
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Take a kernel and set it going. Raises ForkFailed."""
+        """Take a kernel and activate it. Raises ForkFailed."""
         del cmd, kwargs
         manager = cast(Any, self.parent)
         ready: WarmKernels = manager.ready
@@ -54,7 +53,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         finally:
             for known, place in manager.files.items():
                 if known != place:
-                    # Made for this kernel, which has it open.
+                    # Created for this kernel, which has opened it.
                     Path(place).unlink(missing_ok=True)  # noqa: ASYNC240
         ports: dict[str, int] = {f"{channel}_port": port for port, channel in enumerate(CHANNELS, 1)}
         self.connection_info = cast(
@@ -93,7 +92,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         await self.send_signal(signal.SIGTERM)
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Forget the kernel, and its folder."""
+        """Release the kernel and remove its folder."""
         del restart
         if self._kernel is not None:
             folder, self._kernel = self._kernel.folder, None

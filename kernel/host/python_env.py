@@ -1,4 +1,4 @@
-"""Which Python kernels run, and what of it they see."""
+"""Finds the Python that kernels run, and the parts of it that they see."""
 
 import importlib.metadata
 import json
@@ -14,14 +14,14 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 INSIDE = Path(__file__).resolve().parent.parent / "inside"
-"""What runs in a kernel; where it really lies, because links to it lead nowhere in there."""
+"""The code that runs in a kernel, by its real path, because symbolic links to it do not resolve in a sandbox."""
 _OWN = "durable-rlm"
 _DOCUMENTS = "extra == 'documents'"
 _NEEDED = ("ipykernel", "cloudpickle", "pydantic")
 _USEFUL = ("numpy", "pandas", "regex")
 _PRELOADED = ("numpy", "pandas")
 OFFERED = ("numpy", "pandas", "pydantic", "regex", "pypdf", "docx", "openpyxl")
-"""Modules worth naming to whoever writes code for a kernel, where they are installed."""
+"""Modules worth naming to the model that writes the code, when they are installed."""
 _ASK_SECONDS = 30.0
 _ASK = """
 import importlib.util, json, sys, sysconfig
@@ -32,7 +32,7 @@ print(json.dumps([getattr(sys, "_base_executable", sys.executable), sys.base_pre
 
 
 class EnvironmentUnusable(Exception):
-    """The environment named for kernels cannot run one."""
+    """The environment named for kernels cannot run them."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,25 @@ class KernelEnvironment:
     """A Python and its packages."""
 
     python: str
-    """The interpreter; run without site-packages of its own."""
+    """The interpreter, run without site-packages of its own."""
     packages: list[str]
     """Folders to import from beside the standard library."""
     visible: list[str]
-    """Files and folders that all of it lies in."""
+    """Files and folders that contain all of it."""
     offers: list[str] = field(default_factory=list[str])
-    """Which of `OFFERED` code can import."""
+    """The modules of `OFFERED` that code can import."""
 
     @property
     def preload(self) -> list[str]:
-        """Modules that are worth being there before a kernel asks for them."""
+        """Modules to import before a kernel asks for them."""
         return list(_PRELOADED)
 
 
 def own_environment() -> KernelEnvironment:
-    """This program's own Python, with what is installed of numpy, pandas and what reads documents; nothing else."""
+    """Return this program's own Python, with only the packages that kernels need and those useful to code.
+
+    Useful are numpy, pandas, regex and the readers of documents, as far as they are installed.
+    """
     folders = _unique([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     entries = sorted(set(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()])))
     executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -66,7 +69,7 @@ def own_environment() -> KernelEnvironment:
 
 
 def environment_at(folder: Path) -> KernelEnvironment:
-    """The virtual environment at `folder`, all of it. Raises EnvironmentUnusable, saying what it lacks."""
+    """Return the whole virtual environment at `folder`. Raises EnvironmentUnusable, which says what it lacks."""
     python = folder / "bin" / "python"
     if not python.exists():
         raise EnvironmentUnusable(f"{folder} is no virtual environment: it has no bin/python")
@@ -86,13 +89,13 @@ def environment_at(folder: Path) -> KernelEnvironment:
 
 
 def _python(executable: str, base: str, stdlib: str) -> list[str]:
-    """The interpreter, its library, and the shared libraries beside it; /usr is visible as a whole."""
+    """Return the interpreter, its library, and the shared libraries beside it; /usr is visible as a whole."""
     shared = sorted(str(path) for path in Path(base, "lib").glob("*.so*"))
     return [path for path in _unique([executable, stdlib, *shared, str(INSIDE)]) if not path.startswith("/usr/")]
 
 
 def _extras() -> list[str]:
-    """What the extra for documents brings, which is of use to code as well."""
+    """Return the packages of the `documents` extra, which are useful to code as well."""
     try:
         requires = importlib.metadata.requires(_OWN) or []
     except importlib.metadata.PackageNotFoundError:
@@ -101,7 +104,7 @@ def _extras() -> list[str]:
 
 
 def _entries(folders: Iterable[str], names: Iterable[str]) -> Iterator[str]:
-    """The files and folders of these packages and all that they need, as far as they are installed."""
+    """Yield the files and folders of these packages and their requirements, as far as they are installed."""
     installed = {name: info for folder in folders for name, info in _installed(Path(folder))}
     seen: set[str] = set()
     todo = [_normal(name) for name in names]
@@ -143,7 +146,7 @@ def _requirements(info: Path) -> Iterator[str]:
 
 
 def _top_level(info: Path) -> set[str]:
-    """What the package has put into the folder it is installed in."""
+    """Return the names that a package has added to the folder it is installed in."""
     lines = (info / "RECORD").read_text(errors="replace").splitlines()
     return {line.split(",", 1)[0].split("/", 1)[0].strip('"') for line in lines} - {"..", "__pycache__", ""}
 

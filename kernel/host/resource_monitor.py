@@ -1,10 +1,10 @@
-"""Watches what kernels use with all that they started, and ends those that use too much.
+"""Monitors the resources that kernels use with all processes that they start, and ends those that use too much.
 
-The kernel process itself is bounded by limits that the operating system keeps. They count for one process each, so
-somebody must look at the sum: of memory, and of CPU time, which a cell can burn while its clock stands because it
-waits for a sub-call, or which a thread that was left running burns between two cells.
+The operating system enforces limits on the kernel process itself. They apply to single processes, so the sum has to
+be checked here: of memory, and of CPU time, which a cell can use while its clock is paused because it waits for a
+sub-call, or which a thread that is still running uses between two cells.
 
-What processes use, read from /proc. https://man7.org/linux/man-pages/man5/proc.5.html
+The usage of processes is read from /proc: https://man7.org/linux/man-pages/man5/proc.5.html
 """
 
 import asyncio
@@ -25,35 +25,35 @@ _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 
 @dataclass(frozen=True)
 class Usage:
-    """One process at one moment."""
+    """The resources that one process uses at one time."""
 
     parent: int
     cpu: float
-    """Seconds, with those of children that it has waited for."""
+    """Seconds, including those of children that it has waited for."""
     memory: int
-    """Bytes that are in memory and no file's; pages shared with the process it was forked from are counted too."""
+    """Bytes of memory not backed by files, including pages shared with the process that it was forked from."""
 
 
 def usages() -> dict[int, Usage]:
-    """Every process that this one can see, by its id."""
+    """Return the usage of every process that this one can see, by process id."""
     found: dict[int, Usage] = {}
     for entry in os.scandir(_PROC):
         if entry.name.isdigit():
-            # It may end while it is looked at.
+            # The process may end while it is read.
             with contextlib.suppress(OSError, ValueError, IndexError):
                 found[int(entry.name)] = _usage(_PROC / entry.name)
     return found
 
 
 def _usage(folder: Path) -> Usage:
-    # The name, which stands in parentheses, may hold anything.
+    # The process name, in parentheses, may contain anything.
     fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
     _, resident, shared, *_ = map(int, (folder / "statm").read_bytes().split())
     return Usage(int(fields[1]), sum(map(int, fields[11:15])) * _TICK, (resident - shared) * _PAGE)
 
 
 def family(top: int, among: Mapping[int, Usage]) -> list[int]:
-    """The process `top` and all below it."""
+    """Return the process `top` and all its descendants."""
     below: dict[int, list[int]] = {}
     for process, usage in among.items():
         below.setdefault(usage.parent, []).append(process)
@@ -67,7 +67,7 @@ def _walk(top: int, below: Mapping[int, list[int]]) -> Iterator[int]:
 
 
 def own_memory(processes: Iterable[int]) -> int:
-    """Bytes of memory that these processes have, each shared page counted once for all that share it."""
+    """Return the bytes of memory of these processes; a shared page is divided among all that share it."""
     total = 0
     for process in processes:
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -78,7 +78,7 @@ def own_memory(processes: Iterable[int]) -> int:
 
 
 def scratch_memory(process: int, scratch: str) -> int:
-    """Bytes of a kernel's scratch folder that are in memory; 0 where it cannot be seen."""
+    """Return the bytes of memory that a kernel's scratch folder uses; 0 when it cannot be read."""
     try:
         place = os.statvfs(f"/proc/{process}/root{scratch}")
     except OSError:
@@ -87,7 +87,7 @@ def scratch_memory(process: int, scratch: str) -> int:
 
 
 def machine_memory() -> int:
-    """Bytes that this process and all others may use together: the machine's, or its container's."""
+    """Return the bytes that all processes may use together: the machine's memory, or its container's."""
     most = os.sysconf("SC_PHYS_PAGES") * _PAGE
     for limit in _CGROUP_LIMITS:
         with contextlib.suppress(OSError, ValueError):
@@ -97,14 +97,14 @@ def machine_memory() -> int:
 
 _EVERY = 0.5
 _SHARE = 0.8
-"""Of the machine's memory that all kernels may have together."""
+"""The share of the machine's memory that all kernels may use together."""
 _SPARE_CPU = 10.0
-"""Seconds beyond a cell's own: the limits of its clock come first."""
+"""Seconds beyond a cell's own, so that the limits of its clock apply first."""
 
 
 @dataclass(frozen=True)
 class SystemProbe:
-    """How usage is read; replaced in tests."""
+    """The functions that read usage; replaced in tests."""
 
     usages: Callable[[], Mapping[int, Usage]] = usages
     own_memory: Callable[[list[int]], int] = own_memory
@@ -114,7 +114,7 @@ class SystemProbe:
 
 
 class ResourceMonitor:
-    """Over the kernels of one fork server."""
+    """The monitor of one fork server's kernels."""
 
     def __init__(self, server: ForkServer, machine: SystemProbe | None = None) -> None:
         self._server = server
@@ -122,11 +122,11 @@ class ResourceMonitor:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look again and again, in the background."""
+        """Start to check periodically, in the background."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop looking."""
+        """Stop checking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -141,7 +141,7 @@ class ResourceMonitor:
                     self._server.signal(kernel, signal.SIGKILL)
 
     def over_limit(self, kernels: list[ForkedKernel]) -> list[tuple[ForkedKernel, str]]:
-        """Which of these kernels use too much now, and of what."""
+        """Return the kernels that use too much now, each with the reason."""
         seen = self._machine.usages()
         families = {kernel.number: family(kernel.process, seen) for kernel in kernels}
         memories = {kernel.number: self._memory(kernel, families[kernel.number], seen) for kernel in kernels}
@@ -159,7 +159,10 @@ class ResourceMonitor:
         return found
 
     def _memory(self, kernel: ForkedKernel, family: list[int], seen: Mapping[int, Usage]) -> int:
-        """What it has in memory. Exact only where that may matter: to count shared pages once takes a while."""
+        """Return the bytes of memory that a kernel uses.
+
+        The number is exact only when a limit may be near, because dividing shared pages takes long.
+        """
         scratch = self._machine.scratch_memory(kernel.process, SCRATCH) if kernel.own_scratch else 0
         roughly = sum(seen[process].memory for process in family)
         if roughly + scratch <= min(kernel.memory, self._machine.memory * _SHARE / 4):
@@ -168,7 +171,7 @@ class ResourceMonitor:
 
     def _overrun(self, kernel: ForkedKernel, cpu: float) -> str:
         if kernel.cpu_before is None or cpu < kernel.cpu_before:
-            kernel.cpu_before = cpu  # a cell has begun, or what was counted has ended
+            kernel.cpu_before = cpu  # a cell has begun, or processes that were counted have ended
         most = kernel.cpu_seconds * self._machine.cores + _SPARE_CPU
         return f"its cell used more than {most:,.0f} s of CPU time" if cpu - kernel.cpu_before > most else ""
 

@@ -16,12 +16,12 @@ from .python_env import INSIDE, KernelEnvironment
 
 _LINKED = ("bin", "lib", "lib32", "lib64", "sbin")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-"""`inside/sandbox/namespaces.py` has the same."""
+"""The same as in `inside/sandbox/namespaces.py`."""
 _FILES = ("/etc/ld.so.cache", "/etc/localtime")
 
 
 def enclosing(visible: Iterable[str], inputs: Iterable[str], hidden: Iterable[str], *, root: bool) -> list[str]:
-    """What goes before the program: a root of its own with `visible` and `inputs` read-only and where they are.
+    """Return bubblewrap's command line before the program: a new root with `visible` and `inputs` read-only in place.
 
     The capabilities are those over its own namespaces; as `root`, which needs no user namespace, they are real ones,
     and the fork server's kernels become another user.
@@ -39,7 +39,7 @@ def enclosing(visible: Iterable[str], inputs: Iterable[str], hidden: Iterable[st
     for path in hidden:
         arguments += ["--perms", "0755", "--size", "1048576", "--tmpfs", path] if _within(path, visible) else []
     arguments += _bound(sorted(inputs))
-    # Not its own --dev: for a user who is not root that needs a second user namespace, in which nothing can be forked.
+    # Not --dev: for a user who is not root that needs a second user namespace, in which nothing can be forked.
     arguments += ["--proc", "/proc", *_parents("/dev/shm/here")]
     for name in _DEVICES:
         arguments += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
@@ -52,7 +52,7 @@ def _bound(paths: Iterable[str]) -> list[str]:
 
 
 def _parents(path: str) -> list[str]:
-    """The folders above, which bubblewrap itself would make for this user alone."""
+    """Return arguments that create the parent folders, which bubblewrap itself would create for this user alone."""
     return [part for folder in list(Path(path).parents)[-2::-1] for part in ("--perms", "0755", "--dir", str(folder))]
 
 
@@ -62,10 +62,10 @@ def _within(path: str, visible: Iterable[str]) -> bool:
 
 Tier = Literal["bubblewrap", "namespaces", "landlock", "none"]
 TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock")
-"""The strongest first. `none` is only used when it is asked for."""
+"""The strongest first. `none` is only used when it is requested."""
 SCRATCH_BYTES = 1 << 30
 _NOBODY = 65_533
-"""Who kernels are when this process is root: a user that nothing belongs to."""
+"""The user id of kernels when this process is root: a user that owns nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class Start:
     command: list[str]
     environment: dict[str, str]
     plan: str
-    """What the fork server is told first: not in its command line, which every kernel can read."""
+    """The fork server's first message; not on its command line, which every kernel can read."""
 
 
 @dataclass(frozen=True)
 class SandboxSpec:
-    """What a fork server is to give its kernels."""
+    """The environment and the folders of a fork server's kernels."""
 
     environment: KernelEnvironment
     inputs: Sequence[Path]
@@ -89,19 +89,19 @@ class SandboxSpec:
 
 
 def available(tiers: Sequence[Tier]) -> list[Tier]:
-    """Those of `tiers` that can be tried here; each has yet to prove itself."""
+    """Return those of `tiers` that can be tried here; each is verified when it starts."""
     return [tier for tier in tiers if tier != "bubblewrap" or shutil.which("bwrap")]
 
 
 def missing(tiers: Sequence[str]) -> str:
-    """What could be installed or allowed, when none of `tiers` holds."""
+    """Return advice on what to install or allow when none of `tiers` holds."""
     advice = [] if "bubblewrap" not in tiers or shutil.which("bwrap") else ["install bubblewrap (the command bwrap)"]
     advice += ["allow unprivileged user namespaces", "use Linux 5.13 or later with Landlock"]
     return f"{', or '.join(advice)}; or say --unsandboxed, and read what that means"
 
 
 def start_in(tier: Tier, wanted: SandboxSpec, canary: dict[str, Any], descriptor: int) -> Start:
-    """How a fork server is started in this tier, speaking over the socket `descriptor`."""
+    """Return the way to start a fork server in this tier, connected by the socket `descriptor`."""
     environment = wanted.environment
     inputs = [str(folder) for folder in wanted.inputs if folder.is_dir()]
     hidden = [str(folder) for folder in wanted.hidden]
@@ -125,7 +125,7 @@ def start_in(tier: Tier, wanted: SandboxSpec, canary: dict[str, Any], descriptor
 
 
 def _visible(environment: KernelEnvironment, hidden: Sequence[Path]) -> list[str]:
-    """Without a view of its own, a kernel is allowed what the others have a copy of, beside what is `hidden`."""
+    """Return the paths that Landlock allows: those that the other tiers make visible, without what is `hidden`."""
     system = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/usr/share/zoneinfo")
     seen = [*system, "/etc/ld.so.cache", "/etc/localtime", *environment.visible]
     away = [folder.resolve() for folder in hidden]
@@ -133,7 +133,7 @@ def _visible(environment: KernelEnvironment, hidden: Sequence[Path]) -> list[str
 
 
 def _without(path: Path, hidden: Sequence[Path]) -> list[Path]:
-    """The parts of `path` that none of `hidden` lies in: Landlock can only add."""
+    """Return the parts of `path` that contain none of `hidden`: Landlock rules can only allow."""
     real = path.resolve()
     if any(real.is_relative_to(folder) for folder in hidden):
         return []
@@ -143,7 +143,7 @@ def _without(path: Path, hidden: Sequence[Path]) -> list[Path]:
 
 
 def _server_environment(environment: KernelEnvironment) -> dict[str, str]:
-    """Clean: what a kernel can read of the process it is a copy of."""
+    """Return a clean environment: a kernel can read that of the process it is forked from."""
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -157,7 +157,7 @@ def _server_environment(environment: KernelEnvironment) -> dict[str, str]:
 
 
 def _other_user() -> int | None:
-    """A user id that this process can give its kernels, when it is root and may."""
+    """Return the user id to give kernels when this process is root and the id exists here; else None."""
     if os.geteuid() != 0 or sys.platform != "linux":
         return None
     ranges = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
@@ -165,5 +165,5 @@ def _other_user() -> int | None:
 
 
 def as_canary(file: str, socket: str) -> dict[str, Any]:
-    """What the probes reach for (`inside/sandbox/probes.py`)."""
+    """Return the targets that the probes try to reach (`inside/sandbox/probes.py`)."""
     return {"file": file, "socket": socket, "process": os.getpid()}

@@ -1,7 +1,7 @@
-"""The parts of an input that a sub-RLM was handed, as a file that has nothing else of it.
+"""Copies the parts of an input that a sub-RLM was given into a file that contains nothing else of it.
 
-It is as long as the whole input and has holes where the rest was, so that places in it stay what they are; it takes
-the room of its parts only.
+The file is as long as the whole input and has holes in place of the rest, so that offsets stay valid; it takes the
+disk space of its parts only.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 _BLOCK = 8 << 20
 
 Range = tuple[int, int]
-"""First byte, and the one behind the last."""
+"""The first byte, and the one after the last."""
 
 
 def copy_parts(whole: Path, ranges: Iterable[Range], to: Path) -> None:
-    """Make `to`, with these ranges of `whole`. Raises OSError."""
+    """Create `to` with these ranges of `whole`. Raises OSError."""
     with whole.open("rb") as source, to.open("xb") as target:
         os.ftruncate(target.fileno(), os.fstat(source.fileno()).st_size)
         for start, end in ranges:
@@ -30,7 +30,10 @@ def copy_parts(whole: Path, ranges: Iterable[Range], to: Path) -> None:
 
 
 def handed_ranges(setup: dict[str, Any]) -> list[Range]:
-    """What of its pack a kernel was handed (`session.KernelSpec.setup`), in order. Raises OSError, ValueError."""
+    """Return the ranges of its pack that a kernel was given (`session.KernelSpec.setup`), in order.
+
+    Raises OSError, ValueError.
+    """
     if not setup["index"]:
         return [(setup["start"], setup["end"])]
     lines = Path(setup["index"]).read_bytes().splitlines()

@@ -1,10 +1,11 @@
 """One connection to a kernel's socket: the client's half of ZeroMQ's protocol, as far as Jupyter needs it.
 
-ZeroMQ's own library reads what comes before anybody may look at it: a message without end, which a kernel's code can
-send past that library, would fill this process's memory. Here nothing is read before there is room for it.
+ZeroMQ's own library reads a message before it can be checked: an endless one, which a kernel's code can send by
+bypassing that library, would fill this process's memory. Here nothing is read before its size is checked.
 https://rfc.zeromq.org/spec/23/ (ZMTP 3.0, NULL security, a DEALER that speaks to a ROUTER)
 
-What is on its way to one kernel. The host waits for none: one that takes nothing would keep the others waiting.
+Messages to a kernel wait in an `OutboundQueue`. The host waits for no kernel: one that reads nothing would block the
+others.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from .message_filter import MOST_PARTS, ProtocolViolation
 
 MAX_MESSAGE = 512 << 20
-"""Bytes of one message: a prompt of the longest that are allowed, as JSON."""
+"""Most bytes of one message: enough for the longest allowed prompt, as JSON."""
 _MORE, _LONG, _COMMAND = 1, 2, 4
 _SIZE = struct.Struct(">Q")
 _SHORTEST = 256
@@ -29,7 +30,7 @@ _AGAIN_SECONDS = 0.02
 
 
 class Address(NamedTuple):
-    """Of a kernel's socket."""
+    """The address of a kernel's socket."""
 
     transport: str
     """`ipc` or `tcp`."""
@@ -42,7 +43,7 @@ class ChannelClosed(Exception):
 
 
 class ZmtpConnection:
-    """Sends and receives messages of several parts."""
+    """A connection that sends and receives messages of several parts."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -51,16 +52,16 @@ class ZmtpConnection:
 
     @classmethod
     async def open(cls, address: Address) -> "ZmtpConnection":
-        """Connect, as soon as somebody listens there. Raises ChannelClosed, ProtocolViolation."""
+        """Connect as soon as a kernel listens at the address. Raises ChannelClosed, ProtocolViolation."""
         while True:
             try:
                 connection = cls(*await _connected(address))
                 break
             except (FileNotFoundError, ConnectionError):
-                # A kernel that is a process of its own listens when it has come so far, and tells nobody.
+                # A kernel that was not forked does not report when it starts to listen.
                 await asyncio.sleep(_AGAIN_SECONDS)
         try:
-            # Nothing may be sent before the other side has greeted, too.
+            # Nothing may be sent before the other side has sent its greeting, too.
             await connection._greet()
         except BaseException as error:
             connection.close()
@@ -82,14 +83,14 @@ class ZmtpConnection:
             raise ChannelClosed from error
 
     async def receive(self) -> list[bytes]:
-        """The next message. Raises ChannelClosed, ProtocolViolation."""
+        """Return the next message. Raises ChannelClosed, ProtocolViolation."""
         try:
             return await self._message()
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise ChannelClosed from error
 
     def close(self) -> None:
-        """At once: what has not left is dropped."""
+        """Close at once: unsent data is dropped."""
         with contextlib.suppress(RuntimeError):
             self._writer.transport.abort()
 
@@ -141,14 +142,14 @@ def _property(name: str, value: str) -> bytes:
 
 
 class NotTaken(Exception):
-    """A kernel does not take what it is sent."""
+    """A kernel does not read its messages."""
 
 
 class OutboundQueue:
-    """Sends messages over one channel, one after the other, in the background."""
+    """The queue of messages that are sent over one channel, in order, in the background."""
 
     def __init__(self, connection: ZmtpConnection, most: int) -> None:
-        """`most`: bytes that may wait."""
+        """Let at most `most` bytes wait."""
         self._channel = connection
         self._most = most
         self._waiting: deque[Sequence[bytes]] = deque()
@@ -156,7 +157,7 @@ class OutboundQueue:
         self._more = asyncio.Event()
 
     def put(self, parts: Sequence[bytes]) -> None:
-        """Send this next. Raises NotTaken when too much waits already."""
+        """Queue a message. Raises NotTaken when too much waits already."""
         size = sum(map(len, parts))
         if self._waiting and self._bytes + size > self._most:
             raise NotTaken("it does not take what it is sent")
@@ -165,7 +166,7 @@ class OutboundQueue:
         self._more.set()
 
     async def carry(self) -> None:
-        """Send, until cancelled or the other side is gone."""
+        """Send queued messages until cancelled or the other side is gone."""
         with contextlib.suppress(ChannelClosed):
             while True:
                 while self._waiting:

@@ -1,1 +1,4 @@
-"""What runs inside the kernel process: the standard library, cloudpickle and numpy, imported there as `rlm_inside`."""
+"""Code that runs inside the kernel process, imported there as `rlm_inside`.
+
+It uses the standard library, cloudpickle and numpy.
+"""

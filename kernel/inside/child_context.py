@@ -1,7 +1,7 @@
-"""What `rlm_query(…, context=…)` sends to a sub-RLM: places in the caller's own input where it can, else the texts.
+"""Contexts that `rlm_query(…, context=…)` sends to a sub-RLM: ranges of the caller's own input if possible, else texts.
 
-What was cut from the input is found there again and need not be sent. Bytes are compared: UTF-8 never matches from
-within a character, so what is found begins and ends between characters.
+A text that was cut from the input is found there again and need not be sent. Bytes are compared: UTF-8 never matches
+from within a character, so a match begins and ends between characters.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,20 +13,20 @@ from .context_file import Pack
 
 Range = tuple[int, int]
 _PROBE = 16 << 10
-"""Characters of the beginning of a text that are searched for; the rest is compared where they are found."""
+"""Characters from the beginning of a text that are searched for; the rest is compared at each match."""
 _FIRST_BLOCK, _LARGEST_BLOCK = 64 << 10, 8 << 20
-"""Bytes searched at once: few near the text found before, where the next one mostly is."""
+"""Bytes searched at once, at first and at most: few near the previous match, where the next one usually is."""
 _PIECE = 1 << 20
 _MOST_CANDIDATES = 64
 _MOST_FRUITLESS = 2 << 30
-"""Bytes searched for texts that were not there, after which a kernel looks no further: it has other texts to send."""
+"""Bytes searched for texts that were not there, after which a kernel stops searching and sends the texts."""
 
 
 class Places:
-    """Finds texts in some ranges of a pack. Any thread may ask."""
+    """A finder of texts in some ranges of a pack. Any thread may use it."""
 
     def __init__(self, pack: Pack, ranges: Callable[[], list[Range]]) -> None:
-        """`ranges`, sorted and apart, is asked for with the first search."""
+        """Initialize the finder. `ranges` returns sorted, disjoint ranges and is called at the first search."""
         self._pack = pack
         self._ask = ranges
         self._ranges: list[Range] | None = None
@@ -34,7 +34,7 @@ class Places:
         self._fruitless = 0
 
     def find(self, text: str) -> "Range | None":
-        """A range whose bytes are those of `text`; None when there is none, or the search is given up."""
+        """Return a range whose bytes are those of `text`. Return None when there is none or the search is given up."""
         if place := self._pack.place(text):
             return place
         if self._fruitless > _MOST_FRUITLESS:
@@ -54,12 +54,12 @@ class Places:
         return None
 
     def of(self, document: Document) -> "Range | None":
-        """Where a document stands; None when it is of another pack."""
+        """Return the range of a document. Return None when it belongs to another pack."""
         path, start, end, _ = document._identity()
         return (start, end) if path == self._pack.path else None
 
     def _candidates(self, probe: bytes, ranges: list[Range]) -> Iterator[Range]:
-        """Where `probe` stands, and the end of the range that it is in: from the last find on, then what is before."""
+        """Yield each position of `probe` and the end of its range: first from the last match on, then before it."""
         last = self._last
         for start, end in ranges:
             if last < end:
@@ -91,12 +91,12 @@ class Places:
 
 
 _LONG = 1 << 10
-"""Characters from which a text is looked for in the input."""
+"""Characters from which a text is searched for in the input."""
 _TAKEN = "context is a str, a document, `context` or a slice of it, or a list of documents and str"
 
 
 class Handed:
-    """A context as it is posted (`state/input/child_context.py`), and the characters that travel with it."""
+    """A context as it is posted (`state/input/child_context.py`), and the number of characters sent with it."""
 
     def __init__(self, kind: str, parts: list[dict[str, Any]]) -> None:
         self.posted = {"kind": kind, "parts": parts}
@@ -104,9 +104,9 @@ class Handed:
 
 
 class Handing:
-    """Describes contexts of a kernel whose own input is `own`, a str or Documents.
+    """A describer of contexts in a kernel whose own input is `own`, a str or Documents.
 
-    `own` is what `context` was at first: rebinding that name changes nothing here.
+    `own` is the initial value of `context`: rebinding that name changes nothing here.
     """
 
     def __init__(self, own: Any, places: "Places | None") -> None:
@@ -114,7 +114,7 @@ class Handing:
         self._places = places
 
     def over(self, context: Any) -> Handed:
-        """`context`, described. Raises TypeError for what is none."""
+        """Describe `context`. Raises TypeError for an unsupported type."""
         if context is self._own or (isinstance(context, Documents) and context == self._own):
             return Handed("own", [])
         if isinstance(context, str | Document):
@@ -134,7 +134,7 @@ class Handing:
 
 
 def text_of(context: Any) -> str:
-    """`context` as one text, to be put behind a prompt. Raises TypeError for what is none."""
+    """Return `context` as one text, to be appended to a prompt. Raises TypeError for an unsupported type."""
     if isinstance(context, str | Document | Documents):
         return str(context)
     return "\n\n".join(map(str, _listed(context)))

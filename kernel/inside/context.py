@@ -1,7 +1,7 @@
-"""The REPL's `context`: one text as a str, several as documents that are read from disk when asked for.
+"""The REPL's `context`: one text as a str, several texts as documents that are read from disk on access.
 
-Documents are references (a file, a range of it), so that copying, pickling and passing them on costs
-nothing however much text they stand for.
+Documents are references (a file and a range of it), so that copying, pickling and passing them on costs nothing,
+whatever the length of their text.
 """
 
 import json
@@ -16,18 +16,18 @@ from .context_file import Pack, open_descriptor, read_ascii
 
 _SHOWN_NAMES = 5
 _LONG = 16 << 20
-"""Bytes of a text from which it matters that it is not in memory twice."""
+"""Bytes from which a text should not be in memory twice while it is read."""
 
 
 def load_text(pack_path: str, start: int = 0, end: int | None = None) -> str:
-    """The bytes from `start` to `end` of the pack (None: its end) as one str; nothing else of it is read.
+    """Read the bytes from `start` to `end` of the pack (None: its end) as one str. Nothing else of it is read.
 
-    Raises OSError, UnicodeDecodeError, ValueError for a range outside the pack.
+    Raises OSError, UnicodeDecodeError, and ValueError for a range outside of the pack.
     """
     with os.fdopen(open_descriptor(pack_path), "rb") as file:
         last = file.seek(0, 2) if end is None else end
         if start == last:
-            return ""  # nothing cannot be mapped
+            return ""  # an empty range cannot be mapped
         if last - start > _LONG and (text := read_ascii(file.fileno(), start, last)) is not None:
             return text
         first = start - start % mmap.ALLOCATIONGRANULARITY
@@ -96,7 +96,7 @@ class Document:
         return other + self.text if isinstance(other, str) else NotImplemented
 
     def __getattr__(self, name: str) -> Any:
-        # Models write `doc.splitlines()`; dunder names stay out, or copy and pickle would find str's.
+        # Models write `doc.splitlines()`. Dunder names are excluded, because copy and pickle would find str's.
         if name.startswith("_") or not hasattr(str, name):
             raise AttributeError(f"a Document has .text, .name, .meta and the methods of str, but no .{name}")
         return getattr(self.text, name)
@@ -131,7 +131,7 @@ class Documents(Sequence[Document]):
         """Opens the pack and its index (JSON Lines; `session.ContextFiles`). Raises OSError."""
         self._pack = Pack.open(str(pack_path))
         self._index = Pack.open(str(index_path))
-        # Bytes of JSON, parsed one by one when asked for: ten thousand would take tens of milliseconds.
+        # Lines of JSON, parsed one by one on access: parsing ten thousand would take tens of milliseconds.
         self._lines = self._index.read(0, self._index.size).splitlines()
         self._at: Sequence[int] = range(len(self._lines))
         self._facts: tuple[dict[str, int], int] | None = None
@@ -223,7 +223,7 @@ class Documents(Sequence[Document]):
         return Document(self._pack, entry["name"], entry["start"], entry["end"], entry["chars"], entry["meta"])
 
     def _known(self) -> tuple[dict[str, int], int]:
-        """Where each name stands and the characters of all, from the whole index at once, when first asked for."""
+        """Return the position of each name, and the characters of all documents. The first call parses the index."""
         if self._facts is None:
             entries = json.loads(b"[" + b",".join(self._lines[at] for at in self._at) + b"]")
             places = {entry["name"]: place for place, entry in enumerate(entries)}

@@ -1,10 +1,8 @@
-"""A file of many texts, one after the other, read in ranges.
+"""A file of many texts, one after the other, read in ranges; long texts are in memory only once while they are read.
 
-A long text read into memory once.
-
-To decode a file takes the file beside the text: for a while, 1 GB takes 2. Where all of it is ASCII, bytes are
-characters, and a str can be read into as a buffer, before anybody has it. That is CPython's layout, which is tried
-out when this is imported; wherever it is another, or the text is not ASCII, there is the other way.
+Decoding a file needs its bytes beside the text: 1 GB takes 2 GB for a while. Where all bytes are ASCII, they are the
+characters, and a new str can be filled as a buffer before any other code has it. This relies on CPython's layout of
+str, which is tested at import. Where the layout is another one or the text is not ASCII, the bytes are decoded.
 """
 
 import ctypes
@@ -16,11 +14,11 @@ from typing import ClassVar
 from weakref import WeakValueDictionary
 
 _KEPT = 32 << 20
-"""Bytes of texts kept at hand; the last one is kept whatever its size, for code that works on it in a loop."""
+"""Bytes of texts kept in memory. The last one is kept whatever its size, for code that works on it in a loop."""
 
 
 class Pack:
-    """One open file. It never changes, so readers in all threads share it; open it with `Pack.open`."""
+    """One open file, made by `Pack.open`. It never changes, so readers in all threads share it."""
 
     _open: ClassVar["WeakValueDictionary[str, Pack]"] = WeakValueDictionary()
     _places: ClassVar[dict[str, str]] = {}
@@ -36,10 +34,10 @@ class Pack:
 
     @classmethod
     def open(cls, path: str) -> "Pack":
-        """The pack at `path`, opened once. Raises OSError.
+        """Return the pack at `path`, which is opened once. Raises OSError.
 
-        A variable restored from a snapshot names the place where the pack was then. When it has moved, the
-        pack of the same name (blobs are named by their hash) that is open here is the one meant.
+        A variable restored from a snapshot has the path that the pack had when it was saved. When the pack has moved,
+        the open pack of the same name (blobs are named by their hash) is returned.
         """
         here = path in cls._given or os.path.exists(path)  # noqa: PTH110
         place = path if here else cls._places.get(_name(path), path)
@@ -51,21 +49,21 @@ class Pack:
 
     @classmethod
     def give(cls, path: str, descriptor: int) -> None:
-        """Say which open file is at `path`: a confined kernel is handed its input, and has no view of where it lies."""
+        """Register the file at `path`: a confined kernel gets its input open and cannot open the path."""
         cls._given[path] = descriptor
 
     @property
     def name(self) -> str:
-        """What it is called wherever it lies: the last two parts of its path are a blob's hash."""
+        """The name of the pack in any folder: the last two parts of its path, which are a blob's hash."""
         return _name(self.path)
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes of a range. Raises ValueError outside the file, OSError when it was cut short since."""
+        """Return the bytes of a range. Raises ValueError outside of the file, OSError when it has been truncated."""
         if not 0 <= start <= end <= self.size:
             raise ValueError(f"the range {start}-{end} lies outside the pack")
         parts: list[bytes] = []
         while start < end:
-            # Linux gives at most 2 GiB at once.
+            # Linux reads at most 2 GiB at once.
             part = os.pread(self._descriptor, min(end - start, 1 << 30), start)
             if not part:
                 raise OSError(f"the stored input {self.path} was cut short")
@@ -74,7 +72,7 @@ class Pack:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def text(self, start: int, end: int) -> str:
-        """The text of a range, which must begin and end between characters."""
+        """Return the text of a range, which must begin and end between characters."""
         with self._lock:
             known = self._recent.get((start, end))
             if known is not None:
@@ -91,7 +89,7 @@ class Pack:
         return text
 
     def place(self, text: str) -> "tuple[int, int] | None":
-        """The range that this very object was read from, if it was so lately."""
+        """Return the range from which this very object was recently read, or None."""
         with self._lock:
             return next((place for place, known in self._recent.items() if known is text), None)
 
@@ -102,23 +100,26 @@ class Pack:
 
 
 def open_descriptor(path: str) -> int:
-    """A descriptor of the caller's own for what was given under this path, or lies there. Raises OSError."""
+    """Return a new descriptor for the file registered under `path`, or else for the one at it. Raises OSError."""
     given = Pack._given.get(path)
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC) if given is None else os.dup(given)
 
 
 def _name(path: str) -> str:
-    """The last two parts of the path: together they are a blob's hash."""
+    """Return the last two parts of the path: together they are a blob's hash."""
     return "/".join(path.rsplit("/", 2)[-2:])
 
 
 _PIECE = 4 << 20
 _HEADER = sys.getsizeof("") - 1
-"""Bytes of an ASCII str before its characters, which a NUL follows."""
+"""Bytes of an ASCII str before its characters. A NUL follows the characters."""
 
 
 def read_ascii(descriptor: int, start: int, end: int) -> "str | None":
-    """The bytes of a file from `start` to `end` as a str, all of them being ASCII; else None. Raises OSError."""
+    """Read the bytes of a file from `start` to `end` as a str.
+
+    Return None when they are not all ASCII, or when str has another layout. Raises OSError.
+    """
     return _read(descriptor, start, end) if _KNOWN else None
 
 
@@ -137,7 +138,7 @@ def _read(descriptor: int, start: int, end: int) -> "str | None":
 
 
 def _is_known() -> bool:
-    """Whether a str is laid out as it is here. What is read is whatever this file begins with."""
+    """Return whether a str has the expected layout, tested with the first bytes of this file, which are ASCII."""
     if sys.implementation.name != "cpython":
         return False
     descriptor = os.open(__file__, os.O_RDONLY)

@@ -1,7 +1,7 @@
 """The ways to end a run from code: FINAL, FINAL_VAR, SUBMIT, and the `answer` dict.
 
-Each only notes what the answer is. It takes effect when the cell that says so ends without an error, and
-the value is read then: code after FINAL may still change it.
+Each only records the answer. It takes effect when its cell ends without an error, and the value is read at that point:
+code after FINAL may still change it.
 """
 
 import json
@@ -9,18 +9,18 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 _MOST_BITS = 14_000
-"""Of a number that Python writes in decimal, whoever reads it then: more than 4,300 digits are refused."""
+"""Bits of the largest int that is written in decimal: Python refuses to read more than 4,300 digits."""
 
 
 class Finish:
-    """What the running cell has said about ending the run."""
+    """The running cell's request to end the run."""
 
     def __init__(self, namespace: MutableMapping[str, Any]) -> None:
         self._namespace = namespace
         self._read: Callable[[], Any] | None = None
 
     def names(self) -> dict[str, Any]:
-        """The functions under the names that code uses."""
+        """Return the functions under the names that code uses."""
         return {"FINAL": self.final, "FINAL_VAR": self.final_var, "SUBMIT": self.submit}
 
     def final(self, value: Any) -> None:
@@ -47,13 +47,13 @@ class Finish:
             raise TypeError("SUBMIT takes one value, or fields by name: SUBMIT(42) or SUBMIT(count=42, unit='m')")
 
     def begin(self) -> None:
-        """A cell begins: nothing is said yet."""
+        """Clear the request when a cell begins."""
         self._read = None
         if not isinstance(self._namespace.get("answer"), dict):
             self._namespace["answer"] = {"content": "", "ready": False}
 
     def collect(self, *, succeeded: bool) -> dict[str, Any] | None:
-        """At the cell's end: `{"value": …}` when it ended the run, else None. An error voids what was said."""
+        """Return `{"value": …}` when the ended cell ends the run, else None. An error in the cell voids its request."""
         held: Any = self._namespace.get("answer")
         said = isinstance(held, dict) and bool(held.get("ready"))
         read, self._read = self._read, None
@@ -69,9 +69,9 @@ class Finish:
 
 
 def as_json(value: Any) -> dict[str, Any]:
-    """`{"value": …}`: as plain JSON where it is that or nearly (numpy scalars, tuples, sets).
+    """Return `{"value": …}` with the value as plain JSON, also where it is nearly that (numpy scalars, tuples, sets).
 
-    Else its text, and beside it `"text_of"`, the name of its type.
+    Of anything else return its text, and the name of its type as `"text_of"`.
     """
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         return {"value": hex(value), "text_of": type(value).__name__}

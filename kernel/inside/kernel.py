@@ -1,21 +1,21 @@
 """The Jupyter kernel: ipykernel with sub-calls, cells of several blocks, and captured output.
 
-Beside Jupyter's own messages it knows some of its own. On the shell channel, one after the other:
+It handles these messages beside Jupyter's own. On the shell channel, one after the other:
 
-- `rlm_setup {…}`: the REPL's names are put in place.
-- `rlm_chunks {hashes, sizes}` with bytes, then `rlm_restore {groups}`: saved variables come back; or
-  `rlm_compare {groups}`: they are compared with those that are here.
-- `rlm_cell {blocks, history}`: runs a cell. The reply tells how it ended and what it changed of the variables;
-  `rlm_chunks {sizes}` messages with the bytes of that go before it.
+- `rlm_setup {…}` puts the REPL's names in place.
+- `rlm_chunks {hashes, sizes}` with bytes, then `rlm_restore {groups}`, which loads saved variables, or
+  `rlm_compare {groups}`, which compares them with the present ones.
+- `rlm_cell {blocks, history}` runs a cell. The reply reports how it ended and which variables it changed.
+  `rlm_chunks {sizes}` messages with the bytes of these precede it.
 
 On the control channel, which is served while a cell runs:
 
-- `rlm_attach {window}`: from now on every posted call is sent to the asker, as further replies to this
-  request, never more than about `window` of what they weigh ahead of what was acknowledged. A later attach
-  replaces it and begins again with every call that still waits: so nothing depends on a message.
-- `rlm_answer {ack, outcomes: [[id, outcome], …]}`: settles calls; no reply.
+- `rlm_attach {window}`: from then on every posted call is sent to the requester, as further replies to this
+  request. The weight of calls that are not yet acknowledged stays at about `window` at most. A later attach
+  replaces it and begins again with every call that still waits, so that a lost message loses no call.
+- `rlm_answer {ack, outcomes: [[id, outcome], …]}` settles calls and has no reply.
 
-Measured against the alternatives in `docs/design/0003-sub-calls-over-control.md`.
+The protocol is measured against the alternatives in `docs/design/0003-sub-calls-over-control.md`.
 """
 
 import asyncio
@@ -59,13 +59,13 @@ class _DisplayPublisher(ZMQDisplayPublisher):
 
 
 class RlmShell(ZMQInteractiveShell):
-    """IPython's shell, with what it displays captured as text."""
+    """IPython's shell, whose displayed output is captured as text."""
 
     displayhook_class = _DisplayHook
     display_pub_class = _DisplayPublisher
 
     def init_ipython_dir(self, ipython_dir: Any) -> None:
-        """None: nothing is kept from kernel to kernel, and a confined one may have nowhere to keep it."""
+        """Set no folder: nothing is kept between kernels, and a confined kernel may have no place for it."""
         del ipython_dir
         self.ipython_dir = ""
 
@@ -73,13 +73,13 @@ class RlmShell(ZMQInteractiveShell):
     magics_manager: Any
 
     def confine(self) -> None:
-        """Say from now on what cannot be had here."""
+        """Refuse to install packages, and explain network errors, from now on."""
         self.confined = True
         for name in INSTALLERS:
             self.magics_manager.register_function(install_magic, magic_kind="line", magic_name=name)
 
     def system(self, cmd: str) -> None:
-        """`!command`: run it, and print what it says as it says it. IPython's own way needs a terminal."""
+        """Run `!command` and print its output as it arrives. IPython's own implementation needs a terminal."""
         if self.confined:
             refuse_installing(cmd)
         with subprocess.Popen(
@@ -98,9 +98,9 @@ class RlmShell(ZMQInteractiveShell):
 
 
 class NoThread:
-    """Where ipykernel has its thread for subshells: none, so that cells come straight to the main thread.
+    """A replacement for ipykernel's subshell thread that is no thread, so that cells come straight to the main thread.
 
-    There each message is handed over and back, which takes as long as a small cell.
+    Through such a thread each message is passed on and back, which takes as long as a small cell.
     """
 
     def __init__(self) -> None:
@@ -111,12 +111,12 @@ class NoThread:
 
 
 class RlmKernel(IPythonKernel):
-    """One REPL of a run."""
+    """The kernel of one REPL."""
 
     shell_class = RlmShell
     _supports_kernel_subshells = False  # type: ignore[assignment]
     _execute_sleep = 0
-    # Set for as long as a kernel lives; ipykernel's traits allow None.
+    # Always set while a kernel lives; ipykernel's traits allow None.
     shell: Any
     session: Any
     control_thread: Any
@@ -168,7 +168,7 @@ class RlmKernel(IPythonKernel):
         try:
             ended = repl.end(succeeded=error is None)
         except Exception as failure:
-            # FINAL named something that cannot be read after all.
+            # The value named to FINAL cannot be read.
             error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
             ended = repl.end(succeeded=False)
         reply = {"output": captured.text(), "error": error, "seconds": time.perf_counter() - started, **ended}
@@ -180,7 +180,7 @@ class RlmKernel(IPythonKernel):
         try:
             self._tell(stream, "rlm_cell_reply", reply, parent, ident)
         except (TypeError, ValueError, RecursionError, MemoryError) as failure:
-            # A reply is waited for, whatever the code has made of what is told.
+            # The host waits for a reply, even where code has made the result impossible to send.
             failed = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at the end: {failure}"}
             reply.update(error=failed, final=None, variables=[])
             self._tell(stream, "rlm_cell_reply", reply, parent, ident)
@@ -206,8 +206,8 @@ class RlmKernel(IPythonKernel):
         self._tell(stream, kind, reply, parent, ident)
 
     def _tell(self, stream: Any, kind: str, said: Any, parent: Any, ident: Any) -> None:
-        """Send JSON beside a message, not in it: the host passes it on as it is."""
-        # What code prints may hold lone surrogates.
+        """Send JSON beside a message, not in it, so that the host passes it on unchanged."""
+        # Printed text may contain lone surrogates.
         body = dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")
         self.session.send(stream, kind, {}, parent, ident=ident, buffers=[body])
 
@@ -227,7 +227,7 @@ class RlmKernel(IPythonKernel):
         except (KeyboardInterrupt, asyncio.CancelledError):
             return {"name": "KeyboardInterrupt", "message": "", "traceback": "KeyboardInterrupt"}
         except Exception as failure:
-            # Of the shell itself, or of what the code has made of it: a reply is waited for all the same.
+            # The shell itself failed, or what code has made of it. The host still waits for a reply.
             return {"name": type(failure).__name__, "message": str(failure), "traceback": f"in the shell: {failure!r}"}
         if reply["status"] == "ok":
             return None
@@ -242,7 +242,10 @@ class RlmKernel(IPythonKernel):
     # -- control channel: in its own thread
 
     async def process_control(self, msg: Any) -> None:
-        """An answer is taken without Jupyter's ceremony, which signs two messages and flushes two streams for each."""
+        """Handle one message of the control channel.
+
+        Answers bypass Jupyter's own handling, which signs two messages and flushes two streams for each.
+        """
         identities, parts = self.session.feed_identities(msg, copy=False)
         if b'"rlm_answer"' not in parts[1].bytes:
             await super().process_control(msg)
@@ -271,7 +274,7 @@ class RlmKernel(IPythonKernel):
         self._push()
 
     def _posted(self) -> None:
-        """A call was posted, in whatever thread; sockets belong to the control thread."""
+        """Have posted calls sent. Any thread may call this; sockets belong to the control thread."""
         self.control_thread.io_loop.add_callback(self._push)
 
     def _push(self) -> None:
@@ -289,7 +292,7 @@ class RlmKernel(IPythonKernel):
 
 
 def batched(chunks: "list[bytes]", most: int) -> "Iterator[list[bytes]]":
-    """The chunks in order, in lists of `most` bytes or one chunk."""
+    """Yield the chunks in order, in lists of at most `most` bytes or of one chunk."""
     batch: list[bytes] = []
     size = 0
     for chunk in chunks:

@@ -1,12 +1,10 @@
-"""The kernel's application: ipykernel's, without what a kernel of ours has no use for.
+"""The kernel's application: ipykernel's, without the parts that a kernel of this project does not use.
 
-Neither a debugger nor a profile folder, and no TCP socket: ipykernel would open one for output of
-subprocesses. Most of a kernel's start is spent here, and every page that is written to is copied from the fork server.
+It has no debugger, no profile folder and no TCP socket, which ipykernel would open for the output of subprocesses.
+Most of a kernel's start is spent here, and every page that is written to is copied from the fork server.
 
-What a kernel publishes for clients that attach: nothing is, until one has subscribed.
-
-What cells print is captured (`output.py`) and travels with the cell's result. Publishing it as well takes longer than
-a small cell.
+Nothing is published before a client has subscribed. What cells print is captured (`output.py`) and sent with the
+cell's result, and publishing it as well takes longer than a small cell.
 """
 
 import importlib
@@ -28,7 +26,7 @@ from .output import captured
 
 
 class Publisher(IOPubThread):
-    """ipykernel's publishing thread, which knows whether anybody listens."""
+    """ipykernel's publishing thread, which records in `heard` that a client has subscribed."""
 
     heard = False
 
@@ -43,14 +41,14 @@ class Stream(OutStream):
     pub_thread: Any
 
     def write(self, string: str) -> int:
-        """Capture it, and publish it where somebody listens. Raises TypeError for what is no str."""
+        """Capture `string`, and publish it when a client has subscribed. Raises TypeError when it is not a str."""
         captured.write(_text(string))
         if self.pub_thread.heard:
             super().write(string)
         return len(string)
 
     def flush(self) -> None:
-        """Wait for what was published, if anything is: ipykernel flushes after each message."""
+        """Flush the published output, if a client has subscribed: ipykernel flushes after each message."""
         if self.pub_thread.heard:
             super().flush()
 
@@ -67,16 +65,16 @@ _SETTINGS = {
     "InteractiveShell": {"colors": "nocolor", "banner1": ""},
 }
 _LATE = ("IPython.core.completerlib", "IPython.core.oinspect", "faulthandler", "tornado.platform.asyncio")
-"""What ipykernel imports only as a kernel starts."""
+"""Modules that ipykernel imports only when a kernel starts."""
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
-"""In the order of their ports, 1 to 5."""
+"""Jupyter's channels in the order of their ports, 1 to 5."""
 
 for _name in _LATE:
     importlib.import_module(_name)
 
 
 class _NoModules:
-    """`sys` as `ipykernel.ipkernel` sees it, which would ask every module for its file, and so copy their pages."""
+    """`sys` for `ipykernel.ipkernel`, without modules: it would read the file name of each and so copy their pages."""
 
     modules: ClassVar[dict[str, Any]] = {}
 
@@ -88,9 +86,9 @@ ipkernel.sys = _NoModules()  # type: ignore[attr-defined]
 
 
 class RlmApp(IPKernelApp):
-    """One kernel process."""
+    """The application of one kernel process."""
 
-    # Set by ipykernel; its traits allow None.
+    # Set by ipykernel, whose traits allow None.
     context: Any
     session: Any
     shell_socket: Any
@@ -102,14 +100,17 @@ class RlmApp(IPKernelApp):
     shell: Any
 
     def __init__(self, *, listeners: "dict[str, int] | None" = None, **kwargs: Any) -> None:
-        """`listeners`: sockets by channel that listen already, as file descriptors; else it binds its own."""
+        """Initialize the application.
+
+        `listeners`: descriptors of sockets that listen already, by channel. None: the application binds its own.
+        """
         super().__init__(kernel_class=RlmKernel, **kwargs)
         self._listeners = listeners
         self.outstream_class = f"{Publisher.__module__}.Stream"
         self.profile_dir = _NoProfile(location="/")
 
     def set_up(self, options: "Sequence[str]" = ()) -> None:
-        """Be ready to serve, with all that cells print captured."""
+        """Prepare to serve, with all that cells print captured."""
         self.initialize(list(options))
         for stream in (sys.stdout, sys.stderr):
             stream.echo = None  # type: ignore[union-attr]
@@ -120,16 +121,16 @@ class RlmApp(IPKernelApp):
         self.update_config(Config(_SETTINGS))
 
     def init_crash_handler(self) -> None:
-        """Nobody could send a report."""
+        """Install no handler: its report could not be sent."""
 
     def init_pdb(self) -> None:
-        """Nobody sits at a terminal."""
+        """Set up no debugger: there is no terminal to use it from."""
 
     def init_config_files(self) -> None:
-        """There are none."""
+        """Load nothing: there are no configuration files."""
 
     def load_config_file(self, suppress_errors: "bool | None" = True) -> None:
-        """There is none."""
+        """Load nothing: there is no configuration file."""
 
     def init_connection_file(self) -> None:
         if self._listeners is None:
@@ -169,12 +170,12 @@ class RlmApp(IPKernelApp):
         if self._listeners is None:
             super().init_heartbeat()
             return
-        # For clients that attach: whoever has forked it sees it end. In the thread of the output, not one of its own.
+        # For clients that attach; the fork server sees by itself that a kernel ends. It uses the thread of the output.
         loop = self.iopub_thread.io_loop
         loop.add_callback(_beat, self._router(self.context), self._listeners["hb"], loop)
 
     def init_kernel(self) -> None:
-        # As ipykernel does it, without the debugger's two sockets.
+        # The same as in ipykernel, without the two sockets of the debugger.
         shell = ZMQStream(self.shell_socket)
         control = ZMQStream(self.control_socket, self.control_thread.io_loop)
         self.control_thread.start()
@@ -197,24 +198,24 @@ class RlmApp(IPKernelApp):
     def _router(self, context: Any) -> Any:
         socket = context.socket(zmq.ROUTER)
         socket.linger = 1000
-        # A router drops what exceeds its limit, and nobody would be told: how much may be ahead is agreed otherwise.
+        # A router silently drops what exceeds its limit. The window of `rlm_attach` bounds what is sent ahead.
         socket.sndhwm = 0
         self._apply_curve_server_options(socket)
         return socket
 
 
 def _beat(socket: Any, listener: int, loop: Any) -> None:
-    """Send back what comes."""
+    """Send every heartbeat message back."""
     _take(socket, listener)
     stream = ZMQStream(socket, loop)
     stream.on_recv(stream.send_multipart)
 
 
 class _NoProfile(ProfileDir):
-    """A profile folder that is never looked into, nor made."""
+    """A profile folder that is never read or created."""
 
     def check_dirs(self) -> None:
-        """Nothing to make."""
+        """Check nothing: no folder is needed."""
 
     def _mkdir(self, path: str, mode: "int | None" = None) -> bool:
         del path, mode
@@ -222,6 +223,6 @@ class _NoProfile(ProfileDir):
 
 
 def _take(socket: Any, listener: int) -> None:
-    """Serve a socket that listens already. The name is said nowhere else."""
+    """Bind `socket` to a descriptor that listens already. The name in the address is used nowhere else."""
     socket.setsockopt(zmq.USE_FD, listener)
     socket.bind("ipc://listening")

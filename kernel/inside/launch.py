@@ -1,10 +1,10 @@
-"""Starts what runs on the hostile side: one kernel, or the fork server that kernels come from.
+"""Starts the processes that run untrusted code: one kernel, or the fork server from which kernels are forked.
 
-Run as a script by path: this folder becomes the package `rlm_inside`, so that nothing of the project lies on the
-import path.
+It is run as a script by its path. This folder becomes the package `rlm_inside`, so that nothing of the project is on
+the import path.
 
-- `launch.py kernel -f connection.json …`: one kernel, confined by whoever starts it (a container, say).
-- `launch.py fork-server FD`: the fork server (`fork/server.py`), which is told its plan over that socket.
+- `launch.py kernel -f connection.json …`: one kernel, confined by the program that starts it (such as a container).
+- `launch.py fork-server FD`: the fork server (`fork/server.py`), which receives its plan over that socket.
 """
 
 import importlib.util
@@ -35,7 +35,7 @@ def _kernel(options: "list[str]") -> None:
             os._exit(1)
     if memory := int(os.environ.pop("RLM_MEMORY", "0")):
         limits.limit_memory(memory)
-    # ipykernel would import debugpy, a fifth of its start, for a debugger nobody attaches.
+    # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     from rlm_inside.kernel_app import RlmApp  # type: ignore[import-not-found]
 
@@ -45,7 +45,7 @@ def _kernel(options: "list[str]") -> None:
 
 
 def main() -> None:
-    """Do what the first argument says."""
+    """Start the program that the first argument names."""
     _name_package()
     sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path(__file__).parent))]
     match sys.argv[1:]:

@@ -1,14 +1,14 @@
-"""What a cell prints, kept whole up to a cap: the head and the tail of anything larger."""
+"""The output of a cell, kept whole up to a cap; of larger output the head and the tail are kept."""
 
 import threading
 
 HEAD = 12 << 20
 TAIL = 4 << 20
-"""Characters kept of the beginning and of the end."""
+"""Characters that are kept of the beginning and of the end."""
 
 
 class Capture:
-    """A file-like object that remembers what is written to it; safe to write from threads."""
+    """A file-like object that stores what is written to it. Threads may write to it."""
 
     def __init__(self, head: int = HEAD, tail: int = TAIL) -> None:
         self._limits = head, tail
@@ -16,14 +16,14 @@ class Capture:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Discard the stored text."""
         with self._lock:
             self._head: list[str] = []
             self._tail: list[str] = []
             self._head_size = self._tail_size = self._dropped = 0
 
     def write(self, text: str) -> int:
-        """Remember `text`; of what exceeds the cap, only the last part."""
+        """Store `text`; of what exceeds the cap, only the last part is kept. Return its length."""
         head, tail = self._limits
         with self._lock:
             room = head - self._head_size
@@ -42,10 +42,10 @@ class Capture:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no text is buffered."""
 
     def text(self) -> str:
-        """All of it, with a line that says how much is missing in the middle."""
+        """Return the stored text, with a line that says how many characters are missing in the middle."""
         with self._lock:
             if self._tail_size > self._limits[1]:
                 self._trim(self._limits[1])
@@ -60,4 +60,4 @@ class Capture:
 
 
 captured = Capture()
-"""What the running cell has printed and displayed. One kernel a process, so one capture."""
+"""Printed and displayed output of the running cell. A process is one kernel, so there is one capture."""

@@ -1,8 +1,8 @@
-"""Sub-calls from inside a cell: the registry that a caller waits in, and the functions that code calls.
+"""Sub-calls from inside a cell: the registry of posted calls, and the functions that code calls.
 
-A call is posted into the registry and its caller waits on a future, in whichever thread or coroutine it
-runs. Whoever carries messages (`kernel.py` for a real kernel, a thread in the in-memory one) takes what
-was posted and settles it. The registry can be listed, so no call is ever lost with a message.
+A call is posted to the registry, and the calling code waits on a future in its own thread or coroutine. The carrier of
+messages (`kernel.py` for a real kernel, a thread in the in-memory one) takes the posted calls and settles them. The
+registry can be listed, so no call is ever lost with a message.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from .child_context import Handed, Handing, text_of
 
 MAX_PROMPT = 64 << 20
-"""Characters of one prompt, and of what is sent with it as its context."""
+"""Characters of one prompt together with the text that is sent with it as its context, at most."""
 MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
-"""Characters of a schema's JSON, and how deep it is nested."""
+"""Characters of a schema's JSON and its depth of nesting, at most."""
 CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
-"""What a call, and a text of its context, weigh beside their characters (`kernel/messages.py` has all of these too)."""
+"""Weight of a call, and of a text of its context, beside their characters (`kernel/messages.py` repeats all these)."""
 
 
 class SubCallError(Exception):
@@ -60,14 +60,14 @@ Outcome = dict[str, Any]
 
 
 class Request(NamedTuple):
-    """A call as it is posted, and what it weighs: its characters, and something for each of its texts."""
+    """A call as it is posted, and its weight: its characters, plus a constant for it and for each of its texts."""
 
     body: dict[str, Any]
     weight: int
 
 
 class Registry:
-    """What the running cell waits for. Any thread may post; outcomes come from the carrier's thread."""
+    """The calls that the running cell waits for. Any thread may post; outcomes come from the carrier's thread."""
 
     def __init__(self, posted: Callable[[], None]) -> None:
         self._posted = posted
@@ -77,11 +77,11 @@ class Registry:
         self._open = False
 
     def open(self) -> None:
-        """A cell begins: calls may be posted."""
+        """Accept calls, as a cell begins."""
         self._open = True
 
     def close(self) -> None:
-        """The cell has ended: what still waits is told so, and later calls are refused."""
+        """Cancel the calls that still wait and refuse later ones, as the cell has ended."""
         self._open = False
         with self._lock:
             left, self._waiting = self._waiting, {}
@@ -89,9 +89,9 @@ class Registry:
             _settle(future, {"error": {"kind": "cancelled", "message": "the cell that asked has ended"}})
 
     def post(self, requests: Iterable[Request]) -> list[Future[Outcome]]:
-        """Post requests in order and return the futures of their outcomes.
+        """Post requests in order and return the futures of their outcomes. Raises SubCallError when no cell runs.
 
-        Each says as `rest` how many are posted together from it on.
+        Each body has as `rest` the number of calls that are posted together from it on.
         """
         futures: list[Future[Outcome]] = []
         posted = list(requests)
@@ -109,7 +109,10 @@ class Registry:
         return futures
 
     def take(self, after: int, limit: int, most: int) -> tuple[list[dict[str, Any]], int]:
-        """Unsettled calls with ids above `after`, oldest first, as many as fit (at least one), and their weight."""
+        """Return unsettled calls with ids above `after`, oldest first, and their weight.
+
+        They are at most `limit` calls and `most` of weight, or a single call of more.
+        """
         taken: list[dict[str, Any]] = []
         weight = 0
         with self._lock:
@@ -125,7 +128,7 @@ class Registry:
         return taken, weight
 
     def settle(self, number: int, outcome: Outcome) -> None:
-        """Hand an outcome to whoever waits; unknown and settled numbers are ignored."""
+        """Deliver an outcome to the code that waits for it. Unknown and settled numbers are ignored."""
         with self._lock:
             entry = self._waiting.pop(number, None)
         if entry:
@@ -133,7 +136,7 @@ class Registry:
 
 
 def _settle(future: "Future[Outcome]", outcome: Outcome) -> None:
-    # A caller that was interrupted or cancelled no longer waits.
+    # Code that was interrupted or cancelled no longer waits.
     if future.set_running_or_notify_cancel():
         future.set_result(outcome)
 
@@ -144,14 +147,17 @@ class Queries:
     def __init__(
         self, registry: Registry, *, sub_calls: bool, models: Iterable[str], handing: Handing | None = None
     ) -> None:
-        """`handing`: what hands contexts over to sub-RLMs; None: there are none, and a context joins its prompt."""
+        """Initialize the functions.
+
+        `handing` describes contexts for sub-RLMs. None: there are no sub-RLMs, and a context is appended to its prompt.
+        """
         self._registry = registry
         self._handing = handing
         self._sub_calls = sub_calls
         self._models = tuple(models)
 
     def names(self) -> dict[str, Any]:
-        """The functions and exceptions under the names that code uses."""
+        """Return the functions and exceptions under the names that code uses."""
         return {
             "llm_query": self.llm_query,
             "llm_query_batched": self.llm_query_batched,
@@ -215,7 +221,7 @@ class Queries:
         return await self._one_async("rlm", prompt, model, schema, cache, self._handed(context))
 
     def _handed(self, context: Any) -> "Handed | str | None":
-        """The context as it goes with a call: described, or as a text that joins the prompt."""
+        """Return the context as it is sent with a call: described, or as a text that is appended to the prompt."""
         if context is None or not self._sub_calls:
             return None
         return self._handing.over(context) if self._handing else text_of(context)
@@ -300,7 +306,7 @@ def _prompts(prompts: Iterable[Any]) -> list[Any]:
 
 
 def _schema(schema: Any) -> tuple[dict[str, Any] | None, int]:
-    """A JSON Schema as it is now, and its length. Raises TypeError, ValueError."""
+    """Return a copy of a JSON Schema, and the length of its JSON in characters. Raises TypeError, ValueError."""
     if schema is None:
         return None, 0
     if hasattr(schema, "model_json_schema"):

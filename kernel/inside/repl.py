@@ -1,4 +1,4 @@
-"""The REPL's names, put into a namespace: what code finds there, whichever kernel it runs in."""
+"""The REPL's names in a namespace, which are the same for every kind of kernel."""
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from .variables import describe, describe_one, table
 
 
 class Repl:
-    """The names of one kernel, and what is done with them before and after each cell."""
+    """The names of one kernel, and the work on them before and after each cell."""
 
     def __init__(
         self,
@@ -24,9 +24,9 @@ class Repl:
         *,
         own_process: bool,
     ) -> None:
-        """`setup`: what `session.KernelSpec.setup` gives.
+        """Put the names into `namespace`. `setup` is what `session.KernelSpec.setup` returns.
 
-        `own_process`: whether this process is the REPL's alone, its random generators and modules included.
+        `own_process`: True when this process, with its random generators and modules, is the REPL's alone.
         """
         self._namespace = namespace
         self.registry = Registry(posted)
@@ -47,12 +47,12 @@ class Repl:
             "exit": _no_exit,
             "quit": _no_exit,
         }
-        # What was there before the user's code, and the names above, are no variables of the user's.
+        # Names that were there before the user's code, and the names above, are not variables of the user.
         self._own = {*namespace, *self._functions, "history", "answer", "get_ipython", "In", "Out", "open"}
         namespace["context"] = context
         self._install()
         self._finish.begin()
-        # What both a kernel and the one it is restored in have by themselves: saved as a name.
+        # Objects that a kernel and the one in which it is restored both have by themselves: saved by name.
         given = {**self._functions, "history": self._history, "context": context}
         self._snapshots = Snapshots(
             namespace,
@@ -64,7 +64,7 @@ class Repl:
         )
 
     def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:
-        """A cell begins: `history` gains entries, and names that code overwrote are put back."""
+        """Begin a cell: append entries to `history`, and put back names that code overwrote."""
         self._snapshots.prepare(code)
         self._history.extend(history)
         self._install()
@@ -72,12 +72,12 @@ class Repl:
         self.registry.open()
 
     def end(self, *, succeeded: bool) -> dict[str, Any]:
-        """A cell has ended: `{"final": {"value"} or None, "variables": […]}`."""
+        """End a cell. Return `{"final": {"value"} or None, "variables": […]}`."""
         self.registry.close()
         return {"final": self._finish.collect(succeeded=succeeded), "variables": self.variables()}
 
     def snapshot(self, code: Sequence[str]) -> tuple[dict[str, Any], list[bytes]]:
-        """What the cell changed of the variables: `{"groups", "gone"}` or `{"error"}`, and the chunks to send."""
+        """Return the cell's changes to variables, `{"groups", "gone"}` or `{"error"}`, and the chunks to send."""
         try:
             taken = self._snapshots.take(code)
         except Exception as error:
@@ -87,16 +87,16 @@ class Repl:
         return {"groups": taken.groups, "gone": taken.gone}, [bytes(chunk) for chunk in taken.chunks.values()]
 
     def restore(self, groups: list[dict[str, Any]], chunks: Mapping[str, Any]) -> dict[str, Any]:
-        """Bring saved variables back: `{"names", "lost"}`. `chunks` are their bytes by hash."""
+        """Load saved variables. Return `{"names", "lost"}`. `chunks` are their bytes by hash."""
         restored = self._snapshots.restore(groups, lambda name: bytes(chunks[name]))
         return {"names": restored.names, "lost": restored.lost}
 
     def compare(self, groups: list[dict[str, Any]], chunks: Mapping[str, Any]) -> dict[str, Any]:
-        """Whether the variables are what they were saved as: `{"other"}`, the names of those that are not."""
+        """Compare the variables with saved ones. Return `{"other"}`, the names of those that differ."""
         return {"other": self._snapshots.compare(groups, lambda name: bytes(chunks[name]))}
 
     def variables(self) -> list[dict[str, Any]]:
-        """The user's variables, described."""
+        """Return descriptions of the user's variables."""
         return describe(self._namespace, self._own)
 
     def show_vars(self) -> str:
@@ -116,7 +116,7 @@ def _context(setup: dict[str, Any]) -> Any:
 
 
 def _input(setup: dict[str, Any], context: Any) -> tuple[Pack | None, Callable[[], list[Range]]]:
-    """Where texts cut from the input are looked for."""
+    """Return the pack in which texts cut from the input are searched for, and a function that returns its ranges."""
     if not setup["pack"]:
         return None, list
     pack = Pack.open(setup["pack"])

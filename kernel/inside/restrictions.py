@@ -1,4 +1,4 @@
-"""What a confined REPL cannot do, said to whoever tries: there is no network, so nothing can be installed either."""
+"""Messages for code that tries what a confined REPL cannot do: without network, nothing can be installed either."""
 
 import errno
 import re
@@ -15,35 +15,35 @@ _DEEPEST = 20
 
 
 class NothingToInstall(Exception):
-    """Something was to be installed."""
+    """An attempt to install packages where that is impossible."""
 
 
 def refuse_installing(command: str) -> None:
-    """Raises NothingToInstall for a command that would install packages."""
+    """Raise NothingToInstall for a command that would install packages."""
     if _INSTALLING.match(command):
         raise NothingToInstall(_NO_INSTALLING)
 
 
 def install_magic(line: str = "") -> None:
-    """`%pip` and its like. Raises NothingToInstall."""
+    """Refuse `%pip` and similar magics. Raises NothingToInstall."""
     del line
     raise NothingToInstall(_NO_INSTALLING)
 
 
 def wanted_network(error: "BaseException | None") -> bool:
-    """Whether this error, or one that it comes from, is that there is no network."""
+    """Return whether this error, or one behind it, comes from the lack of network."""
     try:
         return any(
             isinstance(one, socket.gaierror) or (isinstance(one, OSError) and one.errno in _FAMILY)
             for one in _behind(error)
         )
     except Exception:
-        # An error of the code's own making, whose attributes raise.
+        # Code may define an error whose attributes raise.
         return False
 
 
 def _behind(error: Any) -> Iterator[BaseException]:
-    """An error and those that it was raised from, wraps, or came of."""
+    """Yield an error and those that it was raised from, wraps, or was raised while handling."""
     todo, seen = [error], 0
     while todo and seen < _DEEPEST:
         one = todo.pop(0)

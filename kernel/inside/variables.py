@@ -1,4 +1,4 @@
-"""What variables there are: for SHOW_VARS and for the root's prompt."""
+"""Descriptions of variables, for SHOW_VARS and for the root model's prompt."""
 
 import re
 import reprlib
@@ -9,7 +9,7 @@ from typing import Any
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _SHOWN = 200
-"""Variables described at most."""
+"""Number of variables that are described, at most."""
 
 
 class _Short(reprlib.Repr):
@@ -24,9 +24,9 @@ _short = _Short().repr
 
 
 def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[str, Any]]:
-    """`{"name", "type", "size", "preview"}` of each variable that is the user's own, by name.
+    """Return `{"name", "type", "size", "preview"}` of each variable of the user, sorted by name.
 
-    Not in order of making, which a restored kernel need not have: what is told of them must not depend on that.
+    The order of creation is not used: a restored kernel may have another, and descriptions must not depend on it.
     """
     skip = set(hidden)
     named = {name: value for name, value in list(namespace.items()) if name not in skip}
@@ -35,14 +35,14 @@ def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[s
 
 
 def describe_one(name: str, value: Any) -> "dict[str, Any] | None":
-    """The same of one variable; None when it is nothing to show (a module, a name with an underscore)."""
+    """Describe one variable. Return None when it is not shown (a module, or a name that begins with an underscore)."""
     if name.startswith("_") or isinstance(value, types.ModuleType):
         return None
     return {"name": name, "type": type(value).__name__, "size": _size(value), "preview": _preview(value)}
 
 
 def table(variables: list[dict[str, Any]]) -> str:
-    """The variables as lines of text."""
+    """Return the variables as lines of text."""
     if not variables:
         return "No variables yet."
     lines = [f"{v['name']}: {v['type']}{_count(v['size'])} = {v['preview']}" for v in variables]
@@ -67,6 +67,6 @@ def _preview(value: Any) -> str:
         text = _short(value)
     except Exception as error:
         text = f"<repr failed: {type(error).__name__}>"
-    # Where an object lies in memory says nothing, and would be another place after every restore.
+    # An object's address has no meaning, and would be another one after every restore.
     text = _ADDRESS.sub(" at 0x…", text.replace("\n", " "))
     return text if len(text) <= 120 else text[:100] + "…"

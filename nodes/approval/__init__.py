@@ -1,1 +1,1 @@
-"""Gates: where a run waits for a person, and what comes of what they say."""
+"""The gates: where a run waits for a reviewer, and how the reviewer's decisions are applied."""

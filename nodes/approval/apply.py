@@ -1,4 +1,4 @@
-"""What the decisions of a person make of a run's state."""
+"""Apply a reviewer's decisions to a run's state."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,10 @@ Update = dict[str, Any]
 async def apply_decisions(
     state: RunState, asked: ApprovalRequest, decisions: Sequence[Decision], texts: Texts
 ) -> Update:
-    """What changes, and the step's note. Raises DecisionsUnusable for an answer that the run may not end with."""
+    """Return the update of the state, with the step's note.
+
+    Raises DecisionsUnusable for an answer that may not end the run.
+    """
     if asked.cell is not None:
         changes = await _of_cell(state, asked, decisions[0], texts)
     elif asked.final is not None:
@@ -114,7 +117,7 @@ async def _of_asks(
 def _parts(
     asks: Sequence[ApprovalItem], decisions: Sequence[Decision]
 ) -> Iterator[tuple[ApprovalItem, list[Decision]]]:
-    """Each ask with the decisions on its actions."""
+    """Yield each item with the decisions on its actions."""
     at = 0
     for ask in asks:
         until = at + len(ask["actions"])
@@ -123,7 +126,10 @@ def _parts(
 
 
 def _stopped(state: RunState, resource: Resource, why: str) -> Update:
-    """The run ends as it is, for want of a budget; raised, it goes on with another turn."""
+    """Return the update that ends a run whose budget a reviewer did not raise.
+
+    With a raised budget the run resumes with another turn.
+    """
     update: Update = {"last": True, "spent": resource, "note": why, "cell": None, "waiting": 0, "verdicts": []}
     if state.get("cell") is not None:
         told = "The run was stopped by a reviewer while this cell waited; nothing of it is kept but its answers."
@@ -163,7 +169,7 @@ _DONE = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond
 
 
 def auto_pass(state: RunState) -> Update:
-    """The step of a review that has nothing to ask."""
+    """Return the update of a review that has nothing to ask."""
     cell = state.get("cell")
     update: Update = {"asks": None, "approved": cell["digest"] if cell else None}
     turn = state.get("turn", 0)

@@ -1,4 +1,4 @@
-"""Grants of budget: built from a reviewer's decisions, and applied to the run's budget ledger."""
+"""Build grants of budget from a reviewer's decisions, and apply them to the run's budget ledger."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 _WORDS = 2_000
-"""Characters of a reviewer's words that are told."""
+"""Characters of a reviewer's message that are passed on."""
 
 
 class BudgetGrantBuilder:
-    """What a person allows of the budget, decision by decision."""
+    """A grant of budget under construction, decision by decision."""
 
     def __init__(self, state: RunState) -> None:
         before = state.get("leave")
@@ -29,11 +29,11 @@ class BudgetGrantBuilder:
             "answer_now": dict(before["answer_now"]) if before else {},
         }
         self.stopped: tuple[Resource, str] | None = None
-        """A budget that the run is to end for, and why."""
+        """The budget because of which the run is to end, and the reason."""
         self.notes: list[str] = []
 
     def take(self, action: ActionRequest, decision: Decision, *, own: bool) -> None:
-        """Take in a decision; `own`: of the run itself, and not of one below it."""
+        """Add a decision. `own`: it is about the run itself, and not about one below it."""
         if action["name"] == SPEND:
             self._spend(action["args"], decision, own=own)
         elif action["name"] == BUDGET:
@@ -69,7 +69,7 @@ class BudgetGrantBuilder:
 
 
 def words_of(decision: Decision) -> str:
-    """What a reviewer said, to follow a sentence; empty when they said nothing."""
+    """Return the reviewer's message, to follow a sentence; empty when the reviewer wrote nothing."""
     words = one_line(decision.get("message", ""), _WORDS)
     return f" Their words: {words}" if words else ""
 
@@ -80,9 +80,9 @@ def _after_colon(decision: Decision) -> str:
 
 
 async def apply_budget_grant(run: "ActiveRun", state: RunState, deps: Dependencies) -> None:
-    """Bring the account to what the state says was allowed. Raised limits are written down for the tree's top run.
+    """Apply the grant in the state to the run's ledger. Raised limits are saved for the tree's top run.
 
-    Safe to do again. Raises StoreError, LeaseLost.
+    Safe to repeat. Raises StoreError, LeaseLost.
     """
     grant = state.get("leave")
     if grant is None or grant == run.grant:
@@ -95,7 +95,7 @@ async def apply_budget_grant(run: "ActiveRun", state: RunState, deps: Dependenci
 
 
 def asks_about(run: "ActiveRun", resource: Resource) -> bool:
-    """Whether a person is to be asked, instead of the run ending for want of this budget."""
+    """Return whether a reviewer is asked about this spent budget, instead of the run ending because of it."""
     if not run.gates.budget:
         return False
     known = run.grant["answer_now"].get(resource) if run.grant else None

@@ -1,4 +1,4 @@
-"""What the arguments of a call tell about what a method of that name does here: read or write, text or file."""
+"""Judge by a call's arguments what a method of that name does here: read or write, handle text or files."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ _READING = re.compile(r"[btU]?r[btU]{0,2}|r[:|][\w*]*")
 
 
 def modes(call: ast.Call, positions: list[int]) -> list[str] | None:
-    """The literals that stand for modes in a call; None when one of them is no literal."""
+    """Return the literals given as modes in a call; None when one of them is not a literal."""
     if any(isinstance(argument, ast.Starred) for argument in call.args):
         return None
     if any(keyword.arg is None for keyword in call.keywords):
@@ -21,17 +21,17 @@ def modes(call: ast.Call, positions: list[int]) -> list[str] | None:
 
 
 def is_reading(mode: str) -> bool:
-    """Whether a mode of files or archives is plainly one for reading."""
+    """Return whether a mode of a file or archive is clearly one for reading."""
     return _READING.fullmatch(mode) is not None
 
 
 def returns_text(call: ast.Call) -> bool:
-    """Whether a method that writes where it is told is told no place, and gives its text back."""
+    """Return whether a method that can write to a given place is given none, and so returns its text."""
     return not call.args and all(keyword.arg is not None and keyword.arg not in PLACES for keyword in call.keywords)
 
 
 def is_of_text(call: ast.Call, name: str) -> bool:
-    """Whether a method has the arguments that it has with texts, tables and dates, not with paths or archives."""
+    """Return whether a method's arguments are those it takes on texts, tables and dates, not on paths and archives."""
     positional = [argument for argument in call.args if not isinstance(argument, ast.Dict)]
     if name == "extract":
         return isinstance(call.func, ast.Attribute) and getattr(call.func.value, "attr", None) == "str"
@@ -43,5 +43,5 @@ def is_of_text(call: ast.Call, name: str) -> bool:
 
 
 def is_text_without(argument: ast.expr, mark: str) -> bool:
-    """Whether an argument is a literal text without `mark`."""
+    """Return whether an argument is a literal text without `mark`."""
     return isinstance(argument, ast.Constant) and isinstance(argument.value, str) and mark not in argument.value

@@ -1,9 +1,9 @@
-"""The code policy: which cells need a person's look, and why.
+"""Decide by the code policy which cells a reviewer has to look at, and why.
 
-A help for reviewers, who need not read every cell that counts words, and no security boundary: that is the sandbox.
-Code is judged by its names, without running it and without the cells before it, so that what an earlier cell left
-(a function, say) was looked at there or not at all. In doubt a look is needed, and so it is under every policy where
-names are hidden: code that does not parse, `eval`, attributes named by text, IPython's own commands.
+The policy helps reviewers, who need not read every cell that counts words. It is no security boundary: that is the
+sandbox. Code is judged by its names, without running it and without the cells before it: what an earlier cell defined
+(a function, say) was looked at there or not at all. In doubt a look is needed. It is also needed under every policy
+where names are hidden: code that does not parse, `eval`, attributes named by text, IPython's own commands.
 """
 
 import ast
@@ -19,12 +19,12 @@ from .call_arguments import is_of_text, is_reading, is_text_without, modes, retu
 from .ipython_commands import commands_in
 
 CodePolicy = Literal["any", "writes", "imports", "calls"]
-"""Which cells: all; those that write files or start programs; that import outside a list; that fan out."""
+"""Which cells: all; those that write files or start programs; those that import outside a list; those that fan out."""
 
 DEFAULT_IMPORTS = known.DEFAULT_IMPORTS
 
 _LONGEST = 50_000
-"""Characters; more are not looked through, which takes some tenths of a second for dense code."""
+"""Characters of the longest cell that is examined, which takes some tenths of a second for dense code."""
 _MOST_REASONS = 20
 _DEEPEST = 100
 _UNREADABLE = "begins what cannot be looked through as Python"
@@ -32,14 +32,16 @@ _FEW_CALLS = 3
 """Queries that a cell may write out, one after the other, before that counts as a fan-out."""
 
 _MEMBERS_BY_NAME = known.QUERIES | known.TAKING_A_MODE | known.NAMED_BY_TEXT.keys()
-"""Names that mean by themselves what they mean behind a dot."""
+"""Names that mean the same alone as behind a dot."""
 _DUNDER = re.compile(r"__\w+__")
 
 
 def reasons_to_look(
     blocks: Sequence[str], policies: Collection[CodePolicy], allowed_imports: Collection[str] = ()
 ) -> list[str]:
-    """Why a person should look at a cell, in short sentences, by line; empty: no look is needed. Never raises.
+    """Return why a reviewer should look at a cell, in short sentences by line; empty when no look is needed.
+
+    Never raises.
 
     Lines are those of the blocks joined by blank lines. `allowed_imports` are modules (with all that is in them) and
     modules in packages (`concurrent.futures`) that `imports` lets pass beside DEFAULT_IMPORTS.
@@ -54,14 +56,14 @@ def reasons_to_look(
     for block in blocks:
         try:
             look.through(block, line)
-        except Exception as error:  # whatever could not be looked through needs a look
+        except Exception as error:  # a block that cannot be examined needs a look
             look.note(f"cannot be looked through ({type(error).__name__})", at=line + 1)
         line += block.count("\n") + 2
     return general + look.reasons()
 
 
 class _Look(ast.NodeVisitor):
-    """Goes through the blocks of one cell and notes what needs a look."""
+    """A visitor of the blocks of one cell that notes what needs a look."""
 
     def __init__(self, policies: Collection[CodePolicy], allowed_imports: frozenset[str]) -> None:
         self._policies = policies
@@ -69,15 +71,15 @@ class _Look(ast.NodeVisitor):
         self._found: set[tuple[int, str]] = set()
         self._lines_before = 0
         self._origins: dict[str, str] = {}
-        """What names were imported as: `r` → `os.remove`."""
+        """The origins of imported names: `r` → `os.remove`."""
         self._repeated: str | None = None
-        """How what is visited comes to run more than once."""
+        """Description of what runs the visited code more than once; None when nothing does."""
         self._awaited: ast.expr | None = None
         self._queries = 0
         self._depth = 0
 
     def through(self, block: str, lines_before: int) -> None:
-        """Visit a block that `lines_before` lines stand before."""
+        """Visit a block that has `lines_before` lines before it."""
         self._lines_before = lines_before
         tree = parse(block)
         commands = commands_in(block, parses=tree is not None)
@@ -98,7 +100,10 @@ class _Look(ast.NodeVisitor):
             self.note(_UNREADABLE, at=lines_before + 1)
 
     def visit(self, node: ast.AST) -> None:
-        """Visit a node, if it is not too deep. What is said of code must not hang on how deep in calls it is asked."""
+        """Visit a node, if it is not too deep.
+
+        The bound is fixed, so that the result does not depend on the call stack's depth.
+        """
         self._depth += 1
         if self._depth > _DEEPEST:
             raise RecursionError
@@ -106,13 +111,13 @@ class _Look(ast.NodeVisitor):
         self._depth -= 1
 
     def reasons(self) -> list[str]:
-        """The sentences, in the order of the lines."""
+        """Return the sentences, in the order of the lines."""
         found = [f"line {line:,} {what}" for line, what in sorted(self._found)]
         more = len(found) - _MOST_REASONS
         return [*found[:_MOST_REASONS], f"and {more:,} more reasons"] if more > 0 else found
 
     def note(self, what: str, node: ast.AST | None = None, policy: CodePolicy | None = None, at: int = 0) -> None:
-        """`what` needs a look under `policy`; None: under each."""
+        """Note that `what` needs a look under `policy`; None: under each."""
         if policy is None or policy in self._policies:
             line = self._lines_before + getattr(node, "lineno", 1) if node else at
             self._found.add((line, what))
@@ -138,7 +143,7 @@ class _Look(ast.NodeVisitor):
             self.visit(argument)
 
     def _meanings(self, name: str) -> set[str]:
-        """What a name may stand for: itself, and what was imported as it (the import may never have run)."""
+        """Return what a name may mean: itself, and what was imported as it (the import may never have run)."""
         return {name, self._origins.get(name, name)}
 
     def _name(self, node: ast.Name, call: ast.Call | None) -> None:
@@ -171,7 +176,7 @@ class _Look(ast.NodeVisitor):
             self.visit(node.value)
 
     def _member(self, node: ast.AST, name: str, call: ast.Call | None) -> None:
-        """`name` is used of whatever it may be."""
+        """Note a use of the member `name`, of a value of unknown type."""
         if name in known.QUERIES:
             self._query(node, name, call)
         elif name in known.WRITING_MEMBERS:
@@ -202,7 +207,7 @@ class _Look(ast.NodeVisitor):
             self.note(f"{guard.why} ({_short(f'{module}.{name}')})", node, policy)
 
     def _named_by_text(self, node: ast.AST, name: str, call: ast.Call | None) -> None:
-        """The attributes that a call names by literals are used like any; others are hidden."""
+        """Treat attributes that a call names by literals like any others; note names that are hidden."""
         arguments = call.args[known.NAMED_BY_TEXT[name]] if call else []
         if call is None or not arguments or any(isinstance(argument, ast.Starred) for argument in call.args):
             self.note(f"names attributes that cannot be told ({name})", node)
@@ -215,7 +220,7 @@ class _Look(ast.NodeVisitor):
                     self._stands_for(node, call, part)
 
     def _stands_for(self, node: ast.AST, call: ast.Call, name: str) -> None:
-        # As if written with a dot, uncalled: what is done with it later is not known.
+        # As if written with a dot and not called: what is done with it later is not known.
         reached = ast.Attribute(value=call.args[0], attr=name, ctx=ast.Load())
         self._attribute(ast.copy_location(reached, call), None)
         if name in known.OPAQUE_BUILTINS:
@@ -373,7 +378,7 @@ class _Look(ast.NodeVisitor):
         self._visit_all([node.target, node.value])
 
     def _annotation(self, annotation: ast.expr | None) -> None:
-        """Text in annotations is evaluated by those who read them, such as pydantic's models."""
+        """Visit an annotation, and code in its texts: libraries such as pydantic evaluate text in annotations."""
         if annotation is None:
             return
         self.visit(annotation)

@@ -1,7 +1,7 @@
-"""Names that code is known by: what writes, what starts programs, what asks models, what hides what is done.
+"""Names by which the code policy judges code: what writes, starts programs, asks models, or hides what is done.
 
-A name counts whatever stands before its dot: nothing is known of the types. Lists of what is harmless are used where
-a module is mostly harmful (`os`), lists of what is harmful elsewhere.
+A name counts whatever is before its dot, because types are not known. Lists of what is harmless are used where a module
+is mostly harmful (`os`), lists of what is harmful elsewhere.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ DEFAULT_IMPORTS = _words("""
     html ipaddress itertools json math numbers numpy operator pandas pprint pydantic queue random re regex statistics
     string struct textwrap threading time typing typing_extensions unicodedata uuid zlib zoneinfo
     """)
-"""Modules that analysis needs and that are for nothing else: what `code:imports` lets pass when nobody says other."""
+"""Modules for analysis alone: what `code:imports` lets pass unless other modules are given."""
 
 SINGLE_QUERIES = frozenset({"llm_query", "allm_query"})
 AWAITED_QUERIES = frozenset({"allm_query", "arlm_query"})
@@ -47,7 +47,7 @@ NAMED_BY_TEXT: Mapping[str, slice] = {
     "attrgetter": slice(0, None),
     "methodcaller": slice(0, 1),
 }
-"""Functions that take the names of attributes as text, and which of their arguments those are."""
+"""Functions that take names of attributes as text, and which of their arguments those are."""
 
 HARMLESS_DUNDERS = _words("""
     __all__ __annotations__ __author__ __doc__ __enter__ __eq__ __exit__ __file__ __hash__ __init__ __iter__ __len__
@@ -66,10 +66,10 @@ OPAQUE_MODULES = _words("""
     importlib inspect ipykernel joblib jupyter_client marshal multiprocessing pdb pickle pip pkgutil profile runpy site
     timeit trace types zipimport
     """)
-"""Modules with which code is run, reached or made in ways that cannot be followed: importing them is enough."""
+"""Modules that run, reach or make code in ways that cannot be followed: importing them is enough for a look."""
 
 OPAQUE_THROUGH_OTHERS = frozenset({"_os", "_sys", "builtins", "ctypes", "ctypeslib", "importlib", "pickle"})
-"""Modules that stand as attributes in others (`random._os`), beside the guarded ones."""
+"""Modules that are attributes of others (`random._os`), beside the guarded ones."""
 
 WRITING_MEMBERS = _words("""
     chmod chown hardlink_to lchmod link_to makedirs mkdir removedirs rmdir rmtree symlink symlink_to touch truncate
@@ -86,20 +86,20 @@ WRITING_MEMBERS = _words("""
 WRITING_WHEN_GIVEN_A_PLACE = frozenset(
     {"to_csv", "to_html", "to_json", "to_latex", "to_markdown", "to_string", "to_xml"}
 )
-"""Methods that return text, or write it where their first argument says."""
+"""Methods that return text, or write it to the place that their first argument names."""
 PLACES = frozenset({"buf", "path_or_buf", "path_or_buffer"})
 
 WRITING_BY_ARGUMENTS = frozenset({"extract", "rename", "replace"})
-"""Methods of paths and archives that texts and tables have too, with other arguments."""
+"""Methods of paths and archives that texts and tables also have, with other arguments."""
 
 TAKING_A_MODE = frozenset({"BZ2File", "FileIO", "GzipFile", "LZMAFile", "TarFile", "ZipFile"})
-"""Beside `open`: classes whose second argument is the mode."""
+"""Classes, beside `open`, whose second argument is the mode."""
 PATH_FIRST = frozenset({"bz2", "codecs", "gzip", "io", "lzma", "tarfile", "wave"})
-"""Modules whose `open` takes the path before the mode; a path's own takes the mode first."""
+"""Modules whose `open` takes the path before the mode; the `open` of a path takes the mode first."""
 
 
 class Guard(NamedTuple):
-    """A module that is harmful but for some of its names."""
+    """A module that is harmful except for some of its names."""
 
     kind: Kind
     why: str

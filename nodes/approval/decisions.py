@@ -1,4 +1,4 @@
-"""What a person answered, read as hostile as any input: one fitting decision for each action, or why not."""
+"""Read a reviewer's answer, which is untrusted input: one fitting decision for each action, or why it is unusable."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _FORM = 'an answer is {"decisions": [{"type": "approve"}, …]}, one for each ac
 
 
 class DecisionsUnusable(ValueError):
-    """The answer decides nothing; says why as a sentence."""
+    """Raised for an answer that decides nothing; says why as a sentence."""
 
 
 class _Lenient(BaseModel):
@@ -47,7 +47,7 @@ class _Call(_Lenient):
 
 
 def _read(value: Any) -> Any:
-    """Fields of forms are texts: of a list, its JSON."""
+    """Return a field's value, read as JSON if it is text: forms send every field as text."""
     if not isinstance(value, str):
         return value
     try:
@@ -77,7 +77,7 @@ _ANSWER = TypeAdapter(_Answer)
 
 
 def decisions_in(answer: Any, request: ReviewRequest | Mapping[str, Any]) -> list[Decision]:
-    """The decisions of an answer to `request`. Raises DecisionsUnusable."""
+    """Return the decisions in an answer to `request`. Raises DecisionsUnusable."""
     actions = cast(Sequence[ActionRequest], request["action_requests"])
     try:
         given = _ANSWER.validate_python(answer)
@@ -129,7 +129,8 @@ def _edited(given: _Decision, action: ActionRequest) -> dict[str, Any]:
     if name == CALLS and (unknown := {one["key"] for one in args["calls"]} - _keys(action)):
         raise DecisionsUnusable(f"{sorted(unknown)[0]} is not among the calls that were shown.")
     if name == CALLS:
-        # Forms send back all that they were shown, and of long prompts only a part was: what is not changed is no edit.
+        # Forms send back every prompt that they showed, and of long prompts they showed only a part: what is unchanged
+        # is not an edit.
         before = {call["key"]: call["prompt"] for call in action["args"]["calls"]}
         args["calls"] = [one for one in args["calls"] if one["prompt"] != before[one["key"]]]
     if name == SPEND and args["up_to_usd"] <= action["args"]["spent_usd"]:

@@ -1,4 +1,4 @@
-"""What IPython would run as its own in a block: commands of lines and cells, and lines that Python does not see."""
+"""Find what IPython would run as its own in a block: line and cell commands, and lines that Python does not see."""
 
 import re
 
@@ -17,13 +17,13 @@ _BARE_COMMANDS = frozenset(_BARE.split())
 
 
 def commands_in(block: str, *, parses: bool) -> list[tuple[int, str]]:
-    """The numbers of the lines, from 1, that IPython would take for its own, and what to say of each.
+    """Return the numbers, from 1, of lines that IPython would treat as its own, each with a description.
 
-    `parses`: whether the block is Python as it stands; then few ways are left.
+    `parses`: the block is Python as it is, so that only few kinds of commands are possible.
     """
     found: list[tuple[int, str]] = []
     if odd := _ODD_LINE_END.search(block):
-        # IPython ends a line here and Python does not: what stands behind a comment may be run as a command.
+        # IPython ends a line here and Python does not: what follows a comment may be run as a command.
         found.append((block.count("\n", 0, odd.start()) + 1, "holds a line break that may hide what comes after it"))
     stripped = block.strip()
     word = _FIRST_WORD.match(stripped)

@@ -1,4 +1,4 @@
-"""Approval requests: the items that nodes ask for, and the one request that a reviewer is shown.
+"""Make approval requests: the items that nodes ask for, and the one request that a reviewer is shown.
 
 The request is made from the saved state and nothing else.
 """
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
 
 
 CALLS, SPEND, BUDGET = "sub_calls", "spend", "budget"
-"""Names of actions. The others are in `request.py`."""
+"""Names of actions; CODE and FINAL are the others."""
 SAMPLES = 20
-"""Calls of a fan-out that are shown."""
+"""Calls of a fan-out that are shown to the reviewer."""
 SAMPLE_CHARACTERS = 2_000
-"""The output limit that a sub-call's request carries."""
+"""Characters of each shown call's prompt that are shown."""
 
 
 async def stored_items(asks: list[ApprovalItem], texts: Texts) -> AsksRef:
-    """Where the asks are kept."""
+    """Store the items. Return the reference to them."""
     return {"asked": await texts.put(json.dumps(asks))}
 
 
 def call_items(run: "ActiveRun", parked_calls: ParkedCalls, turn: int) -> list[ApprovalItem]:
-    """Everything of a cell that waits for a person: its unseen calls together, budgets, and one a sub-RLM."""
+    """Return all items of a cell that wait for a reviewer: one for its unseen calls, one a budget, one a sub-RLM."""
     asks: list[ApprovalItem] = []
     unseen = [one for one in parked_calls.parked if one.why is None]
     if unseen:
         asks.append(_item("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(parked_calls.passed)))
     dear = [(one, one.why) for one in parked_calls.parked if isinstance(one.why, ApprovalNeeded)]
     if dear:
-        # The last one knows best what is spent by now.
+        # The last one has the latest amounts.
         asks.append(_item("spend", [spend_action(run, dear[-1][1], turn)], [one for one, _ in dear]))
     spent: dict[Resource, list[ParkedCall]] = {}
     for one in parked_calls.parked:
@@ -71,7 +71,7 @@ def call_items(run: "ActiveRun", parked_calls: ParkedCalls, turn: int) -> list[A
 
 
 def _child_items(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
-    """One a sub-RLM; but those that want the same of the one budget that they share are asked about together."""
+    """Yield one item a sub-RLM. Those that need the same from the budget that they share are combined."""
     together: dict[Any, list[tuple[ParkedCall, ChildWaits]]] = {}
     for one in parked_calls.parked:
         if isinstance(why := one.why, ChildWaits):
@@ -79,7 +79,7 @@ def _child_items(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
             shared = all(name in (SPEND, BUDGET) for name, _ in about)
             together.setdefault(tuple(about) if shared else one.key, []).append((one, why))
     for waits in together.values():
-        # The last one knows best what is spent by now.
+        # The last one has the latest amounts.
         _, last = waits[-1]
         others = f" So do other sub-RLMs: {len(waits):,} wait for this." if len(waits) > 1 else ""
         actions: list[ActionRequest] = [
@@ -101,12 +101,12 @@ def _item(
 
 
 def spend_item(run: "ActiveRun", refused: ApprovalNeeded, turn: int) -> ApprovalItem:
-    """A turn of the root model that would spend more than is allowed."""
+    """Return the item for a turn of the root model that would spend more than is allowed."""
     return _item("spend", [spend_action(run, refused, turn)])
 
 
 def budget_item(run: "ActiveRun", resource: Resource, turn: int) -> ApprovalItem:
-    """A budget that is spent between two turns."""
+    """Return the item for a budget that is spent between two turns."""
     return _item("budget", [budget_action(run, resource, turn)])
 
 
@@ -149,7 +149,7 @@ def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> 
 
 
 def spend_action(run: "ActiveRun", refused: ApprovalNeeded, turn: int) -> ActionRequest:
-    """The request to spend more: as many steps of the gate's amount as the next request may need."""
+    """Return the request to spend more: as many steps of the gate's amount as the next request may need."""
     step = run.gates.cost or refused.allowed
     missing = max(0.0, refused.wanted - refused.allowed)
     up_to = refused.allowed + step * max(1, math.ceil(round(missing / step, 9)))
@@ -167,7 +167,7 @@ def spend_action(run: "ActiveRun", refused: ApprovalNeeded, turn: int) -> Action
 
 
 def budget_action(run: "ActiveRun", resource: Resource, turn: int, *, waiting: int = 0) -> ActionRequest:
-    """The request to say how to go on without a budget."""
+    """Return the request to decide how to continue when a budget is spent."""
     limits = run.ledger.limits
     limit = getattr(limits, f"max_{resource}")
     held = f" {waiting:,} sub-call{'s' if waiting != 1 else ''} of its code wait{'s' if waiting == 1 else ''}."
@@ -205,15 +205,15 @@ def _item_of_turn(run: "ActiveRun", name: str, turn: int, description: str, **ar
 
 
 CODE, FINAL = "execute_code", "final_answer"
-"""Names of actions. The others are in `asks.py`."""
+"""Names of actions; CALLS, SPEND and BUDGET are the others."""
 _EVERYTHING: list[DecisionType] = ["approve", "edit", "reject", "respond"]
 _ALLOWED: dict[str, list[DecisionType]] = {SPEND: ["approve", "edit", "reject"]}
-"""What may be said, where that is not everything: whoever forbids spending cannot have a model told why."""
+"""Allowed decisions, where not all are. Without spending there is no model to send the words of a `respond` to."""
 
 
 @dataclass(frozen=True)
 class ApprovalRequest:
-    """What is asked, part by part, in the order of the actions."""
+    """The parts of what the run asks for, in the order of the actions."""
 
     cell: CellRef | None
     """The cell that waits; its action is the first one."""
@@ -223,7 +223,7 @@ class ApprovalRequest:
     actions: Sequence[ActionRequest]
 
     def value(self, state: RunState, thread_id: str, attempt: int = 0, problem: str | None = None) -> ReviewRequest:
-        """The value of the interrupt, at the first attempt at asking, or at a later one."""
+        """Return the value of the interrupt, for the first attempt at asking or a later one."""
         names = list(dict.fromkeys(action["name"] for action in self.actions))
         configs: list[ReviewConfig] = [{"action_name": name, "allowed_decisions": allowed(name)} for name in names]
         shown = shown_digest(self.actions, configs, thread_id)
@@ -242,23 +242,23 @@ class ApprovalRequest:
 
 
 def allowed(name: str) -> list[DecisionType]:
-    """What may be said to an action of this name."""
+    """Return the decisions that are allowed for an action of this name."""
     return _ALLOWED.get(name, _EVERYTHING)
 
 
 def shown_digest(actions: Sequence[ActionRequest], configs: Sequence[ReviewConfig], thread_id: str) -> str:
-    """The hash of what is shown: an approval is of this and nothing else (promise P11)."""
+    """Return the hash of what is shown: an approval is of this and nothing else (promise P11)."""
     return digest("shown", thread_id, list(actions), list(configs))
 
 
 async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> ApprovalRequest | None:
-    """What the state waits for; None when that is nothing. Raises StoredDataDamaged."""
+    """Return what the state waits for; None when it waits for nothing. Raises StoredDataDamaged."""
     settings = saved_settings(state.get("settings", {}))
     reference = state.get("asks")
     if reference is not None:
         asks = cast(list[ApprovalItem], json.loads(await texts.get(reference["asked"])))
         if not all(_is_own(ask, thread_id) for ask in asks):
-            # A fork of what waited asks by itself, for its own calls and sub-RLMs, where it comes to them.
+            # A fork of a waiting run makes requests of its own, for its own calls and sub-RLMs, when it comes to them.
             return None
         return ApprovalRequest(None, None, asks, [action for ask in asks for action in ask["actions"]])
     cell, final = state.get("cell"), state.get("final")
@@ -271,7 +271,7 @@ async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> 
 
 
 def _is_own(ask: ApprovalItem, thread_id: str) -> bool:
-    """Whether something is asked by this thread, and not by one that it is a fork of."""
+    """Return whether an item is of this thread, and not of one that it is a fork of."""
     if children := ask["children"]:
         return all(child["thread_id"] == child_thread(thread_id, child["key"]) for child in children)
     return all(action["thread_id"] == thread_id for action in ask["actions"])

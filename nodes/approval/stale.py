@@ -1,8 +1,8 @@
-"""Whether a request was shown before it was answered.
+"""Check that a request was shown before it was answered.
 
-LangGraph hands a plain `Command(resume=…)` to whatever interrupts next, also when that is something else than what the
-answer was given to: the state was edited meanwhile, or the client went by an older state. What an interrupt has shown
-is saved with its task; an answer counts when that is there, and is what is asked now.
+LangGraph hands a plain `Command(resume=…)` to whichever interrupt comes next, even if the answer was given to another
+one: the state was edited meanwhile, or the client used an older state. What an interrupt has shown is saved with its
+task; an answer counts when that is found there and equals what is asked now.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ _INTERRUPT = "__interrupt__"
 
 
 async def shown_last(config: RunnableConfig, attempt: int, shown: str) -> bool:
-    """Whether the last thing that the running task has shown is this attempt at asking, with this hash."""
+    """Return whether the running task has last shown this attempt at asking, with this hash."""
     place = config.get("configurable", {})
     saver: Any = place.get(_CHECKPOINTER)
     namespace = str(place.get("checkpoint_ns", ""))

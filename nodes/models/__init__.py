@@ -1,1 +1,1 @@
-"""Everything between a node and a model: requests and replies, retries, providers, prices, typed answers."""
+"""Access to models: requests and replies, retries, providers, prices, typed answers."""

@@ -1,4 +1,4 @@
-"""Asks one configured model: sends, judges what comes back, retries, counts and prices."""
+"""Ask one configured model: send the request, check the reply, retry, count tokens and price them."""
 
 import asyncio
 import time
@@ -25,11 +25,11 @@ _FINISHES: dict[str, Finish] = {
         "refusal",
     ),
 }  # fmt: skip
-"""The words of OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere and Ollama, in lower case."""
+"""Finish reasons of OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere and Ollama, in lower case."""
 
 
 AfterAttempt = Callable[["Used | None"], None]
-"""Called when a request has ended, with what it took; None when nobody knows whether it was billed."""
+"""Called when a request has ended, with what it took; None when it is not known whether it was billed."""
 NotSent = Callable[[], Awaitable[None]]
 """Awaited in place of `AfterAttempt` when it is certain that no server was sent the request."""
 
@@ -40,7 +40,7 @@ async def nothing_to_note() -> None:
 
 @dataclass(frozen=True)
 class Used:
-    """What one request took. `cost_usd` is None when no price is known."""
+    """Usage of one request. `cost_usd` is None when no price is known."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -49,7 +49,7 @@ class Used:
 
 @dataclass
 class _Tally:
-    """What the answered attempts of one call have used so far."""
+    """Usage of the answered attempts of one call so far."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -59,7 +59,10 @@ class _Tally:
 
 
 class ModelClient:
-    """One configured model. Safe to use from many tasks at once; close it when done (`aclose` or `async with`)."""
+    """A client of one configured model.
+
+    Safe to use from many tasks at once; close it when done (`aclose`, `async with`).
+    """
 
     def __init__(
         self,
@@ -93,13 +96,13 @@ class ModelClient:
         not_sent: NotSent = nothing_to_note,
         on_retry: OnRetry | None = None,
     ) -> ModelReply:
-        """The model's answer, with text that is never empty.
+        """Return the model's answer, whose text is never empty.
 
-        `before_attempt` is awaited before every request that is sent, retries included; what it raises is
-        passed on and nothing is sent. `after_attempt` is told what the request took; `not_sent` is awaited in its
-        place when it reached no server. `on_retry` is told why and how long is waited. `finish="length"` says that the
-        text was cut. Raises ModelCallFailed, and nothing else of its own; of kind `too_long` before anything is sent,
-        when the request is clearly more than the window.
+        `before_attempt` is awaited before every request that is sent, retries included; what it raises is passed on and
+        nothing is sent. `after_attempt` is called with what the request took; `not_sent` is awaited in its place when
+        it reached no server. `on_retry` is called with the reason and the seconds to wait. `finish="length"` means that
+        the text was cut. Raises ModelCallFailed, and nothing else of its own; of kind `too_long` before anything is
+        sent, when the request is clearly more than the window.
         """
         started = self._clock()
         request = replace(request, messages=[_sendable(message) for message in request.messages])
@@ -139,8 +142,8 @@ class ModelClient:
                 attempts=tally.attempts,
                 seconds=self._clock() - started,
             )
-        # Raised out here on purpose: inside the handler it would drag the provider's error along, with the
-        # request and its Authorization header, into tracebacks.
+        # Raised outside the handler on purpose: inside it the provider's error, with the request and its Authorization
+        # header, would become part of tracebacks.
         raise self._failed(failure, tally, request.role)
 
     async def aclose(self) -> None:
@@ -154,7 +157,7 @@ class ModelClient:
         await self.aclose()
 
     def failed(self, kind: FailureKind, detail: str, reply: ModelReply | None = None) -> ModelCallFailed:
-        """A ModelCallFailed of this model for what is found wrong with its answers later, `reply` being paid."""
+        """Return a ModelCallFailed of this model for a fault found in its answer later; `reply` has been paid for."""
         tally = _Tally()
         if reply:
             tally = _Tally(reply.input_tokens, reply.output_tokens, reply.cost_usd, reply.estimated, reply.attempts)
@@ -177,7 +180,7 @@ class ModelClient:
 
     async def _send(self, request: ModelRequest) -> RawReply:
         try:
-            # The transport limits connecting and each read; only this limits a server that drips for ever.
+            # The transport limits connecting and each read; only this limits a server that keeps sending slowly.
             async with asyncio.timeout(self._target.seconds):
                 return await self._sender.send(request)
         except Exception as error:
@@ -198,21 +201,21 @@ class ModelClient:
 
 
 def _judged(raw: RawReply, request: ModelRequest) -> tuple[str, Finish]:
-    """The reply's text and how it ended. Raises AttemptFailed for a refusal and for an empty reply."""
+    """Return the reply's text and how it ended. Raises AttemptFailed for a refusal and for an empty reply."""
     finish = _FINISHES.get(raw.finish.lower(), "other")
     if finish == "refusal" or raw.refusal:
         raise AttemptFailed(Failure("refused", " ".join(raw.refusal[:240].split())))
     if raw.text.strip():
         return without_surrogates(raw.text), finish
     if finish == "length":
-        # Asked again it would think as long and be cut again.
+        # Asked again, it would think as long and be cut again.
         limit = request.max_output_tokens
         raise AttemptFailed(Failure("empty", f"all {limit} output tokens were used up before the answer began"))
     raise AttemptFailed(Failure("empty", retryable=True))
 
 
 def without_surrogates(text: str) -> str:
-    """`text` as UTF-8 can carry it: surrogate pairs joined to their character, lone ones replaced by U+FFFD."""
+    """Return `text` as UTF-8 can carry it: surrogate pairs joined to their character, lone ones replaced by U+FFFD."""
     try:
         if not text.isascii():
             text.encode()

@@ -1,7 +1,7 @@
-"""Classify a failed model call from whatever its provider raised, and explain it in one sentence.
+"""Classify a failed model call from what its provider raised, and explain it in one sentence.
 
-Providers agree on little: some errors carry `status_code`, some a `response`, some only a telling class name.
-`classify` reads them all into one closed vocabulary, so that retries and messages need no provider.
+Providers agree on little: some errors have `status_code`, some a `response`, some only a telling class name. `classify`
+maps them all to one closed vocabulary, so that retries and messages do not depend on the provider.
 """
 
 import re
@@ -23,7 +23,7 @@ _DETAIL_LENGTH = 240
 
 
 class ModelCallFailed(Exception):
-    """A model call failed for good: by its nature, or after the last attempt."""
+    """Raised when a model call failed for good: by its nature, or after the last attempt."""
 
     def __init__(
         self,
@@ -41,18 +41,18 @@ class ModelCallFailed(Exception):
         """One plain sentence that names the model and says what to do; never holds a key."""
         self.kind: FailureKind = kind
         self.retryable = retryable
-        """Whether asking again later may help."""
+        """True when asking again later may help."""
         self.attempts = attempts
-        """How often it was tried, those that reached no server included."""
+        """Number of attempts, those that reached no server included."""
         self.input_tokens = input_tokens
-        """Tokens of the replies that came and could not be used; they are paid."""
+        """Tokens of the replies that came and could not be used; they are paid for."""
         self.output_tokens = output_tokens
         self.cost_usd = cost_usd
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong with one attempt."""
+    """A description of what went wrong with one attempt."""
 
     kind: FailureKind
     detail: str = ""
@@ -62,11 +62,11 @@ class Failure:
     retry_after: float | None = None
     """Seconds that the server asked to wait; 0 means at once."""
     unsent: bool = False
-    """Whether it is certain that no server was sent a byte of the request: it is no model call then."""
+    """True when it is certain that no server was sent a byte of the request, which then is no model call."""
 
     @property
     def unbilled(self) -> bool:
-        """Whether a request that was sent cannot have cost anything: it was refused with an error status."""
+        """True when a request that was sent cannot have cost anything: it was refused with an error status."""
         return self.status is not None or self.kind in ("too_long", "scripted")
 
     @property
@@ -77,7 +77,7 @@ class Failure:
 
 
 class AttemptFailed(Exception):
-    """Carries one attempt's Failure to whoever decides about the next attempt. Never leaves `ModelClient`."""
+    """Raised with one attempt's Failure, for the code that decides about another one. Never leaves `ModelClient`."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.kind)
@@ -101,7 +101,7 @@ _BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
     (re.compile(r"Decod|Validation"), "garbage", True),
     (re.compile(r"[Cc]onnect|Network|ReadError|WriteError|ProtocolError|Payload|gaierror|Proxy|SSL"), "network", True),
 )
-"""Class names of openai, httpx, aiohttp, botocore and Google's clients, the more telling first."""
+"""Class names of openai, httpx, aiohttp, botocore and Google's clients, the more specific first."""
 
 
 _HTTPX = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"})
@@ -125,7 +125,7 @@ Errors that may come later are left out: resets, reads and writes that fail, ser
 
 
 def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Failure:
-    """The Failure that `error` stands for: by its HTTP status where there is one, else by the names of its causes."""
+    """Return the Failure for `error`: by its HTTP status where there is one, else by the names of its causes."""
     if isinstance(error, AttemptFailed):
         return error.failure
     failure = _classified(error, now)
@@ -133,7 +133,7 @@ def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: date
 
 
 def _never_sent(error: BaseException) -> bool:
-    """Whether `error` proves that no server was sent anything."""
+    """Return whether `error` proves that no server was sent anything."""
     chain = [(type(link).__module__.partition(".")[0], type(link).__name__) for link in _causes(error)]
     # openai's transport turns each connection that aiohttp loses into a ConnectTimeout, one that breaks off in the
     # middle of an answer included: where an error of aiohttp is among the causes, only that one counts.
@@ -144,7 +144,7 @@ def _never_sent(error: BaseException) -> bool:
 def _classified(error: BaseException, now: Callable[[], datetime]) -> Failure:
     chain = list(_causes(error))
     detail = _detail(error)
-    # aiohttp gives replies that break off or are no HTTP at all a status of 400 that no server sent.
+    # aiohttp gives replies that break off, or that are not HTTP at all, a status of 400 that no server sent.
     unsent = any(type(link).__module__ == "aiohttp.http_exceptions" for link in chain)
     for link in () if unsent else chain:
         if (status := _status(link)) is not None:
@@ -155,21 +155,21 @@ def _classified(error: BaseException, now: Callable[[], datetime]) -> Failure:
     # A certificate error is a ValueError, and openai's transport reports it as a timeout of connecting, too.
     if any("ConnectTimeout" in type(link).__name__ for link in chain) and not isinstance(chain[-1], ValueError):
         return Failure("network", _detail(chain[-1]) or "no connection in time", True)
-    # The innermost cause knows best: aiohttp's transport reports refused and dropped connections as timeouts.
+    # The innermost cause is the most reliable: aiohttp's transport reports refused and dropped connections as timeouts.
     for link in reversed(chain):
         for pattern, kind, retryable in _BY_NAME:
             if pattern.search(type(link).__name__):
                 return Failure(kind, _detail(link) or detail, retryable)
         if isinstance(link, OSError):
             return Failure("timeout" if isinstance(link, TimeoutError) else "network", _detail(link), True)
-    # What is left comes from reading a reply that is not what the protocol promises.
+    # Other errors come from reading a reply that does not follow the protocol.
     return Failure("garbage", f"{type(error).__name__}: {detail}" if detail else type(error).__name__, True)
 
 
 def parse_retry_after(
     headers: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or an HTTP date; RFC 9110 §10.2.3).
+    """Return the seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or an HTTP date; RFC 9110 §10.2.3).
 
     None when there is no such header, it makes no sense, or its time has passed.
     """
@@ -201,7 +201,7 @@ def _by_status(status: int, detail: str, retry_after: float | None) -> Failure:
         case 413:
             return Failure("too_long", detail, status=status)
         case 429:
-            # A spent quota is a 429 too, and no waiting brings it back.
+            # A spent quota is a 429 too, and waiting does not restore it.
             return Failure("rate_limit", detail, not _NO_QUOTA.search(detail), status, retry_after)
         case _ if status == 409 or status >= 500:
             return Failure("server", detail, True, status, retry_after)
@@ -210,7 +210,7 @@ def _by_status(status: int, detail: str, retry_after: float | None) -> Failure:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error`, then what it was raised from, outermost first. Contexts are left out: they may be the caller's."""
+    """Yield `error`, then what it was raised from, outermost first. Contexts are left out: they may be the caller's."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -220,7 +220,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """An HTTP status of 300 or more that `error` carries, wherever its provider keeps it."""
+    """Return an HTTP status of 300 or more that `error` has, wherever its provider keeps it, or None."""
     response = getattr(error, "response", None)
     first = error.args[0] if error.args else None
     places: list[Any] = [
@@ -244,7 +244,7 @@ def _headers(error: BaseException) -> Mapping[str, str] | None:
 
 
 def _detail(error: BaseException) -> str:
-    """What the server said, in one line of at most `_DETAIL_LENGTH` characters."""
+    """Return what the server said, in one line of at most `_DETAIL_LENGTH` characters."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     body = getattr(error, "body", None)
@@ -260,7 +260,7 @@ def _detail(error: BaseException) -> str:
 
 
 def _inside(value: Any, *path: str) -> Any:
-    """The value at `path` of nested dicts; None where the path leads nowhere."""
+    """Return the value at `path` in nested dicts; None when there is no such path."""
     for name in path:
         if not isinstance(value, dict):
             return None
@@ -270,7 +270,7 @@ def _inside(value: Any, *path: str) -> Any:
 
 @dataclass(frozen=True)
 class Target:
-    """Which model is asked, and where: what a person needs to find the mistake."""
+    """The model that is asked, and its server: what a user needs to find the mistake."""
 
     name: str
     """`provider:model`, as it was configured."""
@@ -281,7 +281,7 @@ class Target:
     seconds: float | None = 600.0
     """The time limit of one request; None: no limit."""
     secrets: tuple[str, ...] = ()
-    """Texts that must never be shown, should a server repeat them."""
+    """Texts that must never be shown, even if a server repeats them."""
 
 
 _SENTENCES: dict[FailureKind, str] = {
@@ -306,7 +306,7 @@ _QUOTA_USED_UP = "{model} has no quota or credit left{said}; top up the account.
 
 
 def explain(failure: Failure, target: Target, attempts: int, role: Role = "sub") -> str:
-    """One sentence, without keys, that names the model and says what to do."""
+    """Return one sentence, without keys, that names the model and says what to do."""
     sentence = _SENTENCES[failure.kind]
     if failure.kind == "rate_limit" and not failure.retryable:
         sentence = _QUOTA_USED_UP

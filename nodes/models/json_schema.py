@@ -1,6 +1,6 @@
-"""JSON Schema's regular expressions, within a time: schemas come from model code, and one may match for ever.
+"""Match JSON Schema's regular expressions within a time limit: schemas come from model code, and one may never end.
 
-Python's `re` cannot be interrupted and would hold up the whole process; `regex` can.
+Python's `re` cannot be interrupted and would block the whole process; `regex` can be.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ _SHOWN = 200
 
 
 class PatternUnusable(SchemaInvalid):
-    """A pattern is no regular expression, or takes too long; says which."""
+    """Raised when a pattern is not a regular expression or takes too long; says which."""
 
 
 def found(pattern: str, text: str) -> bool:
-    """Whether the pattern is found in the text. Raises PatternUnusable, SchemaTooCostly."""
+    """Return whether the pattern is found in the text. Raises PatternUnusable, SchemaTooCostly."""
     # Imported late, as most runs need no schema.
     import regex
 
@@ -30,10 +30,10 @@ def found(pattern: str, text: str) -> bool:
         raise PatternUnusable(f"its pattern {_shown(pattern)} is no regular expression ({error})") from None
     began = limit.clock()
     try:
-        # In a thread the event loop goes on meanwhile.
+        # In a thread the event loop runs meanwhile.
         return compiled.search(text, timeout=max(limit.pattern_seconds, 0.001), concurrent=limit.grows) is not None
     except TimeoutError:
-        # On the event loop this is no verdict yet: out of time there, the check is made anew in a thread.
+        # On the event loop this is no verdict yet: when time is up there, the check is made again in a thread.
         limit.look()
         raise PatternUnusable(f"its pattern {_shown(pattern)} takes too long to match") from None
     finally:
@@ -55,7 +55,7 @@ def _shown(pattern: str) -> str:
 
 
 def keywords() -> dict[str, Any]:
-    """The keywords of JSON Schema that match, for `jsonschema.validators.extend`."""
+    """Return the keywords of JSON Schema that match patterns, for `jsonschema.validators.extend`."""
     return {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,

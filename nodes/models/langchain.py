@@ -1,4 +1,4 @@
-"""Sends through a LangChain chat model, whichever provider's it is."""
+"""Send requests through a LangChain chat model of any provider."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _FINISH_FIELDS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
 
 
 class LangChainSender:
-    """Sends with `model`, whose field `limit_field` bounds the output tokens."""
+    """A sender that uses `model`, whose field `limit_field` bounds the output tokens."""
 
     def __init__(self, model: BaseChatModel, limit_field: str = "max_tokens") -> None:
         self._model = model
@@ -22,7 +22,7 @@ class LangChainSender:
         self._limited: dict[int, BaseChatModel] = {}
 
     async def send(self, request: ModelRequest) -> RawReply:
-        """The reply, text blocks joined. Raises what the provider's package raises."""
+        """Return the reply, text blocks joined. Raises what the provider's package raises."""
         # A copy that shares the connections: unlike keyword arguments of a call, whose names and nesting
         # differ, a field of the model works with every provider.
         limit = request.max_output_tokens
@@ -31,16 +31,16 @@ class LangChainSender:
         return read_reply(await self._limited[limit].ainvoke(to_messages(request)))
 
     async def aclose(self) -> None:
-        """Nothing to do: these packages keep and close their connections themselves."""
+        """Do nothing: these packages keep and close their connections themselves."""
 
 
 def to_messages(request: ModelRequest) -> list[BaseMessage]:
-    """The request's messages as LangChain's, in order. Raises KeyError for an unknown role."""
+    """Return the request's messages as LangChain's, in order. Raises KeyError for an unknown role."""
     return [_CLASSES[message["role"]](content=message["content"]) for message in request.messages]
 
 
 def read_reply(message: AIMessage) -> RawReply:
-    """What the model said, why it stopped and what it counted, from wherever its provider puts these."""
+    """Return the reply's text, finish reason and token counts, from wherever its provider puts them."""
     facts = cast("dict[str, Any]", message.response_metadata)
     usage = cast("Mapping[str, Any]", message.usage_metadata or {})
     details = cast("Mapping[str, Any]", usage.get("input_token_details") or {})
@@ -57,7 +57,7 @@ def read_reply(message: AIMessage) -> RawReply:
 
 
 def _tokens(count: Any) -> int | None:
-    """A believable count. LangChain turns a missing one into 0, and no request has 0 tokens."""
+    """Return a plausible count, or None. LangChain turns a missing one into 0, and no request has 0 tokens."""
     if isinstance(count, int | float) and math.isfinite(count) and count > 0:
         return int(count)
     return None

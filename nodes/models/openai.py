@@ -1,7 +1,7 @@
-"""`openai:` models, and with a base URL any OpenAI-compatible server, over chat completions.
+"""Send to `openai:` models, and with a base URL to any OpenAI-compatible server, over chat completions.
 
-LangChain's ChatOpenAI on openai's aiohttp transport, which takes half of the CPU of its default one; requests skip
-openai's walk through their bodies.
+This is LangChain's ChatOpenAI on openai's aiohttp transport, which takes half of the CPU of its default one; requests
+skip openai's traversal of their bodies.
 """
 
 import contextlib
@@ -27,15 +27,15 @@ from .urls import is_loopback, is_openai
 class ChatCompletions(ChatOpenAI):
     """ChatOpenAI over openai's documented `client.post`, which takes a body as it is and gives JSON as it came.
 
-    What is left out is openai's walk through the types of all that a body holds (8 ms of CPU for a root turn with
-    sixteen turns before it, of 9; `docs/performance.md`), its models of replies, and a thread for each reply.
+    This skips openai's traversal of the types of all values in a body (8 ms of CPU for a root turn with sixteen turns
+    before it, of 9; `docs/performance.md`), its models of replies, and a thread for each reply.
     """
 
     async def ask(self, messages: list[BaseMessage], body: dict[str, Any]) -> AIMessage:
-        """The reply; `body` is added to the request's. Raises openai's and LangChain's exceptions.
+        """Return the reply; `body` is added to the request's. Raises openai's and LangChain's exceptions.
 
-        LangChain's callbacks (LangGraph's message stream, a tracer) hear of it where there are any: preparing for them
-        takes as long as the request itself.
+        LangChain's callbacks (LangGraph's message stream, a tracer) are called only where there are any: preparing for
+        them takes as long as the request itself.
         """
         if _heard():
             return await self.ainvoke(messages, extra_body=body)
@@ -53,7 +53,7 @@ class ChatCompletions(ChatOpenAI):
     ) -> ChatResult:
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
         extra = payload.pop("extra_body", {})
-        # As `object`: not looked at.
+        # As `object`, so that the reply is not parsed into models.
         reply: Any = await self.root_async_client.post("/chat/completions", cast_to=object, body={**payload, **extra})
         result = self._create_chat_result(reply)
         for generation, choice in zip(result.generations, reply["choices"], strict=True):
@@ -64,31 +64,31 @@ class ChatCompletions(ChatOpenAI):
 
 
 def _heard() -> bool:
-    """Whether any callback is to hear of a call that is made here."""
+    """Return whether there is any callback for a call that is made here."""
     config = ensure_config()
     callbacks = config.get("callbacks")
     if not isinstance(callbacks, BaseCallbackManager):
-        # Not in a graph, which has looked at the environment when it began.
+        # Not in a graph, which has read the environment when it began.
         callbacks = get_async_callback_manager_for_config(config)
     return bool(callbacks.handlers)
 
 
 OPENAI_URL = "https://api.openai.com/v1"
 PLACEHOLDER_KEY = "no-key"
-"""Sent where no key is set: local servers want the header, not the key."""
+"""The key that is sent where none is set: local servers want the header, not the key."""
 
 _CONNECT_SECONDS = 10.0
 _KEEP_SECONDS = 4.0
-"""How long an idle connection is reused: less than uvicorn's 5 s (vLLM and most local servers), because a
+"""Seconds for which an idle connection is reused: less than uvicorn's 5 s (vLLM and most local servers), because a
 request on a connection that the server is just closing fails."""
 _SPARE_FILES = 512
 """Open files besides the model's connections: kernels, the database, blobs."""
 _MOST_REFUSED = 100
-"""Schemas that a server may refuse one by one until none is sent any more."""
+"""Schemas that a server may refuse one by one before no schema is sent any more."""
 
 
 class OpenAISender:
-    """Sends chat completions to `base_url`; at most `connections` at once."""
+    """A sender of chat completions to `base_url`; at most `connections` at once."""
 
     def __init__(self, model: str, *, base_url: str, key: str, seconds: float = 600.0, connections: int = 1000) -> None:
         _allow_files(connections + _SPARE_FILES)
@@ -106,7 +106,7 @@ class OpenAISender:
         self._model = ChatCompletions(
             model=model,
             base_url=base_url,
-            # As a coroutine function: else ChatOpenAI also builds a synchronous client, which nobody closes.
+            # As a coroutine function: else ChatOpenAI also builds a synchronous client, which nothing closes.
             api_key=current_key,
             http_async_client=self._http,
             timeout=timeout,
@@ -115,21 +115,21 @@ class OpenAISender:
             # LangGraph's message stream (Studio asks for it) would turn every call into a streamed one.
             disable_streaming=True,
             cache=False,
-            # Left to itself it reads OPENAI_PROXY, and refuses that beside a transport of ours.
+            # By default it reads OPENAI_PROXY, and refuses that beside a transport of ours.
             openai_proxy=None,
         )
-        # OpenAI's own models refuse `max_tokens` (o-series, gpt-5); Ollama and llama.cpp before 2026 ignore
-        # `max_completion_tokens` without a word (ollama#7125, llama.cpp#13700) and would write without end.
+        # OpenAI's own models refuse `max_tokens` (o-series, gpt-5); Ollama and llama.cpp before 2026 silently ignore
+        # `max_completion_tokens` (ollama#7125, llama.cpp#13700) and would write without end.
         self._limit_field = "max_completion_tokens" if is_openai(base_url) else "max_tokens"
         self._takes_forms = True
-        """Whether the server takes `response_format`, as far as is known."""
+        """True when the server takes `response_format`, as far as is known."""
         self._refused_forms: set[str] = set()
 
     async def send(self, request: ModelRequest) -> RawReply:
-        """The reply. Raises openai's and LangChain's exceptions.
+        """Return the reply. Raises openai's and LangChain's exceptions.
 
-        A server that refuses the name of the output limit, or `response_format`, is asked otherwise from then on; the
-        request that met the refusal is worth another attempt at once.
+        When a server refuses the name of the output limit, or `response_format`, later requests avoid it, and the
+        refused request is worth another attempt at once.
         """
         body = self._body(request)
         try:
@@ -148,7 +148,7 @@ class OpenAISender:
         return body
 
     def _learns(self, body: dict[str, Any], status: int | None, said: str) -> bool:
-        """Whether an error says what of the body this server does not take; it is left out from now on."""
+        """Return whether an error says what part of the body this server does not take; it is left out from now on."""
         if status == 400 and "max_tokens" in body and "max_completion_tokens" in said:
             # A gateway to OpenAI's newer models.
             self._limit_field = "max_completion_tokens"
@@ -172,7 +172,7 @@ def _text(form: dict[str, Any]) -> str:
 
 
 def _allow_files(wanted: int) -> None:
-    """Raise this process's soft limit of open files, mostly 1024, as far as allowed."""
+    """Raise this process's soft limit of open files, usually 1024, as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < room:

@@ -1,4 +1,4 @@
-"""What tokens cost in US dollars: by the user's own price, else by the list that genai-prices ships. No network.
+"""Price tokens in US dollars: by the user's own price, else by the list that genai-prices ships. Uses no network.
 
 genai-prices fetches newer prices only inside its `UpdatePrices`, which nothing here starts.
 """
@@ -28,16 +28,17 @@ LISTED_AS = {
     "cohere": "cohere",
     "perplexity": "perplexity",
 }
-"""Our provider names (LangChain's) and the list's. Ollama is absent: nobody knows what your machine costs you."""
+"""Provider names here (LangChain's), and those of the list. Ollama is absent: the cost of one's own machine is not
+known."""
 
 
 def cost_usd(
     name: str, input_tokens: int, output_tokens: int, *, cached_tokens: int = 0, price: Price | None = None
 ) -> float | None:
-    """US dollars for these tokens of the model `provider:model`; None when its price is not known, never a guess.
+    """Return US dollars for these tokens of the model `provider:model`; None when its price is not known.
 
-    `cached_tokens` of the input are charged at the list's cache price. `price` is what the user said, and wins.
-    A scripted model costs 0.0.
+    `cached_tokens` of the input are charged at the list's cache price. `price` is the user's, and takes precedence. A
+    scripted model costs 0.0. A cost is never guessed.
     """
     if name.startswith("scripted:"):
         return 0.0
@@ -58,12 +59,12 @@ def cost_usd(
 
 
 def priced_by_list(name: str, price: Price | None = None) -> bool:
-    """Return whether what the model `provider:model` costs is looked up in the list."""
+    """Return whether the price of the model `provider:model` is looked up in the list."""
     return price is None and name.partition(":")[0] in LISTED_AS
 
 
 def price_list_date(today: date) -> date | None:
-    """Return the day of the newest price in the list, None where no price has a day.
+    """Return the day of the newest price in the list, or None when no price has a day.
 
     The list itself has no date. It also holds prices that are announced for days to come: those after `today`, and
     those after the day on which the list was installed, do not count.
@@ -75,19 +76,19 @@ def price_list_date(today: date) -> date | None:
     prices = [model.prices for provider in data.providers for model in provider.models]
     conditions = [one.constraint for listed in prices if isinstance(listed, list) for one in listed]
     days = [one.start_date for one in conditions if isinstance(one, StartDateConstraint)]
-    # Some installers leave a day long before that of the release.
+    # Some installers set a day long before that of the release.
     latest = min(today, installed) if any(day <= installed for day in days) else today
     return max((day for day in days if day <= latest), default=None)
 
 
 def price_known(name: str, price: Price | None = None) -> bool:
-    """Whether `cost_usd` can tell what the model `provider:model` costs."""
+    """Return whether `cost_usd` knows the price of the model `provider:model`."""
     return price is not None or name.startswith("scripted:") or _listed(name)
 
 
 @lru_cache(maxsize=256)
 def _listed(name: str) -> bool:
-    """Whether the list has both an input and an output price: entries without them would count as free."""
+    """Return whether the list has both an input and an output price: entries without them would count as free."""
     from genai_prices import Usage, calc_price
 
     provider, _, model = name.partition(":")

@@ -1,4 +1,4 @@
-"""The interface between `ModelClient` and providers: one request out, one reply or one exception back.
+"""Define the interface between `ModelClient` and providers: one request out, one reply or one exception back.
 
 Requests and replies are plain values, whichever provider answers.
 """
@@ -23,23 +23,25 @@ class ModelRequest:
     role: Role = "sub"
     """A root turn or a sub-call: servers do not see it, scripted models choose their function by it."""
     schema: dict[str, Any] | None = None
-    """JSON Schema of the answer: `typed.ask_typed` instructs and validates, a sender may ask for it in its own way."""
+    """JSON Schema of the answer. `structured_output.ask_typed` instructs and validates; a sender may ask for it in its
+    own way."""
 
 
 @dataclass(frozen=True)
 class ModelReply:
-    """A model's answer, and what it took to get it."""
+    """A model's answer, and its usage."""
 
     text: str
     input_tokens: int
-    """Over all attempts that the server answered, the unusable ones (empty, refused) included: they are paid."""
+    """Tokens over all attempts that the server answered, the unusable ones (empty, refused) included: they are paid
+    for."""
     output_tokens: int
     cost_usd: float | None
-    """US dollars for those tokens; None when no price is known, never a made-up 0."""
+    """US dollars for those tokens; None, and never 0 instead, when no price is known."""
     finish: Finish
     """`length`: the text was cut at `max_output_tokens`."""
     estimated: bool
-    """Whether some of the token counts are estimates, because the server sent none."""
+    """True when some of the token counts are estimates, because the server sent none."""
     attempts: int
     """Requests sent."""
     seconds: float
@@ -48,25 +50,25 @@ class ModelReply:
 
 @dataclass(frozen=True)
 class RawReply:
-    """What one request brought back, before anything is judged or retried."""
+    """The result of one request, before anything is judged or retried."""
 
     text: str
     finish: str = ""
-    """The provider's own word for why it stopped: `stop`, `end_turn`, `MAX_TOKENS`, `content_filter` …"""
+    """The provider's own word for why the model stopped: `stop`, `end_turn`, `MAX_TOKENS`, `content_filter` …"""
     refusal: str = ""
-    """What the model said instead of an answer, where the provider has a field for that."""
+    """The model's words instead of an answer, where the provider has a field for that."""
     input_tokens: int | None = None
-    """None: the server sent no count."""
+    """None when the server sent no count."""
     output_tokens: int | None = None
     cached_tokens: int = 0
-    """How many of the input tokens came from the provider's cache, which costs less."""
+    """Input tokens that came from the provider's cache, which cost less."""
 
 
 class Sender(Protocol):
-    """Sends one request to one model, once. Retrying, judging and pricing are done by its caller."""
+    """A sender of one request to one model, once. Retrying, judging and pricing are done by its caller."""
 
     async def send(self, request: ModelRequest) -> RawReply:
-        """The model's reply. Raises whatever its provider raises; `failures.classify` reads it."""
+        """Return the model's reply. Raises what its provider raises; `errors.classify` reads it."""
         ...
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""Finds the model that `provider:model` names, and says plainly what is missing when it cannot."""
+"""Find the model that `provider:model` names, and explain what is missing when there is a problem."""
 
 import importlib
 import os
@@ -23,7 +23,7 @@ CONNECTIONS = 1000
 
 @dataclass(frozen=True)
 class Provider:
-    """Where a provider's LangChain chat model is found, and what differs about it."""
+    """The place of a provider's LangChain chat model, and its differences from others."""
 
     module: str
     chat_model: str
@@ -32,11 +32,11 @@ class Provider:
     limit_field: str = "max_tokens"
     """The model's field that bounds its output tokens."""
     options: dict[str, Any] = field(default_factory=lambda: {"max_retries": 0})
-    """Mostly: no retries of its own. Ours honour the budget, and multiply with others."""
+    """Usually: no retries of its own. The retries here respect the budget, and would multiply with others."""
 
     @property
     def package(self) -> str:
-        """What `pip install` calls it."""
+        """Its name for `pip install`."""
         return self.module.partition(".")[0].replace("_", "-")
 
 
@@ -64,7 +64,7 @@ PROVIDERS = {
     "upstage": Provider("langchain_upstage", "ChatUpstage", "UPSTAGE_API_KEY"),
     "xai": Provider("langchain_xai", "ChatXAI", "XAI_API_KEY"),
 }
-"""By the names that LangChain's `init_chat_model` uses."""
+"""Providers by the names that LangChain's `init_chat_model` uses."""
 
 
 def open_client(
@@ -76,11 +76,11 @@ def open_client(
     seconds: float = REQUEST_SECONDS,
     connections: int = CONNECTIONS,
 ) -> ModelClient:
-    """The client of the model `provider:model`, or of the script `scripted:PATH`; close it when done.
+    """Return the client of the model `provider:model`, or of the script `scripted:PATH`; close it when done.
 
     Nothing is sent yet, but the provider's package is imported, which may take a second. `base_url` is an
-    OpenAI-compatible server; `price` dollars per million (input, output) tokens; `seconds` the time limit of
-    one request; `connections` the most requests in flight. Raises ModelSetupError.
+    OpenAI-compatible server; `price` dollars per million (input, output) tokens; `seconds` the time limit of one
+    request; `connections` the most requests in flight. Raises ModelSetupError.
     """
     kind, colon, model = name.partition(":")
     if not (kind and colon and model.strip()):
@@ -116,7 +116,7 @@ def _openai_target(name: str, base_url: str, seconds: float) -> Target:
                 f"{name} needs a key: OPENAI_API_KEY is not set.",
                 hint="Set it, or name a server of your own with --base-url.",
             )
-        # Honoured silently it would move a saved run to another server; ignored, documents would go to OpenAI.
+        # Applied silently, it would move a saved run to another server; ignored, documents would go to OpenAI.
         for variable in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
             if os.environ.get(variable):
                 raise ModelSetupError(
@@ -171,7 +171,7 @@ def _other(kind: str, model: str, target: Target, base_url: str) -> Sender:
 
 
 def _module(provider: Provider) -> Any:
-    """The provider's package, imported only now: `langchain_openai` takes a second."""
+    """Return the provider's package, imported only now: `langchain_openai` takes a second."""
     try:
         return importlib.import_module(provider.module)
     except ImportError:
@@ -182,7 +182,10 @@ def _module(provider: Provider) -> Any:
 
 
 def _refuse_to_spend(name: str, base_url: str) -> None:
-    """Tests must not be able to spend: pytest marks its environment, and child processes inherit that."""
+    """Raise ModelSetupError in tests, which must not be able to spend.
+
+    pytest marks its environment, and child processes inherit that.
+    """
     tested = "PYTEST_VERSION" in os.environ or "PYTEST_CURRENT_TEST" in os.environ
     if tested and not (base_url and is_loopback(base_url)):
         raise ModelSetupError(

@@ -1,4 +1,4 @@
-"""Takes keys out of other people's error texts: servers echo them, and messages are stored and shown."""
+"""Remove keys from error texts of servers and packages: servers echo keys, and messages are stored and shown."""
 
 import os
 import re
@@ -18,7 +18,7 @@ _SHAPES = (
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without `secrets`, without the values of key-like environment variables, without what looks like a key."""
+    """Return `text` without `secrets`, the values of key-like environment variables, and text that looks like a key."""
     known = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
     known.update(secrets)
     for value in sorted(known, key=len, reverse=True):

@@ -1,7 +1,7 @@
-"""Bounded retries with jittered exponential back-off, and the server's own wish to wait heeded.
+"""Retry a bounded number of times with jittered exponential back-off, or after the wait that the server asks for.
 
-The back-off is AWS's "equal jitter": half of the doubling wait is certain, half is chance, so that
-calls which failed together do not come back together.
+The back-off is AWS's "equal jitter": half of the doubling wait is fixed, half is random, so that calls which failed
+together do not come back together.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from .errors import AttemptFailed, Failure
 
 T = TypeVar("T")
 OnRetry = Callable[[str, float], None]
-"""Told the reason (`rate limit (429)`) and the seconds that are waited."""
+"""Called with the reason (`rate limit (429)`) and the seconds that are waited."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how long: 6 attempts wait 15 to 31 seconds in all, unless the server asks for more."""
+    """Number and waits of attempts: 6 attempts wait 15 to 31 seconds in all, unless the server asks for more."""
 
     attempts: int = 6
     garbage_attempts: int = 3
-    """For replies that are not in the protocol: mostly a wrong address, rarely a passing fault."""
+    """For replies that are not in the protocol: usually a wrong address, rarely a temporary fault."""
     first_wait: float = 1.0
     longest_wait: float = 60.0
     """Seconds; also caps what a server may ask for with Retry-After."""
@@ -32,15 +32,15 @@ class RetryPolicy:
     """Returns a number from 0 up to 1."""
 
     def wait(self, number: int, failure: Failure) -> float:
-        """Seconds to wait after attempt `number` failed."""
+        """Return the seconds to wait after attempt `number` failed."""
         if failure.retry_after is not None:
-            # Never earlier than asked; a little later, so that a crowd told the same second spreads out.
+            # Never earlier than asked; a little later, so that many clients sent the same wait spread out.
             return min(failure.retry_after, self.longest_wait) * (1 + 0.25 * self.chance())
         doubling = min(self.first_wait * 2 ** (number - 1), self.longest_wait)
         return doubling * (0.5 + 0.5 * self.chance())
 
     def gives_up(self, number: int, failure: Failure) -> bool:
-        """Whether attempt `number` was the last one."""
+        """Return whether attempt `number` was the last one."""
         limit = min(self.garbage_attempts, self.attempts) if failure.kind == "garbage" else self.attempts
         return number >= limit
 
@@ -48,13 +48,13 @@ class RetryPolicy:
 async def with_retries(
     attempt: Callable[[int], Awaitable[T]], policy: RetryPolicy, on_retry: OnRetry | None = None
 ) -> T:
-    """What the first good attempt returns; `attempt` is given its number, counted from 1.
+    """Return what the first successful attempt returns; `attempt` is called with its number, counted from 1.
 
-    Raises AttemptFailed, the last one, when the failure is not worth another attempt or there are none
-    left; and at once whatever else `attempt` raises.
+    Raises the last AttemptFailed when the failure is not worth another attempt or no attempts are left. Passes any
+    other exception of `attempt` on at once.
     """
 
-    # A loop, not tenacity: all that is decided is the policy's, and tenacity costs 0.4 ms a call that needs no retry.
+    # A loop, not tenacity: the policy makes all decisions, and tenacity costs 0.4 ms a call that needs no retry.
     number = 0
     while True:
         number += 1

@@ -1,6 +1,7 @@
-"""The keywords of JSON Schema, each counting its work (`work_limit`).
+"""Implement the keywords of JSON Schema so that each counts its work (`work_limit`).
 
-Those of jsonschema, wrapped; and our own where its work grows faster than what it looks at, or is done out of sight.
+They are jsonschema's, wrapped, and replacements where a keyword's work grows faster than what it looks at, or is not
+visible from outside.
 """
 
 import itertools
@@ -14,26 +15,26 @@ from .work_limit import current, take
 Keyword = Callable[[Any, Any, Any, Any], Iterator[Any] | None]
 
 _VALUES_A_STEP = 16
-"""Of a keyword's list or mapping, which is mostly gone through by C code."""
+"""Values of a keyword's list or mapping a step; C code mostly goes through them."""
 _ITEMS_A_STEP = 4
-"""Of an answer's, which is gone through one by one."""
+"""Values of an answer's list or mapping a step; they are gone through one by one."""
 _COMPILING = 3
 """Steps for each character of a regular expression whose form is checked."""
 _ERROR = 5
 _CHARACTERS_A_STEP = 100
 _MESSAGE_LENGTH = 1_000
-"""A message repeats the value that it is about, however large."""
+"""Characters of a message, which repeats the value that it is about, however large."""
 _OF_ITEMS = frozenset({"contains", "items", "prefixItems", "propertyNames", "additionalProperties"}) | {
     *("patternProperties", "unevaluatedItems", "unevaluatedProperties"),
 }
 _CHEAP = frozenset({"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}) | {
     *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
 }
-"""Counted with the schema that they stand in."""
+"""Keywords that are counted with the schema that they are in."""
 
 
 def counted(keywords: Mapping[str, Keyword]) -> dict[str, Keyword]:
-    """These keywords, counting their work, and with our own in the place of some."""
+    """Return these keywords so that they count their work, with some replaced."""
     own: dict[str, Keyword] = {
         **json_schema.keywords(),
         "anyOf": _any_of,
@@ -58,12 +59,12 @@ def _counted(name: str, keyword: Keyword) -> Keyword:
 
 
 def passes(errors: Iterable[Any]) -> bool:
-    """Whether there are no errors; the first one is counted."""
+    """Return whether there are no errors; the first one is counted."""
     return not counted_errors(errors, 1)
 
 
 def counted_errors(errors: Iterable[Any], most: int | None = None) -> list[Any]:
-    """Make at most so many of the errors, counting the work of saying what is wrong."""
+    """Return at most `most` of the errors, counting the work of making their messages."""
     made: list[Any] = []
     for error in itertools.islice(errors, most):
         take(_ERROR + len(error.message) // _CHARACTERS_A_STEP)
@@ -75,7 +76,7 @@ def counted_errors(errors: Iterable[Any], most: int | None = None) -> list[Any]:
 
 
 def _cost(name: str, value: Any, instance: Any) -> int:
-    """The steps of a keyword without those of the schemas in it."""
+    """Return the steps of a keyword without those of the schemas in it."""
     steps = 1
     if isinstance(value, list | dict | str):
         steps += len(cast("list[Any]", value)) // _VALUES_A_STEP
@@ -85,7 +86,7 @@ def _cost(name: str, value: Any, instance: Any) -> int:
         lists = cast("dict[str, list[str]]", value).values()
         steps += sum(map(len, lists)) // _VALUES_A_STEP
     elif name == "format" and isinstance(instance, str):
-        # Of the schema's own form alone: that of regular expressions is seen by compiling them.
+        # Only schemas themselves are checked for `format`; the form of a regular expression is checked by compiling it.
         steps += len(instance) * _COMPILING
     return steps
 
@@ -166,9 +167,9 @@ def _all_written(values: list[Any], key: int) -> frozenset[str]:
 
 
 def _written(value: Any) -> str:
-    """A text that is the same for values which JSON Schema holds to be equal, and for no others.
+    """Return a text that is the same for values that are equal in JSON Schema, and for no others.
 
-    Texts, because numbers can be chosen so that their hashes are all the same.
+    Texts are used because numbers can be chosen so that their hashes are all the same.
     """
     match value:
         case str():
@@ -213,7 +214,7 @@ def _unevaluated_properties(validator: Any, below: Any, instance: Any, schema: A
 
 
 def _evaluated_items(validator: Any, instance: list[Any], schema: Any) -> set[int]:
-    """The indexes of the items that other keywords of the schema look at."""
+    """Return the indexes of the items that other keywords of the schema look at."""
     if isinstance(schema, bool):
         return set()
     take(1 + len(instance) // _ITEMS_A_STEP)
@@ -229,7 +230,7 @@ def _evaluated_items(validator: Any, instance: list[Any], schema: Any) -> set[in
 
 
 def _evaluated_properties(validator: Any, instance: dict[str, Any], schema: Any) -> set[str]:
-    """The names of the properties that other keywords of the schema look at."""
+    """Return the names of the properties that other keywords of the schema look at."""
     if isinstance(schema, bool):
         return set()
     take(1 + len(instance) // _ITEMS_A_STEP)
@@ -247,7 +248,7 @@ def _evaluated_properties(validator: Any, instance: dict[str, Any], schema: Any)
 
 
 def _applied(validator: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """The schemas that hold for the same instance, each with the validator that finds its references."""
+    """Yield the schemas that apply to the same instance, each with the validator that resolves its references."""
     for keyword in ("$ref", "$dynamicRef"):
         if keyword in schema:
             resolved = validator._resolver.lookup(schema[keyword])

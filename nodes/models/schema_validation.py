@@ -1,4 +1,4 @@
-"""Validation by JSON Schema 2020-12 of what models and model code answer, within a limit of work (`work_limit`).
+"""Validate by JSON Schema 2020-12 what models and model code answer, within a limit of work (`work_limit`).
 
 Nothing here trusts the schema: it may come from model code. Nothing is fetched for a `$ref`.
 """
@@ -17,20 +17,20 @@ from .work_limit import CheckStopped, SchemaInvalid, limited, take
 
 _FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)^[ \t]*\1", re.DOTALL | re.MULTILINE)
 _MOST_STARTS = 200
-"""Brackets in prose at which a JSON value is looked for."""
+"""Brackets in prose at which a JSON value is searched."""
 _MOST_ERRORS = 100
 _REASON_LENGTH = 300
 _WRITTEN_A_STEP, _READ_A_STEP = 100, 1_000
-"""Characters of a schema, and of a reply in which JSON is looked for."""
+"""Characters a step: of a schema, and of a reply in which JSON is searched."""
 _PREPARING = 10_000
-"""Steps of making a validator: too many for the event loop, where it is not done."""
+"""Steps of making a validator: more than the event loop's limit, so that it is always made in a thread."""
 _KEPT = 64
-_PROBES: tuple[Any, ...] = (None, True, 0, "", [], {})
+_SAMPLES: tuple[Any, ...] = (None, True, 0, "", [], {})
 """A value of each kind: a schema that takes too much work for one of them is refused before anything is sent."""
 
 
 class SchemaMismatch(ValueError):
-    """The reply holds no JSON value that is valid against the schema; says why in a few words."""
+    """Raised when a reply holds no JSON value that is valid against the schema; says why in a few words."""
 
 
 def check_schema(schema: dict[str, Any]) -> None:
@@ -47,7 +47,7 @@ def parse(text: str, schema: dict[str, Any]) -> Any:
     problem = "it is not JSON"
     with limited() as limit:
         validator = _validator(schema)
-        # Imported late, and by now in a thread: 0.1 s that most runs never need.
+        # Imported late, and by now in a thread: it takes 0.1 s, and most runs never need it.
         from jsonschema.exceptions import best_match
 
         for number, value in enumerate(_values(text)):
@@ -63,7 +63,7 @@ def parse(text: str, schema: dict[str, Any]) -> Any:
 
 
 def mismatch(value: Any, schema: dict[str, Any]) -> str:
-    """Return why `value` does not match, in a few words; empty when it does.
+    """Return why `value` does not match, in a few words; empty when it matches.
 
     Raises SchemaInvalid when the schema cannot be used.
     """
@@ -79,7 +79,7 @@ def mismatch(value: Any, schema: dict[str, Any]) -> str:
 
 @contextmanager
 def _refusing() -> Generator[None]:
-    """Raise SchemaInvalid for whatever a hostile schema brings about."""
+    """Raise SchemaInvalid for any error that a hostile schema causes."""
     from referencing.exceptions import Unresolvable
 
     try:
@@ -91,16 +91,19 @@ def _refusing() -> Generator[None]:
     except RecursionError:
         raise SchemaInvalid("it refers to itself for ever, or is nested too deeply") from None
     except Exception as error:
-        # A reference may lead to what is no schema, and nothing has checked that.
+        # A reference may lead to something that is not a schema, which nothing has checked.
         raise SchemaInvalid(f"it cannot be checked ({type(error).__name__}: {error})"[:_REASON_LENGTH]) from None
 
 
 _prepared: dict[str, Any] = {}
-"""By a schema's text, what checks it, or why nothing can: a schema is given again with every call."""
+"""By a schema's text, its validator or the reason why it has none: a schema is given again with every call."""
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    """Raise SchemaInvalid for a schema that is not valid, or that no answer could be checked against."""
+    """Return the schema's validator.
+
+    Raises SchemaInvalid if it is not valid, or if no answer could be checked against it.
+    """
     try:
         text = json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -127,8 +130,8 @@ def _prepare(text: str) -> Any:
         for error in _form_of_schemas().iter_errors(schema):
             raise SchemaInvalid(error.message[:_REASON_LENGTH])
         validator = _validator_of(schema)
-        for failpoint in _PROBES:
-            counted_errors(validator.iter_errors(failpoint))
+        for value in _SAMPLES:
+            counted_errors(validator.iter_errors(value))
         return validator
 
 
@@ -138,8 +141,8 @@ def _validator_of(schema: dict[str, Any]) -> Any:
 
     root = DRAFT202012.create_resource(schema)
     uri = root.id() or ""
-    # Crawled once: uncrawled, each look-up of an anchor would go through the whole schema. What the registry does not
-    # have is not fetched; jsonschema's own registry would.
+    # Crawled once: otherwise each look-up of an anchor would go through the whole schema. What the registry does not
+    # have is not fetched; jsonschema's own registry would fetch it.
     registry = REGISTRY.with_resource(uri, root).crawl()
     return _counting()(schema, registry=registry, _resolver=registry.resolver(uri))
 
@@ -157,14 +160,14 @@ def _form_of_schemas() -> Any:
 
 @lru_cache(maxsize=1)
 def _counting() -> Any:
-    """The class of validators that count their work."""
+    """Return the class of validators that count their work."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
     kind = cast(Any, extend(Draft202012Validator, counted(Draft202012Validator.VALIDATORS)))
 
     def evolve(self: Any, schema: Any = None, _resolver: Any = None) -> Any:
-        # jsonschema's own looks for another class where a schema says `$schema`, and that would not count.
+        # jsonschema's own method uses another class where a schema has `$schema`, and that class would not count.
         take(1)
         resolver = self._resolver if _resolver is None else _resolver
         return kind(schema, format_checker=self.format_checker, registry=self._registry, _resolver=resolver)
@@ -178,7 +181,7 @@ def _counting() -> Any:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """The JSON values in `text`, the likeliest first."""
+    """Yield the JSON values in `text`, the likeliest first."""
     decoder = json.JSONDecoder(parse_constant=_not_json, parse_float=_finite, strict=False)
     take(len(text) // _READ_A_STEP)
     for part in (text, *(match[2] for match in _FENCED.finditer(text))):
@@ -197,14 +200,14 @@ def _values(text: str) -> Iterator[Any]:
         except RecursionError:
             continue
         except ValueError as error:
-            # Each may be read to the text's end in vain.
+            # Each may be read to the text's end without success.
             take((getattr(error, "pos", len(text)) - start.start()) // _READ_A_STEP)
         else:
             yield _storable(value)
 
 
 def _storable(value: Any) -> Any:
-    """`value` without the lone surrogates that `\\ud800` in JSON becomes: UTF-8 cannot carry them."""
+    """Return `value` without the lone surrogates that `\\ud800` in JSON becomes: UTF-8 cannot carry them."""
     text = json.dumps(value, ensure_ascii=False)
     clean = without_surrogates(text)
     return value if clean is text else json.loads(clean)

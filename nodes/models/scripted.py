@@ -1,7 +1,7 @@
-"""`scripted:PATH`: a deterministic model in a Python file, for tests, demos and rehearsals. No network, no cost.
+"""Run `scripted:PATH`, a deterministic model in a Python file, for tests, demos and rehearsals. No network, no cost.
 
-The file defines `root(messages) -> str`, given a list of `{"role", "content"}`, and `sub(prompt) -> str`.
-Either may raise, or be async. It is the user's own file and runs in this process, unsandboxed.
+The file defines `root(messages) -> str`, given a list of `{"role", "content"}`, and `sub(prompt) -> str`. Either may
+raise, or be async. It is the user's own file and runs in this process, unsandboxed.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _NEEDS = "It must define root(messages) -> str and sub(prompt) -> str."
 
 
 class ScriptedSender:
-    """Answers with the functions of the file at `path`.
+    """A sender that answers with the functions of the file at `path`.
 
     Raises ModelSetupError, naming file and line, when the file is missing, does not run or lacks a function.
     """
@@ -30,7 +30,8 @@ class ScriptedSender:
     def __init__(self, path: str) -> None:
         file = Path(path).expanduser()
         self._file = str(file)
-        # At the end: a helper beside the script is found, and cannot hide the standard library from us.
+        # At the end of the path: a helper beside the script is found, and cannot hide the standard library from this
+        # program.
         self._folder = str(file.parent.resolve())
         sys.path.append(self._folder)
         try:
@@ -41,7 +42,7 @@ class ScriptedSender:
             raise
 
     async def send(self, request: ModelRequest) -> RawReply:
-        """What the script says. Raises AttemptFailed, never worth a retry, for whatever it does wrong."""
+        """Return what the script answers. Raises AttemptFailed, never worth a retry, for any fault of the script."""
         prompts = [message["content"] for message in request.messages if message["role"] == "user"]
         turns = [dict(message) for message in request.messages]
         argument = turns if request.role == "root" else "".join(prompts[-1:])
@@ -56,7 +57,7 @@ class ScriptedSender:
         return RawReply(text=answer, finish="stop")
 
     async def aclose(self) -> None:
-        """Take the script's folder off the import path."""
+        """Remove the script's folder from the import path."""
         self._forget_folder()
 
     def _forget_folder(self) -> None:
@@ -67,13 +68,12 @@ class ScriptedSender:
 
 
 def _run(file: Path) -> dict[str, Any]:
-    """The names that the script defines."""
+    """Return the names that the script defines."""
     try:
         source = file.read_bytes()
     except OSError as error:
         raise ModelSetupError(f"The scripted model {file} cannot be read: {error.strerror}.", hint=_NEEDS) from None
-    # Not registered in sys.modules; yet dataclasses look their module up there, so it bears the name of one
-    # that is.
+    # Not registered in sys.modules; but dataclasses look their module up there, so it has the name of one that is.
     names: dict[str, Any] = {"__name__": __name__, "__file__": str(file)}
     try:
         exec(compile(source, str(file), "exec", dont_inherit=True), names)
@@ -94,10 +94,10 @@ def _function(names: dict[str, Any], name: str, file: Path) -> Callable[[Any], A
 
 
 async def _call(function: Callable[[Any], Any], argument: Any) -> tuple[Any, BaseException | None]:
-    """What the function returned and what it raised; a function that blocks does so in a thread of its own.
+    """Return what the function returned and what it raised; a function that blocks runs in a thread of its own.
 
-    A thread a call costs 0.08 ms, a pool half of that. But a pool bounds how many calls wait at once, and
-    holds up the program's end until its blocked threads are done; daemon threads do neither.
+    A thread a call costs 0.08 ms, a pool half of that. But a pool bounds how many calls wait at once, and delays the
+    program's end until its blocked threads are done; daemon threads do neither.
     """
     if inspect.iscoroutinefunction(function):
         return await _settled(function(argument))
@@ -109,9 +109,10 @@ async def _call(function: Callable[[Any], Any], argument: Any) -> tuple[Any, Bas
         try:
             outcome = function(argument), None
         except BaseException as error:
-            # Handed over as a value: a StopIteration, from a script out of answers, cannot pass a coroutine.
+            # Passed as a value: a StopIteration, from a script that has no more answers, cannot pass through a
+            # coroutine.
             outcome = None, error
-        # The loop is closed when the program ended meanwhile.
+        # The loop is closed if the program has ended meanwhile.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(lambda: done.done() or done.set_result(outcome))
 
@@ -133,6 +134,6 @@ def _name_and_text(error: BaseException) -> str:
 
 
 def _line_in(file: str, error: BaseException) -> int | None:
-    """The last line of the script that `error` passed through."""
+    """Return the last line of the script that `error` passed through."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return lines[-1] if lines else None

@@ -1,9 +1,9 @@
-"""Structured output: ask for JSON of a given schema, read it out of the reply, and have it repaired once.
+"""Ask for JSON of a given schema, read it from the reply, and have it repaired once.
 
-The schema stands in the system message, and is also sent in the form of OpenAI's chat completions (which vLLM,
-llama.cpp, Ollama and others take) to servers that have that feature. It is missing or different on many, so a refusal
-of the feature is told from other faults, and what comes back is parsed and validated like any answer. Everything that
-is added to the messages goes into the call's key, so a recorded answer is found again.
+The schema is in the system message. It is also sent in the form of OpenAI's chat completions (which vLLM, llama.cpp,
+Ollama and others take) to servers that have that feature. The feature is missing or different on many servers, so its
+refusal is distinguished from other faults, and the reply is parsed and validated like any answer. Everything that is
+added to the messages goes into the call's key, so a recorded answer is found again.
 """
 
 import json
@@ -37,7 +37,7 @@ _MOST_PROPERTIES = 5_000
 
 
 def response_format(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The request's `response_format` for an answer of this schema; None where the form has none for it.
+    """Return the request's `response_format` for an answer of this schema; None when the format cannot express it.
 
     Its top level must be an object. `strict` is asked for where the schema is within OpenAI's strict subset.
     """
@@ -48,22 +48,25 @@ def response_format(schema: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def is_strict(schema: Mapping[str, Any]) -> bool:
-    """Whether OpenAI's strict mode takes the schema: all properties required, no others allowed, no rare keywords."""
+    """Return whether OpenAI's strict mode takes the schema.
+
+    All properties must be required and no others allowed, and rare keywords are not taken.
+    """
     return 0 <= _count(schema, 1) <= _MOST_PROPERTIES
 
 
 def refuses_form(status: int | None, said: str) -> bool:
-    """Whether an error answer to a request with `response_format` is about that."""
+    """Return whether an error answer to a request with `response_format` is about that."""
     return status in _REFUSAL_STATUS and _REFUSAL.search(said) is not None
 
 
 def refuses_schema(said: str) -> bool:
-    """Whether such a refusal is of the one schema, and not of every one."""
+    """Return whether such a refusal is of this one schema, and not of every schema."""
     return _THIS_SCHEMA.search(said) is not None
 
 
 def _count(schema: Any, level: int) -> int:
-    """The properties of the schema and of those in it; -1 when one of them is not strict."""
+    """Return the number of properties of the schema and of those in it; -1 when one of them is not strict."""
     if not isinstance(schema, Mapping) or level > _MOST_LEVELS:
         return -1
     here = cast("Mapping[str, Any]", schema)
@@ -94,7 +97,7 @@ def _listed(value: Any) -> list[Any]:
 _REASON_LENGTH = 300
 _SHOWN_LENGTH = 8000
 _CHARACTERS_A_TOKEN = 2
-"""Of JSON, rather too few."""
+"""Characters of JSON a token, rather too few."""
 
 
 class TypedReply(NamedTuple):
@@ -105,7 +108,7 @@ class TypedReply(NamedTuple):
 
 
 def instruction(schema: dict[str, Any]) -> str:
-    """The system message that asks for an answer of this schema."""
+    """Return the system message that asks for an answer of this schema."""
     return (
         "Answer with exactly one JSON value that is valid against the JSON Schema below. "
         "Write nothing else: no explanation, no code fence.\n\n" + json.dumps(schema, ensure_ascii=False)
@@ -113,9 +116,9 @@ def instruction(schema: dict[str, Any]) -> str:
 
 
 def estimate_request(request: ModelRequest) -> int:
-    """About how many input tokens the largest request is that asking this makes: what a reservation must hold.
+    """Estimate the input tokens of the largest request that asking this makes: what a reservation must hold.
 
-    With a schema that is a repair, which carries the schema in words and in the provider's form, and the answer.
+    With a schema that is a repair, which has the schema in words and in the provider's form, and the answer.
     """
     tokens = estimate_messages(request.messages)
     if request.schema is None:
@@ -131,7 +134,7 @@ def estimate_first_request(request: ModelRequest) -> int:
 
 
 def repair(request: ModelRequest, text: str, reason: str) -> ModelRequest:
-    """The one request that follows an answer which does not fit: the same prompt, the answer and its fault told."""
+    """Return the one request that follows an answer that does not match: the prompt, the answer and its fault."""
     return _with_system(
         request,
         f"{instruction(request.schema or {})}\n\nAn earlier answer was not accepted, because {reason}. "
@@ -148,11 +151,11 @@ async def ask_typed(
     not_sent: NotSent = nothing_to_note,
     on_retry: OnRetry | None = None,
 ) -> TypedReply:
-    """A value that is valid against `request.schema`, after one repair at most.
+    """Return a value that is valid against `request.schema`, after one repair at most.
 
-    `before_attempt`, `after_attempt`, `not_sent` and `on_retry` as in `ModelClient.ask`; attempts are numbered
-    through. Raises ModelCallFailed: kind `schema` when the repaired answer does not fit either, `bad_request` when the
-    schema itself is not valid (then mostly nothing was sent), and those of `ModelClient.ask`.
+    `before_attempt`, `after_attempt`, `not_sent` and `on_retry` are as in `ModelClient.ask`; attempts are numbered
+    through. Raises ModelCallFailed: kind `schema` when the repaired answer does not match either, `bad_request` when
+    the schema itself is not valid (then usually nothing was sent), and those of `ModelClient.ask`.
     """
     schema = request.schema or {}
     try:
@@ -234,7 +237,7 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _with_system(request: ModelRequest, text: str) -> ModelRequest:
-    """The request with `text` in its one system message: many chat templates refuse a second one."""
+    """Return the request with `text` in its one system message: many chat templates refuse a second one."""
     messages = list(request.messages)
     if messages and messages[0]["role"] == "system":
         text = f"{messages.pop(0)['content']}\n\n{text}"

@@ -1,7 +1,7 @@
-"""Estimate token counts from the text alone, and say whether a request exceeds a model's context window.
+"""Estimate token counts from the text alone, and check whether a request exceeds a model's context window.
 
-Needs no tokenizer file and no network. Used to reserve budget before a request, and for servers that send no counts.
-Estimates lean to the high side: a reservation that is too small lets a run overspend. Windows come from a shipped
+This needs no tokenizer file and no network. It is used to reserve budget before a request, and for servers that send no
+counts. Estimates are rather too high: a reservation that is too small lets a run overspend. Windows come from a shipped
 list.
 """
 
@@ -16,7 +16,7 @@ _WINDOW = 64
 _WINDOWS = 16
 """Longer texts are judged by this many evenly spread samples, so a gigabyte costs what 1 KB costs: 0.1 ms."""
 _SAFETY = 1.1
-"""On top of a sampled estimate, for what lies between the samples."""
+"""Factor on a sampled estimate, for what lies between the samples."""
 _REMEMBERED = 16_384
 """Characters of the longest text whose estimate is remembered."""
 _PER_MESSAGE = 8
@@ -29,14 +29,14 @@ _PIECE = re.compile(
     r"|(?P<letters>[^\W\d_]+)|(?P<rest>.)",
     re.DOTALL,
 )
-"""Runs of like characters, much as the pre-tokenizers of byte-pair vocabularies cut them."""
+"""Runs of similar characters, much as the pre-tokenizers of byte-pair vocabularies cut them."""
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens `text` is, rather too many than too few; 0 for an empty text.
+    """Estimate the tokens of `text`, rather too many than too few; 0 for an empty text.
 
-    English prose comes out at about 3.7 characters a token, code at 3, CJK at 0.8, base64 and numbers at less
-    than 2. The cost does not grow with the length.
+    English prose comes out at about 3.7 characters a token, code at 3, CJK at 0.8, base64 and numbers at less than 2.
+    The cost does not grow with the length.
     """
     return _remembered(text) if len(text) <= _REMEMBERED else _estimated(text)
 
@@ -53,12 +53,12 @@ def _estimated(text: str) -> int:
 
 @lru_cache(maxsize=256)
 def _remembered(text: str) -> int:
-    """A root request is mostly the messages of the one before, and each request is judged more than once."""
+    """Return the estimate, cached: a root request is mostly that of the turn before, and is judged more than once."""
     return _estimated(text)
 
 
 def estimate_messages(messages: Iterable[Mapping[str, str]]) -> int:
-    """About how many input tokens a request with these messages is."""
+    """Estimate the input tokens of a request with these messages."""
     return sum(estimate_tokens(message["content"]) + _PER_MESSAGE for message in messages)
 
 
@@ -67,7 +67,7 @@ def _count(text: str) -> int:
 
 
 def _weight(kind: str, length: int) -> int:
-    """Tokens of one run of like characters, as byte-pair vocabularies tend to split it."""
+    """Return the tokens of one run of similar characters, as byte-pair vocabularies tend to split it."""
     match kind:
         case "word":
             return -(-length // 5)
@@ -77,7 +77,7 @@ def _weight(kind: str, length: int) -> int:
             # A single space belongs to the word after it.
             return 0 if length == 1 else 1
         case "rule":
-            # `-----` is few tokens however long.
+            # `-----` is few tokens, however long.
             return 1 + length // 8
         case "cjk":
             return -(-length * 5 // 4)
@@ -88,14 +88,14 @@ def _weight(kind: str, length: int) -> int:
 
 
 _SURELY = 0.8
-"""Of an estimate: estimates lean high, and what would have fitted must not be refused."""
+"""Factor on an estimate: estimates are rather high, and what would have fitted must not be refused."""
 _MOST_TOKENS_A_CHARACTER = 2.2
-"""No estimate is higher (`tokens`), so that most prompts need none."""
+"""No estimate is higher, so that most prompts need none."""
 
 
 @lru_cache(maxsize=256)
 def context_window(name: str) -> int | None:
-    """The tokens that the model `provider:model` can read and write together; None when the list does not say."""
+    """Return the tokens that the model `provider:model` can read and write together; None when the list has none."""
     provider, _, model = name.partition(":")
     if provider not in LISTED_AS or not model:
         return None
@@ -110,18 +110,18 @@ def context_window(name: str) -> int | None:
 
 
 def window_of(name: str, base_url: str) -> int | None:
-    """The window of a model where it is asked; None when that is not known.
+    """Return the window of a model at this server; None when that is not known.
 
-    A server of one's own may call another model by a listed name: how much that one reads, it says itself.
+    A user's own server may give another model a listed name: only the server knows how much that one reads.
     """
     return context_window(name) if not base_url or is_openai(base_url) else None
 
 
 def surely_fits_not(messages: Sequence[Mapping[str, str]], max_output_tokens: int, window: int | None) -> bool:
-    """Whether the messages and the answer that is kept room for are clearly more than `window` tokens."""
+    """Return whether the messages and the room kept for the answer are clearly more than `window` tokens."""
     if window is None:
         return False
-    # An output limit beyond the model's own is cut down by most servers: it takes half of the window at most.
+    # Most servers cut down an output limit beyond the model's own, so it counts for at most half of the window.
     room = window - min(max_output_tokens, window // 2)
     characters = sum(len(message["content"]) for message in messages)
     if characters * _MOST_TOKENS_A_CHARACTER * _SURELY <= room:
@@ -130,6 +130,6 @@ def surely_fits_not(messages: Sequence[Mapping[str, str]], max_output_tokens: in
 
 
 def size(messages: Sequence[Mapping[str, str]]) -> str:
-    """The size of a request in words: `about 512,000 tokens, 2,000,000 characters`."""
+    """Return the size of a request in words: `about 512,000 tokens, 2,000,000 characters`."""
     characters = sum(len(message["content"]) for message in messages)
     return f"about {estimate_messages(messages):,} tokens, {characters:,} characters"

@@ -1,4 +1,4 @@
-"""Reads a server's address: is it one, is it this machine, and how is it shown."""
+"""Read a server's address: check its form, whether it is this machine, and how to show it."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -7,9 +7,9 @@ from ...state.errors import ModelSetupError
 
 
 def shown(base_url: str) -> str:
-    """The address as messages show it: without user, password and query; empty for an empty one.
+    """Return the address as messages show it: without user, password and query; empty for an empty one.
 
-    Raises ModelSetupError for what is not an http address.
+    Raises ModelSetupError for anything but an http address.
     """
     if not base_url:
         return ""
@@ -27,7 +27,7 @@ def shown(base_url: str) -> str:
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether the address is this machine's own: `localhost`, 127.0.0.0/8 or ::1."""
+    """Return whether the address is this machine's own: `localhost`, 127.0.0.0/8 or ::1."""
     host = urlsplit(base_url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -36,6 +36,6 @@ def is_loopback(base_url: str) -> bool:
 
 
 def is_openai(base_url: str) -> bool:
-    """Whether the address is OpenAI's own API, in any region, or Azure's copy of it."""
+    """Return whether the address is OpenAI's own API, in any region, or Azure's copy of it."""
     host = urlsplit(base_url).hostname or ""
     return host == "api.openai.com" or host.endswith((".api.openai.com", ".openai.azure.com"))

@@ -1,8 +1,8 @@
-"""How much work a JSON Schema may take: counted steps, and a time as a net below them.
+"""Limit the work that a JSON Schema may take, by counted steps and by a time limit above them.
 
-Schemas come from model code, and a kilobyte of one can ask for more steps than the sun has time for. Steps are counted
-rather than seconds measured, so that the same schema and the same answer always end in the same verdict. The time
-limit is far above what that many steps take: it stops only what the count misjudges.
+Schemas come from model code, and a kilobyte of one can ask for more steps than could ever be done. Steps are counted
+rather than seconds measured, so that the same schema and the same answer always end in the same verdict. The time limit
+is far above what that many steps take: it stops only what the count misjudges.
 """
 
 import asyncio
@@ -17,36 +17,36 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 STEPS = 100_000
-"""One or two seconds of computing. A schema of a thousand properties takes half of them to be checked itself."""
+"""Steps of one check: one or two seconds of computing. Checking a schema of a thousand properties itself takes half."""
 STEPS_A_VALUE = 100
-"""What each value in an answer adds to them: a long table takes as much work as it is long."""
+"""Steps that each value in an answer adds: a table takes work in proportion to its length."""
 MOST_STEPS = 3_000_000
 SECONDS = 30.0
 PATTERN_SECONDS = 1.0
-"""For all matches of regular expressions."""
+"""Seconds for all matches of regular expressions in one check."""
 QUICK_STEPS = 4_000
 QUICK_SECONDS = 0.05
-"""What may be done on the event loop, where everything else waits: about ten milliseconds."""
+"""Limits on the event loop, where everything else waits: about ten milliseconds of work."""
 
 
 _STEPS_A_LOOK = 64
-"""Between two looks at the clock."""
+"""Steps between two looks at the clock."""
 
 
 class SchemaInvalid(ValueError):
-    """The schema itself cannot be used; says why in a few words."""
+    """Raised when the schema itself cannot be used; says why in a few words."""
 
 
 class SchemaTooCostly(SchemaInvalid):
-    """To check something against the schema takes more work than is allowed."""
+    """Raised when checking something against the schema takes more work than is allowed."""
 
 
 class CheckStopped(Exception):
-    """Nobody waits for the check any more."""
+    """Raised when nothing waits for the check any more."""
 
 
 class WorkLimit:
-    """The work that may still be done."""
+    """The work that a check may still do."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class WorkLimit:
         self.taken = 0
         self.pattern_seconds = min(seconds, PATTERN_SECONDS)
         self.memo: dict[Any, Any] = {}
-        """What the keywords keep for the length of one check."""
+        """Values that keywords keep for the length of one check."""
         self.grows = grows
         self.clock = clock
         self._steps = STEPS if steps is None else steps
@@ -97,7 +97,7 @@ _current: ContextVar[WorkLimit | None] = ContextVar("work_limit", default=None)
 
 
 def current() -> WorkLimit:
-    """The limit of the check that is under way."""
+    """Return the limit of the check that is under way."""
     limit = _current.get()
     assert limit is not None, "a check without a limit"
     return limit
@@ -123,13 +123,14 @@ def limited(limit: WorkLimit | None = None) -> Generator[WorkLimit]:
 
 
 _threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="json-schema")
-"""One thread: more would take turns with the event loop's, which would be served the less often for each of them."""
+"""One thread: more would compete with the event loop's, which would run less often with each of them."""
 
 
 async def off_loop(check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `check` does within a limit: at once when it is quick, else in a thread, while the loop goes on.
+    """Return the result of `check` within a limit: at once when it is quick, else from a thread.
 
-    A check that is not quick is begun anew there. Cancelled, it ends with its next step.
+    A check that is not quick is begun again in the thread, and the event loop continues meanwhile. When this is
+    cancelled, the check ends with its next step.
     """
     try:
         with limited(WorkLimit(QUICK_STEPS, QUICK_SECONDS, grows=False)):
@@ -150,7 +151,7 @@ async def off_loop(check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 def _count(value: Any) -> int:
-    """The values in `value`, itself included."""
+    """Return the number of values in `value`, itself included."""
     found, layer = 0, [value]
     while layer:
         found += len(layer)

@@ -1,4 +1,4 @@
-"""What the root model is told. Texts stand in `.md` files, what only some models need in `families.toml`."""
+"""Build the messages for the root model. Texts are in `.md` files, those for some models only in `families.toml`."""
 
 from .messages import CONVERGE_AT, REPL_NAMES, Left, budget_line, converge, first_message, last_turn
 from .system import family_addendum, system_prompt

@@ -1,4 +1,4 @@
-"""What the root is told when it is given the input whole, and how it says that it would rather have the REPL."""
+"""Build the request that gives the root model the whole input, and recognise a reply that asks for the REPL instead."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def direct_messages(
     schema: Mapping[str, Any] | None = None,
     may_decline: bool = False,
 ) -> list[dict[str, str]]:
-    """The one request: the question verbatim, and every document under its name, fenced and labelled as data.
+    """Return the one request: the question verbatim, and every document under its name, fenced and labelled as data.
 
     `schema`: asked for in words. `may_decline`: the model may ask for the REPL instead (`declined`).
     """
@@ -39,12 +39,12 @@ def direct_messages(
 
 
 def declined(reply: str) -> bool:
-    """Whether a reply asks for the REPL."""
+    """Return whether a reply asks for the REPL."""
     return _DECLINED.match(reply) is not None
 
 
 def without_thoughts(reply: str) -> str:
-    """The reply behind the thoughts that some servers leave at its beginning, without an opening tag too."""
+    """Return the reply without the thoughts that some servers leave at its beginning, even without an opening tag."""
     if thought := _THOUGHT.match(reply):
         return reply[thought.end() :].strip()
     if end := _END_OF_THOUGHT.search(reply):

@@ -1,8 +1,8 @@
-"""The root's bounded history: what a root request carries, however long the run is.
+"""Keep the root's history bounded: a root request has a limited size, however long the run is.
 
-Recent turns are whole, older ones shortened, the oldest only counted; the REPL's `history` has them all.
-Turn 500 costs what turn 20 does. The boundary between whole and short moves in steps, so that between the
-steps a request only adds to the one before, and the servers' prompt caches hold its beginning.
+Recent turns are whole, older ones shortened, the oldest only counted; the REPL's `history` has them all. Turn 500 costs
+what turn 20 does. The boundary between whole and short moves in steps, so that between the steps a request only adds to
+the one before, and the servers' prompt caches hold its beginning.
 """
 
 import re
@@ -50,14 +50,14 @@ class ShortTurn:
 
 @dataclass(frozen=True)
 class Needed:
-    """Which turns the next request can show, by number; of all others only the status."""
+    """The turns that the next request can show, by number; of all others only the status is needed."""
 
     whole: tuple[int, ...]
     short: tuple[int, ...]
 
 
 def needed_turns(count: int, last_code: int | None = None) -> Needed:
-    """What to load for the request after turn `count`, turns being numbered 1, 2, 3 … `count`.
+    """Return what to load for the request after turn `count`, turns being numbered 1, 2, 3 … `count`.
 
     `last_code`: the last turn whose reply had code. It is needed whole wherever it is.
     """
@@ -70,7 +70,7 @@ def needed_turns(count: int, last_code: int | None = None) -> Needed:
 
 
 def _boundary(count: int) -> int:
-    """The first turn that is shown whole after turn `count`."""
+    """Return the first turn that is shown whole after turn `count`."""
     return max((count - STEP) // STEP * STEP, 0) + 1
 
 
@@ -82,14 +82,14 @@ def build_messages(
     tail: str = "",
     limit: int = 120_000,
 ) -> list[Message]:
-    """The messages of the next root request: system, user, assistant, user, … and always a user message last.
+    """Return the messages of the next root request: system, user, assistant, user, … and always a user message last.
 
-    `first`, which holds the question, and the last reply that had code are there verbatim, whatever their
-    length. Everything together stays within `limit` characters; where what must be verbatim leaves less
-    than 32,000 of them, within 32,000 more than that. At most 34 messages.
+    `first`, which holds the question, and the last reply that had code are there verbatim, whatever their length.
+    Everything together stays within `limit` characters; where what must be verbatim leaves less than 32,000 of them,
+    within 32,000 more than that. At most 34 messages.
 
-    `turns` are in order, without gaps; those outside `needed_turns` may be ShortTurn. `tail` (budget,
-    convergence, last turn) ends the last message. Lone surrogates become U+FFFD, so that it can be sent.
+    `turns` are in order, without gaps; those outside `needed_turns` may be ShortTurn. `tail` (budget, convergence, last
+    turn) ends the last message. Lone surrogates become U+FFFD, so that it can be sent.
     """
     anchor = next((turn for turn in reversed(turns) if isinstance(turn, Turn) and turn.code), None)
     fixed = len(system) + len(first) + len(tail) + (len(anchor.reply) if anchor else 0)
@@ -113,7 +113,7 @@ def build_messages(
 
 
 class _Fit:
-    """How much of each turn is shown, for a request that has `room` characters for its turns."""
+    """The amount of each turn that is shown, for a request that has `room` characters for its turns."""
 
     def __init__(self, room: int, anchor: Turn | None) -> None:
         self.room = room
@@ -123,23 +123,23 @@ class _Fit:
         self.reply_limit = _REPLY_LIMIT if room >= _AMPLE else room // 8
 
     def said(self, turn: Turn) -> str:
-        """The turn's reply as an assistant message: verbatim for the last one with code, else cut when long."""
+        """Return the turn's reply as an assistant message: verbatim for the last one with code, else cut when long."""
         if turn is self.anchor:
             return turn.reply
         return shortened(turn.reply, self.reply_limit) if len(turn.reply) > self.reply_limit else turn.reply
 
     def told(self, turn: Turn, *, previous: Turn | None = None, latest: bool = False) -> str:
-        """The turn's observation as a user message."""
+        """Return the turn's observation as a user message."""
         return observation(turn, previous=previous, latest=latest, limit=self.output_limit)
 
     def told_apart(self, turn: Turn, following: Turn) -> str:
-        """The observation of the last turn with code, when what came between it and `following` is left out."""
+        """Return the observation of the last turn with code, when turns between it and `following` are left out."""
         between = following.number - turn.number - 1
         skipped = f"\n\n[{between:,} later turns without code are left out here.]" if between > 0 else ""
         return observation(turn, latest=False, limit=_APART_LIMIT) + skipped
 
     def first_whole(self, turns: Sequence[Turn | ShortTurn]) -> int:
-        """Index of the first turn shown whole: at the boundary, or later where the room does not reach.
+        """Return the index of the first turn shown whole: at the boundary, or later where the room does not suffice.
 
         The newest turn is always whole. When the room decides, the index moves in steps too.
         """
@@ -159,7 +159,7 @@ class _Fit:
         return stepped if index > boundary and stepped < len(turns) - 1 else index
 
     def earlier(self, older: Sequence[Turn | ShortTurn]) -> list[str]:
-        """What is said of the turns before the whole ones: the nearest shortened, the rest counted."""
+        """Return what is shown of the turns before the whole ones: the nearest shortened, the rest counted."""
         if not older:
             return []
         left = self.room // 4 - 800

@@ -1,4 +1,4 @@
-"""What the root is told beside the system prompt: the first message, what is left, and when to end."""
+"""Build the root's messages beside the system prompt: the first message, the budget that is left, and when to end."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ _MOST_NOTES = 20
 
 @dataclass(frozen=True)
 class Left:
-    """What may still be spent; None where there is no limit."""
+    """The budget that is left; None where there is no limit."""
 
     turns: int
     calls: int | None = None
@@ -44,7 +44,7 @@ class Left:
 
 
 def first_message(question: str, context: ContextRef | None, left: Left, *, depth: int = 1) -> str:
-    """The question verbatim, what `context` is, the names of the REPL, and the budget.
+    """Return the question verbatim, a description of `context`, the names in the REPL, and the budget.
 
     File names, notes and the preview come from the input, so they are quoted and labelled as data.
     """
@@ -56,7 +56,7 @@ def first_message(question: str, context: ContextRef | None, left: Left, *, dept
 
 
 def budget_line(left: Left) -> str:
-    """One line of what is left, for the end of an observation."""
+    """Return one line on what is left, for the end of an observation."""
     amounts = [_count(max(left.turns, 0), "turn")]
     if left.calls is not None:
         amounts.append(_count(max(left.calls, 0), "model call"))
@@ -70,7 +70,7 @@ def budget_line(left: Left) -> str:
 
 
 def converge(turn: int, max_turns: int) -> str:
-    """After 60 % of the turns, a call to converge; before that an empty string. `turn` is the one just done."""
+    """Return a call to converge after 60 % of the turns; before that an empty string. `turn` is the one just done."""
     if max_turns < 3 or turn < max_turns * CONVERGE_AT:
         return ""
     return (
@@ -80,7 +80,7 @@ def converge(turn: int, max_turns: int) -> str:
 
 
 def last_turn(*, calls_left: int = 0, why: str = "") -> str:
-    """The message that asks for an answer now. `calls_left`: sub-calls that the budget still allows.
+    """Return the message that asks for an answer now. `calls_left`: sub-calls that the budget still allows.
 
     `why`: what is used up, as a noun ("the token budget"); the turns unless given.
     """

@@ -1,4 +1,4 @@
-"""The message that the root model gets after a turn: output, errors, variables, and a note when the run repeats itself.
+"""Build the message that the root model gets after a turn: output, errors, variables, and notes on repetition.
 
 Repetition is a function of recorded turns alone and is recorded with the turn, so a replay, a resume and a fork send
 the model the same text.
@@ -19,7 +19,7 @@ _MOST_VARIABLES = 15
 _MOST_NOTES = 8
 
 TurnStatus = Literal["ok", "error", "timeout", "died", "none"]
-"""How a turn's cell ended; `none`: the reply had nothing to run."""
+"""The way in which a turn's cell ended; `none`: the reply had nothing to run."""
 
 _ENDED: dict[TurnStatus, str] = {
     "ok": "The cell ran.",
@@ -39,7 +39,7 @@ class Turn:
     code: tuple[str, ...] = ()
     """The blocks that ran; empty when the reply had none."""
     output: str | None = None
-    """What the cell printed, with the traceback of an error; None when nothing ran."""
+    """Output of the cell, with the traceback of an error; None when nothing ran."""
     status: TurnStatus = "none"
     nudge: str | None = None
     notes: tuple[str, ...] = ()
@@ -57,11 +57,11 @@ def observation(
     latest: bool = True,
     limit: int = OUTPUT_LIMIT,
 ) -> str:
-    """What is said after `turn`: how the cell ended, its output within `limit`, notes, nudge.
+    """Return the message after `turn`: how the cell ended, its output within `limit`, notes, nudge.
 
-    The latest turn also lists the variables (those that `previous` did not have, or had otherwise, first),
-    and `budget_line` ends it. Both stand at the end: an older observation is then a prefix of what it was
-    when it was the latest, and the servers' prompt caches still hold it.
+    The latest turn also lists the variables (those that `previous` did not have, or had otherwise, first), and
+    `budget_line` ends it. Both are at the end: an older observation is then a prefix of what it was when it was the
+    latest, and the servers' prompt caches still hold it.
     """
     parts = [f"[Turn {turn.number}] {_ENDED[turn.status]}"]
     if turn.error:
@@ -81,9 +81,9 @@ def observation(
 
 
 def shown_variables(variables: Sequence[Variable], before: Sequence[Variable]) -> list[Variable]:
-    """Those that the model is shown: at most a handful, changed ones first, else by name.
+    """Return the variables that the model is shown: at most a handful, changed ones first, else by name.
 
-    Not in the order of their making, which a restored REPL need not have.
+    They are not in the order of their creation, which may differ in a restored REPL.
     """
     known = {variable.name: variable for variable in before}
     ordered = sorted(variables, key=lambda variable: (known.get(variable.name) == variable, variable.name))
@@ -104,9 +104,9 @@ def _variable(variable: Variable) -> str:
 
 
 def notices(turns: Sequence[Turn]) -> list[str]:
-    """What the model should notice about its last replies: that none of them had code. Empty while all is well.
+    """Return a notice when none of the model's last replies had code; an empty list otherwise.
 
-    Repeated cells and errors are notes of their turns (`repetition`).
+    Repeated cells and errors are notes of their turns (`repetition_notes`).
     """
     without_code = 0
     while without_code < len(turns) and not turns[-1 - without_code].code:
@@ -122,10 +122,10 @@ _ERROR_LENGTH = 160
 
 
 def repetition_notes(turns: Sequence[TurnRecord], ended: TurnRecord) -> list[str]:
-    """Notes for the model on the turn whose cell has just ended, given those before it; none while all is well.
+    """Return notes for the model on the turn whose cell has just ended, given those before it; none if nothing repeats.
 
-    `ended` has the turn's blocks, status, error and output. A cell that prints something else each time is noticed
-    the third time.
+    `ended` has the turn's blocks, status, error and output. A cell that prints something else each time is noticed the
+    third time.
     """
     before = [turn for turn in turns if turn.get("number", 0) < ended.get("number", 0) and turn.get("status")]
     return [*_same_cell(before, ended), *_same_error(before, ended)]
@@ -160,7 +160,7 @@ def _same_error(before: Sequence[TurnRecord], ended: TurnRecord) -> list[str]:
 
 
 def _complaint(turn: TurnRecord) -> str:
-    """How the turn's cell failed, but for what differs each time; empty when it did not."""
+    """Return how the turn's cell failed, without what differs each time; empty when it did not fail."""
     return _ADDRESS.sub("0x", turn.get("error") or "") if turn.get("status") in _FAILED else ""
 
 

@@ -1,4 +1,4 @@
-"""The root's next request: its system prompt, the question, and the turns so far, as messages."""
+"""Build the root's next request: its system prompt, the question, and the turns so far, as messages."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -32,7 +32,7 @@ _SPENT: dict[Resource, str] = {
 async def root_messages(
     state: RunState, run: "ActiveRun", deps: "Dependencies", *, last: Resource | None
 ) -> list[Message]:
-    """The messages of the turn after those in `state`; `last` says what is used up when it is the last one."""
+    """Return the messages of the turn after those in `state`. `last`: what is used up, when it is the last turn."""
     settings, ledger = run.settings, run.ledger
     system = system_prompt(
         depth=settings.max_depth,
@@ -53,7 +53,7 @@ async def root_messages(
 
 
 def prompt_digest(state: RunState, run: "ActiveRun") -> str:
-    """The hash of what the next root request is made from, but for the budget."""
+    """Return the hash of what the next root request is made from, except for the budget."""
     context, settings = state.get("context_ref"), run.settings
     before = (settings.model, settings.sub_model, settings.max_depth, settings.answer_schema)
     asked = (state.get("question"), context["pack"] if context else "")
@@ -63,12 +63,12 @@ def prompt_digest(state: RunState, run: "ActiveRun") -> str:
 
 
 def _told(turn: TurnRecord) -> str:
-    """What the model is told of a turn, written for the digest."""
+    """Return what the model is sent about a turn, written for the digest."""
     return written([turn.get("reply"), turn.get("status"), turn.get("output"), turn.get("nudge"), _notes(turn)])
 
 
 def _notes(turn: TurnRecord) -> list[str]:
-    """The turn's notes, but for how the REPL was restored when everything is as it was: that changes no answer."""
+    """Return the turn's notes, but not those on a restore that changed nothing, because they change no answer."""
     notes, restore = turn.get("notes", []), turn.get("restore")
     if restore is None or restore["lost"] or restore["notes"] or restore["diverged"]:
         return notes
@@ -76,14 +76,14 @@ def _notes(turn: TurnRecord) -> list[str]:
 
 
 def _told_of_variables(after_each: Sequence[list[VariableRecord]]) -> list[Any]:
-    """What is told of the variables there are: how many, and some of them."""
+    """Return what the model is sent about the variables: how many there are, and some of them."""
     before, now = ([], [], *after_each[-2:])[-2:]
     shown = shown_variables(_variables(now), _variables(before))
     return [len(now), [[one.name, one.type, one.size, one.preview] for one in shown]]
 
 
 def left_after(turns: int, ledger: BudgetLedger) -> Left:
-    """What the budget still allows after `turns` turns."""
+    """Return what the budget still allows after `turns` turns."""
     limits, spent = ledger.limits, ledger.counted
     return Left(
         turns=limits.max_turns - turns,
@@ -105,14 +105,15 @@ def _tail(done: int, ledger: BudgetLedger, last: Resource | None) -> str:
 
 
 async def _loaded(state: RunState, transcript: Transcript, texts: Texts) -> list[Turn | ShortTurn]:
-    """The turns with as much text as the request can show."""
+    """Return the turns with as much text as the request can show."""
     turns, variables = transcript.turns(state), transcript.variables(state)
     last_code = next((number_of(turn) for turn in reversed(turns) if turn.get("blocks")), None)
     loaded: list[Turn | ShortTurn] = [*transcript.each(state, _short)]
     for number in needed_turns(len(turns), last_code).whole:
-        # Turns are numbered from 1, without gaps. Variables are told of the latest one, beside those of the one before.
-        notes_for_model = variables[number - 1] if number > len(turns) - 2 else []
-        loaded[number - 1] = await _whole(turns[number - 1], notes_for_model, texts)
+        # Turns are numbered from 1, without gaps. The variables of the latest one are shown, and compared with those of
+        # the one before.
+        shown = variables[number - 1] if number > len(turns) - 2 else []
+        loaded[number - 1] = await _whole(turns[number - 1], shown, texts)
     return loaded
 
 

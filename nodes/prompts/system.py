@@ -1,9 +1,8 @@
-"""The root's system prompt, put together from text files by depth, model and answer schema.
+"""Build the root's system prompt from text files by depth, model and answer schema.
 
-What it teaches is what the paper (arXiv 2512.24601, system prompts and failure notes in its appendix) and
-those who reproduced it saw work: probe first, code for the exact and models for meaning, few large
-sub-prompts, finishing in code. Deeper recursion is described as the exception that it is: reproductions
-found models overthinking with it (arXiv 2603.02615).
+Its advice follows what the paper (arXiv 2512.24601, system prompts and failure notes in its appendix) and reproductions
+of it found to work: probe first, code for the exact and models for meaning, few large sub-prompts, finishing in code.
+Deeper recursion is described as an exception: reproductions found models overthinking with it (arXiv 2603.02615).
 """
 
 import json
@@ -28,13 +27,13 @@ def system_prompt(
     answer_schema: Mapping[str, Any] | None = None,
     packages: Sequence[str] = (),
 ) -> str:
-    """The system prompt of a root.
+    """Return the system prompt of a root.
 
-    `depth`: levels of sub-calls below this root (0: none, 1: plain model calls, 2 and more: `rlm_query`
-    starts workers). `model`: the root's own name, for what its family needs to be told. `models`: names
-    that code may pass as `model=`; listed when there is a choice. `answer_schema`: the JSON Schema that the
-    answer must match. `packages`: modules that code can import beside the standard library, as far as is known.
-    Raises ValueError for a negative depth.
+    `depth`: levels of sub-calls below this root (0: none, 1: plain model calls, 2 and more: `rlm_query` starts
+    workers). `model`: the root's own name, which selects the note for its family. `models`: names that code may pass as
+    `model=`; listed when there is a choice. `answer_schema`: the JSON Schema that the answer must match. `packages`:
+    modules that code can import beside the standard library, as far as is known. Raises ValueError for a negative
+    depth.
     """
     if depth < 0:
         raise ValueError(f"depth {depth} is negative")
@@ -65,7 +64,7 @@ def system_prompt(
 
 
 def family_addendum(model: str) -> str:
-    """What the family of `model` (`provider:name`) should be told, or an empty string."""
+    """Return the note for the family of `model` (`provider:name`), or an empty string."""
     provider, _, name = model.lower().rpartition(":")
     if provider == "scripted":
         return ""
@@ -83,7 +82,7 @@ def _families() -> list[tuple[list[re.Pattern[str]], str]]:
 
 @cache
 def prompt_text(name: str) -> str:
-    """The text of a file of this folder."""
+    """Return the text of a file in this folder."""
     return files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
 
 

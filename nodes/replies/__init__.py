@@ -1,1 +1,1 @@
-"""The reply of a root model: its fences, its blocks of code, and what is read out of them."""
+"""Read the reply of a root model: its fences, its blocks of code, and the cell in it."""

@@ -1,8 +1,8 @@
-"""Taking a reply apart: its fenced sections, the prose around them, and its thoughts.
+"""Split a reply into its fenced sections, the prose around them, and its thoughts.
 
-A Markdown parser would be wrong here: code that prompts other models carries fences inside its strings, and
-models forget closing fences, put them at the end of a code line, or write text behind them. So a block ends
-at the closing fence that leaves valid Python, wherever Markdown would have ended it.
+A Markdown parser would be wrong here: code that prompts other models has fences inside its strings, and models forget
+closing fences, put them at the end of a code line, or write text behind them. So a block ends at the closing fence that
+leaves valid Python, wherever Markdown would have ended it.
 """
 
 import re
@@ -26,28 +26,28 @@ class Section:
     tag: str
     code: str
     parses: bool = False
-    """Whether the code is known to be Python. Always False for other languages."""
+    """True when the code is known to be Python. Always False for other languages."""
     closed: bool = True
-    """Whether an end was found; else the code goes to the end of the reply."""
+    """True when an end was found; else the code extends to the end of the reply."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A reply taken apart."""
+    """The parts of a reply."""
 
     sections: tuple[Section, ...]
     prose: tuple[str, ...]
     thought: bool
-    """It had a thinking section."""
+    """True when it has a thinking section."""
     open_thought: bool
-    """Its last thinking section was never closed."""
+    """True when its last thinking section is not closed."""
     overflow: bool
-    """It had more than MAX_FENCES fence lines, and was read up to there."""
+    """True when it has more than MAX_FENCES fence lines, and was read up to there."""
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A section, where its code ends, and where reading goes on."""
+    """A section, the end of its code, and the offset at which reading continues."""
 
     section: Section
     end: int
@@ -55,11 +55,11 @@ class _Block:
 
 
 def lay_out(text: str, *, truncated: bool, judge: SourceJudge) -> Layout:
-    """Take `text` apart; it has no carriage returns (`reading` sees to that).
+    """Split `text`, which must have no carriage returns (`read_reply` removes them).
 
-    Thoughts (`<think>`, `<thinking>` at a line's start, outside a block) are left out. One that is never
-    closed goes to the end; a lone closing tag makes everything before it a thought, because some servers
-    put the opening tag into the prompt.
+    Thoughts (`<think>`, `<thinking>` at a line's start, outside a block) are left out. One that is never closed extends
+    to the end; a lone closing tag makes everything before it a thought, because some servers put the opening tag into
+    the prompt.
     """
     found = list(fences(text))
     overflow = len(found) == MAX_FENCES
@@ -101,7 +101,7 @@ class _Scan:
         return Layout(tuple(self.sections), tuple(self.prose), thought, open_thought, overflow)
 
     def _skip_thought(self, at: int, tag: re.Match[str]) -> tuple[int, bool]:
-        """Where reading goes on behind the thought, and whether it stayed open."""
+        """Return the offset after the thought at which reading continues, and whether the thought stayed open."""
         if tag[1]:
             self.sections.clear()
             self.prose.clear()
@@ -128,7 +128,7 @@ class _Scan:
         return _Block(Section(opener.kind, opener.tag, code, self.judge.parses(code), closed), end, resume)
 
     def _python_block(self, index: int) -> _Block:
-        """The block up to the first closing fence that leaves valid Python, else up to the likeliest."""
+        """Return the block up to the first closing fence that leaves valid Python, else up to the likeliest one."""
         opener, following, whole = self.fences[index], self.fences[index + 1 :], len(self.text)
         closers = [fence for fence in following if fence.closes(opener)][:_MAX_CLOSERS]
         if not closers:
@@ -142,7 +142,7 @@ class _Scan:
             if outside:
                 likely = self._attempt(opener, closers[outside].start, closers[outside].end)
             elif outside is None and (self.truncated or self.judge.affords(whole - body)):
-                # All of them stand in a string that is still open: the block may go on to the end.
+                # All of them are in a string that is still open: the block may extend to the end.
                 rest = self._attempt(opener, whole, whole, closed=False)
                 likely = rest if rest.section.parses or self.truncated else likely
         if not likely.section.parses:
@@ -156,10 +156,10 @@ class _Scan:
         return likely
 
     def _other_block(self, index: int) -> _Block:
-        """A block that is never run, so that only where it stops matters.
+        """Return a block that is never run, of which only the end matters.
 
-        Markdown and plain text may quote tagged fences, which are counted; in any other language a Python
-        fence means that the closing one was forgotten.
+        Markdown and plain text may quote tagged fences, which are counted; in any other language a Python fence means
+        that the closing one was forgotten.
         """
         opener = self.fences[index]
         depth, end, resume = 0, len(self.text), len(self.text)
@@ -181,7 +181,7 @@ class _Scan:
 
 
 def _guesses(opener: Fence, following: Sequence[Fence], bound: int) -> Iterator[tuple[int, int]]:
-    """Where a block may have been meant to end before `bound`: (end of its code, where to read on)."""
+    """Yield where a block may have been meant to end before `bound`: (end of its code, where to continue reading)."""
     alike = (fence for fence in following if fence.mark == opener.mark)
     for fence in islice(alike, _MAX_GUESSES):
         if fence.start >= bound:
@@ -195,20 +195,20 @@ def _guesses(opener: Fence, following: Sequence[Fence], bound: int) -> Iterator[
 
 
 def _next_tagged(following: Sequence[Fence], bound: int) -> Fence | None:
-    """The next fence that opens a Python block, if it comes before `bound`."""
+    """Return the next fence that opens a Python block, if it comes before `bound`."""
     tagged = (fence for fence in following if fence.own_line and fence.kind == "python")
     return next((fence for fence in tagged if fence.start < bound), None)
 
 
 def _without_partial_fence(code: str) -> str:
-    """The code of an unclosed block, without a closing fence of which only a part was written."""
+    """Return the code of an unclosed block, without a closing fence of which only a part was written."""
     code = code.rstrip()
     last = code[code.rfind("\n") + 1 :].strip()
     return code[: -len(last)].rstrip() if last in ("`", "``") else code
 
 
 def _dedented(code: str) -> str:
-    """`code` shifted left until its first statement starts a line, as blocks in lists need; else unchanged."""
+    """Return `code` shifted left until its first statement starts a line, as blocks in lists need; else unchanged."""
     for line in code.split("\n", 200)[:200]:
         statement = line.lstrip(" \t")
         if statement and not statement.startswith("#"):

@@ -1,4 +1,4 @@
-"""Code that a person puts in the place of a cell's own."""
+"""Replace a cell's code by code of a reviewer or user."""
 
 import ast
 import warnings
@@ -12,11 +12,12 @@ from .python_source import SourceJudge
 
 
 async def replaced(turn: int, code: str, texts: Texts, *, note: str) -> tuple[CellRef, TurnRecord]:
-    """The cell that has `code`, and what the trace says of its turn."""
+    """Return the cell that has `code`, and its turn's record for the trace."""
     block = await texts.put(code)
     record: TurnRecord = {
         "number": turn,
-        # The model is shown what ran as what it said: else it would take what came of it for its own code's.
+        # The model is shown the code that ran as its own reply: else it would take the result for that of the code it
+        # wrote.
         "reply": await texts.put(_as_reply(code)),
         "blocks": [block],
         "nudge": None,
@@ -27,7 +28,7 @@ async def replaced(turn: int, code: str, texts: Texts, *, note: str) -> tuple[Ce
 
 
 def check_code(code: str, where: str = "The code") -> None:
-    """Raises UsageError, naming the line, for a text that is not a cell's code."""
+    """Raise UsageError, naming the line, for a text that is not a cell's code."""
     if not code.strip():
         raise UsageError(f"{where} is empty.")
     if SourceJudge(characters=len(code) * 2).parses(code):

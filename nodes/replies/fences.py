@@ -1,7 +1,7 @@
-"""Lines of a reply that carry a code fence, and what each of them could mean.
+"""Find the lines of a reply that have a code fence, and what each of them could mean.
 
-Nothing is decided here: whether a fence opens a block, closes one or stands in a string depends on the code
-around it, which `sections` looks at.
+Nothing is decided here: whether a fence opens a block, closes one or is part of a string depends on the code around it,
+which `blocks` looks at.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Literal
 Kind = Literal["python", "bare", "other"]
 
 MAX_FENCES = 1_000
-"""Fence lines that are looked at in one reply; a model that writes more has lost its way."""
+"""Fence lines that are looked at in one reply; no sensible reply has more."""
 
 MARKDOWN_TAGS = frozenset({"markdown", "md", "mdx"})
 QUOTING_TAGS = MARKDOWN_TAGS | {"text", "txt", "plaintext", "plain", "output", "console", "log"}
@@ -36,47 +36,47 @@ class Fence:
     """One line with a fence of three or more backticks or tildes. Positions are offsets into the reply."""
 
     start: int
-    """Where the line starts."""
+    """Offset of the line."""
     fence: int
-    """Where the fence itself starts."""
+    """Offset of the fence itself."""
     end: int
-    """Where the line ends, before its newline."""
+    """Offset of the line's end, before its newline."""
     mark: str
     length: int
     own_line: bool
-    """Only white space stands before it."""
+    """True when only white space is before the fence."""
     in_list: bool
-    """Only a list marker stands before it."""
+    """True when only a list marker is before the fence."""
     info: str
-    """What follows it on the line, stripped."""
+    """The rest of the line after the fence, stripped."""
     tag: str
     """The language that the info names, in lower case."""
 
     @property
     def kind(self) -> Kind:
-        """What a block that this line opens would hold, by its tag."""
+        """The kind of a block that this line opens, by its tag."""
         return "python" if self.tag in _PYTHON_TAGS else "bare" if self.tag in _BARE_TAGS else "other"
 
     @property
     def one_line(self) -> bool:
-        """Whether a block opens and closes on this line."""
+        """True when a block opens and closes on this line."""
         return self.info.endswith(self.mark * 3)
 
     @property
     def opens(self) -> bool:
-        """Whether a block can open here. In mid-line only a Python tag counts: models write `Look: ```repl`."""
+        """True when a block can open here. In mid-line only a Python tag counts: models write `Look: ```repl`."""
         if self.own_line or self.in_list:
             return self.mark not in self.info or self.one_line
         return self.info.lower() in _PYTHON_TAGS
 
     @property
     def only_tag(self) -> bool:
-        """Whether what follows the fence is a tag, and not prose."""
+        """True when what follows the fence is a tag, and not prose."""
         return " " not in self.info or self.kind == "python"
 
     @property
     def code(self) -> str:
-        """Code on the opening line itself, behind the tag; attributes (`title="x"`) are none."""
+        """Code on the opening line itself, behind the tag; attributes (`title="x"`) are not code."""
         info = self.info.rstrip(self.mark) if self.one_line else self.info
         if self.kind != "python":
             return info.strip() if self.one_line else ""
@@ -87,12 +87,12 @@ class Fence:
         return ""
 
     def closes(self, opener: "Fence") -> bool:
-        """Whether Markdown would end the block of `opener` here."""
+        """Return whether Markdown would end the block of `opener` here."""
         return self.mark == opener.mark and self.length >= opener.length and self.own_line and not self.info
 
 
 def fences(text: str) -> Iterator[Fence]:
-    """The fence lines of `text` in order, at most MAX_FENCES."""
+    """Yield the fence lines of `text` in order, at most MAX_FENCES."""
     for match in islice(_FENCE.finditer(text), MAX_FENCES):
         prefix, mark, info = match[1], match[2], match[3].strip()
         tag = _TAG.match(info)

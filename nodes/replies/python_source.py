@@ -1,7 +1,7 @@
-"""Judging text as Python without running it: does it parse, is it code or only data, where do its strings end.
+"""Judge text as Python without running it: whether it parses, whether it is code or data, where its strings end.
 
-IPython is not imported here: the graph's process stays light, so its syntax (`%time`, `!ls`, `name?`, `%%cell`)
-is only recognised line by line and put out of the parser's sight.
+IPython is not imported here, to keep the graph's process light: its syntax (`%time`, `!ls`, `name?`, `%%cell`) is only
+recognised line by line and hidden from the parser.
 """
 
 import ast
@@ -16,8 +16,8 @@ _ESCAPED_LINE = re.compile(
 )
 _ESCAPED_VALUE = re.compile(r"^([ \t]*+[A-Za-z_][\w., ]*+=[ \t]*+)[%!][A-Za-z][^\n]*+$", re.MULTILINE)
 
-# A triple quote is matched alone: its end is looked for apart, because one pattern for all of a long string
-# would keep the engine's state for every character of it.
+# A triple quote is matched alone and its end is searched separately, because one pattern for all of a long string would
+# keep the engine's state for every character of it.
 _TOKEN = re.compile(
     r"""\"{3}|'{3}|\#[^\n]*|"[^"\\\n]*(?:\\.[^"\\\n]*)*"?|'[^'\\\n]*(?:\\.[^'\\\n]*)*'?""",
     re.DOTALL,
@@ -37,7 +37,7 @@ _CODE_LINE = re.compile(
 
 
 class SourceJudge:
-    """Parses candidates within a budget of characters and tries, so that a hostile reply cannot cost more.
+    """A parser of candidates with a budget of characters and tries, which bounds the cost of a hostile reply.
 
     100,000 characters of dense code take about 0.1 s. One judge serves one reply.
     """
@@ -47,7 +47,7 @@ class SourceJudge:
         self._tries = tries
 
     def tree(self, source: str) -> ast.Module | None:
-        """The syntax tree of `source`; None when it does not parse, or when the budget is spent."""
+        """Return the syntax tree of `source`; None when it does not parse, or when the budget is spent."""
         for candidate in (source, without_ipython_lines(source)):
             if candidate is None or not self._take(len(candidate)):
                 return None
@@ -56,14 +56,14 @@ class SourceJudge:
         return None
 
     def parses(self, source: str) -> bool:
-        """Whether `source` is known to be Python, IPython's syntax included."""
+        """Return whether `source` is known to be Python, IPython's syntax included."""
         return self.tree(source) is not None
 
     def first_outside_strings(self, text: str, start: int, positions: Sequence[int]) -> int | None:
-        """Index of the first of `positions` that no string covers when Python is read from `start`.
+        """Return the index of the first of `positions` that is in no string when Python is read from `start`.
 
-        Positions ascend. None: strings cover them all, or the budget is spent. Only quotes and comments are
-        understood, so text that is not Python can mislead it: what it finds is a candidate, not a verdict.
+        Positions ascend. None: all are in strings, or the budget is spent. Only quotes and comments are understood, so
+        text that is not Python can mislead it: the result is a candidate, not a verdict.
         """
         if not positions or not self._take(positions[-1] - start):
             return None
@@ -78,12 +78,12 @@ class SourceJudge:
         return None
 
     def affords(self, characters: int) -> bool:
-        """Whether the budget allows for another candidate of that length."""
+        """Return whether the budget allows another candidate of that length."""
         return self._tries > 0 and self._characters >= characters
 
     def _take(self, characters: int) -> bool:
         if not self.affords(characters):
-            # Refusing costs a try too: it cost the caller a copy of the candidate.
+            # A refusal costs a try too, because the caller has already copied the candidate.
             self._tries -= 1
             return False
         self._tries -= 1
@@ -92,9 +92,12 @@ class SourceJudge:
 
 
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree of `source`, IPython's syntax excluded; None when it does not parse. No bounds but Python's."""
-    # The filters are the process's, and are put back at once: an invalid escape in a model's string is the
-    # model's affair, and no warning of ours.
+    """Return the syntax tree of `source`, without IPython's syntax; None when it does not parse.
+
+    Only Python's limits apply.
+    """
+    # Warning filters belong to the process and are restored at once. An invalid escape in a model's string is no
+    # warning of this program.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -105,7 +108,10 @@ def parse(source: str) -> ast.Module | None:
 
 
 def without_ipython_lines(source: str) -> str | None:
-    """`source`, which does not parse, with IPython's lines made inert; None when it has none: no use to try again."""
+    """Return `source`, which does not parse, with IPython's lines made inert; None when it has none.
+
+    Parsing it again is then of no use.
+    """
     if source.lstrip().startswith("%%"):
         return "_()"
     if not any(mark in source for mark in "%!?"):
@@ -115,10 +121,10 @@ def without_ipython_lines(source: str) -> str | None:
 
 
 def does_something(tree: ast.Module) -> bool:
-    """Whether a parsed block is code, and not data or printed output that happens to parse.
+    """Return whether a parsed block is code, and not data or printed output that happens to parse.
 
-    Literals, `Total: 42`, `count = 17` and the shape of a repr (`Counter({...})`) are what models write when
-    they show what they expect to see; running those could overwrite real variables with guesses.
+    Literals, `Total: 42`, `count = 17` and the shape of a repr (`Counter({...})`) are what models write when they show
+    what they expect to see; running those could overwrite real variables with guesses.
     """
     return any(_acts(statement) for statement in tree.body)
 
@@ -154,7 +160,7 @@ def _is_literal(value: ast.expr) -> bool:
 
 
 def looks_like_code(source: str) -> bool:
-    """Whether some line of `source` has the shape of code, for a block that does not parse or only assigns."""
+    """Return whether some line of `source` has the shape of code, for a block that does not parse or only assigns."""
     return any(_CODE_LINE.match(line[:200]) for line in source[:40_000].split("\n")[:400])
 
 

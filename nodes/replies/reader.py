@@ -1,8 +1,8 @@
-"""Reading code out of the root model's replies.
+"""Read code out of the root model's replies.
 
-Only code that runs counts: an answer that is claimed in prose, beside code or without any, finishes nothing.
-Telling final answers from intermediate text by their wording is what the paper's authors found brittle
-(arXiv 2512.24601, appendix on what did not work), so here finishing is always a call in executed code.
+Only code that runs counts: an answer that is stated in prose, beside code or without any, finishes nothing. The paper's
+authors found it brittle to tell final answers from intermediate text by their wording (arXiv 2512.24601, appendix on
+what did not work), so finishing is always a call in executed code here.
 """
 
 import re
@@ -14,7 +14,7 @@ from .fences import MAX_FENCES
 from .python_source import SourceJudge, does_something, looks_like_code
 
 Reason = Literal["empty", "prose", "answer-in-prose", "thinking", "cut"]
-"""Why a reply had nothing, or not everything, to run."""
+"""Why a reply had nothing to run, or had a part that is not run."""
 
 NUDGES: dict[Reason, str] = {
     "empty": "Your reply was empty. Reply with Python in a ```repl block: it is what moves this task on.",
@@ -49,30 +49,29 @@ _CLAIM = re.compile(
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reply asks to run, and what to tell the model about the rest."""
+    """The code that a reply asks to run, and the notes for the model about the rest."""
 
     blocks: tuple[str, ...]
-    """Code in the order it runs."""
+    """Code in the order in which it runs."""
     nudge: str | None = None
-    """What to tell the model when there is nothing to run, or when the last block was cut."""
+    """The message for the model when there is nothing to run, or when the last block was cut."""
     reason: Reason | None = None
     """Why there is a nudge."""
     notes: tuple[str, ...] = ()
-    """What was left out, for the observation: a few short sentences."""
+    """Parts that were left out, for the observation: a few short sentences."""
 
 
 def read_reply(text: str, *, truncated: bool = False) -> Reading:
-    """The runnable blocks of `text`, or a nudge. Never raises; the cost is linear in the length of `text`.
+    """Return the runnable blocks of `text`, or a nudge. Never raises; the cost is linear in the length of `text`.
 
-    `truncated`: the reply was cut by the token limit. A last block that then does not parse is half a
-    block: it is not run, the complete ones before it are, and the reason is `cut`. Without `truncated` an
-    unclosed block runs to the end of the reply.
+    `truncated`: the reply was cut by the token limit. A last block that then does not parse is half a block: it is not
+    run, the complete ones before it are, and the reason is `cut`. Without `truncated` an unclosed block extends to the
+    end of the reply.
 
-    Blocks tagged for another language never run. A block without a tag runs when it is Python that does
-    something; one that does not parse only when it is the sole block and has the shape of code, so that the
-    model sees its syntax error. Code in thoughts is a draft and never runs; a thought that is not closed
-    goes to the end of the reply. NUL bytes and lone surrogates, which cannot be sent or stored as UTF-8,
-    become U+FFFD.
+    Blocks tagged for another language never run. A block without a tag runs when it is Python that does something; one
+    that does not parse only when it is the sole block and has the shape of code, so that the model sees its syntax
+    error. Code in thoughts is a draft and never runs; a thought that is not closed extends to the end of the reply. NUL
+    bytes and lone surrogates, which cannot be sent or stored as UTF-8, become U+FFFD.
     """
     clean = _UNSENDABLE.sub("\ufffd", text).replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
     judge = SourceJudge()
@@ -122,7 +121,7 @@ def _nothing_to_run(clean: str, layout: Layout) -> Reason:
 
 
 def _ends(layout: Layout) -> tuple[str, str]:
-    """The beginning and the end of all that was neither thought nor run."""
+    """Return the beginning and the end of all text that was neither thought nor run."""
     said = "\n".join((*layout.prose, *(section.code for section in layout.sections)))
     return said[:_CLAIM_LOOKED_AT], said[_CLAIM_LOOKED_AT:][-_CLAIM_LOOKED_AT:]
 

@@ -1,1 +1,1 @@
-"""Restoring a REPL: load the last snapshot, replay the cells after it, report what differs."""
+"""Restore a REPL: load the last snapshot, replay the cells after it, report what differs."""

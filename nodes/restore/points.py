@@ -1,4 +1,4 @@
-"""The moments that a REPL can be brought back to: after each cell, and after each change that a person made."""
+"""List the points that a REPL can be restored to: after each cell, and after each change of variables by a user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from ...state.run_state import RunState
 
 REPLAYABLE = ("ok", "error")
-"""How a cell must have ended so that running it again can come to the same end."""
+"""Statuses of cells that can come to the same end when they are run again."""
 
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """A moment, and what was done to come to it from the one before: a cell was run, or variables were set."""
+    """A point, and what led to it from the one before: a cell was run, or variables were set."""
 
     position: str
     snapshot: str | None
     lost: dict[str, str]
-    """Variables that the snapshot does not have, or not whole."""
+    """Variables that the snapshot lacks or has only in part."""
     done: TurnRecord | EditRecord
 
     @property
@@ -32,17 +32,17 @@ class RestorePoint:
 
     @property
     def replayable(self) -> bool:
-        """Whether doing it again can come to the same end."""
+        """True when doing it again can come to the same end."""
         return "values" in self.done or self.done.get("status") in REPLAYABLE
 
     @property
     def seconds(self) -> float:
-        """What doing it took."""
+        """Seconds that it took; 0 for variables that were set."""
         return 0.0 if "values" in self.done else self.done.get("seconds", 0.0)
 
 
 def restore_points(state: "RunState") -> list[RestorePoint]:
-    """The moments of a state in order. A cell whose kernel died left the REPL as it was, so it makes none."""
+    """Return the points of a state in order. A cell whose kernel died left the REPL as it was, so it adds none."""
     points = [
         RestorePoint(turn.get("position", ""), turn.get("snapshot"), turn.get("lost", {}), turn)
         for turn in turns_of(state)
@@ -54,7 +54,7 @@ def restore_points(state: "RunState") -> list[RestorePoint]:
 
 
 async def edit_code(edit: EditRecord, texts: Texts) -> Sequence[str]:
-    """The cell that sets the variables: one block."""
-    # No name of its own, such as an imported module's, could be one of the user's.
+    """Return the cell that sets the variables: one block."""
+    # The code defines no name of its own, such as an imported module's, because that could be one of the user's.
     values = [(name, await texts.get(value)) for name, value in edit["values"].items()]
     return ["\n".join(f"{name} = __import__('json').loads({value!r})" for name, value in values)]

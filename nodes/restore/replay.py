@@ -1,4 +1,4 @@
-"""Replay an earlier cell, or a reviewer's edit of variables, in another kernel."""
+"""Replay an earlier cell, or an edit of variables, in another kernel."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""The report of a restore: what was loaded, rebuilt or lost, and cells whose replay diverged from the journal."""
+"""Report a restore: what was loaded, rebuilt or lost, and cells whose replay diverged from the journal."""
 
 from itertools import islice
 
@@ -12,9 +12,9 @@ _CHARACTERS = 200
 
 
 async def divergence(deps: Dependencies, thread_id: str, turn: int, calls: CellCalls) -> Divergence | None:
-    """What the cell did not ask for again, and what it asked instead; None when it asked for all that is recorded.
+    """Return the recorded calls that the cell did not make again, and its new ones; None when none is missing.
 
-    A cell that asks for more than is recorded has not diverged: it went on.
+    A cell that also makes calls that are not recorded has not diverged: it continued.
     """
     missing = calls.missing
     if not missing:
@@ -46,12 +46,12 @@ _NAMED = 10
 
 
 def no_restore() -> RestoreRecord:
-    """The report of a kernel that was not restored, or of one that brought nothing back."""
+    """Return the report of a kernel that was not restored, or in which nothing was brought back."""
     return RestoreRecord(restored=[], rebuilt=[], lost={}, cells=0, notes=[], diverged=[])
 
 
 def notes_for_model(report: RestoreRecord) -> list[str]:
-    """Sentences for the model, and for the trace: what is not as it was."""
+    """Return sentences for the model, and for the trace, on what differs from before the restore."""
     lines: list[str] = []
     lost, rebuilt = report["lost"], report["rebuilt"]
     if lost:

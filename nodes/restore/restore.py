@@ -1,4 +1,4 @@
-"""Get a REPL at the state's position: the active one when it stands there, else a fresh one, restored.
+"""Get a REPL at the state's position: the active one when it is there, else a fresh one, restored.
 
 Restoring loads the last snapshot. Where that lacks a variable (a generator cannot be saved), or there is none, earlier
 cells are replayed with their recorded answers, which pays for nothing. What cannot come back that way either is named
@@ -19,20 +19,20 @@ from .replay import replay
 from .report import diverged, divergence, no_restore
 
 REBUILD_SECONDS = 300.0
-"""Computing that may be done again for variables that could not be saved."""
+"""Seconds of computing that may be repeated for variables that could not be saved."""
 _NAMED = 5
 _REBUILDS = 3
-"""Snapshots that a rebuild is tried from."""
+"""Number of snapshots from which a rebuild is tried."""
 
 
 async def repl_at_state(run: ActiveRun, deps: Dependencies, state: RunState) -> Repl:
-    """Return the REPL for the state's next cell; `run.restore_report` says so when it had to be restored.
+    """Return the REPL for the state's next cell. If it had to be restored, `run.restore_report` has the report.
 
     Raises KernelStartFailed, KernelLost when a cell that ended well before kills the fresh kernel, and ReplayDiverged
     in a strict execution.
     """
     cell, repl = state.get("cell"), run.repl
-    # A kernel that died between cells is replaced without a word: no cell did it, so none is to blame.
+    # A kernel that died between cells is replaced without a note, because no cell caused it.
     usable = repl is not None and not repl.lost_between_cells
     if repl and usable and repl.stands_at(state.get("position", START), cell["digest"] if cell else None):
         return repl
@@ -50,7 +50,7 @@ async def repl_at_state(run: ActiveRun, deps: Dependencies, state: RunState) -> 
 
 
 class _Restore:
-    """One restore: which snapshot to begin from, and what to run again."""
+    """One restore: the snapshot to begin from, and the cells to run again."""
 
     def __init__(self, run: ActiveRun, deps: Dependencies, state: RunState, points: Sequence[RestorePoint]) -> None:
         self._run = run
@@ -61,7 +61,8 @@ class _Restore:
 
     async def bring_back(self) -> tuple[Repl, RestoreRecord]:
         """Return the restored REPL and the report."""
-        # What a reviewer set last has no snapshot: it is set again on what was there before, lost variables included.
+        # Variables that were set after the last cell have no snapshot: they are set again on what was there before,
+        # lost variables included.
         edits: list[RestorePoint] = []
         while self._points and "values" in self._points[-1].done:
             *self._points, edit = self._points
@@ -88,7 +89,10 @@ class _Restore:
         return repl
 
     async def _latest_saved(self) -> tuple[Repl, int]:
-        """Return a REPL at the latest point whose snapshot can be read, and its index; -1: before all of them."""
+        """Return a REPL at the latest point whose snapshot can be read, and the point's index.
+
+        The index is -1 for a fresh REPL, before all points.
+        """
         for at in reversed(range(len(self._points))):
             if self._points[at].snapshot is None:
                 continue
@@ -103,7 +107,7 @@ class _Restore:
         return await self._fresh(), -1
 
     async def _restored(self, point: RestorePoint) -> tuple[Repl, dict[str, str]]:
-        """Return a fresh REPL with the snapshot of `point`, and what of it could not be brought back."""
+        """Return a fresh REPL with the snapshot of `point`, and by name why variables could not be restored."""
         assert point.snapshot is not None
         groups = await self._deps.stores.snapshots.groups(point.snapshot)
         repl = await self._fresh()
@@ -111,9 +115,9 @@ class _Restore:
         return repl, await repl.restore(groups, point.snapshot, point.position)
 
     async def _rebuilt(self, missing: set[str]) -> Repl | None:
-        """A kernel that came to the last moment by running cells from one before `missing` were lost.
+        """Return a REPL at the last point, rebuilt by running cells again from a point before `missing` were lost.
 
-        None when there is no such moment within reach, or when that came to something else.
+        Return None when no such point is within reach, or when the variables came out different.
         """
         last = self._points[-1]
         tried = 0
@@ -139,7 +143,7 @@ class _Restore:
         return None
 
     async def _run_from(self, at: int, again: Sequence[RestorePoint]) -> Repl | None:
-        """A kernel that ran `again` on top of the moment `at`, or None when it came to another end."""
+        """Return a REPL that ran `again` on top of the point `at`, or None when it came to another end."""
         if at < 0:
             repl = await self._fresh()
         else:
@@ -153,7 +157,7 @@ class _Restore:
         return repl
 
     async def _came_to(self, last: RestorePoint, repl: Repl, missing: set[str]) -> bool:
-        """Whether the variables that were saved are in this kernel what they were saved as."""
+        """Return whether the saved variables have the same values in this kernel as in the last snapshot."""
         assert last.snapshot is not None
         snapshots = self._deps.stores.snapshots
         groups = [
@@ -166,7 +170,7 @@ class _Restore:
         return not other
 
     async def _set_again(self, repl: Repl, point: RestorePoint) -> None:
-        """Set what a person set."""
+        """Set again the variables that a user set."""
         assert "values" in point.done, "an edit, not a cell"
         if await replay(self._run, self._deps, self._state, repl, point, recorded_only=True):
             for name in point.done["values"]:
@@ -182,7 +186,7 @@ class _Restore:
             return
         emit("restore", cells=self.report["cells"] + 1, of=len(self._points), turn=point.turn)
         strict = self._run.execution_options.strict
-        # Nobody is asked about the calls of a cell that has ended, so none is made that is not recorded.
+        # No reviewer is asked about the calls of a cell that has ended, so only recorded ones are answered.
         recorded_only = strict or self._run.may_park_calls
         same = await replay(self._run, self._deps, self._state, repl, point, recorded_only=recorded_only)
         self.report["cells"] += 1

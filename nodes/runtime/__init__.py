@@ -1,1 +1,1 @@
-"""What is alive while a run executes, and belongs to the process that runs it."""
+"""The objects of a running execution, which belong to the process that executes the run."""

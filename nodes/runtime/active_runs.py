@@ -1,4 +1,4 @@
-"""The runs that this process executes: their models, budgets and REPLs. None of it is saved.
+"""Keep the runs that this process executes: their models, budgets and REPLs. None of it is saved.
 
 After a crash all of it is built again from the state and the journal. A kernel that nothing has needed for a while is
 ended, because a model or a reviewer may take long and memory is scarce; the next cell gets a restored one, as after a
@@ -32,10 +32,10 @@ from .turns import Transcript
 
 
 class IdleTimer:
-    """Ends one run's kernel after a time in which nothing needed it. Bound to one event loop."""
+    """A timer that ends one run's kernel after a time in which nothing needed it. Bound to one event loop."""
 
     def __init__(self, seconds: float, busy: Callable[[], bool], drop: Callable[[], Awaitable[None]]) -> None:
-        """`drop` is called after `seconds` in which nothing needed the kernel and it was not `busy` by itself."""
+        """Call `drop` after `seconds` in which nothing needed the kernel and `busy` returned False."""
         self._seconds = seconds
         self._busy = busy
         self._drop = drop
@@ -81,38 +81,38 @@ class IdleTimer:
 
 @dataclass(frozen=True)
 class ExecutionOptions:
-    """How a run is executed this time, whatever its settings say."""
+    """Options of one execution, given beside the run's settings."""
 
     strict: bool = False
-    """Whether a replay that diverges from the journal ends the execution."""
+    """True when a replay that diverges from the journal ends the execution."""
     unsandboxed: bool = False
-    """Whether kernels run as the user, who has allowed it now."""
+    """True when kernels run with the user's own rights, which the user has allowed for this execution."""
 
 
 DEFAULT_OPTIONS = ExecutionOptions()
 
 
 class Children(Protocol):
-    """Runs child threads; implemented in `graph`, which has the graph that they run on."""
+    """The runner of child threads, implemented in `graph`, which has the graph that they run on."""
 
     async def answer(self, caller: "ActiveRun", call: ChildCall) -> ChildAnswer:
         """Start the child thread of this call, or resume it, until it ends or waits for approval.
 
-        It is taken up where it was, after a crash too; what is recorded of it is never paid for again. Raises what
-        keeps the caller from going on as well: StoreError, KernelStartFailed, ReplayDiverged; and BudgetSpent when a
-        new one could not ask anything.
+        It resumes from its last step, after a crash too; what is recorded of it is never paid for again. Raises what
+        stops the caller as well: StoreError, KernelStartFailed, ReplayDiverged; and BudgetSpent when a new child could
+        not ask anything.
         """
         ...
 
 
 @dataclass
 class ActiveRun:
-    """One thread that this process executes: its models, its budget, its REPL.
+    """A thread that this process executes: its models, its budget, its REPL.
 
-    Opened by `ActiveRuns.get` from the saved state and the journal → its nodes run, each after `enter_node` →
-    closed when the execution ends; or suspended while it waits for approval, and resumed if nothing has changed by
-    then. Its REPL starts when a cell needs one, and is dropped when the kernel is lost or has been idle for long;
-    the next cell gets a restored one. An `inner` run shares models and budget with its caller, which closes them.
+    Opened by `ActiveRuns.get` from the saved state and the journal → its nodes run, each after `enter_node` → closed
+    when the execution ends; or suspended while it waits for approval, and resumed if nothing has changed by then. Its
+    REPL starts when a cell needs one, and is dropped when the kernel is lost or has been idle for long; the next cell
+    gets a restored one. An `inner` run shares models and budget with its caller, which closes them.
     """
 
     thread_id: str
@@ -121,13 +121,13 @@ class ActiveRun:
     journal: ThreadJournal
     tree: Tree
     models: Mapping[str, ModelClient]
-    """Those that its code may name."""
+    """The models that its code may name."""
     context: ContextRef | None
     depth: int = 0
-    """How many runs are above it."""
+    """The number of runs above it."""
     children: Children | None = None
     inner: bool = False
-    """Whether the run that called it is active here, too, and will close what they share."""
+    """True when the run that called it is active here too, and will close what they share."""
     execution_options: ExecutionOptions = DEFAULT_OPTIONS
     transcript: Transcript = field(init=False, default_factory=Transcript)
     """Its turns so far."""
@@ -137,7 +137,7 @@ class ActiveRun:
     _restore_report: RestoreRecord | None = field(init=False, default=None)
     _grant: BudgetGrant | None = field(init=False, default=None)
     _node_context: contextvars.Context = field(init=False, default_factory=contextvars.copy_context)
-    """The context of the node that runs now: where events go whose sender outlives the node that it began in."""
+    """The context of the node that runs now; events of a sender that outlives the node it began in go there."""
 
     def __post_init__(self) -> None:
         self.gates = Gates.of(self.settings.approve)
@@ -154,22 +154,22 @@ class ActiveRun:
 
     @property
     def restore_report(self) -> RestoreRecord | None:
-        """How its REPL was restored last in this execution."""
+        """The report of its REPL's last restore in this execution."""
         return self._restore_report
 
     @property
     def grant(self) -> BudgetGrant | None:
-        """What a reviewer has granted of the budget."""
+        """The budget that a reviewer has granted."""
         return self._grant
 
     @property
     def may_park_calls(self) -> bool:
-        """Whether a sub-call of its code may have to wait for approval, itself or in a run of its own."""
+        """True when a sub-call of its code may have to wait for approval, itself or in a run of its own."""
         return self.gates.hold_calls or (bool(self.gates.code) and self.settings.max_depth > 1)
 
     @property
     def pack(self) -> str | None:
-        """The blob that its input is in, which prompts are mostly cut from."""
+        """The blob that holds its input, which most prompts are cut from."""
         return (self.context and self.context["pack"]) or None
 
     @property
@@ -179,11 +179,11 @@ class ActiveRun:
 
     @property
     def usage(self) -> Usage:
-        """What is spent so far, as the state shows it."""
+        """The usage so far, as the state shows it."""
         return as_usage(self.ledger.spent)
 
     def enter_node(self) -> None:
-        """Note that a node of it begins: from now on events go to that node's stream."""
+        """Note that one of its nodes begins: from now on events go to that node's stream."""
         self._node_context = contextvars.copy_context()
 
     def tell(self, event: dict[str, Any]) -> None:
@@ -191,16 +191,16 @@ class ActiveRun:
         self._node_context.copy().run(emit_event, event)
 
     def apply_grant(self, grant: BudgetGrant) -> None:
-        """Take in what a reviewer has granted: what may be spent before they are asked again."""
+        """Add a reviewer's grant: what may be spent before the reviewer is asked again."""
         self._grant = grant
         self.ledger.allow(grant["dollars"])
 
     def keep_last_turn(self, input_tokens: int) -> None:
-        """Reserve what a last turn may take that follows a request of so many input tokens."""
+        """Reserve what a last turn may take after a request of `input_tokens`."""
         self.ledger.keep(last_turn(self.settings.model, self.settings.price, input_tokens))
 
     def note_restore(self, report: RestoreRecord) -> None:
-        """Note how its REPL was restored."""
+        """Record the report of its REPL's restore."""
         self._restore_report = report
         if self._repl:
             self._repl.restore_report = report
@@ -219,7 +219,7 @@ class ActiveRun:
             await repl.close()
 
     async def close(self) -> None:
-        """End all of it that is alive."""
+        """Stop its idle timer and end its REPL; close the models unless its caller shares them."""
         self.idle.stop()
         await self.drop_repl()
         if not self.inner:
@@ -242,9 +242,9 @@ class ActiveRuns:
         self._runs: dict[str, ActiveRun] = {}
         self._callers: dict[str, ActiveRun] = {}
         self.options_by_thread: dict[str, ExecutionOptions] = {}
-        """How threads are executed, where that was asked for."""
+        """Execution options of threads that were given some."""
         self._suspended: dict[str, _Suspension] = {}
-        """Of the runs that wait for approval and keep their kernels."""
+        """Suspensions of the runs that wait for approval and keep their kernels."""
         self._endings: set[asyncio.Future[None]] = set()
         self._children: Children | None = None
 
@@ -263,7 +263,7 @@ class ActiveRuns:
     def suspend(self, thread_id: str, saved: Any) -> None:
         """Keep the run as it is while it waits for approval, for as long as an idle kernel is kept.
 
-        `saved` identifies what is saved of it now, so that `resume` can tell whether somebody has changed it.
+        `saved` identifies its saved state, so that `resume` can detect a change.
         """
         run = self._runs[thread_id]
         loop = asyncio.get_running_loop()
@@ -271,7 +271,7 @@ class ActiveRuns:
         self._suspended[thread_id] = _Suspension(saved, timer)
 
     def _on_idle(self, thread_id: str) -> None:
-        # Removed at once: a resume builds it anew from here on.
+        # Removed at once: from here on a resume opens the run again.
         del self._suspended[thread_id]
         ending = asyncio.ensure_future(self._runs.pop(thread_id).close())
         self._endings.add(ending)
@@ -280,9 +280,9 @@ class ActiveRuns:
     async def resume(
         self, thread_id: str, saved: Any, execution_options: ExecutionOptions, limits: Limits, seconds: float
     ) -> None:
-        """Resume a suspended run if nothing was done with it since; else close it, and it is opened anew when needed.
+        """Resume a suspended run if it has not changed since; else close it, and it is opened again when needed.
 
-        `seconds` of wall time count so far: those of the wait do not.
+        `seconds`: the wall time counted so far, without that of the wait.
         """
         run, suspension = self._runs.get(thread_id), self._suspended.pop(thread_id, None)
         if suspension:
@@ -300,7 +300,7 @@ class ActiveRuns:
             await self.close(thread_id)
 
     async def close(self, thread_id: str) -> None:
-        """End the thread's live part."""
+        """Close the thread's active run, if there is one."""
         if suspension := self._suspended.pop(thread_id, None):
             suspension.timer.cancel()
         run = self._runs.pop(thread_id, None)
@@ -308,14 +308,14 @@ class ActiveRuns:
             await run.close()
 
     async def close_all(self) -> None:
-        """End all of them."""
+        """Close all active runs."""
         for thread_id in list(self._runs):
             await self.close(thread_id)
         await asyncio.gather(*self._endings)
 
     @contextmanager
     def called_by(self, caller: ActiveRun, thread_id: str) -> Generator[None]:
-        """While this lasts, the thread is a child of `caller`, on its account and with its models."""
+        """Make the thread a child of `caller` while this lasts: it uses the caller's budget and models."""
         self._callers[thread_id] = caller
         try:
             yield
@@ -323,7 +323,7 @@ class ActiveRuns:
             del self._callers[thread_id]
 
     def find(self, thread_id: str) -> ActiveRun | None:
-        """The run if it is alive here."""
+        """Return the thread's active run, or None when this process has none."""
         return self._runs.get(thread_id)
 
     async def _open(self, thread_id: str, state: RunState) -> ActiveRun:
@@ -351,12 +351,12 @@ class ActiveRuns:
     async def _ledger(
         self, thread_id: str, row: Thread | None, settings: RunSettings, caller: ActiveRun | None
     ) -> BudgetLedger:
-        """The account of the run, which is part of that of the tree it is in."""
+        """Return the run's budget ledger, which is part of that of its tree."""
         spending = self._deps.stores.spending
         seconds = row.seconds if row else 0.0
         above = caller.ledger if caller else None
         if row and row.caller and above is None:
-            # It goes on by itself, but its requests are paid out of the whole tree's budget all the same.
+            # The child is resumed without its caller, but its requests are still paid out of the whole tree's budget.
             top = await self._deps.stores.threads.get(await self._deps.stores.threads.top_of(thread_id))
             of_top = saved_settings(top.start.get("settings", {}))
             above = await self._top_ledger(top.thread_id, top.limits, top.seconds, of_top)
@@ -369,14 +369,14 @@ class ActiveRuns:
         spent, before = await spending.by(thread_id), await spending.before(thread_id)
         outputs = await spending.outputs(thread_id)
         ledger = BudgetLedger(limits, spent, before=before, outputs=outputs, seconds=seconds, clock=self._deps.clock)
-        # `plan` keeps back what a last turn may take; but it may be a while until then, with a cell that stands.
+        # `plan` reserves what a last turn may take, but it may not run for a while when a cell is under way.
         if tokens := await spending.largest_turn(thread_id):
             ledger.keep(last_turn(settings.model, settings.price, tokens))
         return ledger
 
 
 async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependencies) -> KernelSpec:
-    """What the run's kernels are started with."""
+    """Return what the run's kernels are started with."""
     settings = run.settings
     files: ContextFiles | None = None
     if context and context["kind"] != "none":
@@ -397,5 +397,5 @@ async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependen
 
 
 def thread_of(config: Mapping[str, Any]) -> str:
-    """The thread that a node runs for."""
+    """Return the thread that a node runs for."""
     return str(config.get("configurable", {})["thread_id"])

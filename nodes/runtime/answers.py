@@ -1,4 +1,4 @@
-"""An answer as the state keeps it."""
+"""Store an answer in the form that the state keeps."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from ...state.records import AnswerRef
 
 
 async def store_answer(value: Any, texts: Texts) -> AnswerRef:
-    """The reference to a final value, which is stored as it is when it is a text, else as JSON."""
+    """Store a final value, a text as it is and any other value as JSON. Return the reference to it."""
     typed = not isinstance(value, str)
     text = json.dumps(value, ensure_ascii=False) if typed else value
     return {"text": await texts.put(text), "typed": typed}

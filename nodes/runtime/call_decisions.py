@@ -1,4 +1,4 @@
-"""What a person has said about the sub-calls of the standing cell, read from the state."""
+"""Read a reviewer's decisions about the sub-calls of the current cell from the state."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ NO_WORDS = "A reviewer did not let these calls be made."
 
 @dataclass
 class ChildDecision:
-    """Decisions that are to be handed down to a sub-RLM, for one of its interrupts and no other."""
+    """Decisions that are handed down to a sub-RLM, for one of its interrupts and no other."""
 
     wait: ChildWait
     decisions: list[Decision]
@@ -21,19 +21,19 @@ class ChildDecision:
 
 @dataclass
 class CallDecisions:
-    """By the keys of calls. A call that is in none of them has not been decided about."""
+    """Decisions by call key. A call that is in none of the fields is undecided."""
 
     approved: set[str] = field(default_factory=set[str])
     edited: dict[str, str] = field(default_factory=dict[str, str])
-    """Prompts that are asked instead."""
+    """Prompts that are sent instead of the code's."""
     rejected: dict[str, str] = field(default_factory=dict[str, str])
-    """What the code is told."""
+    """Messages of the errors that the code gets."""
     answered: dict[str, str] = field(default_factory=dict[str, str])
-    """Answers that the person gave."""
+    """Answers that the reviewer gave."""
     to_child: dict[str, ChildDecision] = field(default_factory=dict[str, ChildDecision])
 
     def add(self, verdict: Verdict) -> None:
-        """Take in one more; the last word counts."""
+        """Add a verdict; a later one overrides an earlier one."""
         if verdict["kind"] == "child":
             for wait in verdict["children"]:
                 self.to_child[wait["key"]] = ChildDecision(wait, verdict["decisions"])
@@ -56,7 +56,7 @@ class CallDecisions:
 
 
 async def call_decisions_of(references: Iterable[VerdictRef], texts: Texts) -> CallDecisions:
-    """What has been said so far. Raises StoredDataDamaged."""
+    """Return the decisions made so far. Raises StoredDataDamaged."""
     call_decisions = CallDecisions()
     for reference in references:
         call_decisions.add(cast(Verdict, json.loads(await texts.get(reference["decided"]))))

@@ -1,4 +1,4 @@
-"""The call that a sub-RLM answers, its answer, and the events about it. `graph/child_runs.py` runs it."""
+"""Define the call that a sub-RLM answers, its answer, and the events about it. `graph/child_runs.py` runs it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,34 +15,34 @@ _QUESTION = 200
 
 @dataclass(frozen=True)
 class ChildCall:
-    """A call that a run of its own answers."""
+    """A call that a child run answers."""
 
     key: str
     turn: int
     question: str
     model: str
-    """Its root model."""
+    """The child run's root model."""
     context: ContextRef
     schema: dict[str, Any] | None = None
-    """What its answer must match."""
+    """JSON Schema that the answer must match."""
     decided: ChildDecision | None = None
-    """What a person has decided about it, which is handed down."""
+    """A reviewer's decision about the call, which is handed down."""
 
 
 @dataclass(frozen=True)
 class ChildAnswer:
-    """What came of it: a value, or why there is none."""
+    """The outcome of a child run: a value, or the reason why it has no value."""
 
     value: Any = None
     error: str | None = None
     spent: bool = False
-    """Whether there is no answer because the budget is spent: it goes on with another one."""
+    """True when there is no answer because the budget is spent; with another budget the child resumes."""
     waits: ChildWaits | None = None
-    """There is no answer yet: the run waits for a person."""
+    """Set when there is no answer yet, because the child run waits for a reviewer."""
 
 
 def child_event(thread_id: str, depth: int, question: str) -> dict[str, Any]:
-    """What every event about a child run says; see `events.py` for the rest."""
+    """Return what every event about a child run has; see `events.py` for the rest."""
     return {
         "event": "child",
         "thread_id": thread_id,
@@ -52,7 +52,7 @@ def child_event(thread_id: str, depth: int, question: str) -> dict[str, Any]:
 
 
 async def descendant_events(threads: Threads, thread_id: str) -> list[dict[str, Any]]:
-    """Events for all that have ended below a child run, for one that was found so or goes on."""
+    """Return an event for each run below a child run that has ended: for a child that has ended itself, or resumes."""
     below = await threads.below(thread_id)
     ended = [row for row in below if row.status in ("answered", "budget", "failed")]
     return [{**child_event(row.thread_id, row.depth, row.question), "status": row.status} for row in ended]

@@ -1,4 +1,4 @@
-"""The live things that nodes work with, bound once when the graph is built and never part of the state."""
+"""Define the live objects that nodes work with, bound once when the graph is built and never part of the state."""
 
 import time
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from ..models.client import ModelClient
 
 
 class OpenModels(Protocol):
-    """Opens the client of a configured model."""
+    """A function that opens the client of a configured model."""
 
     def __call__(self, name: str, settings: RunSettings) -> ModelClient: ...
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Everything that lasts, under one `--home`."""
+    """The stores of one home (`--home`)."""
 
     home: Path
     database: Database
@@ -43,12 +43,12 @@ class Stores:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What a node may touch."""
+    """The objects that a node may use."""
 
     stores: Stores
     kernels: Kernels
     open_model: OpenModels
     tracing: bool = False
-    """Whether what LangChain and LangGraph trace is sent to LangSmith."""
+    """True when LangChain's and LangGraph's traces are sent to LangSmith."""
     clock: Callable[[], float] = field(default=time.monotonic)
     failpoint: Failpoint = field(default=no_failpoint)

@@ -19,11 +19,11 @@ from .call_decisions import CallDecisions
 from .parked_calls import QUIET, ParkedCalls
 
 Blocked = Literal["calls", "approval", "ended"]
-"""What a cell has come to: calls wait for workers, only parked calls are left, or the cell has ended."""
+"""The status of a cell: calls wait for workers, only parked calls are left, or the cell has ended."""
 MOST_ACTIVE = 1_000
 MOST_ACTIVE_WEIGHT = 256 << 20
-"""Calls under way at once, and their weight, before no more are taken from the kernel: those that take no worker have
-no other bound, and hostile code could have this process hold one long prompt a thousand times."""
+"""Calls under way at once, and their weight, before no more are taken from the kernel. Calls that take no worker have
+no other bound, and hostile code could make this process hold one long prompt a thousand times."""
 AnswerCall = Callable[[PostedCall], Awaitable[bool]]
 """Answers one call and delivers it. Returns whether it succeeded; raises only what must stop the run."""
 
@@ -38,7 +38,7 @@ class _State(Enum):
     DRAINING = auto()
     """Workers are to end: more of them are wanted, or the cell has ended."""
     AWAITING_APPROVAL = auto()
-    """Only parked calls are left; nothing goes on until a reviewer has decided."""
+    """Only parked calls are left; the cell continues once a reviewer has decided."""
     FAILED = auto()
     """A call raised what must stop the run."""
     CLOSED = auto()
@@ -59,7 +59,7 @@ _TRANSITIONS: Mapping[_State, frozenset[_State]] = {
 
 @dataclass
 class Tally:
-    """How many calls have ended, and how."""
+    """Counts of the calls that have ended."""
 
     answered: int = 0
     failed: int = 0
@@ -68,9 +68,10 @@ class Tally:
 class CallDispatcher:
     """Serves the calls of one cell, from its start to its end.
 
-    `IDLE` → workers enter → `SERVING` → they are told to end → `DRAINING` → the last one leaves → `IDLE`, superstep
-    after superstep. Between supersteps `wait_until_blocked` says what the cell has come to; when that is a reviewer's
-    decision, `decide` takes it. `close` ends it; so does, in effect, the first exception that must stop the run.
+    `IDLE` → workers enter → `SERVING` → they are to end → `DRAINING` → the last one leaves → `IDLE`, superstep after
+    superstep. Between supersteps `wait_until_blocked` returns the status of the cell; when that is "approval", `decide`
+    takes the reviewer's decision. `close` ends the dispatcher; so does, in effect, the first exception that must stop
+    the run.
     """
 
     def __init__(
@@ -81,8 +82,9 @@ class CallDispatcher:
         without_worker: Callable[[PostedCall], bool] = lambda _: False,
         parked_calls: ParkedCalls | None = None,
     ) -> None:
-        """`without_worker`: whether a call may take long, and runs beside the workers rather than in one.
+        """Set up the dispatcher; workers serve it later.
 
+        `without_worker` returns True for a call that may take long: it runs beside the workers rather than in one.
         `parked_calls`: the calls that wait for approval; None where no gate can stop a call.
         """
         self._session = session
@@ -95,12 +97,12 @@ class CallDispatcher:
         self._left_under_way: deque[asyncio.Task[bool]] = deque()
         """Calls whose worker has ended."""
         self._weight = 0
-        """Of all calls under way, parked ones included."""
+        """Weight of all calls under way, parked ones included."""
         self._workers = self._idle_workers = self._max_workers = 0
         self._stop_events: set[asyncio.Future[None]] = set()
-        """One for each worker, which ends when it is set."""
+        """One for each worker, which ends when its event is set."""
         self._call_taken = asyncio.Event()
-        """Set when a worker has taken a call, as far as the monitor has to know."""
+        """Set when a worker has taken a call and the monitor has to check again."""
         self._monitor: asyncio.Task[None] | None = None
         self._quiet: asyncio.TimerHandle | None = None
         if parked_calls:
@@ -196,7 +198,7 @@ class CallDispatcher:
 
     @property
     def _full(self) -> bool:
-        """Whether no more calls are taken from the kernel for now: those without a worker have no other bound."""
+        """True when no more calls are taken from the kernel for now: calls without a worker have no other bound."""
         parked = self._parked_calls
         return parked is not None and (
             parked.full or self.active >= MOST_ACTIVE or self._weight - parked.weight >= MOST_ACTIVE_WEIGHT
@@ -204,7 +206,7 @@ class CallDispatcher:
 
     @property
     def _roomy(self) -> bool:
-        """Whether so much has ended that a good number may be taken at once."""
+        """True when enough calls have ended that a good number may be taken at once."""
         parked = self._parked_calls
         return parked is None or (
             not parked.full
@@ -213,7 +215,10 @@ class CallDispatcher:
         )
 
     def _on_change(self) -> None:
-        """A call without a worker was parked or has ended: look again once nothing has changed for `QUIET` seconds."""
+        """Schedule a check after a call without a worker was parked or has ended.
+
+        It is made once nothing has changed for `QUIET` seconds.
+        """
         self._stop_quiet_timer()
         if self._parked_calls is None or self._state in (_State.AWAITING_APPROVAL, _State.FAILED, _State.CLOSED):
             return
@@ -234,7 +239,7 @@ class CallDispatcher:
 
     @contextlib.contextmanager
     def _stop_event(self, seconds: float | None = None) -> Generator["asyncio.Future[None]"]:
-        """A future that is set when workers are to end, and after so many seconds."""
+        """Yield a future that is set when workers are to end, or after `seconds`."""
         loop = asyncio.get_running_loop()
         event: asyncio.Future[None] = loop.create_future()
         timer = None if seconds is None else loop.call_later(seconds, _set, event)

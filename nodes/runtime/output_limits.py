@@ -8,15 +8,15 @@ from ..models.pricing import Price, cost_usd
 ROOT_OUTPUT_TOKENS = 16_384
 SUB_OUTPUT_TOKENS = 8_192
 LAST_OUTPUT_TOKENS = 4_096
-"""Of a last turn, where tokens or money are limited."""
+"""Output limit of a last turn, where tokens or money are limited."""
 LEAST_OUTPUT = 512
 """Tokens that an answer must have room for, or the request is not sent."""
 LEAST_LAST_OUTPUT = 256
 ANOTHER_TURN = 10_000
-"""Tokens by which a turn's request may be longer than the one before: a reply, and what a cell shows."""
+"""Tokens by which a turn's request may be longer than the one before: a reply, and the output of a cell."""
 
 
 def last_turn(model: str, price: Price | None, input_tokens: int) -> CostEstimate:
-    """Return what a last turn may take that follows a request of so many input tokens."""
+    """Return what a last turn may take after a request of `input_tokens`."""
     cost = partial(cost_usd, model, price=price)
     return CostEstimate(input_tokens + ANOTHER_TURN, LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, cost)

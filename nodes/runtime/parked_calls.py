@@ -1,8 +1,8 @@
-"""Sub-calls of a standing cell that wait for a person.
+"""Keep the sub-calls of the current cell that wait for a reviewer.
 
-A call that a gate stops is *parked*: it is taken from the kernel and its code waits on, but nothing is sent. Once
-nothing else of the cell is under way, all that is parked is asked about together (`asks.py`), by the graph's `review`
-node. Whatever wakes a parked call, it is looked at anew, so that only what was decided is ever done.
+A call that a gate stops is *parked*: it is taken from the kernel and its code waits, but nothing is sent. Once nothing
+else of the cell is under way, the graph's `review` node asks about all parked calls together (`approval/requests.py`).
+When a parked call is woken, for whatever reason, it passes the gates again, so that only what was decided is ever done.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from ...state.budget import ApprovalNeeded, BudgetSpent
 from .call_decisions import CallDecisions
 
 QUIET = 0.1
-"""Seconds without anything new after which a cell is taken to wait for a person alone."""
+"""Seconds without a change after which a cell is taken to wait for a reviewer alone."""
 MOST_PARKED = 10_000
 MOST_WEIGHT = 256 << 20
-"""Calls, and what they weigh (`PostedCall.weight`), that are parked before a person is asked about so many."""
+"""Calls, and their weight (`PostedCall.weight`), that are parked before a reviewer is asked about them."""
 
 
 @dataclass(frozen=True)
 class ChildWaits:
-    """A sub-RLM that waits for a person."""
+    """A sub-RLM that waits for a reviewer."""
 
     thread_id: str
     interrupt: str
@@ -34,12 +34,12 @@ class ChildWaits:
 
 
 Why = BudgetSpent | ApprovalNeeded | ChildWaits | None
-"""What stops a call: its budget, a price, its own run; None: that nobody has looked at it."""
+"""The reason why a call is stopped: its budget, its price, its child run; None: no reviewer has seen it yet."""
 
 
 @dataclass(frozen=True)
 class ParkedCall:
-    """A call that waits."""
+    """A call that waits, and why."""
 
     key: str
     call: PostedCall
@@ -47,48 +47,48 @@ class ParkedCall:
 
 
 class ParkedCalls:
-    """The parked calls of one cell, and which ones are to be parked."""
+    """The parked calls of one cell, and the rule by which calls are parked."""
 
     def __init__(self, gates: Gates, call_decisions: CallDecisions, recorded: frozenset[str]) -> None:
-        """`recorded`: keys of the cell's calls that were answered in an earlier run of it."""
+        """Start with no parked calls. `recorded`: keys of the cell's calls that an earlier run of it had answered."""
         self.gates = gates
         self.call_decisions = call_decisions
         self._parked: dict[asyncio.Future[None], ParkedCall] = {}
         self._weight = self._unseen = 0
         self.passed = set(recorded) - call_decisions.approved
-        """Calls of the cell that nobody was asked about."""
+        """Calls of the cell that no reviewer was asked about."""
         self.changed: Callable[[], None] = lambda: None
-        """Told when something was parked, or has ended."""
+        """Called when a call was parked, or when an active one has ended."""
         self._active = 0
 
     @property
     def parked(self) -> list[ParkedCall]:
-        """The calls that wait, in the order in which they began to."""
+        """The calls that wait, in the order in which they were parked."""
         return list(self._parked.values())
 
     @property
     def count(self) -> int:
-        """How many wait."""
+        """The number of parked calls."""
         return len(self._parked)
 
     @property
     def weight(self) -> int:
-        """What the calls weigh that wait."""
+        """The weight of the parked calls."""
         return self._weight
 
     @property
     def full(self) -> bool:
-        """Whether no more is to be taken from the kernel until a person was asked."""
+        """True when no more calls are to be taken from the kernel until a reviewer was asked."""
         return len(self._parked) >= MOST_PARKED or self._weight >= MOST_WEIGHT
 
     @property
     def waits(self) -> bool:
-        """Whether nothing that was taken from the kernel can go on but by a person's word."""
+        """True when only a reviewer's decision can continue the calls that were taken from the kernel."""
         return bool(self._parked) and not self._active
 
     @contextmanager
     def active(self) -> Generator[None]:
-        """While this lasts, something is being done for the cell."""
+        """Count as work under way for the cell while this lasts."""
         self._active += 1
         try:
             yield
@@ -97,7 +97,7 @@ class ParkedCalls:
             self.changed()
 
     def lets_pass(self, key: str, call: PostedCall) -> bool:
-        """Whether a call may be made as far as the gate `calls` goes. One that may is counted, if it was not approved.
+        """Return whether the gate `calls` lets a call be made. A call that passes without approval is counted.
 
         Calls that the code posts together pass together or not at all.
         """
@@ -111,7 +111,7 @@ class ParkedCalls:
         return True
 
     async def park(self, key: str, call: PostedCall, why: Why = None) -> None:
-        """Wait until something was decided about any of the parked calls."""
+        """Park a call until a reviewer has decided about any of the parked calls."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parked[woken] = ParkedCall(key, call, why)
         self._weight += call.weight
@@ -125,7 +125,7 @@ class ParkedCalls:
                 self._unseen -= why is None
 
     def decide(self, call_decisions: CallDecisions) -> None:
-        """Something was decided: every parked call is looked at anew."""
+        """Apply a reviewer's decisions: wake every parked call, so that each passes the gates again."""
         self.call_decisions = call_decisions
         self.passed -= call_decisions.approved
         parked, self._parked = self._parked, {}

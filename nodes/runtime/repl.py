@@ -15,18 +15,18 @@ from .parked_calls import ParkedCalls
 
 @dataclass
 class CellCalls:
-    """The sub-calls of a cell: those recorded of an earlier run of it, and those that it has made so far."""
+    """The sub-calls of a cell: those recorded in an earlier run of it, and those that it has made so far."""
 
     parked: ParkedCalls
-    """Those that wait for approval, and which ones are to."""
+    """The calls that wait for approval, and the rule by which calls are parked."""
     recorded: frozenset[str] = frozenset()
-    """Keys that the journal has of this cell."""
+    """Keys of the calls that the journal has for this cell."""
     asked: set[str] = field(default_factory=set[str])
     """Keys of the calls that it has made."""
     unrecorded: dict[str, str] = field(default_factory=dict[str, str])
     """The first characters of the prompts that had no recorded answer, by key, in the order of the calls."""
     truncated: int = 0
-    """Answers that ended at their output limit, and not of themselves."""
+    """Number of answers that were cut at their output limit."""
     answers: AnswerSet = field(default_factory=AnswerSet)
 
     @property
@@ -36,12 +36,12 @@ class CellCalls:
 
 
 class Repl:
-    """One kernel session, and where it stands.
+    """One kernel session, and its position.
 
-    A fresh REPL stands at `START`. `restore` loads a snapshot into it. `begin_cell` starts a cell; its sub-calls are
-    served until `wait` returns its result; `stop_calls`, `save_variables` and `end_cell` take the result in, and the
-    next cell may begin. `close` ends the kernel at any time. Every method that talks to the kernel raises KernelLost
-    once it is gone.
+    A fresh REPL is at `START`. `restore` loads a snapshot into it. `begin_cell` starts a cell; its sub-calls are served
+    until `wait` returns its result; `stop_calls`, `save_variables` and `end_cell` process the result, and the next cell
+    may begin. `close` ends the kernel at any time. Every method that talks to the kernel raises KernelLost once it is
+    gone.
     """
 
     def __init__(self, session: KernelSession, snapshots: Snapshots) -> None:
@@ -64,17 +64,17 @@ class Repl:
 
     @property
     def position(self) -> str:
-        """The chain of the cells that have ended in it."""
+        """The hash over the cells that have ended in it and the answers they got."""
         return self._position
 
     @property
     def in_cell(self) -> bool:
-        """Whether a cell was begun that has not ended."""
+        """True when a cell was begun and has not ended."""
         return self._cell is not None
 
     @property
     def lost_between_cells(self) -> bool:
-        """Whether the kernel died while no cell ran, so that none is to blame."""
+        """True when the kernel died while no cell ran, so that no cell caused it."""
         return self._session.lost and self._cell is None
 
     @property
@@ -85,12 +85,12 @@ class Repl:
 
     @property
     def answering(self) -> bool:
-        """Whether calls are being answered: what was paid for must reach the cell."""
+        """True when calls are being answered: answers that were paid for must reach the cell."""
         return bool(self._dispatcher and self._dispatcher.active)
 
     @property
     def open_calls(self) -> int:
-        """Calls that nobody works on yet, or that a worker left under way."""
+        """Calls that no worker has taken, or that one left under way."""
         return self._dispatcher.open_calls if self._dispatcher else self._session.waiting
 
     @property
@@ -100,7 +100,7 @@ class Repl:
 
     @property
     def saved_variables(self) -> list[str]:
-        """Names of the variables that the last snapshot has, sorted."""
+        """Names of the variables in the last snapshot, sorted."""
         return sorted(variable["name"] for group in self._groups.values() for variable in group["about"])
 
     @property
@@ -110,7 +110,7 @@ class Repl:
 
     @property
     def restore_report(self) -> RestoreRecord | None:
-        """How it was restored, until the next cell has ended."""
+        """The report of its restore, until the next cell has ended."""
         return self._restore_report
 
     @restore_report.setter
@@ -123,19 +123,19 @@ class Repl:
         return self._history_sent_upto
 
     def stands_at(self, position: str, cell: str | None) -> bool:
-        """Return whether exactly these cells have ended in it, and it runs no other cell than this one."""
+        """Return whether the REPL is at this position and runs no other cell than this one."""
         return self._position == position and self._cell in (None, cell)
 
     async def begin_cell(
         self, cell: Cell, digest: str, calls: CellCalls, dispatcher: CallDispatcher, report_calls: Callable[[], None]
     ) -> None:
-        """Start a cell; `report_calls` sends an event about how far its calls are."""
+        """Start a cell. `report_calls` sends an event about the progress of its calls."""
         self._cell, self._calls, self._dispatcher, self._report_calls = digest, calls, dispatcher, report_calls
         await self._session.begin(cell)
         self._history_sent_upto = cell.turn
 
     async def wait(self) -> Literal["calls", "approval"] | CellResult:
-        """Wait until calls want workers, or only a reviewer can go on, or the cell has ended: then return its result.
+        """Wait until calls need workers, only parked calls are left, or the cell has ended: then return its result.
 
         Raises what must stop the run.
         """
@@ -152,7 +152,7 @@ class Repl:
             self._dispatcher.decide(decisions)
 
     async def run_without_calls(self, cell: Cell) -> CellResult:
-        """Run code of our own, which makes no sub-calls, to its end."""
+        """Run code of this program, which makes no sub-calls, to its end."""
         await self._session.begin(cell)
         return await self._session.result()
 
@@ -170,8 +170,8 @@ class Repl:
     async def save_variables(self, result: CellResult) -> str | None:
         """Save what the cell changed, with the next commit. Return why that could not be done, or None.
 
-        Where there is no new snapshot `snapshot` stays at the last one, and what the kernel sends next builds on what
-        it has sent before all the same.
+        Without a new snapshot `snapshot` stays at the last one; what the kernel sends next still builds on what it has
+        sent before.
         """
         snapshot = result.snapshot
         if snapshot is None:
@@ -185,7 +185,7 @@ class Repl:
         return None
 
     def end_cell(self, position: str) -> None:
-        """Take in that a cell has ended, and with it whatever led to this position."""
+        """Record that a cell, or another step that led to this position, has ended."""
         self._position = position
         self._cell = self._dispatcher = self._report_calls = self._restore_report = None
 
@@ -196,7 +196,7 @@ class Repl:
         return dict(restored.lost)
 
     async def differing(self, groups: Sequence[Group]) -> Sequence[str]:
-        """Return the names of saved variables that are not in this kernel what they were saved as."""
+        """Return the names of saved variables whose values in this kernel differ from the saved ones."""
         return await self._session.compare(groups, self._snapshots.batches(groups))
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run shares with the runs below it: its model clients, and how much may be under way at once."""
+"""Hold what a run shares with the runs below it: its model clients, and limits on what may be under way at once."""
 
 import asyncio
 from collections import deque
@@ -12,15 +12,15 @@ from ..models.client import ModelClient
 from .dependencies import OpenModels
 
 KERNEL_BYTES = 256 << 20
-"""Memory that is reckoned with for a kernel, unless the user says how many there may be."""
+"""Memory that is assumed for a kernel, unless the user sets the number of kernels."""
 MOST_KERNELS = 32
 
 
 class KernelSlots:
-    """How many kernels of a tree may be alive, given out so that the runs in it never wait for each other.
+    """The kernels that a tree may have alive, given out so that its runs never wait for each other.
 
-    A run that waits for its children keeps its kernel. Were all slots taken by such runs, none of them could ever end;
-    so a run takes one only while as many are left as there are levels of runs below it.
+    A run that waits for its children keeps its kernel. If such runs held all slots, none of them could ever end; so a
+    run takes a slot only while as many are left as there are levels of runs below it.
     """
 
     def __init__(self, slots: int) -> None:
@@ -29,7 +29,7 @@ class KernelSlots:
 
     @asynccontextmanager
     async def taken(self, levels_below: int) -> AsyncGenerator[None]:
-        """Wait for a slot for a run that may have so many levels of runs below it, and hold it."""
+        """Wait for a slot for a run with up to `levels_below` levels of runs below it, and hold it."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((levels_below, turn))
         self._call_next()
@@ -51,7 +51,10 @@ class KernelSlots:
         self._call_next()
 
     def _call_next(self) -> None:
-        """Whoever waits longest goes first, of those that leave enough: a deeper run need leave fewer."""
+        """Give free slots to the runs that have waited longest and leave enough of them.
+
+        A deeper run need leave fewer.
+        """
         for levels_below, turn in list(self._waiting):
             if self.free > levels_below and not turn.done():
                 self._waiting.remove((levels_below, turn))
@@ -72,7 +75,7 @@ class Tree:
         self.kernels = KernelSlots(most_kernels(settings) - 1)
 
     def models(self, names: Iterable[str]) -> Mapping[str, ModelClient]:
-        """The clients of these models, opened when first asked for. Raises ModelSetupError."""
+        """Return the clients of these models, each opened when first asked for. Raises ModelSetupError."""
         wanted = sorted(set(names))
         for name in wanted:
             if name not in self._models:
@@ -86,12 +89,15 @@ class Tree:
 
 
 def run_levels(settings: RunSettings) -> int:
-    """How many levels of runs with kernels there may be, the run itself included."""
+    """Return how many levels of runs with kernels there may be, the run itself included."""
     return max(1, settings.max_depth)
 
 
 def most_kernels(settings: RunSettings) -> int:
-    """How many kernels may be alive at once: what the user says, else what fits into memory; at least one a level."""
+    """Return how many kernels may be alive at once.
+
+    That is the user's setting, else what fits into memory; at least one a level.
+    """
     if settings.kernels is not None:
         return settings.kernels
     fitting = psutil.virtual_memory().available // KERNEL_BYTES

@@ -1,6 +1,6 @@
-"""The turns of a run, read from the records that nodes wrote.
+"""Read the turns of a run from the records that nodes wrote.
 
-An active run reads them once: a turn costs as much to add after five hundred others as after none.
+An active run reads them once: adding a turn costs as much after five hundred others as after none.
 """
 
 from bisect import bisect_left
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def merged(records: Iterable[TurnRecord]) -> list[TurnRecord]:
-    """One record a turn, in order: what `plan` wrote and what `execute_code` added to it."""
+    """Return one record a turn, in order: what `plan` wrote and what `execute_code` added to it."""
     turns: dict[int, TurnRecord] = {}
     for record in records:
         number = number_of(record)
@@ -26,12 +26,12 @@ def merged(records: Iterable[TurnRecord]) -> list[TurnRecord]:
 
 
 def number_of(record: TurnRecord) -> int:
-    """Which turn it is of."""
+    """Return the number of a record's turn."""
     return record.get("number", 0)
 
 
 def together(before: TurnRecord, record: TurnRecord) -> TurnRecord:
-    """What is known of a turn, and a record that adds to it."""
+    """Return a turn's record with another one added to it."""
     both: TurnRecord = {
         "notes": [*before.get("notes", []), *record.get("notes", [])],
         "short": {**before.get("short", {}), **record.get("short", {})},
@@ -40,7 +40,7 @@ def together(before: TurnRecord, record: TurnRecord) -> TurnRecord:
 
 
 def history_entries(question: str, turns: Sequence[TurnRecord], after: int, upto: int) -> list[tuple[str, str]]:
-    """What the REPL's `history` gains before the cell of turn `upto` when it was last told at turn `after`.
+    """Return what the REPL's `history` gains before the cell of turn `upto` when it was last sent at turn `after`.
 
     `(role, text or hash)` pairs: a hash where the text is stored, marked by the role's `*`.
     """
@@ -55,7 +55,7 @@ def history_entries(question: str, turns: Sequence[TurnRecord], after: int, upto
 
 
 async def history_texts(texts: Texts, entries: Iterable[tuple[str, str]]) -> tuple[dict[str, str], ...]:
-    """The entries as the REPL shows them: `{"role", "content"}`, uncut."""
+    """Return the entries as the REPL shows them: `{"role", "content"}`, uncut."""
     return tuple(
         [
             {"role": role.rstrip("*"), "content": await texts.get(content) if role.endswith("*") else content}
@@ -65,7 +65,7 @@ async def history_texts(texts: Texts, entries: Iterable[tuple[str, str]]) -> tup
 
 
 def _heard(turn: TurnRecord | None) -> tuple[str, str]:
-    """What the model was told after a turn: what its cell printed, or why nothing ran."""
+    """Return what the model was sent after a turn: what its cell printed, or why nothing ran."""
     if turn is None:
         return "user", ""
     output = turn.get("output")
@@ -73,14 +73,14 @@ def _heard(turn: TurnRecord | None) -> tuple[str, str]:
 
 
 def turns_of(state: "RunState") -> list[TurnRecord]:
-    """The turns of a state so far, each with what a person set after it."""
+    """Return the turns of a state so far, each with the variables that a user set after it."""
     turns = merged(state.get("turns", []))
     edits = state.get("edits", [])
     return _with_edits(turns, edits) if edits else turns
 
 
 def variables_after(turns: Iterable[TurnRecord]) -> list[list[VariableRecord]]:
-    """The variables after each turn, by name; one without code leaves them as they were."""
+    """Return the variables after each turn, by name; a turn without code leaves them as they were."""
     found: list[list[VariableRecord]] = []
     for turn in turns:
         found.append(variables_next(found[-1] if found else [], turn))
@@ -88,7 +88,7 @@ def variables_after(turns: Iterable[TurnRecord]) -> list[list[VariableRecord]]:
 
 
 def variables_next(before: list[VariableRecord], turn: TurnRecord) -> list[VariableRecord]:
-    """Those after a turn, given those before it."""
+    """Return the variables after a turn, given those before it."""
     whole, changed, gone = turn.get("variables"), turn.get("changed", ()), turn.get("gone", ())
     if whole is None and not changed and not gone:
         return before
@@ -97,7 +97,7 @@ def variables_next(before: list[VariableRecord], turn: TurnRecord) -> list[Varia
 
 
 def changes_of(before: Sequence[VariableRecord], after: Sequence[VariableRecord]) -> TurnRecord:
-    """What a turn's record says of the variables after it, given those before it."""
+    """Return what a turn's record keeps of the variables after it, given those before it."""
     known = {variable["name"]: variable for variable in before}
     return {
         "changed": [variable for variable in after if known.get(variable["name"]) != variable],
@@ -106,14 +106,14 @@ def changes_of(before: Sequence[VariableRecord], after: Sequence[VariableRecord]
 
 
 def said_before_all(state: "RunState") -> list[str]:
-    """What is said of what a person did before the first turn: variables that they set, answers not accepted."""
+    """Return notes on what was done before the first turn: variables set by a user, answers that were not accepted."""
     about = _overlaid([], [edit for edit in state.get("edits", []) if edit["turn"] == 0])
     edits = [f"A person set variables before the first turn: {_listed(about)}"] if about else []
     return [*edits, *state.get("told_first", [])]
 
 
 def _with_edits(turns: list[TurnRecord], edits: Sequence[EditRecord]) -> list[TurnRecord]:
-    """The turns with a note on each after which variables were set, and with their variables as they then were."""
+    """Add a note and the new values to each turn after which a user set variables, and return the turns."""
     for turn in turns:
         here = [edit for edit in edits if edit["turn"] == turn.get("number", 0)]
         if here:
@@ -139,9 +139,9 @@ T = TypeVar("T")
 
 
 class Transcript:
-    """What `turns_of` and `variables_after` say of a state, kept from the state before, whose records it mostly has.
+    """The results of `turns_of` and `variables_after`, kept and extended: most records are those of the state before.
 
-    What it returns is not to be changed.
+    Callers must not change what it returns.
     """
 
     def __init__(self) -> None:
@@ -152,13 +152,13 @@ class Transcript:
         self._each: dict[Callable[[TurnRecord], Any], list[Any]] = {}
 
     def turns(self, state: "RunState") -> Sequence[TurnRecord]:
-        """The turns of the state, each as one record."""
+        """Return the turns of the state, each as one record."""
         records, edits = state.get("turns", self._records[:0]), state.get("edits", self._edits[:0])
         if records is self._records and edits is self._edits:
             return self._turns
         known = len(self._records)
         if edits or self._edits or len(records) < known or not all(map(is_, self._records, records)):
-            # Another branch of the run, or a person set something: that is told with the turn that it came after.
+            # Another branch of the run, or a user set variables, which changes the turn that they were set after.
             self._turns = turns_of(state)
             self._forget(0)
         else:
@@ -168,13 +168,13 @@ class Transcript:
         return self._turns
 
     def variables(self, state: "RunState") -> Sequence[list[VariableRecord]]:
-        """The variables after each of them, by name."""
+        """Return the variables after each turn, by name."""
         for turn in self.turns(state)[len(self._variables) :]:
             self._variables.append(variables_next(self._variables[-1] if self._variables else [], turn))
         return self._variables
 
     def each(self, state: "RunState", about: Callable[[TurnRecord], T]) -> Sequence[T]:
-        """What `about` makes of each of them, of which it must be a function and of nothing else."""
+        """Return the result of `about` for each turn. It must depend on nothing but the turn."""
         turns, made = self.turns(state), self._each.setdefault(about, [])
         made += map(about, turns[len(made) :])
         return made
@@ -189,7 +189,7 @@ class Transcript:
         self._forget(at)
 
     def _forget(self, at: int) -> None:
-        """The turn at this index is not what it was."""
+        """Drop what is derived from the turns at this index and after it."""
         for kept in (self._variables, *self._each.values()):
             del kept[at:]
 
@@ -201,7 +201,7 @@ _SHORT_OUTPUT = 160
 def short_form(output: str, blocks: Sequence[str] = ()) -> dict[str, str]:
     """Return what the state keeps of a turn's text: `code` and `output`, at most 400 characters together.
 
-    Absent keys are empty.
+    A key is absent when its text is empty.
     """
     short = {"code": shortened("\n".join(blocks), _SHORT_CODE), "output": shortened(output, _SHORT_OUTPUT)}
     return {key: text for key, text in short.items() if text}

@@ -1,6 +1,6 @@
-"""Showing untrusted text to a model: cut, made visible, and marked off as data.
+"""Prepare untrusted text for a model: cut it, make it visible, and mark it as data.
 
-What documents and code print may hold anything: control characters, fences that would end the block they are
+Documents and the output of code may contain anything: control characters, fences that would end the block they are
 shown in, instructions. None of it may look like the words of this program.
 """
 
@@ -14,7 +14,7 @@ _FOLD_UP_TO = 4_000_000
 
 
 def visible(text: str) -> str:
-    """`text` with control characters, direction marks and lone surrogates written as escapes, on lines of `\\n`."""
+    """Return `text` with control characters, direction marks and lone surrogates escaped, and line breaks as `\\n`."""
     return _INVISIBLE.sub(_escape, text.replace("\r\n", "\n"))
 
 
@@ -24,13 +24,13 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def one_line(text: str, limit: int) -> str:
-    """`text` on one visible line of at most `limit` characters; a cut shows as `…`."""
+    """Return `text` on one visible line of at most `limit` characters; a cut shows as `…`."""
     line = " ".join(visible(text[: limit * 4]).split())
     return line if len(line) <= limit and len(text) <= limit * 4 else f"{line[: limit - 1]}…"
 
 
 def shortened(text: str, limit: int) -> str:
-    """Head and tail of `text`, visible, at most `limit` characters, line breaks kept; a cut shows as ` … `."""
+    """Return head and tail of `text`, visible, at most `limit` characters, line breaks kept; a cut shows as ` … `."""
     shown = visible(text if len(text) <= 2 * limit else f"{text[:limit]}{text[-limit:]}").strip()
     if len(text) <= 2 * limit and len(shown) <= limit:
         return shown
@@ -39,10 +39,10 @@ def shortened(text: str, limit: int) -> str:
 
 
 def cut_output(text: str, limit: int = 20_000) -> str:
-    """`text` as the model sees it: visible, runs of equal lines folded, and at most `limit` characters.
+    """Return `text` as the model sees it: visible, runs of equal lines folded, and at most `limit` characters.
 
-    A longer text keeps its head and its tail, where the errors are; in between it says how many characters
-    are left out, and that `history` in the REPL has them.
+    A longer text keeps its head and its tail, where the errors are. A note between them gives the number of characters
+    left out, and says that `history` in the REPL has them.
     """
     folded = _folded(text) if len(text) <= _FOLD_UP_TO else text
     if len(folded) <= limit and len(shown := visible(folded)) <= limit:
@@ -58,7 +58,7 @@ def cut_output(text: str, limit: int = 20_000) -> str:
 
 
 def _folded(text: str) -> str:
-    """Four or more equal lines in a row become one and a count."""
+    """Replace four or more equal lines in a row by one and a count."""
     lines: list[str] = []
     for line, group in itertools.groupby(text.split("\n")):
         count = sum(1 for _ in group)
@@ -67,7 +67,7 @@ def _folded(text: str) -> str:
 
 
 def fenced(text: str, *, info: str = "text") -> str:
-    """`text` in a fence that is longer than any run of backticks in it, so that nothing in it can close it."""
+    """Return `text` in a fence longer than any run of backticks in it, so that nothing in it can close the fence."""
     body = _BACKTICKS.sub(lambda found: found[0][:_LONGEST_FENCE], text)
     longest = max((len(run) for run in _BACKTICKS.findall(body)), default=2)
     fence = "`" * (longest + 1)
@@ -75,5 +75,5 @@ def fenced(text: str, *, info: str = "text") -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` with every line behind `| `: no line of it can open a fence, be a heading or speak for the program."""
+    """Return `text` with every line behind `| `: no line can open a fence, be a heading or speak for the program."""
     return "\n".join(f"| {line}" for line in visible(text).split("\n"))

@@ -1,4 +1,4 @@
-"""Begin a cell: its code, what its sub-calls are answered with, and what a reviewer has decided about them."""
+"""Begin a cell with its code, its recorded answers, and a reviewer's decisions about its sub-calls."""
 
 from ...kernel.session import Cell, PostedCall
 from ...state.call_keys import cell_digest
@@ -16,7 +16,7 @@ from .handler import SubCallHandler
 async def begin_cell(
     run: ActiveRun, deps: Dependencies, state: RunState, repl: Repl, turn: TurnRecord, *, recorded_only: bool = False
 ) -> None:
-    """Begin the cell of `turn` in a REPL that runs none.
+    """Begin the cell of `turn` in a REPL that runs no cell.
 
     `recorded_only`: calls without a recorded answer fail, and nothing is paid. Raises KernelLost, StoredDataDamaged.
     """

@@ -1,4 +1,4 @@
-"""A sub-call at the gates: it is made when nothing stops it, or when a person has let it; else it waits for one."""
+"""Pass a sub-call through the gates: it is made when no gate stops it or a reviewer has approved it; else it waits."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ..runtime.dependencies import Dependencies
 
 REJECTED = "rejected"
-"""The kind of error of a call that a person did not let be made."""
+"""The kind of error of a call that a reviewer rejected."""
 
 
 @dataclass(frozen=True)
 class CallGate:
-    """A call that comes to the gates of its run."""
+    """A sub-call at the gates of its run."""
 
     run: "ActiveRun"
     deps: "Dependencies"
@@ -38,9 +38,11 @@ class CallGate:
     async def pass_through(
         self, ask: Callable[[PostedCall, ChildDecision | None], Awaitable[CallResult | ChildWaits]]
     ) -> CallResult:
-        """The answer that `ask` gives, once it may; or what a person said instead. Raises BudgetSpent.
+        """Return the answer that `ask` gives once the call may be made, or what a reviewer answered instead.
 
-        `ask` is given the call with the prompt that was approved, and what is to be handed down to a sub-RLM.
+        Raises BudgetSpent.
+
+        `ask` gets the call with the approved prompt, and the decision that is handed down to a sub-RLM.
         """
         while True:
             call_decisions = self.parked_calls.call_decisions
@@ -58,7 +60,10 @@ class CallGate:
             await self.parked_calls.park(self.key, self.call, got)
 
     async def _asked(self, ask: Callable[[], Awaitable[CallResult | ChildWaits]]) -> CallResult | Why:
-        """The answer, or what the call has to wait for. Raises BudgetSpent where nobody is to be asked about it."""
+        """Return the answer, or what the call has to wait for.
+
+        Raises BudgetSpent when no reviewer is to be asked about it.
+        """
         try:
             with self.parked_calls.active():
                 return await ask()
@@ -74,7 +79,7 @@ class CallGate:
         return CallResult(failure_digest(words), error=words, error_kind=REJECTED)
 
     async def _answered(self, words: str) -> CallResult:
-        """The person's words as the call's answer; of a call with a schema they must be JSON that fits it."""
+        """Return the reviewer's words as the call's answer. With a schema they must be JSON that matches it."""
         value: Any = words
         schema = self.call.schema
         if schema is not None:
@@ -82,7 +87,7 @@ class CallGate:
                 value = await off_loop(parse, words, schema)
             except (SchemaMismatch, SchemaInvalid) as error:
                 return await self._rejected(f"A reviewer answered, but not as the schema asks ({error}): {words}")
-        # What is recorded of a typed call is read as JSON again.
+        # The recorded answer of a typed call is read as JSON again.
         text = words if schema is None else json.dumps(value)
         digest = await self.deps.stores.texts.put(text)
         await self._record(Outcome(answer=digest, known=0, cost=0.0))

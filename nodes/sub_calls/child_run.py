@@ -1,4 +1,4 @@
-"""A sub-call that a run of its own answers: journalled like any other, once the child run has ended."""
+"""Answer a sub-call with a child run. The answer is journalled like any other, once the child run has ended."""
 
 import json
 
@@ -10,14 +10,14 @@ from ..runtime.parked_calls import ChildWaits
 from .model_call import CallResult, failure_digest
 
 CHILD_FAILED = "child"
-"""The kind of error of a call whose run failed."""
+"""The kind of error of a call whose child run failed."""
 
 
 async def ask_child(run: ActiveRun, deps: Dependencies, call: ChildCall) -> CallResult | ChildWaits:
-    """The child run's answer, on disk when this returns; or what it waits for. What it costs is in its own journal.
+    """Return the child run's answer, recorded on disk, or what it waits for. Its cost is in its own journal.
 
-    An answer that is missing for want of budget is not recorded: with another budget the child goes on. Raises what
-    `Children.answer` raises.
+    An answer that is missing because the budget is spent is not recorded: with another budget the child resumes. Raises
+    what `Children.answer` raises.
     """
     assert run.children is not None, "nobody runs child threads"
     began = deps.clock()

@@ -1,4 +1,4 @@
-"""Answering one sub-call of a cell: its key, its request, and handing the answer to the code that waits."""
+"""Answer one sub-call of a cell: form its key and request, and deliver the answer to the waiting code."""
 
 import asyncio
 from collections import Counter
@@ -28,11 +28,11 @@ from .model_call import CallResult, ModelCall, call_once, failure_digest, replay
 _KEPT_OF_PROMPTS = 400
 """Characters of a prompt that are kept for the report of a replay that diverged."""
 BETWEEN_REPORTS = 0.05
-"""Seconds between two events that tell how far the calls are; the last one is told when the cell has ended."""
+"""Seconds between two events about the progress of the calls; the last one is sent when the cell has ended."""
 
 
 class SubCallHandler:
-    """Answers the calls of one cell. Safe for many calls at once."""
+    """A handler that answers the calls of one cell. Safe for many calls at once."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class SubCallHandler:
         *,
         recorded_only: bool = False,
     ) -> None:
-        """`recorded_only`: calls without a recorded answer fail, and nothing is paid."""
+        """Set up the handler. `recorded_only`: calls without a recorded answer fail, and nothing is paid."""
         self._run = run
         self._deps = deps
         self._session = session
@@ -57,7 +57,7 @@ class SubCallHandler:
         self._next_report = 0.0
 
     async def __call__(self, call: PostedCall) -> bool:
-        """Answer `call` and deliver it; whether the code got an answer rather than an error."""
+        """Answer `call` and deliver the answer. Return whether the code got an answer rather than an error."""
         self._taken += 1
         try:
             handed = await self._handed(call)
@@ -84,7 +84,7 @@ class SubCallHandler:
         return ok
 
     async def _handed(self, call: PostedCall) -> ContextRef | None:
-        """What a sub-RLM is handed as its context, stored; None for a plain call. Raises HandedBadly."""
+        """Return the stored context that a sub-RLM is handed; None for a plain call. Raises HandedBadly."""
         if not self.starts_a_run(call):
             return None
         if call.context is None:
@@ -92,7 +92,7 @@ class SubCallHandler:
         return await asyncio.to_thread(hand_over, call.context, self._run.context, self._deps.stores.blobs)
 
     def starts_a_run(self, call: PostedCall) -> bool:
-        """Whether a run of its own answers the call, rather than a model."""
+        """Return whether a child run answers the call, rather than a model."""
         return call.kind == "rlm" and self._run.settings.max_depth > 1
 
     def _model(self, call: PostedCall) -> str:
@@ -116,7 +116,7 @@ class SubCallHandler:
         return await task
 
     async def _answer_now(self, call: PostedCall, key: str, handed: ContextRef | None) -> CallResult:
-        """Raises BudgetSpent, _Refused."""
+        """Return the recorded answer, else ask for one. Raises BudgetSpent, _Refused."""
         recorded = self._run.journal.find(key)
         if recorded is not None:
             self._reused += 1
@@ -157,7 +157,7 @@ class SubCallHandler:
         return await ask_child(self._run, self._deps, child)
 
     async def _tell_child(self, call: PostedCall, recorded: RecordedCall, thread_id: str) -> None:
-        """Tell of a child run that ended in an earlier sitting, and of those below it: of all that the cell started."""
+        """Send events about a child run that ended in an earlier execution, and about the runs below it."""
         depth = self._run.depth + 1
         status = "failed" if recorded.answer is None else "answered"
         told = [{**child_event(thread_id, depth, call.prompt), "status": status}]
@@ -175,17 +175,17 @@ class SubCallHandler:
             self.report()
 
     def report(self) -> None:
-        """Tell how far the calls are."""
+        """Send an event about the progress of the calls."""
         if not self._taken:
             return
-        # A call that was taken from the kernel a moment ago is in neither number.
+        # A call that was just taken from the kernel may be in neither number.
         self._posted = max(self._posted, self._taken + self._session.waiting)
         told = {
             "turn": self._turn,
             "answered": self._answered,
             "failed": self._failed,
             "reused": self._reused,
-            # Others that were taken wait for their turn, or for their answer to be saved.
+            # Other calls that were taken wait for a free request slot, or for their answer to be saved.
             "in_flight": min(self._taken - self._answered - self._failed, self._run.settings.concurrency),
             "posted": self._posted,
             "usage": self._run.usage,
@@ -194,15 +194,15 @@ class SubCallHandler:
 
 
 _TOLD_AS: dict[str, FailureKind] = {"budget": "budget", REJECTED: "rejected"}
-"""What the code is told of failures that are not the model's."""
+"""Kinds of errors, as the code gets them, for failures that are not the model's."""
 
 
 class _Refused(Exception):
-    """The call cannot be answered, and is not asked."""
+    """Raised for a call that cannot be answered and is not sent."""
 
 
 async def _check_schema(schema: dict[str, Any]) -> None:
-    """A run could spend all its turns on an answer that can match nothing. Raises _Refused."""
+    """Raise _Refused for an unusable schema: a run could spend all its turns on an answer that can never match."""
     try:
         await off_loop(check_schema, schema)
     except SchemaInvalid as error:

@@ -1,4 +1,4 @@
-"""One model request, paid at most once: looked up in the journal, reserved, recorded, asked, settled."""
+"""Make one model request, paid at most once: look it up in the journal, else reserve, record, send and settle it."""
 
 import json
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from ..runtime.dependencies import Dependencies
 from ..runtime.output_limits import LEAST_OUTPUT
 
 CUT = "length"
-"""What the journal says of an answer that was cut at the output limit: it is not the whole one."""
+"""The journal's word for an answer that was cut at the output limit."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class ModelCall:
     last_turn: bool = False
     least_output: int = LEAST_OUTPUT
     record_failure: bool = True
-    """False for root turns: a failure that no code was told of is asked again on resume."""
+    """False for root turns: a failure that no code has seen is asked again on resume."""
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """What came of it: an answer, or why there is none."""
+    """The result of a call: an answer, or the reason why there is no answer."""
 
     digest: str
     """The hash of what was recorded."""
@@ -53,23 +53,23 @@ class CallResult:
 
 @dataclass
 class _Spending:
-    """The attempts of one ask: each is reserved and recorded before it is sent, and settled when it has ended."""
+    """The attempts of one call: each is reserved and recorded before it is sent, and settled when it has ended."""
 
     run: ActiveRun
     ask: ModelCall
     entry: Entry
     granted: Reservation
-    """What is reserved for each attempt; for the first one it is already."""
+    """The reservation for each attempt; that for the first one is made already."""
     opened: bool = False
-    """Whether there is a row in the journal."""
+    """True when there is a row in the journal."""
     attempts: int = 0
-    """Requests that were sent, as far as anybody knows."""
+    """Number of requests that were sent, as far as is known."""
     known: int = 0
-    """Those of them whose outcome is known."""
+    """Number of those requests whose outcome is known."""
     used: Reservation = NOTHING
-    """What the known ones took, all together."""
+    """Usage of the requests with a known outcome, all together."""
     held: bool = True
-    """Whether a reservation is neither settled nor given back."""
+    """True while a reservation is neither settled nor given back."""
 
     async def before_attempt(self, number: int) -> None:
         if not self.held:
@@ -83,7 +83,7 @@ class _Spending:
         await self.run.journal.open(self.entry)
 
     def after_attempt(self, used: Used | None) -> None:
-        """`used` is what the server says it took, None when nobody knows."""
+        """Settle an attempt. `used`: what the server says that it took, None when that is not known."""
         self.held = False
         took = None if used is None else Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
         self.run.ledger.settle(self.granted, took)
@@ -92,14 +92,14 @@ class _Spending:
             self.known += 1
 
     async def not_sent(self) -> None:
-        """The attempt reached no server: neither the budget nor the journal keeps anything of it."""
+        """Undo an attempt that reached no server: neither the budget nor the journal keeps anything of it."""
         self.run.ledger.give_back(self.granted)
         self.held = False
         self.attempts -= 1
         await self.run.journal.correct(self.entry, Outcome(known=0, unsent=1, cost=0.0))
 
     def outcome(self, **facts: Any) -> Outcome:
-        """What came of it, with what was used."""
+        """Return the outcome for the journal, with what was used."""
         used = self.used
         return Outcome(
             known=self.known,
@@ -110,7 +110,7 @@ class _Spending:
         )
 
     def end(self) -> None:
-        """Settle what has not been: sent without an answer that was seen, or never sent."""
+        """Settle what is left: a request sent without an answer that was seen, or one that was never sent."""
         if self.held and self.attempts:
             self.after_attempt(None)
         elif self.held:
@@ -118,11 +118,11 @@ class _Spending:
 
 
 async def call_once(run: ActiveRun, deps: Dependencies, ask: ModelCall) -> CallResult:
-    """The recorded answer to `ask`, or a new one, which is on disk when this returns.
+    """Return the recorded answer to `ask`, or a new one, which is on disk when this returns.
 
-    The output limit of the request may be lowered, where the budget has no more. Raises BudgetSpent, with nothing
-    sent and nothing recorded. Cancelled while the request is under way, its journal row stays open: "may have been
-    billed".
+    The output limit of the request may be lowered to what the budget has left. Raises BudgetSpent, with nothing sent
+    and nothing recorded. When it is cancelled while the request is under way, the journal row stays open: the request
+    is uncertain, "may have been billed".
     """
     recorded = run.journal.find(ask.key)
     if recorded is not None:
@@ -144,7 +144,7 @@ async def call_once(run: ActiveRun, deps: Dependencies, ask: ModelCall) -> CallR
 
 
 def wanted(model: ModelClient, run: ActiveRun, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> CostEstimate:
-    """What the budget must have for a request."""
+    """Return what the budget must have for a request."""
     tokens = estimate_request(request)
     return CostEstimate(
         tokens,
@@ -212,7 +212,7 @@ async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Call
 
 
 async def replayed(run: ActiveRun, deps: Dependencies, recorded: RecordedCall, *, typed: bool) -> CallResult:
-    """A recorded answer, counted as reused. `typed`: it is the JSON of a value."""
+    """Return a recorded answer, counted as reused. `typed`: it is the JSON of a value."""
     run.ledger.count_reused()
     run.journal.reuse(recorded.key)
     if recorded.answer is None:
@@ -224,12 +224,12 @@ async def replayed(run: ActiveRun, deps: Dependencies, recorded: RecordedCall, *
 
 
 def root_failed(got: CallResult, hint: str = "") -> ModelFailed:
-    """The error that ends a run whose root model gave no answer. `hint`: what to do before it goes on."""
+    """Return the error that ends a run whose root model gave no answer. `hint`: what to do before resuming."""
     if got.error_kind in ("not_found", "garbage"):
         hint = "A run keeps its --model and --base-url: ask anew to change them."
     return ModelFailed(got.error or "The root model gave no answer.", hint=hint)
 
 
 def failure_digest(message: str) -> str:
-    """What stands for the answer of a call that failed, in the set of a cell's answers."""
+    """Return what represents a failed call among the answers of a cell."""
     return f"failed:{message}"

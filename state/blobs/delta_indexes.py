@@ -1,6 +1,6 @@
-"""The indexes of the packs that texts are cut from: each made once, in a thread, when the first long text comes.
+"""Indexes of packs, in which texts are looked up to store them as deltas. Each is made once, in a thread, on first use.
 
-A pack is a run's input (`contexts.py`). The event loop reads nothing of it and compares nothing.
+A pack is a run's input (`input/context.py`). The event loop neither reads nor compares any of it.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from .range_index import RangeIndex
 from .store import Blobs, content_hash
 
 _MOST_BYTES = 96 << 20
-"""Memory of indexes from which those used longest ago are let go."""
+"""Memory of indexes above which the least recently used ones are dropped."""
 
 
 class DeltaIndexes:
-    """Makes recipes of texts. What is not found in a pack, or in one that cannot be read, has none."""
+    """Makes deltas of texts. A text that is not found in its pack, or whose pack cannot be read, has none."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._indexes: OrderedDict[str, asyncio.Task[RangeIndex | None]] = OrderedDict()
 
     async def recipe(self, pack: str, body: bytes) -> tuple[str, bytes | None]:
-        """The hash of a text in UTF-8, and its recipe as it is stored, where ranges of the blob `pack` save enough."""
+        """Return the hash of a text in UTF-8, and its delta as stored where ranges of the blob `pack` save enough."""
         index = await self._index(pack) if len(body) > LEAST_SAVED else None
         if index is None:
             return content_hash(body), None
@@ -36,7 +36,7 @@ class DeltaIndexes:
             self._let_go()
             task = self._indexes[pack] = asyncio.create_task(self._make(pack))
         self._indexes.move_to_end(pack)
-        # Others may wait for it when this one is cancelled.
+        # Other tasks may be waiting for it when this one is cancelled.
         return await asyncio.shield(task)
 
     async def _make(self, pack: str) -> RangeIndex | None:
@@ -47,7 +47,7 @@ class DeltaIndexes:
             stop.set()
 
     def _let_go(self) -> None:
-        """Before another one is made: forget those used longest ago, while there are too many bytes of them."""
+        """Drop the least recently used indexes while they take too many bytes, before another one is made."""
         made = [(name, task) for name, task in self._indexes.items() if task.done() and not task.cancelled()]
         sizes = {name: index.size if (index := task.result()) else 0 for name, task in made}
         size = sum(sizes.values())
@@ -59,7 +59,10 @@ class DeltaIndexes:
 
 
 def _indexed(blobs: Blobs, pack: str, stop: threading.Event) -> RangeIndex | None:
-    """In a thread: the index of a pack; None when the pack is damaged, which is for those to say who read it."""
+    """Return the index of a pack, None when the pack is damaged. Runs in a thread.
+
+    Damage is reported where the pack itself is read.
+    """
     try:
         blobs.check_once(pack)
         return RangeIndex.of(blobs.path(pack), stop.is_set)
@@ -68,7 +71,7 @@ def _indexed(blobs: Blobs, pack: str, stop: threading.Event) -> RangeIndex | Non
 
 
 def _recipe(index: RangeIndex, pack: str, body: bytes) -> tuple[str, bytes | None]:
-    """In a thread: the hash of a text, and its recipe where that is worth it."""
+    """Return the hash of a text, and its delta where that saves enough. Runs in a thread."""
     try:
         ranges = index.ranges(body)
     except OSError:

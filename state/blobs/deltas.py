@@ -1,9 +1,9 @@
-"""Recipes: what a text is put together from, where most of it stands in a blob already.
+"""Deltas: texts stored as ranges of a blob and the bytes between them (in the table `recipes`).
 
 A prompt that is a slice of the input, with an instruction before it and a question behind it, is stored as those two
 and the place of the slice. Plain JSON; a wire format:
 `{"check": …, "blobs": [hash, …], "pieces": ["literal text", [blob, start, end], …]}`, in bytes of the blob's UTF-8.
-The check is over the rest and the text's own hash, so that nobody takes a flipped bit for another blob.
+The check is a hash over the rest and the text's own hash, so that a flipped bit is not taken for another blob.
 """
 
 import hashlib
@@ -16,38 +16,38 @@ from .range_index import Range
 from .store import CHANGED, MISSING, Blobs, content_hash
 
 LEAST_SAVED = 1 << 10
-"""Bytes that a recipe must save, and half of the text besides."""
+"""Bytes that a delta must save at least; it must also save half of the text."""
 _CHECK_LENGTH = 16
 _CHUNK = 4 << 20
 
 Piece = str | tuple[int, int, int]
-"""A literal text, or which blob, and from which byte to which."""
+"""A literal text, or the number of a blob with the first byte and the end of a range."""
 
 
 class DeltaError(Exception):
-    """A text cannot be put together. The message says why, such as `is cut from …, which is missing`."""
+    """A text cannot be assembled. The message says why, such as `is cut from …, which is missing`."""
 
     def __init__(self, fault: str, where: str = "table recipes") -> None:
         super().__init__(fault)
         self.where = where
-        """The table or the file in which the damage is."""
+        """The damaged table or file."""
 
 
 @dataclass(frozen=True)
 class TextDelta:
-    """How to put together the text whose hash is `name`."""
+    """The delta of the text whose hash is `name`."""
 
     name: str
     blobs: tuple[str, ...]
     pieces: tuple[Piece, ...]
 
     def to_json(self) -> bytes:
-        """As it is stored."""
+        """Return the delta as it is stored."""
         return _dumped({"check": self._check, "blobs": self.blobs, "pieces": self.pieces})
 
     @classmethod
     def from_json(cls, name: str, stored: bytes) -> "TextDelta":
-        """The recipe stored for the text `name`. Raises DeltaError when it is not what was saved."""
+        """Return the delta stored for the text `name`. Raises DeltaError when it is not what was saved."""
         try:
             value: Any = json.loads(stored)
             pieces = tuple(
@@ -61,7 +61,7 @@ class TextDelta:
         raise DeltaError(CHANGED)
 
     def chunks(self, blobs: Blobs) -> Iterator[bytes]:
-        """The text's bytes, some megabytes at a time. Raises DeltaError, at the end when only the hash is wrong."""
+        """Yield the text's bytes, at most some megabytes at a time. Raises DeltaError, a wrong hash only at the end."""
         hashed = hashlib.sha256()
         for piece in self.pieces:
             if isinstance(piece, str):
@@ -81,7 +81,7 @@ class TextDelta:
 
 
 def recipe_of(body: bytes, blob: str, ranges: Sequence[Range]) -> bytes | None:
-    """The recipe of a text, as it is stored, whose `ranges` stand in `blob`; None when that would not save enough."""
+    """Return the delta, as stored, of a text whose `ranges` are found in `blob`; None when it would not save enough."""
     if sum(one.end - one.start for one in ranges) < max(LEAST_SAVED, len(body) // 2):
         return None
     pieces: list[Piece] = []

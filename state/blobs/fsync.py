@@ -1,22 +1,22 @@
-"""Folders that last: a name in a folder survives a power loss once the folder has been synced (promise P1)."""
+"""Durable folders: a name in a folder survives a power loss once the folder has been synced (promise P1)."""
 
 import contextlib
 import os
 from pathlib import Path
 
 _HOME_NAMES = ("checkpoints.sqlite", "blobs", "server")
-"""What a home consists of; SQLite puts its files beside the first under names that begin with its own."""
+"""The contents of a home; SQLite's other files have names that begin with the first one."""
 _MARKS = {
     ".gitignore": "*\n",
     "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This folder holds runs of durable-rlm. Programs that make backups may leave it out.\n"
     "# What this file means: https://bford.info/cachedir/\n",
 }
-"""Files that keep a home out of repositories and of backups that heed them, and what is in them."""
+"""Files that keep a home out of repositories and out of backups that honor them, with their contents."""
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder, 0700, and those above it that are missing, each for good. Raises OSError."""
+    """Make the folder and its missing parents durably, with mode 0700. Raises OSError."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
@@ -41,10 +41,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def mark_home(folder: Path) -> None:
-    """Write the home's `.gitignore` and `CACHEDIR.TAG` where they are missing, so that git sees nothing of it.
+    """Write the home's `.gitignore` and `CACHEDIR.TAG` where they are missing, so that git ignores the home.
 
-    A file that is there is left as it is. A folder that holds anything beside a home may be a project of the user's, of
-    which git would then see nothing either: it gets no files. Where they cannot be written, the home works without.
+    An existing file is left unchanged. A folder that holds anything else may be a project of the user's, which git
+    would then ignore too: no files are written there. The home works without them where they cannot be written.
     """
     with contextlib.suppress(OSError):
         if all(_of_home(entry.name) for entry in folder.iterdir()):

@@ -1,10 +1,10 @@
-"""Which parts of a text are ranges of a file, however large: found by a sparse index of the file, proven by its bytes.
+"""Finds the parts of a text that are ranges of a file, however large, by a sparse index that is verified on the bytes.
 
-The index holds a hash of 64 bytes of the file at every so many bytes. Of a text every window of 64 bytes is looked up
-until one is found, so a range that is longer than the distance between samples never goes unseen. What is found is
-read from the file, compared, and extended to both sides: a hash that is met by chance costs time and nothing else.
+The index holds a hash of 64 bytes of the file at regular distances. Every window of 64 bytes of a text is looked up
+until one is found, so a range that is longer than the distance between samples is never missed. What is found is
+read from the file, compared, and extended to both sides: a hash collision costs time and nothing else.
 
-Synchronous: a file's speed. numpy is imported when the first index is made.
+Synchronous, at the speed of a disk. numpy is imported when the first index is made.
 """
 
 import os
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 WINDOW = 64
-"""Bytes under one hash: fewer, and most of what a log offers are other lines that begin alike."""
+"""Bytes under one hash. With fewer, most hits in a log would be other lines that begin alike."""
 LEAST_RANGE = 128
-"""Bytes from which a range is worth naming."""
+"""The least bytes of a range."""
 _STEP = 128
 _MOST_SAMPLES = 3 << 20
 _MOST_ALIKE = 4
-"""Samples of one hash that are kept: of a line that is written a million times, the first few."""
+"""Samples kept per hash: of a line that is repeated a million times, the first few."""
 _FACTORS = (
     *(0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93),
     *(0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB),
@@ -39,7 +39,7 @@ Array = Any
 
 
 class Range(NamedTuple):
-    """Bytes `start` to `end` of a text, which are those of the file from `place` on."""
+    """Bytes `start` to `end` of a text, equal to those of the file from `place` on."""
 
     start: int
     end: int
@@ -48,7 +48,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class RangeIndex:
-    """The samples of one file. Never changes; may be used by several threads at once."""
+    """The samples of one file. Immutable; may be used by several threads at once."""
 
     path: Path
     step: int
@@ -56,12 +56,12 @@ class RangeIndex:
     samples: Array
     """Sorted: a sample's hash in the upper bits, its number in the lower ones."""
     seen: Array
-    """A bit for each beginning of a hash, set where there is such a sample."""
+    """One bit per hash prefix, set where a sample has that prefix."""
     seen_bits: int
 
     @classmethod
     def of(cls, path: Path, cancelled: Callable[[], bool] = lambda: False) -> "RangeIndex":
-        """Read the file at `path`. Raises OSError, and InterruptedError once `cancelled()`."""
+        """Index the file at `path`. Raises OSError, and InterruptedError once `cancelled()`."""
         import numpy
 
         descriptor = os.open(path, os.O_RDONLY)
@@ -77,7 +77,7 @@ class RangeIndex:
                 if cancelled():
                     raise InterruptedError
                 piece = os.pread(descriptor, _PIECE + WINDOW, start)
-                # A file that is cut short meanwhile has no more to give.
+                # The file may be truncated meanwhile.
                 number = max(0, min(count - done, _PIECE // step, (len(piece) - WINDOW) // step + 1))
                 samples[done : done + number] = _hashes(piece, 0, number, step)
                 done += number
@@ -101,10 +101,10 @@ class RangeIndex:
         return int(self.samples.nbytes + self.seen.nbytes)
 
     def ranges(self, body: bytes) -> list[Range]:
-        """The parts of `body`, a text in UTF-8, that the file has as well, in order and apart from each other.
+        """Return the parts of `body`, a text in UTF-8, that are also in the file, in order and without overlaps.
 
-        They begin and end between characters. Empty when the file is gone. Every one of at least `step + WINDOW - 1`
-        and `LEAST_RANGE` bytes is found, unless the file has little but repetitions.
+        They begin and end between characters. Empty when the file does not exist. Every part of at least
+        `step + WINDOW - 1` and `LEAST_RANGE` bytes is found, unless the file has little but repetitions.
         """
         if not len(self.samples) or len(body) < LEAST_RANGE:
             return []
@@ -120,10 +120,10 @@ class RangeIndex:
         return [one for one in between if one.end - one.start >= LEAST_RANGE]
 
     def look_up(self, body: bytes, start: int, count: int) -> tuple[Array, Array, Array]:
-        """Where of `count` windows of `body` from `start` on there may be samples: the window, and which samples.
+        """Look up `count` windows of `body` from `start` on: return the windows that may be samples, and which samples.
 
         Three arrays: the beginnings of windows in `body`, and for each the first sample and the one behind the last.
-        Those with the fewest samples first: what is rare says most.
+        Windows with the fewest samples come first, because rare hashes are the most significant.
         """
         import numpy
 
@@ -138,23 +138,23 @@ class RangeIndex:
         return perhaps[order] + start, first[order], behind[order]
 
     def place(self, sample: int) -> int:
-        """Where in the file a sample was taken."""
+        """Return the place in the file at which a sample was taken."""
         return (int(self.samples[sample]) & ((1 << _PLACE_BITS) - 1)) * self.step
 
 
 class _Search:
-    """One look for ranges of a file in one text."""
+    """One search for ranges of a file in one text."""
 
     def __init__(self, index: RangeIndex, body: bytes, descriptor: int) -> None:
         self._index = index
         self._body = body
         self._descriptor = descriptor
         self._found: list[Range] = []
-        # In a file full of repetitions there would be no end of looking.
+        # Limits the work in a file full of repetitions.
         self._looks = _FREE_LOOKS + len(body) // _BYTES_A_LOOK
 
     def run(self) -> list[Range]:
-        """All that is found, in order."""
+        """Return all ranges that are found, in order."""
         at, width = 0, _FEW_WINDOWS
         last = len(self._body) - WINDOW
         while at <= last and self._looks > 0:
@@ -163,12 +163,12 @@ class _Search:
             at = max(at + count, found)
             if at == found and len(self._body) - at < LEAST_RANGE:
                 break
-            # Where one range ends, the next one may begin; else long texts are looked at faster.
+            # Where one range ends, the next one may begin; elsewhere, larger steps are faster on long texts.
             width = _FEW_WINDOWS if found else min(4 * width, _MANY_WINDOWS)
         return sorted(self._found)
 
     def _look_at(self, start: int, count: int) -> int:
-        """Look for ranges at some windows; the end of the furthest found, 0 when there is none."""
+        """Look for ranges at some windows; return the end of the furthest found, 0 without any."""
         windows, first, behind = self._index.look_up(self._body, start, count)
         furthest = 0
         while len(windows) and self._looks > 0:
@@ -176,14 +176,14 @@ class _Search:
             if best.end - best.start >= LEAST_RANGE:
                 self._found.append(best)
                 furthest = max(furthest, best.end)
-            # Windows that reach over an end are kept: what lies behind it may have been cut from elsewhere.
+            # Windows that reach over an end are kept: the text behind it may have been cut from elsewhere.
             past = (windows < best.start) | (windows > best.end - WINDOW)
             past[0] = False
             windows, first, behind = windows[past], first[past], behind[past]
         return furthest
 
     def _best(self, window: int, first: int, behind: int) -> Range:
-        """The longest range around a window, of those that the samples offer, between the ranges found before."""
+        """Return the longest range around a window that the samples offer, between the ranges found before."""
         floor = max((one.end for one in self._found if one.start <= window), default=0)
         ceiling = min((one.start for one in self._found if one.start > window), default=len(self._body))
         best = Range(window, window, 0)
@@ -201,7 +201,7 @@ class _Search:
         return best
 
     def _same_ahead(self, at: int, place: int, most: int) -> int:
-        """How many bytes from `at` on, of `most`, are those of the file from `place` on."""
+        """Return how many bytes from `at` on, up to `most`, equal those of the file from `place` on."""
         same, size = 0, _FIRST_READ
         while same < most:
             theirs = os.pread(self._descriptor, min(size, most - same), place + same)
@@ -213,7 +213,7 @@ class _Search:
         return same
 
     def _same_behind(self, at: int, place: int, most: int) -> int:
-        """How many bytes before `at`, of `most`, are those of the file before `place`."""
+        """Return how many bytes before `at`, up to `most`, equal those of the file before `place`."""
         same, size = 0, _FIRST_READ
         while same < most:
             count = min(size, most - same)
@@ -227,7 +227,7 @@ class _Search:
 
 
 def _alike(one: bytes, other: bytes) -> int:
-    """How many bytes at the beginning are the same: halved again and again, because Python is slow byte by byte."""
+    """Return how many bytes at the beginning are equal, by bisection, because Python is slow byte by byte."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -239,7 +239,7 @@ def _alike(one: bytes, other: bytes) -> int:
 
 
 def _between_characters(body: bytes, found: Range) -> Range:
-    """The range without the parts of characters at its ends."""
+    """Return the range without partial characters at its ends."""
     start, end, place = found
     while start < end and body[start] & 0xC0 == 0x80:
         start += 1
@@ -249,12 +249,12 @@ def _between_characters(body: bytes, found: Range) -> Range:
 
 
 def _hashes(data: bytes, start: int, count: int, step: int) -> Array:
-    """The hashes, of 28 bits, of `count` windows of `data`, each beginning `step` bytes behind the one before."""
+    """Return the hashes, of 28 bits, of `count` windows of `data`, `step` bytes apart."""
     import numpy
 
     total = numpy.zeros(count, numpy.uint64)
     for part, factor in enumerate(_FACTORS):
-        # Eight bytes as one number, wherever they begin: the elements of this array may overlap.
+        # Eight bytes as one number, at any offset: the elements of this array may overlap.
         words = numpy.ndarray((count,), "<u8", data, start + 8 * part, (step,))
         total += words * numpy.uint64(factor)
     total ^= total >> numpy.uint64(32)
@@ -263,12 +263,12 @@ def _hashes(data: bytes, start: int, count: int, step: int) -> Array:
 
 
 def _seen(hashes: Array, bits: int) -> Array:
-    """A bit for each beginning of so many bits, set for those of the sorted `hashes`."""
+    """Return a bit array over prefixes of `bits` bits, set for those of the sorted `hashes`."""
     import numpy
 
     seen = numpy.zeros(1 << (bits - 3), numpy.uint8)
     for start in range(0, len(hashes), _AT_ONCE):
-        # Sorted, so bits of one byte stand together.
+        # The hashes are sorted, so the bits of one byte are adjacent.
         short = (hashes[start : start + _AT_ONCE] >> numpy.uint64(_HASH_BITS - bits)).astype(numpy.int64)
         places = short >> 3
         first = numpy.flatnonzero(numpy.diff(places, prepend=-1))

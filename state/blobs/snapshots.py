@@ -1,10 +1,10 @@
-"""Saved REPL variables: chunks of opaque bytes, and manifests that say which of them make which variables.
+"""Saved REPL variables: chunks of opaque bytes, and manifests that say which chunks make up which variables.
 
 A kernel pickles its variables in groups (variables that share objects are one group) and cuts the pickles into
-chunks; nothing here ever looks into one. A manifest is the list of all groups as they were after a cell. It is
-saved as what changed since another manifest, and whole once in a while, so that a step costs what it changed.
+chunks, which are never interpreted here. A manifest is the list of all groups as they were after a cell. It is
+saved as the changes since another manifest, and whole once in a while, so that a step costs only what it changed.
 
-Everything is committed with the step that refers to it: small chunks lie in the database, large ones are blobs.
+Everything is committed with the step that refers to it: small chunks are rows in the database, large ones are blobs.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from ..records import VariableRecord
 from .store import Blobs, content_hash
 
 LARGE = 256 << 10
-"""Bytes from which a chunk is a file of its own."""
+"""Bytes from which a chunk is stored as a file."""
 _MOST_DELTAS = 32
 _BATCH_BYTES = 8 << 20
 _KNOWN_DEPTHS = 10_000
@@ -34,16 +34,16 @@ class Group(TypedDict):
     id: str
     names: list[str]
     chunks: list[str]
-    """Hashes of all that is needed to bring it back; none when it could not be saved."""
+    """Hashes of all chunks that are needed to restore it; empty when it could not be saved."""
     lost: dict[str, str]
-    """Why a variable could not be saved, or not whole."""
+    """Variables that could not be saved, or were saved incompletely, and why."""
     about: list[VariableRecord]
     form: str
-    """How the chunks make the variables: the kernel's own business."""
+    """The way in which the chunks make the variables; opaque, for the kernel only."""
 
 
 Groups = dict[str, Group]
-"""All groups of a moment, by id."""
+"""All groups after a cell, by id."""
 
 
 class UnknownChunk(ValueError):
@@ -62,10 +62,10 @@ class Snapshots:
     async def save(
         self, base: str | None, before: Groups, changed: Sequence[Group], gone: Collection[str], chunks: Sequence[bytes]
     ) -> tuple[str, Groups]:
-        """Save what a cell changed; returns the manifest's hash and all groups.
+        """Save what a cell changed; return the manifest's hash and all groups.
 
         `before` are the groups of the manifest `base`. Everything is on disk no later than the next commit. Raises
-        UnknownChunk when a group needs what was neither sent now nor part of `before`; then nothing is saved.
+        UnknownChunk when a group needs a chunk that was neither sent now nor part of `before`; then nothing is saved.
         """
         names = await _hashes(chunks)
         known = {*names, *_chunks_of(before.values())}
@@ -80,7 +80,7 @@ class Snapshots:
         return await self._put_manifest(base, groups, changed, gone), groups
 
     async def groups(self, manifest: str) -> Groups:
-        """All groups of a manifest. Raises StoredDataDamaged."""
+        """Return all groups of a manifest. Raises StoredDataDamaged."""
         line: list[dict[str, Any]] = []
         name: str | None = manifest
         while name is not None:
@@ -89,21 +89,21 @@ class Snapshots:
         return groups_of(line)
 
     async def line(self, manifest: str) -> AsyncIterator[str]:
-        """The manifest and those that it builds on. Raises StoredDataDamaged at one that is damaged."""
+        """Yield the names of the manifest and those that it builds on. Raises StoredDataDamaged at a damaged one."""
         name: str | None = manifest
         while name is not None:
             yield name
             name = (await self._manifest(name))["base"]
 
     async def chunk(self, name: str) -> bytes:
-        """The bytes of one chunk. Raises StoredDataDamaged when they are missing or changed."""
+        """Return the bytes of one chunk. Raises StoredDataDamaged when they are missing or changed."""
         rows = await self._database.read("SELECT body FROM chunks WHERE hash = ?", (name,))
         if not rows:
             return await asyncio.to_thread(self._blobs.read, name)
         return _checked(name, rows[0][0], "piece of a variable")
 
     async def batches(self, groups: Iterable[Group]) -> AsyncIterator[dict[str, bytes]]:
-        """Every chunk of the groups once, some megabytes at a time; those that are damaged are left out."""
+        """Yield every chunk of the groups once, some megabytes at a time; damaged ones are left out."""
         batch: dict[str, bytes] = {}
         size = 0
         for name in sorted(_chunks_of(groups)):
@@ -126,7 +126,7 @@ class Snapshots:
         if small:
             self._database.defer(lambda connection: _insert(connection, "chunks", small))
         if sum(len(body) for _, body, _ in small) > 4 * _BATCH_BYTES:
-            # Not all of it in memory until the step is saved. What nothing refers to yet does no harm.
+            # Limits memory until the step is saved. Chunks that nothing refers to yet do no harm.
             await self._database.commit(lambda _: None, "pieces")
 
     async def _put_manifest(
@@ -162,7 +162,7 @@ class Snapshots:
 
 
 def groups_of(line: Sequence[dict[str, Any]]) -> Groups:
-    """All groups of a snapshot from its manifest and those that it builds on, itself first."""
+    """Return all groups of a snapshot from the line of its manifest and those that it builds on, itself first."""
     groups: Groups = {}
     for change in reversed(line):
         for number in change["gone"]:
@@ -172,7 +172,7 @@ def groups_of(line: Sequence[dict[str, Any]]) -> Groups:
 
 
 async def _hashes(chunks: Sequence[bytes]) -> list[str]:
-    # A thread costs more than the hashing of what a cell mostly changes.
+    # A thread costs more than hashing what a cell usually changes.
     if sum(map(len, chunks)) < LARGE:
         return [content_hash(chunk) for chunk in chunks]
     return await asyncio.to_thread(lambda: [content_hash(chunk) for chunk in chunks])

@@ -1,11 +1,12 @@
-"""Content-addressed files: what is too large for the database, under the hash of its bytes.
+"""Content-addressed files: bytes that are too large for the database, stored under their hash.
 
-A blob is written beside its final place, fsynced, renamed, and its folder fsynced: it is there whole or
+A blob is written beside its final place, fsynced, renamed, and its folder fsynced: it exists whole or
 not at all (promise P1). It never changes afterwards, so readers may map it.
 
-Its file's time says when a writer last needed it, as `touched` does for rows. A writer needs a blob from `touch` or
-`commit` on, and refers to it in a commit of the database soon after (an input's blobs: in its run's row). What
-nothing refers to and nobody touched lately may go (`upkeep/collecting.py`); a lock on the folder keeps the two apart.
+Its modification time is when a writer last needed it, like `touched` in rows. A writer needs a blob from `touch` or
+`commit` on, and refers to it in a database commit soon after (an input's blobs: in its run's row). A blob that
+nothing refers to and that was not touched lately may be deleted (`maintenance/gc.py`); a lock on the folder
+serializes the two.
 """
 
 import fcntl
@@ -30,7 +31,7 @@ _HEX = set("0123456789abcdef")
 
 
 def content_hash(data: bytes) -> str:
-    """The name of these bytes: SHA-256 in hex."""
+    """Return the name of these bytes: SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -41,20 +42,20 @@ class Blobs:
         self.folder = folder
         self.failpoint = failpoint
         self._sound: set[str] = set()
-        """Those whose bytes this process has written or checked."""
+        """Blobs whose bytes this process has written or checked."""
 
     def path(self, name: str) -> Path:
-        """Where the blob `name` (64 hex digits) is or would be. Raises ValueError for any other name."""
+        """Return the path of the blob `name` (64 hex digits), stored or not. Raises ValueError for any other name."""
         if len(name) != HASH_LENGTH or not set(name) <= _HEX:
             raise ValueError(f"not a blob name: {name!r}")
         return self.folder / name[:2] / name[2:]
 
     def has(self, name: str) -> bool:
-        """Whether the blob is stored (its bytes are checked when read, not here)."""
+        """Return whether the blob is stored (its bytes are checked when read, not here)."""
         return self.path(name).is_file()
 
     def touch(self, name: str) -> bool:
-        """Say that the blob is about to be referred to, so that nobody collects it; False when it is not stored."""
+        """Mark the blob as about to be referred to, so that it is not collected. Return False when it is not stored."""
         try:
             with locked(self.folder, fcntl.LOCK_SH):
                 os.utime(self.path(name))
@@ -65,12 +66,12 @@ class Blobs:
         return True
 
     def put(self, data: bytes) -> str:
-        """Store `data` durably and return its hash; storing it again costs a look and the syncing of two folders."""
+        """Store `data` durably and return its hash. Storing it again costs a lookup and the syncing of two folders."""
         self.put_all([data])
         return content_hash(data)
 
     def put_all(self, bodies: Iterable[bytes]) -> None:
-        """Store many; each folder is synced once."""
+        """Store many bodies; each folder is synced once."""
         folders: set[Path] = set()
         for data in bodies:
             name = content_hash(data)
@@ -79,11 +80,11 @@ class Blobs:
                 with self.writer() as writer:
                     writer.write(data)
                     writer.commit(synced=False)
-        # What was there already too: whoever wrote it may have been killed before it was synced.
+        # Folders of existing blobs are synced too: their writer may have been killed before it synced.
         self._sync(folders)
 
     def read(self, name: str) -> bytes:
-        """The blob's bytes, checked. Raises StoredDataDamaged when missing or changed."""
+        """Return the blob's bytes, checked. Raises StoredDataDamaged when missing or changed."""
         try:
             data = self.path(name).read_bytes()
         except OSError as error:
@@ -99,13 +100,13 @@ class Blobs:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… {fault}.", hint="Run `rlm verify`.")
 
     def check_once(self, name: str) -> None:
-        """Check a blob that others will read, unless it was written or checked here. Raises StoredDataDamaged."""
+        """Check a blob that others will read, unless this process wrote or checked it. Raises StoredDataDamaged."""
         if name not in self._sound:
             self.check(name)
             self._sound.add(name)
 
     def fault(self, name: str, *, progress: Callable[[int], None] | None = None) -> str | None:
-        """What is wrong with the blob (`is missing`, …), after reading all of it in pieces; None: nothing."""
+        """Return what is wrong with the blob (`is missing`, …) after reading it in pieces; None when it is whole."""
         digest = hashlib.sha256()
         try:
             with self.path(name).open("rb") as file:
@@ -120,7 +121,7 @@ class Blobs:
         return None if digest.hexdigest() == name else CHANGED
 
     def stored(self) -> Iterator[tuple[str, os.stat_result]]:
-        """The name of every blob there is, and its file's facts. Files that are no blobs are passed over."""
+        """Yield the name and the stat of every stored blob. Other files are skipped."""
         for folder in _entries(self.folder):
             if len(folder.name) == 2 and folder.is_dir(follow_symlinks=False):
                 for entry in _entries(Path(folder.path)):
@@ -129,7 +130,10 @@ class Blobs:
                         yield name, facts
 
     def remove(self, name: str, touched: int) -> bool:
-        """Delete a blob unless its file's time (ns) is no longer `touched`; whether it is gone. Raises StoreError."""
+        """Delete a blob unless its modification time (ns) is not `touched`; return whether it is gone.
+
+        Raises StoreError.
+        """
         path = self.path(name)
         try:
             with locked(self.folder, fcntl.LOCK_EX):
@@ -143,7 +147,7 @@ class Blobs:
         return True
 
     def leftovers(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Files of writers that died before they were done."""
+        """Yield the files of writers that died before they were done."""
         for entry in _entries(self.folder):
             path = Path(entry.path)
             if entry.name.startswith(_PARTIAL) and (facts := _facts(path)) and not _being_written(path):
@@ -162,12 +166,12 @@ class Blobs:
             self.failpoint("blob-after")
 
     def writer(self) -> "BlobWriter":
-        """A blob whose size is not known yet; use as a context manager and `commit()` it."""
+        """Return a writer for a blob of unknown size; use it as a context manager and `commit()` it."""
         return BlobWriter(self)
 
 
 class BlobWriter:
-    """Writes a blob of any size in pieces; nothing is left behind unless `commit` ran."""
+    """Writes a blob of any size in pieces. Nothing is stored unless `commit` ran."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
@@ -177,14 +181,14 @@ class BlobWriter:
             make_folder(blobs.folder)
             self._partial = blobs.folder / f"{_PARTIAL}{secrets.token_hex(8)}"
             descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            # Held as long as this process has it open: an input may come slowly, and is no leftover meanwhile.
+            # Held while this process has the file open: an input may arrive slowly, and is no leftover meanwhile.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise _cannot_write(blobs.folder, error) from error
         self._file = os.fdopen(descriptor, "wb", buffering=1 << 20)
 
     def write(self, data: bytes) -> None:
-        """Add `data` at the end. Raises StoreError when the disk refuses."""
+        """Append `data`. Raises StoreError when the disk refuses."""
         try:
             self._file.write(data)
         except OSError as error:
@@ -193,7 +197,7 @@ class BlobWriter:
         self.size += len(data)
 
     def commit(self, *, synced: bool = True) -> str:
-        """Make it durable under its hash and return the hash; not `synced`: but for its folders, which is up to you."""
+        """Make the blob durable under its hash and return the hash. Without `synced`, the caller syncs its folders."""
         name = self._digest.hexdigest()
         target = self._blobs.path(name)
         self._blobs.failpoint("blob-before")
@@ -217,7 +221,7 @@ class BlobWriter:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        # What is still in its buffer nobody wants, and it may find no room.
+        # The buffer is discarded, and flushing it may fail on a full disk.
         with suppress(OSError):
             self._file.close()
         self._partial.unlink(missing_ok=True)
@@ -225,7 +229,7 @@ class BlobWriter:
 
 @contextmanager
 def locked(folder: Path, kind: int) -> Generator[None]:
-    """Hold a lock on `folder` (`fcntl.LOCK_SH` or `LOCK_EX`), of this process's threads too."""
+    """Hold a lock on `folder` (`fcntl.LOCK_SH` or `LOCK_EX`), which also excludes other threads of this process."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, kind)

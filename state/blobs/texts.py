@@ -1,8 +1,8 @@
 """Texts by the hash of their UTF-8: prompts, answers, replies, code, outputs.
 
-The state holds hashes only. Small texts live in the database, so that they are committed together with
-what refers to them and cost no fsync of their own; large ones are blobs. One that is mostly made of ranges of a
-blob is stored as a recipe (`recipes.py`).
+The state holds hashes only. Small texts are rows in the database, so that they are committed together with
+what refers to them and cost no fsync of their own; large ones are blobs. A text that is mostly made of ranges of a
+blob is stored as a delta (`deltas.py`).
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from .deltas import DeltaError, TextDelta
 from .store import MISSING, Blobs, content_hash
 
 LARGE = 256 << 10
-"""Bytes from which a text is a file of its own."""
+"""Bytes from which a text is stored as a file."""
 _CACHED_BYTES = 64 << 20
 
 
 def well_formed(text: str) -> str:
-    """`text` with lone surrogates replaced by U+FFFD: what UTF-8, JSON and model servers can carry."""
+    """Return `text` with lone surrogates replaced by U+FFFD, since UTF-8, JSON and model servers cannot carry them."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -43,10 +43,10 @@ class Texts:
         self._recent_bytes = 0
 
     async def put(self, text: str, source: str | None = None) -> str:
-        """The text's hash. It is on disk no later than the next commit, so before whatever refers to it.
+        """Store a text and return its hash. It is on disk no later than the next commit.
 
-        `source`: the blob that it may have been cut from, which whoever refers to the text refers to as well. What
-        stands there is not stored again.
+        So it is on disk before any record that refers to it. `source`: the blob that it may have been cut from. Ranges
+        of that blob are not stored again, so a record that refers to the text must also refer to the blob.
         """
         text = well_formed(text)
         body = text.encode()
@@ -63,7 +63,7 @@ class Texts:
         return name
 
     async def get(self, name: str) -> str:
-        """The text. Raises StoredDataDamaged when it is missing or is not what was saved."""
+        """Return the text. Raises StoredDataDamaged when it is missing or is not what was saved."""
         if name in self._recent:
             self._recent.move_to_end(name)
             return self._recent[name]
@@ -74,7 +74,7 @@ class Texts:
             if content_hash(body) != name:
                 raise StoredDataDamaged(f"The stored text {name[:12]}… has changed on disk.", hint="Run `rlm verify`.")
         elif await asyncio.to_thread(self._blobs.has, name):
-            # Before recipes are looked for: where their table is damaged, files are whole all the same.
+            # Looked for before deltas: where their table is damaged, files are still whole.
             body = await asyncio.to_thread(self._blobs.read, name)
         else:
             body = await self._assembled(name)
@@ -101,7 +101,7 @@ class Texts:
 
 
 def _insert(connection: sqlite3.Connection, name: str, body: bytes, now: float) -> None:
-    # Touched anew when it is there already: what nothing refers to yet must not be collected (`upkeep/collecting.py`).
+    # Touch an existing row too: a text that nothing refers to yet must not be collected (`maintenance/gc.py`).
     connection.execute(
         "INSERT INTO texts (hash, body, touched) VALUES (?, ?, ?) "
         "ON CONFLICT (hash) DO UPDATE SET touched = excluded.touched",
@@ -110,8 +110,8 @@ def _insert(connection: sqlite3.Connection, name: str, body: bytes, now: float) 
 
 
 def _insert_recipe(connection: sqlite3.Connection, name: str, recipe: bytes, now: float) -> None:
-    # A text that is there whole stays so. A recipe that is there is replaced: its blob may be about to be collected,
-    # the new one's is not.
+    # A text that is stored whole stays so. An existing delta is replaced: its blob may be about to be collected, the
+    # new one's is not.
     if not connection.execute("UPDATE texts SET touched = ? WHERE hash = ?", (now, name)).rowcount:
         connection.execute(
             "INSERT INTO recipes (hash, body, touched) VALUES (?, ?, ?) "

@@ -1,4 +1,4 @@
-"""Seals: a hash over a row's columns, kept in the row, so that a change that nobody made is noticed."""
+"""Row checksums: a hash over a row's columns, kept in its column `seal`, so that a change on disk is noticed."""
 
 import hashlib
 import sqlite3
@@ -10,7 +10,7 @@ _LENGTH = 16
 
 
 def row_checksum(types: str, *columns: Any) -> bytes:
-    """16 bytes over the types and values of columns as SQLite holds them, texts as their bytes."""
+    """Return 16 bytes of hash over the types and values of columns as SQLite holds them, texts as their bytes."""
     digest = hashlib.sha256(types.encode())
     for value in columns:
         body = value if isinstance(value, bytes) else repr(value).encode()
@@ -20,10 +20,10 @@ def row_checksum(types: str, *columns: Any) -> bytes:
 
 
 def register_function(connection: sqlite3.Connection) -> None:
-    """Let this connection's SQL say `rlm_seal(…)`: without it, sealed tables cannot be written."""
+    """Register `rlm_seal(…)` with this connection: without it, checksummed tables cannot be written."""
     connection.create_function("rlm_seal", -1, row_checksum, deterministic=True)
 
 
 def checksum_mismatch_sql(table: str) -> str:
-    """SQL that is true for a row of a sealed table whose seal does not match."""
+    """Return SQL that is true for a row of a checksummed table whose checksum does not match."""
     return f"{table}.seal IS NOT {seal_of(table, f'{table}.')}"

@@ -1,8 +1,8 @@
 """One SQLite file, one connection, group commit.
 
-Everything that must last goes through here, so that a step, its texts, its journal entries and its lease
+Everything that must last is written here, so that a step, its texts, its journal entries and its lease
 can share a transaction. Units of work that arrive while a commit is under way are committed together by
-the next one: the promise of each ("when `commit` returns, it is on disk") stays, the fsyncs become few
+the next one: each is on disk when its `commit` returns, with few fsyncs
 (1,000 finished tasks: 4.9 s with a commit each, 0.44 s in groups; `docs/design/0002-one-file.md`).
 """
 
@@ -26,7 +26,7 @@ from .schema import FORMATS, SCHEMA_VERSION
 
 _BUSY_SECONDS = 30.0
 _AT_A_TIME = 0.5
-"""Seconds that SQLite waits for another process by itself, during which nothing else can be done with the file."""
+"""Seconds that one attempt waits for another process; during that time nothing else can use the connection."""
 
 Unit = Callable[[sqlite3.Connection], Any]
 """Work inside a transaction: it may read and write, and must not commit."""
@@ -39,7 +39,7 @@ class _Pending:
     synced: bool
     what: str = ""
     patient: bool = True
-    """Whether it is worth waiting for another process that writes."""
+    """True when the commit may wait for another process that is writing."""
 
 
 class Database:
@@ -53,7 +53,7 @@ class Database:
         self._patience = patience
         self._hurries = 0
         self.lock = asyncio.Lock()
-        """Held during a commit; the saver's multi-statement work holds it too."""
+        """Held during a commit, and by the checkpointer during its own statements."""
         self._queue: list[_Pending] = []
         self._flusher: asyncio.Task[None] | None = None
         self.commits = 0
@@ -63,9 +63,9 @@ class Database:
     async def open(
         cls, path: Path, *, failpoint: Failpoint = no_failpoint, patience: float = _BUSY_SECONDS
     ) -> AsyncGenerator["Database"]:
-        """Open or create the file (0600 in a 0700 folder). Raises StoreError, saying what to do.
+        """Open or create the file (0600 in a 0700 folder). Raises StoreError with a hint.
 
-        Where another process is writing, a commit waits for it for `patience` seconds.
+        While another process is writing, a commit waits for it for up to `patience` seconds.
         """
         try:
             await asyncio.to_thread(_make, path)
@@ -84,17 +84,17 @@ class Database:
             await connection.close()
 
     async def commit(self, unit: Unit, what: str = "commit", *, synced: bool = True) -> Any:
-        """Run `unit` in the next transaction and return its result once that is on disk. `what` names its points.
+        """Run `unit` in the next transaction and return its result once that is on disk. `what` names its failpoints.
 
-        What was deferred before goes first, in the same transaction or an earlier one. Not `synced`: it survives
-        kill -9 of any process when this returns, and a power loss from the next synced commit on. Raises what the
-        unit raised (its own work is then undone, that of others is not) or StoreError.
+        Units deferred earlier run first, in the same transaction or an earlier one. Without `synced`, the commit
+        survives kill -9 of any process when this returns, and a power loss from the next synced commit on. Raises what
+        the unit raised (then only its own work is undone) or StoreError.
         """
         return await self._queued(_Pending(unit, None, synced, what))
 
     @contextmanager
     def hurried(self) -> Generator[None]:
-        """While this lasts, no commit waits for another process."""
+        """Make commits not wait for another process, for the duration of the context."""
         self._hurries += 1
         try:
             yield
@@ -102,11 +102,11 @@ class Database:
             self._hurries -= 1
 
     def defer(self, unit: Unit) -> None:
-        """Run `unit` in the transaction of the next `commit`, before it: for what only it refers to."""
+        """Run `unit` in the transaction of the next `commit`, before it: for rows that only that commit refers to."""
         self._queue.append(_Pending(unit, None, synced=False))
 
     async def catch_up(self) -> None:
-        """Commit what was deferred, for whoever is to read it; where that cannot be at once, it is to be read later."""
+        """Commit the deferred units so that they can be read. Does not wait: in a locked store they stay deferred."""
         if self._queue and (self._flusher is None or self._flusher.done()):
             with contextlib.suppress(StoreError):
                 await self._queued(_Pending(lambda _: None, None, synced=False, what="deferred", patient=False))
@@ -119,7 +119,7 @@ class Database:
         return await done
 
     async def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of one query. Raises StoreError when the file is damaged."""
+        """Return all rows of one query. Raises StoreError; StoredDataDamaged when the file is damaged."""
         try:
             async with self.connection.execute(sql, parameters) as cursor:
                 return [tuple(row) for row in await cursor.fetchall()]
@@ -127,7 +127,7 @@ class Database:
             raise as_store_error(error) from error
 
     async def look(self, reading: Unit) -> Any:
-        """What `reading` finds with several queries. Raises StoreError when the file is damaged."""
+        """Return the result of `reading`, which runs several queries. Raises StoreError, StoredDataDamaged."""
         try:
             return await self.connection._execute(reading, self.connection._conn)
         except sqlite3.Error as error:
@@ -146,7 +146,7 @@ class Database:
         except BaseException as error:
             failure = as_store_error(error) if isinstance(error, sqlite3.Error) else error
             outcomes = [failure] * len(batch)
-            # Nobody was told of a failure of these, and a later commit may refer to what they save.
+            # No caller learns of a failure of deferred units, and a later commit may refer to what they save.
             self._queue[:0] = [pending for pending in batch if pending.done is None]
         for pending, outcome in zip(batch, outcomes, strict=True):
             if pending.done is None or pending.done.done():
@@ -157,12 +157,12 @@ class Database:
                 pending.done.set_result(outcome)
 
     async def _transact(self, batch: list[_Pending]) -> list[Any]:
-        """Run a batch, again and again while another process is writing: meanwhile others may read."""
+        """Run a batch, retrying while another process is writing; reads can run between attempts."""
         now = asyncio.get_running_loop().time
         until = now() + self._patience
         patient = any(pending.patient and pending.done for pending in batch)
         if not self._marked:
-            # Not when it is opened: who only looks leaves a home as it is.
+            # Not when the file is opened: a command that only reads leaves a home unchanged.
             self._marked = True
             await self.connection._execute(mark_home, self._folder)
         while True:
@@ -170,7 +170,7 @@ class Database:
             wait = 0.0 if hurry else min(_AT_A_TIME, self._patience)
             try:
                 async with self.lock:
-                    # aiosqlite's own thread, entered once for the whole transaction.
+                    # Run in aiosqlite's own thread, entered once for the whole transaction.
                     return await self.connection._execute(
                         _transaction, self.connection._conn, batch, self._failpoint, int(1000 * wait)
                     )
@@ -187,11 +187,14 @@ class Database:
 
 
 def _transaction(connection: sqlite3.Connection, batch: list[_Pending], failpoint: Failpoint, wait: int) -> list[Any]:
-    """Run every unit in one transaction; a unit that raises is undone alone. `wait`: for others, so many ms."""
+    """Run every unit in one transaction; a unit that raises RlmError is undone alone.
+
+    `wait`: milliseconds that SQLite waits for other processes.
+    """
     outcomes: list[Any] = []
     what = "+".join(pending.what for pending in batch if pending.what)
     failpoint(f"{what}-before")
-    # With a write-ahead log, NORMAL only leaves out the fsync of this commit; the next one with FULL makes up for it.
+    # With a write-ahead log, NORMAL only omits the fsync of this commit; the next commit with FULL makes up for it.
     synced = any(pending.synced for pending in batch)
     connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
     connection.execute(f"PRAGMA busy_timeout={wait}")
@@ -216,7 +219,7 @@ def _transaction(connection: sqlite3.Connection, batch: list[_Pending], failpoin
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection of its own to a file that was opened before: for long looks, which hold nobody up."""
+    """Return a separate connection to an existing store, for long reads that must not block other work."""
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     connection.text_factory = _text
     register_function(connection)
@@ -225,7 +228,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def _make(path: Path) -> None:
     make_folder(path.parent)
-    # An existing file is left to SQLite: closing it here would drop the locks that this process has on it.
+    # An existing file is not opened here: closing it would drop the locks that this process's SQLite holds on it.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         mark_home(path.parent)
@@ -244,7 +247,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, failpoint: Fail
         await connection._execute(register_function, connection._conn)
         connection.text_factory = _text
         if version == 0:
-            # Only a file that is empty can be told so; `rlm gc` then gives space back a little at a time.
+            # Can be set on an empty file only; `rlm gc` then frees space a little at a time.
             await connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=FULL")
@@ -253,21 +256,21 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, failpoint: Fail
     except sqlite3.Error as error:
         raise as_store_error(error, path) from error
     except UnicodeDecodeError as error:
-        # SQLite quotes what it cannot read of a damaged schema.
+        # SQLite's message quotes the unreadable part of a damaged schema.
         raise as_store_error(sqlite3.DatabaseError("malformed database schema"), path) from error
 
 
 def _text(data: bytes) -> str:
-    """A text as it is stored; one that is damaged does not keep the rest of its query from being read."""
+    """Decode a stored text; a damaged one does not prevent the rest of its query from being read."""
     return str(data, "utf-8", "replace")
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint) -> None:
-    """From whatever format the file has to this one, in one transaction: a crash leaves the old format."""
+    """Migrate the file from its format to this one in one transaction: a crash leaves the old format."""
     failpoint("format-before")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Read again: another process may have done it meanwhile.
+        # Read again: another process may have migrated it meanwhile.
         [version] = connection.execute("PRAGMA user_version").fetchone()
         for statements in FORMATS[version:]:
             for statement in _statements(statements):
@@ -283,7 +286,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint) -> N
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one: sqlite3's own executescript commits before it begins."""
+    """Yield the statements of a script one by one: sqlite3's own executescript commits before it begins."""
     statement = ""
     for line in script.splitlines():
         statement += line + "\n"
@@ -293,7 +296,7 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError:
-    """SQLite's failure as one sentence with what to do next."""
+    """Return SQLite's error as a StoreError of one sentence with a hint."""
     text = str(error)
     where, the = (f"{path}: ", "the") if path else ("", "The")
     if "locked" in text or "busy" in text:

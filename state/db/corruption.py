@@ -1,4 +1,4 @@
-"""Reading on where a damaged page of the database stands in the way: it hides nothing but itself (promise P12)."""
+"""Reads past damaged pages of the database: a damaged page hides nothing but its own rows (promise P12)."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A row that is there and cannot be read."""
+    """A row that exists and cannot be read."""
 
     rowid: int
     key: Row
-    """The columns that name it within its thread, as `SEALED` has them."""
+    """The columns that name it within its thread, as in `SEALED`."""
     why: str
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite gave up on what it found on the disk, rather than on a lock, a limit or the statement."""
+    """Return whether SQLite failed because of damage on disk, rather than a lock, a limit or the statement."""
     # Extended codes carry the primary one in their lowest byte.
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
 
@@ -31,9 +31,10 @@ def is_damage(error: sqlite3.Error) -> bool:
 def from_both_ends(
     connection: sqlite3.Connection, select: str, order: str, parameters: Row = ()
 ) -> tuple[list[Row], str | None]:
-    """The rows of a query in `order`, which must be that of an index, and why some are missing (None: none are).
+    """Return the rows of a query in `order`, and why some are missing (None: all are there).
 
-    A damaged page ends a query; asked for from the other end, the rows behind that page come as well.
+    `order` must be that of an index. A damaged page ends a query; the rows behind that page are found by the query in
+    reverse order.
     """
     rows, why = until_damage(connection, f"{select} ORDER BY {order}", parameters)
     if why is None:
@@ -45,7 +46,7 @@ def from_both_ends(
 
 
 def until_damage(connection: sqlite3.Connection, query: str, parameters: Row = ()) -> tuple[list[Row], str | None]:
-    """The rows of a query up to where the file is damaged, and what SQLite says of that (None: it is not).
+    """Return the rows of a query up to where the file is damaged, and SQLite's message (None: no damage).
 
     The query must find its rows one after another, with nothing to sort.
     """
@@ -58,7 +59,7 @@ def until_damage(connection: sqlite3.Connection, query: str, parameters: Row = (
         if not is_damage(error):
             raise
         why = str(error)
-    # Python reads one row ahead, and drops the last one with the error.
+    # The sqlite3 module reads one row ahead, and drops the last row with the error.
     try:
         rows = connection.execute(f"{query} LIMIT {len(rows) + 1}", parameters).fetchall()
     except sqlite3.DatabaseError as error:
@@ -68,10 +69,10 @@ def until_damage(connection: sqlite3.Connection, query: str, parameters: Row = (
 
 
 def rows_of(connection: sqlite3.Connection, table: str, columns: str, thread_id: str) -> Iterator[Row | Unreadable]:
-    """The rows that a thread has in `checkpoints`, `writes` or `calls`, one at a time in the order of their making."""
+    """Yield the rows of a thread in `checkpoints`, `writes` or `calls` in order of insertion."""
     key = ", ".join(column for column in SEALED[table][0] if column != "thread_id")
     select, place = f"SELECT {key}, rowid FROM {table}", (thread_id,)
-    # Of the index alone; where that is damaged, of the table alone.
+    # Read from the index alone; where that is damaged, from the table alone.
     found, why = from_both_ends(connection, f"{select} WHERE thread_id = ?", key, place)
     if why:
         found += from_both_ends(connection, f"{select} NOT INDEXED WHERE thread_id = ?", "rowid", place)[0]

@@ -1,6 +1,6 @@
-"""Whether what a state is loaded from is what was saved: looked at before it is loaded (promise P5).
+"""Checks that the rows which a state is loaded from are what was saved, before it is loaded (promise P5).
 
-Functions for `Database.look`. They raise StoredDataDamaged, naming the step.
+The functions are for `Database.look`. They raise StoredDataDamaged, naming the step.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ _NEWEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND ch
 _LAST_STEP = (
     f"SELECT checkpoint_id, {checksum_mismatch_sql('steps')} FROM steps WHERE thread_id = ? ORDER BY step DESC LIMIT 1"
 )
-# From a checkpoint towards the first, as LangGraph follows them.
+# From a checkpoint back to the first one, as LangGraph follows them.
 _LINE = f"""
 WITH RECURSIVE line (rank, checkpoint_id, parent) AS (
     SELECT 0, checkpoint_id, parent_checkpoint_id FROM checkpoints WHERE {_PLACE}
@@ -35,17 +35,17 @@ WHERE thread_id = ? AND checkpoint_ns = ?
 
 
 class Deserializer(Protocol):
-    """LangGraph's serializer, as far as it is needed here."""
+    """The part of LangGraph's serializer that is needed here."""
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """The value of a stored one."""
+        """Return the deserialized value."""
         ...
 
 
 def last_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: str) -> str | None:
-    """The checkpoint that was saved last, by the order of saving and no clock; None when there is none.
+    """Return the id of the checkpoint that was saved last, by order of saving rather than by a clock; None without any.
 
-    Raises StoredDataDamaged when it is gone.
+    Raises StoredDataDamaged when it is missing.
     """
     step = None if namespace else connection.execute(_LAST_STEP, (thread_id,)).fetchone()
     if step and connection.execute(_CHECKPOINT, (thread_id, namespace, step[0])).fetchone():
@@ -56,7 +56,7 @@ def last_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: s
 
 
 def check_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: str, checkpoint_id: str) -> None:
-    """Check a checkpoint and what tasks wrote on top of it. Says nothing of one that is not there."""
+    """Check a checkpoint and its pending writes. Does nothing when the checkpoint does not exist."""
     place = (thread_id, namespace, checkpoint_id)
     try:
         row = connection.execute(_CHECKPOINT, place).fetchone()
@@ -75,9 +75,9 @@ def check_line(
     place: tuple[str, str, str],
     channels: Collection[str],
 ) -> None:
-    """Check what the growing lists `channels` of a checkpoint are made from.
+    """Check the rows from which the growing lists `channels` of a checkpoint are rebuilt.
 
-    That is its line back to where each list was last saved whole, with all that was written to them since.
+    These are its ancestors back to where each list was last saved whole, and all writes to the lists since.
     """
     thread_id, namespace, checkpoint_id = place
     wanted, passed = set(channels), dict[str, None]()
@@ -107,7 +107,7 @@ def check_line(
 def _check_writes(
     connection: sqlite3.Connection, thread_id: str, namespace: str, line: Sequence[str], channels: Sequence[str]
 ) -> None:
-    """Check what was written to the channels on top of the checkpoints in `line`."""
+    """Check the writes to the channels on top of the checkpoints in `line`."""
     for start in range(0, len(line), _AT_ONCE):
         names = line[start : start + _AT_ONCE]
         found = connection.execute(

@@ -5,10 +5,10 @@ import uuid
 from dataclasses import dataclass
 
 NO_HORIZON = (1 << 63) - 1
-"""Nothing is hidden."""
+"""The horizon that hides nothing."""
 
-# The thread and those it was forked from, each with the horizon behind which nothing of it is seen. Once there is a
-# horizon, what is above is seen as it was when it was forked: up to the last step that both threads have.
+# The thread and those it was forked from, each with its horizon: calls settled later are not seen. Once there is a
+# horizon, an ancestor is seen as it was when it was forked: up to the last step that both threads have.
 LINE = f"""
 WITH RECURSIVE line (thread_id, generation, horizon) AS (
     SELECT ?, 0, {NO_HORIZON}
@@ -29,11 +29,11 @@ _NAMESPACE = uuid.UUID("6f1dbb5e-3c0e-5d0c-9a3b-2f4c8f5a7d10")
 
 
 def child_thread(caller: str, call: str) -> str:
-    """The name of the thread that answers the call with this key: always the same one."""
+    """Return the name of the thread that answers the call with this key: always the same one."""
     return str(uuid.uuid5(_NAMESPACE, f"{caller}\0{call}"))
 
 
-# The runs that calls of one have started, those that theirs have, and so on.
+# The runs that the calls of a thread have started, those that their calls have started, and so on.
 BELOW = """
 WITH RECURSIVE below (thread_id) AS (
     SELECT thread_id FROM children WHERE caller = ?
@@ -44,7 +44,7 @@ WITH RECURSIVE below (thread_id) AS (
 
 @dataclass(frozen=True)
 class Child:
-    """Whose child a thread is: the call of `caller` with the key `call`; `depth` counts the runs above it."""
+    """A child thread: it answers the call of `caller` with the key `call`; `depth` counts the runs above it."""
 
     thread_id: str
     caller: str
@@ -53,7 +53,7 @@ class Child:
 
 
 def enter_child(connection: sqlite3.Connection, child: Child) -> None:
-    """Inside a transaction: note whose child a thread is."""
+    """Record the child's caller, inside a transaction."""
     connection.execute(
         "INSERT INTO children (thread_id, caller, call, depth) VALUES (?, ?, ?, ?)",
         (child.thread_id, child.caller, child.call, child.depth),

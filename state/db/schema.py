@@ -1,10 +1,10 @@
-"""The tables of the one file, and how a file of an earlier format becomes one of this format.
+"""The tables of the database file, and the migrations from earlier formats.
 
-`FORMATS[n]` brings a file of format n to format n + 1; a new file starts at 0. What is here never changes once
-it was released: later formats are added behind it.
+`FORMATS[n]` brings a file of format n to format n + 1; a new file starts at 0. An entry never changes once it was
+released: later formats are appended.
 
-Rows that are not named by their content carry a seal, a hash over their columns that triggers keep up to date
-(`seal.py`), so that a flipped bit is noticed wherever it falls.
+Rows that are not named by their content carry a checksum over their columns (the column `seal`), which triggers keep
+up to date (`checksums.py`), so that a flipped bit is noticed wherever it falls.
 """
 
 from collections.abc import Sequence
@@ -71,9 +71,9 @@ CREATE TABLE IF NOT EXISTS leases (
 ) WITHOUT ROWID;
 """
 
-# `checkpoints` and `writes` are LangGraph's, as its saver would make them; made here so that they can be sealed.
-# `touched` says when a body was last needed by a writer: what nothing refers to and nobody touched lately may go.
-# `settled` counts settled calls over the whole file: it says what was known when a step was saved.
+# `checkpoints` and `writes` are LangGraph's tables, as its saver creates them; created here to add checksums.
+# `touched` is when a writer last needed a body: one that nothing refers to and was not touched lately may be deleted.
+# `settled` counts settled calls over the whole file: it says which answers were known when a step was saved.
 _SECOND = """
 CREATE TABLE IF NOT EXISTS checkpoints (
     thread_id TEXT NOT NULL,
@@ -120,8 +120,8 @@ UPDATE steps SET settled = coalesce((SELECT max(seq) FROM calls WHERE calls.crea
 ALTER TABLE threads ADD COLUMN horizon INTEGER;
 """
 
-# A child thread is one that a call of another one started. Who is nobody's child has no row.
-# A recipe is a text that is not stored itself: what it is put together from, mostly ranges of a blob.
+# A child thread is one that a call of another thread started; other threads have no row here.
+# A recipe is a delta: how a text that is not stored itself is assembled, mostly from ranges of a blob.
 _THIRD = """
 CREATE TABLE children (
     thread_id TEXT PRIMARY KEY,
@@ -137,8 +137,8 @@ CREATE TABLE recipes (
 );
 """
 
-# Requests whose outcome nobody knows: the input and its cost that are expected of them, the output limit that they
-# carried, and the most tokens and dollars that they may have taken. Until then a row's own sums had the most.
+# Uncertain requests: the input tokens and input cost that are expected of them, the output limit that they carried,
+# and the most tokens and dollars that they may have taken. Before this format, a row's own sums held the most.
 _FOURTH = """
 ALTER TABLE calls ADD COLUMN uncertain_calls INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN uncertain_input INTEGER NOT NULL DEFAULT 0;
@@ -187,13 +187,13 @@ SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "children": (("thread_id",), ("caller", "call", "depth")),
 }
-"""The sealed tables: the columns that name a row, and the others that its seal is over."""
+"""The checksummed tables: the columns that name a row, and the other columns that its checksum covers."""
 
 
 def seal_of(table: str, row: str = "") -> str:
-    """SQL for the seal that a row should have: over the types and values of its columns.
+    """Return SQL for the checksum that a row should have, over the types and values of its columns.
 
-    A text goes in as its bytes: a damaged one may be no UTF-8 any more. `row` is `NEW.` or `OLD.` in a trigger.
+    Texts enter as bytes: a damaged one may no longer be UTF-8. `row` is `NEW.` or `OLD.` in a trigger.
     """
     return _seal_over((*SEALED[table][0], *SEALED[table][1]), row)
 
@@ -208,10 +208,10 @@ def _seal_over(names: Sequence[str], row: str = "") -> str:
 
 
 def _triggers(table: str, key: Sequence[str], rest: Sequence[str]) -> list[str]:
-    """Statements for the triggers that keep the seal of a table with these columns up to date."""
+    """Return statements that create the triggers which keep the checksums of a table with these columns up to date."""
     this = " AND ".join(f"{column} = NEW.{column}" for column in key)
     new, old = _seal_over((*key, *rest), "NEW."), _seal_over((*key, *rest), "OLD.")
-    # A damaged row stays one, whatever is written into it: a new seal would make what is wrong in it look right.
+    # A damaged row stays damaged whatever is written into it: a new checksum would hide the damage.
     kept = f"CASE WHEN OLD.seal IS {old} THEN {new} END"
     return [
         f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} "
@@ -222,7 +222,7 @@ def _triggers(table: str, key: Sequence[str], rest: Sequence[str]) -> list[str]:
 
 
 def _seals(*tables: str, calls: Sequence[str] = ()) -> str:
-    """Statements that seal tables for the first time; `calls`: the columns of that table in the format at hand."""
+    """Return statements that add checksums to tables. `calls`: the columns of table `calls` in the format at hand."""
     statements: list[str] = []
     for table in tables:
         key, rest = SEALED[table]
@@ -236,7 +236,7 @@ def _seals(*tables: str, calls: Sequence[str] = ()) -> str:
 
 
 def _sealed_anew(table: str, before: Sequence[str]) -> str:
-    """Statements that seal a table over more columns than `before`. A damaged row stays one."""
+    """Return statements that extend a table's checksum to more columns than `before`. A damaged row stays damaged."""
     key, rest = SEALED[table]
     intact = f"seal IS {_seal_over((*key, *before))}"
     return "\n".join(
@@ -253,7 +253,7 @@ FORMATS: tuple[str, ...] = (
     _FIRST,
     _SECOND + _seals("checkpoints", "writes", "calls", "steps", "threads", calls=_CALLS_UNTIL_3),
     _THIRD + _seals("children"),
-    # Rows are changed once they are sealed anew: the seal of a damaged one would hide what is wrong with it.
+    # Rows are changed after the new checksums are set: updating a damaged one must not hide its damage.
     _FOURTH + _sealed_anew("calls", before=_CALLS_UNTIL_3) + _UNANSWERED,
 )
 SCHEMA_VERSION = len(FORMATS)

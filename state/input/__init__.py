@@ -1,4 +1,4 @@
-"""What a user gives as input, as an ordered list of sources, and each source as UTF-8 text."""
+"""The input that a user gives: an ordered list of sources, and each source as UTF-8 text."""
 
 from .paths import expand
 from .source import (

@@ -1,7 +1,7 @@
-"""What `rlm_query(…, context=…)` hands over, stored as the input of the child run: by reference where it can be.
+"""The context of `rlm_query(…, context=…)`, stored as the input of the child run: by reference where possible.
 
-A kernel says what it hands on as ranges of its own input's pack, or as new texts (`PostedContext`). It is hostile by
-assumption: a range counts only within what the caller was given itself, and only from character to character. Ranges
+A kernel describes a context as ranges of its own input's pack, or as new texts (`PostedContext`). It is assumed to be
+hostile: a range is valid only within what the caller was given itself, and only from character to character. Ranges
 of the pack stay where they are: the child's reference names the same pack. Only a new text is written, once.
 """
 
@@ -33,12 +33,12 @@ from .context import (
 
 _CHUNK = 4 << 20
 _CONTINUED = bytes(range(0x80, 0xC0))
-"""The bytes of UTF-8 that go on with a character."""
+"""The continuation bytes of UTF-8."""
 
 
 @dataclass(frozen=True)
 class PostedPart:
-    """One text: the bytes from `start` to `end` of the caller's own pack, or a `text` that stands nowhere yet."""
+    """One text: the bytes from `start` to `end` of the caller's own pack, or a `text` that is not in it."""
 
     name: str = ""
     text: str | None = None
@@ -49,21 +49,21 @@ class PostedPart:
 
 @dataclass(frozen=True)
 class PostedContext:
-    """What a kernel hands over. `own`: the caller's whole input as it is, no parts; `text`: one part."""
+    """A context from a kernel. `own`: the caller's whole input unchanged, no parts; `text`: one part."""
 
     kind: Literal["own", "text", "documents"]
     parts: tuple[PostedPart, ...] = ()
 
 
 class HandedBadly(ValueError):
-    """What the code handed over is none of its own, or no text. The message is for the code."""
+    """The context is outside the caller's own input, or is not text. The message is for the code."""
 
 
 def hand_over(posted: PostedContext, caller: ContextRef | None, blobs: Blobs) -> ContextRef:
-    """The reference to what is handed over, with all that it names stored.
+    """Store a context and return the reference to it.
 
-    Synchronous, at a disk's speed: it reads all that is handed over, to count and hash it (but for `own`). Raises
-    HandedBadly, StoredDataDamaged when the caller's input is, StoreError when the disk refuses.
+    Synchronous, at the speed of a disk: it reads the whole context to count and hash it (except for `own`). Raises
+    HandedBadly, StoredDataDamaged when the caller's input is damaged, StoreError when the disk refuses.
     """
     given = caller or no_context()
     if posted.kind == "own":
@@ -77,9 +77,9 @@ def hand_over(posted: PostedContext, caller: ContextRef | None, blobs: Blobs) ->
 
 
 def context_digest(ref: ContextRef) -> str:
-    """What stands for a context in a call's key: equal for equal texts, names and metadata handed on in a run.
+    """Return the digest of a context for a call's key: equal for equal texts, names and metadata within a run.
 
-    It does not depend on where they are stored: whether the kernel finds a text in its input or sends it is the same.
+    It does not depend on where they are stored: a text found in the kernel's input has the same digest as a posted one.
     """
     own = digest("input", ref["kind"], ref["pack"], ref["index"], *context_range(ref))
     return ref.get("digest", own)
@@ -94,7 +94,7 @@ class _Pack:
         self._starts = [start for start, _ in given]
 
     def chunks(self, part: PostedPart) -> Iterator[bytes]:
-        """The bytes of a range. Raises HandedBadly unless it is the caller's own, and whole characters."""
+        """Return the bytes of a range. Raises HandedBadly unless it is the caller's own, and whole characters."""
         at = bisect_right(self._starts, part.start) - 1
         if at < 0 or not part.start <= part.end <= self._given[at][1]:
             raise HandedBadly(f"{_called(part)} lies outside the input that this run was given")
@@ -104,7 +104,7 @@ class _Pack:
         return self._read(part.start, part.end)
 
     def _continues(self, at: int) -> bool:
-        """Whether the character before goes on here."""
+        """Return whether the byte at `at` continues a character."""
         return os.pread(self._descriptor, 1, at) in _CONTINUATIONS
 
     def _read(self, start: int, end: int) -> Iterator[bytes]:
@@ -121,7 +121,7 @@ _CONTINUATIONS = frozenset(bytes([byte]) for byte in _CONTINUED)
 
 @contextmanager
 def _opened(caller: ContextRef, blobs: Blobs) -> Generator[_Pack | None]:
-    """The caller's pack, checked, and touched because it is needed; None without an input. Raises StoredDataDamaged."""
+    """Yield the caller's pack, checked and touched; None without an input. Raises StoredDataDamaged."""
     if caller["kind"] == "none":
         yield None
         return
@@ -129,7 +129,7 @@ def _opened(caller: ContextRef, blobs: Blobs) -> Generator[_Pack | None]:
     if not blobs.touch(name):
         raise StoredDataDamaged("The run's stored input is missing.", hint="Run `rlm verify`.")
     blobs.check_once(name)
-    # Documents that were ingested fill their pack; those that were handed on may be any of it.
+    # Ingested documents fill their pack; those of a child context may be any part of it.
     picked = caller["kind"] == "documents" and "end" in caller
     given = _given(blobs, caller["index"]) if picked else (context_range(caller),)
     with blobs.path(name).open("rb", buffering=0) as file:
@@ -138,7 +138,7 @@ def _opened(caller: ContextRef, blobs: Blobs) -> Generator[_Pack | None]:
 
 @lru_cache(maxsize=64)
 def _given(blobs: Blobs, index: str) -> tuple[tuple[int, int], ...]:
-    """The ranges of a pack that an index has documents in; those that touch are one."""
+    """Return the ranges of a pack that contain the documents of an index, adjacent ranges merged."""
     merged: list[tuple[int, int]] = []
     entries = (json.loads(line) for line in blobs.read(index).splitlines())
     for start, end in sorted((entry["start"], entry["end"]) for entry in entries):
@@ -150,7 +150,7 @@ def _given(blobs: Blobs, index: str) -> tuple[tuple[int, int], ...]:
 
 
 def _chunks(part: PostedPart, pack: _Pack | None) -> Iterable[bytes]:
-    """The bytes of what is handed over. Raises HandedBadly."""
+    """Return the bytes of a part. Raises HandedBadly."""
     if part.text is not None:
         return [well_formed(part.text).encode()]
     if pack is None:
@@ -172,7 +172,7 @@ class _Measured:
 
 
 def _measure(chunks: Iterable[bytes], write: Callable[[bytes], None] | None = None) -> _Measured:
-    """Count and hash a text, and write it where it is to be copied."""
+    """Count and hash a text, and pass it to `write` if given."""
     hashed = hashlib.sha256()
     chars = size = 0
     head = b""
@@ -228,7 +228,7 @@ def _documents(parts: Sequence[PostedPart], caller: ContextRef, pack: _Pack | No
 
 
 class _Listed:
-    """The documents so far: their index, and what the reference says of them."""
+    """The documents so far: their index, and the contents of the reference."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -240,7 +240,7 @@ class _Listed:
         self._unique = UniqueNames()
 
     def add(self, part: PostedPart, start: int, measured: _Measured) -> None:
-        """One more, which stands at `start` of the pack."""
+        """Add a document that begins at `start` of the pack."""
         name = self._unique.free(part.name)
         self._unique.take(name)
         line = {"name": name, "start": start, "end": start + measured.bytes, "chars": measured.chars, "meta": part.meta}
@@ -254,7 +254,7 @@ class _Listed:
             self._heads.append((name, measured.head))
 
     def reference(self, pack: str, blobs: Blobs) -> ContextRef:
-        """The reference to them in `pack`, with the index stored."""
+        """Return the reference to the documents in `pack`, with the index stored."""
         return ContextRef(
             kind="documents",
             pack=pack,

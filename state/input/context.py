@@ -1,7 +1,7 @@
-"""A run's input as stored blobs: ingested once, in bounded memory, and named in the state by reference.
+"""A run's input as stored blobs: ingested once, in bounded memory, and referred to in the state.
 
-All texts stand one after the other in one blob, the pack; for documents a second blob is the index of
-it (`kernel.session.ContextFiles`). A kernel reads both from disk; nobody else holds the text.
+All texts are concatenated in one blob, the pack; for documents a second blob is the index of it
+(`kernel.session.ContextFiles`). A kernel reads both from disk; no other process holds the text.
 """
 
 import json
@@ -23,43 +23,43 @@ MOST_NOTES = 20
 PREVIEW = 500
 """Characters of the input that the root model sees at the beginning."""
 MOST_HEADS = 3
-"""Documents whose beginnings it sees."""
+"""Documents whose beginnings the root model sees."""
 
 _BETWEEN_BEATS = 0.1
 _BETWEEN_LOOKS = 0.02
-"""Seconds, at whether reading was stopped, while nobody has agreed to what was read."""
+"""Seconds between checks for cancellation, until `agreed` is set."""
 Progress = Callable[[int, int, str], None]
 """Called with documents done, bytes done (of UTF-8 text) and the name of the document under way."""
 
 
 class ContextRef(TypedDict):
-    """What the state keeps of the input. Plain JSON; a wire format: saved runs carry it."""
+    """The state's reference to the input. Plain JSON; a wire format: saved runs contain it."""
 
     kind: Literal["none", "text", "documents"]
     pack: str
-    """Blob of all texts, UTF-8, one after the other; empty for kind `none`."""
+    """Blob of all texts in UTF-8, concatenated; empty for kind `none`."""
     index: str
     """Blob of the index; empty unless the kind is `documents`."""
     documents: int
     chars: int
     bytes: int
     names: list[str]
-    """Of the first documents."""
+    """Names of the first documents."""
     preview: str
     notes: list[str]
-    """What was left out, or read in an unusual way."""
+    """Notes on sources that were left out, or read in an unusual way."""
     start: NotRequired[int]
     end: NotRequired[int]
-    """The range of the pack, in bytes, that is the text, or that the documents lie in; without it: all of the pack.
+    """The range of the pack, in bytes, that is the text, or that contains the documents; by default the whole pack.
 
-    `bytes` counts what the input itself has: the pack may have more.
+    `bytes` counts the input itself: the pack may have more.
     """
     digest: NotRequired[str]
-    """The hash of what was handed on, wherever it is stored (`handing.py`)."""
+    """The hash of a context that was handed to a sub-RLM, wherever it is stored (`child_context.py`)."""
 
 
 def no_context() -> ContextRef:
-    """The reference of a run that has only its question."""
+    """Return the reference of a run that has only its question."""
     return ContextRef(kind="none", pack="", index="", documents=0, chars=0, bytes=0, names=[], preview="", notes=[])
 
 
@@ -74,10 +74,10 @@ def ingest(
 ) -> ContextRef:
     """Read every source into `blobs`, durably, and return the reference to it.
 
-    Synchronous and long (a disk's speed): call it in a thread. `progress` is called ten times a second at most, and
-    once at the end. `agreed`: what has been read is kept once it is set. Raises InputError (nothing usable, empty, too
-    large, a named file that gives no text), IngestStopped once `cancelled()` is true, StoreError when the disk refuses.
-    Then nothing is kept.
+    Synchronous and long (at the speed of a disk): call it in a thread. `progress` is called ten times a second at
+    most, and once at the end. `agreed`: the input is kept only once this is set. Raises InputError (nothing usable,
+    empty, too large, a named file that gives no text), IngestStopped once `cancelled()` is true, StoreError when the
+    disk refuses; then nothing is kept.
     """
     check = stopper(cancelled)
     with blobs.writer() as pack, blobs.writer() as index:
@@ -106,10 +106,10 @@ def ingest(
 
 
 def context_files(ref: ContextRef, blobs: Blobs) -> tuple[Path, Path | None, int, int]:
-    """As a kernel takes it: the pack's path, for documents the index's, and the range of the pack that is the input.
+    """Return the pack's path, for documents the index's path, and the range of the pack, as a kernel needs them.
 
-    Their bytes are checked the first time in a process: what is mapped into a kernel is checked by nobody else. So
-    call it in a thread. Raises StoredDataDamaged, and ValueError for a reference of kind `none`.
+    The bytes are checked the first time in a process, because a kernel maps them unchecked: call it in a thread.
+    Raises StoredDataDamaged, and ValueError for a reference of kind `none`.
     """
     pack = blobs.path(ref["pack"])
     index = blobs.path(ref["index"]) if ref["index"] else None
@@ -127,12 +127,12 @@ def context_files(ref: ContextRef, blobs: Blobs) -> tuple[Path, Path | None, int
 
 
 def context_range(ref: ContextRef) -> tuple[int, int]:
-    """The part of the pack, in bytes, that the input lies in."""
+    """Return the part of the pack, in bytes, that contains the input."""
     return ref.get("start", 0), ref.get("end", ref["bytes"])
 
 
 def previewed(heads: Sequence[tuple[str, str]], *, several: bool) -> str:
-    """The beginning of a text, or of the first documents under their names; `heads`: names and beginnings."""
+    """Return the beginning of a text, or of the first documents under their names; `heads`: names and beginnings."""
     if not several:
         return heads[0][1] if heads else ""
     share = PREVIEW // max(1, len(heads))
@@ -140,20 +140,20 @@ def previewed(heads: Sequence[tuple[str, str]], *, several: bool) -> str:
 
 
 def head_of(data: bytes) -> str:
-    """The characters of the beginning of a text that a preview may show."""
+    """Return the characters at the beginning of a text that a preview may show."""
     return data[: 4 * PREVIEW].decode("utf-8", "ignore")[:PREVIEW]
 
 
 class UniqueNames:
-    """Names are how documents are looked up, so a second one of the same name is numbered."""
+    """Makes document names unique by numbering repeated ones, because documents are looked up by name."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
         self._reached: dict[str, int] = {}
-        """Up to where the numbers of a name are taken: a million documents of one name are no search."""
+        """The number reached for each name: a million documents of one name need no search."""
 
     def free(self, name: str) -> str:
-        """`name`, or it with the first number that makes it a new one."""
+        """Return `name`, or `name` with the first number that makes it unique."""
         number = self._reached.get(name, 1)
         while (unique := name if number == 1 else f"{name} ({number})") in self._taken:
             number += 1
@@ -161,12 +161,12 @@ class UniqueNames:
         return unique
 
     def take(self, unique: str) -> None:
-        """It is in use from now on."""
+        """Mark a name as taken."""
         self._taken.add(unique)
 
 
 class _Beat:
-    """Calls `progress`, but not for every small file."""
+    """Calls `progress` at limited intervals, not for every small file."""
 
     def __init__(self, progress: Progress | None, clock: Callable[[], float]) -> None:
         self._progress = progress
@@ -186,7 +186,7 @@ class _Beat:
 
 
 class _Ingest:
-    """The work of one `ingest`: what was written so far, and what the reference will say."""
+    """The work of one `ingest`: what was written so far, and the contents of the reference."""
 
     def __init__(self, sources: Sources, pack: BlobWriter, index: BlobWriter, check: Check, beat: _Beat) -> None:
         self.documents = 0
@@ -202,7 +202,7 @@ class _Ingest:
         self._unique = UniqueNames()
 
     def add(self, source: Source) -> None:
-        """Write one source's text and its line of the index, or note why there is none."""
+        """Write one source's text and its line of the index, or note why it has none."""
         self._check()
         name = self._unique.free(source.name)
         start = self._pack.size

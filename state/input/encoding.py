@@ -1,4 +1,4 @@
-"""Which encoding bytes are in, and whether they are text at all. Nothing here reads files."""
+"""Detects the encoding of bytes, and whether they are text at all. Nothing here reads files."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ from charset_normalizer import from_bytes
 LOOKED_AT = 64 << 10
 """Bytes at the beginning that decide whether a file is text."""
 
-# UTF-32's mark begins with UTF-16's, so it is asked first.
+# UTF-32's mark begins with UTF-16's, so it is tested first.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -16,12 +16,12 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Controls that no text is made of; tab, line ends, form feed, backspace and escape (terminal logs) are.
+# Control characters that text does not contain; tab, line ends, form feed, backspace and escape (terminal logs) may be.
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\b\x1b") + b"\x7f"
 _ODD_CHARACTERS = re.compile("[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ue000-\uf8ff\ufffd]")
 
-# Windows-1252 letters and signs of Western European text. Left out is what a Polish, Czech, Turkish or
-# Icelandic text would have at the same bytes: those are told apart by charset-normalizer.
+# Windows-1252 letters and signs of Western European text. Not included are the bytes that Polish, Czech, Turkish or
+# Icelandic text would use: those are distinguished by charset-normalizer.
 _WESTERN = frozenset(
     "…‘’“”•–—€™\xa0¡£§©«®°±²´µ¶·»¿ªº×÷ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüœŒ".encode("cp1252")
 )
@@ -31,12 +31,12 @@ _TWO_BYTES = ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
 
 
 def mark(head: bytes) -> tuple[str, int]:
-    """The encoding that a byte order mark at the beginning says, and the mark's length; `("", 0)` without one."""
+    """Return the encoding given by a byte order mark at the beginning, and the mark's length; `("", 0)` without one."""
     return next(((name, len(sign)) for sign, name in _MARKS if head.startswith(sign)), ("", 0))
 
 
 def wide(head: bytes) -> str:
-    """UTF-16 or UTF-32 without a mark, told by where its NUL bytes are; else `""`."""
+    """Return UTF-16 or UTF-32 without a mark, detected by the positions of NUL bytes; else `""`."""
     head = head[: min(LOOKED_AT, len(head) // 4 * 4)]
     if len(head) < 4:
         return ""
@@ -57,9 +57,9 @@ def wide(head: bytes) -> str:
 
 
 def binary(head: bytes) -> bool:
-    """Whether bytes in an encoding of single bytes (or UTF-8) cannot be text: NULs, or many controls.
+    """Return whether bytes in a single-byte encoding (or UTF-8) cannot be text: NULs, or many control characters.
 
-    Valid UTF-8 may hold more controls: some logs and data files use them between their fields.
+    Valid UTF-8 may hold more control characters: some logs and data files use them between their fields.
     """
     head = head[:LOOKED_AT]
     if not head:
@@ -71,12 +71,12 @@ def binary(head: bytes) -> bool:
 
 
 def binary_text(text: str) -> bool:
-    """Whether what came out of decoding is no text: many control, private or replacement characters."""
+    """Return whether decoded text is not text: many control, private or replacement characters."""
     return len(_ODD_CHARACTERS.findall(text)) > 0.1 * len(text)
 
 
 def damaged_utf8(block: bytes) -> bool:
-    """Whether `block` is UTF-8 with a few wrong bytes, rather than another encoding."""
+    """Return whether `block` is UTF-8 with a few wrong bytes, rather than another encoding."""
     text, used = codecs.utf_8_decode(block, "replace", False)
     wrong = text.count("\ufffd")
     right = len(text) - len(text.encode("ascii", "ignore")) - wrong
@@ -84,10 +84,10 @@ def damaged_utf8(block: bytes) -> bool:
 
 
 def guess(block: bytes, at: int) -> str:
-    """The likeliest encoding of `block`, whose byte `at` is its first that is not ASCII: never UTF-8."""
+    """Return the most likely encoding of `block`, whose byte `at` is the first that is not ASCII: never UTF-8."""
     start = max(0, at - 4096)
     end = min(len(block), at + (32 << 10))
-    # A sample must not end within a character of two bytes.
+    # A sample must not end within a two-byte character.
     while end < len(block) and end > at + 1 and block[end - 1] >= 0x80:
         end -= 1
     sample = block[start:end]
@@ -98,7 +98,7 @@ def guess(block: bytes, at: int) -> str:
 
 
 def _western(sample: bytes) -> bool:
-    """Western text has accents one at a time between many plain letters."""
+    """Return whether a sample is Western text: accents one at a time between many plain letters."""
     runs = _RUN.findall(sample)
     high = sum(map(len, runs))
     return (

@@ -1,7 +1,7 @@
-"""Documents that are not text files (PDF, DOCX, XLSX, e-mail) as text, with what else they say of themselves.
+"""Documents that are not text files (PDF, DOCX, XLSX, e-mail) as text, with their metadata.
 
-What is read is hostile by assumption: sizes are capped before and while unpacking, and whatever a
-library does with a broken file ends as "a damaged …". JSON, CSV, Markdown, HTML and source code are text
+Files are assumed to be hostile: sizes are capped before and while unpacking, and whatever error a
+library raises for a broken file ends as "a damaged …". JSON, CSV, Markdown, HTML and source code are used
 as they are, so that offsets in them stay true.
 """
 
@@ -17,7 +17,7 @@ from .text import Chunk, encoded
 
 Meta = dict[str, Any]
 Reader = Callable[[BinaryIO, Meta], Iterator[str]]
-"""Yields a document's text in pieces and fills in what it learns on the way."""
+"""Yields a document's text in pieces and adds metadata on the way."""
 
 LARGEST_TEXT = 256 << 20
 """Bytes of text from one document; it is held in memory until the document is known to be whole."""
@@ -33,7 +33,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
 
 
 def format_of(name: str, head: bytes) -> str:
-    """The suffix whose reader a file needs, or `""` for a text file. A PDF is known by its first bytes, too."""
+    """Return the suffix whose reader a file needs, or `""` for a text file. A PDF is also known by its first bytes."""
     suffix = PurePath(name).suffix.lower()
     if suffix in _READERS:
         return suffix
@@ -41,7 +41,7 @@ def format_of(name: str, head: bytes) -> str:
 
 
 def extract(file: BinaryIO, suffix: str, check: Check) -> tuple[list[Chunk], Meta]:
-    """A document's whole text and its meta data.
+    """Return a document's whole text and its metadata.
 
     Raises Unusable: damaged, password-protected, without text, too large, or its library is missing.
     """
@@ -50,7 +50,7 @@ def extract(file: BinaryIO, suffix: str, check: Check) -> tuple[list[Chunk], Met
     chunks: list[Chunk] = []
     size = 0
     try:
-        # The libraries warn about oddities on stderr, where the progress display is.
+        # The libraries warn about oddities on stderr, which is used by the progress display.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for piece in reader(file, meta):

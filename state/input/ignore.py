@@ -1,7 +1,7 @@
-""".gitignore files, as git reads them: the nearest file with an opinion decides, and in it the last line.
+""".gitignore rules, as git applies them: the nearest file with a matching line decides, and in it the last such line.
 
-A folder that is left out is never entered, so nothing below it can be brought back (gitignore(5)). For the
-same reason a pattern is asked about each entry itself, never about the folders above it.
+A folder that is left out is never entered, so nothing below it can be re-included (gitignore(5)). For the
+same reason a pattern is matched against each entry itself, never against the folders above it.
 """
 
 import os
@@ -18,21 +18,21 @@ _LARGEST = 1 << 20
 _MOST_STARS = 4
 
 _Pattern = tuple[bool, Callable[[str], object], re.Pattern[str]]
-"""Whether it leaves out or brings back, what looks quickly whether it is in a path, and what says where."""
+"""True for leaving out, False for re-including; a quick search for a match in a path; and the full pattern."""
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """The rules of one .gitignore and, behind it, those of the folders above."""
+    """The rules of one .gitignore, followed by those of the folders above."""
 
     folder: str
     """Absolute, with a slash at its end."""
     patterns: tuple[_Pattern, ...]
-    """The last line first."""
+    """In reverse order of the lines."""
     above: "Ignored | None"
 
     def hides(self, path: str) -> bool:
-        """Whether the rules leave `path` out (absolute; a folder's path ends in a slash)."""
+        """Return whether the rules leave `path` out (absolute; a folder's path ends in a slash)."""
         rules: Ignored | None = self
         while rules:
             below = path[len(rules.folder) :]
@@ -44,9 +44,9 @@ class Ignored:
 
 
 def enter(folder: str, above: Ignored | None) -> Ignored | None:
-    """The rules inside `folder` (absolute, a slash at its end): its own .gitignore before those above."""
+    """Return the rules inside `folder` (absolute, a slash at its end): its own .gitignore before those above."""
     try:
-        # Like git, no .gitignore that is a link; and a pipe of that name must not make us wait.
+        # Like git, do not follow a .gitignore that is a link; and do not block on a pipe of that name.
         descriptor = os.open(f"{folder}.gitignore", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return above
@@ -61,7 +61,7 @@ def enter(folder: str, above: Ignored | None) -> Ignored | None:
 
 
 def above(folder: str) -> Ignored | None:
-    """The rules that the repository around `folder` has for what is in it, from its top folder down.
+    """Return the rules of the repository around `folder` that apply inside it, from the repository's top folder down.
 
     None outside a repository, and None when the rules leave `folder` itself out: naming it overrules them.
     """
@@ -94,5 +94,5 @@ def _pattern(line: str) -> _Pattern | None:
 
 
 def _is_itself(match: re.Match[str], path: str) -> bool:
-    """Whether the pattern means `path`, not only a folder that it lies in (which pathspec marks as `ps_d`)."""
+    """Return whether the pattern matches `path` itself, not a folder above it (which pathspec marks as `ps_d`)."""
     return match.groupdict().get("ps_d") is None or match.end("ps_d") == len(path)

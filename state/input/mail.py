@@ -1,4 +1,4 @@
-"""An e-mail (RFC 5322) as text: its main headers, its text, and the names of what is attached."""
+"""E-mail (RFC 5322) as text: the main headers, the text, and the names of the attachments."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,9 +18,9 @@ _LONGEST_HEADER = 10_000
 
 
 def message(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
-    """The headers, the text, the attachments. `meta` gains `from`, `to`, `subject` … and `attachments`.
+    """Yield the headers, the text, the attachments. `meta` gains `from`, `to`, `subject` … and `attachments`.
 
-    Raises Unusable for a file that is no message or a huge one.
+    Raises Unusable for a file that is not a message, or is too large.
     """
     size = file.seek(0, 2)
     file.seek(0)
@@ -58,11 +58,11 @@ def _is_attached(part: "Message[Any, Any]") -> bool:
 
 
 def _header(value: object) -> str:
-    """A header in one line, its encoded words decoded where they can be."""
+    """Return a header on one line, its encoded words decoded where possible."""
     if value is None:
         return ""
     raw = str(value)[:_LONGEST_HEADER]
-    with suppress(ValueError, LookupError, HeaderParseError):  # else it is shown as it stands
+    with suppress(ValueError, LookupError, HeaderParseError):  # else it is shown undecoded
         raw = str(make_header(decode_header(raw)))
     return " ".join(raw.split())
 

@@ -1,9 +1,9 @@
 """DOCX and XLSX as text. Both are zip archives, which are checked before they are unpacked.
 
-DOCX: a line for a paragraph, a table's cells with tabs between them. The XML is walked here, because python-docx's
-paragraphs leave out what stands in content controls, in tracked insertions and in text boxes. XLSX: tab-separated
-text, each sheet under a line with its name, rows up to their last value, with the values that the program which saved
-the file had computed and no formulas.
+DOCX: one line per paragraph, a table's cells separated by tabs. The XML is traversed here, because python-docx's
+paragraphs leave out content controls, tracked insertions and text boxes. XLSX: tab-separated text, each sheet under
+a line with its name, rows up to their last value, with the values that were computed when the file was saved, and no
+formulas.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +14,13 @@ from zipfile import ZipFile
 from .source import Unusable
 
 LARGEST_UNPACKED = 256 << 20
-"""Bytes of all parts together. `zipfile` never unpacks more than a part declares, so the declared sum holds."""
+"""Bytes of all parts together. `zipfile` never unpacks more than a part declares, so the declared sum is a limit."""
 _MOST_PARTS = 20_000
 _OLD_OR_PROTECTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def look_inside(file: BinaryIO) -> None:
-    """Raises Unusable for a protected file or one that would unpack too far, BadZipFile for no archive at all."""
+    """Raise Unusable for a protected file or one too large when unpacked, BadZipFile when it is not an archive."""
     head = file.read(8)
     file.seek(0)
     if head == _OLD_OR_PROTECTED:
@@ -42,9 +42,9 @@ _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
 def paragraphs(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
-    """The text of each paragraph and table. `meta` gains `title`, if it has one.
+    """Yield the text of each paragraph and table. `meta` gains `title`, if there is one.
 
-    Raises ImportError without python-docx, Unusable for a protected or a huge file.
+    Raises ImportError without python-docx, Unusable for a protected file or one that is too large.
     """
     from docx import Document
 
@@ -64,7 +64,7 @@ def _text(element: Any) -> str:
         # A `tab` outside a run is only the definition of a tab stop.
         return _SIGNS[name] if _name(element.getparent()) == "r" else ""
     if name == "Fallback":
-        return ""  # repeats the text of the `Choice` beside it
+        return ""  # repeats the text of its sibling `Choice`
     parts = [_text(child) for child in element]
     if name == "tc":
         return " ".join("".join(parts).split())
@@ -75,17 +75,17 @@ def _text(element: Any) -> str:
 
 
 def _name(element: Any) -> str:
-    """The element's name without its namespace; nothing for comments."""
+    """Return the element's name without its namespace; an empty text for comments."""
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-_MOST_ROWS = 1 << 20  # as many as the format allows; a forged row number must not keep us counting
+_MOST_ROWS = 1 << 20  # the most that the format allows; limits the work for a forged row number
 
 
 def rows(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
-    """The text, a few hundred rows at a time. `meta` gains `sheets`, their names.
+    """Yield the text, a few hundred rows at a time. `meta` gains `sheets`, their names.
 
-    Raises ImportError without openpyxl, Unusable for a protected or a huge file.
+    Raises ImportError without openpyxl, Unusable for a protected file or one that is too large.
     """
     from openpyxl import load_workbook
 
@@ -131,5 +131,5 @@ def _cell(value: object) -> str:
         case datetime() | date() | time():
             return value.isoformat()
         case _:
-            # A cell stays one field of one line.
+            # Keeps a cell one field of one line.
             return " ".join(str(value).splitlines()).replace("\t", " ")

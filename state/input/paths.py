@@ -1,7 +1,7 @@
-"""The paths that a user names, as sources: files, folders, patterns and `-` for standard input.
+"""Sources from the paths that a user names: files, folders, patterns and `-` for standard input.
 
-A pattern without `**` means what a shell makes of it. One with `**` is a walk through its folder, which
-leaves out what any walk does. A path that exists is never taken for a pattern.
+A pattern without `**` is expanded like in a shell. One with `**` walks through its folder and
+leaves out what every walk does. A path that exists is never taken for a pattern.
 """
 
 import glob
@@ -29,12 +29,12 @@ def expand(
     exclude: Collection[Path] = (),
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sources:
-    """What `paths` name, in their order, each file once; a folder's files in the order of their names.
+    """Return the sources that `paths` name, in their order, each file once; a folder's files are ordered by name.
 
-    `stdin` is what `-` reads (standard input unless given), `exclude` folders that are never entered (the
-    run's own store). Nothing is read yet but .gitignore files. Raises InputError: a path that is missing,
-    unreadable or no regular file; a pattern without a match; a limit exceeded. Raises IngestStopped once
-    `cancelled()`, which is asked per folder, is true.
+    `stdin` is what `-` reads (standard input by default), `exclude` are folders that are never entered (the
+    run's own store). Only .gitignore files are read yet. Raises InputError: a path that is missing, unreadable or not
+    a regular file; a pattern without a match; a limit exceeded. Raises IngestStopped once `cancelled()`, which is
+    called per folder, is true.
     """
     limits = limits or Limits()
     notes = Notes()
@@ -68,17 +68,17 @@ def expand(
 
 @dataclass(frozen=True)
 class _Given:
-    """One thing to read: a file, a folder with perhaps a pattern, or standard input (no path)."""
+    """One thing to read: a file, a folder with an optional pattern, or standard input (no path)."""
 
     label: str
     shown: str
-    """As the user wrote it: what tells apart two of the same label."""
+    """As the user wrote it; distinguishes two of the same label."""
     path: Path | None = None
     """Absolute, without links."""
     size: int = 0
     folder: bool = False
     pattern: str = ""
-    """Which of the folder's files."""
+    """Selects files of the folder."""
     explicit: bool = True
 
 
@@ -103,7 +103,7 @@ def _given(text: str, notes: Notes) -> Iterator[_Given]:
 
 
 def _named(path: Path, text: str, status: os.stat_result, *, explicit: bool = True) -> _Given:
-    """A path that exists. Raises InputError when it is neither a regular file nor a folder."""
+    """Return the file or folder at an existing path. Raises InputError when it is neither a file nor a folder."""
     real = path.resolve()
     label = path.name if path.name not in ("", "..") else real.name or "root"
     if stat.S_ISDIR(status.st_mode):
@@ -119,7 +119,7 @@ def _named(path: Path, text: str, status: os.stat_result, *, explicit: bool = Tr
 
 
 def _matches(pattern: str, notes: Notes) -> Iterator[_Given]:
-    """What a pattern stands for. Raises InputError when that is nothing."""
+    """Yield what a pattern matches. Raises InputError when that is nothing."""
     parts = PurePosixPath(pattern).parts
     fixed = next(at for at, part in enumerate(parts) if glob.has_magic(part))
     base = Path(*parts[:fixed])
@@ -132,7 +132,7 @@ def _matches(pattern: str, notes: Notes) -> Iterator[_Given]:
         yield _Given(showable(label), pattern, real, folder=True, pattern=below)
         return
     found = False
-    # A shell's rules, hidden files included, which Path.glob does not have.
+    # glob has a shell's rules for hidden files, which Path.glob does not have.
     for match in sorted(glob.iglob(pattern)):  # noqa: PTH207
         path = Path(match)
         if not path.resolve().is_relative_to(base.resolve()):
@@ -169,14 +169,14 @@ def _files(one: _Given, path: Path, walk: Walk, named: set[str]) -> Iterator[tup
 def _standard_input(given: BinaryIO | None) -> BinaryIO:
     if given is not None:
         return given
-    # Python has None here when it was started with a closed standard input.
+    # sys.stdin is `None` when Python was started with a closed standard input.
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise InputError("Standard input is closed, so `-` cannot be read.")
     return sys.stdin.buffer
 
 
 def _unambiguous(given: list[_Given]) -> list[_Given]:
-    """Where two different things have one label, both get the path that the user wrote instead."""
+    """Replace the labels of different things that share one by the paths that the user wrote."""
     paths: dict[str, set[Path | None]] = {}
     for one in given:
         paths.setdefault(one.label, set()).add(one.path)

@@ -1,4 +1,4 @@
-"""PDF pages as text, a form feed between them (as pdftotext does)."""
+"""PDF pages as text, separated by form feeds (as in pdftotext)."""
 
 import logging
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from typing import Any, BinaryIO
 
 from .source import Unusable
 
-# It reports every oddity of a file; without a handler those lines would land in the progress display.
+# pypdf reports every oddity of a file; without a handler those lines would appear in the progress display.
 logging.getLogger("pypdf").addHandler(logging.NullHandler())
 
 
 def pages(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
-    """The text of each page. `meta` gains `pages` (their number) and, if it has one, `title`.
+    """Yield the text of each page. `meta` gains `pages` (their number) and, if there is one, `title`.
 
     Raises ImportError without pypdf, Unusable for a protected file or one without any text.
     """

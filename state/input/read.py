@@ -1,4 +1,4 @@
-"""One source as a stream of UTF-8: opened safely, recognised, decoded."""
+"""Reads one source as a stream of UTF-8: opened safely, its format detected, decoded."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ from .walk import kind_of
 
 @dataclass
 class Reading:
-    """A source's text, to be taken once, and what is known of it."""
+    """A source's text, to be consumed once, and its metadata."""
 
     chunks: Iterator[Chunk]
     meta: dict[str, Any] = field(default_factory=dict)
@@ -23,9 +23,9 @@ class Reading:
 
 @contextmanager
 def reading(source: Source, remark: Remark, check: Check) -> Generator[Reading]:
-    """Open `source`, and close it at the end. `remark` is told how it was decoded, perhaps only at its end.
+    """Open `source`, and close it at the end. `remark` is called with how it was decoded, possibly only at its end.
 
-    Raises Unusable, on entering or with the first chunk; OSError when a file fails while it is read.
+    Raises Unusable, on entering or with the first chunk; OSError when reading a file fails.
     """
     match source:
         case TextSource():
@@ -41,7 +41,7 @@ def reading(source: Source, remark: Remark, check: Check) -> Generator[Reading]:
 
 
 def _open(path: str) -> tuple[int, int]:
-    """A descriptor of a regular file and its size. What the path became since it was found is not trusted."""
+    """Return a descriptor of a regular file and its size. The type is checked again: the file may have changed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
@@ -68,7 +68,7 @@ def _file(source: FileSource, descriptor: int, size: int, remark: Remark, check:
 
 
 def _file_blocks(descriptor: int, size: int) -> Iterator[bytes]:
-    # A buffer no larger than a small file; what says it is empty (in /proc) may not be.
+    # The buffer is no larger than a small file; a file of size 0 (as in /proc) may not be empty.
     block = os.read(descriptor, min(size + 1, BLOCK) if size else BLOCK)
     while block:
         yield block
@@ -76,7 +76,7 @@ def _file_blocks(descriptor: int, size: int) -> Iterator[bytes]:
 
 
 def _stream_blocks(stream: BinaryIO) -> Iterator[bytes]:
-    # A pipe gives less than was asked for; whole blocks let the beginning be judged, and are faster.
+    # A pipe returns less than was asked for; whole blocks are needed to detect the encoding, and are faster.
     parts: list[bytes] = []
     size = 0
     while data := stream.read(BLOCK - size):
@@ -103,7 +103,7 @@ def _again(head: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _given(text: str, remark: Remark) -> Iterator[Chunk]:
-    """A str may hold lone surrogates, which are no characters: each becomes U+FFFD."""
+    """Encode a str; each lone surrogate, which is not a character, becomes U+FFFD."""
     any_wrong = False
     for start in range(0, len(text), BLOCK):
         piece = text[start : start + BLOCK]

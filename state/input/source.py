@@ -1,4 +1,4 @@
-"""One source of text, the whole list of them, and what is remembered of those left out."""
+"""Sources of text, lists of them, and notes on those left out."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,7 @@ from typing import BinaryIO
 from ..errors import RlmError
 
 Check = Callable[[], None]
-"""Called now and then by long work; raises IngestStopped when the caller wants it to end."""
+"""Called regularly by long work; raises IngestStopped when the caller wants it to end."""
 
 # Line breaks and marks that reorder text would let a file's name forge lines of a prompt or a terminal.
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -21,7 +21,7 @@ class IngestStopped(RlmError):
 
 
 def stopper(cancelled: Callable[[], bool]) -> Check:
-    """A check that raises IngestStopped once `cancelled()` is true."""
+    """Return a check that raises IngestStopped once `cancelled()` is true."""
 
     def check() -> None:
         if cancelled():
@@ -31,7 +31,7 @@ def stopper(cancelled: Callable[[], bool]) -> Check:
 
 
 class Unusable(Exception):
-    """A source that gives no text: an error when it was named, a note when a folder brought it along.
+    """A source that gives no text: an error when it was named, a note when it was found in a folder.
 
     `reason` completes the sentence "NAME is …".
     """
@@ -44,17 +44,17 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one run may be given; above them is an InputError, never a silent cut."""
+    """The limits of one run's input; exceeding them is an InputError, never a silent truncation."""
 
     files: int = 100_000
     bytes: int = 4 << 30
-    """Of the files, and of the text made from them."""
+    """Bytes of the files, and of the text made from them."""
     depth: int = 100
-    """Folders below the one that was named."""
+    """Levels of folders below the one that was named."""
 
     @property
     def entries(self) -> int:
-        """Folder entries looked at, those left out included."""
+        """Folder entries that are examined, those left out included."""
         return 20 * self.files
 
 
@@ -65,7 +65,7 @@ class FileSource:
     name: str
     path: str
     explicit: bool = True
-    """The user named this very file, so leaving it out is an error."""
+    """True when the user named this very file, so that leaving it out is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class TextSource:
 
 @dataclass(frozen=True, slots=True)
 class StreamSource:
-    """Standard input, or any other stream of bytes; it is read once."""
+    """Standard input, or another stream of bytes; it is read once."""
 
     name: str
     stream: BinaryIO
@@ -90,25 +90,25 @@ Source = FileSource | TextSource | StreamSource
 
 
 class Notes:
-    """What was left out or read in an unusual way, grouped by reason."""
+    """Notes on sources that were left out or read in an unusual way, grouped by reason."""
 
     def __init__(self) -> None:
         self._named: dict[str, tuple[list[str], int]] = {}
         self._counted: dict[str, int] = {}
 
     def add(self, what: str, name: str) -> None:
-        """Remember that `what` happened to `name`; the first few names of each kind are kept."""
+        """Note that `what` happened to `name`; the first few names of each kind are kept."""
         names, count = self._named.get(what, ([], 0))
         if len(names) < 5:
             names.append(name)
         self._named[what] = (names, count + 1)
 
     def count(self, what: str, number: int = 1) -> None:
-        """Remember only how often `what` happened."""
+        """Note only how often `what` happened."""
         self._counted[what] = self._counted.get(what, 0) + number
 
     def lines(self, most: int = 20) -> list[str]:
-        """The notes as sentences, at most `most`; the last one says how many more there are."""
+        """Return the notes as sentences, at most `most`; the last one says how many more there are."""
         lines = [_line(what, names, count) for what, (names, count) in self._named.items()]
         if self._counted:
             lines.append("left out: " + ", ".join(f"{count:,} {what}" for what, count in self._counted.items()))
@@ -124,25 +124,25 @@ def _line(what: str, names: list[str], count: int) -> str:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything that a run is given, in order."""
+    """The whole input of a run, in order."""
 
     items: Sequence[Source]
     several: bool
-    """Documents by nature (a folder, a pattern, a list), even when only one is there."""
+    """True for a folder, a pattern or a list, even when it has only one document."""
     notes: Notes = field(default_factory=Notes)
     limits: Limits = field(default_factory=Limits)
 
 
 def from_text(text: str) -> Sources:
-    """One text given from Python."""
+    """Return the source of one text given from Python."""
     return Sources([TextSource("text", text)], several=False)
 
 
 def from_texts(texts: Iterable[tuple[str, str]]) -> Sources:
-    """Documents given from Python, as `(name, text)`."""
+    """Return the sources of documents given from Python, as `(name, text)`."""
     return Sources([TextSource(showable(name), text) for name, text in texts], several=True)
 
 
 def showable(name: str) -> str:
-    """`name` as one line of valid Unicode, so that it can stand in a prompt and in JSON."""
+    """Return `name` as one line of valid Unicode, so that it can be used in a prompt and in JSON."""
     return _UNSHOWABLE.sub("\ufffd", name)

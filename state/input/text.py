@@ -1,7 +1,7 @@
-"""Bytes in any encoding as UTF-8, block by block: one pass, so that a pipe can be read too.
+"""Bytes in any encoding as UTF-8, block by block: in one pass, so that a pipe can be read too.
 
-Text that is UTF-8 already passes through as it is. Everything before the first byte that is not ASCII
-reads the same in nearly every encoding, so the decision waits for that byte, wherever it comes.
+Text that is already UTF-8 passes through unchanged. Everything before the first byte that is not ASCII
+reads the same in nearly every encoding, so the decision is made at that byte, wherever it comes.
 Line ends stay as they are, and so do NUL characters beyond the beginning.
 """
 
@@ -14,9 +14,9 @@ from . import encoding
 from .source import Unusable
 
 Chunk = tuple[bytes, int]
-"""UTF-8 bytes, ending at a character's end, and how many characters they are."""
+"""UTF-8 bytes, ending at the end of a character, and the number of characters."""
 Remark = Callable[[str], None]
-"""Told what a reader of the text should know: how it was decoded."""
+"""Called with what a reader of the text should know: how it was decoded."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -25,9 +25,9 @@ BLOCK = 1 << 20
 
 
 def utf8_chunks(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
-    """The text of `blocks` as UTF-8. The first block should hold at least 64 KB, if there is that much.
+    """Yield the text of `blocks` as UTF-8. The first block should hold at least 64 KB, if there is that much.
 
-    Raises Unusable, before anything is yielded, when it is no text.
+    Raises Unusable, before anything is yielded, when it is not text.
     """
     head = next(blocks, b"")
     name, length = encoding.mark(head)
@@ -44,7 +44,7 @@ def utf8_chunks(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
 
 
 def encoded(text: str) -> tuple[bytes, bool]:
-    """`text` as UTF-8, and whether it held lone surrogates: no characters, so each became U+FFFD."""
+    """Return `text` as UTF-8, and whether it held lone surrogates, which are replaced by U+FFFD."""
     try:
         return text.encode(), False
     except UnicodeEncodeError:
@@ -52,7 +52,7 @@ def encoded(text: str) -> tuple[bytes, bool]:
 
 
 def _narrow(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
-    """UTF-8, until a byte says otherwise."""
+    """Yield UTF-8 unchanged, until an invalid byte requires another encoding."""
     pending = b""
     accented = False
     for block in blocks:
@@ -74,13 +74,13 @@ def _narrow(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
         yield (data[:used] if used < len(data) else data), len(text)
         pending = data[used:]
     if pending:
-        # The text ends within a character, or its only accent is its last byte.
+        # The text ends within a character, or its last byte is the only one that is not ASCII.
         end = iter([pending])
         yield from _repaired(end, remark) if accented else _decoded(end, "cp1252", remark)
 
 
 def _repaired(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
-    """UTF-8 in which single bytes are wrong: those are taken for Windows-1252, the usual culprit."""
+    """Decode UTF-8 in which single bytes are wrong; those are read as Windows-1252, the usual cause."""
     remark("not all UTF-8; the other bytes read as Windows-1252")
     pending = b""
     for block in blocks:
@@ -93,7 +93,7 @@ def _repaired(blocks: Iterator[bytes], remark: Remark) -> Iterator[Chunk]:
 
 
 def _decoded(blocks: Iterator[bytes], name: str, remark: Remark, *, look: bool = False) -> Iterator[Chunk]:
-    """Another encoding. What has no meaning in it becomes U+FFFD (in Windows-1252 the Latin-1 character)."""
+    """Decode another encoding. Invalid bytes become U+FFFD (in Windows-1252 the Latin-1 character)."""
     decoder = codecs.getincrementaldecoder(name)(_SINGLE if name == "cp1252" else "replace")
     wrong = 0
     first = next(blocks, b"")
@@ -114,7 +114,7 @@ def _decoded(blocks: Iterator[bytes], name: str, remark: Remark, *, look: bool =
 
 
 def _single(error: UnicodeError) -> tuple[str, int]:
-    """Codec error handler: one byte as Windows-1252, or as Latin-1 where that has no character."""
+    """Decode one byte as Windows-1252, or as Latin-1 where that has no character. A codec error handler."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     byte = error.object[error.start : error.start + 1]

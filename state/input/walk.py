@@ -1,7 +1,7 @@
-"""A folder's regular files, in order, without leaving it.
+"""Walks through a folder's regular files, in order, without leaving it.
 
-Links are not followed: what they point to inside the folder is met under its own name, and what is
-outside was not given. So loops are harmless and no file comes twice.
+Links are not followed: a target inside the folder is found under its own name, and one outside was not given. So
+loops are harmless and no file comes twice.
 """
 
 import os
@@ -30,7 +30,7 @@ class Found:
 
 @dataclass
 class Walk:
-    """How to go through folders: shared by all folders of one input, so that its limits are too."""
+    """The walk through all folders of one input, which share its limits."""
 
     limits: Limits
     notes: Notes
@@ -43,10 +43,10 @@ class Walk:
     def files(
         self, root: Path, label: str, *, hidden: bool = False, wanted: SourceFilter | None = None
     ) -> Iterator[Found]:
-        """The files of `root` (absolute, no links), each folder's in the order of their names.
+        """Yield the files of `root` (absolute, no links), each folder's in the order of their names.
 
         `label` stands for `root` in notes. Left out: hidden names unless `hidden`, what .gitignore files
-        leave out, links, and what is no regular file. `wanted` chooses files by their path below `root`.
+        leave out, links, and other files that are not regular. `wanted` selects files by their path below `root`.
         Raises InputError when `root` cannot be read, or at a limit.
         """
         top = f"{root}/" if root.name else "/"
@@ -55,7 +55,7 @@ class Walk:
             entries = self._entries(top, enter(top, above(str(root))), terms)
         except OSError as error:
             raise InputError(f"The folder {label} cannot be read: {error.strerror}.") from error
-        # One iterator a level: no recursion, however deep it goes.
+        # One iterator per level: no recursion, however deep it goes.
         levels = [entries]
         while levels:
             entry, rules = next(levels[-1], (None, None))
@@ -72,7 +72,7 @@ class Walk:
                     self.notes.add(f"skipped ({error.strerror})", terms.shown(entry))
 
     def _entries(self, folder: str, rules: Ignored | None, terms: "_Terms") -> Iterator[tuple[Entry, Ignored | None]]:
-        """What is left of one folder's entries, sorted by name. Raises OSError, InputError."""
+        """Return one folder's entries that are not left out, sorted by name. Raises OSError, InputError."""
         kept: list[Entry] = []
         self.check()
         with os.scandir(folder) as entries:
@@ -83,7 +83,7 @@ class Walk:
                 if self._left_out(entry, rules, terms):
                     continue
                 kept.append(entry)
-                # Not only counted file by file: a huge folder is refused before it is held and sorted.
+                # Counted here too, so that a huge folder is refused before it is held and sorted.
                 if len(kept) > self.limits.files:
                     raise too_many(f"more than {self.limits.files:,} files")
         kept.sort(key=lambda entry: entry.name)
@@ -125,10 +125,10 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What one walk of one folder goes by."""
+    """The parameters of one walk of one folder."""
 
     top: int
-    """Length of the folder's own path, up to what is below it."""
+    """Length of the folder's own path, up to the part below it."""
     label: str
     hidden: bool
     wanted: SourceFilter | None
@@ -138,7 +138,7 @@ class _Terms:
 
 
 def kind_of(mode: int) -> str:
-    """What a file that is not a regular one is called."""
+    """Return the name for a file that is not a regular one."""
     kinds = {
         stat.S_IFIFO: "a named pipe",
         stat.S_IFSOCK: "a socket",
@@ -150,7 +150,7 @@ def kind_of(mode: int) -> str:
 
 
 def too_many(what: str) -> InputError:
-    """The error at a limit, with what to do about it."""
+    """Return the error for an exceeded limit, with a hint."""
     return InputError(
         f"The input has {what}.",
         hint="Name a smaller folder or a pattern like 'src/**/*.py', or list what is not needed in a .gitignore file.",

@@ -1,9 +1,9 @@
-"""Deleting runs: everything that only they have in the database goes, in one transaction.
+"""Deletes runs: everything that only they have in the database is deleted in one transaction.
 
-A fork has its own copy of its history, but finds recorded answers in the threads that it was forked from. So of a
-deleted run that has forks a remnant stays, under a name that no run can have and shown to nobody: its steps and its
-calls. It goes with the last of the forks. Texts and blobs are left to `upkeep/collecting.py`, which knows what else
-needs them.
+A fork has its own copy of its history, but finds recorded answers in the threads that it was forked from. So a
+deleted run that has forks leaves a remnant, under a name that no run can have and that is not shown: its steps and
+its calls. It is deleted with the last of the forks. Texts and blobs are left to `maintenance/gc.py`, which knows what
+else needs them.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from ..leases import Leases
 from ..threads import DELETED
 from ..usage import charge_to_caller
 
-# Whom a thread has called is no fork of it, though it may name it as where it comes from.
+# A thread that another has called is not a fork of it, although it may name that thread as its parent.
 _FORK = """
 NOT EXISTS (SELECT 1 FROM calls WHERE calls.thread_id = threads.parent AND calls.child_thread = threads.thread_id)
 """
@@ -27,20 +27,20 @@ WITH RECURSIVE forks (thread_id) AS (
 SELECT thread_id FROM forks
 """
 _MARK = "\0"
-"""What the name of a remnant begins with."""
+"""The beginning of a remnant's name."""
 _THERE = "SELECT 1 FROM threads WHERE thread_id = ? AND status != ? UNION SELECT 1 FROM checkpoints WHERE thread_id = ?"
 
 
 @dataclass(frozen=True)
 class Deleted:
-    """What was deleted: the run with its child runs; and its forks, which keep the answers that it had recorded."""
+    """The deleted run with its child runs; and its forks, which keep the answers that it had recorded."""
 
     threads: list[str] = field(default_factory=list[str])
     forks: list[str] = field(default_factory=list[str])
 
 
 def delete_run(connection: sqlite3.Connection, leases: Leases, thread_id: str) -> Deleted:
-    """Inside a transaction: delete a run, and its child runs unless another run has called them as well.
+    """Delete a run, inside a transaction, with its child runs unless another run has called them as well.
 
     Raises UnknownThread, and RunBusy while a living process runs one of them, or a fork of one.
     """
@@ -54,14 +54,14 @@ def delete_run(connection: sqlite3.Connection, leases: Leases, thread_id: str) -
         origins = {_origin(connection, name) for name in wave}
         for name in wave:
             _delete(connection, leases, name, deleted)
-        # A child is kept by whoever else has called it; a remnant by a fork that is left.
+        # A child is kept by any other run that has called it; a remnant by a remaining fork.
         children = sorted(called - _all_children(connection))
         wave = [*(child for child in children if _is_there(connection, child)), *_forkless(connection, origins)]
     return deleted
 
 
 def shown_name(thread_id: str) -> str:
-    """The name of a thread for people: of a remnant, that which its run had."""
+    """Return the name of a thread for display: of a remnant, the name that its run had."""
     return f"{thread_id.split(_MARK, 2)[2]}, deleted" if thread_id.startswith(_MARK) else thread_id
 
 
@@ -90,7 +90,7 @@ def _leave_remnant(connection: sqlite3.Connection, name: str) -> None:
     for table in ("checkpoints", "writes"):
         connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (name,))
     connection.execute("DELETE FROM calls WHERE thread_id = ? AND status = 'asked'", (name,))
-    # The lease's token was never given out before, and never will be again.
+    # The lease's token was never used before, and never will be again.
     [token] = connection.execute("SELECT token FROM leases WHERE thread_id = ?", (name,)).fetchone()
     remnant = f"{_MARK}{token}{_MARK}{name}"
     for table in ("calls", "steps"):
@@ -122,7 +122,7 @@ def _origin(connection: sqlite3.Connection, name: str) -> str | None:
 
 
 def _forkless(connection: sqlite3.Connection, origins: Iterable[str | None]) -> list[str]:
-    """Those of the origins that are remnants nobody needs any more."""
+    """Return those of the origins that are remnants and no longer needed."""
     needed = "SELECT 1 FROM threads WHERE parent = ?"
     remnants = [name for name in origins if name is not None and _is_remnant(connection, name)]
     return [name for name in remnants if not connection.execute(needed, (name,)).fetchone()]

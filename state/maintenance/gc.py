@@ -1,16 +1,17 @@
-"""Freeing what nothing refers to: texts, recipes, snapshots, pieces of variables, blobs, and what dead writers left.
+"""Garbage collection of unreferenced texts, deltas, snapshots, chunks of variables, blobs, and files of dead writers.
 
 Safe at any time, also beside processes that write, and wherever it is killed:
 
-- What is referred to is found in one consistent view of the database, in everything that looks like a hash. Where
-  something cannot be read, nobody knows what it refers to, and nothing is freed but leftovers.
-- A recipe keeps the blobs that its text is cut from. Who needs the text again replaces the recipe by one of a blob
-  that a run of his own refers to, so the old one may go meanwhile.
+- References are found in one consistent view of the database: everything that looks like a hash counts. Where
+  something cannot be read, its references are unknown, and nothing is freed but leftovers.
+- A delta keeps the blobs that its text is cut from. A process that stores the text again replaces the delta by one of
+  a blob that its own run refers to, so the old one may be deleted meanwhile.
 - A writer touches a record before it refers to it. What was touched within the grace period, or since the oldest
   process that runs a thread was started, stays; so does all that such a snapshot is made of, because a kernel's next
-  one builds on it. Nobody else having the file open, there is no such writer, and everything older than now may go.
-- A record goes only while it is as it was in that view: one that is touched meanwhile stays.
-- Rows go in small transactions, blobs under the lock that writers touch them with.
+  one builds on it. When no other process has the file open, there is no such writer, and everything older than now
+  may be deleted.
+- A record is deleted only while it is as it was in that view: one that is touched meanwhile stays.
+- Rows are deleted in small transactions, blobs under the lock that writers touch them with.
 """
 
 import json
@@ -35,36 +36,36 @@ from .references import hashes_in, references_in
 from .report import Tally
 
 GRACE = 3600.0
-"""Seconds for which a touched record stays though nothing refers to it, while other processes have the file open."""
+"""Seconds for which a touched record stays although unreferenced, while other processes have the file open."""
 _COARSE = 0.02
-"""Seconds that a file's time may lag behind the clock."""
+"""Seconds that a file's modification time may lag behind the clock."""
 _BATCH = 500
 _PAGES = 1000
 _WORTHWHILE = 4 << 20
-"""Bytes of free pages from which a file of the first format is written anew."""
+"""Bytes of free pages from which a file of the first format is rewritten."""
 _TABLES = {"snapshots": "manifests", "pieces": "chunks", "texts": "texts", "recipes": "recipes"}
 
 Tell = Callable[[int], None]
-"""Called with how many records have been looked at."""
+"""Called with the number of records examined so far."""
 
 
 @dataclass
 class Collected:
-    """What was freed; in a dry run, what would be."""
+    """The records that were freed; in a dry run, those that would be."""
 
     freed: dict[str, Tally] = field(default_factory=dict[str, Tally])
-    """By kind: `texts`, `recipes` (of texts), `snapshots`, `pieces` (of variables), `blobs`, `leftovers`."""
+    """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`, `leftovers`."""
     recent: Tally = field(default_factory=Tally)
-    """What nothing refers to, and was touched too lately to be freed."""
+    """Unreferenced records that were touched too recently to be freed."""
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
-    """Why nothing but leftovers was freed: what cannot be read, by thread."""
+    """Unreadable records, by thread: the reason why nothing but leftovers was freed."""
     file_before: int = 0
     """Bytes of the database."""
     file_after: int = 0
     dry_run: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `rlm gc --json` prints."""
+        """Return the document that `rlm gc --json` prints."""
         return {
             "dry_run": self.dry_run,
             "freed": {kind: tally.to_json() for kind, tally in self.freed.items()},
@@ -86,10 +87,10 @@ def collect(
     failpoint: Callable[[str], None] = lambda _: None,
     rest: Callable[[float], None] = time.sleep,
 ) -> Collected:
-    """Free what nothing in the database at `path` refers to, and give the space back.
+    """Free what nothing in the database at `path` refers to, and return the space to the disk.
 
     Synchronous and long (it reads every checkpoint): call it in a thread. Raises StoreError, and InterruptedError
-    once `cancelled()`; what was freed until then is freed.
+    once `cancelled()`; what was freed until then stays freed.
     """
     now = clock() - _COARSE
     alone = _alone(path)
@@ -110,7 +111,7 @@ def collect(
 
 
 class _Collection:
-    """One collection. Its own tables are temporary ones, on disk when they grow."""
+    """One collection. Its own tables are temporary, and move to disk when they grow."""
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class _Collection:
         connection.execute("CREATE TEMP TABLE doomed (kind TEXT, hash TEXT, touched, size, PRIMARY KEY (kind, hash))")
 
     def look(self) -> None:
-        """Find out what may go, in one view of the database."""
+        """Determine what may be freed, in one view of the database."""
         self._connection.execute("BEGIN")
         try:
             for thread_id, references, snapshots in self._references():
@@ -151,7 +152,7 @@ class _Collection:
             self._doom_rows()
             self._doom_blobs()
         except _Unreadable as why:
-            # SQLite writes nothing more in a transaction that has come upon damage, not even into its own tables.
+            # SQLite writes nothing more in a transaction that has met damage, not even into temporary tables.
             self.result.unreadable["*"] = str(why)
             self._connection.execute("ROLLBACK")
         finally:
@@ -168,7 +169,7 @@ class _Collection:
         self._failpoint("gc-looked")
 
     def _references(self) -> Iterator[tuple[str, set[str], set[str]]]:
-        """Of every row that refers to anything: its thread, all hashes in it, and those of snapshots."""
+        """Yield for every row with references its thread, all hashes in it, and those of snapshots."""
         for table, kind, columns in (
             ("checkpoints", "type", ("checkpoint", "metadata")),
             ("writes", "type", ("value",)),
@@ -270,7 +271,7 @@ class _Collection:
         return ((path, facts) for path, facts in self._blobs.leftovers() if facts.st_mtime < self._cutoff)
 
     def free(self) -> None:
-        """Let go what `look` found. Files first: on a full disk they make the room that a transaction needs."""
+        """Delete what `look` found. Files come first: on a full disk they make room for the transactions."""
         for path, _ in self._leftovers():
             path.unlink(missing_ok=True)
         for kind in ("blobs", *_TABLES):
@@ -305,10 +306,10 @@ class _Collection:
             self._step()
 
     def give_back(self, *, rewrite: bool) -> None:
-        """Give the file's free pages back to the disk, a little at a time.
+        """Return the file's free pages to the disk, a little at a time.
 
-        A file of the first format cannot do that: it is written anew when that pays, if `rewrite`. In a file that is
-        damaged nothing is moved.
+        A file of the first format cannot do that: it is rewritten when that pays, if `rewrite`. A damaged file is left
+        as it is.
         """
         if self.result.unreadable:
             return
@@ -317,7 +318,7 @@ class _Collection:
             left = _pragma(self._connection, "freelist_count")
             while left:
                 began = time.monotonic()
-                # As a script: what `execute` steps through is one page.
+                # As a script, because `execute` steps through one page only.
                 self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
                 self._let_others_write(began)
                 self._failpoint("gc-space")
@@ -328,11 +329,11 @@ class _Collection:
         elif rewrite and _free_bytes(self._connection) >= _WORTHWHILE:
             execute("PRAGMA auto_vacuum=INCREMENTAL")
             execute("VACUUM")
-        # Not while somebody reads an older view; it is done by whoever comes next.
+        # Not possible while another connection reads an older view; a later collection does it then.
         execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _let_others_write(self, began: float) -> None:
-        """Leave the file to others for as long as it was kept from them: they only look now and then if it is free."""
+        """Pause for as long as the file was locked: waiting processes only check now and then whether it is free."""
         if self._rest:
             self._rest(time.monotonic() - began)
 
@@ -344,13 +345,13 @@ class _Collection:
 
 
 class _Unreadable(Exception):
-    """A damaged page stands in the way of what the runs refer to."""
+    """A damaged page hides what the runs refer to."""
 
 
 def _alone(path: Path) -> bool:
-    """Whether no process, this one included, has the file open.
+    """Return whether no process, this one included, has the file open.
 
-    An exclusive lock, given back at once, cannot be had beside any other connection of a file in WAL mode.
+    An exclusive lock, released at once, cannot be taken beside any other connection to a file in WAL mode.
     """
     with closing(sqlite3.connect(path, timeout=0)) as connection:
         try:

@@ -1,8 +1,8 @@
 """The texts, snapshots and inputs that a run's records refer to, by hash.
 
-Two ways to find them. `hashes_in` takes everything that looks like a hash, however it is stored: what collecting
-spares. `references_in` knows the wire format and says what each reference is for: what verifying reports. `Needs`
-notes them while records are checked, and says who needs what turned out to be damaged.
+There are two ways to find them. `hashes_in` takes everything that looks like a hash, however it is stored: these are
+kept by garbage collection. `references_in` knows the wire format and says what each reference is for: these are
+reported by verification. `Needs` collects them while records are checked, and says what needs the damaged ones.
 """
 
 import re
@@ -16,11 +16,11 @@ from ..blobs.snapshots import Groups, groups_of
 from ..blobs.store import HASH_LENGTH
 from .report import Kind, Part, Problem, Report, ranges
 
-# In msgpack as in JSON a hash is its 64 characters, behind a length or a quote.
+# In msgpack as in JSON a hash is its 64 characters, preceded by a length or a quote.
 _HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}")
 _WHOLE = re.compile(r"[0-9a-f]{64}")
 _OPAQUE = {"settings", "short", "variables", "changed", "gone", "about", "restore"}
-"""What holds a user's or a model's own words, and no references."""
+"""Keys of a user's or a model's own words, which contain no references."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Reference:
     kind: Literal["text", "snapshot", "input"]
     name: str
     what: str
-    """What it is for, such as `the output of turn 3`."""
+    """Its purpose, such as `the output of turn 3`."""
     turn: int | None = None
 
 
 def hashes_in(data: bytes) -> set[str]:
-    """Everything in a stored value that could be a reference."""
+    """Return everything in a stored value that could be a reference."""
     return {found.decode() for found in _HASH.findall(data)}
 
 
 def references_in(value: Any) -> Iterator[Reference]:
-    """The references in a decoded part of a run's state: a checkpoint, a write, or what a run was started with."""
+    """Yield the references in a decoded part of a run's state: a checkpoint, a write, or a run's initial input."""
     if isinstance(value, list | tuple):
         for item in value:
             yield from references_in(item)
@@ -50,12 +50,12 @@ def references_in(value: Any) -> Iterator[Reference]:
             if key not in _OPAQUE:
                 yield from references_in(item)
     elif hasattr(value, "arg"):
-        # LangGraph's Send: a task that is to be started.
+        # LangGraph's Send: a task to be started.
         yield from references_in(value.arg)
 
 
 def _own(record: dict[str, Any]) -> Iterator[Reference]:
-    """What a record refers to itself, told by its shape (`schema.py`)."""
+    """Yield the references of a record itself, recognized by its shape (`run_state.py`, `records.py`)."""
     if "pack" in record and "index" in record:
         yield from _some(Reference("input", record["pack"], "the input"))
         yield from _some(Reference("input", record["index"], "the list of the input's documents"))
@@ -92,10 +92,10 @@ _MOST_NEEDS = 20
 
 
 class Needs:
-    """Kept in a file of its own, which nobody else sees. Turns and calls are those of the thread itself."""
+    """The references found by a check, in a private temporary file. Turns and calls are those of the thread itself."""
 
     def __init__(self) -> None:
-        # Not a temporary table: SQLite writes nothing more in a transaction that has come upon damage.
+        # Not a temporary table: SQLite writes nothing more in a transaction that has met damage.
         self._connection = sqlite3.connect("", isolation_level=None)
         self._damaged: dict[tuple[str, str], Problem] = {}
         self._connection.execute(
@@ -104,21 +104,21 @@ class Needs:
         )
 
     def close(self) -> None:
-        """Forget all of it."""
+        """Discard all of it."""
         self._connection.close()
 
     def add(self, reference: Reference, *, call: str | None = None, place: str = "") -> None:
-        """Note a reference. `place` is empty for the thread itself, else says whose it is."""
+        """Add a reference. `place` is empty for the thread itself, else names the other thread."""
         turn = None if place else reference.turn
         row = (reference.kind, reference.name, reference.what, turn, call, place)
         self._connection.execute("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def add_part(self, kind: Kind, name: str) -> None:
-        """Note what another record is made of."""
+        """Add a part of another record."""
         self._connection.execute("INSERT OR IGNORE INTO needs VALUES (?, ?, '', NULL, NULL, '')", (kind, name))
 
     def names(self, kind: Kind) -> Iterator[str]:
-        """Everything of a kind, once; what is added meanwhile too, if it comes later in the order of names."""
+        """Yield every name of a kind once, including names added meanwhile that come later in order."""
         last = ""
         following = "SELECT min(hash) FROM needs WHERE kind = ? AND hash > ?"
         while (name := self._connection.execute(following, (kind, last)).fetchone()[0]) is not None:
@@ -126,13 +126,13 @@ class Needs:
             last = name
 
     def damaged(self, problem: Problem) -> None:
-        """Something that is needed is damaged."""
+        """Record that a needed record is damaged."""
         self._damaged[problem.kind, problem.name] = problem
 
     def settle(
         self, report: Report, calls: set[str], lost_calls: set[str], manifest: Callable[[str], Manifest | None]
     ) -> None:
-        """Enter into the problems what is lost with them, and into the report how much is whole.
+        """Add to the problems what is lost because of them, and to the report how much is whole.
 
         `calls` are the keys of the thread's calls, `lost_calls` those whose own rows are damaged.
         """
@@ -149,9 +149,9 @@ class Needs:
         self._count(report, "calls", len(calls), len(lost_calls & calls))
 
     def _variables(self, report: Report, manifest: Callable[[str], Manifest | None]) -> None:
-        """Follow every snapshot to the damaged ones and the damaged pieces that it is made of."""
+        """Find the snapshots that depend on damaged snapshots or damaged chunks."""
         snapshots = self._select(
-            # The last one first: what is set after a cell comes after the cell.
+            # Latest first: variables set after a cell come after those of the cell.
             "SELECT hash, what, turn, place FROM needs WHERE kind = 'snapshot' AND what != '' "
             "ORDER BY place, turn DESC, what DESC"
         )
@@ -181,7 +181,7 @@ class Needs:
             problem.needed_by = _few(problem.needed_by)
 
     def _resolved(self, name: str, manifest: Callable[[str], Manifest | None]) -> tuple[str | None, Groups]:
-        """The damaged snapshot that this one builds on, if any; else all its groups."""
+        """Return the damaged snapshot that this one builds on, or None, and all groups if it is whole."""
         line: list[Manifest] = []
         base: str | None = name
         while base is not None:

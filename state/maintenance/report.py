@@ -1,4 +1,4 @@
-"""The report of `rlm verify`, with counts of stored records and their bytes."""
+"""The report of `rlm verify`, and counts of stored records and their bytes."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass
 class Tally:
-    """So many records, with so many bytes in them."""
+    """A number of records and their bytes."""
 
     records: int = 0
     bytes: int = 0
@@ -19,15 +19,16 @@ class Tally:
         self.bytes += size
 
     def to_json(self) -> dict[str, int]:
-        """As `--json` prints it."""
+        """Return the counts as `--json` prints them."""
         return {"records": self.records, "bytes": self.bytes}
 
 
 Kind = Literal[
     "thread", "child", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input", "database"
 ]
-"""Kinds of records: `child` says which call a run answers, `write` is what a task wrote on top of a checkpoint, `piece`
-one of a variable's, `database` the file itself."""
+"""Kinds of records: `child` links a run to the call that it answers, `write` is a task's write on top of a checkpoint,
+`piece` a chunk of a variable, `database` the file itself.
+"""
 Part = Literal["steps", "turns", "calls", "variables"]
 
 
@@ -38,14 +39,14 @@ class Problem:
     kind: Kind
     name: str
     fault: str
-    """What is wrong with it: `is missing`, `has changed on disk`, …"""
+    """The fault: `is missing`, `has changed on disk`, …"""
     where: str
     """The table or the file."""
     needed_by: list[str] = field(default_factory=list[str])
-    """What is lost with it."""
+    """The things that are lost because of it."""
 
     def to_json(self) -> dict[str, Any]:
-        """As `rlm verify --json` prints it."""
+        """Return the problem as `rlm verify --json` prints it."""
         return {
             "kind": self.kind,
             "name": self.name,
@@ -57,24 +58,25 @@ class Problem:
 
 @dataclass
 class Report:
-    """What was checked, what of it is damaged, and how much of the run is whole all the same."""
+    """The records that were checked, the damaged ones, and how much of the run is whole."""
 
     thread_id: str
     checked: dict[Kind, Tally] = field(default_factory=lambda: defaultdict[Kind, Tally](Tally))
     problems: list[Problem] = field(default_factory=list[Problem])
     whole: dict[Part, tuple[int, int]] = field(default_factory=dict[Part, tuple[int, int]])
-    """How many, and of how many: steps that can be opened, turns and calls with all their texts, variables of the
-    last snapshot."""
+    """The number of whole items and of all items: steps that can be opened, turns and calls with all their texts,
+    variables of the last snapshot.
+    """
     last_whole_step: int | None = None
     """The last step that can be opened."""
 
     @property
     def ok(self) -> bool:
-        """Whether all of it is what was saved."""
+        """True when nothing is damaged."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `rlm verify --json` prints."""
+        """Return the document that `rlm verify --json` prints."""
         return {
             "thread_id": self.thread_id,
             "ok": self.ok,
@@ -85,7 +87,7 @@ class Report:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """`3`, `3–5, 9`."""
+    """Return numbers as text, such as `3` or `3–5, 9`."""
     spans: list[list[int]] = []
     for number in sorted(set(numbers)):
         if spans and number == spans[-1][1] + 1:

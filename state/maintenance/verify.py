@@ -1,8 +1,8 @@
-"""Checking every stored byte that a run needs, whatever is found on the way (promise P12).
+"""Verifies every stored byte that a run needs, and continues past any damage (promise P12).
 
-One consistent view of the database: its pages, the rows of the run and of its child runs against their seals, those
-that it needs of the runs it was forked from, whether they can be understood and are all there, and everything that
-they refer to against its hash. Safe at any time, also while the run goes on.
+One consistent view of the database is checked: its pages; the rows of the run and of its child runs, and those that
+it needs of the runs it was forked from, for matching checksums, readable contents and completeness; and everything
+that they refer to, by its hash. Safe at any time, also while the run executes.
 """
 
 import json
@@ -34,10 +34,10 @@ def verify(
     tell: Tell = lambda records, size, kind: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Check the run `thread_id` in the database at `path`.
+    """Check the run `thread_id` in the database at `path` and return the report.
 
-    Synchronous and long (a disk's speed): call it in a thread. Raises StoreError when the file cannot be opened at
-    all, and InterruptedError once `cancelled()`.
+    Synchronous and long (at the speed of a disk): call it in a thread. Raises StoreError when the file cannot be opened
+    at all, and InterruptedError once `cancelled()`.
     """
     try:
         with closing(connect(path)) as connection:
@@ -59,7 +59,7 @@ class _Verification:
         self._blobs = blobs
 
     def run(self) -> Report:
-        """Check everything, one thing after another."""
+        """Check everything and return the report."""
         report, needs = self._checking.report, self._checking.needs
         for table in _ALL_TABLES:
             self._check_pages(table)
@@ -75,7 +75,7 @@ class _Verification:
         return report
 
     def _check_pages(self, table: str) -> None:
-        """Let SQLite look at every page of a table and its indexes. The file is one for all runs of a home."""
+        """Check every page of a table and its indexes with SQLite. All runs of a home share the file."""
         query = f"SELECT integrity_check FROM pragma_integrity_check('{table}')"
         found, why = until_damage(self._connection, query)
         faults = [line for [said] in found if said != "ok" for line in said.splitlines()] + ([why] if why else [])
@@ -86,7 +86,7 @@ class _Verification:
             self._checking.problem("database", f"table {table}", fault, "checkpoints.sqlite")
 
     def _check_counter(self) -> None:
-        """The counter behind the order of answers must not be behind any of them."""
+        """Check that the counter of settled calls is not below any call's number."""
         try:
             [counted] = self._connection.execute("SELECT max(value) FROM counters WHERE name = 'settled'").fetchone()
             [used] = self._connection.execute("SELECT max(settled) FROM calls").fetchone()
@@ -127,7 +127,7 @@ class _Verification:
                     names.append(base)
 
     def _manifest(self, name: str) -> dict[str, Any] | None:
-        """A snapshot's manifest, if it is whole."""
+        """Return a snapshot's manifest, None when it is damaged."""
         body, fault, _ = self._row("snapshot", name)
         return None if fault or body is None else json.loads(body)
 
@@ -144,7 +144,7 @@ class _Verification:
             self._checking.needs.damaged(self._checking.problem(kind, name, fault, where))
 
     def _row(self, kind: Kind, name: str) -> tuple[bytes | None, str | None, str]:
-        """The body in the database, if there is one, what is wrong with it, and where it is."""
+        """Return the body in the database, if there is one, its fault, and its table."""
         table = _TABLES.get(kind)
         if table is None:
             return None, None, ""
@@ -160,7 +160,7 @@ class _Verification:
         return row[0], None if content_hash(row[0]) == name else CHANGED, where
 
     def _recipe(self, name: str) -> tuple[str | None, int, str] | None:
-        """What is wrong with a text that is stored as ranges of a blob, its bytes, and where; None: it is not."""
+        """Return the fault of a text stored as a delta, its bytes, and the damaged place; None when it has no delta."""
         size = 0
         try:
             select = "SELECT CAST(body AS BLOB) FROM recipes WHERE hash = ?"
@@ -179,7 +179,7 @@ class _Verification:
         return None, size, "table recipes"
 
     def _file(self, kind: Kind, name: str) -> tuple[str | None, int, str]:
-        """What is wrong with a blob, its bytes, and where it is."""
+        """Return the fault of a blob, its bytes, and its path."""
         size = 0
 
         def progress(count: int) -> None:
@@ -190,7 +190,7 @@ class _Verification:
         fault = self._blobs.fault(name, progress=progress)
         where = f"blobs/{name[:2]}/{name[2:]}"
         if fault == MISSING and kind != "input":
-            # Small ones are rows: nobody knows how large this one was.
+            # Small ones are rows: the size of this one is unknown.
             tables = "tables texts and recipes" if kind == "text" else f"table {_TABLES[kind]}"
             where = f"{tables}, or {where}"
         return fault, size, where

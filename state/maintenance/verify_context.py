@@ -1,4 +1,4 @@
-"""What all parts of a check share: the view of the database, what is found, and word of how far it is."""
+"""The shared parts of a verification: the view of the database, the findings, and the progress reports."""
 
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -8,11 +8,11 @@ from .references import Needs
 from .report import Kind, Problem, Report
 
 Tell = Callable[[int, int, str], None]
-"""Called with how many records and bytes have been checked, and the kind of what is being checked."""
+"""Called with the numbers of records and bytes checked so far, and the kind of the current record."""
 
 
 class Checking:
-    """One check of one run."""
+    """One verification of one run."""
 
     def __init__(
         self, connection: sqlite3.Connection, thread_id: str, tell: Tell, cancelled: Callable[[], bool]
@@ -25,30 +25,30 @@ class Checking:
         self._records = self._bytes = 0
 
     def count(self, kind: Kind, size: int, *, already: int = 0) -> None:
-        """A record has been read, `already` bytes of it said so before. Raises InterruptedError when cancelled."""
+        """Count a record as read. `already`: its bytes counted before. Raises InterruptedError when cancelled."""
         self.report.checked[kind].add(size)
         self._records += 1
         self.read(kind, size - already)
 
     def read(self, kind: Kind, size: int) -> None:
-        """Some bytes of a record have been read. Raises InterruptedError when the check is cancelled."""
+        """Count bytes of a record as read. Raises InterruptedError when cancelled."""
         if self._cancelled():
             raise InterruptedError
         self._bytes += size
         self._tell(self._records, self._bytes, kind)
 
     def problem(self, kind: Kind, name: str, fault: str, where: str, needed_by: Iterable[str] = ()) -> Problem:
-        """Something is wrong with a record."""
+        """Report a damaged record."""
         problem = Problem(kind, name, fault, where, list(needed_by))
         self.report.problems.append(problem)
         return problem
 
 
 def size_of(values: Iterable[Any]) -> int:
-    """Bytes of a row's values, numbers as 8."""
+    """Return the bytes of a row's values, numbers as 8."""
     return sum(len(value) if isinstance(value, str | bytes) else 8 for value in values if value is not None)
 
 
 def unreadable(why: object) -> str:
-    """The fault of what SQLite or the disk does not give."""
+    """Return the fault of a record that SQLite or the disk cannot read."""
     return f"cannot be read ({why})"

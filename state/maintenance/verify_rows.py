@@ -1,7 +1,7 @@
-"""Check the rows of one thread: their checksums, whether each can be read and none is missing, and what is lost.
+"""Checks the rows of one thread: checksums, readability, completeness, and what is lost with each damaged one.
 
-A step is opened from its own checkpoint and what tasks wrote on top of it. Its growing lists come from the line of
-checkpoints before it, back to the one that has them whole.
+A step is loaded from its own checkpoint and the writes on top of it. Its growing lists are rebuilt from the line of
+checkpoints before it, back to the one that holds them whole.
 """
 
 import json
@@ -29,48 +29,48 @@ GROWING = frozenset(
     for name, hint in get_type_hints(RunState, include_extras=True).items()
     if any(isinstance(part, DeltaChannel) for part in getattr(hint, "__metadata__", ()))
 )
-"""The channels that are saved as what was added to them."""
+"""The channels that are saved as additions."""
 
 
 @dataclass
 class _Checkpoint:
     parent: str | None
     whole: bool
-    """Whether it has all growing lists whole."""
+    """True when it holds all growing lists whole."""
 
 
 @dataclass
 class Line:
-    """A thread's checkpoints by id, and what is wrong with them."""
+    """A thread's checkpoints by id, and the problems with them."""
 
     checkpoints: dict[str, _Checkpoint] = field(default_factory=dict[str, _Checkpoint])
     own: dict[str, list[Problem]] = field(default_factory=lambda: defaultdict[str, list[Problem]](list))
-    """What keeps a checkpoint itself from being opened."""
+    """Problems that prevent a checkpoint itself from being loaded."""
     passed: dict[str, list[Problem]] = field(default_factory=lambda: defaultdict[str, list[Problem]](list))
-    """What keeps later ones from being opened through it."""
+    """Problems that prevent later checkpoints from being loaded through it."""
 
     def add(self, name: str, parent: str | None, *, whole: bool) -> None:
-        """Enter a checkpoint."""
+        """Add a checkpoint."""
         self.checkpoints[name] = _Checkpoint(parent, whole)
 
     def damaged(self, name: str, problem: Problem) -> None:
-        """A checkpoint is damaged or missing."""
+        """Add a checkpoint's problem: it is damaged or missing."""
         self.own[name].append(problem)
         self.passed[name].append(problem)
 
     def write_damaged(self, name: str, problem: Problem, *, growing: bool) -> None:
-        """Something that a task wrote on top of a checkpoint is damaged; `growing`: to a growing list."""
+        """Add a problem with a write on top of a checkpoint; `growing`: to a growing list."""
         self.own[name].append(problem)
         if growing:
             self.passed[name].append(problem)
 
     def orphans(self) -> set[str]:
-        """Checkpoints that others name as the one before them, and that are not there."""
+        """Return the checkpoints that others name as their parents and that do not exist."""
         parents = {checkpoint.parent for checkpoint in self.checkpoints.values() if checkpoint.parent is not None}
         return parents - self.checkpoints.keys()
 
     def settle(self, steps: dict[int, str]) -> list[int]:
-        """Enter into every problem which of the steps need its record. Return those that can be opened."""
+        """Add to every problem the steps that need its record. Return the steps that can be loaded."""
         if not self.own:
             return list(steps)
         needing: dict[int, list[int]] = defaultdict(list)
@@ -115,7 +115,7 @@ _THREAD = "start, question, input, model, parent, limits, status, error, turns, 
 
 
 class CheckedRows:
-    """The rows of a thread. What they refer to is entered into the check's needs."""
+    """The rows of a thread under verification. Their references are added to the check's needs."""
 
     def __init__(self, checking: Checking, thread_id: str) -> None:
         self._checking = checking
@@ -134,7 +134,7 @@ class CheckedRows:
         """Threads that its calls have started."""
 
     def check(self) -> None:
-        """Check all of them."""
+        """Check all rows."""
         self.check_entry()
         self.check_steps()
         self._check_checkpoints()
@@ -154,7 +154,7 @@ class CheckedRows:
         select = f"SELECT {checksum_mismatch_sql('threads')}, {_THREAD} FROM threads WHERE thread_id = ?"
         try:
             row = self._connection.execute(select, (self._thread_id,)).fetchone()
-            # A run that LangGraph was asked for directly is in no index; one that was leased is.
+            # A run started through LangGraph directly is not in the index; one that was leased is.
             leased = self._connection.execute("SELECT 1 FROM leases WHERE thread_id = ?", (self._thread_id,)).fetchone()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
@@ -218,7 +218,7 @@ class CheckedRows:
     def _lost_checkpoint(self, namespace: str, name: str, fault: str) -> None:
         problem = self._checking.problem("checkpoint", self._named(name), fault, "table checkpoints")
         if not namespace:
-            # Where it came from is not known either.
+            # Its parent is not known either.
             self._line.add(name, None, whole=True)
             self._line.damaged(name, problem)
 
@@ -244,7 +244,7 @@ class CheckedRows:
             self._line.write_damaged(name, problem, growing=channel is None or channel in GROWING)
 
     def _check_order(self) -> None:
-        """Checkpoints that steps or others name and that are not there, and those that no step names."""
+        """Report checkpoints that are named by steps or others and missing, and those that no step names."""
         missing = {name for name in self._steps.values() if name not in self._line.checkpoints}
         for name in sorted(missing | self._line.orphans()):
             problem = self._checking.problem("checkpoint", self._named(name), MISSING, "table checkpoints")
@@ -255,7 +255,7 @@ class CheckedRows:
                 self._checking.problem("step", what, MISSING, "table steps", [_LISTED])
 
     def check_calls(self, horizon: int | None = None) -> None:
-        """Check its calls; with a `horizon`, those that a fork sees: settled, and not after it."""
+        """Check its calls; with a `horizon`, only those that a fork sees: settled, and not after it."""
         for row in rows_of(self._connection, "calls", f"{_CALL}, {checksum_mismatch_sql('calls')}", self._thread_id):
             if isinstance(row, Unreadable):
                 self._lost_call(str(row.key[0]), unreadable(row.why))
@@ -283,9 +283,9 @@ class CheckedRows:
         self._checking.problem("call", f"{key}{self._place}", fault, "table calls", needs)
 
     def _check_children(self) -> None:
-        """Check which call the thread answers, if it is a child, and which the threads that it has started."""
+        """Check the row that links the thread to its caller, if any, and the rows of the threads that it started."""
         called = set(self.children)
-        # Also those whose calls are damaged.
+        # Includes those whose calls are damaged.
         listed, _ = until_damage(
             self._connection, "SELECT thread_id FROM children WHERE caller = ?", (self._thread_id,)
         )
@@ -342,7 +342,7 @@ class CheckedRows:
 
 
 def _understood(kind: str, body: bytes, metadata: bytes | None = None) -> tuple[Any, str | None]:
-    """A stored value, or why this version cannot use it though it is what was saved."""
+    """Return a stored value, and why this version cannot decode it although it is what was saved (or None)."""
     try:
         json.loads(metadata or b"{}")
         return _SERDE.loads_typed((kind, body)), None

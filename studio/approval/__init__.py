@@ -1,1 +1,1 @@
-"""A person in the loop, on the terminal: what a run waits for is shown, and the decision is taken."""
+"""Human review on the terminal: approval requests are shown, and decisions are taken."""

@@ -1,4 +1,4 @@
-"""Decisions in LangChain's human-in-the-loop form, made of what a person or a flag has said."""
+"""Decisions in LangChain's human-in-the-loop form, made from the input of a reviewer or a flag."""
 
 import json
 from collections.abc import Mapping
@@ -13,24 +13,24 @@ _NO_CHANGE = "Nothing was changed."
 
 
 def rejected(reason: str) -> Decision:
-    """What was asked for does not happen; the reason goes to the model."""
+    """Return the decision not to do what was requested. The reason goes to the model."""
     return {"type": "reject", "message": reason}
 
 
 def responded(words: str) -> Decision:
-    """The person's words in the place of what was asked for."""
+    """Return the decision to use the reviewer's words in place of what was requested."""
     return {"type": "respond", "message": words}
 
 
 def editable(request: Request) -> tuple[str, str]:
-    """What of a request may be edited, as a text, and the suffix of its file."""
+    """Return the part of a request that may be edited, as a text, and the suffix of its file."""
     if request.name == "execute_code":
         return str(request.args.get("code", "")), ".py"
     return json.dumps(_open_to_change(request), ensure_ascii=False, indent=2) + "\n", ".json"
 
 
 def edit(request: Request, text: str) -> Decision:
-    """The decision to go on with `text`: Python for code, else the JSON of arguments.
+    """Return the decision to continue with `text`: Python for code, else the arguments as JSON.
 
     Raises UsageError for a text that cannot be used.
     """
@@ -41,7 +41,7 @@ def edit(request: Request, text: str) -> Decision:
 
 
 def checked(request: Request, decision: Decision) -> Decision:
-    """The decision, if it is one that the run would take. Raises UsageError, saying why it would not."""
+    """Return the decision if the run would accept it. Raises UsageError with the reason if not."""
     from ...nodes.approval.decisions import DecisionsUnusable, decisions_in
 
     try:
@@ -55,7 +55,7 @@ def _open_to_change(request: Request) -> dict[str, Any]:
     args = request.args
     match request.name:
         case "sub_calls":
-            # One whose prompt is shown in part would lose the rest of it.
+            # A call whose prompt is shown in part would lose the rest of it.
             calls = [one for one in _calls(args) if _whole(one)]
             return {"calls": [{"key": one.get("key"), "prompt": one.get("prompt")} for one in calls]}
         case "spend":
@@ -67,7 +67,7 @@ def _open_to_change(request: Request) -> dict[str, Any]:
 
 
 def _changed_calls(request: Request, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The calls that are given another prompt; the others stay as they are."""
+    """Return the calls whose prompts are changed. Raises UsageError for another form, and if there are none."""
     calls = given.get("calls")
     if not isinstance(calls, list):
         _refuse('There is no list "calls" in it.')

@@ -1,4 +1,4 @@
-"""A text in the person's own editor."""
+"""Editing of a text in the reviewer's own editor."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ _STDERR = 2
 
 
 def editor_command() -> list[str]:
-    """`$VISUAL`, else `$EDITOR`, else one of the usual ones. Raises UsageError where there is none."""
+    """Return `$VISUAL`, else `$EDITOR`, else a usual editor, as words. Raises UsageError if there is none."""
     for name in ("VISUAL", "EDITOR"):
         if given := os.environ.get(name, "").strip():
             try:
@@ -28,12 +28,12 @@ def editor_command() -> list[str]:
 
 
 def edited(text: str, suffix: str) -> str:
-    """`text` as the person has left it in the editor, in a file that nobody else can read and that is gone after.
+    """Return `text` as edited by the reviewer, in a file that nobody else can read and that is deleted afterwards.
 
-    Raises UsageError when there is no editor, it failed, or what it left is no text.
+    Raises UsageError when there is no editor, it failed, or the file is not text.
     """
     command = editor_command()
-    # A folder of its own, 0700: an editor leaves copies beside what it edits.
+    # A folder of its own, with mode 0700: an editor leaves copies beside the file that it edits.
     folder = Path(tempfile.mkdtemp(prefix="rlm-review-"))
     try:
         path = folder / f"edit{suffix}"
@@ -48,7 +48,7 @@ def edited(text: str, suffix: str) -> str:
 
 
 def _wait_for(command: list[str]) -> None:
-    # Our stdout may be a file; what we ask on is a terminal.
+    # stdout may be a file; stderr, on which the reviewer is asked, is a terminal.
     status = subprocess.run(command, stdout=_STDERR, check=False).returncode
     if status:
         raise UsageError(f"{command[0]} ended with status {status}; what it left is not used.")

@@ -1,8 +1,8 @@
-"""Characters that a reviewer cannot see, or that show others in another order than they are in: marked and counted.
+"""Marking and counting of characters that a reviewer cannot see, or that change the order in which others are shown.
 
-Code that reads as something else than it does is the oldest trick against a reviewer ("Trojan Source",
-CVE-2021-42574). Whatever a terminal must not be sent is escaped here, as everywhere, and remembered, so that it
-can be told from an escape that the code itself spells out.
+Code that reads differently from what it does is an old attack on reviewers ("Trojan Source", CVE-2021-42574).
+Characters that must not be sent to a terminal are escaped here, as everywhere, and their places are recorded, so that
+they can be distinguished from escapes that the code itself contains.
 """
 
 import re
@@ -18,7 +18,7 @@ _IN_CODE = re.compile(
     + "]"
 )
 _NAMED = 4
-"""Characters that a warning names, each with its lines."""
+"""The number of characters that a warning names, each with its lines."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Marked:
 
     text: str
     places: tuple[tuple[int, int], ...]
-    """Where in `text` an escape stands for a hidden character: beginnings and ends."""
+    """The beginning and end in `text` of each escape that stands for a hidden character."""
     hidden: tuple[tuple[str, int], ...]
-    """Those characters, each with the line that it is in, from 1."""
+    """The hidden characters, each with the number of its line, from 1."""
 
 
 def marked(text: str, *, code: bool = False) -> Marked:
-    """`text` with what hides in it escaped. In `code` that includes spaces that only look like the space."""
+    """Return `text` with hidden characters escaped; in `code` also spaces that only look like the space."""
     text = text.replace("\r\n", "\n")
     parts: list[str] = []
     places: list[tuple[int, int]] = []
@@ -52,7 +52,7 @@ def marked(text: str, *, code: bool = False) -> Marked:
 
 
 def warning(hidden: tuple[tuple[str, int], ...]) -> str:
-    """A line that says how many there are, which, and where; empty when there are none."""
+    """Return a line with the number of hidden characters, their names and lines; empty when there are none."""
     if not hidden:
         return ""
     lines: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Texts of others in a frame: every row of the screen that holds some of them begins with a mark of ours.
+"""Frames around untrusted texts: every row of the screen that shows a part of one begins with a mark.
 
 So no line of a model's code, however long, can pass for a line of the program that asks about it.
 """
@@ -12,27 +12,27 @@ from rich.text import Text
 from .hidden_characters import Marked
 
 HIDDEN = "not dim bold reverse red"
-"""The style of an escape that stands for a character that cannot be seen."""
+"""The style of an escape that stands for a hidden character."""
 _BAR, _FOLDED = "│", "┊"
 _TAB = 8
 
 
 def coloured(code: Marked) -> Text:
-    """Python with syntax colours, exactly `code.text`, and what hides in it standing out."""
-    # A lexer would turn tabs into spaces if it were not told that they have no size.
+    """Return Python code with syntax colours, exactly `code.text`, its hidden characters highlighted."""
+    # With any tab size but 0 the lexer would turn tabs into spaces.
     lexer = Syntax("", "python", theme="ansi_dark", background_color="default", tab_size=0)
     text = lexer.highlight(code.text)
-    # It ends in a newline, whether the code does or not.
+    # The result ends in a newline, whether or not the code does.
     if text.plain == f"{code.text}\n":
         text.right_crop()
     if text.plain != code.text:
-        # A lexer may normalise what it reads; colours are worth less than what is there.
+        # A lexer may normalise its input; the exact text matters more than colours.
         text = Text(code.text)
     return _marks(text, code)
 
 
 def plain(quoted: Marked, style: str = "") -> Text:
-    """A text in one style, with what hides in it standing out."""
+    """Return a text in one style, its hidden characters highlighted."""
     return _marks(Text(quoted.text, style=style), quoted)
 
 
@@ -43,9 +43,9 @@ def _marks(text: Text, of: Marked) -> Text:
 
 
 def framed(text: Text, width: int | None, *, numbered: bool = False) -> Iterator[Text]:
-    """Rows of `text` behind a bar, with the number of the line when `numbered`; all of it.
+    """Yield all of `text` in rows behind a bar, with line numbers when `numbered`.
 
-    Lines that are longer than `width` are folded here, so that their other rows have a bar, too. None: not folded.
+    Lines that do not fit `width` columns are folded here, so that all their rows have a bar. None: not folded.
     """
     lines = text.split("\n", allow_blank=True)
     digits = len(str(len(lines))) if numbered else 0

@@ -1,6 +1,6 @@
-"""Render an approval request for the terminal, and the difference between two cells.
+"""Rendering of an approval request for the terminal, and of the difference between two cells.
 
-Nothing of it is cut, read as markup, or sent to the terminal unescaped.
+Nothing is cut, read as markup, or sent to the terminal unescaped.
 """
 
 import difflib
@@ -22,13 +22,13 @@ _STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 
 def difference(before: str, now: str) -> Iterator[Text] | None:
-    """The lines of a unified diff, safe and coloured; None when the two have no line in common."""
-    # Not `splitlines`, which also splits at characters that are no newline to Python.
+    """Return the lines of a unified diff, escaped and coloured; None when the texts have no line in common."""
+    # Not `splitlines`, which also splits at characters that are not newlines in Python code.
     old, new = (text.replace("\r\n", "\n").rstrip("\n").split("\n") for text in (before, now))
     if not {line for line in old if line.strip()} & {line for line in new if line.strip()}:
         return None
     found = list(difflib.unified_diff(old, new, lineterm="", n=3))
-    # The first two name files.
+    # The first two lines name files.
     return (plain(marked(line, code=True), _STYLES.get(line[:1], "dim")) for line in found[2:])
 
 
@@ -36,7 +36,7 @@ _WARNING = "bold red"
 
 
 def screen(pending: Pending, waiting: Waiting, at: int, width: int | None) -> Iterator[Text]:
-    """The lines that show request `at` of an interrupt; `width` is the terminal's, None where there is none."""
+    """Yield the lines that show request `at` of an interrupt. `width` is the terminal's, None without one."""
     request = waiting.requests[at]
     yield Text("")
     yield _heading(pending, waiting, at)
@@ -62,7 +62,7 @@ def screen(pending: Pending, waiting: Waiting, at: int, width: int | None) -> It
 
 
 def whole_screen(pending: Pending, waiting: Waiting, width: int | None) -> Iterator[Text]:
-    """The lines that show an interrupt with all of its requests."""
+    """Yield the lines that show an interrupt with all of its requests."""
     for at in range(len(waiting.requests)):
         yield from screen(pending, waiting, at, width)
 
@@ -80,7 +80,7 @@ def _labelled(label: str, text: str, style: str = "") -> Text:
 
 
 def _fact(label: str, text: str, width: int | None) -> Iterator[Text]:
-    """What others may have had a word in: on one line when it fits there, else quoted."""
+    """Yield a labelled text that may be untrusted: on one line if it fits there, else quoted."""
     line = safe_line(text)
     if "\n" not in text.strip() and (width is None or len(line) <= width - 10):
         yield _labelled(label, line)

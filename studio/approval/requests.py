@@ -1,4 +1,4 @@
-"""What a run waits for, read from its interrupts (LangChain's human-in-the-loop requests) while the home is open."""
+"""The approval requests of a run, read from its interrupts (LangChain's human-in-the-loop form) with the home open."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -20,36 +20,36 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Request:
-    """One thing that somebody is to decide about."""
+    """One thing that a reviewer has to decide."""
 
     name: str
     args: Mapping[str, Any]
     description: str
     thread_id: str
-    """The run that asks: the one that waits, or a sub-RLM of it."""
+    """The run that asks: the waiting run, or a sub-RLM of it."""
     turn: int
     allowed: tuple[Kind, ...]
     as_asked: Mapping[str, Any]
-    """The action request as it came."""
+    """The action request as it was received."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """An interrupt: it is answered with a decision on each of its requests, all at once."""
+    """An interrupt, which is answered with a decision on each of its requests, all at once."""
 
     id: str
     shown: str
-    """The hash over what is shown here, which binds a decision to it."""
+    """A hash over what is shown, which binds a decision to it."""
     thread_id: str
     turn: int
     usage: Mapping[str, Any]
     requests: tuple[Request, ...]
     problem: str = ""
-    """Why the last answer to the same request was not taken."""
+    """The reason why the last answer to the same request was not accepted."""
 
 
 def waiting_of(run: "Run") -> list[Waiting]:
-    """What the run waits for."""
+    """Return the interrupts that the run waits for."""
     return [_waiting(run, found) for found in run.interrupts]
 
 
@@ -77,7 +77,7 @@ def _waiting(run: "Run", found: Mapping[str, Any]) -> Waiting:
 
 
 def _shown(value: Mapping[str, Any], thread: str) -> str:
-    # Not the hash that came with it: what is decided about is what was on the screen.
+    # Not the hash that came with the interrupt: the decision is about what was on the screen.
     from ...nodes.approval.requests import shown_digest
 
     return shown_digest(value.get("action_requests") or [], value.get("review_configs") or [], thread)
@@ -88,7 +88,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def purpose(request: Request) -> str:
-    """What is asked for, as in `run the code of turn 3`. Safe to show."""
+    """Return the purpose of a request, as in `run the code of turn 3`. Safe to show."""
     args = request.args
     match request.name:
         case "execute_code":
@@ -106,7 +106,7 @@ def purpose(request: Request) -> str:
 
 
 def purposes(requests: Iterable[Request], most: int = 3) -> str:
-    """What they ask for, in one line."""
+    """Return the purposes of the requests in one line, of which at most `most` are named."""
     said = list(dict.fromkeys(purpose(one) for one in requests))
     more = [f"{len(said) - most} more"] if len(said) > most else []
     return ", ".join([*said[:most], *more])
@@ -130,20 +130,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Pending:
-    """A run that waits for a person."""
+    """A run that waits for a reviewer."""
 
     run: "Run"
     waiting: tuple[Waiting, ...]
     before: dict[tuple[str, int], Cell] = field(default_factory=dict[tuple[str, int], Cell])
-    """By thread and turn, the cell before it."""
+    """The preceding cell, by thread and turn."""
 
     def cell_before(self, request: Request) -> Cell | None:
-        """What ran before the code that a request is about."""
+        """Return the cell before the code that a request is about, or None."""
         return self.before.get((request.thread_id, request.turn))
 
 
 async def pending_of(runner: "Runner", run: "Run") -> Pending | None:
-    """What the run waits for; None when it does not."""
+    """Return what the run waits for; None when it does not wait."""
     if run.status != "paused" or not run.interrupts:
         return None
     waiting = tuple(waiting_of(run))
@@ -159,7 +159,7 @@ async def pending_of(runner: "Runner", run: "Run") -> Pending | None:
 
 
 async def _cells(runner: "Runner", thread: str) -> list[Cell]:
-    """The code of a run's turns; none where they cannot be read, which is no reason not to ask."""
+    """Return the code of a run's turns; none if they cannot be read, because that must not prevent the review."""
     with contextlib.suppress(StoreError, UnknownThread):
         turns = (await runner.queries.show(thread, runner.graph))["turns"]
         return [Cell(turn["turn"], "\n\n".join(turn["code"])) for turn in turns if turn["code"]]

@@ -1,4 +1,4 @@
-"""Who decides: somebody at the terminal, a flag of the command, or nobody, who only wants to see."""
+"""The reviewers other than the one at the terminal: a flag of the command, and a view that decides nothing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """Decisions on all requests of an interrupt, and what they were taken on."""
+    """Decisions on all requests of an interrupt, and the hash over what was shown."""
 
     interrupt: str
     shown: str
@@ -27,19 +27,19 @@ class Answer:
 
 
 class Reviewer(Protocol):
-    """Decides what a run waits for, each time that it waits."""
+    """A source of decisions, which is asked each time that a run waits."""
 
     def decide(self, pending: Pending) -> Answer | None:
-        """What is decided; None leaves the run waiting. Raises UsageError for what cannot be decided so."""
+        """Return the decisions; None leaves the run waiting. Raises UsageError for what cannot be decided so."""
         ...
 
     def refused(self, why: UsageError, *, changed: bool) -> None:
-        """Hear that the last answer was not taken, before being asked anew; `changed`: because something else waits."""
+        """Handle a refusal of the last answer, before the next question. `changed`: something else waits now."""
         ...
 
 
 def chosen(waiting: Sequence[Waiting], interrupt: str | None, run: "Run") -> Waiting:
-    """The interrupt that is meant. Raises UsageError, with a list of those that wait, where that is not said."""
+    """Return the interrupt that is meant. Raises UsageError, listing those that wait, unless it is exactly one."""
     found = [one for one in waiting if interrupt in (None, one.id)]
     if len(found) == 1:
         return found[0]
@@ -49,7 +49,7 @@ def chosen(waiting: Sequence[Waiting], interrupt: str | None, run: "Run") -> Wai
 
 
 class ViewOnly:
-    """Sees on stdout what waits, and decides nothing."""
+    """A reviewer that prints on stdout what waits, and decides nothing."""
 
     def __init__(self, interrupt: str | None = None) -> None:
         self._interrupt = interrupt
@@ -63,7 +63,7 @@ class ViewOnly:
 
 
 class FlagReviewer:
-    """Decides once, all requests of one interrupt alike."""
+    """A reviewer that decides once, all requests of one interrupt alike."""
 
     def __init__(self, kind: Kind, decision: Callable[[Request], Decision], interrupt: str | None = None) -> None:
         self._kind: Kind = kind
@@ -86,7 +86,7 @@ class FlagReviewer:
                 hint="Decide at a terminal, one after another, or with another flag for all of them.",
             )
         decisions = [checked(request, self._decision(request)) for request in waiting.requests]
-        # Also without a person, so that a log tells what was decided.
+        # Shown even without a question, so that a log contains what was decided.
         show(pending, waiting)
         self._decided = True
         return Answer(waiting.id, waiting.shown, decisions)
@@ -106,7 +106,7 @@ def show(pending: Pending, waiting: Waiting, *, to_stdout: bool = False) -> None
 
 
 def say_refusal(why: UsageError, *, changed: bool) -> None:
-    """Say that a decision was not taken, and why."""
+    """Report that a decision was not accepted, and why."""
     report(why.type, f"Nothing was decided. {why.message}", "" if changed else why.hint, as_json=False)
     if changed:
         say("Something else waits than what you were shown.", style="bold red")

@@ -1,4 +1,4 @@
-"""Asking a person at the terminal."""
+"""The reviewer at the terminal."""
 
 import contextlib
 import io
@@ -30,23 +30,23 @@ _MEANING: dict[tuple[str, Kind], str] = {
     ("sub_calls", "reject"): ": its code gets an exception",
     ("sub_calls", "respond"): ": your words are the answer",
 }
-"""What a decision comes to, where its name does not say it."""
+"""The effect of a decision, where its name does not say it."""
 _SKIP = ("s", "skip", "q", "quit")
 _ALL = "all"
 
 
 class _Left(Exception):
-    """The person leaves it waiting."""
+    """Raised when the reviewer leaves the run waiting."""
 
 
 class TerminalReviewer:
-    """Shows each request on stderr and reads what is decided from stdin."""
+    """A reviewer that shows each request on stderr and reads the decision from stdin."""
 
     def __init__(self, interrupt: str | None = None) -> None:
         self._interrupt = interrupt
 
     def decide(self, pending: Pending) -> Answer | None:
-        """What the person decides; None when they leave it, press Ctrl-C, or there is nobody any more."""
+        """Return the reviewer's decisions; None when they skip, press Ctrl-C, or stdin has ended."""
         waiting = next((one for one in pending.waiting if one.id == self._interrupt), pending.waiting[0])
         forget_typed()
         try:
@@ -63,12 +63,12 @@ class TerminalReviewer:
 
 
 def _decisions(pending: Pending, waiting: Waiting) -> list[Decision]:
-    """A decision on each request. Raises _Left, EOFError."""
+    """Ask for a decision on each request and return them. Raises _Left, EOFError."""
     decisions: list[Decision] = []
     while (at := len(decisions)) < len(waiting.requests):
         _show(pending, waiting, at)
         rest = waiting.requests[at:]
-        # All at once is for what is left, and for what can be approved.
+        # Approving all at once is offered for the remaining requests, if all of them can be approved.
         every = len(rest) > 1 and all("approve" in one.allowed for one in rest)
         decided = _decided(waiting.requests[at], len(rest) if every else 0)
         decisions += [APPROVED] * len(rest) if decided is None else [decided]
@@ -82,7 +82,7 @@ def _show(pending: Pending, waiting: Waiting, at: int) -> None:
 
 
 def _decided(request: Request, rest: int) -> Decision | None:
-    """What is decided on one request; None approves it and the others that are left. Raises _Left, EOFError."""
+    """Ask for the decision on one request. Return None to approve all `rest` requests. Raises _Left, EOFError."""
     offered = [f"{_KEYS[kind][1]}{_MEANING.get((request.name, kind), '')}" for kind in request.allowed]
     offered += [f"approve [all] {rest}"] if rest else []
     question = f"{' · '.join([*offered, '[s]kip'])} > "
@@ -98,7 +98,7 @@ def _decided(request: Request, rest: int) -> Decision | None:
 
 
 def _of_kind(request: Request, kind: Kind) -> Decision | None:
-    """The decision of that kind; None when the person thinks better of it."""
+    """Ask for what a decision of that kind needs and return it; None when the reviewer gives nothing."""
     match kind:
         case "approve":
             return APPROVED
@@ -129,7 +129,7 @@ def _edit(request: Request) -> Decision | None:
 
 
 def _read(question: str) -> str:
-    """A line that the person types. Raises EOFError where there is nobody."""
+    """Ask a question and return the line that the reviewer types. Raises EOFError at the end of stdin."""
     stderr_console().print(Text(question, style="bold"), end="", soft_wrap=True)
     try:
         line = sys.stdin.readline()
@@ -141,6 +141,6 @@ def _read(question: str) -> str:
 
 
 def forget_typed() -> None:
-    """What was typed before there was a question is no answer to it."""
+    """Discard input that was typed before the question, since it cannot be an answer to it."""
     with contextlib.suppress(termios.error, io.UnsupportedOperation, ValueError):
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

@@ -1,1 +1,1 @@
-"""What the commands share: options, the loop around a run, signals, files."""
+"""Code shared by the commands: options, the loop around a run, signals, files."""

@@ -1,4 +1,4 @@
-"""What every command takes, before or after its name (`--home`, `--json`, `--debug`), and opening a home to read it."""
+"""Flags that every command takes before or after its name (`--home`, `--json`, `--debug`), and reading from a home."""
 
 import asyncio
 import inspect
@@ -42,28 +42,28 @@ DebugFlag = Annotated[
 
 @dataclass
 class Invocation:
-    """How the command was called."""
+    """The call of a command: its common flags, its words and its run."""
 
     home: Path
     json: bool = False
     debug: bool = False
     words: tuple[str, ...] = ()
-    """The command line as it was given, without the name of the program."""
+    """The command line as it was given, without the program's name."""
     thread: str | None = None
-    """The run that the command is about, once that is known."""
+    """The run that the command is about, once it is known."""
 
     @property
     def home_needed(self) -> bool:
-        """Whether the next command must name the home: it would not find it by itself."""
+        """True when the next command must name the home, because it would not find it by itself."""
         return self.home.resolve() != default_home().resolve()
 
     @property
     def has_runs(self) -> bool:
-        """Whether anything was ever saved in the home. Looking must not create one."""
+        """True when anything has been saved in the home. The check does not create the home."""
         return (self.home / DATABASE).exists()
 
     def need_runs(self, thread: str) -> None:
-        """Raises UnknownThread where there is no home that could hold the thread."""
+        """Raise UnknownThread when nothing is saved in the home, so that it cannot hold the thread."""
         if not self.has_runs:
             raise UnknownThread(
                 f"There is no run named {thread}: nothing is saved in {self.home}.",
@@ -72,7 +72,7 @@ class Invocation:
 
 
 def invocation_of(home: Path | None, *, as_json: bool, debug: bool, words: Sequence[str] = ()) -> Invocation:
-    """The flags with their defaults filled in."""
+    """Return the invocation with the defaults of its flags filled in."""
     return Invocation(home.expanduser() if home else default_home(), as_json, debug, tuple(words))
 
 
@@ -83,20 +83,20 @@ def default_home() -> Path:
 
 @dataclass
 class CommonFlags:
-    """What was given before the command's name; then also how the command was called, for whoever reports errors."""
+    """The flags given before the command's name; later also the command's invocation, for error reports."""
 
     home: Path | None = None
     as_json: bool = False
     debug: bool = False
     words: tuple[str, ...] = ()
-    """The whole command line, without the name of the program."""
+    """The whole command line, without the program's name."""
     invocation: Invocation | None = None
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Make `function(invocation, …)` a typer command that takes the common flags too, after its name.
+    """Turn `function(invocation, …)` into a typer command that also takes the common flags, after its name.
 
-    They are added to the signature that typer reads; those given before the name are in the context.
+    The flags are added to the signature that typer reads; those given before the name are in the context.
     """
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
@@ -129,7 +129,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _unwrapped(text: str) -> str:
-    """Paragraphs as one line each, for the terminal to wrap; indented ones (the examples) keep their lines."""
+    """Return the text with each paragraph on one line, for the terminal to wrap.
+
+    Indented paragraphs (the examples) keep their lines.
+    """
     paragraphs = text.split("\n\n")
     return "\n\n".join(one if one.startswith(" ") else one.replace("\n", " ") for one in paragraphs)
 
@@ -138,14 +141,14 @@ T = TypeVar("T")
 
 
 def from_library(invocation: Invocation, read: Callable[["RunQueries"], Awaitable[T]]) -> T:
-    """What `read` finds in the index and the journal. Does without the graph, whose import takes a while."""
+    """Return what `read` finds in the index and the journal. Does not import the graph, which takes a while."""
     from ...graph.queries import RunQueries
 
     return from_stores(invocation, lambda stores: read(RunQueries(stores)))
 
 
 def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]) -> T:
-    """What `work` comes to with the stores at hand."""
+    """Open the stores and return the result of `work`."""
     from ...graph.wiring import open_stores
 
     async def opened() -> T:
@@ -156,7 +159,7 @@ def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]
 
 
 def from_runner(invocation: Invocation, read: Callable[["Runner"], Awaitable[T]]) -> T:
-    """What `read` finds with the graph at hand, which loads checkpoints."""
+    """Return what `read` finds with a runner, whose graph can load checkpoints."""
     from ...graph.runner import Runner
 
     async def work() -> T:

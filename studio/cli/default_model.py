@@ -1,4 +1,4 @@
-"""A run that names no model: what to say, with a command that asks a model of this machine where there is one."""
+"""The error for a run that names no model, with a command that asks a model on this machine if there is one."""
 
 import asyncio
 import shlex
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_model_named(invocation: "Invocation", question: str, settings: "RunSettings") -> None:
-    """Raise UsageError for a run without a question or a model."""
+    """Raise UsageError if the run has no question or no model."""
     from ...graph.create import check_start
     from ...state.errors import UsageError
 
@@ -30,7 +30,7 @@ def check_model_named(invocation: "Invocation", question: str, settings: "RunSet
 
 
 async def _servers(base_url: str) -> list[LocalServer]:
-    """The servers to offer: where an address is given, only what listens there, and only on this machine."""
+    """Return the servers to offer: if an address is given, only the one that listens there, if on this machine."""
     if not base_url:
         return await find_servers()
     from ...nodes.models.urls import is_loopback
@@ -44,9 +44,9 @@ async def _servers(base_url: str) -> list[LocalServer]:
 
 
 def _command(invocation: "Invocation", server: LocalServer, base_url: str) -> str:
-    """The command line as it was given, with what it lacks put in, to be pasted."""
+    """Return the given command line with the missing flags inserted, to be pasted."""
     words = list(invocation.words)
     end = words.index("--") if "--" in words else len(words)
     words[end:end] = server.settings[:2] if base_url else server.settings
-    # Not on one line at any price, as other commands are: a question may have several.
+    # Not forced onto one line, as other commands are: a question may have several lines.
     return f"{program()} {safe(shlex.join(words))}"

@@ -1,22 +1,24 @@
-"""Python's search for garbage, in a program that imports a lot and then mostly waits.
+"""Settings of Python's garbage collector for a program that imports a lot and then mostly waits.
 
-A quarter of the start went into looking through what had just been imported, and as much time into doing so at the
-end (`docs/performance.md`).
+Without them a quarter of the startup time goes into scanning what has just been imported, and as much time into
+scanning it at the end (`docs/performance.md`).
 """
 
 import gc
 
 _NEW, _YOUNG, _OLD = 50_000, 20, 50
-"""Python's own: 700, 10, 10. What these let lie is some megabytes."""
+"""The collector's thresholds. Python's own are 700, 10, 10; these leave some megabytes uncollected."""
 
 
 def seldom() -> None:
-    """From now on, look when much more has come together. For a process that is this program and nothing else."""
+    """Collect garbage less often from now on. For a process that runs this program and nothing else."""
     gc.set_threshold(_NEW, _YOUNG, _OLD)
 
 
 def keep() -> None:
-    """What there is now stays to the end: it is not looked through again, nor when Python ends. Nothing in a process
-    that is somebody else's, which may want its garbage found."""
+    """Exempt all current objects from collection, also when Python ends.
+
+    Does nothing unless `seldom` was called: another program's process may need its garbage collected.
+    """
     if gc.get_threshold() == (_NEW, _YOUNG, _OLD):
         gc.freeze()

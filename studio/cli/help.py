@@ -1,4 +1,4 @@
-"""Help texts whose commands can be pasted, with the examples last and in lines that nothing breaks."""
+"""Help texts whose commands can be pasted, with the examples last and in unbroken lines."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ from ..terminal.console import stdout_console
 from ..terminal.printed_commands import program, with_program
 
 _EXAMPLES = "[bold]Examples[/bold]"
-"""The heading of a docstring's last part, which has a command a line."""
+"""The heading of a docstring's last part, which has one command per line."""
 
 
 class HelpfulCommand(TyperCommand):
     """A command whose help names this program as the user's shell finds it."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help, and then the examples."""
+        """Print the help, then the examples."""
         examples = _split(self)
         super().format_help(ctx, formatter)
         if examples:
             console = stdout_console()
             console.print(Text(" Examples", style="bold"))
-            # Left for the terminal to wrap, which copies a line as one; indented as the rest is.
+            # Wrapped by the terminal, which then copies a line as one; indented as the rest is.
             console.print(Text("\n".join(f" {line}" for line in examples)), soft_wrap=True)
             console.print()
 
 
 class HelpfulGroup(TyperGroup):
-    """The same for the program as a whole."""
+    """A group of commands whose help names this program as the user's shell finds it."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
@@ -40,9 +40,9 @@ class HelpfulGroup(TyperGroup):
 
 
 def _split(command: Any) -> list[str]:
-    """Rewrite a command's help texts, and take the examples out of them. Return those."""
+    """Rewrite a command's help texts and remove the examples from them. Return the lines of the examples."""
     word = program()
-    # All but the examples has markup, which a path may look like.
+    # All texts but the examples are read as markup, which a path may look like.
     marked = escape(word)
     text, _, examples = (command.help or "").partition(_EXAMPLES)
     command.help, command.epilog = with_program(text, marked), with_program(command.epilog or "", marked)

@@ -1,4 +1,4 @@
-"""The run that a command is about where none is named: the one of the home that was touched last."""
+"""The default run of a command that names none: the run of the home that was touched last."""
 
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ _QUESTION = 80
 
 
 def thread_or_last(invocation: Invocation, thread: str | None) -> str:
-    """Return the run that is named, else the one touched last, and say on stderr which that is.
+    """Return the named run, else the one touched last, which is then reported on stderr.
 
-    Raises UnknownThread where there is no home that could hold it, or no run in it.
+    Raises UnknownThread when nothing is saved in the home.
     """
     if thread is not None:
         invocation.need_runs(thread)

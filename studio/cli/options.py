@@ -7,10 +7,11 @@ decide (`state.settings`). Completion is fast and silent: a shell that hangs or 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ...state.setting_specs import OUTPUT, SETTINGS
 from ..terminal.escape import safe_line
 from .common import DATABASE, invocation_of
 
@@ -46,7 +47,13 @@ def _knows_children(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'children'").fetchone())
 
 
-_MODEL, _LIMITS, _REVIEW, _KERNEL, _OUTPUT = "Model", "Limits", "A person in the loop", "Kernel", "Output"
+def _setting(name: str) -> Any:
+    """Return the option of a run's setting, made from its specification."""
+    spec = SETTINGS[name]
+    text = f"{spec.help}. Default: {spec.default}" if spec.default else f"{spec.help}."
+    text = text.replace("[", "\\[")
+    return typer.Option(spec.flag, metavar=spec.metavar, help=text, rich_help_panel=spec.panel, show_default=False)
+
 
 Thread = Annotated[
     str | None,
@@ -58,234 +65,28 @@ Thread = Annotated[
     ),
 ]
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="PROVIDER:NAME",
-        help="The root model, such as openai:gpt-5-mini; scripted:PATH is an offline stand-in. Required, "
-        "unless RLM_MODEL or rlm.toml names one.",
-        rich_help_panel=_MODEL,
-        show_default=False,
-    ),
-]
-SubModel = Annotated[
-    str | None,
-    typer.Option(
-        "--sub-model",
-        metavar="PROVIDER:NAME",
-        help="The model that answers sub-calls; a smaller one saves money. Default: the root model.",
-        rich_help_panel=_MODEL,
-        show_default=False,
-    ),
-]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url",
-        metavar="URL",
-        help="An OpenAI-compatible server of your own, for both models. Default: the provider's own.",
-        rich_help_panel=_MODEL,
-        show_default=False,
-    ),
-]
-Price = Annotated[
-    str | None,
-    typer.Option(
-        "--price",
-        metavar="IN,OUT",
-        help="What tokens cost, in dollars per million. Default: a built-in price list.",
-        rich_help_panel=_MODEL,
-        show_default=False,
-    ),
-]
-Concurrency = Annotated[
-    int | None,
-    typer.Option(
-        "--concurrency",
-        metavar="N",
-        help="Model calls in flight at once. Default: 32",
-        rich_help_panel=_MODEL,
-        show_default=False,
-    ),
-]
-Mode = Annotated[
-    str | None,
-    typer.Option(
-        "--mode",
-        metavar="MODE",
-        help="rlm: by code in a REPL; auto: a small input is given to the model whole, which answers or asks for the "
-        "REPL; direct: always whole, in one call. Default: rlm",
-        rich_help_panel=_MODEL,
-        show_default=False,
-    ),
-]
-MaxTurns = Annotated[
-    int | None,
-    typer.Option(
-        "--max-turns",
-        metavar="N",
-        help="Turns of the root model; the last one must answer. Default: 30",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
-]
-MaxDepth = Annotated[
-    int | None,
-    typer.Option(
-        "--max-depth",
-        metavar="N",
-        help="0: code may not call models; 1: sub-calls are plain model calls; 2: rlm_query starts a sub-RLM, a run "
-        "with a REPL of its own, whose sub-calls are plain; and so on. Default: 1",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
-]
-MaxCalls = Annotated[
-    int | None,
-    typer.Option(
-        "--max-calls",
-        metavar="N",
-        help="Model requests: root turns, sub-calls and retries. Default: 2000",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
-]
-MaxTokens = Annotated[
-    int | None,
-    typer.Option(
-        "--max-tokens",
-        metavar="N",
-        help="Tokens, input and output together. Default: no limit",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
-]
-MaxCost = Annotated[
-    float | None,
-    typer.Option(
-        "--max-cost",
-        metavar="USD",
-        help="Dollars; the models' prices must be known. Default: no limit",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
-]
-MaxTime = Annotated[
-    float | None,
-    typer.Option(
-        "--max-time",
-        metavar="SECONDS",
-        help="Wall time, all sittings together. Default: no limit",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
-]
-StrictBudget = Annotated[
-    bool | None,
-    typer.Option(
-        "--strict-budget",
-        help="Count a request whose answer was lost (kill -9, a broken connection) as all that it may have taken. "
-        "Default: as what it is likely to have taken",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
-]
-Approve = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--approve",
-        metavar="GATE",
-        help="Ask a person first. code: before code runs (code:writes, code:imports, code:calls: only such code); "
-        "calls or 'calls>N': before sub-calls, or more of them than N; 'cost>USD': before more is spent, and after "
-        "each further as much; final: before it answers; budget: when it is spent; all. May be repeated. Default: "
-        "nobody is asked",
-        rich_help_panel=_REVIEW,
-        show_default=False,
-    ),
-]
-AllowImports = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-imports",
-        metavar="MODULE",
-        help="A module that code may import without being looked at, for code:imports. May be repeated. Default: "
-        "only those that can do no harm",
-        rich_help_panel=_REVIEW,
-        show_default=False,
-    ),
-]
-CellTimeout = Annotated[
-    float | None,
-    typer.Option(
-        "--cell-timeout",
-        metavar="SECONDS",
-        help="A cell's own computing; waiting for sub-calls does not count. Default: 300",
-        rich_help_panel=_KERNEL,
-        show_default=False,
-    ),
-]
-KernelIdle = Annotated[
-    float | None,
-    typer.Option(
-        "--kernel-idle",
-        metavar="SECONDS",
-        help="A kernel that waits longer is let go, and comes back with its variables. Default: 900",
-        rich_help_panel=_KERNEL,
-        show_default=False,
-    ),
-]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        "--memory",
-        metavar="SIZE",
-        help="Memory of a kernel, such as 512M. Default: 4G",
-        rich_help_panel=_KERNEL,
-        show_default=False,
-    ),
-]
-KernelSlots = Annotated[
-    int | None,
-    typer.Option(
-        "--kernels",
-        metavar="N",
-        help="Kernels alive at once, --max-depth at least: the run has one, and each sub-RLM that runs; more sub-RLMs "
-        "wait for theirs to end. Default: as memory allows, at most 32",
-        rich_help_panel=_KERNEL,
-        show_default=False,
-    ),
-]
-KernelEnv = Annotated[
-    str | None,
-    typer.Option(
-        "--kernel-env",
-        metavar="VENV",
-        help="Virtual environment that code runs in. Default: ours, with numpy, and pandas and what reads documents "
-        "where they are installed (durable-rlm\\[all])",
-        rich_help_panel=_KERNEL,
-        show_default=False,
-    ),
-]
-KernelProvisioner = Annotated[
-    str | None,
-    typer.Option(
-        "--kernel-provisioner",
-        metavar="NAME",
-        help="Jupyter kernel provisioner that starts kernels, and confines them. Default: ours",
-        rich_help_panel=_KERNEL,
-        show_default=False,
-    ),
-]
-Unsandboxed = Annotated[
-    bool | None,
-    typer.Option(
-        "--unsandboxed",
-        help="Run model code as your user, without a sandbox. Default: refuse to run where no sandbox holds",
-        rich_help_panel=_KERNEL,
-        show_default=False,
-    ),
-]
+Model = Annotated[str | None, _setting("model")]
+SubModel = Annotated[str | None, _setting("sub_model")]
+BaseUrl = Annotated[str | None, _setting("base_url")]
+Price = Annotated[str | None, _setting("price")]
+Concurrency = Annotated[int | None, _setting("concurrency")]
+Mode = Annotated[str | None, _setting("mode")]
+MaxTurns = Annotated[int | None, _setting("max_turns")]
+MaxDepth = Annotated[int | None, _setting("max_depth")]
+MaxCalls = Annotated[int | None, _setting("max_calls")]
+MaxTokens = Annotated[int | None, _setting("max_tokens")]
+MaxCost = Annotated[float | None, _setting("max_cost")]
+MaxTime = Annotated[float | None, _setting("max_time")]
+StrictBudget = Annotated[bool | None, _setting("strict_budget")]
+Approve = Annotated[list[str] | None, _setting("approve")]
+AllowImports = Annotated[list[str] | None, _setting("allow_imports")]
+CellTimeout = Annotated[float | None, _setting("cell_timeout")]
+KernelIdle = Annotated[float | None, _setting("kernel_idle")]
+Memory = Annotated[str | None, _setting("memory")]
+KernelSlots = Annotated[int | None, _setting("kernels")]
+KernelEnv = Annotated[str | None, _setting("kernel_env")]
+KernelProvisioner = Annotated[str | None, _setting("kernel_provisioner")]
+Unsandboxed = Annotated[bool | None, _setting("unsandboxed")]
 Tracing = Annotated[
     bool | None,
     typer.Option(
@@ -293,7 +94,7 @@ Tracing = Annotated[
         help="Send questions, excerpts of the input, code and answers to LangSmith, as its variables say where "
         "(LANGSMITH_API_KEY, LANGSMITH_PROJECT). Default: RLM_TRACING, else nothing is traced, whatever "
         "LANGSMITH_TRACING says",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]
@@ -304,16 +105,7 @@ Strict = Annotated[
         help="Fail when a cell that is run again asks for other sub-calls than it had. Default: go on and say so",
     ),
 ]
-Schema = Annotated[
-    str | None,
-    typer.Option(
-        "--schema",
-        metavar="FILE",
-        help="A JSON Schema that the answer must match; the answer is then JSON. Default: any text or value",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-    ),
-]
+Schema = Annotated[str | None, _setting("schema")]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -321,7 +113,7 @@ Output = Annotated[
         "-o",
         metavar="FILE",
         help="Write the answer to FILE instead, whole or not at all. Default: stdout",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]
@@ -331,7 +123,7 @@ NewThread = Annotated[
         "--thread",
         metavar="NAME",
         help="Name the run. The same name, question and input again: the run goes on. Default: after the question",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]

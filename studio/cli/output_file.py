@@ -1,4 +1,4 @@
-"""Where the answer goes: a file that is written whole or not at all, checked before anything is spent."""
+"""The file of the answer, which is checked before anything is spent and written whole or not at all."""
 
 import contextlib
 import json
@@ -13,22 +13,22 @@ from ..terminal.escape import safe
 
 
 def answer_text(answer: Any) -> str:
-    """An answer as text: what the model wrote, or a typed value as indented JSON. Ends in a newline."""
+    """Return an answer as text that ends in a newline: the model's text, or a typed value as indented JSON."""
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
     return text if text.endswith("\n") else f"{text}\n"
 
 
 class AnswerFile:
-    """The file given with `-o`. Raises UsageError when it cannot be written, before the run starts."""
+    """The file given with `-o`. Creating the object raises UsageError when the file cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # A link stays a link: what it points to is replaced.
+        # A link stays a link: the file that it points to is replaced.
         self._target = path.resolve()
         self._check()
 
     def write(self, answer: Any) -> None:
-        """Replace the file by the answer. Raises StoreError; the answer is saved with the run all the same."""
+        """Replace the file by the answer. Raises StoreError; the answer stays saved with the run."""
         data = answer_text(answer).encode("utf-8", "replace")
         try:
             if self._is_device():
@@ -55,7 +55,7 @@ class AnswerFile:
             partial.unlink(missing_ok=True)
 
     def _is_device(self) -> bool:
-        """`/dev/null`, a pipe: written into, never replaced by a file."""
+        """Return whether the target is a device or a pipe (`/dev/null`), which must not be replaced by a file."""
         return self._target.exists() and not self._target.is_file()
 
     def _check(self) -> None:

@@ -1,8 +1,7 @@
-"""The loop around a run that `run`, `resume`, `fork` and `demo` share: display, signals, review, answer, summary.
+"""The loop around a run in `run`, `resume`, `review`, `fork` and `demo`: display, signals, review, answer, summary.
 
-When the run waits for approval and a reviewer is at the terminal, they are asked between two stretches of work: nothing
-is drawn over the question then, and nothing goes on behind it. The home stays open meanwhile, because what starts
-kernels takes seconds to begin again.
+A reviewer at the terminal is asked between two stretches of work, so that nothing is drawn over the question and
+nothing runs behind it. The home stays open meanwhile, because starting the kernel host again would take seconds.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class OpenRunner:
-    """One event loop, and the home that is open in it. Between stretches of work the loop stands still."""
+    """An event loop and the home that is open in it. The loop does not run between stretches of work."""
 
     def __init__(self, home: Path, *, tracing: bool = False) -> None:
         self.loop = asyncio.Runner()
@@ -45,8 +44,8 @@ class OpenRunner:
         self._runner: Runner | None = None
 
     async def runner(self) -> "Runner":
-        """The runner over it, opened when it is not. Raises StoreError."""
-        # Here, not above: LangGraph takes a second to import, and the display should be there before it.
+        """Return the runner over the home, opening it first if needed. Raises StoreError."""
+        # Imported here: LangGraph takes a second to import, and the display should appear before that.
         from ...graph.runner import Runner
 
         gc_tuning.keep()
@@ -56,7 +55,7 @@ class OpenRunner:
         return self._runner
 
     async def close(self) -> None:
-        """Close the home, if it is open; the loop stays."""
+        """Close the home if it is open. The loop stays open."""
         self._runner = None
         await self._opened.aclose()
 
@@ -79,9 +78,9 @@ _TIDYING = 0.2
 
 @dataclass
 class CliRun:
-    """How the work is to be done. `work` starts or continues the thread `thread` (a name, or the start of one).
+    """The work of a command and its settings. `work` starts or resumes the thread `thread` (a name, or its beginning).
 
-    A new run without a name tells its name when it gets one.
+    For a new run without a name, `thread` is set when the run gets its name.
     """
 
     invocation: Invocation
@@ -89,36 +88,36 @@ class CliRun:
     work: Work
     output: Path | None = None
     unsandboxed: bool = False
-    """Whether the user has said `--unsandboxed`."""
+    """True when the model's code runs without a sandbox, as with `--unsandboxed`."""
     after: "Callable[[Run], list[str]]" = lambda run: []
-    """Lines that follow the summary."""
+    """Returns the lines that follow the summary."""
     reviewer: "Reviewer | None" = None
-    """Who decides what the run waits for; None: whoever is at the terminal, if somebody is."""
+    """Decides what the run waits for. None: the user at the terminal, if there is one."""
     warned: bool = False
-    """Whether it has been said that nothing confines the code."""
+    """True once the warning that nothing confines the code has been shown."""
     keep_open: bool = False
-    """Whether the home stays open afterwards, for other work in it."""
+    """True when the home stays open afterwards, for other work in it."""
     tracing: bool = False
-    """Whether the user has said `--tracing`."""
+    """True when the user has asked for traces, as with `--tracing`."""
     warnings: list[str] = field(default_factory=list[str])
-    """What else is said before any code runs."""
+    """Further lines to show before any code runs."""
 
 
 @dataclass
 class RunAttempt:
-    """What came of it: no run when it was stopped before anything was saved."""
+    """The outcome of the work. `run` is None when it was stopped before anything was saved."""
 
     run: "Run | None"
     seconds: float
     limits: dict[str, float] = field(default_factory=dict[str, float])
-    """Those that would let it go on, where a budget was spent."""
+    """Limits with which the run could continue, when its budget is spent."""
     sub_rlms: int = 0
     pending: "Pending | None" = None
-    """What it waits for, where there is somebody to decide it."""
+    """The requests that the run waits for, when there is a reviewer to decide them."""
 
 
 def execute(cli_run: CliRun) -> None:
-    """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to tell of."""
+    """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to report."""
     file = AnswerFile(cli_run.output) if cli_run.output and str(cli_run.output) != "-" else None
     if cli_run.reviewer is None and at_terminal() and not cli_run.invocation.json:
         from ..approval.terminal import TerminalReviewer
@@ -129,7 +128,7 @@ def execute(cli_run: CliRun) -> None:
 
 @interruptible()
 def _worked(cli_run: CliRun) -> RunAttempt:
-    """What came of the work, and of all that was decided on the way."""
+    """Do the work, and ask the reviewer each time the run waits. Return the final outcome."""
     home = OpenRunner(cli_run.invocation.home, tracing=cli_run.tracing)
     came = None
     try:
@@ -138,9 +137,9 @@ def _worked(cli_run: CliRun) -> RunAttempt:
             came = _decided(cli_run, home, cli_run.reviewer, came, came.pending, answer)
         return came
     finally:
-        # Ending waits for threads that cannot be stopped: see `leave`.
+        # Without a run nothing is ended here: that would wait for threads that cannot be stopped (see `leave`).
         if came is None or came.run is not None:
-            # Whoever cannot wait for it, need not: what is left ends with this process.
+            # The user may interrupt this: what is left ends with the process.
             with contextlib.suppress(KeyboardInterrupt):
                 home.end()
 
@@ -160,7 +159,11 @@ def _asked(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
 def _decided(
     cli_run: CliRun, home: OpenRunner, reviewer: "Reviewer", before: RunAttempt, pending: "Pending", answer: "Answer"
 ) -> RunAttempt:
-    """Go on with a decision; where it is refused and the run still waits, how it stands. Raises UsageError."""
+    """Continue the run with a decision and return the outcome.
+
+    When the decision is refused and the run still waits, that is reported to the reviewer. Raises UsageError when it is
+    refused and the run does not wait any more.
+    """
     refusals: list[UsageError] = []
 
     async def decide(runner: "Runner", hear: Hear) -> "Run":
@@ -187,13 +190,13 @@ def _decided(
         changed = came.run is not None and came.run.interrupts != pending.run.interrupts
         reviewer.refused(refused, changed=changed)
     if came.run is None:
-        # Stopped before it was taken: the run waits as it did.
+        # Stopped before the decision was taken: the run waits as before.
         return replace(before, pending=None)
     return replace(came, seconds=before.seconds + came.seconds)
 
 
 async def _standing(runner: "Runner", thread: str, hear: Hear) -> "Run":
-    """How the run stands. Where its state was edited it only says what it waits for once it has gone on."""
+    """Return the run. If its state was edited, it is resumed first: only then are its requests known."""
     run = await runner.read(thread)
     if run.interrupts or run.status not in ("paused", "stopped"):
         return run
@@ -203,7 +206,7 @@ async def _standing(runner: "Runner", thread: str, hear: Hear) -> "Run":
 
 @interruptible()
 def drive(cli_run: CliRun, home: OpenRunner) -> RunAttempt:
-    """Do the work under a display, until it ends or waits for a person. Raises RlmError."""
+    """Do the work under a display until it ends or waits for a reviewer. Raises RlmError."""
     try:
         with open_display() as display:
             return home.loop.run(_work(cli_run, display, home))
@@ -234,7 +237,7 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
                     raise
                 run = await _saved(runner, cli_run.thread)
                 if run is None:
-                    # The thread that reads the input looks now and then whether to stop, and then tidies up.
+                    # The thread that reads the input checks now and then whether to stop, and then cleans up.
                     await asyncio.sleep(_TIDYING)
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
             pending = await _pending(runner, run) if cli_run.reviewer and not stopping.asked else None
@@ -245,17 +248,21 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
-    # Nothing runs: either the input is still being read, or the run has ended and is being written down.
+    # No run was stopped: either the input is still being read, or the run has ended and is being recorded.
     if not await runner.stop_all() and not display.progress.under_way:
         work.cancel()
 
 
 def _warning_first(cli_run: CliRun, display: Display) -> Hear:
-    """Hears for the display, and before the first event, so before any code runs, warns where nothing confines it."""
+    """Return a callback that passes events to the display.
+
+    Before the first event, and so before any code runs, it shows the warnings: that nothing confines the code, if so,
+    and those of `cli_run`.
+    """
 
     def hear(event: dict[str, Any]) -> None:
         if event["event"] == "named":
-            # Nothing that is shown: should it be stopped at any moment, it can be told how the run stands.
+            # Not shown: it lets the command find the run's status if it is stopped at any point.
             cli_run.thread = event["thread_id"]
             return
         if cli_run.unsandboxed and not cli_run.warned:
@@ -277,7 +284,7 @@ async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
 
 
 async def _saved(runner: "Runner", thread: str | None) -> "Run | None":
-    """How the run stands when its sitting was cancelled; None when it had not begun."""
+    """Return the run after its execution was cancelled; None when it had not begun."""
     try:
         return None if thread is None else await runner.read(thread)
     except UnknownThread:
@@ -297,12 +304,12 @@ async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
 def tell(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = None) -> int:
     """Print the answer on stdout or into its file, everything else on stderr. Return the exit status.
 
-    Ends the process where the work was stopped before anything was saved.
+    Ends the process when the work was stopped before anything was saved.
     """
     run = came.run
     if run is None:
         report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=cli_run.invocation.json)
-        # Not by the ordinary way, which waits for the thread that reads the input.
+        # An ordinary exit would wait for the thread that reads the input.
         leave(STOPPED)
     answered, status = run.status == "answered", run.exit_code
     invocation = cli_run.invocation
@@ -334,7 +341,7 @@ def tell(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = None) -> i
 
 
 def _put_answer(answer: Any) -> None:
-    """As it is into a pipe or a file; made safe on a terminal."""
+    """Print the answer on stdout: unchanged into a pipe or a file, escaped on a terminal."""
     text = answer_text(answer)
     put(safe(text) if _on_terminal() else text)
 
@@ -344,5 +351,5 @@ def _on_terminal() -> bool:
 
 
 def at_terminal() -> bool:
-    """Whether there is somebody who can be asked."""
+    """Return whether a user can be asked: stdin and stderr are a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first one stops in an orderly way, the second one leaves at once (promise P10)."""
+"""Handling of Ctrl-C, SIGTERM and SIGHUP: the first stops in an orderly way, the second exits at once (promise P10)."""
 
 import asyncio
 import contextlib
@@ -15,13 +15,13 @@ _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 def _heeded() -> list[signal.Signals]:
-    """Those that are not ignored: `nohup` and a shell's `&` ask for that, and mean it."""
+    """Return the signals that are not ignored. `nohup` and a shell's `&` ignore some on purpose."""
     return [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
 
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Until an event loop takes the signals over: any of them raises KeyboardInterrupt here."""
+    """Raise KeyboardInterrupt on any of the signals, unless an event loop handles them meanwhile."""
 
     def interrupt(number: int, frame: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -35,11 +35,11 @@ def interruptible() -> Generator[None]:
 
 
 class Stopping:
-    """While it is entered, in a running loop: the first signal calls `stop`, the second one leaves."""
+    """A context inside a running loop in which the first signal calls `stop` and the second ends the process."""
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self.stop = stop
-        """What the first signal does; may be replaced as the work goes on."""
+        """Called on the first signal; may be replaced while the work is done."""
         self.asked = False
         self._taken: list[signal.Signals] = []
 
@@ -63,14 +63,14 @@ class Stopping:
 
 
 def leave_at_once(status: int = STOPPED) -> NoReturn:
-    """End the process now, the terminal's cursor shown. Kernels end with it: their host's socket closes."""
+    """End the process now, with the terminal's cursor shown. Kernels end too, because their host's socket closes."""
     if os.isatty(2):
         os.write(2, _SHOW_CURSOR)
     os._exit(status)
 
 
 def leave(status: int) -> NoReturn:
-    """End the process though a thread still reads an input that will not end, such as a silent stdin."""
+    """End the process even if a thread still reads an input that does not end, such as a silent stdin."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

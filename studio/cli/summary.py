@@ -1,4 +1,4 @@
-"""What is said when a run has ended: how, what it took, and what to do next."""
+"""The summary of a run that has ended: its status, what it took, and what to do next."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ _UNFINISHED = ("failed", "stopped", "budget", "busy")
 
 
 def short_id(thread_id: str) -> str:
-    """A name that commands take for the thread: the first characters of a made-up one, a given one whole."""
+    """Return a name that commands accept for the thread: the beginning of a UUID, any other name whole."""
     return thread_id[:8] if _UUID.fullmatch(thread_id) else safe_line(thread_id)
 
 
 def ended(run: "Run", seconds: float, sub_rlms: int = 0) -> str:
-    """One line: status, turns, sub-RLMs, calls, tokens, cost, time, thread."""
+    """Return one line with status, turns, sub-RLMs, calls, tokens, cost, time and thread."""
     turns = "directly" if run.status == "answered" and not run.turns else counted(run.turns, "turn")
     children = [counted(sub_rlms, "sub-RLM")] if sub_rlms else []
     parts = [run.status, turns, *children, *spent(dict(run.usage)), duration(seconds)]
@@ -32,18 +32,18 @@ def ended(run: "Run", seconds: float, sub_rlms: int = 0) -> str:
 
 
 def sentence(text: str) -> str:
-    """A message as a sentence, safe to show: with a stop at its end. Its first letter stays: it may be a name's."""
+    """Return a message as a sentence with a full stop, safe to show. Its first letter stays: it may begin a name."""
     said = safe(text.strip())
     return said if not said or said[-1] in ".!?:" else f"{said}."
 
 
 def failure(error: "Mapping[str, str]") -> list[str]:
-    """What ended a run, and what must be done about it before the run can go on, if anything; each said once."""
+    """Return what ended a run and, if anything must be done before the run can be resumed, that, as sentences."""
     return [said for part in ("message", "hint") if (said := sentence(error.get(part, "")))]
 
 
 def to_json(run: "Run", next_lines: "Sequence[str]") -> dict[str, Any]:
-    """The document that `--json` prints. The hint of an error ends in the command that goes on with the run."""
+    """Return the document that `--json` prints. The hint of an error ends in the command that resumes the run."""
     document = run.to_json()
     if run.error and run.status in _UNFINISHED:
         hint = sentence(run.error.get("hint", ""))
@@ -52,7 +52,7 @@ def to_json(run: "Run", next_lines: "Sequence[str]") -> dict[str, Any]:
 
 
 def brought_back(restore: "RestoreRecord | None") -> list[str]:
-    """What became of the REPL's variables when they had to be restored; nothing when they had not."""
+    """Return lines about the REPL's variables after they had to be restored; none if they had not."""
     if restore is None:
         return []
     cells = counted(restore["cells"], "cell")
@@ -70,9 +70,9 @@ def brought_back(restore: "RestoreRecord | None") -> list[str]:
 
 
 def what_next(run: "Run", invocation: Invocation, limits: dict[str, float]) -> list[str]:
-    """Commands worth typing now; of a run that could not go on, the one.
+    """Return lines with the commands to type next; for a run that could not continue, just one.
 
-    `limits` are those that would let it go on, where a budget was spent.
+    `limits` are those with which it could continue, when its budget is spent.
     """
     name = short_id(run.thread_id)
     look = [command_line(invocation, "show", name), command_line(invocation, "calls", name)]
@@ -92,7 +92,7 @@ def what_next(run: "Run", invocation: Invocation, limits: dict[str, float]) -> l
 
 
 def waits_for(run: "Run", invocation: Invocation) -> list[str]:
-    """What a paused run waits for, and the command to decide it."""
+    """Return lines about what a paused run waits for, with the command to decide it."""
     from ..approval.requests import purposes, waiting_of
 
     asked = purposes(request for one in waiting_of(run) for request in one.requests)
@@ -101,10 +101,10 @@ def waits_for(run: "Run", invocation: Invocation) -> list[str]:
 
 
 def decide_line(invocation: Invocation, thread_id: str) -> str:
-    """Where somebody decides what a run waits for."""
+    """Return a line with the command to decide what a run waits for."""
     return f"Decide: {command_line(invocation, 'review', short_id(thread_id))}"
 
 
 def as_flags(limits: dict[str, float]) -> list[str]:
-    """Limits by name as words of a command line: `--max-cost 1.5`."""
+    """Return limits by name as words of a command line: `--max-cost 1.5`."""
     return [word for name, limit in limits.items() for word in (f"--{name.replace('_', '-')}", f"{limit:.12g}")]

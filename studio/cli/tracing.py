@@ -1,4 +1,4 @@
-"""What a command that runs something does about traces."""
+"""The choice of a command that runs something whether to trace it."""
 
 import os
 
@@ -7,9 +7,9 @@ from ..terminal.console import say
 
 
 def chosen(flag: bool | None) -> bool:
-    """Return whether to trace. Say so when a variable of LangSmith's asks for traces and the user has not.
+    """Return whether to trace. Print a note when a LangSmith variable asks for traces and the user has not.
 
-    Raises UsageError for an `RLM_TRACING` that makes no sense.
+    Raises UsageError for an invalid `RLM_TRACING`.
     """
     if flag or asked_for(os.environ):
         return True

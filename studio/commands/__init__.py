@@ -1,1 +1,1 @@
-"""The commands of `rlm`, one a file."""
+"""The commands of `rlm`, one per file."""

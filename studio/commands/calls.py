@@ -1,4 +1,4 @@
-"""`rlm calls`: the sub-calls of a run."""
+"""The `rlm calls` command, which lists the sub-calls of a run."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,12 +23,13 @@ TreeFlag = Annotated[
 
 @command
 def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag = False) -> None:
-    """List what a run's code asked models, and what they answered.
+    """List the sub-calls of a run: what its code asked models, and what they answered.
 
-    The table clips keys, prompts and answers; --json has them whole. REUSED calls were answered from the journal and
-    cost nothing again. Those of the model "person" got their answers by `rlm fork --answer`, which takes a KEY.
+    The table shortens keys, prompts and answers; --json prints them whole. REUSED calls were answered from the journal
+    and cost nothing again. Calls of the model "person" were decided by a reviewer, or answered with
+    `rlm fork --answer`, which takes a KEY.
 
-    A call that a sub-RLM answers names its thread; its TOKENS are those of the sub-RLM and of all below it.
+    A call that a sub-RLM answers names its thread; its TOKENS are those of the sub-RLM and of all sub-RLMs below it.
 
     [bold]Examples[/bold]
 
@@ -83,7 +84,7 @@ def _rows(found: "list[Call]", *, tree: bool, children: bool) -> Iterator[tuple[
 
 
 def _short_keys(keys: list[str]) -> dict[str, str]:
-    """As much of each key as no other one begins with: commands take that for the call."""
+    """Return the beginning of each key that no other key shares. Commands accept it in place of the key."""
     ordered = sorted(set(keys))
     neighbours = zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
     return {
@@ -93,6 +94,6 @@ def _short_keys(keys: list[str]) -> dict[str, str]:
 
 
 def _shared(one: str, other: str) -> int:
-    """How many characters both begin with."""
+    """Return the length of the common prefix."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))

@@ -1,4 +1,4 @@
-"""`rlm delete`: take a run away for good."""
+"""The `rlm delete` command, which deletes a run permanently."""
 
 import sys
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ YesFlag = Annotated[
 
 @command
 def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = False) -> None:
-    """Delete a run for good, with its sub-RLMs.
+    """Delete a run permanently, with its sub-RLMs.
 
-    A sub-RLM may be deleted alone: the answer that it gave stays with the run that called it. Forks stay as they are,
-    and keep the answers that the run had recorded. `rlm gc` then frees the texts, variables and input that no other
-    run needs. A run that is being run now is not deleted: exit status 5.
+    A sub-RLM may be deleted alone: the run that called it keeps the answer. Forks are not deleted, and keep the
+    answers that the run had recorded. `rlm gc` then frees the texts, variables and input that no other run needs. A
+    run that a process is running is not deleted: exit status 5.
 
     [bold]Examples[/bold]
 
@@ -68,7 +68,7 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
 
 
 def _refuse(invocation: Invocation) -> NoReturn:
-    """Raises UsageError: what no person has looked at is deleted by its name alone."""
+    """Raise UsageError: without a question to a user, a run is only deleted by its name."""
     from ...state.errors import UsageError, cli_command
 
     name = last_touched(invocation).thread_id
@@ -80,13 +80,13 @@ def _refuse(invocation: Invocation) -> NoReturn:
 
 @dataclass(frozen=True)
 class _Found:
-    """The run's whole name, what it is in one line, and the run that called it, if one did."""
+    """A run to delete: its whole name, a line about it, and the run that called it, if one did."""
 
     name: str
     about: str
     caller: str | None = None
     answered: bool = False
-    """Whether that one has its answer."""
+    """True when the caller has its answer."""
 
 
 async def _looked_up(stores: "Stores", thread: str) -> _Found:

@@ -1,4 +1,4 @@
-"""`rlm demo`: what `make demo` runs."""
+"""The `rlm demo` command, which `make demo` runs."""
 
 import uuid
 from typing import Annotated, Any
@@ -29,10 +29,11 @@ def demo(
 ) -> None:
     """Answer a real question over the source of Python's standard library, on this machine, in four acts.
 
-    An answer; a crash (kill -9) after which no recorded call is paid again; another answer, from the middle of the
-    first run, for one call; a gate at which a person decides. An offline stand-in plays the model: rules, no network,
-    nothing spent; it takes half a minute. With --model the question goes to that one and is paid for, and there is
-    the answer only: at most 400 requests, fewer dollars with --max-cost.
+    The acts are a run and its answer; a crash (kill -9), after which no recorded call is paid for again; a fork from
+    the middle of the first run, which pays for one call; and a gate at which a reviewer decides. An offline stand-in
+    replaces the model: it works by rules, uses no network and costs nothing. The demo takes half a minute. With
+    --model, that model answers the question and is paid for, in one act: at most 400 requests; --max-cost limits the
+    dollars.
 
     [bold]Examples[/bold]
 
@@ -56,7 +57,7 @@ def demo(
     else:
         say(f"This asks {safe_line(model)}, and is paid for. Ctrl-C stops it; what it did so far is saved.")
         named: dict[str, Any] = {"model": model, "sub_model": sub_model, "base_url": base_url, "price": price}
-        # An empty schema takes any answer: one that is set for this folder would refuse ours.
+        # An empty schema accepts any answer: a schema that is set for this folder would refuse the demo's.
         limits = {"max_calls": MOST_CALLS, "max_depth": 1, "max_cost": max_cost}
         settings = {**named, **limits, "schema": {}, "unsandboxed": unsandboxed}
     say(f"Question: {QUESTION}", style="italic")
@@ -73,7 +74,7 @@ def demo(
 
 
 def _next(invocation: Invocation, name: str, *, offline: bool) -> list[str]:
-    """What to try now, beside `show` and `calls`."""
+    """Return lines with further commands to try, beside `show` and `calls`."""
     steps, again = command_line(invocation, "steps", name), command_line(invocation, "resume", name)
     lines = [f"Its steps, and its answer again for nothing: {steps} · {again}"]
     return [*lines, f"A crash, a fork and a gate: {command_line(invocation, 'demo')}"] if offline else lines

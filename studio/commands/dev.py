@@ -1,4 +1,4 @@
-"""`rlm dev`: LangGraph's Agent Server with this graph, for LangGraph Studio and the SDKs."""
+"""The `rlm dev` command, which runs LangGraph's Agent Server with this graph for LangGraph Studio and the SDKs."""
 
 import os
 import secrets
@@ -53,9 +53,9 @@ def dev(
 ) -> None:
     """Serve runs to LangGraph Studio and to SDK clients, until Ctrl-C.
 
-    LangGraph's Agent Server with the graph `rlm` over the runs in --home: those of the command line are there, and
-    those that clients start are here. Each start prints a URL with a token; nothing is answered without it. Needs
-    pip install 'durable-rlm\\[server]'.
+    Runs LangGraph's Agent Server with the graph rlm over the runs in --home: clients see the runs of the command
+    line, and the command line sees the runs that clients start. Each start prints a URL with a token; requests without
+    the token are refused. Needs pip install 'durable-rlm\\[server]'.
 
     [bold]Examples[/bold]
 
@@ -82,7 +82,7 @@ def dev(
     if not started:
         report("ServerError", "The server did not start; why is said above.", as_json=invocation.json)
         raise typer.Exit(1)
-    # Everything is closed; tearing down the modules of LangGraph's server takes longer than all of that.
+    # Everything is closed, so exit at once: tearing down the modules of LangGraph's server would take longer.
     leave(STOPPED)
 
 

@@ -1,4 +1,4 @@
-"""`rlm diff`: what differs between two steps."""
+"""The `rlm diff` command, which compares two steps."""
 
 from typing import Annotated, NoReturn
 
@@ -12,7 +12,7 @@ from ..terminal.console import put
 from ..terminal.escape import safe_json
 
 _Place = tuple[str | None, int]
-"""A step of a run; None: of the one touched last."""
+"""A thread and a step of it. None in place of the thread: the run touched last."""
 
 
 Step = Annotated[
@@ -39,8 +39,8 @@ def diff(
 ) -> None:
     """Show what differs between two steps: variables, turns with their code and output, question and answer.
 
-    Variables are compared by what is saved of them: no value is loaded, so a change deep inside one is told, but not
-    where. Either step may be one of another run, such as a fork.
+    Variables are compared in their saved form: no value is loaded, so a change deep inside one is reported, but not its
+    place. Either step may belong to another run, such as a fork.
 
     [bold]Examples[/bold]
 
@@ -66,14 +66,14 @@ def diff(
 
 
 def _places(words: list[str]) -> tuple[_Place, _Place]:
-    """Which two steps are meant: THREAD comes first, and may be left out. Raises UsageError."""
+    """Return the two steps that the words name: THREAD comes first, and may be left out. Raises UsageError."""
     if len(words) == 3:
         thread, *steps = words
         first, second = (_place(text, thread) for text in steps)
         return first, second
     first, second = (_place(text, None) for text in words)
     if first[0] is not None and second[0] is None:
-        # Of the same run, as one may read it, or of the one touched last, as it would be with the two turned round.
+        # Ambiguous: it may mean the same run, or the run touched last, as it does when the order is reversed.
         same = cli_command("diff", first[0], str(first[1]), str(second[1]))
         _refuse(f"It is not clear of which run step {second[1]} is.", f"Of the same one: {same}")
     return first, second

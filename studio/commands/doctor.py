@@ -1,4 +1,4 @@
-"""`rlm doctor`: what this machine can do."""
+"""The `rlm doctor` command, which checks this machine."""
 
 from dataclasses import replace
 from datetime import date
@@ -15,9 +15,9 @@ _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yello
 
 @command
 def doctor(invocation: Invocation) -> None:
-    """Say what this machine can do, and what is missing.
+    """Check this machine and report what works and what is missing.
 
-    Starts a kernel, runs a cell in it, and tries from inside what a sandbox must not allow; calls no model and writes
+    Starts a kernel, runs a cell in it, and tries from inside what a sandbox must not allow. Calls no model and writes
     nothing. Exit status 0 when a run could work, else 1.
 
     [bold]Examples[/bold]

@@ -1,4 +1,4 @@
-"""`rlm fork`: a new run that has everything of another one up to a step, and may go another way from there."""
+"""The `rlm fork` command, which makes a new run from a step of another one, with changes if any are given."""
 
 import json
 from collections.abc import Callable
@@ -101,11 +101,11 @@ def fork(
     tracing: options.Tracing = None,
     output: options.Output = None,
 ) -> None:
-    """Make a new run that has everything of another one up to a step, and go on with it from there.
+    """Make a new run that begins as a copy of another one up to a step, and run it from there.
 
-    The run it comes from is only read, also while it runs. Answers that it has recorded, or that the runs it was
-    forked from have, are used again and cost nothing wherever a call is unchanged, turns of the root model included.
-    The REPL comes back with its variables. A limit given here replaces the run's own.
+    The original run is only read, and may be running. Answers recorded by it, or by the runs that it was forked from,
+    are reused at no cost wherever a call is unchanged, turns of the root model included. The REPL comes back with its
+    variables. A limit given here replaces the run's own.
 
     [bold]Examples[/bold]
 
@@ -166,7 +166,7 @@ def _only_make(invocation: Invocation, thread: str, step: int, into: str | None,
 
 
 def _changes(code: str | None, variables: list[str], answers: list[str]) -> dict[str, Any]:
-    """The changes that need reading. Raises UsageError, before anything is opened."""
+    """Read the changes that are given as flags, before anything is opened. Raises UsageError."""
     read = GivenFiles()
     text = None
     if code is not None:
@@ -177,7 +177,7 @@ def _changes(code: str | None, variables: list[str], answers: list[str]) -> dict
     return {
         "code": text,
         "set": _by_name("--set", variables, _json, "--set NAME=JSON, as in --set limit=10"),
-        # An editor ends a file with a newline, a model no answer.
+        # Editors end a file with a newline; models do not end an answer with one.
         "answers": _by_name(
             "--answer",
             answers,
@@ -188,7 +188,7 @@ def _changes(code: str | None, variables: list[str], answers: list[str]) -> dict
 
 
 def _by_name(flag: str, given: list[str], value: Callable[[str], Any], form: str) -> dict[str, Any]:
-    """What is given as `NAME=VALUE`, each name once."""
+    """Return the values given as `NAME=VALUE`, by name. Raises UsageError for another form and for a repeated name."""
     found: dict[str, Any] = {}
     for one in given:
         name, equals, text = one.partition("=")

@@ -1,4 +1,4 @@
-"""`rlm gc`: free what no run needs."""
+"""The `rlm gc` command, which frees what no run needs."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -29,11 +29,11 @@ _NAMES = {
 
 @command
 def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
-    """Free the texts, variables and input that no run needs any more, and give the space back.
+    """Free the texts, variables and input that no run needs any more, and give the space back to the disk.
 
-    May be done at any time, also while runs go on: while another process has the home open, whatever was needed within
-    the last hour, or since the oldest running process was started, stays. Nothing is freed while a record that would
-    say what is needed cannot be read; the exit status is then 1.
+    May be used at any time, even while runs are executed: while another process has the home open, everything that was
+    needed within the last hour, or since the oldest running process was started, is kept. While a record that may refer
+    to others cannot be read, only leftovers of dead processes are freed, and the exit status is 1.
 
     [bold]Examples[/bold]
 
@@ -95,13 +95,13 @@ def _print(collected: "Collected", invocation: Invocation) -> None:
         say(f"Error: {where}{safe_line(why)}", style="bold red")
     if collected.unreadable:
         say("What it refers to is not known, so all texts, variables and inputs stay.")
-        # `*` is the database itself; of a deleted run that forks need, nothing can be looked at by its name.
+        # `*` is the database itself. A deleted run that forks need cannot be looked up by its name.
         names = [name for name in collected.unreadable if name != "*" and not name.endswith(", deleted")]
         _say_what_frees(names, invocation)
 
 
 def _say_what_frees(threads: list[str], invocation: Invocation) -> None:
-    """What can be done about runs whose records cannot be read."""
+    """Print the commands that help with runs whose records cannot be read."""
     for thread in threads[:_MOST_NAMED]:
         say(f"What is lost: {command_line(invocation, 'verify', thread)}", whole=True)
         say(f"To take the run away: {command_line(invocation, 'delete', thread)}", whole=True)
@@ -110,6 +110,6 @@ def _say_what_frees(threads: list[str], invocation: Invocation) -> None:
 
 
 def _counted(number: int, noun: str) -> str:
-    """`1 piece of a variable`, `2 pieces of a variable`."""
+    """Return a number with its noun: `1 piece of a variable`, `2 pieces of a variable`."""
     first, _, rest = noun.partition(" ")
     return f"{number:,} {first}{'' if number == 1 else 's'}{' ' if rest else ''}{rest}"

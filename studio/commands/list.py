@@ -1,4 +1,4 @@
-"""`rlm list`: the runs of a home."""
+"""The `rlm list` command, which lists the runs of a home."""
 
 from collections import Counter
 from typing import Annotated, Any
@@ -20,9 +20,9 @@ AllFlag = Annotated[
 def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
     """List the runs, the one touched last first.
 
-    A status of busy means that a process is running it now; stopped, failed and budget go on with `rlm resume`; what
-    is paused waits for a person, and goes on with `rlm review`. The sub-RLMs that a run's code has started are runs
-    too: --all and --json list them.
+    A busy run is being run by a process now. Runs with the status stopped, failed or budget are resumed with
+    `rlm resume`. A paused run waits for a reviewer and is continued with `rlm review`. The sub-RLMs that a run's code
+    has started are runs too: --all and --json list them.
 
     [bold]Examples[/bold]
 
@@ -47,7 +47,7 @@ def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
 
 
 def _say_what_waits(invocation: Invocation, runs: list[tuple[dict[str, Any], str | None]]) -> None:
-    """Of a sub-RLM that waits, somebody decides where the run at its top does."""
+    """Report the runs that wait for a reviewer. A sub-RLM that waits is decided through the run at its top."""
     from ..cli.summary import decide_line
 
     waiting = [run["thread_id"] for run, caller in runs if run["status"] == "paused" and caller is None]

@@ -1,4 +1,4 @@
-"""`rlm resume`: go on with a run."""
+"""The `rlm resume` command, which resumes a run."""
 
 from datetime import date
 from typing import Any
@@ -23,13 +23,14 @@ def resume(
     tracing: options.Tracing = None,
     output: options.Output = None,
 ) -> None:
-    """Go on with a run that was stopped, killed, failed or ran out of budget.
+    """Resume a run that was stopped or killed, that failed, or that ran out of budget.
 
-    It goes on from its last saved step, with the settings it was started with; answers that were paid for are not
-    paid again. A limit given here replaces the run's own. A run that is answered prints its answer and calls nothing.
+    The run continues from its last saved step, with the settings it was started with; recorded answers are not paid
+    for again. A limit given here replaces the run's own. An answered run prints its answer and makes no call.
 
-    The REPL comes back with its variables; a cell that was interrupted runs again with its recorded answers. Should it
-    ask for something else than before (it reads a clock, say), that is shown, and paid for; --strict stops instead.
+    The REPL comes back with its variables; a cell that was interrupted runs again with its recorded answers. If the
+    cell asks for something else than before (because it reads a clock, for example), that is shown and paid for; with
+    --strict the run fails instead.
 
     [bold]Examples[/bold]
 

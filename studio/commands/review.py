@@ -1,4 +1,4 @@
-"""`rlm review`: look at what a run waits for, and decide."""
+"""The `rlm review` command, which shows the approval requests of a run and decides them."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,11 +66,11 @@ def review(
     tracing: options.Tracing = None,
     output: options.Output = None,
 ) -> None:
-    """Show what a run waits for, and decide it; the run then goes on, as with `rlm resume`.
+    """Show what a run waits for, and decide it; the run then continues, as with `rlm resume`.
 
-    At a terminal you are asked, again for whatever comes next. A flag decides once, and everything that was asked for
-    at once alike. With neither, what waits is shown, and the exit status is 3. What you were shown is what runs: a
-    decision about something that has changed since is refused.
+    At a terminal you are asked, and asked again about later requests. A flag decides once, and decides all requests
+    that were made at once alike. With neither, the requests are printed and the exit status is 3. You decide about
+    what you were shown: a decision is refused when the request has changed since.
 
     [bold]Examples[/bold]
 
@@ -108,7 +108,7 @@ def review(
 def _by_flag(
     interrupt: str | None, *, approve: bool, reject: str | None, edit: str | None, respond: str | None
 ) -> "Reviewer | None":
-    """Who decides as the flags say; None when they do not say. Raises UsageError."""
+    """Return a reviewer that decides as the flags say, or None without such a flag. Raises UsageError."""
     from ...state.errors import UsageError
     from ..approval import decisions
     from ..approval.reviewers import FlagReviewer
@@ -133,9 +133,9 @@ def _by_flag(
 
 
 def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, float]) -> None:
-    """Raise UsageError, with what to do instead, when nothing waits for a person.
+    """Raise UsageError, with a command to use instead, when the run does not wait for a reviewer.
 
-    `limits`: those that let it go on, where its budget is spent.
+    `limits` are those with which it can continue, when its budget is spent.
     """
     from ...state.errors import UsageError
     from ..cli.summary import as_flags, command_line, short_id

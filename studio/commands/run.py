@@ -1,4 +1,4 @@
-"""`rlm run`: ask a question over an input."""
+"""The `rlm run` command, which asks a question over an input."""
 
 from collections.abc import Callable
 from datetime import date
@@ -57,11 +57,11 @@ def run(
 ) -> None:
     """Answer a question over files, folders or stdin.
 
-    The root model never sees the input whole: it writes Python that reads it, slices it and asks models about
-    pieces of it. The answer goes to stdout, progress to stderr. Every step is saved; what is stopped or fails goes
-    on with `rlm resume`. With --approve it waits for a person: asked here at a terminal, else exit status 3, and
-    `rlm review` decides. Each flag that is not given is looked up as RLM_… in the environment (RLM_MODEL), then in
-    ./rlm.toml, which may not say where requests go or which programs run.
+    By default the root model never sees the whole input: it writes Python code that reads it, slices it and asks models
+    about pieces of it. The answer goes to stdout, progress to stderr. Every step is saved; a run that is stopped or
+    fails is resumed with `rlm resume`. With --approve the run waits for a reviewer: at a terminal you are asked at
+    once, else the exit status is 3, and `rlm review` decides. A flag that is not given is looked up as RLM_… in the
+    environment (RLM_MODEL), then in ./rlm.toml, which may not set where requests go or which programs run.
 
     [bold]Examples[/bold]
 
@@ -86,7 +86,7 @@ def run(
         "max_cost": max_cost,
         "max_time": max_time,
         "strict_budget": strict_budget,
-        # Several, however they are given: a flag each, or with commas.
+        # Several values may be given as repeated flags or separated by commas.
         "approve": ",".join(approve) if approve else None,
         "allow_imports": ",".join(allow_imports) if allow_imports else None,
         "kernels": kernels,
@@ -115,12 +115,12 @@ def start(
     tracing: bool = False,
     today: Callable[[], date] = date.today,
 ) -> None:
-    """Start a run and see it through. Raises RlmError for what is refused before it begins."""
+    """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
     from ...state.settings import resolve_settings
     from ..cli.run_loop import CliRun, Hear, execute
     from ..doctor.price_age import price_warnings
 
-    # Also here, before anything is shown: a bad setting is said at once.
+    # Resolved here too, so that a bad setting is reported before anything is shown.
     resolved = resolve_settings(settings)
     if not resolved.model:
         from ..cli.default_model import check_model_named

@@ -1,4 +1,4 @@
-"""`rlm show`: one run, as it is now or as it was after a step."""
+"""The `rlm show` command, which shows one run as it is now or as it was after a step."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +27,7 @@ FullFlag = Annotated[
 def show(invocation: Invocation, thread: options.Thread = None, step: StepFlag = None, full: FullFlag = False) -> None:
     """Show a run: its question, input, settings, each turn's code and output, its sub-RLMs, and the answer.
 
-    A sub-RLM is a run too: show its THREAD. Turns, calls and cost of a run are always those of its tree.
+    A sub-RLM is a run too: show its THREAD. Turns are a run's own; its calls, tokens and cost are those of its tree.
 
     [bold]Examples[/bold]
 

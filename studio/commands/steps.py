@@ -1,4 +1,4 @@
-"""`rlm steps`: the saved steps of a run."""
+"""The `rlm steps` command, which lists the saved steps of a run."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @command
 def steps(invocation: Invocation, thread: options.Thread = None) -> None:
-    """List the saved steps of a run: what made each, in which turn, when.
+    """List the saved steps of a run: the turn and kind of each, the time it was saved, and what it did.
 
     A step is one checkpoint; many sub-calls together are one. `rlm show THREAD --step N` shows the state after it.
 

@@ -1,4 +1,4 @@
-"""`rlm vars`: the REPL's variables at a step."""
+"""The `rlm vars` command, which shows the REPL's variables at a step."""
 
 from typing import Annotated, Any
 
@@ -18,11 +18,11 @@ StepFlag = Annotated[
 
 @command
 def variables(invocation: Invocation, thread: options.Thread = None, step: StepFlag = None) -> None:
-    """Show the variables of a run's REPL: type, size, a preview, and whether they could be brought back.
+    """Show the variables of a run's REPL: type, size, a preview, and whether they can be restored.
 
-    They are read from what is saved: nothing runs, and no value is loaded. In the middle of a cell they are as they
-    were before it. What cannot be saved (a generator, an open file) is made again, where that can work, by running
-    cells again with their recorded answers.
+    They are read from the saved records: no code runs, and no value is loaded. In the middle of a cell they are shown
+    as they were before it. Variables that cannot be saved (a generator, an open file) are rebuilt, where that is
+    possible, by running cells again with their recorded answers.
 
     [bold]Examples[/bold]
 

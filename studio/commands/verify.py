@@ -1,4 +1,4 @@
-"""`rlm verify`: whether a run is what was saved."""
+"""The `rlm verify` command, which checks the saved data of a run."""
 
 import typer
 
@@ -13,11 +13,11 @@ from ..terminal.escape import safe_json
 def verify(invocation: Invocation, thread: options.Thread = None) -> None:
     """Read and check every stored byte that a run needs.
 
-    Says which records are damaged, what is lost with each, and what is whole all the same: its steps, calls, texts,
-    variables and input, what it shares with the runs it was forked from, and the pages of the database. It changes
-    nothing, and may be done at any time, also while the run goes on.
+    Checks its steps, calls, texts, variables and input, what it shares with the runs it was forked from, and the pages
+    of the database. Reports which records are damaged, what is lost with each, and how much is intact. It changes
+    nothing, and may be used at any time, even while the run is being executed.
 
-    Exit status 0 when all of it is what was saved, else 1.
+    Exit status 0 when everything is intact, else 1.
 
     [bold]Examples[/bold]
 

@@ -1,1 +1,1 @@
-"""The demo: a real question over a real corpus that is on every machine, Python's own standard library."""
+"""The demo: a real question over a corpus that is on every machine, Python's own standard library."""

@@ -1,4 +1,4 @@
-"""The demo in four acts: an answer, a crash that costs nothing, another answer for one call, a person who decides."""
+"""The demo in four acts: an answer, a crash that costs nothing, a fork that pays for one call, a run that waits."""
 
 import os
 import re
@@ -35,7 +35,7 @@ _LINES_OF_THE_REQUEST = 12
 
 
 class ActFailed(Exception):
-    """An act did not end as it should; says with which exit status the demo ends."""
+    """Raised when an act does not end as it should. `status` is the exit status of the demo."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -44,22 +44,22 @@ class ActFailed(Exception):
 
 @dataclass
 class Demo:
-    """What the acts share. Each says what it shows, shows it, and proves it in a line."""
+    """The acts and what they share. Each act announces what it shows, shows it, and proves it in a line."""
 
     invocation: Invocation
     home: OpenRunner
     name: str
-    """What the names of its threads end in."""
+    """The end of the names of its threads."""
     unsandboxed: bool | None
     output: Path | None
 
     def answer(self) -> "Run":
-        """Act 1: an answer whose places can be looked up. Raises ActFailed."""
+        """Play act 1: an answer whose places can be looked up. Return its run. Raises ActFailed."""
         say(f"1 of 4 · A question over Python's standard library: {QUESTION}", style="bold")
         run, came = self._run("answer", offline_settings(unsandboxed=self.unsandboxed))
         short, _, _ = str(run.answer).partition("\n\n")
         put(safe(short))
-        # Under the home, where what a demo leaves behind is nobody's surprise.
+        # Under the home, where users expect the files of a demo.
         file = AnswerFile(self.output or self.invocation.home / "demo-answer.txt")
         file.write(run.answer)
         lines = str(run.answer).count("\n") + 1
@@ -70,7 +70,7 @@ class Demo:
         return run
 
     def crash(self, first: "Run") -> None:
-        """Act 2: the same in a process that is killed, and resumed here. Raises ActFailed."""
+        """Play act 2: the same run in a process that is killed, resumed in this one. Raises ActFailed."""
         thread = self._thread("killed")
         say(
             "2 of 4 · The same again, in a process that kills itself (SIGKILL) in the middle of its calls", style="bold"
@@ -90,7 +90,7 @@ class Demo:
         prove(f"{counted(reused, 'answer')} reused, {twice} recorded calls paid twice, {same}")
 
     def fork(self, first: "Run") -> None:
-        """Act 3: another answer from the middle of the first run, one variable changed. Raises ActFailed."""
+        """Play act 3: a fork from the middle of the first run, with one variable changed. Raises ActFailed."""
         thread, target = self._thread("fork"), another_version(str(first.answer))
         say(
             f"3 of 4 · What if it were Python {target}? The first run again, from just before its last cell",
@@ -110,7 +110,7 @@ class Demo:
         prove(f"{counted(paid, 'call')} paid of {before}, in {duration(came.seconds)}")
 
     def gate(self) -> None:
-        """Act 4: a run that waits for a person before it spends. Raises ActFailed."""
+        """Play act 4: a run that waits for a reviewer before it spends. Raises ActFailed."""
         say("4 of 4 · The same with a gate: --approve 'calls>100'", style="bold")
         settings = offline_settings(unsandboxed=self.unsandboxed, approve="calls>100")
         run, _ = self._run("gate", settings, status="paused")
@@ -155,7 +155,7 @@ class Demo:
     def _run_until_killed(self, thread: str) -> None:
         words = [str(self.invocation.home), thread, *(["unsandboxed"] if self.unsandboxed else [])]
         child = subprocess.Popen(
-            # Not from the current folder, which may be anybody's.
+            # -P: nothing is imported from the current folder, which may be another user's.
             [sys.executable, "-P", "-m", f"{__package__}.crash", *words],
             env={**os.environ, KILL_AFTER: str(ANSWERS_BEFORE_THE_CRASH)},
             stdin=subprocess.DEVNULL,
@@ -164,10 +164,10 @@ class Demo:
         try:
             status = child.wait()
         except KeyboardInterrupt:
-            # It was signalled as well, being in the same terminal, and says how it stands.
+            # Being in the same terminal, the child got the signal too, and reports the run's status itself.
             raise ActFailed(abs(child.wait())) from None
         if sys.stderr.isatty():
-            # Nobody that is killed puts a terminal in order.
+            # A killed process does not restore the terminal.
             sys.stderr.write(_SHOW_CURSOR + "\n")
         if status != -signal.SIGKILL:
             raise ActFailed(status or 1)
@@ -186,19 +186,19 @@ class Demo:
 
 
 def prove(line: str) -> None:
-    """Say what an act has shown."""
+    """Print what an act has shown."""
     say(f"  => {line}\n", style="green")
 
 
 def another_version(answer: str) -> str:
-    """A Python version that the answer names removals for, and not the one that it is about."""
+    """Return a Python version that the answer names removals for, other than the one it is about; else 3.99."""
     [about] = re.findall(r"when you move to Python (\S+):$", answer, re.MULTILINE)
     versions = re.findall(r"\d+ in (\d\.\d+)", answer.partition("Removals:")[2].partition("\n")[0])
     return next((version for version in versions if version != about), "3.99")
 
 
 def play(invocation: Invocation, *, name: str, unsandboxed: bool | None, output: Path | None) -> int:
-    """Play all four. Returns the exit status: 0, or that of the act that did not end as it should."""
+    """Play all four acts. Return the exit status: 0, or that of the act that did not end as it should."""
     demo = Demo(invocation, OpenRunner(invocation.home), name, unsandboxed, output)
     try:
         first = demo.answer()
@@ -215,7 +215,7 @@ def play(invocation: Invocation, *, name: str, unsandboxed: bool | None, output:
 
 
 def what_to_try(invocation: Invocation, thread: str, name: str) -> list[str]:
-    """Commands worth typing after the demo."""
+    """Return lines with commands to try after the demo."""
     return [
         f"Look: {command_line(invocation, 'show', thread)} · {command_line(invocation, 'calls', thread)}",
         f"What the REPL held, and what the fork changed: {command_line(invocation, 'vars', thread)} · "

@@ -1,4 +1,4 @@
-"""The demo's question, the files that it is asked over, and what its stand-in for a sub-model finds in an excerpt."""
+"""The demo's question, the files that it is asked over, and the rules of its stand-in for a sub-model."""
 
 import ast
 import re
@@ -34,7 +34,10 @@ _NAME = re.compile(
 
 
 def judge(file: str, where: str, excerpt: str) -> dict[str, str | None]:
-    """What is deprecated, what to use instead and when it goes; None where the excerpt does not say."""
+    """Return what is deprecated, what to use instead and in which version it is removed, as far as the excerpt says.
+
+    The keys are `what`, `instead` and `removed_in`; the last two may be None.
+    """
     module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     call = _call(excerpt)
     message = _message(call, excerpt, module, where) if call else ""
@@ -47,7 +50,7 @@ def judge(file: str, where: str, excerpt: str) -> dict[str, str | None]:
 
 
 def _call(excerpt: str) -> ast.Call | None:
-    """The last call in the excerpt that warns."""
+    """Return the last call in the excerpt that warns, or None."""
     for found in reversed(list(_CALL.finditer(excerpt))):
         expression = _parsed(excerpt[found.start() :])
         if isinstance(expression, ast.Call):
@@ -56,7 +59,7 @@ def _call(excerpt: str) -> ast.Call | None:
 
 
 def _parsed(source: str) -> ast.expr | None:
-    """The expression that `source` begins with, whatever follows it."""
+    """Return the expression that `source` begins with, regardless of what follows it, or None."""
     for end in re.finditer(r"\)", source):
         try:
             return ast.parse(source[: end.end()], mode="eval").body
@@ -66,7 +69,7 @@ def _parsed(source: str) -> ast.expr | None:
 
 
 def _message(call: ast.Call, excerpt: str, module: str, where: str) -> str:
-    """The warning as its user would read it, as far as the excerpt tells."""
+    """Return the warning as its user would read it, as far as the excerpt contains it."""
     name = _text(call.args[0], excerpt, module, where) if call.args else ""
     if ast.unparse(call.func).endswith("_deprecated"):
         rest = _text(call.args[1], excerpt, module, where) if len(call.args) > 1 else ""
@@ -99,7 +102,7 @@ def _text(node: ast.expr, excerpt: str, module: str, where: str) -> str:
 
 
 def _docstrings(excerpt: str) -> Iterator[str]:
-    """Sentences of docstrings and comments that speak of deprecation."""
+    """Yield docstrings and comments that mention deprecation, each on one line."""
     for found in re.finditer(r'"""(.*?)(?:"""|\Z)|((?:^\s*#.*\n?)+)', excerpt, re.DOTALL | re.MULTILINE):
         text = " ".join((found[1] or found[2] or "").replace("#", " ").split())
         if "eprecat" in text:
@@ -143,15 +146,15 @@ QUESTION = (
 )
 
 OFFLINE = f"scripted:{Path(__file__).with_name('model.py')}"
-"""The stand-in for a model."""
+"""The model setting of the stand-in."""
 
 MOST_CALLS = 400
 
 
 def offline_settings(*, unsandboxed: bool | None = None, approve: str = "") -> dict[str, Any]:
-    """Settings of a run of the stand-in, whatever RLM_… or rlm.toml say: it spends no money.
+    """Return the settings of a run of the stand-in. They override RLM_… and rlm.toml: it must spend no money.
 
-    An empty schema takes any answer: one that is set for this folder would refuse ours.
+    An empty schema accepts any answer: a schema that is set for this folder would refuse the demo's.
     """
     return {
         **{"model": OFFLINE, "sub_model": OFFLINE, "base_url": "", "approve": approve, "schema": {}},
@@ -159,7 +162,7 @@ def offline_settings(*, unsandboxed: bool | None = None, approve: str = "") -> d
     }
 
 
-# Not the library itself, not written for people to call, or tables of characters.
+# Not part of the library itself, not written for users to call, or tables of characters.
 _LEFT_OUT = {
     *("site-packages", "dist-packages", "__pycache__", "__phello__", "test", "tests", "idlelib", "lib2to3"),
     *("turtledemo", "pydoc_data", "encodings", "ensurepip", "distutils"),
@@ -167,7 +170,7 @@ _LEFT_OUT = {
 
 
 def corpus() -> list[str]:
-    """The source of the standard library of the Python that runs this, as patterns for `rlm run`."""
+    """Return the source files of the running Python's standard library, as patterns for `rlm run`."""
     library = Path(sysconfig.get_path("stdlib"))
     packages = sorted(
         folder.name

@@ -1,6 +1,6 @@
-"""The process of the demo that is killed in the middle of its sub-calls: `python -m durable_rlm.studio.demo.crash`.
+"""The demo's process that is killed in the middle of its sub-calls: `python -m durable_rlm.studio.demo.crash`.
 
-Takes the home and the name of the thread. What kills it is in its environment (`scripted.KILL_AFTER`).
+Takes the home and the name of the thread. An environment variable (`model.KILL_AFTER`) makes it kill itself.
 """
 
 import sys

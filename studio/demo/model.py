@@ -1,8 +1,8 @@
-"""The demo's offline stand-in for a model: rules, no intelligence, no money (`scripted:PATH` of the interface).
+"""The demo's offline stand-in for a model (`scripted:PATH` of the interface): it works by rules and costs nothing.
 
-`root` plays a root model that probes, finds places with code, asks about each of them, looks again where the
-answers leave something open, and answers. `sub` reads the excerpt in its prompt and answers from that, by the
-rules in `excerpts.py`, whatever the excerpt is.
+`root` plays a root model that probes the input, finds places with code, asks about each of them, asks again where the
+answers leave something open, and answers. `sub` answers from the excerpt in its prompt by the rules in `corpus.py`,
+for any excerpt.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import re
 import signal
 import zlib
 
-# Absolute: this file is run as a script, which has no package of its own.
+# An absolute import: this file is run as a script, which has no package of its own.
 from durable_rlm.studio.demo.corpus import judge
 
 _PROBE = """\
@@ -186,12 +186,15 @@ _SAID = {
 
 
 KILL_AFTER = "RLM_DEMO_KILL_AFTER"
-"""The environment variable that tells how many sub-calls are answered before the process kills itself: a crash."""
+"""The environment variable with the number of sub-calls that are answered before the process kills itself."""
 _answered = itertools.count(1)
 
 
 async def root(messages: list[dict[str, str]]) -> str:
-    """The turn that follows those that the root was told of; its prose quotes what the last one printed."""
+    """Return the reply of the turn after those in `messages`; its prose quotes the output of the last one.
+
+    Raises RuntimeError when there is no more turn in the script, or the last cell ended in an error.
+    """
     await asyncio.sleep(0.3)
     told = [int(number) for one in messages for number in re.findall(r"^\[Turn (\d+)\]", one["content"], re.MULTILINE)]
     turn = max(told, default=0)
@@ -207,7 +210,10 @@ async def root(messages: list[dict[str, str]]) -> str:
 
 
 async def sub(prompt: str) -> str:
-    """What the text in the prompt says; nearly as slow as a quick model, so that there is something to see."""
+    """Return an answer found in the text of the prompt, nearly as slowly as a quick model, for something to be seen.
+
+    Kills the process after as many answers as the variable `KILL_AFTER` says, if it is set.
+    """
     await asyncio.sleep(0.1 + zlib.crc32(prompt.encode()) % 400 / 1000)
     if KILL_AFTER in os.environ and next(_answered) > int(os.environ[KILL_AFTER]):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -221,7 +227,7 @@ async def sub(prompt: str) -> str:
 
 
 def looked_at_first(places: list[str], version: str) -> list[str]:
-    """Three lines that name a removal in this version, from different files where there are as many."""
+    """Return up to three lines that name a removal in this version, from different files as far as possible."""
     found = [(line, removed[1]) for line in places if (removed := re.search(r"\(removed in ([\d.]+)\)$", line))]
     gone = [line for line, removed in found if _number(removed) == _number(version)] or places
     by_file = {line.partition(":")[0]: line for line in reversed(gone)}

@@ -1,1 +1,1 @@
-"""What this machine can do, for `rlm doctor`: one file a group of checks."""
+"""The checks of `rlm doctor` on this machine, one file per group."""

@@ -1,4 +1,4 @@
-"""Model servers on this machine."""
+"""The check of `rlm doctor` for model servers on this machine."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ _SHOWN = 5
 
 
 def local_servers(invocation: Invocation) -> list[Finding]:
-    """List those that answer, each with a command that asks one of its models."""
+    """Return a finding for each server that answers, with a command that asks one of its models."""
     found = asyncio.run(find_servers())
     if found:
         return [_finding(one, invocation) for one in found]

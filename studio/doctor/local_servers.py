@@ -1,7 +1,7 @@
 """Model servers on this machine, found on the ports where they listen by default.
 
-Only loopback is asked, without a proxy, without a key, all ports at once and for a moment. What answers there may be
-anything: a reply is read up to a limit, and of it only names that a command line can carry as they are.
+Only loopback is asked, without a proxy, without a key, all ports at once and briefly. Any program may answer there:
+its reply is read up to a limit, and only names that a command line can carry unchanged are taken from it.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from typing import Any, cast
 from ..terminal.escape import HOSTILE
 
 SERVERS: Mapping[int, str] = {11434: "Ollama", 8000: "vLLM", 8080: "llama.cpp", 1234: "LM Studio"}
-"""By default port. What really answers there is not known."""
+"""Servers by their default ports. The program that really answers there is not known."""
 
 SECONDS = 0.3
-"""For all of them together."""
+"""Time limit for all of them together."""
 _MOST_BYTES = 1 << 20
 _MOST_MODELS = 1_000
 _LONGEST_NAME = 200
@@ -29,13 +29,13 @@ class LocalServer:
     """A server that lists models."""
 
     base_url: str
-    """What `--base-url` takes."""
+    """The value for `--base-url`."""
     models: tuple[str, ...]
-    """The names of those that can be asked, at least one."""
+    """The names of the models that can be asked, at least one."""
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The flags that ask the first of its models."""
+        """The flags for a run that asks the first of its models."""
         return "--model", f"openai:{self.models[0]}", "--base-url", self.base_url
 
 
@@ -75,7 +75,7 @@ async def _receive(port: int, received: bytearray) -> None:
 
 
 class _Received:
-    """Bytes in the place of the socket that `http.client` reads a response from."""
+    """A stand-in for the socket that `http.client` reads a response from."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -85,7 +85,7 @@ class _Received:
 
 
 def _models_in(received: bytes) -> tuple[str, ...]:
-    """The names in a response of `/v1/models`; none when it is another one, or cut, or too long."""
+    """Return the names in a response of `/v1/models`; none when it is another response, cut or too long."""
     if len(received) > _MOST_BYTES:
         return ()
     try:
@@ -102,7 +102,7 @@ def _models_in(received: bytes) -> tuple[str, ...]:
 
 
 def _name_in(one: Any) -> str:
-    """The name of a listed model that answers questions; empty for what cannot be asked, or named on a command line."""
+    """Return the name of a listed model; empty when it cannot be asked, or not be named on a command line."""
     name: Any = cast("dict[str, Any]", one).get("id") if isinstance(one, dict) else None
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME:
         return ""

@@ -18,7 +18,7 @@ from ..progress.text import duration, megabytes
 from ..terminal.escape import safe_line
 
 Level = Literal["ok", "note", "warning", "problem"]
-"""`problem`: no run could work. `warning`: it could, but read this. `note`: something optional is not there."""
+"""`problem`: no run could work. `warning`: it could, but read this. `note`: something optional is missing."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Finding:
     hint: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `rlm doctor --json` prints."""
+        """Return the object that `rlm doctor --json` prints."""
         return asdict(self)
 
 
@@ -51,7 +51,7 @@ print(json.dumps(found))
 
 
 def home_folder(home: Path) -> list[Finding]:
-    """Whether runs can be saved there. Makes nothing that stays."""
+    """Check whether runs can be saved in the home, and the free space. Creates nothing that stays."""
     there = home.absolute()
     existing = next(folder for folder in (there, *there.parents) if folder.exists())
     shown = safe_line(str(there))
@@ -72,7 +72,7 @@ def home_folder(home: Path) -> list[Finding]:
 
 
 def kernels() -> list[Finding]:
-    """Whether a kernel starts, runs code and answers, and what confines it: that has proven itself just now."""
+    """Check whether a kernel starts, runs code and answers, and what confines it, which is tested at the same time."""
     began = time.monotonic()
     try:
         held, printed = asyncio.run(_try_kernel(sandboxed=True))
@@ -93,7 +93,7 @@ def kernels() -> list[Finding]:
 
 
 def imports(versions: dict[str, str]) -> Finding:
-    """What code can import in a kernel beside the standard library: modules with their versions."""
+    """Return a finding with the modules that code can import in a kernel besides the standard library."""
     named = ", ".join(f"{name} {version}".strip() for name, version in versions.items())
     missing = [name for name in OFFERED if name not in versions]
     hint = f"For {', '.join(missing)}: pip install 'durable-rlm[all]'" if missing else ""

@@ -1,4 +1,4 @@
-"""How old the price list is, by which `--max-cost` counts."""
+"""The age of the price list by which `--max-cost` counts."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -11,7 +11,7 @@ UPGRADE = "pip install --upgrade genai-prices"
 
 
 def list_day(today: date) -> tuple[date, bool] | None:
-    """Return the day that the price list is of and whether that is long ago; None where it is not known."""
+    """Return the date of the price list and whether it is older than `OLD_DAYS`; None when it is not known."""
     from ...nodes.models.pricing import price_list_date
 
     day = price_list_date(today)
@@ -19,7 +19,7 @@ def list_day(today: date) -> tuple[date, bool] | None:
 
 
 def price_warnings(settings: Mapping[str, Any], max_cost: float | None, today: date) -> list[str]:
-    """Return what to say first about a run with these settings whose `--max-cost` counts by an old price list."""
+    """Return a warning, as a list, for a run whose `--max-cost` counts by an old price list; else an empty list."""
     from ...nodes.models.pricing import priced_by_list
 
     names = {str(settings.get("model") or ""), str(settings.get("sub_model") or "")}

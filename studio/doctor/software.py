@@ -1,4 +1,4 @@
-"""Python, packages, model providers and keys: names of keys only, never their values."""
+"""The checks of `rlm doctor` on Python, packages, model providers and keys (their names, never their values)."""
 
 import importlib.util
 import os
@@ -17,12 +17,12 @@ _OLDEST_SQLITE = (3, 35, 0)
 
 
 def software(today: date) -> list[Finding]:
-    """Everything that is installed, or is not."""
+    """Return the findings about everything that is installed or missing."""
     return [_python(), *_packages(), _sqlite(), _documents(), _providers(), _keys(), prices(today)]
 
 
 def prices(today: date) -> Finding:
-    """Find how old the list is by which money is counted."""
+    """Return a finding about the age of the price list."""
     found = list_day(today)
     name = f"genai-prices {version('genai-prices')}"
     if found is None:

@@ -1,1 +1,1 @@
-"""What a run looks like while it goes: a live panel on a terminal, plain lines elsewhere."""
+"""The progress display of a run: a live panel on a terminal, plain lines elsewhere."""

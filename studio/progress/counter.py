@@ -1,4 +1,4 @@
-"""How far a long look is: a line that changes on a terminal, plain lines now and then elsewhere."""
+"""The progress of a long scan: a line that changes on a terminal, occasional plain lines elsewhere."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ _PER_SECOND = 10
 
 
 class Counting:
-    """Shows the latest text that it was told. `tell` may be called from any thread, and often."""
+    """A display of the latest text. `tell` may be called from any thread, and often."""
 
     def __init__(self, beginning: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class Counting:
         self._status = Status(Text(beginning), console=stderr_console()) if terminal else None
 
     def tell(self, text: Callable[[], str]) -> None:
-        """Show what `text` says, unless something was shown a moment ago."""
+        """Show the text that `text` returns, unless another one was shown just before."""
         if self._clock() < self._next:
             return
         self._next = self._clock() + self._between

@@ -1,6 +1,6 @@
 """Progress as plain lines, for logs and pipes, and the choice between them and the live panel.
 
-A line for an event of note, and one every few seconds of waiting.
+There is a line for each notable event, and one every few seconds of waiting.
 """
 
 import os
@@ -12,11 +12,11 @@ from .state import Progress
 from .text import counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title, waiting_line
 
 BETWEEN = 3.0
-"""Seconds between lines that only say how far something is."""
+"""Seconds between lines that only report progress."""
 
 
 class PlainDisplay:
-    """Writes lines to stderr."""
+    """A display that writes lines to stderr."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -29,7 +29,7 @@ class PlainDisplay:
         pass
 
     def hear(self, event: dict[str, Any]) -> None:
-        """Take in an event of the run and say what there is to say."""
+        """Process an event of the run and print its lines."""
         progress = self.progress
         progress.hear(event)
         for line in spoken(event, progress):
@@ -55,7 +55,7 @@ class PlainDisplay:
                 pass
 
     def say(self, text: str) -> None:
-        """A line that is no event."""
+        """Print a line that belongs to no event."""
         say(text)
 
     def _now_and_then(self, line: str, *, first: bool = False) -> None:
@@ -66,7 +66,7 @@ class PlainDisplay:
 
 
 class Display(Protocol):
-    """Shows how a run goes, on stderr."""
+    """A display of a run's progress on stderr."""
 
     progress: Progress
 
@@ -75,7 +75,7 @@ class Display(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def hear(self, event: dict[str, object]) -> None:
-        """Take in an event of the run."""
+        """Process an event of the run."""
         ...
 
     def say(self, text: str) -> None:
@@ -84,9 +84,9 @@ class Display(Protocol):
 
 
 def open_display() -> Display:
-    """The live one when stderr is a terminal that can move its cursor, else plain lines."""
+    """Return the live display if stderr is a terminal that can move its cursor, else plain lines."""
     progress = Progress()
-    # Asked of the stream itself: Rich would also take a forced colour for a terminal.
+    # The stream itself is asked: Rich also takes forced colours for a terminal.
     if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return PlainDisplay(progress)
     from .panel import LiveDisplay

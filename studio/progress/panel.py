@@ -1,4 +1,4 @@
-"""Progress on a terminal: a panel redrawn a few times a second, however many events come."""
+"""Progress on a terminal: a panel that is redrawn a few times a second, regardless of the number of events."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ _AROUND_CODE = 16
 
 
 class LiveDisplay:
-    """Draws `progress` below the lines that stay. Everything shown is made safe first."""
+    """A panel that shows `progress` below the lines that stay. Everything shown is escaped first."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self.progress = progress
@@ -58,17 +58,17 @@ class LiveDisplay:
         self._live.stop()
 
     def hear(self, event: dict[str, Any]) -> None:
-        """Take in an event of the run; what stays on the screen is printed above the panel."""
+        """Process an event of the run; lines that stay on the screen are printed above the panel."""
         self.progress.hear(event)
         for line in spoken(event, self.progress):
             self.say(line)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._console.print(Text(text))
 
     def draw(self) -> RenderableType:
-        """The panel as it is now."""
+        """Return the panel as it is now."""
         progress = self.progress
         parts: list[RenderableType] = [self._heading()]
         if progress.code:
@@ -115,7 +115,7 @@ class LiveDisplay:
     def _code(self, code: str) -> Text:
         lines = min(14, max(3, self._console.height - _AROUND_CODE))
         if self._coloured is None or self._coloured[:2] != (code, lines):
-            # Coloured once a cell, not once a frame.
+            # Coloured once per cell, not once per frame.
             shown = safe_lines(code, lines, self._width)
             text = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(shown)
             text.no_wrap = True
@@ -124,7 +124,7 @@ class LiveDisplay:
         return self._coloured[2]
 
     def _waiting(self) -> Iterator[RenderableType]:
-        """What the cell waits for."""
+        """Yield the bar and the lines about the sub-calls and sub-RLMs that the cell waits for."""
         if self.progress.calls.posted:
             yield self._bar()
         for line, style in ((children_line(self.progress), ""), (latest_line(self.progress), "dim")):

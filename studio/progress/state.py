@@ -1,4 +1,4 @@
-"""Where a run stands, kept up to date by its events. Cheap: thousands of events come in a second."""
+"""The state of the progress display, updated by a run's events. Updates are cheap: a second may bring thousands."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Phase = Literal["starting", "reading", "whole", "asking", "running", "calling", 
 
 @dataclass
 class Calls:
-    """The sub-calls of the cell that runs."""
+    """The sub-calls of the running cell."""
 
     posted: int = 0
     answered: int = 0
@@ -26,7 +26,7 @@ class Calls:
 
 @dataclass
 class Child:
-    """What a sub-RLM does now."""
+    """The current question and turn of a sub-RLM."""
 
     depth: int
     question: str
@@ -35,17 +35,17 @@ class Child:
 
 @dataclass
 class Children:
-    """The sub-RLMs that the running cell has started, and theirs."""
+    """The sub-RLMs that the running cell has started, and those below them."""
 
     running: dict[str, Child] = field(default_factory=dict[str, Child])
-    """By thread, the one that was heard of last as the last."""
+    """By thread, in the order of their latest events."""
     ended: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    """Depth, and as what it is counted, by thread."""
+    """Depth and counted outcome, by thread."""
     counts: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
-    """How many run, have answered, have failed and wait for a person, by depth."""
+    """Numbers of those that run, have answered, have failed and wait for a reviewer, by depth."""
 
     def hear(self, event: dict[str, Any]) -> None:
-        """Take in what is told of one of them."""
+        """Process an event of a sub-RLM."""
         thread, depth = str(event.get("thread_id", "")), int(event.get("depth", 1))
         if was := self.running.pop(thread, None):
             self._count(was.depth, _RUNNING, -1)
@@ -61,7 +61,7 @@ class Children:
 
     @property
     def number(self) -> int:
-        """How many have been heard of."""
+        """The number of sub-RLMs that have sent events."""
         return len(self.running) + len(self.ended)
 
     def _count(self, depth: int, what: int, by: int) -> None:
@@ -69,35 +69,35 @@ class Children:
 
     @property
     def latest(self) -> tuple[str, Child] | None:
-        """The one that was heard of last, of those that run."""
+        """The running sub-RLM with the latest event, behind its thread; None when none runs."""
         return next(reversed(self.running.items()), None)
 
 
 @dataclass
 class Ended:
-    """How the last cell ended."""
+    """The outcome of the last cell."""
 
     turn: int
     status: str
     preview: str
     seconds: float
     children: int
-    """Sub-RLMs that were heard of."""
+    """The number of sub-RLMs that have sent events during the cell."""
 
 
 @dataclass
 class Retry:
-    """A request that is sent again."""
+    """A request that will be sent again."""
 
     model: str
     reason: str
     at: float
-    """The display's clock when it is sent."""
+    """The time at which it is sent, by the display's clock in seconds."""
 
 
 @dataclass
 class Progress:
-    """The display's state. `hear` changes it, whoever draws it only reads."""
+    """The display's state. `hear` changes it; displays only read it."""
 
     clock: Callable[[], float] = time.monotonic
     phase: Phase = "starting"
@@ -115,10 +115,10 @@ class Progress:
     retry: Retry | None = None
     retries: int = 0
     restored: tuple[int, int] = (0, 0)
-    """Cells that were run again to restore the REPL, and how many there are."""
+    """The number of the cell that is run again to restore the REPL, and the number of such cells."""
     restored_turn: int = 0
     under_way: bool = False
-    """Whether the run itself has begun, so that something of it is saved."""
+    """True when the run itself has begun, so that something of it is saved."""
     began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -126,23 +126,23 @@ class Progress:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of this sitting."""
+        """Seconds of this execution."""
         return self.clock() - self.began
 
     def hear(self, event: dict[str, Any]) -> None:
-        """Take in one event; unknown ones are passed over."""
+        """Process one event; unknown ones are ignored."""
         name = event.get("event")
         if name == "input":
             self._input(event)
             return
         if name == "one_call":
-            # About the input: the run has not begun yet.
+            # It is about the input; the run has not begun yet.
             return
         self.under_way = True
         if name == "child":
             self._child(event)
             return
-        # A resumed run may go on in the middle of a turn that was announced in an earlier sitting.
+        # A resumed run may continue in the middle of a turn that an earlier execution announced.
         self.turn = max(self.turn, int(event.get("turn", 0)))
         match name:
             case "direct" if event.get("outcome") == "asking":
@@ -191,7 +191,7 @@ class Progress:
     def _calls(self, event: dict[str, Any]) -> None:
         turn = int(event.get("turn", self.turn))
         if turn < self.turn or (self.phase == "restoring" and turn <= self.restored_turn):
-            return  # an earlier cell is run again, with its recorded answers
+            return  # these calls belong to an earlier cell that is being replayed
         self.calls = Calls(
             *(int(event.get(name, 0)) for name in ("posted", "answered", "failed", "reused", "in_flight"))
         )

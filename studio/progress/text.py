@@ -1,4 +1,4 @@
-"""The words of the display: numbers with units, and one line for each event of note. All of it safe to show."""
+"""The texts of the display: numbers with units, and one line for each notable event. All of them are safe to show."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ _MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 turn`, `2,000 turns`."""
+    """Return a number with its noun: `1 turn`, `2,000 turns`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def megabytes(size: int) -> str:
-    """A size for people: `812 bytes`, `40.1 KB`, `6.2 MB`, `82.1 GB`."""
+    """Return a size in bytes as text: `812 bytes`, `40.1 KB`, `6.2 MB`, `82.1 GB`."""
     if size < 1_000:
         return counted(size, "byte")
     for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB")):
@@ -25,7 +25,7 @@ def megabytes(size: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    """Return seconds as text: `0.4 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -33,16 +33,16 @@ def duration(seconds: float) -> str:
 
 
 def dollars(cost: float | None) -> str:
-    """A cost, or nothing while none is known."""
+    """Return a cost in US dollars as text, empty when it is not known."""
     if cost is None:
         return ""
     return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.4f}"
 
 
 def spent(usage: dict[str, Any], unknown: str = "lost call") -> list[str]:
-    """What has been spent: calls, tokens, and the cost when it is known; with what lost answers may have taken.
+    """Return the spent calls, tokens and, if known, dollars as texts, and what lost answers may have taken.
 
-    `unknown`: what a call is called whose outcome is not known.
+    `unknown` is the noun for a call whose outcome is not known.
     """
     calls, reused = int(usage.get("model_calls", 0)), int(usage.get("reused_calls", 0))
     tokens = int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
@@ -57,14 +57,14 @@ def spent(usage: dict[str, Any], unknown: str = "lost call") -> list[str]:
 
 
 def turn_title(progress: Progress) -> str:
-    """`turn 3 of 30`, and whether it is the last."""
+    """Return a text like `turn 3 of 30`, with a remark if it is the last."""
     of = f" of {progress.turns}" if progress.turns else ""
     last = ", the last: it must answer" if progress.last else ""
     return f"turn {progress.turn}{of}{last}"
 
 
 def calls_line(progress: Progress) -> str:
-    """How far the sub-calls of the running cell are."""
+    """Return the numbers of the running cell's sub-calls: answered, reused, failed and in flight."""
     calls = progress.calls
     parts = [f"{calls.answered:,} of {calls.posted:,} sub-calls answered"]
     parts += [f"{calls.reused:,} reused"] if calls.reused else []
@@ -74,7 +74,7 @@ def calls_line(progress: Progress) -> str:
 
 
 def children_line(progress: Progress) -> str:
-    """How many sub-RLMs of the running cell run, have answered, have failed or wait, by depth; empty without any."""
+    """Return how many sub-RLMs of the running cell run, have answered, failed or wait, by depth; empty without any."""
     counts = progress.children.counts
     levels = [
         (depth, [f"{number:,} {what}" for number, what in zip(counts[depth], _OF_CHILDREN, strict=True) if number])
@@ -87,7 +87,7 @@ def children_line(progress: Progress) -> str:
 
 
 def latest_line(progress: Progress) -> str:
-    """What the sub-RLM that was heard of last does; empty when none runs."""
+    """Return the turn and question of the running sub-RLM with the latest event; empty when none runs."""
     if (latest := progress.children.latest) is None:
         return ""
     thread, child = latest
@@ -95,13 +95,13 @@ def latest_line(progress: Progress) -> str:
 
 
 def waiting_line(progress: Progress) -> str:
-    """All that is to be said of what the running cell waits for."""
+    """Return one line about everything that the running cell waits for."""
     calls = calls_line(progress) if progress.calls.posted else ""
     return "; ".join(part for part in (calls, children_line(progress), latest_line(progress)) if part)
 
 
 def retry_line(progress: Progress) -> str:
-    """Why a request is sent again, and when; empty when that is past."""
+    """Return why and when a request is sent again; empty once that time has passed."""
     retry = progress.retry
     if retry is None or (left := retry.at - progress.clock()) < 0:
         return ""
@@ -109,7 +109,7 @@ def retry_line(progress: Progress) -> str:
 
 
 def spoken(event: dict[str, Any], progress: Progress) -> list[str]:
-    """The lines that stay on the screen for this event, which `progress` has heard; most events have none."""
+    """Return the lines that stay on the screen for an event that `progress` has processed. Most events have none."""
     match event.get("event"):
         case "input" if event.get("done"):
             notes = [f"  {safe_line(str(note), 200)}" for note in event.get("notes", [])]
@@ -133,7 +133,7 @@ def spoken(event: dict[str, Any], progress: Progress) -> list[str]:
 
 
 def ended_line(progress: Progress) -> str:
-    """How the last cell ended, and the first line of what it printed (of an error: its last line)."""
+    """Return how the last cell ended, with the first line of its output (the last line unless it ended well)."""
     ended = progress.ended
     if ended is None:
         return ""
@@ -149,6 +149,6 @@ def ended_line(progress: Progress) -> str:
 
 
 def restoring_line(progress: Progress) -> str:
-    """What is being done to bring the REPL back."""
+    """Return the progress of restoring the REPL."""
     cells, of = progress.restored
     return f"Restoring the REPL: running cell {cells} of {of} again" if of else "Restoring the REPL's variables"

@@ -1,1 +1,1 @@
-"""Results as text, one renderer a file."""
+"""Results as text, one renderer per file."""

@@ -1,4 +1,4 @@
-"""What differs between two steps, on the screen, for `rlm diff`."""
+"""Rendering of the differences between two steps, for `rlm diff`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ Line = tuple[str, str]
 
 
 def print_comparison(found: dict[str, Any], *, full: bool = False) -> None:
-    """Print what `Library.compare` found; all of it is made safe here."""
+    """Print the result of `RunQueries.compare`; all of it is escaped here."""
     console = stdout_console()
     console.print(Text(f"{_place(found['from'])} → {_place(found['to'])}", style="bold"), soft_wrap=True)
     lines = [*_facts(found), *_variables(found["variables"])]
@@ -85,7 +85,7 @@ def _turn(turn: dict[str, Any], *, full: bool) -> Iterator[Line]:
 
 
 def _sides(change: dict[str, Any], *, full: bool) -> Iterator[Line]:
-    """Both texts line by line, or one after the other."""
+    """Yield the lines of a diff of two texts, or those of both texts in turn if no diff was made."""
     if change.get("diff") is not None:
         for line in _shown(change["diff"], full=full):
             yield f"  {line}", _STYLES.get(line[:1], "")

@@ -1,4 +1,4 @@
-"""A run on the screen, for `rlm show`."""
+"""Rendering of a run, for `rlm show`."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _CODE_LINES = 24
 _OUTPUT_LINES = 12
 _WIDTH = 160
 _CHILDREN = 20
-"""Of each level of the tree of sub-RLMs."""
+"""Sub-RLMs that are shown of each level of their tree."""
 
 _SETTINGS = {
     "sub_model": "sub-calls by {}",
@@ -36,7 +36,10 @@ _LIMITS = {
 
 
 def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] = ()) -> None:
-    """Print what `Library.show` found; all of it is made safe here. `waits`: what it waits for, safe already."""
+    """Print the result of `RunQueries.show`; all of it is escaped here.
+
+    `waits` are the lines about what the run waits for, escaped already.
+    """
     console = stdout_console()
     for label, text in _facts(run):
         console.print(Text.assemble((f"{label:<10}", "bold"), text), soft_wrap=True)
@@ -65,7 +68,7 @@ def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] =
 
 
 def _print_children(children: list[dict[str, Any]] | None, *, full: bool) -> None:
-    """The tree of sub-RLMs; nothing where there are none, or where they are not known."""
+    """Print the tree of sub-RLMs; nothing if there are none or they are not known."""
     if not children:
         return
     most = None if full else _CHILDREN
@@ -131,7 +134,7 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     for note in (run["input"] or {}).get("notes", []):
         yield "", Text(safe_line(note, 300), style="dim")
     took = [] if run["step"] else [duration(run["seconds"])]
-    # Of a run that goes on now, those that it waits for; of any other, those whose answers nobody will see.
+    # A busy run still waits for these calls; in any other run their answers are lost.
     unknown = "unanswered call" if run["status"] == "busy" else "lost call"
     yield "Spent", Text(" · ".join([*spent(run["usage"] or {}, unknown), *took]))
 
@@ -165,7 +168,7 @@ def _indented(text: str) -> str:
 
 
 def _came_of(turn: dict[str, Any], *, full: bool) -> Iterator[tuple[str, str]]:
-    """What a turn printed, was told and noted, each with its style."""
+    """Yield the output, the error, the nudge and the notes of a turn, each with its style."""
     if turn["output"]:
         yield (safe(turn["output"]).rstrip() if full else safe_lines(turn["output"], _OUTPUT_LINES, _WIDTH)), "dim"
     if turn["error"]:

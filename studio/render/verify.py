@@ -1,4 +1,4 @@
-"""The report of a check, for `rlm verify`."""
+"""Rendering of the report of a check, for `rlm verify`."""
 
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ _PARTS: dict["Part", str] = {
 
 
 def print_report(report: "Report", invocation: Invocation) -> None:
-    """Print it on stdout, and what to do next on stderr; all of it is made safe here."""
+    """Print the report on stdout and what to do next on stderr; all of it is escaped here."""
     records = sum(tally.records for tally in report.checked.values())
     size = sum(tally.bytes for tally in report.checked.values())
     put(f"{safe_line(report.thread_id)}: {counted(records, 'record')} checked, {megabytes(size)}.")

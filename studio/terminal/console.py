@@ -1,4 +1,4 @@
-"""The two consoles: nothing but results on stdout, everything else on stderr."""
+"""The two consoles: results alone on stdout, everything else on stderr."""
 
 import sys
 from typing import IO, TextIO, cast
@@ -11,37 +11,37 @@ from .streams import Lasting
 
 
 def _console(stream: TextIO, *, results: bool) -> Console:
-    # No markup, emoji codes or highlighting: what is shown is never read as instructions.
+    # No markup, emoji codes or highlighting: text that is shown is never interpreted.
     lasting = cast(IO[str], Lasting(stream, results=results))
     return Console(file=lasting, markup=False, emoji=False, highlight=False)
 
 
 def stdout_console() -> Console:
-    """For tables and other results. Printing raises StoreError when the disk behind it is full."""
+    """Return a console for tables and other results. Printing raises StoreError when the disk is full."""
     return _console(sys.stdout, results=True)
 
 
 def stderr_console() -> Console:
-    """For progress, notes and errors."""
+    """Return a console for progress, notes and errors."""
     return _console(sys.stderr, results=False)
 
 
 def say(text: str, style: str = "", *, whole: bool = False) -> None:
-    """One note on stderr. `text` is shown as it is: make what others wrote safe first.
+    """Print a note on stderr. `text` is printed as it is: escape untrusted parts first.
 
-    A terminal wraps it at words; `whole` lines are left for it to wrap anywhere, so that they can be copied.
+    On a terminal it is wrapped at words, except with `whole`: the terminal then wraps it, so that it can be copied.
     """
     console = stderr_console()
     if console.is_terminal:
         console.print(Text(text, style=style), soft_wrap=whole)
     else:
-        # As rich would write it, at a tenth of the cost: a long run says a line or two a turn.
+        # The same output as Rich's, at a tenth of the cost: a long run prints a line or two per turn.
         console.file.write(f"{strip_control_codes(text)}\n")
         console.file.flush()
 
 
 def put(text: str) -> None:
-    """A result on stdout, exactly `text` and a newline unless it ends in one. Raises StoreError."""
+    """Print a result on stdout: exactly `text`, and a newline unless it ends in one. Raises StoreError."""
     stream = Lasting(sys.stdout, results=True)
     stream.write(text if text.endswith("\n") else f"{text}\n")
     stream.flush()

@@ -1,4 +1,4 @@
-"""Errors as a person or a script sees them: one sentence with what to do next, or one JSON object."""
+"""Error reports for users and scripts: a sentence and what to do next, or one JSON object."""
 
 import sys
 import traceback
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ...state.errors import RlmError
 
 NOT_BEGUN = "Stopped"
-"""The type of the error object of what was stopped before there was a run: it is no failure."""
+"""The type of the error object when a command was stopped before there was a run, which is not a failure."""
 
 
 def report(kind: str, message: str, hint: str = "", *, as_json: bool, invocation: Invocation | None = None) -> None:
-    """Say what went wrong: on stderr, or with `--json` as the one document on stdout.
+    """Report an error: on stderr, or with `--json` as the one document on stdout.
 
-    Commands in backquotes are made to work where the user is, with the home of `invocation`.
+    Commands in backquotes are rewritten to work where the user is, with the home of `invocation`.
     """
     message, hint = pasteable(message, invocation), pasteable(hint, invocation)
     if as_json:
@@ -37,13 +37,13 @@ def report(kind: str, message: str, hint: str = "", *, as_json: bool, invocation
 
 
 def report_known(error: "RlmError", invocation: Invocation | None, *, as_json: bool) -> int:
-    """An error that says itself what to do. Returns the exit status."""
+    """Report an error that has its own hint. Return the exit status."""
     report(error.type, error.message, error.hint, as_json=as_json, invocation=invocation)
     return error.exit_code
 
 
 def report_usage(error: "typer.TyperException", *, as_json: bool) -> int:
-    """What typer found wrong with the command line. Returns the exit status."""
+    """Report a command line that typer refuses. Return the exit status."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "rlm"
     report("UsageError", safe_line(error.format_message()), f"See `{path} --help`.", as_json=as_json)
@@ -51,7 +51,7 @@ def report_usage(error: "typer.TyperException", *, as_json: bool) -> int:
 
 
 def report_unexpected(error: BaseException, *, as_json: bool, debug: bool) -> int:
-    """An error nobody foresaw: one sentence, and the traceback only when asked for. Returns the exit status."""
+    """Report an unexpected error in one sentence, which names `--debug` unless it is given. Return the exit status."""
     name = type(error).__name__
     said = safe_line(str(error), 300)
     hint = "" if debug else "Run again with --debug for the traceback."
@@ -60,6 +60,6 @@ def report_unexpected(error: BaseException, *, as_json: bool, debug: bool) -> in
 
 
 def show_traceback(error: BaseException) -> None:
-    """The traceback on stderr, for `--debug`."""
+    """Print the traceback on stderr, for `--debug`."""
     text = "".join(traceback.format_exception(error))
     sys.stderr.write(f"{safe(text)}\n")

@@ -1,8 +1,8 @@
-"""Showing untrusted text on a terminal: whatever could move, hide, reorder or imitate is written as an escape.
+"""Escaping of untrusted text for a terminal: characters that move, hide, reorder or imitate are written as escapes.
 
-What models and documents say is hostile by assumption: an escape sequence can retitle the window or overwrite a
-line, a direction mark can make code read backwards, and characters of no width can hide words. Everything that a
-command shows goes through here; what is piped does not.
+Text from models and documents is assumed to be hostile: an escape sequence can retitle the window or overwrite a line,
+a direction mark can make code read backwards, and characters of no width can hide words. Everything that a command
+shows is escaped here, except an answer that goes into a pipe or a file.
 """
 
 import json
@@ -11,25 +11,28 @@ from typing import Any
 
 HOSTILE = re.compile(
     "["
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1: escape sequences and whatever else moves
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 except tab and newline, DEL, C1: escape sequences and cursor movement
     "\u00ad\u034f\u061c\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # no width, or blank letters
     "\u200b-\u200f\u2060-\u206f\ufeff\ufff0-\ufffb"  # no width, direction marks, annotations
     "\u2028-\u202e"  # line and paragraph separators, direction overrides
-    "\ud800-\udfff"  # lone surrogates, which no terminal can be sent
+    "\ud800-\udfff"  # lone surrogates, which cannot be sent to a terminal
     "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "]"
 )
-"""What a terminal is never sent as it is."""
+"""Characters that are never sent to a terminal unescaped."""
 
 
 def safe(text: str) -> str:
-    """`text` with hostile characters as `\\x1b`, `\\u202e`, `\\U000e0041`; tabs and newlines stay, CRLF becomes LF."""
+    """Return `text` with hostile characters as `\\x1b`, `\\u202e`, `\\U000e0041`.
+
+    Tabs and newlines are kept; CRLF becomes LF.
+    """
     return HOSTILE.sub(escape, text.replace("\r\n", "\n"))
 
 
 def safe_line(text: str, limit: int = 0) -> str:
-    """`text` on one line: runs of white space become one space, and with a `limit` a cut shows as `…`."""
-    # Only the beginning is looked at: prompts of megabytes are clipped by the thousand.
+    """Return `text` on one line, escaped: white space becomes single spaces, and a cut at `limit` shows as `…`."""
+    # Only the beginning is processed: thousands of prompts of megabytes may have to be cut.
     part = text[: 8 * limit] if limit else text
     line = safe(" ".join(part.split()))
     if not limit or (len(line) <= limit and len(part) == len(text)):
@@ -38,7 +41,7 @@ def safe_line(text: str, limit: int = 0) -> str:
 
 
 def safe_lines(text: str, most: int, width: int = 200) -> str:
-    """The first `most` lines of `text`, each at most `width` characters; a last line says how many are left out."""
+    """Return the first `most` lines of `text`, each at most `width` characters, and how many lines are left out."""
     beginning = text[: most * 4_000]
     lines = safe(beginning).rstrip().split("\n")
     shown = [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines[:most]]
@@ -51,14 +54,14 @@ def safe_lines(text: str, most: int, width: int = 200) -> str:
 
 
 def safe_json(value: Any) -> str:
-    """`value` as JSON, the same to a parser, its hostile characters as `\\uXXXX`."""
+    """Return `value` as JSON with hostile characters as `\\uXXXX`, which a parser reads as the same value."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     # Outside of its strings JSON is ASCII and newlines, which stay as they are.
     return HOSTILE.sub(_json_escape, text)
 
 
 def escape(found: re.Match[str]) -> str:
-    """One character as `\\x1b`, `\\u202e` or `\\U000e0041`."""
+    """Return the matched character as `\\x1b`, `\\u202e` or `\\U000e0041`."""
     code = ord(found[0])
     if code < 0x100:
         return f"\\x{code:02x}"

@@ -1,8 +1,8 @@
 """Commands that a user can paste: with the word that starts this program, the run's name, and `--home` where needed.
 
-Messages of the layers below name a command in backquotes, as `rlm resume NAME` (`state.errors.cli_command`). They know
-neither how this process was called nor which folder it works in, and may be stored and read by another process. So
-they are rewritten here, when they are printed, and nowhere else.
+Messages of the layers below contain commands in backquotes, such as `rlm resume NAME` (`state.errors.cli_command`).
+Those layers know neither how this process was called nor which folder it works in, and their messages may be stored
+and read by another process. Commands are therefore rewritten here, when they are printed, and nowhere else.
 """
 
 import os
@@ -26,7 +26,7 @@ _OF_A_RUN = {"resume", "review", "fork", "show", "steps", "calls", "vars", "diff
 _PLACEHOLDER = "THREAD"
 _BACKQUOTED = re.compile(r"`([^`\n]+)`")
 _PROGRAM_WORD = re.compile(rf"(^\s*|[|&;] ){PROGRAM}(?= |$)")
-"""Where a shell would look for a program: at the beginning, or behind an operator."""
+"""The program's name in the places where a shell looks for a program: at the beginning, or behind an operator."""
 _OPERATOR = re.compile(r"\s[|&;<>]")
 
 
@@ -36,26 +36,26 @@ def program() -> str:
 
 
 def command_line(invocation: Invocation, *words: str) -> str:
-    """Return a command to paste, with the home where the next command would not find it by itself."""
+    """Return a command to paste, with `--home` if the command would not find the home by itself."""
     home = ("--home", str(invocation.home)) if invocation.home_needed else ()
     return _one_line(f"{program()} {shlex.join((*words, *home))}")
 
 
 def pasteable(text: str, invocation: Invocation | None = None) -> str:
-    """Rewrite every command that `text` names in backquotes into one that can be pasted.
+    """Return `text` with every command in backquotes rewritten into one that can be pasted.
 
-    Where it is about a run and names none, it gets the one that this command is about, if that is known.
+    A command about a run that names none gets the run that this command is about, if that is known.
     """
     return _BACKQUOTED.sub(lambda found: f"`{_rewritten(found[1], invocation)}`", text)
 
 
 def pasteable_error(error: Mapping[str, Any], invocation: Invocation) -> dict[str, Any]:
-    """The same for the texts of an error object."""
+    """Return an error object with its texts rewritten by `pasteable`."""
     return {name: pasteable(text, invocation) if isinstance(text, str) else text for name, text in error.items()}
 
 
 def with_program(text: str, word: str) -> str:
-    """Put the program's `word` into the commands of a help text: those in backquotes, and indented lines."""
+    """Return a help text with the program's `word` in its commands: those in backquotes, and indented lines."""
     lines = _BACKQUOTED.sub(lambda found: f"`{_with_program(found[1], word)}`", text).split("\n")
     return "\n".join(_with_program(line, word) if line.startswith(" ") else line for line in lines)
 
@@ -76,7 +76,7 @@ def _rewritten(command: str, invocation: Invocation | None) -> str:
 
 
 def _words(command: str) -> list[str]:
-    """What follows the program's word in a single command; nothing where that cannot be told."""
+    """Return the words after the program's in a single command; an empty list for any other text."""
     if not _PROGRAM_WORD.match(command) or _OPERATOR.search(command):
         return []
     try:
@@ -94,21 +94,21 @@ def _program_words() -> Sequence[str]:
     beside = [Path(sys.executable).with_name(name) for name in _SCRIPTS]
     installed = [script for script in beside if script.exists()]
     if called.parts[-2:] != (_MODULE, "__main__.py"):
-        # A link to the script may have any name; a script elsewhere (`pip install --user`) has one of ours.
+        # A link to the script may have any name; a script elsewhere (`pip install --user`) has one of `_SCRIPTS`.
         ours = any(_same(called, script) for script in installed) or called.name in _SCRIPTS
         if ours and called.is_file():
             return [_typed(called)]
         if installed:
-            # Some other program has called `main`.
+            # Another program has called `main`.
             return [_typed(installed[0])]
     return [_typed(Path(sys.executable)), "-m", _MODULE]
 
 
 def _typed(file: Path) -> str:
-    """Return a program's file as a user would type it: its name where that finds it, else its path."""
+    """Return a program's file as a user would type it: its name if that is found on the PATH, else its path."""
     # `uv run` puts the environment's programs on the PATH of this process, not on that of the user's shell.
     found = None if "UV_RUN_RECURSION_DEPTH" in os.environ else shutil.which(file.name)
-    # Not by what links lead to: the Pythons of all environments are links to the same one.
+    # Links are not followed: the Pythons of all environments are links to the same file.
     if found and (_absolute(Path(found)) == _absolute(file) or (file.name in _SCRIPTS and _same(Path(found), file))):
         return file.name
     absolute = _absolute(file)
@@ -120,7 +120,7 @@ def _typed(file: Path) -> str:
 
 
 def _absolute(path: Path) -> Path:
-    """An absolute path without `..`, its links as they are; the path itself where the working folder is gone."""
+    """Return an absolute path without `..`, links unresolved, or the path itself if the working folder is gone."""
     try:
         return Path(os.path.abspath(path))  # noqa: PTH100 - `Path.resolve` would follow links
     except OSError:

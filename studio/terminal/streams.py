@@ -1,7 +1,7 @@
-"""Standard streams whose reader may go, and that may not be there at all.
+"""Standard streams that may be closed, or whose reader may go away.
 
-A reader that has gone (`rlm list | head -1`, a closed terminal window) is no failure of ours: what is left is
-written nowhere, quietly, and a run goes on. A disk that is full is one, where a result is lost by it.
+A reader that has gone (`rlm list | head -1`, a closed terminal window) is not an error: the rest of the output is
+discarded silently, and a run continues. A full disk is an error when a result is lost by it.
 """
 
 import contextlib
@@ -14,10 +14,10 @@ from ...state.errors import StoreError
 
 
 class Lasting:
-    """A text stream that turns deaf when its reader has gone, instead of raising in the middle of a run."""
+    """A text stream that discards its output once the reader has gone, instead of raising in the middle of a run."""
 
     def __init__(self, stream: TextIO, *, results: bool) -> None:
-        """`results`: what is written must not be lost, so that a full disk raises StoreError."""
+        """Wrap `stream`. With `results` no output may be lost, so that a full disk raises StoreError."""
         self._stream = stream
         self._results = results
 
@@ -47,7 +47,7 @@ class Lasting:
 
 
 def drain(stream: TextIO) -> None:
-    """Send whatever is still written to `stream` nowhere."""
+    """Discard everything that is written to `stream` from now on."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -55,15 +55,15 @@ def drain(stream: TextIO) -> None:
 
 
 def fill_closed_streams() -> None:
-    """Put something in the place of standard streams that the caller has closed (`rlm run … >&-`).
+    """Open the null device in the place of standard streams that the caller has closed (`rlm run … >&-`).
 
-    Else the next file that is opened, the database perhaps, takes their number and gets what is printed.
+    Otherwise the next file that is opened, the database perhaps, takes their number and receives what is printed.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(number)
-    # Python has None for a stream that was closed when it started.
+    # Python sets a stream to None if it was closed at the start.
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            # Open as long as the process is.
+            # Stays open until the process ends.
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115

@@ -1,1 +1,1 @@
-"""The fork server: kernels in milliseconds, because they begin as copies of a process that has imported everything."""
+"""The fork server: kernels start in milliseconds as copies of a process that has imported everything they need."""

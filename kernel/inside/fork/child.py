@@ -1,9 +1,10 @@
-"""From a fork to a kernel that serves.
+"""The start of a kernel in a forked process.
 
-The child is handed six descriptors: one end of a SOCK_SEQPACKET pair whose other end the host has, and a listening
-Unix socket for each of Jupyter's channels (`app.CHANNELS`), which lie in a folder that the child never sees. It
-confines itself, gets ready, says `{"ready": true}` or `{"error"}`, and waits for
-`{"memory", "files": {path: which descriptor}}` with those files beside it; then it serves, and the pair is closed.
+The child receives six descriptors: one end of a SOCK_SEQPACKET pair whose other end the host has, and a listening
+Unix socket for each of Jupyter's channels (`kernel_app.CHANNELS`), which lie in a folder that the child never sees. It
+confines itself, prepares, sends `{"ready": true}` or `{"error"}`, and waits for
+`{"memory", "files": {path: index of its descriptor}}` with the descriptors of those files. Then it closes the pair
+and serves.
 """
 
 import fcntl
@@ -25,21 +26,21 @@ from ..sandbox.confine import Confinement
 _MAX_MESSAGE = 1 << 20
 _MAX_FILES = 16
 _HIGH, _MOST_OPEN = 100, 4096
-"""Above every descriptor of the fork server."""
+"""Descriptors above all of the fork server: the first free one, and the end of those that are closed."""
 _NOTHING = {"pack": None, "index": None, "start": 0, "end": None, "sub_calls": True, "sub_rlms": False, "models": []}
-"""The setup (`session.KernelSpec.setup`) of a REPL without an input."""
+"""The setup (`session.KernelSpec.setup`) of a REPL without input."""
 _FIRST = 3
-"""The descriptors below are the standard streams."""
+"""The first descriptor after the standard streams."""
 
 
 def run(descriptors: "list[int]", request: "dict[str, Any]", confinement: Confinement) -> NoReturn:
-    """Be the kernel that was asked for (`server.py`) until it ends."""
+    """Run the kernel that was requested (`server.py`), and end the process with it."""
     place = descriptors[0]
     try:
         _settle(descriptors, request["environment"])
         place = _FIRST
         confinement.apply(request["scratch"])
-        # Not looked for, which would fail where there is none: IPython names cells after it.
+        # Set, because searching for a folder fails where there is none. IPython names cells after it.
         tempfile.tempdir = request["scratch"] or "/tmp"
         app = _ready(request["key"])
     except BaseException as error:
@@ -53,9 +54,9 @@ def run(descriptors: "list[int]", request: "dict[str, Any]", confinement: Confin
 
 
 def _settle(descriptors: "list[int]", environment: "dict[str, str]") -> None:
-    """Leave behind what the fork server had: signal handlers, environment, streams, open files.
+    """Drop the fork server's signal handlers, environment, streams and open files.
 
-    What the kernel was handed is then in order from `_FIRST` on.
+    The descriptors that the kernel received are then in order from `_FIRST` on.
     """
     signal.set_wakeup_fd(-1)
     for one in (signal.SIGCHLD, signal.SIGTERM):
@@ -64,7 +65,7 @@ def _settle(descriptors: "list[int]", environment: "dict[str, str]") -> None:
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
-    # Above all others first, then down to where they are to be.
+    # First moved above all others, then down to their places.
     high = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, _HIGH) for one in descriptors]
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(_FIRST):
@@ -88,7 +89,7 @@ def _ready(key: str) -> RlmApp:
 
 
 def _warm_up(app: RlmApp) -> None:
-    """Do what a first cell does, which takes long once: now, while nobody waits."""
+    """Run code as the first cell would, which is slow only once, before a cell waits for it."""
     app.shell.run_cell("1", store_history=False, silent=True)
     repl = Repl({"x": 1}, lambda: None, _NOTHING, own_process=False)
     repl.begin([], ["x = 1"])
@@ -96,7 +97,7 @@ def _warm_up(app: RlmApp) -> None:
 
 
 def _wait_for_its_turn(status: socket.socket) -> None:
-    """Say that it is ready, and take what it is started with. Ends the process when nobody wants it."""
+    """Report that the kernel is ready, and apply its start message. End the process when the host does not need it."""
     status.send(b'{"ready": true}')
     message, descriptors, _, _ = socket.recv_fds(status, _MAX_MESSAGE, _MAX_FILES)
     status.close()

@@ -1,16 +1,16 @@
-"""The fork server's loop: one thread, one socket, forks when told to.
+"""The fork server's loop: one thread and one socket, forking on request.
 
-It speaks JSON over a SOCK_SEQPACKET socket pair, one message a packet, file descriptors beside it:
+It exchanges JSON over a SOCK_SEQPACKET socket pair, one message per packet, with file descriptors beside it:
 
-- it is told its plan (`plan.py`);
-- it says `{"ready": true}` or `{"refused": [why, …]}` once;
-- told `{"op": "fork", "number", "environment", "scratch", "key"}` with six descriptors (`forked.py`), it makes a
-  kernel of that number;
-- told `{"op": "signal", "number", "signal"}` it signals that kernel and what it started;
-- told `{"op": "open", "id", "paths"}` it answers `{"id"}` with the files opened for reading, or `{"id", "error"}`;
-- it says `{"number", "exit"}` when a kernel has ended, and `{"number", "error"}` when none could be forked.
+- It receives its plan (`spec.py`).
+- It sends `{"ready": true}` or `{"refused": [why, …]}` once.
+- On `{"op": "fork", "number", "environment", "scratch", "key"}` with six descriptors (`child.py`) it makes a kernel
+  of that number.
+- On `{"op": "signal", "number", "signal"}` it signals that kernel and the processes that it started.
+- On `{"op": "open", "id", "paths"}` it sends `{"id"}` with the files opened for reading, or `{"id", "error"}`.
+- It sends `{"number", "exit"}` when a kernel has ended, and `{"number", "error"}` when it could not be forked.
 
-It ends with the other side of the socket, and every kernel with it.
+It ends when the other side of the socket is closed, and every kernel ends with it.
 """
 
 import contextlib
@@ -38,12 +38,12 @@ _PRELOADED = (
     *("cloudpickle", "concurrent.futures", "concurrent.futures.thread", "asyncio", "decimal", "statistics", "csv"),
     *("difflib", "textwrap", "itertools", "collections", "json", "re", "math", "datetime", "random", "pydantic"),
 )
-"""What a kernel would import as it starts, or with its first cells."""
+"""Modules that a kernel would import at its start or with its first cells."""
 
 
 def serve(descriptor: int) -> None:
-    """Serve until the other side is gone, and end the process without more ado."""
-    # What is imported stays: looking for garbage in it again and again takes a fifth of the time.
+    """Serve until the other side is gone, then end the process. Return when the tier fails with an OSError."""
+    # Imported objects stay: collecting garbage among them again and again takes a fifth of the time.
     gc.disable()
     control = socket.socket(fileno=descriptor)
     plan = Plan.read(control.recv(MAX_MESSAGE).decode())
@@ -61,15 +61,15 @@ def serve(descriptor: int) -> None:
     _say(control, {"refused": holes} if holes else {"ready": True})
     if not holes:
         server.serve()
-    # Not by way of tearing down all that was imported, which takes a while.
+    # Skips tearing down all that was imported, which takes a while.
     os._exit(0)
 
 
 class ForkServer:
-    """Forks kernels and tells how they ended."""
+    """A server that forks kernels and reports their exits."""
 
     def __init__(self, control: socket.socket, plan: Plan) -> None:
-        """Raises OSError where kernels cannot have their own processes."""
+        """Initialize the server. Raises OSError where kernels cannot have their own process tables."""
         self._control = control
         self._confinement = plan.confinement
         self._canary = plan.canary
@@ -78,7 +78,7 @@ class ForkServer:
         self._numbers: dict[int, int] = {}
 
     def prove(self) -> Any:
-        """Try from inside what must fail; the function that comes back waits, and gives what did not fail."""
+        """Start a confined child that tries what must fail. Return a function that waits for it and gives the holes."""
         canary = self._canary
         if canary is None:
             return list
@@ -105,13 +105,13 @@ class ForkServer:
         return wait
 
     def serve(self) -> None:
-        """Until the other side of the socket is gone."""
+        """Serve until the other side of the socket is gone."""
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, _unheard)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         assert len(os.listdir("/proc/self/task")) == 1, "a module that was preloaded started a thread"
-        # What is frozen is never looked at again by a collector, so that its pages stay shared.
+        # Frozen objects are never visited by the collector, so that their pages stay shared.
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -129,7 +129,7 @@ class ForkServer:
                         return
 
     def _hear(self) -> bool:
-        """Do what one message says; False when there will be none."""
+        """Handle one message. Return False when the other side is gone."""
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, _MAX_DESCRIPTORS)
         except OSError:
@@ -161,7 +161,7 @@ class ForkServer:
             _say(self._control, {"number": number, "error": f"no process can be forked: {error}"})
             return
         if not child:
-            # Preloaded, but not before the probe was forked.
+            # Preloaded, but only after the probing child was forked.
             from . import child
 
             child.run(descriptors, request, self._confinement)
@@ -169,13 +169,13 @@ class ForkServer:
         self._numbers[child] = number
 
     def _signal(self, number: int, which: int) -> None:
-        """A kernel that has ended is not signalled: it was reaped here, so its id is no one else's yet."""
+        """Signal a kernel unless it has ended: it is reaped here, so its id belongs to no other process before."""
         if child := self._kernels.get(number):
             with contextlib.suppress(ProcessLookupError):
                 try:
                     os.killpg(child, which)
                 except (ProcessLookupError, PermissionError):
-                    # It has not come to lead a group yet.
+                    # It does not lead a process group yet.
                     os.kill(child, which)
 
     def _open(self, request: "dict[str, Any]") -> None:
@@ -203,7 +203,7 @@ class ForkServer:
                 continue
             del self._kernels[number]
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child, signal.SIGKILL)  # what it started and left behind
+                os.killpg(child, signal.SIGKILL)  # processes that it started and left behind
             _say(self._control, {"number": number, "exit": os.waitstatus_to_exitcode(status)})
 
     def _end_all(self) -> None:
@@ -212,7 +212,7 @@ class ForkServer:
 
 
 def _unheard(number: int, frame: object) -> None:
-    """A signal that is handled, so that it wakes the loop, and does nothing more."""
+    """Do nothing: a signal must have a handler to wake the loop."""
 
 
 def _say(control: socket.socket, message: "dict[str, Any]") -> None:
@@ -221,7 +221,7 @@ def _say(control: socket.socket, message: "dict[str, Any]") -> None:
 
 
 def _preload(names: "list[str]") -> None:
-    # ipykernel would import debugpy, a fifth of its start, for a debugger nobody attaches.
+    # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     importlib.import_module("rlm_inside.fork.child")
     for name in (*_PRELOADED, *names):

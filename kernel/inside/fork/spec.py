@@ -1,4 +1,4 @@
-"""What the fork server is told when it is started, as JSON."""
+"""The plan that the fork server receives at its start, as JSON."""
 
 import json
 from dataclasses import dataclass
@@ -10,36 +10,36 @@ from ..sandbox.probes import Canary
 
 @dataclass(frozen=True)
 class Plan:
-    """How to serve. The host's side writes the same fields (`kernel/host/plan.py`)."""
+    """The plan of a fork server. The host writes the same fields (`kernel/host/sandbox_tiers.py`)."""
 
     tier: Tier
     enclosed: bool
-    """Whether another program has put this process into its own view already."""
+    """True when another program has already put this process into its own view."""
     packages: "list[str]"
     """Folders to import from, after the standard library."""
     preload: "list[str]"
-    """Modules to import where they are installed."""
+    """Modules to import if they are installed."""
     visible: "list[str]"
     inputs: "list[str]"
     hidden: "list[str]"
     uid: "int | None"
     scratch_bytes: int
     canary: "Canary | None"
-    """None: nothing to prove."""
+    """None when the tier need not be tested."""
 
     @classmethod
     def read(cls, text: str) -> "Plan":
-        """Raises ValueError, TypeError, KeyError."""
+        """Read a plan from JSON. Raises ValueError, TypeError, KeyError."""
         said = json.loads(text)
         canary = said.pop("canary")
         return cls(**said, canary=Canary(**canary) if canary else None)
 
     @property
     def view(self) -> View:
-        """What the fork server is to see."""
+        """The files that the fork server sees."""
         return View(self.visible, self.inputs, self.hidden)
 
     @property
     def confinement(self) -> Confinement:
-        """How its kernels are confined."""
+        """The confinement of its kernels."""
         return Confinement(self.tier, self.visible, self.inputs, self.uid, self.scratch_bytes)

@@ -1,4 +1,4 @@
-"""What keeps hostile code in: namespaces, Landlock, seccomp and limits, through ctypes, for a process on itself.
+"""Confinement of untrusted code: a process applies namespaces, Landlock, seccomp and limits to itself through ctypes.
 
-Nothing here is imported from outside the standard library: it runs before anything else in the process. Linux only.
+Only the standard library is imported here: this code runs before anything else in the process. Linux only.
 """

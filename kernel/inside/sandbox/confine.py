@@ -1,4 +1,4 @@
-"""A kernel that has just been forked confines itself, as its tier can."""
+"""The confinement that a kernel applies to itself right after its fork, by tier."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Literal
 from . import landlock, limits, namespaces, seccomp, syscalls
 
 Tier = Literal["bubblewrap", "namespaces", "landlock", "none"]
-"""The strongest first. `none`: unsandboxed, as the user has said."""
+"""The tiers, the strongest first. `none`: unsandboxed, by the user's choice."""
 
 SCRATCH_FILES = 100_000
 _WRITABLE_DEVICES = tuple(f"/dev/{name}" for name in namespaces.DEVICES)
@@ -16,25 +16,25 @@ _WRITABLE_DEVICES = tuple(f"/dev/{name}" for name in namespaces.DEVICES)
 
 @dataclass(frozen=True)
 class Confinement:
-    """How the kernels of one fork server are confined."""
+    """The confinement of the kernels of one fork server."""
 
     tier: Tier
     visible: Sequence[str]
-    """Files and folders that they may read, where they have no view of their own."""
+    """Files and folders that kernels may read, where they have no view of their own."""
     inputs: Sequence[str]
     uid: "int | None"
-    """Who they are to be, as real root."""
+    """The user that kernels become when the fork server is real root."""
     scratch_bytes: int
 
     @property
     def own_view(self) -> bool:
-        """Whether kernels have their own processes and files, a scratch folder among them."""
+        """True when kernels have their own processes and files, including a scratch folder."""
         return self.tier in ("bubblewrap", "namespaces")
 
     def apply(self, scratch: "str | None") -> None:
-        """Confine this process, which has no threads yet. Raises OSError; then it must run nothing.
+        """Confine this process, which must have no threads yet. Raises OSError: then the process must run no code.
 
-        `scratch`: the folder to work in; None: there is none.
+        `scratch`: the folder to work in, or None.
         """
         if self.tier == "none":
             os.chdir(scratch or "/")
@@ -52,7 +52,7 @@ class Confinement:
                 syscalls.become(self.uid)
             syscalls.die_with_parent()
             os.chdir("/")
-            # It may start no process, and threads are bounded by the memory of their stacks.
+            # It must not start processes, and threads are bounded by the memory of their stacks.
             limits.limit(file_bytes=0, processes=None)
         syscalls.drop_capabilities()
         self._restrict_files()
@@ -60,7 +60,7 @@ class Confinement:
 
     def _restrict_files(self) -> None:
         if self.own_view:
-            # A second fence where there is one: what is seen is already little.
+            # A second barrier where the kernel supports it: the view already shows little.
             if landlock.version():
                 written = (namespaces.SCRATCH, "/tmp", "/dev/shm", *_WRITABLE_DEVICES)
                 landlock.restrict(read=("/",), write=written)

@@ -1,4 +1,4 @@
-"""Landlock: which files this process may still reach. https://docs.kernel.org/userspace-api/landlock.html"""
+"""Landlock: restricts the files that this process can reach. https://docs.kernel.org/userspace-api/landlock.html"""
 
 import ctypes
 import os
@@ -14,19 +14,23 @@ _TRUNCATE, _IOCTL = 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _IOCTL
 _READING = _EXECUTE | _READ | _READ_DIR
 _ACCESS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""What each version of the interface can control."""
+"""Access rights that each version of the interface controls."""
 _NETWORK_FROM, _SCOPES_FROM = 4, 6
 _BIND_AND_CONNECT = 3
 _ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
 
 def version() -> int:
-    """The kernel's version of the interface; 0: it has none."""
+    """Return the Linux kernel's version of the interface, or 0 when it has none."""
     return max(libc.syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION), 0)
 
 
 def restrict(read: Iterable[str], write: Iterable[str]) -> None:
-    """From now on: read below `read`, anything below `write`, no TCP, no signal to outside. Raises OSError."""
+    """Restrict this process to reading below `read` and any access below `write`. Raises OSError.
+
+    It can also bind and connect no TCP socket (from version 4 on), and connect to no abstract socket and signal no
+    process outside (from version 6 on).
+    """
     known = version()
     access = _ACCESS[max(1, min(known, 5))]
     fields = [access]

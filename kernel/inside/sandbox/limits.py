@@ -1,4 +1,4 @@
-"""Limits on what a process may use."""
+"""Limits on the resources of a process."""
 
 import contextlib
 import resource
@@ -10,9 +10,9 @@ _KILLED_FIRST = 1000
 
 
 def limit(*, file_bytes: int, processes: "int | None" = _PROCESSES) -> None:
-    """Bound files, processes and the rest, for good; the memory is bounded by `limit_memory`. Raises OSError.
+    """Limit files, processes and other resources for good; `limit_memory` limits memory. Raises OSError.
 
-    `file_bytes`: of one file. `processes`: of this user in this user namespace, threads included.
+    `file_bytes`: the size of one file. `processes`: those of this user in this user namespace, including threads.
     """
     _set(resource.RLIMIT_FSIZE, file_bytes)
     _set(resource.RLIMIT_NOFILE, _OPEN_FILES)
@@ -23,13 +23,13 @@ def limit(*, file_bytes: int, processes: "int | None" = _PROCESSES) -> None:
     with contextlib.suppress(ValueError, OSError, AttributeError):
         _set(resource.RLIMIT_MSGQUEUE, 0)
     with contextlib.suppress(OSError):
-        # Should memory run out all the same: this one, not what the user works with.
+        # If memory runs out all the same, this process is killed first, not the user's programs.
         Path("/proc/self/oom_score_adj").write_text(str(_KILLED_FIRST))
 
 
 def limit_memory(size: int) -> None:
-    """Bound the address space, in bytes, so that what needs more gets a MemoryError."""
-    # macOS refuses this limit; a kernel without it is better than none.
+    """Limit the address space to `size` bytes, so that code that needs more gets a MemoryError."""
+    # macOS refuses this limit; a kernel without it is better than no kernel.
     with contextlib.suppress(ValueError, OSError):
         _set(resource.RLIMIT_AS, size)
 

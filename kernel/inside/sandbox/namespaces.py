@@ -1,8 +1,9 @@
 """Namespaces: a view of the machine with almost nothing in it.
 
-Two layers. `enter_outer` is once for the fork server, and does what bubblewrap does: a root of its own that has the
-Python environment and nothing else, no network, no other process. `enter_own` is for each kernel in there: a process
-table, a scratch folder and limits of its own, and no view of the files that other kernels may be given.
+There are two layers. `enter_outer` is called once by the fork server and does what bubblewrap does: it makes a root
+that has the Python environment and nothing else, with no network and no other process. `enter_own` is called by each
+kernel in there: it makes a process table, a scratch folder and limits of its own, and hides the files that other
+kernels may be given.
 """
 
 import os
@@ -16,7 +17,7 @@ from . import syscalls
 from .syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, mount
 
 SCRATCH = "/scratch"
-"""Where a kernel may write; /tmp and /dev/shm are the same folder."""
+"""The folder in which a kernel may write; /tmp and /dev/shm are the same folder."""
 _SAME = ("/tmp", "/dev/shm")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 LINKED = ("bin", "lib", "lib32", "lib64", "sbin")
@@ -27,20 +28,20 @@ _BUILDING = "/tmp"
 
 @dataclass(frozen=True)
 class View:
-    """What the fork server sees of the machine's files, read-only and where they are."""
+    """The machine's files that the fork server sees, read-only and at their own paths."""
 
     visible: Sequence[str]
-    """Files and folders that kernels see as well."""
+    """Files and folders that kernels see too."""
     inputs: Sequence[str]
-    """Folders whose files kernels are given one by one."""
+    """Folders whose files are given to kernels one by one."""
     hidden: Sequence[str] = ()
-    """Folders that are empty for kernels, wherever they lie."""
+    """Folders that kernels see empty, wherever they are."""
 
 
 def enter_outer(view: View) -> None:
-    """Leave this process's view of the machine for `view`. Returns in a child, the first process of its own table.
+    """Replace this process's view of the machine with `view`. Return in a child, the first of its own process table.
 
-    Must be called before there are threads. Raises OSError.
+    It must be called before there are threads. Raises OSError.
     """
     uid, gid = os.getuid(), os.getgid()
     apart = syscalls.NEWNS | syscalls.NEWPID | syscalls.NEWNET | syscalls.NEWIPC | syscalls.NEWUTS | syscalls.NEWCGROUP
@@ -60,7 +61,7 @@ def enter_outer(view: View) -> None:
 
 
 def _stand_for(child: int) -> None:
-    """Wait for the child that does the work, and end as it did."""
+    """Wait for the child that does the work, and exit with its status."""
     syscalls.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, status = os.waitpid(child, 0)
@@ -68,10 +69,10 @@ def _stand_for(child: int) -> None:
 
 
 def _build(view: View) -> None:
-    """A new root at `_BUILDING`. What is bound there keeps its path, so that paths mean the same on both sides."""
-    # The working folder would keep what lies under the new mount in reach.
+    """Build a new root at `_BUILDING`. Bound files keep their paths, so that paths are the same on both sides."""
+    # From the working folder, files under the new mount would stay in reach.
     os.chdir("/")
-    # Kernels may be another user than the one who makes this.
+    # Kernels may run as another user than the one that builds this root.
     os.umask(0o022)
     held = {path: os.open(path, os.O_PATH) for path in (*view.visible, *view.inputs) if os.path.lexists(path)}
     mount("tmpfs", _BUILDING, "tmpfs", _PLAIN, "mode=755,size=1m")
@@ -110,16 +111,16 @@ def _bind(source: str, target: str, *, folder: bool = True) -> None:
 
 
 class OwnProcesses:
-    """Forks children that are each the first process of a table of their own.
+    """A forker of children that are each the first process of their own process table.
 
-    Raises OSError where this process may not do that: it needs to have been left its capabilities.
+    Raises OSError where this process is not allowed to do that: it needs its capabilities.
     """
 
     def __init__(self) -> None:
         self._here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def fork(self) -> int:
-        """As os.fork. Raises OSError."""
+        """Fork as os.fork does. Raises OSError."""
         syscalls.unshare(syscalls.NEWPID)
         try:
             child = os.fork()
@@ -132,9 +133,9 @@ class OwnProcesses:
 
 
 def enter_own(view: View, uid: "int | None", scratch_bytes: int, scratch_files: int) -> None:
-    """Leave what kernels share: mounts, process table, user. Called by a kernel that was forked in `OwnProcesses`.
+    """Leave the mounts, process table and user that kernels share. A kernel forked by `OwnProcesses` calls this.
 
-    `uid`: who to be, when the fork server is real root; limits count nothing for that user. Raises OSError.
+    `uid`: the user to become when the fork server is real root, for whom limits do not count. Raises OSError.
     """
     os.umask(0o022)
     syscalls.unshare(syscalls.NEWNS | syscalls.NEWIPC)
@@ -143,7 +144,7 @@ def enter_own(view: View, uid: "int | None", scratch_bytes: int, scratch_files: 
     for folder in view.inputs:
         with suppress(FileNotFoundError):
             mount("tmpfs", folder, "tmpfs", _PLAIN, "mode=000,size=0")
-    # A Python environment may lie below what is covered now.
+    # A Python environment may lie below a folder that is covered now.
     covered = [path for path in view.visible if path.startswith(tuple(f"{same}/" for same in _SAME))]
     held = {path: os.open(path, os.O_PATH) for path in covered if os.path.lexists(path)}
     options = f"mode=700,size={scratch_bytes},nr_inodes={scratch_files}"
@@ -155,6 +156,6 @@ def enter_own(view: View, uid: "int | None", scratch_bytes: int, scratch_files: 
     if uid is not None:
         syscalls.become(uid)
     user, group = os.getuid(), os.getgid()
-    # A user namespace of its own, so that its processes are counted apart from its siblings'.
+    # It gets its own user namespace, so that its processes are not counted together with its siblings'.
     syscalls.unshare(syscalls.NEWUSER)
     syscalls.map_user(user, group)

@@ -1,7 +1,7 @@
-"""A tier proves itself: what hostile code would try is tried from inside, and must fail.
+"""Probes that test a tier: they try from inside what hostile code would try, and must fail.
 
-Each probe is a function that does something forbidden and returns normally when it *could*. A probe that cannot be
-made at all proves nothing, so `allowed` does what must work, with the same means.
+Each probe is a function that does something forbidden and returns normally when that *succeeds*. A probe that could
+not run at all would prove nothing, so `_allowed` does what must succeed, by the same means.
 """
 
 import ctypes
@@ -23,18 +23,18 @@ _EXPECTED = (OSError, ValueError)
 
 @dataclass(frozen=True)
 class Canary:
-    """Things outside that were made to be reached for: whoever reaches one is not confined."""
+    """Objects outside that the probes try to reach: a process that reaches one is not confined."""
 
     file: str
     """A file that this user may read and write."""
     socket: str
-    """The path of a Unix socket that somebody listens on."""
+    """The path of a listening Unix socket."""
     process: int
     """The id of a process of this user, as seen from outside."""
 
 
 def holes(confinement: Confinement, canary: Canary) -> "list[str]":
-    """What this process, which is confined, could do all the same, in words; nothing: the tier holds."""
+    """Return what this confined process could do although it must not, in words. An empty list: the tier holds."""
     found = [name for name, probe in _forbidden(canary) if _succeeds(probe)]
     found += [f"not: {name}" for name, probe in _allowed(confinement) if not _succeeds(probe)]
     return found
@@ -103,7 +103,7 @@ def _call(name: str, *arguments: object) -> None:
 def _become_root() -> None:
     os.setuid(0)
     if Path("/proc/self/uid_map").read_text().split()[1:2] == ["0"] or os.getuid() != 0:
-        # Root of a namespace of its own that has no capability is nobody.
+        # Root of its own namespace without capabilities has no privileges.
         raise PermissionError
 
 

@@ -1,7 +1,7 @@
-"""seccomp: which system calls this process may still make.
+"""seccomp: restricts the system calls that this process can make.
 
-A filter is a small program (classic BPF) over the number and the plain arguments of a call. What is denied fails
-with EPERM, as if a privilege were missing, so that libraries take their other ways.
+A filter is a small program (classic BPF) over the number and the plain arguments of a call. A denied call fails with
+EPERM, as if a privilege were missing, so that libraries use their fallbacks.
 https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
@@ -20,7 +20,7 @@ _X32 = 0x4000_0000
 
 _AUDIT = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 
-# name: (x86_64, aarch64); None where there is no such call.
+# name: (x86_64, aarch64); None where the architecture has no such call.
 _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     **{"ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272)},
     **{"mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51)},
@@ -39,10 +39,10 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     **{"settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171)},
     **{"sethostname": (170, 161), "setdomainname": (171, 162), "mknod": (133, None), "mknodat": (259, 33)},
     **{"iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "uselib": (134, None)},
-    # Memory that no limit on a process counts:
+    # Memory that is not counted by any limit on a process:
     **{"memfd_create": (319, 279), "shmget": (29, 194)},
     **{"migrate_pages": (256, 238), "move_pages": (279, 239), "bind": (49, 200), "connect": (42, 203)},
-    # Denied besides where a kernel shares the machine's processes and files with its user:
+    # Also denied where a kernel shares the machine's processes and files with its user:
     **{"fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281)},
     **{"tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434)},
     **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
@@ -50,7 +50,7 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     **{"setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463)},
     **{"removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466)},
     **{"utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88)},
-    # These take a path, and Landlock does not look at them (at `truncate` since Linux 6.2):
+    # These take a path, and Landlock does not check them (it checks `truncate` since Linux 6.2):
     **{"truncate": (76, 45), "inotify_init": (253, None), "inotify_init1": (294, 26), "inotify_add_watch": (254, 27)},
     **{"getxattr": (191, 8), "lgetxattr": (192, 9), "fgetxattr": (193, 10), "getxattrat": (464, 464)},
     **{"listxattr": (194, 11), "llistxattr": (195, 12), "flistxattr": (196, 13), "listxattrat": (465, 465)},
@@ -67,27 +67,27 @@ _NEVER = tuple(_NUMBERS)[: tuple(_NUMBERS).index("fork")]
 _NOT_BESIDE_THE_USER = tuple(_NUMBERS)[len(_NEVER) : tuple(_NUMBERS).index("clone")]
 
 _NEW_NAMESPACES = 0x7E02_0080
-"""The flags of clone that make namespaces (with time's)."""
+"""The flags of clone that create namespaces, including the time namespace."""
 _CLONE_THREAD = 0x0001_0000
 _AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_TYPE = 1, 1, 5, 0xF
 _SCHED_OTHER = 0
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _PLAIN_REQUESTS = (0x5401, 0x802C_542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
-"""Of ioctl: whether it is a terminal and how large, how much can be read, blocking, and what a program inherits."""
+"""Requests of ioctl: terminal test and size, readable bytes, blocking, and inheritance by a program."""
 _OWNERS_AND_LEASES = (8, 10, 15, 1024, 1026)
-"""Of fcntl: who is signalled, with what, and being told of what others do with a file."""
+"""Commands of fcntl: the process to signal, the signal, and notices of what others do with a file."""
 
 
 def supported() -> bool:
-    """Whether there is a table for this machine's architecture."""
+    """Return whether there is a table for this machine's architecture."""
     return os.uname().machine in _AUDIT
 
 
 def restrict(*, own_processes: bool) -> None:
-    """Deny what a computation does not need. Raises OSError.
+    """Deny the system calls that a computation does not need. Raises OSError.
 
-    `own_processes`: whether this process has its own process table and files, so that it may start programs, send
-    signals and change files' modes; else none of that.
+    `own_processes`: True when this process has its own process table and files. It can then start programs, send
+    signals and change the modes of files; otherwise these are denied too.
     """
     program = b"".join(_program(own_processes=own_processes))
     buffer = ctypes.create_string_buffer(program, len(program))
@@ -118,19 +118,19 @@ def _program(*, own_processes: bool) -> "list[bytes]":
             program.extend([_step(_JUMP_EQUAL, call, 0, 1), _fail(number)])
 
     def when(name: str, tests: "list[bytes]") -> None:
-        """`tests` end in a return, or fall through with the number to be loaded again."""
+        """Add tests for a call. They end in a return, or fall through with the number to be loaded again."""
         if (call := numbers[name]) is not None:
             tests = [*tests, _step(_LOAD, _NUMBER)]
             program.extend([_step(_JUMP_EQUAL, call, 0, len(tests)), *tests])
 
     for name in _NEVER if own_processes else (*_NEVER, *_NOT_BESIDE_THE_USER):
         deny(name)
-    # Its flags lie in memory, where no filter can look; glibc then uses clone.
+    # Its flags are in memory, which a filter cannot read; glibc then uses clone.
     deny("clone3", errno.ENOSYS)
     when("clone", [_step(_LOAD, _FIRST), _step(_JUMP_SET, _NEW_NAMESPACES, 0, 1), _fail()])
     for name in ("socket", "socketpair"):
         when(name, [_step(_LOAD, _FIRST), _step(_JUMP_EQUAL, _AF_UNIX, 1), _fail(errno.EAFNOSUPPORT)])
-        # Datagrams can be sent to any address without connecting; and a raw Unix socket is one of datagrams.
+        # Datagrams can be sent to any address without connecting, and a raw Unix socket sends datagrams.
         kinds = [_step(_JUMP_EQUAL, _SOCK_STREAM, 2), _step(_JUMP_EQUAL, _SOCK_SEQPACKET, 1)]
         when(name, [_step(_LOAD, _SECOND), _step(_AND, _SOCK_TYPE), *kinds, _fail(errno.EPROTONOSUPPORT)])
     for request in (_TIOCSTI, _TIOCLINUX):
@@ -139,12 +139,12 @@ def _program(*, own_processes: bool) -> "list[bytes]":
         when("clone", [_step(_LOAD, _FIRST), _step(_JUMP_SET, _CLONE_THREAD, 1), _fail()])
         for name in ("kill", "tgkill"):
             when(name, [_step(_LOAD, _FIRST), _step(_JUMP_EQUAL, os.getpid(), 1), _fail()])
-        # On a file that it was handed it could change more than its text.
+        # On a file that it was given it could change more than the text.
         plain = [_step(_JUMP_EQUAL, one, len(_PLAIN_REQUESTS) - at) for at, one in enumerate(_PLAIN_REQUESTS)]
         when("ioctl", [_step(_LOAD, _SECOND), *plain, _fail(errno.ENOTTY)])
         for command in _OWNERS_AND_LEASES:
             when("fcntl", [_step(_LOAD, _SECOND), _step(_JUMP_EQUAL, command, 0, 1), _fail()])
-        # libzmq sets its threads to the ordinary policy that they have, and aborts when it may not.
+        # libzmq sets its threads to the ordinary policy that they already have, and aborts when that is denied.
         when("sched_setscheduler", [_step(_LOAD, _SECOND), _step(_JUMP_EQUAL, _SCHED_OTHER, 1), _fail()])
         own = [_step(_JUMP_EQUAL, 0, 2), _step(_JUMP_EQUAL, os.getpid(), 1), _fail()]
         when("prlimit64", [_step(_LOAD, _FIRST), *own])

@@ -1,4 +1,4 @@
-"""System calls that Python has no function for."""
+"""System calls for which Python has no function."""
 
 import ctypes
 import os
@@ -22,7 +22,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def checked(result: int, what: str) -> int:
-    """`result`, unless it tells of an error. Raises OSError, saying what failed."""
+    """Return `result`. Raises OSError, naming `what` failed, when it is negative."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -30,7 +30,7 @@ def checked(result: int, what: str) -> int:
 
 
 def unshare(flags: int) -> None:
-    """Leave these namespaces for new ones. Raises OSError."""
+    """Move this process into new namespaces of these kinds. Raises OSError."""
     checked(libc.unshare(flags), f"unshare({flags:#x})")
 
 
@@ -40,20 +40,23 @@ def setns(descriptor: int, kind: int) -> None:
 
 
 def map_user(uid: int, gid: int) -> None:
-    """Give the user namespace that this process has just made its one user and group. Raises OSError."""
+    """Map one user and group in the user namespace that this process has just made. Raises OSError."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         Path("/proc/self", name).write_text(text)
 
 
 def mount(source: str, target: str, kind: "str | None", flags: int, options: str = "") -> None:
-    """Mount. Raises OSError."""
+    """Mount `source` at `target`. Raises OSError."""
     encoded = kind.encode() if kind else None
     result = libc.mount(source.encode(), os.fsencode(target), encoded, ctypes.c_ulong(flags), options.encode() or None)
     checked(result, f"mount {target}")
 
 
 def read_only(target: str) -> None:
-    """Make a mount and all below it read-only, without set-uid programs and devices. Raises OSError (before 5.12)."""
+    """Make a mount and all below it read-only, without set-uid programs and devices.
+
+    Raises OSError, always before Linux 5.12.
+    """
     attributes = struct.pack("<QQQQ", _ATTR_RDONLY | _ATTR_NOSUID, 0, 0, 0)
     path = ctypes.c_char_p(os.fsencode(target))
     call = libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, path, _AT_RECURSIVE, attributes, ctypes.c_size_t(len(attributes)))
@@ -61,7 +64,7 @@ def read_only(target: str) -> None:
 
 
 def pivot_root(root: str) -> None:
-    """Make `root`, a mount, the root, and let go of the old one. Raises OSError."""
+    """Make `root`, a mount, the root folder, and unmount the old one. Raises OSError."""
     os.chdir(root)
     here = ctypes.c_char_p(b".")
     checked(libc.syscall(_PIVOT_ROOT[os.uname().machine], here, here), "pivot_root")
@@ -70,12 +73,12 @@ def pivot_root(root: str) -> None:
 
 
 def die_with_parent() -> None:
-    """SIGKILL this process when the thread that made it ends, even by SIGKILL itself."""
+    """Have this process killed (SIGKILL) when the thread that made it ends, even by SIGKILL."""
     libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
 
 def become(uid: int) -> None:
-    """Be another user for good, in no group but its own. Raises OSError."""
+    """Become another user for good, in no group but its own. Raises OSError."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -84,12 +87,12 @@ def become(uid: int) -> None:
 
 
 def no_new_privileges() -> None:
-    """No program that this process starts gains anything by being set-uid. Raises OSError."""
+    """Prevent programs that this process starts from gaining privileges by set-uid. Raises OSError."""
     checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
 
 
 def drop_capabilities() -> None:
-    """Be able to do nothing that needs a capability, ever. Raises OSError."""
+    """Drop all capabilities for good. Raises OSError."""
     for capability in range(64):
         libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)

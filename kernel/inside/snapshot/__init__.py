@@ -1,13 +1,17 @@
-"""Saving and restoring the REPL's variables, inside the kernel: what changed since the last cell, as opaque bytes.
+"""Saving and restoring the REPL's variables, inside the kernel: changes since the last cell, as opaque bytes.
 
-- `names`: which variables a cell's code may have touched, from its bytecode alone.
-- `reach`: what a variable holds, and which other variables its functions may touch.
-- `grouping`: variables that share objects belong together, so that aliases survive.
-- `pickler`, `loader`, `lost`: a group as bytes and back; what cannot be saved becomes a placeholder that raises.
-- `cuts`, `samples`: strings that were cut from the input, as their places there (`0012-variables-by-reference.md`).
-- `chunks`: bytes cut where their content says, so that a small change makes few new pieces.
-- `ambient`: state outside of the namespace that code relies on (random generators, patched modules).
-- `snapshots`: all of it together.
+- `code_names`: the variables that a cell's code may have touched, from its bytecode alone.
+- `object_graph`: the objects that a variable holds, and the other variables that its functions may touch.
+- `partition`: groups of variables that share objects, so that aliases survive.
+- `groups`: one group of variables: pickled, in the form that the store keeps, and loaded again.
+- `pickler`, `unpickler`, `placeholder`: a group as bytes and back. An object that cannot be saved becomes a
+  placeholder that raises.
+- `input_slices`, `slice_index`: strings that were cut from the input, saved as their places there
+  (`docs/design/0012-variables-by-reference.md`).
+- `chunks`: bytes cut at boundaries that depend on their content, so that a small change makes few new pieces.
+- `process_state`: state outside of the namespace that code relies on (random generators, patched modules).
+- `compare`: the comparison of a rebuilt REPL with saved variables.
+- `snapshotter`: all of these together.
 
-How it came about, with numbers: `docs/design/0005-snapshots.md`.
+Reasons and measurements: `docs/design/0005-snapshots.md`.
 """

@@ -1,7 +1,7 @@
-"""Bytes cut into pieces where their content says, so that a small change makes few new pieces.
+"""Bytes cut into pieces at boundaries that depend on their content, so that a small change makes few new pieces.
 
-A cut falls behind eight bytes whose hash happens to be small, wherever they stand: behind an insertion the cuts
-are the old ones again. Without numpy, cuts fall at fixed distances, which is as right but saves less.
+A cut follows eight bytes whose hash is small, wherever they are: behind an insertion the cuts are the old ones again.
+Without numpy, cuts are at fixed distances, which is as correct but saves less.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ from itertools import pairwise
 from typing import Any
 
 SMALL = 16 << 10
-"""Bytes up to which nothing is cut."""
+"""Bytes up to which a body is not cut."""
 _FIXED = 512 << 10
 _LEVELS = ((1 << 20, 4 << 10), (16 << 20, 32 << 10), (1 << 62, 512 << 10))
-"""Up to so many bytes, pieces of about so many: a quarter of that at least, four times that at most."""
+"""Size limit of a body in bytes, and the approximate size of its pieces: a quarter of that to four times that."""
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _BLOCK = 1 << 16
 
@@ -28,20 +28,20 @@ _FEW = 64
 
 
 def name_all(cut: "Sequence[bytes | memoryview]", into: Pieces) -> list[str]:
-    """The names of the pieces, in order; the pieces go `into` what is kept by name."""
+    """Return the names of the pieces, in order, and put the pieces by name `into` a dict."""
     named = [(hashlib.sha256(piece).hexdigest(), piece) for piece in cut]
     into.update(named)
     return [name for name, _ in named]
 
 
 class LongTexts:
-    """The pieces of long strings, remembered: a string never changes, and a list of many is saved again and again."""
+    """A cache of the names of long strings' pieces: strings never change, and lists of them are saved repeatedly."""
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[str | bytes, list[str]]] = {}
 
     def names(self, text: "str | bytes", known: set[str], into: Pieces) -> list[str]:
-        """The names of the text's pieces; those that are not all `known` go `into` what is kept by name."""
+        """Return the names of the text's pieces. Unless all are `known`, put the pieces by name `into` a dict."""
         held, names = self._names.get(id(text), (None, []))
         if held is text and known.issuperset(names):
             return names
@@ -51,13 +51,13 @@ class LongTexts:
         return names
 
     def forget(self, known: set[str]) -> None:
-        """Let go of texts of which nothing is `known` any more."""
+        """Drop texts whose pieces are no longer all `known`."""
         if len(self._names) > _FEW:
             self._names = {number: one for number, one in self._names.items() if known.issuperset(one[1])}
 
 
 def by_content(body: bytes) -> "list[bytes | memoryview]":
-    """`body` in pieces that outlive insertions and deletions elsewhere in it."""
+    """Return `body` in pieces that stay the same after insertions and deletions elsewhere in it."""
     if len(body) <= SMALL:
         return [body]
     size = next(size for limit, size in _LEVELS if len(body) <= limit)
@@ -65,7 +65,7 @@ def by_content(body: bytes) -> "list[bytes | memoryview]":
 
 
 def by_place(body: "memoryview") -> "list[bytes | memoryview]":
-    """`body` in pieces of one size: for buffers that are changed in place."""
+    """Return `body` in pieces of one size, for buffers that are changed in place."""
     return _split(body, range(_FIXED, len(body), _FIXED))
 
 
@@ -75,7 +75,7 @@ def _split(body: "bytes | memoryview", cuts: Sequence[int]) -> "list[bytes | mem
 
 
 def _cuts(body: bytes, size: int) -> list[int]:
-    """Where to cut `body` for pieces of about `size` bytes, a power of two."""
+    """Return where to cut `body` for pieces of about `size` bytes, a power of two."""
     least, most = size // 4, size * 4
     found = _candidates(body, size)
     cuts: list[int] = []
@@ -94,12 +94,12 @@ def _candidates(body: bytes, size: int) -> list[int]:
         import numpy
     except ImportError:
         return []
-    # Each element is the eight bytes that begin there, though the elements overlap.
+    # Each element is the eight bytes that begin at its offset, so the elements overlap.
     windows = numpy.ndarray((len(body) - 7,), "<u8", body, strides=(1,))
     multiplier, limit = numpy.uint64(_MULTIPLIER), numpy.uint64((1 << 64) // size)
     found: list[Any] = []
     for start in range(0, len(windows), _BLOCK):
-        # In blocks that stay in the processor's cache.
+        # In blocks that fit into the processor's cache.
         small = windows[start : start + _BLOCK] * multiplier < limit
         found += (numpy.flatnonzero(small) + (start + 8)).tolist()
     return found
@@ -113,7 +113,7 @@ _LONG = {
     0x8E: struct.Struct("<Q"),
     0x96: struct.Struct("<Q"),
 }
-"""Opcodes of strings, bytes and bytearrays with their length before them."""
+"""Opcodes of strings, bytes and bytearrays that begin with a length, and the format of the length."""
 _SHORT = {ord("C"), ord("U"), 0x8A, 0x8C}
 _PLAIN = {
     ord(op.code): 0 if op.arg is None else op.arg.n for op in pickletools.opcodes if op.arg is None or op.arg.n >= 0
@@ -123,7 +123,7 @@ _LENGTH = struct.Struct("<Q")
 
 _SHORT_FRAME = 4 << 10
 _STR = re.compile(rb"X[\x00-\xff][\x08-\xff]\x00\x00")
-"""How a str of 2 KiB or more begins that lies within a frame."""
+"""The beginning of a str of 2 KiB or more within a frame."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ class Unframed:
 
     body: bytes
     long: int
-    """Bytes of the strings of 64 KiB and more, which lie between frames."""
+    """Bytes of the strings of 64 KiB and more, which are between frames."""
     places: "list[tuple[memoryview, bool]]"
-    """What was in frames, and such strings (True)."""
+    """The contents of frames (False), and the long strings between them (True)."""
 
     def some_long(self, count: int) -> "Iterator[bytes]":
-        """What looks like a long str, of `count` places all over the pickle, as far as there is one."""
+        """Yield what looks like a long str at `count` places all over the pickle, where there is one."""
         for number in range(count if self.places else 0):
             place, is_long = self.places[number * (len(self.places) - 1) // max(1, count - 1)]
             if is_long:
@@ -148,10 +148,10 @@ class Unframed:
 
 
 def without_frames(pickled: bytes) -> Unframed:
-    """The same pickle without its FRAME opcodes.
+    """Return the same pickle without its FRAME opcodes.
 
-    Frames end every 64 KiB of the whole, so behind an insertion all of them would stand elsewhere. They are a hint
-    for reading, no more (PEP 3154). Raises ValueError for what is not a pickle of protocol 4 or later.
+    Frames end every 64 KiB of the whole, so behind an insertion all of them would move. They are only a hint for
+    reading (PEP 3154). Raises ValueError for what is not a pickle of protocol 4 or later.
     """
     view = memoryview(pickled)
     kept = [view[:2]]

@@ -1,6 +1,6 @@
-"""Which names of the namespace a piece of code may touch, read from its bytecode.
+"""The names of the namespace that a piece of code may touch, read from its bytecode.
 
-An over-estimate on purpose: every name in the code counts, attribute names and those of nested functions too.
+This is an over-estimate on purpose: every name in the code counts, also attribute names and those of nested functions.
 """
 
 import ast
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 ANY = "*"
-"""Stands in a set of names for: any variable may be touched."""
+"""Member of a set of names that means: any variable may be touched."""
 
 _REACHES_ALL = frozenset(
     (
@@ -28,13 +28,16 @@ _REACHES_ALL = frozenset(
         *("get_objects", "get_referrers", "get_referents", "settrace", "setprofile"),
     )
 )
-"""Code that says one of these may reach variables that it does not name."""
+"""Names with which code may reach variables that it does not name."""
 DANGEROUS = frozenset((globals, locals, vars, eval, exec, dir))
-"""Functions that do, under whatever name they are called."""
+"""Functions with which code may do so, under any name."""
 
 
 def names_in(blocks: Iterable[str]) -> "frozenset[str]":
-    """The names that cells may touch; with ANY when they cannot be read (IPython's own syntax) or reach everything."""
+    """Return the names that cells may touch.
+
+    ANY is among them when the code cannot be compiled (IPython's own syntax) or may reach everything.
+    """
     found: set[str] = set()
     for block in blocks:
         try:
@@ -47,7 +50,7 @@ def names_in(blocks: Iterable[str]) -> "frozenset[str]":
 
 @lru_cache(4096)
 def names_of(code: types.CodeType) -> "frozenset[str]":
-    """The same of compiled code, its nested functions and classes included."""
+    """Return the names that compiled code may touch, including its nested functions and classes."""
     found = {*code.co_names, *code.co_varnames}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -58,9 +61,9 @@ def names_of(code: types.CodeType) -> "frozenset[str]":
 
 
 def patched(blocks: Sequence[str]) -> "set[tuple[str, str]]":
-    """`(name, attribute)` of every `name.attribute = …`, `del name.attribute` or `setattr(name, "attribute", …)`.
+    """Return `(name, attribute)` of each `name.attribute = …`, `del name.attribute`, `setattr(name, "attribute", …)`.
 
-    Dotted names are given whole: `("os.path", "join")`.
+    Dotted names are whole: `("os.path", "join")`.
     """
     found: set[tuple[str, str]] = set()
     for block in blocks:

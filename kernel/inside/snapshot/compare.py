@@ -1,7 +1,7 @@
-"""Whether two REPLs hold the same: structure, values and aliases, object by object.
+"""Comparison of the variables of two REPLs: structure, values and aliases, object by object.
 
-Asked of a REPL that was rebuilt by running cells again, about what was saved of the one before. An over-strict
-answer costs a rebuild, a lenient one would replace variables by something else: in doubt it is no.
+A REPL that was rebuilt by running cells again is compared with the saved variables of the one before. A too strict
+answer costs a rebuild, a too lenient one would replace variables by others: in doubt the answer is no.
 """
 
 import types
@@ -11,13 +11,13 @@ from typing import Any
 from .object_graph import ATOMS, is_array, is_flat
 
 Reduce = Callable[[Any], Any]
-"""How an object would be saved: as `__reduce_ex__` says it, or NotImplemented for what is found by its name."""
+"""Function that returns the saved form of an object, as `__reduce_ex__` does. NotImplemented: it is found by name."""
 _LIMIT = 50_000_000
 """Pairs of objects after which the answer is no."""
 
 
 class Comparison:
-    """One comparison: what is an alias on one side must be one on the other, over all that `holds` is asked."""
+    """One comparison. An alias on one side must be one on the other, over all calls of `holds`."""
 
     def __init__(self, reduce_one: Reduce, reduce_other: Reduce) -> None:
         self._reduce = reduce_one, reduce_other
@@ -26,7 +26,7 @@ class Comparison:
         self._keep: list[Any] = []
 
     def holds(self, one: Any, other: Any) -> bool:
-        """Whether the two are built alike. Raises nothing, whatever their classes do."""
+        """Return whether the two are built alike. Raises only KeyboardInterrupt, whatever their classes do."""
         todo = [(one, other)]
         try:
             while todo:
@@ -41,7 +41,7 @@ class Comparison:
         return True
 
     def _parts(self, left: Any, right: Any) -> "list[tuple[Any, Any]] | None":
-        """What of the two must be the same for them to be; None when they are not."""
+        """Return the pairs of parts that must be the same for the two to be. Return None when the two differ."""
         kind: type = type(left)
         if kind in ATOMS or type(right) in ATOMS:
             return [] if _same_atom(left, right) else None
@@ -50,7 +50,7 @@ class Comparison:
             return [] if known == id(right) and self._back[id(right)] == id(left) else None
         if not _is_constant(kind):
             self._pairs[id(left)], self._back[id(right)] = id(right), id(left)
-        self._keep.append((left, right))  # no id is used twice
+        self._keep.append((left, right))  # kept alive, so that no id is used twice
         if is_flat(left) and is_flat(right) and _same_flat(left, right):
             return []
         if kind is list or kind is tuple:
@@ -76,7 +76,7 @@ class Comparison:
 
 
 def _is_constant(kind: type) -> bool:
-    """Whether Python may use one object for equal ones, so that which is which says nothing."""
+    """Return whether Python may use one object for equal ones, so that identity means nothing."""
     return kind is tuple or kind is frozenset or kind is types.BuiltinFunctionType
 
 
@@ -87,7 +87,7 @@ def _same_atom(left: Any, right: Any) -> bool:
 
 
 def _same_flat(left: Any, right: Any) -> bool:
-    """Whether two long lists, sets or dicts of atoms are certainly the same, found out at once."""
+    """Return whether two long lists or dicts of atoms are certainly the same, by one comparison of the whole."""
     if type(left) is not type(right) or isinstance(left, set) or left != right:
         return False
     values = (left, right) if isinstance(left, list) else (left.values(), right.values())

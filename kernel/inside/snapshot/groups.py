@@ -1,4 +1,4 @@
-"""One group of variables: as it is made from their values, as the store keeps it, and the way back."""
+"""One group of variables: pickled from their values, in the form that the store keeps, and loaded again."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ from .unpickler import load
 _APART = 1 << 20
 """Bytes of long strings in a pickle from which they are saved apart."""
 _WORTH_A_LOOK, _LOOKED_AT = 256 << 10, 3
-"""Bytes of a group from which slices of the input are looked for in it, and strings of it that are looked at first."""
+"""Bytes of a group from which slices of the input are searched for in it, and strings of it that are tested first."""
 _WORTH_COMPARING = 256
-"""Bytes an element from which a list of atoms is compared one by one before it is pickled again."""
+"""Bytes per element from which a list of atoms is compared one by one before it is pickled again."""
 REASON = 300
-"""Characters of a reason at most."""
+"""Characters of a reason, at most."""
 
 
 class MissingPiece(Exception):
@@ -28,7 +28,7 @@ class MissingPiece(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """A group as it is kept: `group` is a `state.blobs.snapshots.Group`."""
+    """A saved group. `group` is a `state.blobs.snapshots.Group`."""
 
     group: dict[str, Any]
     names: frozenset[str]
@@ -39,12 +39,12 @@ class Saved:
 
     @classmethod
     def read(cls, group: dict[str, Any]) -> "Saved":
-        """A group that comes from the store."""
+        """Read a group that comes from the store."""
         form = loads(group["form"])
         return cls(group, frozenset(group["names"]), frozenset(form["touches"]), frozenset(form["needs"]))
 
     def loaded(self, pieces: "Restoring") -> dict[str, Any]:
-        """Its variables. Raises MissingPiece, and whatever code of the run raises; nothing when it was not saved."""
+        """Load its variables, none when it was not saved. Raises MissingPiece and what code of the run raises."""
         if not self.group["chunks"]:
             return {}
         form = loads(self.group["form"])
@@ -61,14 +61,14 @@ class Saved:
 
         return load(
             pieces.joined(parts[0]),
-            # Arrays are written to, so their memory must be their own.
+            # Arrays can be written to, so each needs memory of its own.
             [bytearray(pieces.joined(part)) for part in buffers],
             {"big": big, "cut": lambda *cut: pieces.cut(cut)},
         )
 
 
 class Restoring:
-    """The pieces of one restore, and the long texts made of them: many variables may hold the same."""
+    """The pieces of one restore, and the long texts made of them, which many variables may share."""
 
     def __init__(self, piece: "Callable[[str], bytes]", cuts: "Cuts | None") -> None:
         self._piece = piece
@@ -77,7 +77,7 @@ class Restoring:
         self._from_input: dict[Cut, str] = {}
 
     def joined(self, names: Sequence[str]) -> bytes:
-        """Pieces put together. Raises MissingPiece."""
+        """Join pieces. Raises MissingPiece."""
         try:
             found = [self._piece(name) for name in names]
         except KeyError:
@@ -85,7 +85,7 @@ class Restoring:
         return found[0] if len(found) == 1 else b"".join(found)
 
     def text(self, kind: str, names: Sequence[str]) -> "str | bytes":
-        """A long text, made once."""
+        """Return a long text, which is made only once."""
         key = (kind, *names)
         if key not in self._texts:
             body = self.joined(names)
@@ -93,7 +93,7 @@ class Restoring:
         return self._texts[key]
 
     def cut(self, cut: Cut) -> str:
-        """A string that was cut from the input, made once. Raises NotTheInput, and what reading the input raises."""
+        """Return a string that was cut from the input, made only once. Raises NotTheInput and what reading raises."""
         if cut not in self._from_input:
             if self._cuts is None:
                 raise NotTheInput
@@ -103,7 +103,7 @@ class Restoring:
 
 @dataclass(frozen=True)
 class PickledGroup:
-    """A group that was pickled now. Without a `result` it could not be."""
+    """A group that was pickled now. `result` is None when it could not be pickled."""
 
     names: frozenset[str]
     touches: frozenset[str]
@@ -111,7 +111,7 @@ class PickledGroup:
     body: bytes
     lost: dict[str, str]
     apart: bool
-    """Whether its long texts are saved apart, or as cuts."""
+    """True when its long texts are saved apart, or as cuts."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -119,7 +119,7 @@ class PickledGroup:
         return frozenset(self.result.needs) if self.result else frozenset()
 
     def saved(self, long: LongTexts, known: set[str], fresh: Pieces, about: "Iterable[dict[str, Any] | None]") -> Saved:
-        """The group for the store; pieces that may not be `known` there go into `fresh`."""
+        """Return the group for the store, and put pieces that may not be `known` there into `fresh`."""
         parts: list[list[str]] = []
         kinds: list[str] = []
         if self.result is not None:
@@ -146,7 +146,7 @@ class PickledGroup:
         return Saved(group, self.names, self.touches, self.needs)
 
     def is_list_of_long(self, value: Any) -> bool:
-        """Whether this is one list of long texts, of which a look at each is cheaper than another pickle."""
+        """Return whether this is one list of long texts, where comparing each is cheaper than pickling again."""
         if len(self.names) != 1 or self.result is None or type(value) not in (list, tuple):
             return False
         size = len(self.body) + sum(map(len, self.result.texts)) + self.result.cut
@@ -162,10 +162,10 @@ def make(
     *,
     apart: bool,
 ) -> PickledGroup:
-    """Pickle the variables of one group. What goes wrong with all of it is told as its loss.
+    """Pickle the variables of one group. An error of the whole group is recorded as the loss of its variables.
 
-    `given` are names of what every kernel has, by id. `cuts` finds what was cut from the input.
-    `apart`: long texts are known to be worth saving apart, or as cuts.
+    `given` are names of objects that every kernel has, by id. `cuts` finds strings that were cut from the input.
+    `apart`: True when long texts are known to be worth saving apart, or as cuts.
     """
     objects: dict[int, Any] = {}
     touches: set[str] = set()
@@ -191,7 +191,7 @@ def make(
 
 
 def _is_cut(plain: Unframed, texts: "Sequence[str | bytes]", cuts: Cuts) -> bool:
-    """Whether most of a group seems to be strings that were cut from the input."""
+    """Return whether most of a group seems to be strings that were cut from the input."""
     size = len(plain.body) + sum(map(len, texts))
     if size < _WORTH_A_LOOK:
         return False
@@ -200,18 +200,18 @@ def _is_cut(plain: Unframed, texts: "Sequence[str | bytes]", cuts: Cuts) -> bool
 
 
 def is_long(value: Any) -> bool:
-    """Whether this is a str or bytes worth a piece of its own."""
+    """Return whether this is a str or bytes worth a piece of its own."""
     return type(value) in (str, bytes) and len(value) > SMALL
 
 
 def said(error: BaseException) -> str:
-    """An error as a reason."""
+    """Return an error as a reason."""
     text = str(error.__doc__) if isinstance(error, MissingPiece | NotTheInput) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:REASON]
 
 
 def _lost_by_name(result: Pickled, reached: Mapping[str, Reached]) -> dict[str, str]:
-    """Which of the variables hold what could not be saved."""
+    """Return the variables that hold an object that could not be saved, with the reasons."""
     lost: dict[str, str] = {}
     for loss in result.losses:
         holders = [name for name, one in reached.items() if id(loss.what) in one.objects] or list(reached)

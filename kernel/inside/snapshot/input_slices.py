@@ -1,8 +1,8 @@
-"""Strings that were cut from the input are saved as their places in its pack, which is stored anyway.
+"""Strings that were cut from the input, which are saved as their places in its pack, which is stored anyway.
 
-Where they stand is found by `samples.py`. Whether to look is decided by the size of what may be there: no index of the
-input is made for less than a small part of it. Not by what went by before, else equal values would be saved as other
-bytes, and look changed.
+`slice_index.py` finds the places. The size of the strings decides whether to search: no index of the input is made for
+less than a small part of it. Earlier snapshots do not decide, or equal values would be saved as other bytes and look
+changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,17 +12,17 @@ from ..context_file import Pack
 from .slice_index import Part, Samples
 
 SHORTEST = 2 << 10
-"""Characters from which a str is looked for."""
+"""Characters from which a str is searched for."""
 _SHARE = 1_000
-"""Strings are looked for that are together as long as this part of the input."""
+"""Strings are searched for when they are together at least as long as the input divided by this."""
 _FREE = 1_000
-"""Strings that are looked for in vain in one snapshot, beside as many as were found."""
+"""Strings searched for in vain in one snapshot, at most; each one that is found allows one more."""
 _KEY = 32
 _MOST_KNOWN = 1 << 16
 _PIECE = 1 << 20
 
 Cut = tuple[str | int, ...]
-"""The pack's name; then, in order, literal strings and ranges: where one begins and where it ends, in bytes."""
+"""The pack's name; then, in order, literal strings and ranges: the start and the end of one, in bytes."""
 _Key = tuple[int, bytes, bytes, bytes]
 
 
@@ -31,28 +31,31 @@ class NotTheInput(Exception):
 
 
 class Cuts:
-    """Finds strings in a kernel's own input, and reads them there again. Not safe for threads."""
+    """A finder of strings in a kernel's own input, which also reads them there again. Not thread-safe."""
 
     def __init__(self, pack: Pack, ranges: "Callable[[], Sequence[tuple[int, int]]]") -> None:
-        """`ranges` of the pack are the input, sorted and apart; they are asked for with the first long string."""
+        """Initialize the finder.
+
+        `ranges` returns the ranges of the pack that are the input, sorted and disjoint. The first long string calls it.
+        """
         self._pack = pack
         self._ask = ranges
         self._ranges: Sequence[tuple[int, int]] | None = None
         self._samples: Samples | None = None
         self._free = _FREE
         self._known: dict[_Key, list[Part]] = {}
-        """Parts that strings had. No more than a hint: two may be alike in their length and in three places."""
+        """Parts found for earlier strings. Only a hint: two strings may agree in their length and at three places."""
 
     def begin(self) -> None:
-        """A snapshot begins."""
+        """Begin a snapshot."""
         self._free = _FREE
 
     def worth(self, size: int) -> bool:
-        """Whether so much, in long strings, is worth looking for."""
+        """Return whether long strings of this total size are worth searching for."""
         return size >= SHORTEST and size * _SHARE >= sum(end - start for start, end in self._input())
 
     def most(self, some: "Sequence[str | bytes]") -> bool:
-        """Whether most of `some` strings were cut from the input; False for none."""
+        """Return whether most of `some` strings were cut from the input. Return False when there are no strings."""
         try:
             found = [bool(self._parts(one.encode() if isinstance(one, str) else one)) for one in some]
         except (UnicodeEncodeError, OSError):
@@ -60,16 +63,16 @@ class Cuts:
         return sum(found) * 2 > len(found)
 
     def of(self, text: str) -> "Cut | None":
-        """Where a string stands, with what is its own; None when less than half of it is known to be there."""
+        """Return a string as ranges of the input and literals, or None when less than half of it is in the input."""
         try:
             body = text.encode()
             parts = self._parts(body)
-        except (UnicodeEncodeError, OSError):  # a lone surrogate, which no input has; or the pack was cut short
+        except (UnicodeEncodeError, OSError):  # a lone surrogate, which no input has; or the pack was truncated
             return None
         return self._cut(body, parts) if parts else None
 
     def text(self, cut: Cut) -> str:
-        """The string again. Raises NotTheInput, and OSError or ValueError for a pack that is shorter than it was."""
+        """Read the string again. Raises NotTheInput, and OSError or ValueError for a pack that has become shorter."""
         name, *rest = cut
         if name != self._pack.name:
             raise NotTheInput
@@ -83,13 +86,13 @@ class Cuts:
                 parts.append(Part(size, size + len(pieces[-1]), one))
             size += len(pieces[-1])
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        # It will be saved again.
+        # Noted, because it will be saved again.
         self._note(_key(body), parts)
         return body.decode()
 
     def _index(self) -> "Samples | None":
         if self._samples is None:
-            # Code of cells may have hidden numpy, or taken the memory.
+            # Code of cells may have hidden numpy or used up the memory.
             with suppress(ImportError, MemoryError):
                 self._samples = Samples(self._pack, self._input())
         return self._samples
@@ -100,7 +103,7 @@ class Cuts:
         return self._ranges
 
     def _parts(self, body: bytes) -> list[Part]:
-        """The parts that were cut from the input; none unless they are half of it."""
+        """Return the parts that were cut from the input, or an empty list unless they are half of `body`."""
         key = _key(body)
         parts = self._known.get(key)
         if parts is not None and self._hold(parts, body):
@@ -116,7 +119,7 @@ class Cuts:
         return parts
 
     def _hold(self, parts: "Sequence[Part]", body: bytes) -> bool:
-        """Whether the parts of `body` are what they are said to be, byte by byte."""
+        """Return whether the parts of `body` equal their places in the pack, byte by byte."""
         for start, end, place in parts:
             for first in range(start, end, _PIECE):
                 last = min(first + _PIECE, end)
@@ -143,7 +146,7 @@ class Cuts:
 
 
 class CutsOnce:
-    """Where the strings of one pickle were cut from, each asked for once; `chars` counts those that were."""
+    """Cuts of the strings of one pickle, each searched for once. `chars` counts the characters that were cut."""
 
     def __init__(self, cuts: "Cuts | None") -> None:
         self._cuts = cuts
@@ -151,11 +154,11 @@ class CutsOnce:
         self.chars = 0
 
     def of(self, text: str) -> "Cut | None":
-        """As `Cuts.of`."""
+        """Return what `Cuts.of` returns, or None without cuts."""
         if self._cuts is None:
             return None
         if id(text) not in self._asked:
-            self._asked[id(text)] = text, self._cuts.of(text)  # held: no id is used twice
+            self._asked[id(text)] = text, self._cuts.of(text)  # kept alive, so that no id is used twice
         _, cut = self._asked[id(text)]
         self.chars += len(text) if cut else 0
         return cut

@@ -1,4 +1,4 @@
-"""What a variable holds: the objects that it could share with another, and the names that its functions may touch."""
+"""The objects that a variable holds and could share with another, and the names that its functions may touch."""
 
 import datetime
 import decimal
@@ -24,9 +24,9 @@ ATOMS = frozenset(
         *(types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType),
     )
 )
-"""Types whose objects are nobody's to share: they never change, or are saved by name, or not at all."""
+"""Types whose objects need no sharing: they never change, or are saved by name, or not at all."""
 _PASSIVE = ATOMS - {types.BuiltinFunctionType}
-"""Atoms that need no look: no function among them that reaches variables by itself."""
+"""Atoms that need not be examined: none of them is a function that reaches variables by itself."""
 _CODES = {types.GeneratorType: "gi_code", types.CoroutineType: "cr_code", types.AsyncGeneratorType: "ag_code"}
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 _MANY = 32
@@ -37,18 +37,18 @@ MAIN = "__main__"
 
 @dataclass
 class Reached:
-    """What was found from one variable."""
+    """The objects and names found from one variable."""
 
     objects: dict[int, Any] = field(default_factory=dict[int, Any])
-    """Everything that is no atom, by id."""
+    """All objects that are not atoms, by id."""
     names: set[str] = field(default_factory=set[str])
     """Variables that functions in it may touch, and that it refers to by name."""
     by_name: bool = False
-    """Whether something in it can only be recognised one by one: the namespace itself, or a `given` container."""
+    """True when it holds what can only be recognised one by one: the namespace itself, or a `given` container."""
 
 
 def reach(root: Any, namespace: Mapping[str, Any], given: Mapping[int, Any]) -> Reached:
-    """Go through everything that `root` holds. `given` are objects that every kernel has, by id: leaves.
+    """Traverse everything that `root` holds. `given` are objects that every kernel has, by id, which are leaves.
 
     Functions and classes that are bound in the namespace under their own name are leaves too: they are saved as
     variables of their own, and referred to by name.
@@ -82,9 +82,9 @@ def reach(root: Any, namespace: Mapping[str, Any], given: Mapping[int, Any]) -> 
 def _without_plain(
     held: "list[Any]", namespace: Mapping[str, Any], given: Mapping[int, Any], found: Reached
 ) -> "list[Any]":
-    """What of `held` must be looked at one by one; plain dicts, lists and sets are counted all at once.
+    """Return the objects that must be examined one by one. Plain dicts, lists and sets are counted all at once.
 
-    A hundred thousand records are no rarity, and each would take a microsecond or two.
+    A hundred thousand records are common, and each would take a microsecond or two.
     """
     plain = {id(one): one for one in held if type(one) in _PLAIN and id(one) not in found.objects}
     if not plain.keys().isdisjoint(given) or id(namespace) in plain:
@@ -98,7 +98,7 @@ def _without_plain(
 
 
 def bound_name(one: Any, namespace: Mapping[str, Any]) -> "str | None":
-    """The name under which a function or class of a cell is bound in the namespace, when that is its own name."""
+    """Return the name of a function or class of a cell, if it is bound in the namespace under that name, else None."""
     if type(one) is types.FunctionType:
         own = one.__globals__ is namespace
     elif isinstance(one, type):
@@ -112,14 +112,14 @@ OWN = "?"
 
 
 def home_of(function: types.FunctionType, namespace: Mapping[str, Any]) -> "str | None":
-    """The module in whose globals a function lives that must be saved whole; None for one that can be imported.
+    """Return the module whose globals a function uses, or None for a function that can be imported.
 
-    MAIN stands for the namespace, OWN for globals that are of no module.
+    A function with a home must be saved whole. MAIN is the namespace, OWN globals that belong to no module.
     """
     held = function.__globals__
     if held is namespace:
         return MAIN
-    # A module may say that it has another name than the one it is found under.
+    # A module's `__name__` may differ from the name under which it is found.
     for name in (held.get("__name__"), getattr(held.get("__spec__"), "name", None)):
         module = sys.modules.get(str(name))
         if module is not None and vars(module) is held:
@@ -128,14 +128,14 @@ def home_of(function: types.FunctionType, namespace: Mapping[str, Any]) -> "str 
 
 
 def named_in(module: Any, name: str) -> Any:
-    """What a module has under a dotted name, or None."""
+    """Return the object that a module has under a dotted name, or None."""
     for part in name.split("."):
         module = getattr(module, part, None)
     return module
 
 
 def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) -> "list[Any]":
-    """What `one` refers to, after it was counted as reached unless it is of a library."""
+    """Count `one` as reached unless it belongs to a library, and return the objects that it refers to."""
     if kind is types.FunctionType:
         return _held_by_function(one, namespace, found)
     if isinstance(one, type):
@@ -147,7 +147,7 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
     if kind is tuple or kind is frozenset:
         held = gc.get_referents(one)
         if set(map(type, held)) <= _PASSIVE:
-            return []  # equal ones are as good as one
+            return []  # equal ones are interchangeable
         found.objects[id(one)] = one
         return held
     found.objects[id(one)] = one
@@ -156,7 +156,7 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
     if kind in _CODES:
         found.names |= names_of(getattr(one, _CODES[kind]))
     if kind in WEAK:
-        # What it holds weakly, it does not refer to.
+        # The collector does not report what it holds weakly.
         return [*one.keys(), *one.values()] if hasattr(one, "keys") else list(one)
     held = [] if is_flat(one) else gc.get_referents(one)
     if len(held) > _MANY and set(map(type, held)) <= _PASSIVE:
@@ -176,7 +176,7 @@ def _held_by_function(one: Any, namespace: Mapping[str, Any], found: Reached) ->
 
 
 def is_flat(one: Any) -> bool:
-    """Whether this is a long list, set or dict of nothing but atoms."""
+    """Return whether this is a long list, set or dict of atoms only."""
     kind = type(one)
     if kind is list or kind is set:
         return len(one) > _MANY and set(map(type, one)) <= _PASSIVE
@@ -186,6 +186,6 @@ def is_flat(one: Any) -> bool:
 
 
 def is_array(one: Any) -> bool:
-    """Whether this is a numpy array; numpy is not imported for it."""
+    """Return whether this is a numpy array, without importing numpy."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(one) is numpy.ndarray

@@ -1,4 +1,4 @@
-"""Which variables belong together: those that share objects, and those that refer to each other by name in a circle."""
+"""Groups of variables that belong together: they share objects, or refer to each other by name in a circle."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def sharing(objects: "Mapping[str, Mapping[int, Any]]") -> "list[list[str]]":
-    """The names in groups: two that hold a same object, by its id, are in one."""
+    """Return the names in groups. Two names that hold the same object, by its id, are in one group."""
     parent = {name: name for name in objects}
 
     def root(name: str) -> str:
@@ -29,7 +29,7 @@ def sharing(objects: "Mapping[str, Mapping[int, Any]]") -> "list[list[str]]":
 
 
 def circles(needs: "Mapping[Key, Iterable[Key]]") -> "list[list[Key]]":
-    """Every set of more than one key that need each other, directly or not (strongly connected components)."""
+    """Return the sets of several keys that need each other, directly or not (strongly connected components)."""
     order: list[Key] = []
     seen: set[Key] = set()
     for start in needs:
@@ -53,7 +53,7 @@ def circles(needs: "Mapping[Key, Iterable[Key]]") -> "list[list[Key]]":
 def _visit(
     start: Key, edges: "Mapping[Key, Iterable[Key] | Sequence[Key]]", seen: "set[Key]", order: "list[Key]"
 ) -> None:
-    """Depth first from `start`, without recursion; each key joins `order` after all that it leads to."""
+    """Visit keys depth first from `start`, without recursion. Each key joins `order` after all that it leads to."""
     todo: list[tuple[Key, bool]] = [(start, False)]
     while todo:
         key, left = todo.pop()

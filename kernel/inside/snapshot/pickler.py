@@ -1,13 +1,13 @@
-"""A group of variables as bytes: a pickle of their structure, with what only a live namespace has said by name.
+"""A group of variables as bytes: a pickle of their structure, in which objects of a live namespace are named.
 
-Written for our own loader alone (`loader.py`), in another kernel of the same run. It differs from `pickle` thus:
+Only `unpickler.py` reads it, in another kernel of the same run. It differs from `pickle` in these points:
 
-- Functions of cells come back with the live namespace as their globals, and closures that share a cell still do.
+- Functions of cells are restored with the live namespace as their globals, and closures that share a cell still do.
 - Instances of classes of cells are saved as they are built, whatever their own pickling methods say.
 - Functions and classes bound under their own name are referred to by that name, unless they are of this group.
-- What cannot be saved becomes a placeholder that raises when it is used (`lost.py`), and is noted.
+- An object that cannot be saved becomes a placeholder that raises when it is used (`placeholder.py`), and is noted.
 
-cloudpickle does the classes and the code objects.
+cloudpickle pickles the classes and the code objects.
 """
 
 import functools
@@ -39,12 +39,12 @@ _BASES: tuple[type, ...] = (
     *(OrderedDict, defaultdict, Counter, dict, deque, list, set, frozenset, tuple, bytearray),
     *(bool, int, float, complex, str, bytes, BaseException),
 )
-"""Built-in classes that classes of cells may build on: how their content is saved is known."""
+"""Built-in classes whose content the pickler can save, also of the classes of cells that build on them."""
 
 
 @dataclass
 class Loss:
-    """An object that could not be saved, or not whole."""
+    """An object that could not be saved, or only in part."""
 
     what: Any
     why: str
@@ -52,12 +52,12 @@ class Loss:
 
 @dataclass
 class Pickled:
-    """What a group became."""
+    """The pickle of a group."""
 
     body: bytes
     buffers: "list[memoryview]" = field(default_factory=list["memoryview"])
     texts: "list[str | bytes]" = field(default_factory=list["str | bytes"])
-    """Long ones, which are saved apart, in the order of their numbers."""
+    """Long texts that are saved apart, in the order of their numbers."""
     needs: set[str] = field(default_factory=set[str])
     """Variables that it refers to by name."""
     losses: list[Loss] = field(default_factory=list[Loss])
@@ -67,22 +67,22 @@ class Pickled:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a pickler must know: the namespace, what every kernel has by itself, and what it saves."""
+    """The facts that a pickler needs: the namespace, the objects that every kernel has, and the variables to save."""
 
     namespace: Mapping[str, Any]
     given: Mapping[int, str]
-    """Names of what every kernel has, by id."""
+    """Names of the objects that every kernel has, by id."""
     names: Collection[str]
     objects: Mapping[int, Any]
     """Everything that the variables of the group hold."""
     cuts: "Cuts | None" = None
-    """Where strings may have been cut from."""
+    """Finds strings that were cut from the input. None: they are not searched for."""
 
 
 def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool) -> Pickled:
-    """The variables' bytes. `one_by_one`: long strings apart, or as cuts, and containers recognised, which is slower.
+    """Pickle the variables. Raises what pickling raises.
 
-    Raises what pickling raises.
+    `one_by_one`: save long strings apart, or as cuts, and recognise containers, which is slower.
     """
     kind = _OneByOne if one_by_one else _Pickler
     file = io.BytesIO()
@@ -97,7 +97,7 @@ def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool
 
 
 def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], Any]:
-    """How an object of these surroundings is saved, without saving it: for comparing (`comparing.Reduce`)."""
+    """Return a function that gives the saved form of an object without saving it, for `compare.Reduce`."""
     pickler = _Pickler(io.BytesIO(), around, lambda _: None)
 
     def reduce(obj: Any) -> Any:
@@ -109,14 +109,14 @@ def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], A
             return found
         if isinstance(obj, TypeVar):
             return obj.__name__, obj.__bound__, obj.__constraints__, obj.__covariant__, obj.__contravariant__
-        # Of a class, cloudpickle leaves out what happens to be the very object that a base has.
+        # Of a class, cloudpickle omits attributes that are the same object as in a base.
         return _class_form(obj) if isinstance(obj, type) else found
 
     return reduce
 
 
 def _class_form(kind: type) -> tuple[Any, ...]:
-    """What code of a cell said of a class, without what Python and pydantic made of it."""
+    """Return a class as code of a cell defined it, without what Python and pydantic added."""
     made_of_it = ("__dict__", "__weakref__", "__slotnames__", "_abc_impl", "__signature__", "__class_vars__")
     own = {
         name: value
@@ -130,7 +130,7 @@ def _class_form(kind: type) -> tuple[Any, ...]:
 
 
 class _Given:
-    """Stands for an object that every kernel has."""
+    """A substitute for an object that every kernel has."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -181,7 +181,7 @@ class _Pickler(cloudpickle.Pickler):
             return self._lose(obj, f"{type(error).__name__}: {error}")
 
     def note_bare_cells(self) -> None:
-        """Cells of closures that were reached without the function that they belong to are empty."""
+        """Record as losses the cells of closures that were reached without their function: they are empty."""
         for number, cell in self._cells.items():
             if number not in self._filled:
                 self.losses.append(Loss(cell, "a variable of a function was taken without its function"))
@@ -192,11 +192,11 @@ class _Pickler(cloudpickle.Pickler):
         return Lost, (type(obj).__name__, reason)
 
     def _ordinary(self, obj: Any, kind: type) -> Any:
-        """By the means of cloudpickle and of the object itself."""
+        """Reduce an object by the means of cloudpickle and of the object itself."""
         reduced: Any = super().reducer_override(obj)
         if reduced is not NotImplemented:
             if isinstance(obj, type) and vars(obj).get("__slots__") and not issubclass(obj, tuple):
-                # cloudpickle would set it on the finished class, which then has no slots.
+                # cloudpickle would set `__slots__` on the finished class, which then has no slots.
                 kind_of, name, bases, content, *rest = reduced[1]
                 arguments = (kind_of, name, bases, {**content, "__slots__": vars(obj)["__slots__"]}, *rest)
                 return (reduced[0], arguments, *reduced[2:])
@@ -214,7 +214,7 @@ class _Pickler(cloudpickle.Pickler):
     # -- functions
 
     def _function(self, function: Any, home: str) -> Any:
-        # A module's globals are had by its name; those of no module go with the function, and may hold it in turn.
+        # A module's globals are found by its name. Those of no module are saved with the function and may hold it.
         place = function.__globals__ if home == OWN else home
         cells = function.__closure__
         contents: list[tuple[Any, Any]] = []
@@ -239,7 +239,7 @@ class _Pickler(cloudpickle.Pickler):
         )
 
     def _cell(self, cell: Any) -> Any:
-        # Empty: a cell may hold the very function that it belongs to. The function fills it.
+        # Saved empty, as a cell may hold the very function that it belongs to. The function fills it.
         self._cells[id(cell)] = cell
         return unpickler.cell, ()
 
@@ -281,7 +281,7 @@ class _Pickler(cloudpickle.Pickler):
         offset = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
         return unpickler.view, (base, offset, array.shape, array.strides, array.dtype)
 
-    # -- what has no pickling of its own, or a poor one
+    # -- objects without their own pickling, or with a poor one
 
     def _lock(self, lock: Any) -> Any:
         return unpickler.lock, (lock.locked(),)
@@ -337,7 +337,7 @@ class _Pickler(cloudpickle.Pickler):
 
 
 class _OneByOne(_Pickler):
-    """Asks Python about every object, which is slow: only where something must be recognised."""
+    """A pickler that is called for every object, which is slow: used only where objects must be recognised."""
 
     def persistent_id(self, obj: Any) -> Any:
         kind = type(obj)
@@ -364,15 +364,17 @@ class _OneByOne(_Pickler):
 
 
 def _is_built_here(obj: Any, kind: type) -> bool:
-    """Whether an instance is saved as it is built: of a class of a cell, or an exception (whose own pickling fails
-    where its class takes other arguments than it keeps)."""
+    """Return whether an instance is saved as it is built: of a class of a cell, or an exception.
+
+    The pickling method of an exception fails where its class takes other arguments than it keeps.
+    """
     if isinstance(obj, BaseException):
         return kind.__reduce__ is BaseException.__reduce__
     return kind.__module__ == MAIN and not isinstance(obj, type)
 
 
 def _known_base(kind: type) -> "type | None":
-    """The built-in class that `kind` builds on, when it and all its other bases are plain; None otherwise."""
+    """Return the built-in class that `kind` builds on, when it and all its other bases are plain, else None."""
     base: type = object
     for one in kind.__mro__[:-1]:
         if one in _BASES or (issubclass(one, BaseException) and one.__module__ == "builtins"):

@@ -1,4 +1,4 @@
-"""What stands for an object that could not be saved: a placeholder that raises, saying why, as soon as it is used."""
+"""A placeholder for an object that could not be saved, which raises an error with the reason when it is used."""
 
 from typing import Any, NoReturn
 
@@ -21,7 +21,7 @@ class Lost:
         return Lost, (self.what, self.why)
 
     def __getattr__(self, name: str) -> Any:
-        # Python itself looks for dunder names, to find out what an object can do.
+        # Python itself looks up dunder names to find out what an object can do.
         if name.startswith("__"):
             raise AttributeError(name)
         raise_lost(self)
@@ -34,7 +34,7 @@ class Lost:
 
 
 def raise_lost(self: Lost, *_: Any, **__: Any) -> NoReturn:
-    """Say that the object is lost."""
+    """Raise LostVariable."""
     raise LostVariable(f"this {self.what} was lost when the REPL was restored ({self.why}); make it again")
 
 

@@ -1,6 +1,6 @@
 """State outside of the namespace that code of cells relies on: random generators, and modules that it patched.
 
-Each piece is saved like a variable, under a name that no variable can have.
+Each part is saved like a variable, under a name that no variable can have.
 """
 
 import importlib
@@ -17,13 +17,13 @@ _SEED = 0
 
 
 def begin_alike() -> None:
-    """Let randomness begin the same way in every kernel, so that a cell that runs again draws what it drew before."""
+    """Seed the random generator alike in every kernel, so that a replayed cell draws the same numbers."""
     random.seed(_SEED)
 
 
 def imported_alike(names: "frozenset[str]") -> None:
-    """Before a cell that may import numpy: its global generator too begins the same way."""
-    # Not "numpy": what cuts variables into pieces may have imported that, and its generator comes with `numpy.random`.
+    """Seed numpy's global generator alike too, before a cell that may import numpy."""
+    # Not "numpy": `chunks.py` may have imported that, and the generator comes with `numpy.random`.
     if "numpy.random" in sys.modules or names.isdisjoint(("numpy", "pandas")):
         return
     try:
@@ -33,14 +33,14 @@ def imported_alike(names: "frozenset[str]") -> None:
 
 
 class Ambient:
-    """What there is of it, and how it was when it was saved last."""
+    """The state outside of one namespace, and the module attributes that its code patches."""
 
     def __init__(self) -> None:
         self._patches: dict[str, tuple[str, str]] = {}
         self._saved: dict[str, Any] = {}
 
     def notice(self, blocks: Sequence[str], namespace: Mapping[str, Any]) -> None:
-        """Remember which attributes of modules the code sets, or would set when its functions are called."""
+        """Record the attributes of modules that the code sets, or would set when its functions are called."""
         for owner, attribute in patched(blocks):
             first, *rest = owner.split(".")
             found: Any = namespace.get(first)
@@ -50,7 +50,7 @@ class Ambient:
                 self._patches[f"{found.__name__}.{attribute}"] = (found.__name__, attribute)
 
     def values(self) -> "dict[str, Any]":
-        """Every piece by its name. A patched attribute that was deleted is left out."""
+        """Return the parts of the state by name, without patched attributes that were deleted."""
         found: dict[str, Any] = {RANDOM: random.getstate()}
         if numpy := sys.modules.get("numpy.random"):
             found[NUMPY_RANDOM] = _comparable(numpy.get_state())
@@ -61,7 +61,7 @@ class Ambient:
         return found
 
     def put_back(self, name: str, value: Any) -> None:
-        """Bring one piece back. Raises what that raises."""
+        """Restore one part. Raises what importing or setting it raises."""
         if name == RANDOM:
             random.setstate(value)
         elif name == NUMPY_RANDOM:

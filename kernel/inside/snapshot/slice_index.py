@@ -1,9 +1,10 @@
-"""Which parts of a text a pack has as well: found by a sparse index of the pack, proven by its bytes.
+"""The parts of a text that are also in a pack: found by a sparse index of the pack, verified by its bytes.
 
-The index holds a hash of 64 bytes of the pack at every so many bytes. Of a text every window of 64 bytes is looked
-up until one is found; that is compared, and extended to both sides. A hash that is met by chance costs time only.
+The index holds a hash of 64 bytes of the pack at regular distances. Every window of 64 bytes of a text is looked up
+until one is found, which is compared and extended to both sides. A hash that matches by chance costs only time.
 
-`state/blobs/range_index.py` does the like for prompts, outside: what runs in a kernel imports nothing of the project.
+`state/blobs/range_index.py` does the same for prompts outside of kernels: code in a kernel imports nothing of the
+project.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,12 @@ from typing import Any, NamedTuple
 from ..context_file import Pack
 
 LEAST = 1 << 10
-"""Bytes from which a part is worth naming."""
+"""Bytes from which a part is worth a reference."""
 _WINDOW = 64
 _STEP = 512
 _MOST_SAMPLES = 2 << 20
 _MOST_ALIKE = 4
-"""Samples of one hash that are kept: of a line that comes a million times, the first few."""
+"""Samples kept per hash: of a line that occurs a million times, the first few."""
 _FACTORS = (
     *(0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93),
     *(0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB),
@@ -26,7 +27,7 @@ _SEEN_A_SAMPLE, _SEEN_BITS = 16, 24
 _BLOCK = 4 << 20
 _FIRST_READ, _LARGEST_READ = 8 << 10, 1 << 20
 _MOST_IN_VAIN = 16 << 10
-"""Bytes without a find, before or behind one, after which no more is looked at."""
+"""Bytes without a match, before or behind one, after which the search ends."""
 _FREE_LOOKS, _BYTES_A_LOOK = 32, 1 << 10
 
 Array = Any
@@ -34,7 +35,7 @@ Array = Any
 
 
 class Part(NamedTuple):
-    """Bytes `start` to `end` of a text, which are those of the pack from `place` on."""
+    """Bytes `start` to `end` of a text, which equal those of the pack from `place` on."""
 
     start: int
     end: int
@@ -42,10 +43,10 @@ class Part(NamedTuple):
 
 
 class Samples:
-    """The samples of some ranges of a pack. Not safe for threads."""
+    """The samples of some ranges of a pack. Not thread-safe."""
 
     def __init__(self, pack: Pack, ranges: Sequence[tuple[int, int]]) -> None:
-        """Reads all of the ranges. Raises ImportError without numpy, OSError for a pack that was cut short."""
+        """Read all of the ranges. Raises ImportError without numpy, OSError for a truncated pack."""
         import numpy
 
         self._pack = pack
@@ -69,31 +70,31 @@ class Samples:
             self._hashes, self._places = self._hashes[few], self._places[few]
         bits = min(_SEEN_BITS, max(1, (_SEEN_A_SAMPLE * len(self._hashes)).bit_length()))
         self._shift = numpy.uint64(64 - bits)
-        # Which beginnings of a hash there are: a search among all samples takes far longer than a look.
+        # A table of the first bits of all hashes: a search among all samples takes far longer than a look-up here.
         self._seen = numpy.zeros(1 << bits, numpy.bool_)
         self._seen[self._hashes >> self._shift] = True
 
     def parts(self, body: bytes) -> list[Part]:
-        """The parts of `body`, UTF-8, that the pack has as well, in order, if its middle lies in one; else none.
+        """Return the parts of `body`, UTF-8, that are also in the pack, in order, if its middle is in one; else none.
 
-        They begin and end between characters. What is mostly a slice has its middle there, so for anything else
-        a look at so little is enough, however long it is.
+        They begin and end between characters. A text that is mostly one slice has its middle in it, so any other text
+        is dismissed after a search at its middle, whatever its length.
         """
         if len(body) < LEAST:
             return []
-        # In a pack full of repetitions there would be no end of looking.
+        # In a pack full of repetitions the search would not end.
         self._looks = _FREE_LOOKS + len(body) // _BYTES_A_LOOK
         middle, end = len(body) // 2, len(body)
         found = self._first(body, middle, middle + self._step, 0, end)
         if found is None:
-            # It may end soon behind the middle.
+            # A part may end soon behind the middle.
             found = self._first(body, max(0, middle - self._step - _WINDOW), middle, 0, end)
         if found is None:
             return []
         return [*self._between(body, 0, found.start), found, *self._between(body, found.end, len(body))]
 
     def _between(self, body: bytes, at: int, ceiling: int) -> list[Part]:
-        """The parts from `at` to `ceiling`, as far as no long stretch has none."""
+        """Return the parts from `at` to `ceiling`, up to the first long stretch without one."""
         found: list[Part] = []
         floor = at
         while ceiling - at >= LEAST and at - floor < _MOST_IN_VAIN and self._looks > 0:
@@ -106,7 +107,7 @@ class Samples:
         return found
 
     def _first(self, body: bytes, at: int, behind: int, floor: int, ceiling: int) -> Part | None:
-        """A part within `floor` and `ceiling` in which one of the windows lies that begin from `at` to `behind`."""
+        """Return a part within `floor` and `ceiling` that has a window beginning from `at` to `behind`, or None."""
         for window, places in self._hits(body, at, min(behind, ceiling - _WINDOW + 1) - at):
             around = [self._extended(body, window, place, floor, ceiling) for place in places]
             best = max(around, key=lambda part: part.end - part.start)
@@ -118,7 +119,7 @@ class Samples:
         return None
 
     def _hits(self, body: bytes, at: int, count: int) -> Iterator[tuple[int, list[int]]]:
-        """Windows of `body` of which there are samples, and where; first those with few: what is rare says most."""
+        """Yield windows of `body` that have samples, and their places. Windows with few come first: they tell most."""
         import numpy
 
         if count <= 0:
@@ -133,7 +134,7 @@ class Samples:
             yield at + int(perhaps[number]), self._places[first[number] : behind[number]].tolist()
 
     def _extended(self, body: bytes, window: int, place: int, floor: int, ceiling: int) -> Part:
-        """All around a window that is the same in the pack around `place`."""
+        """Return the longest part around a window that equals the pack around `place`."""
         ahead = self._ahead(body, window, place, min(ceiling - window, self._pack.size - place))
         if ahead < _WINDOW:
             return Part(window, window, place)
@@ -166,7 +167,7 @@ class Samples:
 
 
 def _alike(one: bytes, other: bytes) -> int:
-    """How many bytes at the beginning of two of one length are the same: halved, as Python is slow byte by byte."""
+    """Return the length of the common prefix of two equally long texts, by bisection: Python is slow byte by byte."""
     low, high = 0, len(one)
     while low < high:
         middle = (low + high + 1) // 2
@@ -178,7 +179,7 @@ def _alike(one: bytes, other: bytes) -> int:
 
 
 def _between_characters(body: bytes, part: Part) -> Part:
-    """The part without what is of a character that it cuts."""
+    """Return the part without incomplete characters at its ends."""
     start, end = part.start, part.end
     while start < end and body[start] & 0xC0 == 0x80:
         start += 1
@@ -188,11 +189,11 @@ def _between_characters(body: bytes, part: Part) -> Part:
 
 
 def _hashes(data: bytes, start: int, count: int, step: int) -> Array:
-    """The hashes of `count` windows of `data` from `start` on, each beginning `step` bytes behind the one before."""
+    """Return the hashes of `count` windows of `data` from `start` on, each `step` bytes behind the one before."""
     import numpy
 
     total = numpy.zeros(count, numpy.uint64)
     for part, factor in enumerate(_FACTORS):
-        # Eight bytes as one number, wherever they begin: the elements of this array may overlap.
+        # Each element is eight bytes as one number; elements may overlap.
         total += numpy.ndarray((count,), "<u8", data, start + 8 * part, (step,)) * numpy.uint64(factor)
     return total

@@ -1,4 +1,4 @@
-"""Incremental snapshots of one namespace: what the last cell changed, and the way back."""
+"""Incremental snapshots of one namespace: saving what the last cell changed, and restoring it."""
 
 import asyncio
 import builtins
@@ -23,15 +23,15 @@ from .process_state import Ambient, begin_alike, imported_alike
 from .unpickler import Target, working_on
 
 _IPYTHONS = re.compile(r"_+|_i*|_i?\d+|_[iod]h|_exit_code|__\w+__")
-"""Names that IPython, or Python, sets in the namespace by itself."""
+"""Names that IPython or Python sets in the namespace by itself."""
 
 Describe = Callable[[str, Any], "dict[str, Any] | None"]
-"""What people are shown of a variable: `{"name", "type", "size", "preview"}`, or nothing."""
+"""Function that describes a variable for people: `{"name", "type", "size", "preview"}`, or None."""
 
 
 @dataclass
 class Taken:
-    """What changed since the last snapshot (a `Group` of `state.blobs.snapshots`), and the pieces not sent before."""
+    """Changes since the last snapshot (`Group` of `state.blobs.snapshots`), and the pieces not sent before."""
 
     groups: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     gone: list[str] = field(default_factory=list[str])
@@ -40,14 +40,14 @@ class Taken:
 
 @dataclass
 class Restored:
-    """What came back as it was, and what did not, and why."""
+    """The variables that were restored as they were, and those that were not, with the reasons."""
 
     names: list[str]
     lost: dict[str, str]
 
 
 class Snapshots:
-    """The snapshots of one namespace. Not safe for threads; called between cells."""
+    """The snapshots of one namespace. Not thread-safe; called between cells."""
 
     def __init__(
         self,
@@ -59,11 +59,11 @@ class Snapshots:
         own_process: bool,
         cuts: "Cuts | None" = None,
     ) -> None:
-        """`hidden` names are no variables. `given` are objects that every kernel of the run has by itself.
+        """Initialize the snapshots of `namespace`.
 
-        `cuts` finds what was cut from the run's input, if it has one.
-
-        `own_process`: whether random generators and modules belong to this namespace too.
+        `hidden` names are not variables. `given` are objects that every kernel of the run has by itself. `cuts` finds
+        strings that were cut from the run's input, if it has one. `own_process`: True when random generators and
+        modules belong to this namespace too.
         """
         given = {**given, "__builtins__": vars(builtins)}
         self._namespace = namespace
@@ -76,29 +76,32 @@ class Snapshots:
         self._saved: dict[str, Saved] = {}
         self._group_of: dict[str, str] = {}
         self._bound: dict[str, Any] = {}
-        """What each name was bound to when it was saved."""
+        """The object that each name was bound to when it was saved."""
         self._elements: dict[str, list[Any]] = {}
-        """The elements that a list of long texts had."""
+        """The elements that each list of long texts had when it was saved."""
         self._apart: set[str] = set()
         """Groups whose long texts are saved apart."""
         self._long = LongTexts()
         self._cuts = cuts
         self._again: set[str] = set()
-        """Touched by a cell whose snapshot could not be taken."""
+        """Variables touched by a cell whose snapshot could not be taken."""
         self._waiting: dict[str, Callable[[], None]] = {}
-        """What loads each variable that is not there yet."""
+        """The function that loads each variable that is not restored yet."""
         if own_process:
             begin_alike()
 
     def prepare(self, blocks: Sequence[str]) -> None:
-        """Before a cell: whatever it draws at random, it would draw again."""
+        """Prepare for a cell: seed generators so that a replay of it draws the same numbers."""
         if self._ambient is not None:
             imported_alike(names_in(blocks))
 
     # -- saving
 
     def take(self, blocks: Sequence[str]) -> Taken:
-        """What changed by a cell of this code. After an error nothing counts as saved, and the next one tries again."""
+        """Save and return the changes by a cell of this code.
+
+        After an error nothing counts as saved, and the next call tries again.
+        """
         values = self._values(blocks)
         touched = self._touched(blocks, values)
         self._again |= touched
@@ -108,7 +111,7 @@ class Snapshots:
         return taken
 
     def _values(self, blocks: Sequence[str]) -> dict[str, Any]:
-        """Everything that is to be saved, by name."""
+        """Return everything that is to be saved, by name."""
         values = {name: value for name, value in self._namespace.items() if self._is_variable(name)}
         if self._ambient is not None:
             self._ambient.notice(blocks, self._namespace)
@@ -124,7 +127,7 @@ class Snapshots:
         gone = self._group_of.keys() - values.keys()
         if ANY in names or self._others_run(values):
             return {*values, *gone}
-        # An attribute that was patched is touched when the code says its name.
+        # A patched attribute is touched when the code contains its name.
         patches = {name for name in self._group_of if "." in name and name.rpartition(".")[2] in names}
         moved = rebound | gone
         for saved in self._saved.values():
@@ -137,17 +140,17 @@ class Snapshots:
         if name not in self._bound:
             return True
         before = self._bound[name]
-        # A generator's state is a new tuple each time it is asked for.
+        # The state of a random generator is a new tuple at each request.
         return before is not value and (not name.endswith("()") or before != value)
 
     def _others_run(self, values: Mapping[str, Any]) -> bool:
-        """Whether something that a cell left running may touch variables at any time."""
+        """Return whether something that a cell left running may touch variables at any time."""
         if any(thread not in self._threads and not _is_carrying(thread) for thread in threading.enumerate()):
             return True
         return any(isinstance(value, asyncio.Future) and not value.done() for value in values.values())
 
     def _closed(self, names: Set[str]) -> set[str]:
-        """`names`, and all that code which touches them may touch."""
+        """Return `names` and all variables that code which touches them may touch."""
         closed = set(names)
         todo = list(names)
         while todo:
@@ -162,12 +165,12 @@ class Snapshots:
         if self._cuts is not None:
             self._cuts.begin()
         work = {name for name in touched if not self._is_unchanged(name, values[name])}
-        # Groups of which a name is gone, or is saved anew, are made anew from what is left of them.
+        # A group of which a name is gone or is saved anew is made anew from its remaining names.
         gone = self._group_of.keys() - values.keys()
         broken = {self._group_of[name] for name in work | gone if name in self._group_of}
         work |= {name for number in broken for name in self._saved[number].names if name in values}
         reached = {name: self._reach(values[name]) for name in sorted(work)}
-        # A list that is what it was may be held by another variable now.
+        # An unchanged list may be held by another variable now.
         for name in sorted(self._elements.keys() & (touched - work)):
             if any(id(values[name]) in one.objects for one in reached.values()):
                 reached[name] = self._reach(values[name])
@@ -180,7 +183,7 @@ class Snapshots:
         return reach(value, self._namespace, self._given)
 
     def _is_unchanged(self, name: str, value: Any) -> bool:
-        """Whether a touched variable certainly is what it was: the same thing, which cannot change."""
+        """Return whether a touched variable is certainly unchanged: the same object, which cannot change."""
         if name not in self._group_of or self._bound.get(name) is not value:
             return False
         if type(value) in ATOMS:
@@ -201,7 +204,7 @@ class Snapshots:
     def _without_circles(
         self, made: list[PickledGroup], values: Mapping[str, Any], reached: dict[str, Reached]
     ) -> list[PickledGroup]:
-        """Groups that need each other by name could not be loaded one after the other: they become one."""
+        """Join groups that need each other by name, which could not be loaded one after the other."""
         while True:
             needs = {one.names: one.needs for one in made if one.needs}
             redone = {name for one in made for name in one.names}
@@ -222,7 +225,7 @@ class Snapshots:
                 made.append(self._made(names, values, reached))
 
     def _keep(self, made: Iterable[PickledGroup], values: Mapping[str, Any], names: Iterable[str]) -> Taken:
-        """Everything was pickled: it counts as saved."""
+        """Count the pickled groups as saved, and return the changes."""
         before = dict(self._saved)
         known = _chunks(before.values())
         fresh: Pieces = {}
@@ -230,7 +233,7 @@ class Snapshots:
             one.saved(self._long, known, fresh, [self._describe(name, values[name]) for name in sorted(one.names)])
             for one in made
         ]
-        # From here on nothing fails.
+        # Nothing fails from here on.
         for name in (*(self._group_of.keys() - values.keys()), *names):
             self._forget(name)
         for one in saved:
@@ -262,9 +265,9 @@ class Snapshots:
     # -- restoring
 
     def restore(self, groups: Sequence[dict[str, Any]], piece: "Callable[[str], bytes]") -> Restored:
-        """Bring saved groups into this fresh namespace. `piece` gives a chunk by its hash, or raises KeyError.
+        """Load saved groups into this fresh namespace. `piece` returns a chunk by its hash, or raises KeyError.
 
-        What cannot be brought back is replaced by a placeholder that raises when it is used.
+        A variable that cannot be restored is replaced by a placeholder that raises when it is used.
         """
         lost: dict[str, str] = {}
         pieces = Restoring(piece, self._cuts)
@@ -281,7 +284,7 @@ class Snapshots:
         return Restored([name for name in shown if name not in lost], lost)
 
     def compare(self, groups: Sequence[dict[str, Any]], piece: "Callable[[str], bytes]") -> list[str]:
-        """Names of saved variables that are not here what they were saved as, or that cannot be loaded to tell."""
+        """Return the names of saved variables that differ here, or that cannot be loaded for the comparison."""
         names: dict[str, Any] = {"__name__": MAIN, "__builtins__": builtins}
         saved = Snapshots(
             names,
@@ -307,7 +310,7 @@ class Snapshots:
     def _load(self, saved: Saved, pieces: Restoring, lost: dict[str, str]) -> None:
         for name in saved.names:
             self._waiting.pop(name, None)
-        # Loading it may load others first.
+        # Loading this group may load others first.
         outer, self._target.losses = self._target.losses, []
         values: dict[str, Any] = {}
         try:
@@ -339,10 +342,10 @@ def _chunks(groups: Iterable[Saved]) -> set[str]:
 
 
 def _is_carrying(thread: threading.Thread) -> bool:
-    """Whether it is ZeroMQ's, which starts one with the first large message, and which runs none of the code's."""
+    """Return whether a thread is ZeroMQ's, started with the first large message, which runs no code of cells."""
     return type(thread).__module__ == "zmq.utils.garbage"
 
 
 def _is_common(value: Any) -> bool:
-    """Whether Python may use the same object for any other equal value."""
+    """Return whether Python may use the same object for any other equal value."""
     return type(value) in ATOMS and not is_long(value) and type(value) is not types.BuiltinFunctionType

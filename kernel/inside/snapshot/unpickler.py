@@ -1,6 +1,6 @@
-"""The other half of `pickler`: what the bytes of a group call when they are loaded, and the loading itself.
+"""The counterpart of `pickler`: loads the bytes of a group, and has the functions that they call.
 
-Only one load is under way at a time in a process, and these functions work for that one.
+Only one load runs at a time in a process, and these functions work for that one.
 """
 
 import importlib
@@ -25,18 +25,18 @@ from .placeholder import Lost
 
 @dataclass
 class Target:
-    """Where variables are loaded to."""
+    """The REPL that variables are loaded into."""
 
     namespace: MutableMapping[str, Any]
     given: Mapping[str, Any]
-    """What this kernel has by itself, by name."""
+    """The objects that this kernel has by itself, by name."""
     need: Callable[[str], None]
     """Loads another variable first."""
     losses: "list[tuple[str, str]]" = field(default_factory=list["tuple[str, str]"])
-    """What could not be brought back of the group that is being loaded: its kind and why."""
+    """Objects of the group being loaded that could not be restored: the kind and the reason."""
     classes: "WeakKeyDictionary[type, str]" = field(default_factory=WeakKeyDictionary["type", "str"])
     classes_by_id: "WeakValueDictionary[str, type]" = field(default_factory=WeakValueDictionary["str", "type"])
-    """cloudpickle's memory of classes of cells. Two REPLs in one process must not share them."""
+    """cloudpickle's records of classes of cells. Two REPLs in one process must not share them."""
 
 
 _one_at_a_time = threading.RLock()
@@ -45,7 +45,7 @@ _target: "Target | None" = None
 
 @contextmanager
 def working_on(target: Target) -> Generator[None]:
-    """Let what is pickled and loaded meanwhile be of `target`."""
+    """Direct all pickling and loading in this context to `target`."""
     global _target
     with _one_at_a_time:
         before = _target, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
@@ -59,11 +59,11 @@ def working_on(target: Target) -> Generator[None]:
 
 
 Persistent = Mapping[str, Callable[..., Any]]
-"""What gives the objects that are saved apart, by the first word of how they are referred to."""
+"""Functions that return the objects that are saved apart, by the first word of the reference to them."""
 
 
 def load(body: bytes, buffers: "Sequence[Any]", apart: Persistent) -> "dict[str, Any]":
-    """The variables of one group, by name. Raises what loading raises: code of the run runs here."""
+    """Load the variables of one group, by name. Raises what loading raises: code of the run is executed here."""
     return _Unpickler(io.BytesIO(body), buffers, apart).load()
 
 
@@ -86,7 +86,7 @@ _RENAMED = {
         ("snapshot.snapshots", "snapshot.snapshotter"),
     )
 }
-"""Modules of this package by the names that snapshots refer to them with, which were saved before they were renamed."""
+"""Modules of this package, by the older names under which existing snapshots refer to them."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -120,19 +120,19 @@ def _lost(what: str, why: str) -> Lost:
 
 
 def given(name: str) -> Any:
-    """What every kernel has under this name."""
+    """Return the object that every kernel has under this name."""
     return _now().given[name]
 
 
 def variable(name: str) -> Any:
-    """Another variable of the REPL."""
+    """Return another variable of the REPL, loaded first if necessary."""
     target = _now()
     target.need(name)
     return target.namespace[name]
 
 
 def function(code: types.CodeType, cells: "tuple[Any, ...] | None", home: "str | dict[str, Any]") -> Any:
-    """A function in the live namespace, a module's, or globals of its own; `fill_function` does the rest."""
+    """Make a function with the live namespace, a module's or its own globals, which `fill_function` completes."""
     namespace: Any = home
     if isinstance(home, str):
         namespace = _now().namespace if home == MAIN else vars(importlib.import_module(_RENAMED.get(home, home)))
@@ -140,12 +140,12 @@ def function(code: types.CodeType, cells: "tuple[Any, ...] | None", home: "str |
 
 
 def cell() -> types.CellType:
-    """An empty cell of a closure."""
+    """Make an empty cell of a closure."""
     return types.CellType()
 
 
 def fill_function(made: Any, state: "tuple[dict[str, Any], dict[str, Any], list[tuple[Any, Any]]]") -> None:
-    """Its attributes and the contents of its closure."""
+    """Set a function's attributes and the contents of its closure."""
     attributes, fields, contents = state
     for name, value in attributes.items():
         setattr(made, name, value)
@@ -155,12 +155,12 @@ def fill_function(made: Any, state: "tuple[dict[str, Any], dict[str, Any], list[
 
 
 def instance(kind: type, base: type, arguments: "tuple[Any, ...]") -> Any:
-    """An instance of a class of a cell, without a word from the class; `fill_instance` does the rest."""
+    """Make an instance of a class of a cell without calling the class, which `fill_instance` completes."""
     return base.__new__(kind, *arguments)
 
 
 def fill_instance(made: Any, state: "tuple[Any, Any, Any, Any]") -> None:
-    """Its attributes, and what it contains as the built-in class that it builds on."""
+    """Set an instance's attributes, and its content as the built-in class that it builds on."""
     base, fields, slots, content = state
     if fields:
         made.__dict__.update(fields)
@@ -185,14 +185,14 @@ def fill_instance(made: Any, state: "tuple[Any, Any, Any, Any]") -> None:
 
 
 def view(base: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
-    """An array in the memory of another one."""
+    """Make an array in the memory of another one."""
     import numpy
 
     return numpy.ndarray(shape, dtype, buffer=base.data, offset=offset, strides=strides)
 
 
 def lock(locked: bool) -> Any:
-    """A lock in the same state."""
+    """Make a lock, held if `locked`."""
     made = threading.Lock()
     if locked:
         made.acquire()
@@ -200,12 +200,12 @@ def lock(locked: bool) -> Any:
 
 
 def rlock() -> Any:
-    """A free re-entrant lock."""
+    """Make a free re-entrant lock."""
     return threading.RLock()
 
 
 def reopened(path: str, mode: str, position: int, encoding: "str | None") -> Any:
-    """A file open for reading where it was; lost when it is not there."""
+    """Open a file for reading at its old position. Return a placeholder when it cannot be opened."""
     try:
         file = open(path, mode, encoding=encoding)  # noqa: PTH123, SIM115
         file.seek(position)
@@ -215,7 +215,7 @@ def reopened(path: str, mode: str, position: int, encoding: "str | None") -> Any
 
 
 def module(name: str) -> Any:
-    """A module; lost when it is not to be had here."""
+    """Import a module. Return a placeholder when it cannot be imported."""
     try:
         return importlib.import_module(name)
     except Exception as error:
@@ -223,25 +223,25 @@ def module(name: str) -> Any:
 
 
 def cached(wrapped: Any, parameters: "dict[str, Any]") -> Any:
-    """A function with `functools.lru_cache` around it, its cache empty."""
+    """Wrap a function in `functools.lru_cache`, with an empty cache."""
     return lru_cache(**parameters)(wrapped)
 
 
 def proxy(mapping: "Mapping[Any, Any]") -> Any:
-    """A read-only view of a mapping."""
+    """Make a read-only view of a mapping."""
     return types.MappingProxyType(mapping)
 
 
 def dict_view(mapping: "dict[Any, Any]", method: str) -> Any:
-    """Its keys, values or items, as they will be."""
+    """Make the live view of a mapping's keys, values or items."""
     return getattr(mapping, method)()
 
 
 def stream(name: str) -> Any:
-    """Where code prints to, here."""
+    """Return standard output or standard error of this kernel."""
     return getattr(sys, name)
 
 
 def weak(kind: type, content: "list[Any]") -> Any:
-    """A weak container; what nobody else holds leaves it again."""
+    """Make a weak container. Objects that nothing else holds disappear from it."""
     return kind(content)

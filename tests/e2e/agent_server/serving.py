@@ -18,7 +18,7 @@ from langgraph_sdk.client import LangGraphClient
 
 from tests.scripts import Asked, repl, write_script
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 TOKEN = "a token that only tests know".replace(" ", "-")
 _NOT_OURS = ("RLM_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")

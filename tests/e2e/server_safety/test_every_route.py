@@ -18,7 +18,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Routes:
     listed = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("list_routes.py"))],
         cwd=tmp_path_factory.mktemp("elsewhere"),
-        env={**CLEAN, "PYTHONPATH": str(Path(__file__).parent.parent.parent)},
+        env={**CLEAN, "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
         timeout=60,

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.server_safety.served import CLEAN, JSON, Served
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 LANGGRAPH = Path(sys.executable).with_name("langgraph")
 
 

@@ -13,7 +13,7 @@ from durable_rlm.studio.main import main
 from durable_rlm.studio.server import config
 from tests.e2e.server_safety.served import CLEAN, JSON, RLM, Served, served, start
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def refused(folder: Path, *flags: str, **environment: str) -> "subprocess.CompletedProcess[str]":

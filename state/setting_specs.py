@@ -1,0 +1,145 @@
+"""The settings of a run as users meet them: one table for the command line, LangGraph Studio's form and the docs.
+
+Types, defaults and checks are in `state.settings`, which imports Pydantic; this module imports little, because
+`rlm --help` reads it. Tests hold both, the command line's options and the table in `docs/command-line.md` together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MODEL, LIMITS, APPROVAL, KERNEL, OUTPUT = "Model", "Limits", "Approval", "Kernel", "Output"
+"""The panels of `--help`."""
+
+
+@dataclass(frozen=True)
+class SettingSpec:
+    """How one setting is called, shown and explained."""
+
+    name: str
+    """Its key in `rlm.toml`; with dashes its flag, in capitals after `RLM_` its variable."""
+    title: str
+    """Its label in a form."""
+    panel: str
+    metavar: str | None
+    """None: a switch."""
+    help: str
+    default: str
+    """Its default in words; empty when it must be given."""
+
+    @property
+    def flag(self) -> str:
+        """Its flag on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+_ALL = (
+    SettingSpec(
+        *("model", "Root model", MODEL, "PROVIDER:NAME"),
+        "The root model, such as openai:gpt-5-mini; scripted:PATH is an offline stand-in. Required, unless RLM_MODEL "
+        "or rlm.toml names one",
+        "",
+    ),
+    SettingSpec(
+        *("sub_model", "Sub-model", MODEL, "PROVIDER:NAME"),
+        "The model that answers sub-calls; a smaller one saves money",
+        "the root model",
+    ),
+    SettingSpec(
+        *("base_url", "Base URL", MODEL, "URL"),
+        "An OpenAI-compatible server of your own, for both models",
+        "the provider's own",
+    ),
+    SettingSpec(
+        *("price", "Price", MODEL, "IN,OUT"),
+        "The price of tokens, in US dollars per million",
+        "the built-in price list",
+    ),
+    SettingSpec(*("concurrency", "Concurrency", MODEL, "N"), "Model calls in flight at once", "32"),
+    SettingSpec(
+        *("mode", "Mode", MODEL, "MODE"),
+        "rlm: by code in a REPL; auto: a small input is given to the model whole, which answers or asks for the REPL; "
+        "direct: always whole, in one call",
+        "rlm",
+    ),
+    SettingSpec(*("max_turns", "Turns", LIMITS, "N"), "Turns of the root model; the last one must answer", "30"),
+    SettingSpec(
+        *("max_depth", "Depth", LIMITS, "N"),
+        "0: code may not call models; 1: sub-calls are plain model calls; 2: rlm_query starts a sub-RLM, a run with a "
+        "REPL of its own, whose sub-calls are plain; and so on",
+        "1",
+    ),
+    SettingSpec(
+        *("max_calls", "Model requests", LIMITS, "N"),
+        "Model requests: root turns, sub-calls and retries; one is reserved for a last turn",
+        "2000",
+    ),
+    SettingSpec(
+        *("max_tokens", "Tokens", LIMITS, "N"),
+        "Tokens, input and output together, of the run and its sub-RLMs",
+        "no limit",
+    ),
+    SettingSpec(
+        *("max_cost", "Cost in USD", LIMITS, "USD"),
+        "US dollars; the models' prices must be known. A price list older than 90 days is warned about",
+        "no limit",
+    ),
+    SettingSpec(*("max_time", "Seconds", LIMITS, "SECONDS"), "Wall time, over all executions of the run", "no limit"),
+    SettingSpec(
+        *("strict_budget", "Strict budget", LIMITS, None),
+        "Count a request whose answer was lost (kill -9, a broken connection) as all that it may have taken",
+        "what it is likely to have taken",
+    ),
+    SettingSpec(
+        *("approve", "Approval gates", APPROVAL, "GATE"),
+        "Wait for approval. code: before code runs (code:writes, code:imports, code:calls: only such code); calls or "
+        "'calls>N': before sub-calls, or more of them than N; 'cost>USD': before more is spent, and after each further "
+        "as much; final: before it answers; budget: when it is spent; all. May be repeated",
+        "no approval is asked for",
+    ),
+    SettingSpec(
+        *("allow_imports", "Allowed imports", APPROVAL, "MODULE"),
+        "A module that code may import without approval, for code:imports. May be repeated",
+        "harmless ones only",
+    ),
+    SettingSpec(
+        *("kernels", "Kernels", KERNEL, "N"),
+        "Kernels alive at once, --max-depth at least: the run has one, and each sub-RLM that is executed; more "
+        "sub-RLMs wait for others to end",
+        "as memory allows, at most 32",
+    ),
+    SettingSpec(
+        *("cell_timeout", "Cell timeout", KERNEL, "SECONDS"),
+        "A cell's own computing; waiting for sub-calls does not count",
+        "300",
+    ),
+    SettingSpec(
+        *("kernel_idle", "Idle kernel", KERNEL, "SECONDS"),
+        "A kernel that has been idle for longer is ended; the next cell gets a restored one",
+        "900",
+    ),
+    SettingSpec(*("memory", "Memory", KERNEL, "SIZE"), "Memory of a kernel, such as 512M", "4G"),
+    SettingSpec(
+        *("kernel_env", "Kernel environment", KERNEL, "VENV"),
+        "Virtual environment that code runs in; it needs ipykernel, cloudpickle and pydantic",
+        "this program's own, with numpy, and with pandas and the readers of documents where durable-rlm[all] is "
+        "installed",
+    ),
+    SettingSpec(
+        *("kernel_provisioner", "Kernel provisioner", KERNEL, "NAME"),
+        "Jupyter kernel provisioner that starts and confines kernels",
+        "the fork server",
+    ),
+    SettingSpec(
+        *("unsandboxed", "Unsandboxed", KERNEL, None),
+        "Run model code as your user, without a sandbox",
+        "refuse to run where no sandbox holds",
+    ),
+    SettingSpec(
+        *("schema", "Answer schema", OUTPUT, "FILE"),
+        "A JSON Schema that the answer must match; the answer is then JSON",
+        "any text or value",
+    ),
+)
+
+SETTINGS: Mapping[str, SettingSpec] = {spec.name: spec for spec in _ALL}
+"""The settings by name, in the order in which `--help` and the documentation list them."""
