@@ -13,7 +13,7 @@ MODEL, LIMITS, APPROVAL, KERNEL, OUTPUT = "Model", "Limits", "Approval", "Kernel
 
 @dataclass(frozen=True)
 class SettingSpec:
-    """How one setting is called, shown and explained."""
+    """The name, label and explanation of one setting."""
 
     name: str
     """Its key in `rlm.toml`; with dashes its flag, in capitals after `RLM_` its variable."""

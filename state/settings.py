@@ -1,7 +1,7 @@
-"""A run's settings: what a person may choose, where it may come from, and what is frozen.
+"""A run's settings: types, defaults, sources, and what is frozen.
 
-A flag wins over the environment (`RLM_…`), which wins over `rlm.toml` in the current folder, which may not say
-everything (`folder_file.py`).
+A flag wins over the environment (`RLM_…`), which wins over `rlm.toml` in the current folder, which may not set
+everything (`folder_settings.py`).
 `RunSettings` is what a run freezes into its first checkpoint: plain data, no secrets, so that a resume
 never silently gets other limits.
 """
@@ -29,12 +29,12 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def whole_path(given: Any) -> Any:
-    """A folder as a path from the root: a run may be gone on with from elsewhere."""
+    """Return a folder as an absolute path, because a run may be resumed from elsewhere."""
     return str(Path(given).expanduser().absolute()) if isinstance(given, str | Path) and str(given) else given or ""
 
 
 def parse_size(text: str | int) -> int:
-    """Bytes from `4G`, `512M`, `65536`. Raises ValueError on anything else."""
+    """Return the bytes of `4G`, `512M`, `65536`. Raises ValueError on anything else."""
     if isinstance(text, int):
         return text
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
@@ -44,7 +44,7 @@ def parse_size(text: str | int) -> int:
 
 
 def parse_price(text: Any) -> Any:
-    """`(input, output)` dollars per million tokens from `2.5,10`."""
+    """Return `(input, output)` in dollars per million tokens from `2.5,10`."""
     if not isinstance(text, str):
         return text
     parts = text.split(",")
@@ -57,7 +57,7 @@ def parse_price(text: Any) -> Any:
 
 
 def load_schema(value: Any) -> Any:
-    """A JSON Schema from the path of a JSON file; anything that is not a path is left to validation."""
+    """Read a JSON Schema from the path of a JSON file; leave anything that is not a path to validation."""
     if not isinstance(value, str | Path):
         return value
     try:
@@ -72,7 +72,7 @@ def load_schema(value: Any) -> Any:
 
 
 def absolute_script(name: Any) -> Any:
-    """`scripted:PATH` with its path made absolute, so that a resume from another folder finds it."""
+    """Make the path of `scripted:PATH` absolute, so that a resume from another folder finds it."""
     prefix = "scripted:"
     if not isinstance(name, str) or not name.startswith(prefix) or name == prefix:
         return name
@@ -96,7 +96,7 @@ def _setting(name: str, default: Any, **checks: Any) -> Any:
 
 
 class RunSettings(BaseModel):
-    """What one run was started with. Frozen into its first checkpoint as plain JSON."""
+    """The settings that one run was started with, frozen into its first checkpoint as plain JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -126,11 +126,11 @@ class RunSettings(BaseModel):
 
     @property
     def calls_model(self) -> str:
-        """The model that sub-calls use."""
+        """The name of the model that answers sub-calls."""
         return self.sub_model or self.model
 
     def frozen(self) -> dict[str, Any]:
-        """Plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back."""
+        """Return plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back."""
         return self.model_dump(mode="json", by_alias=True)
 
 
@@ -159,7 +159,7 @@ class _Resolver(RunSettings, BaseSettings):
 
 
 def resolve_settings(flags: dict[str, Any]) -> RunSettings:
-    """Settings of a new run: `flags` (None means not given), then `RLM_…`, then `./rlm.toml`.
+    """Resolve the settings of a new run: `flags` (None means not given), then `RLM_…`, then `./rlm.toml`.
 
     Raises UsageError, naming the setting, for an unknown flag, a value that makes no sense, and what the file may not
     set.
@@ -176,7 +176,7 @@ def resolve_settings(flags: dict[str, Any]) -> RunSettings:
 
 
 def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:
-    """The settings that a run was frozen with. Raises StoreError for those that this version does not know."""
+    """Read the settings that a run was frozen with. Raises StoreError for those that this version does not know."""
     try:
         return RunSettings.model_validate(frozen)
     except ValidationError as error:
@@ -187,7 +187,7 @@ def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:
 
 
 def _first_problem(error: ValidationError, flags: Mapping[str, Any] | None = None) -> str:
-    """What is wrong with which setting, named as it was given. `flags`: those given; None: no other way was open."""
+    """Return what is wrong with which setting, named as it was given. `flags`: those given."""
     problem = error.errors()[0]
     name = str(problem["loc"][0]) if problem["loc"] else ""
     variable = f"RLM_{name.upper()}"

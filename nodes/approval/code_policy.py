@@ -19,7 +19,7 @@ from .call_arguments import is_of_text, is_reading, is_text_without, modes, retu
 from .ipython_commands import commands_in
 
 CodePolicy = Literal["any", "writes", "imports", "calls"]
-"""Which cells: all; those that write files or start programs; those that import outside a list; those that fan out."""
+"""Kinds of cells: all; those that write files or start programs; that import outside a list; that fan out."""
 
 DEFAULT_IMPORTS = known.DEFAULT_IMPORTS
 

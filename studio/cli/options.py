@@ -19,7 +19,7 @@ _MOST = 200
 
 
 def complete_threads(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Thread names that begin with `incomplete`, the one touched last first, each with its status and question.
+    """Return thread names that begin with `incomplete`, the one touched last first, with status and question.
 
     Sub-RLMs come last, and only once something of a name is typed: there may be thousands.
     """
@@ -43,7 +43,7 @@ def complete_threads(context: typer.Context, incomplete: str) -> list[tuple[str,
 
 
 def _knows_children(connection: sqlite3.Connection) -> bool:
-    """Whether the home is of a format that has them."""
+    """Return whether the home is of a format that has them."""
     return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'children'").fetchone())
 
 

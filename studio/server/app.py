@@ -3,9 +3,8 @@
 LangGraph adds its routes to this application and leaves its middleware outermost, so that the guard stands before
 every route; `tests/e2e/server_safety` asks each of them without a token.
 
-The one page that is here so far: no script, no style, nothing from elsewhere.
-
-What a client is told when a request of its cannot be done: the same sentence as on the command line.
+It has one page so far, without script, style or anything from elsewhere. A client whose request cannot be done gets the
+same sentence as on the command line.
 """
 
 import sys
@@ -25,7 +24,7 @@ from ...state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UnknownT
 from .guard import ENTRANCE, Guard
 from .shutdown import stop_runs
 from .thread_sync import keep_known
-from .token import standing
+from .token import current_access
 
 ENTRANCE_PAGE = """<!doctype html>
 <html lang="en">
@@ -43,7 +42,7 @@ ENTRANCE_PAGE = """<!doctype html>
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """LangGraph's form of an error, for one of ours."""
+    """Return one of our errors in LangGraph's form."""
     del request
     facts = {"hint": error.hint, "error": error.type} if isinstance(error, RlmError) else {}
     return JSONResponse({"detail": str(error), **facts}, status_code=_status(error))
@@ -62,17 +61,17 @@ def _status(error: Exception) -> HTTPStatus:
 
 
 async def entrance(request: Request) -> Response:
-    """The page that the printed URL leads to."""
+    """Return the page that the printed URL leads to."""
     del request
     return HTMLResponse(ENTRANCE_PAGE)
 
 
 @asynccontextmanager
 async def lifespan(application: Starlette) -> AsyncGenerator[None]:
-    """What lives as long as the server: entered once LangGraph has loaded the graph, left while it still answers."""
+    """Run beside the server: entered once LangGraph has loaded the graph, left while it still answers."""
     _not_below_a_prefix()
     async with AsyncExitStack() as living:
-        living.push_async_callback(stop_runs, application, standing())
+        living.push_async_callback(stop_runs, application, current_access())
         await living.enter_async_context(keep_known(await opened_runner()))
         _tell_the_token()
         yield
@@ -87,7 +86,7 @@ def _not_below_a_prefix() -> None:
 
 
 def _tell_the_token() -> None:
-    access = standing()
+    access = current_access()
     if not access.told:
         sys.stderr.write(
             f"rlm: this server wants a token with every request: {access.token}\n"

@@ -1,4 +1,4 @@
-"""How LangGraph's server is set up, in code: an installed wheel has no `langgraph.json` beside it.
+"""The configuration of LangGraph's server, in code: an installed wheel has no `langgraph.json` beside it.
 
 The server reads its configuration from the environment when it is imported. `langgraph.json` says the same for
 `langgraph dev`; a test holds them together.
@@ -102,7 +102,7 @@ def _environment(home: Path, url: str, *, debug: bool, colours: bool) -> dict[st
         # The guard answers preflights.
         "ALLOW_PRIVATE_NETWORK": "false",
         "FF_PYSPY_PROFILING_ENABLED": "false",
-        # Nothing about these runs, or that there are any, is told to anybody.
+        # Nothing about these runs, or that there are any, is sent anywhere.
         "LANGSMITH_CONTROL_PLANE_API_KEY": "",
         "LANGGRAPH_CLOUD_LICENSE_KEY": "",
         "LANGGRAPH_METRICS_ENABLED": "false",

@@ -28,7 +28,7 @@ from .request_policy import (
     refused_host,
     refused_origin,
 )
-from .token import HOSTED_STUDIO, Access, standing
+from .token import HOSTED_STUDIO, Access, current_access
 
 ENTRANCE = "/rlm"
 """The page whose URL, with the token, is printed at the start."""
@@ -62,7 +62,7 @@ class Guard:
         """Answer the request here, or pass it on with a mark that says that it was checked."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        access = self._access or standing()
+        access = self._access or current_access()
         head = _head_of(scope)
         if head.path == ENTRANCE and head.method == "GET" and b"token=" in scope.get("query_string", b""):
             return await _enter(head, scope, access)(scope, receive, _with_headers(send, studio=False))

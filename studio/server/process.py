@@ -26,7 +26,7 @@ from ..cli.signals import Stopping, leave_at_once
 from .config import set_up
 from .shutdown import stop_runs
 from .state_dir import files_in, own_folder
-from .token import Access, stand
+from .token import Access, set_access
 
 FOLDER = "server"
 """In the home: what LangGraph's server writes down for itself."""
@@ -39,7 +39,7 @@ _KEPT = ("level", "timestamp", "thread_id")
 
 @dataclass(frozen=True)
 class Serving:
-    """What is served, and where."""
+    """One server: its home, address, socket and token."""
 
     home: Path
     url: str
@@ -48,7 +48,7 @@ class Serving:
     debug: bool = False
     colours: bool = False
     tracing: bool = False
-    """Whether runs are traced."""
+    """True when runs are traced."""
 
 
 class _Server(uvicorn.Server):
@@ -68,9 +68,9 @@ class _Server(uvicorn.Server):
 
 
 def serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
-    """Serve until a signal comes; `ready` is called once clients can come, `stopping` with the signal.
+    """Serve until a signal comes; `ready` is called once clients can connect, `stopping` with the signal.
 
-    Returns whether the server could start; why it could not is in the log. Raises StoreError, UsageError and
+    Return whether the server could start; the log says why it could not. Raises StoreError, UsageError and
     OtherServer before it has begun.
     """
     with own_folder(serving.home / FOLDER):
@@ -78,7 +78,7 @@ def serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], No
 
 
 def _serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
-    stand(serving.access)
+    set_access(serving.access)
     set_up(serving.home, serving.url, debug=serving.debug, colours=serving.colours, tracing=serving.tracing)
     _log(serving)
     with files_in(serving.home / FOLDER):
@@ -132,7 +132,7 @@ def _end_soon() -> None:
 
 
 class TokenRedactor(logging.Formatter):
-    """Any formatter, with the token blotted out."""
+    """A formatter around another one that removes the token."""
 
     def __init__(self, formatter: logging.Formatter, token: str) -> None:
         super().__init__()
@@ -143,13 +143,13 @@ class TokenRedactor(logging.Formatter):
 
 
 class ErrorSummaryFilter(logging.Filter):
-    """What a run was refused or failed for is a line: its client is told the same, and no bug of the server is meant.
+    """A filter that logs a run's refusal or failure as one line: its client gets the same, and the server has no bug.
 
-    LangGraph's server tells it twice, each time with the way that it took through the server.
+    LangGraph's server logs it twice, each time with a traceback through the server.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is told; in short, where it is an error of ours."""
+        """Return whether the record is logged; shorten it where it is an error of ours."""
         said = cast(dict[str, Any], record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
         event = str(said.get("event", ""))
         if "Remove `format_exc_info` from your processor chain" in event:
@@ -180,7 +180,7 @@ def _log(serving: Serving) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port` (0: a free one). Raises UsageError where it cannot be had."""
+    """Return a socket bound to `host` and `port` (0: a free one). Raises UsageError where it cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
@@ -201,7 +201,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(host: str, listening: socket.socket) -> str:
-    """Where clients on this machine find the server."""
+    """Return the URL at which clients on this machine reach the server."""
     port = listening.getsockname()[1]
     if host in ("0.0.0.0", "::", ""):
         host = "127.0.0.1" if host != "::" else "::1"
@@ -209,7 +209,7 @@ def url_of(host: str, listening: socket.socket) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
+    """Return whether only this machine can reach the host."""
     if host == "localhost":
         return True
     try:

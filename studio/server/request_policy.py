@@ -1,4 +1,4 @@
-"""Whether a request is answered at all: a pure judgement over its first lines, the same for every route.
+"""Decide whether a request is answered at all, from its first lines alone and alike for every route.
 
 Against what: a page of another origin must neither read nor start anything, by `fetch`, a form, a picture, a WebSocket
 or a name that was rebound to this machine (DNS rebinding). So, in this order: the Host must be this server's, the
@@ -52,7 +52,7 @@ class Allowed:
 
 
 def authorize(head: RequestHead, access: Access) -> Allowed | Rejected:
-    """What becomes of the request."""
+    """Decide whether the request is let through, and by what."""
     refused = refused_host(head, access) or refused_origin(head, access)
     if refused:
         return refused
@@ -97,18 +97,18 @@ def refused_origin(head: RequestHead, access: Access) -> Rejected | None:
 
 
 def is_same_origin(head: RequestHead) -> bool:
-    """Whether a page of this very origin says that it asks. The Host was checked."""
+    """Return whether a page of this very origin says that it asks. The Host was checked."""
     scheme = "https" if head.scheme in ("https", "wss") else "http"
     return head.one("origin") == f"{scheme}://{(head.one('host') or '').lower()}"
 
 
 def from_hosted_studio(head: RequestHead, access: Access) -> bool:
-    """Whether LangGraph Studio's page asks, and may."""
+    """Return whether LangGraph Studio's page asks, and may."""
     return access.hosted_studio and head.one("origin") == HOSTED_STUDIO
 
 
 def is_preflight(head: RequestHead) -> bool:
-    """Whether a browser asks what it may ask; it sends no token with that."""
+    """Return whether a browser asks what it may ask; it sends no token with that."""
     return head.method == "OPTIONS" and bool(head.all("origin")) and bool(head.all("access-control-request-method"))
 
 
@@ -131,7 +131,7 @@ def _credential(head: RequestHead, access: Access) -> Literal["token", "session"
 
 
 def _by_its_own_page(head: RequestHead) -> bool:
-    """Whether a request with the session's cookie comes from this server's page, or from the address bar.
+    """Return whether a request with the session's cookie comes from this server's page, or from the address bar.
 
     Pages of other ports of this host count as the same site, so that SameSite alone would let them ask; a plain link
     or picture carries no Origin, but every browser since 2023 says where it comes from.

@@ -25,7 +25,7 @@ async def stop_runs(application: Any, access: Access, longest: float = LONGEST) 
     """Cancel every run under way or queued here, and wait until all have ended, `longest` seconds at most."""
     deadline = time.monotonic() + longest
     async with _client(application, access) as client:
-        # One by one: when told to cancel all, the in-memory server notes it down and cancels no run that is under way.
+        # One by one: asked to cancel all, the in-memory server notes it down and cancels no run that is under way.
         # What another process executes is busy as well, and is left alone.
         stopped = {thread for thread in await _busy(client) if await _stop_thread(client, thread)}
         # The server notifies only those who asked for a run's stream when it has ended.

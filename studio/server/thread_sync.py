@@ -1,8 +1,9 @@
-"""The runs of the home as threads of LangGraph's server, whoever runs them: `rlm run` in a terminal, a sub-RLM, a fork.
+"""Show the runs of the home as threads of LangGraph's server, whichever process executes them.
 
 The server lists the threads of a table of its own and knows nothing of others. So those of our index are entered
-there, at the start and while it runs, with how they stand. A thread of the server is called by a UUID: that of a run
-that a person has named (`--thread NAME`) is made from the name, which its metadata says (`graph/langgraph_ids.py`).
+there with their status, at the start and while it runs: runs of the command line, sub-RLMs and forks. A thread of the
+server is named by a UUID: that of a run with a name (`--thread NAME`) is made from the name, which its metadata has
+(`graph/langgraph_ids.py`).
 """
 
 import asyncio
@@ -24,7 +25,7 @@ BETWEEN_LOOKS = 1.0
 _QUESTION = 200
 """Characters of a question in a list."""
 _STATUS = {"answered": "idle", "budget": "idle", "busy": "busy", "failed": "error"}
-"""What the server calls it; everything else has more to do and is `interrupted`."""
+"""The server's name for a status; everything else has more to do and is `interrupted`."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +47,7 @@ async def keep_known(runner: Runner) -> AsyncGenerator[None]:
 
 
 class _Known:
-    """What the server's table of threads says of our runs."""
+    """Our runs in the server's table of threads."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -98,7 +99,7 @@ class _Known:
         )
 
     async def _state(self, one: Changed, *, whole: bool) -> dict[str, Any]:
-        """What the server's list says of a run's state; at the start, of all but those that wait, a few words."""
+        """Return what the server's list shows of a run's state: a few words, and of a run that waits all of it."""
         if one.standing == "busy":
             return {}
         if whole or one.standing == "paused":
@@ -163,7 +164,7 @@ def _run_here() -> set[uuid.UUID]:
 
 
 def _table() -> Any:
-    """What LangGraph's in-memory runtime knows. In place of requests to it: it takes no status, and looks at all of
+    """The tables of LangGraph's in-memory runtime, in place of requests to it: it takes no status, and looks at all of
     its threads for each of ours."""
     from langgraph_runtime_inmem.database import GLOBAL_STORE
 

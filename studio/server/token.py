@@ -1,4 +1,4 @@
-"""Who may ask this server for anything: a token, as Jupyter has it, and the session that it opens in a browser.
+"""The server's token, as Jupyter has it, and the session that it opens in a browser.
 
 The token is in the memory of the server's process and nowhere else: not in its command line, not in an environment
 that other processes inherit, not in a file. Each start makes another one, unless `$RLM_SERVER_TOKEN` names it.
@@ -21,24 +21,24 @@ _SHORTEST = 16
 
 @dataclass(frozen=True)
 class Access:
-    """What opens this server."""
+    """The credentials of this server."""
 
     token: str = field(repr=False)
     session: str = field(default_factory=secrets.token_urlsafe, repr=False)
-    """What a browser keeps as a cookie. Not the token: cookies go to every port of a host."""
+    """The session that a browser keeps as a cookie. Not the token: cookies go to every port of a host."""
     hosted_studio: bool = False
-    """Whether LangGraph Studio's page may ask, with the token."""
+    """True when LangGraph Studio's page may ask, with the token."""
     hosts: frozenset[str] = frozenset()
     """Names that this server has, beside those of loopback and the address that was connected to."""
     told: bool = False
-    """Whether the user has been told the token, or gave it."""
+    """True when the user has seen the token, or gave it."""
 
     def has_token(self, given: Iterable[str]) -> bool:
-        """Whether one of what was given is the token; takes as long for a wrong one as for the right one."""
+        """Return whether one of those given is the token; takes as long for a wrong one as for the right one."""
         return any([_same(one, self.token) for one in given])
 
     def has_session(self, given: Iterable[str]) -> bool:
-        """Whether one of the cookies is that of this server's session."""
+        """Return whether one of the cookies is that of this server's session."""
         return any([_same(one, self.session) for one in given])
 
 
@@ -72,16 +72,16 @@ class _Standing:
 _standing = _Standing()
 
 
-def stand(access: Access) -> None:
-    """What opens the server of this process, from now on."""
+def set_access(access: Access) -> None:
+    """Set the credentials of this process's server."""
     _standing.access = access
 
 
-def standing() -> Access:
-    """What opens the server of this process: as `stand` said, else from the environment. Raises UsageError."""
+def current_access() -> Access:
+    """Return the credentials of this process's server, from the environment unless set. Raises UsageError."""
     if _standing.access is None:
         given = chosen_token()
         hosted = os.environ.get(HOSTED_STUDIO_VARIABLE, "").lower() in ("1", "true", "yes")
-        stand(Access(given or secrets.token_urlsafe(), hosted_studio=hosted, told=given is not None))
+        set_access(Access(given or secrets.token_urlsafe(), hosted_studio=hosted, told=given is not None))
     assert _standing.access is not None
     return _standing.access

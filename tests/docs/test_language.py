@@ -17,12 +17,12 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "glossary.md"),
 ]
-RIDDLES = re.compile(r"(What|Whether|How|Where|Whoever|Why|Whose|Which)\b")
+RIDDLES = re.compile(r"(What|Whether|How|Where|Who|Whoever|Whose|Which)\b")
 """First words of docstrings that name no subject matter."""
 NOT_USED = re.compile(
-    r"\b(heeds?|heeded|whoever|for want of|is none\b|are none\b|(goes|go|gone|going|went) on with|how it stands"
-    r"|what came of (it|them)|sittings?|the desk|lanes?|told|seals?|sealed|onlookers?)\b",
-    re.IGNORECASE,
+    r"\b(?i:heeds?|heeded|whoever|for want of|(goes|go|gone|going|went) on with|how it stands"
+    r"|what came of (it|them)|sittings?|the desk|lanes?|told|seals?|sealed|onlookers?)\b"
+    r"|(?<!here )\b(is|are) none\b"
 )
 """The glossary's second table, as far as a pattern can tell."""
 SAVED = re.compile(r"`[^`]*`|\"[^\"]*\"|'[^' ]*'")

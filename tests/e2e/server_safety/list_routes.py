@@ -8,7 +8,7 @@ from typing import Any
 
 from durable_rlm.studio.server.config import set_up
 from durable_rlm.studio.server.state_dir import files_in, own_folder
-from durable_rlm.studio.server.token import Access, stand
+from durable_rlm.studio.server.token import Access, set_access
 
 
 def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]]:
@@ -25,7 +25,7 @@ def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]
 
 def main() -> None:
     home = Path(tempfile.mkdtemp())
-    stand(Access("not asked for here"))
+    set_access(Access("not asked for here"))
     set_up(home, "http://127.0.0.1:2024", debug=False, colours=False, tracing=False)
     with own_folder(home / "server"), files_in(home / "server"):
         from langgraph_api.server import app
