@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..state.blobs.fsync import make_folder
 from ..state.blobs.snapshots import Group
 from ..state.errors import KernelLost, KernelStartFailed, NoSandbox, RlmError, UsageError
+from ..state.fsync import make_folder
 from .cell import BaseSession
 from .host.frames import BYTES, read_frame, write_frame
 from .host.message_filter import WINDOW

@@ -106,3 +106,11 @@ class NoSandbox(RlmError):
     """No sandbox is available on this machine to confine the model's code."""
 
     exit_code = 2
+
+
+MISSING = "is missing"
+"""Said of saved bytes that are not there."""
+
+
+CHANGED = "has changed on disk"
+"""Said of saved bytes that are not what was saved."""

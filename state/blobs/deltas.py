@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import CHANGED, MISSING
 from .range_index import Range
-from .store import CHANGED, MISSING, Blobs, content_hash
+from .store import Blobs, content_hash
 
 LEAST_SAVED = 1 << 10
 """Bytes that a delta must save at least; it must also save half of the text."""

@@ -19,13 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..errors import StoredDataDamaged, StoreError
+from ..errors import CHANGED, MISSING, StoredDataDamaged, StoreError
 from ..failpoints import Failpoint, no_failpoint
-from .fsync import make_folder, sync_folder
+from ..fsync import make_folder, sync_folder
 
 HASH_LENGTH = 64
 _CHUNK = 4 << 20
-MISSING, CHANGED = "is missing", "has changed on disk"
 _PARTIAL = ".partial-"
 _HEX = set("0123456789abcdef")
 

@@ -12,10 +12,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from ..db.connection import Database
-from ..errors import StoredDataDamaged
+from ..errors import MISSING, StoredDataDamaged
 from .delta_indexes import DeltaIndexes
 from .deltas import DeltaError, TextDelta
-from .store import MISSING, Blobs, content_hash
+from .store import Blobs, content_hash
 
 LARGE = 256 << 10
 """Bytes from which a text is stored as a file."""

@@ -18,9 +18,9 @@ from typing import Any
 
 import aiosqlite
 
-from ..blobs.fsync import make_folder, mark_home
 from ..errors import RlmError, StoredDataDamaged, StoreError
 from ..failpoints import Failpoint, no_failpoint
+from ..fsync import make_folder, mark_home
 from .checksums import register_function
 from .schema import FORMATS, SCHEMA_VERSION
 

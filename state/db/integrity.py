@@ -7,8 +7,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from ..blobs.store import CHANGED, MISSING
-from ..errors import StoredDataDamaged, cli_command
+from ..errors import CHANGED, MISSING, StoredDataDamaged, cli_command
 from .checksums import checksum_mismatch_sql
 from .corruption import is_damage
 

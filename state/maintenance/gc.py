@@ -26,10 +26,11 @@ from typing import Any
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from ..blobs.deltas import DeltaError, TextDelta
-from ..blobs.store import CHANGED, Blobs, content_hash
+from ..blobs.store import Blobs, content_hash
 from ..db.checksums import checksum_mismatch_sql
 from ..db.connection import as_store_error, connect
 from ..db.corruption import is_damage
+from ..errors import CHANGED
 from ..leases import living_since
 from .delete import shown_name
 from .references import hashes_in, references_in

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ..blobs.deltas import DeltaError, TextDelta
-from ..blobs.store import CHANGED, MISSING, Blobs, content_hash
+from ..blobs.store import Blobs, content_hash
 from ..db.connection import as_store_error, connect
 from ..db.corruption import is_damage, until_damage
 from ..db.schema import SEALED
+from ..errors import CHANGED, MISSING
 from .report import Kind, Report
 from .verify_context import Checking, Tell, unreadable
 from .verify_rows import CheckedRows

@@ -14,10 +14,10 @@ from typing import Any, get_type_hints
 from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from ..blobs.store import CHANGED, MISSING
 from ..db.checksums import checksum_mismatch_sql
 from ..db.corruption import Unreadable, from_both_ends, is_damage, rows_of, until_damage
 from ..db.lineage import LINE
+from ..errors import CHANGED, MISSING
 from ..run_state import RunState
 from .delete import shown_name
 from .references import Reference, references_in

@@ -10,10 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
-from ..cli.output_file import answer_text
-from ..cli.summary import short_id
 from ..progress.text import counted, dollars, spent
-from ..terminal.escape import safe, safe_line
+from ..terminal.escape import answer_text, safe, safe_line, short_id
 from .hidden_characters import marked, warning
 from .quoted import coloured, framed, plain
 from .requests import Pending, Request, Waiting, purpose

@@ -1,7 +1,6 @@
 """The file of the answer, which is checked before anything is spent and written whole or not at all."""
 
 import contextlib
-import json
 import os
 import secrets
 import stat
@@ -9,13 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...state.errors import StoreError, UsageError
-from ..terminal.escape import safe
-
-
-def answer_text(answer: Any) -> str:
-    """Return an answer as text that ends in a newline: the model's text, or a typed value as indented JSON."""
-    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
-    return text if text.endswith("\n") else f"{text}\n"
+from ..terminal.escape import answer_text, safe
 
 
 class AnswerFile:

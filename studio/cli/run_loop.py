@@ -17,14 +17,14 @@ import typer
 from ...state.errors import StoreError, UnknownThread, UsageError
 from ..progress.lines import Display, open_display
 from ..terminal.console import put, say
-from ..terminal.errors import NOT_BEGUN, report
-from ..terminal.escape import safe, safe_json
-from ..terminal.printed_commands import pasteable, pasteable_error
+from ..terminal.escape import answer_text, safe, safe_json, short_id
 from . import gc_tuning
 from .common import Invocation
-from .output_file import AnswerFile, answer_text
+from .errors import NOT_BEGUN, report
+from .output_file import AnswerFile
+from .printed_commands import pasteable, pasteable_error
 from .signals import STOPPED, Stopping, interruptible, leave
-from .summary import brought_back, command_line, ended, failure, short_id, to_json, what_next
+from .summary import brought_back, command_line, ended, failure, to_json, what_next
 
 if TYPE_CHECKING:
     from ...graph.run import Run

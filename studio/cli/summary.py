@@ -1,12 +1,11 @@
 """The summary of a run that has ended: its status, what it took, and what to do next."""
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ..progress.text import counted, duration, spent
-from ..terminal.escape import safe, safe_line
-from ..terminal.printed_commands import command_line
+from ..terminal.escape import safe, safe_line, short_id
 from .common import Invocation
+from .printed_commands import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,13 +13,7 @@ if TYPE_CHECKING:
     from ...graph.run import Run
     from ...state.run_state import RestoreRecord
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UNFINISHED = ("failed", "stopped", "budget", "busy")
-
-
-def short_id(thread_id: str) -> str:
-    """Return a name that commands accept for the thread: the beginning of a UUID, any other name whole."""
-    return thread_id[:8] if _UUID.fullmatch(thread_id) else safe_line(thread_id)
 
 
 def ended(run: "Run", seconds: float, sub_rlms: int = 0) -> str:

@@ -63,7 +63,7 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
 
 
 def _rows(found: "list[Call]", *, tree: bool, children: bool) -> Iterator[tuple[str, ...]]:
-    from ..cli.summary import short_id
+    from ..terminal.escape import short_id
 
     keys = _short_keys([call.row.key for call in found])
     for call in found:

@@ -7,10 +7,10 @@ import typer
 
 from ..cli import options
 from ..cli.common import Invocation, command
+from ..cli.new_run import start
 from ..cli.summary import command_line
 from ..terminal.console import say
 from ..terminal.escape import safe_line
-from .run import start
 
 PlainFlag = Annotated[bool, typer.Option("--plain", help="Show the answer alone. Default: all four acts")]
 

@@ -10,9 +10,9 @@ import typer
 from ...state.errors import UsageError
 from ..cli import options
 from ..cli.common import Invocation, command
+from ..cli.errors import NOT_BEGUN, report
 from ..cli.signals import STOPPED, interruptible, leave
 from ..terminal.console import put, say, stderr_console
-from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:

@@ -148,7 +148,8 @@ def _only_make(invocation: Invocation, thread: str, step: int, into: str | None,
     import asyncio
 
     from ...graph.runner import Runner
-    from ..cli.summary import command_line, short_id
+    from ..cli.summary import command_line
+    from ..terminal.escape import short_id
 
     async def make() -> "Run":
         async with Runner.open(invocation.home) as runner:

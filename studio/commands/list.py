@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from ..cli.common import Invocation, command
+from ..cli.printed_commands import pasteable
 from ..terminal.console import put, say
 from ..terminal.escape import safe, safe_json, safe_line
-from ..terminal.printed_commands import pasteable
 
 AllFlag = Annotated[
     bool,
@@ -57,8 +57,8 @@ def _say_what_waits(invocation: Invocation, runs: list[tuple[dict[str, Any], str
 
 
 def _print(runs: list[tuple[dict[str, Any], str | None]], *, everything: bool) -> None:
-    from ..cli.summary import short_id
     from ..progress.text import dollars
+    from ..terminal.escape import short_id
     from ..terminal.tables import Column, Forest, ago, print_table
 
     forest = Forest({run["thread_id"]: caller for run, caller in runs})

@@ -46,9 +46,9 @@ def resume(
         "max_time": max_time,
         "strict_budget": strict_budget,
     }
+    from ..cli.price_age import price_warnings
     from ..cli.run_loop import CliRun, Hear, execute
     from ..cli.tracing import chosen
-    from ..doctor.price_age import price_warnings
 
     thread = thread_or_last(invocation, thread)
 

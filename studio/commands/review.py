@@ -138,7 +138,8 @@ def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, float]) -
     `limits` are those with which it can continue, when its budget is spent.
     """
     from ...state.errors import UsageError
-    from ..cli.summary import as_flags, command_line, short_id
+    from ..cli.summary import as_flags, command_line
+    from ..terminal.escape import short_id
 
     if run.status == "paused" and run.interrupts:
         return

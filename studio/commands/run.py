@@ -1,7 +1,5 @@
 """The `rlm run` command, which asks a question over an input."""
 
-from collections.abc import Callable
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +8,7 @@ from ..cli import options
 from ..cli.common import Invocation, command
 
 if TYPE_CHECKING:
-    from ...graph.run import Run
+    pass
 
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find out.", show_default=False)]
 Paths = Annotated[
@@ -98,38 +96,7 @@ def run(
         "unsandboxed": unsandboxed,
         "schema": schema,
     }
+    from ..cli.new_run import start
     from ..cli.tracing import chosen
 
     start(invocation, question, paths, settings, output=output, thread=thread, tracing=chosen(tracing))
-
-
-def start(
-    invocation: Invocation,
-    question: str,
-    paths: list[str] | None,
-    settings: dict[str, Any],
-    *,
-    output: Any = None,
-    thread: str | None = None,
-    after: "Callable[[Run], list[str]]" = lambda run: [],
-    tracing: bool = False,
-    today: Callable[[], date] = date.today,
-) -> None:
-    """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
-    from ...state.settings import resolve_settings
-    from ..cli.run_loop import CliRun, Hear, execute
-    from ..doctor.price_age import price_warnings
-
-    # Resolved here too, so that a bad setting is reported before anything is shown.
-    resolved = resolve_settings(settings)
-    if not resolved.model:
-        from ..cli.default_model import check_model_named
-
-        check_model_named(invocation, question, resolved)
-
-    async def begin(runner: Any, hear: Hear) -> Any:
-        cli_run.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
-        return await runner.run(question, paths or None, thread=thread, on_event=hear, **settings)
-
-    cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing)
-    execute(cli_run)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ..cli.common import Invocation
-from ..commands.run import start
+from ..cli.new_run import start
 from .corpus import QUESTION, corpus, offline_settings
 
 if __name__ == "__main__":

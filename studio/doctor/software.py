@@ -8,8 +8,8 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from ...nodes.models.providers import PROVIDERS
+from ..cli.price_age import UPGRADE, list_day
 from .machine import Finding
-from .price_age import UPGRADE, list_day
 
 _NEEDED = ("durable-rlm", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core", "jupyter_client", "ipykernel")
 _DOCUMENTS = {"pypdf": "PDF", "docx": "DOCX", "openpyxl": "XLSX"}

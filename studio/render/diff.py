@@ -5,10 +5,8 @@ from typing import Any
 
 from rich.text import Text
 
-from ..cli.output_file import answer_text
-from ..cli.summary import short_id
 from ..terminal.console import stdout_console
-from ..terminal.escape import safe, safe_line, safe_lines
+from ..terminal.escape import answer_text, safe, safe_line, safe_lines, short_id
 
 _LINES = 24
 _WIDTH = 160

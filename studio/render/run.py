@@ -7,11 +7,9 @@ from typing import Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from ..cli.output_file import answer_text
-from ..cli.summary import short_id
 from ..progress.text import counted, dollars, duration, megabytes, spent
 from ..terminal.console import stdout_console
-from ..terminal.escape import safe, safe_line, safe_lines
+from ..terminal.escape import answer_text, safe, safe_line, safe_lines, short_id
 from ..terminal.tables import STATUS_STYLES, Column, drawn, print_table
 
 _CODE_LINES = 24

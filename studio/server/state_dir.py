@@ -16,8 +16,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from ...state.blobs.fsync import make_folder
 from ...state.errors import RlmError, StoreError, UsageError
+from ...state.fsync import make_folder
 
 _PACKAGE = "langgraph_runtime_inmem"
 _NAME = ".langgraph_api"

@@ -71,3 +71,17 @@ def escape(found: re.Match[str]) -> str:
 def _json_escape(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def short_id(thread_id: str) -> str:
+    """Return a name that commands accept for the thread: the beginning of a UUID, any other name whole."""
+    return thread_id[:8] if _UUID.fullmatch(thread_id) else safe_line(thread_id)
+
+
+def answer_text(answer: Any) -> str:
+    """Return an answer as text that ends in a newline: the model's text, or a typed value as indented JSON."""
+    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
+    return text if text.endswith("\n") else f"{text}\n"

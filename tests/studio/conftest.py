@@ -12,7 +12,7 @@ import pytest
 
 from durable_rlm.graph.run import Run
 from durable_rlm.graph.runner import Runner
-from durable_rlm.studio.doctor import local_servers
+from durable_rlm.studio.cli import local_servers
 from durable_rlm.studio.main import main
 
 

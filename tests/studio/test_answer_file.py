@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.state.errors import StoreError, UsageError
-from durable_rlm.studio.cli.output_file import AnswerFile, answer_text
+from durable_rlm.studio.cli.output_file import AnswerFile
+from durable_rlm.studio.terminal.escape import answer_text
 
 
 def test_a_text_is_written_as_it_is_and_a_value_as_json(tmp_path: Path) -> None:

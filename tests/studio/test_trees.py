@@ -22,7 +22,7 @@ from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.lineage import child_thread
 from durable_rlm.state.leases import this_process
 from durable_rlm.studio.cli.options import complete_threads
-from durable_rlm.studio.cli.summary import short_id
+from durable_rlm.studio.terminal.escape import short_id
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change, leaves, spoil_page
 from tests.graph.child_runs.conftest import tree_script

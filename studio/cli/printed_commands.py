@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..cli.common import Invocation
-from .escape import safe
+from ..terminal.escape import safe
+from .common import Invocation
 
 PROGRAM = "rlm"
 _SCRIPTS = (PROGRAM, "durable-rlm")

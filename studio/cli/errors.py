@@ -4,11 +4,11 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from ..cli.common import Invocation
-from ..cli.summary import sentence
-from .console import put, say
-from .escape import safe, safe_json, safe_line
+from ..terminal.console import put, say
+from ..terminal.escape import safe, safe_json, safe_line
+from .common import Invocation
 from .printed_commands import pasteable
+from .summary import sentence
 
 if TYPE_CHECKING:
     import typer

@@ -1,15 +1,18 @@
-"""The error for a run that names no model, with a command that asks a model on this machine if there is one."""
+"""Start a run of the command line. Without a model, offer a command that asks one on this machine if there is one."""
 
 import asyncio
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..doctor.local_servers import LocalServer, find_servers
 from ..terminal.escape import safe
-from ..terminal.printed_commands import program
+from .local_servers import LocalServer, find_servers
+from .printed_commands import program
 
 if TYPE_CHECKING:
+    from ...graph.runner import Run
     from ...state.settings import RunSettings
     from .common import Invocation
 
@@ -50,3 +53,33 @@ def _command(invocation: "Invocation", server: LocalServer, base_url: str) -> st
     words[end:end] = server.settings[:2] if base_url else server.settings
     # Not forced onto one line, as other commands are: a question may have several lines.
     return f"{program()} {safe(shlex.join(words))}"
+
+
+def start(
+    invocation: "Invocation",
+    question: str,
+    paths: list[str] | None,
+    settings: dict[str, Any],
+    *,
+    output: Any = None,
+    thread: str | None = None,
+    after: "Callable[[Run], list[str]]" = lambda run: [],
+    tracing: bool = False,
+    today: Callable[[], date] = date.today,
+) -> None:
+    """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
+    from ...state.settings import resolve_settings
+    from .price_age import price_warnings
+    from .run_loop import CliRun, Hear, execute
+
+    # Resolved here too, so that a bad setting is reported before anything is shown.
+    resolved = resolve_settings(settings)
+    if not resolved.model:
+        check_model_named(invocation, question, resolved)
+
+    async def begin(runner: Any, hear: Hear) -> Any:
+        cli_run.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
+        return await runner.run(question, paths or None, thread=thread, on_event=hear, **settings)
+
+    cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing)
+    execute(cli_run)
