@@ -85,8 +85,8 @@ lock:  ## resolve the pins anew
 		cp requirements/test.txt requirements/$$extra.txt && \
 		$(COMPILE) --extra $$extra --group build -o requirements/$$extra.txt || exit 1; done
 
-sbom: $(STAMP)  ## the bill of materials of a release, CycloneDX, on standard output
-	@$(BIN)/python tools/sbom.py
+sbom:  ## the bill of materials of a release, CycloneDX, on standard output
+	@$(PYTHON) tools/sbom.py
 
 clean:  ## remove environments and results
 	rm -rf .venv bench/.environment bench/.results

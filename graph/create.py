@@ -17,8 +17,8 @@ from ..nodes.direct import check_direct, fits_one_call
 from ..nodes.models.pricing import price_known
 from ..nodes.models.schema_validation import check_schema
 from ..nodes.models.work_limit import SchemaInvalid, off_loop
+from ..nodes.runtime.concurrency import most_kernels, run_levels
 from ..nodes.runtime.dependencies import Dependencies
-from ..nodes.runtime.run_tree import most_kernels, run_levels
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.approval_policy import Gates
 from ..state.budget import Limits

@@ -2,23 +2,13 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
 from ..state.run_state import AnswerRef, RestoreRecord, RunState, Usage, as_usage
 from ..state.usage import UsageTotals
-
-RunStatus = Literal["answered", "paused", "budget", "stopped", "failed", "busy"]
-
-EXIT_CODES: dict[RunStatus, int] = {
-    "answered": 0,
-    "failed": 1,
-    "paused": 3,
-    "budget": 4,
-    "busy": 5,
-    "stopped": 130,
-}
+from .exit_status import EXIT_CODES, RunStatus
 
 NO_USAGE: Usage = as_usage(UsageTotals())
 

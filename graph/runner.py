@@ -25,7 +25,6 @@ from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
 from .checkpoints import state_at
-from .child_runs import ChildRuns
 from .create import enter_run, make_ready, raised_limits, under_a_free_name
 from .executor import FindResumePoint, OnEvent, ResumePoint, RunExecutor, config_of, limits_for, resume_point_of
 from .fork import make_fork
@@ -36,6 +35,7 @@ from .langgraph_ids import run_name
 from .maintenance import collect_garbage, delete_runs, verify_run
 from .queries import RunQueries
 from .run import Run, answer_of, error_facts, spent_message
+from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
 from .wiring import open_hands, open_stores

@@ -16,7 +16,7 @@ from ..state.errors import InputError
 from ..state.input.context import ContextRef, context_files, no_context
 from ..state.run_state import RunState
 from ..state.settings import RunSettings
-from .approval.budget import apply_budget_grant
+from .approval.budget_gate import apply_budget_grant
 from .approval.requests import spend_item, stored_items
 from .models.errors import FailureKind
 from .models.provider_protocol import Message, ModelRequest

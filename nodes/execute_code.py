@@ -11,7 +11,7 @@ from ..kernel.session import CellError, CellResult, Final
 from ..state.call_keys import START
 from ..state.errors import KernelLost
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
-from .approval.budget import apply_budget_grant
+from .approval.budget_gate import apply_budget_grant
 from .approval.requests import call_items, stored_items
 from .models.schema_validation import mismatch
 from .models.work_limit import SchemaInvalid, off_loop

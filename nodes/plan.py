@@ -6,12 +6,12 @@ from ..state.approval_records import ApprovalItem
 from ..state.budget import ApprovalNeeded, BudgetSpent, Resource
 from ..state.call_keys import cell_digest, root_key
 from ..state.run_state import RunState, TurnRecord
-from .approval.budget import apply_budget_grant, asks_about
+from .approval.budget_gate import apply_budget_grant, asks_about
 from .approval.requests import budget_item, spend_item, stored_items
 from .models.provider_protocol import ModelRequest
 from .models.tokens import estimate_messages
 from .prompts.root_request import prompt_digest, root_messages
-from .replies.reader import Reading, read_reply
+from .replies.extract_code import Reading, read_reply
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit

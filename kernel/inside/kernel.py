@@ -32,7 +32,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
 from .output import captured
-from .repl import Repl
+from .repl import KernelRepl
 from .restrictions import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 
 _BATCH_CALLS = 256
@@ -134,7 +134,7 @@ class RlmKernel(IPythonKernel):
         )
         self.control_handlers.update(rlm_attach=self._attach, rlm_answer=self._answer)
         self.shell.InteractiveTB.set_mode("Plain")
-        self._repl: Repl | None = None
+        self._repl: KernelRepl | None = None
         self._pieces: dict[str, Any] = {}
         self._asker: tuple[Any, Any, Any] | None = None
         self._sent = self._acknowledged = 0
@@ -145,7 +145,7 @@ class RlmKernel(IPythonKernel):
 
     async def _setup(self, stream: Any, ident: Any, parent: Any) -> None:
         try:
-            self._repl = Repl(self.shell.user_ns, self._posted, parent["content"], own_process=True)
+            self._repl = KernelRepl(self.shell.user_ns, self._posted, parent["content"], own_process=True)
             if parent["content"].get("confined"):
                 self.shell.confine()
             reply: dict[str, Any] = {"status": "ok"}

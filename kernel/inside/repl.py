@@ -9,11 +9,11 @@ from .context_file import Pack
 from .final import Finish
 from .queries import Queries, Registry
 from .snapshot.input_slices import Cuts
-from .snapshot.snapshotter import Snapshots
+from .snapshot.snapshotter import Snapshotter
 from .variables import describe, describe_one, table
 
 
-class Repl:
+class KernelRepl:
     """The names of one kernel, and the work on them before and after each cell."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Repl:
         self._finish.begin()
         # Objects that a kernel and the one in which it is restored both have by themselves: saved by name.
         given = {**self._functions, "history": self._history, "context": context}
-        self._snapshots = Snapshots(
+        self._snapshots = Snapshotter(
             namespace,
             hidden=self._own - {"context", "answer"},
             given=given,

@@ -13,7 +13,7 @@ from ..models.schema_validation import mismatch
 from ..models.work_limit import SchemaInvalid, off_loop
 from ..replies.edited_code import replaced
 from ..runtime.answers import store_answer
-from .budget import BudgetGrantBuilder, words_of
+from .budget_gate import BudgetGrantBuilder, words_of
 from .decisions import DecisionsUnusable
 from .requests import ApprovalRequest
 

@@ -11,7 +11,7 @@ from ...state.run_state import RunState, TurnRecord, VariableRecord
 from ..models.provider_protocol import Message
 from ..restore.report import notes_for_model
 from ..runtime.turns import Transcript, number_of, said_before_all
-from .history import ShortTurn, Turn, build_messages, needed_turns
+from .history_window import ShortTurn, Turn, build_messages, needed_turns
 from .messages import Left, budget_line, converge, first_message, last_turn
 from .observation import TurnStatus, shown_variables
 from .system import system_prompt

@@ -23,11 +23,11 @@ from ...state.settings import RunSettings, saved_settings
 from ...state.threads import Thread
 from ..models.client import ModelClient
 from .child_protocol import ChildAnswer, ChildCall
+from .concurrency import RunTree
 from .dependencies import Dependencies
 from .events import emit_event
 from .output_limits import last_turn
 from .repl import Repl
-from .run_tree import Tree
 from .turns import Transcript
 
 
@@ -119,7 +119,7 @@ class ActiveRun:
     settings: RunSettings
     ledger: BudgetLedger
     journal: ThreadJournal
-    tree: Tree
+    tree: RunTree
     models: Mapping[str, ModelClient]
     """The models that its code may name."""
     context: ContextRef | None
@@ -333,7 +333,7 @@ class ActiveRuns:
             settings = settings.model_copy(update={"unsandboxed": True})
         caller = self._callers.get(thread_id)
         row = await self._deps.stores.threads.find(thread_id)
-        tree = caller.tree if caller else Tree(settings, self._deps.open_model)
+        tree = caller.tree if caller else RunTree(settings, self._deps.open_model)
         return ActiveRun(
             thread_id=thread_id,
             settings=settings,

@@ -1,4 +1,4 @@
-"""Define the call that a sub-RLM answers, its answer, and the events about it. `graph/child_runs.py` runs it."""
+"""Define the call that a sub-RLM answers, its answer, and the events about it. `graph/sub_rlms.py` runs it."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -22,8 +22,8 @@ from ..runtime.output_limits import SUB_OUTPUT_TOKENS
 from ..runtime.parked_calls import ChildWaits
 from ..runtime.repl import CellCalls
 from .call_gate import REJECTED, CallGate
-from .child_run import ask_child
 from .model_call import CallResult, ModelCall, call_once, failure_digest, replayed
+from .sub_rlm_call import ask_child
 
 _KEPT_OF_PROMPTS = 400
 """Characters of a prompt that are kept for the report of a replay that diverged."""

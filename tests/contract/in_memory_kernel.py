@@ -19,7 +19,7 @@ from typing import Any
 
 from durable_rlm.kernel.cell import BaseSession
 from durable_rlm.kernel.inside.output import Capture
-from durable_rlm.kernel.inside.repl import Repl
+from durable_rlm.kernel.inside.repl import KernelRepl
 from durable_rlm.kernel.messages import parse_calls, parse_compared, parse_ended, parse_restored
 from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored, Sandbox
 from durable_rlm.state.blobs.snapshots import Group
@@ -62,7 +62,7 @@ class MemorySession(BaseSession):
         super().__init__(spec)
         self._loop = loop
         self._namespace: dict[str, Any] = {"__name__": "__main__"}
-        self._repl = Repl(self._namespace, self._posted, spec.setup(), own_process=False)
+        self._repl = KernelRepl(self._namespace, self._posted, spec.setup(), own_process=False)
         self._thread: threading.Thread | None = None
 
     async def restore(self, groups: Sequence[Group], batches: AsyncIterator[Mapping[str, bytes]]) -> Restored:

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.nodes.prompts.messages import REPL_NAMES
+from durable_rlm.state.setting_specs import SETTINGS
 from durable_rlm.state.settings import RunSettings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_every_setting_is_documented_with_its_flag() -> None:
-    page = (ROOT / "docs" / "command-line.md").read_text()
-    flags = {"--" + (info.alias or name).replace("_", "-") for name, info in RunSettings.model_fields.items()}
-    assert flags <= set(re.findall(r"`(--[a-z-]+)`", page))
+def test_the_table_of_settings_is_their_specification() -> None:
+    rows = [f"| `{one.flag}` | {one.help} | {one.default or 'must be given'} |" for one in SETTINGS.values()]
+    table = "\n".join(["| flag | meaning | default |", "|---|---|---|", *rows])
+    assert table in (ROOT / "docs" / "command-line.md").read_text()
+    assert set(SETTINGS) == {info.alias or name for name, info in RunSettings.model_fields.items()}
 
 
 def test_every_name_of_the_repl_is_documented() -> None:
@@ -38,6 +40,17 @@ def test_named_files_exist(page: Path) -> None:
 
 def test_the_top_level_is_what_it_should_be() -> None:
     wanted = {"graph", "nodes", "state", "kernel", "studio", "tests", "bench", "docs"}
-    wanted |= {"langgraph.json", "pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"}
+    wanted |= {
+        "requirements",
+        "tools",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "langgraph.json",
+        "pyproject.toml",
+        "Makefile",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+    }
     built = {"build", "dist", "__pycache__"}
     assert {entry.name for entry in ROOT.iterdir() if not entry.name.startswith(".")} - built == wanted

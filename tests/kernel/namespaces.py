@@ -6,7 +6,7 @@ from typing import Any
 
 from durable_rlm.kernel.inside.context_file import Pack
 from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
-from durable_rlm.kernel.inside.snapshot.snapshotter import Restored, Snapshots, Taken
+from durable_rlm.kernel.inside.snapshot.snapshotter import Restored, Snapshotter, Taken
 from durable_rlm.kernel.inside.variables import describe_one
 
 
@@ -23,7 +23,7 @@ class Namespace:
             cuts = Cuts(opened, lambda: [(0, opened.size)])
             given = {**(given or {}), "context": opened.read(0, opened.size).decode()}
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins, **(given or {})}
-        self.snapshots = Snapshots(
+        self.snapshots = Snapshotter(
             self.names,
             hidden=set(self.names) - ({"context"} if pack else set()),
             given=given or {},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from zmq.utils.garbage import GarbageCollector
 
-from durable_rlm.kernel.inside.snapshot.snapshotter import Snapshots
+from durable_rlm.kernel.inside.snapshot.snapshotter import Snapshotter
 
 
 @pytest.fixture
@@ -22,12 +22,12 @@ def namespace(made: list[str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def snapshots(namespace: dict[str, Any], made: list[str]) -> Snapshots:
+def snapshots(namespace: dict[str, Any], made: list[str]) -> Snapshotter:
     def describe(name: str, value: Any) -> None:
         del value
         made.append(name)
 
-    snapshots = Snapshots(namespace, hidden=[], given={}, describe=describe, own_process=False)
+    snapshots = Snapshotter(namespace, hidden=[], given={}, describe=describe, own_process=False)
     snapshots.take(["kept = [1, 2]\nother = 3"])
     assert made == ["kept", "other"]
     made.clear()
@@ -35,7 +35,7 @@ def snapshots(namespace: dict[str, Any], made: list[str]) -> Snapshots:
 
 
 @pytest.fixture
-def carrier(snapshots: Snapshots) -> Generator[None]:
+def carrier(snapshots: Snapshotter) -> Generator[None]:
     """ZeroMQ's thread, as the first large message starts it in a kernel that has been there for a while."""
     del snapshots
     collector = GarbageCollector()
@@ -46,7 +46,7 @@ def carrier(snapshots: Snapshots) -> Generator[None]:
 
 @pytest.mark.usefixtures("carrier")
 def test_beside_the_thread_that_large_messages_start(
-    snapshots: Snapshots, namespace: dict[str, Any], made: list[str]
+    snapshots: Snapshotter, namespace: dict[str, Any], made: list[str]
 ) -> None:
     namespace["new"] = 1
     snapshots.take(["new = 1"])
@@ -54,7 +54,7 @@ def test_beside_the_thread_that_large_messages_start(
 
 
 def test_but_beside_a_thread_of_the_code_anything_may_have_changed(
-    snapshots: Snapshots, namespace: dict[str, Any], made: list[str]
+    snapshots: Snapshotter, namespace: dict[str, Any], made: list[str]
 ) -> None:
     ended = threading.Event()
     thread = threading.Thread(target=ended.wait)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from durable_rlm.graph.run import EXIT_CODES, Run
+from durable_rlm.graph.exit_status import EXIT_CODES
+from durable_rlm.graph.run import Run
 from durable_rlm.state.errors import RlmError, StoreError, UnknownThread
 from durable_rlm.state.settings import RunSettings
 from durable_rlm.studio.main import app

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.nodes.replies.reader import read_reply
+from durable_rlm.nodes.replies.extract_code import read_reply
 from durable_rlm.studio.demo import model
 from durable_rlm.studio.demo.corpus import OFFLINE, corpus, judge
 

@@ -16,7 +16,7 @@ from durable_rlm import Runner
 from durable_rlm.state.db.checksums import register_function
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 from tests.studio.conftest import Fake, Rlm
 from tests.studio.test_keeping import Terminal
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.graph.run import Run, RunStatus
+from durable_rlm.graph.exit_status import RunStatus
+from durable_rlm.graph.run import Run
 from durable_rlm.state.run_state import RestoreRecord
 from durable_rlm.studio.cli.common import Invocation
 from durable_rlm.studio.cli.summary import as_flags, brought_back, command_line, ended, sentence, what_next

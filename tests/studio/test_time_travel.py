@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.run import EXIT_CODES, Run
+from durable_rlm.graph.exit_status import EXIT_CODES
+from durable_rlm.graph.run import Run
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 from tests.studio.conftest import HOSTILE, Fake, FakeRunner, Rlm

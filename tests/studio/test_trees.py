@@ -25,7 +25,7 @@ from durable_rlm.studio.cli.options import complete_threads
 from durable_rlm.studio.terminal.escape import short_id
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change, leaves, spoil_page
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 from tests.studio.conftest import HOSTILE, Done, Rlm
 from tests.studio.test_safe_text import hostile
 

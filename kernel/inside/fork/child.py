@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from ..context_file import Pack
 from ..kernel_app import CHANNELS, RlmApp
-from ..repl import Repl
+from ..repl import KernelRepl
 from ..sandbox import limits
 from ..sandbox.confine import Confinement
 
@@ -91,7 +91,7 @@ def _ready(key: str) -> RlmApp:
 def _warm_up(app: RlmApp) -> None:
     """Run code as the first cell would, which is slow only once, before a cell waits for it."""
     app.shell.run_cell("1", store_history=False, silent=True)
-    repl = Repl({"x": 1}, lambda: None, _NOTHING, own_process=False)
+    repl = KernelRepl({"x": 1}, lambda: None, _NOTHING, own_process=False)
     repl.begin([], ["x = 1"])
     json.dumps([repl.end(succeeded=True), repl.snapshot(["x = 1"])[0]])
 

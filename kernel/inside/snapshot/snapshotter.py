@@ -46,7 +46,7 @@ class Restored:
     lost: dict[str, str]
 
 
-class Snapshots:
+class Snapshotter:
     """The snapshots of one namespace. Not thread-safe; called between cells."""
 
     def __init__(
@@ -286,7 +286,7 @@ class Snapshots:
     def compare(self, groups: Sequence[dict[str, Any]], piece: "Callable[[str], bytes]") -> list[str]:
         """Return the names of saved variables that differ here, or that cannot be loaded for the comparison."""
         names: dict[str, Any] = {"__name__": MAIN, "__builtins__": builtins}
-        saved = Snapshots(
+        saved = Snapshotter(
             names,
             hidden=self._hidden,
             given=self._target.given,

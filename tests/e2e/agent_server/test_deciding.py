@@ -20,7 +20,7 @@ from tests.e2e.agent_server.reviewing import (
     waiting,
 )
 from tests.e2e.agent_server.test_threads_both_ways import known
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 
 DECISIONS = ["approve", "edit", "reject", "respond"]
 

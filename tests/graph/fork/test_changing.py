@@ -7,7 +7,7 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.graph.fork_edits import OWN_NAMES, variable_name
-from durable_rlm.kernel.inside.repl import Repl
+from durable_rlm.kernel.inside.repl import KernelRepl
 from durable_rlm.kernel.session import KernelSpec
 from durable_rlm.state.call_journal import REVIEWER
 from durable_rlm.state.errors import UsageError
@@ -100,7 +100,7 @@ def test_a_name_is_taken_as_python_reads_it() -> None:
 
 def test_names_that_the_repl_keeps_for_itself_are_refused() -> None:
     namespace: dict[str, Any] = {}
-    Repl(namespace, lambda: None, KernelSpec("thread").setup(), own_process=False)
+    KernelRepl(namespace, lambda: None, KernelSpec("thread").setup(), own_process=False)
     assert {name for name in namespace if not name.startswith("_")} - {"context"} <= OWN_NAMES
     for name in OWN_NAMES:
         with pytest.raises(UsageError, match=name):

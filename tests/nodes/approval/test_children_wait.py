@@ -6,7 +6,7 @@ import pytest
 
 from durable_rlm import Run
 from durable_rlm.state.errors import UsageError
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
 
 TREE = {

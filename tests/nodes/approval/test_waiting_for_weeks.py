@@ -19,7 +19,7 @@ from durable_rlm.state.maintenance.report import Report
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import ask, change
 from tests.dead_owners import mark_owner_dead
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests
 
 WEEKS = 21 * 24 * 3600.0

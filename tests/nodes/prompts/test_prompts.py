@@ -12,7 +12,7 @@ from durable_rlm.nodes.prompts import (
     last_turn,
     system_prompt,
 )
-from durable_rlm.nodes.replies.reader import read_reply
+from durable_rlm.nodes.replies.extract_code import read_reply
 from durable_rlm.state.input.context import ContextRef, no_context
 
 # As docs and interface name them, written out here so that a forgotten one fails.

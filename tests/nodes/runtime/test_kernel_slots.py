@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from durable_rlm.nodes.runtime.run_tree import KernelSlots
+from durable_rlm.nodes.runtime.concurrency import KernelSlots
 
 
 async def test_a_run_leaves_as_many_slots_as_there_are_levels_below_it() -> None:

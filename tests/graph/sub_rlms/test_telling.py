@@ -9,7 +9,7 @@ from durable_rlm import Runner
 from durable_rlm.studio.progress.state import Progress
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.crash_at import Crash, CrashAt
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 
 CELLS = {
     "top": ["FINAL(rlm_query_batched([f'middle: {n}' for n in range(4)]))"],

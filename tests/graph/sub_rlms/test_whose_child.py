@@ -4,7 +4,7 @@ from pathlib import Path
 
 from durable_rlm import Runner
 from tests.damage import change
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 
 CELLS = {"top": ["a = rlm_query('child: x')", "FINAL(a)"], "child:": ["FINAL(llm_query('plain'))"]}
 

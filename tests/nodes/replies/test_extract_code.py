@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.nodes.replies.reader import NUDGES, Reason, read_reply
+from durable_rlm.nodes.replies.extract_code import NUDGES, Reason, read_reply
 
 
 @dataclass(frozen=True)

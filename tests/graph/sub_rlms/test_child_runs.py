@@ -6,7 +6,7 @@ from typing import Any
 
 from durable_rlm import Runner
 from durable_rlm.state.db.lineage import child_thread
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 
 COUNTING = ["n = len(context.split())", "FINAL(f'{n} words: ' + llm_query(context))"]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.session import Variable
-from durable_rlm.nodes.prompts.history import (
+from durable_rlm.nodes.prompts.history_window import (
     ShortTurn,
     Turn,
     build_messages,

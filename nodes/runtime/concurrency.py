@@ -62,7 +62,7 @@ class KernelSlots:
                 turn.set_result(None)
 
 
-class Tree:
+class RunTree:
     """The shared part, made by the run at the top and closed with it."""
 
     def __init__(self, settings: RunSettings, open_model: OpenModels) -> None:

@@ -11,7 +11,7 @@ from durable_rlm import Runner
 from durable_rlm.state.errors import RunBusy, UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.crash_at import Crash, CrashAt
-from tests.graph.child_runs.conftest import tree_script
+from tests.graph.sub_rlms.conftest import tree_script
 from tests.scripts import Asked
 
 TOP = ["parts = rlm_query_batched(['child: 1', 'child: 2', 'child: 3'], context=context)\nFINAL(parts)"]
