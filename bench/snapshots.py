@@ -24,7 +24,7 @@ from durable_rlm.kernel.inside.context_file import Pack
 from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
 from durable_rlm.kernel.inside.snapshot.snapshotter import Snapshotter as InKernel
 from durable_rlm.kernel.inside.variables import describe_one
-from durable_rlm.state.blobs.snapshots import Groups, Snapshotter
+from durable_rlm.state.blobs.snapshots import Groups, Snapshots
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.db.connection import Database
 
@@ -91,7 +91,7 @@ class _Session:
     """A namespace and the store that it is saved to."""
 
     case: Case
-    store: Snapshotter
+    store: Snapshots
     database: Database
     pack: Path
     """Where its input is stored, if it has one."""
@@ -168,7 +168,7 @@ class Saved:
 async def measured(case: Case, folder: Path) -> Saved:
     """One session."""
     async with Database.open(folder / "db.sqlite") as database:
-        session = _Session(case, Snapshotter(database, Blobs(folder / "blobs")), database, folder / "pack")
+        session = _Session(case, Snapshots(database, Blobs(folder / "blobs")), database, folder / "pack")
         first = await session.save(case.setup)
         times: list[tuple[float, float, int]] = []
         for number in range(case.cells):

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from .cli import gc_tuning
-from .cli.common import CommonFlags, DebugFlag, HomeFlag, Invocation, JsonFlag
+from .cli.common import CommonFlags, DebugFlag, HomeFlag, JsonFlag
 from .cli.help import HelpfulCommand, HelpfulGroup
-from .cli.printed_commands import PROGRAM
 from .commands import calls, delete, demo, dev, diff, doctor, fork, gc, resume, review, run, show, steps, vars, verify
 from .commands import list as list_command
+from .invocation import Invocation
+from .terminal.printed_commands import PROGRAM
 from .terminal.streams import drain, fill_closed_streams
 
 app = typer.Typer(
@@ -119,7 +120,7 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
 def _reported(error: BaseException, invocation: Invocation | None, *, as_json: bool, debug: bool) -> int:
     """Report the error. Return the exit status."""
     from ..state.errors import RlmError
-    from .cli import errors
+    from .terminal import errors
 
     if debug:
         errors.show_traceback(error)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ...state.errors import UsageError
-from ..cli.errors import report
 from ..terminal.console import say, stderr_console, stdout_console
+from ..terminal.errors import report
 from ..terminal.escape import safe, short_id
 from .decisions import Decision, checked
 from .render import whole_screen

@@ -2,8 +2,7 @@
 
 import asyncio
 import inspect
-import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,16 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from ...state.errors import UnknownThread
+from ..invocation import Invocation, invocation_of
 
 if TYPE_CHECKING:
     from ...graph.queries import RunQueries
     from ...graph.runner import Runner
     from ...nodes.runtime.dependencies import Stores
 
-
-DEFAULT_HOME = ".rlm"
-DATABASE = "checkpoints.sqlite"
 
 HomeFlag = Annotated[
     Path | None,
@@ -38,47 +34,6 @@ JsonFlag = Annotated[
 DebugFlag = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Everywhere")
 ]
-
-
-@dataclass
-class Invocation:
-    """The call of a command: its common flags, its words and its run."""
-
-    home: Path
-    json: bool = False
-    debug: bool = False
-    words: tuple[str, ...] = ()
-    """The command line as it was given, without the program's name."""
-    thread: str | None = None
-    """The run that the command is about, once it is known."""
-
-    @property
-    def home_needed(self) -> bool:
-        """True when the next command must name the home, because it would not find it by itself."""
-        return self.home.resolve() != default_home().resolve()
-
-    @property
-    def has_runs(self) -> bool:
-        """True when anything has been saved in the home. The check does not create the home."""
-        return (self.home / DATABASE).exists()
-
-    def need_runs(self, thread: str) -> None:
-        """Raise UnknownThread when nothing is saved in the home, so that it cannot hold the thread."""
-        if not self.has_runs:
-            raise UnknownThread(
-                f"There is no run named {thread}: nothing is saved in {self.home}.",
-                hint="Name the folder of your runs with --home or RLM_HOME.",
-            )
-
-
-def invocation_of(home: Path | None, *, as_json: bool, debug: bool, words: Sequence[str] = ()) -> Invocation:
-    """Return the invocation with the defaults of its flags filled in."""
-    return Invocation(home.expanduser() if home else default_home(), as_json, debug, tuple(words))
-
-
-def default_home() -> Path:
-    """Return the home of a command that names none."""
-    return Path(os.environ.get("RLM_HOME") or DEFAULT_HOME).expanduser()
 
 
 @dataclass

@@ -7,7 +7,7 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 from ..terminal.console import stdout_console
-from .printed_commands import program, with_program
+from ..terminal.printed_commands import program, with_program
 
 _EXAMPLES = "[bold]Examples[/bold]"
 """The heading of a docstring's last part, which has one command per line."""

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from ...state.errors import UnknownThread
+from ..invocation import Invocation
 from ..terminal.console import say
 from ..terminal.escape import safe_line
-from .common import Invocation
 
 if TYPE_CHECKING:
     from ...state.threads import Thread

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..terminal.escape import safe
+from ..terminal.printed_commands import program
 from .local_servers import LocalServer, find_servers
-from .printed_commands import program
 
 if TYPE_CHECKING:
     from ...graph.runner import Run
     from ...state.settings import RunSettings
-    from .common import Invocation
+    from ..invocation import Invocation
 
 
 def check_model_named(invocation: "Invocation", question: str, settings: "RunSettings") -> None:

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ...state.setting_specs import OUTPUT, SETTINGS
+from ..invocation import DATABASE, invocation_of
 from ..terminal.escape import safe_line
-from .common import DATABASE, invocation_of
 
 _MOST = 200
 

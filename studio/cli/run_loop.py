@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ...state.errors import StoreError, UnknownThread, UsageError
+from ..invocation import Invocation
 from ..progress.lines import Display, open_display
 from ..terminal.console import put, say
+from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import answer_text, safe, safe_json, short_id
+from ..terminal.printed_commands import pasteable, pasteable_error
 from . import gc_tuning
-from .common import Invocation
-from .errors import NOT_BEGUN, report
 from .output_file import AnswerFile
-from .printed_commands import pasteable, pasteable_error
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
 

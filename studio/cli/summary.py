@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ..invocation import Invocation
 from ..progress.text import counted, duration, spent
-from ..terminal.escape import safe, safe_line, short_id
-from .common import Invocation
-from .printed_commands import command_line
+from ..terminal.escape import safe_line, sentence, short_id
+from ..terminal.printed_commands import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,12 +22,6 @@ def ended(run: "Run", seconds: float, sub_rlms: int = 0) -> str:
     children = [counted(sub_rlms, "sub-RLM")] if sub_rlms else []
     parts = [run.status, turns, *children, *spent(dict(run.usage)), duration(seconds)]
     return " · ".join([*parts, f"thread {safe_line(run.thread_id)}"])
-
-
-def sentence(text: str) -> str:
-    """Return a message as a sentence with a full stop, safe to show. Its first letter stays: it may begin a name."""
-    said = safe(text.strip())
-    return said if not said or said[-1] in ".!?:" else f"{said}."
 
 
 def failure(error: "Mapping[str, str]") -> list[str]:

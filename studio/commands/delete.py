@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ..cli.common import Invocation, command
+from ..cli.common import command
 from ..cli.last_run import last_touched, thread_or_last
 from ..cli.options import complete_threads
-from ..cli.printed_commands import pasteable
 from ..cli.signals import STOPPED
+from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe_json, safe_line
+from ..terminal.printed_commands import pasteable
 from ..terminal.tables import Forest
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import Invocation, command
+from ..cli.common import command
 from ..cli.new_run import start
 from ..cli.summary import command_line
+from ..invocation import Invocation
 from ..terminal.console import say
 from ..terminal.escape import safe_line
 

@@ -9,10 +9,11 @@ import typer
 
 from ...state.errors import UsageError
 from ..cli import options
-from ..cli.common import Invocation, command
-from ..cli.errors import NOT_BEGUN, report
+from ..cli.common import command
 from ..cli.signals import STOPPED, interruptible, leave
+from ..invocation import Invocation
 from ..terminal.console import put, say, stderr_console
+from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from datetime import date
 
 import typer
 
-from ..cli.common import Invocation, command
-from ..cli.printed_commands import pasteable
+from ..cli.common import command
+from ..invocation import Invocation
 from ..terminal.console import put, stdout_console
 from ..terminal.escape import safe_json, safe_line
+from ..terminal.printed_commands import pasteable
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 

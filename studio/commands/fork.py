@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from ..cli import options
-from ..cli.common import Invocation, command
+from ..cli.common import command
 from ..cli.input_files import GivenFiles
 from ..cli.last_run import thread_or_last
+from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe, safe_json
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..cli.common import Invocation, command
-from ..cli.printed_commands import command_line, pasteable
+from ..cli.common import command
 from ..cli.signals import STOPPED
+from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe, safe_json, safe_line
+from ..terminal.printed_commands import command_line, pasteable
 
 if TYPE_CHECKING:
     from ...state.maintenance.gc import Collected

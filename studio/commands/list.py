@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ..cli.common import Invocation, command
-from ..cli.printed_commands import pasteable
+from ..cli.common import command
+from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe, safe_json, safe_line
+from ..terminal.printed_commands import pasteable
 
 AllFlag = Annotated[
     bool,

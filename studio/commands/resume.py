@@ -4,8 +4,9 @@ from datetime import date
 from typing import Any
 
 from ..cli import options
-from ..cli.common import Invocation, command
+from ..cli.common import command
 from ..cli.last_run import thread_or_last
+from ..invocation import Invocation
 
 
 @command

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import Invocation, command
+from ..cli.common import command
 from ..cli.last_run import thread_or_last
+from ..invocation import Invocation
 
 if TYPE_CHECKING:
     from ...graph.run import Run

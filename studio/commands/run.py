@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import Invocation, command
+from ..cli.common import command
+from ..invocation import Invocation
 
 if TYPE_CHECKING:
     pass

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import Invocation, command
+from ..cli.common import command
 from ..cli.last_run import thread_or_last
-from ..cli.printed_commands import pasteable_error
+from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
+from ..terminal.printed_commands import pasteable_error
 
 if TYPE_CHECKING:
     from ...graph.runner import Runner

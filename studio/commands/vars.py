@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import Invocation, command
+from ..cli.common import command
 from ..cli.last_run import thread_or_last
+from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe_json
 

@@ -11,14 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..cli.common import Invocation
 from ..cli.output_file import AnswerFile
-from ..cli.printed_commands import command_line
 from ..cli.run_loop import CliRun, Hear, OpenRunner, RunAttempt, drive, tell
 from ..cli.signals import interruptible
+from ..invocation import Invocation
 from ..progress.text import counted, duration
 from ..terminal.console import put, say, stderr_console
 from ..terminal.escape import safe
+from ..terminal.printed_commands import command_line
 from .corpus import QUESTION, corpus, offline_settings
 from .model import KILL_AFTER
 

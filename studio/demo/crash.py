@@ -6,8 +6,8 @@ Takes the home and the name of the thread. An environment variable (`model.KILL_
 import sys
 from pathlib import Path
 
-from ..cli.common import Invocation
 from ..cli.new_run import start
+from ..invocation import Invocation
 from .corpus import QUESTION, corpus, offline_settings
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 import asyncio
 
 from ..cli import local_servers as local
-from ..cli.common import Invocation
 from ..cli.local_servers import LocalServer, find_servers
-from ..cli.printed_commands import command_line
+from ..invocation import Invocation
 from ..progress.text import counted
 from ..terminal.escape import safe_line
+from ..terminal.printed_commands import command_line
 from .machine import Finding
 
 _SHOWN = 5

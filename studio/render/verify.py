@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from ..cli.common import Invocation
-from ..cli.printed_commands import command_line
+from ..invocation import Invocation
 from ..progress.text import counted, megabytes
 from ..terminal.console import put, say, stdout_console
 from ..terminal.escape import safe_line
+from ..terminal.printed_commands import command_line
 
 if TYPE_CHECKING:
     from ...state.maintenance.report import Kind, Part, Report

@@ -85,3 +85,9 @@ def answer_text(answer: Any) -> str:
     """Return an answer as text that ends in a newline: the model's text, or a typed value as indented JSON."""
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
     return text if text.endswith("\n") else f"{text}\n"
+
+
+def sentence(text: str) -> str:
+    """Return a message as a sentence with a full stop, safe to show. Its first letter stays: it may begin a name."""
+    said = safe(text.strip())
+    return said if not said or said[-1] in ".!?:" else f"{said}."

@@ -11,9 +11,9 @@ import pytest
 
 from durable_rlm.graph.run import Run
 from durable_rlm.studio.cli import local_servers as found
-from durable_rlm.studio.cli.common import Invocation, default_home
 from durable_rlm.studio.cli.local_servers import find_servers
 from durable_rlm.studio.doctor.local import local_servers
+from durable_rlm.studio.invocation import Invocation, default_home
 from tests.servers.openai_server import ScriptedServer
 from tests.studio.conftest import HOSTILE, Fake, Rlm
 

@@ -12,9 +12,9 @@ import pytest
 
 from durable_rlm.graph.run import Run
 from durable_rlm.state.errors import StoreError, cli_command
-from durable_rlm.studio.cli import printed_commands as module
-from durable_rlm.studio.cli.common import Invocation
-from durable_rlm.studio.cli.printed_commands import command_line, pasteable, program
+from durable_rlm.studio.invocation import Invocation
+from durable_rlm.studio.terminal import printed_commands as module
+from durable_rlm.studio.terminal.printed_commands import command_line, pasteable, program
 from tests.studio.conftest import Fake, Rlm
 
 ROOT = Path(__file__).parents[2]

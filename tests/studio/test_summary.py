@@ -7,9 +7,9 @@ import pytest
 from durable_rlm.graph.exit_status import RunStatus
 from durable_rlm.graph.run import Run
 from durable_rlm.state.run_state import RestoreRecord
-from durable_rlm.studio.cli.common import Invocation
-from durable_rlm.studio.cli.summary import as_flags, brought_back, command_line, ended, sentence, what_next
-from durable_rlm.studio.terminal.escape import short_id
+from durable_rlm.studio.cli.summary import as_flags, brought_back, command_line, ended, what_next
+from durable_rlm.studio.invocation import Invocation
+from durable_rlm.studio.terminal.escape import sentence, short_id
 from tests.studio.approval.requests_shown import calls, code, interrupt, paused
 
 UUID = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"

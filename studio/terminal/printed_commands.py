@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..terminal.escape import safe
-from .common import Invocation
+from ..invocation import Invocation
+from .escape import safe
 
 PROGRAM = "rlm"
 _SCRIPTS = (PROGRAM, "durable-rlm")

@@ -4,11 +4,10 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from ..terminal.console import put, say
-from ..terminal.escape import safe, safe_json, safe_line
-from .common import Invocation
+from ..invocation import Invocation
+from .console import put, say
+from .escape import safe, safe_json, safe_line, sentence
 from .printed_commands import pasteable
-from .summary import sentence
 
 if TYPE_CHECKING:
     import typer
