@@ -28,7 +28,9 @@ async def check_asked_here(threads: Threads, row: Thread) -> None:
 def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | None) -> Interrupt[Any]:
     """Return the interrupt called `name`, or the only one. Raises UsageError."""
     if not waiting:
-        raise UsageError(f"{thread_id} waits for nobody.", hint=f"Go on with it: {cli_command('resume', thread_id)}")
+        raise UsageError(
+            f"{thread_id} does not wait for approval.", hint=f"Resume it: {cli_command('resume', thread_id)}"
+        )
     named = [found for found in waiting if name in (None, found.id)]
     if len(named) == 1:
         return named[0]

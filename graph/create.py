@@ -84,7 +84,7 @@ def check_same_run(thread: Thread, question: str, given: str) -> None:
         asked = shortened(" ".join(thread.question.split()), 80)
         raise ThreadExists(
             f"The thread {thread.thread_id} exists and asks something else: {asked}",
-            hint=f"Choose another --thread, or go on with it: {cli_command('resume', thread.thread_id)}",
+            hint=f"Choose another --thread, or resume it: {cli_command('resume', thread.thread_id)}",
         )
 
 
@@ -94,7 +94,7 @@ def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
     if reference and stored and (reference["pack"], reference["index"]) != (stored["pack"], stored["index"]):
         raise ThreadExists(
             f"The thread {thread.thread_id} exists, and its input has changed since it was begun.",
-            hint=f"Choose another --thread, or go on with what it has: {cli_command('resume', thread.thread_id)}",
+            hint=f"Choose another --thread, or resume it with what it has: {cli_command('resume', thread.thread_id)}",
         )
 
 

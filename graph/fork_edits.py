@@ -230,8 +230,8 @@ async def _answers_given(
         return []
     if not step_state.in_cell:
         raise UsageError(
-            "No cell stands at this step, so no call of it can be answered.",
-            hint="--answer needs a step in mid-cell: `rlm steps` says that it stands, or is a sub_call.",
+            "No cell is under way at this step, so none of its calls can be answered.",
+            hint="--answer needs a step in mid-cell: `rlm steps` shows it as waiting for sub-calls, or as sub_call.",
         )
     thread_id = step_state.thread.thread_id
     rows = await stores.journal.calls_of_turn(thread_id, step_state.state.get("turn", 0))
@@ -254,7 +254,7 @@ def _call(rows: Sequence[CallRow], name: str, thread_id: str) -> CallRow:
     hint = f"{cli_command('calls', thread_id, '--json')} has the keys."
     if found:
         raise UsageError(f"{len(found)} calls of the standing cell begin with {name}.", hint=f"Give more of it: {hint}")
-    raise UsageError(f"The cell that stands at this step has no call {name}.", hint=hint)
+    raise UsageError(f"The cell under way at this step has no call {name}.", hint=hint)
 
 
 def _is_typed(call: CallRow, prompt: str, models: Iterable[str]) -> bool:

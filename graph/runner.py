@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from langgraph.types import Command
+from typing_extensions import Unpack
 
 from ..kernel.session import Kernels
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
@@ -20,7 +21,7 @@ from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
 from ..state.run_state import RestoreRecord, RunState
-from ..state.settings import resolve_settings, saved_settings
+from ..state.settings import LimitOptions, RunOptions, resolve_settings, saved_settings
 from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
@@ -99,7 +100,7 @@ class Runner:
         *,
         thread: str | None = None,
         on_event: OnEvent | None = None,
-        **settings: Any,
+        **settings: Unpack[RunOptions],
     ) -> Run:
         """Answer `question` over `context`; `settings` are those of `rlm run`, by their Python names.
 
@@ -107,7 +108,7 @@ class Runner:
         after the question. Raises UsageError, InputError, ModelSetupError or NoSandbox before anything is saved; later
         errors are reported by the run's status.
         """
-        chosen = resolve_settings(settings)
+        chosen = resolve_settings({**settings})
         thread_id = await enter_run(self._deps, thread or None, question, context, chosen, on_event or _unheard)
         return await self.resume(thread_id, on_event=on_event)
 
@@ -118,7 +119,7 @@ class Runner:
         strict: bool = False,
         unsandboxed: bool = False,
         on_event: OnEvent | None = None,
-        **raises: Any,
+        **raises: Unpack[LimitOptions],
     ) -> Run:
         """Resume a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
 
@@ -131,10 +132,12 @@ class Runner:
         waiting = (await self._graph.aget_state(config_of(thread_id))).interrupts
         if decisions := raising(waiting, raises):
             return await self.decide(thread_id, decisions, unsandboxed=unsandboxed, on_event=on_event)
-        if await self._beginning(thread_id, raises) is None:
+        if await self._resume_point(thread_id, raises) is None:
             return await self.read(thread_id)
         execution_options = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)
-        return await self._sit(thread_id, partial(self._beginning, thread_id, raises), on_event, execution_options)
+        return await self._execute(
+            thread_id, partial(self._resume_point, thread_id, raises), on_event, execution_options
+        )
 
     async def suggested_limits(self, thread: str) -> dict[str, float]:
         """Return limits by name (`max_tokens`) with which a run whose budget is spent can continue.
@@ -187,7 +190,7 @@ class Runner:
 
         # Called here, too, to report an invalid decision before kernels are made ready.
         await decided()
-        return await self._sit(thread_id, decided, on_event, await self._ready(thread_id, unsandboxed=unsandboxed))
+        return await self._execute(thread_id, decided, on_event, await self._ready(thread_id, unsandboxed=unsandboxed))
 
     async def fork(
         self,
@@ -201,7 +204,7 @@ class Runner:
         answers: Mapping[str, Any] | None = None,
         fresh: bool = False,
         on_event: OnEvent | None = None,
-        **raises: Any,
+        **raises: Unpack[LimitOptions],
     ) -> Run:
         """Create a thread that is a copy of `thread` up to `step`; `resume` it to continue from there.
 
@@ -213,7 +216,7 @@ class Runner:
         was recorded after `step`. The parent is only read. Raises UnknownThread, UsageError, ThreadExists.
         """
         row = await self._stores.threads.get(await self.queries.resolve(thread))
-        limits = raised_limits(row.limits, raises)
+        limits = raised_limits(row.limits, {**raises})
         step_state = await state_at(self._stores, self._graph, row, step)
         changes = Changes(code, set or {}, question, answers or {}, fresh)
 
@@ -279,7 +282,7 @@ class Runner:
         """Free data that no run needs, except data that was needed within the last hour. Raises StoreError."""
         return await collect_garbage(self._stores.home, dry_run=dry_run, failpoint=self._deps.failpoint)
 
-    async def _sit(
+    async def _execute(
         self,
         thread_id: str,
         find: FindResumePoint,
@@ -296,7 +299,7 @@ class Runner:
             return replace(run, status="stopped" if outcome.stopped else "failed", error=error_facts(outcome.unsaved))
         return run
 
-    async def _beginning(self, thread_id: str, raises: dict[str, Any]) -> ResumePoint | None:
+    async def _resume_point(self, thread_id: str, raises: LimitOptions) -> ResumePoint | None:
         """Return where to resume a run; None when it is answered, its budget is spent and not raised, or it waits.
 
         Raises StoreError for a run of another version that this one cannot resume.

@@ -240,7 +240,7 @@ async def _waits(run: ActiveRun, deps: Dependencies, refused: ApprovalNeeded) ->
     ask = spend_item(run, refused, 0)
     return {
         "asks": await stored_items([ask], deps.stores.texts),
-        "step": [{"kind": "direct", "turn": 0, "summary": f"waits for a person: {ask['actions'][0]['description']}"}],
+        "step": [{"kind": "direct", "turn": 0, "summary": f"waits for approval: {ask['actions'][0]['description']}"}],
     }
 
 

@@ -75,7 +75,7 @@ def _not_approved(cell: CellRef) -> dict[str, Any]:
 
 def _waits_for_calls(cell: CellRef, repl: Repl) -> dict[str, Any]:
     waiting = repl.open_calls
-    summary = f"stands at {waiting:,} sub-call{'s' if waiting != 1 else ''}"
+    summary = f"waits for {waiting:,} sub-call{'s' if waiting != 1 else ''}"
     return {
         "waiting": max(1, waiting),
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": summary}],
@@ -86,8 +86,7 @@ async def _waits_for_approval(cell: CellRef, repl: Repl, run: ActiveRun, deps: D
     """Return the state of a cell that only a reviewer's decisions can continue."""
     items = call_items(run, repl.calls.parked, cell["turn"])
     waiting = repl.calls.parked.count
-    wait = "that wait" if waiting != 1 else "that waits"
-    summary = f"stands at {waiting:,} sub-call{'s' if waiting != 1 else ''} {wait} for a person"
+    summary = f"waits for approval of {waiting:,} sub-call{'s' if waiting != 1 else ''}"
     return {
         "waiting": max(1, waiting),
         "asks": await stored_items(items, deps.stores.texts),

@@ -60,7 +60,7 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
 
 async def _waits(run: ActiveRun, deps: Dependencies, turn: int, ask: ApprovalItem) -> dict[str, Any]:
     """Return the state of a run that waits for a reviewer before its turn begins."""
-    summary = f"turn {turn} waits for a person: {ask['actions'][0]['description']}"
+    summary = f"turn {turn} waits for approval: {ask['actions'][0]['description']}"
     return {
         "asks": await stored_items([ask], deps.stores.texts),
         "usage": run.usage,

@@ -82,7 +82,7 @@ class ApprovalNeeded(Exception):
 
     def __init__(self, allowed: float, spent: float, wanted: float) -> None:
         """`wanted`: the dollars that would be spent with it, at most."""
-        super().__init__(f"more than ${allowed:g} would be spent, and nobody has allowed that")
+        super().__init__(f"more than ${allowed:g} would be spent, and no reviewer has allowed that")
         self.allowed = allowed
         self.spent = spent
         self.wanted = wanted

@@ -24,7 +24,7 @@ _USER_ONLY = {
     "kernel_provisioner": _PROGRAMS,
     "unsandboxed": "whether code runs without a sandbox",
     "price": "what a budget in dollars counts",
-    "allow_imports": "which imports nobody is asked about",
+    "allow_imports": "which imports need no approval",
     "tracing": "what is sent to LangSmith",
 }
 """Settings that a folder's file may not have, with what they decide."""

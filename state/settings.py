@@ -9,7 +9,7 @@ never silently gets other limits.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from typing_extensions import TypedDict
 
 from .approval_policy import gate_names, module_names
 from .errors import StoreError, UsageError
@@ -134,6 +135,39 @@ class RunSettings(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
+class LimitOptions(TypedDict, total=False):
+    """Limits as keyword arguments, by their names in `RunSettings`; None: not given."""
+
+    max_turns: int | None
+    max_calls: int | None
+    max_tokens: int | None
+    max_cost: float | None
+    max_time: float | None
+    strict_budget: bool | None
+
+
+class RunOptions(LimitOptions, total=False):
+    """The settings of a run as keyword arguments; None: not given. Texts are read as on the command line."""
+
+    model: str | None
+    sub_model: str | None
+    base_url: str | None
+    mode: Mode | None
+    max_depth: int | None
+    price: tuple[float, float] | str | None
+    concurrency: int | None
+    kernels: int | None
+    cell_timeout: float | None
+    kernel_idle: float | None
+    memory: int | str | None
+    unsandboxed: bool | None
+    kernel_env: str | Path | None
+    kernel_provisioner: str | None
+    approve: str | Sequence[str] | None
+    allow_imports: str | Sequence[str] | None
+    schema: Mapping[str, Any] | str | Path | None
+
+
 class _Resolver(RunSettings, BaseSettings):
     """The same settings, read from flags, then the environment, then `rlm.toml`."""
 
@@ -182,7 +216,7 @@ def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:
     except ValidationError as error:
         raise StoreError(
             f"The run was saved by another version of durable-rlm: {_first_problem(error)}",
-            hint="Install the version that saved it, or a later one, and go on with `rlm resume`.",
+            hint="Install the version that saved it, or a later one, and resume it with `rlm resume`.",
         ) from error
 
 

@@ -210,7 +210,7 @@ class Threads:
         """Mark the run as running, with these limits in force. Raises LeaseLost, RunBusy."""
         row = (limits.model_dump_json(), self._clock(), thread_id)
         statement = "UPDATE threads SET status = 'running', error = NULL, limits = ?, updated = ? WHERE thread_id = ?"
-        await self._update(statement, row, "sitting-begun")
+        await self._update(statement, row, "execution-begun")
 
     async def set_limits(self, thread_id: str, limits: Limits) -> None:
         """Replace the limits of the run. Raises LeaseLost, RunBusy."""
@@ -223,7 +223,7 @@ class Threads:
         """Set the run's status. Raises LeaseLost, RunBusy."""
         row = (status, seconds, json.dumps(error) if error else None, self._clock(), thread_id)
         statement = "UPDATE threads SET status = ?, seconds = ?, error = ?, updated = ? WHERE thread_id = ?"
-        await self._update(statement, row, "sitting-ended")
+        await self._update(statement, row, "execution-ended")
 
     async def _update(self, statement: str, row: tuple[Any, ...], what: str) -> None:
         def unit(connection: sqlite3.Connection) -> None:

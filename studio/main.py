@@ -20,10 +20,10 @@ app = typer.Typer(
     name=PROGRAM,
     cls=HelpfulGroup,
     help="Answer questions over inputs of any size by letting a model write code that reads them.\n\n"
-    "Every step is saved: a run that is killed, stopped or out of budget goes on where it was, and pays for "
+    "Every step is saved: a run that is killed, stopped or out of budget resumes where it was, and pays for "
     "nothing twice. Start with `rlm demo`: it needs no model and costs nothing.",
-    epilog="Exit status: 0 answered · 1 failed · 2 bad usage or input · 3 waits for a person · 4 budget spent · "
-    "5 another process holds the run · 130 stopped. What stopped, failed or ran out goes on with `rlm resume`, what "
+    epilog="Exit status: 0 answered · 1 failed · 2 bad usage or input · 3 waits for approval · 4 budget spent · "
+    "5 another process holds the run · 130 stopped. What stopped, failed or ran out is resumed with `rlm resume`, what "
     "waits with `rlm review`.",
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,20 +1,62 @@
 """durable-rlm: a Recursive Language Model as a durable LangGraph application.
 
-`Runner` is the front door; the command line is written on it. It is imported on first use, so that
-`rlm --help` does not wait for LangGraph.
+The public Python API. Everything is imported on first use, so that `rlm --help` does not wait for LangGraph.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .graph.runner import Run, Runner
+    from .graph.exit_status import RunStatus
+    from .graph.run import Run
+    from .graph.runner import Runner
+    from .nodes.runtime.events import Event
+    from .state.budget import Limits
+    from .state.errors import (
+        InputError,
+        ModelFailed,
+        ModelSetupError,
+        RlmError,
+        RunBusy,
+        StoreError,
+        ThreadExists,
+        UnknownThread,
+        UsageError,
+    )
+    from .state.settings import LimitOptions, RunOptions, RunSettings
 
-__all__ = ["Run", "Runner"]
+__all__ = [
+    "Event",
+    "InputError",
+    "LimitOptions",
+    "Limits",
+    "ModelFailed",
+    "ModelSetupError",
+    "RlmError",
+    "Run",
+    "RunBusy",
+    "RunOptions",
+    "RunSettings",
+    "RunStatus",
+    "Runner",
+    "StoreError",
+    "ThreadExists",
+    "UnknownThread",
+    "UsageError",
+]
+
+_MODULES = {
+    "graph.exit_status": ("RunStatus",),
+    "graph.run": ("Run",),
+    "graph.runner": ("Runner",),
+    "nodes.runtime.events": ("Event",),
+    "state.budget": ("Limits",),
+    "state.settings": ("LimitOptions", "RunOptions", "RunSettings"),
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from .graph import runner
-
-        return getattr(runner, name)
+        return getattr(import_module(f".{_PLACES.get(name, 'state.errors')}", __name__), name)
     raise AttributeError(name)

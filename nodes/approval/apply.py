@@ -162,7 +162,7 @@ def _step(state: RunState, asked: ApprovalRequest, decisions: Sequence[Decision]
         key = (_DONE[decision["type"]], action["name"])
         counts[key] = counts.get(key, 0) + 1
     told = [f"{done} {name}{f' ({number})' if number > 1 else ''}" for (done, name), number in counts.items()]
-    return {"kind": "review", "turn": state.get("turn", 0), "summary": f"a person {', '.join(told)}"}
+    return {"kind": "review", "turn": state.get("turn", 0), "summary": f"a reviewer {', '.join(told)}"}
 
 
 _DONE = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "responded to"}

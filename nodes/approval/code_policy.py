@@ -15,7 +15,7 @@ from typing import Literal
 from ..replies.python_source import parse, without_ipython_lines
 from ..runtime.untrusted_text import one_line
 from . import code_policy_names as known
-from .call_arguments import is_of_text, is_reading, is_text_without, modes, returns_text
+from .code_policy_names import is_of_text, is_reading, is_text_without, modes, returns_text
 from .ipython_commands import commands_in
 
 CodePolicy = Literal["any", "writes", "imports", "calls"]

@@ -176,7 +176,7 @@ def budget_action(run: "ActiveRun", resource: Resource, turn: int, *, waiting: i
         BUDGET,
         turn,
         f"{limits.budget(resource)[0].upper()}{limits.budget(resource)[1:]} ({FLAGS[resource]}) is spent."
-        f"{held if waiting else ''} Approve: it answers now, with what it has. Edit the limit: it goes on. Reject: "
+        f"{held if waiting else ''} Approve: it answers now, with what it has. Edit the limit: it continues. Reject: "
         "it stops.",
         resource=resource,
         limit=limit,

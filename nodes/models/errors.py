@@ -300,7 +300,8 @@ _SENTENCES: dict[FailureKind, str] = {
     "schema": "{name} did not answer in the asked form{tries}{said}; simplify the schema or use another model.",
 }
 _ROOT_TOO_LONG = (
-    "What the root model is told is longer than {name} can read{said}; run the question with a --model that reads more."
+    "The request to the root model is longer than {name} can read{said}; "
+    "run the question with a --model that reads more."
 )
 _QUOTA_USED_UP = "{model} has no quota or credit left{said}; top up the account."
 

@@ -33,7 +33,7 @@ def diverged(found: Divergence) -> ReplayDiverged:
     return ReplayDiverged(
         f"The cell of turn {found['turn']} was run again and did not ask for what it had asked for before: "
         f"{len(found['missing'])} recorded calls are missing, {len(found['new'])} are new.",
-        hint="Without --strict it goes on all the same; a fork can go on from before that turn.",
+        hint="Without --strict it continues all the same; a fork can start before that turn.",
     )
 
 

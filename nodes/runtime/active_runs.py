@@ -7,7 +7,7 @@ crash.
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -26,57 +26,10 @@ from .child_protocol import ChildAnswer, ChildCall
 from .concurrency import RunTree
 from .dependencies import Dependencies
 from .events import emit_event
+from .idle_timer import IdleTimer
 from .output_limits import last_turn
 from .repl import Repl
 from .turns import Transcript
-
-
-class IdleTimer:
-    """A timer that ends one run's kernel after a time in which nothing needed it. Bound to one event loop."""
-
-    def __init__(self, seconds: float, busy: Callable[[], bool], drop: Callable[[], Awaitable[None]]) -> None:
-        """Call `drop` after `seconds` in which nothing needed the kernel and `busy` returned False."""
-        self._seconds = seconds
-        self._busy = busy
-        self._drop = drop
-        self._users = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._dropping: asyncio.Task[None] | None = None
-
-    @contextmanager
-    def needed(self) -> Generator[None]:
-        """Keep the kernel while this lasts."""
-        self._users += 1
-        self._cancel()
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._wait()
-
-    def stop(self) -> None:
-        """Stop the timer for good."""
-        self._cancel()
-
-    def _wait(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._over)
-
-    def _over(self) -> None:
-        self._dropping = asyncio.ensure_future(self._unless_needed())
-
-    async def _unless_needed(self) -> None:
-        if self._users:
-            return
-        if self._busy():
-            self._wait()
-        else:
-            await self._drop()
-
-    def _cancel(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
 
 
 @dataclass(frozen=True)

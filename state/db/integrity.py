@@ -131,7 +131,7 @@ def _damaged(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str,
         row = None
     what = f"Step {row[0]}" if row else f"The checkpoint {checkpoint_id}"
     fork = cli_command("fork", thread_id, "--step", str(row[0] - 1)) if row else ""
-    before = f", and {fork} goes on from before it" if row and row[0] > 1 else ""
+    before = f", and {fork} continues from before it" if row and row[0] > 1 else ""
     return StoredDataDamaged(
         f"{what} of {thread_id} {fault}.", hint=f"{cli_command('verify', thread_id)} says what is lost{before}."
     )

@@ -62,9 +62,9 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
     elif "typed" in record and "text" in record:
         yield from _some(Reference("text", record["text"], "the answer"))
     elif "asked" in record:
-        yield from _some(Reference("text", record["asked"], "what waits for a person"))
+        yield from _some(Reference("text", record["asked"], "what waits for approval"))
     elif "decided" in record:
-        yield from _some(Reference("text", record["decided"], "what a person decided"))
+        yield from _some(Reference("text", record["decided"], "what a reviewer decided"))
     elif "values" in record and "position" in record:
         turn = record.get("turn")
         for name, value in record["values"].items():

@@ -100,7 +100,7 @@ def purpose(request: Request) -> str:
         case "final_answer":
             return "answer"
         case "budget":
-            return f"go on though its budget ({safe_line(str(args.get('resource', '')), 40)}) is spent"
+            return f"continue though its budget ({safe_line(str(args.get('resource', '')), 40)}) is spent"
         case other:
             return safe_line(other, 60)
 

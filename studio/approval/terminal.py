@@ -24,7 +24,7 @@ _KEYS: dict[Kind, tuple[str, str]] = {
 }
 _MEANING: dict[tuple[str, Kind], str] = {
     ("budget", "approve"): ": it answers now",
-    ("budget", "edit"): " the limit: it goes on",
+    ("budget", "edit"): " the limit: it continues",
     ("budget", "reject"): ": it stops",
     ("spend", "reject"): ": it answers with what it has",
     ("sub_calls", "reject"): ": its code gets an exception",
@@ -105,7 +105,7 @@ def _of_kind(request: Request, kind: Kind) -> Decision | None:
         case "edit":
             return _edit(request)
         case "reject":
-            reason = _read("Why? The model is told > ")
+            reason = _read("Why? The model gets this > ")
             return rejected(reason) if reason else None
         case "respond":
             words = _read(f"{'Its answer' if request.name == 'sub_calls' else 'Your words to the model'} > ")

@@ -69,7 +69,7 @@ def start(
 ) -> None:
     """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
     from ...state.settings import resolve_settings
-    from .price_age import price_warnings
+    from .notices import price_warnings
     from .run_loop import CliRun, Hear, execute
 
     # Resolved here too, so that a bad setting is reported before anything is shown.

@@ -102,7 +102,7 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Fail when a cell that is run again asks for other sub-calls than it had. Default: go on and say so",
+        help="Fail when a cell that is run again asks for other sub-calls than it had. Default: continue and report it",
     ),
 ]
 Schema = Annotated[str | None, _setting("schema")]
@@ -122,7 +122,7 @@ NewThread = Annotated[
     typer.Option(
         "--thread",
         metavar="NAME",
-        help="Name the run. The same name, question and input again: the run goes on. Default: after the question",
+        help="Name the run. The same name, question and input again: the run is resumed. Default: after the question",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),

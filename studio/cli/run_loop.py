@@ -22,7 +22,7 @@ from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import answer_text, safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
 from . import gc_tuning
-from .output_file import AnswerFile
+from .files import AnswerFile
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
 

@@ -83,7 +83,7 @@ def waits_for(run: "Run", invocation: Invocation) -> list[str]:
     from ..approval.requests import purposes, waiting_of
 
     asked = purposes(request for one in waiting_of(run) for request in one.requests)
-    what = f"Waits for a person, to be allowed to {asked}." if asked else "Waits for a person."
+    what = f"Waits for approval to {asked}." if asked else "Waits for approval."
     return [what, decide_line(invocation, run.thread_id)]
 
 

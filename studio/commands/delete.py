@@ -74,7 +74,7 @@ def _refuse(invocation: Invocation) -> NoReturn:
 
     name = last_touched(invocation).thread_id
     raise UsageError(
-        "delete needs the name of the run where nobody is asked.",
+        "delete needs the name of the run where no question can be asked.",
         hint=f"The one touched last: {cli_command('delete', name, '--yes')}",
     )
 
@@ -128,7 +128,7 @@ def _say(deleted: "Deleted", found: _Found, invocation: Invocation) -> None:
     also = f" and its sub-RLM {children[0]}" if len(children) == 1 else also
     say(f"Deleted {first}{also}.")
     if found.caller:
-        kept = "keeps the answer" if found.answered else "starts another one for its call, should it go on"
+        kept = "keeps the answer" if found.answered else "starts another one for its call, if it is resumed"
         say(f"It was a sub-RLM of {safe_line(found.caller)}, which {kept}.")
     if deleted.forks:
         names = ", ".join(safe_line(name) for name in deleted.forks[:5]) + (", …" if len(deleted.forks) > 5 else "")

@@ -69,7 +69,7 @@ def dev(
             f"LangGraph's Agent Server is not installed ({', '.join(missing)} missing).",
             hint="pip install 'durable-rlm[server]'",
         )
-    from ..cli.tracing import chosen
+    from ..cli.notices import chosen
     from ..server.token import Access, chosen_token
 
     access = Access(
@@ -94,8 +94,8 @@ def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tr
         url = url_of(host, listening)
         if not is_loopback(host):
             say(
-                f"Warning: --host {host} lets other machines connect. Whoever has the token can run code here, and it "
-                "is sent unencrypted: anybody who can listen to the network can read it.",
+                f"Warning: --host {host} lets other machines connect. Anyone with the token can run code here, and it "
+                "is sent unencrypted: anyone who can listen to the network can read it.",
                 style="bold yellow",
             )
 

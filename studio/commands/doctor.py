@@ -26,9 +26,8 @@ def doctor(invocation: Invocation) -> None:
       rlm doctor
       rlm doctor --home /data/runs --json
     """
-    from ..doctor.local import local_servers
     from ..doctor.machine import home_folder, kernels
-    from ..doctor.software import software
+    from ..doctor.software import local_servers, software
 
     checks = [*software(date.today()), *local_servers(invocation), *home_folder(invocation.home), *kernels()]
     found = [replace(one, hint=pasteable(one.hint, invocation)) for one in checks]

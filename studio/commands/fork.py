@@ -8,7 +8,7 @@ import typer
 
 from ..cli import options
 from ..cli.common import command
-from ..cli.input_files import GivenFiles
+from ..cli.files import GivenFiles
 from ..cli.last_run import thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put, say
@@ -49,7 +49,7 @@ QuestionFlag = Annotated[
     typer.Option(
         "--question",
         metavar="TEXT",
-        help="Ask something else from here on; of an answered run, go on with its REPL. Default: the same question",
+        help="Ask something else from here on; of an answered run, with its REPL. Default: the same question",
         rich_help_panel=_CHANGE,
         show_default=False,
     ),
@@ -77,7 +77,7 @@ NameFlag = Annotated[
     str | None,
     typer.Option("--thread", metavar="NAME", help="Name the fork. Default: after its question", show_default=False),
 ]
-NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. Default: go on with it at once")]
+NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. Default: run it at once")]
 
 
 @command
@@ -131,8 +131,8 @@ def fork(
     if no_run:
         _only_make(invocation, thread, step, name, changes)
         return
+    from ..cli.notices import chosen
     from ..cli.run_loop import CliRun, Hear, execute
-    from ..cli.tracing import chosen
 
     async def go_on(runner: Any, hear: Hear) -> Any:
         made = await runner.fork(thread, step, into=name, on_event=hear, **changes)

@@ -47,7 +47,7 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
     try:
         collected = _collect(invocation, dry_run) if invocation.has_runs else Collected(dry_run=dry_run)
     except KeyboardInterrupt:
-        stopped = "Stopped. What was freed until then is freed; `rlm gc` goes on with the rest."
+        stopped = "Stopped. What was freed until then is freed; `rlm gc` frees the rest."
         say(pasteable(stopped, invocation), whole=True)
         raise typer.Exit(STOPPED) from None
     if invocation.json:

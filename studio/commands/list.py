@@ -54,7 +54,7 @@ def _say_what_waits(invocation: Invocation, runs: list[tuple[dict[str, Any], str
     waiting = [run["thread_id"] for run, caller in runs if run["status"] == "paused" and caller is None]
     if waiting:
         many = f"{len(waiting):,} runs wait" if len(waiting) > 1 else "One run waits"
-        say(f"{many} for a person. {decide_line(invocation, waiting[0])}", whole=True)
+        say(f"{many} for approval. {decide_line(invocation, waiting[0])}", whole=True)
 
 
 def _print(runs: list[tuple[dict[str, Any], str | None]], *, everything: bool) -> None:

@@ -47,9 +47,8 @@ def resume(
         "max_time": max_time,
         "strict_budget": strict_budget,
     }
-    from ..cli.price_age import price_warnings
+    from ..cli.notices import chosen, price_warnings
     from ..cli.run_loop import CliRun, Hear, execute
-    from ..cli.tracing import chosen
 
     thread = thread_or_last(invocation, thread)
 

@@ -23,7 +23,7 @@ RejectFlag = Annotated[
     typer.Option(
         "--reject",
         metavar="TEXT",
-        help="Let it not happen; the model is told why.",
+        help="Do not let it happen; the model gets the reason.",
         rich_help_panel=_DECISION,
         show_default=False,
     ),
@@ -85,8 +85,8 @@ def review(
     from ..approval.requests import waiting_of
     from ..approval.reviewers import ViewOnly, chosen
     from ..approval.terminal import TerminalReviewer
+    from ..cli.notices import chosen as tracing_chosen
     from ..cli.run_loop import CliRun, Hear, at_terminal, execute
-    from ..cli.tracing import chosen as tracing_chosen
 
     thread = thread_or_last(invocation, thread)
     if reviewer is None and not invocation.json:
@@ -113,14 +113,14 @@ def _by_flag(
     from ...state.errors import UsageError
     from ..approval import decisions
     from ..approval.reviewers import FlagReviewer
-    from ..cli.input_files import GivenFiles
+    from ..cli.files import GivenFiles
 
     said = [approve, reject is not None, edit is not None, respond is not None]
     if sum(said) > 1:
         raise UsageError("--approve, --reject, --edit and --respond exclude each other.", hint="Give one of them.")
     for flag, words in (("--reject", reject), ("--respond", respond)):
         if words is not None and not words.strip():
-            raise UsageError(f"{flag} is empty.", hint="The model is told what you write there.")
+            raise UsageError(f"{flag} is empty.", hint="The model gets what you write there.")
     if approve:
         return FlagReviewer("approve", lambda request: decisions.APPROVED, interrupt)
     if reject is not None:
@@ -153,4 +153,4 @@ def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, float]) -
         "budget": ("has spent its budget", f"Raise it: {go_on}"),
         "failed": ("has failed", f"Go on: {go_on}"),
     }.get(run.status, ("has been stopped", f"Go on: {go_on}"))
-    raise UsageError(f"Nothing waits for a person: {name} {how}.", hint=hint)
+    raise UsageError(f"Nothing waits for approval: {name} {how}.", hint=hint)

@@ -98,6 +98,6 @@ def run(
         "schema": schema,
     }
     from ..cli.new_run import start
-    from ..cli.tracing import chosen
+    from ..cli.notices import chosen
 
     start(invocation, question, paths, settings, output=output, thread=thread, tracing=chosen(tracing))

@@ -48,4 +48,4 @@ def steps(invocation: Invocation, thread: options.Thread = None) -> None:
     rows = [(str(one["step"]), str(one["turn"]), one["kind"], ago(one["created"]), one["summary"]) for one in found]
     print_table(columns, rows)
     if about["status"] == "paused":
-        say(f"It waits for a person. {decide_line(invocation, about['thread_id'])}", whole=True)
+        say(f"It waits for approval. {decide_line(invocation, about['thread_id'])}", whole=True)

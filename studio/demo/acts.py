@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..cli.output_file import AnswerFile
+from ..cli.files import AnswerFile
 from ..cli.run_loop import CliRun, Hear, OpenRunner, RunAttempt, drive, tell
 from ..cli.signals import interruptible
 from ..invocation import Invocation
@@ -134,7 +134,7 @@ class Demo:
     def _command(self, *words: str) -> str:
         return command_line(self.invocation, *words)
 
-    def _run(self, act: str, settings: dict[str, object], status: str = "answered") -> "tuple[Run, RunAttempt]":
+    def _run(self, act: str, settings: dict[str, Any], status: str = "answered") -> "tuple[Run, RunAttempt]":
         thread = self._thread(act)
 
         async def begin(runner: "Runner", hear: Hear) -> "Run":
@@ -220,5 +220,5 @@ def what_to_try(invocation: Invocation, thread: str, name: str) -> list[str]:
         f"Look: {command_line(invocation, 'show', thread)} · {command_line(invocation, 'calls', thread)}",
         f"What the REPL held, and what the fork changed: {command_line(invocation, 'vars', thread)} · "
         f"{command_line(invocation, 'list')}",
-        f"Let the waiting one go on: {command_line(invocation, 'review', f'demo-gate-{name}', '--approve')}",
+        f"Approve what waits: {command_line(invocation, 'review', f'demo-gate-{name}', '--approve')}",
     ]

@@ -1,5 +1,8 @@
-"""The checks of `rlm doctor` on Python, packages, model providers and keys (their names, never their values)."""
+"""The checks of `rlm doctor` on Python, packages, model providers and keys (their names, never their values).
+Model servers on this machine are looked for, too.
+"""
 
+import asyncio
 import importlib.util
 import os
 import platform
@@ -8,7 +11,13 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from ...nodes.models.providers import PROVIDERS
-from ..cli.price_age import UPGRADE, list_day
+from ..cli import local_servers as local
+from ..cli.local_servers import LocalServer, find_servers
+from ..cli.notices import UPGRADE, list_day
+from ..invocation import Invocation
+from ..progress.text import counted
+from ..terminal.escape import safe_line
+from ..terminal.printed_commands import command_line
 from .machine import Finding
 
 _NEEDED = ("durable-rlm", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core", "jupyter_client", "ipykernel")
@@ -79,3 +88,22 @@ def _keys() -> Finding:
         return Finding("Keys", "ok", ", ".join(present))
     hint = "Set OPENAI_API_KEY, or name a server of your own with --base-url. `rlm demo` needs neither."
     return Finding("Keys", "note", "none is set", hint)
+
+
+_SHOWN = 5
+
+
+def local_servers(invocation: Invocation) -> list[Finding]:
+    """Return a finding for each server that answers, with a command that asks one of its models."""
+    found = asyncio.run(find_servers())
+    if found:
+        return [_finding(one, invocation) for one in found]
+    ports = ", ".join(f"{port} ({name})" for port, name in local.SERVERS.items())
+    return [Finding("Local", "note", f"no model server on ports {ports}")]
+
+
+def _finding(server: LocalServer, invocation: Invocation) -> Finding:
+    shown = ", ".join(safe_line(name, 60) for name in server.models[:_SHOWN])
+    more = f", … ({counted(len(server.models), 'model')})" if len(server.models) > _SHOWN else ""
+    command = command_line(invocation, "run", "What is 17 * 23?", *server.settings)
+    return Finding("Local", "ok", f"{server.base_url}: {shown}{more}", command)

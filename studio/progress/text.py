@@ -5,7 +5,7 @@ from typing import Any
 from ..terminal.escape import safe_line
 from .state import Progress
 
-_OF_CHILDREN = ("running", "answered", "failed", "waiting for a person")
+_OF_CHILDREN = ("running", "answered", "failed", "waiting for approval")
 _MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "died": "died"}
 
 

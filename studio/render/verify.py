@@ -55,4 +55,4 @@ def print_report(report: "Report", invocation: Invocation) -> None:
     say("What is damaged cannot be made whole from here; a copy of the home from before may have it.")
     if (step := report.last_whole_step) is not None:
         fork = command_line(invocation, "fork", report.thread_id, "--step", str(step))
-        say(f"To go on from the last step that can be opened: {fork}", whole=True)
+        say(f"To continue from the last step that can be opened: {fork}", whole=True)

@@ -61,7 +61,7 @@ class _Known:
             try:
                 await self.look()
             except Exception:
-                _log.exception("The runs of the home could not be told to the server; it is tried again.")
+                _log.exception("The runs of the home could not be shown to the server; it is tried again.")
 
     async def look(self) -> None:
         """Tell the server what has changed since the last look."""

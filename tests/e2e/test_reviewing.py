@@ -90,7 +90,7 @@ def test_what_is_rejected_does_not_run_and_the_model_is_told_why(
     assert turns[0]["output"] is None or "first" not in turns[0]["output"]
     listed, steps = rlm(tmp_path, "list"), rlm(tmp_path, "steps", "t")
     assert (
-        "One run waits for a person. Decide: " in listed.stderr
+        "One run waits for approval. Decide: " in listed.stderr
         and "rlm review t" in listed.stderr
         and "rlm review t" in steps.stderr
     )

@@ -175,11 +175,11 @@ class AnyHistory(RuleBasedStateMachine):
         ended = [
             step["turn"]
             for step in steps[:number]
-            if step["kind"] == "execute_code" and not step["summary"].startswith("stands")
+            if step["kind"] == "execute_code" and not step["summary"].startswith("waits")
         ]
         self.expected[thread] = forked(self.expected[parent], len(set(ended)), value)
         self.gated += [thread] * (parent in self.gated)
-        reviewed = {step["turn"] for step in steps[:number] if step["summary"].startswith("a person")}
+        reviewed = {step["turn"] for step in steps[:number] if step["summary"].startswith("a reviewer")}
         self.decided |= {
             (thread, turn): self.decided[parent, turn] for turn in reviewed if (parent, turn) in self.decided
         }

@@ -1,13 +1,14 @@
 """Runs that are answered by one call over the whole input, or that find they need the REPL."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
 
 from durable_rlm import Runner
 from durable_rlm.state.errors import InputError, UsageError
+from durable_rlm.state.settings import Mode
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl
 from tests.servers.openai_server import Fault, ScriptedServer
@@ -37,7 +38,7 @@ async def summary(runner: Runner, thread: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["auto", "direct"])
-async def test_a_small_input_is_answered_by_one_call(runner: Runner, tmp_path: Path, mode: str) -> None:
+async def test_a_small_input_is_answered_by_one_call(runner: Runner, tmp_path: Path, mode: Mode) -> None:
     model = script(tmp_path / "m.py", "in 2031")
     asked = Asked(model)
     events: list[dict[str, Any]] = []
@@ -82,7 +83,7 @@ async def test_that_an_input_fits_one_call_is_told_where_auto_would_try_one(
     runner: Runner, tmp_path: Path, size: int
 ) -> None:
     model = script(tmp_path / "m.py", "whole")
-    told: dict[str, list[dict[str, Any]]] = {"rlm": [], "auto": []}
+    told: dict[Mode, list[dict[str, Any]]] = {"rlm": [], "auto": []}
     for mode, events in told.items():
         await runner.run("When?", "word " * size, model=model, mode=mode, on_event=events.append)
     tried = any(event.get("outcome") == "asking" for event in told["auto"])
@@ -155,7 +156,7 @@ async def test_documents_are_given_under_their_names_and_as_data(runner: Runner,
 
 
 @pytest.mark.parametrize("mode", ["auto", "direct"])
-async def test_a_schema_gives_a_value(runner: Runner, tmp_path: Path, mode: str) -> None:
+async def test_a_schema_gives_a_value(runner: Runner, tmp_path: Path, mode: Mode) -> None:
     model = script(tmp_path / "m.py", 'Here: {"year": 2031}')
     run = await runner.run("When?", LETTER, model=model, mode=mode, schema=SCHEMA)
     assert run.answer == {"year": 2031} and run.turns == 0
@@ -276,4 +277,4 @@ async def test_an_answer_that_was_recorded_before_a_crash_is_not_paid_again(tmp_
 
 async def test_a_mode_that_there_is_not_is_refused(runner: Runner, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'rlm', 'auto' or 'direct'"):
-        await runner.run("When?", model=script(tmp_path / "m.py", ""), mode="fast")
+        await runner.run("When?", model=script(tmp_path / "m.py", ""), mode=cast(Any, "fast"))

@@ -157,7 +157,7 @@ async def test_blobs_that_find_no_room_fail_the_run_and_with_room_again_it_goes_
     check_paid(asked, under_way)
 
 
-@pytest.mark.parametrize("point", ["sitting-begun-before", "call-asked-before", "checkpoint-before"])
+@pytest.mark.parametrize("point", ["execution-begun-before", "call-asked-before", "checkpoint-before"])
 async def test_a_run_that_waits_for_another_process_to_write_is_stopped_at_once(
     tmp_path: Path, model: str, point: str
 ) -> None:

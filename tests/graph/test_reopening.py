@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm import Runner
+from durable_rlm import LimitOptions, Runner
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.dead_owners import mark_owner_dead
 from tests.scripts import Asked, repl, write_script
@@ -67,9 +67,9 @@ async def test_of_two_that_raise_the_budget_of_a_run_one_goes_on_with_it(tmp_pat
     asked, looked = Asked(model), 0
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         await runner.run("What?", model=model, thread="t", max_turns=1)
-        find = runner._beginning
+        find = runner._resume_point
 
-        async def slow(thread_id: str, raises: dict[str, int]) -> object:
+        async def slow(thread_id: str, raises: LimitOptions) -> object:
             nonlocal looked
             found = await find(thread_id, raises)
             looked += 1
@@ -78,7 +78,7 @@ async def test_of_two_that_raise_the_budget_of_a_run_one_goes_on_with_it(tmp_pat
                 assert other.status == ("answered" if look == 1 else "busy")
             return found
 
-        runner._beginning = slow  # type: ignore[assignment, method-assign]
+        runner._resume_point = slow  # type: ignore[assignment, method-assign]
         again = await runner.resume("t", max_turns=9)
     assert (again.status, again.answer, again.turns) == ("answered", ["A", "B"], 3)
     assert len(asked.roots) == 3

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -328,7 +328,7 @@ async def test_a_fork_has_everything_up_to_its_step_and_pays_for_nothing_again(r
 async def test_a_fork_in_mid_cell_is_served_the_recorded_answers(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL([llm_query(q) for q in 'abc'])")])
     run = await runner.run("What?", model=model)
-    standing = next(s["step"] for s in await runner.queries.steps(run.thread_id) if "stands" in s["summary"])
+    standing = next(s["step"] for s in await runner.queries.steps(run.thread_id) if "waits for" in s["summary"])
     write_script(tmp_path / "m.py", [], sub="raise ValueError('asked again')")
     fork = await runner.fork(run.thread_id, standing)
     assert (await runner.resume(fork.thread_id)).answer == ["A", "B", "C"]
@@ -340,7 +340,7 @@ async def test_a_resume_cannot_set_a_limit_that_makes_no_sense(runner: Runner, t
     with pytest.raises(UsageError, match="--max-turns"):
         await runner.resume(run.thread_id, max_turns=0)
     with pytest.raises(UsageError, match="cannot change model"):
-        await runner.resume(run.thread_id, model="other:model")
+        await runner.resume(run.thread_id, **cast(Any, {"model": "other:model"}))
 
 
 async def test_progress_of_sub_calls_adds_up(runner: Runner, tmp_path: Path) -> None:

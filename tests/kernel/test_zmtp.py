@@ -1,4 +1,4 @@
-"""One connection to a kernel: what comes is bounded before it is read, and what goes waits for nobody."""
+"""One connection to a kernel: what comes is bounded before it is read, and what goes does not wait for approval."""
 
 import asyncio
 import struct

@@ -102,6 +102,8 @@ def unsaved(folder: Path) -> Counter[str]:
 async def decisions_done(runner: Runner, thread: str) -> list[str]:
     """What the history of a run says that a person did, each decision once."""
     steps = [step["summary"] for step in await runner.queries.steps(thread) if step["kind"] == "review"]
-    parts = [part for step in steps if step.startswith("a person ") for part in step[len("a person ") :].split(", ")]
+    parts = [
+        part for step in steps if step.startswith("a reviewer ") for part in step[len("a reviewer ") :].split(", ")
+    ]
     found = [re.fullmatch(r"(.+?)(?: \((\d+)\))?", part) for part in parts]
     return sorted(one[1] for one in found if one for _ in range(int(one[2] or 1)))

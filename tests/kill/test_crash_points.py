@@ -21,7 +21,7 @@ def test_an_undisturbed_run_passes_a_point_before_in_and_after_every_commit(undi
     assert undisturbed.report["run"]["status"] == "answered"
     passed = Counter(name for point in undisturbed.points for name in names(point))
     for commit in (
-        *("format", "thread", "lease-taken", "sitting-begun", "sitting-ended", "lease-released"),
+        *("format", "thread", "lease-taken", "execution-begun", "execution-ended", "lease-released"),
         *("call-asked", "call-settled", "checkpoint"),
     ):
         assert passed[f"{commit}-before"] == passed[f"{commit}-uncommitted"] == passed[f"{commit}-after"] > 0, commit

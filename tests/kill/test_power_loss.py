@@ -118,7 +118,7 @@ def test_what_is_told_to_be_saved_is_synced(trace: Trace) -> None:
     told = 0
     for point, place in trace.points():
         what = set(point.removesuffix("-after").split("+"))
-        if point.endswith("-after") and what & {"thread", "checkpoint", "writes", "call-settled", "sitting-ended"}:
+        if point.endswith("-after") and what & {"thread", "checkpoint", "writes", "call-settled", "execution-ended"}:
             written = max(call.done for call in trace.writes(trace.wal) if call.begun < place)
             assert trace.synced(trace.wal, after=written, before=place), f"{point}: acknowledged before it was synced"
             told += 1

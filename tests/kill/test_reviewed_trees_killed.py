@@ -1,4 +1,4 @@
-"""kill -9 of a tree that waits for a person: what was decided at the top reaches each sub-RLM once."""
+"""kill -9 of a tree that waits for approval: what was decided at the top reaches each sub-RLM once."""
 
 from collections import Counter
 from pathlib import Path

@@ -82,7 +82,7 @@ class Program:
             steps = await runner.queries.steps(THREAD)
             assert (await runner.verify(THREAD)).ok
         said = [step["summary"] for step in steps if step["kind"] == "review"]
-        return [one.removeprefix("a person ") for one in said if one.startswith("a person ")]
+        return [one.removeprefix("a reviewer ") for one in said if one.startswith("a reviewer ")]
 
 
 @pytest.mark.parametrize("seed", range(1))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.state.errors import StoreError, UsageError
-from durable_rlm.studio.cli.output_file import AnswerFile
+from durable_rlm.studio.cli.files import AnswerFile
 from durable_rlm.studio.terminal.escape import answer_text
 
 

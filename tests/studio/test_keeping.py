@@ -55,7 +55,7 @@ def test_what_is_damaged_is_said_with_what_is_lost_and_what_is_not(rlm: Rlm, hom
     assert done.code == 1
     assert f"{expected.name}: has changed on disk, in table writes" in done.out
     assert "lost with it: steps 8–12" in done.out and "7 of 12 steps" in done.out and "3 of 3 turns" in done.out
-    assert "To go on from the last step that can be opened: rlm fork hurt --step 7\n" in done.err
+    assert "To continue from the last step that can be opened: rlm fork hurt --step 7\n" in done.err
     report = document(rlm("verify", "hurt", "--json"))
     assert report["ok"] is False
     assert report["problems"] == [

@@ -96,7 +96,7 @@ def test_a_fork_made_now_is_meant_by_the_next_command(rlm: Rlm, home: Path) -> N
 
 def test_a_decision_needs_no_name(rlm: Rlm, home: Path) -> None:
     done = rlm("review", "--approve")
-    assert done.code == 2 and "Nothing waits for a person: tree is answered." in done.err
+    assert done.code == 2 and "Nothing waits for approval: tree is answered." in done.err
     assert done.err.splitlines()[0] == SAID and "Its answer: `rlm resume tree`" in done.err
 
 

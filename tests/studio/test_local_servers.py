@@ -12,7 +12,7 @@ import pytest
 from durable_rlm.graph.run import Run
 from durable_rlm.studio.cli import local_servers as found
 from durable_rlm.studio.cli.local_servers import find_servers
-from durable_rlm.studio.doctor.local import local_servers
+from durable_rlm.studio.doctor.software import local_servers
 from durable_rlm.studio.invocation import Invocation, default_home
 from tests.servers.openai_server import ScriptedServer
 from tests.studio.conftest import HOSTILE, Fake, Rlm

@@ -11,7 +11,7 @@ import typer
 from durable_rlm.graph.run import Run
 from durable_rlm.nodes.models import pricing
 from durable_rlm.studio.cli.new_run import start
-from durable_rlm.studio.cli.price_age import price_warnings
+from durable_rlm.studio.cli.notices import price_warnings
 from durable_rlm.studio.doctor import software
 from durable_rlm.studio.invocation import Invocation
 from tests.studio.conftest import Fake

@@ -162,7 +162,7 @@ def test_a_sub_rlm_that_waits_for_a_person_has_not_failed() -> None:
     display, _ = live(Progress(Clock()))
     for event in (TREE[0], TREE[1], child("bbbbbbbb-1", "paused")):
         display.hear(event)
-    assert "1 running · 1 waiting for a person" in panel(display)
+    assert "1 running · 1 waiting for approval" in panel(display)
     display.hear(child("bbbbbbbb-1", "answered"))
     assert "1 running · 1 answered" in panel(display)
 

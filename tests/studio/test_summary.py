@@ -32,7 +32,7 @@ def test_the_line_says_how_it_ended_and_what_it_took() -> None:
         ("stopped", "Go on: rlm resume 1f2e3d4c"),
         ("failed", "Go on: rlm resume 1f2e3d4c"),
         ("busy", "When it has ended: rlm resume 1f2e3d4c"),
-        ("paused", "Waits for a person."),
+        ("paused", "Waits for approval."),
     ],
 )
 def test_what_can_be_done_next(status: RunStatus, line: str) -> None:
@@ -42,7 +42,7 @@ def test_what_can_be_done_next(status: RunStatus, line: str) -> None:
 def test_what_waits_for_a_person_is_named_with_the_command_that_decides() -> None:
     lines = what_next(paused(interrupt(code("a"), calls("p"))), HERE, {})
     assert lines == [
-        "Waits for a person, to be allowed to run the code of turn 3, make 1 sub-call in turn 3.",
+        "Waits for approval to run the code of turn 3, make 1 sub-call in turn 3.",
         "Decide: rlm review t",
         "Look: rlm show t",
     ]

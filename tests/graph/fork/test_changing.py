@@ -58,7 +58,7 @@ async def test_a_variable_set_before_the_first_turn_is_there_and_told(runner: Ru
 async def test_set_in_mid_cell_the_cell_runs_again_and_what_it_asks_as_before_is_served(
     runner: Runner, asked: Asked
 ) -> None:
-    standing = await step(runner, "execute_code", 2, "stands")
+    standing = await step(runner, "execute_code", 2, "waits")
     before = await runner.queries.variables("parent", runner.graph, standing)
     assert "picked" not in before, "in mid-cell they are as they were before the cell"
     await runner.fork("parent", standing, into="fork", set={"seen": ["A", "new"]})
@@ -196,7 +196,7 @@ async def test_a_changed_answer_is_what_the_code_gets_and_the_others_are_served(
 
 async def test_an_answer_given_in_a_fork_is_kept_by_forks_of_it_fresh_ones_too(runner: Runner) -> None:
     keys = {call.prompt: call.row.key for call in await runner.queries.calls("parent")}
-    standing = await step(runner, "execute_code", 2, "stands")
+    standing = await step(runner, "execute_code", 2, "waits")
     await runner.fork("parent", standing, into="one", answers={keys["A3"]: "one"})
     for fresh in (False, True):
         await runner.fork("one", standing + 1, into=f"two {fresh}", fresh=fresh)

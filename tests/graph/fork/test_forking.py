@@ -90,7 +90,7 @@ async def test_a_fork_is_there_whole_or_not_at_all(
     def fails(*_: Any, **__: Any) -> None:
         raise StoreError("the disk is full")
 
-    standing = await step(runner, "execute_code", 2, "stands")
+    standing = await step(runner, "execute_code", 2, "waits")
     key = (await runner.queries.calls("parent"))[-1].row.key
     with monkeypatch.context() as patched:
         # The last thing that its transaction does.
@@ -200,7 +200,7 @@ async def test_a_reply_without_code_has_none_to_replace(tmp_path: Path, runner: 
 
 async def test_what_verify_reads_of_a_changed_fork_is_all_there(runner: Runner) -> None:
     keys = {call.prompt: call.row.key for call in await runner.queries.calls("parent")}
-    standing = await step(runner, "execute_code", 2, "stands")
+    standing = await step(runner, "execute_code", 2, "waits")
     await runner.fork("parent", standing, into="one", set={"limit": 4}, question="Why?", answers={keys["A3"]: "mine"})
     await runner.fork("parent", await step(runner, "plan", 1), into="two", code="seen = ['z']\nlimit = 1", fresh=True)
     for name in ("one", "two"):
@@ -225,7 +225,7 @@ async def test_a_recorded_answer_that_is_damaged_is_never_served_and_another_can
     home = tmp_path / "home"
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         await runner.run("What?", "the input", model=model, thread="parent")
-        standing = await step(runner, "execute_code", 1, "stands")
+        standing = await step(runner, "execute_code", 1, "waits")
         [key] = [call.row.key for call in await runner.queries.calls("parent") if call.prompt == "a"]
     change(home, "UPDATE texts SET body = 'X' WHERE CAST(body AS TEXT) = 'A'")
     async with Runner.open(home, kernels=MemoryKernels()) as runner:

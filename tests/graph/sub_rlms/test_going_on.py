@@ -65,7 +65,7 @@ async def test_ended_children_are_found_ended_and_their_answers_served(tmp_path:
 async def test_a_run_that_had_ended_when_its_process_died_is_known_as_ended(tmp_path: Path, runs: int) -> None:
     model = script(tmp_path)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, failpoint=CrashAt("sitting-ended-before", runs)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt("execution-ended-before", runs)) as runner:
             await runner.run("top", "12345", thread="t", model=model, max_depth=2)
     async with open_home(tmp_path) as runner:
         await runner.resume("t")
@@ -77,7 +77,7 @@ async def test_a_sub_rlm_that_had_used_up_its_turns_when_its_process_died_gets_n
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["1 / 0"]})
     asked = Asked(model)
     with pytest.raises(Crash):
-        async with open_home(tmp_path, failpoint=CrashAt("sitting-ended-before", 1)) as runner:
+        async with open_home(tmp_path, failpoint=CrashAt("execution-ended-before", 1)) as runner:
             await runner.run("top", thread="t", model=model, max_depth=2, max_turns=3)
     assert len(asked) == 1 + 3
     async with open_home(tmp_path) as runner:

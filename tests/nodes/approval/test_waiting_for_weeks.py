@@ -101,7 +101,7 @@ async def test_the_texts_of_what_waits_and_was_decided_are_verified_and_survive_
     assert (await verified(reviewed)).ok
 
 
-@pytest.mark.parametrize("lost", ["what waits for a person", "what a person decided"])
+@pytest.mark.parametrize("lost", ["what waits for approval", "what a reviewer decided"])
 async def test_a_damaged_text_of_a_wait_is_named_and_hides_nothing_else(reviewed: Reviewed, lost: str) -> None:
     await waiting_in_mid_cell(reviewed)
     async with reviewed.open() as runner:

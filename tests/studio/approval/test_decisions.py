@@ -87,6 +87,6 @@ def test_what_is_asked_for_is_told_in_one_line() -> None:
     requests = waiting_of(paused(interrupt(*everything, code("b"))))[0].requests
     assert purposes(requests, 9) == (
         "run the code of turn 3, make 2 sub-calls in turn 3, spend more than $1.00, "
-        "go on though its budget (calls) is spent, answer"
+        "continue though its budget (calls) is spent, answer"
     )
     assert purposes(requests).endswith("2 more")

@@ -142,7 +142,7 @@ def test_money_budgets_and_answers_are_shown() -> None:
     text = shown(pending(spend()))
     assert "spend more than $1.00" in text and "Spent     $0.9000" in text and "Wants     $1.25" in text
     text = shown(pending(budget()))
-    assert "go on though its budget (calls) is spent" in text
+    assert "continue though its budget (calls) is spent" in text
     assert "20 of 20 spent (calls)" in text and "2 sub-calls" in text
     assert '  │   "sum": 3' in shown(pending(answer({"sum": 3})))
     assert "  │ It is 3." in shown(pending(answer("It is 3.")))

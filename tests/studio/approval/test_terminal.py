@@ -113,7 +113,7 @@ def test_only_what_may_be_said_is_offered(says: Says, capsys: pytest.CaptureFixt
     err = capsys.readouterr().err
     assert "res[p]ond" not in err and "[r]eject: it answers with what it has" in err
     says("a\n", budget())
-    assert "[a]pprove: it answers now · [e]dit the limit: it goes on · [r]eject: it stops" in capsys.readouterr().err
+    assert "[a]pprove: it answers now · [e]dit the limit: it continues · [r]eject: it stops" in capsys.readouterr().err
 
 
 def test_code_is_edited_in_the_persons_editor(says: Says, editor: Editor) -> None:

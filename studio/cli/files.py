@@ -1,11 +1,12 @@
-"""The file of the answer, which is checked before anything is spent and written whole or not at all."""
+"""The files of the command line: inputs that must be there, and the answer's file, written whole or not at all."""
 
 import contextlib
 import os
 import secrets
 import stat
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ...state.errors import StoreError, UsageError
 from ..terminal.escape import answer_text, safe
@@ -68,3 +69,30 @@ class AnswerFile:
             raise UsageError(
                 f"-o {shown} cannot be written: {error.strerror}.", hint="Choose another place for the answer."
             ) from error
+
+
+class GivenFiles:
+    """Reads them; standard input only once."""
+
+    def __init__(self) -> None:
+        self._stdin_taken = False
+
+    def __call__(self, flag: str, path: str) -> str:
+        """The text of a file, or of stdin for `-`. Raises UsageError."""
+        try:
+            if path != "-":
+                return Path(path).read_text(encoding="utf-8-sig")
+            if self._stdin_taken:
+                _refuse(f"{flag} -: standard input is taken already.", "Give one of them as a file.")
+            self._stdin_taken = True
+            return sys.stdin.read()
+        except OSError as error:
+            _refuse(f"{flag} {path}: it cannot be read: {error.strerror}.", "Name a file, or - for stdin.")
+        except UnicodeDecodeError:
+            _refuse(f"{flag} {path}: that is not UTF-8 text.", "Save it as UTF-8.")
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    from ...state.errors import UsageError
+
+    raise UsageError(message, hint=hint)

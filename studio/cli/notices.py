@@ -1,10 +1,29 @@
-"""The age of the price list by which `--max-cost` counts."""
+"""Notices before a run: what is traced, and how old the price list is."""
 
+import os
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from ...graph.tracing import asked_for, switch_set
+from ..terminal.console import say
 from ..terminal.escape import safe_line
+
+
+def chosen(flag: bool | None) -> bool:
+    """Return whether to trace. Print a note when a LangSmith variable asks for traces and the user has not.
+
+    Raises UsageError for an invalid `RLM_TRACING`.
+    """
+    if flag or asked_for(os.environ):
+        return True
+    if name := switch_set(os.environ):
+        say(
+            f"{name} is set, but nothing is traced. With --tracing, questions, excerpts of the input, code and answers "
+            "are sent to LangSmith."
+        )
+    return False
+
 
 OLD_DAYS = 90
 UPGRADE = "pip install --upgrade genai-prices"
