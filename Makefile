@@ -25,7 +25,7 @@ test: lint type $(STAMP)  ## everything that must hold before anything lands
 	$(PYTEST)
 
 test-quick: $(STAMP)  ## while working: no kernel, no process of its own, under a minute
-	$(PYTEST) -m "not slow and not processes" $(IN_PROCESS)
+	$(PYTEST) -m "not slow and not long and not processes" $(IN_PROCESS)
 
 test-slow: lint type $(STAMP)  ## all of it, with kill storms and packaging too
 	$(PYTEST) -m "slow or not slow"
@@ -41,7 +41,8 @@ test-extra:  ## the tests of one extra with nothing else installed: NAME=documen
 	@test -x .venv/extra-$(NAME)/bin/python || $(PYTHON) -m venv .venv/extra-$(NAME)
 	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements/$(NAME).txt
 	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) --no-build-isolation --no-deps --editable .
-	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) -c requirements/test.txt pytest pytest-asyncio
+	@grep -oE '^(pytest|pytest-asyncio|hypothesis)==[^ ;]+' requirements/test.txt | \
+		.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) -r /dev/stdin
 	.venv/extra-$(NAME)/bin/python -m pytest tests/extras/test_$(NAME).py
 
 coverage: $(STAMP)  ## which lines the tests that start no program run; slower

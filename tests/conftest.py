@@ -1,7 +1,89 @@
-"""What holds for every test."""
+"""The rules of every test, and which tests are left to `make test-slow` or left out by `make test-quick`."""
 
+import pytest
 from hypothesis import settings
 
 # How long an example takes says nothing on a machine that does other things as well.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+SLOW = (
+    "tests/e2e/agent_server/test_deciding_from_elsewhere.py::test_a_run_of_a_client_is_decided_about_by",
+    "tests/e2e/agent_server/test_deciding_from_elsewhere.py::test_while_the_server_goes_on_the_command_line",
+    "tests/e2e/agent_server/test_threads_both_ways.py::test_a_run_of_the_command_line_is_opened_and_gone_on_with[by a",
+    "tests/e2e/agent_server/test_threads_both_ways.py::test_while_another_process_runs_it_the_server_does_not",
+    "tests/e2e/test_command_line.py::test_streams_that_close_or_are_full",
+    "tests/e2e/test_command_line.py::test_the_demo_answers_offline_whatever_is_configured",
+    "tests/e2e/test_following.py::test_a_killed_run_is_answered_by_doing_what_is_printed[a limit that is spent-3]",
+    "tests/e2e/test_following.py::test_a_killed_run_is_answered_by_doing_what_is_printed[calls-1]",
+    "tests/e2e/test_following.py::test_a_killed_run_is_answered_by_doing_what_is_printed[calls-3]",
+    "tests/e2e/test_following.py::test_a_killed_run_is_answered_by_doing_what_is_printed[no limit-1]",
+    "tests/e2e/test_following.py::test_a_killed_run_is_answered_by_doing_what_is_printed[no limit-3]",
+    "tests/e2e/test_packages.py",
+    "tests/e2e/test_reviewing.py::test_a_decision_of_somebody_else_is_not_overruled",
+    "tests/e2e/test_reviewing.py::test_code_that_was_swapped_while_it_was_looked_at_does_not_run",
+    "tests/e2e/test_reviewing.py::test_leaving_the_question_leaves_the_run_waiting",
+    "tests/e2e/test_reviewing.py::test_review_by_flags_decides_each_kind_of_thing",
+    "tests/e2e/test_tracing.py::test_a_run_is_not_traced_because_of_the_environment[by its other name]",
+    "tests/e2e/test_tracing.py::test_a_run_is_not_traced_because_of_the_environment[by a name that LangChain refuses]",
+    "tests/e2e/test_tracing.py::test_a_run_that_was_traced_goes_on_untraced_and_the_other_way_round",
+    "tests/e2e/test_tracing.py::test_what_goes_on_with_a_run_is_not_traced_either",
+    "tests/kill/test_crash_points.py::test_killed_at_any_point_it_goes_on_as_if_nothing_had_been[1]",
+    "tests/kill/test_crash_points.py::test_killed_at_any_point_it_goes_on_as_if_nothing_had_been[2]",
+    "tests/kill/test_crash_points.py::test_killed_at_any_point_it_goes_on_as_if_nothing_had_been[3]",
+    "tests/kill/test_reviewed_killed.py::test_killed_at_any_point_what_was_decided_counts_once[1]",
+    "tests/kill/test_reviewed_killed.py::test_killed_at_any_point_what_was_decided_counts_once[2]",
+    "tests/kill/test_reviewed_killed.py::test_killed_at_any_point_what_was_decided_counts_once[3]",
+    "tests/kill/test_reviewed_trees_killed.py::test_killed_at_any_point_each_sub_rlm_gets_what_was_decided_once[2]",
+    "tests/kill/test_reviewed_trees_killed.py::test_killed_at_any_point_each_sub_rlm_gets_what_was_decided_once[3]",
+    "tests/kill/test_reviewing_in_processes.py",
+    "tests/kill/test_trees_in_processes.py::test_killed_at_random_it_leaves_no_kernel_and_goes_on_with_every_run[1]",
+    "tests/kill/test_trees_in_processes.py::test_killed_at_random_it_leaves_no_kernel_and_goes_on_with_every_run[2]",
+    "tests/sandbox/test_nothing_left.py::test_kernels_started_and_killed_by_the_hundred",
+)
+"""Storms, further shares of what one test samples, packaging, and second ways to the same end: `make test-slow`."""
+
+LONG = (
+    "tests/graph/sub_rlms/",
+    "tests/graph/test_any_history.py",
+    "tests/graph/test_lost_kernels.py",
+    "tests/graph/test_reopening.py",
+    "tests/graph/test_starting_together.py",
+    "tests/kernel/test_fuzzed_snapshots.py",
+    "tests/kernel/test_message_filter.py",
+    "tests/kernel/test_untrusted_json.py",
+    "tests/nodes/approval/test_calls_gate.py",
+    "tests/nodes/approval/test_children_wait.py",
+    "tests/nodes/approval/test_waiting_for_weeks.py",
+    "tests/nodes/models/test_schema_limits.py",
+    "tests/nodes/sub_calls/",
+)
+"""In process, and more than some seconds: left out by `make test-quick`."""
+
+PROCESSES = (
+    "tests/docs/test_packaging.py::test_a_checkout_without_links_builds_the_whole_package",
+    "tests/docs/test_packaging.py::test_where_links_are_plain_files_an_editable_install_is_refused",
+    "tests/graph/test_home_folders.py::test_git_sees_nothing_of_a_run_in_a_repository",
+    "tests/kernel/test_generators.py::test_numpys_generator_begins_alike",
+    "tests/nodes/models/test_providers.py::test_no_provider_is_imported_before_a_model_is_opened",
+    "tests/nodes/models/test_scripted_server.py::test_it_runs_as_a_program_and_says_what_it_received",
+    "tests/state/test_leases.py::test_a_dead_process_is_followed_at_once_whatever_the_clock_says",
+    "tests/state/test_leases.py::test_a_living_process_keeps_its_thread_whatever_the_clock_says",
+    "tests/state/test_leases.py::test_setting_the_clock_kills_no_holder",
+    "tests/state/test_older_formats.py::test_variables_that_an_earlier_version_saved",
+    "tests/studio/approval/test_terminal.py",
+    "tests/studio/test_command_line.py::test_the_command_line_is_imported_without_anything_heavy",
+    "tests/studio/test_gc_tuning.py",
+    "tests/studio/test_printed_commands.py::test_the_module_is_the_program",
+    "tests/studio/test_time_travel.py::test_listing_steps_and_calls_imports_no_langgraph",
+    "tests/studio/test_trees.py::test_a_sub_rlm_of_a_run_that_is_being_run_is_busy",
+)
+"""In folders that run in process, and start a kernel or a program: left out by `make test-quick`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the lists above."""
+    for names, mark in ((SLOW, "slow"), (LONG, "long"), (PROCESSES, "processes")):
+        for item in items:
+            if item.nodeid.startswith(names):
+                item.add_marker(mark)

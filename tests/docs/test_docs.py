@@ -8,6 +8,7 @@ import pytest
 from durable_rlm.nodes.prompts.messages import REPL_NAMES
 from durable_rlm.state.setting_specs import SETTINGS
 from durable_rlm.state.settings import RunSettings
+from tests.conftest import LONG, PROCESSES, SLOW
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -54,3 +55,10 @@ def test_the_top_level_is_what_it_should_be() -> None:
     }
     built = {"build", "dist", "__pycache__"}
     assert {entry.name for entry in ROOT.iterdir() if not entry.name.startswith(".")} - built == wanted
+
+
+@pytest.mark.parametrize("listed", [*SLOW, *LONG, *PROCESSES])
+def test_each_test_that_is_left_out_somewhere_exists(listed: str) -> None:
+    file, _, name = listed.partition("::")
+    assert (ROOT / file).exists()
+    assert not name or f"def {name.partition('[')[0]}" in (ROOT / file).read_text()
