@@ -11,6 +11,7 @@ from ..kernel.session import CellError, CellResult, Final
 from ..state.call_keys import START
 from ..state.errors import KernelLost
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
+from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant
 from .approval.requests import call_items, stored_items
 from .models.schema_validation import mismatch
@@ -75,7 +76,7 @@ def _not_approved(cell: CellRef) -> dict[str, Any]:
 
 def _waits_for_calls(cell: CellRef, repl: Repl) -> dict[str, Any]:
     waiting = repl.open_calls
-    summary = f"waits for {waiting:,} sub-call{'s' if waiting != 1 else ''}"
+    summary = f"waits for {counted(waiting, 'sub-call')}"
     return {
         "waiting": max(1, waiting),
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": summary}],
@@ -86,7 +87,7 @@ async def _waits_for_approval(cell: CellRef, repl: Repl, run: ActiveRun, deps: D
     """Return the state of a cell that only a reviewer's decisions can continue."""
     items = call_items(run, repl.calls.parked, cell["turn"])
     waiting = repl.calls.parked.count
-    summary = f"waits for approval of {waiting:,} sub-call{'s' if waiting != 1 else ''}"
+    summary = f"waits for approval of {counted(waiting, 'sub-call')}"
     return {
         "waiting": max(1, waiting),
         "asks": await stored_items(items, deps.stores.texts),

@@ -6,6 +6,7 @@ from ..state.approval_records import ApprovalItem
 from ..state.budget import ApprovalNeeded, BudgetSpent, Resource
 from ..state.call_keys import cell_digest, root_key
 from ..state.run_state import RunState, TurnRecord
+from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant, asks_about
 from .approval.requests import budget_item, spend_item, stored_items
 from .models.provider_protocol import ModelRequest
@@ -119,7 +120,7 @@ async def _planned(
         "short": short_form("", reading.blocks),
     }
     if blocks:
-        summary = f"{len(blocks)} block{'s' if len(blocks) > 1 else ''} of code"
+        summary = counted(len(blocks), "block of code")
     else:
         emit("nudge", turn=turn, reason=reading.reason)
         summary = f"nothing to run: {reading.reason}"

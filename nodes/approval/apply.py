@@ -9,6 +9,7 @@ from ...state.blobs.texts import Texts
 from ...state.budget import Resource
 from ...state.run_state import AnswerRef, RunState, TurnRecord
 from ...state.settings import saved_settings
+from ...state.wording import counted
 from ..models.schema_validation import mismatch
 from ..models.work_limit import SchemaInvalid, off_loop
 from ..replies.edited_code import replaced
@@ -139,7 +140,7 @@ def _stopped(state: RunState, resource: Resource, why: str) -> Update:
 
 def _notes_of_calls(ask: ApprovalItem, decision: Decision) -> list[str]:
     number = len(ask["keys"])
-    calls = f"{number:,} sub-call{'s' if number != 1 else ''} of this turn"
+    calls = f"{counted(number, 'sub-call')} of this turn"
     match decision["type"]:
         case "approve":
             return []

@@ -25,6 +25,7 @@ from ...state.call_keys import digest
 from ...state.db.lineage import child_thread
 from ...state.run_state import AnswerRef, CellRef, RunState
 from ...state.settings import RunSettings, saved_settings
+from ...state.wording import counted
 from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
@@ -139,7 +140,7 @@ def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> 
         run,
         CALLS,
         turn,
-        f"Turn {turn} wants to make {len(calls):,} sub-call{'s' if len(calls) != 1 else ''}{sub_rlms}.",
+        f"Turn {turn} wants to make {counted(len(calls), 'sub-call')}{sub_rlms}.",
         count=len(calls),
         calls=samples,
         estimated_input_tokens=sum(inputs),
@@ -170,7 +171,7 @@ def budget_action(run: "ActiveRun", resource: Resource, turn: int, *, waiting: i
     """Return the request to decide how to continue when a budget is spent."""
     limits = run.ledger.limits
     limit = getattr(limits, f"max_{resource}")
-    held = f" {waiting:,} sub-call{'s' if waiting != 1 else ''} of its code wait{'s' if waiting == 1 else ''}."
+    held = f" {counted(waiting, 'sub-call')} of its code wait{'s' if waiting == 1 else ''}."
     return _item_of_turn(
         run,
         BUDGET,

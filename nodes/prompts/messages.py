@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ...state.input.context import ContextRef
+from ...state.wording import counted
 from ..runtime.untrusted_text import one_line, quoted
 
 REPL_NAMES = (
@@ -57,11 +58,11 @@ def first_message(question: str, context: ContextRef | None, left: Left, *, dept
 
 def budget_line(left: Left) -> str:
     """Return one line on what is left, for the end of an observation."""
-    amounts = [_count(max(left.turns, 0), "turn")]
+    amounts = [counted(max(left.turns, 0), "turn")]
     if left.calls is not None:
-        amounts.append(_count(max(left.calls, 0), "model call"))
+        amounts.append(counted(max(left.calls, 0), "model call"))
     if left.tokens is not None:
-        amounts.append(_count(max(left.tokens, 0), "token"))
+        amounts.append(counted(max(left.tokens, 0), "token"))
     if left.cost is not None:
         amounts.append(f"${max(left.cost, 0.0):.2f}" if left.cost >= 0.1 else f"${max(left.cost, 0.0):.4f}")
     if left.seconds is not None:
@@ -85,7 +86,7 @@ def last_turn(*, calls_left: int = 0, why: str = "") -> str:
     `why`: what is used up, as a noun ("the token budget"); the turns unless given.
     """
     calls = (
-        f"At most {_count(calls_left, 'sub-call')} can still be made."
+        f"At most {counted(calls_left, 'sub-call')} can still be made."
         if calls_left > 0
         else "No sub-call can be made any more: it would raise BudgetExceeded."
     )
@@ -104,7 +105,7 @@ def _described(context: ContextRef | None) -> str:
     if context["kind"] == "text":
         lines = [f"`context` is one `str` of {size}."]
     else:
-        lines = [f"`context` is a sequence of {_count(context['documents'], 'document')}, together {size}."]
+        lines = [f"`context` is a sequence of {counted(context['documents'], 'document')}, together {size}."]
     if context["names"]:
         lines.append(_listed(context["names"], context["documents"]))
     if context["notes"]:
@@ -129,10 +130,6 @@ def _listed(names: list[str], documents: int) -> str:
 def _names(depth: int) -> str:
     names = ", ".join(f"`{name}`" for name in REPL_NAMES)
     return names if depth > 0 else f"{names} (the query functions raise in this run)"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from ...state.wording import counted
 from .blocks import Layout, Section, lay_out
 from .fences import MAX_FENCES
 from .python_source import SourceJudge, does_something, looks_like_code
@@ -130,15 +131,11 @@ def _notes(layout: Layout, sections: list[Section], bare_skipped: int, *, has_co
     notes: list[str] = []
     if others := [section for section in sections if section.kind == "other"]:
         tags = ", ".join(dict.fromkeys(section.tag[:20] or "?" for section in others[:5]))
-        notes.append(f"Not run, because tagged for another language ({tags}): {_count(len(others), 'block')}.")
+        notes.append(f"Not run, because tagged for another language ({tags}): {counted(len(others), 'block')}.")
     if bare_skipped:
-        notes.append(f"Not run, because without a tag and not clearly Python: {_count(bare_skipped, 'block')}.")
+        notes.append(f"Not run, because without a tag and not clearly Python: {counted(bare_skipped, 'block')}.")
     if has_code and any(_CALL_IN_PROSE.search(text[:_CLAIM_LOOKED_AT]) for text in layout.prose):
         notes.append("FINAL, FINAL_VAR or SUBMIT outside a code block was ignored: only code that runs can finish.")
     if layout.overflow:
         notes.append(f"The reply was read up to its {MAX_FENCES:,}th line with a code fence.")
     return tuple(notes)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -4,6 +4,7 @@ from itertools import islice
 
 from ...state.errors import ReplayDiverged
 from ...state.run_state import Divergence, RestoreRecord
+from ...state.wording import listed
 from ..runtime.dependencies import Dependencies
 from ..runtime.repl import CellCalls
 
@@ -56,10 +57,12 @@ def notes_for_model(report: RestoreRecord) -> list[str]:
     lost, rebuilt = report["lost"], report["rebuilt"]
     if lost:
         shown = [f"{name} ({why})" for name, why in sorted(lost.items())]
-        lines.append(f"The REPL was restored. Not as they were: {_listed(shown)}. Make them again if you need them.")
+        lines.append(
+            f"The REPL was restored. Not as they were: {listed(shown, _NAMED)}. Make them again if you need them."
+        )
     if rebuilt:
         lines.append(
-            f"The REPL was restored; {_listed(rebuilt)} could not be saved and came back by running "
+            f"The REPL was restored; {listed(rebuilt, _NAMED)} could not be saved and came back by running "
             f"{report['cells']} earlier cells again."
         )
     lines += [f"The REPL was restored: {note}." for note in report["notes"]]
@@ -69,8 +72,3 @@ def notes_for_model(report: RestoreRecord) -> list[str]:
             f"{len(found['missing'])} recorded answers were not asked for, {len(found['new'])} calls were new."
         )
     return lines
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

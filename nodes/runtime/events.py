@@ -162,7 +162,7 @@ Event = (
     | NoticeEvent
     | ChildEvent
 )
-"""What `Runner.stream` yields before the end, and `on_event` is called with."""
+"""The events that `Runner.stream` yields before the end, and that `on_event` is called with."""
 
 EventName = Literal[
     "named",

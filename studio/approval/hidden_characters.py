@@ -8,7 +8,7 @@ they can be distinguished from escapes that the code itself contains.
 import re
 from dataclasses import dataclass
 
-from ..progress.text import counted
+from ...state.wording import counted
 from ..terminal.escape import HOSTILE, escape
 
 _IN_CODE = re.compile(

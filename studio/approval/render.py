@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
-from ..progress.text import counted, dollars, spent
+from ...state.wording import counted
+from ..progress.text import dollars, spent
 from ..terminal.escape import answer_text, safe, safe_line, short_id
 from .hidden_characters import marked, warning
 from .quoted import coloured, framed, plain

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from ...state.errors import StoreError, UnknownThread
-from ..progress.text import counted, dollars
+from ...state.wording import counted
+from ..progress.text import dollars
 from ..terminal.escape import safe_line
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ...state.wording import counted, duration
 from ..invocation import Invocation
-from ..progress.text import counted, duration, spent
+from ..progress.text import spent
 from ..terminal.escape import safe_line, sentence, short_id
 from ..terminal.printed_commands import command_line
 

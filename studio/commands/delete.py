@@ -93,7 +93,7 @@ class _Found:
 async def _looked_up(stores: "Stores", thread: str) -> _Found:
     from ...graph.maintenance import named
     from ...graph.queries import RunQueries
-    from ..progress.text import counted
+    from ...state.wording import counted
 
     name = await named(stores, thread)
     runs = await RunQueries(stores).runs_with_callers()
@@ -121,7 +121,7 @@ def _agreed() -> bool:
 
 
 def _say(deleted: "Deleted", found: _Found, invocation: Invocation) -> None:
-    from ..progress.text import counted
+    from ...state.wording import counted
 
     first, *children = [safe_line(name) for name in deleted.threads]
     also = f" and its {counted(len(children), 'sub-RLM')}" if len(children) > 1 else ""

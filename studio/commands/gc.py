@@ -61,8 +61,8 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
 
 def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
     from ...graph.maintenance import bring_up_to_date, collect_garbage
+    from ...state.wording import counted
     from ..progress.counter import Counting
-    from ..progress.text import counted
 
     home = invocation.home.absolute()
 
@@ -79,11 +79,11 @@ def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
 
 
 def _print(collected: "Collected", invocation: Invocation) -> None:
-    from ..progress.text import counted, megabytes
+    from ...state.wording import counted, megabytes
 
     freed = {kind: tally for kind, tally in collected.freed.items() if tally.records}
     size = sum(tally.bytes for tally in freed.values())
-    parts = [_counted(tally.records, _NAMES[kind]) for kind, tally in freed.items()]
+    parts = [counted(tally.records, _NAMES[kind]) for kind, tally in freed.items()]
     verb = "Would free" if collected.dry_run else "Freed"
     put(f"{verb} {', '.join(parts)}: {megabytes(size)}." if parts else f"{verb} nothing: every record is needed.")
     if collected.recent.records:
@@ -108,9 +108,3 @@ def _say_what_frees(threads: list[str], invocation: Invocation) -> None:
         say(f"To take the run away: {command_line(invocation, 'delete', thread)}", whole=True)
     if threads:
         say(pasteable("Then `rlm gc` frees.", invocation), whole=True)
-
-
-def _counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 piece of a variable`, `2 pieces of a variable`."""
-    first, _, rest = noun.partition(" ")
-    return f"{number:,} {first}{'' if number == 1 else 's'}{' ' if rest else ''}{rest}"

@@ -25,9 +25,9 @@ def verify(invocation: Invocation, thread: options.Thread = None) -> None:
       rlm verify
       rlm verify which-contracts-end-3f2a --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
     """
+    from ...state.wording import counted, megabytes
     from ..cli.common import from_stores
     from ..progress.counter import Counting
-    from ..progress.text import counted, megabytes
 
     thread = thread_or_last(invocation, thread)
     from ...graph.maintenance import verify_run

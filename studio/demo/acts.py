@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...state.wording import counted, duration
 from ..cli.files import AnswerFile
 from ..cli.run_loop import CliRun, Hear, OpenRunner, RunAttempt, drive, tell
 from ..cli.signals import interruptible
 from ..invocation import Invocation
-from ..progress.text import counted, duration
 from ..terminal.console import put, say, stderr_console
 from ..terminal.escape import safe
 from ..terminal.printed_commands import command_line

@@ -14,7 +14,7 @@ from ...kernel.host.python_env import OFFERED
 from ...kernel.jupyter import JupyterKernels
 from ...kernel.session import Cell, KernelSpec, Sandbox
 from ...state.errors import NoSandbox
-from ..progress.text import duration, megabytes
+from ...state.wording import duration, megabytes
 from ..terminal.escape import safe_line
 
 Level = Literal["ok", "note", "warning", "problem"]

@@ -11,11 +11,11 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from ...nodes.models.providers import PROVIDERS
+from ...state.wording import counted
 from ..cli import local_servers as local
 from ..cli.local_servers import LocalServer, find_servers
 from ..cli.notices import UPGRADE, list_day
 from ..invocation import Invocation
-from ..progress.text import counted
 from ..terminal.escape import safe_line
 from ..terminal.printed_commands import command_line
 from .machine import Finding

@@ -7,9 +7,10 @@ import os
 import sys
 from typing import Any, Protocol
 
+from ...state.wording import counted, megabytes
 from ..terminal.console import say, stderr_console
 from .state import Progress
-from .text import counted, megabytes, restoring_line, retry_line, spent, spoken, turn_title, waiting_line
+from .text import restoring_line, retry_line, spent, spoken, turn_title, waiting_line
 
 BETWEEN = 3.0
 """Seconds between lines that only report progress."""

@@ -11,20 +11,10 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from ...state.wording import duration, megabytes
 from ..terminal.escape import safe_line, safe_lines
 from .state import Progress
-from .text import (
-    calls_line,
-    children_line,
-    duration,
-    latest_line,
-    megabytes,
-    restoring_line,
-    retry_line,
-    spent,
-    spoken,
-    turn_title,
-)
+from .text import calls_line, children_line, latest_line, restoring_line, retry_line, spent, spoken, turn_title
 
 PER_SECOND = 8
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

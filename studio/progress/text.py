@@ -2,34 +2,12 @@
 
 from typing import Any
 
+from ...state.wording import counted, duration, megabytes
 from ..terminal.escape import safe_line
 from .state import Progress
 
 _OF_CHILDREN = ("running", "answered", "failed", "waiting for approval")
 _MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "died": "died"}
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 turn`, `2,000 turns`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def megabytes(size: int) -> str:
-    """Return a size in bytes as text: `812 bytes`, `40.1 KB`, `6.2 MB`, `82.1 GB`."""
-    if size < 1_000:
-        return counted(size, "byte")
-    for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB")):
-        if size >= unit:
-            return f"{size / unit:,.1f} {name}"
-    return f"{size / 1_000:,.1f} KB"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as text: `0.4 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def dollars(cost: float | None) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from ..progress.text import counted, dollars, duration, megabytes, spent
+from ...state.wording import counted, duration, megabytes
+from ..progress.text import dollars, spent
 from ..terminal.console import stdout_console
 from ..terminal.escape import answer_text, safe, safe_line, safe_lines, short_id
 from ..terminal.tables import STATUS_STYLES, Column, drawn, print_table

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ...state.wording import counted, megabytes
 from ..invocation import Invocation
-from ..progress.text import counted, megabytes
 from ..terminal.console import put, say, stdout_console
 from ..terminal.escape import safe_line
 from ..terminal.printed_commands import command_line

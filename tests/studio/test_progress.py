@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from durable_rlm.state.wording import duration, megabytes
 from durable_rlm.studio.progress.lines import PlainDisplay
 from durable_rlm.studio.progress.panel import LiveDisplay
 from durable_rlm.studio.progress.state import Progress
-from durable_rlm.studio.progress.text import dollars, duration, megabytes, spent
+from durable_rlm.studio.progress.text import dollars, spent
 from tests.studio.conftest import HOSTILE
 from tests.studio.test_safe_text import hostile
 
