@@ -96,7 +96,7 @@ class OutputEvent(TypedDict):
 
 
 class UsageEvent(Usage):
-    """What the run has used so far."""
+    """The usage of the run so far."""
 
     event: Literal["usage"]
     elapsed: float
