@@ -181,7 +181,7 @@ def test_below_tmp_too_kernels_see_what_they_need_and_nothing_of_a_home_that_lie
         home = Path(folder, "kernel/inside/home")
         home.mkdir()
         (home / "secret").write_text("of the user's")
-        files = (f"{folder}/kernel/inside/app.py", f"{home}/secret", f"{folder}/kernel/jupyter.py")
+        files = (f"{folder}/kernel/inside/kernel_app.py", f"{home}/secret", f"{folder}/kernel/jupyter.py")
         said = subprocess.run(
             [sys.executable, nested.__file__, tier, str(home), *files],
             env={**CLEAN, "PYTHONPATH": f"{folder}/.package"},
