@@ -17,6 +17,7 @@ from langgraph.types import Command, StateSnapshot
 
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
 from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.langgraph_compat import FORWARDED_KEYS
 from ..state.budget import Limits
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, cli_command
 from ..state.leases import RENEW_AFTER
@@ -33,8 +34,6 @@ T = TypeVar("T")
 OnEvent = Callable[[dict[str, Any]], None]
 # LangGraph counts supersteps and stops at 25 by default; here only the run's own limits apply.
 _NO_RECURSION_LIMIT = 10_000_000
-_KEPT = frozenset({"__pregel_node_finished", "__pregel_stream_messages_v2"})
-"""LangGraph's own keys that a caller may set: for a server's count of nodes, and for the form of messages."""
 
 
 @dataclass(frozen=True)
@@ -376,12 +375,12 @@ def config_of(thread_id: str, checkpoint_id: str | None = None) -> RunnableConfi
 
 
 def for_caller(place: RunnableConfig, config: RunnableConfig) -> RunnableConfig:
-    """Return the caller's config with the place inserted, and with only `_KEPT` of its `configurable`.
+    """Return the caller's config with the place inserted, and with only `FORWARDED_KEYS` of its `configurable`.
 
     The rest may be secret (a server puts headers there) and would be saved with every step, or it would bypass
     our checks, as `__pregel_resume_map` does, which answers interrupts.
     """
-    own = {name: value for name, value in config.get("configurable", {}).items() if name in _KEPT}
+    own = {name: value for name, value in config.get("configurable", {}).items() if name in FORWARDED_KEYS}
     return {**config, **place, "configurable": {**own, **place.get("configurable", {})}}
 
 

@@ -21,6 +21,7 @@ import aiosqlite
 from ..errors import RlmError, StoredDataDamaged, StoreError
 from ..failpoints import Failpoint, no_failpoint
 from ..fsync import make_folder, mark_home
+from .aiosqlite_compat import run_in_thread
 from .checksums import register_function
 from .schema import FORMATS, SCHEMA_VERSION
 
@@ -129,7 +130,7 @@ class Database:
     async def look(self, reading: Unit) -> Any:
         """Return the result of `reading`, which runs several queries. Raises StoreError, StoredDataDamaged."""
         try:
-            return await self.connection._execute(reading, self.connection._conn)
+            return await run_in_thread(self.connection, reading)
         except sqlite3.Error as error:
             raise as_store_error(error) from error
 
@@ -164,16 +165,14 @@ class Database:
         if not self._marked:
             # Not when the file is opened: a command that only reads leaves a home unchanged.
             self._marked = True
-            await self.connection._execute(mark_home, self._folder)
+            await run_in_thread(self.connection, lambda _: mark_home(self._folder))
         while True:
             hurry = self._hurries or not patient
             wait = 0.0 if hurry else min(_AT_A_TIME, self._patience)
             try:
                 async with self.lock:
                     # Run in aiosqlite's own thread, entered once for the whole transaction.
-                    return await self.connection._execute(
-                        _transaction, self.connection._conn, batch, self._failpoint, int(1000 * wait)
-                    )
+                    return await run_in_thread(self.connection, _transaction, batch, self._failpoint, int(1000 * wait))
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or hurry or now() >= until:
                     raise
@@ -244,7 +243,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, failpoint: Fail
                 f"{path} was written by a newer durable-rlm (format {version}, this one knows {SCHEMA_VERSION}).",
                 hint="Install the newer version to use these runs.",
             )
-        await connection._execute(register_function, connection._conn)
+        await run_in_thread(connection, register_function)
         connection.text_factory = _text
         if version == 0:
             # Can be set on an empty file only; `rlm gc` then frees space a little at a time.
@@ -252,7 +251,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, failpoint: Fail
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=FULL")
         if version < SCHEMA_VERSION:
-            await connection._execute(_bring_up_to_date, connection._conn, failpoint)
+            await run_in_thread(connection, _bring_up_to_date, failpoint)
     except sqlite3.Error as error:
         raise as_store_error(error, path) from error
     except UnicodeDecodeError as error:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from ...graph.serve import opened_runner
 from ...state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
 from .guard import ENTRANCE, Guard
+from .langgraph_api_compat import mount_prefix
 from .shutdown import stop_runs
 from .thread_sync import keep_known
 from .token import current_access
@@ -79,10 +80,8 @@ async def lifespan(application: Starlette) -> AsyncGenerator[None]:
 
 def _not_below_a_prefix() -> None:
     """Raises UsageError where LangGraph puts another application before this one, with routes that nothing guards."""
-    from langgraph_api.config import MOUNT_PREFIX
-
-    if MOUNT_PREFIX:
-        raise UsageError(f"This server cannot be put below {MOUNT_PREFIX}.", hint="Unset MOUNT_PREFIX.")
+    if prefix := mount_prefix():
+        raise UsageError(f"This server cannot be put below {prefix}.", hint="Unset MOUNT_PREFIX.")
 
 
 def _tell_the_token() -> None:

@@ -24,6 +24,7 @@ import uvicorn
 from ...state.errors import UsageError
 from ..cli.signals import Stopping, leave_at_once
 from .config import set_up
+from .langgraph_api_compat import NOISY_LOGGERS, load_application, log_formatter
 from .shutdown import stop_runs
 from .state_dir import files_in, own_folder
 from .token import Access, set_access
@@ -82,7 +83,7 @@ def _serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], N
     set_up(serving.home, serving.url, debug=serving.debug, colours=serving.colours, tracing=serving.tracing)
     _log(serving)
     with files_in(serving.home / FOLDER):
-        from langgraph_api.server import app
+        app = load_application()
     # LangGraph's own handler would write to stdout.
     _log(serving)
     config = uvicorn.Config(
@@ -163,19 +164,15 @@ class ErrorSummaryFilter(logging.Filter):
 
 def _log(serving: Serving) -> None:
     """Warnings and errors to stderr, and with `--debug` all but single messages."""
-    from langgraph_api.logging import Formatter
-
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TokenRedactor(Formatter(None, None, "%"), serving.access.token))
+    handler.setFormatter(TokenRedactor(log_formatter(), serving.access.token))
     if not serving.debug:
         handler.addFilter(ErrorSummaryFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if serving.debug else logging.WARNING)
     if not serving.debug:
-        # Each request that was answered with 404 or so would be a warning, and what LangGraph's server misses in any
-        # saver of checkpoints but its own is no news (`docs/server.md`).
-        for name in ("langgraph_api.server", "langgraph_api._checkpointer._adapter"):
+        for name in NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 

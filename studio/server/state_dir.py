@@ -18,6 +18,7 @@ from typing import Any
 
 from ...state.errors import RlmError, StoreError, UsageError
 from ...state.fsync import make_folder
+from .langgraph_api_compat import file_places
 
 _PACKAGE = "langgraph_runtime_inmem"
 _NAME = ".langgraph_api"
@@ -60,10 +61,9 @@ def files_in(folder: Path) -> Generator[None]:
     sys.meta_path.insert(0, finder)
     try:
         yield
-        from langgraph_runtime_inmem import database, store
+        places = file_places()
     finally:
         sys.meta_path.remove(finder)
-    places = [str(getattr(database, "OPS_FILENAME", "")), str(getattr(store, "_STORE_FILE", ""))]
     if not all(Path(place).is_relative_to(folder) for place in places):
         raise OtherServer(
             "The installed langgraph-api keeps its files in another way than this version of durable-rlm knows.",

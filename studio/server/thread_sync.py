@@ -20,6 +20,7 @@ from ...graph.runner import Runner
 from ...graph.watcher import Changed, Standing, find_changes
 from ...nodes.runtime.untrusted_text import shortened
 from ...state.errors import RlmError
+from .langgraph_api_compat import tables
 
 BETWEEN_LOOKS = 1.0
 _QUESTION = 200
@@ -67,19 +68,19 @@ class _Known:
         """Tell the server what has changed since the last look."""
         first = not self._standings
         changed, gone = await find_changes(self._watch)
-        there = {thread["thread_id"]: thread for thread in _table()["threads"]}
+        there = {thread["thread_id"]: thread for thread in tables()["threads"]}
         for one in changed:
             name = server_name(one.row.thread_id)
             self._standings[name] = one.standing
             if name not in there:
-                _table()["threads"].append(there.setdefault(name, _entry(name, one)))
+                tables()["threads"].append(there.setdefault(name, _entry(name, one)))
             elif there[name]["metadata"].get("run_status") == one.standing and first:
                 continue
             await self._tell(there[name], one, whole=not first)
         for name in map(server_name, gone):
             self._standings.pop(name, None)
             if name in there and name not in _run_here():
-                _table()["threads"].remove(there[name])
+                tables()["threads"].remove(there[name])
         self._correct()
 
     async def _tell(self, thread: dict[str, Any], one: Changed, *, whole: bool) -> None:
@@ -112,7 +113,7 @@ class _Known:
     def _correct(self) -> None:
         """A request that was refused (a run that is busy, an answer that does not fit) is no error of the run."""
         here = _run_here()
-        for thread in _table()["threads"]:
+        for thread in tables()["threads"]:
             standing = self._standings.get(thread["thread_id"], "failed")
             if thread["status"] == "error" and standing != "failed" and thread["thread_id"] not in here:
                 thread.update(status=_STATUS.get(standing, "interrupted"), error=None)
@@ -120,7 +121,7 @@ class _Known:
     def forget_busy(self) -> None:
         """Once this server ends, it does not know any more what others run."""
         here = _run_here()
-        for thread in _table()["threads"]:
+        for thread in tables()["threads"]:
             if self._standings.get(thread["thread_id"]) == "busy" and thread["thread_id"] not in here:
                 thread["status"] = "interrupted"
 
@@ -160,12 +161,4 @@ def _moment(seconds: float) -> datetime:
 
 def _run_here() -> set[uuid.UUID]:
     """The threads that the server itself runs, or will."""
-    return {run["thread_id"] for run in _table()["runs"] if run["status"] in ("pending", "running")}
-
-
-def _table() -> Any:
-    """The tables of LangGraph's in-memory runtime, in place of requests to it: it takes no status, and looks at all of
-    its threads for each of ours."""
-    from langgraph_runtime_inmem.database import GLOBAL_STORE
-
-    return GLOBAL_STORE
+    return {run["thread_id"] for run in tables()["runs"] if run["status"] in ("pending", "running")}
