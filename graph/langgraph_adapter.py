@@ -190,7 +190,7 @@ class GraphAdapter:
         if failure := outcome.busy or outcome.error or outcome.unsaved:
             raise failure
         if outcome.stopped:
-            raise RlmError(f"{thread_id} was stopped.", hint="Go on with it: give it None for an input.")
+            raise RlmError(f"{thread_id} was stopped.", hint="Resume it: give it None for an input.")
         if nothing_left:
             # Without a task there is nothing to hold or write: the caller gets the current state.
             config, options = for_caller(config_of(thread_id, checkpoint_id), streaming.config), streaming.options

@@ -4,6 +4,7 @@ The parts of LangGraph's server are tried by `tests/e2e/server_safety`, which st
 """
 
 import re
+import sqlite3
 from pathlib import Path
 
 import aiosqlite
@@ -13,6 +14,10 @@ from durable_rlm.nodes.runtime import langgraph_compat
 from durable_rlm.state.db.aiosqlite_compat import run_in_thread
 
 ROOT = Path(__file__).parents[2]
+
+
+def two_and(connection: sqlite3.Connection, more: int) -> int:
+    return int(connection.execute("SELECT 2").fetchone()[0]) + more
 
 
 async def test_aiosqlite_runs_functions_in_its_thread(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ async def test_nobody_can_change_or_go_on_with_a_run_that_there_is_not(runner: R
 async def test_an_answer_that_nobody_asked_for_is_refused(runner: Runner, tmp_path: Path, model: str) -> None:
     async with in_mid_cell(runner, tmp_path):
         pass
-    with pytest.raises(UsageError, match="waits for nobody"):
+    with pytest.raises(UsageError, match="does not wait for approval"):
         await runner.graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), CONFIG)
 
 

@@ -181,7 +181,7 @@ async def test_an_edited_question_is_asked_and_what_waited_is_asked_about_again(
     assert (await gated.runner.read("t")).status == "stopped"
     del before["step"]
     assert await gated.state() == {**before, "question": "Why?"}, "the whole state, sent back, is no change"
-    with pytest.raises(UsageError, match="waits for nobody"):
+    with pytest.raises(UsageError, match="does not wait for approval"):
         await gated.runner.decide("t", [APPROVE], interrupt=old["id"], shown=old["value"]["shown"])
     [new] = (await gated.runner.resume("t")).interrupts
     assert new["id"] != old["id"] and new["value"]["action_requests"] == old["value"]["action_requests"]

@@ -55,7 +55,7 @@ async def test_an_approval_is_used_once(client: LangGraphClient, thread: str, tm
         await client.runs.wait(thread, "rlm", input=None)
         assert (await waiting(client, thread))["id"] == second["id"]
     assert (await approve_all(client, thread))["answer_value"] == 1
-    with pytest.raises(Exception, match="waits for nobody"):
+    with pytest.raises(Exception, match="does not wait for approval"):
         await client.runs.wait(thread, "rlm", command=answer(APPROVE))
 
 

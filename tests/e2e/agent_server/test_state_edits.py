@@ -105,7 +105,7 @@ async def test_an_edited_question_is_asked_and_what_waited_is_asked_about_again(
     shown = await gated.start("code")
     everything = {**await gated.values(), "question": "Why?"}
     await gated.client.threads.update_state(gated.thread, everything, as_node="plan")
-    with pytest.raises(Exception, match="waits for nobody"):
+    with pytest.raises(Exception, match="does not wait for approval"):
         await gated.client.runs.wait(gated.thread, "rlm", command=answer_to(shown, APPROVE))
     await gated.client.runs.wait(gated.thread, "rlm", input=None)
     again = await waiting(gated.client, gated.thread)

@@ -37,7 +37,7 @@ async def test_code_that_was_swapped_after_it_was_shown_does_not_run(reviewed: R
     shown = await reviewed.start(["FINAL(1)"], "code")
     async with reviewed.open() as runner:
         await swap(runner, reviewed.thread, mark, "plan")
-    with pytest.raises(UsageError, match="waits for nobody"):
+    with pytest.raises(UsageError, match="does not wait for approval"):
         await reviewed.decide(APPROVE, **place(shown))
     now = await reviewed.resume()
     assert requests(now)[0]["args"]["code"] == MARK.format(path=str(mark))

@@ -255,7 +255,7 @@ async def test_a_decision_about_what_was_decided_meanwhile_is_refused_and_change
     async with about_to_decide(reviewed.home, reviewed.thread, APPROVE) as late:
         run = await reviewed.decide(reject("not these"))
         steps = await steps_of(reviewed)
-    with pytest.raises(UsageError, match="waits for nobody"):
+    with pytest.raises(UsageError, match="does not wait for approval"):
         await late
     assert await steps_of(reviewed) == steps
     assert (run.answer, reviewed.asked.prompts) == (ANSWER, ["a", "b", "first"])
