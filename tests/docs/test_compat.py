@@ -22,9 +22,7 @@ def two_and(connection: sqlite3.Connection, more: int) -> int:
 
 async def test_aiosqlite_runs_functions_in_its_thread(tmp_path: Path) -> None:
     async with aiosqlite.connect(tmp_path / "db") as connection:
-        assert (
-            await run_in_thread(connection, lambda given, more: given.execute("SELECT 2").fetchone()[0] + more, 3) == 5
-        )
+        assert await run_in_thread(connection, two_and, 3) == 5
 
 
 def test_langgraph_has_these_names() -> None:
