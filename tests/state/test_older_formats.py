@@ -75,6 +75,16 @@ async def test_a_killed_run_goes_on_and_pays_for_nothing_twice(home: Path, model
     assert len(models.prompts) == 2 and not set(models.prompts) & answered
 
 
+async def test_a_run_is_forked_and_its_answers_are_used_again(home: Path, models: CountedModels) -> None:
+    async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
+        plans = [step["step"] for step in await runner.queries.steps("finished") if step["kind"] == "plan"]
+        await runner.fork("finished", plans[1], into="fork")
+        run = await runner.resume("fork")
+        assert (run.status, run.answer) == ("answered", model.ALL)
+        assert (await runner.verify("fork")).ok
+    assert not models.prompts
+
+
 @pytest.mark.parametrize("form", [form for form in FORMATS if form not in ("format-1", "format-2")])
 async def test_a_prompt_that_was_stored_as_a_slice_of_the_input_is_read(tmp_path: Path, form: str) -> None:
     home = Path(shutil.copytree(HOMES / form, tmp_path / "home"))
