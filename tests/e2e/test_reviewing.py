@@ -79,7 +79,7 @@ def test_what_is_rejected_does_not_run_and_the_model_is_told_why(
     terminal = at_terminal(*running(model))
     terminal.asks()
     terminal.type("r\n")
-    terminal.shows("The model is told > ")
+    terminal.shows("The model gets this > ")
     terminal.type("Write no files.\n")
     terminal.asks(2)
     assert "Write no files." in asked.roots[1]
@@ -94,7 +94,7 @@ def test_what_is_rejected_does_not_run_and_the_model_is_told_why(
         and "rlm review t" in listed.stderr
         and "rlm review t" in steps.stderr
     )
-    assert "to be allowed to run the code of turn 2" in rlm(tmp_path, "show", "t").stdout
+    assert "Waits for approval to run the code of turn 2" in rlm(tmp_path, "show", "t").stdout
     again = rlm(tmp_path, "resume", "t")
     assert again.returncode == 3 and "rlm review t" in again.stderr and len(asked.roots) == 2
 

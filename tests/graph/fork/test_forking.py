@@ -159,7 +159,7 @@ async def test_a_fork_of_a_run_out_of_budget_goes_on_with_limits_that_were_raise
         ("plan", 1, {"set": {"x": float("nan")}}, "not JSON"),
         ("plan", 1, {"set": {"x": {1, 2}}}, "not JSON"),
         ("plan", 1, {"question": " "}, "question is empty"),
-        ("plan", 1, {"answers": {"1:": "x"}}, "No cell stands"),
+        ("plan", 1, {"answers": {"1:": "x"}}, "No cell is under way"),
         ("execute_code", 1, {"answers": {"1:": "x"}}, "2 calls"),
         ("execute_code", 1, {"answers": {"": "x"}}, "no call"),
         ("execute_code", 1, {"answers": {"2:": "x"}}, "no call 2:"),

@@ -204,7 +204,7 @@ def test_left_waiting_it_says_how_to_go_on(rlm: Rlm, fake: Fake, typed: Any, com
     runner = fake(paused(interrupt(code("a"))))
     done = rlm(*command, "--home", ".rlm")
     assert done.code == 3 and "Decide: rlm review t\n" in done.err and decided(runner) == []
-    assert "to be allowed to run the code of turn 3" in done.err
+    assert "Waits for approval to run the code of turn 3" in done.err
 
 
 def test_nobody_is_asked_with_json_or_without_a_terminal(
