@@ -37,10 +37,9 @@ class Terminal:
         while not until() and time.monotonic() < deadline:
             try:
                 self.text += os.read(self._screen, 1 << 16).decode(errors="replace")
-            except BlockingIOError:
+            except OSError:
+                # Nothing to read yet; or the program has closed its side, and may still be about to end.
                 time.sleep(0.01)
-            except OSError:  # the program has closed its side
-                break
         assert until(), self.words[-3000:]
         return self.text
 
