@@ -44,12 +44,19 @@ SLOW = (
 """Storms, further shares of what one test samples, packaging, and second ways to the same end: `make test-slow`."""
 
 LONG = (
+    "tests/graph/fork/test_forking.py",
     "tests/graph/sub_rlms/",
     "tests/graph/test_any_history.py",
+    "tests/graph/test_delete.py",
+    "tests/graph/test_full_disk.py",
+    "tests/graph/test_langgraph_adapter.py",
     "tests/graph/test_lost_kernels.py",
     "tests/graph/test_reopening.py",
     "tests/graph/test_starting_together.py",
+    "tests/graph/test_state_edits.py",
+    "tests/graph/test_verify.py",
     "tests/kernel/test_fuzzed_snapshots.py",
+    "tests/kernel/test_input_slices.py",
     "tests/kernel/test_message_filter.py",
     "tests/kernel/test_untrusted_json.py",
     "tests/nodes/approval/test_calls_gate.py",
