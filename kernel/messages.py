@@ -20,18 +20,14 @@ from typing_extensions import TypedDict
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext, PostedPart
 from ..state.records import VariableRecord
+from .inside.protocol import CALL_WEIGHT, MAX_DEPTH, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
 from .session import CallKind, CellError, CellResult, Final, PostedCall, Restored, Snapshot, Variable
 from .untrusted_json import BadMessage, depth, read
 
-MAX_PROMPT = 64 << 20
 MAX_OUTPUT = 32 << 20
-"""Most characters of a prompt together with its context, and of a cell's output."""
+"""Most characters of a cell's output."""
 MAX_PARTS = 200_000
 """Most texts of one context."""
-MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
-"""Most characters of a schema's JSON, and the deepest nesting of a schema, of metadata and of a final value."""
-CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
-"""Weight of a call, and of a text of its context, beside their characters (the same as in `inside/queries.py`)."""
 MOST_WEIGHT = MAX_PROMPT + MAX_SCHEMA + MAX_PARTS * PART_WEIGHT + CALL_WEIGHT
 """The most that one call can weigh."""
 _MAX_CALLS = 1000

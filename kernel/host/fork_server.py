@@ -14,13 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..inside.protocol import CHANNELS, SCRATCH
 from .sandbox_tiers import TIERS, SandboxSpec, Start, Tier, as_canary, available, missing, start_in
 
 MAX_MESSAGE = 1 << 20
-CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
-"""In the order of their ports, 1 to 5 (the same as in `inside/kernel_app.py`)."""
-SCRATCH = "/scratch"
-"""The scratch folder in a kernel's own root (the same as in `inside/sandbox/namespaces.py`)."""
 _CREDENTIALS = struct.Struct("iII")
 _START_SECONDS = 60.0
 _GOING_SECONDS = 1.0

@@ -14,7 +14,8 @@ from typing import Any, cast
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
-from .fork_server import CHANNELS, ForkedKernel, ForkServer
+from ..inside.protocol import CHANNELS
+from .fork_server import ForkedKernel, ForkServer
 from .kernel_pool import WarmKernels
 
 NAME = "rlm-fork-server"

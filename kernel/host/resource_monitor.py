@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .fork_server import SCRATCH, ForkedKernel, ForkServer
+from ..inside.protocol import SCRATCH
+from .fork_server import ForkedKernel, ForkServer
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")

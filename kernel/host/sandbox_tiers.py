@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..inside.protocol import DEVICES
 from .python_env import INSIDE, KernelEnvironment
 
 _LINKED = ("bin", "lib", "lib32", "lib64", "sbin")
-_DEVICES = ("null", "zero", "full", "random", "urandom")
-"""The same as in `inside/sandbox/namespaces.py`."""
 _FILES = ("/etc/ld.so.cache", "/etc/localtime")
 
 
@@ -41,7 +40,7 @@ def enclosing(visible: Iterable[str], inputs: Iterable[str], hidden: Iterable[st
     arguments += _bound(sorted(inputs))
     # Not --dev: for a user who is not root that needs a second user namespace, in which nothing can be forked.
     arguments += ["--proc", "/proc", *_parents("/dev/shm/here")]
-    for name in _DEVICES:
+    for name in DEVICES:
         arguments += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     arguments += ["--symlink", "/proc/self/fd", "/dev/fd", "--perms", "0755", "--dir", "/tmp"]
     return [*arguments, "--perms", "0755", "--dir", "/scratch", "--remount-ro", "/", "--chdir", "/", "--"]

@@ -23,6 +23,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 
 from .kernel import NoThread, RlmKernel
 from .output import captured
+from .protocol import CHANNELS
 
 
 class Publisher(IOPubThread):
@@ -66,8 +67,6 @@ _SETTINGS = {
 }
 _LATE = ("IPython.core.completerlib", "IPython.core.oinspect", "faulthandler", "tornado.platform.asyncio")
 """Modules that ipykernel imports only when a kernel starts."""
-CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
-"""Jupyter's channels in the order of their ports, 1 to 5."""
 
 for _name in _LATE:
     importlib.import_module(_name)

@@ -13,13 +13,7 @@ from json import dumps, loads
 from typing import Any, NamedTuple
 
 from .child_context import Handed, Handing, text_of
-
-MAX_PROMPT = 64 << 20
-"""Characters of one prompt together with the text that is sent with it as its context, at most."""
-MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
-"""Characters of a schema's JSON and its depth of nesting, at most."""
-CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
-"""Weight of a call, and of a text of its context, beside their characters (`kernel/messages.py` repeats all these)."""
+from .protocol import CALL_WEIGHT, MAX_DEPTH, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
 
 
 class SubCallError(Exception):

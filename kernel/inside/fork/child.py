@@ -1,7 +1,7 @@
 """The start of a kernel in a forked process.
 
 The child receives six descriptors: one end of a SOCK_SEQPACKET pair whose other end the host has, and a listening
-Unix socket for each of Jupyter's channels (`kernel_app.CHANNELS`), which lie in a folder that the child never sees. It
+Unix socket for each of Jupyter's channels (`protocol.CHANNELS`), which lie in a folder that the child never sees. It
 confines itself, prepares, sends `{"ready": true}` or `{"error"}`, and waits for
 `{"memory", "files": {path: index of its descriptor}}` with the descriptors of those files. Then it closes the pair
 and serves.
@@ -18,7 +18,8 @@ import tempfile
 from typing import Any, NoReturn
 
 from ..context_file import Pack
-from ..kernel_app import CHANNELS, RlmApp
+from ..kernel_app import RlmApp
+from ..protocol import CHANNELS
 from ..repl import KernelRepl
 from ..sandbox import limits
 from ..sandbox.confine import Confinement

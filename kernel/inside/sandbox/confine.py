@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..protocol import DEVICES, SCRATCH
 from . import landlock, limits, namespaces, seccomp, syscalls
 
 Tier = Literal["bubblewrap", "namespaces", "landlock", "none"]
 """The tiers, the strongest first. `none`: unsandboxed, by the user's choice."""
 
 SCRATCH_FILES = 100_000
-_WRITABLE_DEVICES = tuple(f"/dev/{name}" for name in namespaces.DEVICES)
+_WRITABLE_DEVICES = tuple(f"/dev/{name}" for name in DEVICES)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Confinement:
             namespaces.enter_own(
                 namespaces.View(self.visible, self.inputs), self.uid, self.scratch_bytes, SCRATCH_FILES
             )
-            os.chdir(namespaces.SCRATCH)
+            os.chdir(SCRATCH)
             limits.limit(file_bytes=self.scratch_bytes)
         else:
             if self.uid is not None:
@@ -62,7 +63,7 @@ class Confinement:
         if self.own_view:
             # A second barrier where the kernel supports it: the view already shows little.
             if landlock.version():
-                written = (namespaces.SCRATCH, "/tmp", "/dev/shm", *_WRITABLE_DEVICES)
+                written = (SCRATCH, "/tmp", "/dev/shm", *_WRITABLE_DEVICES)
                 landlock.restrict(read=("/",), write=written)
             return
         landlock.restrict(read=self.visible, write=_WRITABLE_DEVICES)

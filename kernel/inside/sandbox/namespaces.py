@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ..protocol import DEVICES, SCRATCH
 from . import syscalls
 from .syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, mount
 
-SCRATCH = "/scratch"
-"""The folder in which a kernel may write; /tmp and /dev/shm are the same folder."""
 _SAME = ("/tmp", "/dev/shm")
-DEVICES = ("null", "zero", "full", "random", "urandom")
 LINKED = ("bin", "lib", "lib32", "lib64", "sbin")
 """Folders that are links into /usr on most systems."""
 _PLAIN = MS_NOSUID | MS_NODEV

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..protocol import SCRATCH
 from . import syscalls
 from .confine import Confinement
-from .namespaces import SCRATCH
 
 _PTRACE_ATTACH, _PR_GET_SECCOMP, _FILTERED = 16, 21, 2
 _EXPECTED = (OSError, ValueError)
