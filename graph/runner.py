@@ -39,7 +39,7 @@ from .run import Run, answer_of, error_facts, spent_message
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
-from .wiring import open_hands, open_stores
+from .wiring import open_deps, open_stores
 
 
 class Runner:
@@ -80,7 +80,7 @@ class Runner:
         """
         async with (
             open_stores(_absolute(home), clock, failpoint) as stores,
-            open_hands(stores, kernels=kernels, open_model=open_model, tracing=tracing, failpoint=failpoint) as deps,
+            open_deps(stores, kernels=kernels, open_model=open_model, tracing=tracing, failpoint=failpoint) as deps,
         ):
             runner = cls(deps, RunSaver(stores.database, stores.leases, clock))
             try:

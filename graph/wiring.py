@@ -47,7 +47,7 @@ async def open_stores(
 
 
 @asynccontextmanager
-async def open_hands(
+async def open_deps(
     stores: Stores,
     *,
     kernels: Kernels | None = None,

@@ -306,6 +306,7 @@ class CallDispatcher:
         if self._state in (_State.FAILED, _State.CLOSED):
             return
         self._failure = error
+        self._stop_quiet_timer()
         self._enter(_State.FAILED)
         self._set_stop_events()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.wiring import open_hands, open_stores
+from durable_rlm.graph.wiring import open_deps, open_stores
 from durable_rlm.state.checkpointer import RunSaver
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.nodes.approval.waiting_run import APPROVE, requests
@@ -60,7 +60,7 @@ async def test_what_another_one_did_meanwhile_is_not_overlooked(runner: Runner, 
 
 async def test_the_time_in_which_a_person_decides_is_none_of_the_runs(tmp_path: Path, model: str) -> None:
     now = 0.0
-    async with open_stores(tmp_path / "home") as stores, open_hands(stores, kernels=MemoryKernels()) as deps:
+    async with open_stores(tmp_path / "home") as stores, open_deps(stores, kernels=MemoryKernels()) as deps:
         object.__setattr__(deps, "clock", lambda: now)
         runner = Runner(deps, RunSaver(stores.database, stores.leases))
         await runner.run("What?", "the input", model=model, thread="t", approve=["calls"], max_time=3600)

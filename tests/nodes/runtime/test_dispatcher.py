@@ -7,7 +7,7 @@ import pytest
 from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, PostedCall
 from durable_rlm.nodes.runtime.call_decisions import CallDecisions
 from durable_rlm.nodes.runtime.dispatcher import CallDispatcher
-from durable_rlm.nodes.runtime.parked_calls import ParkedCalls
+from durable_rlm.nodes.runtime.parked_calls import QUIET, ParkedCalls
 from durable_rlm.state.approval_policy import Gates
 from tests.contract.in_memory_kernel import MemoryKernels
 
@@ -178,3 +178,26 @@ async def test_calls_that_take_no_worker_are_bounded_by_what_they_weigh(
         await workers(dispatcher, 4)
     assert (await session.result()).output == "100\n"
     assert answerer.peak <= 11
+
+
+async def test_a_call_that_fails_beside_a_parked_one_stops_the_run_and_nothing_is_asked(session: KernelSession) -> None:
+    parked = ParkedCalls(Gates(calls=0), CallDecisions(), frozenset())
+    problems: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+
+    async def answer(call: PostedCall) -> bool:
+        if call.prompt == "parked":
+            await parked.park(call.prompt, call)
+        raise OSError("the disk is full")
+
+    dispatcher = CallDispatcher(session, answer, without_worker=lambda _: True, parked_calls=parked)
+    await session.begin(Cell(1, ("llm_query_batched(['parked', 'fails'])",)))
+    with pytest.raises(OSError, match="full"):
+        await workers(dispatcher, 1, seconds=10)
+    # For longer than it takes until a cell is taken to wait for approval alone.
+    await asyncio.sleep(2 * QUIET)
+    with pytest.raises(OSError, match="full"):
+        await dispatcher.wait_until_blocked()
+    assert problems == []
+    await dispatcher.close()
+    await session.close()
