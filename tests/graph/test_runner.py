@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from durable_rlm import Runner
+from durable_rlm import Event, Run, Runner
 from durable_rlm.state.errors import InputError, ThreadExists, UnknownThread, UsageError
+from tests import rendezvous
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import Asked, repl, write_script
 
@@ -190,17 +191,26 @@ async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
         assert len(await runner.queries.calls(run.thread_id)) == 2
 
 
-async def test_a_busy_thread_is_told_and_untouched(runner: Runner, tmp_path: Path) -> None:
-    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
-    busy: list[Any] = []
+async def test_a_thread_that_is_being_run_is_busy_and_left_alone(runner: Runner, tmp_path: Path) -> None:
+    rendezvous.forget()
+    cell = "from tests import rendezvous\nrendezvous.wait_at('second caller answered')\nFINAL(1)"
+    model = write_script(tmp_path / "m.py", [repl(cell)])
+    second: list[asyncio.Future[Run]] = []
 
-    def on_event(event: dict[str, Any]) -> None:
-        if event["event"] == "turn":
-            busy.append(asyncio.ensure_future(runner.resume("named")))
+    async def resume() -> Run:
+        try:
+            return await runner.resume("named")
+        finally:
+            rendezvous.pass_("second caller answered")
 
-    await runner.run("What?", model=model, thread="named", on_event=on_event)
-    second = await busy[0]
-    assert (second.status, second.exit_code) == ("busy", 5)
+    def on_event(event: Event) -> None:
+        if event["event"] == "code":
+            second.append(asyncio.ensure_future(resume()))
+
+    first = await runner.run("What?", model=model, thread="named", on_event=on_event)
+    busy = await second[0]
+    assert (busy.status, busy.exit_code) == ("busy", 5)
+    assert (first.status, first.answer, first.turns) == ("answered", 1, 1)
 
 
 async def test_a_typed_answer_must_match_its_schema(runner: Runner, tmp_path: Path) -> None:

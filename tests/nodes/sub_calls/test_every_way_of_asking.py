@@ -8,7 +8,7 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.nodes.runtime.dependencies import OpenModels
-from tests.nodes.sub_calls import rendezvous
+from tests import rendezvous
 from tests.nodes.sub_calls.conftest import cells, models
 from tests.scripts import repl
 from tests.servers.faults import Fault
@@ -67,7 +67,7 @@ async def test_a_real_kernel_does_the_same(tmp_path: Path, open_model: OpenModel
 
 LEFT_OVER = """
 import threading
-from tests.nodes.sub_calls import rendezvous
+from tests import rendezvous
 said = []
 def left_over():
     rendezvous.wait_at('first cell ended')
@@ -110,7 +110,7 @@ async def test_a_thread_left_over_is_refused_between_cells_and_asks_for_the_cell
 async def test_a_call_that_its_cell_does_not_wait_for_is_given_up_at_the_cells_end(runner: Runner) -> None:
     code = (
         "import threading\n"
-        "from tests.nodes.sub_calls import rendezvous\n"
+        "from tests import rendezvous\n"
         "said = []\n"
         "def forgotten():\n"
         "    try:\n"
