@@ -17,6 +17,7 @@ from ..state.call_journal import give_answer
 from ..state.checkpointer import RunSaver
 from ..state.db.checksums import checksum_mismatch_sql
 from ..state.db.connection import Unit
+from ..state.db.tables import CHECKPOINTS, STEPS, THREADS, WRITES
 from ..state.errors import ThreadExists, UnknownThread
 from ..state.run_state import Status
 from ..state.staged_checkpointer import StagedSaver
@@ -31,19 +32,13 @@ Commit = Callable[[Unit], Awaitable[None]]
 
 _CHAIN = """
 WITH RECURSIVE chain (checkpoint_id) AS (
-    SELECT ?
+    SELECT :checkpoint_id
     UNION
     SELECT parent_checkpoint_id FROM checkpoints JOIN chain USING (checkpoint_id)
-    WHERE thread_id = ? AND checkpoint_ns = '' AND parent_checkpoint_id IS NOT NULL
+    WHERE thread_id = :source AND checkpoint_ns = '' AND parent_checkpoint_id IS NOT NULL
 )
 """
-_OF_CHAIN = "thread_id = ? AND checkpoint_id IN (SELECT checkpoint_id FROM chain)"
-_SAME = {
-    "checkpoints": ("checkpoint_ns", "checkpoint_id"),
-    "writes": ("checkpoint_ns", "checkpoint_id", "task_id", "idx"),
-    "steps": ("checkpoint_id",),
-}
-"""The columns by which a copied row is matched with its original."""
+_OF_CHAIN = "thread_id = :source AND checkpoint_id IN (SELECT checkpoint_id FROM chain)"
 
 
 async def make_fork(
@@ -98,27 +93,17 @@ def _check_is_free(connection: sqlite3.Connection, name: str) -> None:
 
 def _copied(connection: sqlite3.Connection, source: str, checkpoint_id: str, target: str) -> int:
     """Copy the history up to a checkpoint. Return its `settled` number. Raises UnknownThread."""
-    chain = (checkpoint_id, source)
-    connection.execute(
-        f"{_CHAIN} INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
-        "checkpoint, metadata) SELECT ?, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, "
-        f"metadata FROM checkpoints WHERE checkpoint_ns = '' AND {_OF_CHAIN}",
-        (*chain, target, source),
-    )
-    # Writes that tasks made on top of this step belong to the next one.
-    connection.execute(
-        f"{_CHAIN} INSERT INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, "
-        "type, value) SELECT ?, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value "
-        f"FROM writes WHERE checkpoint_ns = '' AND checkpoint_id != ? AND {_OF_CHAIN}",
-        (*chain, target, checkpoint_id, source),
-    )
-    connection.execute(
-        f"{_CHAIN} INSERT INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created, settled) "
-        "SELECT ?, row_number() OVER (ORDER BY step), checkpoint_id, kind, turn, summary, created, settled "
-        f"FROM steps WHERE {_OF_CHAIN}",
-        (*chain, target, source),
-    )
-    _keep_broken_seals(connection, source, target)
+    place = {"source": source, "checkpoint_id": checkpoint_id, "target": target}
+    to_target = {"thread_id": ":target"}
+    renumbered = {**to_target, "step": "row_number() OVER (ORDER BY step)"}
+    for copy in (
+        f"{CHECKPOINTS.copy(to_target)} WHERE checkpoint_ns = ''",
+        # Writes that tasks made on top of this step belong to the next one.
+        f"{WRITES.copy(to_target)} WHERE checkpoint_ns = '' AND checkpoint_id != :checkpoint_id",
+        f"{STEPS.copy(renumbered)} WHERE true",
+    ):
+        connection.execute(f"{_CHAIN} {copy} AND {_OF_CHAIN}", place)
+    _keep_damage(connection, source, target)
     row = connection.execute(
         "SELECT settled FROM steps WHERE thread_id = ? AND checkpoint_id = ?", (target, checkpoint_id)
     ).fetchone()
@@ -127,14 +112,19 @@ def _copied(connection: sqlite3.Connection, source: str, checkpoint_id: str, tar
     return int(row[0])
 
 
-def _keep_broken_seals(connection: sqlite3.Connection, source: str, target: str) -> None:
+def _keep_damage(connection: sqlite3.Connection, source: str, target: str) -> None:
     """Invalidate the checksums of copies of damaged rows: a copy of damaged data is damaged, too."""
-    for table, columns in _SAME.items():
-        same = " AND ".join(f"{table}.{column} = damaged.{column}" for column in columns)
+    # Steps are numbered anew in the copy.
+    for table, key in (
+        (CHECKPOINTS, CHECKPOINTS.key_in_thread),
+        (WRITES, WRITES.key_in_thread),
+        (STEPS, ("checkpoint_id",)),
+    ):
+        same = " AND ".join(f"{table.name}.{column} = damaged.{column}" for column in key)
         connection.execute(
-            f"UPDATE {table} SET seal = NULL FROM "
-            f"(SELECT * FROM {table} WHERE thread_id = ? AND {checksum_mismatch_sql(table)}) AS damaged "
-            f"WHERE {table}.thread_id = ? AND {same}",
+            f"UPDATE {table.name} SET seal = NULL FROM "
+            f"(SELECT * FROM {table.name} WHERE thread_id = ? AND {checksum_mismatch_sql(table)}) AS damaged "
+            f"WHERE {table.name}.thread_id = ? AND {same}",
             (source, target),
         )
 
@@ -153,15 +143,13 @@ def _enter(
     source = step_state.thread
     question = edit.question if edit and edit.question is not None else source.question
     start: dict[str, Any] = {**source.start, "question": question} if source.start else {}
-    connection.execute(
-        "INSERT INTO threads (thread_id, question, input, start, model, parent, limits, status, turns, created, "
-        "updated, horizon) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *(target, question, source.input, json.dumps(start), source.model, source.thread_id),
-            *(limits.model_dump_json(), _status(step_state, edit), step_state.step.turn if step_state.step else 0),
-            *(now, now, horizon),
-        ),
-    )
+    row = {
+        **{"thread_id": target, "question": question, "input": source.input, "start": json.dumps(start)},
+        **{"model": source.model, "parent": source.thread_id, "limits": limits.model_dump_json()},
+        **{"status": _status(step_state, edit), "turns": step_state.step.turn if step_state.step else 0},
+        **{"created": now, "updated": now, "horizon": horizon},
+    }
+    connection.execute(THREADS.insert(*row), row)
 
 
 def _status(step_state: StateAtStep, edit: Edit | None) -> Status:

@@ -126,7 +126,7 @@ class ChildRuns:
         """
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
         prompt = await self._stores.texts.put(call.question, source=caller.pack)
-        entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt, 0, 0, 0.0)
+        entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt)
         record = partial(caller.journal.open_child, entry, thread_id)
         there = await self._stores.threads.find(thread_id)
         if there is not None:

@@ -16,8 +16,10 @@ from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import Unreadable, rows_of
 from .db.lineage import LINE
-from .journal_rows import correct_row, decide_row, open_child_row, open_row, reuse_row, settle_row
+from .db.tables import CALLS
+from .journal_rows import Row, correct_row, decide_row, open_child_row, open_row, reuse_row, settle_row
 from .leases import Leases
+from .reservations import NOTHING, Reservation
 
 RequestKind = Literal["root", "llm", "rlm"]
 CallStatus = Literal["asked", "answered", "failed"]
@@ -25,7 +27,7 @@ CallStatus = Literal["asked", "answered", "failed"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A request before it is sent. Token counts and cost are what is reserved for it."""
+    """A request before it is sent. `prompt` is the hash of a text."""
 
     key: str
     kind: RequestKind
@@ -33,18 +35,8 @@ class Entry:
     depth: int
     model: str
     prompt: str
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
-    expected_input: int | None = None
-    """Input tokens of the first attempt, where more is reserved (for a repair that may follow)."""
-    input_cost: float | None = 0.0
-    """Dollars for that input."""
-
-    @property
-    def sent_tokens(self) -> int:
-        """The input tokens that an attempt is likely to take."""
-        return self.input_tokens if self.expected_input is None else self.expected_input
+    reserved: Reservation = NOTHING
+    """The reservation for each attempt; nothing for a call that another run or a reviewer answers."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +128,15 @@ class Journal:
         """Return the sub-calls of a turn's cell, one per key, including those of the threads it was forked from."""
         rows = await self._database.read(
             f"{LINE} SELECT {_ROW} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
-            f"AND NOT ({checksum_mismatch_sql('calls')}) ORDER BY generation DESC, seq",
+            f"AND NOT ({checksum_mismatch_sql(CALLS)}) ORDER BY generation DESC, seq",
             (thread_id, turn),
         )
         return list({row[1]: CallRow(*row) for row in rows}.values())
 
     async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
         """Return the thread's requests, oldest first; damaged ones as far as they can be read."""
-        columns = f"{_ROW}, {checksum_mismatch_sql('calls')}"
-        found = await self._database.look(lambda connection: list(rows_of(connection, "calls", columns, thread_id)))
+        columns = f"{_ROW}, {checksum_mismatch_sql(CALLS)}"
+        found = await self._database.look(lambda connection: list(rows_of(connection, CALLS, columns, thread_id)))
         rows = [_unreadable(row) if isinstance(row, Unreadable) else _call(row) for row in found]
         return [row for row in rows if row.damage or row.kind != "root" or not sub_calls_only]
 
@@ -155,7 +147,7 @@ class Journal:
         """
         rows = await self._database.read(
             f"{LINE} SELECT child_thread, horizon FROM calls JOIN line USING (thread_id) WHERE key = ? AND "
-            f"generation > 0 AND child_thread IS NOT NULL AND NOT ({checksum_mismatch_sql('calls')}) "
+            f"generation > 0 AND child_thread IS NOT NULL AND NOT ({checksum_mismatch_sql(CALLS)}) "
             "ORDER BY generation LIMIT 1",
             (thread_id, key),
         )
@@ -170,7 +162,7 @@ _ROW = (
 # The furthest ancestor first, so that a thread's own answers win.
 _SETTLED = f"""
 {LINE} SELECT key, answer, error_kind, error, thread_id, child_thread FROM calls JOIN line USING (thread_id)
-WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({checksum_mismatch_sql("calls")})
+WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({checksum_mismatch_sql(CALLS)})
 ORDER BY generation DESC
 """
 
@@ -246,12 +238,13 @@ class ThreadJournal:
         A row that a killed process left open is taken over with its uncertain attempts. A power loss shortly afterwards
         may lose the row (and nothing else): an fsync here would cost as much as the call's own.
         """
-        row = (
-            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
-            *(None if entry.cost is None else 0.0, self._clock()),
-            *(entry.sent_tokens, entry.output_tokens, entry.input_tokens + entry.output_tokens),
-            *(entry.cost, entry.input_cost),
-        )
+        reserved = entry.reserved
+        row = {
+            **self._about(entry),
+            "cost": None if reserved.cost is None else 0.0,
+            **{"created": self._clock(), "uncertain_calls": 1},
+            **_reservations(reserved, attempts=1),
+        }
         await self._database.commit(
             self._fenced(lambda connection: open_row(connection, row)), "call-asked", synced=False
         )
@@ -261,10 +254,7 @@ class ThreadJournal:
 
         `alongside` is done in the same transaction.
         """
-        row = (
-            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, entry.model, entry.prompt),
-            *(child_thread, self._clock()),
-        )
+        row = {**self._about(entry), "child_thread": child_thread, "created": self._clock()}
 
         def unit(connection: sqlite3.Connection) -> None:
             alongside(connection)
@@ -277,26 +267,19 @@ class ThreadJournal:
 
         Only attempts of *this* process are settled: an attempt that a killed process had under way stays uncertain.
         """
-        row = (
-            *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, outcome.seconds),
-            *_used(entry, outcome),
-            *(self._thread_id, entry.key),
-        )
+        row = {**self._about(entry), **_outcome(outcome), "seconds": outcome.seconds, **_used(entry, outcome)}
         await self._database.commit(self._fenced(lambda connection: settle_row(connection, row)), "call-settled")
         self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def decide(self, entry: Entry, outcome: Outcome) -> None:
         """Record what a reviewer decided about a call that was never sent; on disk on return."""
-        row = (
-            *(self._thread_id, entry.key, entry.kind, entry.turn, entry.depth, REVIEWER, entry.prompt),
-            *(outcome.status, outcome.answer, outcome.error_kind, outcome.error, self._clock()),
-        )
+        row = {**self._about(entry), "model": REVIEWER, **_outcome(outcome), "created": self._clock()}
         await self._database.commit(self._fenced(lambda connection: decide_row(connection, row)), "call-decided")
         self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def correct(self, entry: Entry, outcome: Outcome) -> None:
         """Record what requests took that gave no answer and will be sent again: the row stays open."""
-        row = (*_used(entry, outcome), self._thread_id, entry.key)
+        row = {**self._about(entry), **_used(entry, outcome)}
         await self._database.commit(self._fenced(lambda connection: correct_row(connection, row)), "call-corrected")
 
     def reuse(self, key: str) -> None:
@@ -304,11 +287,16 @@ class ThreadJournal:
 
         An answer of a thread that this one was forked from becomes an answer of this one too; it was paid for there.
         """
-        row, now = self._settled[key], self._clock()
-        self._remember(replace(row, thread_id=self._thread_id))
-        self._database.defer(
-            self._fenced(lambda connection: reuse_row(connection, self._thread_id, key, row.thread_id, now))
-        )
+        call = self._settled[key]
+        self._remember(replace(call, thread_id=self._thread_id))
+        row = {"thread_id": self._thread_id, "key": key, "owner": call.thread_id, "created": self._clock()}
+        self._database.defer(self._fenced(lambda connection: reuse_row(connection, row)))
+
+    def _about(self, entry: Entry) -> dict[str, Any]:
+        return {
+            **{"thread_id": self._thread_id, "key": entry.key, "kind": entry.kind, "turn": entry.turn},
+            **{"depth": entry.depth, "model": entry.model, "prompt": entry.prompt},
+        }
 
     def _fenced(self, unit: Unit) -> Unit:
         def checked(connection: sqlite3.Connection) -> None:
@@ -318,16 +306,34 @@ class ThreadJournal:
         return checked
 
 
-def _used(entry: Entry, outcome: Outcome) -> tuple[int | float | None, ...]:
-    """Return what was used, and the reservations of attempts no longer uncertain, as `journal_rows` takes them."""
+def _outcome(outcome: Outcome) -> Row:
+    return {
+        **{"status": outcome.status, "answer": outcome.answer},
+        **{"error_kind": outcome.error_kind, "error": outcome.error},
+    }
+
+
+def _used(entry: Entry, outcome: Outcome) -> Row:
+    """Return what was used, and the reservations of attempts no longer uncertain (`correct_row`)."""
     ended = outcome.known + outcome.unsent
-    cost, input_cost = ((None if each is None else each * ended) for each in (entry.cost, entry.input_cost))
-    return (
-        *(outcome.input_tokens, outcome.output_tokens, outcome.cost, outcome.unsent),
-        *(ended, cost, ended, input_cost),
-        *(ended, entry.sent_tokens * ended, entry.output_tokens * ended),
-        (entry.input_tokens + entry.output_tokens) * ended,
+    return {
+        **{"input_tokens": outcome.input_tokens, "output_tokens": outcome.output_tokens, "cost": outcome.cost},
+        **{"unsent": outcome.unsent, "ended": ended},
+        **_reservations(entry.reserved, attempts=ended),
+    }
+
+
+def _reservations(reserved: Reservation, *, attempts: int) -> Row:
+    cost, input_cost = (
+        None if dollars is None else dollars * attempts for dollars in (reserved.cost, reserved.input_cost)
     )
+    return {
+        "uncertain_input": reserved.sent_tokens * attempts,
+        "uncertain_output": reserved.output_tokens * attempts,
+        "uncertain_tokens": (reserved.input_tokens + reserved.output_tokens) * attempts,
+        "uncertain_cost": cost,
+        "uncertain_input_cost": input_cost,
+    }
 
 
 def give_answer(
@@ -337,8 +343,9 @@ def give_answer(
 
     It takes precedence over the answers of the threads that this one was forked from.
     """
-    connection.execute(
-        "INSERT INTO calls (thread_id, key, kind, turn, depth, model, prompt, status, answer, cost, created, settled) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, 'answered', ?, 0.0, ?, ?)",
-        (thread_id, call.key, call.kind, call.turn, call.depth, REVIEWER, call.prompt, answer, now, settled),
-    )
+    row = {
+        **{"thread_id": thread_id, "key": call.key, "kind": call.kind, "turn": call.turn, "depth": call.depth},
+        **{"model": REVIEWER, "prompt": call.prompt, "status": "answered", "answer": answer, "cost": 0.0},
+        **{"created": now, "settled": settled},
+    }
+    connection.execute(CALLS.insert(*row), row)

@@ -30,24 +30,14 @@ from langgraph.checkpoint.sqlite.utils import search_where
 
 from .db.connection import Database, Unit
 from .db.integrity import check_checkpoint, check_line, last_checkpoint
+from .db.tables import CHECKPOINTS, STEPS, WRITES, Verb
 from .errors import UnknownThread
 from .leases import Leases
 from .maintenance.delete import delete_run
 from .run_state import Status, StepNote
 
-_PUT = (
-    "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
-    "checkpoint, metadata) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_PUT_WRITES = (
-    "INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_PUT_STEP = (
-    "INSERT OR IGNORE INTO steps (thread_id, step, checkpoint_id, kind, turn, summary, created, settled) "
-    "SELECT ?, coalesce(max(step), 0) + 1, ?, ?, ?, ?, ?, (SELECT value FROM counters WHERE name = 'settled') "
-    "FROM steps WHERE thread_id = ?"
-)
+_NEXT_STEP = "SELECT coalesce(max(step), 0) + 1 FROM steps WHERE thread_id = ?"
+_SETTLED = "SELECT value FROM counters WHERE name = 'settled'"
 
 _ENDED: tuple[Status, ...] = ("answered", "budget")
 _STEP = (
@@ -85,7 +75,11 @@ class RunSaver(AsyncSqliteSaver):
         thread_id, namespace = str(place["thread_id"]), str(place.get("checkpoint_ns", ""))
         kind, body = self.serde.dumps_typed(checkpoint)
         about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
-        row = (thread_id, namespace, checkpoint["id"], place.get("checkpoint_id"), kind, body, about)
+        row = {
+            **_place(thread_id, namespace, checkpoint["id"]),
+            **{"parent_checkpoint_id": place.get("checkpoint_id"), "type": kind, "checkpoint": body},
+            "metadata": about,
+        }
         note = _step_note(checkpoint, metadata)
         # From this commit on the run counts as ended, whatever happens to its process.
         status = checkpoint.get("channel_values", {}).get("status")
@@ -94,10 +88,9 @@ class RunSaver(AsyncSqliteSaver):
 
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, thread_id)
-            connection.execute(_PUT, row)
+            connection.execute(CHECKPOINTS.insert(*row, verb="INSERT OR REPLACE"), row)
             if not namespace:
-                step = (thread_id, checkpoint["id"], note["kind"], note["turn"], note["summary"], now, thread_id)
-                connection.execute(_PUT_STEP, step)
+                _number(connection, thread_id, checkpoint["id"], note, now)
                 connection.execute(
                     "UPDATE threads SET turns = max(turns, ?), status = coalesce(?, status), updated = ? "
                     "WHERE thread_id = ?",
@@ -125,20 +118,22 @@ class RunSaver(AsyncSqliteSaver):
         place = config.get("configurable", {})
         thread_id = str(place["thread_id"])
         rows = [
-            (
-                *(thread_id, str(place.get("checkpoint_ns", "")), str(place["checkpoint_id"])),
-                *(task_id, task_path, WRITES_IDX_MAP.get(channel, index), channel),
-                *self.serde.dumps_typed(value),
-            )
+            {
+                **_place(thread_id, str(place.get("checkpoint_ns", "")), str(place["checkpoint_id"])),
+                **{"task_id": task_id, "task_path": task_path, "idx": WRITES_IDX_MAP.get(channel, index)},
+                "channel": channel,
+                **dict(zip(("type", "value"), self.serde.dumps_typed(value), strict=True)),
+            }
             for index, (channel, value) in enumerate(writes)
         ]
         # LangGraph's special channels (errors, interrupts) are replaced, ordinary writes never.
         special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
-        verb = "INSERT OR REPLACE " if special else "INSERT OR IGNORE "
+        verb: Verb = "INSERT OR REPLACE" if special else "INSERT OR IGNORE"
 
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, thread_id)
-            connection.executemany(verb + _PUT_WRITES, rows)
+            if rows:
+                connection.executemany(WRITES.insert(*rows[0], verb=verb), rows)
 
         # When the process is killed before the step is saved, the task runs again, as if killed before its end.
         # LangGraph passes the writes to growing lists before it puts their checkpoint.
@@ -204,6 +199,16 @@ class RunSaver(AsyncSqliteSaver):
 
 def _place(thread_id: str, namespace: str, checkpoint_id: str) -> dict[str, str]:
     return {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint_id}
+
+
+def _number(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str, note: StepNote, now: float) -> None:
+    """Give the checkpoint the thread's next step number, unless it has one."""
+    step = {
+        **{"thread_id": thread_id, "step": connection.execute(_NEXT_STEP, (thread_id,)).fetchone()[0]},
+        **{"checkpoint_id": checkpoint_id, "kind": note["kind"], "turn": note["turn"], "summary": note["summary"]},
+        **{"created": now, "settled": connection.execute(_SETTLED).fetchone()[0]},
+    }
+    connection.execute(STEPS.insert(*step, verb="INSERT OR IGNORE"), step)
 
 
 def _wanted(

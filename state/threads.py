@@ -12,6 +12,7 @@ from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import from_both_ends
 from .db.lineage import BELOW
+from .db.tables import STEPS, THREADS
 from .errors import StoredDataDamaged, ThreadExists, UnknownThread, cli_command
 from .leases import Leases
 from .records import Status
@@ -78,7 +79,7 @@ def _of_child(column: str) -> str:
 _SELECT = (
     f"SELECT thread_id, question, input, start, model, {_unless_deleted('threads.parent')}, limits, status, error, "
     f"turns, seconds, created, updated, {_of_child(_unless_deleted('caller'))}, {_of_child('call')}, "
-    f"coalesce({_of_child('depth')}, 0), {checksum_mismatch_sql('threads')} FROM threads WHERE status != '{DELETED}'"
+    f"coalesce({_of_child('depth')}, 0), {checksum_mismatch_sql(THREADS)} FROM threads WHERE status != '{DELETED}'"
 )
 _LAST_TOUCHED = (
     f"{_SELECT} AND thread_id NOT IN (SELECT thread_id FROM children) ORDER BY updated DESC, created DESC LIMIT 1"
@@ -96,7 +97,7 @@ _NAMES = f"SELECT thread_id FROM threads WHERE status != '{DELETED}'"
 _LATEST = 253_402_300_800.0
 """The end of the year 9999: no later time can be shown."""
 _STEPS = (
-    f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {checksum_mismatch_sql('steps')} "
+    f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {checksum_mismatch_sql(STEPS)} "
     "FROM steps WHERE thread_id = ?"
 )
 
@@ -133,15 +134,15 @@ class Threads:
     ) -> Unit:
         """Return the unit that adds a new run to the index. The unit raises ThreadExists when the name is taken."""
         now = self._clock()
-        row = (thread_id, question, input_digest, json.dumps(start), model, parent, limits.model_dump_json(), now, now)
+        row = {
+            **{"thread_id": thread_id, "question": question, "input": input_digest, "start": json.dumps(start)},
+            **{"model": model, "parent": parent, "limits": limits.model_dump_json(), "status": "running"},
+            **{"created": now, "updated": now},
+        }
 
         def unit(connection: sqlite3.Connection) -> None:
             try:
-                connection.execute(
-                    "INSERT INTO threads (thread_id, question, input, start, model, parent, limits, status, created, "
-                    "updated) VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?)",
-                    row,
-                )
+                connection.execute(THREADS.insert(*row), row)
             except sqlite3.IntegrityError:
                 raise ThreadExists(f"A run named {thread_id} exists already.") from None
 

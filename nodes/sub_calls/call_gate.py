@@ -95,5 +95,5 @@ class CallGate:
 
     async def _record(self, outcome: Outcome) -> None:
         prompt = await self.deps.stores.texts.put(self.call.prompt, source=self.run.pack)
-        entry = Entry(self.key, self.call.kind, self.turn, self.run.depth, "", prompt, 0, 0, 0.0)
+        entry = Entry(self.key, self.call.kind, self.turn, self.run.depth, "", prompt)
         await self.run.journal.decide(entry, outcome)

@@ -58,7 +58,6 @@ class _Spending:
     run: ActiveRun
     ask: ModelCall
     entry: Entry
-    granted: Reservation
     """The reservation for each attempt; that for the first one is made already."""
     opened: bool = False
     """True when there is a row in the journal."""
@@ -73,7 +72,7 @@ class _Spending:
 
     async def before_attempt(self, number: int) -> None:
         if not self.held:
-            granted = self.granted
+            granted = self.entry.reserved
             tokens, limit = granted.input_tokens, granted.output_tokens
             again = CostEstimate(tokens, limit, limit, lambda _in, _out: granted.cost)
             await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
@@ -86,14 +85,14 @@ class _Spending:
         """Settle an attempt. `used`: what the server says that it took, None when that is not known."""
         self.held = False
         took = None if used is None else Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
-        self.run.ledger.settle(self.granted, took)
+        self.run.ledger.settle(self.entry.reserved, took)
         if took is not None:
             self.used = plus(self.used, took)
             self.known += 1
 
     async def not_sent(self) -> None:
         """Undo an attempt that reached no server: neither the budget nor the journal keeps anything of it."""
-        self.run.ledger.give_back(self.granted)
+        self.run.ledger.give_back(self.entry.reserved)
         self.held = False
         self.attempts -= 1
         await self.run.journal.correct(self.entry, Outcome(known=0, unsent=1, cost=0.0))
@@ -114,7 +113,7 @@ class _Spending:
         if self.held and self.attempts:
             self.after_attempt(None)
         elif self.held:
-            self.run.ledger.give_back(self.granted)
+            self.run.ledger.give_back(self.entry.reserved)
 
 
 async def call_once(run: ActiveRun, deps: Dependencies, ask: ModelCall) -> CallResult:
@@ -164,20 +163,16 @@ async def _reserved(run: ActiveRun, ask: ModelCall, prompt: str) -> _Spending:
         depth=run.depth,
         model=ask.model.name,
         prompt=prompt,
-        input_tokens=granted.input_tokens,
-        output_tokens=granted.output_tokens,
-        cost=granted.cost,
-        expected_input=granted.expected_input,
-        input_cost=granted.input_cost,
+        reserved=granted,
     )
-    return _Spending(run, ask, entry, granted)
+    return _Spending(run, ask, entry)
 
 
 async def _send(ask: ModelCall, spending: _Spending) -> tuple[ModelReply, Any]:
     def on_retry(reason: str, seconds: float) -> None:
         spending.run.tell({"event": "retry", "model": ask.model.name, "reason": reason, "seconds": seconds})
 
-    request = replace(ask.request, max_output_tokens=spending.granted.output_tokens)
+    request = replace(ask.request, max_output_tokens=spending.entry.reserved.output_tokens)
     before, after, not_sent = spending.before_attempt, spending.after_attempt, spending.not_sent
     if request.schema is not None:
         return await ask_typed(

@@ -27,7 +27,7 @@ async def ask_child(run: ActiveRun, deps: Dependencies, call: ChildCall) -> Call
     if answer.spent:
         message = answer.error or "the budget is spent"
         return CallResult(failure_digest(message), error=message, error_kind="budget")
-    entry = Entry(call.key, "rlm", call.turn, run.depth, call.model, "", 0, 0, 0.0)
+    entry = Entry(call.key, "rlm", call.turn, run.depth, call.model, "")
     seconds = deps.clock() - began
     if answer.error is not None:
         outcome = Outcome(error_kind=CHILD_FAILED, error=answer.error, known=0, cost=0.0, seconds=seconds)

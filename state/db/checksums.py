@@ -2,9 +2,10 @@
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
-from .schema import seal_of
+from .tables import Table
 
 _LENGTH = 16
 
@@ -24,6 +25,17 @@ def register_function(connection: sqlite3.Connection) -> None:
     connection.create_function("rlm_seal", -1, row_checksum, deterministic=True)
 
 
-def checksum_mismatch_sql(table: str) -> str:
-    """Return SQL that is true for a row of a checksummed table whose checksum does not match."""
-    return f"{table}.seal IS NOT {seal_of(table, f'{table}.')}"
+def checksum_sql(columns: Sequence[str], row: str = "") -> str:
+    """Return SQL for the checksum over the types and values of columns.
+
+    Texts enter as bytes: a damaged one may no longer be UTF-8. `row` qualifies the columns (`NEW.` in a trigger).
+    """
+    names = [f"{row}{column}" for column in columns]
+    types = " || ".join(f"typeof({name})" for name in names)
+    values = ", ".join(f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END" for name in names)
+    return f"rlm_seal({types}, {values})"
+
+
+def checksum_mismatch_sql(table: Table) -> str:
+    """Return SQL that is true for a row of a table whose checksum does not match."""
+    return f"{table.name}.seal IS NOT {checksum_sql(table.columns(), f'{table.name}.')}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .schema import SEALED
+from .tables import Table
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
 _GONE = "the index names a row that is not there"
@@ -18,7 +18,7 @@ class Unreadable:
 
     rowid: int
     key: Row
-    """The columns that name it within its thread, as in `SEALED`."""
+    """The values of its table's `key_in_thread`."""
     why: str
 
 
@@ -68,17 +68,17 @@ def until_damage(connection: sqlite3.Connection, query: str, parameters: Row = (
     return rows, why
 
 
-def rows_of(connection: sqlite3.Connection, table: str, columns: str, thread_id: str) -> Iterator[Row | Unreadable]:
+def rows_of(connection: sqlite3.Connection, table: Table, columns: str, thread_id: str) -> Iterator[Row | Unreadable]:
     """Yield the rows of a thread in `checkpoints`, `writes` or `calls` in order of insertion."""
-    key = ", ".join(column for column in SEALED[table][0] if column != "thread_id")
-    select, place = f"SELECT {key}, rowid FROM {table}", (thread_id,)
+    key = ", ".join(table.key_in_thread)
+    select, place = f"SELECT {key}, rowid FROM {table.name}", (thread_id,)
     # Read from the index alone; where that is damaged, from the table alone.
     found, why = from_both_ends(connection, f"{select} WHERE thread_id = ?", key, place)
     if why:
         found += from_both_ends(connection, f"{select} NOT INDEXED WHERE thread_id = ?", "rowid", place)[0]
     for rowid, named in sorted({row[-1]: row[:-1] for row in found}.items()):
         try:
-            row = connection.execute(f"SELECT {columns} FROM {table} WHERE rowid = ?", (rowid,)).fetchone()
+            row = connection.execute(f"SELECT {columns} FROM {table.name} WHERE rowid = ?", (rowid,)).fetchone()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise

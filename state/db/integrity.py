@@ -10,14 +10,15 @@ from typing import Any, Protocol
 from ..errors import CHANGED, MISSING, StoredDataDamaged, cli_command
 from .checksums import checksum_mismatch_sql
 from .corruption import is_damage
+from .tables import CHECKPOINTS, STEPS, WRITES
 
 _AT_ONCE = 500
 _PLACE = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
-_CHECKPOINT = f"SELECT {checksum_mismatch_sql('checkpoints')} FROM checkpoints WHERE {_PLACE}"
-_WRITES = f"SELECT count(*) FROM writes WHERE {_PLACE} AND {checksum_mismatch_sql('writes')}"
+_CHECKPOINT = f"SELECT {checksum_mismatch_sql(CHECKPOINTS)} FROM checkpoints WHERE {_PLACE}"
+_WRITES = f"SELECT count(*) FROM writes WHERE {_PLACE} AND {checksum_mismatch_sql(WRITES)}"
 _NEWEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"
 _LAST_STEP = (
-    f"SELECT checkpoint_id, {checksum_mismatch_sql('steps')} FROM steps WHERE thread_id = ? ORDER BY step DESC LIMIT 1"
+    f"SELECT checkpoint_id, {checksum_mismatch_sql(STEPS)} FROM steps WHERE thread_id = ? ORDER BY step DESC LIMIT 1"
 )
 # From a checkpoint back to the first one, as LangGraph follows them.
 _LINE = f"""
@@ -27,7 +28,7 @@ WITH RECURSIVE line (rank, checkpoint_id, parent) AS (
     SELECT rank + 1, checkpoints.checkpoint_id, parent_checkpoint_id FROM line CROSS JOIN checkpoints
     ON checkpoints.checkpoint_id = line.parent WHERE thread_id = ? AND checkpoint_ns = ?
 )
-SELECT rank, line.checkpoint_id, parent, type, checkpoint, {checksum_mismatch_sql("checkpoints")}
+SELECT rank, line.checkpoint_id, parent, type, checkpoint, {checksum_mismatch_sql(CHECKPOINTS)}
 FROM line CROSS JOIN checkpoints ON checkpoints.checkpoint_id = line.checkpoint_id
 WHERE thread_id = ? AND checkpoint_ns = ?
 """
@@ -111,7 +112,7 @@ def _check_writes(
         names = line[start : start + _AT_ONCE]
         found = connection.execute(
             f"SELECT checkpoint_id FROM writes WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id IN "
-            f"({_marks(names)}) AND channel IN ({_marks(channels)}) AND {checksum_mismatch_sql('writes')} LIMIT 1",
+            f"({_marks(names)}) AND channel IN ({_marks(channels)}) AND {checksum_mismatch_sql(WRITES)} LIMIT 1",
             (thread_id, namespace, *names, *channels),
         ).fetchone()
         if found:

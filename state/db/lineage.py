@@ -2,7 +2,9 @@
 
 import sqlite3
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from .tables import CHILDREN
 
 NO_HORIZON = (1 << 63) - 1
 """The horizon that hides nothing."""
@@ -54,7 +56,5 @@ class Child:
 
 def enter_child(connection: sqlite3.Connection, child: Child) -> None:
     """Record the child's caller, inside a transaction."""
-    connection.execute(
-        "INSERT INTO children (thread_id, caller, call, depth) VALUES (?, ?, ?, ?)",
-        (child.thread_id, child.caller, child.call, child.depth),
-    )
+    row = asdict(child)
+    connection.execute(CHILDREN.insert(*row), row)

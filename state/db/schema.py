@@ -3,11 +3,12 @@
 `FORMATS[n]` brings a file of format n to format n + 1; a new file starts at 0. An entry never changes once it was
 released: later formats are appended.
 
-Rows that are not named by their content carry a checksum over their columns (the column `seal`), which triggers keep
-up to date (`checksums.py`), so that a flipped bit is noticed wherever it falls.
+Rows that are not named by their content carry a checksum over their columns (`tables.py`), which triggers keep up to
+date (`checksums.py`), so that a flipped bit is noticed wherever it falls.
 """
 
-from collections.abc import Sequence
+from .checksums import checksum_sql
+from .tables import CALLS, CHECKPOINTS, CHILDREN, STEPS, THREADS, WRITES, Table
 
 _FIRST = """
 CREATE TABLE IF NOT EXISTS texts (
@@ -155,105 +156,52 @@ UPDATE calls SET uncertain_calls = attempts, uncertain_input = input_tokens, unc
     WHERE status = 'asked' AND child_thread IS NULL;
 """
 
-_CALLS_UNTIL_3 = (
-    *("seq", "kind", "turn", "depth", "model", "prompt", "status", "answer", "error_kind", "error", "attempts"),
-    *("input_tokens", "output_tokens", "cost", "seconds", "reused", "child_thread", "created", "settled"),
-)
 
-SEALED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "checkpoints": (
-        ("thread_id", "checkpoint_ns", "checkpoint_id"),
-        ("parent_checkpoint_id", "type", "checkpoint", "metadata"),
-    ),
-    "writes": (
-        ("thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "idx"),
-        ("task_path", "channel", "type", "value"),
-    ),
-    "calls": (
-        ("thread_id", "key"),
-        (
-            *_CALLS_UNTIL_3,
-            *("uncertain_calls", "uncertain_input", "uncertain_output", "uncertain_tokens", "uncertain_cost"),
-            "uncertain_input_cost",
-        ),
-    ),
-    "steps": (("thread_id", "step"), ("checkpoint_id", "kind", "turn", "summary", "created", "settled")),
-    "threads": (
-        ("thread_id",),
-        (
-            *("question", "input", "start", "model", "parent", "limits", "status", "error", "turns", "seconds"),
-            *("created", "updated", "horizon"),
-        ),
-    ),
-    "children": (("thread_id",), ("caller", "call", "depth")),
-}
-"""The checksummed tables: the columns that name a row, and the other columns that its checksum covers."""
-
-
-def seal_of(table: str, row: str = "") -> str:
-    """Return SQL for the checksum that a row should have, over the types and values of its columns.
-
-    Texts enter as bytes: a damaged one may no longer be UTF-8. `row` is `NEW.` or `OLD.` in a trigger.
-    """
-    return _seal_over((*SEALED[table][0], *SEALED[table][1]), row)
-
-
-def _seal_over(names: Sequence[str], row: str = "") -> str:
-    columns = [f"{row}{column}" for column in names]
-    types = " || ".join(f"typeof({column})" for column in columns)
-    values = ", ".join(
-        f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END" for column in columns
-    )
-    return f"rlm_seal({types}, {values})"
-
-
-def _triggers(table: str, key: Sequence[str], rest: Sequence[str]) -> list[str]:
-    """Return statements that create the triggers which keep the checksums of a table with these columns up to date."""
-    this = " AND ".join(f"{column} = NEW.{column}" for column in key)
-    new, old = _seal_over((*key, *rest), "NEW."), _seal_over((*key, *rest), "OLD.")
+def _triggers(table: Table, version: int) -> list[str]:
+    """Return statements that create the triggers which keep the checksums of a table up to date."""
+    name, columns = table.name, table.columns(version)
+    this = " AND ".join(f"{column} = NEW.{column}" for column in table.key)
+    new, old = checksum_sql(columns, "NEW."), checksum_sql(columns, "OLD.")
     # A damaged row stays damaged whatever is written into it: a new checksum would hide the damage.
     kept = f"CASE WHEN OLD.seal IS {old} THEN {new} END"
     return [
-        f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} "
-        f"BEGIN UPDATE {table} SET seal = {new} WHERE {this}; END;",
-        f"CREATE TRIGGER {table}_updated AFTER UPDATE OF {', '.join((*key, *rest))} ON {table} "
-        f"BEGIN UPDATE {table} SET seal = {kept} WHERE {this}; END;",
+        f"CREATE TRIGGER {name}_inserted AFTER INSERT ON {name} "
+        f"BEGIN UPDATE {name} SET seal = {new} WHERE {this}; END;",
+        f"CREATE TRIGGER {name}_updated AFTER UPDATE OF {', '.join(columns)} ON {name} "
+        f"BEGIN UPDATE {name} SET seal = {kept} WHERE {this}; END;",
     ]
 
 
-def _seals(*tables: str, calls: Sequence[str] = ()) -> str:
-    """Return statements that add checksums to tables. `calls`: the columns of table `calls` in the format at hand."""
+def _add_checksums(version: int, *tables: Table) -> str:
+    """Return statements that add checksums to tables that had none before the format `version`."""
     statements: list[str] = []
     for table in tables:
-        key, rest = SEALED[table]
-        rest = calls if table == "calls" else rest
         statements += [
-            f"ALTER TABLE {table} ADD COLUMN seal BLOB;",
-            f"UPDATE {table} SET seal = {_seal_over((*key, *rest))};",
-            *_triggers(table, key, rest),
+            f"ALTER TABLE {table.name} ADD COLUMN seal BLOB;",
+            f"UPDATE {table.name} SET seal = {checksum_sql(table.columns(version))};",
+            *_triggers(table, version),
         ]
     return "\n".join(statements)
 
 
-def _sealed_anew(table: str, before: Sequence[str]) -> str:
-    """Return statements that extend a table's checksum to more columns than `before`. A damaged row stays damaged."""
-    key, rest = SEALED[table]
-    intact = f"seal IS {_seal_over((*key, *before))}"
+def _extend_checksums(version: int, table: Table) -> str:
+    """Return statements that extend a table's checksum to the columns of `version`. A damaged row stays damaged."""
+    intact = f"seal IS {checksum_sql(table.columns(version - 1))}"
     return "\n".join(
         [
-            f"DROP TRIGGER {table}_inserted;",
-            f"DROP TRIGGER {table}_updated;",
-            f"UPDATE {table} SET seal = CASE WHEN {intact} THEN {_seal_over((*key, *rest))} END;",
-            *_triggers(table, key, rest),
+            f"DROP TRIGGER {table.name}_inserted;",
+            f"DROP TRIGGER {table.name}_updated;",
+            f"UPDATE {table.name} SET seal = CASE WHEN {intact} THEN {checksum_sql(table.columns(version))} END;",
+            *_triggers(table, version),
         ]
     )
 
 
 FORMATS: tuple[str, ...] = (
     _FIRST,
-    _SECOND + _seals("checkpoints", "writes", "calls", "steps", "threads", calls=_CALLS_UNTIL_3),
-    _THIRD + _seals("children"),
+    _SECOND + _add_checksums(2, CHECKPOINTS, WRITES, CALLS, STEPS, THREADS),
+    _THIRD + _add_checksums(3, CHILDREN),
     # Rows are changed after the new checksums are set: updating a damaged one must not hide its damage.
-    _FOURTH + _sealed_anew("calls", before=_CALLS_UNTIL_3) + _UNANSWERED,
+    _FOURTH + _extend_checksums(4, CALLS) + _UNANSWERED,
 )
 SCHEMA_VERSION = len(FORMATS)

@@ -30,6 +30,7 @@ from ..blobs.store import Blobs, content_hash
 from ..db.checksums import checksum_mismatch_sql
 from ..db.connection import as_store_error, connect
 from ..db.corruption import is_damage
+from ..db.tables import TABLES
 from ..errors import CHANGED
 from ..leases import living_since
 from .delete import shown_name
@@ -171,20 +172,16 @@ class _Collection:
 
     def _references(self) -> Iterator[tuple[str, set[str], set[str]]]:
         """Yield for every row with references its thread, all hashes in it, and those of snapshots."""
-        for table, kind, columns in (
-            ("checkpoints", "type", ("checkpoint", "metadata")),
-            ("writes", "type", ("value",)),
-            ("calls", "NULL", ("prompt", "answer")),
-            ("threads", "NULL", ("start",)),
-        ):
-            values = ", ".join(f"CAST({column} AS BLOB)" for column in columns)
-            rows = self._rows(f"SELECT thread_id, {checksum_mismatch_sql(table)}, {kind}, {values} FROM {table}", table)
-            for thread_id, damaged, form, *bodies in rows:
+        for table in (table for table in TABLES if table.referring):
+            form = "type" if table.bodies else "NULL"
+            values = ", ".join(f"CAST({column} AS BLOB)" for column in table.referring)
+            select = f"SELECT thread_id, {checksum_mismatch_sql(table)}, {form}, {values} FROM {table.name}"
+            for thread_id, damaged, form, *bodies in self._rows(select, table.name):
                 snapshots = set[str]()
                 if damaged:
-                    self._cannot_read(thread_id, f"a row of {table} has changed on disk")
+                    self._cannot_read(thread_id, f"a row of {table.name} has changed on disk")
                 elif form:
-                    snapshots = self._snapshots_in(thread_id, table, form, bodies[0])
+                    snapshots = self._snapshots_in(thread_id, table.name, form, bodies[0])
                 yield thread_id, set[str]().union(*(hashes_in(body or b"") for body in bodies)), snapshots
 
     def _rows(self, select: str, table: str, *parameters: Any) -> Iterator[tuple[Any, ...]]:

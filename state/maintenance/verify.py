@@ -16,14 +16,14 @@ from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import Blobs, content_hash
 from ..db.connection import as_store_error, connect
 from ..db.corruption import is_damage, until_damage
-from ..db.schema import SEALED
+from ..db.tables import TABLES
 from ..errors import CHANGED, MISSING
 from .report import Kind, Report
 from .verify_context import Checking, Tell, unreadable
 from .verify_rows import CheckedRows
 
 _TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
-_ALL_TABLES = (*SEALED, *_TABLES.values(), "recipes", "leases", "counters")
+_ALL_TABLES = (*(table.name for table in TABLES), *_TABLES.values(), "recipes", "leases", "counters")
 _MOST_FAULTS = 5
 
 

@@ -15,8 +15,9 @@ from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from ..db.checksums import checksum_mismatch_sql
-from ..db.corruption import Unreadable, from_both_ends, is_damage, rows_of, until_damage
+from ..db.corruption import Row, Unreadable, from_both_ends, is_damage, rows_of, until_damage
 from ..db.lineage import LINE
+from ..db.tables import CALLS, CHECKPOINTS, CHILDREN, STEPS, THREADS, WRITES, Table
 from ..errors import CHANGED, MISSING
 from ..run_state import RunState
 from .delete import shown_name
@@ -101,17 +102,6 @@ class Line:
 
 _LISTED = "its entry in the list of steps"
 _SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
-_CHECKPOINT = (
-    "checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, CAST(checkpoint AS BLOB), CAST(metadata AS BLOB)"
-)
-_WRITE = "checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, CAST(value AS BLOB)"
-_CALL = (
-    "key, kind, turn, depth, model, prompt, status, answer, error_kind, error, attempts, input_tokens, output_tokens, "
-    "cost, seconds, reused, child_thread, created, settled"
-)
-_CHILD = "thread_id, caller, call, depth"
-_STEP = "step, checkpoint_id, kind, turn, summary, created, settled"
-_THREAD = "start, question, input, model, parent, limits, status, error, turns, seconds, created, updated, horizon"
 
 
 class CheckedRows:
@@ -151,7 +141,7 @@ class CheckedRows:
     def check_entry(self) -> None:
         """Check the thread's row in the index of runs."""
         name, needs = shown_name(self._thread_id), ["the run's settings, limits and status"]
-        select = f"SELECT {checksum_mismatch_sql('threads')}, {_THREAD} FROM threads WHERE thread_id = ?"
+        select = f"{_select(THREADS)} WHERE thread_id = ?"
         try:
             row = self._connection.execute(select, (self._thread_id,)).fetchone()
             # A run started through LangGraph directly is not in the index; one that was leased is.
@@ -165,24 +155,26 @@ class CheckedRows:
             if leased:
                 self._checking.problem("thread", name, MISSING, "table threads", needs)
             return
-        damaged, start, *rest = row
-        self._checking.count("thread", size_of((start, *rest)))
+        damaged, values = _named(THREADS, row)
+        self._checking.count("thread", size_of(values.values()))
         if damaged:
             self._checking.problem("thread", name, CHANGED, "table threads", needs)
         else:
-            self._note(json.loads(start))
+            self._note(json.loads(values["start"]))
 
     def check_steps(self) -> None:
         """Check its rows in the list of steps."""
-        select = f"SELECT {checksum_mismatch_sql('steps')}, {_STEP} FROM steps WHERE thread_id = ?"
+        select = f"{_select(STEPS)} WHERE thread_id = ?"
         rows, why = from_both_ends(self._connection, select, "step", (self._thread_id,))
-        for damaged, *row in rows:
-            self._checking.count("step", size_of(row))
+        for row in rows:
+            damaged, values = _named(STEPS, row)
+            number, checkpoint_id = values["step"], values["checkpoint_id"]
+            self._checking.count("step", size_of(values.values()))
             if damaged:
-                self._lost_step(row[0], CHANGED)
+                self._lost_step(number, CHANGED)
             else:
-                self._steps[row[0]] = row[1]
-                self._numbers[row[1]] = row[0]
+                self._steps[number] = checkpoint_id
+                self._numbers[checkpoint_id] = number
         self._list_damaged = why is not None
         if why:
             self._checking.problem("step", f"the list of steps{self._place}", unreadable(why), "table steps", [_LISTED])
@@ -195,24 +187,23 @@ class CheckedRows:
         self._checking.problem("step", f"step {number}{self._place}", fault, "table steps", [_LISTED])
 
     def _check_checkpoints(self) -> None:
-        for row in rows_of(
-            self._connection, "checkpoints", f"{_CHECKPOINT}, {checksum_mismatch_sql('checkpoints')}", self._thread_id
-        ):
+        for row in rows_of(self._connection, CHECKPOINTS, _columns(CHECKPOINTS), self._thread_id):
             if isinstance(row, Unreadable):
                 namespace, name = row.key
                 self._lost_checkpoint(namespace, name, unreadable(row.why))
                 continue
-            *values, damaged = row
-            namespace, name, parent, kind, body, metadata = values
-            self._checking.count("checkpoint", size_of(values))
+            damaged, values = _named(CHECKPOINTS, row)
+            namespace, name = values["checkpoint_ns"], values["checkpoint_id"]
+            self._checking.count("checkpoint", size_of(values.values()))
+            stored = (values["type"], values["checkpoint"], values["metadata"])
             value: Any
-            value, fault = (None, CHANGED) if damaged else _understood(kind, body, metadata)
+            value, fault = (None, CHANGED) if damaged else _understood(*stored)
             if fault:
                 self._lost_checkpoint(namespace, name, fault)
                 continue
             channels = value.get("channel_values") or {}
             if not namespace:
-                self._line.add(name, parent, whole=channels.keys() >= GROWING)
+                self._line.add(name, values["parent_checkpoint_id"], whole=channels.keys() >= GROWING)
             self._note(channels)
 
     def _lost_checkpoint(self, namespace: str, name: str, fault: str) -> None:
@@ -223,15 +214,15 @@ class CheckedRows:
             self._line.damaged(name, problem)
 
     def _check_writes(self) -> None:
-        for row in rows_of(self._connection, "writes", f"{_WRITE}, {checksum_mismatch_sql('writes')}", self._thread_id):
+        for row in rows_of(self._connection, WRITES, _columns(WRITES), self._thread_id):
             if isinstance(row, Unreadable):
                 namespace, name, _, _ = row.key
                 self._lost_write(namespace, name, None, unreadable(row.why))
                 continue
-            *values, damaged = row
-            namespace, name, _, _, _, channel, kind, body = values
-            self._checking.count("write", size_of(values))
-            value, fault = (None, CHANGED) if damaged else _understood(kind, body)
+            damaged, values = _named(WRITES, row)
+            namespace, name, channel = values["checkpoint_ns"], values["checkpoint_id"], values["channel"]
+            self._checking.count("write", size_of(values.values()))
+            value, fault = (None, CHANGED) if damaged else _understood(values["type"], values["value"])
             if fault:
                 self._lost_write(namespace, name, channel, fault)
             else:
@@ -256,21 +247,22 @@ class CheckedRows:
 
     def check_calls(self, horizon: int | None = None) -> None:
         """Check its calls; with a `horizon`, only those that a fork sees: settled, and not after it."""
-        for row in rows_of(self._connection, "calls", f"{_CALL}, {checksum_mismatch_sql('calls')}", self._thread_id):
+        for row in rows_of(self._connection, CALLS, _columns(CALLS), self._thread_id):
             if isinstance(row, Unreadable):
                 self._lost_call(str(row.key[0]), unreadable(row.why))
                 continue
-            *values, damaged = row
-            key, status, settled, child = values[0], values[6], values[18], values[16]
-            if horizon is not None and not damaged and (status == "asked" or (settled or 0) > horizon):
+            damaged, values = _named(CALLS, row)
+            key, child = values["key"], values["child_thread"]
+            late = horizon is not None and (values["status"] == "asked" or (values["settled"] or 0) > horizon)
+            if late and not damaged:
                 continue
             self.calls.add(key)
-            self._checking.count("call", size_of(values))
+            self._checking.count("call", size_of(values.values()))
             if damaged:
                 self._lost_call(key, CHANGED)
                 continue
-            for part, name in (("prompt", values[5]), ("answer", values[7])):
-                if name:
+            for part in CALLS.referring:
+                if name := values[part]:
                     reference = Reference("text", name, f"the {part} of call {key}")
                     self._checking.needs.add(reference, call=key if self._own else None, place=self._place)
             if child and horizon is None:
@@ -295,7 +287,7 @@ class CheckedRows:
             self._check_child(name, called=name in called)
 
     def _check_child(self, name: str, *, called: bool) -> None:
-        select = f"SELECT {checksum_mismatch_sql('children')}, {_CHILD} FROM children WHERE thread_id = ?"
+        select = f"{_select(CHILDREN)} WHERE thread_id = ?"
         started = "SELECT 1 FROM threads WHERE thread_id = ?"
         fault: str | None = None
         try:
@@ -307,8 +299,8 @@ class CheckedRows:
                 raise
             row, fault = None, unreadable(error)
         if row is not None:
-            damaged, *values = row
-            self._checking.count("child", size_of(values))
+            damaged, values = _named(CHILDREN, row)
+            self._checking.count("child", size_of(values.values()))
             fault = CHANGED if damaged else None
         if fault:
             needs = [f"which call of which run {shown_name(name)} answers, and so whose budget it spends"]
@@ -339,6 +331,21 @@ class CheckedRows:
     def _named(self, checkpoint_id: str) -> str:
         number = self._numbers.get(checkpoint_id)
         return f"step {number}{self._place}" if number else f"checkpoint {checkpoint_id}{self._place}"
+
+
+def _columns(table: Table) -> str:
+    """Return the columns of a table for a SELECT, and whether the row's checksum does not match."""
+    return f"{table.select()}, {checksum_mismatch_sql(table)}"
+
+
+def _select(table: Table) -> str:
+    return f"SELECT {_columns(table)} FROM {table.name}"
+
+
+def _named(table: Table, row: Row) -> tuple[bool, dict[str, Any]]:
+    """Return whether a row is damaged, and its values by column."""
+    *values, damaged = row
+    return bool(damaged), dict(zip(table.columns(), values, strict=True))
 
 
 def _understood(kind: str, body: bytes, metadata: bytes | None = None) -> tuple[Any, str | None]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from durable_rlm import Event, Run, Runner
+from durable_rlm import Run, Runner
 from durable_rlm.state.errors import InputError, ThreadExists, UnknownThread, UsageError
 from tests import rendezvous
 from tests.contract.in_memory_kernel import MemoryKernels
@@ -203,7 +203,7 @@ async def test_a_thread_that_is_being_run_is_busy_and_left_alone(runner: Runner,
         finally:
             rendezvous.pass_("second caller answered")
 
-    def on_event(event: Event) -> None:
+    def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "code":
             second.append(asyncio.ensure_future(resume()))
 

@@ -12,7 +12,7 @@ from durable_rlm import Runner
 from durable_rlm.graph.maintenance import verify_run
 from durable_rlm.graph.wiring import open_stores
 from durable_rlm.state.blobs.store import content_hash
-from durable_rlm.state.db.schema import SEALED
+from durable_rlm.state.db.tables import TABLES
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, UnknownThread, UsageError
 from durable_rlm.state.maintenance.report import Kind, Report
 from tests.contract.in_memory_kernel import MemoryKernels
@@ -114,7 +114,7 @@ async def test_a_damaged_page_hides_nothing_but_what_is_in_it(home: Path, table:
         assert {problem.kind for problem in lost} <= {KINDS[table]}, lost
         assert all("cannot be read" in problem.fault for problem in lost), lost
         if thread == "hurt":
-            rows: list[Kind] = [KINDS[sealed] for sealed in SEALED if sealed != table]
+            rows: list[Kind] = [KINDS[other.name] for other in TABLES if other.name != table]
             assert {kind: report.checked[kind] for kind in rows} == {kind: whole[kind] for kind in rows}
 
 
@@ -129,7 +129,7 @@ async def test_a_damaged_page_of_an_index_hides_no_row(home: Path, index: str) -
 
 def contents(home: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All that the runs of a home are made of, in the database."""
-    columns = {table: ", ".join((*key, *rest)) for table, (key, rest) in SEALED.items()}
+    columns = {table.name: ", ".join(table.columns()) for table in TABLES}
     columns |= {table: "hash, body" for table in ("texts", "chunks", "manifests")}
     return {table: ask(home, f"SELECT {names} FROM {table} ORDER BY 1, 2") for table, names in columns.items()}
 

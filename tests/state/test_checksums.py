@@ -12,12 +12,13 @@ from durable_rlm.state.call_journal import Entry, Journal, Outcome
 from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.checksums import checksum_mismatch_sql, register_function
 from durable_rlm.state.db.connection import Database
-from durable_rlm.state.db.schema import SEALED
+from durable_rlm.state.db.tables import TABLES, Table
 from durable_rlm.state.leases import Leases
+from durable_rlm.state.reservations import Reservation
 from durable_rlm.state.usage import Spending
 from tests.damage import DATABASE, ask, behind, change
 
-ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "p", input_tokens=100, output_tokens=50, cost=0.5)
+ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "p", Reservation(100, 50, 0.5))
 VALUES: dict[str, dict[str, Any]] = {
     "checkpoints": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c", "parent_checkpoint_id": "b"},
     "writes": {
@@ -63,8 +64,8 @@ def damaged(home: Path) -> set[str]:
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         register_function(connection)
         found = {
-            table: connection.execute(f"SELECT max({checksum_mismatch_sql(table)}) FROM {table}").fetchone()
-            for table in SEALED
+            table.name: connection.execute(f"SELECT max({checksum_mismatch_sql(table)}) FROM {table.name}").fetchone()
+            for table in TABLES
         }
     return {table for table, [is_broken] in found.items() if is_broken}
 
@@ -84,17 +85,38 @@ async def test_what_is_written_is_sound(home: Path) -> None:
     assert damaged(home) == set()
 
 
-@pytest.mark.parametrize("table", SEALED)
-async def test_a_changed_column_is_noticed_whatever_it_holds_now(home: Path, table: str) -> None:
-    key, rest = SEALED[table]
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+async def test_the_specification_has_every_column_of_the_table(home: Path, table: Table) -> None:
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        found = {row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")}
+    assert found == {*table.columns(), "seal"} and len(set(table.columns())) == len(table.columns())
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+async def test_a_copy_of_a_row_has_every_value_of_the_original(home: Path, table: Table) -> None:
+    others = [column for column in table.columns() if column not in ("thread_id", "seq")]
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        register_function(connection)
+        connection.execute(table.copy({"thread_id": "'copy'"}, without=("seq",)) + " WHERE thread_id = 't'")
+        rows = connection.execute(f"SELECT {', '.join(others)} FROM {table.name}").fetchall()
+    assert len(rows) == 2 and len(set(rows)) == 1
+
+
+def test_a_column_that_a_table_does_not_have_is_no_part_of_a_statement() -> None:
+    with pytest.raises(ValueError, match="table steps has no column size"):
+        TABLES[3].insert("thread_id", "size")
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+async def test_a_changed_column_is_noticed_whatever_it_holds_now(home: Path, table: Table) -> None:
     with behind(home) as connection:
         register_function(connection)
-        for column in (*key, *rest):
+        for column in table.columns():
             # The one column that SQLite itself keeps to integers.
             values = ["12345"] if column == "seq" else ["12345", "x'ff00'", "CAST(x'c3' AS TEXT)", "'other'"]
             for value in values:
-                connection.execute(f"UPDATE {table} SET {column} = {value}")
-                found = connection.execute(f"SELECT {checksum_mismatch_sql(table)} FROM {table}").fetchall()
+                connection.execute(f"UPDATE {table.name} SET {column} = {value}")
+                found = connection.execute(f"SELECT {checksum_mismatch_sql(table)} FROM {table.name}").fetchall()
                 connection.rollback()
                 assert found == [(1,)], (column, value)
 

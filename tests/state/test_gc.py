@@ -20,6 +20,7 @@ from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.leases import Leases
 from durable_rlm.state.maintenance.gc import GRACE, Collected, collect
+from durable_rlm.state.reservations import Reservation
 from tests.damage import change, leaves, spoil_page
 
 NOW = 2_000_000_000.0
@@ -130,7 +131,7 @@ async def test_what_nothing_refers_to_goes(home: Home) -> None:
 async def test_what_is_referred_to_stays_wherever_it_is_referred_to(home: Home) -> None:
     """In a call, a checkpoint, a write, what a run was started with, and what a snapshot is made of."""
     prompt, answer = await home.text("prompt"), await home.text("answer")
-    entry = Entry("1:a:1", "llm", 1, 0, "m", prompt, 1, 1, None)
+    entry = Entry("1:a:1", "llm", 1, 0, "m", prompt, Reservation(1, 1, None))
     journal = await home.journal.of("t")
     await journal.open(entry)
     await journal.settle(entry, Outcome(answer=answer))

@@ -14,7 +14,7 @@ from durable_rlm.state.db.connection import Database
 from durable_rlm.state.reservations import CostEstimate, Reservation
 from durable_rlm.state.usage import Spending, Uncertain, UsageTotals, usual_output
 
-ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "hash", input_tokens=100, output_tokens=50, cost=0.5)
+ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "hash", Reservation(100, 50, 0.5))
 
 
 async def test_a_settled_call_is_found_again_by_another_process(database: Database) -> None:
@@ -27,7 +27,7 @@ async def test_a_settled_call_is_found_again_by_another_process(database: Databa
     assert (await Journal(database).of("other")).find(ENTRY.key) is None
 
 
-LONG = Entry("1:abc:1", "llm", 1, 0, "m", "hash", input_tokens=270, output_tokens=12_000, cost=12.27, input_cost=0.27)
+LONG = Entry("1:abc:1", "llm", 1, 0, "m", "hash", Reservation(270, 12_000, 12.27, input_cost=0.27))
 """A dollar per thousand tokens, and room for a long answer."""
 
 
@@ -41,7 +41,7 @@ async def test_a_request_with_unknown_outcome_counts_as_likely_and_has_a_most(da
 
 async def test_what_is_reserved_for_a_repair_is_not_likely_to_have_been_sent(database: Database) -> None:
     journal = await Journal(database).of("t")
-    await journal.open(replace(LONG, input_tokens=4_270, expected_input=270, cost=16.27))
+    await journal.open(replace(LONG, reserved=Reservation(4_270, 12_000, 16.27, expected_input=270, input_cost=0.27)))
     spent = await Spending(database).by("t")
     assert (spent.tokens, spent.most_tokens, spent.most_cost) == (1_270, 16_270, 16.27)
 
@@ -112,7 +112,7 @@ def test_no_more_than_one_answer_in_a_hundred_is_longer_than_usual(outputs: list
 
 async def test_an_unknown_price_makes_the_cost_unknown(database: Database) -> None:
     journal = await Journal(database).of("t")
-    entry = Entry("k", "llm", 1, 0, "m", "h", 1, 1, cost=None)
+    entry = Entry("k", "llm", 1, 0, "m", "h", Reservation(1, 1, None))
     await journal.open(entry)
     await journal.settle(entry, Outcome(answer="h", cost=None))
     assert (await Spending(database).by("t")).cost is None

@@ -19,6 +19,7 @@ from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import LeaseLost, RunBusy, StoreError
 from durable_rlm.state.leases import EXPIRES_AFTER, Leases, _ticks, is_dead, this_process
+from durable_rlm.state.reservations import Reservation
 from durable_rlm.state.threads import Threads
 
 HOUR = 3600.0
@@ -136,7 +137,9 @@ async def test_a_process_that_slept_through_a_takeover_can_write_nothing(databas
     await threads.add("t", question="Q", input_digest="d", start={}, model="m", limits=LIMITS)
     await leases.acquire("t")
     journal = await Journal(database, leases=leases).of("t")
-    asked, answered = (Entry(f"1:{name}:1", "llm", 1, 0, "m", "hash", 1, 1, 0.0) for name in ("asked", "answered"))
+    asked, answered = (
+        Entry(f"1:{name}:1", "llm", 1, 0, "m", "hash", Reservation(1, 1, 0.0)) for name in ("asked", "answered")
+    )
     await journal.open(asked)
     await journal.open(answered)
     await journal.settle(answered, Outcome(answer="h"))
@@ -149,7 +152,7 @@ async def test_a_process_that_slept_through_a_takeover_can_write_nothing(databas
     attempts = [
         lambda: saver.aput(PLACE, empty_checkpoint(), {"source": "loop", "step": 1, "parents": {}}, {}),
         lambda: saver.aput_writes(saved, [("__interrupt__", ())], "task"),
-        lambda: journal.open(Entry("1:new:1", "llm", 1, 0, "m", "hash", 1, 1, 0.0)),
+        lambda: journal.open(Entry("1:new:1", "llm", 1, 0, "m", "hash", Reservation(1, 1, 0.0))),
         lambda: journal.open(asked),
         lambda: journal.settle(asked, Outcome(answer="too late")),
         lambda: threads.begin("t", LIMITS),
@@ -170,7 +173,7 @@ async def test_a_process_that_slept_through_a_takeover_can_write_nothing(databas
 async def test_who_holds_nothing_cannot_write_beside_a_living_holder(database: Database) -> None:
     await Leases(database).acquire("t")
     with pytest.raises(RunBusy):
-        await (await Journal(database).of("t")).open(Entry("k", "llm", 1, 0, "m", "hash", 1, 1, 0.0))
+        await (await Journal(database).of("t")).open(Entry("k", "llm", 1, 0, "m", "hash", Reservation(1, 1, 0.0)))
     with pytest.raises(RunBusy):
         await Threads(database).begin("t", LIMITS)
 
