@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ..invocation import Invocation, invocation_of
+from .options import SettingFlags
 
 if TYPE_CHECKING:
     from ...graph.queries import RunQueries
@@ -51,10 +52,12 @@ class CommonFlags:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Turn `function(invocation, …)` into a typer command that also takes the common flags, after its name.
 
-    The flags are added to the signature that typer reads; those given before the name are in the context.
+    The flags are added to the signature that typer reads; those given before the name are in the context. A parameter
+    annotated with `SettingFlags` becomes the flags of these settings.
     """
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
+    settings = {one.name: flags for one in own if (flags := _setting_flags(one))}
 
     @wraps(function)
     def called(context: typer.Context, home: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
@@ -66,12 +69,17 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             words=before.words,
         )
         before.invocation = invocation
-        function(invocation, **given)
+        grouped = {name: flags.take(given) for name, flags in settings.items()}
+        function(invocation, **given, **grouped)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     common = [
         inspect.Parameter("context", keyword, annotation=typer.Context),
-        *(one.replace(kind=keyword) for one in own),
+        *(
+            parameter
+            for one in own
+            for parameter in (settings[one.name].parameters() if one.name in settings else [one.replace(kind=keyword)])
+        ),
         inspect.Parameter("home", keyword, default=None, annotation=HomeFlag),
         inspect.Parameter("as_json", keyword, default=False, annotation=JsonFlag),
         inspect.Parameter("debug", keyword, default=False, annotation=DebugFlag),
@@ -81,6 +89,11 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     called.__doc__ = _unwrapped(inspect.cleandoc(function.__doc__ or ""))
     del called.__wrapped__
     return called
+
+
+def _setting_flags(parameter: inspect.Parameter) -> SettingFlags | None:
+    metadata = getattr(parameter.annotation, "__metadata__", ())
+    return next((one for one in metadata if isinstance(one, SettingFlags)), None)
 
 
 def _unwrapped(text: str) -> str:

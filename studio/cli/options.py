@@ -4,8 +4,10 @@ Nothing here has a default of its own: an option that is not given stays None, s
 decide (`state.settings`). Completion is fast and silent: a shell that hangs or prints is worse.
 """
 
+import inspect
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,14 +49,49 @@ def _knows_children(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'children'").fetchone())
 
 
+@dataclass(frozen=True)
+class SettingFlags:
+    """The flags of some settings. A parameter of a command that is annotated with them gets their values by name.
+
+    A flag that is not given is None.
+    """
+
+    names: tuple[str, ...]
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """Return one keyword parameter for each flag, as typer reads them."""
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        return [inspect.Parameter(name, keyword, default=None, annotation=_setting(name)) for name in self.names]
+
+    def take(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Move the values of the flags out of `given` and return them."""
+        values = {name: given.pop(name) for name in self.names}
+        # Several values may be given as repeated flags or separated by commas.
+        return {name: ",".join(value) or None if isinstance(value, list) else value for name, value in values.items()}
+
+
+_TYPES: dict[str | None, Any] = {
+    **{"N": int, "USD": float, "SECONDS": float, None: bool},
+    **{"GATE": list[str], "MODULE": list[str]},
+}
+"""The types of options by their metavar; texts are not listed."""
+
+
 def _setting(name: str) -> Any:
-    """Return the option of a run's setting, made from its specification."""
+    """Return the type and the option of a run's setting, made from its specification."""
     spec = SETTINGS[name]
     text = f"{spec.help}. Default: {spec.default}" if spec.default else f"{spec.help}."
     text = text.replace("[", "\\[")
-    return typer.Option(spec.flag, metavar=spec.metavar, help=text, rich_help_panel=spec.panel, show_default=False)
+    option = typer.Option(spec.flag, metavar=spec.metavar, help=text, rich_help_panel=spec.panel, show_default=False)
+    return Annotated[_TYPES.get(spec.metavar, str) | None, option]
 
 
+_RAISABLE = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget")
+
+RunSettingFlags = Annotated[dict[str, Any], SettingFlags(tuple(SETTINGS))]
+"""Every setting of a run."""
+LimitFlags = Annotated[dict[str, Any], SettingFlags(_RAISABLE)]
+"""The limits that may be raised when a run is resumed or forked."""
 Thread = Annotated[
     str | None,
     typer.Argument(
@@ -65,28 +102,7 @@ Thread = Annotated[
     ),
 ]
 
-Model = Annotated[str | None, _setting("model")]
-SubModel = Annotated[str | None, _setting("sub_model")]
-BaseUrl = Annotated[str | None, _setting("base_url")]
-Price = Annotated[str | None, _setting("price")]
-Concurrency = Annotated[int | None, _setting("concurrency")]
-Mode = Annotated[str | None, _setting("mode")]
-MaxTurns = Annotated[int | None, _setting("max_turns")]
-MaxDepth = Annotated[int | None, _setting("max_depth")]
-MaxCalls = Annotated[int | None, _setting("max_calls")]
-MaxTokens = Annotated[int | None, _setting("max_tokens")]
-MaxCost = Annotated[float | None, _setting("max_cost")]
-MaxTime = Annotated[float | None, _setting("max_time")]
-StrictBudget = Annotated[bool | None, _setting("strict_budget")]
-Approve = Annotated[list[str] | None, _setting("approve")]
-AllowImports = Annotated[list[str] | None, _setting("allow_imports")]
-CellTimeout = Annotated[float | None, _setting("cell_timeout")]
-KernelIdle = Annotated[float | None, _setting("kernel_idle")]
-Memory = Annotated[str | None, _setting("memory")]
-KernelSlots = Annotated[int | None, _setting("kernels")]
-KernelEnv = Annotated[str | None, _setting("kernel_env")]
-KernelProvisioner = Annotated[str | None, _setting("kernel_provisioner")]
-Unsandboxed = Annotated[bool | None, _setting("unsandboxed")]
+Unsandboxed = _setting("unsandboxed")
 Tracing = Annotated[
     bool | None,
     typer.Option(
@@ -105,7 +121,6 @@ Strict = Annotated[
         help="Fail when a cell that is run again asks for other sub-calls than it had. Default: continue and report it",
     ),
 ]
-Schema = Annotated[str | None, _setting("schema")]
 Output = Annotated[
     Path | None,
     typer.Option(

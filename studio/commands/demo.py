@@ -13,18 +13,18 @@ from ..invocation import Invocation
 from ..terminal.console import say
 from ..terminal.escape import safe_line
 
+DemoSettings = Annotated[
+    dict[str, Any],
+    options.SettingFlags(("model", "sub_model", "base_url", "price", "max_cost", "unsandboxed")),
+]
 PlainFlag = Annotated[bool, typer.Option("--plain", help="Show the answer alone. Default: all four acts")]
 
 
 @command
 def demo(
     invocation: Invocation,
-    model: options.Model = None,
-    sub_model: options.SubModel = None,
-    base_url: options.BaseUrl = None,
-    price: options.Price = None,
-    max_cost: options.MaxCost = None,
-    unsandboxed: options.Unsandboxed = None,
+    *,
+    settings: DemoSettings,
     plain: PlainFlag = False,
     output: options.Output = None,
 ) -> None:
@@ -45,6 +45,7 @@ def demo(
     """
     from ..demo.corpus import MOST_CALLS, QUESTION, corpus, offline_settings
 
+    model, unsandboxed = settings["model"], settings["unsandboxed"]
     if model is None:
         say(
             "This is the offline demo: a script of rules stands in for the model. No model is called, nothing is spent;"
@@ -57,10 +58,8 @@ def demo(
         settings = offline_settings(unsandboxed=unsandboxed)
     else:
         say(f"This asks {safe_line(model)}, and is paid for. Ctrl-C stops it; what it did so far is saved.")
-        named: dict[str, Any] = {"model": model, "sub_model": sub_model, "base_url": base_url, "price": price}
         # An empty schema accepts any answer: a schema that is set for this folder would refuse the demo's.
-        limits = {"max_calls": MOST_CALLS, "max_depth": 1, "max_cost": max_cost}
-        settings = {**named, **limits, "schema": {}, "unsandboxed": unsandboxed}
+        settings = {**settings, "max_calls": MOST_CALLS, "max_depth": 1, "schema": {}}
     say(f"Question: {QUESTION}", style="italic")
     thread = f"demo-{uuid.uuid4().hex[:4]}"
     start(

@@ -93,12 +93,7 @@ def fork(
     fresh: FreshFlag = False,
     name: NameFlag = None,
     no_run: NoRunFlag = False,
-    max_turns: options.MaxTurns = None,
-    max_calls: options.MaxCalls = None,
-    max_tokens: options.MaxTokens = None,
-    max_cost: options.MaxCost = None,
-    max_time: options.MaxTime = None,
-    strict_budget: options.StrictBudget = None,
+    limits: options.LimitFlags,
     tracing: options.Tracing = None,
     output: options.Output = None,
 ) -> None:
@@ -121,12 +116,7 @@ def fork(
         **_changes(code, set_ or [], answer or []),
         "question": question,
         "fresh": fresh,
-        "max_turns": max_turns,
-        "max_calls": max_calls,
-        "max_tokens": max_tokens,
-        "max_cost": max_cost,
-        "max_time": max_time,
-        "strict_budget": strict_budget,
+        **limits,
     }
     if no_run:
         _only_make(invocation, thread, step, name, changes)

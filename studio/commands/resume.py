@@ -13,12 +13,8 @@ from ..invocation import Invocation
 def resume(
     invocation: Invocation,
     thread: options.Thread = None,
-    max_turns: options.MaxTurns = None,
-    max_calls: options.MaxCalls = None,
-    max_tokens: options.MaxTokens = None,
-    max_cost: options.MaxCost = None,
-    max_time: options.MaxTime = None,
-    strict_budget: options.StrictBudget = None,
+    *,
+    limits: options.LimitFlags,
     strict: options.Strict = False,
     unsandboxed: options.Unsandboxed = None,
     tracing: options.Tracing = None,
@@ -39,14 +35,6 @@ def resume(
       rlm resume contracts --max-calls 4000 --max-cost 5
       rlm resume contracts -o answer.md
     """
-    limits: dict[str, Any] = {
-        "max_turns": max_turns,
-        "max_calls": max_calls,
-        "max_tokens": max_tokens,
-        "max_cost": max_cost,
-        "max_time": max_time,
-        "strict_budget": strict_budget,
-    }
     from ..cli.notices import chosen, price_warnings
     from ..cli.run_loop import CliRun, Hear, execute
 
@@ -55,7 +43,7 @@ def resume(
     async def go_on(runner: Any, hear: Hear) -> Any:
         about = await runner.queries.about(thread)
         cli_run.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
-        counted = about["limits"].get("max_cost") if max_cost is None else max_cost
+        counted = about["limits"].get("max_cost") if limits["max_cost"] is None else limits["max_cost"]
         cli_run.warnings = price_warnings(about["settings"], counted, date.today())
         return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=hear, **limits)
 

@@ -1,15 +1,12 @@
 """The `rlm run` command, which asks a question over an input."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..cli import options
 from ..cli.common import command
 from ..invocation import Invocation
-
-if TYPE_CHECKING:
-    pass
 
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find out.", show_default=False)]
 Paths = Annotated[
@@ -27,29 +24,8 @@ def run(
     invocation: Invocation,
     question: Question,
     paths: Paths = None,
-    model: options.Model = None,
-    sub_model: options.SubModel = None,
-    base_url: options.BaseUrl = None,
-    price: options.Price = None,
-    mode: options.Mode = None,
-    concurrency: options.Concurrency = None,
-    max_turns: options.MaxTurns = None,
-    max_depth: options.MaxDepth = None,
-    max_calls: options.MaxCalls = None,
-    max_tokens: options.MaxTokens = None,
-    max_cost: options.MaxCost = None,
-    max_time: options.MaxTime = None,
-    strict_budget: options.StrictBudget = None,
-    approve: options.Approve = None,
-    allow_imports: options.AllowImports = None,
-    kernels: options.KernelSlots = None,
-    cell_timeout: options.CellTimeout = None,
-    kernel_idle: options.KernelIdle = None,
-    memory: options.Memory = None,
-    kernel_env: options.KernelEnv = None,
-    kernel_provisioner: options.KernelProvisioner = None,
-    unsandboxed: options.Unsandboxed = None,
-    schema: options.Schema = None,
+    *,
+    settings: options.RunSettingFlags,
     tracing: options.Tracing = None,
     output: options.Output = None,
     thread: options.NewThread = None,
@@ -71,32 +47,6 @@ def run(
       rlm run "When does it end?" letter.txt --mode auto
       rlm run "Sum up each letter" letters/ --approve code --approve 'calls>100'
     """
-    settings: dict[str, Any] = {
-        "model": model,
-        "sub_model": sub_model,
-        "base_url": base_url,
-        "price": price,
-        "mode": mode,
-        "concurrency": concurrency,
-        "max_turns": max_turns,
-        "max_depth": max_depth,
-        "max_calls": max_calls,
-        "max_tokens": max_tokens,
-        "max_cost": max_cost,
-        "max_time": max_time,
-        "strict_budget": strict_budget,
-        # Several values may be given as repeated flags or separated by commas.
-        "approve": ",".join(approve) if approve else None,
-        "allow_imports": ",".join(allow_imports) if allow_imports else None,
-        "kernels": kernels,
-        "cell_timeout": cell_timeout,
-        "kernel_idle": kernel_idle,
-        "memory": memory,
-        "kernel_env": kernel_env,
-        "kernel_provisioner": kernel_provisioner,
-        "unsandboxed": unsandboxed,
-        "schema": schema,
-    }
     from ..cli.new_run import start
     from ..cli.notices import chosen
 
