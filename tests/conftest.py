@@ -60,7 +60,7 @@ LONG = (
     "tests/kernel/test_message_filter.py",
     "tests/kernel/test_untrusted_json.py",
     "tests/nodes/approval/test_calls_gate.py",
-    "tests/nodes/approval/test_children_wait.py",
+    "tests/nodes/approval/test_sub_rlm_gates.py",
     "tests/nodes/approval/test_waiting_for_weeks.py",
     "tests/nodes/models/test_schema_limits.py",
     "tests/nodes/sub_calls/",

@@ -1,4 +1,4 @@
-"""Runs that wait for a person, over in-memory kernels and scripted models."""
+"""Runs that wait for a reviewer, over in-memory kernels and scripted models."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -18,5 +18,5 @@ async def runner(tmp_path: Path) -> AsyncGenerator[Runner]:
 
 @pytest.fixture
 def reviewed(tmp_path: Path) -> Reviewed:
-    """Runs whose every sitting is in another runner, as after a crash: nothing but the home lasts."""
+    """Return a run whose every execution is in another runner, as after a crash: only its home is kept."""
     return Reviewed(tmp_path)

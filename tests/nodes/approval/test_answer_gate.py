@@ -1,11 +1,11 @@
-"""The gate `final`: an answer is one once a person has accepted it."""
+"""The gate `final`: an answer ends the run only after a reviewer has accepted it."""
 
 import pytest
 
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
 
-async def test_an_answer_waits_and_ends_the_run_once_accepted(reviewed: Reviewed) -> None:
+async def test_an_answer_waits_for_approval_and_then_ends_the_run(reviewed: Reviewed) -> None:
     run = await reviewed.start(["FINAL({'n': 3})"], "final")
     assert (run.answer, requests(run)[0]["args"]) == (None, {"answer": {"n": 3}})
     run = await reviewed.decide(APPROVE)
@@ -13,7 +13,7 @@ async def test_an_answer_waits_and_ends_the_run_once_accepted(reviewed: Reviewed
 
 
 @pytest.mark.parametrize("decision", [reject("count again"), respond("count again")])
-async def test_an_answer_that_is_not_accepted_goes_back_to_the_model(
+async def test_an_answer_that_is_not_accepted_is_returned_to_the_model(
     reviewed: Reviewed, decision: dict[str, str]
 ) -> None:
     await reviewed.start(["FINAL(3)", "FINAL(4)"], "final")
@@ -22,7 +22,7 @@ async def test_an_answer_that_is_not_accepted_goes_back_to_the_model(
     assert "A reviewer did not accept the answer of this turn. Their words: count again" in reviewed.asked.roots[1]
 
 
-async def test_an_edited_answer_is_the_answer(reviewed: Reviewed) -> None:
+async def test_an_edited_answer_becomes_the_answer_of_the_run(reviewed: Reviewed) -> None:
     await reviewed.start(["FINAL(3)"], "final")
     run = await reviewed.decide(edit(answer=[5]))
     assert (run.status, run.answer) == ("answered", [5])
@@ -38,14 +38,16 @@ async def test_an_edited_answer_must_match_the_schema_too(reviewed: Reviewed) ->
     assert (await reviewed.decide(edit(answer=4))).answer == 4
 
 
-async def test_no_turn_left_to_answer_otherwise_ends_the_run_without_one(reviewed: Reviewed) -> None:
+async def test_a_run_whose_answer_is_rejected_in_the_last_turn_ends_without_an_answer(reviewed: Reviewed) -> None:
     await reviewed.start(["FINAL(3)"], "final", max_turns=1)
     run = await reviewed.decide(reject("no"))
     assert (run.status, run.answer) == ("budget", None)
     assert "did not accept the answer of its last turn" in str(run.error)
 
 
-async def test_an_answer_in_one_call_waits_too_and_rejected_goes_on_by_code(reviewed: Reviewed) -> None:
+async def test_an_answer_of_one_call_waits_too_and_after_a_rejection_the_run_continues_with_code(
+    reviewed: Reviewed,
+) -> None:
     reviewed.folder.joinpath("m.py").write_text(
         "def root(messages):\n"
         "    if 'not accept' in messages[-1]['content']:\n        return '```repl\\nFINAL(2)\\n```'\n"

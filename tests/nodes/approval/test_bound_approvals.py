@@ -1,4 +1,4 @@
-"""Promise P11: what was approved is what runs. An approval is of what was shown, where it was shown, and once."""
+"""Promise P11: only approved code runs. An approval applies once, to what was shown, on the branch that showed it."""
 
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,18 @@ MARK = "import pathlib; pathlib.Path({path!r}).write_text('it ran')"
 
 @pytest.fixture
 def mark(tmp_path: Path) -> Path:
-    """A file that swapped code makes, should it ever run."""
+    """Return the path of a file that swapped code writes if it runs."""
     return tmp_path / "it-ran"
 
 
 async def swap(runner: Runner, thread: str, mark: Path, as_node: str, **more: Any) -> None:
-    """Put other code in the place of what waits, past the check of edits: the nodes do not rely on that alone."""
+    """Replace the waiting code without the check of edits: the nodes do not rely on that check alone."""
     block = await runner._stores.texts.put(MARK.format(path=str(mark)))
     cell = {"turn": 1, "blocks": [block], "digest": cell_digest(1, [block])}
     await runner._graph.aupdate_state(config_of(thread), {"cell": cell, **more}, as_node=as_node)
 
 
-def place(run: Run) -> dict[str, Any]:
+def waiting_for(run: Run) -> dict[str, Any]:
     [found] = run.interrupts
     return {"interrupt": found["id"], "shown": found["value"]["shown"]}
 
@@ -38,15 +38,15 @@ async def test_code_that_was_swapped_after_it_was_shown_does_not_run(reviewed: R
     async with reviewed.open() as runner:
         await swap(runner, reviewed.thread, mark, "plan")
     with pytest.raises(UsageError, match="does not wait for approval"):
-        await reviewed.decide(APPROVE, **place(shown))
+        await reviewed.decide(APPROVE, **waiting_for(shown))
     now = await reviewed.resume()
     assert requests(now)[0]["args"]["code"] == MARK.format(path=str(mark))
     with pytest.raises(UsageError, match="does not wait"):
-        await reviewed.decide(APPROVE, **place(shown))
+        await reviewed.decide(APPROVE, **waiting_for(shown))
     assert not mark.exists()
 
 
-async def test_code_that_was_put_behind_the_review_goes_back_to_it(reviewed: Reviewed, mark: Path) -> None:
+async def test_code_that_was_put_in_after_the_review_is_reviewed_again(reviewed: Reviewed, mark: Path) -> None:
     await reviewed.start(["FINAL(1)"], "code")
     async with reviewed.open() as runner:
         await swap(runner, reviewed.thread, mark, "review")
@@ -55,8 +55,8 @@ async def test_code_that_was_put_behind_the_review_goes_back_to_it(reviewed: Rev
     assert not mark.exists()
 
 
-async def test_an_approval_of_one_cell_is_none_of_the_next_one(reviewed: Reviewed, mark: Path) -> None:
-    """The digest of what was approved is left in the state, and another cell put beside it."""
+async def test_an_approval_of_one_cell_does_not_apply_to_the_next_one(reviewed: Reviewed, mark: Path) -> None:
+    """The digest of the approved cell stays in the state, and another cell is put beside it."""
     await reviewed.start(["x = 1", "FINAL(x)"], "code")
     await reviewed.decide(APPROVE)
     async with reviewed.open() as runner:
@@ -66,8 +66,10 @@ async def test_an_approval_of_one_cell_is_none_of_the_next_one(reviewed: Reviewe
     assert not mark.exists()
 
 
-async def test_an_answer_without_a_name_is_not_taken_for_what_was_never_shown(reviewed: Reviewed, mark: Path) -> None:
-    """LangGraph itself hands a plain resume to whatever interrupts next; the review does not take it."""
+async def test_a_decision_without_an_interrupt_id_does_not_apply_to_a_request_that_was_not_shown(
+    reviewed: Reviewed, mark: Path
+) -> None:
+    """LangGraph passes a resume without an id to the next interrupt; the review does not accept it."""
     await reviewed.start(["x = 1", "FINAL(1)"], "code")
     async with reviewed.open() as runner:
         await swap(runner, reviewed.thread, mark, "plan")
@@ -79,29 +81,29 @@ async def test_an_answer_without_a_name_is_not_taken_for_what_was_never_shown(re
             "That answer was given before this was shown, so it was not taken. Look at it anew."
         )
         assert not mark.exists()
-        # Shown by now, the same answer is one.
+        # By now the request has been shown, so the same decision applies to it.
         await runner._graph.ainvoke(answer, config, durability="sync")
         assert mark.read_text() == "it ran"
 
 
 async def test_a_decision_counts_once(reviewed: Reviewed) -> None:
     first = await reviewed.start(["x = 1", "FINAL(x)"], "code")
-    second = await reviewed.decide(APPROVE, **place(first))
+    second = await reviewed.decide(APPROVE, **waiting_for(first))
     with pytest.raises(UsageError, match="does not wait"):
-        await reviewed.decide(APPROVE, **place(first))
+        await reviewed.decide(APPROVE, **waiting_for(first))
     assert (await reviewed.resume()).interrupts == second.interrupts
 
 
-async def test_the_hash_of_something_else_is_refused(reviewed: Reviewed) -> None:
+async def test_a_decision_with_the_hash_of_another_request_is_refused(reviewed: Reviewed) -> None:
     run = await reviewed.start(["FINAL(1)"], "code")
     with pytest.raises(UsageError, match="not what waits now"):
         await reviewed.decide(APPROVE, interrupt=run.interrupts[0]["id"], shown="0" * 64)
 
 
-async def test_an_approval_on_one_branch_is_none_on_another(reviewed: Reviewed) -> None:
-    """Back at an earlier step the same code waits again, under another name."""
+async def test_an_approval_on_one_branch_does_not_apply_to_another(reviewed: Reviewed) -> None:
+    """After a return to an earlier step, the same code waits again with another interrupt id."""
     shown = await reviewed.start(["x = 1", "FINAL(x)"], "code")
-    await reviewed.decide(APPROVE, **place(shown))
+    await reviewed.decide(APPROVE, **waiting_for(shown))
     async with reviewed.open() as runner:
         config = {"configurable": {"thread_id": reviewed.thread}}
         history = [state async for state in runner.graph.aget_state_history(config)]
@@ -110,14 +112,14 @@ async def test_an_approval_on_one_branch_is_none_on_another(reviewed: Reviewed) 
         await runner.graph.ainvoke(None, branch)
         again = await runner.read(reviewed.thread)
     assert requests(again)[0]["args"] == requests(shown)[0]["args"]
-    assert place(again)["interrupt"] != place(shown)["interrupt"]
+    assert waiting_for(again)["interrupt"] != waiting_for(shown)["interrupt"]
     with pytest.raises(UsageError, match="does not wait"):
-        await reviewed.decide(APPROVE, **place(shown))
+        await reviewed.decide(APPROVE, **waiting_for(shown))
     run = await reviewed.approve_all(again)
     assert (run.status, run.answer) == ("answered", 1)
 
 
-async def test_a_fork_of_what_waits_waits_by_itself(reviewed: Reviewed) -> None:
+async def test_a_fork_of_a_waiting_run_waits_for_its_own_decision(reviewed: Reviewed) -> None:
     await reviewed.start(["FINAL(1)"], "code")
     async with reviewed.open() as runner:
         steps = await runner.queries.steps(reviewed.thread)
@@ -128,7 +130,7 @@ async def test_a_fork_of_what_waits_waits_by_itself(reviewed: Reviewed) -> None:
         assert (await runner.decide("fork", [APPROVE])).answer == 1
 
 
-async def test_what_is_shown_is_hashed_whole(reviewed: Reviewed) -> None:
+async def test_the_hash_of_a_request_covers_everything_that_is_shown(reviewed: Reviewed) -> None:
     from durable_rlm.nodes.approval.requests import shown_digest
 
     run = await reviewed.start(["FINAL(1)"], "code")
@@ -140,7 +142,7 @@ async def test_what_is_shown_is_hashed_whole(reviewed: Reviewed) -> None:
         assert shown_digest(changed, value["review_configs"], value["thread_id"]) != of  # type: ignore[arg-type]
 
 
-async def test_an_answer_that_was_put_behind_the_review_goes_back_to_it(reviewed: Reviewed) -> None:
+async def test_an_answer_that_was_put_in_after_the_review_is_reviewed_again(reviewed: Reviewed) -> None:
     await reviewed.start(["FINAL('asked about')"], "final")
     async with reviewed.open() as runner:
         other = {"text": await runner._stores.texts.put("not asked about"), "typed": False}

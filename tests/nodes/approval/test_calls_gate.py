@@ -1,4 +1,4 @@
-"""The gates `calls` and `calls>N`: a fan-out is looked at before any of it is sent."""
+"""The gates `calls` and `calls>N`: a fan-out is reviewed before any of its calls is sent."""
 
 import pytest
 
@@ -21,16 +21,16 @@ async def test_a_fan_out_waits_whole_and_is_sent_once_it_is_approved(reviewed: R
     assert reviewed.asked.prompts == ["q0", "q1", "q2", "q3", "q4"]
 
 
-@pytest.mark.parametrize(("most", "asks"), [(4, True), (5, False)])
+@pytest.mark.parametrize(("most", "waits"), [(4, True), (5, False)])
 async def test_calls_that_are_posted_together_pass_together_or_not_at_all(
-    reviewed: Reviewed, most: int, asks: bool
+    reviewed: Reviewed, most: int, waits: bool
 ) -> None:
     run = await reviewed.start([BATCH, "FINAL(x)"], f"calls>{most}")
-    assert (run.status == "paused") is asks
-    assert len(reviewed.asked.prompts) == (0 if asks else 5)
+    assert (run.status == "paused") is waits
+    assert len(reviewed.asked.prompts) == (0 if waits else 5)
 
 
-async def test_calls_one_after_another_are_asked_about_after_each_so_many(reviewed: Reviewed) -> None:
+async def test_consecutive_calls_wait_each_time_the_number_of_the_gate_is_exceeded(reviewed: Reviewed) -> None:
     run = await reviewed.start(["x = [llm_query(f'q{i}') for i in range(7)]", "FINAL(len(x))"], "calls>2")
     waited = []
     while run.status == "paused":
@@ -40,7 +40,7 @@ async def test_calls_one_after_another_are_asked_about_after_each_so_many(review
     assert run.usage["model_calls"] == 2 + 7
 
 
-async def test_threads_and_asyncio_are_held_like_everything_else(reviewed: Reviewed) -> None:
+async def test_calls_from_threads_and_asyncio_wait_like_all_others(reviewed: Reviewed) -> None:
     cell = """
         from concurrent.futures import ThreadPoolExecutor
         import asyncio
@@ -64,7 +64,7 @@ async def test_only_samples_of_a_large_fan_out_are_shown(reviewed: Reviewed) -> 
     assert (await reviewed.decide(APPROVE)).answer == 1500
 
 
-async def test_a_rejected_fan_out_reaches_the_code_as_an_exception_and_the_model_as_words(reviewed: Reviewed) -> None:
+async def test_a_rejected_fan_out_raises_in_the_code_and_the_model_gets_the_reviewers_words(reviewed: Reviewed) -> None:
     await reviewed.start([CAREFUL, "FINAL(x)"], "calls")
     run = await reviewed.decide(reject("not these"))
     assert run.answer == "not these"
@@ -72,7 +72,7 @@ async def test_a_rejected_fan_out_reaches_the_code_as_an_exception_and_the_model
     assert reviewed.asked.prompts == []
 
 
-async def test_a_person_may_answer_in_the_place_of_a_model(reviewed: Reviewed) -> None:
+async def test_a_reviewer_may_answer_instead_of_a_model(reviewed: Reviewed) -> None:
     await reviewed.start(["x = llm_query('who?')", "FINAL(x)"], "calls")
     run = await reviewed.decide(respond("Ada"))
     assert (run.answer, reviewed.asked.prompts) == ("Ada", [])
@@ -82,7 +82,7 @@ async def test_a_person_may_answer_in_the_place_of_a_model(reviewed: Reviewed) -
 
 
 @pytest.mark.parametrize(("words", "answer"), [("[1, 2]", [1, 2]), ("two", "not as the schema asks")])
-async def test_a_persons_answer_to_a_typed_call_must_fit_its_schema(
+async def test_a_reviewers_answer_to_a_typed_call_must_match_its_schema(
     reviewed: Reviewed, words: str, answer: object
 ) -> None:
     cell = """
@@ -96,7 +96,7 @@ async def test_a_persons_answer_to_a_typed_call_must_fit_its_schema(
     assert run.answer == answer or str(answer) in run.answer
 
 
-async def test_an_edited_prompt_is_asked_instead(reviewed: Reviewed) -> None:
+async def test_an_edited_prompt_is_sent_instead_of_the_original(reviewed: Reviewed) -> None:
     run = await reviewed.start(["x = llm_query_batched(['a', 'b'])", "FINAL(x)"], "calls")
     key = next(call["key"] for call in requests(run)[0]["args"]["calls"] if call["prompt"] == "b")
     with pytest.raises(UsageError, match="not among"):
@@ -105,7 +105,7 @@ async def test_an_edited_prompt_is_asked_instead(reviewed: Reviewed) -> None:
     assert (run.answer, reviewed.asked.prompts) == (["A", "BETTER"], ["a", "better"])
 
 
-async def test_what_was_decided_is_not_asked_again_when_the_cell_runs_again(reviewed: Reviewed) -> None:
+async def test_a_decided_call_needs_no_new_decision_when_the_cell_runs_again(reviewed: Reviewed) -> None:
     cell = "x = llm_query('a')\ny = llm_query('b')"
     await reviewed.start([cell, "FINAL(x + y)"], "calls")
     run = await reviewed.decide(respond("one"))
@@ -113,8 +113,7 @@ async def test_what_was_decided_is_not_asked_again_when_the_cell_runs_again(revi
     assert (await reviewed.decide(APPROVE)).answer == "oneB"
 
 
-async def test_calls_of_different_waits_are_asked_about_in_one_request(reviewed: Reviewed) -> None:
-    """Equal cached calls are one call, and wait as one."""
+async def test_equal_cached_calls_are_one_call_and_wait_as_one(reviewed: Reviewed) -> None:
     cell = "x = llm_query_batched(['same'] * 3, cache=True)"
     run = await reviewed.start([cell, "FINAL(x)"], "calls")
     assert names(run) == ["sub_calls"]
@@ -122,8 +121,8 @@ async def test_calls_of_different_waits_are_asked_about_in_one_request(reviewed:
     assert (run.answer, reviewed.asked.prompts) == (["SAME"] * 3, ["same"])
 
 
-async def test_what_is_sent_back_as_it_was_shown_is_no_edit(reviewed: Reviewed) -> None:
-    """Long prompts are shown in part; an edit of one call leaves them whole."""
+async def test_a_call_that_is_sent_back_as_it_was_shown_is_not_edited(reviewed: Reviewed) -> None:
+    """Long prompts are shown in part; an edit of one call does not cut the others."""
     run = await reviewed.start(["FINAL([len(x) for x in llm_query_batched(['a' * 5_000, 'b'])])"], "calls")
     shown = requests(run)[0]["args"]["calls"]
     changed = [{**call, "prompt": "other"} if call["prompt"] == "b" else call for call in shown]

@@ -1,4 +1,4 @@
-"""The gate `code`: nothing that the model wrote runs before a person has let it."""
+"""The gate `code`: code of the model runs only after a reviewer has approved it."""
 
 import pytest
 
@@ -16,32 +16,32 @@ async def test_code_waits_and_runs_once_it_is_approved(reviewed: Reviewed) -> No
     assert (run.status, run.answer, run.usage["model_calls"]) == ("answered", 2, 2)
 
 
-async def test_edited_code_runs_instead_and_the_model_takes_it_for_its_own(reviewed: Reviewed) -> None:
+async def test_edited_code_runs_instead_and_is_sent_to_the_model_with_a_note(reviewed: Reviewed) -> None:
     await reviewed.start(["x = 1", "FINAL(x)"], "code")
     await reviewed.decide(edit(code="x = 41 + 1"))
     run = await reviewed.decide(APPROVE)
     assert run.answer == 42
-    told = reviewed.asked.roots[1]
-    assert "x = 41 + 1" in told
-    assert "A reviewer replaced the code of this turn" in told
+    request = reviewed.asked.roots[1]
+    assert "x = 41 + 1" in request
+    assert "A reviewer replaced the code of this turn" in request
 
 
 @pytest.mark.parametrize(
-    ("decision", "told"),
+    ("decision", "note"),
     [
         (reject("too broad"), "A reviewer did not let this code run: go on another way. Their words: too broad"),
         (reject(), "A reviewer did not let this code run: go on another way."),
         (respond("the total is 7"), "A reviewer answered instead of running this code. Their words: the total is 7"),
     ],
 )
-async def test_rejected_code_does_not_run_and_the_model_hears_why(
-    reviewed: Reviewed, decision: dict[str, str], told: str
+async def test_rejected_code_does_not_run_and_the_model_gets_the_reason(
+    reviewed: Reviewed, decision: dict[str, str], note: str
 ) -> None:
     await reviewed.start(["raise SystemExit('it ran')", "FINAL('other')"], "code")
     await reviewed.decide(decision)
     run = await reviewed.decide(APPROVE)
     assert run.answer == "other"
-    assert told in reviewed.asked.roots[1]
+    assert note in reviewed.asked.roots[1]
     assert "[Turn 1] Nothing ran." in reviewed.asked.roots[1]
 
 
@@ -51,7 +51,7 @@ async def test_code_rejected_in_the_last_turn_ends_the_run(reviewed: Reviewed) -
     assert (run.status, run.answer) == ("budget", None)
 
 
-async def test_only_cells_that_a_policy_names_are_looked_at(reviewed: Reviewed) -> None:
+async def test_only_cells_to_which_a_policy_applies_wait(reviewed: Reviewed) -> None:
     cells = ["n = len(str(context))", "import socket", "FINAL(n)"]
     run = await reviewed.start(cells, "code:imports", "code:writes")
     assert requests(run)[0]["args"] == {"code": "import socket"}
@@ -59,7 +59,7 @@ async def test_only_cells_that_a_policy_names_are_looked_at(reviewed: Reviewed) 
     assert (await reviewed.decide(APPROVE)).answer == len("the input")
 
 
-async def test_an_import_that_was_listed_passes(reviewed: Reviewed) -> None:
+async def test_a_listed_import_needs_no_approval(reviewed: Reviewed) -> None:
     run = await reviewed.start(["import socket\nFINAL(1)"], "code:imports", allow_imports=["socket"])
     assert run.status == "answered"
 
@@ -76,7 +76,7 @@ async def test_an_import_that_was_listed_passes(reviewed: Reviewed) -> None:
         ([APPROVE, APPROVE], "2 decisions for 1"),
     ],
 )
-async def test_an_answer_that_decides_nothing_is_refused_and_it_waits_on(
+async def test_an_invalid_decision_is_refused_and_the_run_keeps_waiting(
     reviewed: Reviewed, answer: list[dict[str, str]], problem: str
 ) -> None:
     before = await reviewed.start(["FINAL(1)"], "code")

@@ -1,4 +1,4 @@
-"""Which cells need a person's look: what writes, imports or fans out is seen, also in disguise; analysis passes."""
+"""Code policies: cells that write, import or fan out need a review, also in disguised forms; analysis needs none."""
 
 import ast
 from typing import get_args
@@ -232,7 +232,7 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("code", HARMLESS)
-def test_analysis_needs_no_look(code: str) -> None:
+def test_analysis_needs_no_review(code: str) -> None:
     assert look(code) == []
 
 
@@ -242,34 +242,33 @@ def test_reading_files_and_importing_write_nothing(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", WRITES)
-def test_writing_files_and_starting_programs_need_a_look(code: str) -> None:
+def test_writing_files_and_starting_programs_need_a_review(code: str) -> None:
     assert look(code, "writes")
 
 
 @pytest.mark.parametrize("code", IMPORTS)
-def test_imports_outside_the_list_need_a_look(code: str) -> None:
+def test_imports_outside_the_list_need_a_review(code: str) -> None:
     assert look(code, "imports")
 
 
 @pytest.mark.parametrize("code", CALLS)
-def test_a_fan_out_needs_a_look(code: str) -> None:
+def test_a_fan_out_needs_a_review(code: str) -> None:
     assert look(code, "calls")
 
 
 @pytest.mark.parametrize("policy", SOME)
 @pytest.mark.parametrize("code", HIDDEN, ids=lambda code: ascii(code[:40]))
-def test_what_cannot_be_seen_through_needs_a_look_under_every_policy(code: str, policy: CodePolicy) -> None:
+def test_code_that_cannot_be_analysed_needs_a_review_under_every_policy(code: str, policy: CodePolicy) -> None:
     assert look(code, policy)
 
 
 @pytest.mark.parametrize("code", [code for code in WRITES + CALLS if "import" not in code])
-def test_each_policy_is_about_its_own(code: str) -> None:
-    """What the other policies see in these cells is not why this one would stop them."""
+def test_a_policy_gives_the_same_reasons_alone_and_with_the_others(code: str) -> None:
     own = set(look(code))
     assert own == {reason for policy in SOME for reason in look(code, policy)}
 
 
-def test_a_policy_does_not_ask_for_what_others_ask() -> None:
+def test_a_policy_gives_only_its_own_reasons() -> None:
     code = "import requests\nopen('x', 'w')\nllm_query_batched(prompts)"
     assert look(code, "writes") == ["line 2 opens a file for writing"]
     assert look(code, "imports") == ["line 1 imports requests, which is not on the list"]
@@ -277,25 +276,25 @@ def test_a_policy_does_not_ask_for_what_others_ask() -> None:
     assert look(code, "calls", "imports") == look(code, "imports") + look(code, "calls")
 
 
-def test_any_asks_for_every_cell_and_nothing_asks_for_none() -> None:
+def test_the_policy_any_applies_to_every_cell_and_an_empty_list_to_no_cell() -> None:
     assert look("print(1)", "any") == ["every cell is looked at"]
     assert look("!ls", "any") == ["every cell is looked at"]
     assert reasons_to_look(["!ls"], []) == []
 
 
-def test_the_list_of_imports_can_be_made_longer() -> None:
+def test_the_list_of_imports_can_be_extended() -> None:
     code = ["import json, requests.auth", "from urllib import parse, request"]
     assert len(reasons_to_look(code, ["imports"])) == 2
     assert len(reasons_to_look(code, ["imports"], ["requests", "urllib.parse"])) == 1
     assert reasons_to_look(code, ["imports"], ["requests", "urllib"]) == []
 
 
-def test_lines_are_those_of_the_blocks_joined_by_blank_lines() -> None:
+def test_line_numbers_are_those_of_the_blocks_joined_by_blank_lines() -> None:
     blocks = ["print(1)\nprint(2)", "x = 1\n", "%%bash\nls", "\nopen('x', 'w')"]
     shown = "\n\n".join(blocks).split("\n")
     command, opening = (
-        f"line {shown.index(line) + 1} {what}"
-        for line, what in [
+        f"line {shown.index(line) + 1} {reason}"
+        for line, reason in [
             ("%%bash", "looks like a command of IPython's"),
             ("open('x', 'w')", "opens a file for writing"),
         ]
@@ -313,14 +312,14 @@ def test_an_alias_in_one_block_is_known_in_the_next() -> None:
 
 
 @pytest.mark.parametrize("depth", [50, 90, 110, 300, 2_000])
-def test_what_is_said_does_not_depend_on_how_deep_in_calls_it_is_asked(depth: int) -> None:
-    """An approval is of the reasons, too: asked again elsewhere, they must be the same."""
+def test_the_reasons_do_not_depend_on_the_depth_of_the_call_stack(depth: int) -> None:
+    """An approval covers the reasons too, so they must be the same when they are computed again elsewhere."""
     code = "open('x', 'w')\nx = 1" + "+1" * depth
 
-    def asked_below(calls: int) -> list[str]:
-        return look(code) if calls == 0 else asked_below(calls - 1)
+    def look_below(calls: int) -> list[str]:
+        return look(code) if calls == 0 else look_below(calls - 1)
 
-    assert asked_below(0) == asked_below(300) != []
+    assert look_below(0) == look_below(300) != []
 
 
 def test_the_reasons_are_few_and_short() -> None:
@@ -331,7 +330,7 @@ def test_the_reasons_are_few_and_short() -> None:
 
 
 @given(st.text(), st.sets(st.sampled_from(get_args(CodePolicy))))
-def test_no_text_is_too_strange(code: str, policies: set[CodePolicy]) -> None:
+def test_any_text_is_examined_without_an_error(code: str, policies: set[CodePolicy]) -> None:
     reasons_to_look([code, code], policies)
 
 
@@ -361,13 +360,13 @@ _PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.text(), st.lists(_PIECES, max_size=8).map("".join)))
-def test_no_look_means_that_ipython_runs_the_code_as_python_reads_it(code: str) -> None:
+def test_ipython_runs_code_without_reasons_as_plain_python(code: str) -> None:
     if look(code) == []:
         run = TransformerManager().transform_cell(code)
         assert ast.dump(ast.parse(run)) == ast.dump(ast.parse(code))
 
 
 @given(st.lists(st.sampled_from(HARMLESS), max_size=8), st.sampled_from(WRITES), st.integers(0, 8))
-def test_what_writes_is_seen_among_what_does_not(harmless: list[str], writing: str, place: int) -> None:
+def test_a_block_that_writes_is_found_among_harmless_blocks(harmless: list[str], writing: str, place: int) -> None:
     blocks = [*harmless[:place], writing, *harmless[place:]]
     assert reasons_to_look(blocks, ["writes"])

@@ -1,4 +1,4 @@
-"""While a person decides, the process that asks keeps the REPL as it is; nothing depends on it."""
+"""Suspended cells: while a reviewer decides, the process keeps the REPL as it is, and no result depends on that."""
 
 import asyncio
 from pathlib import Path
@@ -22,7 +22,7 @@ CELL = """
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Gains a character whenever the cell runs."""
+    """Return the path of a file to which each run of the cell adds a character."""
     return tmp_path / "log"
 
 
@@ -31,7 +31,7 @@ def model(tmp_path: Path, log: Path) -> str:
     return write_script(tmp_path / "m.py", [repl(CELL.format(path=str(log))), repl("FINAL(answers)")])
 
 
-async def test_a_cell_that_waits_is_not_run_again_by_the_process_that_asked(
+async def test_a_waiting_cell_is_not_run_again_by_the_process_that_started_it(
     runner: Runner, model: str, log: Path
 ) -> None:
     await runner.run("What?", "the input", model=model, thread="t", approve=["calls"])
@@ -39,14 +39,18 @@ async def test_a_cell_that_waits_is_not_run_again_by_the_process_that_asked(
     assert (run.answer, log.read_text()) == (["A", "B"], "x")
 
 
-async def test_its_calls_are_told_of_where_the_run_goes_on(runner: Runner, model: str) -> None:
+async def test_the_calls_of_a_waiting_cell_are_reported_to_the_caller_that_resumes_the_run(
+    runner: Runner, model: str
+) -> None:
     events: list[dict[str, Any]] = []
     await runner.run("What?", "the input", model=model, thread="t", approve=["calls"])
     await runner.decide("t", [APPROVE], on_event=events.append)
     assert [event["answered"] for event in events if event["event"] == "calls"][-1] == 2
 
 
-async def test_what_another_one_did_meanwhile_is_not_overlooked(runner: Runner, model: str, log: Path) -> None:
+async def test_a_decision_that_another_runner_executed_meanwhile_is_noticed(
+    runner: Runner, model: str, log: Path
+) -> None:
     await runner.run("What?", "the input", model=model, thread="t", approve=["calls", "final"])
     async with Runner.open(log.parent / "home", kernels=MemoryKernels()) as other:
         await other.decide("t", [APPROVE])
@@ -58,7 +62,7 @@ async def test_what_another_one_did_meanwhile_is_not_overlooked(runner: Runner, 
     assert log.read_text() == "xx"
 
 
-async def test_the_time_in_which_a_person_decides_is_none_of_the_runs(tmp_path: Path, model: str) -> None:
+async def test_the_time_that_a_reviewer_takes_does_not_count_as_time_of_the_run(tmp_path: Path, model: str) -> None:
     now = 0.0
     async with open_stores(tmp_path / "home") as stores, open_deps(stores, kernels=MemoryKernels()) as deps:
         object.__setattr__(deps, "clock", lambda: now)
@@ -71,7 +75,7 @@ async def test_the_time_in_which_a_person_decides_is_none_of_the_runs(tmp_path: 
         await runner._active_runs.close_all()
 
 
-async def test_a_wait_that_lasts_lets_go_of_everything(runner: Runner, model: str, log: Path) -> None:
+async def test_a_wait_longer_than_the_idle_time_closes_the_active_run(runner: Runner, model: str, log: Path) -> None:
     await runner.run("What?", "the input", model=model, thread="t", approve=["calls"], kernel_idle=0.05)
     while runner._active_runs.find("t"):
         await asyncio.sleep(0)

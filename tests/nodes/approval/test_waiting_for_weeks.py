@@ -1,4 +1,4 @@
-"""What waits for a person waits on disk: weeks later, in another process, after `rlm gc`, and in forks of it."""
+"""Runs that wait for a decision wait on disk: they resume weeks later, in another process, after `rlm gc`, in forks."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ ANSWER = [LIST, True]
 
 
 def later(shift: float) -> Callable[[], float]:
-    """A wall clock that is so many seconds ahead."""
+    """Return a wall clock that is `shift` seconds ahead."""
     return lambda: time.time() + shift
 
 
@@ -48,14 +48,16 @@ async def verified(reviewed: Reviewed, thread: str | None = None) -> Report:
 
 
 async def waiting_in_mid_cell(reviewed: Reviewed) -> Run:
-    """Calls were approved, and the next ones of the same cell wait."""
+    """Start the run and approve the first calls of its cell, so that the next calls of the same cell wait."""
     await reviewed.start(CELLS, "calls>1")
     run = await reviewed.decide(APPROVE)
     assert [call["prompt"] for call in requests(run)[0]["args"]["calls"]] == ["never", "ever"]
     return run
 
 
-async def test_weeks_later_a_decision_goes_on_in_mid_cell_and_the_wait_is_nobodys_time(reviewed: Reviewed) -> None:
+async def test_a_decision_weeks_later_resumes_in_mid_cell_and_the_wait_is_not_time_of_the_run(
+    reviewed: Reviewed,
+) -> None:
     await waiting_in_mid_cell(reviewed)
     run = await decide_at(reviewed, WEEKS, reject("not these"))
     assert (run.answer, reviewed.asked.prompts) == (ANSWER, ["a", "b", "first"])
@@ -69,7 +71,9 @@ async def test_a_time_limit_is_not_used_up_by_the_wait(reviewed: Reviewed) -> No
     assert (await decide_at(reviewed, 2 * WEEKS, APPROVE)).answer == "A"
 
 
-async def test_what_a_dead_process_was_about_to_do_with_a_decision_another_one_does(reviewed: Reviewed) -> None:
+async def test_a_decision_is_refused_while_another_process_has_the_lease_and_applied_after_its_death(
+    reviewed: Reviewed,
+) -> None:
     await waiting_in_mid_cell(reviewed)
     async with reviewed.open() as runner:
         await runner._stores.leases.acquire(reviewed.thread)
@@ -80,10 +84,10 @@ async def test_what_a_dead_process_was_about_to_do_with_a_decision_another_one_d
     assert (run.answer, reviewed.asked.prompts) == (ANSWER, ["a", "b", "first"])
 
 
-# -- what is stored
+# -- stored texts
 
 
-async def test_the_texts_of_what_waits_and_was_decided_are_verified_and_survive_a_collection(
+async def test_the_texts_of_requests_and_decisions_are_verified_and_survive_a_collection(
     reviewed: Reviewed,
 ) -> None:
     await waiting_in_mid_cell(reviewed)
@@ -102,7 +106,9 @@ async def test_the_texts_of_what_waits_and_was_decided_are_verified_and_survive_
 
 
 @pytest.mark.parametrize("lost", ["what waits for approval", "what a reviewer decided"])
-async def test_a_damaged_text_of_a_wait_is_named_and_hides_nothing_else(reviewed: Reviewed, lost: str) -> None:
+async def test_a_damaged_text_of_a_request_or_decision_is_reported_and_hides_nothing_else(
+    reviewed: Reviewed, lost: str
+) -> None:
     await waiting_in_mid_cell(reviewed)
     async with reviewed.open() as runner:
         state = (await runner.graph.aget_state(config_of(reviewed.thread))).values
@@ -135,7 +141,7 @@ async def steps_of(reviewed: Reviewed) -> list[dict[str, Any]]:
 
 
 async def fork(reviewed: Reviewed, step: int, name: str, **changes: Any) -> Reviewed:
-    """A fork, as one that is reviewed by itself."""
+    """Fork the run at a step, and return the fork with a reviewer of its own."""
     async with reviewed.open() as runner:
         await runner.fork(reviewed.thread, step, into=name, **changes)
     fork = Reviewed(reviewed.folder)
@@ -143,7 +149,7 @@ async def fork(reviewed: Reviewed, step: int, name: str, **changes: Any) -> Revi
     return fork
 
 
-async def test_a_fork_in_mid_wait_waits_by_itself(reviewed: Reviewed) -> None:
+async def test_a_fork_of_a_waiting_run_waits_for_its_own_decision(reviewed: Reviewed) -> None:
     before = await waiting_in_mid_cell(reviewed)
     other = await fork(reviewed, (await steps_of(reviewed))[-1]["step"], "other")
     waiting = await other.resume()
@@ -158,7 +164,7 @@ async def test_a_fork_in_mid_wait_waits_by_itself(reviewed: Reviewed) -> None:
     assert reviewed.asked.prompts == ["a", "b", "ever", "first", "never"]
 
 
-async def test_a_fork_in_mid_wait_may_have_other_answers_of_what_was_let_pass(reviewed: Reviewed) -> None:
+async def test_a_fork_of_a_waiting_run_may_have_other_answers_to_the_approved_calls(reviewed: Reviewed) -> None:
     await waiting_in_mid_cell(reviewed)
     async with reviewed.open() as runner:
         calls = [call.to_json() for call in await runner.queries.calls(reviewed.thread)]
@@ -171,7 +177,7 @@ async def test_a_fork_in_mid_wait_may_have_other_answers_of_what_was_let_pass(re
 
 
 @pytest.mark.parametrize("kind", ["plan", "review", "execute_code", "sub_call"])
-async def test_a_fork_at_any_step_of_a_reviewed_run_comes_to_its_end_and_pays_no_answer_again(
+async def test_a_fork_at_any_step_of_a_reviewed_run_ends_and_pays_for_no_answer_again(
     reviewed: Reviewed, kind: str
 ) -> None:
     run = await reviewed.start(CELLS, "all")
@@ -193,7 +199,7 @@ async def test_a_fork_at_any_step_of_a_reviewed_run_comes_to_its_end_and_pays_no
     assert reviewed.asked.prompts == paid
 
 
-async def test_a_fork_of_a_run_whose_sub_rlms_wait_has_sub_rlms_of_its_own_that_wait(reviewed: Reviewed) -> None:
+async def test_a_fork_of_a_run_with_waiting_sub_rlms_has_waiting_sub_rlms_of_its_own(reviewed: Reviewed) -> None:
     tree = {"top": ["x = rlm_query_batched(['sub a', 'sub b'])", "FINAL(x)"], "sub": ["FINAL(llm_query('deep'))"]}
     model = tree_script(reviewed.folder / "tree.py", tree)
     await reviewed.run(model, "code", question="top", max_depth=2)
@@ -207,13 +213,13 @@ async def test_a_fork_of_a_run_whose_sub_rlms_wait_has_sub_rlms_of_its_own_that_
     waiting = await other.resume()
     assert names(waiting) == names(before)
     theirs, own = ({request["thread_id"] for request in requests(run)} for run in (before, waiting))
-    assert len(theirs | own) == 4, "none is asked about twice"
+    assert len(theirs | own) == 4, "no request belongs to both runs"
     assert (await other.approve_all(waiting)).answer == ["DEEP", "DEEP"]
     assert (await reviewed.resume()).interrupts == before.interrupts
     assert (await reviewed.approve_all(before)).answer == ["DEEP", "DEEP"]
 
 
-async def test_a_fork_of_a_run_whose_budget_is_asked_about_asks_by_itself(reviewed: Reviewed) -> None:
+async def test_a_fork_of_a_run_that_waits_at_the_budget_gate_waits_for_its_own_decision(reviewed: Reviewed) -> None:
     before = await reviewed.start(["x = 1", "x = 2", "FINAL(x)"], "budget", max_turns=2)
     other = await fork(reviewed, (await steps_of(reviewed))[-1]["step"], "other")
     waiting = await other.resume()
@@ -222,35 +228,37 @@ async def test_a_fork_of_a_run_whose_budget_is_asked_about_asks_by_itself(review
     assert (await reviewed.resume()).interrupts == before.interrupts
 
 
-# -- two at once
+# -- two decisions at once
 
 
 class SlowToBeReady(MemoryKernels):
-    """Kernels that are made ready once something else was done."""
+    """Kernels that become ready when an event is set."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked, self.ready = asyncio.Event(), asyncio.Event()
+        self.requested, self.ready = asyncio.Event(), asyncio.Event()
 
     async def warm_up(self, *, sandboxed: bool = True, environment: str = "") -> Sandbox:
-        self.asked.set()
+        self.requested.set()
         await self.ready.wait()
         return await super().warm_up(sandboxed=sandboxed, environment=environment)
 
 
 @asynccontextmanager
 async def about_to_decide(home: Path, thread: str, *decisions: dict[str, Any]) -> AsyncGenerator["asyncio.Task[Run]"]:
-    """A runner that has looked at what waits, and waits for its kernels; they are ready when the body has ended."""
+    """Begin a decision whose runner has read the request and waits for its kernels. They are ready after the body."""
     kernels = SlowToBeReady()
     async with Runner.open(home, kernels=kernels) as runner:
         task = asyncio.create_task(runner.decide(thread, list(decisions)))
-        await kernels.asked.wait()
+        await kernels.requested.wait()
         yield task
         kernels.ready.set()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_decision_about_what_was_decided_meanwhile_is_refused_and_changes_nothing(reviewed: Reviewed) -> None:
+async def test_a_decision_on_a_request_that_was_decided_meanwhile_is_refused_and_changes_nothing(
+    reviewed: Reviewed,
+) -> None:
     await waiting_in_mid_cell(reviewed)
     async with about_to_decide(reviewed.home, reviewed.thread, APPROVE) as late:
         run = await reviewed.decide(reject("not these"))

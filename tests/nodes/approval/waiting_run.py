@@ -1,4 +1,4 @@
-"""A run, and a person who decides: each sitting opens the home anew, so nothing but what was saved is known to it."""
+"""A run and its reviewer. Each execution opens the home anew, so it knows only what was saved."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def edit(**args: Any) -> dict[str, Any]:
 
 
 def requests(run: Run) -> list[dict[str, Any]]:
-    """The action requests of what a run waits for; none when it does not."""
+    """Return the action requests for which a run waits; an empty list if it does not wait."""
     return [action for found in run.interrupts for action in found["value"]["action_requests"]]
 
 
@@ -32,7 +32,7 @@ def names(run: Run) -> list[str]:
 
 
 class Reviewed:
-    """The run named `reviewed` under a folder."""
+    """The run named `reviewed` in a home below a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Reviewed:
         self.thread = "reviewed"
 
     async def start(self, cells: list[str], *gates: str, sub: str = "return prompt.upper()", **settings: Any) -> Run:
-        """Start it with these cells, one a turn."""
+        """Start the run with these cells, one for each turn."""
         model = write_script(self.folder / "model.py", [repl(cell) for cell in cells], sub)
         self.asked = Asked(model)
         return await self.run(model, *gates, **settings)
@@ -60,7 +60,7 @@ class Reviewed:
             return await runner.resume(self.thread, **raises)
 
     async def approve_all(self, run: Run) -> Run:
-        """Approve until it waits no more."""
+        """Approve all requests until the run does not wait any more."""
         while run.status == "paused":
             run = await self.decide(*[APPROVE] * len(requests(run)))
         return run

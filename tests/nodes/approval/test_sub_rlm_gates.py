@@ -1,4 +1,4 @@
-"""Gates of sub-RLMs: what one waits for is asked of whoever watches the run at the top, two levels up as well."""
+"""Gates of sub-RLMs: the run at the top requests their approvals, also from two levels below it."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ async def started(reviewed: Reviewed, *gates: str, depth: int = 3, **settings: A
     return await reviewed.run(model, *gates, question="top", max_depth=depth, **settings)
 
 
-async def test_what_two_sub_rlms_wait_for_is_one_request_of_the_run_at_the_top(reviewed: Reviewed) -> None:
+async def test_the_run_at_the_top_waits_with_the_requests_of_two_sub_rlms_together(reviewed: Reviewed) -> None:
     run = await started(reviewed, "code", depth=2)
     run = await reviewed.decide(APPROVE)
     assert names(run) == ["execute_code", "execute_code"]
@@ -58,7 +58,7 @@ async def test_each_of_several_sub_rlms_gets_its_own_decision(reviewed: Reviewed
     assert sorted(run.answer) == ["mfirst", "msecond"]
 
 
-async def test_a_sub_rlm_goes_on_by_itself_once_decided_and_is_asked_about_again_at_its_next_cell(
+async def test_a_sub_rlm_continues_after_its_decision_and_waits_again_at_its_next_cell(
     reviewed: Reviewed,
 ) -> None:
     run = await started(reviewed, "code", depth=2)
@@ -71,12 +71,12 @@ async def test_a_sub_rlm_goes_on_by_itself_once_decided_and_is_asked_about_again
     assert set(second.values()) == {TREE["middle"][1]}
 
 
-async def test_the_answer_of_a_sub_rlm_is_not_the_runs_and_passes_the_gate_of_answers(reviewed: Reviewed) -> None:
+async def test_the_answer_of_a_sub_rlm_does_not_wait_at_the_answer_gate(reviewed: Reviewed) -> None:
     run = await started(reviewed, "final", depth=2)
     assert [request["thread_id"] for request in requests(run)] == [reviewed.thread]
 
 
-async def test_a_rejected_sub_rlm_call_starts_none(reviewed: Reviewed) -> None:
+async def test_a_rejected_sub_rlm_call_starts_no_sub_rlm(reviewed: Reviewed) -> None:
     await started(reviewed, "calls", depth=2)
     await reviewed.decide(reject("do it yourself"))
     async with reviewed.open() as runner:
@@ -85,7 +85,7 @@ async def test_a_rejected_sub_rlm_call_starts_none(reviewed: Reviewed) -> None:
         assert call.to_json()["error"] == "do it yourself"
 
 
-async def test_a_sub_rlm_is_decided_about_at_the_top_only(reviewed: Reviewed) -> None:
+async def test_a_decision_for_a_sub_rlm_is_accepted_only_at_the_run_at_the_top(reviewed: Reviewed) -> None:
     run = await started(reviewed, "code", depth=2)
     run = await reviewed.decide(APPROVE)
     child = requests(run)[0]["thread_id"]
@@ -94,8 +94,8 @@ async def test_a_sub_rlm_is_decided_about_at_the_top_only(reviewed: Reviewed) ->
             await runner.decide(child, [APPROVE])
 
 
-async def test_a_decision_is_for_one_wait_of_a_sub_rlm_and_no_later_one(reviewed: Reviewed) -> None:
-    """The root is killed after its decision was saved and handed down, and before anything else was."""
+async def test_a_decision_applies_to_one_wait_of_a_sub_rlm_and_to_no_later_one(reviewed: Reviewed) -> None:
+    """The run at the top is killed after its decision was saved and passed on, and before anything else was saved."""
     run = await started(reviewed, "code", depth=2)
     run = await reviewed.decide(APPROVE)
     child = requests(run)[0]["thread_id"]
@@ -107,7 +107,7 @@ async def test_a_decision_is_for_one_wait_of_a_sub_rlm_and_no_later_one(reviewed
         assert await runner.queries.steps(child) == before
 
 
-async def test_budgets_of_the_tree_are_raised_from_a_request_of_a_sub_rlm(reviewed: Reviewed) -> None:
+async def test_a_decision_on_a_request_of_a_sub_rlm_can_raise_the_budget_of_the_tree(reviewed: Reviewed) -> None:
     run = await started(reviewed, "budget", max_calls=6)
     while run.status == "paused":
         assert {request["args"]["resource"] for request in requests(run)} == {"calls"}
@@ -117,7 +117,7 @@ async def test_budgets_of_the_tree_are_raised_from_a_request_of_a_sub_rlm(review
         assert (await runner.queries.about(reviewed.thread))["limits"]["max_calls"] == 50
 
 
-async def test_sub_rlms_that_want_the_same_of_the_trees_budget_are_one_question(reviewed: Reviewed) -> None:
+async def test_sub_rlms_that_exceed_the_same_budget_of_the_tree_share_one_request(reviewed: Reviewed) -> None:
     run = await started(reviewed, "budget", depth=2, max_calls=3)
     assert [(request["name"], request["args"]["resource"]) for request in requests(run)] == [("budget", "calls")]
     assert "2 wait for this" in requests(run)[0]["description"]
