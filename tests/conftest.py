@@ -63,6 +63,7 @@ LONG = (
     "tests/nodes/approval/test_sub_rlm_gates.py",
     "tests/nodes/approval/test_waiting_for_weeks.py",
     "tests/nodes/models/test_schema_limits.py",
+    "tests/nodes/models/test_schema_verdicts.py",
     "tests/nodes/sub_calls/",
 )
 """In process, and more than some seconds: left out by `make test-quick`."""
@@ -73,7 +74,7 @@ PROCESSES = (
     "tests/graph/test_home_folders.py::test_git_sees_nothing_of_a_run_in_a_repository",
     "tests/kernel/test_generators.py::test_numpys_generator_begins_alike",
     "tests/nodes/models/test_providers.py::test_no_provider_is_imported_before_a_model_is_opened",
-    "tests/nodes/models/test_scripted_server.py::test_it_runs_as_a_program_and_says_what_it_received",
+    "tests/nodes/models/test_scripted_server.py::test_the_server_runs_as_a_program_and_prints_a_summary_of_its_requests",
     "tests/state/test_leases.py::test_a_dead_process_is_followed_at_once_whatever_the_clock_says",
     "tests/state/test_leases.py::test_a_living_process_keeps_its_thread_whatever_the_clock_says",
     "tests/state/test_leases.py::test_setting_the_clock_kills_no_holder",

@@ -1,6 +1,7 @@
-"""Clients whose waits are recorded instead of waited, of servers on loopback."""
+"""Clients of servers on loopback that record waits instead of waiting, and what tests of schemas share."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests.fake_sleep import FakeSleep
 from tests.servers.openai_server import ScriptedServer
 
 OpenTo = Callable[..., ModelClient]
+Schema = dict[str, Any]
+CHECK_STEPS = 14_000
+"""Steps of a schema check that are enough to build a validator, and some thousand more."""
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def fake_sleep() -> FakeSleep:
 
 @pytest.fixture
 def client_of(fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> OpenTo:
-    """Opens a client of a scripted server, without jitter and without waiting."""
+    """Return a function that opens a client of a scripted server, without jitter and without waiting."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
     def open_one(server: ScriptedServer, model: str = "sub", **options: float) -> ModelClient:
@@ -32,5 +36,5 @@ def client_of(fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> OpenTo:
 
 
 def question(text: str = "What is it?") -> ModelRequest:
-    """A sub-call with this prompt."""
+    """Return the request of a sub-call with this prompt."""
     return ModelRequest([{"role": "user", "content": text}], max_output_tokens=50)

@@ -1,4 +1,4 @@
-"""Servers that fail, lie and break off: what is asked again, how long is waited, what is said in the end."""
+"""Servers that fail, send nonsense or break off: the retries, the waits between them and the error at the end."""
 
 import asyncio
 import traceback
@@ -36,7 +36,7 @@ async def failure_of(server: ScriptedServer, client_of: OpenTo) -> ModelCallFail
         (503, "server", 6, "wait until it works again"),
     ],
 )
-async def test_each_status_is_retried_or_not_and_says_what_to_do(
+async def test_each_status_is_retried_or_not_and_its_error_gives_advice(
     client_of: OpenTo, status: int, kind: FailureKind, attempts: int, says: str
 ) -> None:
     with ScriptedServer(faults=[Fault("status", status=status, text="server says so")]) as server:
@@ -64,7 +64,7 @@ async def test_each_status_is_retried_or_not_and_says_what_to_do(
         (Fault("reset", after=60), "network", 6),
     ],
 )
-async def test_nonsense_and_broken_connections_are_retried_and_then_named(
+async def test_nonsense_and_broken_connections_are_retried_and_then_reported(
     client_of: OpenTo, fault: Fault, kind: FailureKind, attempts: int
 ) -> None:
     with ScriptedServer(faults=[fault]) as server:
@@ -74,21 +74,21 @@ async def test_nonsense_and_broken_connections_are_retried_and_then_named(
 
 
 @pytest.mark.parametrize("kind", ["garbage", "html", "reset", "status"])
-async def test_one_bad_moment_costs_one_more_attempt(client_of: OpenTo, kind: str) -> None:
+async def test_one_failure_costs_one_more_attempt(client_of: OpenTo, kind: str) -> None:
     with ScriptedServer(faults=[Fault(kind, requests=[1])]) as server:  # pyright: ignore[reportArgumentType]
         async with client_of(server) as client:
             reply = await client.ask(question())
     assert reply.text == "sub" and reply.attempts == 2
 
 
-async def test_a_break_in_mid_reply_is_asked_again(client_of: OpenTo) -> None:
+async def test_a_reply_that_breaks_off_is_requested_again(client_of: OpenTo) -> None:
     with ScriptedServer(sub=lambda prompt: "long " * 100_000, faults=[Fault("reset", after=70_000, times=2)]) as server:
         async with client_of(server) as client:
             reply = await client.ask(question())
     assert reply.text == "long " * 100_000 and reply.attempts == 3
 
 
-async def test_a_refused_connection_is_the_network_not_a_timeout(client_of: OpenTo) -> None:
+async def test_a_refused_connection_is_a_network_error_and_not_a_timeout(client_of: OpenTo) -> None:
     server = ScriptedServer()
     with server:
         pass
@@ -97,29 +97,29 @@ async def test_a_refused_connection_is_the_network_not_a_timeout(client_of: Open
     assert f"127.0.0.1:{server.port}" in failed.message
 
 
-async def test_each_attempt_is_told_of_once_as_one_that_reached_no_server_or_as_one_that_may_be_billed(
+async def test_each_attempt_is_reported_once_as_unsent_or_as_possibly_billed(
     client_of: OpenTo,
 ) -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     async def not_sent() -> None:
-        told.append("not sent")
+        reported.append("not sent")
 
     async def ask(client: ModelClient) -> None:
         with pytest.raises(ModelCallFailed):
-            await client.ask(question(), after_attempt=lambda used: told.append(str(used)), not_sent=not_sent)
+            await client.ask(question(), after_attempt=lambda used: reported.append(str(used)), not_sent=not_sent)
 
     with ScriptedServer(faults=[Fault("reset")]) as server:
         async with client_of(server) as client:
             await ask(client)
-    assert told == ["None"] * 6, "nobody knows what became of them"
-    told.clear()
+    assert reported == ["None"] * 6, "their outcome is unknown"
+    reported.clear()
     async with client_of(server) as client:
         await ask(client)
-    assert told == ["not sent"] * 6, "the server has stopped"
+    assert reported == ["not sent"] * 6, "the server has stopped"
 
 
-async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(fake_sleep: FakeSleep) -> None:
+async def test_a_server_without_http_is_distinguished_from_one_that_answers_400(fake_sleep: FakeSleep) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"220 mail.example.com ESMTP\r\n")
@@ -134,7 +134,7 @@ async def test_a_server_that_speaks_no_http_is_told_from_one_that_answers_400(fa
     assert failed.value.kind == "garbage" and failed.value.attempts == 3
 
 
-async def test_a_server_that_hangs_is_given_up_in_time(fake_sleep: FakeSleep) -> None:
+async def test_a_server_that_hangs_is_given_up_at_the_time_limit(fake_sleep: FakeSleep) -> None:
     with ScriptedServer(faults=[Fault("hang")]) as server:
         client = open_client(
             "openai:sub", base_url=server.base_url, seconds=0.05, retry=RetryPolicy(attempts=2, sleep=fake_sleep)
@@ -162,7 +162,7 @@ async def test_back_off_doubles_when_the_server_names_no_time(client_of: OpenTo,
         ({"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0.5),
     ],
 )
-async def test_retry_after_is_heeded_and_capped(
+async def test_retry_after_is_applied_and_capped(
     client_of: OpenTo, fake_sleep: FakeSleep, headers: dict[str, str], waited: float
 ) -> None:
     with ScriptedServer(faults=[Fault("status", status=429, headers=headers, times=1)]) as server:
@@ -171,7 +171,7 @@ async def test_retry_after_is_heeded_and_capped(
     assert fake_sleep.seconds == [waited]
 
 
-async def test_a_spent_quota_is_not_waited_for(client_of: OpenTo) -> None:
+async def test_a_spent_quota_is_not_retried(client_of: OpenTo) -> None:
     said = "You exceeded your current quota, please check your plan"
     with ScriptedServer(faults=[Fault("status", status=429, text=said)]) as server:
         failed = await failure_of(server, client_of)
@@ -179,14 +179,14 @@ async def test_a_spent_quota_is_not_waited_for(client_of: OpenTo) -> None:
     assert "top up" in failed.message
 
 
-async def test_an_overlong_prompt_is_named_as_such(client_of: OpenTo) -> None:
+async def test_an_overlong_prompt_is_reported_as_too_long(client_of: OpenTo) -> None:
     said = "This model's maximum context length is 8192 tokens"
     with ScriptedServer(faults=[Fault("status", status=400, text=said)]) as server:
         failed = await failure_of(server, client_of)
     assert failed.kind == "too_long" and failed.attempts == 1
 
 
-async def test_whoever_asks_hears_of_every_attempt_and_retry(client_of: OpenTo) -> None:
+async def test_the_caller_is_notified_of_every_attempt_and_retry(client_of: OpenTo) -> None:
     attempts: list[tuple[int, int]] = []
     retries: list[tuple[str, float]] = []
     with ScriptedServer(faults=[Fault("status", status=503, times=2)]) as server:
@@ -204,7 +204,7 @@ async def test_whoever_asks_hears_of_every_attempt_and_retry(client_of: OpenTo) 
     assert retries == [("server (503)", 0.5), ("server (503)", 1.0)]
 
 
-async def test_what_before_attempt_raises_stops_the_call_and_comes_through(client_of: OpenTo) -> None:
+async def test_an_exception_of_before_attempt_stops_the_call_and_is_raised_unchanged(client_of: OpenTo) -> None:
     class BudgetSpent(Exception):
         pass
 
@@ -236,7 +236,7 @@ async def test_a_key_that_the_server_echoes_is_never_shown(
     assert failed.__cause__ is None and failed.__context__ is None, "a cause would carry the request along"
 
 
-async def test_many_failing_at_once_each_get_their_answer(client_of: OpenTo) -> None:
+async def test_calls_that_fail_at_once_each_get_their_own_answer(client_of: OpenTo) -> None:
     with ScriptedServer(sub=lambda prompt: prompt, faults=[Fault("reset", requests=range(1, 65))]) as server:
         async with client_of(server) as client:
             replies = await asyncio.gather(*(client.ask(question(str(number))) for number in range(64)))

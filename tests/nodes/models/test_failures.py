@@ -1,4 +1,4 @@
-"""Any provider's exception becomes one of the named failures."""
+"""Classification of exceptions: every exception of a provider becomes one of the named failures."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
 def raised(name: str, message: str = "", base: type[Exception] = Exception, **facts: Any) -> Exception:
-    """An exception of a class of this name, as a provider's package would raise it."""
+    """Return an exception of a class of this name, as a provider's package would raise it."""
     error = type(name, (base,), {})(message)
     for fact, value in facts.items():
         setattr(error, fact, value)
@@ -65,7 +65,7 @@ def caused(outer: Exception, inner: BaseException) -> Exception:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_what_a_provider_raises_is_recognised(error: Exception, kind: FailureKind, retryable: bool) -> None:
+def test_an_exception_of_a_provider_is_classified(error: Exception, kind: FailureKind, retryable: bool) -> None:
     failure = classify(error)
     assert (failure.kind, failure.retryable) == (kind, retryable)
 
@@ -114,10 +114,10 @@ def test_an_error_before_there_is_a_connection_proves_that_nothing_was_sent(erro
         aiohttp.SocketTimeoutError(),
         aiohttp.ClientOSError(104, "reset"),
         aiohttp.ClientPayloadError(),
-        # openai's transport calls lost connections by the name of those that never were.
+        # openai's transport raises the same class for lost connections as for connections that were never opened.
         caused(openai.APITimeoutError(Mock()), caused(httpx.ConnectTimeout(""), aiohttp.ServerDisconnectedError())),
         caused(openai.APITimeoutError(Mock()), caused(httpx.ConnectTimeout(""), aiohttp.ClientOSError(104, "reset"))),
-        # Classes of that name which nobody knows prove nothing.
+        # Unknown classes of these names prove nothing.
         raised("ConnectError"),
         raised("APIConnectionError"),
         httpx.HTTPStatusError("busy", request=REQUEST, response=httpx.Response(503, request=REQUEST)),
@@ -125,7 +125,7 @@ def test_an_error_before_there_is_a_connection_proves_that_nothing_was_sent(erro
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_whatever_may_have_reached_a_server_is_not_taken_for_unsent(error: Exception) -> None:
+def test_an_error_of_a_request_that_may_have_reached_a_server_is_not_unsent(error: Exception) -> None:
     assert not classify(error).unsent
 
 
@@ -134,7 +134,7 @@ def test_a_cause_that_causes_itself_is_read_once() -> None:
     assert classify(caused(error, error)).kind == "garbage"
 
 
-def test_the_servers_words_are_one_short_line() -> None:
+def test_the_message_of_a_server_is_cut_to_one_short_line() -> None:
     page = raised("InternalServerError", "<!DOCTYPE html><html>" + "x" * 5000, status_code=502)
     assert classify(page).detail == "the server sent a web page"
     long = raised("BadRequestError", "a\n\n  b " * 500, status_code=400)
@@ -170,7 +170,7 @@ def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: 
         "cannot reach http://user:abcdefghijk@host/v1",
     ],
 )
-def test_what_looks_like_a_key_is_hidden(text: str) -> None:
+def test_text_that_looks_like_a_key_is_hidden(text: str) -> None:
     shown = redact(text)
     assert "[hidden]" in shown
     assert not any(secret in shown for secret in ("abcDEF", "abc.def", "abcdefghijk"))
@@ -182,6 +182,6 @@ def test_the_values_of_key_like_variables_are_hidden(monkeypatch: pytest.MonkeyP
     assert redact("it is true: correct horse battery") == "it is true: [hidden]"
 
 
-def test_plain_words_stay() -> None:
+def test_plain_words_are_not_hidden() -> None:
     text = "The model `sub` does not exist (max_tokens 50, token limit, basic plan)"
     assert redact(text) == text

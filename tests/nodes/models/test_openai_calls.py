@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server sees of us, and what we make of its answers."""
+"""Requests that an OpenAI-compatible server receives, and the replies that the client returns from its answers."""
 
 import asyncio
 from typing import TypedDict
@@ -19,7 +19,7 @@ class Answer(TypedDict):
     answer: str
 
 
-async def test_an_answer_comes_with_its_tokens_and_what_it_took(client_of: OpenTo) -> None:
+async def test_a_reply_has_its_tokens_attempts_cost_and_duration(client_of: OpenTo) -> None:
     with ScriptedServer(sub=lambda prompt: f"You asked: {prompt}") as server:
         async with client_of(server) as client:
             reply = await client.ask(question("Why?"))
@@ -51,17 +51,17 @@ async def test_lone_surrogates_are_replaced_both_ways(client_of: OpenTo) -> None
     assert reply.text == "x\ufffdy"
 
 
-async def test_the_limit_reaches_compatible_servers_as_the_field_all_of_them_heed(client_of: OpenTo) -> None:
+async def test_the_output_limit_is_sent_in_the_field_that_all_compatible_servers_apply(client_of: OpenTo) -> None:
     with ScriptedServer() as server:
         async with client_of(server) as client:
             await client.ask(question())
     body = server.requests[0].body
-    # Servers refuse what they do not know.
+    # Servers refuse fields that they do not know.
     assert body.keys() - {"stream"} == {"model", "messages", "max_tokens"} and body["max_tokens"] == 50
     assert not body.get("stream")
 
 
-async def test_a_server_that_wants_the_newer_limit_gets_it_from_then_on(
+async def test_a_server_that_requires_the_newer_limit_field_gets_it_from_then_on(
     client_of: OpenTo, fake_sleep: FakeSleep
 ) -> None:
     fault = Fault(
@@ -102,7 +102,7 @@ async def test_proxies_of_the_environment_do_not_divert_loopback(
             assert (await client.ask(question())).text == "direct"
 
 
-async def test_256_in_flight_really_are_at_once(client_of: OpenTo) -> None:
+async def test_256_requests_are_in_flight_at_once(client_of: OpenTo) -> None:
     with ScriptedServer(faults=[Fault("hang")]) as server:
         async with client_of(server) as client:
             asking = [asyncio.create_task(client.ask(question(str(number)))) for number in range(256)]
@@ -112,7 +112,7 @@ async def test_256_in_flight_really_are_at_once(client_of: OpenTo) -> None:
     assert server.peak == 256 and len(replies) == 256
 
 
-async def test_a_graph_that_streams_its_messages_hears_them_and_does_not_make_us_stream(client_of: OpenTo) -> None:
+async def test_a_graph_that_streams_messages_gets_the_reply_and_the_request_is_not_streamed(client_of: OpenTo) -> None:
     with ScriptedServer(sub=lambda prompt: "as it was said") as server:
         async with client_of(server) as client:
 
@@ -120,9 +120,9 @@ async def test_a_graph_that_streams_its_messages_hears_them_and_does_not_make_us
                 return {"answer": (await client.ask(question())).text}
 
             graph = StateGraph(Answer).add_node("node", node).add_edge("__start__", "node").compile()
-            heard = [event async for event in graph.astream({"answer": ""}, stream_mode="messages")]
+            streamed = [event async for event in graph.astream({"answer": ""}, stream_mode="messages")]
     assert server.requests and not server.requests[0].body.get("stream")
-    assert "as it was said" in str(heard)
+    assert "as it was said" in str(streamed)
 
 
 async def test_estimates_stand_in_for_counts_that_the_server_does_not_send(client_of: OpenTo) -> None:
@@ -133,13 +133,13 @@ async def test_estimates_stand_in_for_counts_that_the_server_does_not_send(clien
     assert 1000 <= reply.input_tokens < 2000 and 100 <= reply.output_tokens < 200
 
 
-async def test_a_cut_answer_says_so(client_of: OpenTo) -> None:
+async def test_a_cut_answer_has_the_finish_reason_length(client_of: OpenTo) -> None:
     with ScriptedServer(faults=[Fault("length")]) as server:
         async with client_of(server) as client:
             assert (await client.ask(question())).finish == "length"
 
 
-async def test_empty_answers_are_asked_again_and_all_of_them_paid(client_of: OpenTo) -> None:
+async def test_empty_answers_are_requested_again_and_all_of_them_are_counted(client_of: OpenTo) -> None:
     with ScriptedServer(faults=[Fault("empty", times=2)]) as server:
         async with client_of(server) as client:
             reply = await client.ask(question())
@@ -150,7 +150,7 @@ async def test_empty_answers_are_asked_again_and_all_of_them_paid(client_of: Ope
     assert reply.input_tokens == 3 * once.input_tokens
 
 
-async def test_only_empty_answers_end_as_empty(client_of: OpenTo) -> None:
+async def test_a_call_that_gets_only_empty_answers_fails_as_empty(client_of: OpenTo) -> None:
     with ScriptedServer(faults=[Fault("empty")]) as server:
         async with client_of(server) as client:
             with pytest.raises(ModelCallFailed) as failed:
@@ -159,7 +159,7 @@ async def test_only_empty_answers_end_as_empty(client_of: OpenTo) -> None:
     assert "openai:sub" in failed.value.message
 
 
-async def test_an_answer_cut_before_it_began_is_not_asked_again(client_of: OpenTo) -> None:
+async def test_an_answer_that_was_cut_before_its_first_word_is_not_requested_again(client_of: OpenTo) -> None:
     cut = '{"choices":[{"message":{"role":"assistant","content":""},"finish_reason":"length"}]}'
     with ScriptedServer(faults=[Fault("raw", text=cut)]) as server:
         async with client_of(server) as client:
@@ -168,7 +168,7 @@ async def test_an_answer_cut_before_it_began_is_not_asked_again(client_of: OpenT
     assert failed.value.kind == "empty" and failed.value.attempts == 1
 
 
-async def test_a_refusal_is_told_apart_and_not_asked_again(client_of: OpenTo) -> None:
+async def test_a_refusal_is_recognised_and_not_requested_again(client_of: OpenTo) -> None:
     with ScriptedServer(faults=[Fault("refusal", text="I can't help with that.")]) as server:
         async with client_of(server) as client:
             with pytest.raises(ModelCallFailed, match="I can't help with that") as failed:

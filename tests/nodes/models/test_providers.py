@@ -1,4 +1,4 @@
-"""A model's name finds the model, or says what is missing; and no test can reach one that costs money."""
+"""Opening models by name: errors name the missing part, and no test can reach a model that costs money."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from tests.nodes.models.conftest import question
 
 
 class RecordingChat(BaseChatModel):
-    """A provider's chat model: says what it was asked and how long its reply may be."""
+    """A provider's chat model that replies with its prompt and its output limit."""
 
     model: str
     num_predict: int | None = None
@@ -43,7 +43,7 @@ class RecordingChat(BaseChatModel):
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A stand-in for the package of anthropic and of ollama models, which can be opened in a test."""
+    """Install a stand-in for the packages of anthropic and ollama models, which can be opened in a test."""
 
     def allow(name: str, base_url: str) -> None: ...
 
@@ -56,24 +56,26 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.parametrize("name", ["gpt-5", "openai:", ":gpt-5", "openai: ", ""])
-def test_a_name_without_a_provider_is_answered_with_the_form(name: str) -> None:
+def test_a_name_without_a_provider_is_refused_with_the_expected_form(name: str) -> None:
     with pytest.raises(ModelSetupError, match="PROVIDER:NAME") as error:
         open_client(name)
     assert error.value.exit_code == 2
 
 
-def test_an_unknown_provider_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_provider_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ModelSetupError, match=r"'opnai'.*anthropic.*openai.*scripted"):
         open_client("opnai:gpt-5")
 
 
 @pytest.mark.parametrize("provider", sorted(set(PROVIDERS) - {"openai", "azure_openai"}))
-def test_a_missing_package_is_answered_with_the_line_that_installs_it(provider: str) -> None:
+def test_a_missing_package_is_refused_with_the_command_that_installs_it(provider: str) -> None:
     with pytest.raises(ModelSetupError, match=f"pip install {PROVIDERS[provider].package}$"):
         open_client(f"{provider}:some-model")
 
 
-def test_without_a_key_and_a_server_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_key_and_server_is_refused_with_the_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ModelSetupError, match="OPENAI_API_KEY") as error:
         open_client("openai:gpt-5")
@@ -90,7 +92,7 @@ def test_a_server_named_only_in_the_environment_is_neither_used_nor_ignored(
         open_client("openai:gpt-5")
 
 
-def test_a_key_that_cannot_be_one_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_key_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-with\nnewline")
     with pytest.raises(ModelSetupError) as error:
         open_client("openai:gpt-5", base_url="http://127.0.0.1:9/v1")
@@ -98,7 +100,7 @@ def test_a_key_that_cannot_be_one_is_refused_without_showing_it(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host/v1", "http://", "http://host:port/v1", "http://[::1"])
-def test_what_is_not_an_address_is_refused(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(ModelSetupError, match="http://127"):
         open_client("openai:x", base_url=url)
 
@@ -112,7 +114,7 @@ def test_a_test_cannot_reach_a_real_model(monkeypatch: pytest.MonkeyPatch, url: 
         open_client("openai:gpt-5", base_url=url)
 
 
-def test_nor_can_a_test_reach_another_provider() -> None:
+def test_a_test_cannot_reach_a_model_of_another_provider() -> None:
     with pytest.raises(ModelSetupError, match="this is a test"):
         open_client("azure_openai:gpt-5")
 
@@ -132,7 +134,7 @@ async def test_other_providers_answer_through_langchain_and_their_replies_are_li
         assert reply.cost_usd == pytest.approx(13e-6)
 
 
-async def test_the_limit_of_one_request_is_not_that_of_the_next(installed: ModuleType) -> None:
+async def test_each_request_has_its_own_output_limit(installed: ModuleType) -> None:
     async with open_client("anthropic:claude") as client:
         for limit in (10, 20, 10):
             reply = await client.ask(ModelRequest([{"role": "user", "content": "x"}], limit))
@@ -150,7 +152,7 @@ def test_a_package_whose_replies_cannot_be_limited_is_refused(
         open_client("ollama:qwen3")
 
 
-def test_a_provider_that_does_not_start_is_named_with_its_key_and_without_secrets(
+def test_a_provider_that_does_not_start_is_reported_with_its_key_variable_and_without_secrets(
     installed: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(**_: Any) -> None:

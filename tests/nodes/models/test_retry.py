@@ -1,4 +1,4 @@
-"""Retries end, spread out, and wait as long as they should."""
+"""Retries: how many there are, how long they wait, and which failures are not retried."""
 
 import pytest
 from hypothesis import given
@@ -20,13 +20,13 @@ def test_a_wait_is_never_negative_nor_longer_than_the_cap(number: int, chance: f
 
 
 @given(asked=some.floats(0, 1e9), chance=some.floats(0, 1, exclude_max=True))
-def test_the_servers_wish_is_a_lower_bound_up_to_the_cap(asked: float, chance: float) -> None:
+def test_the_wait_that_a_server_requests_is_a_lower_bound_up_to_the_cap(asked: float, chance: float) -> None:
     policy = RetryPolicy(chance=lambda: chance)
     wait = policy.wait(1, Failure("rate_limit", retryable=True, retry_after=asked))
     assert min(asked, 60) <= wait <= 1.25 * min(asked, 60)
 
 
-async def test_the_last_failure_is_the_one_that_is_raised(fake_sleep: FakeSleep) -> None:
+async def test_the_last_failure_is_raised(fake_sleep: FakeSleep) -> None:
     async def attempt(number: int) -> None:
         raise AttemptFailed(Failure("server", f"number {number}", retryable=True))
 
@@ -35,7 +35,7 @@ async def test_the_last_failure_is_the_one_that_is_raised(fake_sleep: FakeSleep)
     assert failed.value.failure.detail == "number 4" and len(fake_sleep.seconds) == 3
 
 
-async def test_a_failure_that_waiting_cannot_mend_is_raised_at_once(fake_sleep: FakeSleep) -> None:
+async def test_a_failure_that_is_not_retryable_is_raised_at_once(fake_sleep: FakeSleep) -> None:
     async def attempt(number: int) -> None:
         raise AttemptFailed(Failure("auth"))
 
@@ -44,7 +44,7 @@ async def test_a_failure_that_waiting_cannot_mend_is_raised_at_once(fake_sleep: 
     assert fake_sleep.seconds == []
 
 
-async def test_other_exceptions_pass_untouched(fake_sleep: FakeSleep) -> None:
+async def test_other_exceptions_are_raised_unchanged(fake_sleep: FakeSleep) -> None:
     async def attempt(number: int) -> None:
         raise KeyError("not a failed attempt")
 

@@ -1,4 +1,4 @@
-"""`scripted:PATH`: a Python file stands in for a model."""
+"""`scripted:PATH`: a Python file in the place of a model."""
 
 import asyncio
 import sys
@@ -65,7 +65,7 @@ async def test_a_function_may_return_an_awaitable(script: Script) -> None:
         ("pass", r"sub\(\) returned NoneType, not str"),
     ],
 )
-async def test_what_a_script_does_wrong_is_said_and_not_retried(
+async def test_an_error_of_a_script_is_reported_and_not_retried(
     script: Script, form: str, raises: str, says: str
 ) -> None:
     failed = await failure_of(script(f"{form} sub(prompt):\n    {raises}\ndef root(m): ..."), question())
@@ -75,12 +75,12 @@ async def test_what_a_script_does_wrong_is_said_and_not_retried(
         raise failed
 
 
-async def test_an_empty_text_is_empty_at_once(script: Script) -> None:
+async def test_an_empty_text_fails_as_empty_without_a_retry(script: Script) -> None:
     failed = await failure_of(script("def root(m): return ' '\ndef sub(p): return ''"), question())
     assert failed.kind == "empty" and failed.attempts == 1
 
 
-async def test_a_blocking_function_holds_up_nobody(script: Script) -> None:
+async def test_a_blocking_function_delays_no_other_call(script: Script) -> None:
     source = (
         "import threading\ngate = threading.Event()\n"
         "def root(m):\n    gate.set()\n    return 'opened'\n"
@@ -92,7 +92,7 @@ async def test_a_blocking_function_holds_up_nobody(script: Script) -> None:
         assert {reply.text for reply in await asyncio.gather(*blocked)} == {"went through"}
 
 
-async def test_a_cancelled_call_is_left_behind(script: Script) -> None:
+async def test_a_cancelled_call_does_not_delay_the_next_one(script: Script) -> None:
     source = (
         "import threading\nstarted, gate = threading.Event(), threading.Event()\n"
         "def root(m):\n    assert started.wait(20)\n    return 'sub has started'\n"
@@ -118,21 +118,21 @@ async def test_a_cancelled_call_is_left_behind(script: Script) -> None:
         ("\0", "does not run"),
     ],
 )
-def test_a_file_that_is_no_script_is_named_with_its_line(script: Script, source: str, says: str) -> None:
+def test_a_file_that_is_not_a_script_is_reported_with_its_line(script: Script, source: str, says: str) -> None:
     before = list(sys.path)
     with pytest.raises(ModelSetupError, match=says):
         script(source)
     assert sys.path == before
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelSetupError, match=r"nothing\.py cannot be read"):
         open_client(f"scripted:{tmp_path / 'nothing.py'}")
     with pytest.raises(ModelSetupError, match="cannot be read"):
         open_client(f"scripted:{tmp_path}")
 
 
-async def test_a_script_imports_from_its_folder_and_leaves_no_trace(script: Script, tmp_path: Path) -> None:
+async def test_a_script_imports_from_its_folder_and_leaves_sys_path_unchanged(script: Script, tmp_path: Path) -> None:
     (tmp_path / "beside_the_script.py").write_text("WORD = 'helper'")
     (tmp_path / "json.py").write_text("raise AssertionError('hides the standard library')")
     source = (
@@ -151,7 +151,7 @@ async def test_a_script_imports_from_its_folder_and_leaves_no_trace(script: Scri
         sys.modules.pop("beside_the_script", None)
 
 
-async def test_budget_is_asked_before_a_scripted_call_too(script: Script) -> None:
+async def test_before_attempt_is_called_before_a_scripted_call_too(script: Script) -> None:
     numbers: list[int] = []
 
     async def before_attempt(number: int) -> None:

@@ -1,4 +1,4 @@
-"""The test server itself: what other tests rely on."""
+"""The scripted model server, on which other tests rely."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ def post(base_url: str, **body: Any) -> bytes:
         return response.read()
 
 
-def test_root_and_sub_are_told_apart_by_name_and_else_by_the_system_message() -> None:
+def test_root_and_sub_requests_are_distinguished_by_name_or_else_by_the_system_message() -> None:
     with ScriptedServer(root=lambda messages: f"{len(messages)} messages", sub=lambda prompt: prompt.upper()) as server:
         ask = [{"role": "system", "content": "End with FINAL(answer)."}, {"role": "user", "content": "hi"}]
         said = [json.loads(post(server.base_url, model=model, messages=ask)) for model in ("root", "sub", "one")]
@@ -38,7 +38,7 @@ def test_root_and_sub_are_told_apart_by_name_and_else_by_the_system_message() ->
     assert [seen.number for seen in server.requests] == [1, 2, 3] and server.peak == 1
 
 
-def test_a_stream_is_answered_as_one() -> None:
+def test_a_streamed_request_gets_a_stream() -> None:
     with ScriptedServer(sub=lambda prompt: "hello") as server:
         events = post(server.base_url, model="sub", messages=[{"role": "user", "content": "x"}], stream=True)
     chunks = [json.loads(line[6:]) for line in events.decode().splitlines() if line.startswith("data: {")]
@@ -52,7 +52,7 @@ def ask(server: ScriptedServer, prompt: str, **body: Any) -> dict[str, Any]:
 
 
 def statuses(server: ScriptedServer, prompts: Iterable[str]) -> dict[str, int]:
-    """Asks each prompt once and says how that ended."""
+    """Send each prompt once, and return the status of each answer."""
     ended: dict[str, int] = {}
     for prompt in prompts:
         try:
@@ -64,7 +64,7 @@ def statuses(server: ScriptedServer, prompts: Iterable[str]) -> dict[str, int]:
     return ended
 
 
-def test_a_share_of_the_requests_meets_a_fault_whatever_their_order() -> None:
+def test_a_share_of_the_requests_gets_a_fault_in_any_order() -> None:
     prompts = [f"question {n}" for n in range(200)]
     faults = [Fault("status", status=429, share=0.25), Fault("status", status=500, share=0.25)]
     with ScriptedServer(faults=faults, seed=7) as server:
@@ -74,7 +74,7 @@ def test_a_share_of_the_requests_meets_a_fault_whatever_their_order() -> None:
         again = statuses(server, prompts)
     with ScriptedServer(faults=faults, seed=8) as server:
         other = statuses(server, prompts)
-    assert there == back and there not in (again, other), "asked again, a prompt draws again"
+    assert there == back and there not in (again, other), "a prompt that is sent again draws again"
     counts = Counter(there.values())
     assert 30 <= counts[429] <= 70 and 20 <= counts[500] <= 60
 
@@ -89,7 +89,7 @@ def test_jitter_is_drawn_by_seed_and_prompt() -> None:
     assert waits(1, "b", "a") == [second, first] and waits(2, "a", "b") != [first, second]
 
 
-def test_a_slow_body_comes_whole_in_the_end() -> None:
+def test_a_slow_body_arrives_whole() -> None:
     dripping = Fault("drip", pieces=5, pause=0.001)
     with ScriptedServer(sub=lambda prompt: "drop " * 1000, faults=[dripping]) as server:
         assert ask(server, "x")["choices"][0]["message"]["content"] == "drop " * 1000
@@ -103,7 +103,7 @@ def test_a_reply_is_cut_to_the_limit_that_its_request_carries() -> None:
     assert [seen.output_limit for seen in server.requests] == [10, 20, None]
 
 
-def test_what_it_received_and_what_that_would_cost_is_remembered() -> None:
+def test_the_server_records_its_requests_and_their_cost() -> None:
     refusing = Fault("status", when=lambda body: "bad" in str(body))
     breaking = Fault("reset", after=20, when=lambda body: "cut" in str(body))
     with ScriptedServer(sub=lambda prompt: prompt * 100, faults=[refusing, breaking]) as server:
@@ -114,13 +114,13 @@ def test_what_it_received_and_what_that_would_cost_is_remembered() -> None:
     assert server.asked == {"good": 3, "bad": 1, "cut": 1}
     assert [seen.nth for seen in server.requests] == [1, 2, 3, 1, 1]
     cut = server.requests[-1].billed
-    assert cut.output == 76, "the model has written what got lost"
+    assert cut.output == 76, "output that is lost on the way is billed"
     assert server.requests[3].billed.total == 0
     assert server.billed.total == sum(one["total_tokens"] for one in usage) + cut.total
     assert server.billed.cost((1.0, 2.0)) == pytest.approx((server.billed.input + 2 * server.billed.output) / 1e6)
 
 
-def test_it_runs_as_a_program_and_says_what_it_received(tmp_path: Path) -> None:
+def test_the_server_runs_as_a_program_and_prints_a_summary_of_its_requests(tmp_path: Path) -> None:
     script = tmp_path / "model.py"
     script.write_text(
         "from tests.servers.faults import Fault\n"

@@ -1,4 +1,4 @@
-"""A provider's structured output is asked for where there is one, done without where it is refused, never trusted."""
+"""Structured output of providers: requested where it exists, left out where it is refused, and always checked."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ POINT: dict[str, Any] = {
 LIST: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}
 
 
-def asking(schema: dict[str, Any] | None = POINT) -> ModelRequest:
+def request_with(schema: dict[str, Any] | None = POINT) -> ModelRequest:
     return ModelRequest([{"role": "user", "content": "Where is it?"}], 50, schema=schema)
 
 
@@ -30,14 +30,14 @@ def has_form(body: Body) -> bool:
     return "response_format" in body
 
 
-def answering(answer: str = '{"x": 4}', *faults: Fault) -> ScriptedServer:
+def server_with(answer: str = '{"x": 4}', *faults: Fault) -> ScriptedServer:
     return ScriptedServer(sub=lambda prompt: answer, faults=faults)
 
 
 async def test_a_schema_reaches_the_server_as_response_format_and_in_words(client_of: OpenTo) -> None:
-    with answering() as server:
+    with server_with() as server:
         async with client_of(server) as client:
-            reply, value = await ask_typed(client, asking())
+            reply, value = await ask_typed(client, request_with())
     assert value == {"x": 4} and reply.attempts == 1
     body = server.requests[0].body
     assert body["response_format"] == {
@@ -48,25 +48,25 @@ async def test_a_schema_reaches_the_server_as_response_format_and_in_words(clien
     assert [message["content"] for message in body["messages"]] == [instruction(POINT), "Where is it?"]
 
 
-async def test_a_question_without_a_schema_carries_none(client_of: OpenTo) -> None:
-    with answering() as server:
+async def test_a_request_without_a_schema_has_no_response_format(client_of: OpenTo) -> None:
+    with server_with() as server:
         async with client_of(server) as client:
-            await client.ask(asking(None))
+            await client.ask(request_with(None))
     assert not has_form(server.requests[0].body)
 
 
-async def test_a_schema_whose_top_is_no_object_is_told_in_words_only(client_of: OpenTo) -> None:
-    with answering("[1, 2]") as server:
+async def test_a_schema_whose_top_level_is_not_an_object_is_sent_in_words_only(client_of: OpenTo) -> None:
+    with server_with("[1, 2]") as server:
         async with client_of(server) as client:
-            assert (await ask_typed(client, asking(LIST))).value == [1, 2]
+            assert (await ask_typed(client, request_with(LIST))).value == [1, 2]
     assert not has_form(server.requests[0].body)
 
 
-async def test_the_repair_carries_it_too_and_a_promise_kept_badly_is_repaired(client_of: OpenTo) -> None:
+async def test_an_answer_that_breaks_the_sent_schema_is_repaired_with_the_schema_sent_again(client_of: OpenTo) -> None:
     answers = iter(['{"y": 1}', '{"x": 4}'])
     with ScriptedServer(sub=lambda prompt: next(answers)) as server:
         async with client_of(server) as client:
-            reply, value = await ask_typed(client, asking())
+            reply, value = await ask_typed(client, request_with())
     assert value == {"x": 4} and reply.attempts == 2
     assert [has_form(seen.body) for seen in server.requests] == [True, True]
 
@@ -82,7 +82,7 @@ async def test_the_repair_carries_it_too_and_a_promise_kept_badly_is_repaired(cl
         (500, "failed to parse grammar"),
     ],
 )
-async def test_a_server_that_refuses_it_is_asked_again_at_once_without_and_never_with_it(
+async def test_a_refused_response_format_is_left_out_at_once_and_from_then_on(
     client_of: OpenTo, fake_sleep: FakeSleep, status: int, said: str
 ) -> None:
     numbers: list[int] = []
@@ -90,26 +90,26 @@ async def test_a_server_that_refuses_it_is_asked_again_at_once_without_and_never
     async def before_attempt(number: int) -> None:
         numbers.append(number)
 
-    with answering('{"x": 4}', Fault("status", status=status, text=said, when=has_form)) as server:
+    with server_with('{"x": 4}', Fault("status", status=status, text=said, when=has_form)) as server:
         async with client_of(server) as client:
-            first = await ask_typed(client, asking(), before_attempt=before_attempt)
-            second = await ask_typed(client, asking({**POINT, "title": "Another"}))
+            first = await ask_typed(client, request_with(), before_attempt=before_attempt)
+            second = await ask_typed(client, request_with({**POINT, "title": "Another"}))
     assert first.value == second.value == {"x": 4}
     assert numbers == [1, 2] and first.reply.attempts == 2, "the request that was refused counts like a retry"
     assert second.reply.attempts == 1 and fake_sleep.seconds == [0.0]
     assert [has_form(seen.body) for seen in server.requests] == [True, False, False]
 
 
-async def test_calls_in_flight_while_it_is_found_refused_are_all_answered(client_of: OpenTo) -> None:
+async def test_calls_in_flight_while_response_format_is_refused_are_all_answered(client_of: OpenTo) -> None:
     fault = Fault("status", status=400, text="response_format is not supported", when=has_form)
-    with answering('{"x": 4}', fault) as server:
+    with server_with('{"x": 4}', fault) as server:
         async with client_of(server) as client:
-            replies = await asyncio.gather(*[ask_typed(client, asking()) for _ in range(20)])
+            replies = await asyncio.gather(*[ask_typed(client, request_with()) for _ in range(20)])
     assert [one.value for one in replies] == [{"x": 4}] * 20
     assert sum(one.reply.attempts for one in replies) == len(server.requests)
 
 
-async def test_a_refusal_of_one_schema_leaves_the_others_theirs(client_of: OpenTo) -> None:
+async def test_a_refusal_of_one_schema_does_not_affect_the_others(client_of: OpenTo) -> None:
     odd = {**POINT, "description": "odd"}
     fault = Fault(
         "status",
@@ -117,28 +117,28 @@ async def test_a_refusal_of_one_schema_leaves_the_others_theirs(client_of: OpenT
         text="Invalid schema for response_format 'answer': 'odd' is not permitted",
         when=lambda body: has_form(body) and "odd" in json.dumps(body["response_format"]),
     )
-    with answering('{"x": 4}', fault) as server:
+    with server_with('{"x": 4}', fault) as server:
         async with client_of(server) as client:
             for schema in (odd, POINT, odd):
-                assert (await ask_typed(client, asking(schema))).value == {"x": 4}
+                assert (await ask_typed(client, request_with(schema))).value == {"x": 4}
     assert [has_form(seen.body) for seen in server.requests] == [True, False, True, False]
 
 
-async def test_other_refusals_are_not_taken_for_one_of_it(client_of: OpenTo) -> None:
-    with answering('{"x": 4}', Fault("status", status=400, text="temperature must be 1")) as server:
+async def test_other_refusals_are_not_taken_for_refusals_of_response_format(client_of: OpenTo) -> None:
+    with server_with('{"x": 4}', Fault("status", status=400, text="temperature must be 1")) as server:
         async with client_of(server) as client:
             with pytest.raises(ModelCallFailed) as failed:
-                await ask_typed(client, asking())
+                await ask_typed(client, request_with())
     assert failed.value.kind == "bad_request" and failed.value.attempts == 1
     assert not refuses_form(401, "response_format") and not refuses_form(None, "response_format")
 
 
-async def test_a_server_that_refuses_both_the_limits_name_and_the_form_is_answered_by(client_of: OpenTo) -> None:
+async def test_a_server_that_refuses_both_the_limit_field_and_response_format_still_answers(client_of: OpenTo) -> None:
     limit = Fault("status", status=400, text="Use 'max_completion_tokens'.", when=lambda body: "max_tokens" in body)
     form = Fault("status", status=400, text="response_format is unknown", when=has_form)
-    with answering('{"x": 4}', limit, form) as server:
+    with server_with('{"x": 4}', limit, form) as server:
         async with client_of(server) as client:
-            reply, value = await ask_typed(client, asking())
+            reply, value = await ask_typed(client, request_with())
     assert value == {"x": 4} and reply.attempts == 3
     assert server.requests[-1].body["max_completion_tokens"] == 50
 
@@ -158,7 +158,7 @@ async def test_a_server_that_refuses_both_the_limits_name_and_the_form_is_answer
         {**POINT, "properties": {"x": {"anyOf": [{"type": "null"}, {"enum": ["a", "b"]}]}}},
     ],
 )
-def test_what_the_strict_subset_has_is_sent_strict(schema: dict[str, Any]) -> None:
+def test_a_schema_of_the_strict_subset_is_sent_as_strict(schema: dict[str, Any]) -> None:
     form = response_format(schema)
     assert form is not None and form["json_schema"]["strict"] is True
 
@@ -180,18 +180,18 @@ def test_what_the_strict_subset_has_is_sent_strict(schema: dict[str, Any]) -> No
         {**POINT, "allOf": [{"type": "object"}]},
     ],
 )
-def test_what_it_lacks_is_sent_without_strict(schema: dict[str, Any]) -> None:
+def test_a_schema_outside_the_strict_subset_is_sent_as_not_strict(schema: dict[str, Any]) -> None:
     assert not is_strict(schema)
     form = response_format(schema)
     assert form is not None and form["json_schema"]["strict"] is False and form["json_schema"]["schema"] == schema
 
 
 @pytest.mark.parametrize("schema", [LIST, {"type": "string"}, {"enum": [1]}, {}, {**POINT, "anyOf": [POINT]}])
-def test_what_no_server_takes_at_the_top_is_not_sent(schema: dict[str, Any]) -> None:
+def test_a_schema_that_no_server_accepts_at_the_top_level_is_not_sent(schema: dict[str, Any]) -> None:
     assert response_format(schema) is None
 
 
-def test_a_schema_nested_without_end_is_not_strict() -> None:
+def test_a_deeply_nested_schema_is_not_strict() -> None:
     schema: dict[str, Any] = POINT
     for _ in range(200):
         schema = {**POINT, "properties": {"x": schema}}

@@ -1,4 +1,4 @@
-"""Estimates and costs, without a network."""
+"""Token estimates, costs and the date of the price list, without a network."""
 
 import os
 import threading
@@ -32,16 +32,16 @@ from durable_rlm.nodes.models.tokens import estimate_messages, estimate_tokens
         ("👍" * 10, 10, 40),
     ],
 )
-def test_an_estimate_is_near_what_tokenizers_count(text: str, fewest: int, most: int) -> None:
+def test_an_estimate_is_near_the_counts_of_tokenizers(text: str, fewest: int, most: int) -> None:
     assert fewest <= estimate_tokens(text) <= most
 
 
 @given(some.text(max_size=5000))
-def test_any_text_has_an_estimate_and_it_is_never_absurd(text: str) -> None:
+def test_any_text_has_an_estimate_that_is_bounded_by_its_length(text: str) -> None:
     assert (text != "") <= estimate_tokens(text) <= 2.2 * len(text) + 1 or text.isspace()
 
 
-def test_a_long_text_costs_what_a_short_one_does_and_counts_in_proportion() -> None:
+def test_a_long_text_is_estimated_quickly_and_in_proportion_to_its_length() -> None:
     page = "Call me Ishmael. Some years ago, never mind how long precisely, I went to sea.\n" * 50
     book = page * 10_000
     started = time.thread_time()
@@ -54,12 +54,12 @@ def test_a_text_whose_end_is_denser_than_its_start_is_not_underestimated() -> No
     assert estimate_tokens("hello there " * 1000 + "漢字" * 6000) > 12_000
 
 
-def test_a_conversation_counts_its_messages() -> None:
+def test_each_message_of_a_conversation_adds_to_the_estimate() -> None:
     messages = [{"role": "user", "content": "Hi"}] * 3
     assert estimate_messages(messages) > 3 * estimate_tokens("Hi")
 
 
-def test_a_listed_model_costs_what_the_list_says() -> None:
+def test_a_listed_model_has_the_cost_of_the_price_list() -> None:
     cost = cost_usd("openai:gpt-4o-mini", 1_000_000, 1_000_000)
     assert cost == pytest.approx(0.75)
     assert price_known("openai:gpt-4o-mini")
@@ -82,12 +82,12 @@ def test_cached_input_costs_less() -> None:
         "",
     ],
 )
-def test_an_unknown_price_is_none_and_never_0(name: str) -> None:
+def test_a_model_with_an_unknown_price_has_no_cost_instead_of_0(name: str) -> None:
     assert cost_usd(name, 1000, 1000) is None
     assert not price_known(name)
 
 
-def test_the_users_own_price_wins() -> None:
+def test_a_price_given_by_the_user_takes_precedence() -> None:
     assert cost_usd("openai:gpt-4o-mini", 1_000_000, 500_000, price=(2.0, 10.0)) == pytest.approx(7.0)
     assert price_known("openai:my-own-finetune", (0.0, 0.0))
     assert cost_usd("openai:my-own-finetune", 5, 5, price=(0.0, 0.0)) == 0.0
@@ -99,55 +99,55 @@ def test_a_scripted_model_is_free() -> None:
     assert price_known("scripted:model.py")
 
 
-def test_nothing_updates_prices_behind_our_back() -> None:
+def test_no_thread_updates_prices_in_the_background() -> None:
     cost_usd("openai:gpt-4o-mini", 1, 1)
     assert not [thread for thread in threading.enumerate() if "price" in thread.name.lower()]
 
 
-# -- how old the list is
+# -- the date of the price list
 
 MARCH, MAY, JULY = date(2026, 3, 1), date(2026, 5, 1), date(2026, 7, 1)
 
 
 @pytest.fixture
 def dated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A list with prices from these days on, installed on a day."""
+    """Return a function that installs, on a given day, a list with prices from given days on."""
 
-    def make(*days: date, installed: date) -> None:
+    def install(*days: date, installed: date) -> None:
         prices = [SimpleNamespace(constraint=StartDateConstraint(day)) for day in days]
         models = [SimpleNamespace(prices=[SimpleNamespace(constraint=None), *prices]), SimpleNamespace(prices="plain")]
         monkeypatch.setattr(data, "providers", [SimpleNamespace(models=models)])
         file = tmp_path / "data.py"
         file.touch()
-        moment = datetime(installed.year, installed.month, installed.day, tzinfo=UTC).timestamp()
-        os.utime(file, (moment, moment))
+        seconds = datetime(installed.year, installed.month, installed.day, tzinfo=UTC).timestamp()
+        os.utime(file, (seconds, seconds))
         monkeypatch.setattr(data, "__file__", str(file))
 
-    return make
+    return install
 
 
-def test_the_list_is_of_the_day_of_its_newest_price(dated: Any) -> None:
+def test_the_list_has_the_date_of_its_newest_price(dated: Any) -> None:
     dated(MARCH, MAY, installed=JULY)
     assert price_list_date(JULY) == MAY
 
 
-def test_prices_announced_for_later_make_the_list_no_younger(dated: Any) -> None:
+def test_prices_announced_for_later_do_not_change_the_date_of_the_list(dated: Any) -> None:
     dated(MARCH, JULY, installed=MAY)
     assert price_list_date(MAY) == MARCH
     assert price_list_date(date(2027, 1, 1)) == MARCH, "not even once they are in force"
 
 
-def test_a_file_that_is_dated_before_all_prices_says_nothing_of_when_it_was_installed(dated: Any) -> None:
+def test_a_file_time_before_all_prices_is_not_taken_for_the_day_of_installation(dated: Any) -> None:
     dated(MARCH, MAY, installed=date(1980, 1, 1))
     assert price_list_date(JULY) == MAY
 
 
-def test_a_list_without_days_is_of_an_unknown_day(dated: Any) -> None:
+def test_a_list_without_dates_has_an_unknown_date(dated: Any) -> None:
     dated(installed=JULY)
     assert price_list_date(JULY) is None
 
 
-def test_the_list_that_is_installed_has_a_day() -> None:
+def test_the_installed_list_has_a_date() -> None:
     today = datetime.now(UTC).date()
     day = price_list_date(today)
     assert day is not None and date(2026, 1, 1) < day <= today
@@ -163,5 +163,7 @@ def test_the_list_that_is_installed_has_a_day() -> None:
         ("", None, False),
     ],
 )
-def test_which_models_are_priced_by_the_list(name: str, price: Any, looked_up: bool) -> None:
+def test_only_models_of_listed_providers_without_a_given_price_are_priced_by_the_list(
+    name: str, price: Any, looked_up: bool
+) -> None:
     assert priced_by_list(name, price) is looked_up

@@ -1,4 +1,4 @@
-"""Answers of a given schema: read out of what models write, repaired once, else refused."""
+"""Typed answers: a value is read from the text of the model, repaired once, or refused."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "conten
 REQUEST = ModelRequest(MESSAGES, 50, schema=POINT)
 
 
-def saying(*answers: str) -> ScriptedServer:
+def server_with(*answers: str) -> ScriptedServer:
     following: Iterator[str] = iter(answers)
     return ScriptedServer(sub=lambda prompt: next(following))
 
@@ -44,7 +44,7 @@ def saying(*answers: str) -> ScriptedServer:
         'The set {a, b} aside: {"x":\n1}',
     ],
 )
-def test_a_value_is_found_in_what_models_wrap_around_it(text: str) -> None:
+def test_a_value_is_found_in_the_text_that_models_wrap_around_it(text: str) -> None:
     assert parse(text, POINT) == {"x": 1}
 
 
@@ -62,7 +62,7 @@ def test_a_value_is_found_in_what_models_wrap_around_it(text: str) -> None:
         ('{"x": 1, "y": 2}', "Additional properties"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_reason(text: str, why: str) -> None:
+def test_an_answer_that_does_not_match_the_schema_is_refused_with_a_reason(text: str, why: str) -> None:
     with pytest.raises(SchemaMismatch, match=why):
         parse(text, POINT)
 
@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_refused_with_a_reason(text: str, why: str) -> None
         {"$ref": "#"},
     ],
 )
-def test_a_schema_that_cannot_be_used_is_told_from_an_answer_that_does_not_fit(schema: dict[str, Any]) -> None:
+def test_an_unusable_schema_is_reported_as_a_fault_of_the_schema_and_not_of_the_answer(schema: dict[str, Any]) -> None:
     with pytest.raises(SchemaInvalid):
         parse('"x"', schema)
 
@@ -86,8 +86,8 @@ def test_surrogates_in_json_become_storable() -> None:
     assert parse('["\\ud83d\\ude00", "\\ud800"]', {"type": "array"}) == ["😀", "\ufffd"]
 
 
-async def test_a_fitting_answer_takes_one_request_and_the_prompt_stays_the_last_message(client_of: OpenTo) -> None:
-    with saying('{"x": 4}') as server:
+async def test_a_matching_answer_takes_one_request_and_the_prompt_stays_the_last_message(client_of: OpenTo) -> None:
+    with server_with('{"x": 4}') as server:
         async with client_of(server) as client:
             reply, value = await ask_typed(client, REQUEST)
     assert value == {"x": 4} and reply.attempts == 1
@@ -96,13 +96,13 @@ async def test_a_fitting_answer_takes_one_request_and_the_prompt_stays_the_last_
     assert user == MESSAGES[-1]
 
 
-async def test_one_repair_is_asked_for_with_the_fault_told_and_both_requests_counted(client_of: OpenTo) -> None:
+async def test_one_repair_is_requested_with_the_fault_and_both_requests_are_counted(client_of: OpenTo) -> None:
     numbers: list[int] = []
 
     async def before_attempt(number: int) -> None:
         numbers.append(number)
 
-    with saying("it is at four", '{"x": 4}') as server:
+    with server_with("it is at four", '{"x": 4}') as server:
         async with client_of(server) as client:
             reply, value = await ask_typed(client, REQUEST, before_attempt=before_attempt)
     assert value == {"x": 4} and reply.attempts == 2 and numbers == [1, 2]
@@ -113,8 +113,8 @@ async def test_one_repair_is_asked_for_with_the_fault_told_and_both_requests_cou
     assert reply.input_tokens > sent[0] // 5 + sent[1] // 5
 
 
-async def test_a_reservation_holds_whatever_is_sent_for_a_schema(client_of: OpenTo) -> None:
-    with saying("no " * 1_000, '{"x": 4}') as server:
+async def test_the_estimate_of_a_typed_call_covers_its_requests_with_the_schema(client_of: OpenTo) -> None:
+    with server_with("no " * 1_000, '{"x": 4}') as server:
         async with client_of(server) as client:
             await ask_typed(client, replace(REQUEST, max_output_tokens=8_192))
     sent = [estimate_tokens(json.dumps(seen.body)) for seen in server.requests]
@@ -125,7 +125,7 @@ async def test_a_reservation_holds_whatever_is_sent_for_a_schema(client_of: Open
 
 
 async def test_there_is_no_second_repair(client_of: OpenTo) -> None:
-    with saying("no", '{"x": "4"}', '{"x": 4}') as server:
+    with server_with("no", '{"x": "4"}', '{"x": 4}') as server:
         async with client_of(server) as client:
             with pytest.raises(ModelCallFailed, match="openai:sub did not answer in the asked form") as failed:
                 await ask_typed(client, REQUEST)
@@ -134,7 +134,7 @@ async def test_there_is_no_second_repair(client_of: OpenTo) -> None:
 
 
 async def test_a_repair_that_fails_counts_the_first_answer_too(client_of: OpenTo) -> None:
-    with saying("no") as server:
+    with server_with("no") as server:
         server.faults.append(Fault("status", requests=[2], status=401))
         async with client_of(server) as client:
             with pytest.raises(ModelCallFailed) as failed:
@@ -142,7 +142,7 @@ async def test_a_repair_that_fails_counts_the_first_answer_too(client_of: OpenTo
     assert failed.value.kind == "auth" and failed.value.attempts == 2 and failed.value.input_tokens > 0
 
 
-async def test_a_cut_answer_is_told_to_be_shorter(client_of: OpenTo) -> None:
+async def test_the_repair_of_a_cut_answer_names_the_output_limit(client_of: OpenTo) -> None:
     with ScriptedServer(sub=lambda prompt: '{"x": ', faults=[Fault("length")]) as server:
         async with client_of(server) as client:
             with pytest.raises(ModelCallFailed, match="cut off at 50 tokens"):
@@ -165,7 +165,7 @@ def test_a_pattern_that_would_match_for_ever_is_refused_in_time() -> None:
         parse(f'"{"a" * 60}!"', schema)
 
 
-def test_patterns_mean_what_json_schema_says() -> None:
+def test_patterns_have_the_meaning_of_json_schema() -> None:
     schema = {
         "type": "object",
         "properties": {"id": {"type": "string", "pattern": "^[a-z]+-[0-9]$"}},
@@ -180,6 +180,6 @@ def test_patterns_mean_what_json_schema_says() -> None:
     assert "other" in mismatch({"other": "x"}, {**schema, "additionalProperties": {"type": "integer"}})
 
 
-def test_a_pattern_that_is_no_regular_expression_is_said_to_be_none() -> None:
+def test_an_invalid_pattern_is_reported_as_not_a_regular_expression() -> None:
     with pytest.raises(SchemaInvalid, match=r"not a .regex"):
         mismatch("x", {"pattern": "("})

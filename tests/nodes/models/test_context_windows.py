@@ -1,4 +1,4 @@
-"""A prompt that is too long for the model is told with its size, and not sent where the window is known."""
+"""Prompts that are too long for the model: reported with their size, and not sent where the window is known."""
 
 import pytest
 
@@ -14,7 +14,7 @@ PROSE = "Call me Ishmael. Some years ago, never mind how long precisely, I went 
 
 
 class Recorder:
-    """A sender that answers everything and counts it."""
+    """A sender that answers and records every request."""
 
     def __init__(self) -> None:
         self.sent: list[ModelRequest] = []
@@ -26,7 +26,7 @@ class Recorder:
     async def aclose(self) -> None: ...
 
 
-def asking(text: str, *, limit: int = 100, role: Role = "sub") -> ModelRequest:
+def request_with(text: str, *, limit: int = 100, role: Role = "sub") -> ModelRequest:
     return ModelRequest([{"role": "user", "content": text}], limit, role)
 
 
@@ -43,7 +43,7 @@ async def failure(client: ModelClient, request: ModelRequest) -> ModelCallFailed
 
     with pytest.raises(ModelCallFailed) as failed:
         await client.ask(request, before_attempt=before_attempt)
-    assert attempts == [], "nothing may be reserved for what is not sent"
+    assert attempts == [], "nothing may be reserved for a request that is not sent"
     return failed.value
 
 
@@ -60,66 +60,66 @@ async def failure(client: ModelClient, request: ModelRequest) -> ModelCallFailed
         ("", None),
     ],
 )
-def test_a_window_is_what_the_list_says_or_unknown(name: str, window: int | None) -> None:
+def test_a_context_window_is_the_listed_one_or_unknown(name: str, window: int | None) -> None:
     assert context_window(name) == window
 
 
-async def test_a_prompt_beyond_the_window_is_refused_unsent_with_its_size_and_what_to_do() -> None:
+async def test_a_prompt_beyond_the_window_is_refused_unsent_with_its_size_and_advice() -> None:
     client, recorder = client_with(8_000)
     text = PROSE * 1_000
-    failed = await failure(client, asking(text))
+    failed = await failure(client, request_with(text))
     assert (failed.kind, failed.attempts, failed.retryable) == ("too_long", 0, False)
     assert not recorder.sent and failed.input_tokens == 0 and failed.cost_usd == 0.0
-    tokens = estimate_messages(asking(text).messages)
+    tokens = estimate_messages(request_with(text).messages)
     for said in (f"{len(text):,} characters", f"{tokens:,} tokens", "8,000 tokens", "not sent", "slice it"):
         assert said in failed.message
 
 
-async def test_the_room_kept_for_the_answer_counts() -> None:
+async def test_the_output_limit_counts_as_part_of_the_window() -> None:
     client, recorder = client_with(8_000)
     text = PROSE * 250
-    await client.ask(asking(text, limit=100))
-    assert (await failure(client, asking(text, limit=4_000))).kind == "too_long"
+    await client.ask(request_with(text, limit=100))
+    assert (await failure(client, request_with(text, limit=4_000))).kind == "too_long"
     assert len(recorder.sent) == 1
 
 
 async def test_an_output_limit_as_large_as_the_window_leaves_room_for_a_question() -> None:
     client, recorder = client_with(8_000)
-    await client.ask(asking(PROSE, limit=8_000))
+    await client.ask(request_with(PROSE, limit=8_000))
     assert len(recorder.sent) == 1
 
 
-async def test_a_prompt_near_the_window_is_the_servers_to_judge() -> None:
+async def test_a_prompt_near_the_window_is_sent() -> None:
     client, recorder = client_with(8_000)
     text = PROSE * 400
-    assert 8_000 < estimate_messages(asking(text).messages) < 9_900
-    await client.ask(asking(text, limit=1))
+    assert 8_000 < estimate_messages(request_with(text).messages) < 9_900
+    await client.ask(request_with(text, limit=1))
     assert len(recorder.sent) == 1
 
 
-async def test_an_unknown_window_sends_everything() -> None:
+async def test_every_prompt_is_sent_when_the_window_is_unknown() -> None:
     client, recorder = client_with(None)
-    await client.ask(asking(PROSE * 20_000))
+    await client.ask(request_with(PROSE * 20_000))
     assert len(recorder.sent) == 1
 
 
-async def test_a_root_request_is_told_to_use_another_model() -> None:
+async def test_the_error_of_a_root_request_advises_another_model() -> None:
     client, _ = client_with(8_000)
-    failed = await failure(client, asking(PROSE * 1_000, role="root"))
+    failed = await failure(client, request_with(PROSE * 1_000, role="root"))
     assert "root model" in failed.message and "--model that reads more" in failed.message
 
 
-async def test_what_a_server_refuses_as_too_long_is_told_with_its_size(client_of: OpenTo) -> None:
+async def test_a_prompt_that_a_server_refuses_as_too_long_is_reported_with_its_size(client_of: OpenTo) -> None:
     said = "This model's maximum context length is 8192 tokens"
     with ScriptedServer(faults=[Fault("status", status=400, text=said)]) as server:
         async with client_of(server) as client:
             with pytest.raises(ModelCallFailed) as failed:
-                await client.ask(asking(PROSE * 10))
+                await client.ask(request_with(PROSE * 10))
     assert failed.value.kind == "too_long" and failed.value.attempts == 1
     assert f"{len(PROSE) * 10:,} characters" in failed.value.message and said in failed.value.message
 
 
-async def test_a_server_of_ones_own_judges_the_length_of_a_listed_name(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_listed_model_name_has_no_known_window_on_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     async with open_client("openai:gpt-4o-mini", base_url="http://127.0.0.1:9/v1") as client:
         assert client.window is None
