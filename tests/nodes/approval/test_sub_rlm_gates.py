@@ -34,11 +34,11 @@ async def test_the_run_at_the_top_waits_with_the_requests_of_two_sub_rlms_togeth
 
 async def test_an_approval_reaches_a_sub_rlm_two_levels_down(reviewed: Reviewed) -> None:
     run = await started(reviewed, "calls>1")
-    asked = []
+    waited = []
     while run.status == "paused":
-        asked.append([(request["name"], request["args"]["count"]) for request in requests(run)])
+        waited.append([(request["name"], request["args"]["count"]) for request in requests(run)])
         run = await reviewed.decide(*[APPROVE] * len(requests(run)))
-    assert (asked, run.answer) == ([[("sub_calls", 2)]], ["mDEEP", "mDEEP"])
+    assert (waited, run.answer) == ([[("sub_calls", 2)]], ["mDEEP", "mDEEP"])
 
     other = Reviewed(reviewed.folder / "other")
     other.folder.mkdir()

@@ -1,4 +1,4 @@
-"""A run that goes in circles is told so, by what is recorded of its turns."""
+"""Notes for the model on repeated cells and errors, from the records of the turns."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from durable_rlm.state.records import TurnRecord
 
 
 def turn(number: int, **facts: Any) -> TurnRecord:
-    """A turn whose cell ran, unlike any other's."""
+    """Return a turn whose cell ran and differs from that of every other turn."""
     plain = {"number": number, "blocks": [f"code {number}"], "status": "ok", "output": f"out {number}", "error": None}
     return {**plain, **facts}  # type: ignore[typeddict-item]
 
@@ -19,33 +19,33 @@ def failed(number: int, error: str = "KeyError: 'x'", **facts: Any) -> TurnRecor
 
 
 def notes(*turns: TurnRecord) -> list[str]:
-    """The notes on the last of the turns, whose code `plan` has recorded already."""
+    """Return the notes on the last of the turns, whose code `plan` has recorded already."""
     *before, ended = turns
     planned: TurnRecord = {"number": ended.get("number", 0), "blocks": ended.get("blocks", [])}
     return repetition_notes([*before, planned], ended)
 
 
-def test_turns_that_differ_are_not_remarked() -> None:
+def test_turns_that_differ_get_no_note() -> None:
     assert notes(turn(1)) == []
     assert notes(turn(1), turn(2), turn(3)) == []
     assert notes(failed(1), failed(2, "ValueError: y")) == []
     assert notes(failed(1), turn(2)) == []
 
 
-def test_the_same_cell_with_the_same_output_is_named_however_long_ago_it_ran() -> None:
+def test_the_same_cell_with_the_same_output_gets_a_note_however_long_ago_it_ran() -> None:
     same: dict[str, Any] = {"blocks": ["f()"], "output": "5"}
     [note] = notes(turn(1, **same), *(turn(number) for number in range(2, 40)), turn(40, **same))
     assert note.startswith("This is the same cell as in turn 1, and it gave the same")
 
 
-def test_the_same_cell_with_another_output_is_remarked_the_third_time() -> None:
+def test_the_same_cell_with_another_output_gets_a_note_the_third_time() -> None:
     polls = [turn(number, blocks=["poll()"]) for number in (1, 2, 3)]
     assert notes(*polls[:2]) == []
     [note] = notes(*polls)
     assert "same cell for the 3rd time" in note
 
 
-def test_the_same_error_in_a_row_is_counted_and_named() -> None:
+def test_consecutive_turns_with_the_same_error_get_a_note_with_their_number() -> None:
     assert notes(failed(1)) == []
     [note] = notes(turn(1), failed(2), failed(3), failed(4))
     assert note.startswith("This is the 3rd turn in a row that ended with KeyError: 'x'. Look at")
@@ -63,16 +63,16 @@ def test_errors_that_differ_only_in_an_address_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("status", ["timeout", "died"])
-def test_other_ways_of_failing_count_too(status: str) -> None:
+def test_timeouts_and_dead_kernels_count_as_errors_too(status: str) -> None:
     again = [failed(number, "CellTimeout: 300 s") | {"status": status} for number in (1, 2)]
     assert len(notes(*again)) == 1  # type: ignore[arg-type]
 
 
-def test_the_same_cell_that_fails_in_the_same_way_is_told_both() -> None:
+def test_the_same_cell_that_fails_in_the_same_way_gets_both_notes() -> None:
     same: dict[str, Any] = {"blocks": ["f()"], "output": "Traceback"}
     assert len(notes(failed(1, **same), failed(2, **same))) == 2
 
 
-def test_a_long_error_is_told_in_one_short_line() -> None:
+def test_a_long_error_is_cut_to_one_short_line() -> None:
     [note] = notes(*(failed(number, "ValueError: " + "long\n" * 1_000) for number in (1, 2)))
     assert len(note) < 400 and "\n" not in note

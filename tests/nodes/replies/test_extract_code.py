@@ -1,4 +1,4 @@
-"""What models really write, and what of it runs."""
+"""Code in replies of models: the blocks that run, and the nudge when none does."""
 
 import time
 import warnings
@@ -256,7 +256,7 @@ def test_a_reply_runs_exactly_its_code(case: Case) -> None:
     assert reading.nudge == (NUDGES[case.reason] if case.reason else None)
 
 
-def test_what_was_left_out_is_said() -> None:
+def test_the_notes_name_the_parts_that_do_not_run() -> None:
     reading = read_reply("```json\n{}\n```\n```repl\nprint(n)\n```\n```\n42\n```\nFINAL(42)")
 
     json_note, bare_note, final_note = reading.notes
@@ -271,21 +271,21 @@ def test_a_nudge_for_an_answer_in_prose_says_where_the_answer_belongs() -> None:
     assert nudge and "FINAL" in nudge and "```repl" in nudge
 
 
-def test_nul_bytes_and_lone_surrogates_are_harmless() -> None:
+def test_nul_bytes_and_lone_surrogates_are_replaced() -> None:
     reading = read_reply("```repl\nx = '\x00\ud800'\nprint(x)\n```\n\udfff")
 
     assert reading.blocks == ("x = '\ufffd\ufffd'\nprint(x)",)
     "".join(reading.blocks).encode()
 
 
-def test_no_warning_of_the_parser_leaks() -> None:
+def test_reading_a_reply_emits_no_warning_of_the_parser() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_reply("```\nprint('\\d', 1 is 1)\n```").blocks == ("print('\\d', 1 is 1)",)
 
 
 @pytest.mark.parametrize("code", ["(" * 5_000, "-" * 90_000 + "1", "a" + ".a" * 40_000, "[" * 90 + "]" * 90])
-def test_code_too_deep_for_the_parser_is_no_crash(code: str) -> None:
+def test_code_too_deep_for_the_parser_is_read_without_a_crash(code: str) -> None:
     assert read_reply(f"```repl\n{code}\n```").blocks == (code,)
 
 
@@ -318,7 +318,7 @@ HOSTILE: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE.keys())
-def test_five_hostile_megabytes_take_a_moment(hostile: Callable[[], str]) -> None:
+def test_five_hostile_megabytes_are_read_in_less_than_one_and_a_half_seconds(hostile: Callable[[], str]) -> None:
     reply = hostile()
     started = time.process_time()
     read_reply(reply)
@@ -334,7 +334,7 @@ PIECES = st.sampled_from(FENCES + BITS)
 
 @settings(deadline=None)
 @given(st.lists(PIECES | st.text(max_size=5), max_size=60).map("".join), st.booleans())
-def test_reading_never_raises_and_says_something(reply: str, truncated: bool) -> None:
+def test_reading_never_raises_and_gives_code_or_a_nudge(reply: str, truncated: bool) -> None:
     reading = read_reply(reply, truncated=truncated)
 
     assert reading.blocks or reading.nudge

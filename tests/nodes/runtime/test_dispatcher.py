@@ -1,4 +1,4 @@
-"""The dispatcher: many workers, no call lost, none held up by a slow neighbour."""
+"""The dispatcher: many workers, no call is lost, and none is delayed by a slow one."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def session() -> KernelSession:
 
 
 class Answerer:
-    """Answers calls; slow ones once the gate is opened."""
+    """A function that answers calls, and slow ones only after `gate` is set."""
 
     def __init__(self, session: KernelSession) -> None:
         self.session = session
@@ -47,7 +47,7 @@ async def test_one_worker_answers_a_loop_to_its_end(session: KernelSession) -> N
     assert (await session.result()).output == "50\n"
 
 
-async def test_when_calls_outnumber_the_workers_the_superstep_ends_for_more(session: KernelSession) -> None:
+async def test_the_superstep_ends_for_more_workers_when_calls_outnumber_them(session: KernelSession) -> None:
     answerer = Answerer(session)
     dispatcher = CallDispatcher(session, answerer)
     await session.begin(Cell(1, ("llm_query('first')\nllm_query_batched(['slow'] * 20)\nprint('done')",)))
@@ -62,7 +62,7 @@ async def test_when_calls_outnumber_the_workers_the_superstep_ends_for_more(sess
     assert (await session.result()).output == "done\n"
 
 
-async def test_a_slow_call_outlives_its_superstep_and_holds_up_nobody(session: KernelSession) -> None:
+async def test_a_slow_call_outlives_its_superstep_and_delays_no_other_call(session: KernelSession) -> None:
     answerer = Answerer(session)
     dispatcher = CallDispatcher(session, answerer)
     code = (
@@ -83,7 +83,7 @@ async def test_a_slow_call_outlives_its_superstep_and_holds_up_nobody(session: K
     assert (await session.result()).output == "slow 30\n"
 
 
-async def test_closing_gives_up_what_is_under_way(session: KernelSession) -> None:
+async def test_closing_gives_up_the_calls_under_way(session: KernelSession) -> None:
     dispatcher = CallDispatcher(session, Answerer(session))
     await session.begin(Cell(1, ("llm_query('slow')",)))
     assert await workers(dispatcher, 1, seconds=0.01) == 0
@@ -93,7 +93,7 @@ async def test_closing_gives_up_what_is_under_way(session: KernelSession) -> Non
     await session.close()
 
 
-async def test_a_call_that_its_cell_does_not_wait_for_holds_up_nothing(session: KernelSession) -> None:
+async def test_a_call_that_its_cell_does_not_wait_for_delays_nothing(session: KernelSession) -> None:
     dispatcher = CallDispatcher(session, Answerer(session))
     code = (
         "import threading\n"
@@ -110,7 +110,7 @@ async def test_a_call_that_its_cell_does_not_wait_for_holds_up_nothing(session: 
     await session.close()
 
 
-async def test_a_call_that_takes_no_worker_leaves_it_to_the_others(session: KernelSession) -> None:
+async def test_a_call_that_needs_no_worker_takes_none_from_the_others(session: KernelSession) -> None:
     answerer = Answerer(session)
     dispatcher = CallDispatcher(session, answerer, without_worker=lambda call: call.kind == "rlm")
     code = (
@@ -131,7 +131,7 @@ async def test_a_call_that_takes_no_worker_leaves_it_to_the_others(session: Kern
     assert result.error is None and result.output == "9 5\n" and dispatcher.tally.answered == 14
 
 
-async def test_what_a_call_without_a_worker_raises_stops_the_run_too(session: KernelSession) -> None:
+async def test_an_exception_of_a_call_without_a_worker_stops_the_run_too(session: KernelSession) -> None:
     gate = asyncio.Event()
 
     async def broken(call: PostedCall) -> bool:
@@ -151,7 +151,7 @@ async def test_what_a_call_without_a_worker_raises_stops_the_run_too(session: Ke
     await session.close()
 
 
-async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
+async def test_an_exception_that_must_stop_the_run_is_raised(session: KernelSession) -> None:
     async def broken(call: PostedCall) -> bool:
         raise OSError("the disk is full")
 
@@ -162,7 +162,7 @@ async def test_what_must_stop_the_run_is_raised(session: KernelSession) -> None:
     await session.close()
 
 
-async def test_calls_that_take_no_worker_are_bounded_by_what_they_weigh(
+async def test_calls_without_a_worker_are_limited_by_their_weight(
     session: KernelSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("durable_rlm.nodes.runtime.dispatcher.MOST_ACTIVE_WEIGHT", 10 * 1_100)
@@ -180,7 +180,9 @@ async def test_calls_that_take_no_worker_are_bounded_by_what_they_weigh(
     assert answerer.peak <= 11
 
 
-async def test_a_call_that_fails_beside_a_parked_one_stops_the_run_and_nothing_is_asked(session: KernelSession) -> None:
+async def test_a_call_that_fails_beside_a_parked_one_stops_the_run_without_an_approval_request(
+    session: KernelSession,
+) -> None:
     parked = ParkedCalls(Gates(calls=0), CallDecisions(), frozenset())
     problems: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
@@ -194,7 +196,7 @@ async def test_a_call_that_fails_beside_a_parked_one_stops_the_run_and_nothing_i
     await session.begin(Cell(1, ("llm_query_batched(['parked', 'fails'])",)))
     with pytest.raises(OSError, match="full"):
         await workers(dispatcher, 1, seconds=10)
-    # For longer than it takes until a cell is taken to wait for approval alone.
+    # Longer than the time after which a cell counts as waiting for approval alone.
     await asyncio.sleep(2 * QUIET)
     with pytest.raises(OSError, match="full"):
         await dispatcher.wait_until_blocked()

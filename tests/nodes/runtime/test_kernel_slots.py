@@ -1,4 +1,4 @@
-"""Kernels of a tree: never more than allowed, and runs that wait for their children never wait for each other."""
+"""Kernel slots of a tree: never more kernels than allowed, and no deadlock of runs that wait for their children."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ async def test_a_tree_of_any_width_ends_with_few_kernels(kernels: int) -> None:
     assert (ended, alive) == (25, 1) and most <= kernels
 
 
-async def test_who_gives_up_waiting_keeps_nothing() -> None:
+async def test_a_cancelled_wait_for_a_slot_keeps_none() -> None:
     slots = KernelSlots(1)
     async with slots.taken(0):
         waiting = asyncio.ensure_future(slots.taken(0).__aenter__())

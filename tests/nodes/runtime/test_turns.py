@@ -1,4 +1,4 @@
-"""A transcript says of each state what reading all of its records says."""
+"""Transcripts of states: the same turns and variables as from reading all records of the state."""
 
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ def variable(name: str, size: int = 1) -> VariableRecord:
 
 @st.composite
 def records(draw: st.DrawFn) -> TurnRecord:
-    """Of any turn up to the fifth, as nodes and reviewers write them: what there is in it is chance."""
+    """Return a record of one of the first five turns with random fields, as nodes and reviewers write them."""
     whole: dict[str, Any] = {
         "reply": draw(st.text(max_size=3)),
         "notes": draw(st.lists(st.text(max_size=3), max_size=2)),
@@ -51,25 +51,25 @@ def number(turn: TurnRecord) -> int:
 @given(
     batches=st.lists(st.lists(records(), max_size=3), max_size=6),
     edited=st.lists(st.lists(edits(), max_size=2), min_size=6, max_size=6),
-    edits_at_all=st.booleans(),
+    with_edits=st.booleans(),
     back=st.integers(0, 6),
 )
-def test_each_state_is_read_as_if_it_were_the_first(
-    batches: list[list[TurnRecord]], edited: list[list[EditRecord]], edits_at_all: bool, back: int
+def test_reading_further_states_gives_the_same_as_reading_each_one_alone(
+    batches: list[list[TurnRecord]], edited: list[list[EditRecord]], with_edits: bool, back: int
 ) -> None:
     transcript = Transcript()
     written: list[TurnRecord] = []
     states: list[RunState] = [{}]
-    for batch, made in zip(batches, edited, strict=False):
+    for batch, edits_of_state in zip(batches, edited, strict=False):
         written = [*written, *batch]
         state: RunState = {"turns": written}
-        if edits_at_all:
-            state["edits"] = made
+        if with_edits:
+            state["edits"] = edits_of_state
         states.append(state)
-    # Also back to an earlier one, as a run that is forked or gone on with from there.
+    # Earlier states are read again, as in a run that is forked or resumed from there.
     for state in [*states, *states[back:], *states]:
         turns = turns_of(state)
-        # Asked in any order, and more than once.
+        # The reads come in another order than the records, and more than once.
         assert list(transcript.each(state, number)) == [number(turn) for turn in turns]
         assert list(transcript.variables(state)) == variables_after(turns)
         assert list(transcript.turns(state)) == list(transcript.turns(state)) == turns

@@ -1,4 +1,4 @@
-"""Runners over in-memory kernels, whose model clients are real but for waiting between attempts."""
+"""Runners over in-memory kernels, with real model clients that do not wait between attempts."""
 
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ def fake_sleep() -> FakeSleep:
 
 @pytest.fixture
 def open_model(fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> OpenModels:
-    """Opens clients that do not wait before another attempt."""
+    """Return a function that opens clients which do not wait between attempts."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
     def open_one(name: str, settings: RunSettings) -> ModelClient:
@@ -41,11 +41,11 @@ async def runner(tmp_path: Path, open_model: OpenModels) -> AsyncGenerator[Runne
 
 
 def cells(*codes: str) -> Callable[[list[dict[str, str]]], str]:
-    """A root model that runs these cells, one a turn."""
+    """Return a root model that runs these cells, one for each turn."""
     replies = [repl(code) for code in codes]
     return lambda messages: replies[sum(message["role"] == "assistant" for message in messages)]
 
 
 def models(server: ScriptedServer) -> dict[str, Any]:
-    """The settings that name the server's two models."""
+    """Return the settings that name the server's two models."""
     return {"model": "openai:root", "sub_model": "openai:sub", "base_url": server.base_url}

@@ -1,4 +1,4 @@
-"""Budgets against what the server has really received: requests, tokens, dollars, with hundreds in flight."""
+"""Budgets compared with what the server received: requests, tokens, dollars, with hundreds of calls in flight."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ ROOT = cells(SPENDING, "FINAL([len(got), sum(map(bool, got))])")
 
 
 def rambling(prompt: str) -> str:
-    """An answer that uses up whatever output limit there is."""
+    """Return an answer that uses up any output limit."""
     return "word " * 20_000
 
 
@@ -58,7 +58,7 @@ async def test_the_server_never_gets_more_than_a_strict_budget_allows(
     assert server.billed.cost(PRICE) <= limits.get("max_cost", server.billed.cost(PRICE))
     assert all(seen.output_limit for seen in server.requests), "every request carries an output limit"
     assert run.usage["model_calls"] == len(server.requests)
-    # How a retry that finds no budget left ends is told apart below.
+    # A retry that finds no budget left may end the run otherwise; the tests below distinguish these cases.
     assert run.status == "answered" or faults
     if isinstance(run.answer, list):
         assert run.answer[0] == COUNT and 0 < run.answer[1] <= len(server.asked)
@@ -78,7 +78,7 @@ async def test_a_strict_budget_counts_a_reply_that_broke_off_as_spent_when_its_r
     assert server.billed.cost(PRICE) <= limits.get("max_cost", server.billed.cost(PRICE))
 
 
-async def test_what_a_server_has_refused_costs_nothing_when_there_is_no_budget_to_ask_again(runner: Runner) -> None:
+async def test_a_request_that_a_server_refused_costs_nothing_when_no_budget_is_left_for_a_retry(runner: Runner) -> None:
     refusing = Fault("status", status=503, share=0.5)
     with ScriptedServer(ROOT, terse, cuts=True, faults=[refusing]) as server:
         run = await runner.run("Q?", concurrency=50, max_tokens=60_000, **models(server))
@@ -93,7 +93,7 @@ async def test_a_cell_that_prints_much_and_spends_the_rest_is_followed_by_a_last
 
 
 @pytest.mark.parametrize("limits", TOKENS_OR_COST, ids=["tokens", "cost"])
-async def test_most_of_a_budget_can_be_used_though_reservations_are_far_more_than_what_is_used(
+async def test_a_budget_can_be_used_although_reservations_far_exceed_the_actual_usage(
     runner: Runner, limits: dict[str, Any]
 ) -> None:
     with ScriptedServer(ROOT, terse, cuts=True, jitter=0.01) as server:
@@ -102,7 +102,7 @@ async def test_most_of_a_budget_can_be_used_though_reservations_are_far_more_tha
     assert run.usage["input_tokens"] + run.usage["output_tokens"] == server.billed.total
 
 
-async def test_what_is_shown_as_spent_is_what_the_server_bills(runner: Runner) -> None:
+async def test_the_spending_that_is_shown_equals_the_bill_of_the_server(runner: Runner) -> None:
     with ScriptedServer(ROOT, terse, faults=[Fault("status", status=503, share=0.2)]) as server:
         run = await runner.run("Q?", price=PRICE, **models(server))
     assert run.usage["input_tokens"] == server.billed.input and run.usage["output_tokens"] == server.billed.output
@@ -110,7 +110,7 @@ async def test_what_is_shown_as_spent_is_what_the_server_bills(runner: Runner) -
     assert run.usage["model_calls"] == len(server.requests)
 
 
-async def test_a_spent_budget_is_raised_at_once_and_the_rest_of_the_cell_asks_nobody(runner: Runner) -> None:
+async def test_a_spent_budget_raises_at_once_and_the_rest_of_the_cell_sends_nothing(runner: Runner) -> None:
     code = (
         "got = []\n"
         "for n in range(50):\n"

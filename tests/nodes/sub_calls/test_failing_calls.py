@@ -1,4 +1,4 @@
-"""Calls of a batch that fail: which are asked again, what the code and the root model hear, and that others go on."""
+"""Failing calls: their retries, the errors for the code and the root model, and that other calls are not affected."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def upper(n: int) -> str:
     ],
     ids=lambda given: f"{given.kind}-{given.status}-{given.after}" if isinstance(given, Fault) else None,
 )
-async def test_failures_are_asked_again_by_their_kind_and_cost_no_other_call_anything(
+async def test_failures_are_retried_by_their_kind_and_do_not_affect_other_calls(
     runner: Runner, fault: Fault, attempts: int
 ) -> None:
     fault.when = poisoned
@@ -53,14 +53,12 @@ async def test_failures_are_asked_again_by_their_kind_and_cost_no_other_call_any
         else:
             assert server.asked[prompt] == 1 and said == upper(n)
     last_root = server.requests[-1].messages
-    assert any(f"[3 of {COUNT} failed: " in message["content"] for message in last_root), "the root model is told"
+    assert any(f"[3 of {COUNT} failed: " in message["content"] for message in last_root), "the root model gets a note"
     assert run.usage["model_calls"] == len(server.requests)
 
 
 @pytest.mark.parametrize("kind", ["reset", "garbage", "empty", "status"])
-async def test_what_fails_once_is_answered_all_the_same_and_nobody_is_told_of_failures(
-    runner: Runner, kind: str
-) -> None:
+async def test_a_call_that_fails_once_is_answered_and_not_reported_as_failed(runner: Runner, kind: str) -> None:
     once = [Fault(kind, requests=range(10, 40))]  # pyright: ignore[reportArgumentType]
     with ScriptedServer(cells(BATCH, OUTCOMES), str.upper, faults=once) as server:
         run = await runner.run("Q?", **models(server))
@@ -69,7 +67,7 @@ async def test_what_fails_once_is_answered_all_the_same_and_nobody_is_told_of_fa
     assert not any("failed" in message["content"] for message in server.requests[-1].messages[-1:])
 
 
-async def test_a_burst_of_refusals_is_waited_out_as_long_as_the_server_says(
+async def test_a_burst_of_refusals_is_retried_after_the_time_that_the_server_gives(
     runner: Runner, fake_sleep: FakeSleep
 ) -> None:
     burst = Fault("status", status=429, headers={"Retry-After": "17"}, requests=range(20, 50))
@@ -77,10 +75,10 @@ async def test_a_burst_of_refusals_is_waited_out_as_long_as_the_server_says(
         run = await runner.run("Q?", concurrency=64, **models(server))
     assert run.answer == [upper(n) for n in range(COUNT)]
     assert len(fake_sleep.seconds) == 30 and all(17 <= seconds <= 17 * 1.25 for seconds in fake_sleep.seconds)
-    assert len(set(fake_sleep.seconds)) > 20, "they do not come back together"
+    assert len(set(fake_sleep.seconds)) > 20, "the retries are spread over time"
 
 
-async def test_a_single_call_that_fails_raises_and_says_what_kind_of_failure_it_was(runner: Runner) -> None:
+async def test_a_single_call_that_fails_raises_an_error_that_names_the_kind_of_failure(runner: Runner) -> None:
     code = (
         "said = {}\n"
         "for prompt in ('be refused', 'say nothing', 'be unknown'):\n"
@@ -103,7 +101,7 @@ async def test_a_single_call_that_fails_raises_and_says_what_kind_of_failure_it_
     assert "empty answer" in said["say nothing"]
 
 
-async def test_a_prompt_that_is_no_text_costs_its_batch_an_error_before_anything_is_sent(runner: Runner) -> None:
+async def test_a_prompt_that_is_not_a_text_raises_in_its_batch_before_anything_is_sent(runner: Runner) -> None:
     code = "try:\n    llm_query_batched(['a', ['b']])\nexcept TypeError as error:\n    FINAL(str(error))"
     with ScriptedServer(cells(code), str.upper) as server:
         run = await runner.run("Q?", **models(server))

@@ -1,4 +1,4 @@
-"""Thousands of calls from one cell: all of them, in order, live, and none held up by another."""
+"""Thousands of calls from one cell: all are answered in order, with live progress, and none delays another."""
 
 import asyncio
 from collections import Counter
@@ -21,8 +21,8 @@ from tests.servers.openai_server import ScriptedServer
 MANY = 10_000
 
 
-class Weather:
-    """A sender without a network: late, refused now and then, broken off now and then, by the prompt."""
+class UnreliableSender:
+    """A sender without a network that is late, and by the prompt sometimes refuses or breaks off."""
 
     def __init__(self, code: str) -> None:
         self._code = code
@@ -51,33 +51,33 @@ class Weather:
         return
 
 
-async def test_ten_thousand_calls_are_answered_in_order_though_one_in_five_fails_at_first(
+async def test_ten_thousand_calls_are_answered_in_order_although_one_in_five_fails_at_first(
     tmp_path: Path, fake_sleep: FakeSleep
 ) -> None:
     code = f"got = llm_query_batched([f'question {{n}}' for n in range({MANY})])\nFINAL(got)"
-    weather = Weather(repl(code))
+    sender = UnreliableSender(repl(code))
 
     def open_model(name: str, settings: RunSettings) -> ModelClient:
-        return ModelClient(Target(name), weather, retry=RetryPolicy(attempts=20, sleep=fake_sleep))
+        return ModelClient(Target(name), sender, retry=RetryPolicy(attempts=20, sleep=fake_sleep))
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
         run = await runner.run("Q?", model="openai:any", concurrency=256, max_calls=2 * MANY)
         assert run.status == "answered", run.error
         assert run.answer == [f"QUESTION {n}" for n in range(MANY)]
-        assert len(weather.asked) == MANY and weather.peak == 256
-        assert run.usage["model_calls"] == weather.asked.total() + 1
-        failed = weather.asked.total() - MANY
+        assert len(sender.asked) == MANY and sender.peak == 256
+        assert run.usage["model_calls"] == sender.asked.total() + 1
+        failed = sender.asked.total() - MANY
         assert failed == len(fake_sleep.seconds) and 0.15 * MANY < failed < 0.35 * MANY
-        assert await most_sends(runner, run.thread_id) == max_workers(256)
+        assert await most_workers(runner, run.thread_id) == max_workers(256)
 
 
-async def most_sends(runner: Runner, thread_id: str) -> int:
-    """The most lanes that one superstep of the run had."""
+async def most_workers(runner: Runner, thread_id: str) -> int:
+    """Return the largest number of workers in one superstep of the run."""
     config: Any = {"configurable": {"thread_id": thread_id}}
     return max([snapshot.next.count("sub_call") async for snapshot in runner.graph.aget_state_history(config)])
 
 
-async def test_a_server_that_is_slow_refuses_and_breaks_off_costs_no_answer(runner: Runner) -> None:
+async def test_no_answer_is_lost_to_a_server_that_is_slow_refuses_and_breaks_off(runner: Runner) -> None:
     count = 600
     faults = [
         Fault("status", status=429, headers={"Retry-After": "1"}, requests=range(20, 120)),
@@ -95,16 +95,14 @@ async def test_a_server_that_is_slow_refuses_and_breaks_off_costs_no_answer(runn
     assert len(server.requests) == run.usage["model_calls"] > count + 150
 
 
-async def test_however_much_may_be_in_flight_no_superstep_has_more_than_a_thousand_sends(
-    runner: Runner, tmp_path: Path
-) -> None:
+async def test_a_superstep_has_at_most_a_thousand_workers_at_any_concurrency(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(len(llm_query_batched([str(n) for n in range(1_500)])))")])
     run = await runner.run("Q?", model=model, concurrency=1_000)
     assert run.answer == 1_500
-    assert await most_sends(runner, run.thread_id) == 1_000
+    assert await most_workers(runner, run.thread_id) == 1_000
 
 
-async def test_a_call_that_hangs_holds_up_no_other(runner: Runner) -> None:
+async def test_a_call_that_hangs_delays_no_other(runner: Runner) -> None:
     count, answered = 200, Counter[str]()
 
     def sub(prompt: str) -> str:
@@ -122,13 +120,13 @@ async def test_a_call_that_hangs_holds_up_no_other(runner: Runner) -> None:
     assert list(answered)[-1] == "question 3"
 
 
-async def test_progress_is_told_while_it_happens_and_never_goes_back(runner: Runner) -> None:
+async def test_progress_is_reported_while_calls_run_and_never_decreases(runner: Runner) -> None:
     count = 300
-    told: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
 
-    def heard(event: dict[str, Any]) -> None:
+    def record(event: dict[str, Any]) -> None:
         if event["event"] == "calls":
-            told.append(event)
+            events.append(event)
             server.release()
 
     held = Fault("hang", when=lambda body: body["messages"][-1]["content"].endswith("7"))
@@ -136,18 +134,18 @@ async def test_progress_is_told_while_it_happens_and_never_goes_back(runner: Run
     root = cells(f"FINAL(len(llm_query_batched([f'question {{n}}' for n in range({count})])))")
     with ScriptedServer(root, str.upper, faults=[held, refused], jitter=0.1) as server:
         async with asyncio.timeout(60):
-            await runner.run("Q?", on_event=heard, concurrency=50, **models(server))
-    assert told[0]["answered"] + told[0]["failed"] < count, "the calls that hang wait for the first event"
+            await runner.run("Q?", on_event=record, concurrency=50, **models(server))
+    assert events[0]["answered"] + events[0]["failed"] < count, "the calls that hang wait for the first event"
     for name in ("answered", "failed", "posted"):
-        assert [event[name] for event in told] == sorted(event[name] for event in told)
-    for event in told:
+        assert [event[name] for event in events] == sorted(event[name] for event in events)
+    for event in events:
         assert event["posted"] >= event["answered"] + event["failed"] + event["in_flight"]
         assert 0 <= event["in_flight"] <= 50
-    last = told[-1]
+    last = events[-1]
     assert (last["answered"], last["failed"], last["in_flight"], last["posted"]) == (count - 3, 3, 0, count)
 
 
-async def test_equal_calls_of_a_batch_are_separate_samples_and_cached_ones_are_asked_once(runner: Runner) -> None:
+async def test_equal_calls_of_a_batch_are_separate_samples_and_cached_ones_are_sent_once(runner: Runner) -> None:
     numbers = iter(range(1_000))
     root = cells(
         "samples = llm_query_batched(['toss a coin'] * 100)\n"

@@ -1,4 +1,4 @@
-"""Requests that reach no server are no model calls; those that may have been answered are, whatever became of them."""
+"""Requests that reach no server do not count as model calls; all those that may have been answered do."""
 
 import contextlib
 import socket
@@ -28,9 +28,9 @@ ASKING = "try:\n    said = llm_query('a')\nexcept SubCallError as error:\n    sa
 
 @contextlib.contextmanager
 def held_port() -> Generator[int]:
-    """A port of this machine that refuses connections, and is nobody else's: bound, but not listened on.
+    """Yield a port of this machine that refuses connections and is in use by no other process: bound, not listened on.
 
-    A server can be started on it all the same.
+    A server can still be started on it.
     """
     with contextlib.closing(socket.socket()) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,7 +45,7 @@ def closed() -> Generator[str]:
 
 
 class Backoff:
-    """What is counted of a run whenever its client waits before another attempt; `then` is done first."""
+    """A sleep function that records the counted usage of a run before each further attempt; it calls `then` first."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Any, ...]] = []
@@ -66,7 +66,7 @@ def backoff() -> Backoff:
 
 @pytest.fixture
 def addresses() -> dict[str, str]:
-    """Of models that are not where the settings say."""
+    """Return the base URLs of models by name, where they differ from the settings; tests fill it."""
     return {}
 
 
@@ -85,19 +85,21 @@ async def runner(
         yield runner
 
 
-async def test_a_root_that_no_server_was_asked_for_has_cost_nothing_now_in_the_journal_and_after_a_resume(
+async def test_a_root_request_that_reaches_no_server_costs_nothing_during_waits_and_after_a_resume(
     runner: Runner, closed: str, backoff: Backoff
 ) -> None:
     run = await runner.run("Q?", thread="t", model="openai:root", base_url=closed, price=PRICE)
     assert (run.status, run.usage) == ("failed", NOTHING)
     assert run.error and "cannot be reached after 6 attempts" in run.error["message"]
-    assert backoff.seen == [(0, 0, 0, 0.0)] * 5, "a process that is killed while it waits leaves nothing behind either"
+    assert backoff.seen == [(0, 0, 0, 0.0)] * 5, "a process that is killed during a wait leaves nothing counted either"
     again = await runner.resume("t")
     assert (again.status, again.usage) == ("failed", NOTHING)
     assert (await runner.queries.usage("t")) == NOTHING
 
 
-async def test_what_reaches_no_server_uses_up_no_budget(runner: Runner, closed: str, addresses: dict[str, str]) -> None:
+async def test_a_request_that_reaches_no_server_uses_up_no_budget(
+    runner: Runner, closed: str, addresses: dict[str, str]
+) -> None:
     with ScriptedServer(cells(ASKING)) as server:
         addresses["openai:sub"] = closed
         run = await runner.run("Q?", max_calls=3, max_tokens=60_000, price=PRICE, **models(server))
@@ -107,7 +109,7 @@ async def test_what_reaches_no_server_uses_up_no_budget(runner: Runner, closed: 
     assert run.usage["cost_usd"] == pytest.approx(server.billed.cost(PRICE))
 
 
-async def test_a_call_that_reached_no_server_is_recorded_as_failed_and_not_asked_again(
+async def test_a_call_that_reached_no_server_is_recorded_as_failed_without_tokens(
     runner: Runner, closed: str, addresses: dict[str, str]
 ) -> None:
     with ScriptedServer(cells(ASKING)) as server:
@@ -117,7 +119,7 @@ async def test_a_call_that_reached_no_server_is_recorded_as_failed_and_not_asked
     assert "cannot be reached" in str(call.row.error) and call.row.status == "failed" and call.row.tokens == 0
 
 
-async def test_a_connection_that_breaks_off_after_the_request_stays_counted(runner: Runner) -> None:
+async def test_requests_whose_connection_breaks_off_after_they_were_sent_are_counted(runner: Runner) -> None:
     with ScriptedServer(cells(ASKING), faults=[Fault("reset", when=lambda body: body["model"] == "sub")]) as server:
         run = await runner.run("Q?", price=PRICE, **models(server))
     assert run.usage["model_calls"] == len(server.requests) == 7, "the root's, and six that may have been billed"
@@ -125,7 +127,7 @@ async def test_a_connection_that_breaks_off_after_the_request_stays_counted(runn
     assert run.usage["input_tokens"] > root.input and run.usage["output_tokens"] > root.output
 
 
-async def test_the_attempts_that_reach_a_server_are_the_ones_that_count(runner: Runner, backoff: Backoff) -> None:
+async def test_only_attempts_that_reach_a_server_are_counted(runner: Runner, backoff: Backoff) -> None:
     with held_port() as port:
         server = ScriptedServer(cells("FINAL('here')"), port=port)
         backoff.then = server.start

@@ -1,4 +1,4 @@
-"""Trees over a real server on loopback: one model plays every run, told apart by the first words of their questions."""
+"""Trees of runs over a server on loopback: one model serves all runs and distinguishes them by their questions."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ LAST_TURN = "This is your last turn"
 
 
 def tree(cells: Mapping[str, list[str]]) -> Callable[[list[dict[str, str]]], str]:
-    """A root model; `cells` has, by the first word of its question, those of a run's turns: the last for all more."""
+    """Return a root model. `cells` maps the first word of a question to a cell for each turn; the last one repeats."""
     replies = {word: [repl(cell) for cell in turns] for word, turns in cells.items()}
 
     def root(messages: list[dict[str, str]]) -> str:
@@ -29,21 +29,21 @@ def tree(cells: Mapping[str, list[str]]) -> Callable[[list[dict[str, str]]], str
 
 
 def question_of(messages: list[dict[str, str]]) -> str:
-    """What the run is asked whose root request this is; empty for a plain call."""
+    """Return the question of the run that sent this root request; an empty text for a plain call."""
     found = _QUESTION.search("\n".join(message["content"] for message in messages))
     return found[1] if found else ""
 
 
 def of_run(question: str, server: ScriptedServer) -> list[Seen]:
-    """The root requests that runs with this question have sent."""
+    """Return the root requests that runs with this question have sent."""
     return [seen for seen in server.requests if question_of(seen.messages) == question]
 
 
 def model(server: ScriptedServer) -> dict[str, Any]:
-    """The settings that name the server's one model, which takes root requests for what they are by their text."""
+    """Return the settings that name the server's one model, which recognises root requests by their text."""
     return {"model": "openai:both", "base_url": server.base_url}
 
 
 def open_home(folder: Path, open_model: OpenModels, **options: Any) -> AbstractAsyncContextManager[Runner]:
-    """A runner over in-memory kernels, in a home below `folder`."""
+    """Open a runner over in-memory kernels, in a home below `folder`."""
     return Runner.open(folder / "home", kernels=MemoryKernels(), open_model=open_model, **options)

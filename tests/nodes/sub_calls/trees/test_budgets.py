@@ -1,4 +1,4 @@
-"""One budget for a tree of runs, against what the server has really received, whatever fails on the way."""
+"""The budget of a tree of runs compared with what the server received, with and without failures."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,7 +22,7 @@ def below_the_top(body: Body) -> bool:
 
 
 def unreliable() -> list[Fault]:
-    """Failures of every request but those of the run at the top."""
+    """Return failures of every request except those of the run at the top."""
     return [
         Fault("status", status=429, share=0.15, when=below_the_top),
         Fault("status", status=500, share=0.1, when=below_the_top),
@@ -32,7 +32,7 @@ def unreliable() -> list[Fault]:
 
 
 def deep(middles: int, leaves: int) -> Any:
-    """Three levels: each leaf makes a plain call; whoever meets the end of the budget hands on what there is."""
+    """Return a tree of three levels: each leaf sends a plain call; a run whose budget ends passes on what it has."""
     asking = "try:\n    got = {}\nexcept BudgetExceeded as spent:\n    got = spent.partial\n"
     top = asking.format(f"rlm_query_batched([f'middle {{n}}' for n in range({middles})], context=[*'{'m' * middles}'])")
     middle = asking.format(f"rlm_query_batched([f'leaf {{n}}' for n in range({leaves})])")
@@ -41,7 +41,7 @@ def deep(middles: int, leaves: int) -> Any:
 
 
 def rambling(prompt: str) -> str:
-    """An answer that uses up whatever output limit there is."""
+    """Return an answer that uses up any output limit."""
     return "word " * 20_000
 
 
@@ -77,12 +77,12 @@ async def test_a_tree_never_sends_more_than_its_budget_and_the_top_has_a_last_tu
     last = server.requests[-1].messages
     assert question_of(last) == "top"
     if len(server.requests) == limits.get("max_calls"):
-        assert LAST_TURN in last[-1]["content"], "the kept request is the top run's"
-    asked = Counter(question_of(seen.messages).partition(" ")[0] for seen in server.requests)
-    assert asked["leaf"], "runs three deep were at it"
+        assert LAST_TURN in last[-1]["content"], "the request that is kept belongs to the run at the top"
+    requested = Counter(question_of(seen.messages).partition(" ")[0] for seen in server.requests)
+    assert requested["leaf"], "runs of the third level have sent requests"
 
 
-async def test_three_deep_and_two_hundred_wide_it_holds_as_well(runner: Runner) -> None:
+async def test_a_tree_of_three_levels_and_two_hundred_leaves_stays_within_its_budget(runner: Runner) -> None:
     limits: dict[str, Any] = {"max_calls": 350, "max_tokens": 1_500_000, "max_cost": 10.0}
     with ScriptedServer(deep(10, 20), str.upper, cuts=True, jitter=0.02, faults=unreliable()) as server:
         run = await runner.run("top", max_depth=3, kernels=40, price=PRICE, **limits, **model(server))
@@ -99,7 +99,7 @@ REFUSED = {
 }
 
 
-async def test_a_refusal_is_raised_in_the_run_that_meets_it_then_in_each_that_called(runner: Runner) -> None:
+async def test_a_spent_budget_raises_in_the_run_that_meets_it_and_then_in_each_of_its_callers(runner: Runner) -> None:
     with ScriptedServer(tree(REFUSED), str.upper) as server:
         run = await runner.run("top", thread="t", max_depth=3, max_calls=10, **model(server))
     assert (run.status, len(server.requests)) == ("answered", 10)
@@ -114,10 +114,10 @@ async def test_a_refusal_is_raised_in_the_run_that_meets_it_then_in_each_that_ca
         shown = await runner.queries.show(rows[name]["thread_id"], runner.graph)
         assert [turn["status"] for turn in shown["turns"]] == ["error"]
         assert "BudgetExceeded" in shown["turns"][0]["output"]
-        assert len(of_run(name, server)) == 1, "the kept call is the top run's alone"
+        assert len(of_run(name, server)) == 1, "the call that is kept belongs to the run at the top alone"
 
 
-async def test_a_run_whose_last_turn_gives_no_answer_goes_on_with_a_raised_budget_and_pays_for_nothing_twice(
+async def test_a_run_without_an_answer_resumes_with_a_raised_budget_and_pays_for_nothing_twice(
     runner: Runner,
 ) -> None:
     asking = (
@@ -157,15 +157,15 @@ CHILDREN = {
 }
 
 
-async def test_what_was_refused_when_the_process_died_goes_on_in_its_middle_with_a_raised_budget(
+async def test_sub_rlms_that_were_refused_before_a_crash_resume_in_mid_cell_with_a_raised_budget(
     tmp_path: Path, open_model: OpenModels
 ) -> None:
     with ScriptedServer(tree(CHILDREN), str.upper) as server:
         with pytest.raises(Crash):
-            # Both children have ended for want of budget; their caller has not said that it knows.
+            # Both children have ended because the budget is spent; their caller has not recorded it.
             async with open_home(tmp_path, open_model, failpoint=CrashAt("cell-ended", 3)) as runner:
                 await runner.run("top", thread="t", max_depth=2, max_calls=12, **model(server))
-        assert len(server.requests) == 11, "one is kept for a last turn"
+        assert len(server.requests) == 11, "one request is kept for a last turn"
         async with open_home(tmp_path, open_model) as runner:
             run = await runner.resume("t", max_calls=40)
             assert run.answer == ["/".join(f"{name}{n} PLAIN" for n in range(10)) for name in "CD"]
@@ -174,7 +174,7 @@ async def test_what_was_refused_when_the_process_died_goes_on_in_its_middle_with
     assert set(server.asked.values()) == {1}
 
 
-async def test_a_fork_of_a_tree_does_not_get_its_budget_anew(runner: Runner) -> None:
+async def test_a_fork_of_a_tree_does_not_get_a_new_budget(runner: Runner) -> None:
     cells = {
         "top": [*CHILDREN["top"][:1], "rlm_query('more')", "FINAL(1)"],
         "child": CHILDREN["child"],
@@ -192,4 +192,4 @@ async def test_a_fork_of_a_tree_does_not_get_its_budget_anew(runner: Runner) -> 
             spent = await runner._stores.spending.before(name)  # pyright: ignore[reportPrivateUsage]
             run = await runner.resume(name)
             assert run.usage["model_calls"] == len(server.requests) - before <= 12 - spent.model_calls
-        assert spent.model_calls >= 11, "what its children have spent counts for a fork that is behind them"
+        assert spent.model_calls >= 11, "the spending of its children counts for a fork at a later step"

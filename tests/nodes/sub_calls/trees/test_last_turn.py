@@ -1,4 +1,4 @@
-"""What is kept for the last turn of the run at the top is kept from whoever spends of its budget."""
+"""The part of a budget that is kept for the last turn of the run at the top: no run of its tree spends it."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ PRICE = (2.0, 10.0)
 
 
 def rambling(prompt: str) -> str:
-    """An answer that uses up whatever output limit there is."""
+    """Return an answer that uses up any output limit."""
     return "word " * 20_000
 
 
@@ -28,16 +28,16 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("limits", [{"max_tokens": 300_000}, {"max_cost": 2.5}], ids=["tokens", "cost"])
-@pytest.mark.parametrize("who", ["t", "child"])
-async def test_what_is_kept_for_a_last_turn_is_kept_by_who_goes_on_in_mid_cell_as_well(
-    tmp_path: Path, open_model: OpenModels, limits: dict[str, Any], who: str
+@pytest.mark.parametrize("resumed", ["t", "child"])
+async def test_a_run_resumed_in_mid_cell_does_not_spend_the_budget_kept_for_the_last_turn(
+    tmp_path: Path, open_model: OpenModels, limits: dict[str, Any], resumed: str
 ) -> None:
     with ScriptedServer(tree(ENDLESS), rambling, cuts=True) as server:
         with pytest.raises(Crash):
             async with open_home(tmp_path, open_model, failpoint=CrashAt("journal-before", 8)) as runner:
                 await runner.run("top", thread="t", max_depth=2, price=PRICE, **limits, **model(server))
         async with open_home(tmp_path, open_model) as runner:
-            if who == "child":
+            if resumed == "child":
                 child = next(row["thread_id"] for row in await runner.queries.runs() if row["parent"] == "t")
                 assert (await runner.resume(child)).status == "budget"
             run = await runner.resume("t")

@@ -1,4 +1,4 @@
-"""Threads, pools and coroutines of one cell ask at once; a thread that outlives its cell asks later."""
+"""Calls from threads, pools and coroutines of one cell at once, and from threads that outlive their cell."""
 
 import asyncio
 from collections.abc import Generator
@@ -14,7 +14,7 @@ from tests.scripts import repl
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 
-EVERY_WAY = """
+ALL_CALLERS = """
 import asyncio, threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -51,15 +51,17 @@ def clean() -> Generator[None]:
 
 
 async def test_threads_pools_coroutines_and_batches_of_one_cell_each_get_their_own_answers(runner: Runner) -> None:
-    with ScriptedServer(cells(EVERY_WAY), str.upper, jitter=0.02, faults=FAULTS) as server:
+    with ScriptedServer(cells(ALL_CALLERS), str.upper, jitter=0.02, faults=FAULTS) as server:
         run = await runner.run("Q?", concurrency=64, **models(server))
     assert run.answer == expected(), run.error
     assert len(server.asked) == 200 and run.usage["model_calls"] == len(server.requests)
 
 
-async def test_a_real_kernel_does_the_same(tmp_path: Path, open_model: OpenModels) -> None:
+async def test_concurrent_callers_in_a_real_kernel_each_get_their_own_answers(
+    tmp_path: Path, open_model: OpenModels
+) -> None:
     async with Runner.open(tmp_path / "home", open_model=open_model) as runner:
-        with ScriptedServer(cells(EVERY_WAY), str.upper, jitter=0.02, faults=FAULTS) as server:
+        with ScriptedServer(cells(ALL_CALLERS), str.upper, jitter=0.02, faults=FAULTS) as server:
             run = await runner.run("Q?", concurrency=64, **models(server))
     assert run.answer == expected(), run.error
     assert len(server.asked) == 200 and run.usage["model_calls"] == len(server.requests)
@@ -88,7 +90,7 @@ FINAL(said)
 """
 
 
-async def test_a_thread_left_over_is_refused_between_cells_and_asks_for_the_cell_that_runs(runner: Runner) -> None:
+async def test_a_leftover_thread_is_refused_between_cells_and_later_calls_for_the_running_cell(runner: Runner) -> None:
     turns = iter((repl(LEFT_OVER), repl(SECOND)))
 
     async def root(messages: list[dict[str, str]]) -> str:

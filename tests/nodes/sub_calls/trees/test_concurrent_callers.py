@@ -1,4 +1,4 @@
-"""Sub-RLMs and plain calls asked by threads, pools, coroutines and batches of one cell at once, on every level."""
+"""Sub-RLMs and plain calls from threads, pools, coroutines and batches of one cell at once, on every level."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.nodes.sub_calls.trees.conftest import model, tree
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 
-EVERY_WAY = """
+ALL_CALLERS = """
 import asyncio, threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -38,8 +38,8 @@ FAULTS = [Fault("status", status=500, share=0.1), Fault("reset", share=0.1)]
 
 
 def cell(number: int, caller: str) -> str:
-    """Asks so many of each kind; `caller` is an expression that names who asks."""
-    return f"N, CALLER = {number}, {caller}\n{EVERY_WAY}"
+    """Return a cell that sends `number` calls of each kind; `caller` is an expression with the name of the caller."""
+    return f"N, CALLER = {number}, {caller}\n{ALL_CALLERS}"
 
 
 def expected(number: int, caller: str) -> str:
@@ -51,13 +51,13 @@ def check(run: Run, server: ScriptedServer, number: int) -> None:
     assert server.asked.total() >= 6 * number and run.usage["model_calls"] == len(server.requests)
 
 
-async def test_each_gets_its_own_answer(runner: Runner) -> None:
+async def test_each_concurrent_call_gets_its_own_answer(runner: Runner) -> None:
     cells = {"top": [cell(8, "'top'")], "child": ["FINAL(llm_query(context))"]}
     with ScriptedServer(tree(cells), str.upper, jitter=0.02, faults=FAULTS) as server:
         check(await runner.run("top", max_depth=2, kernels=6, **model(server)), server, 8)
 
 
-async def test_each_gets_its_own_answer_when_those_that_ask_are_sub_rlms_as_well(runner: Runner) -> None:
+async def test_each_concurrent_call_of_sub_rlms_gets_its_own_answer(runner: Runner) -> None:
     cells = {
         "top": ["FINAL('+'.join(rlm_query_batched(['middle'] * 3, ['a', 'b', 'c'])))"],
         "middle": [cell(3, "context")],
@@ -69,7 +69,7 @@ async def test_each_gets_its_own_answer_when_those_that_ask_are_sub_rlms_as_well
     assert run.usage["model_calls"] == len(server.requests)
 
 
-async def test_real_kernels_do_the_same(tmp_path: Path, open_model: OpenModels) -> None:
+async def test_each_concurrent_call_in_real_kernels_gets_its_own_answer(tmp_path: Path, open_model: OpenModels) -> None:
     cells = {"top": [cell(4, "'top'")], "child": ["FINAL(llm_query(context))"]}
     async with Runner.open(tmp_path / "home", open_model=open_model) as runner:
         with ScriptedServer(tree(cells), str.upper, jitter=0.02, faults=FAULTS) as server:
