@@ -70,7 +70,7 @@ LONG = (
 
 PROCESSES = (
     "tests/docs/test_packaging.py::test_a_checkout_without_links_builds_the_whole_package",
-    "tests/docs/test_packaging.py::test_where_links_are_plain_files_an_editable_install_is_refused",
+    "tests/docs/test_packaging.py::test_an_editable_install_is_refused_with_one_sentence_when_links_are_plain_files",
     "tests/graph/test_home_folders.py::test_git_sees_nothing_of_a_run_in_a_repository",
     "tests/kernel/test_generators.py::test_numpys_generator_begins_alike",
     "tests/nodes/models/test_providers.py::test_no_provider_is_imported_before_a_model_is_opened",

@@ -1,4 +1,4 @@
-"""What is published of the benchmarks is what was measured."""
+"""Published benchmarks equal the recorded results; a new run gets the right verdict beside the recorded one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,26 +11,26 @@ from bench.beside.results import Measured, Results
 PUBLISHED = Path(__file__).parents[2] / "docs" / "benchmarks"
 
 
-@pytest.mark.parametrize(("name", "drawn"), [("beside", table.table), ("growth", growth.table)])
-def test_the_tables_say_what_the_numbers_beside_them_say(name: str, drawn: Callable[[Results], str]) -> None:
+@pytest.mark.parametrize(("name", "render"), [("beside", table.table), ("growth", growth.table)])
+def test_each_published_table_equals_the_table_of_its_results(name: str, render: Callable[[Results], str]) -> None:
     written = (PUBLISHED / f"{name}.md").read_text()
-    assert drawn(Results.load(PUBLISHED / f"{name}.json")) + "\n" == written
+    assert render(Results.load(PUBLISHED / f"{name}.json")) + "\n" == written
 
 
-def test_the_page_about_performance_has_the_tables_as_they_are() -> None:
+def test_the_page_about_performance_contains_the_published_tables() -> None:
     page = (PUBLISHED.parent / "performance.md").read_text()
     for name in ("beside", "growth"):
         for row in (PUBLISHED / f"{name}.md").read_text().splitlines():
             assert row in page, row
 
 
-def test_nothing_was_lost_by_us_in_what_is_published() -> None:
+def test_the_published_results_have_no_call_paid_twice_and_no_wrong_answer() -> None:
     beside = Results.load(PUBLISHED / "beside.json")
     assert beside.spread("killed", "paid twice", table.OURS) == (0, 0, 0)
     assert beside.spread("sub-RLMs", "right", table.OURS) == (50, 50, 50)
 
 
-# -- the verdict, on made-up numbers
+# -- the verdict, on invented numbers
 
 EXEC, KERNEL, OURS = "rlms, exec", "rlms, Jupyter kernel", table.OURS
 
@@ -47,7 +47,7 @@ def run_of(
     megabytes: float = 400,
     fsync: float = 0.2,
 ) -> Results:
-    """A run in which a turn of ours took so long."""
+    """Return the results of a run in which a turn of this project took `turn` seconds."""
     values = {
         ("turns", OURS): {"last ten turns": turn},
         ("turns", EXEC): {"last ten turns": exec},
@@ -73,7 +73,7 @@ def verdict_on(title: str, now: Results) -> verdict.Verdict:
 
 
 @pytest.mark.parametrize(
-    ("turn", "outcome", "said"),
+    ("turn", "outcome", "ending"),
     [
         (1.04, "as before", "ours ÷ rlms, exec 0.52, recorded 0.50: as before"),
         (1.3, "as before", "0.65, recorded 0.50: as before"),
@@ -83,9 +83,9 @@ def verdict_on(title: str, now: Results) -> verdict.Verdict:
         (0.5, "better", "0.25, recorded 0.50: better by 50 %"),
     ],
 )
-def test_a_line_is_judged_by_its_ratio_to_the_official_one(turn: float, outcome: str, said: str) -> None:
+def test_a_line_is_judged_by_its_ratio_to_the_official_rlm(turn: float, outcome: str, ending: str) -> None:
     found = verdict_on(TURN, run_of(turn))
-    assert found.outcome == outcome and found.text.endswith(said), found.text
+    assert found.outcome == outcome and found.text.endswith(ending), found.text
 
 
 def test_a_machine_that_is_slower_for_all_changes_no_verdict() -> None:
@@ -95,12 +95,12 @@ def test_a_machine_that_is_slower_for_all_changes_no_verdict() -> None:
     assert "The machine is slower or busy: a loop of Python takes 90 ms here and took 30 ms there." in text
 
 
-def test_what_changed_beside_one_of_the_others_alone_is_not_ours() -> None:
+def test_a_change_of_the_ratio_to_only_one_other_system_changes_no_verdict() -> None:
     assert verdict_on(TURN, run_of(1.0, exec=1.0)).outcome == "as before"
     assert verdict_on(TURN, run_of(1.0, exec=1.0, kernel=2.0)).outcome == "worse"
 
 
-def test_what_the_others_have_not_is_judged_by_a_loop_of_python() -> None:
+def test_a_line_that_the_other_systems_lack_is_judged_by_a_loop_of_python() -> None:
     title = "`rlm --help`"
     assert verdict_on(title, run_of(1.0, help=0.4, spin=60.0)).outcome == "as before"
     slower = verdict_on(title, run_of(1.0, help=0.4))
@@ -124,7 +124,7 @@ def test_counts_have_no_tolerance(title: str, now: Results, outcome: str) -> Non
     assert verdict_on(title, now).outcome == outcome
 
 
-def test_the_last_line_says_what_is_worse() -> None:
+def test_the_last_line_names_the_lines_that_are_worse() -> None:
     text, worse = verdict.report(run_of(2.0, twice=3), RECORDED)
     assert worse and text.splitlines()[-1] == f"WORSE than recorded by more than 30 %: {TURN}, of them paid again."
     text, worse = verdict.report(run_of(1.1), RECORDED)
@@ -132,7 +132,7 @@ def test_the_last_line_says_what_is_worse() -> None:
     assert verdict.report(run_of(1.1), RECORDED, tolerance=0.05)[1]
 
 
-def test_a_slower_disk_is_named() -> None:
+def test_a_slower_disk_is_reported() -> None:
     assert "An fsync takes 2.00 ms here" in verdict.report(run_of(1.0, fsync=2.0), RECORDED)[0]
 
 
@@ -143,7 +143,7 @@ def test_a_line_that_was_never_recorded_is_new() -> None:
     assert (found.outcome, found.text) == ("new", f"{TURN}: not recorded before")
 
 
-def test_what_is_published_is_as_before_beside_itself() -> None:
+def test_the_published_results_compared_with_themselves_are_as_before() -> None:
     published = Results.load(PUBLISHED / "beside.json")
     found = verdict.verdicts(published, published)
     assert len(found) == 19 and {one.outcome for one in found} == {"as before"}

@@ -1,4 +1,4 @@
-"""CONTRIBUTING names files that exist, and things that are where it says they are."""
+"""Files and names in pages for contributors: the files exist, and define what the pages say they define."""
 
 import ast
 import re
@@ -8,13 +8,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "tests/README.md")]
-PLACE = re.compile(r"`((?:graph|nodes|state|kernel|studio|tests|bench|docs|tools)/[\w./-]+)`")
-PLACED = re.compile(r"`([\w.]+)` \(`([\w/]+\.py)`")
-ROW = re.compile(r"^\| (?P<what>.+?) \| `(?P<file>[\w/]+\.py)` \| (?P<names>.+) \|$", re.M)
+PATH = re.compile(r"`((?:graph|nodes|state|kernel|studio|tests|bench|docs|tools)/[\w./-]+)`")
+NAME_AND_PATH = re.compile(r"`([\w.]+)` \(`([\w/]+\.py)`")
+ROW = re.compile(r"^\| (?P<subject>.+?) \| `(?P<file>[\w/]+\.py)` \| (?P<names>.+) \|$", re.M)
 
 
 def defined(file: Path) -> set[str]:
-    """Names that a module defines: classes, functions, variables, and methods behind their class."""
+    """Return the names that a module defines: classes, functions, variables; methods and fields as `Class.name`."""
     found: set[str] = set()
     for node in ast.parse(file.read_text()).body:
         match node:
@@ -39,19 +39,19 @@ def defined(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_named_files_exist(page: Path) -> None:
-    names = [name for name in PLACE.findall(page.read_text()) if "NAME" not in name]
+    names = [name for name in PATH.findall(page.read_text()) if "NAME" not in name]
     assert [name for name in names if not (ROOT / name).exists() and not (page.parent / name).exists()] == []
 
 
-def test_what_is_looked_for_is_where_the_table_says() -> None:
+def test_each_row_of_the_table_of_places_names_the_file_that_defines_its_name() -> None:
     rows = list(ROW.finditer((ROOT / "CONTRIBUTING.md").read_text()))
     assert len(rows) == 20
     for row in rows:
         [first] = re.findall(r"^`([\w.]+)`", row["names"])
-        assert first in defined(ROOT / row["file"]), row["what"]
+        assert first in defined(ROOT / row["file"]), row["subject"]
 
 
-def test_a_name_with_a_file_behind_it_is_defined_there() -> None:
-    placed = PLACED.findall((ROOT / "CONTRIBUTING.md").read_text())
-    assert len(placed) > 20
-    assert [(name, file) for name, file in placed if name not in defined(ROOT / file)] == []
+def test_a_name_followed_by_a_file_is_defined_in_that_file() -> None:
+    pairs = NAME_AND_PATH.findall((ROOT / "CONTRIBUTING.md").read_text())
+    assert len(pairs) > 20
+    assert [(name, file) for name, file in pairs if name not in defined(ROOT / file)] == []

@@ -1,4 +1,4 @@
-"""The documentation says what the code does."""
+"""Agreement of the documentation with the code: settings, names of the REPL, links, files, and marked tests."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_the_table_of_settings_is_their_specification() -> None:
+def test_the_table_of_settings_equals_their_specification() -> None:
     rows = [f"| `{one.flag}` | {one.help} | {one.default or 'must be given'} |" for one in SETTINGS.values()]
     table = "\n".join(["| flag | meaning | default |", "|---|---|---|", *rows])
     assert table in (ROOT / "docs" / "command-line.md").read_text()
@@ -27,7 +27,7 @@ def test_every_name_of_the_repl_is_documented() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_lead_to_files_that_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
@@ -39,7 +39,7 @@ def test_named_files_exist(page: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
-def test_the_top_level_is_what_it_should_be() -> None:
+def test_the_top_level_has_exactly_the_expected_entries() -> None:
     wanted = {"graph", "nodes", "state", "kernel", "studio", "tests", "bench", "docs"}
     wanted |= {
         "requirements",
@@ -58,7 +58,7 @@ def test_the_top_level_is_what_it_should_be() -> None:
 
 
 @pytest.mark.parametrize("listed", [*SLOW, *LONG, *PROCESSES])
-def test_each_test_that_is_left_out_somewhere_exists(listed: str) -> None:
+def test_each_test_in_the_lists_of_marked_tests_exists(listed: str) -> None:
     file, _, name = listed.partition("::")
     assert (ROOT / file).exists()
     assert not name or f"def {name.partition('[')[0]}" in (ROOT / file).read_text()

@@ -1,4 +1,4 @@
-"""Docstrings, comments and pages are in the words of `docs/glossary.md`."""
+"""The words of `docs/glossary.md` in docstrings, comments, test names, assertion messages and pages."""
 
 import ast
 import io
@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted(
-    path for part in ("graph", "kernel", "nodes", "state", "studio") for path in (ROOT / part).rglob("*.py")
-)
+CODE = ["graph", "kernel", "nodes", "state", "studio", "tests/docs", "tests/nodes"]
+"""Folders whose prose is checked. Strings of code are data and are not checked, such as the patterns below."""
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "glossary.md"),
 ]
-RIDDLES = re.compile(r"(What|Whether|How|Where|Who|Whoever|Whose|Which)\b")
-"""First words of docstrings that name no subject matter."""
+RIDDLES = re.compile(r"(What|Whether|How|Where|Who|Whoever|Whose|Which)\b", re.I)
+"""First words of docstrings and test names that name no subject matter."""
 NOT_USED = re.compile(
     r"\b(?i:heeds?|heeded|whoever|for want of|(goes|go|gone|going|went) on with|how it stands"
     r"|what came of (it|them)|sittings?|the desk|lanes?|told|seals?|sealed|onlookers?)\b"
@@ -30,7 +29,7 @@ SAVED = re.compile(r"`[^`]*`|\"[^\"]*\"|'[^' ]*'")
 
 
 def docstrings(source: Path) -> Iterator[tuple[int, str]]:
-    """Docstrings of modules, classes and functions, and the strings under attributes, with their lines."""
+    """Yield the docstrings of modules, classes and functions, and the strings under attributes, with their lines."""
     for node in ast.walk(ast.parse(source.read_text())):
         for child in ast.iter_child_nodes(node):
             match child:
@@ -41,31 +40,47 @@ def docstrings(source: Path) -> Iterator[tuple[int, str]]:
 
 
 def comments(source: Path) -> Iterator[tuple[int, str]]:
-    """Comments with their lines."""
+    """Yield the comments with their lines."""
     for token in tokenize.generate_tokens(io.StringIO(source.read_text()).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
 
 
-@pytest.mark.parametrize("part", ["graph", "kernel", "nodes", "state", "studio"])
-def test_a_docstring_names_its_subject_matter_first(part: str) -> None:
-    sources = [source for source in SOURCES if source.relative_to(ROOT).parts[0] == part]
+def sentences_of_test_names(source: Path) -> Iterator[tuple[int, str]]:
+    """Yield the names of test functions as sentences, with their lines."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.removeprefix("test_").replace("_", " ")
+
+
+def assertion_messages(source: Path) -> Iterator[tuple[int, str]]:
+    """Yield the messages of assertions, with their lines."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        match node:
+            case ast.Assert(msg=ast.Constant(value=str(text))):
+                yield node.lineno, text
+            case _:
+                pass
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_a_docstring_and_a_test_name_begin_with_their_subject_matter(part: str) -> None:
     found = [
         f"{source.relative_to(ROOT)}:{line}: {text.strip().splitlines()[0]}"
-        for source in sources
-        for line, text in docstrings(source)
+        for source in sorted((ROOT / part).rglob("*.py"))
+        for line, text in [*docstrings(source), *sentences_of_test_names(source)]
         if RIDDLES.match(text.strip())
     ]
     assert found == []
 
 
-@pytest.mark.parametrize("part", ["graph", "kernel", "nodes", "state", "studio"])
+@pytest.mark.parametrize("part", CODE)
 def test_prose_in_code_uses_the_words_of_the_glossary(part: str) -> None:
-    sources = [source for source in SOURCES if source.relative_to(ROOT).parts[0] == part]
     found = [
         f"{source.relative_to(ROOT)}:{line}: {hit.group()}"
-        for source in sources
-        for line, text in [*docstrings(source), *comments(source)]
+        for source in sorted((ROOT / part).rglob("*.py"))
+        for prose in (docstrings, comments, sentences_of_test_names, assertion_messages)
+        for line, text in prose(source)
         if (hit := NOT_USED.search(SAVED.sub("", text)))
     ]
     assert found == []

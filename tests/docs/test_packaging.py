@@ -1,4 +1,4 @@
-"""What is built and installed is what is promised: bounds, extras, names of the command, locks, wheel and sdist."""
+"""Packaging: bounds of requirements, extras, names of the command, locks, and the built wheel and sdist."""
 
 import re
 import shutil
@@ -35,7 +35,7 @@ def names(requirements: list[Requirement]) -> set[str]:
 
 
 def pins(lock: Path) -> dict[str, set[str]]:
-    """The pinned versions by package; a package may have one for each Python."""
+    """Return the pinned versions by package; a package may have one for each Python."""
     found: dict[str, set[str]] = {}
     for name, pinned in re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(), re.M):
         found.setdefault(name, set()).add(pinned)
@@ -43,7 +43,7 @@ def pins(lock: Path) -> dict[str, set[str]]:
 
 
 def hashes(lock: Path) -> dict[tuple[str, str], set[str]]:
-    """The hashes by package and version."""
+    """Return the hashes by package and version."""
     blocks = re.split(r"\n(?=\w)", lock.read_text())
     heads = [re.match(r"([\w.-]+)==(\S+)", block) for block in blocks]
     return {
@@ -54,7 +54,7 @@ def hashes(lock: Path) -> dict[tuple[str, str], set[str]]:
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_a_release_that_may_change_what_is_private_is_not_taken(name: str) -> None:
+def test_a_package_whose_private_parts_are_used_has_an_upper_bound(name: str) -> None:
     [required] = [one for one in (*REQUIRED, *EXTRAS["server"]) if names([one]) == {name}]
     bounds = required.specifier
     assert any(one.operator in ("<", "<=", "~=", "==") for one in bounds), f"{name} has no upper bound"
@@ -62,12 +62,12 @@ def test_a_release_that_may_change_what_is_private_is_not_taken(name: str) -> No
     assert "999" not in bounds
 
 
-def test_the_server_is_no_part_of_what_everybody_installs() -> None:
+def test_an_installation_without_extras_does_not_include_the_server() -> None:
     assert "langgraph-api" not in names(REQUIRED) and "aiosqlite" in names(REQUIRED)
     assert {"langgraph-api", "forbiddenfruit", "setuptools", "ruff", "pytest"}.isdisjoint(pins(PRODUCT))
 
 
-def test_all_is_documents_and_pandas() -> None:
+def test_the_extra_all_consists_of_documents_and_pandas() -> None:
     [itself] = EXTRAS["all"]
     assert (itself.name, itself.extras) == (PROJECT["name"], {"documents", "pandas"})
     assert names(EXTRAS["pandas"]) == {"pandas"}
@@ -79,7 +79,7 @@ def test_the_command_has_two_names() -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
-def test_a_lock_holds_hashes_and_no_addresses(lock: Path) -> None:
+def test_a_lock_has_hashes_and_no_urls(lock: Path) -> None:
     text = lock.read_text()
     assert "://" not in text and "--index" not in text and "--find-links" not in text and "file:" not in text
     assert hashes(lock) and all(hashes(lock).values())
@@ -87,14 +87,14 @@ def test_a_lock_holds_hashes_and_no_addresses(lock: Path) -> None:
     assert lines == []
 
 
-def test_what_the_demo_installs_is_some_of_what_tests_install() -> None:
+def test_the_packages_of_the_demo_are_some_of_the_packages_of_the_tests() -> None:
     everything, product = pins(ALL), pins(PRODUCT)
     assert len(product) < len(everything)
     assert {name: found for name, found in product.items() if everything.get(name) != found} == {}
     assert hashes(PRODUCT).items() <= hashes(ALL).items()
 
 
-def test_the_demo_installs_what_the_product_requires_and_no_extra() -> None:
+def test_the_demo_installs_the_requirements_of_the_product_and_no_extra() -> None:
     pinned = set(pins(PRODUCT))
     assert names(REQUIRED) <= pinned
     assert not pinned & set().union(*(names(EXTRAS[name]) for name in ("documents", "pandas", "server"))) - names(
@@ -109,7 +109,7 @@ def test_an_extra_has_a_lock_of_its_own(extra: str) -> None:
 
 @pytest.fixture(scope="module")
 def checkout_without_links(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout as git leaves it where it makes no symbolic links: each is a file with its target."""
+    """Copy the checkout as git writes it without symbolic links: each link is a file with its target."""
     folder = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -132,7 +132,7 @@ def checkout_without_links(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(checkout_without_links: Path) -> tuple[list[str], list[str]]:
-    """The names in the wheel and in the sdist that are built without links."""
+    """Build the wheel and the sdist without links, and return the names in them."""
     command = [sys.executable, "-m", "hatchling", "build", "-d", "dist"]
     subprocess.run(command, cwd=checkout_without_links, check=True, capture_output=True)
     [wheel], [sdist] = ((checkout_without_links / "dist").glob(ending) for ending in ("*.whl", "*.tar.gz"))
@@ -158,7 +158,7 @@ def test_a_checkout_without_links_builds_the_whole_package(
     assert not [name for name in sdist if name.startswith(("tests", "bench"))]
 
 
-def test_where_links_are_plain_files_an_editable_install_is_refused_with_one_sentence(
+def test_an_editable_install_is_refused_with_one_sentence_when_links_are_plain_files(
     checkout_without_links: Path, tmp_path: Path
 ) -> None:
     options = ["--no-deps", "--no-build-isolation", "--target", str(tmp_path / "site"), "-e", "."]

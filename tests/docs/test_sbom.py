@@ -61,7 +61,7 @@ def test_components_are_sorted_and_have_package_urls_and_hashes() -> None:
     ]
 
 
-def test_the_bill_has_the_project_and_all_that_its_lock_pins(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bill_has_the_project_and_all_pins_of_its_lock(capsys: pytest.CaptureFixture[str]) -> None:
     document: dict[str, Any] = json.loads(printed(capsys))
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
     itself = document["metadata"]["component"]
