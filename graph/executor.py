@@ -32,6 +32,7 @@ from .tracing import traced
 T = TypeVar("T")
 
 OnEvent = Callable[[dict[str, Any]], None]
+"""A function that is called with each event of a run (`Event`), on the event loop, which it must not block."""
 # LangGraph counts supersteps and stops at 25 by default; here only the run's own limits apply.
 _NO_RECURSION_LIMIT = 10_000_000
 

@@ -84,8 +84,11 @@ class Call:
     """A sub-call with its texts."""
 
     row: CallRow
+    """The journal's record: `key`, `turn`, `kind`, `model`, `status`, tokens, `seconds`, and more."""
     prompt: str
+    """The text that was asked."""
     answer: str | None
+    """The text that came back; None while there is none, and when the call failed."""
     damage: str | None = None
     """Why a text is not what was saved; it then replaces the text, in brackets."""
     thread_id: str = ""
@@ -114,7 +117,12 @@ class Call:
 
 
 class RunQueries:
-    """The runs of one home."""
+    """The runs of one home (`Runner.queries`).
+
+    `thread` is a run's name, or the beginning of one (4 characters or more) that no other name has; `thread_id` is the
+    whole name; `checkpoints` is `Runner.graph`. The dicts are those that `--json` prints (`docs/command-line.md`).
+    Every method may raise StoreError.
+    """
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -139,11 +147,15 @@ class RunQueries:
         return await self._stores.threads.last_touched()
 
     async def runs(self) -> list[dict[str, Any]]:
-        """Return every run as `rlm list --json` prints it, the one touched last first."""
+        """Return every run as `rlm list --json` prints it, the one touched last first.
+
+        Each has `thread_id`, `status` (a `RunStatus`, or `damaged`), `question`, `parent`, `model`, `turns`,
+        `model_calls`, `cost_usd` (US dollars, None when unknown) and `updated` (ISO 8601, in UTC).
+        """
         return [run for run, _ in await self.runs_with_callers()]
 
     async def runs_with_callers(self) -> list[tuple[dict[str, Any], str | None]]:
-        """Return the same, each with the run whose call has started it, if any."""
+        """Return what `runs` does, each with the name of the run whose call has started it, if any."""
         rows = await self._stores.threads.all()
         alive = await self._stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
         spent = await self._spent_of_all(rows)
@@ -166,7 +178,11 @@ class RunQueries:
             return None
 
     async def steps(self, thread: str) -> list[dict[str, Any]]:
-        """Return the steps of a run in saved order, as `rlm steps --json` prints them."""
+        """Return the steps of a run in saved order, as `rlm steps --json` prints them. Raises UnknownThread.
+
+        Each has `step` (its number), `kind` (the node), `turn`, `created` (ISO 8601, in UTC), `checkpoint_id` and
+        `summary`.
+        """
         return [_step(step) for step in await self._stores.threads.steps(await self.resolve(thread))]
 
     async def count_steps(self, thread_id: str) -> int:
@@ -176,7 +192,7 @@ class RunQueries:
     async def calls(self, thread: str, *, below: bool = False) -> list[Call]:
         """Return the sub-calls of a run, oldest first, with their texts.
 
-        With `below`, each call that a child run answers is followed by the calls of that run.
+        With `below`, each call that a child run answers is followed by the calls of that run. Raises UnknownThread.
         """
         thread_id = await self.resolve(thread)
         runs: dict[str, list[Thread]] = {}
@@ -216,7 +232,7 @@ class RunQueries:
             return Call(row, await self._text(row.prompt), answer, damaged.message)
 
     async def count_below(self, thread: str) -> int:
-        """Return the number of child runs of the run, their child runs included."""
+        """Return the number of child runs of the run, their child runs included. Raises UnknownThread."""
         return len(await self._stores.threads.below(await self.resolve(thread)))
 
     async def usage(self, thread_id: str) -> Usage:
@@ -224,7 +240,11 @@ class RunQueries:
         return as_usage(await self._stores.spending.by(thread_id))
 
     async def about(self, thread: str) -> dict[str, Any]:
-        """Return a run's data in the index: question, status, settings, limits in force. No checkpoint is read."""
+        """Return a run's data in the index: question, status, settings, limits in force. Raises UnknownThread.
+
+        These are the keys that `runs` has, with `called_by`, `fork_of`, `created`, `seconds` (all executions together),
+        `settings`, `limits`, `input`, `usage` and `error`. No checkpoint is read.
+        """
         row = await self._stores.threads.look(await self.resolve(thread))
         running = row.status == "running"
         alive = bool(await self._stores.leases.holder_alive([row.thread_id])) if running else False

@@ -18,26 +18,36 @@ class Run:
     """The status and result of a run, as `Runner.run` and its other methods return it."""
 
     thread_id: str
+    """The name under which the run is saved."""
     status: RunStatus
+    """The status now; a failed, paused or stopped run is returned, not raised."""
     answer: Any = None
-    """The answer: a text, or the JSON value that the code finished with."""
+    """The answer: a text, or the JSON value that the code finished with; None while there is none."""
     citations: list[Any] = field(default_factory=list)
+    """Empty: citations are not implemented yet."""
     interrupts: list[dict[str, Any]] = field(default_factory=list)
+    """Approval requests that wait for `Runner.decide`, each with an `id` and a `value` (`docs/reviewing.md`)."""
     usage: Usage = field(default_factory=lambda: NO_USAGE)
+    """The usage of the run and of its sub-RLMs, over all executions."""
     turns: int = 0
+    """The number of turns so far."""
     steps: int = 0
+    """The number of saved steps."""
     error: dict[str, str] | None = None
-    """`{"type", "message", "hint"}` when it failed or could not continue."""
+    """`{"type", "message", "hint"}` when it failed, is busy or could not continue.
+
+    `type` is the name of an error's class, or `BudgetSpent` when its budget is spent.
+    """
     restore: RestoreRecord | None = None
     """The last restore of the REPL in this execution; None when there was none."""
 
     @property
     def exit_code(self) -> int:
-        """The exit code for the status."""
+        """The exit status of `rlm run`: answered 0, failed 1, paused 3, budget 4, busy 5, stopped 130."""
         return EXIT_CODES[self.status]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document that `--json` prints."""
+        """Return the fields as a JSON object, as `rlm run --json` prints it."""
         return asdict(self)
 
 

@@ -43,15 +43,21 @@ from .wiring import open_deps, open_stores
 
 
 class Runner:
-    """A runner of questions in one home. Open it with `async with Runner.open(home) as runner`."""
+    """A runner of questions in one home. Open it with `async with Runner.open(home) as runner`.
+
+    `thread` is a run's name, or the beginning of one (4 characters or more) that no other name has. Every method may
+    raise StoreError when what is saved cannot be read or written. What goes wrong while a run executes is not raised:
+    it is in the returned `Run.status` and `Run.error`.
+    """
 
     def __init__(self, deps: Dependencies, saver: RunSaver) -> None:
         self._deps = deps
         self._stores = deps.stores
         self._active_runs = ActiveRuns(deps)
         self.queries = RunQueries(deps.stores)
-        """Reads runs, steps and calls."""
+        """Reads runs, steps and calls (`RunQueries`)."""
         self.saver = saver
+        """The checkpointer of `graph`, a LangGraph checkpointer over the home's database."""
         self._graph = self.compiled(saver)
         self._executor = RunExecutor(self._stores, self._active_runs, self._graph, tracing=deps.tracing)
         children = ChildRuns(self._stores, self._active_runs, self._executor, self._graph, self.compiled)
@@ -72,7 +78,9 @@ class Runner:
         clock: Callable[[], float] = time.time,
         failpoint: Failpoint = no_failpoint,
     ) -> AsyncGenerator[Self]:
-        """Open a runner over the runs saved under `home` (created when missing). Raises StoreError.
+        """Open a runner over the runs saved under `home` (created when missing), for `async with`. Raises StoreError.
+
+        At the end of the block every kernel is ended; what is saved can be resumed.
 
         `tracing`: send LangSmith what runs read, ask and answer, in the caller's trace if there is one. Without it
         nothing is traced, regardless of `LANGSMITH_TRACING` and the caller's own traces.
@@ -102,11 +110,15 @@ class Runner:
         on_event: OnEvent | None = None,
         **settings: Unpack[RunOptions],
     ) -> Run:
-        """Answer `question` over `context`; `settings` are those of `rlm run`, by their Python names.
+        """Answer `question` over `context`, and return the run when it ends, waits for a reviewer or is stopped.
 
-        An existing `thread` with the same question and input is resumed; without `thread`, the run is new and named
-        after the question. Raises UsageError, InputError, ModelSetupError or NoSandbox before anything is saved; later
-        errors are reported by the run's status.
+        `context` is a `Given`: a text, a path, or several paths; None: no input. `settings` are those of `rlm run` by
+        their Python names (`RunOptions`); one that is not given comes from `RLM_…`, then `rlm.toml`, then the default.
+        `on_event` is called with each `Event`, on the event loop. An existing `thread` with the same question and input
+        is resumed; without `thread`, the run is new and named after the question.
+
+        Raises UsageError, InputError, ModelSetupError, NoSandbox, and ThreadExists when `thread` has another question
+        or input, and KernelStartFailed, all before the run is saved; later errors are reported by the run's status.
         """
         chosen = resolve_settings({**settings})
         thread_id = await enter_run(self._deps, thread or None, question, context, chosen, on_event or _unheard)
@@ -121,12 +133,16 @@ class Runner:
         on_event: OnEvent | None = None,
         **raises: Unpack[LimitOptions],
     ) -> Run:
-        """Resume a run from its last saved step. `raises` are limits (`max_cost=2.0`) that replace its own.
+        """Resume a run from its last saved step, and return it as `run` does.
 
-        `strict`: fail instead of continuing when a replayed cell diverges from its recorded calls. `unsandboxed`: do
-        not confine kernels in this execution, even if the run was started confined. An answered run, and one that waits
-        for a reviewer, is returned as it is, without a call; but when it asks about a spent budget, raising that limit
-        is the decision. Raises UnknownThread, UsageError, NoSandbox.
+        `raises` are limits (`LimitOptions`, such as `max_cost=2.0`) that replace its own. `strict`: fail instead of
+        continuing when a replayed cell diverges from its recorded calls. `unsandboxed`: do not confine kernels in this
+        execution, even if the run was started confined. An answered run, one whose spent budget is not raised, and one
+        that waits for a reviewer, is returned as it is, without a call; but when it asks about a spent budget, raising
+        that limit is the decision.
+
+        Raises UnknownThread; UsageError for invalid limits, and for limits of a sub-RLM, which spends from the run at
+        the top of its tree; NoSandbox, KernelStartFailed.
         """
         thread_id = await self.queries.resolve(thread)
         waiting = (await self._graph.aget_state(config_of(thread_id))).interrupts
@@ -169,11 +185,14 @@ class Runner:
         unsandboxed: bool = False,
         on_event: OnEvent | None = None,
     ) -> Run:
-        """Decide what a paused run waits for, in LangChain's human-in-the-loop form, and resume it.
+        """Decide what a paused run waits for, in LangChain's human-in-the-loop form, and resume it as `resume` does.
 
-        `decisions` has one for each of the request's actions. `interrupt` names the request when several wait; `shown`
-        is the hash of the request that the reviewer has seen. Raises UnknownThread, NoSandbox, and UsageError, with
-        nothing done, when nothing waits, something else waits by now, or the decisions do not fit (promise P11).
+        `decisions` has one for each of the request's actions, in their order, such as `{"type": "approve"}`; all forms
+        are in `docs/reviewing.md`. `interrupt` is the `id` of the request when several wait (`Run.interrupts`); `shown`
+        is the hash of the request that the reviewer has seen.
+
+        Raises UnknownThread, NoSandbox, KernelStartFailed, and UsageError, with nothing done, when nothing waits,
+        something else waits by now, or the decisions do not fit (promise P11).
         """
         thread_id = await self.queries.resolve(thread)
         answer = {"decisions": [dict(one) for one in decisions], **({} if shown is None else {"shown": shown})}
@@ -208,12 +227,16 @@ class Runner:
     ) -> Run:
         """Create a thread that is a copy of `thread` up to `step`; `resume` it to continue from there.
 
-        It is named `into`, or after its question.
+        Return the new run. It is named `into`, or after its question. `on_event` is called with each name that is
+        tried (a `NamedEvent`), and with nothing else.
 
         The fork may change the `code` that is about to run, variables (`set`, JSON values by name), the `question`,
         `answers` to calls of the cell under way (by their keys; texts, or the value of a typed call), and limits
         (`max_cost=2.0`). Recorded answers of `thread` are reused wherever a call is unchanged; with `fresh`, none that
-        was recorded after `step`. The parent is only read. Raises UnknownThread, UsageError, ThreadExists.
+        was recorded after `step`. The parent is only read.
+
+        Raises UnknownThread; UsageError when there is no such step, or a change is invalid at it; ThreadExists when
+        `into` is taken.
         """
         row = await self._stores.threads.get(await self.queries.resolve(thread))
         limits = raised_limits(row.limits, {**raises})
@@ -231,7 +254,11 @@ class Runner:
     async def stream(
         self, question: str, context: Given | None = None, **options: Any
     ) -> AsyncIterator[dict[str, Any]]:
-        """Run a question as `run` does and yield its events; the last one is `{"event": "end", "run": Run}`."""
+        """Run a question as `run` does and yield its events; the last one is `{"event": "end", "run": Run}`.
+
+        `options` are the other arguments of `run`, except `on_event`. When the iterator is closed early, the run is
+        stopped and can be resumed. Raises what `run` raises.
+        """
         events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         task = asyncio.create_task(self.run(question, context, on_event=events.put_nowait, **options))
         task.add_done_callback(lambda _: events.put_nowait({"event": "end"}))
@@ -268,18 +295,25 @@ class Runner:
         return IndexWatch(self._stores)
 
     async def verify(self, thread: str) -> Report:
-        """Read and check every stored byte that a run needs. Raises UnknownThread."""
+        """Read and check every stored byte that a run needs, and return a report. Raises UnknownThread.
+
+        What is damaged is in the report, and is not raised.
+        """
         return await verify_run(self._stores, thread)
 
     async def delete(self, thread: str) -> Deleted:
-        """Delete a run and its child runs, at once or not at all. Raises UnknownThread, RunBusy.
+        """Delete a run and its child runs, at once or not at all, and return their names.
 
+        Raises UnknownThread, and RunBusy while a process runs one of them.
         Its forks stay as they are. Texts and blobs that only it needed are freed by `gc`.
         """
         return await delete_runs(self._stores, thread)
 
     async def gc(self, *, dry_run: bool = False) -> Collected:
-        """Free data that no run needs, except data that was needed within the last hour. Raises StoreError."""
+        """Free data that no run needs, except data that was needed within the last hour, and return what was freed.
+
+        `dry_run`: free nothing, and return what would be freed. Raises StoreError.
+        """
         return await collect_garbage(self._stores.home, dry_run=dry_run, failpoint=self._deps.failpoint)
 
     async def _execute(

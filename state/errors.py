@@ -21,11 +21,14 @@ class RlmError(RuntimeError):
     # A RuntimeError, because LangGraph's server sends its clients only the messages of built-in kinds of errors.
 
     exit_code: ClassVar[int] = 1
+    """The exit status of the command line for an error before there is a run."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
+        """The failure as one plain sentence."""
         self.hint = hint
+        """The next thing to do, often a command in backquotes; empty when there is nothing to do."""
 
     @property
     def type(self) -> str:
@@ -37,7 +40,7 @@ class RlmError(RuntimeError):
 
 
 class UsageError(RlmError):
-    """A flag, a setting or a combination of them is invalid."""
+    """A flag, an argument, a setting or a combination of them is invalid, or does not fit the run."""
 
     exit_code = 2
 
@@ -67,7 +70,7 @@ class ThreadExists(RlmError):
 
 
 class RunBusy(RlmError):
-    """Another process is running this thread."""
+    """Another process is running this thread. `Runner.run` and the like return the status `busy` instead."""
 
     exit_code = 5
 

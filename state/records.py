@@ -45,6 +45,7 @@ class Divergence(TypedDict):
     """A replayed cell whose requests differ from those recorded."""
 
     turn: int
+    """The turn of the cell."""
     missing: list[str]
     """Recorded prompts that it did not ask for, shortened."""
     new: list[str]
@@ -63,7 +64,9 @@ class RestoreRecord(TypedDict):
     cells: int
     """The number of earlier cells that were replayed."""
     notes: list[str]
+    """Sentences about the restore, for the user."""
     diverged: list[Divergence]
+    """The replayed cells that asked for something else than is recorded."""
 
 
 class EditRecord(TypedDict):
@@ -118,10 +121,15 @@ class Usage(TypedDict):
     """
 
     model_calls: int
+    """The number of requests sent: root turns, sub-calls and retries."""
     reused_calls: int
+    """The number of calls answered from the journal, without a request."""
     input_tokens: int
+    """Tokens of all requests."""
     output_tokens: int
+    """Tokens of all answers."""
     cost_usd: float | None
+    """US dollars; None when a price is unknown."""
     estimated_tokens: NotRequired[int]
     """The part of the tokens that is an estimate for uncertain requests."""
     uncertain_calls: NotRequired[int]

@@ -81,13 +81,21 @@ def absolute_script(name: Any) -> Any:
 
 
 ModelName = Annotated[str, BeforeValidator(absolute_script)]
+"""A model, `provider:name`; the path of `scripted:PATH` is made absolute."""
 Folder = Annotated[str, BeforeValidator(whole_path)]
+"""A folder, made absolute; empty: not given."""
 Size = Annotated[int, BeforeValidator(parse_size)]
+"""A number of bytes, also given as a text such as `512M` or `4G` (powers of 1024)."""
 Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
+"""The prices of input and of output in US dollars per million tokens, also given as a text such as `2.5,10`."""
 Mode = Literal["rlm", "auto", "direct"]
+"""The way in which a run answers (`RunSettings.mode`)."""
 Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
+"""A JSON Schema, or the path of a JSON file that holds one."""
 GateNames = Annotated[tuple[str, ...], BeforeValidator(gate_names)]
+"""Names of gates, also given as a text with commas between them."""
 Modules = Annotated[tuple[str, ...], BeforeValidator(module_names)]
+"""Names of Python modules, also given as a text with commas between them."""
 
 
 def _setting(name: str, default: Any, **checks: Any) -> Any:
@@ -136,7 +144,10 @@ class RunSettings(BaseModel):
 
 
 class LimitOptions(TypedDict, total=False):
-    """Limits as keyword arguments, by their names in `RunSettings`; None: not given."""
+    """Limits as keyword arguments, by their names in `RunSettings`; None: not given.
+
+    A new run then has the default, a run that is resumed keeps its limit, and a fork has that of its parent.
+    """
 
     max_turns: int | None
     max_calls: int | None

@@ -1,6 +1,24 @@
 """durable-rlm: a Recursive Language Model as a durable LangGraph application.
 
-The public Python API. Everything is imported on first use, so that `rlm --help` does not wait for LangGraph.
+The public Python API. This program asks a question over a folder, and prints the answer, its cost in US dollars and
+the sub-calls behind it:
+
+```python
+import asyncio
+from pathlib import Path
+from durable_rlm import Runner
+
+async def main() -> None:
+    async with Runner.open(".rlm") as runner:
+        run = await runner.run("Which contracts end?", Path("contracts/"), model="openai:gpt-5-mini", max_cost=2)
+        print(run.status, run.answer, run.usage["cost_usd"])
+        for call in await runner.queries.calls(run.thread_id):
+            print(call.prompt, "→", call.answer)
+
+asyncio.run(main())
+```
+
+Everything is imported on first use, so that `rlm --help` does not wait for LangGraph.
 """
 
 from importlib import import_module

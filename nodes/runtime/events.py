@@ -17,6 +17,7 @@ class NamedEvent(TypedDict):
 
     event: Literal["named"]
     thread_id: str
+    """The name of the run."""
 
 
 class InputEvent(TypedDict):
@@ -24,10 +25,13 @@ class InputEvent(TypedDict):
 
     event: Literal["input"]
     documents: int
+    """The number of documents so far."""
     bytes: int
+    """Their size so far."""
     name: str
     """The document that is read now; empty at the end."""
     done: bool
+    """True at the end."""
     notes: NotRequired[list[str]]
     """At the end: what was left out, and why."""
 
@@ -43,7 +47,9 @@ class DirectEvent(TypedDict):
 
     event: Literal["direct"]
     outcome: Literal["asking", "answered", "repl"]
+    """`asking`: the request is sent; `answered`: it has answered; `repl`: the run continues in the REPL."""
     why: str
+    """The reason for taking the REPL, or a note on the answer; else empty."""
 
 
 class TurnEvent(TypedDict):
@@ -51,8 +57,11 @@ class TurnEvent(TypedDict):
 
     event: Literal["turn"]
     turn: int
+    """The number of the turn, from 1."""
     of: int
+    """The limit on turns."""
     last: bool
+    """True when this turn must answer, because a limit is reached."""
 
 
 class NudgeEvent(TypedDict):
@@ -60,7 +69,9 @@ class NudgeEvent(TypedDict):
 
     event: Literal["nudge"]
     turn: int
+    """The turn of the reply."""
     reason: str
+    """The reason why there is nothing to run."""
 
 
 class CodeEvent(TypedDict):
@@ -68,7 +79,9 @@ class CodeEvent(TypedDict):
 
     event: Literal["code"]
     turn: int
+    """The turn of the cell."""
     code: str
+    """Its blocks of code, with an empty line between them."""
 
 
 class CallsEvent(TypedDict):
@@ -76,12 +89,19 @@ class CallsEvent(TypedDict):
 
     event: Literal["calls"]
     turn: int
+    """The turn of the cell."""
     posted: int
+    """Sub-calls that the cell has made."""
     answered: int
+    """Those that have an answer."""
     failed: int
+    """Those that got an error."""
     reused: int
+    """Those whose answer or error was recorded before, and cost nothing."""
     in_flight: int
+    """Those being answered now, at most the setting `concurrency`."""
     usage: Usage
+    """The usage of the run so far."""
 
 
 class OutputEvent(TypedDict):
@@ -89,8 +109,11 @@ class OutputEvent(TypedDict):
 
     event: Literal["output"]
     turn: int
+    """The turn of the cell."""
     status: str
+    """`ok`, `error`, `timeout` or `died` (its kernel did)."""
     preview: str
+    """The first 2,000 characters of its output."""
     elapsed: float
     """Seconds of the cell."""
 
@@ -108,8 +131,11 @@ class RetryEvent(TypedDict):
 
     event: Literal["retry"]
     model: str
+    """The model, `provider:name`."""
     reason: str
+    """The failure."""
     seconds: float
+    """The wait before the next attempt."""
 
 
 class RestoreEvent(TypedDict):
@@ -117,8 +143,11 @@ class RestoreEvent(TypedDict):
 
     event: Literal["restore"]
     cells: int
+    """The number of the replayed cell, from 1."""
     of: int
+    """The number of cells to replay."""
     turn: int
+    """The turn after which the variables were as they will be."""
 
 
 class NoticeEvent(TypedDict):
@@ -126,24 +155,29 @@ class NoticeEvent(TypedDict):
 
     event: Literal["notice"]
     text: str
+    """The sentence."""
 
 
 class ChildEvent(TypedDict, total=False):
     """A sub-RLM of the running cell, or one below it.
 
-    `running` in its `turn`; then `answered`, `budget` (its budget is spent) or `failed`. One that ended in an earlier
-    execution is reported too, with its status, when its recorded answer is used.
+    `running` in its `turn`; `paused` while it waits for a reviewer; then `answered`, `budget` (its budget is spent) or
+    `failed`. One that ended in an earlier execution is reported too, with its status, when its recorded answer is used.
     """
 
     event: Literal["child"]
     thread_id: str
+    """The sub-RLM's thread."""
     depth: int
-    """Runs above it."""
+    """The number of runs above it."""
     question: str
+    """Its question on one line, shortened."""
     status: str
+    """Its status, see above."""
     turn: int
+    """Its turn, only with `running`."""
     usage: Usage
-    """Of the run that is watched."""
+    """The usage of the run that is watched."""
 
 
 Event = (

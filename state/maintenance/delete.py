@@ -36,7 +36,9 @@ class Deleted:
     """The deleted run with its child runs; and its forks, which keep the answers that it had recorded."""
 
     threads: list[str] = field(default_factory=list[str])
+    """The names of the deleted runs."""
     forks: list[str] = field(default_factory=list[str])
+    """The names of their forks."""
 
 
 def delete_run(connection: sqlite3.Connection, leases: Leases, thread_id: str) -> Deleted:

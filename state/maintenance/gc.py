@@ -62,9 +62,11 @@ class Collected:
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     """Unreadable records, by thread: the reason why nothing but leftovers was freed."""
     file_before: int = 0
-    """Bytes of the database."""
+    """Bytes of the database before."""
     file_after: int = 0
+    """Bytes of the database after."""
     dry_run: bool = False
+    """True when nothing was freed, because only a report was asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `rlm gc --json` prints."""

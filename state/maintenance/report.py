@@ -11,7 +11,9 @@ class Tally:
     """A number of records and their bytes."""
 
     records: int = 0
+    """The number of records."""
     bytes: int = 0
+    """Their size together."""
 
     def add(self, size: int) -> None:
         """Count one record of `size` bytes."""
@@ -37,7 +39,9 @@ class Problem:
     """A damaged record."""
 
     kind: Kind
+    """The kind of record."""
     name: str
+    """Its name: of a run, a step, a call, or a hash."""
     fault: str
     """The fault: `is missing`, `has changed on disk`, …"""
     where: str
@@ -61,8 +65,11 @@ class Report:
     """The records that were checked, the damaged ones, and how much of the run is whole."""
 
     thread_id: str
+    """The run."""
     checked: dict[Kind, Tally] = field(default_factory=lambda: defaultdict[Kind, Tally](Tally))
+    """The records that were read, by kind."""
     problems: list[Problem] = field(default_factory=list[Problem])
+    """The damaged ones."""
     whole: dict[Part, tuple[int, int]] = field(default_factory=dict[Part, tuple[int, int]])
     """The number of whole items and of all items: steps that can be opened, turns and calls with all their texts,
     variables of the last snapshot.
