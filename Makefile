@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 IN_PROCESS := tests/docs tests/graph tests/kernel tests/nodes tests/state tests/studio
 
 .PHONY: help demo test test-quick test-slow test-newest test-extra coverage format lint type \
-	bench bench-quick bench-growth bench-parts bench-js lock sbom clean links
+	bench bench-quick bench-growth bench-parts bench-js lock sbom api clean links
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -88,6 +88,9 @@ lock:  ## resolve the pins anew
 
 sbom:  ## the bill of materials of a release, CycloneDX, on standard output
 	@$(PYTHON) tools/sbom.py
+
+api: $(STAMP)  ## write docs/api from the docstrings of the public API
+	@$(BIN)/python tools/api_reference.py
 
 clean:  ## remove environments and results
 	rm -rf .venv bench/.environment bench/.results

@@ -69,6 +69,7 @@ LONG = (
 """In process, and more than some seconds: left out by `make test-quick`."""
 
 PROCESSES = (
+    "tests/docs/test_api_reference.py::test_the_example_runs",
     "tests/docs/test_packaging.py::test_a_checkout_without_links_builds_the_whole_package",
     "tests/docs/test_packaging.py::test_an_editable_install_is_refused_with_one_sentence_when_links_are_plain_files",
     "tests/graph/test_home_folders.py::test_git_sees_nothing_of_a_run_in_a_repository",

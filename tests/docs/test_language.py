@@ -15,6 +15,7 @@ CODE = ["graph", "kernel", "nodes", "state", "studio", "tests/docs", "tests/node
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "glossary.md"),
+    *sorted((ROOT / "docs" / "api").glob("*.md")),
 ]
 RIDDLES = re.compile(r"(What|Whether|How|Where|Who|Whoever|Whose|Which)\b", re.I)
 """First words of docstrings and test names that name no subject matter."""
