@@ -181,7 +181,8 @@ class Reference:
             for one in members(found)
             if isinstance(one, griffe.Attribute) and overrides(one)
         ]
-        bases = f"({', '.join(map(str, found.bases))})" if found.bases else ""
+        given = [*map(str, found.bases), *(f"{name}={value}" for name, value in found.keywords.items())]
+        bases = f"({', '.join(given)})" if given else ""
         return place + "\n".join([f"class {found.name}{bases}{':' if changed else ''}", *changed])
 
     def _code(self, near: str, code: str) -> Iterator[str]:
@@ -209,7 +210,11 @@ class Reference:
         ]
         for at in range(1, len(parts), 2):
             name = parts[at].strip("`")
-            known = [one for one in (f"{near}.{name}", name) if one in self._places and one != near]
+            known = [
+                one
+                for one in (f"{near}.{name}", name)
+                if one in self._places and self._places[one] != self._places.get(near)
+            ]
             if known:
                 parts[at] = f"[`{name}`]({self._places[known[0]]})"
             elif re.fullmatch(r"docs/[\w-]+\.md", name):
