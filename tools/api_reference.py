@@ -36,7 +36,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "errors.md": (
         "The errors that methods raise. A run that failed has the name of one of them in `Run.error`.",
         "RlmError UsageError InputError ModelSetupError UnknownThread ThreadExists RunBusy StoreError ModelFailed "
-        "state.errors.NoSandbox state.errors.KernelStartFailed state.errors.KernelLost state.errors.ReplayDiverged "
+        "NoSandbox KernelStartFailed state.errors.KernelLost state.errors.ReplayDiverged "
         "state.errors.LeaseLost state.errors.StoredDataDamaged",
     ),
 }

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from .state.budget import Limits
     from .state.errors import (
         InputError,
+        KernelStartFailed,
         ModelFailed,
         ModelSetupError,
+        NoSandbox,
         RlmError,
         RunBusy,
         StoreError,
@@ -46,10 +48,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Event",
     "InputError",
+    "KernelStartFailed",
     "LimitOptions",
     "Limits",
     "ModelFailed",
     "ModelSetupError",
+    "NoSandbox",
     "RlmError",
     "Run",
     "RunBusy",
