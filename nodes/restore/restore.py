@@ -5,8 +5,11 @@ cells are replayed with their recorded answers, which pays for nothing. What can
 in the report, never replaced by something else (promise P5).
 """
 
+import asyncio
+import math
 from collections.abc import Sequence
 
+from ...kernel.session import Cell, CellResult
 from ...state.call_keys import START
 from ...state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
 from ...state.run_state import RestoreRecord, RunState
@@ -14,8 +17,8 @@ from ..runtime.active_runs import ActiveRun
 from ..runtime.dependencies import Dependencies
 from ..runtime.events import emit
 from ..runtime.repl import Repl
-from .points import RestorePoint, restore_points
-from .replay import replay
+from ..sub_calls.begin_cell import begin_cell
+from .points import RestorePoint, edit_code, restore_points
 from .report import diverged, divergence, no_restore
 
 REBUILD_SECONDS = 300.0
@@ -152,7 +155,7 @@ class _Restore:
                 return None
         for number, point in enumerate(again, 1):
             emit("restore", cells=number, of=len(again), turn=point.turn)
-            if not await replay(self._run, self._deps, self._state, repl, point, recorded_only=True):
+            if not await self._replay(repl, point, recorded_only=True):
                 return None
         return repl
 
@@ -172,7 +175,7 @@ class _Restore:
     async def _set_again(self, repl: Repl, point: RestorePoint) -> None:
         """Set again the variables that a user set."""
         assert "values" in point.done, "an edit, not a cell"
-        if await replay(self._run, self._deps, self._state, repl, point, recorded_only=True):
+        if await self._replay(repl, point, recorded_only=True):
             for name in point.done["values"]:
                 self.report["lost"].pop(name, None)
         else:
@@ -188,7 +191,7 @@ class _Restore:
         strict = self._run.execution_options.strict
         # No reviewer is asked about the calls of a cell that has ended, so only recorded ones are answered.
         recorded_only = strict or self._run.may_park_calls
-        same = await replay(self._run, self._deps, self._state, repl, point, recorded_only=recorded_only)
+        same = await self._replay(repl, point, recorded_only=recorded_only)
         self.report["cells"] += 1
         if found := await divergence(self._deps, self._run.thread_id, point.turn, repl.calls):
             self.report["diverged"].append(found)
@@ -196,3 +199,30 @@ class _Restore:
                 raise diverged(found)
         if not same:
             self.report["notes"].append(f"turn {point.turn} did not come to the same end, so its variables may differ")
+
+    async def _replay(self, repl: Repl, point: RestorePoint, *, recorded_only: bool) -> bool:
+        """Do again what led to `point`, with recorded answers. Return whether it came to the same end.
+
+        `recorded_only`: calls without a recorded answer fail; else they are paid for. Raises KernelLost.
+        """
+        if "values" in point.done:
+            code = await edit_code(point.done, self._deps.stores.texts)
+            result = await repl.run_without_calls(Cell(point.turn, tuple(code)))
+            same = result.status == "ok"
+        else:
+            turn = point.done
+            await begin_cell(self._run, self._deps, self._state, repl, turn, recorded_only=recorded_only)
+            result = await _answered(repl, self._run.settings.concurrency)
+            await repl.stop_calls()
+            reached = repl.position_after(turn.get("digest", ""))
+            same = reached == turn.get("position", START) and result.status == turn.get("status")
+        problem = await repl.save_variables(result)
+        repl.end_cell(point.position)
+        return same and problem is None
+
+
+async def _answered(repl: Repl, workers: int) -> CellResult:
+    """Answer the calls of a cell that no gate stops, until it has ended."""
+    while not isinstance(result := await repl.wait(), CellResult):
+        await asyncio.gather(*(repl.serve(seconds=math.inf, max_workers=workers) for _ in range(workers)))
+    return result
