@@ -2,7 +2,7 @@
 
 It exchanges JSON over a SOCK_SEQPACKET socket pair, one message per packet, with file descriptors beside it:
 
-- It receives its plan (`spec.py`).
+- It receives its plan (`Plan`).
 - It sends `{"ready": true}` or `{"refused": [why, …]}` once.
 - On `{"op": "fork", "number", "environment", "scratch", "key"}` with six descriptors (`child.py`) it makes a kernel
   of that number.
@@ -22,10 +22,11 @@ import selectors
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from ..sandbox import namespaces, probes
-from .spec import Plan
+from ..sandbox.confine import Confinement, Tier
 
 MAX_MESSAGE = 1 << 20
 _MAX_DESCRIPTORS = 16
@@ -39,6 +40,43 @@ _PRELOADED = (
     *("difflib", "textwrap", "itertools", "collections", "json", "re", "math", "datetime", "random", "pydantic"),
 )
 """Modules that a kernel would import at its start or with its first cells."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of a fork server. The host writes the same fields (`kernel/host/sandbox_tiers.py`)."""
+
+    tier: Tier
+    enclosed: bool
+    """True when another program has already put this process into its own view."""
+    packages: "list[str]"
+    """Folders to import from, after the standard library."""
+    preload: "list[str]"
+    """Modules to import if they are installed."""
+    visible: "list[str]"
+    inputs: "list[str]"
+    hidden: "list[str]"
+    uid: "int | None"
+    scratch_bytes: int
+    canary: "probes.Canary | None"
+    """None when the tier need not be tested."""
+
+    @classmethod
+    def read(cls, text: str) -> "Plan":
+        """Read a plan from JSON. Raises ValueError, TypeError, KeyError."""
+        fields = json.loads(text)
+        canary = fields.pop("canary")
+        return cls(**fields, canary=probes.Canary(**canary) if canary else None)
+
+    @property
+    def view(self) -> namespaces.View:
+        """The files that the fork server sees."""
+        return namespaces.View(self.visible, self.inputs, self.hidden)
+
+    @property
+    def confinement(self) -> Confinement:
+        """The confinement of its kernels."""
+        return Confinement(self.tier, self.visible, self.inputs, self.uid, self.scratch_bytes)
 
 
 def serve(descriptor: int) -> None:
