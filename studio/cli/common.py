@@ -1,4 +1,4 @@
-"""Flags that every command takes before or after its name (`--home`, `--json`, `--debug`), and reading from a home."""
+"""The frame of a command: the flags that each takes before or after its name, its run, and reading from a home."""
 
 import asyncio
 import inspect
@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ...state.errors import UnknownThread
 from ..invocation import Invocation, invocation_of
+from ..terminal.console import say
+from ..terminal.escape import safe_line
+from .help import unwrapped
 from .options import SettingFlags
 
 if TYPE_CHECKING:
     from ...graph.queries import RunQueries
     from ...graph.runner import Runner
     from ...nodes.runtime.dependencies import Stores
+    from ...state.threads import Thread
 
+_QUESTION = 80
+"""Characters of the question of a run that no command named."""
 
 HomeFlag = Annotated[
     Path | None,
@@ -86,7 +93,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     ]
     called.__signature__ = signature.replace(parameters=common)  # pyright: ignore[reportAttributeAccessIssue]
     called.__annotations__ = {one.name: one.annotation for one in common} | {"return": None}
-    called.__doc__ = _unwrapped(inspect.cleandoc(function.__doc__ or ""))
+    called.__doc__ = unwrapped(inspect.cleandoc(function.__doc__ or ""))
     del called.__wrapped__
     return called
 
@@ -94,15 +101,6 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 def _setting_flags(parameter: inspect.Parameter) -> SettingFlags | None:
     metadata = getattr(parameter.annotation, "__metadata__", ())
     return next((one for one in metadata if isinstance(one, SettingFlags)), None)
-
-
-def _unwrapped(text: str) -> str:
-    """Return the text with each paragraph on one line, for the terminal to wrap.
-
-    Indented paragraphs (the examples) keep their lines.
-    """
-    paragraphs = text.split("\n\n")
-    return "\n\n".join(one if one.startswith(" ") else one.replace("\n", " ") for one in paragraphs)
 
 
 T = TypeVar("T")
@@ -135,3 +133,30 @@ def from_runner(invocation: Invocation, read: Callable[["Runner"], Awaitable[T]]
             return await read(runner)
 
     return asyncio.run(work())
+
+
+def thread_or_last(invocation: Invocation, thread: str | None) -> str:
+    """Return the named run, else the one touched last, which is then reported on stderr.
+
+    Raises UnknownThread when nothing is saved in the home.
+    """
+    if thread is not None:
+        invocation.need_runs(thread)
+        invocation.thread = thread
+        return thread
+    row = last_touched(invocation)
+    invocation.thread = row.thread_id
+    name = safe_line(row.thread_id)
+    say(f"Thread {name}, the last one touched: {safe_line(row.question, _QUESTION)}", whole=True)
+    return row.thread_id
+
+
+def last_touched(invocation: Invocation) -> "Thread":
+    """Return the run of the home that was touched last. Raises UnknownThread when there is none."""
+    row = from_library(invocation, lambda library: library.last_touched()) if invocation.has_runs else None
+    if row is None:
+        raise UnknownThread(
+            f"No run is saved in {invocation.home}.",
+            hint="Start with `rlm demo`, or name the folder of your runs with --home or RLM_HOME.",
+        )
+    return row

@@ -1,4 +1,4 @@
-"""Help texts whose commands can be pasted, with the examples last and in unbroken lines."""
+"""Help texts that the terminal wraps, with commands that can be pasted: the examples last and in unbroken lines."""
 
 from typing import Any
 
@@ -37,6 +37,15 @@ class HelpfulGroup(TyperGroup):
             _split(command)
         _split(self)
         super().format_help(ctx, formatter)
+
+
+def unwrapped(text: str) -> str:
+    """Return the text with each paragraph on one line, for the terminal to wrap.
+
+    Indented paragraphs (the examples) keep their lines.
+    """
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(one if one.startswith(" ") else one.replace("\n", " ") for one in paragraphs)
 
 
 def _split(command: Any) -> list[str]:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import command
-from ..cli.last_run import thread_or_last
+from ..cli.common import command, from_library, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
@@ -38,8 +37,6 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
       rlm calls which-contracts-end-3f2a --tree
       rlm calls which-contracts-end-3f2a --json | jq -r '.[] | select(.error) | .prompt'
     """
-    from ..cli.common import from_library
-
     thread = thread_or_last(invocation, thread)
     found = from_library(invocation, lambda library: library.calls(thread, below=tree))
     if invocation.json:

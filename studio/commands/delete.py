@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ..cli.common import command
-from ..cli.last_run import last_touched, thread_or_last
+from ..cli.common import command, from_stores, last_touched, thread_or_last
 from ..cli.options import complete_threads
 from ..cli.signals import STOPPED
 from ..invocation import Invocation
@@ -48,8 +47,6 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
       rlm delete which-contracts-end-3f2a
       rlm delete contracts --yes && rlm gc
     """
-    from ..cli.common import from_stores
-
     if thread is None and (yes or not _at_terminal()):
         _refuse(invocation)
     thread = thread_or_last(invocation, thread)

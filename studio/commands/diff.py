@@ -6,8 +6,7 @@ import typer
 
 from ...state.errors import UsageError, cli_command
 from ..cli import options
-from ..cli.common import command
-from ..cli.last_run import thread_or_last
+from ..cli.common import command, from_runner, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
@@ -51,8 +50,6 @@ def diff(
       rlm diff contracts@18 strict@18 --json | jq .variables.changed
     """
     before, after = _places([word for word in (thread, step, step2) if word is not None])
-    from ..cli.common import from_runner
-
     last = None if before[0] and after[0] else thread_or_last(invocation, None)
     places = [(name or last or "", number) for name, number in (before, after)]
     for name, _ in places:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from ..cli import options
-from ..cli.common import command
+from ..cli.common import command, thread_or_last
 from ..cli.files import GivenFiles
-from ..cli.last_run import thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe, safe_json

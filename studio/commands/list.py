@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..cli.common import command
+from ..cli.common import command, from_library
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe, safe_json, safe_line
@@ -31,8 +31,6 @@ def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
       rlm list --all
       rlm list --json | jq -r '.[] | select(.status == "failed") | .thread_id'
     """
-    from ..cli.common import from_library
-
     runs: list[tuple[dict[str, Any], str | None]] = []
     if invocation.has_runs:
         runs = from_library(invocation, lambda library: library.runs_with_callers())

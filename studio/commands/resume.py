@@ -4,8 +4,7 @@ from datetime import date
 from typing import Any
 
 from ..cli import options
-from ..cli.common import command
-from ..cli.last_run import thread_or_last
+from ..cli.common import command, thread_or_last
 from ..invocation import Invocation
 
 

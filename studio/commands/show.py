@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import command
-from ..cli.last_run import thread_or_last
+from ..cli.common import command, from_runner, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
@@ -37,7 +36,6 @@ def show(invocation: Invocation, thread: options.Thread = None, step: StepFlag =
       rlm show which-contracts-end-3f2a --step 7
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
-    from ..cli.common import from_runner
     from ..cli.summary import waits_for
 
     name = thread_or_last(invocation, thread)

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ..cli import options
-from ..cli.common import command
-from ..cli.last_run import thread_or_last
+from ..cli.common import command, from_library, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe_json
@@ -24,7 +23,6 @@ def steps(invocation: Invocation, thread: options.Thread = None) -> None:
       rlm steps
       rlm steps which-contracts-end-3f2a --json | jq length
     """
-    from ..cli.common import from_library
     from ..cli.summary import decide_line
 
     thread = thread_or_last(invocation, thread)

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import command
-from ..cli.last_run import thread_or_last
+from ..cli.common import command, from_runner, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe_json
@@ -31,8 +30,6 @@ def variables(invocation: Invocation, thread: options.Thread = None, step: StepF
       rlm vars which-contracts-end-3f2a --step 7
       rlm vars which-contracts-end-3f2a --json | jq 'map_values(select(.restorable | not))'
     """
-    from ..cli.common import from_runner
-
     thread = thread_or_last(invocation, thread)
     found = from_runner(invocation, lambda runner: runner.queries.variables(thread, runner.graph, step))
     if invocation.json:

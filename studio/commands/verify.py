@@ -3,8 +3,7 @@
 import typer
 
 from ..cli import options
-from ..cli.common import command
-from ..cli.last_run import thread_or_last
+from ..cli.common import command, from_stores, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
@@ -26,7 +25,6 @@ def verify(invocation: Invocation, thread: options.Thread = None) -> None:
       rlm verify which-contracts-end-3f2a --json | jq -r '.problems[] | .kind + " " + .name + " " + .problem'
     """
     from ...state.wording import counted, megabytes
-    from ..cli.common import from_stores
     from ..progress.counter import Counting
 
     thread = thread_or_last(invocation, thread)
