@@ -13,8 +13,8 @@ from .cli.help import HelpfulCommand, HelpfulGroup
 from .commands import calls, delete, demo, dev, diff, doctor, fork, gc, resume, review, run, show, steps, vars, verify
 from .commands import list as list_command
 from .invocation import Invocation
+from .terminal.console import drain, fill_closed_streams
 from .terminal.printed_commands import PROGRAM
-from .terminal.streams import drain, fill_closed_streams
 
 app = typer.Typer(
     name=PROGRAM,

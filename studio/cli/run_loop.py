@@ -17,7 +17,7 @@ import typer
 from ...state.errors import StoreError, UnknownThread, UsageError
 from ..invocation import Invocation
 from ..progress.lines import Display, open_display
-from ..terminal.console import put, say
+from ..terminal.console import at_terminal, put, say
 from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import answer_text, safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
@@ -348,8 +348,3 @@ def _put_answer(answer: Any) -> None:
 
 def _on_terminal() -> bool:
     return sys.stdout.isatty()
-
-
-def at_terminal() -> bool:
-    """Return whether a user can be asked: stdin and stderr are a terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()

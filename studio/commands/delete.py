@@ -1,6 +1,5 @@
 """The `rlm delete` command, which deletes a run permanently."""
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -10,7 +9,7 @@ from ..cli.common import command, from_stores, last_touched, thread_or_last
 from ..cli.options import complete_threads
 from ..cli.signals import STOPPED
 from ..invocation import Invocation
-from ..terminal.console import put, say
+from ..terminal.console import at_terminal, put, say
 from ..terminal.escape import safe_json, safe_line
 from ..terminal.printed_commands import pasteable
 from ..terminal.tables import Forest
@@ -47,11 +46,11 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
       rlm delete which-contracts-end-3f2a
       rlm delete contracts --yes && rlm gc
     """
-    if thread is None and (yes or not _at_terminal()):
+    if thread is None and (yes or not at_terminal()):
         _refuse(invocation)
     thread = thread_or_last(invocation, thread)
     found = from_stores(invocation, lambda stores: _looked_up(stores, thread))
-    if not yes and _at_terminal():
+    if not yes and at_terminal():
         say(found.about, whole=True)
         if not _agreed():
             say("Nothing was deleted.")
@@ -131,7 +130,3 @@ def _say(deleted: "Deleted", found: _Found, invocation: Invocation) -> None:
         names = ", ".join(safe_line(name) for name in deleted.forks[:5]) + (", …" if len(deleted.forks) > 5 else "")
         say(f"What it had recorded stays for its forks: {names}.")
     say(pasteable("`rlm gc` frees what no other run needs.", invocation), whole=True)
-
-
-def _at_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -7,6 +7,7 @@ import typer
 from ..cli import options
 from ..cli.common import command, thread_or_last
 from ..invocation import Invocation
+from ..terminal.console import at_terminal
 
 if TYPE_CHECKING:
     from ...graph.run import Run
@@ -85,7 +86,7 @@ def review(
     from ..approval.reviewers import ViewOnly, chosen
     from ..approval.terminal import TerminalReviewer
     from ..cli.notices import chosen as tracing_chosen
-    from ..cli.run_loop import CliRun, Hear, at_terminal, execute
+    from ..cli.run_loop import CliRun, Hear, execute
 
     thread = thread_or_last(invocation, thread)
     if reviewer is None and not invocation.json:

@@ -1,7 +1,5 @@
 """The progress of a long scan: a line that changes on a terminal, occasional plain lines elsewhere."""
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -10,7 +8,7 @@ from typing import Self
 from rich.status import Status
 from rich.text import Text
 
-from ..terminal.console import say, stderr_console
+from ..terminal.console import cursor_moves, say, stderr_console
 from .lines import BETWEEN
 
 _PER_SECOND = 10
@@ -21,7 +19,7 @@ class Counting:
 
     def __init__(self, beginning: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        terminal = cursor_moves()
         self._between = 1 / _PER_SECOND if terminal else BETWEEN
         self._next = clock() + self._between
         self._status = Status(Text(beginning), console=stderr_console()) if terminal else None

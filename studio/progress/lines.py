@@ -3,12 +3,10 @@
 There is a line for each notable event, and one every few seconds of waiting.
 """
 
-import os
-import sys
 from typing import Any, Protocol
 
 from ...state.wording import counted, megabytes
-from ..terminal.console import say, stderr_console
+from ..terminal.console import cursor_moves, say, stderr_console
 from .state import Progress
 from .text import restoring_line, retry_line, spent, spoken, turn_title, waiting_line
 
@@ -87,8 +85,7 @@ class Display(Protocol):
 def open_display() -> Display:
     """Return the live display if stderr is a terminal that can move its cursor, else plain lines."""
     progress = Progress()
-    # The stream itself is asked: Rich also takes forced colours for a terminal.
-    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+    if not cursor_moves():
         return PlainDisplay(progress)
     from .panel import LiveDisplay
 

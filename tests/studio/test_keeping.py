@@ -119,7 +119,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def types(text: str) -> None:
         monkeypatch.setattr("sys.stdin", Terminal(io.StringIO(text)))
-        monkeypatch.setattr("durable_rlm.studio.commands.delete._at_terminal", lambda: True)
+        monkeypatch.setattr("durable_rlm.studio.commands.delete.at_terminal", lambda: True)
 
     return types
 

@@ -159,7 +159,7 @@ def test_nothing_is_deleted_that_nobody_has_named_or_looked_at(rlm: Rlm, home: P
 
 
 def test_yes_at_a_terminal_still_needs_the_name(rlm: Rlm, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("durable_rlm.studio.commands.delete._at_terminal", lambda: True)
+    monkeypatch.setattr("durable_rlm.studio.commands.delete.at_terminal", lambda: True)
     assert rlm("delete", "--yes").code == 2 and len(json.loads(rlm("list", "--json").out)) == 3
 
 
@@ -169,7 +169,7 @@ def test_somebody_at_a_terminal_is_asked_about_the_last_one(
 ) -> None:
     stdin: Any = Terminal(io.StringIO(typed))
     monkeypatch.setattr("sys.stdin", stdin)
-    monkeypatch.setattr("durable_rlm.studio.commands.delete._at_terminal", lambda: True)
+    monkeypatch.setattr("durable_rlm.studio.commands.delete.at_terminal", lambda: True)
     done = rlm("delete")
     assert done.err.splitlines()[0] == SAID and "Delete it for good?" in done.err
     runs = json.loads(rlm("list", "--json").out)

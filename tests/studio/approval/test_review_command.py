@@ -30,7 +30,8 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def types(text: str) -> None:
         monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-        monkeypatch.setattr("durable_rlm.studio.cli.run_loop.at_terminal", lambda: True)
+        for module in ("cli.run_loop", "commands.review"):
+            monkeypatch.setattr(f"durable_rlm.studio.{module}.at_terminal", lambda: True)
 
     return types
 
