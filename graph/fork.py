@@ -14,13 +14,12 @@ from langchain_core.runnables import RunnableConfig
 from ..nodes.runtime.dependencies import Stores
 from ..state.budget import Limits
 from ..state.call_journal import give_answer
-from ..state.checkpointer import RunSaver
+from ..state.checkpointer import RunSaver, StagedSaver
 from ..state.db.checksums import checksum_mismatch_sql
 from ..state.db.connection import Unit
 from ..state.db.tables import CHECKPOINTS, STEPS, THREADS, WRITES
 from ..state.errors import ThreadExists, UnknownThread
 from ..state.run_state import Status
-from ..state.staged_checkpointer import StagedSaver
 from .build import Graph
 from .checkpoints import StateAtStep
 from .fork_edits import Changes, Edit, edit_of
