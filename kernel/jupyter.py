@@ -130,7 +130,7 @@ class JupyterKernels:
             raise KernelLost("The kernel host is gone.")
         write_frame(self._writer, {"id": id, "op": operation, "kernel": kernel, **fields}, attached)
 
-    async def tell(self, operation: str, kernel: str, attached: bytes, **fields: Any) -> None:
+    async def send_and_drain(self, operation: str, kernel: str, attached: bytes, **fields: Any) -> None:
         """Send a request that may be large, and wait until most of it has left. Raises KernelLost."""
         self.send(operation, kernel, attached=attached, **fields)
         assert self._writer is not None
@@ -212,8 +212,8 @@ class JupyterSession(BaseSession):
         self._kernels = kernels
         self._name = name
         self._outcomes: list[tuple[int, dict[str, Any]]] = []
-        self._telling = False
-        self._told = self._untold = 0
+        self._scheduled = False
+        self._acknowledged = self._unacknowledged = 0
         """The id of the last acknowledged call, and the weight of the calls taken since."""
         self._chunks: list[bytes] = []
         self._chunk_bytes = 0
@@ -231,7 +231,7 @@ class JupyterSession(BaseSession):
         async for batch in batches:
             sizes = [len(chunk) for chunk in batch.values()]
             attached = b"".join(batch.values())
-            await self._kernels.tell("chunks", self._name, attached, hashes=list(batch), sizes=sizes)
+            await self._kernels.send_and_drain("chunks", self._name, attached, hashes=list(batch), sizes=sizes)
         if self._lost:
             raise self._lost
         self._answer = asyncio.get_running_loop().create_future()
@@ -240,36 +240,36 @@ class JupyterSession(BaseSession):
             return await asyncio.wait_for(asyncio.shield(self._answer), self._spec.cell_timeout)
         except TimeoutError:
             # Loading may run code of the run, such as the hash methods of its objects.
-            self._tell("kill")
+            self._send("kill")
             self.lose("loading its variables took too long")
             return await self._answer
 
     async def begin(self, cell: Cell) -> None:
-        self._stand(lambda: self._tell("interrupt"), lambda: self._tell("kill"))
-        if self._seen > self._told:
+        self._stand(lambda: self._send("interrupt"), lambda: self._send("kill"))
+        if self._seen > self._acknowledged:
             self._send_outcomes()
         self._kernels.send("cell", self._name, blocks=list(cell.blocks), history=list(cell.history))
 
     async def next_call(self) -> PostedCall | None:
         call = await super().next_call()
         if call is not None:
-            self._untold += call.weight
-            if self._untold > WINDOW // 4:
-                self._tell_outcomes()
+            self._unacknowledged += call.weight
+            if self._unacknowledged > WINDOW // 4:
+                self._schedule_outcomes()
         return call
 
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
         if not self._was_answered(call_id):
             return
         if isinstance(outcome, Answered):
-            told: dict[str, Any] = {"value": outcome.value}
+            content: dict[str, Any] = {"value": outcome.value}
         else:
-            told = {"error": {"kind": outcome.kind, "message": outcome.message}}
-        self._outcomes.append((call_id, told))
-        self._tell_outcomes()
+            content = {"error": {"kind": outcome.kind, "message": outcome.message}}
+        self._outcomes.append((call_id, content))
+        self._schedule_outcomes()
 
     async def interrupt(self) -> None:
-        self._tell("interrupt")
+        self._send("interrupt")
 
     async def close(self) -> None:
         self._kernels.forget(self._name)
@@ -314,7 +314,7 @@ class JupyterSession(BaseSession):
                 pass
 
     def _refuse(self, what: str) -> None:
-        self._tell("kill")
+        self._send("kill")
         self.lose(f"it sent {what}")
 
     def _take_calls(self, calls: list[PostedCall]) -> None:
@@ -339,21 +339,21 @@ class JupyterSession(BaseSession):
             return
         self._lose(KernelLost(f"The kernel died: {reason}."))
 
-    def _tell_outcomes(self) -> None:
+    def _schedule_outcomes(self) -> None:
         """Schedule one message for all that is delivered and taken in one turn of the event loop."""
-        if not self._telling:
-            self._telling = True
+        if not self._scheduled:
+            self._scheduled = True
             asyncio.get_running_loop().call_soon(self._send_outcomes)
 
     def _send_outcomes(self) -> None:
-        self._telling = False
+        self._scheduled = False
         outcomes, self._outcomes = self._outcomes, []
         if self._lost is None and self._cell is not None:
             # Calls that are no longer held here are acknowledged: the kernel may post as much again.
-            self._told, self._untold = self._cell.taken, 0
-            self._kernels.send("answer", self._name, ack=self._told, outcomes=outcomes)
+            self._acknowledged, self._unacknowledged = self._cell.taken, 0
+            self._kernels.send("answer", self._name, ack=self._acknowledged, outcomes=outcomes)
 
-    def _tell(self, operation: str) -> None:
+    def _send(self, operation: str) -> None:
         if self._lost is None:
             self._kernels.send(operation, self._name)
 

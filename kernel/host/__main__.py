@@ -93,7 +93,7 @@ class Host:
                 if kernel := self._kernels.pop(name, None):
                     await kernel.close()
             case _ if kernel := self._kernels.get(name):
-                await kernel.tell(request)
+                await kernel.handle(request)
             case _:
                 pass
         return None

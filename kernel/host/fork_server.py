@@ -121,7 +121,7 @@ class ForkServer:
         answer: dict[str, Any] = json.loads(said) if said else {}
         if answer.get("ready"):
             self._control = ours
-            asyncio.get_running_loop().add_reader(ours, self._hear)
+            asyncio.get_running_loop().add_reader(ours, self._receive)
             return None
         words = await asyncio.to_thread(self._last_words)
         return answer.get("refused") or [words]
@@ -154,7 +154,7 @@ class ForkServer:
             scratch = self._scratch(folder)
             environment = _kernel_environment(scratch or "/nowhere", self._wanted.environment.packages)
             request = {"op": "fork", "number": number, "key": key, "scratch": scratch, "environment": environment}
-            await self._tell(request, [theirs.fileno(), *(one.fileno() for one in listeners)])
+            await self._send(request, [theirs.fileno(), *(one.fileno() for one in listeners)])
         try:
             said, kernel.process = await _hear_from(ours)
             answer = json.loads(said) if said else {"error": kernel.problem or "it ended as it was made"}
@@ -218,10 +218,10 @@ class ForkServer:
         number = next(self._numbers)
         opened: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         self._opened[number] = opened
-        await self._tell({"op": "open", "id": number, "paths": list(paths)})
+        await self._send({"op": "open", "id": number, "paths": list(paths)})
         return await opened
 
-    async def _tell(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    async def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         async with self._sending:
             while True:
                 if self._control is None:
@@ -236,7 +236,7 @@ class ForkServer:
                 else:
                     return
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         assert self._control is not None
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, 16)

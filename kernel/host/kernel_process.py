@@ -73,7 +73,7 @@ class KernelProcess:
             return await self._ready
         except ProtocolViolation as error:
             return {"message": f"the kernel sent {error}"}
-        self._hearing = MessageFilter(made.manager.session.sign)
+        self._filter = MessageFilter(made.manager.session.sign)
         self._to_shell, self._to_control = (
             OutboundQueue(connection, request["memory"]) for connection in self._channels
         )
@@ -87,7 +87,7 @@ class KernelProcess:
         addresses = [Address(manager.transport, manager.ip, port) for port in ports]
         self._channels = await asyncio.gather(*map(ZmtpConnection.open, addresses))
 
-    async def tell(self, request: dict[str, Any]) -> None:
+    async def handle(self, request: dict[str, Any]) -> None:
         """Handle a request to a kernel that has started. Raises ValueError for an unknown operation."""
         match request["op"]:
             case "cell":
@@ -160,7 +160,7 @@ class KernelProcess:
         if self._gone:
             return
         session = self._manager.session
-        self._hearing.asked(kind)
+        self._filter.expect_reply(kind)
         try:
             sending.put([*session.serialize(session.msg(kind, content)), *([attached] if attached else [])])
         except NotTaken as error:
@@ -169,8 +169,8 @@ class KernelProcess:
     async def _receive(self, connection: ZmtpConnection) -> None:
         try:
             while True:
-                if heard := self._hearing.hear(await connection.receive()):
-                    await self._tell_on(heard)
+                if message := self._filter.accept(await connection.receive()):
+                    await self._pass_on(message)
         except ProtocolViolation as error:
             await self._give_up(f"it sent {error}")
         except ChannelClosed:
@@ -181,14 +181,14 @@ class KernelProcess:
             except TimeoutError:
                 await self._give_up("it closed its connection")
 
-    async def _tell_on(self, heard: KernelMessage) -> None:
-        if heard.event == "setup":
+    async def _pass_on(self, message: KernelMessage) -> None:
+        if message.event == "setup":
             assert self._ready is not None
             if not self._ready.done():
-                self._ready.set_result(heard.content)
+                self._ready.set_result(message.content)
             return
-        event = {"event": heard.event, "kernel": self._name, "sizes": heard.content.get("sizes")}
-        await self._emit(event, heard.attached)
+        event = {"event": message.event, "kernel": self._name, "sizes": message.content.get("sizes")}
+        await self._emit(event, message.attached)
 
     async def _give_up(self, why: str) -> None:
         """Kill the kernel and record why; a `died` event follows."""

@@ -52,27 +52,27 @@ class MessageFilter:
     def __init__(self, sign: Callable[[Sequence[bytes]], bytes]) -> None:
         """Use `sign` to compute the signature of the four parts of a message."""
         self._sign = sign
-        self._asked: Counter[str] = Counter()
+        self._expected: Counter[str] = Counter()
         self._junk = 0
         self._late = 0
 
-    def asked(self, kind: str) -> None:
+    def expect_reply(self, kind: str) -> None:
         """Record that the kernel was sent a request of this kind, which it answers once."""
-        self._asked[f"{kind}_reply"] += 1
+        self._expected[f"{kind}_reply"] += 1
         if kind == "rlm_cell":
             self._late = 0
 
-    def hear(self, parts: Sequence[bytes]) -> KernelMessage | None:
+    def accept(self, parts: Sequence[bytes]) -> KernelMessage | None:
         """Return an accepted message; None for a meaningless one. Raises ProtocolViolation for too many of those."""
         try:
-            return self._heard(parts)
+            return self._checked(parts)
         except _Junk as junk:
             self._junk += 1
             if self._junk > JUNK:
                 raise ProtocolViolation(f"more than {JUNK} messages that are none, at last {junk}") from None
             return None
 
-    def _heard(self, parts: Sequence[bytes]) -> KernelMessage | None:
+    def _checked(self, parts: Sequence[bytes]) -> KernelMessage | None:
         if not 6 <= len(parts) <= MOST_PARTS or parts[0] != _DELIMITER:
             raise _Junk("one of other parts")
         _, signature, *signed = parts[:6]
@@ -85,7 +85,7 @@ class MessageFilter:
             case "rlm_calls":
                 return self._calls(_only(beside))
             case "rlm_chunks":
-                if not self._asked["rlm_cell_reply"]:
+                if not self._expected["rlm_cell_reply"]:
                     raise _Junk("variables that nobody asked for")
                 return KernelMessage("chunks", {"sizes": _sizes(signed[3])}, _only(beside))
             case "rlm_setup_reply":
@@ -98,12 +98,12 @@ class MessageFilter:
                 raise _Junk("one of no known kind")
 
     def _answered(self, kind: str) -> None:
-        if not self._asked[kind]:
+        if not self._expected[kind]:
             raise _Junk("an answer that nobody asked for")
-        self._asked[kind] -= 1
+        self._expected[kind] -= 1
 
     def _calls(self, body: bytes) -> KernelMessage:
-        if not self._asked["rlm_cell_reply"]:
+        if not self._expected["rlm_cell_reply"]:
             # The cell's end came over another socket and may have overtaken these calls.
             if self._late > LATE:
                 raise ProtocolViolation("calls while no cell was running")

@@ -74,8 +74,8 @@ def environment_at(folder: Path) -> KernelEnvironment:
     if not python.exists():
         raise EnvironmentUnusable(f"{folder} is no virtual environment: it has no bin/python")
     try:
-        asked = [str(python), "-c", _ASK % ((*_NEEDED, *OFFERED),)]
-        said = subprocess.run(asked, capture_output=True, timeout=_ASK_SECONDS, check=True, env={}, cwd="/").stdout
+        command = [str(python), "-c", _ASK % ((*_NEEDED, *OFFERED),)]
+        said = subprocess.run(command, capture_output=True, timeout=_ASK_SECONDS, check=True, env={}, cwd="/").stdout
         executable, base, stdlib, folders, version, there = json.loads(said)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise EnvironmentUnusable(f"{python} does not run: {error}") from error

@@ -32,23 +32,25 @@ def message_filter() -> MessageFilter:
 def test_what_a_kernel_was_asked_it_answers_once(message_filter: MessageFilter) -> None:
     for kind, event in (("rlm_cell", "ended"), ("rlm_restore", "restored"), ("rlm_compare", "compared")):
         reply = message(f"{kind}_reply", {}, b"said")
-        assert message_filter.hear(reply) is None
-        message_filter.asked(kind)
-        assert message_filter.hear(reply) == KernelMessage(event, attached=b"said")
-        assert message_filter.hear(reply) is None
+        assert message_filter.accept(reply) is None
+        message_filter.expect_reply(kind)
+        assert message_filter.accept(reply) == KernelMessage(event, attached=b"said")
+        assert message_filter.accept(reply) is None
 
 
 def test_the_setup_is_answered_once(message_filter: MessageFilter) -> None:
-    message_filter.asked("rlm_setup")
-    assert message_filter.hear(message("rlm_setup_reply", {"status": "ok"})) == KernelMessage("setup", {"status": "ok"})
-    assert message_filter.hear(message("rlm_setup_reply", {"status": "ok"})) is None
+    message_filter.expect_reply("rlm_setup")
+    assert message_filter.accept(message("rlm_setup_reply", {"status": "ok"})) == KernelMessage(
+        "setup", {"status": "ok"}
+    )
+    assert message_filter.accept(message("rlm_setup_reply", {"status": "ok"})) is None
 
 
 def test_variables_come_only_while_a_cell_runs(message_filter: MessageFilter) -> None:
     sent = message("rlm_chunks", {"sizes": [1, 2]}, b"abc")
-    assert message_filter.hear(sent) is None
-    message_filter.asked("rlm_cell")
-    assert message_filter.hear(sent) == KernelMessage("chunks", {"sizes": [1, 2]}, b"abc")
+    assert message_filter.accept(sent) is None
+    message_filter.expect_reply("rlm_cell")
+    assert message_filter.accept(sent) == KernelMessage("chunks", {"sizes": [1, 2]}, b"abc")
 
 
 JUNK_MESSAGES = [
@@ -86,24 +88,24 @@ JUNK_MESSAGES = [
 
 @pytest.mark.parametrize("junk", JUNK_MESSAGES, ids=range(len(JUNK_MESSAGES)))
 def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(message_filter: MessageFilter, junk: list[bytes]) -> None:
-    message_filter.asked("rlm_cell")
+    message_filter.expect_reply("rlm_cell")
     for _ in range(JUNK):
-        assert message_filter.hear(junk) is None
+        assert message_filter.accept(junk) is None
     with pytest.raises(ProtocolViolation, match="more than 16 messages that are none"):
-        message_filter.hear(junk)
+        message_filter.accept(junk)
 
 
 def test_calls_that_come_after_their_cell_are_few(message_filter: MessageFilter) -> None:
-    message_filter.asked("rlm_cell")
-    message_filter.hear(message("rlm_cell_reply", {}, b""))
+    message_filter.expect_reply("rlm_cell")
+    message_filter.accept(message("rlm_cell_reply", {}, b""))
     late = message("rlm_calls", {}, b"x" * (1 << 20))
     with pytest.raises(ProtocolViolation, match="while no cell was running"):
         for _ in range(2 * LATE >> 20):
-            message_filter.hear(late)
+            message_filter.accept(late)
     # One message of any size may be among them, and the next cell begins anew.
-    message_filter.asked("rlm_cell")
-    message_filter.hear(message("rlm_cell_reply", {}, b""))
-    assert message_filter.hear(message("rlm_calls", {}, b"x" * 2 * LATE))
+    message_filter.expect_reply("rlm_cell")
+    message_filter.accept(message("rlm_cell_reply", {}, b""))
+    assert message_filter.accept(message("rlm_calls", {}, b"x" * 2 * LATE))
 
 
 KINDS = ["rlm_calls", "rlm_cell_reply", "rlm_setup_reply", "rlm_chunks", "rlm_restore_reply", "rlm_compare_reply", "x"]
@@ -130,11 +132,11 @@ def test_nothing_that_is_sent_raises_anything_else_or_tells_more_than_was_asked(
     asked = heard = junk = 0
     for one in sent:
         if isinstance(one, str):
-            message_filter.asked(one)
+            message_filter.expect_reply(one)
             asked += 1
             continue
         try:
-            said = message_filter.hear(one)
+            said = message_filter.accept(one)
         except ProtocolViolation:
             assert junk == JUNK
             return

@@ -145,7 +145,7 @@ class ForkServer:
     def serve(self) -> None:
         """Serve until the other side of the socket is gone."""
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, _unheard)
+        signal.signal(signal.SIGCHLD, _wake_only)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         assert len(os.listdir("/proc/self/task")) == 1, "a module that was preloaded started a thread"
@@ -162,11 +162,11 @@ class ForkServer:
                         with contextlib.suppress(BlockingIOError):
                             os.read(woken, 4096)
                         self._reap()
-                    elif not self._hear():
+                    elif not self._receive():
                         self._end_all()
                         return
 
-    def _hear(self) -> bool:
+    def _receive(self) -> bool:
         """Handle one message. Return False when the other side is gone."""
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, _MAX_DESCRIPTORS)
@@ -249,7 +249,7 @@ class ForkServer:
             self._signal(number, signal.SIGKILL)
 
 
-def _unheard(number: int, frame: object) -> None:
+def _wake_only(number: int, frame: object) -> None:
     """Do nothing: a signal must have a handler to wake the loop."""
 
 

@@ -78,11 +78,6 @@ _OWNERS_AND_LEASES = (8, 10, 15, 1024, 1026)
 """Commands of fcntl: the process to signal, the signal, and notices of what others do with a file."""
 
 
-def supported() -> bool:
-    """Return whether there is a table for this machine's architecture."""
-    return os.uname().machine in _AUDIT
-
-
 def restrict(*, own_processes: bool) -> None:
     """Deny the system calls that a computation does not need. Raises OSError.
 
