@@ -19,6 +19,7 @@ from ..nodes.models.schema_validation import check_schema
 from ..nodes.models.work_limit import SchemaInvalid, off_loop
 from ..nodes.runtime.concurrency import most_kernels, run_levels
 from ..nodes.runtime.dependencies import Dependencies
+from ..nodes.runtime.events import OnEvent
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.approval_policy import Gates
 from ..state.budget import Limits
@@ -81,9 +82,9 @@ async def make_ready(kernels: Kernels, settings: RunSettings) -> None:
 def check_same_run(thread: Thread, question: str, given: str) -> None:
     """Check that the run asks `question` of the input whose digest is `given`. Raises ThreadExists."""
     if (thread.question, thread.input) != (question, given):
-        asked = shortened(" ".join(thread.question.split()), 80)
+        existing = shortened(" ".join(thread.question.split()), 80)
         raise ThreadExists(
-            f"The thread {thread.thread_id} exists and asks something else: {asked}",
+            f"The thread {thread.thread_id} exists and asks something else: {existing}",
             hint=f"Choose another --thread, or resume it: {cli_command('resume', thread.thread_id)}",
         )
 
@@ -110,13 +111,17 @@ def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:
         raise UsageError(f"--{name}: {problem['msg']}.") from error
 
 
-Tell = Callable[[dict[str, Any]], None]
 Input = Given | ContextRef
 """An input as the user gave it, or a reference to one that is stored."""
 
 
 async def enter_run(
-    deps: Dependencies, thread_id: str | None, question: str, given: Input | None, settings: RunSettings, tell: Tell
+    deps: Dependencies,
+    thread_id: str | None,
+    question: str,
+    given: Input | None,
+    settings: RunSettings,
+    on_event: OnEvent,
 ) -> str:
     """Enter the run into the index, unless it is there. Return its name, made from the question unless one is given.
 
@@ -129,27 +134,27 @@ async def enter_run(
     if existing:
         name = existing.thread_id
         await check_models(settings, deps)
-        reference = await same_run(deps, existing, question, given, tell)
+        reference = await same_run(deps, existing, question, given, on_event)
     else:
-        reference = await _stored(deps, given, settings, tell)
+        reference = await _stored(deps, given, settings, on_event)
         await check_direct(question, reference, settings, deps.stores)
         fits = settings.mode == "rlm" and await fits_one_call(question, reference, settings, deps.stores)
-        name = await _named(deps, thread_id, question, given_digest(given), reference, settings, tell)
+        name = await _named(deps, thread_id, question, given_digest(given), reference, settings, on_event)
         if fits:
-            tell({"event": "one_call"})
+            on_event({"event": "one_call"})
     check_same_input(await deps.stores.threads.get(name), reference)
     return name
 
 
 async def same_run(
-    deps: Dependencies, run: Thread, question: str, given: Input | None, tell: Tell
+    deps: Dependencies, run: Thread, question: str, given: Input | None, on_event: OnEvent
 ) -> ContextRef | None:
     """Return the input as it is now, or None when it cannot have changed. Raises ThreadExists for another run."""
     check_same_run(run, question, given_digest(given))
     if given is None or isinstance(given, str | dict):
         return None
     # Files that are given by name may have changed.
-    return await store_input(given, deps.stores, tell)
+    return await store_input(given, deps.stores, on_event)
 
 
 def given_digest(given: Input | None) -> str:
@@ -157,7 +162,9 @@ def given_digest(given: Input | None) -> str:
     return digest("stored", given["pack"], given["index"]) if isinstance(given, dict) else input_digest(given)
 
 
-async def _stored(deps: Dependencies, given: Input | None, settings: RunSettings, tell: Tell) -> ContextRef | None:
+async def _stored(
+    deps: Dependencies, given: Input | None, settings: RunSettings, on_event: OnEvent
+) -> ContextRef | None:
     """Read an input into the store while models are checked and kernels are made ready.
 
     It is kept only once both have succeeded, so that their errors are reported before those of the input.
@@ -165,23 +172,25 @@ async def _stored(deps: Dependencies, given: Input | None, settings: RunSettings
     agreed = threading.Event()
     # Standard input may stay open for long, and a thread that waits for it keeps the program from ending. So it is read
     # only after all other checks have passed.
-    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(deps, given, tell, agreed))]
+    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(deps, given, on_event, agreed))]
     warming = asyncio.create_task(make_ready(deps.kernels, settings))
     try:
         await check_models(settings, deps)
         await warming
         agreed.set()
-        return await (ahead[0] if ahead else _read(deps, given, tell, agreed))
+        return await (ahead[0] if ahead else _read(deps, given, on_event, agreed))
     finally:
         for task in (warming, *ahead):
             task.cancel()
         await asyncio.gather(warming, *ahead, return_exceptions=True)
 
 
-async def _read(deps: Dependencies, given: Input | None, tell: Tell, agreed: threading.Event) -> ContextRef | None:
+async def _read(
+    deps: Dependencies, given: Input | None, on_event: OnEvent, agreed: threading.Event
+) -> ContextRef | None:
     if given is None or isinstance(given, dict):
         return given
-    return await store_input(given, deps.stores, tell, agreed)
+    return await store_input(given, deps.stores, on_event, agreed)
 
 
 async def _named(
@@ -191,7 +200,7 @@ async def _named(
     given: str,
     reference: ContextRef | None,
     settings: RunSettings,
-    tell: Tell,
+    on_event: OnEvent,
 ) -> str:
     """Enter a new run into the index, under an unused name unless one is given. Return its name."""
     add = partial(_add, deps, question=question, given=given, reference=reference, settings=settings)
@@ -204,7 +213,7 @@ async def _named(
         return thread_id
 
     async def enter(name: str) -> None:
-        tell({"event": "named", "thread_id": name})
+        on_event({"event": "named", "thread_id": name})
         await add(name)
 
     return await under_a_free_name(question, enter)

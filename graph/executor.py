@@ -17,6 +17,7 @@ from langgraph.types import Command, StateSnapshot
 
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
 from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.events import OnEvent
 from ..nodes.runtime.langgraph_compat import FORWARDED_KEYS
 from ..state.budget import Limits
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, cli_command
@@ -31,8 +32,6 @@ from .tracing import traced
 
 T = TypeVar("T")
 
-OnEvent = Callable[[dict[str, Any]], None]
-"""A function that is called with each event of a run (`Event`), on the event loop, which it must not block."""
 # LangGraph counts supersteps and stops at 25 by default; here only the run's own limits apply.
 _NO_RECURSION_LIMIT = 10_000_000
 
@@ -54,7 +53,7 @@ class ResumePoint:
 class Streaming:
     """The way an execution streams: by default its run's events, or what a caller of the graph asks for."""
 
-    hear: Callable[[Any], Awaitable[None]]
+    on_chunk: Callable[[Any], Awaitable[None]]
     """Receives each chunk; the graph waits for it."""
     config: RunnableConfig = field(default_factory=RunnableConfig)
     """The caller's config: callbacks, tags, metadata."""
@@ -170,17 +169,17 @@ class RunExecutor:
         self,
         thread_id: str,
         find: FindResumePoint,
-        told: OnEvent | Streaming,
+        receiver: OnEvent | Streaming,
         *,
         execution_options: ExecutionOptions = DEFAULT_OPTIONS,
         caller: str | None = None,
     ) -> ExecutionOutcome:
         """Run the graph until it ends, pauses, fails or is stopped. Raises what `find` raises.
 
-        `told` receives the run's events. `caller` is the run whose execution this one is a part of; without it, a child
+        `receiver` gets the run's events. `caller` is the run whose execution this one is a part of; without it, a child
         also holds the lease of the run at the top, which keeps its tree from running.
         """
-        streaming = told if isinstance(told, Streaming) else _events_for(told)
+        streaming = receiver if isinstance(receiver, Streaming) else _events_for(receiver)
         if caller is not None:
             self._callers[thread_id] = caller
         try:
@@ -319,7 +318,7 @@ class RunExecutor:
             place = config_of(thread_id)
         config = for_caller(place, streaming.config)
         async for chunk in self._graph.astream(resume_point.start, config, durability="sync", **streaming.options):
-            await streaming.hear(chunk)
+            await streaming.on_chunk(chunk)
 
     async def _keep_leases(self, thread_id: str, task: asyncio.Task[None]) -> None:
         """Renew the leases periodically; cancel the run when another process has taken it over."""
@@ -386,7 +385,7 @@ def for_caller(place: RunnableConfig, config: RunnableConfig) -> RunnableConfig:
 
 
 def _events_for(on_event: OnEvent) -> Streaming:
-    async def hear(chunk: Any) -> None:
+    async def on_chunk(chunk: Any) -> None:
         on_event(cast(dict[str, Any], chunk))
 
-    return Streaming(hear)
+    return Streaming(on_chunk)

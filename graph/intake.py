@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.events import OnEvent
 from ..state.call_keys import digest
 from ..state.input import expand, from_text
 from ..state.input.context import ContextRef, ingest
@@ -21,7 +22,7 @@ _READERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="rlm-reader")
 
 
 async def store_input(
-    given: Given, stores: Stores, tell: Callable[[dict[str, Any]], None], agreed: threading.Event | None = None
+    given: Given, stores: Stores, on_event: OnEvent, agreed: threading.Event | None = None
 ) -> ContextRef:
     """Read the input into the store and report `input` events. Stops when cancelled.
 
@@ -33,7 +34,7 @@ async def store_input(
 
     def progress(documents: int, size: int, name: str) -> None:
         event = {"event": "input", "documents": documents, "bytes": size, "name": name, "done": False}
-        loop.call_soon_threadsafe(tell, event)
+        loop.call_soon_threadsafe(on_event, event)
 
     def work() -> ContextRef:
         sources = (
@@ -48,7 +49,7 @@ async def store_input(
     finally:
         # A thread cannot be cancelled, so this one polls a stop event.
         stop.set()
-    tell(
+    on_event(
         {
             "event": "input",
             "documents": reference["documents"],

@@ -79,14 +79,14 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         )
         chunks: asyncio.Queue[Any] = asyncio.Queue()
 
-        async def hear(chunk: Any) -> None:
-            async for told in stream_adapter.chunks(*chunk):
-                chunks.put_nowait(told)
+        async def on_chunk(chunk: Any) -> None:
+            async for adapted in stream_adapter.chunks(*chunk):
+                chunks.put_nowait(adapted)
             # The graph runs no faster than the caller takes its chunks.
             await chunks.join()
 
         options = {name: value for name, value in options.items() if name not in _DECIDED_HERE}
-        streaming = Streaming(hear, config, {**options, "stream_mode": stream_adapter.inner_modes})
+        streaming = Streaming(on_chunk, config, {**options, "stream_mode": stream_adapter.inner_modes})
         task = _apart(self.adapter.execute(input, thread_id, checkpoint_id, context, streaming))
         self.adapter.under_way.add(task)
         task.add_done_callback(self.adapter.under_way.discard)
@@ -163,8 +163,8 @@ class GraphAdapter:
         """Execute a request until the run ends or pauses. Raises the error that ended it, also when it was stopped."""
         threads = self._deps.stores.threads
         thread_id = await run_name(threads, thread_id)
-        asked = None if given is None or isinstance(given, Command) else RunRequest.of(given)
-        raises = await create_from_request(self._deps, thread_id, asked, context)
+        request = None if given is None or isinstance(given, Command) else RunRequest.of(given)
+        raises = await create_from_request(self._deps, thread_id, request, context)
         nothing_left = False
 
         async def find() -> ResumePoint | None:
@@ -196,7 +196,7 @@ class GraphAdapter:
             config, options = for_caller(config_of(thread_id, checkpoint_id), streaming.config), streaming.options
             with traced(self._deps.tracing):
                 async for chunk in self._graph.astream(None, config, durability="sync", **options):
-                    await streaming.hear(chunk)
+                    await streaming.on_chunk(chunk)
 
     async def change(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
         """Apply `abulk_update_state` to a thread while holding its lease. Return the config of the new step."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from ..nodes.runtime.dependencies import Dependencies
+from ..nodes.runtime.events import ignore_event
 from ..state.budget import Limits
 from ..state.errors import ThreadExists, UnknownThread, UsageError
 from ..state.input.context import ContextRef
@@ -49,7 +50,7 @@ class RunRequest:
 
 
 async def create_from_request(
-    deps: Dependencies, thread_id: str, asked: RunRequest | None, context: RunSettings | Mapping[str, Any] | None
+    deps: Dependencies, thread_id: str, request: RunRequest | None, context: RunSettings | Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Enter a new run into the index, or check that an existing one is meant. Return the limits that replace its own.
 
@@ -59,24 +60,24 @@ async def create_from_request(
     """
     run = await deps.stores.threads.find(thread_id)
     if run is not None:
-        return {} if asked is None else await _of_old_run(deps, run, asked)
-    if asked is None:
+        return {} if request is None else await _of_old_run(deps, run, request)
+    if request is None:
         raise UnknownThread(f"There is no run named {thread_id} here.", hint="Start it with a question.")
-    settings = await asyncio.to_thread(resolve_settings, {**_named(context), **asked.settings, **asked.limits})
-    await enter_run(deps, thread_id, asked.question or "", asked.input, settings, _unheard)
+    settings = await asyncio.to_thread(resolve_settings, {**_named(context), **request.settings, **request.limits})
+    await enter_run(deps, thread_id, request.question or "", request.input, settings, ignore_event)
     return {}
 
 
-async def _of_old_run(deps: Dependencies, run: Thread, asked: RunRequest) -> dict[str, Any]:
+async def _of_old_run(deps: Dependencies, run: Thread, request: RunRequest) -> dict[str, Any]:
     """Check that an input for an existing thread only resumes it. Return the limits that it names."""
-    if asked.question is None and asked.input is None:
-        return dict(asked.limits)
-    question = run.question if asked.question is None else asked.question
+    if request.question is None and request.input is None:
+        return dict(request.limits)
+    question = run.question if request.question is None else request.question
     try:
-        check_same_input(run, await same_run(deps, run, question, asked.input, _unheard))
+        check_same_input(run, await same_run(deps, run, question, request.input, ignore_event))
     except ThreadExists as error:
         raise ThreadExists(error.message, hint="A thread is one question: ask another one in a new thread.") from None
-    return dict(asked.limits)
+    return dict(request.limits)
 
 
 def _input_of(given: RunInput) -> Input | None:
@@ -98,7 +99,3 @@ def _named(settings: RunSettings | Mapping[str, Any] | None) -> dict[str, Any]:
     if isinstance(settings, RunSettings):
         return settings.model_dump(exclude_unset=True, by_alias=True)
     return {name: value for name, value in (settings or {}).items() if value is not None and value not in ("", [], {})}
-
-
-def _unheard(event: dict[str, Any]) -> None:
-    del event

@@ -13,10 +13,10 @@ from ..state.errors import StoreError, UnknownThread
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted, delete_run
 from ..state.maintenance.gc import Collected, collect
-from ..state.maintenance.gc import Tell as TellLooked
+from ..state.maintenance.gc import OnProgress as OnCollected
 from ..state.maintenance.report import Report
 from ..state.maintenance.verify import verify
-from ..state.maintenance.verify_context import Tell
+from ..state.maintenance.verify_context import OnProgress
 from .queries import RunQueries
 from .wiring import BLOBS, DATABASE
 
@@ -38,11 +38,13 @@ async def named(stores: Stores, name: str) -> str:
         raise
 
 
-async def verify_run(stores: Stores, name: str, tell: Tell = lambda records, size, kind: None) -> Report:
-    """Read and check every byte that a run needs; `tell` is called in another thread. Raises UnknownThread."""
+async def verify_run(stores: Stores, name: str, on_progress: OnProgress = lambda records, size, kind: None) -> Report:
+    """Read and check every byte that a run needs; `on_progress` is called in another thread. Raises UnknownThread."""
     thread_id = await named(stores, name)
     path = stores.home / DATABASE
-    return await _in_thread(lambda cancelled: verify(path, stores.blobs, thread_id, tell=tell, cancelled=cancelled))
+    return await _in_thread(
+        lambda cancelled: verify(path, stores.blobs, thread_id, on_progress=on_progress, cancelled=cancelled)
+    )
 
 
 async def delete_runs(stores: Stores, name: str) -> Deleted:
@@ -55,17 +57,17 @@ async def collect_garbage(
     home: Path,
     *,
     dry_run: bool = False,
-    tell: TellLooked = lambda records: None,
+    on_progress: OnCollected = lambda records: None,
     failpoint: Failpoint = no_failpoint,
 ) -> Collected:
-    """Free the data that nothing under `home` refers to; `tell` is called in another thread. Raises StoreError.
+    """Free the data that nothing under `home` refers to; `on_progress` is called in another thread. Raises StoreError.
 
     When no process has the home open, this one included, all of it is freed; otherwise recently needed data stays.
     """
     blobs = Blobs(home / BLOBS)
     return await _in_thread(
         lambda cancelled: collect(
-            home / DATABASE, blobs, dry_run=dry_run, tell=tell, cancelled=cancelled, failpoint=failpoint
+            home / DATABASE, blobs, dry_run=dry_run, on_progress=on_progress, cancelled=cancelled, failpoint=failpoint
         )
     )
 

@@ -15,6 +15,7 @@ from typing_extensions import Unpack
 from ..kernel.session import Kernels
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
 from ..nodes.runtime.dependencies import Dependencies, OpenModels
+from ..nodes.runtime.events import OnEvent, ignore_event
 from ..state.checkpointer import RunSaver
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted
@@ -27,7 +28,7 @@ from .approvals import check_answer, check_asked_here, check_undecided, raising,
 from .build import Graph, draw
 from .checkpoints import state_at
 from .create import enter_run, make_ready, raised_limits, under_a_free_name
-from .executor import FindResumePoint, OnEvent, ResumePoint, RunExecutor, config_of, limits_for, resume_point_of
+from .executor import FindResumePoint, ResumePoint, RunExecutor, config_of, limits_for, resume_point_of
 from .fork import make_fork
 from .fork_edits import Changes
 from .intake import Given
@@ -121,7 +122,7 @@ class Runner:
         or input, and KernelStartFailed, all before the run is saved; later errors are reported by the run's status.
         """
         chosen = resolve_settings({**settings})
-        thread_id = await enter_run(self._deps, thread or None, question, context, chosen, on_event or _unheard)
+        thread_id = await enter_run(self._deps, thread or None, question, context, chosen, on_event or ignore_event)
         return await self.resume(thread_id, on_event=on_event)
 
     async def resume(
@@ -244,7 +245,7 @@ class Runner:
         changes = Changes(code, set or {}, question, answers or {}, fresh)
 
         async def make(target: str) -> None:
-            (on_event or _unheard)({"event": "named", "thread_id": target})
+            (on_event or ignore_event)({"event": "named", "thread_id": target})
             await make_fork(self._stores, self.compiled, step_state, target, changes, limits)
 
         if into:
@@ -324,7 +325,7 @@ class Runner:
         execution_options: ExecutionOptions = DEFAULT_OPTIONS,
     ) -> Run:
         outcome = await self._executor.execute(
-            thread_id, find, on_event or _unheard, execution_options=execution_options
+            thread_id, find, on_event or ignore_event, execution_options=execution_options
         )
         if outcome.busy:
             return Run(thread_id, "busy", error=error_facts(outcome.busy))
@@ -370,10 +371,6 @@ class Runner:
             error=error,
             restore=restore,
         )
-
-
-def _unheard(event: dict[str, Any]) -> None:
-    del event
 
 
 def _absolute(home: str | Path) -> Path:

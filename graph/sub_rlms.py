@@ -16,7 +16,8 @@ from langgraph.types import Command, StateSnapshot
 from ..nodes.runtime.active_runs import ActiveRun, ActiveRuns
 from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, descendant_events
 from ..nodes.runtime.dependencies import Stores
-from ..nodes.runtime.parked_calls import ChildWaits
+from ..nodes.runtime.events import OnEvent
+from ..nodes.runtime.parked_calls import WaitingChild
 from ..state.approval_policy import without_final
 from ..state.budget import Limits
 from ..state.call_journal import Entry
@@ -60,28 +61,26 @@ class ChildRuns:
 
     async def answer(self, caller: ActiveRun, call: ChildCall) -> ChildAnswer:
         thread_id = child_thread(caller.thread_id, call.key)
-        tell = _teller(thread_id, caller, call)
+        on_event = _passing_on(thread_id, caller, call)
         settings = child_settings(caller.settings, call)
         async with caller.tree.kernels.taken(max(0, settings.max_depth - 1)):
             await _apart(self._ensure(thread_id, caller, call, settings))
             while True:
                 with self._active_runs.called_by(caller, thread_id):
-                    outcome = await _apart(self._sat(thread_id, caller, call, tell))
+                    outcome = await _apart(self._sat(thread_id, caller, call, on_event))
                 if outcome.busy is None:
                     break
                 await asyncio.sleep(BETWEEN_TRIES)
         if isinstance(outcome.error or outcome.unsaved, _STOPS_THE_CALLER):
             raise cast(RlmError, outcome.error or outcome.unsaved)
         answer, status = await _apart(self._came_to(thread_id, call, outcome))
-        if answer.waits:
-            tell({"event": "waits"})
+        if answer.waiting:
+            on_event({"event": "waits"})
             return answer
-        tell({"event": "ended", "status": status})
+        on_event({"event": "ended", "status": status})
         return answer
 
-    async def _sat(
-        self, thread_id: str, caller: ActiveRun, call: ChildCall, tell: Callable[[dict[str, Any]], None]
-    ) -> ExecutionOutcome:
+    async def _sat(self, thread_id: str, caller: ActiveRun, call: ChildCall, on_event: OnEvent) -> ExecutionOutcome:
         """Resume the child if anything is left to do that does not wait for a reviewer."""
 
         async def resume_point() -> ResumePoint | None:
@@ -89,21 +88,21 @@ class ChildRuns:
             state = cast(RunState, snapshot.values)
             if state and caller.settings.max_depth > 2:
                 for event in await descendant_events(self._stores.threads, thread_id):
-                    tell(event)
+                    on_event(event)
             if snapshot.interrupts:
                 return _decided(snapshot, call, caller.ledger.limits)
             return resume_point_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
 
         return await self._executor.execute(
-            thread_id, resume_point, tell, execution_options=caller.execution_options, caller=caller.thread_id
+            thread_id, resume_point, on_event, execution_options=caller.execution_options, caller=caller.thread_id
         )
 
     async def _came_to(self, thread_id: str, call: ChildCall, outcome: ExecutionOutcome) -> tuple[ChildAnswer, Status]:
         snapshot = await self._graph.aget_state(config_of(thread_id))
         state = cast(RunState, snapshot.values)
         status: Status = state.get("status", "running")
-        if waits := _waits(thread_id, snapshot):
-            return ChildAnswer(waits=waits), "paused"
+        if child := _waiting_child(thread_id, snapshot):
+            return ChildAnswer(waiting=child), "paused"
         if status == "answered":
             return ChildAnswer(await self._value(state, call)), status
         if status == "budget" and state.get("spent") != "turns":
@@ -203,13 +202,13 @@ def _decided(snapshot: StateSnapshot, call: ChildCall, limits: Limits) -> Resume
     return None
 
 
-def _waits(thread_id: str, snapshot: StateSnapshot) -> ChildWaits | None:
+def _waiting_child(thread_id: str, snapshot: StateSnapshot) -> WaitingChild | None:
     """Return what a child waits for; None when it waits for nothing."""
     if not snapshot.interrupts:
         return None
     [waiting, *_] = snapshot.interrupts
     actions = [{**action, "description": _of_child(thread_id, action)} for action in waiting.value["action_requests"]]
-    return ChildWaits(thread_id, waiting.id, waiting.value["shown"], cast(Any, actions))
+    return WaitingChild(thread_id, waiting.id, waiting.value["shown"], cast(Any, actions))
 
 
 def _of_child(thread_id: str, action: dict[str, Any]) -> str:
@@ -232,27 +231,27 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
     return settings.model_copy(update={**own, "max_depth": settings.max_depth - 1})
 
 
-def _teller(thread_id: str, caller: ActiveRun, call: ChildCall) -> Callable[[dict[str, Any]], None]:
+def _passing_on(thread_id: str, caller: ActiveRun, call: ChildCall) -> OnEvent:
     """Return a function that passes a child's events to its caller, as events about that child."""
     about = child_event(thread_id, caller.depth + 1, call.question)
 
-    def tell(event: dict[str, Any]) -> None:
+    def pass_on(event: dict[str, Any]) -> None:
         match event["event"]:
             case "turn":
-                told = {**about, "turn": event["turn"], "status": "running", "usage": caller.usage}
+                passed = {**about, "turn": event["turn"], "status": "running", "usage": caller.usage}
             case "waits":
-                told = {**about, "status": "paused", "usage": caller.usage}
+                passed = {**about, "status": "paused", "usage": caller.usage}
             case "ended":
-                told = {**about, "status": event["status"], "usage": caller.usage}
+                passed = {**about, "status": event["status"], "usage": caller.usage}
             case "child":
-                told = {**event, "usage": caller.usage}
+                passed = {**event, "usage": caller.usage}
             case "retry":
-                told = event
+                passed = event
             case _:
                 return
-        caller.tell(told)
+        caller.emit(passed)
 
-    return tell
+    return pass_on
 
 
 async def _apart(work: Coroutine[Any, Any, T]) -> T:

@@ -95,7 +95,7 @@ async def direct(state: RunState, active_runs: ActiveRuns, deps: Dependencies, t
     except _NeedsRepl as why:
         return _repl(run, str(why))
     except ApprovalNeeded as refused:
-        return await _waits(run, deps, refused)
+        return await _waiting(run, deps, refused)
     except BudgetSpent as spent:
         return _repl(run, str(spent)) if auto else _nothing_left(run, spent)
     deps.failpoint("direct-end")
@@ -187,7 +187,7 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
         run,
         deps,
         ModelCall(
-            key=direct_key(_told(state, settings)),
+            key=direct_key(_request_digest(state, settings)),
             kind="root",
             turn=0,
             prompt=shown,
@@ -207,7 +207,7 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
     raise root_failed(got, _WHOLE if got.error_kind in _REPL_INSTEAD else "")
 
 
-def _told(state: RunState, settings: RunSettings) -> str:
+def _request_digest(state: RunState, settings: RunSettings) -> str:
     """Return the hash of what the request is made from."""
     context = state.get("context_ref") or no_context()
     place = [context["pack"], context["index"], context.get("start"), context.get("end")]
@@ -235,12 +235,12 @@ async def _answer_in(got: CallResult, settings: RunSettings) -> _Answer:
         raise _NeedsRepl(f"the answer does not match the schema ({error})") from None
 
 
-async def _waits(run: ActiveRun, deps: Dependencies, refused: ApprovalNeeded) -> dict[str, Any]:
+async def _waiting(run: ActiveRun, deps: Dependencies, refused: ApprovalNeeded) -> dict[str, Any]:
     """Return the state of a run that waits for a reviewer; nothing has been sent."""
-    ask = spend_item(run, refused, 0)
+    item = spend_item(run, refused, 0)
     return {
-        "asks": await stored_items([ask], deps.stores.texts),
-        "step": [{"kind": "direct", "turn": 0, "summary": f"waits for approval: {ask['actions'][0]['description']}"}],
+        "asks": await stored_items([item], deps.stores.texts),
+        "step": [{"kind": "direct", "turn": 0, "summary": f"waits for approval: {item['actions'][0]['description']}"}],
     }
 
 

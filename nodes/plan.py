@@ -26,27 +26,27 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
     run = await active_runs.get(thread_id, state)
     await apply_budget_grant(run, state, deps)
     turn = state.get("turn", 0) + 1
-    told = prompt_digest(state, run)
+    digest = prompt_digest(state, run)
     # A turn that was answered before its process died is used as it is recorded, whatever budget is left now.
-    answered = run.journal.find(root_key(turn, told, last=False)) is not None
+    answered = run.journal.find(root_key(turn, digest, last=False)) is not None
     last = None if answered else _last(run, turn)
     if last is not None and asks_about(run, last):
-        return await _waits(run, deps, turn, budget_item(run, last, turn - 1))
+        return await _waiting(run, deps, turn, budget_item(run, last, turn - 1))
     try:
         try:
-            got = await _asked(state, run, deps, turn, told, last)
+            got = await _request_turn(state, run, deps, turn, digest, last)
         except BudgetSpent as spent:
             if last is not None:
                 raise
             if asks_about(run, spent.resource):
-                return await _waits(run, deps, turn, budget_item(run, spent.resource, turn - 1))
+                return await _waiting(run, deps, turn, budget_item(run, spent.resource, turn - 1))
             # There is not enough for an ordinary turn; what was kept back is for a last one.
             last = spent.resource
-            got = await _asked(state, run, deps, turn, told, last)
+            got = await _request_turn(state, run, deps, turn, digest, last)
     except BudgetSpent as spent:
         return _nothing_left(state, spent)
     except ApprovalNeeded as refused:
-        return await _waits(run, deps, turn, spend_item(run, refused, turn - 1))
+        return await _waiting(run, deps, turn, spend_item(run, refused, turn - 1))
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     text = got.text
     if text is None:
@@ -59,11 +59,11 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
     return await _planned(run, deps, turn, text, reading, last)
 
 
-async def _waits(run: ActiveRun, deps: Dependencies, turn: int, ask: ApprovalItem) -> dict[str, Any]:
+async def _waiting(run: ActiveRun, deps: Dependencies, turn: int, item: ApprovalItem) -> dict[str, Any]:
     """Return the state of a run that waits for a reviewer before its turn begins."""
-    summary = f"turn {turn} waits for approval: {ask['actions'][0]['description']}"
+    summary = f"turn {turn} waits for approval: {item['actions'][0]['description']}"
     return {
-        "asks": await stored_items([ask], deps.stores.texts),
+        "asks": await stored_items([item], deps.stores.texts),
         "usage": run.usage,
         "step": [{"kind": "plan", "turn": turn - 1, "summary": summary}],
     }
@@ -79,8 +79,8 @@ def _last(run: ActiveRun, turn: int) -> Resource | None:
     return run.ledger.exhausted()
 
 
-async def _asked(
-    state: RunState, run: ActiveRun, deps: Dependencies, turn: int, told: str, last: Resource | None
+async def _request_turn(
+    state: RunState, run: ActiveRun, deps: Dependencies, turn: int, digest: str, last: Resource | None
 ) -> CallResult:
     """Return the root model's reply. `last`: the resource that makes this its last turn. Raises BudgetSpent."""
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
@@ -92,8 +92,8 @@ async def _asked(
     # Only what is new in this request: earlier turns are recorded already, and would be recorded again with each turn.
     new = messages if turn == 1 else messages[-1:]
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in new)
-    ask = ModelCall(
-        key=root_key(turn, told, last=last is not None),
+    call = ModelCall(
+        key=root_key(turn, digest, last=last is not None),
         kind="root",
         turn=turn,
         prompt=shown,
@@ -103,7 +103,7 @@ async def _asked(
         least_output=LEAST_LAST_OUTPUT if short else LEAST_OUTPUT,
         record_failure=False,
     )
-    return await call_once(run, deps, ask)
+    return await call_once(run, deps, call)
 
 
 async def _planned(

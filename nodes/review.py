@@ -32,16 +32,16 @@ async def review(state: RunState, config: RunnableConfig, deps: Dependencies) ->
     again, with the problem named (promise P11).
     """
     texts = deps.stores.texts
-    asked = await approval_request_of(state, texts, thread_of(config))
-    if asked is None:
+    approval = await approval_request_of(state, texts, thread_of(config))
+    if approval is None:
         return auto_pass(state)
     problem: str | None = None
     for attempt in itertools.count():
-        request = asked.value(state, thread_of(config), attempt, problem)
+        request = approval.value(state, thread_of(config), attempt, problem)
         answer = interrupt(request)
         if await _shown_last(config, attempt, request["shown"]):
             try:
-                return await apply_decisions(state, asked, decisions_in(answer, request), texts)
+                return await apply_decisions(state, approval, decisions_in(answer, request), texts)
             except DecisionsUnusable as unusable:
                 problem = str(unusable)
         else:

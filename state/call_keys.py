@@ -52,17 +52,17 @@ def turn_of_call(key: str) -> int | None:
     return int(turn) if turn.isdecimal() else None
 
 
-def root_key(turn: int, told: str, *, last: bool) -> str:
-    """Return a root turn's key: `told` is the digest of what the root model is sent, without the rest of the budget.
+def root_key(turn: int, request: str, *, last: bool) -> str:
+    """Return a root turn's key: `request` is the digest of what the root model is sent, without the rest of the budget.
 
     The rest of the budget changes with a resume, and must not make a recorded turn unfindable.
     """
-    return f"{turn}:root:{told[:40]}{':last' if last else ''}"
+    return f"{turn}:root:{request[:40]}{':last' if last else ''}"
 
 
-def direct_key(told: str) -> str:
-    """Return the key of the one request that contains the whole input: `told` is the digest of what it is made from."""
-    return f"0:direct:{told[:40]}"
+def direct_key(request: str) -> str:
+    """Return the key of the one request that contains the whole input: `request` is the digest of its parts."""
+    return f"0:direct:{request[:40]}"
 
 
 def cell_digest(turn: int, blocks: Iterable[str]) -> str:

@@ -50,8 +50,8 @@ for _panel, _commands in _COMMANDS.items():
         app.command(_name, cls=HelpfulCommand, rich_help_panel=_panel)(_function)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"durable-rlm {version('durable-rlm')}")

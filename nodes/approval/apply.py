@@ -22,23 +22,23 @@ Update = dict[str, Any]
 
 
 async def apply_decisions(
-    state: RunState, asked: ApprovalRequest, decisions: Sequence[Decision], texts: Texts
+    state: RunState, request: ApprovalRequest, decisions: Sequence[Decision], texts: Texts
 ) -> Update:
     """Return the update of the state, with the step's note.
 
     Raises DecisionsUnusable for an answer that may not end the run.
     """
-    if asked.cell is not None:
-        changes = await _of_cell(state, asked, decisions[0], texts)
-    elif asked.final is not None:
-        changes = await _of_answer(state, asked.final, decisions[0], texts)
+    if request.cell is not None:
+        changes = await _of_cell(state, request, decisions[0], texts)
+    elif request.final is not None:
+        changes = await _of_answer(state, request.final, decisions[0], texts)
     else:
-        changes = await _of_asks(state, asked.asks, decisions, texts)
-    return {**changes, "asks": None, "step": [_step(state, asked, decisions)]}
+        changes = await _of_items(state, request.items, decisions, texts)
+    return {**changes, "asks": None, "step": [_step(state, request, decisions)]}
 
 
-async def _of_cell(state: RunState, asked: ApprovalRequest, decision: Decision, texts: Texts) -> Update:
-    cell = asked.cell
+async def _of_cell(state: RunState, request: ApprovalRequest, decision: Decision, texts: Texts) -> Update:
+    cell = request.cell
     assert cell is not None, "code was asked about"
     turn = cell["turn"]
     match decision["type"]:
@@ -50,10 +50,10 @@ async def _of_cell(state: RunState, asked: ApprovalRequest, decision: Decision, 
             other, record = await replaced(turn, code, texts, note=note)
             return {"cell": other, "approved": other["digest"], "turns": [record]}
         case "reject":
-            told = f"A reviewer did not let this code run: go on another way.{words_of(decision)}"
+            note = f"A reviewer did not let this code run: go on another way.{words_of(decision)}"
         case "respond":
-            told = f"A reviewer answered instead of running this code.{words_of(decision)}"
-    return {"cell": None, "approved": None, "turns": [{"number": turn, "nudge": told}]}
+            note = f"A reviewer answered instead of running this code.{words_of(decision)}"
+    return {"cell": None, "approved": None, "turns": [{"number": turn, "nudge": note}]}
 
 
 async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, texts: Texts) -> Update:
@@ -66,11 +66,11 @@ async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, text
             final = await store_answer(answer, texts)
             return {"final": final, "approved": final["text"], "note": "a reviewer replaced the answer"}
         case "reject" | "respond":
-            told = f"A reviewer did not accept the answer of this turn.{words_of(decision)}"
+            note = f"A reviewer did not accept the answer of this turn.{words_of(decision)}"
     if not state.get("turn", 0):
-        return {"final": None, "note": None, "told_first": [*state.get("told_first", []), told]}
+        return {"final": None, "note": None, "told_first": [*state.get("told_first", []), note]}
     over = {"note": "a reviewer did not accept the answer of its last turn"} if state.get("last") else {"note": None}
-    return {"final": None, **over, "turns": [_noted(state, told)]}
+    return {"final": None, **over, "turns": [_noted(state, note)]}
 
 
 async def _check_schema(state: RunState, answer: Any) -> None:
@@ -85,27 +85,27 @@ async def _check_schema(state: RunState, answer: Any) -> None:
         raise DecisionsUnusable(f"The edited answer does not match the schema asked for ({problem}).")
 
 
-async def _of_asks(
-    state: RunState, asks: Sequence[ApprovalItem], decisions: Sequence[Decision], texts: Texts
+async def _of_items(
+    state: RunState, items: Sequence[ApprovalItem], decisions: Sequence[Decision], texts: Texts
 ) -> Update:
     grant = BudgetGrantBuilder(state)
     call_decisions: list[VerdictRef] = list(state.get("verdicts", []))
     notes: list[str] = []
-    for ask, part in _parts(asks, decisions):
+    for item, part in _parts(items, decisions):
         verdict: Verdict = {
-            "kind": ask["kind"],
-            "keys": ask["keys"],
-            "passed": ask["passed"],
+            "kind": item["kind"],
+            "keys": item["keys"],
+            "passed": item["passed"],
             "decisions": part,
-            "children": ask["children"],
+            "children": item["children"],
         }
-        if ask["kind"] in ("calls", "child"):
+        if item["kind"] in ("calls", "child"):
             call_decisions.append({"decided": await texts.put(json.dumps(verdict))})
-        if ask["kind"] == "calls":
-            notes += _notes_of_calls(ask, part[0])
-        for action, decision in zip(ask["actions"], part, strict=True):
+        if item["kind"] == "calls":
+            notes += _notes_of_calls(item, part[0])
+        for action, decision in zip(item["actions"], part, strict=True):
             # What a sub-RLM may spend is taken out of the whole tree's budget.
-            grant.take(action, decision, own=not ask["children"])
+            grant.take(action, decision, own=not item["children"])
     update: Update = {"verdicts": call_decisions, "leave": grant.record}
     if grant.stopped:
         return {**update, **_stopped(state, *grant.stopped)}
@@ -116,13 +116,13 @@ async def _of_asks(
 
 
 def _parts(
-    asks: Sequence[ApprovalItem], decisions: Sequence[Decision]
+    items: Sequence[ApprovalItem], decisions: Sequence[Decision]
 ) -> Iterator[tuple[ApprovalItem, list[Decision]]]:
     """Yield each item with the decisions on its actions."""
     at = 0
-    for ask in asks:
-        until = at + len(ask["actions"])
-        yield ask, list(decisions[at:until])
+    for item in items:
+        until = at + len(item["actions"])
+        yield item, list(decisions[at:until])
         at = until
 
 
@@ -133,13 +133,13 @@ def _stopped(state: RunState, resource: Resource, why: str) -> Update:
     """
     update: Update = {"last": True, "spent": resource, "note": why, "cell": None, "waiting": 0, "verdicts": []}
     if state.get("cell") is not None:
-        told = "The run was stopped by a reviewer while this cell waited; nothing of it is kept but its answers."
-        update["turns"] = [{"number": state.get("turn", 0), "nudge": told}]
+        note = "The run was stopped by a reviewer while this cell waited; nothing of it is kept but its answers."
+        update["turns"] = [{"number": state.get("turn", 0), "nudge": note}]
     return update
 
 
-def _notes_of_calls(ask: ApprovalItem, decision: Decision) -> list[str]:
-    number = len(ask["keys"])
+def _notes_of_calls(item: ApprovalItem, decision: Decision) -> list[str]:
+    number = len(item["keys"])
     calls = f"{counted(number, 'sub-call')} of this turn"
     match decision["type"]:
         case "approve":
@@ -157,13 +157,13 @@ def _noted(state: RunState, note: str) -> TurnRecord:
     return {"number": state.get("turn", 0), "notes": [note]}
 
 
-def _step(state: RunState, asked: ApprovalRequest, decisions: Sequence[Decision]) -> dict[str, Any]:
+def _step(state: RunState, request: ApprovalRequest, decisions: Sequence[Decision]) -> dict[str, Any]:
     counts: dict[tuple[str, str], int] = {}
-    for action, decision in zip(asked.actions, decisions, strict=True):
+    for action, decision in zip(request.actions, decisions, strict=True):
         key = (_DONE[decision["type"]], action["name"])
         counts[key] = counts.get(key, 0) + 1
-    told = [f"{done} {name}{f' ({number})' if number > 1 else ''}" for (done, name), number in counts.items()]
-    return {"kind": "review", "turn": state.get("turn", 0), "summary": f"a reviewer {', '.join(told)}"}
+    parts = [f"{done} {name}{f' ({number})' if number > 1 else ''}" for (done, name), number in counts.items()]
+    return {"kind": "review", "turn": state.get("turn", 0), "summary": f"a reviewer {', '.join(parts)}"}
 
 
 _DONE = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "responded to"}

@@ -30,7 +30,7 @@ from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
 from ..runtime.output_limits import SUB_OUTPUT_TOKENS
-from ..runtime.parked_calls import ChildWaits, ParkedCall, ParkedCalls
+from ..runtime.parked_calls import ParkedCall, ParkedCalls, WaitingChild
 from .code_policy import reasons_to_look
 
 if TYPE_CHECKING:
@@ -45,37 +45,37 @@ SAMPLE_CHARACTERS = 2_000
 """Characters of each shown call's prompt that are shown."""
 
 
-async def stored_items(asks: list[ApprovalItem], texts: Texts) -> AsksRef:
+async def stored_items(items: list[ApprovalItem], texts: Texts) -> AsksRef:
     """Store the items. Return the reference to them."""
-    return {"asked": await texts.put(json.dumps(asks))}
+    return {"asked": await texts.put(json.dumps(items))}
 
 
 def call_items(run: "ActiveRun", parked_calls: ParkedCalls, turn: int) -> list[ApprovalItem]:
     """Return all items of a cell that wait for a reviewer: one for its unseen calls, one a budget, one a sub-RLM."""
-    asks: list[ApprovalItem] = []
+    items: list[ApprovalItem] = []
     unseen = [one for one in parked_calls.parked if one.why is None]
     if unseen:
-        asks.append(_item("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(parked_calls.passed)))
+        items.append(_item("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(parked_calls.passed)))
     dear = [(one, one.why) for one in parked_calls.parked if isinstance(one.why, ApprovalNeeded)]
     if dear:
         # The last one has the latest amounts.
-        asks.append(_item("spend", [spend_action(run, dear[-1][1], turn)], [one for one, _ in dear]))
+        items.append(_item("spend", [spend_action(run, dear[-1][1], turn)], [one for one, _ in dear]))
     spent: dict[Resource, list[ParkedCall]] = {}
     for one in parked_calls.parked:
         if isinstance(one.why, BudgetSpent):
             spent.setdefault(one.why.resource, []).append(one)
-    asks += [
+    items += [
         _item("budget", [budget_action(run, resource, turn, waiting=len(parked))], parked)
         for resource, parked in spent.items()
     ]
-    return [*asks, *_child_items(parked_calls)]
+    return [*items, *_child_items(parked_calls)]
 
 
 def _child_items(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
     """Yield one item a sub-RLM. Those that need the same from the budget that they share are combined."""
-    together: dict[Any, list[tuple[ParkedCall, ChildWaits]]] = {}
+    together: dict[Any, list[tuple[ParkedCall, WaitingChild]]] = {}
     for one in parked_calls.parked:
-        if isinstance(why := one.why, ChildWaits):
+        if isinstance(why := one.why, WaitingChild):
             about = [(action["name"], action["args"].get("resource")) for action in why.actions]
             shared = all(name in (SPEND, BUDGET) for name, _ in about)
             together.setdefault(tuple(about) if shared else one.key, []).append((one, why))
@@ -86,12 +86,12 @@ def _child_items(parked_calls: ParkedCalls) -> Iterator[ApprovalItem]:
         actions: list[ActionRequest] = [
             {**action, "description": f"{action['description']}{others}"} for action in last.actions
         ]
-        ask = _item("child", actions)
-        ask["children"] = [
+        item = _item("child", actions)
+        item["children"] = [
             {"key": one.key, "thread_id": why.thread_id, "interrupt": why.interrupt, "shown": why.shown}
             for one, why in waits
         ]
-        yield ask
+        yield item
 
 
 def _item(
@@ -220,7 +220,7 @@ class ApprovalRequest:
     """The cell that waits; its action is the first one."""
     final: AnswerRef | None
     """The answer that waits; its action is then the first one."""
-    asks: Sequence[ApprovalItem]
+    items: Sequence[ApprovalItem]
     actions: Sequence[ActionRequest]
 
     def value(self, state: RunState, thread_id: str, attempt: int = 0, problem: str | None = None) -> ReviewRequest:
@@ -257,11 +257,11 @@ async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> 
     settings = saved_settings(state.get("settings", {}))
     reference = state.get("asks")
     if reference is not None:
-        asks = cast(list[ApprovalItem], json.loads(await texts.get(reference["asked"])))
-        if not all(_is_own(ask, thread_id) for ask in asks):
+        items = cast(list[ApprovalItem], json.loads(await texts.get(reference["asked"])))
+        if not all(_is_own(item, thread_id) for item in items):
             # A fork of a waiting run makes requests of its own, for its own calls and sub-RLMs, when it comes to them.
             return None
-        return ApprovalRequest(None, None, asks, [action for ask in asks for action in ask["actions"]])
+        return ApprovalRequest(None, None, items, [action for item in items for action in item["actions"]])
     cell, final = state.get("cell"), state.get("final")
     if cell is not None:
         action = await _code_action(state, cell, settings, texts, thread_id)
@@ -271,11 +271,11 @@ async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> 
     return None
 
 
-def _is_own(ask: ApprovalItem, thread_id: str) -> bool:
+def _is_own(item: ApprovalItem, thread_id: str) -> bool:
     """Return whether an item is of this thread, and not of one that it is a fork of."""
-    if children := ask["children"]:
+    if children := item["children"]:
         return all(child["thread_id"] == child_thread(thread_id, child["key"]) for child in children)
-    return all(action["thread_id"] == thread_id for action in ask["actions"])
+    return all(action["thread_id"] == thread_id for action in item["actions"])
 
 
 async def _code_action(

@@ -22,7 +22,7 @@ class ChatCompletions(ChatOpenAI):
         LangChain's callbacks (LangGraph's message stream, a tracer) are called only where there are any: preparing for
         them takes as long as the request itself.
         """
-        if _heard():
+        if _has_callbacks():
             return await self.ainvoke(messages, extra_body=body)
         [generation] = (await self._agenerate(messages, extra_body=body)).generations
         message = generation.message
@@ -48,7 +48,7 @@ class ChatCompletions(ChatOpenAI):
         return result
 
 
-def _heard() -> bool:
+def _has_callbacks() -> bool:
     """Return whether there is any callback for a call that is made here."""
     config = ensure_config()
     callbacks = config.get("callbacks")

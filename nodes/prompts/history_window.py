@@ -102,13 +102,13 @@ def build_messages(
         return _sendable([("system", system), ("user", "\n\n".join([*opening, tail] if tail else opening))])
     messages = [("system", system), ("user", "\n\n".join(opening))]
     if anchor is not None and not any(turn is anchor for turn in whole):
-        messages += [("assistant", anchor.reply), ("user", fit.told_apart(anchor, whole[0]))]
+        messages += [("assistant", anchor.reply), ("user", fit.observation_apart(anchor, whole[0]))]
     for turn in whole[:-1]:
-        messages += [("assistant", fit.said(turn)), ("user", fit.told(turn))]
+        messages += [("assistant", fit.reply(turn)), ("user", fit.observation(turn))]
     last, recent = whole[-1], [turn for turn in turns[-STEP:] if isinstance(turn, Turn)]
     previous = recent[-2] if len(recent) > 1 else None
-    ending = [fit.told(last, previous=previous, latest=True), *notices(recent)]
-    messages += [("assistant", fit.said(last)), ("user", "\n\n".join([*ending, tail] if tail else ending))]
+    ending = [fit.observation(last, previous=previous, latest=True), *notices(recent)]
+    messages += [("assistant", fit.reply(last)), ("user", "\n\n".join([*ending, tail] if tail else ending))]
     return _sendable(messages)
 
 
@@ -122,17 +122,17 @@ class _Fit:
         self.output_limit = OUTPUT_LIMIT if room >= _AMPLE else room // 6
         self.reply_limit = _REPLY_LIMIT if room >= _AMPLE else room // 8
 
-    def said(self, turn: Turn) -> str:
+    def reply(self, turn: Turn) -> str:
         """Return the turn's reply as an assistant message: verbatim for the last one with code, else cut when long."""
         if turn is self.anchor:
             return turn.reply
         return shortened(turn.reply, self.reply_limit) if len(turn.reply) > self.reply_limit else turn.reply
 
-    def told(self, turn: Turn, *, previous: Turn | None = None, latest: bool = False) -> str:
+    def observation(self, turn: Turn, *, previous: Turn | None = None, latest: bool = False) -> str:
         """Return the turn's observation as a user message."""
         return observation(turn, previous=previous, latest=latest, limit=self.output_limit)
 
-    def told_apart(self, turn: Turn, following: Turn) -> str:
+    def observation_apart(self, turn: Turn, following: Turn) -> str:
         """Return the observation of the last turn with code, when turns between it and `following` are left out."""
         between = following.number - turn.number - 1
         skipped = f"\n\n[{between:,} later turns without code are left out here.]" if between > 0 else ""
@@ -150,8 +150,8 @@ class _Fit:
             if not isinstance(turn, Turn):
                 break
             newest = index == len(turns)
-            left -= len(self.told(turn, latest=newest)) + _NOTICES_RESERVE * newest
-            left -= 0 if turn is self.anchor else len(self.said(turn))
+            left -= len(self.observation(turn, latest=newest)) + _NOTICES_RESERVE * newest
+            left -= 0 if turn is self.anchor else len(self.reply(turn))
             if left < 0 and not newest:
                 break
             index -= 1
@@ -197,8 +197,8 @@ def _digest(turns: Sequence[Turn | ShortTurn]) -> str:
         "were stopped": ended["timeout"] + ended["died"],
         "had no code": ended["none"],
     }
-    told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    return f"Turns {turns[0].number:,} to {turns[-1].number:,} are left out: {told}."
+    parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"Turns {turns[0].number:,} to {turns[-1].number:,} are left out: {parts}."
 
 
 def _sendable(messages: Sequence[tuple[str, str]]) -> list[Message]:

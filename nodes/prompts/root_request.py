@@ -56,13 +56,13 @@ def prompt_digest(state: RunState, run: "ActiveRun") -> str:
     """Return the hash of what the next root request is made from, except for the budget."""
     context, settings = state.get("context_ref"), run.settings
     before = (settings.model, settings.sub_model, settings.max_depth, settings.answer_schema)
-    asked = (state.get("question"), context["pack"] if context else "")
-    after = (_told_of_variables(run.transcript.variables(state)), *said_before_all(state))
-    turns = ",".join(run.transcript.each(state, _told))
-    return digest_of_written(*map(written, (*before, *asked)), f"[{turns}]", *map(written, after))
+    subject = (state.get("question"), context["pack"] if context else "")
+    after = (_sent_of_variables(run.transcript.variables(state)), *said_before_all(state))
+    turns = ",".join(run.transcript.each(state, _sent_of_turn))
+    return digest_of_written(*map(written, (*before, *subject)), f"[{turns}]", *map(written, after))
 
 
-def _told(turn: TurnRecord) -> str:
+def _sent_of_turn(turn: TurnRecord) -> str:
     """Return what the model is sent about a turn, written for the digest."""
     return written([turn.get("reply"), turn.get("status"), turn.get("output"), turn.get("nudge"), _notes(turn)])
 
@@ -75,7 +75,7 @@ def _notes(turn: TurnRecord) -> list[str]:
     return [note for note in notes if note not in notes_for_model(restore)]
 
 
-def _told_of_variables(after_each: Sequence[list[VariableRecord]]) -> list[Any]:
+def _sent_of_variables(after_each: Sequence[list[VariableRecord]]) -> list[Any]:
     """Return what the model is sent about the variables: how many there are, and some of them."""
     before, now = ([], [], *after_each[-2:])[-2:]
     shown = shown_variables(_variables(now), _variables(before))

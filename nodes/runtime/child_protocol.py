@@ -6,7 +6,7 @@ from typing import Any
 from ...state.input.context import ContextRef
 from ...state.threads import Threads
 from .call_decisions import ChildDecision
-from .parked_calls import ChildWaits
+from .parked_calls import WaitingChild
 from .untrusted_text import shortened
 
 _QUESTION = 200
@@ -37,7 +37,7 @@ class ChildAnswer:
     error: str | None = None
     spent: bool = False
     """True when there is no answer because the budget is spent; with another budget the child resumes."""
-    waits: ChildWaits | None = None
+    waiting: WaitingChild | None = None
     """Set when there is no answer yet, because the child run waits for a reviewer."""
 
 

@@ -224,11 +224,11 @@ class CallDispatcher:
             return
         if self._state is _State.FULL and self._roomy:
             self._set_stop_events()
-        elif self._parked_calls.waits:
+        elif self._parked_calls.blocked:
             self._quiet = asyncio.get_running_loop().call_later(QUIET, self._on_quiet)
 
     def _on_quiet(self) -> None:
-        if self._parked_calls and self._parked_calls.waits and (self._full or not self._session.waiting):
+        if self._parked_calls and self._parked_calls.blocked and (self._full or not self._session.waiting):
             self._enter(_State.AWAITING_APPROVAL)
             self._set_stop_events()
 

@@ -215,7 +215,13 @@ EventName = Literal[
     "one_call",
 ]
 
-Emit = Callable[[dict[str, Any]], None]
+OnEvent = Callable[[dict[str, Any]], None]
+"""A function that is called with each event of a run (`Event`), on the event loop, which it must not block."""
+
+
+def ignore_event(event: dict[str, Any]) -> None:
+    """Do nothing with an event."""
+    del event
 
 
 def emit(event: EventName, **facts: Any) -> None:

@@ -24,7 +24,7 @@ MOST_WEIGHT = 256 << 20
 
 
 @dataclass(frozen=True)
-class ChildWaits:
+class WaitingChild:
     """A sub-RLM that waits for a reviewer."""
 
     thread_id: str
@@ -33,7 +33,7 @@ class ChildWaits:
     actions: list[ActionRequest]
 
 
-Why = BudgetSpent | ApprovalNeeded | ChildWaits | None
+Why = BudgetSpent | ApprovalNeeded | WaitingChild | None
 """The reason why a call is stopped: its budget, its price, its child run; None: no reviewer has seen it yet."""
 
 
@@ -82,7 +82,7 @@ class ParkedCalls:
         return len(self._parked) >= MOST_PARKED or self._weight >= MOST_WEIGHT
 
     @property
-    def waits(self) -> bool:
+    def blocked(self) -> bool:
         """True when only a reviewer's decision can continue the calls that were taken from the kernel."""
         return bool(self._parked) and not self._active
 

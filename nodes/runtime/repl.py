@@ -21,7 +21,7 @@ class CellCalls:
     """The calls that wait for approval, and the rule by which calls are parked."""
     recorded: frozenset[str] = frozenset()
     """Keys of the calls that the journal has for this cell."""
-    asked: set[str] = field(default_factory=set[str])
+    requested: set[str] = field(default_factory=set[str])
     """Keys of the calls that it has made."""
     unrecorded: dict[str, str] = field(default_factory=dict[str, str])
     """The first characters of the prompts that had no recorded answer, by key, in the order of the calls."""
@@ -32,7 +32,7 @@ class CellCalls:
     @property
     def missing(self) -> list[str]:
         """Recorded keys that the cell has not asked for."""
-        return sorted(self.recorded - self.asked)
+        return sorted(self.recorded - self.requested)
 
 
 class Repl:

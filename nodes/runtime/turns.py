@@ -47,7 +47,7 @@ def history_entries(question: str, turns: Sequence[TurnRecord], after: int, upto
     entries: list[tuple[str, str]] = []
     by_number = {turn.get("number", 0): turn for turn in turns}
     for number in range(after + 1, upto + 1):
-        entries.append(("user", question) if number == 1 else _heard(by_number.get(number - 1)))
+        entries.append(("user", question) if number == 1 else _sent_after(by_number.get(number - 1)))
         reply = by_number.get(number, TurnRecord()).get("reply")
         if reply:
             entries.append(("assistant*", reply))
@@ -64,7 +64,7 @@ async def history_texts(texts: Texts, entries: Iterable[tuple[str, str]]) -> tup
     )
 
 
-def _heard(turn: TurnRecord | None) -> tuple[str, str]:
+def _sent_after(turn: TurnRecord | None) -> tuple[str, str]:
     """Return what the model was sent after a turn: what its cell printed, or why nothing ran."""
     if turn is None:
         return "user", ""

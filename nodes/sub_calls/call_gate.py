@@ -13,7 +13,7 @@ from ..approval.budget_gate import asks_about
 from ..models.schema_validation import SchemaMismatch, parse
 from ..models.work_limit import SchemaInvalid, off_loop
 from ..runtime.call_decisions import ChildDecision
-from ..runtime.parked_calls import ChildWaits, ParkedCalls, Why
+from ..runtime.parked_calls import ParkedCalls, WaitingChild, Why
 from .model_call import CallResult, failure_digest
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class CallGate:
     call: PostedCall
 
     async def pass_through(
-        self, ask: Callable[[PostedCall, ChildDecision | None], Awaitable[CallResult | ChildWaits]]
+        self, make: Callable[[PostedCall, ChildDecision | None], Awaitable[CallResult | WaitingChild]]
     ) -> CallResult:
-        """Return the answer that `ask` gives once the call may be made, or what a reviewer answered instead.
+        """Return the answer that `make` gives once the call may be made, or what a reviewer answered instead.
 
         Raises BudgetSpent.
 
-        `ask` gets the call with the approved prompt, and the decision that is handed down to a sub-RLM.
+        `make` gets the call with the approved prompt, and the decision that is handed down to a sub-RLM.
         """
         while True:
             call_decisions = self.parked_calls.call_decisions
@@ -54,19 +54,19 @@ class CallGate:
                 await self.parked_calls.park(self.key, self.call)
                 continue
             call = replace(self.call, prompt=call_decisions.edited.get(self.key, self.call.prompt))
-            got = await self._asked(partial(ask, call, call_decisions.to_child.get(self.key)))
+            got = await self._made(partial(make, call, call_decisions.to_child.get(self.key)))
             if isinstance(got, CallResult):
                 return got
             await self.parked_calls.park(self.key, self.call, got)
 
-    async def _asked(self, ask: Callable[[], Awaitable[CallResult | ChildWaits]]) -> CallResult | Why:
+    async def _made(self, make: Callable[[], Awaitable[CallResult | WaitingChild]]) -> CallResult | Why:
         """Return the answer, or what the call has to wait for.
 
         Raises BudgetSpent when no reviewer is to be asked about it.
         """
         try:
             with self.parked_calls.active():
-                return await ask()
+                return await make()
         except ApprovalNeeded as refused:
             return refused
         except BudgetSpent as spent:

@@ -19,7 +19,7 @@ from ..runtime.call_decisions import ChildDecision
 from ..runtime.child_protocol import ChildCall, child_event, descendant_events
 from ..runtime.dependencies import Dependencies
 from ..runtime.output_limits import SUB_OUTPUT_TOKENS
-from ..runtime.parked_calls import ChildWaits
+from ..runtime.parked_calls import WaitingChild
 from ..runtime.repl import CellCalls
 from .call_gate import REJECTED, CallGate
 from .model_call import CallResult, ModelCall, call_once, failure_digest, replayed
@@ -64,7 +64,7 @@ class SubCallHandler:
         except HandedBadly as error:
             return await self._deliver(call, self._key(call, None), Failed("usage", str(error)))
         key = self._key(call, handed)
-        self._calls.asked.add(key)
+        self._calls.requested.add(key)
         try:
             got = await self._answer(call, key, handed)
         except BudgetSpent as spent:
@@ -121,7 +121,7 @@ class SubCallHandler:
         if recorded is not None:
             self._reused += 1
             if recorded.child_thread and not self._recorded_only:
-                await self._tell_child(call, recorded, recorded.child_thread)
+                await self._emit_child(call, recorded, recorded.child_thread)
             return await replayed(self._run, self._deps, recorded, typed=call.schema is not None)
         self._calls.unrecorded[key] = call.prompt[:_KEPT_OF_PROMPTS]
         if self._recorded_only:
@@ -152,11 +152,11 @@ class SubCallHandler:
 
     async def _ask_child(
         self, call: PostedCall, key: str, name: str, handed: ContextRef, decided: ChildDecision | None
-    ) -> CallResult | ChildWaits:
+    ) -> CallResult | WaitingChild:
         child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided)
         return await ask_child(self._run, self._deps, child)
 
-    async def _tell_child(self, call: PostedCall, recorded: RecordedCall, thread_id: str) -> None:
+    async def _emit_child(self, call: PostedCall, recorded: RecordedCall, thread_id: str) -> None:
         """Send events about a child run that ended in an earlier execution, and about the runs below it."""
         depth = self._run.depth + 1
         status = "failed" if recorded.answer is None else "answered"
@@ -164,7 +164,7 @@ class SubCallHandler:
         if self._run.settings.max_depth > 2:
             told += await descendant_events(self._deps.stores.threads, thread_id)
         for event in told:
-            self._run.tell({**event, "usage": self._run.usage})
+            self._run.emit({**event, "usage": self._run.usage})
 
     def _report(self, ok: bool) -> None:
         self._answered += ok
@@ -190,10 +190,10 @@ class SubCallHandler:
             "posted": self._posted,
             "usage": self._run.usage,
         }
-        self._run.tell({"event": "calls", **told})
+        self._run.emit({"event": "calls", **told})
 
 
-_TOLD_AS: dict[str, FailureKind] = {"budget": "budget", REJECTED: "rejected"}
+_KIND_FOR_CODE: dict[str, FailureKind] = {"budget": "budget", REJECTED: "rejected"}
 """Kinds of errors, as the code gets them, for failures that are not the model's."""
 
 
@@ -212,4 +212,4 @@ async def _check_schema(schema: dict[str, Any]) -> None:
 def _outcome(got: CallResult) -> Outcome:
     if got.error is None:
         return Answered(got.value)
-    return Failed(_TOLD_AS.get(got.error_kind or "", "model"), got.error)
+    return Failed(_KIND_FOR_CODE.get(got.error_kind or "", "model"), got.error)

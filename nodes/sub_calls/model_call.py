@@ -56,9 +56,9 @@ class _Spending:
     """The attempts of one call: each is reserved and recorded before it is sent, and settled when it has ended."""
 
     run: ActiveRun
-    ask: ModelCall
+    call: ModelCall
     entry: Entry
-    """The reservation for each attempt; that for the first one is made already."""
+    """The request, with the reservation for each attempt; that for the first one is made already."""
     opened: bool = False
     """True when there is a row in the journal."""
     attempts: int = 0
@@ -75,7 +75,7 @@ class _Spending:
             granted = self.entry.reserved
             tokens, limit = granted.input_tokens, granted.output_tokens
             again = CostEstimate(tokens, limit, limit, lambda _in, _out: granted.cost)
-            await self.run.ledger.reserve(again, last_turn=self.ask.last_turn)
+            await self.run.ledger.reserve(again, last_turn=self.call.last_turn)
             self.held = True
         self.attempts += 1
         self.opened = True
@@ -116,22 +116,22 @@ class _Spending:
             self.run.ledger.give_back(self.entry.reserved)
 
 
-async def call_once(run: ActiveRun, deps: Dependencies, ask: ModelCall) -> CallResult:
-    """Return the recorded answer to `ask`, or a new one, which is on disk when this returns.
+async def call_once(run: ActiveRun, deps: Dependencies, call: ModelCall) -> CallResult:
+    """Return the recorded answer to `call`, or a new one, which is on disk when this returns.
 
     The output limit of the request may be lowered to what the budget has left. Raises BudgetSpent, with nothing sent
     and nothing recorded. When it is cancelled while the request is under way, the journal row stays open: the request
     is uncertain, "may have been billed".
     """
-    recorded = run.journal.find(ask.key)
+    recorded = run.journal.find(call.key)
     if recorded is not None:
-        return await replayed(run, deps, recorded, typed=ask.request.schema is not None)
-    prompt = await deps.stores.texts.put(ask.prompt, source=run.pack)
+        return await replayed(run, deps, recorded, typed=call.request.schema is not None)
+    prompt = await deps.stores.texts.put(call.prompt, source=run.pack)
     async with run.tree.slots:
-        spending = await _reserved(run, ask, prompt)
+        spending = await _reserved(run, call, prompt)
         try:
             deps.failpoint("request-before")
-            outcome = await _send(ask, spending)
+            outcome = await _send(call, spending)
             deps.failpoint("request-after")
         except ModelCallFailed as failure:
             outcome = failure
@@ -154,38 +154,39 @@ def wanted(model: ModelClient, run: ActiveRun, request: ModelRequest, least_outp
     )
 
 
-async def _reserved(run: ActiveRun, ask: ModelCall, prompt: str) -> _Spending:
-    granted = await run.ledger.reserve(wanted(ask.model, run, ask.request, ask.least_output), last_turn=ask.last_turn)
+async def _reserved(run: ActiveRun, call: ModelCall, prompt: str) -> _Spending:
+    estimate = wanted(call.model, run, call.request, call.least_output)
+    granted = await run.ledger.reserve(estimate, last_turn=call.last_turn)
     entry = Entry(
-        key=ask.key,
-        kind=ask.kind,
-        turn=ask.turn,
+        key=call.key,
+        kind=call.kind,
+        turn=call.turn,
         depth=run.depth,
-        model=ask.model.name,
+        model=call.model.name,
         prompt=prompt,
         reserved=granted,
     )
-    return _Spending(run, ask, entry)
+    return _Spending(run, call, entry)
 
 
-async def _send(ask: ModelCall, spending: _Spending) -> tuple[ModelReply, Any]:
+async def _send(call: ModelCall, spending: _Spending) -> tuple[ModelReply, Any]:
     def on_retry(reason: str, seconds: float) -> None:
-        spending.run.tell({"event": "retry", "model": ask.model.name, "reason": reason, "seconds": seconds})
+        spending.run.emit({"event": "retry", "model": call.model.name, "reason": reason, "seconds": seconds})
 
-    request = replace(ask.request, max_output_tokens=spending.entry.reserved.output_tokens)
+    request = replace(call.request, max_output_tokens=spending.entry.reserved.output_tokens)
     before, after, not_sent = spending.before_attempt, spending.after_attempt, spending.not_sent
     if request.schema is not None:
         return await ask_typed(
-            ask.model, request, before_attempt=before, after_attempt=after, not_sent=not_sent, on_retry=on_retry
+            call.model, request, before_attempt=before, after_attempt=after, not_sent=not_sent, on_retry=on_retry
         )
-    reply = await ask.model.ask(
+    reply = await call.model.ask(
         request, before_attempt=before, after_attempt=after, not_sent=not_sent, on_retry=on_retry
     )
     return reply, reply.text
 
 
 async def _record(deps: Dependencies, spending: _Spending, reply: ModelReply, value: Any) -> CallResult:
-    typed = spending.ask.request.schema is not None
+    typed = spending.call.request.schema is not None
     text = json.dumps(value) if typed else value
     # A value that matches its schema is whole, wherever the reply ended.
     cut = reply.finish == "length" and not typed
@@ -202,7 +203,7 @@ async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Call
     if spending.opened:
         journal = spending.run.journal
         outcome = spending.outcome(error_kind=failure.kind, error=message)
-        await (journal.settle if spending.ask.record_failure else journal.correct)(spending.entry, outcome)
+        await (journal.settle if spending.call.record_failure else journal.correct)(spending.entry, outcome)
     return CallResult(failure_digest(message), error=message, error_kind=failure.kind)
 
 

@@ -6,14 +6,14 @@ from ...state.call_journal import Entry, Outcome
 from ..runtime.active_runs import ActiveRun
 from ..runtime.child_protocol import ChildCall
 from ..runtime.dependencies import Dependencies
-from ..runtime.parked_calls import ChildWaits
+from ..runtime.parked_calls import WaitingChild
 from .model_call import CallResult, failure_digest
 
 CHILD_FAILED = "child"
 """The kind of error of a call whose child run failed."""
 
 
-async def ask_child(run: ActiveRun, deps: Dependencies, call: ChildCall) -> CallResult | ChildWaits:
+async def ask_child(run: ActiveRun, deps: Dependencies, call: ChildCall) -> CallResult | WaitingChild:
     """Return the child run's answer, recorded on disk, or what it waits for. Its cost is in its own journal.
 
     An answer that is missing because the budget is spent is not recorded: with another budget the child resumes. Raises
@@ -22,8 +22,8 @@ async def ask_child(run: ActiveRun, deps: Dependencies, call: ChildCall) -> Call
     assert run.children is not None, "nobody runs child threads"
     began = deps.clock()
     answer = await run.children.answer(run, call)
-    if answer.waits:
-        return answer.waits
+    if answer.waiting:
+        return answer.waiting
     if answer.spent:
         message = answer.error or "the budget is spent"
         return CallResult(failure_digest(message), error=message, error_kind="budget")

@@ -47,7 +47,7 @@ _WORTHWHILE = 4 << 20
 """Bytes of free pages from which a file of the first format is rewritten."""
 _TABLES = {"snapshots": "manifests", "pieces": "chunks", "texts": "texts", "recipes": "recipes"}
 
-Tell = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Called with the number of records examined so far."""
 
 
@@ -86,7 +86,7 @@ def collect(
     grace: float = GRACE,
     dry_run: bool = False,
     clock: Callable[[], float] = time.time,
-    tell: Tell = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
     failpoint: Callable[[str], None] = lambda _: None,
     rest: Callable[[float], None] = time.sleep,
@@ -101,7 +101,7 @@ def collect(
     try:
         with closing(connect(path)) as connection:
             cutoff = now if alone else living_since(connection, now) - grace
-            work = _Collection(connection, blobs, cutoff, tell, cancelled, failpoint, None if alone else rest)
+            work = _Collection(connection, blobs, cutoff, on_progress, cancelled, failpoint, None if alone else rest)
             work.result.file_before = _size(path)
             work.look()
             if not dry_run:
@@ -122,7 +122,7 @@ class _Collection:
         connection: sqlite3.Connection,
         blobs: Blobs,
         cutoff: float,
-        tell: Tell,
+        on_progress: OnProgress,
         cancelled: Callable[[], bool],
         failpoint: Callable[[str], None],
         rest: Callable[[float], None] | None,
@@ -131,7 +131,7 @@ class _Collection:
         self._connection = connection
         self._blobs = blobs
         self._cutoff = cutoff
-        self._tell = tell
+        self._on_progress = on_progress
         self._cancelled = cancelled
         self._failpoint = failpoint
         self._rest = rest
@@ -339,7 +339,7 @@ class _Collection:
 
     def _step(self) -> None:
         self._looked += 1
-        self._tell(self._looked)
+        self._on_progress(self._looked)
         if self._cancelled():
             raise InterruptedError
 

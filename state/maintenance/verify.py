@@ -19,7 +19,7 @@ from ..db.corruption import is_damage, until_damage
 from ..db.tables import TABLES
 from ..errors import CHANGED, MISSING
 from .report import Kind, Report
-from .verify_context import Checking, Tell, unreadable
+from .verify_context import Checking, OnProgress, unreadable
 from .verify_rows import CheckedRows
 
 _TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
@@ -32,7 +32,7 @@ def verify(
     blobs: Blobs,
     thread_id: str,
     *,
-    tell: Tell = lambda records, size, kind: None,
+    on_progress: OnProgress = lambda records, size, kind: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Check the run `thread_id` in the database at `path` and return the report.
@@ -44,7 +44,7 @@ def verify(
         with closing(connect(path)) as connection:
             connection.set_progress_handler(cancelled, 10_000)
             connection.execute("BEGIN")
-            checking = Checking(connection, thread_id, tell, cancelled)
+            checking = Checking(connection, thread_id, on_progress, cancelled)
             with closing(checking.needs):
                 return _Verification(checking, blobs).run()
     except sqlite3.Error as error:

@@ -7,7 +7,7 @@ from typing import Any
 from .references import Needs
 from .report import Kind, Problem, Report
 
-Tell = Callable[[int, int, str], None]
+OnProgress = Callable[[int, int, str], None]
 """Called with the numbers of records and bytes checked so far, and the kind of the current record."""
 
 
@@ -15,12 +15,12 @@ class Checking:
     """One verification of one run."""
 
     def __init__(
-        self, connection: sqlite3.Connection, thread_id: str, tell: Tell, cancelled: Callable[[], bool]
+        self, connection: sqlite3.Connection, thread_id: str, on_progress: OnProgress, cancelled: Callable[[], bool]
     ) -> None:
         self.connection = connection
         self.report = Report(thread_id)
         self.needs = Needs()
-        self._tell = tell
+        self._on_progress = on_progress
         self._cancelled = cancelled
         self._records = self._bytes = 0
 
@@ -35,7 +35,7 @@ class Checking:
         if self._cancelled():
             raise InterruptedError
         self._bytes += size
-        self._tell(self._records, self._bytes, kind)
+        self._on_progress(self._records, self._bytes, kind)
 
     def problem(self, kind: Kind, name: str, fault: str, where: str, needed_by: Iterable[str] = ()) -> Problem:
         """Report a damaged record."""

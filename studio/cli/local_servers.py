@@ -45,8 +45,8 @@ async def find_servers(ports: Sequence[int] | None = None, *, seconds: float | N
     `ports` and `seconds` are SERVERS and SECONDS unless given.
     """
     patience = SECONDS if seconds is None else seconds
-    asked = [_models_of(port, patience) for port in (SERVERS if ports is None else ports)]
-    return [server for server in await asyncio.gather(*asked) if server]
+    lookups = [_models_of(port, patience) for port in (SERVERS if ports is None else ports)]
+    return [server for server in await asyncio.gather(*lookups) if server]
 
 
 async def _models_of(port: int, seconds: float) -> LocalServer | None:

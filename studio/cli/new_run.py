@@ -70,16 +70,16 @@ def start(
     """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
     from ...state.settings import resolve_settings
     from .notices import price_warnings
-    from .run_loop import CliRun, Hear, execute
+    from .run_loop import CliRun, OnEvent, execute
 
     # Resolved here too, so that a bad setting is reported before anything is shown.
     resolved = resolve_settings(settings)
     if not resolved.model:
         check_model_named(invocation, question, resolved)
 
-    async def begin(runner: Any, hear: Hear) -> Any:
+    async def begin(runner: Any, on_event: OnEvent) -> Any:
         cli_run.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
-        return await runner.run(question, paths or None, thread=thread, on_event=hear, **settings)
+        return await runner.run(question, paths or None, thread=thread, on_event=on_event, **settings)
 
     cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing)
     execute(cli_run)

@@ -66,8 +66,8 @@ class OpenRunner:
         self.loop.close()
 
 
-Hear = Callable[[dict[str, Any]], None]
-Work = Callable[["Runner", Hear], Awaitable["Run"]]
+OnEvent = Callable[[dict[str, Any]], None]
+Work = Callable[["Runner", OnEvent], Awaitable["Run"]]
 
 NOT_SANDBOXED = (
     "Warning: the model's code runs on this machine as your user, NOT SANDBOXED (--unsandboxed): it can read, change "
@@ -123,7 +123,7 @@ def execute(cli_run: CliRun) -> None:
         from ..approval.terminal import TerminalReviewer
 
         cli_run.reviewer = TerminalReviewer()
-    raise typer.Exit(tell(cli_run, _worked(cli_run), file))
+    raise typer.Exit(report_outcome(cli_run, _worked(cli_run), file))
 
 
 @interruptible()
@@ -166,7 +166,7 @@ def _decided(
     """
     refusals: list[UsageError] = []
 
-    async def decide(runner: "Runner", hear: Hear) -> "Run":
+    async def decide(runner: "Runner", on_event: OnEvent) -> "Run":
         thread = pending.run.thread_id
         try:
             return await runner.decide(
@@ -175,10 +175,10 @@ def _decided(
                 interrupt=answer.interrupt,
                 shown=answer.shown,
                 unsandboxed=cli_run.unsandboxed,
-                on_event=hear,
+                on_event=on_event,
             )
         except UsageError as refused:
-            run = await _standing(runner, thread, hear)
+            run = await _standing(runner, thread, on_event)
             if run.status != "paused":
                 raise
             refusals.append(refused)
@@ -195,13 +195,13 @@ def _decided(
     return replace(came, seconds=before.seconds + came.seconds)
 
 
-async def _standing(runner: "Runner", thread: str, hear: Hear) -> "Run":
+async def _standing(runner: "Runner", thread: str, on_event: OnEvent) -> "Run":
     """Return the run. If its state was edited, it is resumed first: only then are its requests known."""
     run = await runner.read(thread)
     if run.interrupts or run.status not in ("paused", "stopped"):
         return run
     snapshot = await runner.graph.aget_state({"configurable": {"thread_id": thread}})
-    return await runner.resume(thread, on_event=hear) if "review" in snapshot.next else run
+    return await runner.resume(thread, on_event=on_event) if "review" in snapshot.next else run
 
 
 @interruptible()
@@ -233,14 +233,14 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
             try:
                 run = await work
             except asyncio.CancelledError:
-                if not stopping.asked:
+                if not stopping.requested:
                     raise
                 run = await _saved(runner, cli_run.thread)
                 if run is None:
                     # The thread that reads the input checks now and then whether to stop, and then cleans up.
                     await asyncio.sleep(_TIDYING)
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
-            pending = await _pending(runner, run) if cli_run.reviewer and not stopping.asked else None
+            pending = await _pending(runner, run) if cli_run.reviewer and not stopping.requested else None
         finally:
             if pending is None and not cli_run.keep_open:
                 await home.close()
@@ -253,14 +253,14 @@ async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]")
         work.cancel()
 
 
-def _warning_first(cli_run: CliRun, display: Display) -> Hear:
+def _warning_first(cli_run: CliRun, display: Display) -> OnEvent:
     """Return a callback that passes events to the display.
 
     Before the first event, and so before any code runs, it shows the warnings: that nothing confines the code, if so,
     and those of `cli_run`.
     """
 
-    def hear(event: dict[str, Any]) -> None:
+    def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "named":
             # Not shown: it lets the command find the run's status if it is stopped at any point.
             cli_run.thread = event["thread_id"]
@@ -270,9 +270,9 @@ def _warning_first(cli_run: CliRun, display: Display) -> Hear:
             display.say(NOT_SANDBOXED)
         while cli_run.warnings:
             display.say(cli_run.warnings.pop(0))
-        display.hear(event)
+        display.update(event)
 
-    return hear
+    return on_event
 
 
 async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
@@ -301,7 +301,7 @@ async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
     return 0
 
 
-def tell(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = None) -> int:
+def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = None) -> int:
     """Print the answer on stdout or into its file, everything else on stderr. Return the exit status.
 
     Ends the process when the work was stopped before anything was saved.

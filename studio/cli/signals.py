@@ -40,7 +40,7 @@ class Stopping:
     def __init__(self, stop: Callable[[], object]) -> None:
         self.stop = stop
         """Called on the first signal; may be replaced while the work is done."""
-        self.asked = False
+        self.requested = False
         self._taken: list[signal.Signals] = []
 
     def __enter__(self) -> "Stopping":
@@ -56,9 +56,9 @@ class Stopping:
             loop.remove_signal_handler(one)
 
     def _received(self) -> None:
-        if self.asked:
+        if self.requested:
             leave_at_once()
-        self.asked = True
+        self.requested = True
         self.stop()
 
 

@@ -83,8 +83,8 @@ def waits_for(run: "Run", invocation: Invocation) -> list[str]:
     """Return lines about what a paused run waits for, with the command to decide it."""
     from ..approval.requests import purposes, waiting_of
 
-    asked = purposes(request for one in waiting_of(run) for request in one.requests)
-    what = f"Waits for approval to {asked}." if asked else "Waits for approval."
+    purpose = purposes(request for one in waiting_of(run) for request in one.requests)
+    what = f"Waits for approval to {purpose}." if purpose else "Waits for approval."
     return [what, decide_line(invocation, run.thread_id)]
 
 

@@ -76,7 +76,7 @@ def dev(
         chosen_token() or secrets.token_urlsafe(),
         hosted_studio=allow_hosted_studio,
         hosts=frozenset({host}),
-        told=True,
+        announced=True,
     )
     with interruptible():
         started = _serve(invocation, host, port, access, tracing=chosen(tracing))

@@ -121,14 +121,14 @@ def fork(
         _only_make(invocation, thread, step, name, changes)
         return
     from ..cli.notices import chosen
-    from ..cli.run_loop import CliRun, Hear, execute
+    from ..cli.run_loop import CliRun, OnEvent, execute
 
-    async def go_on(runner: Any, hear: Hear) -> Any:
-        made = await runner.fork(thread, step, into=name, on_event=hear, **changes)
+    async def go_on(runner: Any, on_event: OnEvent) -> Any:
+        made = await runner.fork(thread, step, into=name, on_event=on_event, **changes)
         about = await runner.queries.about(made.thread_id)
         cli_run.unsandboxed = bool(about["settings"].get("unsandboxed"))
-        hear({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
-        return await runner.resume(made.thread_id, on_event=hear)
+        on_event({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
+        return await runner.resume(made.thread_id, on_event=on_event)
 
     cli_run = CliRun(invocation, name, go_on, output, tracing=chosen(tracing))
     execute(cli_run)

@@ -68,12 +68,12 @@ def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
 
     async def work() -> "Collected":
         await bring_up_to_date(home)
-        return await collect_garbage(home, dry_run=dry_run, tell=tell)
+        return await collect_garbage(home, dry_run=dry_run, on_progress=on_progress)
 
     with Counting("Looking at what the runs need") as display:
 
-        def tell(records: int) -> None:
-            display.tell(lambda: f"Looking at what the runs need: {counted(records, 'record')}")
+        def on_progress(records: int) -> None:
+            display.update(lambda: f"Looking at what the runs need: {counted(records, 'record')}")
 
         return asyncio.run(work())
 

@@ -35,16 +35,16 @@ def resume(
       rlm resume contracts -o answer.md
     """
     from ..cli.notices import chosen, price_warnings
-    from ..cli.run_loop import CliRun, Hear, execute
+    from ..cli.run_loop import CliRun, OnEvent, execute
 
     thread = thread_or_last(invocation, thread)
 
-    async def go_on(runner: Any, hear: Hear) -> Any:
+    async def go_on(runner: Any, on_event: OnEvent) -> Any:
         about = await runner.queries.about(thread)
         cli_run.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         counted = about["limits"].get("max_cost") if limits["max_cost"] is None else limits["max_cost"]
         cli_run.warnings = price_warnings(about["settings"], counted, date.today())
-        return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=hear, **limits)
+        return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=on_event, **limits)
 
     cli_run = CliRun(invocation, thread, go_on, output, tracing=chosen(tracing))
     execute(cli_run)

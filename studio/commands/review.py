@@ -86,13 +86,13 @@ def review(
     from ..approval.reviewers import ViewOnly, chosen
     from ..approval.terminal import TerminalReviewer
     from ..cli.notices import chosen as tracing_chosen
-    from ..cli.run_loop import CliRun, Hear, execute
+    from ..cli.run_loop import CliRun, OnEvent, execute
 
     thread = thread_or_last(invocation, thread)
     if reviewer is None and not invocation.json:
         reviewer = TerminalReviewer(interrupt) if at_terminal() else ViewOnly(interrupt)
 
-    async def look(runner: Any, hear: Hear) -> Any:
+    async def look(runner: Any, on_event: OnEvent) -> Any:
         run = await runner.read(thread)
         about = await runner.queries.about(run.thread_id)
         limits = await runner.suggested_limits(run.thread_id) if run.status == "budget" else {}

@@ -32,10 +32,10 @@ def verify(invocation: Invocation, thread: options.Thread = None) -> None:
 
     with Counting("Checking") as display:
 
-        def tell(records: int, size: int, kind: str) -> None:
-            display.tell(lambda: f"Checking: {counted(records, 'record')}, {megabytes(size)}")
+        def on_progress(records: int, size: int, kind: str) -> None:
+            display.update(lambda: f"Checking: {counted(records, 'record')}, {megabytes(size)}")
 
-        report = from_stores(invocation, lambda stores: verify_run(stores, thread, tell))
+        report = from_stores(invocation, lambda stores: verify_run(stores, thread, on_progress))
     if invocation.json:
         put(safe_json(report.to_json()))
     else:

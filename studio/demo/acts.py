@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...state.wording import counted, duration
 from ..cli.files import AnswerFile
-from ..cli.run_loop import CliRun, Hear, OpenRunner, RunAttempt, drive, tell
+from ..cli.run_loop import CliRun, OnEvent, OpenRunner, RunAttempt, drive, report_outcome
 from ..cli.signals import interruptible
 from ..invocation import Invocation
 from ..terminal.console import put, say, stderr_console
@@ -79,8 +79,8 @@ class Demo:
         recorded = {row.key: row for row in self._rows(thread) if row.answer}
         say(f"Killed: {counted(len(recorded), 'sub-call')} were answered. Go on: {self._command('resume', thread)}")
 
-        async def go_on(runner: "Runner", hear: Hear) -> "Run":
-            return await runner.resume(thread, on_event=hear)
+        async def go_on(runner: "Runner", on_event: OnEvent) -> "Run":
+            return await runner.resume(thread, on_event=on_event)
 
         run, _ = self._driven(thread, go_on)
         now = {row.key: row for row in self._rows(thread)}
@@ -97,11 +97,11 @@ class Demo:
             style="bold",
         )
 
-        async def go_on(runner: "Runner", hear: Hear) -> "Run":
+        async def go_on(runner: "Runner", on_event: OnEvent) -> "Run":
             steps = await runner.queries.steps(first.thread_id)
             step = next(one["step"] for one in steps if (one["kind"], one["turn"]) == ("plan", LAST_TURN))
             made = await runner.fork(first.thread_id, step, into=thread, set={"target": target})
-            return await runner.resume(made.thread_id, on_event=hear)
+            return await runner.resume(made.thread_id, on_event=on_event)
 
         run, came = self._driven(thread, go_on)
         short, _, _ = str(run.answer).partition("\n\n")
@@ -137,18 +137,18 @@ class Demo:
     def _run(self, act: str, settings: dict[str, Any], status: str = "answered") -> "tuple[Run, RunAttempt]":
         thread = self._thread(act)
 
-        async def begin(runner: "Runner", hear: Hear) -> "Run":
-            return await runner.run(QUESTION, corpus(), thread=thread, on_event=hear, **settings)
+        async def begin(runner: "Runner", on_event: OnEvent) -> "Run":
+            return await runner.run(QUESTION, corpus(), thread=thread, on_event=on_event, **settings)
 
         return self._driven(thread, begin, status)
 
     def _driven(
-        self, thread: str, work: "Callable[[Runner, Hear], Awaitable[Run]]", status: str = "answered"
+        self, thread: str, work: "Callable[[Runner, OnEvent], Awaitable[Run]]", status: str = "answered"
     ) -> "tuple[Run, RunAttempt]":
         cli_run = CliRun(self.invocation, thread, work, unsandboxed=bool(self.unsandboxed), keep_open=True)
         came = drive(cli_run, self.home)
         if came.run is None or came.run.status != status:
-            raise ActFailed(tell(cli_run, came))
+            raise ActFailed(report_outcome(cli_run, came))
         return came.run, came
 
     @interruptible()

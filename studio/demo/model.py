@@ -196,12 +196,12 @@ async def root(messages: list[dict[str, str]]) -> str:
     Raises RuntimeError when there is no more turn in the script, or the last cell ended in an error.
     """
     await asyncio.sleep(0.3)
-    told = [int(number) for one in messages for number in re.findall(r"^\[Turn (\d+)\]", one["content"], re.MULTILINE)]
-    turn = max(told, default=0)
+    turns = [int(number) for one in messages for number in re.findall(r"^\[Turn (\d+)\]", one["content"], re.MULTILINE)]
+    turn = max(turns, default=0)
     if turn >= len(_TURNS):
         raise RuntimeError("the demo's script has no more turns, and its answer was not taken")
     reply, output = _TURNS[turn], messages[-1]["content"]
-    if told and "ended in an error" in output.partition("\n")[0]:
+    if turns and "ended in an error" in output.partition("\n")[0]:
         raise RuntimeError("the demo's script has no rule for a cell that fails")
     for name, pattern in _SAID.items():
         found = re.search(pattern, output)

@@ -15,7 +15,7 @@ _PER_SECOND = 10
 
 
 class Counting:
-    """A display of the latest text. `tell` may be called from any thread, and often."""
+    """A display of the latest text. `update` may be called from any thread, and often."""
 
     def __init__(self, beginning: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class Counting:
         self._next = clock() + self._between
         self._status = Status(Text(beginning), console=stderr_console()) if terminal else None
 
-    def tell(self, text: Callable[[], str]) -> None:
+    def update(self, text: Callable[[], str]) -> None:
         """Show the text that `text` returns, unless another one was shown just before."""
         if self._clock() < self._next:
             return

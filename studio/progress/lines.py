@@ -27,10 +27,10 @@ class PlainDisplay:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def update(self, event: dict[str, Any]) -> None:
         """Process an event of the run and print its lines."""
         progress = self.progress
-        progress.hear(event)
+        progress.update(event)
         for line in spoken(event, progress):
             say(line)
         match event.get("event"):
@@ -73,7 +73,7 @@ class Display(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def hear(self, event: dict[str, object]) -> None:
+    def update(self, event: dict[str, object]) -> None:
         """Process an event of the run."""
         ...
 

@@ -47,9 +47,9 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def update(self, event: dict[str, Any]) -> None:
         """Process an event of the run; lines that stay on the screen are printed above the panel."""
-        self.progress.hear(event)
+        self.progress.update(event)
         for line in spoken(event, self.progress):
             self.say(line)
 

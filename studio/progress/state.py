@@ -44,13 +44,13 @@ class Children:
     counts: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     """Numbers of those that run, have answered, have failed and wait for a reviewer, by depth."""
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def update(self, event: dict[str, Any]) -> None:
         """Process an event of a sub-RLM."""
         thread, depth = str(event.get("thread_id", "")), int(event.get("depth", 1))
         if was := self.running.pop(thread, None):
             self._count(was.depth, _RUNNING, -1)
-        if told := self.ended.pop(thread, None):
-            self._count(*told, -1)
+        if before := self.ended.pop(thread, None):
+            self._count(*before, -1)
         if (status := event.get("status")) == "running":
             self.running[thread] = Child(depth, str(event.get("question", "")), int(event.get("turn", 0)))
             self._count(depth, _RUNNING, +1)
@@ -97,7 +97,7 @@ class Retry:
 
 @dataclass
 class Progress:
-    """The display's state. `hear` changes it; displays only read it."""
+    """The display's state. `update` changes it; displays only read it."""
 
     clock: Callable[[], float] = time.monotonic
     phase: Phase = "starting"
@@ -129,7 +129,7 @@ class Progress:
         """Seconds of this execution."""
         return self.clock() - self.began
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def update(self, event: dict[str, Any]) -> None:
         """Process one event; unknown ones are ignored."""
         name = event.get("event")
         if name == "input":
@@ -200,7 +200,7 @@ class Progress:
         self._enter("running" if self.calls.done >= self.calls.posted else "calling")
 
     def _child(self, event: dict[str, Any]) -> None:
-        self.children.hear(event)
+        self.children.update(event)
         if usage := event.get("usage"):
             self.usage = usage
         if self.children.running and self.phase != "restoring":

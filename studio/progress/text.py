@@ -58,10 +58,10 @@ def children_line(progress: Progress) -> str:
         (depth, [f"{number:,} {what}" for number, what in zip(counts[depth], _OF_CHILDREN, strict=True) if number])
         for depth in sorted(counts)
     ]
-    told = [(depth, " · ".join(parts)) for depth, parts in levels if parts]
-    if len(told) == 1:
-        return f"sub-RLMs: {told[0][1]}"
-    return "sub-RLMs " + "; ".join(f"at depth {depth}: {parts}" for depth, parts in told) if told else ""
+    by_depth = [(depth, " · ".join(parts)) for depth, parts in levels if parts]
+    if len(by_depth) == 1:
+        return f"sub-RLMs: {by_depth[0][1]}"
+    return "sub-RLMs " + "; ".join(f"at depth {depth}: {parts}" for depth, parts in by_depth) if by_depth else ""
 
 
 def latest_line(progress: Progress) -> str:

@@ -74,7 +74,7 @@ async def lifespan(application: Starlette) -> AsyncGenerator[None]:
     async with AsyncExitStack() as living:
         living.push_async_callback(stop_runs, application, current_access())
         await living.enter_async_context(keep_known(await opened_runner()))
-        _tell_the_token()
+        _announce_token()
         yield
 
 
@@ -84,9 +84,9 @@ def _not_below_a_prefix() -> None:
         raise UsageError(f"This server cannot be put below {prefix}.", hint="Unset MOUNT_PREFIX.")
 
 
-def _tell_the_token() -> None:
+def _announce_token() -> None:
     access = current_access()
-    if not access.told:
+    if not access.announced:
         sys.stderr.write(
             f"rlm: this server wants a token with every request: {access.token}\n"
             f"rlm: send it as `x-api-key`, or open {ENTRANCE}?token={access.token} on it. "

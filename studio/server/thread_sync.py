@@ -65,7 +65,7 @@ class _Known:
                 _log.exception("The runs of the home could not be shown to the server; it is tried again.")
 
     async def look(self) -> None:
-        """Tell the server what has changed since the last look."""
+        """Show the server what has changed since the last look."""
         first = not self._standings
         changed, gone = await find_changes(self._watch)
         there = {thread["thread_id"]: thread for thread in tables()["threads"]}
@@ -76,14 +76,14 @@ class _Known:
                 tables()["threads"].append(there.setdefault(name, _entry(name, one)))
             elif there[name]["metadata"].get("run_status") == one.standing and first:
                 continue
-            await self._tell(there[name], one, whole=not first)
+            await self._update(there[name], one, whole=not first)
         for name in map(server_name, gone):
             self._standings.pop(name, None)
             if name in there and name not in _run_here():
                 tables()["threads"].remove(there[name])
         self._correct()
 
-    async def _tell(self, thread: dict[str, Any], one: Changed, *, whole: bool) -> None:
+    async def _update(self, thread: dict[str, Any], one: Changed, *, whole: bool) -> None:
         facts = await self._state(one, whole=whole)
         thread["metadata"] = {**thread["metadata"], **_metadata(one)}
         if thread["thread_id"] in _run_here():

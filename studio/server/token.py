@@ -30,7 +30,7 @@ class Access:
     """True when LangGraph Studio's page may ask, with the token."""
     hosts: frozenset[str] = frozenset()
     """Names that this server has, beside those of loopback and the address that was connected to."""
-    told: bool = False
+    announced: bool = False
     """True when the user has seen the token, or gave it."""
 
     def has_token(self, given: Iterable[str]) -> bool:
@@ -82,6 +82,6 @@ def current_access() -> Access:
     if _standing.access is None:
         given = chosen_token()
         hosted = os.environ.get(HOSTED_STUDIO_VARIABLE, "").lower() in ("1", "true", "yes")
-        set_access(Access(given or secrets.token_urlsafe(), hosted_studio=hosted, told=given is not None))
+        set_access(Access(given or secrets.token_urlsafe(), hosted_studio=hosted, announced=given is not None))
     assert _standing.access is not None
     return _standing.access

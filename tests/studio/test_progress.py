@@ -54,7 +54,7 @@ def live(progress: Progress) -> tuple[LiveDisplay, io.StringIO]:
 def test_events_become_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with PlainDisplay(Progress(Clock())) as display:
         for event in STORY:
-            display.hear(event)
+            display.update(event)
     assert capsys.readouterr().err.splitlines() == [
         "Read 9 documents, 6.2 MB of text.",
         "  skipped: b.bin",
@@ -73,7 +73,7 @@ def test_thousands_of_calls_are_a_line_every_few_seconds(capsys: pytest.CaptureF
     display = PlainDisplay(Progress(clock))
     for answered in range(10_000):
         clock.now += 0.001
-        display.hear({"event": "calls", "turn": 1, "posted": 10_000, "answered": answered, "in_flight": 32})
+        display.update({"event": "calls", "turn": 1, "posted": 10_000, "answered": answered, "in_flight": 32})
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3 and all("of 10,000 sub-calls answered" in line for line in lines)
 
@@ -82,7 +82,7 @@ def test_the_panel_shows_where_the_run_stands() -> None:
     display, above = live(Progress(Clock()))
     shown: dict[str, str] = {}
     for event in STORY:
-        display.hear(event)
+        display.update(event)
         shown[event["event"]] = panel(display)
     assert "Turn 1 of 30 · asking the root model" in shown["turn"] and "model call" not in shown["turn"]
     assert "print(x)" in shown["code"] and "running its code" in shown["code"]
@@ -95,14 +95,14 @@ def test_the_panel_shows_where_the_run_stands() -> None:
 
 def test_the_last_turn_is_said_to_be_the_last() -> None:
     display, _ = live(Progress(Clock()))
-    display.hear({"event": "turn", "turn": 5, "of": 5, "last": True})
+    display.update({"event": "turn", "turn": 5, "of": 5, "last": True})
     assert "Turn 5 of 5, the last: it must answer" in panel(display)
 
 
 def test_a_retry_is_not_shown_for_ever() -> None:
     clock = Clock()
     display, _ = live(Progress(clock))
-    display.hear({"event": "retry", "model": "m", "reason": "rate limit (429)", "seconds": 3.0})
+    display.update({"event": "retry", "model": "m", "reason": "rate limit (429)", "seconds": 3.0})
     clock.now = 3.1
     assert "429" not in panel(display)
 
@@ -110,16 +110,16 @@ def test_a_retry_is_not_shown_for_ever() -> None:
 def test_stopping_stays_on_the_screen_whatever_comes_after() -> None:
     display, _ = live(Progress(Clock()))
     display.progress.phase = "stopping"
-    display.hear({"event": "turn", "turn": 5, "of": 5, "last": False})
+    display.update({"event": "turn", "turn": 5, "of": 5, "last": False})
     assert "Stopping" in panel(display)
 
 
 def test_a_resume_in_mid_cell_knows_its_turn_and_leaves_replayed_cells_out() -> None:
     progress = Progress(Clock())
-    progress.hear({"event": "restore", "cells": 1, "of": 2, "turn": 2})
-    progress.hear({"event": "calls", "turn": 2, "posted": 50, "answered": 50, "reused": 50})
+    progress.update({"event": "restore", "cells": 1, "of": 2, "turn": 2})
+    progress.update({"event": "calls", "turn": 2, "posted": 50, "answered": 50, "reused": 50})
     assert progress.calls.posted == 0 and progress.phase == "restoring"
-    progress.hear({"event": "calls", "turn": 3, "posted": 9, "answered": 1})
+    progress.update({"event": "calls", "turn": 3, "posted": 9, "answered": 1})
     assert (progress.turn, progress.calls.posted, progress.phase) == (3, 9, "calling")
 
 
@@ -143,43 +143,43 @@ TREE = [
 
 def test_the_panel_counts_sub_rlms_by_depth_and_says_what_the_latest_does() -> None:
     display, _ = live(Progress(Clock()))
-    display.hear({"event": "turn", "turn": 3, "of": 30, "last": False})
-    display.hear({"event": "code", "turn": 3, "code": "rlm_query('q')"})
+    display.update({"event": "turn", "turn": 3, "of": 30, "last": False})
+    display.update({"event": "code", "turn": 3, "code": "rlm_query('q')"})
     for event in TREE[:5]:
-        display.hear(event)
+        display.update(event)
     shown = panel(display)
     assert "Turn 3 of 30 · its code waits for sub-calls" in shown and "5 model calls + 2 reused" in shown
     assert "sub-RLMs at depth 1: 3 running; at depth 2: 1 running" in shown and "dddddddd in turn 1: Q ddd" in shown
     for event in TREE[5:]:
-        display.hear(event)
+        display.update(event)
     shown = panel(display)
     assert "sub-RLMs at depth 1: 1 running · 1 answered · 2 failed; at depth 2: 1 answered" in shown
     assert "bbbbbbbb in turn 2: Q bbbbbbbb-1" in shown
-    display.hear({"event": "output", "turn": 3, "status": "ok", "preview": "", "elapsed": 1.0})
+    display.update({"event": "output", "turn": 3, "status": "ok", "preview": "", "elapsed": 1.0})
     assert "sub-RLM" not in panel(display)
 
 
 def test_a_sub_rlm_that_waits_for_a_person_has_not_failed() -> None:
     display, _ = live(Progress(Clock()))
     for event in (TREE[0], TREE[1], child("bbbbbbbb-1", "paused")):
-        display.hear(event)
+        display.update(event)
     assert "1 running · 1 waiting for approval" in panel(display)
-    display.hear(child("bbbbbbbb-1", "answered"))
+    display.update(child("bbbbbbbb-1", "answered"))
     assert "1 running · 1 answered" in panel(display)
 
 
 def test_sub_rlms_are_a_part_of_the_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     display = PlainDisplay(Progress(clock))
-    display.hear({"event": "code", "turn": 1, "code": "x"})
-    display.hear(TREE[0])
+    display.update({"event": "code", "turn": 1, "code": "x"})
+    display.update(TREE[0])
     clock.now += 4
-    display.hear(TREE[1])
+    display.update(TREE[1])
     clock.now += 4
-    display.hear({"event": "calls", "turn": 1, "posted": 2, "answered": 0, "in_flight": 2})
-    display.hear(TREE[7])
-    display.hear(child("bbbbbbbb-1", "answered"))
-    display.hear({"event": "output", "turn": 1, "status": "ok", "preview": "", "elapsed": 9.0})
+    display.update({"event": "calls", "turn": 1, "posted": 2, "answered": 0, "in_flight": 2})
+    display.update(TREE[7])
+    display.update(child("bbbbbbbb-1", "answered"))
+    display.update({"event": "output", "turn": 1, "status": "ok", "preview": "", "elapsed": 9.0})
     assert capsys.readouterr().err.splitlines() == [
         "Turn 1: running 1 line of code",
         "Turn 1: sub-RLMs: 2 running; bbbbbbbb in turn 1: Q bbbbbbbb-1",
@@ -191,33 +191,33 @@ def test_sub_rlms_are_a_part_of_the_plain_lines(capsys: pytest.CaptureFixture[st
 def test_sub_rlms_of_an_earlier_cell_are_not_counted_again() -> None:
     progress = Progress(Clock())
     for event in TREE:
-        progress.hear(event)
-    progress.hear({"event": "code", "turn": 2, "code": "x"})
+        progress.update(event)
+    progress.update({"event": "code", "turn": 2, "code": "x"})
     assert progress.children.number == 0 and progress.children.latest is None
-    progress.hear(TREE[0])
+    progress.update(TREE[0])
     assert progress.children.number == 1
 
 
 def test_a_turn_of_a_sub_rlm_is_no_turn_of_the_run() -> None:
     progress = Progress(Clock())
-    progress.hear({"event": "turn", "turn": 1, "of": 30, "last": False})
-    progress.hear(child("aaaaaaaa-1", "running", turn=17))
+    progress.update({"event": "turn", "turn": 1, "of": 30, "last": False})
+    progress.update(child("aaaaaaaa-1", "running", turn=17))
     assert progress.turn == 1
 
 
 def test_reading_the_input_is_not_the_run() -> None:
     progress = Progress(Clock())
-    progress.hear(STORY[0])
+    progress.update(STORY[0])
     assert not progress.under_way and progress.phase == "reading"
-    progress.hear({"event": "one_call"})
+    progress.update({"event": "one_call"})
     assert not progress.under_way, "a signal still ends it at once"
-    progress.hear(STORY[2])
+    progress.update(STORY[2])
     assert progress.under_way
 
 
 def test_a_small_input_is_told_of_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with PlainDisplay(Progress(Clock())) as display:
-        display.hear({"event": "one_call"})
+        display.update({"event": "one_call"})
     assert capsys.readouterr().err == "This input fits one model call: --mode auto would try one call first.\n"
 
 
@@ -239,14 +239,14 @@ def test_nothing_hostile_reaches_the_terminal(text: str, capsys: pytest.CaptureF
     plain = PlainDisplay(Progress(clock))
     for event in events:
         clock.now += 10
-        plain.hear(event)
-        display.hear(event)
+        plain.update(event)
+        display.update(event)
         assert hostile(panel(display)) == []
     assert hostile(above.getvalue() + capsys.readouterr().err) == []
 
 
 def test_markup_and_emoji_codes_are_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
-    PlainDisplay(Progress(Clock())).hear({"event": "notice", "text": "[red]hi[/red] :smile: [link=http://x]"})
+    PlainDisplay(Progress(Clock())).update({"event": "notice", "text": "[red]hi[/red] :smile: [link=http://x]"})
     assert capsys.readouterr().err == "[red]hi[/red] :smile: [link=http://x]\n"
 
 

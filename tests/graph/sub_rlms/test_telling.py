@@ -30,7 +30,7 @@ async def test_a_resumed_run_tells_of_all_its_sub_rlms_those_that_had_ended_as_w
     most: list[list[int]] = []
 
     def hear(event: dict[str, Any]) -> None:
-        progress.hear(event)
+        progress.update(event)
         counts = progress.children.counts
         if event["event"] == "child" and set(counts) == {1, 2}:
             most.append([*counts[1], *counts[2]])
