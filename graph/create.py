@@ -20,7 +20,7 @@ from ..nodes.models.work_limit import SchemaInvalid, off_loop
 from ..nodes.runtime.concurrency import most_kernels, run_levels
 from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import OnEvent
-from ..nodes.runtime.untrusted_text import shortened
+from ..nodes.runtime.untrusted_text import shortened_line
 from ..state.approval_policy import Gates
 from ..state.budget import Limits
 from ..state.call_keys import digest
@@ -82,7 +82,7 @@ async def make_ready(kernels: Kernels, settings: RunSettings) -> None:
 def check_same_run(thread: Thread, question: str, given: str) -> None:
     """Check that the run asks `question` of the input whose digest is `given`. Raises ThreadExists."""
     if (thread.question, thread.input) != (question, given):
-        existing = shortened(" ".join(thread.question.split()), 80)
+        existing = shortened_line(thread.question, 80)
         raise ThreadExists(
             f"The thread {thread.thread_id} exists and asks something else: {existing}",
             hint=f"Choose another --thread, or resume it: {cli_command('resume', thread.thread_id)}",

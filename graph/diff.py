@@ -1,13 +1,12 @@
 """Compares two steps, of one run or of two. Only texts that differ are loaded, and no variable is."""
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of
-from ..state.errors import StoredDataDamaged
 from ..state.records import AnswerRef, TurnRecord
 from .checkpoints import Known, StateAtStep, variables_at
 
@@ -136,14 +135,7 @@ async def _texts(stores: Stores, was: Sequence[str], now: Sequence[str]) -> dict
 
 
 async def _joined(stores: Stores, names: Sequence[str]) -> str:
-    return "\n\n".join([await _text(stores, name) for name in names])
-
-
-async def _text(stores: Stores, name: str) -> str:
-    try:
-        return await stores.texts.get(name)
-    except StoredDataDamaged as damaged:
-        return f"[{damaged.message}]"
+    return "\n\n".join([await stores.texts.get_or_damage(name) for name in names])
 
 
 def _line_by_line(before: str | None, after: str | None) -> str | None:
@@ -156,11 +148,5 @@ def _line_by_line(before: str | None, after: str | None) -> str | None:
     return "\n".join(list(difflib.unified_diff(was, now, lineterm=""))[2:])
 
 
-async def _answer(stores: Stores, reference: AnswerRef | None) -> Any:
-    if reference is None:
-        return None
-    text = await _text(stores, reference["text"])
-    try:
-        return json.loads(text) if reference["typed"] else text
-    except ValueError:
-        return text
+async def _answer(stores: Stores, answer: AnswerRef | None) -> Any:
+    return None if answer is None else await answer_or_damage(answer, stores.texts)

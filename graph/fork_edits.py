@@ -18,6 +18,7 @@ from ..state.call_keys import START, content_key, edited
 from ..state.errors import UsageError, cli_command
 from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.settings import saved_settings
+from ..state.wording import counted
 from .checkpoints import StateAtStep
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
@@ -91,7 +92,7 @@ async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, lim
         done.append("other code")
     answers = await _answers_given(stores, step_state, changes.answers)
     if answers:
-        done.append(f"{len(answers)} {'answer' if len(answers) == 1 else 'answers'} given")
+        done.append(f"{counted(len(answers), 'answer')} given")
     goes_on = bool(values) or (_ran_out(step_state.state) and limits != step_state.thread.limits)
     if step_state.ended and goes_on:
         values |= _another_turn(step_state.state, limits)

@@ -1,13 +1,13 @@
 """Reads saved runs, their steps and their calls. Nothing here runs, pays for or changes anything."""
 
 import contextlib
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.call_journal import CallRow
@@ -228,8 +228,8 @@ class RunQueries:
         try:
             return Call(row, await texts.get(row.prompt), await texts.get(row.answer) if row.answer else None)
         except StoredDataDamaged as damaged:
-            answer = await self._text(row.answer) if row.answer else None
-            return Call(row, await self._text(row.prompt), answer, damaged.message)
+            answer = await self._stores.texts.get_or_damage(row.answer) if row.answer else None
+            return Call(row, await self._stores.texts.get_or_damage(row.prompt), answer, damaged.message)
 
     async def count_below(self, thread: str) -> int:
         """Return the number of child runs of the run, their child runs included. Raises UnknownThread."""
@@ -290,9 +290,9 @@ class RunQueries:
             "input": state.get("context_ref") or about["input"],
             "step": _step(at) if at else None,
             "turns": [await self._turn(*one) for one in zip(turns, variables_after(turns), strict=True)],
-            "cell": [await self._text(block) for block in cell["blocks"]] if cell else None,
+            "cell": [await self._stores.texts.get_or_damage(block) for block in cell["blocks"]] if cell else None,
             "waiting": state.get("waiting", 0),
-            "answer": await self._answer(answer["text"], typed=answer["typed"]) if answer else None,
+            "answer": await answer_or_damage(answer, self._stores.texts) if answer else None,
             "note": state.get("note"),
             "children": None if step is not None else await children_or_unknown(self._stores, row.thread_id),
             **({"usage": state.get("usage")} if at else {}),
@@ -330,28 +330,15 @@ class RunQueries:
         return {
             "turn": turn.get("number", 0),
             "status": turn.get("status"),
-            "code": [await self._text(block) for block in turn.get("blocks", [])],
-            "output": await self._text(output) if output else None,
+            "code": [await self._stores.texts.get_or_damage(block) for block in turn.get("blocks", [])],
+            "output": await self._stores.texts.get_or_damage(output) if output else None,
             "error": turn.get("error"),
             "nudge": turn.get("nudge"),
             "notes": turn.get("notes", []),
             "seconds": turn.get("seconds"),
             "variables": variables,
-            "reply": await self._text(reply) if reply else None,
+            "reply": await self._stores.texts.get_or_damage(reply) if reply else None,
         }
-
-    async def _text(self, name: str) -> str:
-        try:
-            return await self._stores.texts.get(name)
-        except StoredDataDamaged as damaged:
-            return f"[{damaged.message}]"
-
-    async def _answer(self, name: str, *, typed: bool) -> Any:
-        text = await self._text(name)
-        try:
-            return json.loads(text) if typed else text
-        except ValueError:
-            return text
 
 
 def _caller(row: Thread) -> dict[str, Any] | None:

@@ -1,13 +1,14 @@
 """The result of a run, as callers and `--json` see it."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..nodes.runtime.answers import load_answer
 from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
-from ..state.run_state import AnswerRef, RestoreRecord, RunState, Usage, as_usage
+from ..state.run_state import RestoreRecord, RunState, Usage, as_usage
 from ..state.usage import UsageTotals
+from ..state.wording import sentence
 from .exit_status import EXIT_CODES, RunStatus
 
 NO_USAGE: Usage = as_usage(UsageTotals())
@@ -58,13 +59,10 @@ def error_facts(error: RlmError) -> dict[str, str]:
 
 def spent_message(note: str) -> str:
     """Return the note of a run whose budget is spent, as a sentence."""
-    return f"{note[0].upper()}{note[1:]}." if note else "The budget is spent."
+    return sentence(note or "the budget is spent")
 
 
 async def answer_of(state: RunState, texts: Texts) -> Any:
     """Return the settled answer, or None while there is none."""
-    reference: AnswerRef | None = state.get("answer")
-    if reference is None:
-        return None
-    text = await texts.get(reference["text"])
-    return json.loads(text) if reference["typed"] else text
+    answer = state.get("answer")
+    return None if answer is None else await load_answer(answer, texts)

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from ..state.budget import FLAGS, Resource
 from ..state.run_state import RunState
+from ..state.wording import sentence
 from .runtime.active_runs import ActiveRuns
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
@@ -24,7 +25,7 @@ async def finalize(state: RunState, active_runs: ActiveRuns, deps: Dependencies,
             return {"step": [{"kind": "finalize", "turn": turn, "summary": "not the answer that was reviewed"}]}
         if spent and note is None:
             note = f"{run.ledger.limits.budget(spent)} was used up, and this is what its last turn could answer"
-            emit("notice", text=f"{note[0].upper()}{note[1:]}.")
+            emit("notice", text=sentence(note))
         summary = "answered" if note is None else f"answered: {note}"
         return {
             "answer": final,

@@ -5,8 +5,18 @@ from collections.abc import Sequence
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 turn`, `2,000 turns`, `2 pieces of a variable`."""
+    return f"{number:,} {plural(number, noun)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return the noun as it stands behind a number: `turn`, `turns`, `pieces of a variable`."""
     head, of, rest = noun.partition(" of ")
-    return f"{number:,} {head}{'' if number == 1 else 's'}{of}{rest}"
+    return f"{head}{'' if number == 1 else 's'}{of}{rest}"
+
+
+def sentence(text: str) -> str:
+    """Return `text` with a capital at its beginning and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def listed(items: Sequence[str], most: int, separator: str = ", ") -> str:

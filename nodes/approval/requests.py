@@ -29,6 +29,7 @@ from ...state.wording import counted
 from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
+from ..runtime.answers import load_answer
 from ..runtime.output_limits import SUB_OUTPUT_TOKENS
 from ..runtime.parked_calls import ParkedCall, ParkedCalls, WaitingChild
 from .code_policy import reasons_to_look
@@ -293,8 +294,7 @@ async def _code_action(
 
 
 async def _final_action(state: RunState, final: AnswerRef, texts: Texts, thread_id: str) -> ActionRequest:
-    text = await texts.get(final["text"])
-    answer = json.loads(text) if final["typed"] else text
+    answer = await load_answer(final, texts)
     return _action(FINAL, {"answer": answer}, "The run wants to end with this answer.", state, thread_id)
 
 

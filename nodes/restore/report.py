@@ -7,6 +7,7 @@ from ...state.run_state import Divergence, RestoreRecord
 from ...state.wording import listed
 from ..runtime.dependencies import Dependencies
 from ..runtime.repl import CellCalls
+from ..runtime.untrusted_text import one_line
 
 _SHOWN = 20
 _CHARACTERS = 200
@@ -24,8 +25,10 @@ async def divergence(deps: Dependencies, thread_id: str, turn: int, calls: CellC
     prompts = {row.key: row.prompt for row in await stores.journal.rows(thread_id) if row.key in missing}
     return Divergence(
         turn=turn,
-        missing=[_short(await stores.texts.get(prompts[key])) for key in missing[:_SHOWN] if key in prompts],
-        new=[_short(prompt) for prompt in islice(calls.unrecorded.values(), _SHOWN)],
+        missing=[
+            one_line(await stores.texts.get(prompts[key]), _CHARACTERS) for key in missing[:_SHOWN] if key in prompts
+        ],
+        new=[one_line(prompt, _CHARACTERS) for prompt in islice(calls.unrecorded.values(), _SHOWN)],
     )
 
 
@@ -36,11 +39,6 @@ def diverged(found: Divergence) -> ReplayDiverged:
         f"{len(found['missing'])} recorded calls are missing, {len(found['new'])} are new.",
         hint="Without --strict it continues all the same; a fork can start before that turn.",
     )
-
-
-def _short(text: str) -> str:
-    line = " ".join(text[: 2 * _CHARACTERS].split())
-    return line if len(line) <= _CHARACTERS else line[: _CHARACTERS - 1] + "…"
 
 
 _NAMED = 10

@@ -7,7 +7,7 @@ from ...state.input.context import ContextRef
 from ...state.threads import Threads
 from .call_decisions import ChildDecision
 from .parked_calls import WaitingChild
-from .untrusted_text import shortened
+from .untrusted_text import shortened_line
 
 _QUESTION = 200
 """Characters of a question that an event shows."""
@@ -47,7 +47,7 @@ def child_event(thread_id: str, depth: int, question: str) -> dict[str, Any]:
         "event": "child",
         "thread_id": thread_id,
         "depth": depth,
-        "question": shortened(" ".join(question.split()), _QUESTION),
+        "question": shortened_line(question, _QUESTION),
     }
 
 

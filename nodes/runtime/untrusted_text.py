@@ -29,6 +29,11 @@ def one_line(text: str, limit: int) -> str:
     return line if len(line) <= limit and len(text) <= limit * 4 else f"{line[: limit - 1]}…"
 
 
+def shortened_line(text: str, limit: int) -> str:
+    """Return head and tail of `text` on one line, visible, at most `limit` characters; a cut shows as ` … `."""
+    return shortened(" ".join(text.split()), limit)
+
+
 def shortened(text: str, limit: int) -> str:
     """Return head and tail of `text`, visible, at most `limit` characters, line breaks kept; a cut shows as ` … `."""
     shown = visible(text if len(text) <= 2 * limit else f"{text[:limit]}{text[-limit:]}").strip()

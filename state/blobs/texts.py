@@ -92,6 +92,13 @@ class Texts:
         except DeltaError as fault:
             raise StoredDataDamaged(f"The stored text {name[:12]}… {fault}.", hint="Run `rlm verify`.") from None
 
+    async def get_or_damage(self, name: str) -> str:
+        """Return a text, or how it is damaged, in brackets: for displays that show the rest all the same."""
+        try:
+            return await self.get(name)
+        except StoredDataDamaged as damaged:
+            return f"[{damaged.message}]"
+
     def _remember(self, name: str, text: str) -> None:
         self._recent[name] = text
         self._recent_bytes += len(text)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from pathspec import GitIgnoreSpec
 
 from ..errors import InputError
+from ..wording import listed
 from .source import FileSource, Limits, Notes, Source, Sources, StreamSource, showable, stopper
 from .walk import Walk, kind_of, too_many
 
@@ -202,5 +203,4 @@ def _hint(text: str, path: Path) -> str:
 
 
 def _listed(paths: Sequence[str | Path]) -> str:
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return ", ".join(showable(str(path)) for path in paths[:3]) + more
+    return listed([showable(str(path)) for path in paths], 3)

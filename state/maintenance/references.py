@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ..blobs.snapshots import Groups, groups_of
 from ..blobs.store import HASH_LENGTH
+from ..wording import plural
 from .report import Kind, Part, Problem, Report, ranges
 
 # In msgpack as in JSON a hash is its 64 characters, preceded by a length or a quote.
@@ -175,7 +176,7 @@ class Needs:
                 names = {one for group in groups.values() for one in group["names"]}
                 self._count(report, "variables", len(names), len(lost))
         for (piece, names, place), turns in sorted(needing.items()):
-            after = f" after turn{'s' if len(turns) > 1 else ''} {ranges(turns)}" if any(turns) else ""
+            after = f" after {plural(len(turns), 'turn')} {ranges(turns)}" if any(turns) else ""
             self._damaged["piece", piece].needed_by.append(f"{names}{after}{place}")
         for problem in self._damaged.values():
             problem.needed_by = _few(problem.needed_by)

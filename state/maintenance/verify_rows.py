@@ -20,6 +20,7 @@ from ..db.lineage import LINE
 from ..db.tables import CALLS, CHECKPOINTS, CHILDREN, STEPS, THREADS, WRITES, Table
 from ..errors import CHANGED, MISSING
 from ..run_state import RunState
+from ..wording import plural
 from .delete import shown_name
 from .references import Reference, references_in
 from .report import Problem, ranges
@@ -86,7 +87,7 @@ class Line:
                 needing[id(problem)].append(step)
         for key, problem in problems.items():
             found = needing[key]
-            problem.needed_by.append(f"step{'s' if len(found) > 1 else ''} {ranges(found)}")
+            problem.needed_by.append(f"{plural(len(found), 'step')} {ranges(found)}")
         return whole
 
     def _in_the_way(self, name: str) -> list[Problem]:

@@ -18,7 +18,7 @@ from typing import Any
 from ...graph.langgraph_ids import server_name
 from ...graph.runner import Runner
 from ...graph.watcher import Changed, Standing, find_changes
-from ...nodes.runtime.untrusted_text import shortened
+from ...nodes.runtime.untrusted_text import shortened_line
 from ...state.errors import RlmError
 from .langgraph_api_compat import tables
 
@@ -145,7 +145,7 @@ def _metadata(one: Changed) -> dict[str, Any]:
     row = one.row
     facts = {
         "graph_id": "rlm",
-        "question": shortened(" ".join(row.question.split()), _QUESTION),
+        "question": shortened_line(row.question, _QUESTION),
         "run_status": one.standing,
         "model": row.model,
         "name": row.thread_id,

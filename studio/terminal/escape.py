@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any
 
+from ...state.wording import counted
+
 HOSTILE = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 except tab and newline, DEL, C1: escape sequences and cursor movement
@@ -47,7 +49,7 @@ def safe_lines(text: str, most: int, width: int = 200) -> str:
     shown = [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines[:most]]
     left = text.rstrip().count("\n") + 1 - most
     if left > 0:
-        shown.append(f"… {left:,} more line{'s' if left > 1 else ''}")
+        shown.append(f"… {counted(left, 'more line')}")
     elif len(beginning) < len(text):
         shown.append("…")
     return "\n".join(shown)
