@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec as JupyterSpec
-from jupyter_client.manager import AsyncKernelManager
 
 from .fork_server import ForkedKernel, NoSandbox
+from .jupyter_client_compat import DirectKernelManager
 from .kernel_pool import FORKING, ForkServerPool, Source
 from .provisioner import NAME, ForkServerProvisioner
 from .python_env import INSIDE
@@ -24,7 +24,7 @@ from .sparse_copy import copy_parts, handed_ranges
 _ENDING_SECONDS = 5.0
 
 
-class KernelManager(AsyncKernelManager):
+class KernelManager(DirectKernelManager):
     """A manager whose kernel may come from a fork server."""
 
     fork_server: Any = None
@@ -33,18 +33,6 @@ class KernelManager(AsyncKernelManager):
     cpu_seconds: float = 0.0
     files: dict[str, str]
     """The files that the kernel may read: their real paths by the kernel's paths."""
-
-    async def start_kernel(self, **kw: Any) -> None:  # type: ignore[override]
-        """Start the kernel.
-
-        Jupyter's own method also sleeps for 10 ms, for its tests, and connects a socket that only a graceful shutdown
-        needs.
-        """
-        self._attempted_start = True
-        command, options = await self._async_pre_start_kernel(**kw)
-        await self._async_launch_kernel(command, **options)
-        assert self.provisioner is not None
-        await self.provisioner.post_launch(**options)
 
 
 @dataclass
@@ -103,7 +91,7 @@ async def _forked(source: Source, parts: Path, request: dict[str, Any]) -> Manag
     if request["handed"] and request["sandboxed"]:
         pack = request["setup"]["pack"]
         manager.files[pack] = await asyncio.to_thread(_parts, parts, request["setup"])
-    manager._kernel_spec = _spec([], {"kernel_provisioner": {"provisioner_name": NAME}})
+    manager.given_spec = _spec([], {"kernel_provisioner": {"provisioner_name": NAME}})
     return ManagedKernel(manager)
 
 
@@ -124,7 +112,7 @@ def _launched(provisioner: str, folder: Path, request: dict[str, Any]) -> Manage
     manager.ip, manager.connection_file = str(own / "s"), str(own / "connection.json")
     command = [sys.executable, "-P", str(INSIDE / "launch.py"), "kernel", "-f", "{connection_file}"]
     metadata = {"kernel_provisioner": {"provisioner_name": provisioner}} if provisioner else {}
-    manager._kernel_spec = _spec(command, metadata)
+    manager.given_spec = _spec(command, metadata)
     output = log.open("wb")
     launch = {"env": _environment(scratch, request["memory"]), "cwd": str(scratch), "stdout": output, "stderr": output}
 

@@ -21,16 +21,15 @@ The protocol is measured against the alternatives in `docs/design/0003-sub-calls
 import asyncio
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from json import dumps  # bound now: code of cells may patch the module
 from typing import Any
 
 from ipykernel.displayhook import ZMQShellDisplayHook
-from ipykernel.ipkernel import IPythonKernel
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
+from .ipykernel_compat import QuietKernel
 from .output import captured
 from .repl import KernelRepl
 from .restrictions import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
@@ -97,31 +96,10 @@ class RlmShell(ZMQInteractiveShell):
         self.user_ns["_exit_code"] = command.returncode
 
 
-class NoThread:
-    """A replacement for ipykernel's subshell thread that is no thread, so that cells come straight to the main thread.
-
-    Through such a thread each message is passed on and back, which takes as long as a small cell.
-    """
-
-    def __init__(self) -> None:
-        self.parent_thread = threading.current_thread()
-
-    def __bool__(self) -> bool:
-        return False
-
-
-class RlmKernel(IPythonKernel):
+class RlmKernel(QuietKernel):
     """The kernel of one REPL."""
 
     shell_class = RlmShell
-    _supports_kernel_subshells = False  # type: ignore[assignment]
-    _execute_sleep = 0
-    # Always set while a kernel lives; ipykernel's traits allow None.
-    shell: Any
-    session: Any
-    control_thread: Any
-    iopub_thread: Any
-    execution_count: Any
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -211,17 +189,9 @@ class RlmKernel(IPythonKernel):
         body = dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")
         self.session.send(stream, kind, {}, parent, ident=ident, buffers=[body])
 
-    def _publish_status(self, *args: Any, **kwargs: Any) -> None:
-        if self.iopub_thread.heard:
-            super()._publish_status(*args, **kwargs)
-
-    def _publish_execute_input(self, *args: Any, **kwargs: Any) -> None:
-        if self.iopub_thread.heard:
-            super()._publish_execute_input(*args, **kwargs)
-
     async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
         self.execution_count += 1
-        self._publish_execute_input(code, parent, self.execution_count)
+        self.publish_input(code, parent)
         try:
             reply = await self.do_execute(code, silent=False, store_history=False, allow_stdin=False)
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -241,19 +211,15 @@ class RlmKernel(IPythonKernel):
 
     # -- control channel: in its own thread
 
-    async def process_control(self, msg: Any) -> None:
-        """Handle one message of the control channel.
-
-        Answers bypass Jupyter's own handling, which signs two messages and flushes two streams for each.
-        """
-        identities, parts = self.session.feed_identities(msg, copy=False)
+    def handle_at_once(self, identities: Any, parts: Any) -> bool:
+        """Handle a message of the control channel when it is an answer; else return False."""
         if b'"rlm_answer"' not in parts[1].bytes:
-            await super().process_control(msg)
-            return
+            return False
         try:
             self._answer(None, identities, self.session.deserialize(parts, content=True, copy=False))
         except Exception:
             self.log.error("an answer that is none", exc_info=True)
+        return True
 
     def _attach(self, stream: Any, ident: Any, parent: Any) -> None:
         self._asker = (stream, ident, parent)

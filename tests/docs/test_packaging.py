@@ -20,7 +20,7 @@ ALL, PRODUCT = LOCKS["test"], LOCKS["demo"]
 PARTS = ("graph", "kernel", "nodes", "state", "studio")
 PRIVATE = [
     *("langgraph", "langgraph-checkpoint-sqlite", "langgraph-api", "langchain-core", "langchain-openai", "openai"),
-    *("jupyter-client", "ipykernel", "aiosqlite"),
+    *("jupyter-client", "ipykernel", "ipython", "pyzmq", "traitlets", "cloudpickle", "aiosqlite"),
 ]
 """Packages whose private parts are used."""
 

@@ -31,15 +31,11 @@ from ..sandbox.confine import Confinement, Tier
 MAX_MESSAGE = 1 << 20
 _MAX_DESCRIPTORS = 16
 _PRELOADED = (
-    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream", "ipykernel.heartbeat"),
-    *("ipykernel.control", "ipykernel.shellchannel", "ipykernel.subshell_manager", "ipykernel.comm", "ipykernel.embed"),
-    *("ipykernel.debugger", "ipykernel.codeutil", "ipykernel.datapub", "ipykernel.serialize", "ipykernel.compiler"),
-    *("IPython.core.completer", "IPython.core.magics", "IPython.core.payloadpage", "IPython.core.async_helpers"),
-    *("IPython.extensions.storemagic", "matplotlib_inline.backend_inline", "zmq.eventloop.zmqstream", "tornado.ioloop"),
     *("cloudpickle", "concurrent.futures", "concurrent.futures.thread", "asyncio", "decimal", "statistics", "csv"),
     *("difflib", "textwrap", "itertools", "collections", "json", "re", "math", "datetime", "random", "pydantic"),
+    "matplotlib_inline.backend_inline",
 )
-"""Modules that a kernel would import at its start or with its first cells."""
+"""Modules that a kernel would import with its first cells, beside those of `ipykernel_compat.PRELOADED`."""
 
 
 @dataclass(frozen=True)
@@ -262,6 +258,8 @@ def _preload(names: "list[str]") -> None:
     # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     importlib.import_module("rlm_inside.fork.child")
-    for name in (*_PRELOADED, *names):
+    from ..ipykernel_compat import PRELOADED
+
+    for name in (*PRELOADED, *_PRELOADED, *names):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

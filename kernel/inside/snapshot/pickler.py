@@ -23,6 +23,7 @@ from typing import Any, ClassVar, TypeVar
 import cloudpickle
 
 from . import unpickler
+from .cloudpickle_compat import with_slots
 from .input_slices import SHORTEST, Cuts, CutsOnce
 from .object_graph import MAIN, OWN, WEAK, bound_name, home_of, is_array, named_in
 from .placeholder import Lost
@@ -31,6 +32,7 @@ BIG = 64 << 10
 """Characters or bytes from which a str or bytes can be saved apart."""
 _REASON = 200
 _LOCK, _RLOCK = type(unpickler.threading.Lock()), type(unpickler.threading.RLock())
+_CACHED = type(functools.lru_cache(len))
 _VIEWS: dict[type, str] = {
     type(getattr(kind(), method)()): method for kind in (dict, OrderedDict) for method in ("keys", "values", "items")
 }
@@ -196,10 +198,7 @@ class _Pickler(cloudpickle.Pickler):
         reduced: Any = super().reducer_override(obj)
         if reduced is not NotImplemented:
             if isinstance(obj, type) and vars(obj).get("__slots__") and not issubclass(obj, tuple):
-                # cloudpickle would set `__slots__` on the finished class, which then has no slots.
-                kind_of, name, bases, content, *rest = reduced[1]
-                arguments = (kind_of, name, bases, {**content, "__slots__": vars(obj)["__slots__"]}, *rest)
-                return (reduced[0], arguments, *reduced[2:])
+                return with_slots(reduced, vars(obj)["__slots__"])
             return reduced
         if kind in self.dispatch_table or kind in _BY_NAME or isinstance(obj, type):
             return NotImplemented
@@ -327,7 +326,7 @@ class _Pickler(cloudpickle.Pickler):
         io.TextIOWrapper: _file,
         io.BufferedReader: _file,
         types.ModuleType: _module,
-        functools._lru_cache_wrapper: _cached,
+        _CACHED: _cached,
         types.MappingProxyType: _proxy,
         **dict.fromkeys(WEAK, _weak),
         **dict.fromkeys(_VIEWS, _dict_view),

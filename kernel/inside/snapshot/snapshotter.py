@@ -21,6 +21,7 @@ from .pickler import Surroundings, reducer
 from .placeholder import Lost
 from .process_state import Ambient, begin_alike, imported_alike
 from .unpickler import Target, working_on
+from .zmq_compat import is_of_zmq
 
 _IPYTHONS = re.compile(r"_+|_i*|_i?\d+|_[iod]h|_exit_code|__\w+__")
 """Names that IPython or Python sets in the namespace by itself."""
@@ -145,7 +146,7 @@ class Snapshotter:
 
     def _others_run(self, values: Mapping[str, Any]) -> bool:
         """Return whether something that a cell left running may touch variables at any time."""
-        if any(thread not in self._threads and not _is_carrying(thread) for thread in threading.enumerate()):
+        if any(thread not in self._threads and not is_of_zmq(thread) for thread in threading.enumerate()):
             return True
         return any(isinstance(value, asyncio.Future) and not value.done() for value in values.values())
 
@@ -339,11 +340,6 @@ class Snapshotter:
 
 def _chunks(groups: Iterable[Saved]) -> set[str]:
     return {name for one in groups for name in one.group["chunks"]}
-
-
-def _is_carrying(thread: threading.Thread) -> bool:
-    """Return whether a thread is ZeroMQ's, started with the first large message, which runs no code of cells."""
-    return type(thread).__module__ == "zmq.utils.garbage"
 
 
 def _is_common(value: Any) -> bool:

@@ -15,10 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from cloudpickle import cloudpickle
-
+from .cloudpickle_compat import ClassRecords, use_records
 from .object_graph import MAIN
 from .placeholder import Lost
 
@@ -34,8 +32,7 @@ class Target:
     """Loads another variable first."""
     losses: "list[tuple[str, str]]" = field(default_factory=list["tuple[str, str]"])
     """Objects of the group being loaded that could not be restored: the kind and the reason."""
-    classes: "WeakKeyDictionary[type, str]" = field(default_factory=WeakKeyDictionary["type", "str"])
-    classes_by_id: "WeakValueDictionary[str, type]" = field(default_factory=WeakValueDictionary["str", "type"])
+    classes: ClassRecords = field(default_factory=ClassRecords)
     """cloudpickle's records of classes of cells. Two REPLs in one process must not share them."""
 
 
@@ -48,14 +45,13 @@ def working_on(target: Target) -> Generator[None]:
     """Direct all pickling and loading in this context to `target`."""
     global _target
     with _one_at_a_time:
-        before = _target, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
+        before, records = _target, use_records(target.classes)
         _target = target
-        cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS = target.classes
-        cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID = target.classes_by_id
         try:
             yield
         finally:
-            _target, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID = before
+            _target = before
+            use_records(records)
 
 
 Persistent = Mapping[str, Callable[..., Any]]
