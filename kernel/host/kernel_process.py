@@ -5,6 +5,7 @@ import contextlib
 import signal
 from typing import Any, Protocol
 
+from ..inside.protocol import Message
 from .fork_server import ForkFailed
 from .frames import BYTES
 from .kernel_pool import ForkServerPool
@@ -56,7 +57,7 @@ class KernelProcess:
             raise ForkFailed(str(reply["message"]))
         if reply.get("status") != "ok":
             raise RuntimeError(str(reply.get("message") or made.last_words())[:_REASON])
-        await self._send(self._to_control, "rlm_attach", {"window": WINDOW})
+        await self._send(self._to_control, Message.ATTACH, {"window": WINDOW})
 
     async def _set_up(self, made: ManagedKernel, request: dict[str, Any]) -> dict[str, Any]:
         """Connect, and have the kernel set its names. Return its reply, or a message that says why it ended."""
@@ -79,7 +80,7 @@ class KernelProcess:
         )
         for connection, sending in zip(self._channels, (self._to_shell, self._to_control), strict=True):
             self._tasks += [asyncio.create_task(sending.carry()), asyncio.create_task(self._receive(connection))]
-        await self._send(self._to_shell, "rlm_setup", request["setup"])
+        await self._send(self._to_shell, Message.SETUP, request["setup"])
         return await self._ready
 
     async def _connect(self, manager: Any) -> None:
@@ -111,23 +112,23 @@ class KernelProcess:
         """Run a cell; an `ended` event reports its result."""
         assert self._made is not None
         self._made.cell_begins()
-        await self._send(self._to_shell, "rlm_cell", {"blocks": blocks, "history": history})
+        await self._send(self._to_shell, Message.CELL, {"blocks": blocks, "history": history})
 
     async def chunks(self, hashes: list[str], sizes: list[int], attached: bytes) -> None:
         """Send chunks of saved variables, before `restore` or `compare`."""
-        await self._send(self._to_shell, "rlm_chunks", {"hashes": hashes, "sizes": sizes}, attached)
+        await self._send(self._to_shell, Message.CHUNKS, {"hashes": hashes, "sizes": sizes}, attached)
 
     async def restore(self, groups: list[Any]) -> None:
         """Restore saved variables; a `restored` event reports which."""
-        await self._send(self._to_shell, "rlm_restore", {"groups": groups})
+        await self._send(self._to_shell, Message.RESTORE, {"groups": groups})
 
     async def compare(self, groups: list[Any]) -> None:
         """Compare saved variables with the kernel's; a `compared` event reports which differ."""
-        await self._send(self._to_shell, "rlm_compare", {"groups": groups})
+        await self._send(self._to_shell, Message.COMPARE, {"groups": groups})
 
     async def answer(self, ack: int, outcomes: list[Any]) -> None:
         """Send the outcomes of calls, and acknowledge the calls up to `ack`."""
-        await self._send(self._to_control, "rlm_answer", {"ack": ack, "outcomes": outcomes})
+        await self._send(self._to_control, Message.ANSWER, {"ack": ack, "outcomes": outcomes})
 
     async def interrupt(self) -> None:
         """Send SIGINT, which raises KeyboardInterrupt in the cell."""

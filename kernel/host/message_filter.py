@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ..inside.protocol import Message, reply_to
+
 WINDOW = 4 << 20
 """The most that calls which a kernel posts ahead of their being taken may weigh (`PostedCall.weight`)."""
 JUNK = 16
@@ -58,8 +60,8 @@ class MessageFilter:
 
     def expect_reply(self, kind: str) -> None:
         """Record that the kernel was sent a request of this kind, which it answers once."""
-        self._expected[f"{kind}_reply"] += 1
-        if kind == "rlm_cell":
+        self._expected[reply_to(kind)] += 1
+        if kind == Message.CELL:
             self._late = 0
 
     def accept(self, parts: Sequence[bytes]) -> KernelMessage | None:
@@ -82,14 +84,14 @@ class MessageFilter:
         if not hmac.compare_digest(signature, self._sign(signed)):
             raise _Junk("one that is not signed")
         match _object(signed[0]).get("msg_type"):
-            case "rlm_calls":
+            case Message.CALLS:
                 return self._calls(_only(beside))
-            case "rlm_chunks":
-                if not self._expected["rlm_cell_reply"]:
+            case Message.CHUNKS:
+                if not self._expected[Message.CELL_REPLY]:
                     raise _Junk("variables that nobody asked for")
                 return KernelMessage("chunks", {"sizes": _sizes(signed[3])}, _only(beside))
-            case "rlm_setup_reply":
-                self._answered("rlm_setup_reply")
+            case Message.SETUP_REPLY:
+                self._answered(Message.SETUP_REPLY)
                 return KernelMessage("setup", _object(signed[3]))
             case str() as kind if kind in _EVENTS:
                 self._answered(kind)
@@ -103,7 +105,7 @@ class MessageFilter:
         self._expected[kind] -= 1
 
     def _calls(self, body: bytes) -> KernelMessage:
-        if not self._expected["rlm_cell_reply"]:
+        if not self._expected[Message.CELL_REPLY]:
             # The cell's end came over another socket and may have overtaken these calls.
             if self._late > LATE:
                 raise ProtocolViolation("calls while no cell was running")
@@ -134,4 +136,8 @@ def _sizes(text: bytes) -> list[int]:
     return cast(list[int], sizes)
 
 
-_EVENTS = {"rlm_cell_reply": "ended", "rlm_restore_reply": "restored", "rlm_compare_reply": "compared"}
+_EVENTS = {
+    Message.CELL_REPLY: "ended",
+    Message.RESTORE_REPLY: "restored",
+    Message.COMPARE_REPLY: "compared",
+}

@@ -1,19 +1,7 @@
 """The Jupyter kernel: ipykernel with sub-calls, cells of several blocks, and captured output.
 
-It handles these messages beside Jupyter's own. On the shell channel, one after the other:
-
-- `rlm_setup {…}` puts the REPL's names in place.
-- `rlm_chunks {hashes, sizes}` with bytes, then `rlm_restore {groups}`, which loads saved variables, or
-  `rlm_compare {groups}`, which compares them with the present ones.
-- `rlm_cell {blocks, history}` runs a cell. The reply reports how it ended and which variables it changed.
-  `rlm_chunks {sizes}` messages with the bytes of these precede it.
-
-On the control channel, which is served while a cell runs:
-
-- `rlm_attach {window}`: from then on every posted call is sent to the requester, as further replies to this
-  request. The weight of calls that are not yet acknowledged stays at about `window` at most. A later attach
-  replaces it and begins again with every call that still waits, so that a lost message loses no call.
-- `rlm_answer {ack, outcomes: [[id, outcome], …]}` settles calls and has no reply.
+It handles the messages of `protocol.Message` beside Jupyter's own: those of the shell channel one after the other in
+the main thread, and those of the control channel while a cell runs.
 
 The protocol is measured against the alternatives in `docs/design/0003-sub-calls-over-control.md`.
 """
@@ -31,9 +19,12 @@ from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
 from .ipykernel_compat import QuietKernel
 from .output import captured
+from .protocol import Message
 from .repl import KernelRepl
 from .restrictions import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 
+_ANSWER = f'"{Message.ANSWER}"'.encode()
+"""The type of an answer as it is in the message's header."""
 _BATCH_CALLS = 256
 _BATCH_CHARS = 1 << 20
 _BATCH_BYTES = 8 << 20
@@ -103,14 +94,14 @@ class RlmKernel(QuietKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shell_handlers.update(
-            rlm_setup=self._setup,
-            rlm_cell=self._cell,
-            rlm_chunks=self._chunks,
-            rlm_restore=self._restore,
-            rlm_compare=self._compare,
-        )
-        self.control_handlers.update(rlm_attach=self._attach, rlm_answer=self._answer)
+        self.shell_handlers |= {
+            Message.SETUP: self._setup,
+            Message.CELL: self._cell,
+            Message.CHUNKS: self._chunks,
+            Message.RESTORE: self._restore,
+            Message.COMPARE: self._compare,
+        }
+        self.control_handlers |= {Message.ATTACH: self._attach, Message.ANSWER: self._answer}
         self.shell.InteractiveTB.set_mode("Plain")
         self._repl: KernelRepl | None = None
         self._pieces: dict[str, Any] = {}
@@ -129,11 +120,11 @@ class RlmKernel(QuietKernel):
             reply: dict[str, Any] = {"status": "ok"}
         except Exception as error:
             reply = {"status": "error", "message": f"{type(error).__name__}: {error}"}
-        self.session.send(stream, "rlm_setup_reply", reply, parent, ident=ident)
+        self.session.send(stream, Message.SETUP_REPLY, reply, parent, ident=ident)
 
     async def _cell(self, stream: Any, ident: Any, parent: Any) -> None:
         repl = self._repl
-        assert repl is not None, "rlm_cell before rlm_setup"
+        assert repl is not None, f"{Message.CELL} before {Message.SETUP}"
         content = parent["content"]
         started = time.perf_counter()
         captured.clear()
@@ -154,14 +145,14 @@ class RlmKernel(QuietKernel):
         reply["snapshot"], chunks = repl.snapshot(content["blocks"])
         for batch in batched(chunks, _BATCH_BYTES):
             sizes = [len(chunk) for chunk in batch]
-            self.session.send(stream, "rlm_chunks", {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
+            self.session.send(stream, Message.CHUNKS, {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
         try:
-            self._tell(stream, "rlm_cell_reply", reply, parent, ident)
+            self._tell(stream, Message.CELL_REPLY, reply, parent, ident)
         except (TypeError, ValueError, RecursionError, MemoryError) as failure:
             # The host waits for a reply, even where code has made the result impossible to send.
             failed = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at the end: {failure}"}
             reply.update(error=failed, final=None, variables=[])
-            self._tell(stream, "rlm_cell_reply", reply, parent, ident)
+            self._tell(stream, Message.CELL_REPLY, reply, parent, ident)
 
     async def _chunks(self, _stream: Any, _ident: Any, parent: Any) -> None:
         content, [attached] = parent["content"], parent["buffers"]
@@ -171,12 +162,12 @@ class RlmKernel(QuietKernel):
             start += size
 
     async def _restore(self, stream: Any, ident: Any, parent: Any) -> None:
-        assert self._repl is not None, "rlm_restore before rlm_setup"
-        self._with_pieces(self._repl.restore, "rlm_restore_reply", stream, ident, parent)
+        assert self._repl is not None, f"{Message.RESTORE} before {Message.SETUP}"
+        self._with_pieces(self._repl.restore, Message.RESTORE_REPLY, stream, ident, parent)
 
     async def _compare(self, stream: Any, ident: Any, parent: Any) -> None:
-        assert self._repl is not None, "rlm_compare before rlm_setup"
-        self._with_pieces(self._repl.compare, "rlm_compare_reply", stream, ident, parent)
+        assert self._repl is not None, f"{Message.COMPARE} before {Message.SETUP}"
+        self._with_pieces(self._repl.compare, Message.COMPARE_REPLY, stream, ident, parent)
 
     def _with_pieces(self, work: Any, kind: str, stream: Any, ident: Any, parent: Any) -> None:
         pieces, self._pieces = self._pieces, {}
@@ -213,7 +204,7 @@ class RlmKernel(QuietKernel):
 
     def handle_at_once(self, identities: Any, parts: Any) -> bool:
         """Handle a message of the control channel when it is an answer; else return False."""
-        if b'"rlm_answer"' not in parts[1].bytes:
+        if _ANSWER not in parts[1].bytes:
             return False
         try:
             self._answer(None, identities, self.session.deserialize(parts, content=True, copy=False))
@@ -254,7 +245,7 @@ class RlmKernel(QuietKernel):
                 return
             self._sent = calls[-1]["id"]
             self._ahead[self._sent] = weight
-            self._tell(stream, "rlm_calls", calls, parent, ident)
+            self._tell(stream, Message.CALLS, calls, parent, ident)
 
 
 def batched(chunks: "list[bytes]", most: int) -> "Iterator[list[bytes]]":

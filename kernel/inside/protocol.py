@@ -1,5 +1,53 @@
 """Names and numbers that the kernel host and the kernel must agree on. Both import them from here."""
 
+from typing import Final
+
+
+class Message:
+    """The types of the messages that host and kernel exchange beside Jupyter's own.
+
+    "Attached" are bytes in the message's buffers, which the host passes on without parsing them. JSON there is UTF-8
+    and may have lone surrogates. Of a message with a reply, the reply's type is the message's with `_reply`.
+    """
+
+    SETUP: Final = "rlm_setup"
+    """Host, shell channel: puts the REPL's names in place. Its content is what `session.KernelSpec.setup` returns."""
+    SETUP_REPLY: Final = "rlm_setup_reply"
+    """Kernel: `{status: "ok"}` or `{status: "error", message}`."""
+    CELL: Final = "rlm_cell"
+    """Host, shell channel: runs a cell. `{blocks, history}`: its code, and the entries that `history` gains."""
+    CELL_REPLY: Final = "rlm_cell_reply"
+    """Kernel: how the cell ended, and the variables that it changed. Attached JSON: `messages.py` has its form."""
+    CHUNKS: Final = "rlm_chunks"
+    """Host, shell channel, before `RESTORE` or `COMPARE`: chunks of saved variables. `{hashes, sizes}`, attached bytes.
+
+    Kernel, before `CELL_REPLY`: chunks of the changed variables. `{sizes}`, attached bytes. It has no reply.
+    """
+    RESTORE: Final = "rlm_restore"
+    """Host, shell channel: loads saved variables. `{groups}`, as `CELL_REPLY` has them."""
+    RESTORE_REPLY: Final = "rlm_restore_reply"
+    """Kernel: the variables that were restored, and those that were not. Attached JSON `{names, lost}`."""
+    COMPARE: Final = "rlm_compare"
+    """Host, shell channel: compares saved variables with the present ones. `{groups}`, as `CELL_REPLY` has them."""
+    COMPARE_REPLY: Final = "rlm_compare_reply"
+    """Kernel: the variables that differ. Attached JSON `{other}`."""
+    ATTACH: Final = "rlm_attach"
+    """Host, control channel: has every posted call sent from then on. `{window}`: the most that may be sent ahead.
+
+    The weight of calls that are not yet acknowledged stays at about `window` at most. A later attach replaces it and
+    begins again with every call that still waits, so that a lost message loses no call. Its replies are `CALLS`.
+    """
+    CALLS: Final = "rlm_calls"
+    """Kernel, control channel: posted calls, as further replies to `ATTACH`. Attached JSON: a list of them, by `id`."""
+    ANSWER: Final = "rlm_answer"
+    """Host, control channel: settles calls. `{ack, outcomes: [[id, outcome], …]}`. It has no reply."""
+
+
+def reply_to(message: str) -> str:
+    """Return the type of the reply to a message of this type."""
+    return f"{message}_reply"
+
+
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """Jupyter's channels in the order of their ports, 1 to 5."""
 SCRATCH = "/scratch"

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.host.message_filter import JUNK, LATE, KernelMessage, MessageFilter, ProtocolViolation
+from durable_rlm.kernel.inside.protocol import Message, reply_to
 
 DELIMITER = b"<IDS|MSG>"
 
@@ -30,8 +31,8 @@ def message_filter() -> MessageFilter:
 
 
 def test_what_a_kernel_was_asked_it_answers_once(message_filter: MessageFilter) -> None:
-    for kind, event in (("rlm_cell", "ended"), ("rlm_restore", "restored"), ("rlm_compare", "compared")):
-        reply = message(f"{kind}_reply", {}, b"said")
+    for kind, event in ((Message.CELL, "ended"), (Message.RESTORE, "restored"), (Message.COMPARE, "compared")):
+        reply = message(reply_to(kind), {}, b"said")
         assert message_filter.accept(reply) is None
         message_filter.expect_reply(kind)
         assert message_filter.accept(reply) == KernelMessage(event, attached=b"said")
@@ -39,17 +40,17 @@ def test_what_a_kernel_was_asked_it_answers_once(message_filter: MessageFilter) 
 
 
 def test_the_setup_is_answered_once(message_filter: MessageFilter) -> None:
-    message_filter.expect_reply("rlm_setup")
-    assert message_filter.accept(message("rlm_setup_reply", {"status": "ok"})) == KernelMessage(
+    message_filter.expect_reply(Message.SETUP)
+    assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) == KernelMessage(
         "setup", {"status": "ok"}
     )
-    assert message_filter.accept(message("rlm_setup_reply", {"status": "ok"})) is None
+    assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) is None
 
 
 def test_variables_come_only_while_a_cell_runs(message_filter: MessageFilter) -> None:
-    sent = message("rlm_chunks", {"sizes": [1, 2]}, b"abc")
+    sent = message(Message.CHUNKS, {"sizes": [1, 2]}, b"abc")
     assert message_filter.accept(sent) is None
-    message_filter.expect_reply("rlm_cell")
+    message_filter.expect_reply(Message.CELL)
     assert message_filter.accept(sent) == KernelMessage("chunks", {"sizes": [1, 2]}, b"abc")
 
 
@@ -58,15 +59,15 @@ JUNK_MESSAGES = [
     [b""],
     [DELIMITER],
     [DELIMITER] * 6,
-    [b"x", *message("rlm_calls", {}, b"[]")],
-    message("rlm_calls"),
-    message("rlm_calls", {}, b"[]", b"[]"),
-    message("rlm_calls", {}, b"1", b"2", b"3"),
-    message("rlm_calls", "x" * (2 << 20), b"[]"),
+    [b"x", *message(Message.CALLS, {}, b"[]")],
+    message(Message.CALLS),
+    message(Message.CALLS, {}, b"[]", b"[]"),
+    message(Message.CALLS, {}, b"1", b"2", b"3"),
+    message(Message.CALLS, "x" * (2 << 20), b"[]"),
     message("execute_reply"),
     message(None),
-    message(["rlm_calls"], {}, b""),
-    message({"rlm_calls": 1}, {}, b""),
+    message([Message.CALLS], {}, b""),
+    message({Message.CALLS: 1}, {}, b""),
     message(1e999, {}, b""),
     message("", header=b"["),
     message("", header=b"[" * 60_000),
@@ -75,20 +76,20 @@ JUNK_MESSAGES = [
     message("", header=b'{"msg_type": ' + b"9" * 10_000 + b"}"),
     message("", header=b"[]"),
     message("", header=b"x" * (1 << 20)),
-    message("rlm_chunks", {"sizes": "12"}, b"abc"),
-    message("rlm_chunks", {"sizes": [True]}, b"abc"),
-    message("rlm_chunks", {"sizes": [1.0]}, b"abc"),
-    message("rlm_chunks", {"sizes": [[1]]}, b"abc"),
-    message("rlm_chunks", {}, b"abc"),
-    message("rlm_chunks", ["sizes"], b"abc"),
-    [DELIMITER, b"forged", *message("rlm_calls", {}, b"[]")[2:]],
-    [DELIMITER, b"x" * (1 << 20), *message("rlm_calls", {}, b"[]")[2:]],
+    message(Message.CHUNKS, {"sizes": "12"}, b"abc"),
+    message(Message.CHUNKS, {"sizes": [True]}, b"abc"),
+    message(Message.CHUNKS, {"sizes": [1.0]}, b"abc"),
+    message(Message.CHUNKS, {"sizes": [[1]]}, b"abc"),
+    message(Message.CHUNKS, {}, b"abc"),
+    message(Message.CHUNKS, ["sizes"], b"abc"),
+    [DELIMITER, b"forged", *message(Message.CALLS, {}, b"[]")[2:]],
+    [DELIMITER, b"x" * (1 << 20), *message(Message.CALLS, {}, b"[]")[2:]],
 ]
 
 
 @pytest.mark.parametrize("junk", JUNK_MESSAGES, ids=range(len(JUNK_MESSAGES)))
 def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(message_filter: MessageFilter, junk: list[bytes]) -> None:
-    message_filter.expect_reply("rlm_cell")
+    message_filter.expect_reply(Message.CELL)
     for _ in range(JUNK):
         assert message_filter.accept(junk) is None
     with pytest.raises(ProtocolViolation, match="more than 16 messages that are none"):
@@ -96,19 +97,27 @@ def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(message_filter: Me
 
 
 def test_calls_that_come_after_their_cell_are_few(message_filter: MessageFilter) -> None:
-    message_filter.expect_reply("rlm_cell")
-    message_filter.accept(message("rlm_cell_reply", {}, b""))
-    late = message("rlm_calls", {}, b"x" * (1 << 20))
+    message_filter.expect_reply(Message.CELL)
+    message_filter.accept(message(Message.CELL_REPLY, {}, b""))
+    late = message(Message.CALLS, {}, b"x" * (1 << 20))
     with pytest.raises(ProtocolViolation, match="while no cell was running"):
         for _ in range(2 * LATE >> 20):
             message_filter.accept(late)
     # One message of any size may be among them, and the next cell begins anew.
-    message_filter.expect_reply("rlm_cell")
-    message_filter.accept(message("rlm_cell_reply", {}, b""))
-    assert message_filter.accept(message("rlm_calls", {}, b"x" * 2 * LATE))
+    message_filter.expect_reply(Message.CELL)
+    message_filter.accept(message(Message.CELL_REPLY, {}, b""))
+    assert message_filter.accept(message(Message.CALLS, {}, b"x" * 2 * LATE))
 
 
-KINDS = ["rlm_calls", "rlm_cell_reply", "rlm_setup_reply", "rlm_chunks", "rlm_restore_reply", "rlm_compare_reply", "x"]
+KINDS = [
+    Message.CALLS,
+    Message.CELL_REPLY,
+    Message.SETUP_REPLY,
+    Message.CHUNKS,
+    Message.RESTORE_REPLY,
+    Message.COMPARE_REPLY,
+    "x",
+]
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 ANYTHING = st.recursive(
     PLAIN | st.sampled_from(KINDS),
@@ -126,7 +135,7 @@ MESSAGES = st.lists(st.binary(max_size=20) | st.just(DELIMITER), max_size=9) | s
 
 
 @settings(max_examples=1500, deadline=None, derandomize=True, database=None)
-@given(st.lists(MESSAGES | st.sampled_from(["rlm_cell", "rlm_setup", "rlm_restore"]), max_size=40))
+@given(st.lists(MESSAGES | st.sampled_from([Message.CELL, Message.SETUP, Message.RESTORE]), max_size=40))
 def test_nothing_that_is_sent_raises_anything_else_or_tells_more_than_was_asked(sent: list[Any]) -> None:
     message_filter = MessageFilter(sign)
     asked = heard = junk = 0

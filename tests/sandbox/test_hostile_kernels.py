@@ -13,6 +13,7 @@ from tests.contract.session_contract import run
 
 FORGE = """
 import json, os, socket, struct, threading, time
+from rlm_inside.protocol import Message
 kernel = get_ipython().kernel
 # The host attaches by another channel than it sends cells.
 while kernel._asker is None:
@@ -79,24 +80,24 @@ async def hostile(kernels: Kernels, code: str, **spec: float) -> CellResult:
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        ("send('rlm_calls', b'[' * 1_000_000)", "sub-calls that are none"),
-        ("send('rlm_calls', b'\\xff' * 1000)", "sub-calls that are none"),
-        ("send('rlm_calls', [])", "sub-calls that are none"),
-        ("send('rlm_calls', [call(-1)])", "sub-calls that are none"),
-        ("send('rlm_calls', [call(1 << 60)])", "sub-calls that are none"),
-        ("send('rlm_calls', [call(5), call(5)])", "out of order"),
-        ("send('rlm_calls', [call(5)])\nsend('rlm_calls', [call(4)])", "a sub-call twice"),
-        ("send('rlm_calls', [call(1 << 53)])\nllm_query('q')", "a sub-call twice"),
-        ("send('rlm_calls', b'[' + b'[],' * 9_000_000 + b'[]]')", "more values than anybody needs"),
-        ("send('rlm_cell_reply', {**RESULT, 'seconds': float('nan')})", "a result that is none"),
-        ("send('rlm_cell_reply', {**RESULT, 'seconds': float('inf')})", "a result that is none"),
-        ("send('rlm_cell_reply', {**RESULT, 'variables': [{'name': 'n' * 1_000_000}]})", "a result that is none"),
-        ("send('rlm_chunks', b'x', {'sizes': [2]})", "pieces of other sizes"),
-        ("for _ in range(100):\n    send('rlm_setup_reply', b'', {'status': 'ok'})", "messages that are none"),
-        ("for _ in range(100):\n    send('rlm_restore_reply', {'names': [], 'lost': {}})", "messages that are none"),
-        ("for _ in range(100):\n    send('rlm_chunks', b'', {'sizes': [[]]})", "messages that are none"),
+        ("send(Message.CALLS, b'[' * 1_000_000)", "sub-calls that are none"),
+        ("send(Message.CALLS, b'\\xff' * 1000)", "sub-calls that are none"),
+        ("send(Message.CALLS, [])", "sub-calls that are none"),
+        ("send(Message.CALLS, [call(-1)])", "sub-calls that are none"),
+        ("send(Message.CALLS, [call(1 << 60)])", "sub-calls that are none"),
+        ("send(Message.CALLS, [call(5), call(5)])", "out of order"),
+        ("send(Message.CALLS, [call(5)])\nsend(Message.CALLS, [call(4)])", "a sub-call twice"),
+        ("send(Message.CALLS, [call(1 << 53)])\nllm_query('q')", "a sub-call twice"),
+        ("send(Message.CALLS, b'[' + b'[],' * 9_000_000 + b'[]]')", "more values than anybody needs"),
+        ("send(Message.CELL_REPLY, {**RESULT, 'seconds': float('nan')})", "a result that is none"),
+        ("send(Message.CELL_REPLY, {**RESULT, 'seconds': float('inf')})", "a result that is none"),
+        ("send(Message.CELL_REPLY, {**RESULT, 'variables': [{'name': 'n' * 1_000_000}]})", "a result that is none"),
+        ("send(Message.CHUNKS, b'x', {'sizes': [2]})", "pieces of other sizes"),
+        ("for _ in range(100):\n    send(Message.SETUP_REPLY, b'', {'status': 'ok'})", "messages that are none"),
+        ("for _ in range(100):\n    send(Message.RESTORE_REPLY, {'names': [], 'lost': {}})", "messages that are none"),
+        ("for _ in range(100):\n    send(Message.CHUNKS, b'', {'sizes': [[]]})", "messages that are none"),
         ("for _ in range(100):\n    send('x' * 99_999, b'')", "messages that are none"),
-        ("for _ in range(100):\n    send(['rlm_calls'], b'')", "messages that are none"),
+        ("for _ in range(100):\n    send([Message.CALLS], b'')", "messages that are none"),
         ("raw(b'\\x00\\x00' * 1000)", "messages that are none"),
         ("raw(b'\\x01\\x00' * 1000)", "a message of great size"),
         ("raw(b'\\x02' + struct.pack('>Q', 1 << 62))", "a message of great size"),
@@ -116,7 +117,7 @@ async def test_a_kernel_that_forges_messages_is_lost_and_its_neighbour_is_not(
 
 
 async def test_a_result_that_is_forged_is_that_cells_and_no_more(kernels: Kernels) -> None:
-    assert (await hostile(kernels, "send('rlm_cell_reply', RESULT)" + STAY)).output == "forged"
+    assert (await hostile(kernels, "send(Message.CELL_REPLY, RESULT)" + STAY)).output == "forged"
 
 
 async def test_a_hundred_thousand_calls_are_taken_a_window_at_a_time(kernels: Kernels) -> None:
@@ -137,7 +138,7 @@ async def test_a_hundred_thousand_calls_are_taken_a_window_at_a_time(kernels: Ke
 async def test_a_kernel_that_posts_beyond_its_window_is_lost_and_its_neighbour_is_not(kernels: Kernels) -> None:
     other = await neighbour(kernels)
     session = await kernels.start(KernelSpec("flood"))
-    flood = "for start in range(1, 2_000_000, 500):\n    send('rlm_calls', [call(start + i) for i in range(500)])"
+    flood = "for start in range(1, 2_000_000, 500):\n    send(Message.CALLS, [call(start + i) for i in range(500)])"
     await session.begin(Cell(1, (FORGE + flood + STAY,)))
     with pytest.raises(KernelLost, match="more sub-calls than it may"):
         await asyncio.wait_for(session.result(), 60)
@@ -147,7 +148,7 @@ async def test_a_kernel_that_posts_beyond_its_window_is_lost_and_its_neighbour_i
 async def test_prompt_bombs_fill_neither_the_host_nor_the_run(kernels: Kernels) -> None:
     other = await neighbour(kernels)
     session = await kernels.start(KernelSpec("bombs"))
-    bombs = "bomb = 'x' * (64 << 20)\nfor number in range(1, 40):\n    send('rlm_calls', [call(number, prompt=bomb)])"
+    bombs = "bomb = 'x' * (64 << 20)\nfor number in range(1, 40):\n    send(Message.CALLS, [call(number, prompt=bomb)])"
     await session.begin(Cell(1, (FORGE + bombs + STAY,)))
     lost = asyncio.create_task(session.result())
     [host] = [one for one in psutil.Process().children() if "durable_rlm.kernel.host" in one.cmdline()]
@@ -164,7 +165,7 @@ async def test_a_kernel_that_takes_no_answers_keeps_no_other_from_being_told(ker
     other = await neighbour(kernels)
     stuck = "kernel.control_thread.io_loop.add_callback(time.sleep, 60)\n"
     session = await kernels.start(KernelSpec("stuck"))
-    flood = "for number in range(1, 20):\n    send('rlm_calls', [call(number)])\ntime.sleep(0.2)\n"
+    flood = "for number in range(1, 20):\n    send(Message.CALLS, [call(number)])\ntime.sleep(0.2)\n"
     await session.begin(Cell(1, (FORGE + flood + stuck + STAY,)))
     for _ in range(19):
         call = await session.next_call()
