@@ -4,6 +4,10 @@ The index holds a hash of 64 bytes of the file at regular distances. Every windo
 until one is found, so a range that is longer than the distance between samples is never missed. What is found is
 read from the file, compared, and extended to both sides: a hash collision costs time and nothing else.
 
+`kernel/inside/snapshot/slice_index.py` does the same for variables inside of kernels, whose code imports nothing of the
+project. It looks at the middle of a text first and gives up soon, where this one finds every range.
+`tests/state/test_range_searches.py` tests what both promise.
+
 Synchronous, at the speed of a disk. numpy is imported when the first index is made.
 """
 

@@ -3,8 +3,9 @@
 The index holds a hash of 64 bytes of the pack at regular distances. Every window of 64 bytes of a text is looked up
 until one is found, which is compared and extended to both sides. A hash that matches by chance costs only time.
 
-`state/blobs/range_index.py` does the same for prompts outside of kernels: code in a kernel imports nothing of the
-project.
+`state/blobs/range_index.py` does the same for prompts outside of kernels. They are two because code in a kernel imports
+nothing of the project, and because this one gives up a text whose middle is not in the pack, while that one finds
+every range. `tests/state/test_range_searches.py` tests what both promise.
 """
 
 from collections.abc import Iterator, Sequence
