@@ -1,7 +1,7 @@
-"""Collects in processes that SIGKILL themselves: `python -m tests.kill.collecting HOME FOLDER`.
+"""Garbage collections in processes that SIGKILL themselves: `python -m tests.kill.collecting HOME FOLDER`.
 
-Process n collects in a copy of HOME at FOLDER/n, and kills itself at the n-th point that it passes, until one comes to
-its end. The program imports everything once, starts no thread, and forks.
+Process n collects in a copy of HOME at FOLDER/n and kills itself at the n-th failpoint that it passes, until one
+process completes. The program imports everything once, starts no thread, and forks.
 """
 
 import os

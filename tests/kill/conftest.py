@@ -19,7 +19,7 @@ def spawn() -> Generator[Spawner]:
 
 @pytest.fixture(scope="session")
 def folder() -> Generator[Path]:
-    """Where syncing costs nothing, if there is such a place: what a kill leaves behind is the same there."""
+    """Return a folder in memory, where syncing costs nothing, if there is one. A kill leaves the same files there."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""A run that SIGKILLs itself at the n-th crash point: `python crashing_run.py HOME MODEL LOG POINT QUESTION`.
+"""A run that SIGKILLs itself at the n-th failpoint: `python crashing_run.py HOME MODEL LOG POINT QUESTION`.
 
 With POINT 0 it runs to its end. It prints the run as JSON.
 """

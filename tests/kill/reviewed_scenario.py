@@ -1,7 +1,7 @@
-"""The run with gates that is killed: a person rejects, edits, approves, answers, raises budgets and takes the answer.
+"""The scenario of a run with gates: a reviewer rejects, edits, approves, responds, raises budgets and takes the answer.
 
-Like `scenario`, of which this is a sibling, it tells all of itself at its end. Code says that it begins to run, so that
-what ran before it was asked about, or though it was rejected, is seen.
+As in `scenario`, the last cell reports all variables. Each cell logs that it begins to run, so that code that ran
+before it was reviewed, or although it was rejected, is detected.
 """
 
 from collections.abc import Callable
@@ -39,12 +39,12 @@ _REFUSED = "FINAL('no answer')"
 _LAST = "print(len(history))\nFINAL({'tally': tally, 'told': told, 'more': more})"
 CELLS = [_REJECTED, _SWAPPED, _SPENDING, _REFUSED, _LAST]
 NEVER = ["never asked", "e to be edited", "never f", "never g", "who?", "where?"]
-"""Prompts that no model may see."""
+"""Prompts that may not be sent to a model."""
 NEVER_RUN = [_REJECTED, _SWAPPED]
 _MODEL = """
 def root(messages):
-    told = "".join(message["content"] for message in messages)
-    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    text = "".join(message["content"] for message in messages)
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", text)), default=0)
     received(f"turn {{done + 1}}")
     return REPLIES[done]
 
@@ -55,7 +55,7 @@ def sub(prompt):
 
 
 def write_model(folder: Path, *, own_process: bool = False) -> str:
-    """The scripted model, which writes down each prompt in `folder/asked` before it answers, as a server would."""
+    """Write the scripted model, which logs each prompt in `folder/asked` before it answers, as a server would."""
     del own_process
     script = folder / "m.py"
     replies = [repl(marked(cell, folder)) for cell in CELLS]
@@ -64,8 +64,8 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
 
 
 def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:
-    """What the person says to each action."""
-    told = {
+    """Return the reviewer's script: its decision about each action."""
+    decisions = {
         _REJECTED: {"type": "reject", "message": "not that"},
         _SWAPPED: edit(code=marked(_EDITED, folder)),
         "calls: never f, never g": {"type": "reject", "message": "not these"},
@@ -79,7 +79,7 @@ def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:
         if about == "calls: d, e to be edited":
             [key] = [call["key"] for call in action["args"]["calls"] if call["prompt"].startswith("e ")]
             return edit(calls=[{"key": key, "prompt": "e"}])
-        return told.get(about, APPROVE)
+        return decisions.get(about, APPROVE)
 
     return decide
 
@@ -87,14 +87,14 @@ def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:
 async def execute(
     home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
-    """Start the run, or go on with it, and decide whatever it waits for. How it stands then."""
+    """Start or resume the run and decide everything it waits for. Return its final state as a report."""
     del max_calls
     folder = home.parent
     reviewer = Reviewer(folder, decider(folder))
     async with Runner.open(home, kernels=kernels, failpoint=reviewer.watching(failpoint)) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": MAX_CALLS, "max_turns": MAX_TURNS, "approve": GATES}
         run = await runner.run("What?", "the input", thread=THREAD, concurrency=4, unsandboxed=True, **settings)
-        run = await reviewer.until_it_waits_no_more(runner, run)
+        run = await reviewer.decide_until_it_ends(runner, run)
         shown = await runner.queries.show(THREAD, runner.graph)
         last = shown["turns"][-1] if shown["turns"] else {}
         return {
@@ -105,5 +105,5 @@ async def execute(
             "problems": (await runner.verify(THREAD)).to_json()["problems"],
             "decisions": await decisions_done(runner, THREAD),
             "limits": (await runner.queries.about(THREAD))["limits"],
-            "too early": reviewer.told_late,
+            "too early": reviewer.ran_before_review,
         }

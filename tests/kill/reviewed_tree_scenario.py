@@ -1,6 +1,6 @@
-"""A tree of runs with the gate `code` that is killed: what its sub-RLMs wait for is decided at the top.
+"""The scenario of a tree of runs with the gate `code`: approval requests of sub-RLMs are decided at the top run.
 
-Its person approves, replaces the code of a run two levels down, and rejects some of one below the top.
+The reviewer approves, replaces the code of a run two levels down, and rejects a cell of one below the top.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ QUESTION = "top"
 REJECTED = "FINAL(llm_query('never asked'))"
 REPLACED = "FINAL(llm_query('never asked below'))"
 NEVER = ["never asked", "never asked below"]
-"""Prompts that no model may see."""
+"""Prompts that may not be sent to a model."""
 CELLS = {
     QUESTION: ["x = rlm_query_batched(['calls', 'nests'], context=['one', 'two'])", "FINAL([x, len(history)])"],
     "calls": [REJECTED, "FINAL(llm_query(context))"],
@@ -26,9 +26,9 @@ CELLS = {
 }
 _MODEL = """
 def root(messages):
-    told = "\\n".join(message["content"] for message in messages)
-    question = re.search("# Question\\n(.*)", told)[1]
-    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    text = "\\n".join(message["content"] for message in messages)
+    question = re.search("# Question\\n(.*)", text)[1]
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", text)), default=0)
     received(f"turn {{done + 1}}" if question == {question!r} else f"{{question}}: turn {{done + 1}}")
     return REPLIES[question][done]
 
@@ -39,7 +39,7 @@ def sub(prompt):
 
 
 def write_model(folder: Path, *, own_process: bool = False) -> str:
-    """The scripted model, which writes down each prompt in `folder/asked` before it answers, as a server would."""
+    """Write the scripted model, which logs each prompt in `folder/asked` before it answers, as a server would."""
     del own_process
     replies = {question: [repl(marked(cell, folder)) for cell in cells] for question, cells in CELLS.items()}
     script = folder / "m.py"
@@ -48,24 +48,24 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
 
 
 def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:
-    """What the person says to each action."""
-    told = {
+    """Return the reviewer's script: its decision about each action."""
+    decisions = {
         REJECTED: {"type": "reject", "message": "not that"},
         REPLACED: edit(code=marked("FINAL(llm_query(context + ' deep'))", folder)),
     }
-    return lambda _, about: told.get(about, APPROVE)
+    return lambda _, about: decisions.get(about, APPROVE)
 
 
 async def execute(
     home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
-    """Start the tree, or go on with it, and decide whatever it waits for. How it stands then, by question."""
+    """Start or resume the tree and decide everything it waits for. Return its final state as a report, by question."""
     folder = home.parent
     reviewer = Reviewer(folder, decider(folder))
     async with Runner.open(home, kernels=kernels, failpoint=reviewer.watching(failpoint)) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "max_depth": 3, "approve": ["code"]}
         run = await runner.run(QUESTION, thread=THREAD, concurrency=4, kernels=6, unsandboxed=True, **settings)
-        run = await reviewer.until_it_waits_no_more(runner, run)
+        run = await reviewer.decide_until_it_ends(runner, run)
         shown = {
             row["question"]: await runner.queries.show(row["thread_id"], runner.graph)
             for row in await runner.queries.runs()
@@ -83,5 +83,5 @@ async def execute(
             "decisions": {
                 question: await decisions_done(runner, of_run["thread_id"]) for question, of_run in shown.items()
             },
-            "too early": reviewer.told_late,
+            "too early": reviewer.ran_before_review,
         }

@@ -1,4 +1,4 @@
-"""A person of the kill tests: decides by a script, and writes down what they are asked and what of it was saved."""
+"""The reviewer of the kill tests: decides by a script, and logs the actions it decides and those that were saved."""
 
 import json
 import os
@@ -20,13 +20,13 @@ def edit(**args: Any) -> Decision:
 
 
 def marked(code: str, folder: Path) -> str:
-    """The code, which says first that it runs."""
+    """Return the code with a first statement that logs that it runs."""
     log = str(folder / "ran")
     return f"with open({log!r}, 'a') as log:\n    print({json.dumps(code)!r}, file=log)\n{_END_OF_MARK}{code}"
 
 
 def about(action: dict[str, Any]) -> str:
-    """What an action is about, the same however often it is asked."""
+    """Return a text that identifies an action, the same each time the action is requested."""
     args = action["args"]
     match action["name"]:
         case "execute_code":
@@ -40,17 +40,17 @@ def about(action: dict[str, Any]) -> str:
 
 
 class Reviewer:
-    """Decides for one process. `decide`: the script, from an action and what it is about."""
+    """A reviewer of one process's run. `decide`: the script; it gets an action and the text that identifies it."""
 
     def __init__(self, folder: Path, decide: Callable[[dict[str, Any], str], Decision]) -> None:
         self._folder = folder
         self._decide = decide
         self._unsaved: list[str] = []
-        self.told_late: list[str] = []
-        """Code that had begun to run before it was asked about."""
+        self.ran_before_review: list[str] = []
+        """Code that had begun to run before its approval was requested."""
 
     def watching(self, failpoint: Callable[[str], None]) -> Callable[[str], None]:
-        """The probe, which also sees when a decision is saved: with what the review node writes."""
+        """Return the failpoint, extended to log decisions once they are saved, with the writes of the review node."""
 
         def watched(point: str) -> None:
             if self._unsaved and "writes" in point and point.endswith("-after"):
@@ -60,14 +60,14 @@ class Reviewer:
 
         return watched
 
-    async def until_it_waits_no_more(self, runner: Runner, run: Run) -> Run:
-        """Decide, and go on, until the run ends."""
+    async def decide_until_it_ends(self, runner: Runner, run: Run) -> Run:
+        """Decide and resume until the run ends. Return it."""
         while run.status == "paused":
             [waiting] = run.interrupts
             actions = waiting["value"]["action_requests"]
             what = [about(action) for action in actions]
             ran = lines(self._folder / "ran")
-            self.told_late += [code for code in what if code in ran]
+            self.ran_before_review += [code for code in what if code in ran]
             note(self._folder / "reviewed", what)
             self._unsaved = what
             decisions = [self._decide(action, one) for action, one in zip(actions, what, strict=True)]
@@ -78,29 +78,29 @@ class Reviewer:
 
 
 def note(log: Path, what: list[str]) -> None:
-    """Add to a log, whole or not at all."""
+    """Append to a log in one write, so that a kill leaves all of it or nothing."""
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(file, "".join(f"{json.dumps(one)}\n" for one in what).encode())
     os.close(file)
 
 
 def lines(log: Path) -> list[str]:
-    """What was noted."""
+    """Return the lines of a log, parsed."""
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def reviewed(folder: Path) -> Counter[str]:
-    """What a person was asked so far, in all sittings."""
+    """Return the actions that the reviewer was asked to decide so far, in all executions."""
     return Counter(lines(folder / "reviewed"))
 
 
 def unsaved(folder: Path) -> Counter[str]:
-    """What they decided in vain, because the process was killed before it was saved."""
+    """Return the actions whose decisions were lost, because the process was killed before they were saved."""
     return reviewed(folder) - Counter(lines(folder / "saved"))
 
 
 async def decisions_done(runner: Runner, thread: str) -> list[str]:
-    """What the history of a run says that a person did, each decision once."""
+    """Return the reviewer's decisions that the history of a run records, each once."""
     steps = [step["summary"] for step in await runner.queries.steps(thread) if step["kind"] == "review"]
     parts = [
         part for step in steps if step.startswith("a reviewer ") for part in step[len("a reviewer ") :].split(", ")

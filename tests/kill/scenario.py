@@ -1,6 +1,6 @@
-"""The run that is killed: cells whose variables share objects, count, draw, cannot be saved, and depend on answers.
+"""The scenario of a run whose variables share objects, count, are random, cannot be saved, and depend on answers.
 
-The last cell tells all of it, so that one comparison with the undisturbed run says whether anything is not as it was.
+The last cell reports all of them, so that one comparison with the undisturbed run shows any difference.
 """
 
 from collections.abc import Callable
@@ -40,13 +40,13 @@ with ThreadPoolExecutor(2) as pool:
 later = ask(f"{DRAW():.6f} {next(squares)} {both}")
 raise ValueError("what was set before stays")
 """
-_TELL = """
+_REPORT = """
 print(words, first, told, both, later, tally)
 print(shared is alias, pair[0] is shared, pair[1]["same"] is alias, len(shared))
 print(DRAW(), next(squares), len(history))
 FINAL({"told": told, "both": both, "later": later, "tally": tally, "shared": shared, "drawn": DRAW()})
 """
-REPLIES = [repl(code) for code in (_BEGIN, _DRAW, _TELL)]
+REPLIES = [repl(code) for code in (_BEGIN, _DRAW, _REPORT)]
 MODEL_HEAD = """
 import os
 import re
@@ -58,14 +58,14 @@ def received(prompt):
     os.write(log, (prompt + "\\n").encode())
     os.close(log)
 """
-"""How the scripted models of the scenarios begin: they write down what they are asked before they answer."""
+"""The beginning of the scenarios' scripted models: they log each prompt before they answer."""
 _MODEL = """
 def root(messages):
-    told = "".join(message["content"] for message in messages)
-    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    text = "".join(message["content"] for message in messages)
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", text)), default=0)
     received(f"turn {{done + 1}}")
-    # What died with its kernel is tried again.
-    return REPLIES[done - told.count("The REPL died")]
+    # A cell that died with its kernel is sent again.
+    return REPLIES[done - text.count("The REPL died")]
 
 def sub(prompt):
     received(prompt)
@@ -74,9 +74,9 @@ def sub(prompt):
 
 
 def write_model(folder: Path, *, own_process: bool = False) -> str:
-    """The scripted model, which writes down each prompt in `folder/asked` before it answers, as a server would.
+    """Write the scripted model, which logs each prompt in `folder/asked` before it answers, as a server would.
 
-    `own_process`: the kernel has a process of its own, from whose global random generator code may draw.
+    `own_process`: the kernel has a process of its own, so code may use the global random generator.
     """
     draw = "random.random" if own_process else "rng.random"
     replies = [text.replace("DRAW", draw) for text in REPLIES]
@@ -88,7 +88,7 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
 async def execute(
     home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
-    """Start the run, or go on with it. How it stands then: the run, its variables, what each turn printed."""
+    """Start or resume the run. Return its final state as a report: the run, its variables, the output of each turn."""
     async with Runner.open(home, kernels=kernels, failpoint=failpoint) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "concurrency": 4, "unsandboxed": True}
         run = await runner.run(QUESTION, TEXT, thread=THREAD, **settings)
@@ -105,5 +105,5 @@ async def execute(
 
 
 def read_log(path: Path) -> list[str]:
-    """The lines of a record that a killed process left."""
+    """Return the lines of a log that a killed process may have written."""
     return path.read_text().splitlines() if path.exists() else []

@@ -1,7 +1,7 @@
-"""Runs with in-memory kernels in processes that cost nothing to start: forked from one that has imported everything.
+"""Executions of scenarios in processes that start quickly: they are forked from one that has imported everything.
 
-As a program it is that process. It reads jobs from its standard input, one JSON object a line, and never starts a
-thread or an event loop itself, so that its children begin as whole processes do.
+This module as a program is the forking process. It reads jobs from its standard input, a JSON list of objects a line,
+and never starts a thread or an event loop itself, so that its children begin as new processes do.
 """
 
 import asyncio
@@ -23,30 +23,30 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 Victim = Literal["run", "host", "fork server", "kernel"]
-"""Who is killed: the process of the run itself, its kernel host, what kernels are forked from, or all kernels."""
+"""The process to kill: the run's own, its kernel host, the fork server that kernels start from, or all kernels."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One sitting, in a process of its own. Its files are in `folder`: `home`, and the logs `points` and `asked`."""
+    """One execution in a process of its own. Its files are in `folder`: `home`, and the logs `points` and `asked`."""
 
     folder: str
     model: str
     kill_at: int = 0
-    """The number of the point at which a process is killed; 0: none."""
+    """The number of the failpoint at which a process is killed; 0: none."""
     kill_on: str = ""
-    """The name of a point: the first one of that name kills too."""
+    """The name of a failpoint: the first one of that name kills too."""
     max_calls: int = 1000
     victim: Victim = "run"
     real: bool = False
-    """Whether the kernels are real ones, in processes of their own."""
+    """True for real kernels, in processes of their own."""
     scenario: str = "tests.kill.scenario"
-    """The module whose `execute` the sitting is."""
+    """The module whose `execute` is called."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How the process ended: its exit status, -9 when it was killed, and what it reported."""
+    """The end of a process: its exit status, -9 when it was killed, and its report."""
 
     status: int
     report: dict[str, Any]
@@ -60,7 +60,7 @@ class Spawner:
     """The forking process. A context manager."""
 
     def __enter__(self) -> Self:
-        # A pool of threads in the parent would be a half of one in its children.
+        # Of a pool of threads in the parent, its children would get the memory without the threads.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.kill.spawn"],
@@ -79,11 +79,11 @@ class Spawner:
         self._process.stdout.close()
 
     def run(self, job: Job) -> Ended:
-        """Do one job and wait for its end."""
+        """Execute one job and return its end."""
         return self.run_together([job])[0]
 
     def run_together(self, jobs: list[Job]) -> list[Ended]:
-        """Do jobs at the same time."""
+        """Execute jobs at the same time and return their ends."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps([asdict(job) for job in jobs]) + "\n")
         self._process.stdin.flush()
@@ -97,7 +97,7 @@ def _child(job: Job, report: Path) -> None:
     from tests.contract.in_memory_kernel import MemoryKernels
 
     execute = importlib.import_module(job.scenario).execute
-    # Points are passed in several threads at once.
+    # Several threads pass failpoints at once.
     numbers = itertools.count(1)
     log = os.open(Path(job.folder) / "points", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -110,11 +110,11 @@ def _child(job: Job, report: Path) -> None:
 
     try:
         kernels = None if job.real else MemoryKernels()
-        told = asyncio.run(execute(Path(job.folder) / "home", job.model, failpoint, kernels, max_calls=job.max_calls))
+        result = asyncio.run(execute(Path(job.folder) / "home", job.model, failpoint, kernels, max_calls=job.max_calls))
     except BaseException:
-        told = {"error": traceback.format_exc()}
-    report.write_text(json.dumps(told))
-    os._exit("error" in told)
+        result = {"error": traceback.format_exc()}
+    report.write_text(json.dumps(result))
+    os._exit("error" in result)
 
 
 def _victims(victim: Victim) -> list[psutil.Process]:
@@ -141,7 +141,7 @@ def _serve() -> None:
         importlib.import_module(module)
     gc.freeze()
     threads = list(Path("/proc/self/task").iterdir())
-    assert len(threads) == 1, "a process with several threads cannot be forked whole"
+    assert len(threads) == 1, "a fork copies one thread only"
     for line in sys.stdin:
         jobs = [Job(**one) for one in json.loads(line)]
         reports = [Path(job.folder) / f"report-{number}" for number, job in enumerate(jobs)]

@@ -1,4 +1,4 @@
-"""`rlm gc` killed at every point that it passes, and beside a run of another process: no run loses anything."""
+"""`rlm gc` killed at every failpoint that it passes, and beside a run of another process: no run loses anything."""
 
 import asyncio
 import subprocess
@@ -24,14 +24,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def stored(home: Path) -> set[str]:
-    """The names of everything that is stored by its content."""
+    """Return the names of everything that is stored by its content."""
     tables = {name for table in ("texts", "chunks", "manifests") for [name] in ask(home, f"SELECT hash FROM {table}")}
     return tables | {path.parent.name + path.name for path in (home / "blobs").rglob("*/*")}
 
 
 @pytest.fixture
 def killed(tmp_path: Path) -> list[Path]:
-    """Copies of a home from which a run was deleted, each with a collection killed in it; the last one's was not."""
+    """Return copies of a home from which a run was deleted; in all but the last, a collection was killed."""
     home = make_home(tmp_path)
 
     async def delete() -> None:
@@ -46,7 +46,7 @@ def killed(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.kill
-async def test_killed_at_any_point_it_takes_nothing_from_a_run_and_is_done_again(killed: list[Path]) -> None:
+async def test_a_collection_killed_at_any_failpoint_harms_no_run_and_can_be_repeated(killed: list[Path]) -> None:
     whole = stored(killed[-1])
     points = Counter((home / "killed-at").read_text() for home in killed[:-1])
     assert points["gc-looked"] == 1 and points["gc-blob"] > 2 and points["gc-rows"] == 3 and points["gc-space"] > 0
@@ -60,7 +60,7 @@ async def test_killed_at_any_point_it_takes_nothing_from_a_run_and_is_done_again
 
 
 @pytest.mark.kill
-async def test_what_a_process_needs_whose_run_stands_for_hours_stays_and_its_run_is_not_deleted(tmp_path: Path) -> None:
+async def test_gc_and_delete_spare_a_run_that_another_process_has_executed_for_hours(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with run_that_waits(tmp_path) as (parent, _):
         blobs = Blobs(home / "blobs")

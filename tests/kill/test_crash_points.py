@@ -1,6 +1,6 @@
-"""kill -9 at every point of a run, then the same command again: all is as it would have been, nothing is paid twice.
+"""Kills (SIGKILL) at every failpoint of a run: the same command again yields the same result, and pays nothing twice.
 
-A point is passed before, in and after every commit, and wherever a node has done something.
+There are failpoints before, in and after every commit, and wherever a node has done something.
 """
 
 from collections import Counter
@@ -14,10 +14,10 @@ from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_pa
 
 pytestmark = pytest.mark.kill
 SHARES = 4
-"""Tests among which the points are dealt out, so that they can run beside each other."""
+"""The number of tests among which the failpoints are distributed, so that they can run in parallel."""
 
 
-def test_an_undisturbed_run_passes_a_point_before_in_and_after_every_commit(undisturbed: Undisturbed) -> None:
+def test_an_undisturbed_run_passes_failpoints_before_in_and_after_every_commit(undisturbed: Undisturbed) -> None:
     assert undisturbed.report["run"]["status"] == "answered"
     passed = Counter(name for point in undisturbed.points for name in names(point))
     for commit in (
@@ -33,13 +33,13 @@ def test_an_undisturbed_run_passes_a_point_before_in_and_after_every_commit(undi
 
 
 def names(point: str) -> list[str]:
-    """The points of all that one transaction commits."""
+    """Return the failpoints of everything that one transaction commits."""
     whats, _, when = point.rpartition("-")
     return [f"{what}-{when}" for what in whats.split("+")]
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_any_point_it_goes_on_as_if_nothing_had_been(
+def test_a_run_killed_at_any_failpoint_ends_like_an_undisturbed_one(
     spawn: Spawner, undisturbed: Undisturbed, folder: Path, share: int
 ) -> None:
     point = share + 1
@@ -55,32 +55,32 @@ def test_killed_at_any_point_it_goes_on_as_if_nothing_had_been(
     assert point > 0.9 * len(undisturbed.points)
 
 
-def test_killed_again_anywhere_in_the_resume_it_still_goes_on(
+def test_a_run_killed_again_while_it_resumes_ends_like_an_undisturbed_one(
     spawn: Spawner, undisturbed: Undisturbed, folder: Path
 ) -> None:
     trial, once = Trial(folder / "killed-twice", spawn), folder / "killed-once"
     in_second_cell = undisturbed.points.index("cell-ended") + undisturbed.points.index("deliver-before")
     assert trial.execute(kill_at=in_second_cell).killed
     at_first, point = trial.in_flight(), 1
-    trial.keep(once)
+    trial.save_to(once)
     while (ended := trial.execute(kill_at=point)).killed:
         where, in_flight = f"killed twice: {trial.where}", at_first + trial.in_flight()
         ended = trial.execute()
         check_as_undisturbed(ended, undisturbed, where)
         check_paid_once(trial, ended, in_flight, undisturbed, where)
-        trial.go_back(once)
+        trial.restore_from(once)
         point += 4
     check_as_undisturbed(ended, undisturbed, "killed once")
     assert point > 40
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_killed_again_and_again_after_random_times_it_comes_to_its_end(
+def test_a_run_killed_repeatedly_at_random_failpoints_ends_like_an_undisturbed_one(
     spawn: Spawner, undisturbed: Undisturbed, folder: Path, seed: int
 ) -> None:
     random, trial = Random(seed), Trial(folder / f"seed-{seed}", spawn)
     kills, in_flight = 0, Counter[str]()
-    # A sitting needs some points before it comes to anything new.
+    # An execution passes some failpoints before it makes progress.
     while (ended := trial.execute(kill_at=random.randint(1, 20 + 10 * kills))).killed:
         kills += 1
         in_flight += trial.in_flight()
@@ -91,7 +91,7 @@ def test_killed_again_and_again_after_random_times_it_comes_to_its_end(
 
 
 @pytest.mark.parametrize("point", ["call-asked-after", "request-after", "journal-before"])
-def test_killed_again_and_again_at_its_requests_it_sends_no_more_than_its_budget_allows(
+def test_a_run_killed_at_each_of_its_requests_sends_no_more_than_its_budget_allows(
     spawn: Spawner, folder: Path, point: str
 ) -> None:
     trial, kills = Trial(folder / f"budget-{point}", spawn), 0
@@ -99,7 +99,7 @@ def test_killed_again_and_again_at_its_requests_it_sends_no_more_than_its_budget
         kills += 1
         assert kills <= 6 and trial.received.total() <= 6
     run = ended.report["run"]
-    # Whether a request that was recorded before a kill was sent as well, nobody can know: it counts.
+    # A request that was recorded before a kill may have been sent, so it counts.
     assert (run["status"], run["usage"]["model_calls"], kills) == ("budget", 6, 6), run
     assert trial.received.total() == (0 if point == "call-asked-after" else 6)
     assert "6 calls" in run["error"]["message"]

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a fan-out, as a model server sees it."""
+"""A kill (SIGKILL) in the middle of a fan-out, as a model server sees it."""
 
 import subprocess
 import time
@@ -21,14 +21,14 @@ CODE = repl(f"FINAL(llm_query_batched([f'question {{n}}' for n in range({CALLS})
 
 
 def recorded(home: Path) -> int:
-    """How many answers of sub-calls are on disk."""
+    """Return the number of sub-call answers on disk."""
     with closing(connect(home / DATABASE)) as connection:
         [count] = connection.execute("SELECT count(*) FROM calls WHERE kind = 'llm' AND status = 'answered'").fetchone()
     return count
 
 
 def run_and_kill(folder: Path, server: ScriptedServer) -> None:
-    """Run `rlm` until so many calls are recorded and all others that may be are in flight; then kill it."""
+    """Run `rlm` until `ANSWERED` calls are recorded and `AT_ONCE` others are in flight; then kill it."""
     models = ["--model", "openai:root", "--sub-model", "openai:sub", "--base-url", server.base_url]
     command = [str(RLM), "run", "Q?", *models, "--concurrency", str(AT_ONCE), "--thread", "t"]
     process = subprocess.Popen(command, cwd=folder, env=CLEAN, stderr=subprocess.DEVNULL)
@@ -43,7 +43,7 @@ def run_and_kill(folder: Path, server: ScriptedServer) -> None:
 
 
 @pytest.mark.kill
-async def test_what_was_in_flight_is_asked_again_and_nothing_else(tmp_path: Path) -> None:
+async def test_only_requests_in_flight_at_the_kill_are_sent_again(tmp_path: Path) -> None:
     later = Fault("hang", requests=range(2 + ANSWERED, 1_000))
     with ScriptedServer(root=lambda _: CODE, sub=str.upper, faults=[later]) as server:
         run_and_kill(tmp_path, server)

@@ -1,4 +1,4 @@
-"""Whatever dies, no process and no folder of it stays behind, and the run goes on."""
+"""Orphans: after any process dies, none of its processes and folders remain, and the run can be resumed."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ CHILD = Path(__file__).parent / "crashing_run.py"
 
 @contextmanager
 def run_that_waits(folder: Path) -> Generator[tuple[psutil.Process, list[psutil.Process]]]:
-    """A run in another process whose sub-call never answers; yields it and everything it started."""
+    """Start a run in another process whose sub-call is never answered; yield that process and all it started."""
     sub = f"open({str(folder / 'asked')!r}, 'w').close(); import time; time.sleep(60)"
     model = write_script(folder / "m.py", [repl("FINAL(llm_query('q'))")], sub=sub)
     arguments = [sys.executable, str(CHILD), str(folder / "home"), model, str(folder / "points"), "0"]
@@ -30,7 +30,7 @@ def run_that_waits(folder: Path) -> Generator[tuple[psutil.Process, list[psutil.
     try:
         parent = psutil.Process(process.pid)
         while not (folder / "asked").exists():
-            assert process.poll() is None, "it ended before it asked"
+            assert process.poll() is None, "it ended before its sub-call"
         yield parent, parent.children(recursive=True)
     finally:
         process.kill()
@@ -41,21 +41,21 @@ def run_that_waits(folder: Path) -> Generator[tuple[psutil.Process, list[psutil.
 def test_kill_9_of_a_run_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     with run_that_waits(tmp_path) as (parent, started):
         assert len(started) >= 2, "a kernel host and a kernel"
-        # Others may be making theirs meanwhile.
-        [made] = [
+        # Other tests may create such folders at the same time.
+        [host_folder] = [
             Path(json.loads(one.cmdline()[-1])["folder"])
             for one in started
             if "durable_rlm.kernel.host" in one.cmdline()
         ]
-        assert made.is_dir()
+        assert host_folder.is_dir()
         parent.kill()
         _, alive = psutil.wait_procs(started, timeout=10)
     assert alive == []
-    assert not made.exists()
+    assert not host_folder.exists()
 
 
 @pytest.mark.kill
-async def test_a_second_process_is_told_that_the_run_is_busy_and_takes_over_a_dead_one(tmp_path: Path) -> None:
+async def test_a_run_is_busy_for_a_second_process_which_takes_it_over_from_a_dead_one(tmp_path: Path) -> None:
     with run_that_waits(tmp_path) as (parent, _):
         async with Runner.open(tmp_path / "home") as runner:
             busy = await runner.resume("crashing")
@@ -69,7 +69,7 @@ async def test_a_second_process_is_told_that_the_run_is_busy_and_takes_over_a_de
 
 
 @pytest.mark.kill
-async def test_when_the_kernel_host_is_killed_its_kernels_go_too_and_a_new_one_is_started() -> None:
+async def test_the_kernels_of_a_killed_kernel_host_end_and_a_new_host_is_started() -> None:
     kernels = JupyterKernels()
     try:
         session = await kernels.start(KernelSpec("thread"))
@@ -90,7 +90,7 @@ async def test_when_the_kernel_host_is_killed_its_kernels_go_too_and_a_new_one_i
 
 
 @pytest.mark.kill
-async def test_a_kernel_host_that_hangs_holds_nobody_up_and_leaves_no_orphan() -> None:
+async def test_closing_a_kernel_host_that_hangs_takes_seconds_and_leaves_no_orphan() -> None:
     kernels = JupyterKernels()
     await kernels.start(KernelSpec("thread"))
     [host] = [child for child in psutil.Process().children() if "durable_rlm.kernel.host" in child.cmdline()]

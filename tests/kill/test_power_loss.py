@@ -1,7 +1,7 @@
-"""What a power loss leaves, by the order of system calls: what a row names is on disk before the row, and the row is
-before anybody is told that it is saved.
+"""Durability through power loss, by the order of system calls: data that a row names is on disk before the row is,
+and the row is on disk before it is reported as saved.
 
-Where there is no strace this is skipped, and says so.
+Without `strace` these tests are skipped, with that as the reason.
 """
 
 import re
@@ -28,7 +28,7 @@ _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. (?P<name>\w+) resumed>")
 
 @dataclass
 class Call:
-    """A system call: of `path` (what its descriptor is open on), from one line of the trace to another."""
+    """A system call on `path`, the file of its descriptor, with the lines of the trace where it begins and is done."""
 
     name: str
     path: str
@@ -53,7 +53,7 @@ def calls_in(trace: str) -> list[Call]:
 
 
 class Trace:
-    """What a run of the scenario in `folder` did, in order."""
+    """The system calls of a run of the scenario in `folder`, in order."""
 
     def __init__(self, folder: Path, calls: list[Call]) -> None:
         self.home = folder / "home"
@@ -65,14 +65,14 @@ class Trace:
         return [call for call in self.calls if call.name in ("fsync", "fdatasync") and call.path == str(path)]
 
     def synced(self, path: str | Path, *, after: int, before: int) -> bool:
-        """Whether `path` was synced, wholly between two places of the trace."""
+        """Return true if a sync of `path` began and was done between two lines of the trace."""
         return any(after < sync.begun and sync.done < before for sync in self.syncs(path))
 
     def writes(self, path: str | Path) -> list[Call]:
         return [call for call in self.calls if "write" in call.name and call.path == str(path)]
 
     def points(self) -> Iterator[tuple[str, int]]:
-        """The points that were passed, and when."""
+        """Yield the failpoints that were passed, with their lines in the trace."""
         for call in self.writes(self._points):
             yield call.rest.split('"')[1].removesuffix("\\n"), call.begun
 
@@ -104,28 +104,28 @@ def test_a_blob_and_its_name_are_synced_before_a_row_names_it(trace: Trace) -> N
         assert trace.synced(blobs, after=rename.done, before=named), "the name of its folder"
 
 
-def test_the_folders_of_a_new_home_are_synced_before_anything_in_them_is_told_to_be_saved(trace: Trace) -> None:
+def test_the_folders_of_a_new_home_are_synced_before_anything_in_them_is_reported_as_saved(trace: Trace) -> None:
     saved = next(place for point, place in trace.points() if point == "thread-after")
     for folder in (trace.home, trace.home / "blobs"):
-        [made] = [call for call in trace.calls if re.fullmatch(rf'"{folder}", 0700\) += 0', call.rest)]
-        assert trace.synced(folder.parent, after=made.done, before=saved), folder
+        [mkdir] = [call for call in trace.calls if re.fullmatch(rf'"{folder}", 0700\) += 0', call.rest)]
+        assert trace.synced(folder.parent, after=mkdir.done, before=saved), folder
     [first, *_] = trace.writes(trace.wal)
     assert trace.synced(trace.home, after=first.begun, before=saved), "the name of the database and its log"
 
 
-def test_what_is_told_to_be_saved_is_synced(trace: Trace) -> None:
+def test_data_that_is_reported_as_saved_is_synced(trace: Trace) -> None:
     """All but an intent: it may cost no sync, and is on disk with whatever is saved next."""
-    told = 0
+    acknowledged = 0
     for point, place in trace.points():
         what = set(point.removesuffix("-after").split("+"))
         if point.endswith("-after") and what & {"thread", "checkpoint", "writes", "call-settled", "execution-ended"}:
             written = max(call.done for call in trace.writes(trace.wal) if call.begun < place)
             assert trace.synced(trace.wal, after=written, before=place), f"{point}: acknowledged before it was synced"
-            told += 1
-    assert told > 20
+            acknowledged += 1
+    assert acknowledged > 20
 
 
-def test_an_answer_is_synced_before_the_code_hears_of_it(trace: Trace) -> None:
+def test_an_answer_is_synced_before_it_is_delivered_to_the_code(trace: Trace) -> None:
     settled = delivered = 0
     for point, _ in trace.points():
         if point.endswith("-after"):

@@ -1,4 +1,4 @@
-"""kill -9 of a run with real kernels, of its kernels, of what they are forked from, and of their host."""
+"""Kills (SIGKILL) of a run with real kernels, of its kernels, their fork server and their host."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -15,7 +15,7 @@ PLACES = [
     *(("cell-sent", 1), ("deliver-before", 2), ("cell-ended", 1), ("call-settled-after", 4), ("deliver-after", 5)),
     *(("plan-end", 3), ("cell-ended", 3)),
 ]
-"""Points, and which of those of that name: in each of the three cells and between them."""
+"""Failpoints and the pass at which to kill: in each of the three cells and between them."""
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def trial(spawn: Spawner, folder: Path) -> Generator[Trial]:
 
 
 def place(undisturbed: Undisturbed, name: str, number: int) -> int:
-    """The place among all points of the point `name` when it is passed for the `number`-th time."""
+    """Return the position among all failpoints of the `number`-th pass of the failpoint `name`."""
     found = [at for at, point in enumerate(undisturbed.points, 1) if name in point]
     return found[number - 1]
 
 
 @pytest.mark.parametrize(("name", "number"), PLACES)
-def test_a_killed_run_goes_on_in_another_kernel_as_if_nothing_had_been(
+def test_a_killed_run_resumes_in_another_kernel_and_ends_like_an_undisturbed_one(
     trial: Trial, undisturbed: Undisturbed, name: str, number: int
 ) -> None:
     assert trial.execute(kill_at=place(undisturbed, name, number)).killed
@@ -57,7 +57,7 @@ def test_a_killed_run_goes_on_in_another_kernel_as_if_nothing_had_been(
         *(("host", "deliver-before", 1), ("host", "plan-end", 2), ("host", "cell-sent", 3)),
     ],
 )
-def test_a_killed_kernel_or_host_costs_one_cell_at_most_and_the_run_goes_on(
+def test_a_killed_kernel_or_host_costs_one_cell_at_most_and_the_run_ends(
     trial: Trial, undisturbed: Undisturbed, victim: Victim, name: str, number: int
 ) -> None:
     ended = trial.execute(kill_at=place(undisturbed, name, number), victim=victim)

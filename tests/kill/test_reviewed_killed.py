@@ -1,4 +1,4 @@
-"""kill -9 of a run that waits for a person, at every kind of point: nothing is decided twice, or done undecided."""
+"""Kills (SIGKILL) of a reviewed run at every kind of failpoint: nothing is decided twice or executed undecided."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,11 +13,11 @@ from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_pa
 
 pytestmark = pytest.mark.kill
 SHARES = 4
-"""Tests among which the points are dealt out."""
+"""The number of tests among which the failpoints are distributed."""
 STRIDE = 30
-"""Of so many points one is taken, in every share others."""
+"""One in this many failpoints is tested; each share tests different ones."""
 AT_ONCE = 4
-"""Requests that may be under way."""
+"""The most requests that may be in flight."""
 
 
 @pytest.fixture(scope="session")
@@ -32,28 +32,28 @@ def undisturbed(spawn: Spawner, folder_of_undisturbed: Path) -> Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def asked_about(undisturbed: Undisturbed, folder_of_undisturbed: Path) -> Counter[str]:
-    """What the person of the undisturbed run is asked."""
+def requested(undisturbed: Undisturbed, folder_of_undisturbed: Path) -> Counter[str]:
+    """Return the actions that the reviewer of the undisturbed run is asked to decide."""
     return reviewed(folder_of_undisturbed)
 
 
 def check(
-    trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, asked: Counter[str], where: str
+    trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, requested: Counter[str], where: str
 ) -> None:
-    """As undisturbed, paid once, and each thing asked about as often as `asked` says."""
+    """Check that the run ended like the undisturbed one, paid once, and requested each approval as in `requested`."""
     check_as_undisturbed(ended, undisturbed, where)
     check_paid_once(trial, ended, in_flight, undisturbed, where)
-    assert reviewed(trial.folder) == asked, where
+    assert reviewed(trial.folder) == requested, where
     assert ended.report["decisions"] == undisturbed.report["decisions"], f"{where}: each is applied once"
     assert ended.report["limits"] == undisturbed.report["limits"], where
-    assert ended.report["too early"] == [], f"{where}: it ran before it was asked about"
+    assert ended.report["too early"] == [], f"{where}: it ran before it was reviewed"
     assert not trial.received.keys() & set(NEVER), where
     assert not set(lines(trial.folder / "ran")) & set(NEVER_RUN), where
 
 
-def test_an_undisturbed_run_is_reviewed_in_every_way(undisturbed: Undisturbed, asked_about: Counter[str]) -> None:
+def test_an_undisturbed_run_is_reviewed_in_every_way(undisturbed: Undisturbed, requested: Counter[str]) -> None:
     assert undisturbed.report["run"]["status"] == "answered"
-    assert set(asked_about.values()) == {1}
+    assert set(requested.values()) == {1}
     assert {part.split()[0] for part in undisturbed.report["decisions"]} == {
         *("approved", "edited", "rejected", "responded")
     }
@@ -64,12 +64,12 @@ def test_an_undisturbed_run_is_reviewed_in_every_way(undisturbed: Undisturbed, a
     assert not undisturbed.received.keys() & set(NEVER)
     assert any("call-decided" in point for point in undisturbed.points)
     for when in ("before", "uncommitted", "after"):
-        assert any("writes" in point and point.endswith(when) for point in undisturbed.points), "asked and decided"
+        assert any("writes" in point and point.endswith(when) for point in undisturbed.points), "request and decision"
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_any_point_what_was_decided_counts_once(
-    spawn: Spawner, undisturbed: Undisturbed, asked_about: Counter[str], folder: Path, share: int
+def test_each_decision_is_applied_once_in_a_run_killed_at_any_failpoint(
+    spawn: Spawner, undisturbed: Undisturbed, requested: Counter[str], folder: Path, share: int
 ) -> None:
     point = 1 + share
     while (
@@ -77,8 +77,8 @@ def test_killed_at_any_point_what_was_decided_counts_once(
     ).killed:
         where, in_flight, lost = trial.where, trial.in_flight(), unsaved(trial.folder)
         assert in_flight.total() <= AT_ONCE, where
-        check(trial, trial.execute(), in_flight, undisturbed, asked_about + lost, where)
+        check(trial, trial.execute(), in_flight, undisturbed, requested + lost, where)
         trial.remove()
         point += SHARES * STRIDE
-    check(trial, ended, Counter(), undisturbed, asked_about, "not killed")
+    check(trial, ended, Counter(), undisturbed, requested, "not killed")
     assert point > 0.8 * len(undisturbed.points)

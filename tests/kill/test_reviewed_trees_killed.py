@@ -1,4 +1,4 @@
-"""kill -9 of a tree that waits for approval: what was decided at the top reaches each sub-RLM once."""
+"""Kills (SIGKILL) of a reviewed tree of runs: each decision at the top run reaches its sub-RLM once."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,11 +13,11 @@ from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_pa
 
 pytestmark = pytest.mark.kill
 SHARES = 4
-"""Tests among which the points are dealt out."""
+"""The number of tests among which the failpoints are distributed."""
 STRIDE = 30
-"""Of so many points one is taken, in every share others."""
+"""One in this many failpoints is tested; each share tests different ones."""
 AT_ONCE = 2
-"""Requests that may be under way."""
+"""The most requests that may be in flight."""
 
 
 @pytest.fixture(scope="session")
@@ -32,35 +32,37 @@ def undisturbed(spawn: Spawner, folder_of_undisturbed: Path) -> Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def asked_about(undisturbed: Undisturbed, folder_of_undisturbed: Path) -> Counter[str]:
-    """What the person of the undisturbed tree is asked."""
+def requested(undisturbed: Undisturbed, folder_of_undisturbed: Path) -> Counter[str]:
+    """Return the actions that the reviewer of the undisturbed tree is asked to decide."""
     return reviewed(folder_of_undisturbed)
 
 
 def check(
-    trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, asked: Counter[str], where: str
+    trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, requested: Counter[str], where: str
 ) -> None:
-    """As undisturbed, paid once, and each thing asked about as often as `asked` says."""
+    """Check that the tree ended like the undisturbed one, paid once, and requested each approval as in `requested`."""
     check_as_undisturbed(ended, undisturbed, where)
     check_paid_once(trial, ended, in_flight, undisturbed, where)
-    assert reviewed(trial.folder) == asked, where
+    assert reviewed(trial.folder) == requested, where
     for what in ("statuses", "decisions"):
         assert ended.report[what] == undisturbed.report[what], where
-    assert ended.report["too early"] == [], f"{where}: it ran before it was asked about"
+    assert ended.report["too early"] == [], f"{where}: it ran before it was reviewed"
     assert not trial.received.keys() & set(NEVER), where
     assert not set(lines(trial.folder / "ran")) & {REJECTED, REPLACED}, where
 
 
-def test_an_undisturbed_tree_is_decided_about_at_its_top(undisturbed: Undisturbed, asked_about: Counter[str]) -> None:
+def test_approvals_in_an_undisturbed_tree_are_decided_at_its_top(
+    undisturbed: Undisturbed, requested: Counter[str]
+) -> None:
     assert undisturbed.report["run"]["answer"] == [["ONE!", "two: TWO DEEP!"], 4]
-    assert set(asked_about.values()) == {1} and {REJECTED, REPLACED} <= asked_about.keys()
+    assert set(requested.values()) == {1} and {REJECTED, REPLACED} <= requested.keys()
     decisions = undisturbed.report["decisions"]
     assert decisions["deep"] == ["edited execute_code"] and "rejected execute_code" in decisions["calls"]
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_any_point_each_sub_rlm_gets_what_was_decided_once(
-    spawn: Spawner, undisturbed: Undisturbed, asked_about: Counter[str], folder: Path, share: int
+def test_each_sub_rlm_gets_its_decision_once_in_a_tree_killed_at_any_failpoint(
+    spawn: Spawner, undisturbed: Undisturbed, requested: Counter[str], folder: Path, share: int
 ) -> None:
     point = 1 + share
     while (
@@ -68,8 +70,8 @@ def test_killed_at_any_point_each_sub_rlm_gets_what_was_decided_once(
     ).killed:
         where, in_flight, lost = trial.where, trial.in_flight(), unsaved(trial.folder)
         assert in_flight.total() <= AT_ONCE, where
-        check(trial, trial.execute(), in_flight, undisturbed, asked_about + lost, where)
+        check(trial, trial.execute(), in_flight, undisturbed, requested + lost, where)
         trial.remove()
         point += SHARES * STRIDE
-    check(trial, ended, Counter(), undisturbed, asked_about, "not killed")
+    check(trial, ended, Counter(), undisturbed, requested, "not killed")
     assert point > 0.8 * len(undisturbed.points)

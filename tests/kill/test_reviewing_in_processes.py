@@ -1,4 +1,4 @@
-"""`rlm run --approve all` and `rlm review` as processes with real kernels: killed at random, and two at once."""
+"""`rlm run --approve all` and `rlm review` as processes with real kernels: random kills and concurrent reviews."""
 
 import json
 import subprocess
@@ -26,8 +26,8 @@ ASKED = ["turn 1", "a", "b", "turn 2"]
 DECISIONS = ["approved execute_code", "approved sub_calls", "approved execute_code", "approved final_answer"]
 _MODEL = """
 def root(messages):
-    told = "".join(message["content"] for message in messages)
-    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    text = "".join(message["content"] for message in messages)
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", text)), default=0)
     received(f"turn {{done + 1}}")
     return REPLIES[done]
 
@@ -38,7 +38,7 @@ def sub(prompt):
 
 
 class Program:
-    """Commands about one run, as whoever sits at a terminal gives them."""
+    """The commands that a user gives at a terminal for one run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,12 +49,12 @@ class Program:
         self._run += ["--unsandboxed"]
 
     async def status(self) -> str | None:
-        """How the run stands; None before it is known."""
+        """Return the run's status, or None before it is created."""
         async with Runner.open(self.folder / "home", kernels=MemoryKernels()) as runner:
             return next((run["status"] for run in await runner.queries.runs()), None)
 
-    async def command(self) -> list[str]:
-        """What brings it on, by how it stands: it is started, decided about, or gone on with."""
+    async def next_command(self) -> list[str]:
+        """Return the command that continues the run, by its status: it is started, reviewed or resumed."""
         match await self.status():
             case None:
                 return self._run
@@ -77,7 +77,7 @@ class Program:
         )
 
     async def decisions(self) -> list[str]:
-        """What the run's history says that a person did."""
+        """Return the reviewer's decisions that the run's history records."""
         async with Runner.open(self.folder / "home", kernels=MemoryKernels()) as runner:
             steps = await runner.queries.steps(THREAD)
             assert (await runner.verify(THREAD)).ok
@@ -86,16 +86,16 @@ class Program:
 
 
 @pytest.mark.parametrize("seed", range(1))
-async def test_killed_at_random_times_it_comes_to_its_end_and_each_decision_counts_once(
+async def test_commands_killed_at_random_times_are_repeated_and_each_decision_is_applied_once(
     spawn: Spawner, folder: Path, seed: int
 ) -> None:
     trial = Trial(folder / f"program-{seed}", spawn, played=scenario)
     program, random = Program(trial.folder), Random(seed)
     kills, in_flight = 0, Counter[str]()
     while await program.status() != "answered":
-        process = program.start(*await program.command())
+        process = program.start(*await program.next_command())
         try:
-            # From before it has done anything to after it has ended; in the end it is let do what it likes.
+            # The kill comes at any time from before the first effect to after the end; after four kills, none.
             process.wait(random.uniform(0.3, 3.0) if kills < 4 else 60)
         except subprocess.TimeoutExpired:
             process.kill()
@@ -110,15 +110,15 @@ async def test_killed_at_random_times_it_comes_to_its_end_and_each_decision_coun
     assert kills
 
 
-async def test_of_two_who_decide_at_once_one_does(tmp_path: Path) -> None:
+async def test_of_two_concurrent_reviews_one_decides(tmp_path: Path) -> None:
     program = Program(tmp_path)
-    assert program.do(*await program.command()).returncode == 3
+    assert program.do(*await program.next_command()).returncode == 3
     decided = 0
     while await program.status() == "paused":
         rivals = [program.start("review", THREAD, "--approve") for _ in range(2)]
         said = [rival.communicate(timeout=60)[1] for rival in rivals]
         codes = [rival.returncode for rival in rivals]
-        # Whom another one is ahead of is told that it runs, or that this is decided; or meets what waits next.
+        # The slower one reports that the run is busy or the request is decided, or decides the next request.
         assert set(codes) & {0, 3} and set(codes) <= {0, 2, 3, 5}, said
         decided, before = len(await program.decisions()), decided
         assert before < decided <= before + 2, said

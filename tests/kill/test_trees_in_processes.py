@@ -1,4 +1,4 @@
-"""`rlm run --max-depth 2` as processes with real kernels: killed at random, and wanted by two at once."""
+"""`rlm run --max-depth 3` as processes with real kernels: random kills, and resuming a child of a busy run."""
 
 import json
 import random
@@ -26,7 +26,7 @@ ANSWER = [["ALPHA BETA! ALPHA BETA! 1! ALPHA BETA! 2!!", "beta gamma: BETA GAMMA
 
 @contextmanager
 def tree_in_a_process(folder: Path, *, answers: int, waiting: int = 1) -> Generator[psutil.Process]:
-    """The tree, whose model has answered so often and keeps so many waiting, and whoever comes after them."""
+    """Start the tree; yield its process once `answers` requests are answered and `waiting` ones hang, as all later do."""
     model = tree_scenario.write_model(folder)
     script, gate = folder / "m.py", folder / "gate"
     patience = f"""
@@ -75,7 +75,7 @@ async def _patient(answer, what):
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_killed_at_random_it_leaves_no_kernel_and_goes_on_with_every_run(tmp_path: Path, seed: int) -> None:
+async def test_a_tree_killed_at_random_leaves_no_kernel_and_each_of_its_runs_resumes(tmp_path: Path, seed: int) -> None:
     with tree_in_a_process(tmp_path, answers=random.Random(seed).randrange(1, REQUESTS)) as process:
         started = process.children(recursive=True)
         assert len(started) >= 2, "a kernel host and kernels"
@@ -93,9 +93,9 @@ async def test_killed_at_random_it_leaves_no_kernel_and_goes_on_with_every_run(t
             assert row["status"] == "answered" and (await runner.verify(row["thread_id"])).ok
 
 
-async def test_a_child_is_busy_while_its_caller_runs_and_goes_on_by_itself_once_that_is_dead(tmp_path: Path) -> None:
+async def test_a_child_is_busy_while_its_caller_runs_and_can_be_resumed_once_that_is_dead(tmp_path: Path) -> None:
     home = tmp_path / ".rlm"
-    # Of the top run its first turn is answered; that of each of its children is not.
+    # The first turn of the top run is answered; those of its children are not.
     with tree_in_a_process(tmp_path, answers=1, waiting=2) as process:
         process.suspend()
         async with Runner.open(home, kernels=MemoryKernels()) as runner:
@@ -104,7 +104,7 @@ async def test_a_child_is_busy_while_its_caller_runs_and_goes_on_by_itself_once_
         for child in children.values():
             refused = rlm(tmp_path, "resume", child)
             assert refused.returncode == 5 and "is a part of a run: t is being run" in refused.stderr
-        assert everything(home) == before, "who is refused leaves no trace"
+        assert everything(home) == before, "a refused command leaves no trace"
         process.kill()
     assert {"calls", "nests"} <= set(children)
     for question, answer in (("nests", ANSWER[0][1]), ("calls", ANSWER[0][0])):
@@ -112,4 +112,4 @@ async def test_a_child_is_busy_while_its_caller_runs_and_goes_on_by_itself_once_
     before = Counter(read_log(tmp_path / "asked"))
     run = json.loads(rlm(tmp_path, "resume", "t", "--json").stdout)
     assert run["answer"] == ANSWER
-    assert Counter(read_log(tmp_path / "asked")) - before == Counter({"turn 2": 1}), "its children's answers are taken"
+    assert Counter(read_log(tmp_path / "asked")) - before == Counter({"turn 2": 1}), "its children's answers are reused"

@@ -1,4 +1,4 @@
-"""kill -9 of a tree of runs: every run in it goes on where it was, and nothing in it is paid twice."""
+"""Kills (SIGKILL) of a tree of runs: every run in it resumes from its last step, and nothing in it is paid twice."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,9 +12,9 @@ from tests.kill.trials import Trial, Undisturbed, check_as_undisturbed, check_pa
 
 pytestmark = pytest.mark.kill
 SHARES = 4
-"""Tests among which the points are dealt out."""
+"""The number of tests among which the failpoints are distributed."""
 STRIDE = 8
-"""Of so many points one is taken, in every share others."""
+"""One in this many failpoints is tested; each share tests different ones."""
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def check(trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undi
     assert ended.report["statuses"] == undisturbed.report["statuses"], where
 
 
-def test_an_undisturbed_tree_passes_the_points_of_child_runs(undisturbed: Undisturbed) -> None:
+def test_an_undisturbed_tree_passes_the_failpoints_of_child_runs(undisturbed: Undisturbed) -> None:
     assert undisturbed.report["run"]["status"] == "answered"
     assert undisturbed.received.total() == undisturbed.report["run"]["usage"]["model_calls"] == REQUESTS
     assert any("child-asked" in point and point.endswith("-uncommitted") for point in undisturbed.points)
@@ -37,7 +37,7 @@ def test_an_undisturbed_tree_passes_the_points_of_child_runs(undisturbed: Undist
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_any_point_every_run_of_it_goes_on(
+def test_every_run_of_a_tree_killed_at_any_failpoint_resumes(
     spawn: Spawner, undisturbed: Undisturbed, folder: Path, share: int
 ) -> None:
     point = 1 + share
@@ -48,7 +48,7 @@ def test_killed_at_any_point_every_run_of_it_goes_on(
         assert in_flight.total() <= MOST_AT_ONCE, where
         ended = trial.execute()
         check(trial, ended, in_flight, undisturbed, where)
-        # What was open when it was killed counts whether or not it was sent, and nothing else does.
+        # Requests open at the kill count, sent or not, and nothing else does.
         calls = ended.report["run"]["usage"]["model_calls"]
         assert trial.received.total() <= calls <= trial.received.total() + MOST_AT_ONCE, where
         trial.remove()

@@ -1,4 +1,4 @@
-"""One writer a thread: of processes that want the same one, one runs it, and the others leave no trace."""
+"""One writer a thread: of several processes, one executes it, and the others are refused and leave no trace."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.kill
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8])
-def test_of_three_processes_that_race_for_a_thread_one_runs_it(
+def test_of_three_processes_that_race_for_a_thread_one_executes_it(
     spawn: Spawner, undisturbed: Undisturbed, folder: Path, share: float
 ) -> None:
     trial = Trial(folder / f"race-{share}", spawn)
@@ -30,10 +30,10 @@ def test_of_three_processes_that_race_for_a_thread_one_runs_it(
     if point:
         assert trial.execute(kill_at=point).killed
     in_flight = trial.in_flight()
-    ended = trial.sit_together(3)
+    ended = trial.execute_together(3)
     where = f"raced for after {point} points"
     statuses = {one.report["run"]["status"] for one in ended}
-    # One that comes when all is done is given the stored answer.
+    # A process that comes after the run has ended gets the stored answer.
     assert "answered" in statuses and statuses <= {"answered", "busy"}, where
     for one in ended:
         if one.report["run"]["status"] == "answered":
@@ -53,14 +53,14 @@ def waiting(tmp_path: Path) -> Generator[WaitingRun]:
 
 
 def everything(home: Path) -> list[str]:
-    """Every row of every table, but for texts: one that nothing refers to says nothing, and is collected."""
+    """Return every row of every table but `texts`: a text that no row refers to is harmless, and is collected."""
     with closing(connect(home / DATABASE)) as connection:
         return [line for line in connection.iterdump() if not line.startswith('INSERT INTO "texts"')]
 
 
-async def test_who_is_refused_leaves_no_trace(waiting: WaitingRun) -> None:
+async def test_a_refused_process_leaves_no_trace(waiting: WaitingRun) -> None:
     home, asked = waiting.folder / ".rlm", Asked(waiting.model)
-    # Alive, and silent.
+    # The process lives and does nothing.
     waiting.process.send_signal(signal.SIGSTOP)
     before = everything(home)
     for command in (
@@ -78,7 +78,7 @@ async def test_who_is_refused_leaves_no_trace(waiting: WaitingRun) -> None:
     assert (asked.prompts, asked.roots) == ([], [])
 
 
-async def test_a_process_that_wakes_up_after_it_was_taken_over_changes_nothing_and_says_so(
+async def test_a_process_that_wakes_up_after_a_takeover_changes_nothing_and_reports_it(
     waiting: WaitingRun,
 ) -> None:
     """A laptop that was closed for an hour, as a process on another machine sees it."""

@@ -1,7 +1,7 @@
-"""The tree that is killed: a run with two sub-RLMs at once, of which one calls models, and one has another below it.
+"""The scenario of a tree: a run with two concurrent sub-RLMs, of which one calls models and one has another below it.
 
-Each run is told apart by its question. Like `scenario`, of which this is a sibling, it tells all of itself at its end;
-what runs beside others prints nothing, because in-memory kernels share one standard output.
+The question of each run identifies it. As in `scenario`, the last cell reports all variables; cells of concurrent runs
+print nothing, because in-memory kernels share one standard output.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,12 @@ CELLS = {
 REQUESTS = sum(map(len, CELLS.values())) + 5
 """Root turns and plain calls."""
 MOST_AT_ONCE = 3
-"""Requests that may be under way at once: two of a batch, and one of the other branch."""
+"""The most requests that may be in flight at once: two of a batch, and one of the other branch."""
 _MODEL = """
 def root(messages):
-    told = "\\n".join(message["content"] for message in messages)
-    question = re.search("# Question\\n(.*)", told)[1]
-    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", told)), default=0)
+    text = "\\n".join(message["content"] for message in messages)
+    question = re.search("# Question\\n(.*)", text)[1]
+    done = max(map(int, re.findall(r"\\[Turn (\\d+)\\]", text)), default=0)
     received(f"turn {{done + 1}}" if question == {question!r} else f"{{question}}: turn {{done + 1}}")
     return REPLIES[question][done]
 
@@ -48,7 +48,7 @@ def sub(prompt):
 
 
 def write_model(folder: Path, *, own_process: bool = False) -> str:
-    """The scripted model, which writes down each prompt in `folder/asked` before it answers, as a server would."""
+    """Write the scripted model, which logs each prompt in `folder/asked` before it answers, as a server would."""
     del own_process
     replies = {question: [repl(cell) for cell in cells] for question, cells in CELLS.items()}
     script = folder / "m.py"
@@ -59,7 +59,7 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
 async def execute(
     home: Path, model: str, failpoint: Callable[[str], None], kernels: Kernels | None, *, max_calls: int
 ) -> dict[str, Any]:
-    """Start the tree, or go on with it. How it stands then: the top run, and by question what every run printed."""
+    """Start or resume the tree. Return its final state as a report: the top run, and by question the output of each."""
     async with Runner.open(home, kernels=kernels, failpoint=failpoint) as runner:
         settings: dict[str, Any] = {"model": model, "max_calls": max_calls, "concurrency": 4, "unsandboxed": True}
         run = await runner.run(QUESTION, TEXT, thread=THREAD, max_depth=3, kernels=6, **settings)

@@ -1,4 +1,4 @@
-"""Homes in which a run is killed and started again, and what must hold of it afterwards."""
+"""Homes in which a run is killed and started again, and the checks of the run afterwards."""
 
 import shutil
 from collections import Counter
@@ -19,7 +19,7 @@ from tests.kill.spawn import Ended, Job, Spawner
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """The run that nobody killed."""
+    """The run that was not killed."""
 
     report: dict[str, Any]
     received: Counter[str]
@@ -28,13 +28,13 @@ class Undisturbed:
 
 @dataclass(frozen=True)
 class Journalled:
-    """What a home knows of requests, by prompt: which have an outcome, and how often each may have been billed."""
+    """The requests in a home's journal, by prompt: which have an outcome, and how often each may have been billed."""
 
     settled: Counter[str]
     attempts: Counter[str]
 
 
-# A call that a sub-RLM answers is no request; those of the sub-RLM are.
+# A call that a sub-RLM answers is not a request; the calls of the sub-RLM are.
 _CALLS = """
 SELECT thread_id, (SELECT question FROM threads WHERE threads.thread_id = calls.thread_id), status, kind, turn,
 attempts, (SELECT body FROM texts WHERE hash = prompt) FROM calls WHERE child_thread IS NULL
@@ -48,30 +48,30 @@ class Trial:
         """`played`: the scenario, a module."""
         folder.mkdir()
         self.folder = folder
-        self._nursery = spawn
+        self._spawner = spawn
         self._real = real
         self._scenario = played.__name__
         self._model = played.write_model(folder, own_process=real)
         self._paid: Counter[str] = Counter()
         self._settled: Counter[str] = Counter()
 
-    def keep(self, copy: Path) -> None:
-        """Remember in `copy` how all of it is now, after a kill."""
+    def save_to(self, copy: Path) -> None:
+        """Copy the folder to `copy`, after a kill."""
         shutil.copytree(self.folder, copy)
 
-    def go_back(self, copy: Path) -> None:
-        """Make all of it as it was when it was kept."""
+    def restore_from(self, copy: Path) -> None:
+        """Replace the folder by its copy."""
         shutil.rmtree(self.folder)
         shutil.copytree(copy, self.folder)
         self._paid, self._settled = self.received, self.journalled().settled
 
     def execute(self, **how: Any) -> Ended:
-        """Start the run, or go on with it, in a process of its own; `how` are fields of the job."""
-        return self._nursery.run(self._job(**how))
+        """Start or resume the run in a process of its own; `how` are fields of the job."""
+        return self._spawner.run(self._job(**how))
 
-    def sit_together(self, number: int) -> list[Ended]:
-        """So many processes at once."""
-        return self._nursery.run_together([self._job()] * number)
+    def execute_together(self, number: int) -> list[Ended]:
+        """Start or resume the run in `number` processes at once."""
+        return self._spawner.run_together([self._job()] * number)
 
     def _job(self, **how: Any) -> Job:
         return Job(str(self.folder), self._model, real=self._real, scenario=self._scenario, **how)
@@ -81,16 +81,16 @@ class Trial:
 
     @property
     def points(self) -> list[str]:
-        """Those that were passed so far, in all sittings."""
+        """The failpoints that were passed so far, in all executions."""
         return read_log(self.folder / "points")
 
     @property
     def received(self) -> Counter[str]:
-        """What the model was asked so far, by its own record."""
+        """The prompts that the model has received so far, by its own log."""
         return Counter(read_log(self.folder / "asked"))
 
     def journalled(self) -> Journalled:
-        """What is on disk, read from a copy: looking must not mend anything. All it needs must be there, and whole."""
+        """Return the journal on disk, read from a copy, because reading may repair the database. Verify all threads."""
         if not (self.folder / "home").exists():
             return Journalled(Counter(), Counter())
         copy = Path(shutil.copytree(self.folder / "home", self.folder / "copy"))
@@ -113,31 +113,31 @@ class Trial:
         return Journalled(+settled, attempts)
 
     def in_flight(self) -> Counter[str]:
-        """What the sitting that was killed had asked and not recorded. To be looked at after each kill."""
+        """Return the prompts that the killed execution sent without recording an answer. Call it after each kill."""
         known, received = self.journalled(), self.received
         asked = received - self._paid
-        assert received <= known.attempts, f"{self.where}: asked without a word in the journal"
-        assert not asked & self._settled, f"{self.where}: asked for recorded answers"
+        assert received <= known.attempts, f"{self.where}: sent without an entry in the journal"
+        assert not asked & self._settled, f"{self.where}: sent although the answers are recorded"
         in_flight = asked - (known.settled - self._settled)
         self._paid, self._settled = received, known.settled
         return in_flight
 
     def under_way(self) -> int:
-        """How many requests of a first sitting had led to nothing when it was killed, as its points say."""
+        """Return the number of requests of a first execution without a result at its kill, by its failpoints."""
         passed = Counter(self.points)
         return passed["request-before"] - passed["deliver-before"] - passed["plan-end"]
 
     @property
     def where(self) -> str:
-        """The place of the last kill, for whoever reads of a failure."""
+        """The place of the last kill, for messages of failed assertions."""
         return f"after {len(self.points)} points, at {self.points[-1]}"
 
 
 def check_as_undisturbed(ended: Ended, undisturbed: Undisturbed, where: str) -> None:
-    """The same answer, the same output of every cell, the same variables; nothing is said to be lost or damaged."""
+    """Check for the same answer, cell outputs and variables, and that nothing is reported as lost or damaged."""
     run, expected = ended.report["run"], undisturbed.report
     assert (run["status"], run["answer"]) == ("answered", expected["run"]["answer"]), f"{where}: {run}"
-    assert ended.report["outputs"] == expected["outputs"], f"{where}: the last cell tells of every variable"
+    assert ended.report["outputs"] == expected["outputs"], f"{where}: the last cell reports every variable"
     assert ended.report["variables"] == expected["variables"], where
     assert ended.report["problems"] == [], where
     restored = run["restore"]
@@ -145,8 +145,8 @@ def check_as_undisturbed(ended: Ended, undisturbed: Undisturbed, where: str) -> 
 
 
 def check_paid_once(trial: Trial, ended: Ended, in_flight: Counter[str], undisturbed: Undisturbed, where: str) -> None:
-    """The model was asked what the undisturbed run asks, and again what was in flight; all of it was counted."""
+    """Check that the model received each request once, and again only if it was in flight; and that all are counted."""
     received = trial.received
-    assert undisturbed.received <= received, f"{where}: nobody was asked for an answer of the run"
+    assert undisturbed.received <= received, f"{where}: a request was never sent"
     assert received <= undisturbed.received + in_flight, f"{where}: paid twice: {received - undisturbed.received}"
     assert ended.report["run"]["usage"]["model_calls"] >= received.total(), f"{where}: not counted as spent"
