@@ -1,4 +1,4 @@
-"""Runners over in-memory kernels and scripted models."""
+"""Fixtures: a runner over in-memory kernels."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path

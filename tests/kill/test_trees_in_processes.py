@@ -26,7 +26,7 @@ ANSWER = [["ALPHA BETA! ALPHA BETA! 1! ALPHA BETA! 2!!", "beta gamma: BETA GAMMA
 
 @contextmanager
 def tree_in_a_process(folder: Path, *, answers: int, waiting: int = 1) -> Generator[psutil.Process]:
-    """Start the tree; yield its process once `answers` requests are answered and `waiting` ones hang, as all later do."""
+    """Start the tree; yield its process once `answers` requests are answered and `waiting` others hang."""
     model = tree_scenario.write_model(folder)
     script, gate = folder / "m.py", folder / "gate"
     patience = f"""

@@ -1,4 +1,4 @@
-"""A home with an answered run, and what its model was asked since."""
+"""Fixtures of forks: a home with an answered run, and the requests that its model has received since."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -27,7 +27,7 @@ async def runner(tmp_path: Path, model: str) -> AsyncGenerator[Runner]:
 
 @pytest.fixture
 async def reviewed(runner: Runner, model: str) -> str:
-    """The run `reviewed`, as `parent` but for a gate that looks at its code and lets all of it pass."""
+    """Return the name of the run `reviewed`: like `parent`, with a gate for code that no cell reaches."""
     run = await runner.run("What?", "the input", model=model, thread="reviewed", approve=["code:writes"])
     assert run.answer == ANSWER
     return run.thread_id

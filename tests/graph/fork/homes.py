@@ -1,4 +1,4 @@
-"""The run that is forked in these tests, and what the database has of one."""
+"""The cells and the answer of the run that these tests fork, and look-ups of its steps and rows."""
 
 import sqlite3
 from pathlib import Path
@@ -15,14 +15,14 @@ CELLS = [
 ANSWER = ["A3", "B3", 3]
 
 
-async def step(runner: Runner, kind: str, turn: int, said: str = "", thread: str = "parent") -> int:
-    """The first step of a kind in a turn whose summary says so."""
+async def step(runner: Runner, kind: str, turn: int, summary: str = "", thread: str = "parent") -> int:
+    """Return the first step of a kind in a turn with `summary` in its summary."""
     found = await runner.queries.steps(thread)
-    return next(s["step"] for s in found if (s["kind"], s["turn"]) == (kind, turn) and said in s["summary"])
+    return next(s["step"] for s in found if (s["kind"], s["turn"]) == (kind, turn) and summary in s["summary"])
 
 
 def rows(home: Path, thread: str) -> dict[str, list[Any]]:
-    """Everything that the database has of a thread."""
+    """Return all rows of a thread in the database, by table."""
     with sqlite3.connect(home / "checkpoints.sqlite") as connection:
         tables = ("threads", "steps", "checkpoints", "writes", "calls")
         return {

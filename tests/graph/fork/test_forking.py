@@ -1,4 +1,4 @@
-"""Forks: what they have, what they pay for, what is refused, and that their parents are only read."""
+"""Forks: their state and spending, refused forks, and parents that are only read."""
 
 import asyncio
 from pathlib import Path
@@ -14,12 +14,10 @@ from tests.damage import change
 from tests.graph.fork.homes import ANSWER, rows, step
 from tests.scripts import Asked, repl, write_script
 
-# -- what a fork has
+# -- state and spending
 
 
-async def test_forked_at_any_step_it_comes_to_the_same_answer_and_pays_for_nothing(
-    runner: Runner, asked: Asked
-) -> None:
+async def test_a_fork_at_any_step_gives_the_same_answer_and_pays_for_nothing(runner: Runner, asked: Asked) -> None:
     parent = await runner.read("parent")
     for number in range(1, parent.steps + 1):
         fork = await runner.fork("parent", number, into=f"at {number}")
@@ -30,18 +28,18 @@ async def test_forked_at_any_step_it_comes_to_the_same_answer_and_pays_for_nothi
     assert asked.prompts == [] and asked.roots == []
 
 
-async def test_what_a_fork_reuses_is_counted_and_listed_as_its_own(runner: Runner, asked: Asked) -> None:
+async def test_calls_that_a_fork_reuses_are_counted_and_listed_as_its_own(runner: Runner, asked: Asked) -> None:
     await runner.fork("parent", await step(runner, "plan", 1), into="fork")
     run = await runner.resume("fork")
     assert run.usage["reused_calls"] == 6, "two root turns and four sub-calls"
-    assert await runner.read("fork") == run, "and that is saved"
+    assert await runner.read("fork") == run, "the usage is saved"
     calls = [call.to_json() for call in await runner.queries.calls("fork")]
     assert sorted((call["prompt"], call["answer"], call["reused"], call["tokens"]) for call in calls) == [
         *(("A3", "A3", True, 0), ("B3", "B3", True, 0), ("a", "A", True, 0), ("b", "B", True, 0))
     ]
 
 
-async def test_the_parent_is_byte_for_byte_what_it_was(runner: Runner, tmp_path: Path) -> None:
+async def test_a_fork_does_not_change_any_row_of_its_parent(runner: Runner, tmp_path: Path) -> None:
     before = rows(tmp_path / "home", "parent")
     changed: list[tuple[int, dict[str, Any]]] = [
         *((4, {"code": "seen = ['z']\nlimit = 1"}), (7, {"set": {"limit": 9}}), (14, {"question": "Why?"})),
@@ -52,7 +50,7 @@ async def test_the_parent_is_byte_for_byte_what_it_was(runner: Runner, tmp_path:
     assert rows(tmp_path / "home", "parent") == before
 
 
-async def test_a_fork_of_a_fork_finds_the_answers_of_both(runner: Runner, asked: Asked) -> None:
+async def test_a_fork_of_a_fork_reuses_the_answers_of_both(runner: Runner, asked: Asked) -> None:
     await runner.fork("parent", await step(runner, "execute_code", 1, "characters"), into="one", set={"limit": 9})
     assert (await runner.resume("one")).answer == ["A9", "B9", 9]
     paid = len(asked.prompts) + len(asked.roots)
@@ -60,19 +58,19 @@ async def test_a_fork_of_a_fork_finds_the_answers_of_both(runner: Runner, asked:
     assert (await runner.resume("two")).answer == ANSWER
     await runner.fork("one", await step(runner, "edit", 1, thread="one"), into="three")
     assert (await runner.resume("three")).answer == ["A9", "B9", 9]
-    assert len(asked.prompts) + len(asked.roots) == paid, "everything is recorded, by one or the other"
+    assert len(asked.prompts) + len(asked.roots) == paid, "everything is recorded, by one run or the other"
     assert {run["thread_id"]: run["parent"] for run in await runner.queries.runs()} == {
         **{"parent": None, "one": "parent", "two": "one", "three": "one"}
     }
 
 
-async def test_a_run_is_forked_while_it_runs(tmp_path: Path, model: str) -> None:
+async def test_a_run_can_be_forked_while_it_runs(tmp_path: Path, model: str) -> None:
     forks: list[asyncio.Task[Any]] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
 
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "code":
-                # Steps that are saved by then, whichever node is under way.
+                # These steps are saved by then, whichever node is running.
                 number = (3, 7, 11)[len(forks)]
                 forks.append(asyncio.ensure_future(runner.fork("parent", number, into=f"fork at {number}")))
 
@@ -81,10 +79,10 @@ async def test_a_run_is_forked_while_it_runs(tmp_path: Path, model: str) -> None
         for fork in await asyncio.gather(*forks):
             asked = Asked(model)
             assert (await runner.resume(fork.thread_id)).answer == ANSWER
-            assert asked.prompts == asked.roots == [], "what the parent came to know meanwhile is found too"
+            assert asked.prompts == asked.roots == [], "answers that the parent got meanwhile are reused too"
 
 
-async def test_a_fork_is_there_whole_or_not_at_all(
+async def test_a_fork_is_saved_completely_or_not_at_all(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any, **__: Any) -> None:
@@ -93,7 +91,7 @@ async def test_a_fork_is_there_whole_or_not_at_all(
     standing = await step(runner, "execute_code", 2, "waits")
     key = (await runner.queries.calls("parent"))[-1].row.key
     with monkeypatch.context() as patched:
-        # The last thing that its transaction does.
+        # The last statement of the transaction.
         patched.setattr(fork, "give_answer", fails)
         with pytest.raises(StoreError):
             await runner.fork("parent", standing, into="fork", set={"limit": 4}, answers={key: "other"})
@@ -102,23 +100,23 @@ async def test_a_fork_is_there_whole_or_not_at_all(
     assert (await runner.fork("parent", standing, into="fork")).thread_id == "fork", "the name is free"
 
 
-# -- asking anew
+# -- fresh forks
 
 
-async def test_a_fresh_fork_uses_nothing_that_was_recorded_after_its_step(runner: Runner, asked: Asked) -> None:
+async def test_a_fresh_fork_reuses_nothing_that_was_recorded_after_its_step(runner: Runner, asked: Asked) -> None:
     await runner.fork("parent", await step(runner, "execute_code", 1, "characters"), into="fresh", fresh=True)
     run = await runner.resume("fresh")
     assert run.answer == ANSWER and run.usage["reused_calls"] == 0
     assert asked.prompts == ["A3", "B3"] and len(asked.roots) == 2
 
 
-async def test_a_fresh_fork_in_mid_cell_keeps_the_answers_that_the_step_knew(runner: Runner, asked: Asked) -> None:
+async def test_a_fresh_fork_in_mid_cell_keeps_the_answers_before_its_step(runner: Runner, asked: Asked) -> None:
     await runner.fork("parent", await step(runner, "sub_call", 2), into="fresh", fresh=True)
     run = await runner.resume("fresh")
     assert (run.answer, run.usage["reused_calls"], len(asked.roots)) == (ANSWER, 2, 1) and asked.prompts == []
 
 
-async def test_a_fresh_fork_of_a_fork_sees_nothing_that_came_after_in_either(runner: Runner, asked: Asked) -> None:
+async def test_a_fresh_fork_of_a_fork_reuses_no_later_answer_of_either(runner: Runner, asked: Asked) -> None:
     await runner.fork("parent", await step(runner, "plan", 1), into="one")
     assert (await runner.resume("one")).usage["model_calls"] == 0
     await runner.fork("one", await step(runner, "execute_code", 1, "characters", thread="one"), into="two", fresh=True)
@@ -130,7 +128,7 @@ async def test_a_fresh_fork_of_a_fork_sees_nothing_that_came_after_in_either(run
 # -- limits
 
 
-async def test_a_fork_of_a_run_out_of_budget_goes_on_with_limits_that_were_raised(runner: Runner, model: str) -> None:
+async def test_a_fork_of_a_run_out_of_budget_resumes_with_raised_limits(runner: Runner, model: str) -> None:
     spent = await runner.run("What?", "the input", model=model, thread="short", max_turns=2)
     assert spent.status == "budget"
     same = await runner.fork("short", spent.steps, into="same")
@@ -142,7 +140,7 @@ async def test_a_fork_of_a_run_out_of_budget_goes_on_with_limits_that_were_raise
     assert (await runner.queries.about("short"))["limits"]["max_turns"] == 2
 
 
-# -- what is refused
+# -- refusals
 
 
 @pytest.mark.parametrize(
@@ -167,7 +165,7 @@ async def test_a_fork_of_a_run_out_of_budget_goes_on_with_limits_that_were_raise
         ("plan", 1, {"model": "scripted:x"}, "cannot change model"),
     ],
 )
-async def test_what_makes_no_sense_is_refused_and_makes_no_fork(
+async def test_an_invalid_change_is_refused_and_no_fork_is_saved(
     runner: Runner, tmp_path: Path, kind: str, turn: int, changes: dict[str, Any], said: str
 ) -> None:
     number = await step(runner, kind, turn)
@@ -176,7 +174,7 @@ async def test_what_makes_no_sense_is_refused_and_makes_no_fork(
     assert all(found == [] for found in rows(tmp_path / "home", "fork").values())
 
 
-async def test_a_step_that_there_is_not_and_a_name_that_is_taken_are_refused(runner: Runner, model: str) -> None:
+async def test_an_unknown_step_and_a_name_in_use_are_refused(runner: Runner, model: str) -> None:
     steps = (await runner.read("parent")).steps
     for number in (0, -1, steps + 1):
         with pytest.raises(UsageError, match=f"no step {number}"):
@@ -188,17 +186,17 @@ async def test_a_step_that_there_is_not_and_a_name_that_is_taken_are_refused(run
             await runner.fork("parent", 4, into=taken)
 
 
-async def test_a_reply_without_code_has_none_to_replace(tmp_path: Path, runner: Runner) -> None:
+async def test_code_of_a_reply_without_code_cannot_be_replaced(tmp_path: Path, runner: Runner) -> None:
     model = write_script(tmp_path / "nudged.py", ["prose", repl("FINAL(1)")])
     await runner.run("Q?", model=model, thread="nudged")
     with pytest.raises(UsageError, match="No code is about to run"):
         await runner.fork("nudged", await step(runner, "plan", 1, thread="nudged"), code="x = 1")
 
 
-# -- forks of what is damaged or deleted
+# -- forks of damaged or deleted runs
 
 
-async def test_what_verify_reads_of_a_changed_fork_is_all_there(runner: Runner) -> None:
+async def test_verify_finds_no_problem_in_a_changed_fork(runner: Runner) -> None:
     keys = {call.prompt: call.row.key for call in await runner.queries.calls("parent")}
     standing = await step(runner, "execute_code", 2, "waits")
     await runner.fork("parent", standing, into="one", set={"limit": 4}, question="Why?", answers={keys["A3"]: "mine"})
@@ -208,20 +206,18 @@ async def test_what_verify_reads_of_a_changed_fork_is_all_there(runner: Runner) 
         assert (await runner.verify(name)).problems == []
 
 
-async def test_a_fork_keeps_what_it_reuses_when_its_parent_is_deleted(runner: Runner, asked: Asked) -> None:
+async def test_a_fork_keeps_the_answers_that_it_reuses_when_its_parent_is_deleted(runner: Runner, asked: Asked) -> None:
     ended = await step(runner, "execute_code", 1, "characters")
     await runner.fork("parent", ended, into="fork")
     await runner.fork("parent", ended, into="set", set={"limit": 3})
     await runner.delete("parent")
     for name in ("fork", "set"):
         assert (await runner.resume(name)).answer == ANSWER
-    assert asked.prompts == [] and len(asked.roots) == 2, "of `set` only, which was told something else"
+    assert asked.prompts == [] and len(asked.roots) == 2, "only for `set`, whose notes differ"
     assert [run["parent"] for run in await runner.queries.runs()] == [None, None]
 
 
-async def test_a_recorded_answer_that_is_damaged_is_never_served_and_another_can_be_given(
-    tmp_path: Path, model: str
-) -> None:
+async def test_a_damaged_recorded_answer_is_never_reused_and_can_be_replaced(tmp_path: Path, model: str) -> None:
     home = tmp_path / "home"
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         await runner.run("What?", "the input", model=model, thread="parent")
@@ -236,9 +232,9 @@ async def test_a_recorded_answer_that_is_damaged_is_never_served_and_another_can
         assert (await runner.resume("mended")).answer == ["MENDED 3", "B3", 3]
 
 
-async def test_a_copy_of_what_is_damaged_is_damaged_too(tmp_path: Path) -> None:
+async def test_a_fork_of_damaged_steps_is_reported_as_damaged_too(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    # Turns enough that the list of them was saved whole since the damaged step, so that later states can be loaded.
+    # After enough turns, the list of turns has been saved whole since the damaged step, so later states can be loaded.
     model = write_script(tmp_path / "m.py", [*[repl("x = 1")] * 40, repl("FINAL(x)")])
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         run = await runner.run("What?", model=model, thread="parent", max_turns=100)

@@ -1,4 +1,4 @@
-"""Trees of runs: a script that plays every level, told apart by their questions."""
+"""Fixtures of trees of runs: one scripted model for all levels, which knows each run by its question."""
 
 import textwrap
 from collections.abc import AsyncGenerator, Mapping
@@ -17,7 +17,7 @@ async def runner(tmp_path: Path) -> AsyncGenerator[Runner]:
 
 
 def tree_script(path: Path, cells: Mapping[str, list[str]], sub: str = "return prompt.upper()") -> str:
-    """A scripted model; `cells` has, by the first word of its question, the cells of a run's turns."""
+    """Write a scripted model and return its name; `cells`: a run's cells, by the first word of its question."""
     replies = {
         word: [f"```repl\n{textwrap.dedent(cell).strip()}\n```" for cell in turns] for word, turns in cells.items()
     }
@@ -29,10 +29,10 @@ def tree_script(path: Path, cells: Mapping[str, list[str]], sub: str = "return p
             REPLIES = {replies!r}
 
             def root(messages):
-                told = "\\n".join(message["content"] for message in messages)
-                question = re.search(r"# Question\\n(.*)", told)[1]
+                text = "\\n".join(message["content"] for message in messages)
+                question = re.search(r"# Question\\n(.*)", text)[1]
                 turns = REPLIES[question.split()[0]]
-                marks = [int(n) for n in re.findall(r"\\[Turn (\\d+)\\]", told)]
+                marks = [int(n) for n in re.findall(r"\\[Turn (\\d+)\\]", text)]
                 return turns[min(max(marks, default=0), len(turns) - 1)]
 
             def sub(prompt):

@@ -1,4 +1,4 @@
-"""Sub-RLMs: runs of their own, which can be opened like any other, on the account of the run that called them."""
+"""Sub-RLMs: runs of their own, which can be opened like any other and spend the budget of the run that called them."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ async def test_a_sub_rlm_answers_with_turns_and_variables_of_its_own(runner: Run
     events: list[dict[str, Any]] = []
     run = await runner.run("top", "xxx one two", model=model, max_depth=2, on_event=events.append)
     assert (run.status, run.answer) == ("answered", ["2 words: ONE TWO", 1])
-    assert [event["event"] for event in events].count("one_call") == 1, "of the input of the run, not of its sub-RLM's"
+    assert [event["event"] for event in events].count("one_call") == 1, "about the run's input, not its sub-RLM's"
     [call] = [call.to_json() for call in await runner.queries.calls(run.thread_id)]
     child = await runner.read(call["child_thread"])
     assert (child.answer, child.turns) == ("2 words: ONE TWO", 2)
@@ -50,7 +50,7 @@ async def test_runs_three_deep_do_not_wait_for_each_others_kernels(runner: Runne
     assert len(deepest) == 36
 
 
-async def test_the_deepest_runs_sub_calls_are_plain_and_depth_0_has_none(runner: Runner, tmp_path: Path) -> None:
+async def test_at_the_greatest_depth_rlm_query_is_a_plain_model_call(runner: Runner, tmp_path: Path) -> None:
     model = tree_script(tmp_path / "m.py", {"top": ["FINAL(rlm_query('q', context='data'))"]})
     run = await runner.run("top", model=model, max_depth=1)
     assert run.answer == "Q\n\nDATA"
@@ -58,7 +58,7 @@ async def test_the_deepest_runs_sub_calls_are_plain_and_depth_0_has_none(runner:
     assert call.row.child_thread is None
 
 
-async def test_a_typed_question_gets_a_value_that_the_child_was_made_to_match(runner: Runner, tmp_path: Path) -> None:
+async def test_a_question_with_a_schema_gets_a_value_that_matches_it(runner: Runner, tmp_path: Path) -> None:
     schema = "{'type': 'object', 'properties': {'n': {'type': 'integer'}}, 'required': ['n']}"
     top = [f"v = rlm_query('child:', schema={schema})\nFINAL([type(v).__name__, v['n']])"]
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL({'n': 'three'})", "FINAL({'n': 3})"]})
@@ -66,13 +66,13 @@ async def test_a_typed_question_gets_a_value_that_the_child_was_made_to_match(ru
     assert run.answer == ["dict", 3] and run.usage["model_calls"] == 3
 
 
-async def test_an_untyped_question_gets_a_text_whatever_the_child_ended_with(runner: Runner, tmp_path: Path) -> None:
+async def test_a_question_without_a_schema_gets_a_text_for_any_type_of_answer(runner: Runner, tmp_path: Path) -> None:
     model = tree_script(tmp_path / "m.py", {"top": ["FINAL(repr(rlm_query('child:')))"], "child:": ["FINAL({'n': 3})"]})
     run = await runner.run("top", model=model, max_depth=2)
     assert run.answer == repr('{"n": 3}')
 
 
-async def test_one_failed_sub_rlm_costs_the_others_nothing(runner: Runner, tmp_path: Path) -> None:
+async def test_a_failed_sub_rlm_does_not_affect_the_others(runner: Runner, tmp_path: Path) -> None:
     top = ["r = rlm_query_batched(['good', 'bad', 'good'])\nFINAL([str(x) if x else x.error for x in r])"]
     model = tree_script(tmp_path / "m.py", {"top": top, "good": ["FINAL('fine')"], "bad": ["raise ValueError('x')"]})
     run = await runner.run("top", model=model, max_depth=2, max_turns=3)
@@ -81,7 +81,7 @@ async def test_one_failed_sub_rlm_costs_the_others_nothing(runner: Runner, tmp_p
     assert run.status == "answered"
 
 
-async def test_equal_questions_are_separate_samples_and_cached_ones_one_run(runner: Runner, tmp_path: Path) -> None:
+async def test_equal_questions_start_separate_runs_and_cached_ones_share_one(runner: Runner, tmp_path: Path) -> None:
     top = [
         "a = rlm_query_batched(['child:'] * 3)\nb = rlm_query_batched(['child:'] * 3, cache=True)\nFINAL(len(a + b))"
     ]
@@ -91,21 +91,19 @@ async def test_equal_questions_are_separate_samples_and_cached_ones_one_run(runn
     assert len(await runner.queries.runs()) == 1 + 3 + 1
 
 
-async def test_watchers_hear_of_every_sub_rlm(runner: Runner, tmp_path: Path) -> None:
+async def test_events_report_every_sub_rlm(runner: Runner, tmp_path: Path) -> None:
     cells = {"top": ["FINAL(rlm_query('middle'))"], "middle": ["FINAL(rlm_query('leaf'))"], "leaf": ["FINAL(1)"]}
     events: list[dict[str, Any]] = []
     model = tree_script(tmp_path / "m.py", cells)
     await runner.run("top", model=model, max_depth=3, on_event=events.append)
-    told = [(event["depth"], event["question"], event["status"]) for event in events if event["event"] == "child"]
-    assert sorted(set(told)) == [
+    reported = [(event["depth"], event["question"], event["status"]) for event in events if event["event"] == "child"]
+    assert sorted(set(reported)) == [
         *((1, "middle", "answered"), (1, "middle", "running")),
         *((2, "leaf", "answered"), (2, "leaf", "running")),
     ]
 
 
-async def test_a_schema_that_nothing_can_match_is_refused_before_a_run_is_started(
-    runner: Runner, tmp_path: Path
-) -> None:
+async def test_an_invalid_schema_is_refused_before_a_run_is_started(runner: Runner, tmp_path: Path) -> None:
     top = ["try:\n    rlm_query('child:', schema={'type': 'nonsense'})\nexcept SubCallError as e:\n    FINAL(str(e))"]
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["FINAL(3)"]})
     run = await runner.run("top", model=model, max_depth=2)
@@ -113,7 +111,7 @@ async def test_a_schema_that_nothing_can_match_is_refused_before_a_run_is_starte
     assert len(await runner.queries.runs()) == 1
 
 
-async def test_code_that_asks_without_end_makes_no_runs_once_the_budget_is_spent(
+async def test_code_that_loops_over_sub_calls_starts_no_run_once_the_budget_is_spent(
     runner: Runner, tmp_path: Path
 ) -> None:
     top = [
@@ -127,7 +125,7 @@ async def test_code_that_asks_without_end_makes_no_runs_once_the_budget_is_spent
     assert len(await runner.queries.runs()) == 4
 
 
-async def test_another_run_of_a_childs_name_is_not_taken_for_it(runner: Runner, tmp_path: Path) -> None:
+async def test_another_run_with_the_name_of_a_child_is_not_mistaken_for_it(runner: Runner, tmp_path: Path) -> None:
     cells = {"top": ["FINAL(rlm_query('child:'))"], "child:": ["FINAL('right')"], "other": ["FINAL('wrong')"]}
     model = tree_script(tmp_path / "m.py", cells)
     first = await runner.run("top", model=model, max_depth=2, thread="first")

@@ -1,4 +1,4 @@
-"""Whose child a run is, when its caller is gone or the rows that say so are damaged."""
+"""Children whose caller was deleted, or whose row that names the caller is damaged."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from tests.graph.sub_rlms.conftest import tree_script
 CELLS = {"top": ["a = rlm_query('child: x')", "FINAL(a)"], "child:": ["FINAL(llm_query('plain'))"]}
 
 
-async def test_a_child_that_a_fork_keeps_goes_on_once_its_caller_is_deleted(runner: Runner, tmp_path: Path) -> None:
+async def test_a_child_that_a_fork_keeps_can_be_resumed_once_its_caller_is_deleted(
+    runner: Runner, tmp_path: Path
+) -> None:
     await runner.run("top", thread="t", model=tree_script(tmp_path / "m.py", CELLS), max_depth=2)
     plan = next(step["step"] for step in await runner.queries.steps("t") if step["kind"] == "plan")
     await runner.fork("t", plan, into="f")
@@ -26,7 +28,7 @@ async def test_a_child_that_a_fork_keeps_goes_on_once_its_caller_is_deleted(runn
     assert (await runner.resume("aside", max_calls=50)).answer == "PLAIN"
 
 
-async def test_runs_that_are_said_to_be_above_each_other_keep_nobody_waiting(runner: Runner, tmp_path: Path) -> None:
+async def test_a_cycle_of_callers_does_not_block_a_resume(runner: Runner, tmp_path: Path) -> None:
     await runner.run("top", thread="t", model=tree_script(tmp_path / "m.py", CELLS), max_depth=2)
     [call] = await runner.queries.calls("t")
     child = call.row.child_thread

@@ -1,4 +1,4 @@
-"""Trees that were stopped or died: what has ended is found so, the rest goes on in its middle, all paid once."""
+"""Resuming a tree of runs after a stop or a crash: ended children are reused, the others resume, all paid once."""
 
 import asyncio
 from collections import Counter
@@ -32,7 +32,7 @@ ANSWER = ["Q5-0/Q5-1/Q5-2"] * 3
 
 @pytest.mark.parametrize("times", range(1, 10))
 @pytest.mark.parametrize("point", ["request-after", "journal-before", "journal-after", "deliver-before", "plan-end"])
-async def test_a_tree_that_dies_anywhere_goes_on_and_pays_for_nothing_twice(
+async def test_a_tree_that_crashes_at_any_failpoint_resumes_and_pays_for_nothing_twice(
     tmp_path: Path, point: str, times: int
 ) -> None:
     model = script(tmp_path)
@@ -44,12 +44,12 @@ async def test_a_tree_that_dies_anywhere_goes_on_and_pays_for_nothing_twice(
         run = await runner.resume("t")
         assert (run.status, run.answer) == ("answered", ANSWER)
         assert len(await runner.queries.runs()) == 4
-        # What was under way when it died is asked again; whatever is recorded is not.
+        # Requests in flight at the crash are sent again; recorded ones are not.
         assert len(asked) <= 19 + 4
         assert len(asked) <= run.usage["model_calls"] <= len(asked) + 4
 
 
-async def test_ended_children_are_found_ended_and_their_answers_served(tmp_path: Path) -> None:
+async def test_the_answers_of_ended_children_are_reused(tmp_path: Path) -> None:
     model = script(tmp_path)
     asked = Asked(model)
     with pytest.raises(Crash):
@@ -62,7 +62,7 @@ async def test_ended_children_are_found_ended_and_their_answers_served(tmp_path:
 
 
 @pytest.mark.parametrize("runs", [1, 4])
-async def test_a_run_that_had_ended_when_its_process_died_is_known_as_ended(tmp_path: Path, runs: int) -> None:
+async def test_a_run_that_ended_just_before_the_crash_is_listed_as_answered(tmp_path: Path, runs: int) -> None:
     model = script(tmp_path)
     with pytest.raises(Crash):
         async with open_home(tmp_path, failpoint=CrashAt("execution-ended-before", runs)) as runner:
@@ -72,7 +72,7 @@ async def test_a_run_that_had_ended_when_its_process_died_is_known_as_ended(tmp_
         assert Counter(row["status"] for row in await runner.queries.runs()) == {"answered": 4}
 
 
-async def test_a_sub_rlm_that_had_used_up_its_turns_when_its_process_died_gets_no_more_of_them(tmp_path: Path) -> None:
+async def test_a_sub_rlm_that_used_up_its_turns_before_the_crash_gets_no_more_turns(tmp_path: Path) -> None:
     top = ["got = rlm_query_batched(['child: 1'])", "FINAL(got[0].error)"]
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": ["1 / 0"]})
     asked = Asked(model)
@@ -85,7 +85,7 @@ async def test_a_sub_rlm_that_had_used_up_its_turns_when_its_process_died_gets_n
     assert len(asked) == 1 + 3 + 1
 
 
-async def test_a_fork_serves_ended_children_and_goes_on_with_forks_of_the_others(tmp_path: Path) -> None:
+async def test_a_fork_reuses_ended_children_and_resumes_forks_of_the_others(tmp_path: Path) -> None:
     model = script(tmp_path)
     asked = Asked(model)
     with pytest.raises(Crash):
@@ -100,7 +100,7 @@ async def test_a_fork_serves_ended_children_and_goes_on_with_forks_of_the_others
         assert run.answer == ANSWER
         paid_by_fork = len(asked) - before
         assert 0 < paid_by_fork < 10 and run.usage["model_calls"] == paid_by_fork
-        # The original goes on as if there were no fork: it pays for what only the fork has asked.
+        # The original resumes as if there were no fork: it pays for requests that only the fork has sent.
         assert (await runner.resume("t")).answer == ANSWER
         again = await runner.fork("t", plan, into="g")
         before = len(asked)
@@ -108,7 +108,7 @@ async def test_a_fork_serves_ended_children_and_goes_on_with_forks_of_the_others
         assert len(asked) == before
 
 
-async def test_a_fork_counts_what_was_spent_before_it(tmp_path: Path) -> None:
+async def test_a_fork_counts_the_spending_before_it(tmp_path: Path) -> None:
     model = script(tmp_path)
     async with open_home(tmp_path) as runner:
         await runner.run("top", "12345", thread="t", model=model, max_depth=2, max_calls=30)
@@ -120,7 +120,7 @@ async def test_a_fork_counts_what_was_spent_before_it(tmp_path: Path) -> None:
         assert before.model_calls == 19
 
 
-async def test_stopping_a_run_stops_its_children_and_all_go_on_later(tmp_path: Path) -> None:
+async def test_stopping_a_run_stops_its_children_and_all_resume_later(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     sub = f"import pathlib, time\n                while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
     cells = {"top": TOP, "child:": ["FINAL(llm_query('slow'))"]}
@@ -143,7 +143,7 @@ async def test_stopping_a_run_stops_its_children_and_all_go_on_later(tmp_path: P
         assert (await runner.resume("t")).answer == ["SLOW"] * 3
 
 
-async def test_a_child_can_be_opened_and_gone_on_with_by_itself(tmp_path: Path) -> None:
+async def test_a_child_can_be_resumed_by_itself(tmp_path: Path) -> None:
     model = script(tmp_path)
     with pytest.raises(Crash):
         async with open_home(tmp_path, failpoint=CrashAt("journal-after", 9)) as runner:
@@ -160,7 +160,7 @@ async def test_a_child_can_be_opened_and_gone_on_with_by_itself(tmp_path: Path) 
         assert (await runner.resume(fork.thread_id)).answer == ANSWER[0]
 
 
-async def test_deleting_a_child_gives_its_tree_no_budget_back(tmp_path: Path) -> None:
+async def test_deleting_a_child_returns_no_budget_to_its_tree(tmp_path: Path) -> None:
     model = script(tmp_path)
     async with open_home(tmp_path) as runner:
         whole = await runner.run("top", "12345", thread="t", model=model, max_depth=2)
@@ -170,7 +170,7 @@ async def test_deleting_a_child_gives_its_tree_no_budget_back(tmp_path: Path) ->
         assert (left.answer, left.usage) == (whole.answer, whole.usage)
 
 
-async def test_deleting_a_run_deletes_its_children_unless_a_fork_needs_them(tmp_path: Path) -> None:
+async def test_deleting_a_run_deletes_its_children(tmp_path: Path) -> None:
     model = script(tmp_path)
     async with open_home(tmp_path) as runner:
         await runner.run("top", "12345", thread="t", model=model, max_depth=2)

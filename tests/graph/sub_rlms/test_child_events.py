@@ -1,4 +1,4 @@
-"""What watchers of a tree are told: every sub-RLM that the running cell has started, whenever it ended."""
+"""Events of a tree of runs: every sub-RLM that the running cell has started is reported, whenever it ended."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ CELLS = {
 
 
 @pytest.mark.parametrize("times", [1, 3, 6, 9, 12])
-async def test_a_resumed_run_tells_of_all_its_sub_rlms_those_that_had_ended_as_well(tmp_path: Path, times: int) -> None:
+async def test_a_resumed_run_reports_all_its_sub_rlms_including_ended_ones(tmp_path: Path, times: int) -> None:
     model = tree_script(tmp_path / "m.py", CELLS)
     with pytest.raises(Crash):
         async with Runner.open(
@@ -27,21 +27,21 @@ async def test_a_resumed_run_tells_of_all_its_sub_rlms_those_that_had_ended_as_w
         ) as runner:
             await runner.run("top", thread="t", model=model, max_depth=3)
     progress = Progress()
-    most: list[list[int]] = []
+    totals: list[list[int]] = []
 
     def hear(event: dict[str, Any]) -> None:
         progress.update(event)
         counts = progress.children.counts
         if event["event"] == "child" and set(counts) == {1, 2}:
-            most.append([*counts[1], *counts[2]])
+            totals.append([*counts[1], *counts[2]])
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         assert (await runner.resume("t", on_event=hear)).status == "answered"
     running, answered, failed, waiting = 0, 4, 0, 0
-    assert most[-1] == [running, answered, failed, waiting, running, 8, failed, waiting]
+    assert totals[-1] == [running, answered, failed, waiting, running, 8, failed, waiting]
 
 
-async def test_what_is_told_of_sub_rlms_has_what_the_whole_run_has_spent(runner: Runner, tmp_path: Path) -> None:
+async def test_events_of_sub_rlms_have_the_usage_of_the_whole_tree(runner: Runner, tmp_path: Path) -> None:
     events: list[dict[str, Any]] = []
     model = tree_script(tmp_path / "m.py", CELLS)
     run = await runner.run("top", model=model, max_depth=3, on_event=events.append)
