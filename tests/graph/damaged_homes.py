@@ -1,4 +1,4 @@
-"""Every kind of stored record, damaged: changed, cut short, gone. Each says what `rlm verify` must find."""
+"""Damages to every kind of stored record: changed, truncated, removed. Each returns the problem to be found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from tests.damage import DATABASE, ask, change, flip
 
 CHANGED, MISSING = "has changed on disk", "is missing"
 PACK, INDEX = b"alphabeta", b"alpha.txt"
-"""What the blobs of `hurt`'s input have in them."""
+"""The contents of the blobs of `hurt`'s input: its documents, and a part of the list of them."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The only problem that there must be, and a part of what is said to be lost with it."""
+    """The only problem to be found, and a part of what is reported as lost with it."""
 
     kind: Kind
     name: str
@@ -42,7 +42,7 @@ def call_about(home: Path, prompt: str) -> str:
 
 
 def last_snapshot(home: Path) -> str:
-    """The manifest of `hurt`'s last cell but one, which its last one builds on."""
+    """Return the manifest of `hurt`'s last cell but one, on which its last cell builds."""
     [[value]] = ask(
         home,
         f"SELECT value FROM writes WHERE thread_id = 'hurt' AND channel = 'turns' AND {of_step(8)}",
@@ -56,7 +56,7 @@ def manifest_in(home: Path, value: bytes) -> str:
 
 
 def piece_of(home: Path, least: int) -> str:
-    """A piece of the variable `noise` of `hurt`."""
+    """Return the hash of a piece of `hurt`'s variable `noise` with more than `least` bytes."""
     [[manifest]] = ask(home, "SELECT CAST(body AS TEXT) FROM manifests WHERE hash = ?", last_snapshot(home))
     found = ask(home, "SELECT hash FROM chunks WHERE length(body) > ? ORDER BY hash", least)
     return next(name for [name] in found if name in manifest)
@@ -72,7 +72,7 @@ def name_of(blob: Path) -> str:
 
 
 def in_ranges(home: Path, text: str, needle: bytes) -> str:
-    """Have a text, which stands in the blob with `needle` in it, stored as its range of that; returns its hash."""
+    """Store a text as its range of the blob that contains `needle` and the text. Return the text's hash."""
     blob, body = blob_with(home, needle), text.encode()
     start = blob.read_bytes().index(body)
     recipe = TextDelta(content_hash(body), (name_of(blob),), ((0, start, start + len(body)),))
@@ -113,7 +113,7 @@ def the_last_step_gone(home: Path) -> Found:
 
 
 @damage
-def a_checkpoint_that_comes_from_nowhere(home: Path) -> Found:
+def a_checkpoint_without_its_parent(home: Path) -> Found:
     change(home, f"UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = 'hurt' AND {of_step(8)}")
     return Found("checkpoint", "step 8", CHANGED, "steps 8–12")
 
@@ -126,7 +126,7 @@ def a_checkpoint_cut_short(home: Path) -> Found:
 
 
 @damage
-def a_checkpoint_with_other_words_about_it(home: Path) -> Found:
+def a_checkpoint_with_changed_metadata(home: Path) -> Found:
     change(home, f"UPDATE checkpoints SET metadata = '{{}}' WHERE thread_id = 'hurt' AND {of_step(8)}")
     return Found("checkpoint", "step 8", CHANGED, "steps 8–12")
 
@@ -159,7 +159,7 @@ def a_call_with_another_answer(home: Path) -> Found:
 
 
 @damage
-def a_call_that_is_no_text_any_more(home: Path) -> Found:
+def a_call_with_a_text_column_that_is_not_utf8(home: Path) -> Found:
     key = call_about(home, "alpha")
     change(home, "UPDATE calls SET model = CAST(x'ff6d' AS TEXT) WHERE key = ?", key)
     return Found("call", key, CHANGED, "paid, again")
@@ -188,21 +188,21 @@ def a_text_gone(home: Path) -> Found:
 
 
 @damage
-def what_a_text_is_put_together_from_changed(home: Path) -> Found:
+def the_recipe_of_a_text_changed(home: Path) -> Found:
     name = in_ranges(home, "alpha", PACK)
     change(home, "UPDATE recipes SET body = replace(CAST(body AS TEXT), '[0,0,5]', '[0,1,5]') WHERE hash = ?", name)
     return Found("text", name, CHANGED, f"the prompt of call {call_about(home, 'alpha')}")
 
 
 @damage
-def what_a_text_is_put_together_from_gone(home: Path) -> Found:
+def the_recipe_of_a_text_gone(home: Path) -> Found:
     name = in_ranges(home, "alpha", PACK)
     change(home, "DELETE FROM recipes WHERE hash = ?", name)
     return Found("text", name, MISSING, f"the prompt of call {call_about(home, 'alpha')}")
 
 
 @damage
-def whose_child_it_is_changed(home: Path) -> Found:
+def the_depth_of_a_child_changed(home: Path) -> Found:
     change(home, "UPDATE children SET depth = 2 WHERE thread_id = 'hurt'")
     return Found("child", "hurt", CHANGED, "whose budget it spends")
 

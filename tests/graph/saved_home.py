@@ -1,4 +1,4 @@
-"""A home with finished runs in it, made once and copied for every test that damages it."""
+"""A home with finished runs, created once and copied for every test that damages it."""
 
 import asyncio
 import sqlite3
@@ -16,15 +16,15 @@ CELLS = [
     "import random\nnoise = random.Random(words[0]).randbytes(100_000)\nprint('noise of', words[0])",
     "FINAL(first)",
 ]
-"""Prompts, outputs and variables are made from the input, so that two runs share none but what is the same for all."""
+"""Prompts, outputs and variables depend on the input, so that two runs share only what is equal in all runs."""
 
 
-# Of those that have called it, the first one counts.
+# A run that several have called belongs to the first of them.
 _CHILD = "INSERT OR IGNORE INTO children (thread_id, caller, call, depth) VALUES (?, ?, ?, 1)"
 
 
 def make_home(folder: Path) -> Path:
-    """A home with the runs `hurt` and `other`, each over two documents of its own."""
+    """Create a home with the runs `hurt` and `other`, each over two documents of its own. Return its folder."""
     home = folder / "home"
     model = write_script(folder / "m.py", [repl(cell) for cell in CELLS])
 
@@ -43,7 +43,7 @@ def make_home(folder: Path) -> Path:
 
 
 def adopt(home: Path, parent: str, child: str) -> None:
-    """Make it as if a call of `parent`'s code had started the run `child`."""
+    """Change the rows to those of a run `child` that a call of `parent`'s code started."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         register_function(connection)
         [key] = connection.execute(
@@ -55,8 +55,8 @@ def adopt(home: Path, parent: str, child: str) -> None:
         connection.commit()
 
 
-def say_child(home: Path, child: str, *, caller: str) -> None:
-    """Enter the run `child` as one that a call of `caller` has started, which may be there or not."""
+def insert_child(home: Path, child: str, *, caller: str) -> None:
+    """Insert a row that names `caller`, which need not exist, as the caller of the run `child`."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         register_function(connection)
         connection.execute(_CHILD, (child, caller, "1:a:1"))

@@ -1,9 +1,9 @@
-"""Whatever happens to runs, in whatever order: a state machine against a plain model of what they must come to.
+"""Runs under any sequence of events: a state machine, compared with a simple model of each run's answer.
 
-Rules: start, go on, stop, crash at any point, fork at any step with a variable set, and (on a copy) flip a byte; of
-runs with gates: approve, edit, reject, and decide about what does not wait. The second cell calls a child run, which
-plays the same script, with an input. The model knows of each run what its variable was when each cell ran, and so its
-answer, and what was decided about the code of each turn. Ties promises P1 to P9 and P11 together.
+Rules: start, resume, stop, crash at any failpoint, fork at any step with a variable set, and (on a copy) flip a bit; of
+runs with gates: approve, edit, reject, and decide about a request that does not wait. The second cell calls a child
+run, which uses the same script, with an input. The model knows for each run the value of its variable when each cell
+ran, and so its answer, and the decision about the code of each turn. Covers promises P1 to P9 and P11 together.
 """
 
 import asyncio
@@ -36,20 +36,20 @@ CELLS = [
     "else:\n    limit = 3\n    seen = [llm_query(q) for q in ['a', 'b']]\n    shared = alias = [limit]",
     "alias.append(limit)\nbelow = rlm_query('child', context=f'c{limit}')\n"
     "more = llm_query_batched([f'{word}{limit}' for word in seen])",
-    # A variable that is set when the run has ended makes for another turn.
+    # A variable that is set after the run has ended leads to another turn.
     *["FINAL([limit, more, below, shared, shared is alias])"] * 19,
 ]
 GATES = ("code", "calls>2")
 _BY_TURN, _BY_CELL = "REPLIES[done]", "REPLIES[done - sum(m['content'].count('let this code run') for m in messages)]"
-"""Which reply comes next: what was rejected is tried again."""
+"""The choice of the next reply: a rejected one is sent again."""
 
 
 class Crash(BaseException):
-    """The process dies; nothing that it still tries comes to pass."""
+    """The death of the process; no later failpoint lets it continue."""
 
 
-class Fate:
-    """The probe of one sitting: at the point of this number something happens."""
+class Interruption:
+    """The failpoints of one execution; from the one with this number on, `happens` is called at each."""
 
     def __init__(self, number: int | None, happens: Callable[[], None]) -> None:
         self.points: list[str] = []
@@ -73,7 +73,7 @@ def dies() -> None:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the variable `limit` was when the second and the last cell ran."""
+    """The values of the variable `limit` when the second and the last cell ran."""
 
     second: int = 3
     last: int = 3
@@ -85,7 +85,7 @@ class Expected:
 
 
 class AnyHistory(RuleBasedStateMachine):
-    """One home, and what its runs must come to."""
+    """One home, and the expected answers of its runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,20 +98,20 @@ class AnyHistory(RuleBasedStateMachine):
         self.loop = asyncio.Runner()
         self.expected: dict[str, Expected] = {}
         self.excused = 0
-        """Requests that a crash or a stop caught on their way: these alone may be paid again."""
+        """Requests in flight at a crash or a stop: only these may be paid again."""
         self.gated: list[str] = []
-        """Threads whose code waits for a person."""
+        """Threads whose code waits for approval."""
         self.decided: dict[tuple[str, int], str | None] = {}
-        """Of threads with gates, and of those below them, by turns, the code that may run; None: it was rejected."""
+        """The approved code by thread and turn, for threads with gates and their children; None: it was rejected."""
         self.answered: list[tuple[str, str]] = []
-        """Threads, and requests of theirs that were decided."""
+        """Threads and their approval requests that were decided."""
         self.executor = 0
         self.patch = pytest.MonkeyPatch()
 
     def teardown(self) -> None:
         try:
             for thread, expected in self.expected.items():
-                run = self._sit(thread)
+                run = self._execute(thread)
                 hows = itertools.chain(["edit", "reject"], itertools.repeat("approve"))
                 while run.status == "paused":
                     run = self._decide(run, next(hows))
@@ -136,7 +136,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @precondition(lambda self: bool(self.expected))
     @rule(which=st.integers(0, 9), point=st.none() | st.integers(1, 80))
-    def go_on(self, which: int, point: int | None) -> None:
+    def resume(self, which: int, point: int | None) -> None:
         self._crashing(self._thread(which), point)
 
     @precondition(lambda self: bool(self.expected))
@@ -150,10 +150,10 @@ class AnyHistory(RuleBasedStateMachine):
                 stopping.append(asyncio.ensure_future(self.runner.stop(thread)))
 
         def stops() -> None:
-            # Points are passed in the database's thread too.
+            # The database's thread passes failpoints too.
             self.loop.get_loop().call_soon_threadsafe(begin)
 
-        self._sit(thread, Fate(point, stops))
+        self._execute(thread, Interruption(point, stops))
 
     @precondition(lambda self: bool(self.expected) and len(self.expected) < 6)
     @rule(which=st.integers(0, 9), at=st.floats(0, 1), value=st.none() | st.integers(4, 9))
@@ -162,7 +162,7 @@ class AnyHistory(RuleBasedStateMachine):
         try:
             steps = self._do(lambda runner: runner.queries.steps(parent))
         except UnknownThread:
-            return  # it died before anything of it was saved
+            return  # it crashed before anything of it was saved
         # Variables can be set once the run is prepared.
         first = next((step["step"] for step in steps if step["kind"] == "prepare"), None)
         if first is None:
@@ -191,18 +191,18 @@ class AnyHistory(RuleBasedStateMachine):
         point=st.none() | st.integers(1, 80),
     )
     def decide(self, which: int, hows: list[str], point: int | None) -> None:
-        """Whoever crashes while they decide has decided, or it still waits."""
+        """Decide, with a crash: afterwards the request is decided, or it still waits."""
         thread = self.gated[which % len(self.gated)]
-        run = self._sit(thread)
+        run = self._execute(thread)
         with contextlib.suppress(Crash):
-            for fate, how in zip([Fate(point, dies), *[None] * len(hows)], hows, strict=False):
+            for interruption, how in zip([Interruption(point, dies), *[None] * len(hows)], hows, strict=False):
                 if run.status == "paused":
-                    run = self._decide(run, how, fate)
+                    run = self._decide(run, how, interruption)
 
     @precondition(lambda self: bool(self.answered))
     @rule(which=st.integers(0, 99), mistaken=st.booleans())
-    def decide_about_what_does_not_wait(self, which: int, mistaken: bool) -> None:
-        """It was decided before; or it waits, and something else was looked at."""
+    def decide_about_a_request_that_does_not_wait(self, which: int, mistaken: bool) -> None:
+        """Decide a request that is decided; or, if `mistaken`, the waiting one with the digest of another."""
         thread, name = self.answered[which % len(self.answered)]
         run = self._do(lambda runner: runner.read(thread))
         options: dict[str, Any] = {"interrupt": name}
@@ -217,7 +217,7 @@ class AnyHistory(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.expected) and self.home.exists())
     @rule(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
     def flip_a_bit(self, place: float, bit: int) -> None:
-        """In a copy: nothing that comes of it is silently wrong."""
+        """Flip a bit in a copy of the home: no answer is wrong without a report."""
         copy = Path(shutil.copytree(self.home, self.folder / "copy"))
         try:
             with closing(sqlite3.connect(copy / "checkpoints.sqlite")) as connection:
@@ -233,7 +233,7 @@ class AnyHistory(RuleBasedStateMachine):
             before = len(self.asked)
             for thread, expected in self.expected.items():
                 try:
-                    run = self._sit(thread, home=copy)
+                    run = self._execute(thread, home=copy)
                 except RlmError:
                     continue
                 if run.status == "answered":
@@ -242,7 +242,7 @@ class AnyHistory(RuleBasedStateMachine):
         finally:
             shutil.rmtree(copy)
 
-    # -- what always holds
+    # -- invariants
 
     @invariant()
     def nothing_recorded_is_paid_twice(self) -> None:
@@ -254,7 +254,7 @@ class AnyHistory(RuleBasedStateMachine):
             assert len(self.asked) <= paid + self.excused
             assert len(self.asked) - self.excused <= attempts, "every request counts as spent"
 
-    # -- doing it
+    # -- helpers
 
     def _has_tables(self) -> bool:
         if not (self.home / "checkpoints.sqlite").exists():
@@ -274,49 +274,49 @@ class AnyHistory(RuleBasedStateMachine):
             ]
 
     def _crashing(self, thread: str, point: int | None) -> None:
-        """A sitting, and if the run then waits for a person, another one with an approval."""
-        fate = Fate(point, dies)
+        """Execute the thread, and if it then waits for approval, approve once and execute it again."""
+        interruption = Interruption(point, dies)
         try:
-            run = self._sit(thread, fate)
+            run = self._execute(thread, interruption)
             if run.status == "paused":
-                run = self._decide(run, "approve", Fate(point, dies))
+                run = self._decide(run, "approve", Interruption(point, dies))
         except Crash:
             return
         if run.status != "paused" or thread not in self.gated:
             assert (run.status, run.answer) == ("answered", self.expected[thread].answer)
 
-    def _decide(self, run: Run, how: str, fate: Fate | None = None) -> Run:
-        """Decide alike about all code that waits, and let calls be made. Raises Crash."""
-        fate, thread, now = fate or Fate(None, dies), run.thread_id, None
-        [waiting], said = run.interrupts, [decision(action, how) for action in requests(run)]
+    def _decide(self, run: Run, how: str, interruption: Interruption | None = None) -> Run:
+        """Decide about all waiting code in the same way, and approve calls. Return the run. Raises Crash."""
+        interruption, thread, now = interruption or Interruption(None, dies), run.thread_id, None
+        [waiting], decisions = run.interrupts, [decision(action, how) for action in requests(run)]
         try:
-            now = self._do(lambda runner: runner.decide(thread, said, interrupt=waiting["id"]), fate)
+            now = self._do(lambda runner: runner.decide(thread, decisions, interrupt=waiting["id"]), interruption)
             return now
         finally:
-            self.excused += fate.in_flight
+            self.excused += interruption.in_flight
             now = now or self._do(lambda runner: runner.read(thread))
             if waiting["id"] not in [one["id"] for one in now.interrupts]:
                 self.answered.append((thread, waiting["id"]))
-                for action, one in zip(requests(run), said, strict=True):
+                for action, one in zip(requests(run), decisions, strict=True):
                     if action["name"] == "execute_code":
                         self.decided[action["thread_id"], action["turn"]] = code_after(action, one)
 
     def _check_what_ran(self) -> None:
-        """What was decided, and of runs with gates nothing else, ran."""
+        """Check that the code that ran is the code that was approved, and in runs with gates no other."""
         for thread in {*self.gated, *(thread for thread, _ in self.decided)}:
             shown = self._do(lambda runner, thread=thread: runner.queries.show(thread, runner.graph))
             for turn in shown["turns"]:
                 name, ran = (thread, turn["turn"]), "\n\n".join(turn["code"]) if turn["status"] else None
-                # The sub-RLM of a fork is not needed any more once the run that it was forked from has an answer to
-                # the same call: that is taken, whatever was decided about the sub-RLM since.
+                # The sub-RLM of a fork is not needed once the run that the fork comes from has an answer to the same
+                # call: that answer is reused, whatever was decided about the sub-RLM since.
                 if shown["status"] == "paused" and ran is None:
                     assert thread not in self.expected
                 elif name in self.decided or thread in self.gated:
                     assert self.decided[name] == ran, name
 
-    def _sit(self, thread: str, fate: Fate | None = None, home: Path | None = None) -> Run:
-        """One sitting over the thread: it is begun, or gone on with."""
-        fate = fate or Fate(None, dies)
+    def _execute(self, thread: str, interruption: Interruption | None = None, home: Path | None = None) -> Run:
+        """Start or resume the thread. Return the run."""
+        interruption = interruption or Interruption(None, dies)
 
         async def execute(runner: Runner) -> Run:
             if thread.startswith("f"):
@@ -325,24 +325,26 @@ class AnyHistory(RuleBasedStateMachine):
             return await runner.run("What?", model=self.model, thread=thread, concurrency=2, max_depth=2, approve=gates)
 
         try:
-            return self._do(execute, fate, home)
+            return self._do(execute, interruption, home)
         finally:
-            self.excused += fate.in_flight
+            self.excused += interruption.in_flight
 
-    def _do(self, work: Callable[[Runner], Any], fate: Fate | None = None, home: Path | None = None) -> Any:
-        return self.loop.run(self._with_runner(work, fate or Fate(None, dies), home or self.home))
+    def _do(
+        self, work: Callable[[Runner], Any], interruption: Interruption | None = None, home: Path | None = None
+    ) -> Any:
+        return self.loop.run(self._with_runner(work, interruption or Interruption(None, dies), home or self.home))
 
-    async def _with_runner(self, work: Callable[[Runner], Any], fate: Fate, home: Path) -> Any:
-        async with self._opened(fate, home) as runner:
+    async def _with_runner(self, work: Callable[[Runner], Any], interruption: Interruption, home: Path) -> Any:
+        async with self._opened(interruption, home) as runner:
             return await work(runner)
 
     @asynccontextmanager
-    async def _opened(self, fate: Fate, home: Path) -> AsyncGenerator[Runner]:
-        """A runner in what is another process for its leases: one that is dead once this one is left."""
+    async def _opened(self, interruption: Interruption, home: Path) -> AsyncGenerator[Runner]:
+        """Yield a runner whose leases name a process of its own that does not exist."""
         self.executor += 1
         dead = {**self._me, "pid": 4_194_304 + self.executor}
         self.patch.setattr(leases, "this_process", lambda: dead)
-        async with Runner.open(home, kernels=MemoryKernels(), failpoint=fate) as runner:
+        async with Runner.open(home, kernels=MemoryKernels(), failpoint=interruption) as runner:
             self.runner = runner
             yield runner
 
@@ -351,25 +353,25 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 def decision(action: dict[str, Any], how: str) -> dict[str, Any]:
-    """What a person says who treats code in this way, and nothing else."""
+    """Return a reviewer's decision about an action: code is treated as `how` says, all else is approved."""
     if action["name"] != "execute_code" or how == "approve":
         return APPROVE
     return edit(code=action["args"]["code"] + "\nedited = True") if how == "edit" else reject("once more")
 
 
-def code_after(action: dict[str, Any], said: dict[str, Any]) -> str | None:
-    """What runs when this was said of code."""
-    match said["type"]:
+def code_after(action: dict[str, Any], decided: dict[str, Any]) -> str | None:
+    """Return the code that runs after a decision about code; None: none."""
+    match decided["type"]:
         case "approve":
             return action["args"]["code"]
         case "edit":
-            return said["edited_action"]["args"]["code"]
+            return decided["edited_action"]["args"]["code"]
         case _:
             return None
 
 
 def forked(parent: Expected, ended: int, value: int | None) -> Expected:
-    """What a fork comes to that has the first `ended` cells of its parent, and then `limit` as `value`."""
+    """Return the expected values of a fork that has the first `ended` cells of its parent, and then sets `limit`."""
     if value is None or ended == 0:
         # The first cell sets it.
         return parent if ended else Expected()

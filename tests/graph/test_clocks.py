@@ -1,4 +1,4 @@
-"""Clocks are set back, and runs wait for weeks: order is a sequence, and nothing hangs on what time it is."""
+"""Clocks that are set back, and runs that wait for weeks: the order of steps depends on a sequence, not on the time."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -19,14 +19,14 @@ HOUR = 3600.0
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
 
-class Sittings:
-    """Sittings on one home, each in what takes itself for a process of its own, at a time that is set."""
+class Executors:
+    """Runners over one home, each at a time that is set."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.home = home
         self.now = time.time()
         self._monkeypatch = monkeypatch
-        # The time that LangGraph makes ids of.
+        # The time from which LangGraph derives ids.
         clock = SimpleNamespace(time_ns=lambda: int(self.now * 1e9))
         monkeypatch.setattr("langgraph.checkpoint.base.id.time", clock)
 
@@ -43,8 +43,8 @@ class Sittings:
 
 
 @pytest.fixture
-def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sittings:
-    return Sittings(tmp_path / "home", monkeypatch)
+def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Executors:
+    return Executors(tmp_path / "home", monkeypatch)
 
 
 @pytest.fixture
@@ -67,21 +67,21 @@ def name(snapshot: StateSnapshot) -> str:
     return snapshot.config.get("configurable", {})["checkpoint_id"]
 
 
-async def test_with_the_clock_set_back_an_hour_a_run_goes_on_from_its_last_step(executor: Sittings, model: str) -> None:
+async def test_a_run_resumes_from_its_last_step_after_the_clock_is_set_back(executor: Executors, model: str) -> None:
     asked = Asked(model)
     async with executor.at() as runner:
         await stopped_in_turn(runner, 2, model)
         before = await runner.queries.steps("t")
     async with executor.at(-HOUR) as runner:
         run = await runner.resume("t")
-        assert (run.answer, asked.prompts) == (["A", "B"], ["a", "b"]), "not from a step that a clock calls the last"
+        assert (run.answer, asked.prompts) == (["A", "B"], ["a", "b"]), "not from the step with the latest time"
         steps = await runner.queries.steps("t")
         assert steps[: len(before)] == before and [step["step"] for step in steps] == list(range(1, run.steps + 1))
-        assert steps[-1]["created"] < before[-1]["created"], "what the clock said is shown as it was"
+        assert steps[-1]["created"] < before[-1]["created"], "times are shown as the clock gave them"
         assert (await runner.graph.aget_state(CONFIG)).values["status"] == "answered"
 
 
-async def test_history_is_told_in_the_order_of_saving(executor: Sittings, model: str) -> None:
+async def test_history_is_in_the_order_of_saving(executor: Executors, model: str) -> None:
     async with executor.at() as runner:
         await stopped_in_turn(runner, 2, model)
     async with executor.at(-HOUR) as runner:
@@ -95,7 +95,7 @@ async def test_history_is_told_in_the_order_of_saving(executor: Sittings, model:
 
 
 async def test_a_run_that_was_killed_before_the_clock_was_set_back_is_taken_over(
-    executor: Sittings, model: str
+    executor: Executors, model: str
 ) -> None:
     async with executor.at() as runner:
         await stopped_in_turn(runner, 2, model)
@@ -105,7 +105,7 @@ async def test_a_run_that_was_killed_before_the_clock_was_set_back_is_taken_over
         assert (await runner.resume("t")).status == "answered"
 
 
-async def test_runs_are_listed_by_the_time_that_is_shown_of_them(executor: Sittings, model: str) -> None:
+async def test_runs_are_listed_by_the_time_of_their_last_change(executor: Executors, model: str) -> None:
     for shift, thread in ((0.0, "first"), (-HOUR, "second"), (2 * HOUR, "third")):
         async with executor.at(shift) as runner:
             await runner.run("What?", model=model, thread=thread)
@@ -114,7 +114,7 @@ async def test_runs_are_listed_by_the_time_that_is_shown_of_them(executor: Sitti
     assert [run["thread_id"] for run in listed] == ["third", "first", "second"]
 
 
-async def test_a_run_that_waited_for_three_weeks_goes_on(executor: Sittings, model: str) -> None:
+async def test_a_run_that_was_stopped_for_three_weeks_resumes(executor: Executors, model: str) -> None:
     asked = Asked(model)
     async with executor.at() as runner:
         await stopped_in_turn(runner, 3, model)
@@ -122,5 +122,5 @@ async def test_a_run_that_waited_for_three_weeks_goes_on(executor: Sittings, mod
         freed = await runner.gc()
         run = await runner.resume("t")
         assert (run.answer, asked.prompts) == (["A", "B"], ["a", "b"]), freed
-        assert (await runner.queries.about("t"))["seconds"] < 60, "waiting is not the run's time"
+        assert (await runner.queries.about("t"))["seconds"] < 60, "the pause does not count as the run's time"
         assert (await runner.verify("t")).ok

@@ -1,4 +1,4 @@
-"""A run whose code must be confined is refused where nothing confines it, unless the user says otherwise."""
+"""Runs on a machine without a sandbox: they are refused unless the user allows unconfined code."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.scripts import Asked, repl, write_script
 
 
 class Unconfined(MemoryKernels):
-    """Kernels of a machine on which nothing holds."""
+    """Kernels of a machine on which no sandbox tier holds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def model(tmp_path: Path) -> str:
     return write_script(tmp_path / "m.py", [repl("x = 1"), repl("FINAL(llm_query('q'))")])
 
 
-async def test_it_is_refused_before_anything_is_saved_or_paid(runner: Runner, model: str) -> None:
+async def test_a_run_without_a_sandbox_is_refused_before_anything_is_saved_or_paid(runner: Runner, model: str) -> None:
     asked = Asked(model)
     with pytest.raises(NoSandbox) as refused:
         await runner.run("Q?", "text", model=model, thread="t")
@@ -49,16 +49,16 @@ async def test_it_is_refused_before_anything_is_saved_or_paid(runner: Runner, mo
     assert (asked.prompts, asked.roots) == ([], []) and await runner.queries.runs() == []
 
 
-async def test_it_runs_where_the_user_says_so(runner: Runner, model: str) -> None:
+async def test_a_run_executes_unconfined_when_the_user_allows_it(runner: Runner, model: str) -> None:
     assert (await runner.run("Q?", model=model, unsandboxed=True)).status == "answered"
 
 
-async def test_one_answered_directly_needs_no_sandbox(runner: Runner, tmp_path: Path) -> None:
+async def test_a_directly_answered_run_needs_no_sandbox(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", ["an answer"])
     assert (await runner.run("Q?", "text", model=model, mode="direct")).answer == "an answer"
 
 
-async def test_a_run_from_another_machine_is_gone_on_with_only_when_the_user_says_so(
+async def test_a_run_from_another_machine_resumes_unconfined_only_when_the_user_allows_it(
     tmp_path: Path, model: str
 ) -> None:
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:

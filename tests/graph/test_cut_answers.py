@@ -1,4 +1,4 @@
-"""Answers that were cut at the output limit reach the code, and the model is told that they are not whole."""
+"""Answers that were cut at the output limit: the code gets them, and a note to the model reports them as cut."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def is_long(body: Body) -> bool:
     return body["messages"][-1]["content"] in ("3", "7")
 
 
-async def test_cut_answers_are_delivered_and_told_in_one_note_that_a_replay_tells_too(
+async def test_cut_answers_are_delivered_and_reported_in_one_note_also_in_a_replay(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
@@ -27,14 +27,14 @@ async def test_cut_answers_are_delivered_and_told_in_one_note_that_a_replay_tell
         await runner.fork("a", 3, into="b")
         again = await runner.resume("b")
     assert run.answer == again.answer == [f"a{n}" for n in range(10)]
-    assert len(server.requests) == asked, "the second root turn was told the same, so nothing was asked anew"
+    assert len(server.requests) == asked, "the second root turn got the same notes, so no request was sent again"
     for thread in ("a", "b"):
         shown = await runner.queries.show(thread, runner.graph)
         [note] = shown["turns"][0]["notes"]
         assert note.startswith("2 of 10 answers to sub-calls of this cell were cut")
 
 
-async def test_a_cut_root_reply_is_read_as_cut_in_a_fork_too(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cut_root_reply_counts_as_cut_in_a_fork_too(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     half = "```repl\nx = 1\nFINAL(x"
 

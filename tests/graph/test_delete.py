@@ -1,4 +1,4 @@
-"""`Runner.delete` and `Runner.gc`: what is deleted is gone, and what others need of it is not (promises P5, P12)."""
+"""`Runner.delete` and `Runner.gc`: a deleted run is gone, except for what other runs need (promises P5, P12)."""
 
 import shutil
 import time
@@ -33,7 +33,7 @@ def home(saved: Path, tmp_path: Path) -> Path:
 
 
 def rows(home: Path, name: str = "") -> dict[str, int]:
-    """How many rows there are of the threads whose names have `name` in them."""
+    """Return the number of rows, by table, of the threads with `name` in their names."""
     count = "SELECT count(*) FROM {} WHERE instr(CAST(thread_id AS BLOB), CAST(? AS BLOB)) > 0"
     found = {table: ask(home, count.format(table), name)[0][0] for table in TABLES}
     return {table: number for table, number in found.items() if number}
@@ -43,7 +43,7 @@ async def listed(runner: Runner) -> set[str]:
     return {run["thread_id"] for run in await runner.queries.runs()}
 
 
-async def test_a_deleted_run_is_gone_and_the_others_are_as_they_were(home: Path) -> None:
+async def test_a_deleted_run_is_gone_and_the_others_are_unchanged(home: Path) -> None:
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         before = await runner.queries.show("other", runner.graph)
         deleted = await runner.delete("hurt")
@@ -57,14 +57,14 @@ async def test_a_deleted_run_is_gone_and_the_others_are_as_they_were(home: Path)
     assert rows(home, "hurt") == {}
 
 
-async def test_a_run_is_deleted_by_the_beginning_of_its_name_and_an_unknown_one_is_not(home: Path) -> None:
+async def test_a_run_can_be_deleted_by_the_beginning_of_its_name_and_an_unknown_one_is_refused(home: Path) -> None:
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         with pytest.raises(UnknownThread):
             await runner.delete("nobody")
         assert (await runner.delete("othe")).threads == ["other"]
 
 
-async def test_what_only_the_deleted_run_needed_is_freed_and_what_it_shared_is_not(home: Path) -> None:
+async def test_gc_frees_what_only_the_deleted_run_needed(home: Path) -> None:
     def stored() -> tuple[int, int]:
         return ask(home, "SELECT count(*) FROM texts")[0][0], len(list((home / "blobs").rglob("*/*")))
 
@@ -77,13 +77,13 @@ async def test_what_only_the_deleted_run_needed_is_freed_and_what_it_shared_is_n
     assert stored() == (texts - freed["texts"].records, blobs - freed["blobs"].records)
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         assert (await runner.verify("other")).ok
-        # The code of both runs was the same.
+        # Both runs had the same code.
         assert "has changed" not in str(await runner.queries.show("other", runner.graph))
         assert (await runner.resume("other")).answer == ["DELTA", "GAMMA"]
 
 
 @pytest.mark.parametrize("step", range(1, 13))
-async def test_a_fork_costs_and_says_the_same_when_the_run_it_comes_from_is_deleted(tmp_path: Path, step: int) -> None:
+async def test_a_fork_has_the_same_cost_and_answer_when_its_parent_is_deleted(tmp_path: Path, step: int) -> None:
     model = write_script(tmp_path / "m.py", REPLIES)
     outcomes: list[Any] = []
     for deleting in (False, True):
@@ -107,7 +107,7 @@ async def test_a_fork_costs_and_says_the_same_when_the_run_it_comes_from_is_dele
     assert outcomes[0] == outcomes[1]
 
 
-async def test_what_is_left_for_forks_goes_with_the_last_of_them(tmp_path: Path) -> None:
+async def test_rows_that_are_kept_for_forks_are_deleted_with_the_last_fork(tmp_path: Path) -> None:
     home = tmp_path / "home"
     model = write_script(tmp_path / "m.py", REPLIES)
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
@@ -130,7 +130,7 @@ async def test_what_is_left_for_forks_goes_with_the_last_of_them(tmp_path: Path)
     assert list((home / "blobs").rglob("*/*")) == []
 
 
-async def test_the_name_of_a_deleted_run_is_free_again(tmp_path: Path) -> None:
+async def test_the_name_of_a_deleted_run_can_be_used_again(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", REPLIES)
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         for question in ("What?", "Why?", "Who?"):
@@ -142,7 +142,7 @@ async def test_the_name_of_a_deleted_run_is_free_again(tmp_path: Path) -> None:
             assert (await runner.resume(f"fork of {question}")).usage["model_calls"] == 0
 
 
-async def test_a_run_that_is_being_run_is_not_deleted_nor_one_whose_fork_is(tmp_path: Path) -> None:
+async def test_a_busy_run_is_not_deleted_nor_one_whose_fork_is_busy(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", REPLIES)
     async with (
         Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner,
@@ -161,7 +161,7 @@ async def test_a_run_that_is_being_run_is_not_deleted_nor_one_whose_fork_is(tmp_
         await another.delete("origin")
 
 
-async def test_the_runs_that_a_run_has_started_go_with_it(home: Path) -> None:
+async def test_the_children_of_a_run_are_deleted_with_it(home: Path) -> None:
     adopt(home, "hurt", "other")
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         assert (await runner.delete("hurt")).threads == ["hurt", "other"]
@@ -169,7 +169,7 @@ async def test_the_runs_that_a_run_has_started_go_with_it(home: Path) -> None:
     assert rows(home) == {}
 
 
-async def test_a_run_that_another_one_has_called_too_stays(home: Path, tmp_path: Path) -> None:
+async def test_a_child_that_another_run_has_called_too_is_kept(home: Path, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", REPLIES)
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         await runner.run("What?", "a b", model=model, thread="shared")
@@ -177,7 +177,7 @@ async def test_a_run_that_another_one_has_called_too_stays(home: Path, tmp_path:
         adopt(home, parent, "shared")
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         assert (await runner.delete("other")).threads == ["other"]
-        # A fork is served what was recorded of the call: the run that answered it stays with that.
+        # The fork reuses the recorded answer of the call, so the run that gave the answer is kept.
         await runner.fork("hurt", 9, into="fork")
         assert (await runner.delete("hurt")).threads == ["hurt"]
         assert await listed(runner) == {"fork", "shared"}
@@ -197,7 +197,7 @@ async def test_a_run_is_deleted_with_its_children_or_not_at_all(home: Path) -> N
         await runner.delete("hurt")
 
 
-async def test_a_run_is_deleted_however_damaged_it_is(home: Path) -> None:
+async def test_a_damaged_run_can_be_deleted(home: Path) -> None:
     change(home, "UPDATE threads SET limits = '{' WHERE thread_id = 'hurt'")
     change(
         home,
@@ -214,7 +214,7 @@ async def test_a_run_is_deleted_however_damaged_it_is(home: Path) -> None:
         assert await listed(runner) == {"other"}
 
 
-async def test_a_run_of_a_plain_langgraph_caller_is_verified_and_deleted(runner: Runner, tmp_path: Path) -> None:
+async def test_a_run_of_a_plain_langgraph_caller_can_be_verified_and_deleted(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(len(context))")])
     config: Any = {"configurable": {"thread_id": "plain"}}
     await runner.graph.ainvoke({"question": "How long?", "context": "abc", "settings": {"model": model}}, config)
@@ -224,7 +224,7 @@ async def test_a_run_of_a_plain_langgraph_caller_is_verified_and_deleted(runner:
 
 
 async def test_a_run_in_progress_loses_nothing_to_gc(tmp_path: Path) -> None:
-    """At every event, in a home whose clock has gone on for hours since the run touched what it needs."""
+    """Collect at every event, with a clock hours after the run touched what it needs."""
     model = write_script(
         tmp_path / "m.py",
         [

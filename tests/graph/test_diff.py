@@ -1,4 +1,4 @@
-"""Variables at a step and what differs between two, from what is saved: nothing runs and no value is loaded."""
+"""Variables at a step and differences between two steps, from saved records: nothing runs and no value is loaded."""
 
 import shutil
 from collections.abc import AsyncGenerator
@@ -25,7 +25,7 @@ CELLS = [
 
 @pytest.fixture
 async def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Runner]:
-    """A runner over the answered run `t`, that cannot load a value."""
+    """Yield a runner over the answered run `t` that fails if a value is loaded."""
     model = write_script(tmp_path / "m.py", [*(repl(cell) for cell in CELLS), repl("FINAL('other')")])
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         run = await runner.run("What?", "the input", model=model, thread="t")
@@ -39,12 +39,12 @@ async def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenera
 
 
 async def after(runner: Runner, turn: int, kind: str = "execute_code", thread: str = "t") -> int:
-    """The last step of a kind in a turn."""
+    """Return the last step of a kind in a turn."""
     steps = await runner.queries.steps(thread)
     return max(step["step"] for step in steps if (step["kind"], step["turn"]) == (kind, turn))
 
 
-async def test_variables_are_shown_as_they_were_at_each_step(runner: Runner) -> None:
+async def test_variables_are_shown_for_each_step(runner: Runner) -> None:
     names = {
         number: set(await runner.queries.variables("t", runner.graph, number))
         for number in [1, 3, await after(runner, 1), await after(runner, 2), await after(runner, 3)]
@@ -59,7 +59,7 @@ async def test_variables_are_shown_as_they_were_at_each_step(runner: Runner) -> 
     assert list(now) == sorted(now)
 
 
-async def test_in_mid_cell_they_are_as_before_the_cell(runner: Runner, tmp_path: Path) -> None:
+async def test_variables_in_mid_cell_are_those_before_the_cell(runner: Runner, tmp_path: Path) -> None:
     model = f"scripted:{tmp_path / 'm.py'}"
     await runner.run("What?", "the input", model=model, thread="reviewed", approve=["code:writes"])
     for thread, kinds in (("t", ("plan", "sub_call")), ("reviewed", ("plan", "review", "sub_call"))):
@@ -69,7 +69,7 @@ async def test_in_mid_cell_they_are_as_before_the_cell(runner: Runner, tmp_path:
             assert await runner.queries.variables(thread, runner.graph, step) == before
 
 
-async def test_what_cannot_be_brought_back_says_why(runner: Runner) -> None:
+async def test_a_variable_that_cannot_be_restored_is_shown_with_the_reason(runner: Runner) -> None:
     shown = await runner.queries.variables("t", runner.graph)
     assert {set_of_keys for one in shown.values() if (set_of_keys := frozenset(one))} == {
         frozenset({"type", "size", "preview", "restorable", "why_not"})
@@ -79,9 +79,7 @@ async def test_what_cannot_be_brought_back_says_why(runner: Runner) -> None:
     assert (shown["big"]["type"], shown["big"]["size"], shown["big"]["why_not"]) == ("list", 20, None)
 
 
-async def test_a_snapshot_that_is_damaged_is_said_and_what_was_described_is_shown(
-    runner: Runner, tmp_path: Path
-) -> None:
+async def test_variables_of_a_missing_snapshot_are_shown_as_not_restorable(runner: Runner, tmp_path: Path) -> None:
     step = await after(runner, 1)
     await runner._stores.database.commit(lambda connection: connection.execute("DELETE FROM manifests"))
     shown = await runner.queries.variables("t", runner.graph, step)
@@ -89,14 +87,14 @@ async def test_a_snapshot_that_is_damaged_is_said_and_what_was_described_is_show
     assert "missing" in shown["count"]["why_not"]
 
 
-async def test_a_run_of_an_earlier_version_says_that_its_variables_come_back_by_running_cells(tmp_path: Path) -> None:
+async def test_variables_of_a_run_of_an_earlier_version_are_shown_with_that_reason(tmp_path: Path) -> None:
     home = shutil.copytree(Path(homes.__file__).parent / "format-1", tmp_path / "old")
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         shown = await runner.queries.variables("finished", runner.graph)
     assert shown and all("earlier version" in one["why_not"] for one in shown.values())
 
 
-async def test_a_step_compared_with_itself_differs_in_nothing(runner: Runner) -> None:
+async def test_a_step_compared_with_itself_shows_no_difference(runner: Runner) -> None:
     for number in (1, 4, await after(runner, 3)):
         found = await runner.queries.compare(("t", number), ("t", number), runner.graph)
         assert found == {
@@ -106,19 +104,19 @@ async def test_a_step_compared_with_itself_differs_in_nothing(runner: Runner) ->
         }
 
 
-async def test_variables_added_removed_and_changed_are_told_apart(runner: Runner) -> None:
+async def test_added_removed_and_changed_variables_are_listed_separately(runner: Runner) -> None:
     one, two, three, four = [await after(runner, turn) for turn in (1, 2, 3, 4)]
     found = await runner.queries.compare(("t", one), ("t", three), runner.graph)
     variables = found["variables"]
     assert set(variables["added"]) == {"before", "lines", "deep"} and set(variables["removed"]) == {"old"}
-    assert set(variables["changed"]) == {"a", "b", "count"}, "what is as it was is left out, big or not"
+    assert set(variables["changed"]) == {"a", "b", "count"}, "unchanged variables are left out, big or not"
     count = variables["changed"]["count"]
     assert (count["from"]["preview"], count["to"]["preview"], count["shares_with"]) == ("1", "2", [])
     assert variables["changed"]["a"]["shares_with"] == ["b"]
     back = (await runner.queries.compare(("t", three), ("t", one), runner.graph))["variables"]
     assert set(back["added"]) == {"old"} and set(back["removed"]) == {"before", "lines", "deep"}
     deep = (await runner.queries.compare(("t", three), ("t", four), runner.graph))["variables"]["changed"]
-    assert list(deep) == ["deep"], "told by what it is saved as, though its preview is the same"
+    assert list(deep) == ["deep"], "its saved bytes differ, though its preview is the same"
     assert deep["deep"]["from"] == deep["deep"]["to"]
     assert not any((await runner.queries.compare(("t", two), ("t", two + 1), runner.graph))["variables"].values())
 
@@ -155,7 +153,7 @@ async def test_a_fork_is_compared_with_the_run_it_comes_from(runner: Runner, mon
     assert "-count = 1\n+count = 10" in turn["code"]["diff"] and turn["code"]["diff"].startswith("@@")
 
 
-async def test_two_runs_over_other_inputs_say_so(runner: Runner, tmp_path: Path) -> None:
+async def test_runs_over_different_inputs_are_shown_with_both(runner: Runner, tmp_path: Path) -> None:
     other = await runner.run("What?", "another input", model=f"scripted:{tmp_path / 'm.py'}", thread="u")
     found = await runner.queries.compare(("t", 3), ("u", 3), runner.graph)
     assert found["input"] and found["input"]["from"] != found["input"]["to"]
@@ -163,7 +161,7 @@ async def test_two_runs_over_other_inputs_say_so(runner: Runner, tmp_path: Path)
     assert set(ended["variables"]["changed"]) == {"context"} and ended["turns"] == []
 
 
-async def test_texts_too_long_to_be_compared_line_by_line_are_given_whole(tmp_path: Path) -> None:
+async def test_texts_too_long_for_a_line_diff_are_shown_whole(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("n = 1"), repl("print('x\\n' * n)"), repl("FINAL(1)")])
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         await runner.run("Q?", model=model, thread="t")
@@ -176,7 +174,7 @@ async def test_texts_too_long_to_be_compared_line_by_line_are_given_whole(tmp_pa
     assert turn["output"]["diff"] is None and len(turn["output"]["to"]) > 12_000
 
 
-async def test_steps_and_runs_that_there_are_not_are_refused(runner: Runner) -> None:
+async def test_unknown_steps_and_runs_are_refused(runner: Runner) -> None:
     with pytest.raises(UsageError, match="no step 999"):
         await runner.queries.variables("t", runner.graph, 999)
     with pytest.raises(UsageError, match="no step 0"):

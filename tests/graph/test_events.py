@@ -1,4 +1,4 @@
-"""The events of a run have the keys of their types and no others."""
+"""Events of a run: they have the keys of their types and no others."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.scripts import repl, write_script
 
 
 def kinds() -> dict[str, Any]:
-    """The TypedDicts of events by the event's name."""
+    """Return the TypedDicts of events by the event's name."""
     return {kind.__annotations__["event"].__args__[0]: kind for kind in Event.__args__}
 
 
@@ -24,7 +24,7 @@ def test_each_event_has_a_type() -> None:
 
 
 @pytest.mark.parametrize("mode", ["rlm", "auto"])
-async def test_events_are_what_their_types_say(tmp_path: Path, mode: Any) -> None:
+async def test_events_match_their_types(tmp_path: Path, mode: Any) -> None:
     cells = ["a = llm_query_batched(['x', 'y'])", "FINAL(rlm_query('child', context='b'))"]
     model = write_script(tmp_path / "m.py", ["no code", *map(repl, cells)])
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
@@ -36,6 +36,6 @@ async def test_events_are_what_their_types_say(tmp_path: Path, mode: Any) -> Non
         TypeAdapter[Any](kind).validate_python(event, strict=True)
 
 
-def test_what_is_public_can_be_imported() -> None:
+def test_public_names_can_be_imported() -> None:
     assert {name for name in durable_rlm.__all__ if not getattr(durable_rlm, name)} == set()
     assert durable_rlm.Event is events.Event

@@ -18,7 +18,7 @@ from durable_rlm.state.maintenance.report import Kind, Report
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
 from tests.graph.damaged_homes import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges
-from tests.graph.saved_home import adopt, make_home, say_child
+from tests.graph.saved_home import adopt, make_home, insert_child
 from tests.scripts import repl, write_script
 
 STEPS, CALLS, TURNS = 12, 5, 3
@@ -28,7 +28,7 @@ STEPS, CALLS, TURNS = 12, 5, 3
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = make_home(tmp_path_factory.mktemp("saved"))
     for thread in ("hurt", "other"):
-        say_child(home, thread, caller=f"above {thread}")
+        insert_child(home, thread, caller=f"above {thread}")
     return home
 
 
@@ -190,7 +190,7 @@ async def test_the_runs_that_a_run_has_started_are_verified_with_it(home: Path, 
     if in_the_journal:
         adopt(home, "hurt", "other")
     else:
-        say_child(home, "other", caller="hurt")
+        insert_child(home, "other", caller="hurt")
     assert (await verified(home, "hurt")).checked["thread"].records == 2
     change(home, "UPDATE threads SET question = '' WHERE thread_id = 'other'")
     [problem] = (await verified(home, "hurt")).problems
