@@ -168,7 +168,7 @@ def a_call_with_a_text_column_that_is_not_utf8(home: Path) -> Found:
 @damage
 def a_text_changed_in_the_file(home: Path) -> Found:
     name = content_hash(b"noise of alpha\n")
-    # In its row the text lies between its name and the time of its last use.
+    # In its row the text is between its name and the time of its last use.
     flip(home / DATABASE, name.encode() + b"noise of alpha\n")
     return Found("text", name, CHANGED, "the output of turn 2")
 

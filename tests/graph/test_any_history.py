@@ -49,7 +49,7 @@ class Crash(BaseException):
 
 
 class Interruption:
-    """The failpoints of one execution; from the one with this number on, `happens` is called at each."""
+    """A failpoint of one execution that calls `happens` at the point of this number and at each later one."""
 
     def __init__(self, number: int | None, happens: Callable[[], None]) -> None:
         self.points: list[str] = []

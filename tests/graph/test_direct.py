@@ -61,7 +61,7 @@ async def test_the_default_mode_uses_the_repl(runner: Runner, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "reply", ["NEEDS_REPL", "**NEEDS_REPL**\n", "`NEEDS_REPL`: counting", "<think>?</think> NEEDS_REPL"]
 )
-async def test_a_model_that_asks_for_the_repl_gets_it(runner: Runner, tmp_path: Path, reply: str) -> None:
+async def test_a_model_that_requests_the_repl_gets_it(runner: Runner, tmp_path: Path, reply: str) -> None:
     run = await runner.run("When?", LETTER, model=script(tmp_path / "m.py", reply), mode="auto")
     assert (run.answer, run.turns, run.usage["model_calls"]) == ("by code", 1, 2), "the first request is counted"
     assert await summary(runner, run.thread_id) == "needs the REPL: the model asked for it"
@@ -200,7 +200,7 @@ async def test_a_refused_direct_call_leads_to_the_repl(runner: Runner, monkeypat
     assert run.answer == "by code" and "I will not" in await summary(runner, run.thread_id)
 
 
-async def test_a_fork_of_a_direct_answer_reuses_it_and_asks_another_question_directly(
+async def test_a_fork_of_a_direct_answer_reuses_it_and_answers_another_question_directly(
     runner: Runner, tmp_path: Path
 ) -> None:
     model = script(tmp_path / "m.py", "in 2031")

@@ -1,4 +1,4 @@
-"""A disk that fills up fails the run in words; once there is room it goes on, in the same process or in another."""
+"""A full disk: the run fails with a clear error and resumes once there is room, in the same process or in another."""
 
 import asyncio
 import errno
@@ -28,16 +28,16 @@ ANSWER = ["AAAA", "BBBB", "CCCC", "aaaa", "bbbb", "cccc", 2_000_000, "f5b165"]
 
 
 LONG = f"# {'x' * 50_000}\n"
-"""Code that finds no room where there is none."""
+"""Code too long for the free pages of a database that is full."""
 
 
 async def run(runner: Runner, model: str) -> Run:
     return await runner.run("What?", "input", model=model, thread="t", concurrency=2)
 
 
-def check_told(run: Run, said: str) -> None:
+def check_failed(run: Run, message: str) -> None:
     assert (run.status, run.exit_code, run.answer) == ("failed", 1, None)
-    assert run.error is not None and said in run.error["message"] and "Free" in run.error["hint"], run.error
+    assert run.error is not None and message in run.error["message"] and "Free" in run.error["hint"], run.error
 
 
 @pytest.fixture
@@ -46,7 +46,10 @@ def model(tmp_path: Path) -> str:
 
 
 def filling(point: str, number: int) -> tuple[Callable[[str], None], list[sqlite3.Connection]]:
-    """A probe that fills the database before the `number`-th commit of `point`, and its connection until then."""
+    """Return a failpoint that fills the database before the `number`-th commit of `point`, and a list.
+
+    The caller adds the database's connection to the list; it is removed once the database is full.
+    """
     connections: list[sqlite3.Connection] = []
     left = number
 
@@ -54,7 +57,7 @@ def filling(point: str, number: int) -> tuple[Callable[[str], None], list[sqlite
         nonlocal left
         if not (passed.endswith("-before") and point in passed):
             return
-        # In the thread of the database, before a commit.
+        # This is in the database's thread, before a commit.
         left -= 1
         if not left:
             [pages] = connections[0].execute("PRAGMA page_count").fetchone()
@@ -64,7 +67,7 @@ def filling(point: str, number: int) -> tuple[Callable[[str], None], list[sqlite
 
 
 def check_paid(asked: Asked, failed: list[str]) -> None:
-    """Every call once, and once more at most what had no room: two requests under way, and two answers just come."""
+    """Check that every call was sent once, and a second time at most four without room: two requests, two answers."""
     wanted = Counter(["a", "b", "c", "AAA", "BBB", "CCC"])
     again = Counter(asked.prompts) - wanted
     assert Counter(asked.prompts) >= wanted and again.total() <= 2 * 2 and again <= Counter(failed), again
@@ -78,7 +81,7 @@ def check_paid(asked: Asked, failed: list[str]) -> None:
         *(("checkpoint", 4), ("checkpoint", 5), ("checkpoint", 8), ("checkpoint", 11)),
     ],
 )
-async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
+async def test_a_full_database_fails_the_run_which_resumes_once_there_is_room(
     tmp_path: Path, model: str, point: str, number: int, again_in: str
 ) -> None:
     asked = Asked(model)
@@ -86,9 +89,9 @@ async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
         database = runner._stores.database
         connections.append(database.connection._conn)
-        check_told(await run(runner, model), "disk is full")
+        check_failed(await run(runner, model), "disk is full")
         assert not connections
-        under_way = asked.prompts
+        in_flight = asked.prompts
         if again_in == "the same process":
             await database.read("PRAGMA max_page_count=4294967294")
             assert (await run(runner, model)).answer == ANSWER
@@ -97,14 +100,14 @@ async def test_a_full_database_fails_the_run_and_with_room_again_it_goes_on(
         ended = await run(runner, model)
         assert (ended.status, ended.answer) == ("answered", ANSWER)
         assert (await runner.verify("t")).ok
-    check_paid(asked, under_way)
+    check_paid(asked, in_flight)
 
 
 @pytest.mark.parametrize("decided", [False, True])
-async def test_a_full_database_where_a_person_is_asked_fails_the_run_and_with_room_again_they_are_asked(
+async def test_a_full_database_at_a_review_fails_the_run_which_requests_approval_once_there_is_room(
     tmp_path: Path, decided: bool
 ) -> None:
-    """What a run asks, and what they decide, are written at once, and not with a step."""
+    """Approval requests and decisions are saved at once, and not with a step."""
     model = write_script(tmp_path / "m.py", [repl(f"{LONG}x = 1"), repl("FINAL(x)")])
     asked = Asked(model)
     failpoint, connections = filling("writes", 1 + decided)
@@ -116,7 +119,7 @@ async def test_a_full_database_where_a_person_is_asked_fails_the_run_and_with_ro
         if decided:
             assert run.status == "paused"
             run = await runner.decide("t", [other])
-        check_told(run, "disk is full")
+        check_failed(run, "disk is full")
         assert not connections
         await database.read("PRAGMA max_page_count=4294967294")
         run = await runner.resume("t")
@@ -133,10 +136,10 @@ def no_space(*_: Any) -> NoReturn:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-async def test_blobs_that_find_no_room_fail_the_run_and_with_room_again_it_goes_on(
+async def test_blobs_without_room_fail_the_run_which_resumes_once_there_is_room(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Blobs are an answer (1 to 3, in any order), and pieces of a variable."""
+    """The blobs are answers (1 to 3, in any order) and pieces of a variable."""
     asked, passed = Asked(model), 0
 
     def failpoint(point: str) -> None:
@@ -147,18 +150,18 @@ async def test_blobs_that_find_no_room_fail_the_run_and_with_room_again_it_goes_
                 monkeypatch.setattr("os.fsync", no_space)
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
-        check_told(await run(runner, model), "No space left")
-        under_way = asked.prompts
+        check_failed(await run(runner, model), "No space left")
+        in_flight = asked.prompts
         monkeypatch.undo()
         ended = await run(runner, model)
         assert (ended.status, ended.answer) == ("answered", ANSWER)
         assert (await runner.verify("t")).ok
     assert [path for path in (tmp_path / "home").rglob(".partial-*")] == []
-    check_paid(asked, under_way)
+    check_paid(asked, in_flight)
 
 
 @pytest.mark.parametrize("point", ["execution-begun-before", "call-asked-before", "checkpoint-before"])
-async def test_a_run_that_waits_for_another_process_to_write_is_stopped_at_once(
+async def test_a_run_that_waits_for_another_process_to_write_stops_at_once(
     tmp_path: Path, model: str, point: str
 ) -> None:
     home = tmp_path / "home"

@@ -1,4 +1,4 @@
-"""A home keeps itself out of the user's repository and backups, and writes no file where it might do harm."""
+"""The files that keep a home out of the user's repository and backups, and homes that must not get them."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-async def test_git_sees_nothing_of_a_run_in_a_repository(tmp_path: Path, model: str) -> None:
+async def test_git_ignores_the_home_of_a_run_in_a_repository(tmp_path: Path, model: str) -> None:
     def git(*arguments: str) -> str:
         settings = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
         command = ["git", "-C", str(tmp_path), *arguments]
@@ -42,7 +42,7 @@ async def test_git_sees_nothing_of_a_run_in_a_repository(tmp_path: Path, model: 
     assert git("status", "--porcelain") == "?? own.txt\n"
 
 
-async def test_a_new_home_says_what_it_is_to_git_and_to_backups(tmp_path: Path, model: str) -> None:
+async def test_a_new_home_is_marked_for_git_and_for_backups(tmp_path: Path, model: str) -> None:
     home = tmp_path / "home"
     await answer(home, model)
     assert (home / ".gitignore").read_text() == "*\n"
@@ -50,9 +50,7 @@ async def test_a_new_home_says_what_it_is_to_git_and_to_backups(tmp_path: Path, 
     assert {(home / name).stat().st_mode & 0o777 for name in MARKS} == {0o600}
 
 
-async def test_a_home_of_before_is_marked_when_something_is_written_and_not_when_it_is_looked_at(
-    tmp_path: Path, model: str
-) -> None:
+async def test_an_older_home_is_marked_when_a_run_is_saved_and_not_when_it_is_read(tmp_path: Path, model: str) -> None:
     home = tmp_path / "home"
     await answer(home, model)
     for name in MARKS:
@@ -65,17 +63,17 @@ async def test_a_home_of_before_is_marked_when_something_is_written_and_not_when
     assert all((home / name).exists() for name in MARKS)
 
 
-@pytest.mark.parametrize("looking", [("list",), ("show", "t"), ("verify", "t"), ("gc", "--dry-run")], ids=" ".join)
-def test_a_command_that_looks_makes_no_home(
-    looking: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", [("list",), ("show", "t"), ("verify", "t"), ("gc", "--dry-run")], ids=" ".join)
+def test_a_command_that_only_reads_creates_no_home(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
-        main(looking)
+        main(command)
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_file_of_the_users_stays_as_it_is(tmp_path: Path, model: str) -> None:
+async def test_a_gitignore_of_the_user_is_not_changed(tmp_path: Path, model: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitignore").write_text("!checkpoints.sqlite\n")
@@ -84,13 +82,13 @@ async def test_a_file_of_the_users_stays_as_it_is(tmp_path: Path, model: str) ->
     assert (home / "CACHEDIR.TAG").exists()
 
 
-async def test_a_folder_that_holds_more_than_a_home_is_not_hidden(tmp_path: Path, model: str) -> None:
+async def test_a_home_in_a_folder_with_other_files_is_not_marked(tmp_path: Path, model: str) -> None:
     (tmp_path / "thesis.tex").write_text("the user's")
     await answer(tmp_path, model)
     assert not any((tmp_path / name).exists() for name in MARKS)
 
 
-async def test_a_home_that_takes_no_such_file_works_without(
+async def test_a_home_in_which_the_marks_cannot_be_written_works_without_them(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = os.open

@@ -1,4 +1,4 @@
-"""The compiled graph called as any LangGraph graph is: a run like any other comes of it (promises P1, P4, P6)."""
+"""The compiled graph, called like any LangGraph graph: the result is a run like any other (promises P1, P4, P6)."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def question(model: str, **more: Any) -> Any:
 
 @contextlib.asynccontextmanager
 async def in_mid_cell(runner: Runner, tmp_path: Path) -> AsyncGenerator["asyncio.Task[Any]"]:
-    """A plain caller's run of the thread `t` whose first sub-call waits."""
+    """Start a plain caller's run of the thread `t` and yield its task once its first sub-call waits."""
     replies = [repl("FINAL(llm_query('a'))")]
     model = write_script(tmp_path / "waits.py", replies, sub="import asyncio; return asyncio.sleep(3600)")
     task = asyncio.create_task(runner.graph.ainvoke(question(model), CONFIG))
@@ -55,7 +55,7 @@ async def in_mid_cell(runner: Runner, tmp_path: Path) -> AsyncGenerator["asyncio
 # -- a run like any other
 
 
-async def test_its_run_is_in_the_index_with_its_steps_calls_and_answer(runner: Runner, model: str) -> None:
+async def test_a_plain_callers_run_is_saved_with_its_steps_calls_and_answer(runner: Runner, model: str) -> None:
     result = await runner.graph.ainvoke(question(model, context="abc"), CONFIG)
     assert (result["status"], result["answer_value"]) == ("answered", "AB")
     [row] = await runner.queries.runs()
@@ -66,18 +66,18 @@ async def test_its_run_is_in_the_index_with_its_steps_calls_and_answer(runner: R
     assert (await runner.verify("t")).problems == []
 
 
-async def test_the_row_and_the_input_are_there_before_the_first_step(runner: Runner, model: str) -> None:
+async def test_the_row_and_the_input_are_saved_before_the_first_step(runner: Runner, model: str) -> None:
     async for _ in runner.graph.astream(question(model, context="abc"), CONFIG, stream_mode="tasks"):
         [row] = await runner.queries.runs()
         assert (row["status"], row["question"]) == ("busy", "What?")
         start = (await runner._stores.threads.get("t")).start
         assert (start["context_ref"]["chars"], start["settings"]["model"]) == (3, model)
         break
-    # Whoever forgets to close what it has not taken all of leaves that to the runner.
+    # The stream is left open on purpose: closing the runner must end the run.
 
 
 @pytest.mark.parametrize("durability", ["exit", "async", "sync"])
-async def test_each_step_is_on_disk_before_the_next_whatever_durability_is_asked_for(
+async def test_each_step_is_saved_before_the_next_with_any_requested_durability(
     runner: Runner, model: str, durability: Any
 ) -> None:
     seen = 0
@@ -89,13 +89,13 @@ async def test_each_step_is_on_disk_before_the_next_whatever_durability_is_asked
     assert seen > 8
 
 
-async def test_no_recursion_limit_ends_it(runner: Runner, tmp_path: Path) -> None:
+async def test_a_recursion_limit_does_not_end_a_run(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "long.py", [*[repl(f"x{n} = {n}") for n in range(12)], repl("FINAL(1)")])
     config: RunnableConfig = {**CONFIG, "recursion_limit": 3}
     assert (await runner.graph.ainvoke(question(model), config))["answer_value"] == 1
 
 
-async def test_of_a_callers_configuration_only_the_place_is_saved(runner: Runner, model: str) -> None:
+async def test_credentials_in_a_callers_configuration_are_not_saved(runner: Runner, model: str) -> None:
     place = {"thread_id": "t", "authorization": "Bearer secret", "langgraph_auth_user_id": "u"}
     await runner.graph.ainvoke(question(model), {"configurable": place, "metadata": {"label": "mine"}})
     saved = [one async for one in runner.graph.aget_state_history(CONFIG)]
@@ -111,7 +111,7 @@ async def test_a_copy_with_another_checkpointer_saves_in_the_same_home(runner: R
     assert list(elsewhere.list(None)) == [] and (await runner.read("t")).answer == "AB"
 
 
-async def test_a_node_of_another_graph_may_run_it_in_a_thread_of_its_own(runner: Runner, model: str) -> None:
+async def test_a_node_of_another_graph_can_run_the_graph_in_a_thread_of_its_own(runner: Runner, model: str) -> None:
     class Outer(TypedDict, total=False):
         found: str
 
@@ -125,7 +125,7 @@ async def test_a_node_of_another_graph_may_run_it_in_a_thread_of_its_own(runner:
     assert (await runner.read("t")).answer == "AB" and not list(saver.list({"configurable": {"thread_id": "t"}}))
 
 
-async def test_what_ends_it_is_raised_and_noted(runner: Runner, tmp_path: Path) -> None:
+async def test_a_failed_run_raises_is_saved_as_failed_and_can_be_resumed(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "none.py", [])
     with pytest.raises(ModelFailed):
         await runner.graph.ainvoke(question(model), CONFIG)
@@ -137,7 +137,7 @@ async def test_what_ends_it_is_raised_and_noted(runner: Runner, tmp_path: Path) 
 # -- one process a thread
 
 
-async def test_a_thread_that_is_run_is_refused_to_everybody_else(runner: Runner, tmp_path: Path, model: str) -> None:
+async def test_a_busy_thread_is_refused_to_other_callers(runner: Runner, tmp_path: Path, model: str) -> None:
     async with in_mid_cell(runner, tmp_path):
         async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as other:
             for graph in (runner.graph, other.graph):
@@ -146,10 +146,10 @@ async def test_a_thread_that_is_run_is_refused_to_everybody_else(runner: Runner,
                 with pytest.raises(RunBusy):
                     await graph.aupdate_state(CONFIG, {"question": "Mine?"})
             assert (await other.resume("t")).status == "busy"
-        assert (await runner.read("t")).status == "busy", "and all that did not disturb it"
+        assert (await runner.read("t")).status == "busy", "the refusals did not disturb it"
 
 
-async def test_a_caller_that_is_cancelled_leaves_a_run_that_is_stopped(runner: Runner, tmp_path: Path) -> None:
+async def test_a_cancelled_caller_stops_its_run(runner: Runner, tmp_path: Path) -> None:
     async with in_mid_cell(runner, tmp_path) as task:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -159,7 +159,7 @@ async def test_a_caller_that_is_cancelled_leaves_a_run_that_is_stopped(runner: R
     assert (await runner.graph.ainvoke(None, CONFIG))["answer_value"] == "A"
 
 
-async def test_a_caller_that_takes_no_more_leaves_a_run_that_is_stopped(runner: Runner, model: str) -> None:
+async def test_a_caller_that_closes_the_stream_stops_its_run(runner: Runner, model: str) -> None:
     stream = runner.graph.astream(question(model), CONFIG)
     async for _ in stream:
         break
@@ -168,7 +168,7 @@ async def test_a_caller_that_takes_no_more_leaves_a_run_that_is_stopped(runner: 
     assert (await runner.resume("t")).answer == "AB"
 
 
-async def test_a_run_that_is_stopped_from_outside_says_so(runner: Runner, tmp_path: Path) -> None:
+async def test_a_run_stopped_from_outside_raises_that_it_was_stopped(runner: Runner, tmp_path: Path) -> None:
     async with in_mid_cell(runner, tmp_path) as task:
         assert await runner.stop("t")
         with pytest.raises(RlmError, match="was stopped"):
@@ -176,10 +176,10 @@ async def test_a_run_that_is_stopped_from_outside_says_so(runner: Runner, tmp_pa
         assert (await runner.read("t")).status == "stopped"
 
 
-# -- going on
+# -- resuming
 
 
-async def test_the_same_question_again_goes_on_and_pays_for_nothing_twice(
+async def test_the_same_question_again_resumes_the_run_and_pays_for_nothing_twice(
     runner: Runner, asked: Asked, model: str
 ) -> None:
     stream = runner.graph.astream(question(model), CONFIG, stream_mode="tasks")
@@ -203,9 +203,7 @@ async def test_another_question_or_input_is_refused(runner: Runner, model: str) 
             await runner.graph.ainvoke(other, CONFIG)
 
 
-async def test_an_input_with_nothing_but_limits_raises_those_of_a_run_that_spent_them(
-    runner: Runner, model: str
-) -> None:
+async def test_an_input_with_only_limits_raises_the_spent_limits_of_a_run(runner: Runner, model: str) -> None:
     first = await runner.graph.ainvoke(question(model, max_turns=2), CONFIG)
     assert first["status"] == "budget" and "answer_value" not in first
     assert (await runner.graph.ainvoke(None, CONFIG))["status"] == "budget"
@@ -215,7 +213,7 @@ async def test_an_input_with_nothing_but_limits_raises_those_of_a_run_that_spent
         await runner.graph.ainvoke({"max_turns": 0}, CONFIG)
 
 
-async def test_from_an_earlier_checkpoint_it_goes_on_with_the_recorded_answers(
+async def test_a_run_resumed_from_an_earlier_checkpoint_reuses_the_recorded_answers(
     runner: Runner, asked: Asked, model: str
 ) -> None:
     await runner.graph.ainvoke(question(model), CONFIG)
@@ -230,7 +228,7 @@ async def test_from_an_earlier_checkpoint_it_goes_on_with_the_recorded_answers(
         await runner.graph.ainvoke(None, {"configurable": {"thread_id": "t", "checkpoint_id": "none"}})
 
 
-async def test_a_state_that_is_changed_is_gone_on_from(runner: Runner, asked: Asked, model: str) -> None:
+async def test_a_run_resumes_from_an_edited_state(runner: Runner, asked: Asked, model: str) -> None:
     await runner.graph.ainvoke(question(model), CONFIG)
     history = [one async for one in runner.graph.aget_state_history(CONFIG)]
     before = next(one for one in history if one.next == ("plan",))
@@ -241,7 +239,7 @@ async def test_a_state_that_is_changed_is_gone_on_from(runner: Runner, asked: As
     assert len(asked) == 6 and "Why?" in asked.roots[-1]
 
 
-async def test_nobody_can_change_or_go_on_with_a_run_that_there_is_not(runner: Runner) -> None:
+async def test_an_unknown_run_cannot_be_edited_or_resumed(runner: Runner) -> None:
     with pytest.raises(UnknownThread):
         await runner.graph.ainvoke(None, CONFIG)
     with pytest.raises(UnknownThread):
@@ -251,14 +249,14 @@ async def test_nobody_can_change_or_go_on_with_a_run_that_there_is_not(runner: R
     assert await runner.queries.runs() == []
 
 
-async def test_an_answer_that_nobody_asked_for_is_refused(runner: Runner, tmp_path: Path, model: str) -> None:
+async def test_a_decision_without_an_approval_request_is_refused(runner: Runner, tmp_path: Path, model: str) -> None:
     async with in_mid_cell(runner, tmp_path):
         pass
     with pytest.raises(UsageError, match="does not wait for approval"):
         await runner.graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), CONFIG)
 
 
-async def test_a_run_with_any_name_is_found_by_the_uuid_that_a_server_calls_it(runner: Runner, model: str) -> None:
+async def test_a_run_with_any_name_is_found_by_the_uuid_that_a_server_gives_it(runner: Runner, model: str) -> None:
     await runner.run("What?", model=model, thread="contracts")
     called = str(server_name("contracts"))
     config: RunnableConfig = {"configurable": {"thread_id": called}}
@@ -274,11 +272,11 @@ async def test_a_run_with_any_name_is_found_by_the_uuid_that_a_server_calls_it(r
     assert (run["thread_id"], run["status"]) == ("contracts", "stopped")
 
 
-# -- what is asked
+# -- inputs and settings
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"messages": ["hi"]}, "no messages in the input"),
         ({"question": " "}, "question is empty"),
@@ -288,15 +286,15 @@ async def test_a_run_with_any_name_is_found_by_the_uuid_that_a_server_calls_it(r
         ({"question": "Q", "context_ref": {"kind": "text"}}, "context_ref"),
     ],
 )
-async def test_what_makes_no_sense_is_refused_with_nothing_saved(
-    runner: Runner, model: str, given: Any, said: str
+async def test_an_invalid_input_is_refused_with_nothing_saved(
+    runner: Runner, model: str, given: Any, message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         await runner.graph.ainvoke(given, CONFIG, context={"model": model})  # type: ignore[arg-type]
     assert await runner.queries.runs() == []
 
 
-async def test_a_place_must_be_named_and_calls_are_asynchronous(runner: Runner, model: str) -> None:
+async def test_calls_without_a_thread_and_synchronous_calls_are_refused(runner: Runner, model: str) -> None:
     with pytest.raises(UsageError, match="No thread is named"):
         await runner.graph.ainvoke(question(model))
     with pytest.raises(UsageError, match="asynchronous"):
@@ -320,13 +318,13 @@ async def test_settings_come_from_the_input_then_the_assistant_then_the_environm
     settings = (await runner.graph.aget_state(CONFIG)).values["settings"]
     names = ("max_turns", "max_calls", "max_tokens", "max_time", "cell_timeout")
     assert [settings[name] for name in names] == [15, 14, 100013, 1012, 11]
-    # Frozen: whoever goes on with it from elsewhere gets the same.
+    # Settings are saved with the run: a resume from elsewhere has the same.
     monkeypatch.setenv("RLM_MODEL", "scripted:elsewhere")
     await runner.graph.ainvoke(None, CONFIG, context={"max_calls": 1})  # type: ignore[arg-type]
     assert (await runner.graph.aget_state(CONFIG)).values["settings"] == settings
 
 
-async def test_a_server_that_only_the_folder_names_is_refused_to_callers_too(
+async def test_a_model_server_set_by_the_folders_file_is_refused_for_plain_callers_too(
     runner: Runner, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -336,10 +334,10 @@ async def test_a_server_that_only_the_folder_names_is_refused_to_callers_too(
     assert await runner.queries.runs() == []
 
 
-# -- what is streamed
+# -- streams
 
 
-async def test_turns_and_the_answer_are_messages_and_events_arrive(runner: Runner, model: str) -> None:
+async def test_turns_and_the_answer_are_streamed_as_messages_beside_events(runner: Runner, model: str) -> None:
     modes = ["messages", "custom", "values"]
     chunks: list[Any] = [one async for one in runner.graph.astream(question(model), CONFIG, stream_mode=modes)]
     messages = [payload for mode, payload in chunks if mode == "messages"]
@@ -350,7 +348,7 @@ async def test_turns_and_the_answer_are_messages_and_events_arrive(runner: Runne
     assert chunks[-1][1]["answer_value"] == "AB"
 
 
-async def test_chunks_have_the_shapes_that_langgraph_gives_them(runner: Runner, model: str) -> None:
+async def test_chunks_have_the_shapes_of_langgraphs_own(runner: Runner, model: str) -> None:
     class Plain(TypedDict, total=False):
         x: int
 
@@ -378,13 +376,13 @@ async def test_chunks_have_the_shapes_that_langgraph_gives_them(runner: Runner, 
             assert set(ours) == set(theirs) if isinstance(ours[0], tuple) else ours[0] == theirs[0]
 
 
-async def test_events_of_langchain_arrive(runner: Runner, model: str) -> None:
+async def test_langchain_events_are_streamed(runner: Runner, model: str) -> None:
     names = [event["name"] async for event in runner.graph.astream_events(question(model), CONFIG, version="v2")]
     assert {"plan", "execute_code", "finalize"} <= set(names)
     assert (await runner.read("t")).answer == "AB"
 
 
-async def test_schemas_and_the_drawing_are_there_for_forms(runner: Runner) -> None:
+async def test_the_graph_has_schemas_for_forms_and_a_drawing(runner: Runner) -> None:
     graph = runner.graph
     form = graph.get_input_jsonschema()["properties"]
     assert all("title" in one and "description" in one for one in form.values()), form

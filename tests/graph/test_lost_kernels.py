@@ -1,4 +1,4 @@
-"""A kernel that is killed, whenever that is, costs at most the cell that was in it: the run goes on."""
+"""Kernels that are killed at any point of a run: this costs at most the running cell, and the run continues."""
 
 import asyncio
 from itertools import count
@@ -19,7 +19,7 @@ ANSWER = [["A", "B", "C"], True, False]
 
 
 def write_patient_script(path: Path) -> str:
-    """A model that says again what died with its kernel."""
+    """Write a model that sends a cell again that died with its kernel. Return its name."""
     name = write_script(path, REPLIES)
     text = path.read_text().replace(
         "    done = max(marks, default=0)\n",
@@ -30,8 +30,11 @@ def write_patient_script(path: Path) -> str:
 
 
 async def run_and_kill(home: Path, model: str, point: int) -> tuple[Run, list[str], int]:
-    """The run whose kernel is killed at the point of that number, how its cells ended, and how many points it had."""
-    # Points are passed in several threads at once.
+    """Run with a kernel that is killed at the failpoint of that number.
+
+    Return the run, the statuses of its cells, and the number of failpoints that it passed.
+    """
+    # Several threads pass failpoints at once.
     numbers = count(1)
     kernels = MemoryKernels()
     loop = asyncio.get_running_loop()
@@ -50,7 +53,7 @@ async def run_and_kill(home: Path, model: str, point: int) -> tuple[Run, list[st
         return run, [turn["status"] for turn in shown["turns"]], next(numbers) - 1
 
 
-async def test_killed_anywhere_in_a_run_it_costs_one_cell_at_most(tmp_path: Path) -> None:
+async def test_a_kernel_killed_at_any_failpoint_costs_one_cell_at_most(tmp_path: Path) -> None:
     model = write_patient_script(tmp_path / "m.py")
     for point in count(1, 7):
         run, ended, points = await run_and_kill(tmp_path / str(point), model, point)
@@ -60,7 +63,7 @@ async def test_killed_anywhere_in_a_run_it_costs_one_cell_at_most(tmp_path: Path
             break
 
 
-async def test_killed_between_cells_it_is_not_missed(tmp_path: Path) -> None:
+async def test_a_kernel_killed_between_cells_costs_no_cell(tmp_path: Path) -> None:
     kernels = MemoryKernels()
     model = write_patient_script(tmp_path / "m.py")
 

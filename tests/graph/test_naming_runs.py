@@ -1,4 +1,4 @@
-"""Runs that nobody named: what they are called, and that none is taken for another."""
+"""Names of runs that are started without one: they come from the question, and are never in use already."""
 
 import asyncio
 import re
@@ -13,21 +13,21 @@ from durable_rlm.state.errors import UnknownThread
 from tests.scripts import repl, write_script
 
 
-async def test_a_run_that_nobody_named_is_named_after_its_question(runner: Runner, tmp_path: Path) -> None:
+async def test_an_unnamed_run_is_named_after_its_question(runner: Runner, tmp_path: Path) -> None:
     model, events = write_script(tmp_path / "m.py", [repl("FINAL(1)")]), list[dict[str, Any]]()
     run = await runner.run("Which contracts end early?", model=model, on_event=events.append)
     assert re.fullmatch(r"which-contracts-end-[0-9a-f]{4}", run.thread_id)
-    assert events[0] == {"event": "named", "thread_id": run.thread_id}, "it can be stopped from the first moment"
+    assert events[0] == {"event": "named", "thread_id": run.thread_id}, "it can be stopped from the start"
     fork = await runner.fork(run.thread_id, 3)
     assert re.fullmatch(r"which-contracts-end-[0-9a-f]{4}", fork.thread_id) and fork.thread_id != run.thread_id
     other = await runner.fork(run.thread_id, 3, question="And who signed?")
     assert re.fullmatch(r"who-signed-[0-9a-f]{4}", other.thread_id)
 
 
-async def test_a_name_that_is_taken_gets_another_suffix(
+async def test_a_name_in_use_gets_another_suffix(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the run of that name asks the same of the same input: a new run is never an old one."""
+    """This holds also for an equal question over an equal input: a new run is never an old one."""
 
     def digits(number: int) -> str:
         return "abcdefabcdef"[:number]
@@ -41,7 +41,7 @@ async def test_a_name_that_is_taken_gets_another_suffix(
     assert len({run.thread_id for run in again}) == 3 and {run.status for run in again} == {"answered"}
 
 
-async def test_the_name_that_a_server_has_for_a_run_is_taken_too(runner: Runner, tmp_path: Path) -> None:
+async def test_a_run_is_found_by_the_name_that_a_server_gives_it(runner: Runner, tmp_path: Path) -> None:
     run = await runner.run("Which?", model=write_script(tmp_path / "m.py", [repl("FINAL(1)")]))
     assert (await runner.read(str(server_name(run.thread_id)))).thread_id == run.thread_id
     with pytest.raises(UnknownThread):

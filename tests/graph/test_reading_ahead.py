@@ -1,4 +1,4 @@
-"""An input is read while models are looked at, and kept once nothing is wrong with them."""
+"""Reading the input ahead: it begins while models are checked, and is stored once they are usable."""
 
 import threading
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tests.contract.in_memory_kernel import MemoryKernels
 
 
 class Reading:
-    """Stands before `store_input`: what was begun, and a model that is refused only then."""
+    """A wrapper of `store_input` that records its inputs, and a model that is refused only after reading began."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun: list[Any] = []
@@ -29,7 +29,7 @@ class Reading:
         return await self._store(given, *rest)
 
     def refuse(self, name: str, settings: RunSettings) -> ModelClient:
-        """After the reading has begun, if it is read ahead."""
+        """Refuse the model once reading has begun, or after 0.3 s if it does not begin ahead."""
         del name, settings
         self._any.wait(0.3)
         raise ModelSetupError("no such model", hint="")
@@ -41,21 +41,20 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
 
 
 async def refused(folder: Path, reading: Reading, given: Sequence[str]) -> None:
-    """A run of a model that cannot be had."""
+    """Run with a model that cannot be opened."""
     async with Runner.open(folder / "home", kernels=MemoryKernels(), open_model=reading.refuse) as runner:
         with pytest.raises(ModelSetupError):
             await runner.run("Q?", given, model="openai:none")
 
 
-async def test_nothing_of_it_is_kept_for_a_model_that_cannot_be_had(tmp_path: Path, reading: Reading) -> None:
+async def test_no_input_is_stored_for_a_model_that_cannot_be_opened(tmp_path: Path, reading: Reading) -> None:
     (tmp_path / "input.txt").write_text("text " * 1_000)
     await refused(tmp_path, reading, [str(tmp_path / "input.txt")])
     kept = [path for path in (tmp_path / "home" / "blobs").rglob("*") if path.is_file()]
     assert reading.begun and kept == []
 
 
-async def test_standard_input_is_not_begun_before_as_nobody_could_stop_who_waits_for_it(
-    tmp_path: Path, reading: Reading
-) -> None:
+async def test_standard_input_is_not_read_ahead(tmp_path: Path, reading: Reading) -> None:
+    """A thread that waits for standard input cannot be stopped."""
     await refused(tmp_path, reading, ["-"])
     assert reading.begun == []

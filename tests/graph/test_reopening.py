@@ -1,4 +1,4 @@
-"""A run that ended for want of a budget is opened again by one that raises it, wherever that is interrupted."""
+"""Reopening a run that ended with a spent budget, by raising a limit, with interruptions at any failpoint."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from tests.scripts import Asked, repl, write_script
 
 
 class Crash(BaseException):
-    """The process dies, and nothing that it still tries comes to pass."""
+    """The death of the process; no later failpoint lets it continue."""
 
 
 class DyingAt:
-    """A probe that dies at the point of this number, and at every one after it."""
+    """A failpoint that raises Crash at the one with this number, and at every one after it."""
 
     def __init__(self, number: int) -> None:
         self._left = number
@@ -28,7 +28,7 @@ class DyingAt:
 
     @property
     def in_flight(self) -> int:
-        """Requests that had come to nothing."""
+        """The number of requests that were sent and not recorded."""
         return self.passed.count("request-before") - self.passed.count("journal-after")
 
 
@@ -39,7 +39,7 @@ def model(tmp_path: Path) -> str:
     )
 
 
-async def test_killed_anywhere_while_it_is_reopened_it_goes_on_once_and_with_the_raised_limits(
+async def test_a_run_killed_while_being_reopened_resumes_once_with_the_raised_limits(
     tmp_path: Path, model: str
 ) -> None:
     asked = Asked(model)
@@ -62,8 +62,8 @@ async def test_killed_anywhere_while_it_is_reopened_it_goes_on_once_and_with_the
 
 
 @pytest.mark.parametrize("look", [1, 2])
-async def test_of_two_that_raise_the_budget_of_a_run_one_goes_on_with_it(tmp_path: Path, model: str, look: int) -> None:
-    """The other one comes right after the first has looked how the run stands, before or after it has the thread."""
+async def test_of_two_callers_that_raise_a_runs_budget_one_executes_it(tmp_path: Path, model: str, look: int) -> None:
+    """The second caller comes right after the first has read the run's status, before or after it has the lease."""
     asked, looked = Asked(model), 0
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         await runner.run("What?", model=model, thread="t", max_turns=1)

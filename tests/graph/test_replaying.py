@@ -1,4 +1,4 @@
-"""A finished run is replayed from any of its steps without a model, and comes to the same state (promise P7)."""
+"""Replaying a finished run from any of its steps without a model, to the same state (promise P7)."""
 
 from pathlib import Path
 from typing import cast
@@ -33,9 +33,9 @@ TOOK = ("seconds", "snapshot", "restore", "notes")
 
 
 async def hashes(runner: Runner, thread: str) -> dict[str, str]:
-    """The hash of each turn and of the rest of a state, but for what it took: time, requests, restored kernels.
+    """Return the hash of each turn and of the rest of a state, without times, requests and restored kernels.
 
-    Of the variables what is seen of them: how equal texts are shared is no part of what they are.
+    Variables are hashed by their descriptions: how equal texts are shared does not count.
     """
     state = cast(RunState, (await runner.graph.aget_state({"configurable": {"thread_id": thread}})).values)
     found: dict[str, str] = {}
@@ -60,7 +60,7 @@ async def test_a_finished_run_replays_without_a_model_to_the_same_state(tmp_path
         assert run.status == "answered", run.error
         expected = await hashes(runner, "t")
         steps = await runner.queries.steps("t")
-    # Whoever asks now fails.
+    # From here on, any request to the model fails.
     (tmp_path / "m.py").write_text("def root(messages): raise SystemError\ndef sub(prompt): raise SystemError\n")
     for step in [steps[0], *(step for step in steps if step["kind"] == "plan"), steps[-1]]:
         async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:

@@ -1,4 +1,4 @@
-"""A run whose kernel is gone goes on with its variables: saved, rebuilt, or named as lost."""
+"""Restoring the REPL of a run whose kernel has ended: variables are loaded, rebuilt, or reported as lost."""
 
 import asyncio
 import builtins
@@ -19,11 +19,11 @@ Open = Callable[[], AbstractAsyncContextManager[Runner]]
 
 
 class Crash(BaseException):
-    """The process dies, as far as the run can tell."""
+    """The death of the process, as the run sees it."""
 
 
 class Point:
-    """Crashes when a probe of this name is passed for the n-th time."""
+    """A failpoint that raises Crash when the one of a name is passed for the n-th time."""
 
     def __init__(self) -> None:
         self.left: dict[str, int] = {}
@@ -52,7 +52,7 @@ def opened(tmp_path: Path, point: Point) -> Open:
 
 
 def scripted(folder: Path, *cells: str, sub: str = "return prompt.upper()") -> str:
-    """A model that runs these cells, and writes down what it is asked."""
+    """Write a model that sends these cells, and logs the prompts of sub-calls. Return its name."""
     record = f"with open({str(folder / 'asked')!r}, 'a') as file: file.write(prompt + '\\n')"
     return write_script(folder / "m.py", [repl(cell) for cell in cells], sub=f"{record}\n        {sub}")
 
@@ -65,7 +65,7 @@ def asked(folder: Path) -> list[str]:
 async def crashed_and_resumed(
     opened: Open, point: Point, model: str, name: str = "plan-end", count: int = 1, **resume: Any
 ) -> Run:
-    """The run, after a crash at the count-th probe of that name, and a resume."""
+    """Run with a crash at the `count`-th failpoint of that name, resume, and return the run."""
     point.left[name] = count
     async with opened() as runner:
         with pytest.raises(Crash):
@@ -79,7 +79,7 @@ def report(run: Run) -> RestoreRecord:
     return run.restore
 
 
-async def test_variables_come_back_and_no_cell_is_run_again(opened: Open, point: Point, tmp_path: Path) -> None:
+async def test_saved_variables_are_restored_without_rerunning_cells(opened: Open, point: Point, tmp_path: Path) -> None:
     ran = f"with open({str(tmp_path / 'ran')!r}, 'a') as file: file.write('x')\ndel file"
     model = scripted(tmp_path, f"{ran}\na = b = [llm_query('q')]", "a.append(2)", "FINAL([a is b, a])")
     run = await crashed_and_resumed(opened, point, model, count=3)
@@ -96,7 +96,7 @@ async def test_a_run_that_was_not_interrupted_restores_nothing(opened: Open, tmp
     assert run.restore is None
 
 
-async def test_what_cannot_be_saved_is_rebuilt_by_running_cells_again(
+async def test_a_variable_that_cannot_be_saved_is_rebuilt_by_rerunning_cells(
     opened: Open, point: Point, tmp_path: Path
 ) -> None:
     model = scripted(
@@ -108,11 +108,13 @@ async def test_what_cannot_be_saved_is_rebuilt_by_running_cells_again(
     run = await crashed_and_resumed(opened, point, model, count=3)
     assert run.answer == ["alphaALPHA", "betaBETA"]
     assert (report(run)["rebuilt"], report(run)["lost"], report(run)["cells"]) == (["gen"], {}, 1)
-    assert asked(tmp_path) == ["alpha", "beta"], "the recorded answer was served"
+    assert asked(tmp_path) == ["alpha", "beta"], "the recorded answer was reused"
 
 
-async def test_what_cannot_be_rebuilt_is_lost_and_the_model_is_told(opened: Open, point: Point, tmp_path: Path) -> None:
-    # Run again, the cell gives another value: what came of it must not replace what was.
+async def test_a_variable_that_cannot_be_rebuilt_is_lost_and_the_notes_say_so(
+    opened: Open, point: Point, tmp_path: Path
+) -> None:
+    # Rerun, the cell gives another value, which must not replace the saved one.
     model = scripted(
         tmp_path,
         "import time\nnow = time.time_ns()\ngen = (i for i in [now])",
@@ -129,7 +131,7 @@ async def test_what_cannot_be_rebuilt_is_lost_and_the_model_is_told(opened: Open
     assert "Not as they were: gen" in "\n".join(shown["turns"][1]["notes"])
 
 
-async def test_a_cell_in_its_middle_goes_on_with_its_recorded_answers(
+async def test_an_interrupted_cell_resumes_with_its_recorded_answers(
     opened: Open, point: Point, tmp_path: Path
 ) -> None:
     model = scripted(tmp_path, "first = llm_query('one')\nsecond = llm_query(first)\nFINAL(second + first)")
@@ -138,10 +140,10 @@ async def test_a_cell_in_its_middle_goes_on_with_its_recorded_answers(
     assert asked(tmp_path) == ["one", "ONE"]
 
 
-async def test_a_cell_that_asks_for_something_else_is_shown_as_diverged(
+async def test_a_replayed_cell_with_another_call_is_reported_as_diverged(
     opened: Open, point: Point, tmp_path: Path
 ) -> None:
-    # What it asks depends on something outside that changes.
+    # The prompt depends on a file that changes.
     cell = (
         f"import os\nseen = os.path.exists({str(tmp_path / 'flag')!r})\nopen({str(tmp_path / 'flag')!r}, 'w').close()\n"
     )
@@ -150,10 +152,12 @@ async def test_a_cell_that_asks_for_something_else_is_shown_as_diverged(
     assert run.answer == "SAW TRUETHEN"
     [diverged] = report(run)["diverged"]
     assert diverged == {"turn": 1, "missing": ["saw False"], "new": ["saw True"]}
-    assert asked(tmp_path) == ["saw False", "then", "saw True"], "what is unchanged is not paid again"
+    assert asked(tmp_path) == ["saw False", "then", "saw True"], "the unchanged call is not paid again"
 
 
-async def test_strict_stops_at_a_divergence_and_keeps_nothing_of_it(opened: Open, point: Point, tmp_path: Path) -> None:
+async def test_a_strict_resume_fails_at_a_divergence_and_saves_nothing_of_it(
+    opened: Open, point: Point, tmp_path: Path
+) -> None:
     cell = (
         f"import os\nseen = os.path.exists({str(tmp_path / 'flag')!r})\nopen({str(tmp_path / 'flag')!r}, 'w').close()\n"
     )
@@ -199,7 +203,7 @@ async def test_a_damaged_piece_of_a_variable_is_rebuilt(opened: Open, point: Poi
 
 
 def unlike_itself(folder: Path) -> str:
-    """Code that sees something else when it is run again."""
+    """Return code that sees something else when it is run again."""
     flag = str(folder / "flag")
     return f"import os\nseen = os.path.exists({flag!r})\nopen({flag!r}, 'w').close()\n"
 
@@ -214,7 +218,7 @@ async def damage(runner: Runner, table: str, name: str) -> None:
     await runner._stores.database.commit(unit)
 
 
-async def test_a_kernel_that_nobody_needs_is_let_go_and_comes_back(
+async def test_an_idle_kernel_is_ended_and_restored_when_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernels = MemoryKernels()

@@ -1,4 +1,4 @@
-"""Where a run goes next, as a function of its state alone."""
+"""Routes of the graph: the next node as a function of the state alone."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ CELL: CellRef = {"turn": 1, "blocks": ["h"], "digest": "d"}
 
 
 @pytest.mark.parametrize("mode", ["auto", "direct"])
-def test_one_call_is_tried_first_where_it_may_answer_and_nothing_is_done_yet(mode: str) -> None:
+def test_the_direct_call_is_tried_first_only_in_a_run_without_turns_and_edits(mode: str) -> None:
     state: RunState = {"settings": {"mode": mode}}
     assert after_prepare(state) == "direct"
     assert after_prepare({**state, "turns": [{"number": 1}]}) == "plan"
@@ -20,20 +20,20 @@ def test_one_call_is_tried_first_where_it_may_answer_and_nothing_is_done_yet(mod
     assert after_prepare({**state, "edits": [edit]}) == "plan"
 
 
-def test_the_repl_is_where_a_run_begins_unless_told_otherwise() -> None:
+def test_a_run_begins_with_the_repl_by_default() -> None:
     assert after_prepare({"settings": {"mode": "rlm"}}) == "plan"
-    assert after_prepare({"settings": {}}) == "plan", "as runs of earlier versions have it"
+    assert after_prepare({"settings": {}}) == "plan", "runs of earlier versions have no mode"
     with pytest.raises(ValueError, match="no mode"):
         after_prepare({"settings": {"mode": "fast"}})
 
 
-def test_a_direct_answer_ends_the_run_and_so_does_a_spent_budget() -> None:
+def test_a_direct_answer_or_a_spent_budget_ends_the_run() -> None:
     assert after_direct({"final": {"text": "h", "typed": False}}) == "finalize"
     assert after_direct({"final": None, "last": True}) == "finalize"
     assert after_direct({"final": None, "last": False}) == "plan"
 
 
-def test_code_is_run_and_a_turn_without_it_is_asked_again_unless_it_was_the_last() -> None:
+def test_code_is_executed_and_a_turn_without_code_leads_to_another_unless_it_was_the_last() -> None:
     assert after_plan({"cell": CELL, "last": True}) == "execute_code"
     assert after_plan({"cell": None, "last": False}) == "plan"
     assert after_plan({"cell": None, "last": True}) == "finalize"
@@ -44,21 +44,21 @@ def test_code_is_run_and_a_turn_without_it_is_asked_again_unless_it_was_the_last
     others=st.sets(st.sampled_from(["calls", "calls>9", "cost>0.5", "final", "budget"])),
     last=st.booleans(),
 )
-def test_code_is_reviewed_exactly_where_a_gate_asks_for_that(code: set[str], others: set[str], last: bool) -> None:
+def test_code_is_reviewed_exactly_when_a_gate_requires_it(code: set[str], others: set[str], last: bool) -> None:
     state: RunState = {"cell": CELL, "last": last, "settings": {"approve": [*others, *code]}}
     assert after_plan(state) == ("review" if code else "execute_code")
-    assert after_plan({**state, "cell": None}) == ("finalize" if last else "plan"), "nothing to look at"
+    assert after_plan({**state, "cell": None}) == ("finalize" if last else "plan"), "nothing to review"
 
 
 @given(waiting=st.integers(1, 100_000), concurrency=st.integers(1, 1000))
-def test_a_standing_cell_gets_a_lane_a_call_up_to_some_more_than_in_flight(waiting: int, concurrency: int) -> None:
+def test_a_waiting_cell_gets_a_worker_a_call_up_to_a_bound(waiting: int, concurrency: int) -> None:
     state: RunState = {"cell": CELL, "waiting": waiting, "settings": {"concurrency": concurrency}, "turn": 1}
     sends = after_execute(state)
     assert isinstance(sends, list) and len(sends) == min(waiting, concurrency + min(concurrency, 32), 1_000)
     assert all(isinstance(send, Send) and send.node == "sub_call" for send in sends)
 
 
-def test_lanes_carry_no_text() -> None:
+def test_tasks_of_workers_carry_no_text() -> None:
     state: RunState = {"cell": CELL, "waiting": 1, "settings": {"concurrency": 1}, "turn": 1, "question": "long" * 1000}
     [send] = after_execute(state)
     assert "long" not in str(send.arg)  # type: ignore[union-attr]
@@ -74,7 +74,7 @@ def test_a_cell_that_did_not_run_is_reviewed_again() -> None:
     assert after_execute({"cell": CELL, "waiting": 0}) == "review"
 
 
-def test_what_waits_for_a_person_is_reviewed_and_goes_back_to_where_it_came_from() -> None:
+def test_an_approval_request_leads_to_the_review_and_back_to_its_origin() -> None:
     asks: RunState = {"asks": {"asked": "0" * 64}}
     assert after_plan(asks) == after_direct(asks) == after_execute({**asks, "cell": CELL, "waiting": 3}) == "review"
     assert after_review({"cell": CELL, "waiting": 3}) == "execute_code"
@@ -83,7 +83,7 @@ def test_what_waits_for_a_person_is_reviewed_and_goes_back_to_where_it_came_from
     assert after_review({"settings": {"mode": "auto"}, "told_first": ["not accepted"]}) == "plan"
 
 
-def test_an_answer_is_reviewed_where_a_gate_asks_for_it() -> None:
+def test_an_answer_is_reviewed_when_a_gate_requires_it() -> None:
     final: RunState = {"final": {"text": "0" * 64, "typed": False}}
     gated: RunState = {**final, "settings": {"approve": ["final"]}}
     assert after_execute(gated) == after_direct(gated) == "review"

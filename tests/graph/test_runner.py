@@ -31,7 +31,7 @@ CELL = ("execute_code", "sub_call", "execute_code")
     [((), CELL), (("code:writes",), ("review", *CELL)), (("final",), (*CELL, "review"))],
     ids=["no gate", "a gate for code", "a gate for the answer"],
 )
-async def test_every_step_is_saved_under_the_node_that_made_it(
+async def test_every_step_is_saved_under_its_node(
     runner: Runner, tmp_path: Path, gate: tuple[str, ...], turn: tuple[str, ...]
 ) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")])
@@ -44,7 +44,7 @@ async def test_every_step_is_saved_under_the_node_that_made_it(
     assert [step["step"] for step in steps] == list(range(1, len(kinds) + 1)) and run.steps == len(kinds)
 
 
-async def test_a_loop_of_calls_costs_no_superstep_a_call(runner: Runner, tmp_path: Path) -> None:
+async def test_the_calls_of_a_loop_share_one_superstep(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL([llm_query(f'q{i}') for i in range(100)][-1])")])
     run = await runner.run("What?", model=model)
     assert run.answer == "Q99" and run.steps == 8
@@ -72,19 +72,19 @@ async def test_calls_are_shown_with_their_texts(runner: Runner, tmp_path: Path) 
     )
 
 
-async def test_replies_without_code_are_told_so_and_do_not_end_the_run(runner: Runner, tmp_path: Path) -> None:
+async def test_replies_without_code_get_a_note_and_do_not_end_the_run(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", ["The answer is 42. FINAL(42)", "", repl("FINAL(len(history))")])
     run = await runner.run("What?", model=model)
     assert (run.answer, run.turns) == (6, 3)
 
 
-async def test_an_error_in_a_cell_goes_to_the_model(runner: Runner, tmp_path: Path) -> None:
+async def test_an_error_in_a_cell_does_not_end_the_run(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("kept = 5\n1 / 0"), repl("FINAL(kept)")])
     run = await runner.run("What?", model=model)
     assert run.answer == 5
 
 
-async def test_the_last_turn_is_told_to_answer_and_ends_the_run(runner: Runner, tmp_path: Path) -> None:
+async def test_the_last_turn_must_answer_and_ends_the_run(runner: Runner, tmp_path: Path) -> None:
     script = tmp_path / "m.py"
     script.write_text(
         "def root(messages):\n"
@@ -96,7 +96,7 @@ async def test_the_last_turn_is_told_to_answer_and_ends_the_run(runner: Runner, 
     assert (run.status, run.answer, run.turns) == ("answered", "forced", 4)
 
 
-async def test_a_spent_budget_is_saved_and_goes_on_when_raised(runner: Runner, tmp_path: Path) -> None:
+async def test_a_run_with_a_spent_budget_resumes_once_it_is_raised(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("x = 1"), repl("x += 1"), repl("x += 1"), repl("FINAL(x)")])
     run = await runner.run("What?", model=model, max_turns=2)
     assert (run.status, run.exit_code, run.answer) == ("budget", 4, None)
@@ -105,7 +105,7 @@ async def test_a_spent_budget_is_saved_and_goes_on_when_raised(runner: Runner, t
     assert (again.status, again.answer, again.usage["model_calls"]) == ("answered", 3, 4)
 
 
-async def test_sub_calls_over_budget_raise_in_the_code_and_one_call_is_left_to_answer(
+async def test_sub_calls_over_budget_raise_in_the_code_and_leave_one_call_for_the_answer(
     runner: Runner, tmp_path: Path
 ) -> None:
     code = "try:\n    llm_query_batched(['q'] * 50)\nexcept BudgetExceeded as e:\n    got = sum(map(bool, e.partial))"
@@ -114,7 +114,7 @@ async def test_sub_calls_over_budget_raise_in_the_code_and_one_call_is_left_to_a
     assert (run.status, run.answer, run.usage["model_calls"]) == ("answered", 8, 10)
 
 
-async def test_an_answered_run_is_returned_without_a_call(runner: Runner, tmp_path: Path) -> None:
+async def test_an_answered_run_is_returned_without_a_request(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL('once')")])
     run = await runner.run("What?", "input", model=model, thread="named")
     (tmp_path / "m.py").write_text("def root(m): raise SystemError\ndef sub(p): raise SystemError\n")
@@ -141,7 +141,7 @@ async def test_the_same_thread_over_a_file_that_changed_is_refused(runner: Runne
     assert await runner.resume("named") == run
 
 
-async def test_a_failed_root_turn_is_saved_and_asked_again(runner: Runner, tmp_path: Path) -> None:
+async def test_a_failed_root_turn_is_saved_and_sent_again_on_resume(runner: Runner, tmp_path: Path) -> None:
     script = tmp_path / "m.py"
     script.write_text("def root(messages): raise ConnectionError('gone')\ndef sub(prompt): return ''\n")
     run = await runner.run("What?", model=f"scripted:{script}")
@@ -150,7 +150,7 @@ async def test_a_failed_root_turn_is_saved_and_asked_again(runner: Runner, tmp_p
     assert (await runner.resume(run.thread_id)).answer == "back"
 
 
-async def test_a_kernel_that_dies_is_told_to_the_model_and_comes_back_with_its_variables(tmp_path: Path) -> None:
+async def test_a_kernel_that_dies_is_replaced_with_its_variables_and_nothing_is_paid_twice(tmp_path: Path) -> None:
     kernels = MemoryKernels()
     model = write_script(
         tmp_path / "m.py",
@@ -174,7 +174,7 @@ async def test_a_kernel_that_dies_is_told_to_the_model_and_comes_back_with_its_v
     assert run.usage["model_calls"] == 5, "the first cell's call is not paid again"
 
 
-async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
+async def test_a_stopped_run_resumes_without_paying_for_saved_calls(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("x = llm_query('a')"), repl("FINAL(x + llm_query('b'))")])
     stopping: list[asyncio.Future[bool]] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
@@ -191,7 +191,7 @@ async def test_stopping_keeps_what_was_saved(tmp_path: Path) -> None:
         assert len(await runner.queries.calls(run.thread_id)) == 2
 
 
-async def test_a_thread_that_is_being_run_is_busy_and_left_alone(runner: Runner, tmp_path: Path) -> None:
+async def test_a_running_thread_is_busy_and_is_not_disturbed(runner: Runner, tmp_path: Path) -> None:
     rendezvous.forget()
     cell = "from tests import rendezvous\nrendezvous.wait_at('second caller answered')\nFINAL(1)"
     model = write_script(tmp_path / "m.py", [repl(cell)])
@@ -229,7 +229,7 @@ async def test_events_stream_and_end_with_the_run(runner: Runner, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("question", "options", "error", "said"),
+    ("question", "options", "error", "message"),
     [
         ("", {}, UsageError, "question is empty"),
         ("Q", {"model": None}, UsageError, "--model"),
@@ -241,10 +241,10 @@ async def test_events_stream_and_end_with_the_run(runner: Runner, tmp_path: Path
     ],
 )
 async def test_bad_usage_is_refused_before_anything_is_saved(
-    runner: Runner, tmp_path: Path, question: str, options: dict[str, Any], error: type[Exception], said: str
+    runner: Runner, tmp_path: Path, question: str, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     settings: dict[str, Any] = {"model": write_script(tmp_path / "m.py", []), **options}
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         await runner.run(question, **settings)
     assert await runner.queries.runs() == []
 
@@ -255,7 +255,7 @@ async def test_missing_input_is_refused_before_anything_is_saved(runner: Runner,
     assert await runner.queries.runs() == []
 
 
-async def test_threads_are_found_by_their_beginning(runner: Runner, tmp_path: Path) -> None:
+async def test_threads_are_found_by_the_beginning_of_their_names(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
     run = await runner.run("Q", model=model)
     assert (await runner.read(run.thread_id[:8])).thread_id == run.thread_id
@@ -285,8 +285,8 @@ async def test_the_graph_is_an_ordinary_langgraph_graph(runner: Runner, tmp_path
     assert "execute_code" in runner.graph.get_graph(xray=True).draw_mermaid()
 
 
-async def test_stopped_at_any_event_it_goes_on_to_the_same_answer(tmp_path: Path) -> None:
-    """Ctrl-C anywhere: every event of an undisturbed run is a place to stop."""
+async def test_a_run_stopped_at_any_event_resumes_to_the_same_answer(tmp_path: Path) -> None:
+    """Stop at each event of an undisturbed run, as Ctrl-C does."""
     model = write_script(
         tmp_path / "m.py",
         [repl("first = llm_query_batched(context.split())"), "", repl("FINAL(first + [llm_query(first[0])])")],
@@ -313,7 +313,7 @@ async def test_stopped_at_any_event_it_goes_on_to_the_same_answer(tmp_path: Path
             assert len(await runner.queries.calls(thread)) == 4
 
 
-async def test_a_fork_has_everything_up_to_its_step_and_pays_for_nothing_again(runner: Runner, tmp_path: Path) -> None:
+async def test_a_fork_has_all_steps_up_to_its_own_and_pays_for_nothing_again(runner: Runner, tmp_path: Path) -> None:
     replies = [
         repl("first = llm_query_batched(['a', 'b'])"),
         repl("second = llm_query(first[0])"),
@@ -335,7 +335,7 @@ async def test_a_fork_has_everything_up_to_its_step_and_pays_for_nothing_again(r
         await runner.fork(run.thread_id, 999)
 
 
-async def test_a_fork_in_mid_cell_is_served_the_recorded_answers(runner: Runner, tmp_path: Path) -> None:
+async def test_a_fork_in_mid_cell_reuses_the_recorded_answers(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL([llm_query(q) for q in 'abc'])")])
     run = await runner.run("What?", model=model)
     standing = next(s["step"] for s in await runner.queries.steps(run.thread_id) if "waits for" in s["summary"])
@@ -344,7 +344,7 @@ async def test_a_fork_in_mid_cell_is_served_the_recorded_answers(runner: Runner,
     assert (await runner.resume(fork.thread_id)).answer == ["A", "B", "C"]
 
 
-async def test_a_resume_cannot_set_a_limit_that_makes_no_sense(runner: Runner, tmp_path: Path) -> None:
+async def test_a_resume_refuses_an_invalid_limit_and_another_model(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("x = 1"), repl("FINAL(x)")])
     run = await runner.run("What?", model=model, max_turns=1)
     with pytest.raises(UsageError, match="--max-turns"):
@@ -361,7 +361,7 @@ async def test_progress_of_sub_calls_adds_up(runner: Runner, tmp_path: Path) -> 
     assert all(event["posted"] >= event["answered"] + event["in_flight"] for event in calls)
 
 
-async def test_a_model_that_goes_in_circles_is_told_so_and_the_trace_shows_it(runner: Runner, tmp_path: Path) -> None:
+async def test_a_model_that_repeats_itself_gets_notes_which_the_trace_shows(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("{}['x']"), repl("{}['x']"), repl("FINAL(history[-1]['content'])")])
     asked = Asked(model)
     run = await runner.run("What?", model=model)
@@ -377,7 +377,7 @@ async def test_a_model_that_goes_in_circles_is_told_so_and_the_trace_shows_it(ru
     assert (again.usage["model_calls"], again.usage["reused_calls"]) == (0, 3), "the notes are the same in a fork"
 
 
-async def test_an_answer_of_a_schema_is_never_the_text_of_what_is_no_json(runner: Runner, tmp_path: Path) -> None:
+async def test_a_value_that_is_not_json_never_matches_a_schema_as_text(runner: Runner, tmp_path: Path) -> None:
     cells = ["import datetime\nFINAL(datetime.date(2020, 1, 1))", "FINAL('2020')"]
     model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
     run = await runner.run("When?", model=model, schema={"type": "string"})
@@ -386,7 +386,7 @@ async def test_an_answer_of_a_schema_is_never_the_text_of_what_is_no_json(runner
     assert "a date is no JSON value" in shown["turns"][0]["notes"][0]
 
 
-async def test_an_answer_of_a_last_turn_says_what_was_used_up(runner: Runner, tmp_path: Path) -> None:
+async def test_an_answer_of_the_last_turn_names_the_spent_budget(runner: Runner, tmp_path: Path) -> None:
     cells = ["got = []\nfor i in range(9):\n    got.append(llm_query(str(i)))", "FINAL(len(got))"]
     model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
     heard: list[dict[str, Any]] = []

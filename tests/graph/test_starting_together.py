@@ -1,4 +1,4 @@
-"""Runs that start together all start, however few threads there are for what each of them waits for."""
+"""Many runs that start at once in a process with few threads."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +10,8 @@ RUNS = 40
 ROOT = "def root(messages):\n    return '```repl\\nFINAL(len(str(context)))\\n```'\n\ndef sub(prompt):\n    return ''\n"
 
 
-async def test_forty_runs_start_together_in_a_fresh_runner_with_two_threads(tmp_path: Path) -> None:
-    """With real kernels: making the first of them ready needs threads too."""
+async def test_forty_runs_start_at_once_in_a_new_runner_with_two_threads(tmp_path: Path) -> None:
+    """With real kernels, because starting the first of them needs threads too."""
     (tmp_path / "model.py").write_text(ROOT)
     (tmp_path / "input.txt").write_text("input")
     inputs = ["text", [str(tmp_path / "input.txt")]] * (RUNS // 2)

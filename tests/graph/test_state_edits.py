@@ -1,4 +1,4 @@
-"""An edit of a run's state changes the question and nothing else, and what waited is asked again (promise P11)."""
+"""Edits of a run's state: only the question can change, and approval is requested again (promise P11)."""
 
 import json
 import re
@@ -20,7 +20,7 @@ APPROVE = {"type": "approve"}
 
 
 class Gated:
-    """The run `t` of a cell that leaves a mark when it runs."""
+    """The run `t`, whose last cell creates the file `mark` when it runs."""
 
     def __init__(self, runner: Runner, folder: Path) -> None:
         self.runner = runner
@@ -28,7 +28,7 @@ class Gated:
         self._folder = folder
 
     async def start(self, gate: str, *more: str) -> Run:
-        """Run it until it waits at the gate."""
+        """Run it until it waits at the gate. `more`: cells before the last."""
         cell = f"open({str(self.mark)!r}, 'w').close()\nFINAL('shown')"
         model = write_script(self._folder / "m.py", [*map(repl, more), repl(cell)])
         self.asked = Asked(model)
@@ -38,12 +38,12 @@ class Gated:
         return (await self.runner.graph.aget_state(CONFIG)).values
 
     async def saved(self) -> Any:
-        """Everything that an edit could change."""
+        """Return everything that an edit could change."""
         history = [(one.config, one.values) async for one in self.runner.graph.aget_state_history(CONFIG)]
         return history, await self.runner.read("t")
 
     async def step(self, *following: str) -> Any:
-        """Return the newest step that these nodes follow."""
+        """Return the newest state whose next nodes are these."""
         return await anext(one async for one in self.runner.graph.aget_state_history(CONFIG) if one.next == following)
 
 
@@ -52,20 +52,20 @@ def gated(runner: Runner, tmp_path: Path) -> Gated:
     return Gated(runner, tmp_path)
 
 
-async def refuse(gated: Gated, update: Any, said: str, as_node: str | None = None, config: Any = CONFIG) -> str:
-    """Have it refused with nothing saved. Returns the whole sentence."""
+async def refuse(gated: Gated, update: Any, message: str, as_node: str | None = None, config: Any = CONFIG) -> str:
+    """Check that an edit is refused with nothing saved. Return the whole message."""
     before = await gated.saved()
-    with pytest.raises(UsageError, match=said) as refused:
+    with pytest.raises(UsageError, match=message) as refused:
         await gated.runner.graph.aupdate_state(config, update, as_node=as_node)
     assert await gated.saved() == before
     return str(refused.value)
 
 
-# -- what may not be edited
+# -- refused edits
 
 
 @pytest.mark.parametrize("forged", FORGED, ids=lambda forged: forged.name)
-async def test_an_edit_passes_no_gate(gated: Gated, forged: Forged) -> None:
+async def test_a_forged_edit_is_refused_and_bypasses_no_gate(gated: Gated, forged: Forged) -> None:
     shown = await gated.start(forged.gate)
     await refuse(gated, forged.values(await gated.state()), "cannot be edited|cannot change what runs", forged.as_node)
     again = await gated.runner.resume("t")
@@ -73,12 +73,12 @@ async def test_an_edit_passes_no_gate(gated: Gated, forged: Forged) -> None:
     assert gated.mark.exists() == (forged.gate == "final")
 
 
-async def test_the_keys_that_were_looked_at_are_all_that_the_graph_has(runner: Runner) -> None:
+async def test_these_tests_cover_all_keys_of_the_graph(runner: Runner) -> None:
     own = {name for name in runner.graph.channels if not name.startswith(("__", "branch:"))}
     assert own <= {*KEYS} and {*EDITABLE_KEYS} <= {*KEYS}
 
 
-def test_the_docs_list_what_may_be_edited() -> None:
+def test_the_docs_list_the_editable_keys() -> None:
     page = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
     [table] = re.findall(r"\| key \| an edit of it \|\n\|---\|---\|\n((?:\|.*\n)+)", page)
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [*EDITABLE_KEYS]
@@ -93,17 +93,19 @@ async def test_every_key_is_editable_or_refused_with_a_command(gated: Gated, key
         return
     for value in "forged", 7, [], {}, True, ["forged"]:
         if json.dumps((await gated.state()).get(key)) != json.dumps(value):
-            told = await refuse(gated, {"question": "Why?", key: value}, f"`{key}` cannot be edited: only `question`")
-            assert "rlm " in told
+            message = await refuse(
+                gated, {"question": "Why?", key: value}, f"`{key}` cannot be edited: only `question`"
+            )
+            assert "rlm " in message
 
 
-async def test_several_keys_are_refused_by_their_names(gated: Gated) -> None:
+async def test_the_refusal_of_several_keys_names_each(gated: Gated) -> None:
     await gated.start("code")
     await refuse(gated, {"waiting": 1, "status": "answered"}, "`status`, `waiting` cannot be edited")
 
 
 @pytest.mark.parametrize("question", ["", "  ", None, 3, ["Why?"], "half \ud800 of a character"])
-async def test_a_question_that_cannot_be_asked_is_refused(gated: Gated, question: Any) -> None:
+async def test_an_invalid_question_is_refused(gated: Gated, question: Any) -> None:
     await gated.start("code")
     await refuse(gated, {"question": question}, "question is (empty|not a text)")
 
@@ -127,7 +129,7 @@ async def test_an_edit_in_any_other_form_is_refused(gated: Gated, update: Any) -
     await refuse(gated, update, "only `question` can be edited")
 
 
-async def test_an_edit_is_one_update(gated: Gated) -> None:
+async def test_a_bulk_edit_of_several_updates_is_refused(gated: Gated) -> None:
     await gated.start("code")
     question, forged = StateUpdate({"question": "Why?"}), StateUpdate({"waiting": 1}, "review", "a-task")
     before = await gated.saved()
@@ -139,7 +141,7 @@ async def test_an_edit_is_one_update(gated: Gated) -> None:
     assert await gated.saved() == before
 
 
-async def test_a_step_that_nothing_follows_or_that_is_in_mid_cell_is_not_edited(gated: Gated) -> None:
+async def test_a_step_in_mid_cell_or_without_a_next_node_cannot_be_edited(gated: Gated) -> None:
     await gated.start("code", "x = llm_query('a')")
     await gated.runner.decide("t", [APPROVE])
     edit = {"question": "Why?"}
@@ -154,7 +156,7 @@ async def test_a_step_that_nothing_follows_or_that_is_in_mid_cell_is_not_edited(
     await refuse(gated, edit, "no such step", config=nowhere)
 
 
-async def test_what_a_sub_rlm_was_approved_to_ask_is_what_it_asks(runner: Runner, tmp_path: Path) -> None:
+async def test_the_state_of_a_sub_rlm_cannot_be_edited(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(rlm_query('Is it?', context='a text'))")])
     with (tmp_path / "m.py").open("a") as script:
         script.write("of_top = root\n")
@@ -170,17 +172,17 @@ async def test_what_a_sub_rlm_was_approved_to_ask_is_what_it_asks(runner: Runner
     assert (await runner.resume("t")).interrupts == waits.interrupts
 
 
-# -- what may
+# -- accepted edits
 
 
-async def test_an_edited_question_is_asked_and_what_waited_is_asked_about_again(gated: Gated) -> None:
+async def test_an_edited_question_is_sent_and_the_waiting_approval_is_requested_again(gated: Gated) -> None:
     shown = await gated.start("code", "x = 1")
     [old] = shown.interrupts
     before = await gated.state()
     await gated.runner.graph.aupdate_state(CONFIG, {**before, "question": " Why? "}, as_node="plan")
     assert (await gated.runner.read("t")).status == "stopped"
     del before["step"]
-    assert await gated.state() == {**before, "question": "Why?"}, "the whole state, sent back, is no change"
+    assert await gated.state() == {**before, "question": "Why?"}, "unchanged keys in the update are no change"
     with pytest.raises(UsageError, match="does not wait for approval"):
         await gated.runner.decide("t", [APPROVE], interrupt=old["id"], shown=old["value"]["shown"])
     [new] = (await gated.runner.resume("t")).interrupts
@@ -192,8 +194,10 @@ async def test_an_edited_question_is_asked_and_what_waited_is_asked_about_again(
 
 
 @pytest.mark.parametrize(("gate", "following"), [("code", "execute_code"), ("final", "finalize")])
-async def test_what_was_approved_before_an_edit_is_asked_about_again(gated: Gated, gate: str, following: str) -> None:
-    """The step between the approval and what was approved is edited, while the digest in the state is the right one."""
+async def test_approval_that_was_given_before_an_edit_is_requested_again(
+    gated: Gated, gate: str, following: str
+) -> None:
+    """The edited step is between the approval and the approved action, and its state has the digest of the action."""
     shown = await gated.start(gate)
     await gated.runner.decide("t", [APPROVE])
     gated.mark.unlink()
@@ -209,7 +213,7 @@ async def test_what_was_approved_before_an_edit_is_asked_about_again(gated: Gate
     assert (await gated.runner.decide("t", [APPROVE])).answer == "shown"
 
 
-async def test_every_step_between_cells_can_be_edited_and_goes_on_where_it_would_have(gated: Gated) -> None:
+async def test_every_step_between_cells_can_be_edited_and_keeps_its_next_node(gated: Gated) -> None:
     await gated.start("all", "x = 1")
     while (await gated.runner.read("t")).status == "paused":
         await gated.runner.decide("t", [APPROVE])
@@ -226,7 +230,7 @@ async def test_every_step_between_cells_can_be_edited_and_goes_on_where_it_would
     assert (run.status, run.answer) == ("answered", "shown")
 
 
-async def test_an_edit_of_nothing_is_a_branch_that_asks_again(gated: Gated) -> None:
+async def test_an_empty_edit_is_a_branch_that_requests_approval_again(gated: Gated) -> None:
     await gated.start("code")
     await gated.runner.decide("t", [APPROVE])
     gated.mark.unlink()
@@ -234,7 +238,7 @@ async def test_an_edit_of_nothing_is_a_branch_that_asks_again(gated: Gated) -> N
     assert (await gated.runner.resume("t")).status == "paused" and not gated.mark.exists()
 
 
-# -- other doors
+# -- other ways to change a state
 
 
 @pytest.mark.parametrize(
@@ -248,7 +252,7 @@ async def test_an_edit_of_nothing_is_a_branch_that_asks_again(gated: Gated) -> N
     ],
     ids=str,
 )
-async def test_a_run_takes_no_edit_along(gated: Gated, given: Any) -> None:
+async def test_the_input_of_a_run_cannot_contain_an_edit(gated: Gated, given: Any) -> None:
     await gated.start("code")
     before = await gated.saved()
     with pytest.raises(UsageError, match=r"takes answers for commands|There is no waiting in the input"):
@@ -256,7 +260,7 @@ async def test_a_run_takes_no_edit_along(gated: Gated, given: Any) -> None:
     assert await gated.saved() == before and not gated.mark.exists()
 
 
-async def test_the_input_of_a_run_that_was_started_changes_no_settings(gated: Gated) -> None:
+async def test_the_input_for_a_started_run_changes_no_settings(gated: Gated) -> None:
     shown = await gated.start("code")
     before = await gated.state()
     loose: Any = {"approve": ["calls>1000"], "settings": {"unsandboxed": True, "approve": []}}
@@ -267,8 +271,8 @@ async def test_the_input_of_a_run_that_was_started_changes_no_settings(gated: Ga
 
 
 @pytest.mark.parametrize("name", ["resume_map", "resuming", "scratchpad", "task_id", "checkpointer", "replay_state"])
-async def test_a_callers_configuration_decides_nothing(gated: Gated, name: str) -> None:
-    """LangGraph hands answers and its own state on in these, and a client of a server may send any."""
+async def test_a_callers_configuration_makes_no_decision(gated: Gated, name: str) -> None:
+    """LangGraph passes decisions and its own state in these keys, and a client of a server may send any of them."""
     shown = await gated.start("code")
     forged = {f"__pregel_{name}": {shown.interrupts[0]["id"]: {"decisions": [APPROVE]}}}
     config: RunnableConfig = {"configurable": {"thread_id": "t", **forged}}
@@ -277,7 +281,7 @@ async def test_a_callers_configuration_decides_nothing(gated: Gated, name: str) 
     assert await gated.saved() == before and not gated.mark.exists()
 
 
-async def test_a_fork_of_what_waits_keeps_its_gates(gated: Gated) -> None:
+async def test_a_fork_of_a_waiting_run_keeps_its_gates(gated: Gated) -> None:
     shown = await gated.start("code")
     await gated.runner.fork("t", shown.steps, into="copy", question="Why?")
     assert (await gated.runner.resume("copy")).status == "paused" and not gated.mark.exists()

@@ -1,4 +1,4 @@
-"""`Runner.verify`: what is damaged is named, with what is lost by it, and nothing else is (promises P5, P12)."""
+"""`Runner.verify`: it reports exactly the damaged records, with what is lost by each (promises P5, P12)."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from durable_rlm.state.maintenance.report import Kind, Report
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
 from tests.graph.damaged_homes import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges
-from tests.graph.saved_home import adopt, make_home, insert_child
+from tests.graph.saved_home import adopt, insert_child, make_home
 from tests.scripts import repl, write_script
 
 STEPS, CALLS, TURNS = 12, 5, 3
@@ -42,7 +42,7 @@ async def verified(home: Path, thread: str) -> Report:
         return await verify_run(stores, thread)
 
 
-async def test_a_whole_run_is_said_to_be_whole(home: Path) -> None:
+async def test_an_undamaged_run_is_reported_as_whole(home: Path) -> None:
     report = await verified(home, "hurt")
     assert report.ok and report.problems == []
     assert set(report.checked) == {
@@ -62,7 +62,7 @@ async def test_every_byte_of_the_input_is_read(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-async def test_a_damaged_record_is_named_with_what_is_lost_and_nothing_else_is(home: Path, name: str) -> None:
+async def test_exactly_the_damaged_record_is_reported_with_its_loss(home: Path, name: str) -> None:
     expected = DAMAGES[name](home)
     report = await verified(home, "hurt")
     found = [(problem.kind, problem.name, problem.fault) for problem in report.problems]
@@ -72,7 +72,7 @@ async def test_a_damaged_record_is_named_with_what_is_lost_and_nothing_else_is(h
     assert other.ok or [problem.kind for problem in other.problems] == ["database"], other.problems
 
 
-async def test_what_is_whole_all_the_same_is_counted(home: Path) -> None:
+async def test_undamaged_records_of_a_damaged_run_are_counted(home: Path) -> None:
     for name in ("a_piece_of_a_variable_gone", "a_text_cut_short", "a_write_to_a_growing_list_changed"):
         DAMAGES[name](home)
     report = await verified(home, "hurt")
@@ -101,15 +101,15 @@ KINDS: dict[str, Kind] = {
 
 
 @pytest.mark.parametrize("table", KINDS)
-async def test_a_damaged_page_hides_nothing_but_what_is_in_it(home: Path, table: str) -> None:
+async def test_a_damaged_page_hides_only_its_own_rows(home: Path, table: str) -> None:
     whole = (await verified(home, "hurt")).checked
     pages = leaves(home, table)
     spoil_page(home, page := pages[len(pages) // 2])
     for thread in ("hurt", "other"):
         report = await verified(home, thread)
-        # Both runs live in the one file, so both are told of the page; what is lost in it is told to its owner.
-        [said] = [problem for problem in report.problems if problem.kind == "database"]
-        assert said.name == f"table {table}" and str(page) in said.fault
+        # Both runs are in the same file, so both reports name the page; a lost row is in its own run's report only.
+        [damaged] = [problem for problem in report.problems if problem.kind == "database"]
+        assert damaged.name == f"table {table}" and str(page) in damaged.fault
         lost = [problem for problem in report.problems if problem.kind != "database"]
         assert {problem.kind for problem in lost} <= {KINDS[table]}, lost
         assert all("cannot be read" in problem.fault for problem in lost), lost
@@ -128,7 +128,7 @@ async def test_a_damaged_page_of_an_index_hides_no_row(home: Path, index: str) -
 
 
 def contents(home: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All that the runs of a home are made of, in the database."""
+    """Return all rows of a home's runs, by table."""
     columns = {table.name: ", ".join(table.columns()) for table in TABLES}
     columns |= {table: "hash, body" for table in ("texts", "chunks", "manifests")}
     return {table: ask(home, f"SELECT {names} FROM {table} ORDER BY 1, 2") for table, names in columns.items()}
@@ -157,12 +157,12 @@ async def test_no_flipped_bit_of_the_database_goes_unnoticed(saved: Path, tmp_pa
     assert noticed > 40, "most bytes of the file belong to a run"
 
 
-async def test_an_unknown_run_is_not_said_to_be_whole(home: Path) -> None:
+async def test_verifying_an_unknown_run_is_refused(home: Path) -> None:
     with pytest.raises(UnknownThread):
         await verified(home, "nobody")
 
 
-async def test_a_run_may_be_verified_while_it_goes_on(runner: Runner, tmp_path: Path) -> None:
+async def test_a_run_can_be_verified_while_it_runs(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("x = llm_query_batched(['a', 'b'])"), repl("FINAL(llm_query('c'))")])
     reports: list[asyncio.Future[Report]] = []
 
@@ -175,7 +175,7 @@ async def test_a_run_may_be_verified_while_it_goes_on(runner: Runner, tmp_path: 
     assert report.ok and report.whole["calls"][1] > 0
 
 
-async def test_a_fork_needs_what_was_recorded_by_the_run_it_comes_from(home: Path, tmp_path: Path) -> None:
+async def test_damage_to_a_call_of_the_parent_is_reported_for_its_fork(home: Path, tmp_path: Path) -> None:
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         await runner.fork("hurt", 5, into="fork")
     assert (await verified(home, "fork")).ok
@@ -185,7 +185,7 @@ async def test_a_fork_needs_what_was_recorded_by_the_run_it_comes_from(home: Pat
 
 
 @pytest.mark.parametrize("in_the_journal", [True, False])
-async def test_the_runs_that_a_run_has_started_are_verified_with_it(home: Path, in_the_journal: bool) -> None:
+async def test_the_children_of_a_run_are_verified_with_it(home: Path, in_the_journal: bool) -> None:
     change(home, "DELETE FROM children WHERE thread_id = 'other'")
     if in_the_journal:
         adopt(home, "hurt", "other")
@@ -204,7 +204,7 @@ async def test_the_runs_that_a_run_has_started_are_verified_with_it(home: Path, 
         ("DELETE FROM children WHERE thread_id = 'other'", "is missing"),
     ],
 )
-async def test_a_child_run_of_which_it_is_lost_whose_it_is_is_named(home: Path, sql: str, fault: str) -> None:
+async def test_a_changed_or_missing_child_row_is_reported(home: Path, sql: str, fault: str) -> None:
     change(home, "DELETE FROM children WHERE thread_id = 'other'")
     adopt(home, "hurt", "other")
     assert (await verified(home, "hurt")).ok
@@ -213,7 +213,7 @@ async def test_a_child_run_of_which_it_is_lost_whose_it_is_is_named(home: Path, 
     assert (problem.kind, problem.name, problem.fault) == ("child", "other", fault)
 
 
-async def test_a_text_is_lost_with_its_range_of_the_input_and_with_no_other(home: Path) -> None:
+async def test_a_text_stored_as_a_range_of_the_input_is_lost_only_with_that_range(home: Path) -> None:
     in_ranges(home, "alpha", PACK)
     assert (await verified(home, "hurt")).ok
     blob = blob_with(home, PACK)
@@ -233,7 +233,7 @@ async def test_a_text_is_lost_with_its_range_of_the_input_and_with_no_other(home
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-async def test_a_run_that_goes_on_over_damage_says_so_or_comes_to_the_same(home: Path, name: str) -> None:
+async def test_a_damaged_run_that_resumes_reports_the_damage_or_gives_the_same_answer(home: Path, name: str) -> None:
     DAMAGES[name](home)
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         try:

@@ -18,7 +18,7 @@ def model(tmp_path: Path) -> str:
 
 @pytest.fixture
 async def runner(tmp_path: Path, model: str) -> AsyncGenerator[Runner]:
-    """A runner whose home has the answered run `parent`."""
+    """Yield a runner whose home has the answered run `parent`."""
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         run = await runner.run("What?", "the input", model=model, thread="parent")
         assert (run.answer, run.usage["model_calls"]) == (ANSWER, 7)
@@ -27,7 +27,7 @@ async def runner(tmp_path: Path, model: str) -> AsyncGenerator[Runner]:
 
 @pytest.fixture
 async def reviewed(runner: Runner, model: str) -> str:
-    """Return the name of the run `reviewed`: like `parent`, with a gate for code that no cell reaches."""
+    """Return the name of the run `reviewed`: like `parent`, with a gate for code that none of its cells triggers."""
     run = await runner.run("What?", "the input", model=model, thread="reviewed", approve=["code:writes"])
     assert run.answer == ANSWER
     return run.thread_id

@@ -144,7 +144,7 @@ async def test_a_fork_of_a_run_out_of_budget_resumes_with_raised_limits(runner: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "turn", "changes", "said"),
+    ("kind", "turn", "changes", "message"),
     [
         ("execute_code", 1, {"code": "x = 1"}, "under way"),
         ("sub_call", 1, {"code": "x = 1"}, "under way"),
@@ -166,10 +166,10 @@ async def test_a_fork_of_a_run_out_of_budget_resumes_with_raised_limits(runner: 
     ],
 )
 async def test_an_invalid_change_is_refused_and_no_fork_is_saved(
-    runner: Runner, tmp_path: Path, kind: str, turn: int, changes: dict[str, Any], said: str
+    runner: Runner, tmp_path: Path, kind: str, turn: int, changes: dict[str, Any], message: str
 ) -> None:
     number = await step(runner, kind, turn)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         await runner.fork("parent", number, into="fork", **changes)
     assert all(found == [] for found in rows(tmp_path / "home", "fork").values())
 

@@ -1,4 +1,4 @@
-"""A schema that takes too much work to check is a clear failure wherever it comes from, and stops nobody else."""
+"""Schemas that take too much work to check: a clear error wherever they come from, with no effect on other calls."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ defs[f"a{n}"] = {"type": "integer"}
 schema = {"$defs": defs, "$ref": "#/$defs/a0"}
 """
 DEEP = {"$defs": {"t": {"allOf": [{"properties": {"x": {"$ref": "#/$defs/t"}}}] * 2}}, "$ref": "#/$defs/t"}
-"""Doubles the work with each level of an answer."""
+"""A schema whose work doubles with each level of an answer."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +24,10 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[repo
     monkeypatch.setattr(work_limit, "STEPS", 30_000)
 
 
-@pytest.mark.parametrize("ask", ["llm_query('q', schema=schema)", "rlm_query('q', schema=schema)"])
-async def test_code_that_asks_with_one_is_told_so_and_nothing_is_paid(runner: Runner, tmp_path: Path, ask: str) -> None:
+@pytest.mark.parametrize("call", ["llm_query('q', schema=schema)", "rlm_query('q', schema=schema)"])
+async def test_a_call_with_such_a_schema_raises_and_nothing_is_paid(runner: Runner, tmp_path: Path, call: str) -> None:
     model = write_script(
-        tmp_path / "m.py", [repl(f"{BOMB}try:\n    {ask}\nexcept SubCallError as e:\n    FINAL(str(e))")]
+        tmp_path / "m.py", [repl(f"{BOMB}try:\n    {call}\nexcept SubCallError as e:\n    FINAL(str(e))")]
     )
     asked = Asked(model)
     run = await runner.run("What?", model=model, max_depth=2)
@@ -36,7 +36,7 @@ async def test_code_that_asks_with_one_is_told_so_and_nothing_is_paid(runner: Ru
     assert len(await runner.queries.runs()) == 1
 
 
-async def test_of_many_calls_each_fails_and_those_with_another_schema_are_answered(
+async def test_each_call_of_a_batch_with_such_a_schema_fails_and_other_calls_are_answered(
     runner: Runner, tmp_path: Path
 ) -> None:
     code = (
@@ -48,7 +48,7 @@ async def test_of_many_calls_each_fails_and_those_with_another_schema_are_answer
     assert run.answer == [50, [7, 7, 7]] and run.usage["model_calls"] == 4
 
 
-async def test_a_run_is_not_started_with_one(runner: Runner, tmp_path: Path) -> None:
+async def test_a_run_with_such_a_schema_is_refused(runner: Runner, tmp_path: Path) -> None:
     doubled = {f"a{i}": {"anyOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(40)}
     schema = {"$defs": {**doubled, "a40": {"type": "integer"}}, "$ref": "#/$defs/a0"}
     with pytest.raises(UsageError, match="--schema cannot be used: it takes too much work to check") as refused:
@@ -68,11 +68,10 @@ async def test_an_answer_that_takes_too_much_work_is_refused_and_another_one_acc
 
 
 async def test_a_direct_answer_that_takes_too_much_work_leads_to_the_repl(runner: Runner, tmp_path: Path) -> None:
-    said = '{"x": ' * 40 + "1" + "}" * 40
-    model = write_script(tmp_path / "m.py", [said, repl("FINAL({'x': 2})")])
+    direct = '{"x": ' * 40 + "1" + "}" * 40
+    model = write_script(tmp_path / "m.py", [direct, repl("FINAL({'x': 2})")])
     script = Path(model.removeprefix("scripted:"))
     script.write_text(f"{script.read_text()}\ndef root(messages, replies=iter(REPLIES)):\n    return next(replies)\n")
     run = await runner.run("What?", model=model, mode="auto", schema=DEEP)
     assert (run.status, run.answer, run.turns) == ("answered", {"x": 2}, 1)
-    said_of_steps = str(await runner.queries.steps(run.thread_id))
-    assert "takes too much work to check" in said_of_steps
+    assert "takes too much work to check" in str(await runner.queries.steps(run.thread_id))
