@@ -1,6 +1,6 @@
-"""The part of the session contract about `rlm_query(…, context=…)`: what a cell hands over, its child runs get.
+"""The part of the session contract about `rlm_query(…, context=…)`: contexts that a cell passes to child runs.
 
-Used as `contract.SessionContract` is, beside it.
+A test class inherits from it, beside `session_contract.SessionContract`.
 """
 
 import json
@@ -20,7 +20,7 @@ TEXTS = [("a", "first " * 400), ("b", "zweiter, grün " * 300), ("c", "3"), ("d"
 
 
 async def handed(session: KernelSession, *blocks: str) -> list[PostedContext | None]:
-    """What the calls of a cell hand over. The cell must succeed."""
+    """Run a cell, which must succeed, and return the contexts of its calls."""
     await session.begin(Cell(1, blocks))
     contexts: list[PostedContext | None] = []
     while (call := await session.next_call()) is not None:
@@ -32,8 +32,8 @@ async def handed(session: KernelSession, *blocks: str) -> list[PostedContext | N
     return contexts
 
 
-class HandingContract:
-    """What a session promises of contexts that are handed over."""
+class ContextContract:
+    """The promises of a session about contexts that are passed to child runs."""
 
     @pytest.fixture
     def blobs(self, tmp_path: Path) -> Blobs:
@@ -48,12 +48,12 @@ class HandingContract:
         return ingest(from_texts(TEXTS), blobs)
 
     async def parent(self, kernels: Kernels, ref: ContextRef, blobs: Blobs) -> KernelSession:
-        """A kernel whose input is `ref`."""
+        """Start a kernel whose input is `ref`."""
         files = ContextFiles(*context_files(ref, blobs), handed="digest" in ref)
         return await kernels.start(KernelSpec("thread", files, sub_rlms=True))
 
     async def child(self, kernels: Kernels, context: PostedContext | None, caller: ContextRef, blobs: Blobs) -> str:
-        """What the child run that is handed `context` sees as its own."""
+        """Return the value of `context` in the kernel of a child run that is passed `context`."""
         assert context is not None
         session = await self.parent(kernels, hand_over(context, caller, blobs), blobs)
         seen = "[context] if isinstance(context, str) else [[d.name, d.text, d.meta, len(d)] for d in context]"
@@ -61,7 +61,9 @@ class HandingContract:
         assert result.status == "ok", result
         return json.loads(result.output)
 
-    async def test_a_slice_of_the_text_is_a_range_of_it(self, kernels: Kernels, text: ContextRef, blobs: Blobs) -> None:
+    async def test_a_slice_of_the_input_is_sent_as_a_range(
+        self, kernels: Kernels, text: ContextRef, blobs: Blobs
+    ) -> None:
         session = await self.parent(kernels, text, blobs)
         [context, second, last] = await handed(
             session,
@@ -75,7 +77,7 @@ class HandingContract:
         assert pack == TEXT
         assert await self.child(kernels, second, text, blobs) == [TEXT[11_000:31_000]]
 
-    async def test_the_whole_input_is_handed_on_as_it_is(
+    async def test_the_whole_input_is_sent_as_a_reference(
         self, kernels: Kernels, text: ContextRef, documents: ContextRef, blobs: Blobs
     ) -> None:
         for ref in (text, documents):
@@ -83,7 +85,7 @@ class HandingContract:
             contexts = await handed(session, "rlm_query('q', context)\nawait arlm_query('q', context[:])")
             assert contexts == [PostedContext("own")] * 2
 
-    async def test_a_text_of_the_codes_own_is_sent(self, kernels: Kernels, text: ContextRef, blobs: Blobs) -> None:
+    async def test_a_new_text_is_sent_whole(self, kernels: Kernels, text: ContextRef, blobs: Blobs) -> None:
         session = await self.parent(kernels, text, blobs)
         code = "new = context[:3_000].upper()\nrlm_query('q', context=new)\nrlm_query('q', context=context[:20])"
         new, short = await handed(session, code)
@@ -91,7 +93,7 @@ class HandingContract:
         assert short == PostedContext("text", (PostedPart(text=TEXT[:20]),))
         assert await self.child(kernels, new, text, blobs) == [TEXT[:3_000].upper()]
 
-    async def test_documents_are_ranges_with_their_names_and_metadata(
+    async def test_documents_are_sent_as_ranges_with_their_names_and_metadata(
         self, kernels: Kernels, documents: ContextRef, blobs: Blobs
     ) -> None:
         session = await self.parent(kernels, documents, blobs)
@@ -116,7 +118,7 @@ class HandingContract:
         assert await self.child(kernels, mixed, documents, blobs) == seen
         assert await self.child(kernels, cut, documents, blobs) == [TEXTS[1][1][100:2_000]]
 
-    async def test_a_child_hands_on_what_it_was_handed(
+    async def test_a_child_can_pass_its_context_to_its_own_children(
         self, kernels: Kernels, text: ContextRef, documents: ContextRef, blobs: Blobs
     ) -> None:
         part = len("".join(TEXT[:7_000]).encode())
@@ -135,7 +137,7 @@ class HandingContract:
             seen = [["b", TEXTS[1][1], {}, 4_200], ["2", TEXTS[1][1][:2_000], {}, 2_000]]
             assert await self.child(kernels, context, ref, blobs) == seen
 
-    async def test_documents_that_a_child_keeps_in_variables_come_back(
+    async def test_documents_in_the_variables_of_a_child_are_restored(
         self, kernels: Kernels, documents: ContextRef, blobs: Blobs
     ) -> None:
         posted = PostedContext("documents", (PostedPart("b", start=2_400, end=6_900), PostedPart("c", "3")))
@@ -143,7 +145,7 @@ class HandingContract:
         session = await self.parent(kernels, ref, blobs)
         store = Store()
         store.keep(await run(session, "kept = {'one': context['b'], 'all': context, 'some': context[1:]}"))
-        assert not any(b"zweiter" in chunk for chunk in store.chunks.values()), "saved are references"
+        assert not any(b"zweiter" in chunk for chunk in store.chunks.values()), "references are saved, not texts"
         other = await self.parent(kernels, ref, blobs)
         assert (await other.restore(list(store.groups.values()), store.batches())).lost == {}
         seen = "kept['all'] is context, kept['some'][0].text, kept['one'].text == context[0].text, len(kept['one'])"
@@ -164,23 +166,23 @@ class HandingContract:
         assert contexts == [both, both, None, PostedContext("documents", (PostedPart("1", "x"),)), None, None]
 
     @pytest.mark.parametrize(
-        ("context", "says"),
+        ("context", "message"),
         [
             ("{'a': 1}", "not a dict; make it a text"),
             ("['x', 5]", "in this list there is a int"),
             ("[['x'], ['y']]", "in this list there is a list"),
         ],
     )
-    async def test_what_is_no_context_is_refused_with_what_is_one(
-        self, kernels: Kernels, context: str, says: str
+    async def test_an_invalid_context_is_refused_with_the_valid_types(
+        self, kernels: Kernels, context: str, message: str
     ) -> None:
         for sub_rlms in (True, False):
             session = await kernels.start(KernelSpec("thread", sub_rlms=sub_rlms))
             result: CellResult = await run(session, f"rlm_query('q', context={context})")
             assert result.error is not None and result.error.name == "TypeError"
-            assert says in result.error.message and "a list of documents and str" in result.error.message
+            assert message in result.error.message and "a list of documents and str" in result.error.message
 
-    async def test_without_sub_rlms_the_context_stands_behind_the_prompt(
+    async def test_without_sub_rlms_the_context_is_appended_to_the_prompt(
         self, kernels: Kernels, documents: ContextRef, blobs: Blobs
     ) -> None:
         files = ContextFiles(*context_files(documents, blobs))

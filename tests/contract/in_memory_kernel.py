@@ -1,7 +1,7 @@
 """Kernels without Jupyter: the same REPL in a thread of this process.
 
-For tests of what stands above a session. It passes the same contract as the real one, and isolates
-nothing: code that runs here could do anything this process can.
+For tests of the layers above a session. It passes the same contract as the real one, and isolates nothing: code that
+runs here can do anything that this process can.
 """
 
 import ast
@@ -29,7 +29,7 @@ _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 class MemoryKernels:
-    """Starts in-memory sessions."""
+    """A factory of in-memory sessions."""
 
     def __init__(self) -> None:
         self.sessions: list[MemorySession] = []
@@ -56,7 +56,7 @@ class MemoryKernels:
 
 
 class MemorySession(BaseSession):
-    """One REPL in this process. See `session.KernelSession` for what each method promises."""
+    """One REPL in this process. `session.KernelSession` documents its methods."""
 
     def __init__(self, spec: KernelSpec, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(spec)
@@ -100,19 +100,19 @@ class MemorySession(BaseSession):
         self.kill("it was closed")
 
     def kill(self, reason: str) -> None:
-        """As if the process died: waiters are told, the thread is left to itself."""
+        """End the session as if its process had died: waiting callers get KernelLost, and the thread runs on."""
         if self._lost is None:
             self._repl.registry.close()
             self._lose(KernelLost(f"The kernel died: {reason}."))
 
     def _posted(self) -> None:
-        # Called in the cell's threads.
+        # The cell's threads call this.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._push)
 
     def _push(self) -> None:
         if self._cell and self._lost is None:
-            # No more than a kernel may post at once: `parsing.py` refuses it.
+            # A kernel may not post more than this at once: `messages.py` refuses it.
             while calls := self._repl.registry.take(self._cell.highest, 256, 1 << 40)[0]:
                 self._cell.post(parse_calls(json.dumps(calls)))
 
@@ -136,7 +136,7 @@ class MemorySession(BaseSession):
             ended = self._repl.end(succeeded=False)
         saved, chunks = self._repl.snapshot(cell.blocks)
         reply = json.dumps({"output": output.text(), "error": error, "seconds": 0.0, **ended, "snapshot": saved})
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
             self._loop.call_soon_threadsafe(self._ended, reply, chunks)
 
     def _ended(self, reply: str, chunks: list[bytes]) -> None:
@@ -145,7 +145,7 @@ class MemorySession(BaseSession):
 
 
 def _execute(code: str, namespace: dict[str, Any], output: Capture) -> dict[str, str] | None:
-    """Run one block; the value of a last expression is shown, as in Jupyter."""
+    """Run one block and print the value of a last expression, as Jupyter does. Return the error, if any."""
     stream = io.TextIOWrapper(io.BytesIO())
     stream.write = output.write  # type: ignore[method-assign]
     with redirect_stdout(stream), redirect_stderr(stream):

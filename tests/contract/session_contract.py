@@ -1,6 +1,6 @@
 """The contract of a kernel session: one suite that every implementation must pass.
 
-A test module makes a class of it and says how kernels are started:
+A test module derives a class from it, with a fixture that starts kernels:
 
     class TestMemory(SessionContract):
         @pytest.fixture
@@ -33,12 +33,12 @@ Answer = Callable[[str], Outcome]
 
 
 def echo(prompt: str) -> Outcome:
-    """Answers every prompt with itself in capitals."""
+    """Answer a prompt with itself in capitals."""
     return Answered(prompt.upper())
 
 
 async def run(session: KernelSession, *blocks: str, answer: Answer = echo, turn: int = 1) -> CellResult:
-    """Run one cell to its end, answering its calls."""
+    """Run one cell to its end, answer its calls, and return its result."""
     await session.begin(Cell(turn, blocks))
     while (call := await session.next_call()) is not None:
         await session.deliver(call.id, answer(call.prompt))
@@ -46,14 +46,14 @@ async def run(session: KernelSession, *blocks: str, answer: Answer = echo, turn:
 
 
 class Store:
-    """What the cells of one session saved, as the graph's side keeps it."""
+    """The saved variables of one session, stored as the graph's side stores them."""
 
     def __init__(self) -> None:
         self.groups: dict[str, Group] = {}
         self.chunks: dict[str, bytes] = {}
 
     def keep(self, result: CellResult) -> None:
-        """Take in what one cell changed."""
+        """Store the variables that one cell changed."""
         assert result.snapshot is not None, result.unsaved
         for number in result.snapshot.gone:
             del self.groups[number]
@@ -61,28 +61,26 @@ class Store:
         self.chunks.update({content_hash(chunk): chunk for chunk in result.snapshot.chunks})
 
     async def batches(self) -> AsyncIterator[dict[str, bytes]]:
-        """All of it, one piece at a time."""
+        """Yield all pieces, one at a time."""
         for name, chunk in self.chunks.items():
             yield {name: chunk}
 
 
 class SessionContract:
-    """What a session promises. `kernels` is a fixture of the implementation."""
+    """The promises of a session. `kernels` is a fixture of the implementation."""
 
     has_its_own_process: ClassVar[bool] = True
-    """Whether a kernel's random generators and modules are its own."""
+    """True if a kernel's random generators and modules are its own."""
 
     @pytest.fixture
     async def session(self, kernels: Kernels) -> KernelSession:
         return await kernels.start(KernelSpec("thread", models=("provider:root", "provider:sub")))
 
-    async def test_output_and_the_value_of_the_last_line_are_what_the_cell_printed(
-        self, session: KernelSession
-    ) -> None:
+    async def test_the_output_has_printed_text_and_the_value_of_the_last_line(self, session: KernelSession) -> None:
         result = await run(session, "x = 20\nprint('hello')\nx + 1")
         assert (result.status, result.output) == ("ok", "hello\n21\n")
 
-    async def test_variables_last_from_cell_to_cell(self, session: KernelSession) -> None:
+    async def test_variables_are_kept_between_cells(self, session: KernelSession) -> None:
         await run(session, "total = 41")
         assert (await run(session, "total + 1")).output == "42\n"
 
@@ -96,11 +94,11 @@ class SessionContract:
         await run(session, "kept = 'yes'\nraise ValueError('no')")
         assert (await run(session, "kept")).output == "'yes'\n"
 
-    async def test_a_syntax_error_is_a_result(self, session: KernelSession) -> None:
+    async def test_a_syntax_error_is_returned_as_a_result(self, session: KernelSession) -> None:
         result = await run(session, "def (:")
         assert result.error is not None and result.error.name == "SyntaxError"
 
-    async def test_a_cell_stands_still_at_a_call_until_it_is_answered(self, session: KernelSession) -> None:
+    async def test_a_cell_waits_at_a_call_until_it_is_answered(self, session: KernelSession) -> None:
         await session.begin(Cell(1, ("print(llm_query('a question'))",)))
         assert await session.peek()
         call = await session.next_call()
@@ -111,7 +109,9 @@ class SessionContract:
         assert (await session.result()).output == "an answer\n"
         assert not session.busy
 
-    async def test_a_batch_is_answered_in_order_whatever_the_order_of_answers(self, session: KernelSession) -> None:
+    async def test_a_batch_returns_its_answers_in_order_when_they_come_out_of_order(
+        self, session: KernelSession
+    ) -> None:
         await session.begin(Cell(1, ("print(llm_query_batched([f'q{i}' for i in range(20)]))",)))
         calls = [await session.next_call() for _ in range(20)]
         for call in reversed(calls):
@@ -119,7 +119,7 @@ class SessionContract:
             await session.deliver(call.id, Answered(call.prompt.upper()))
         assert (await session.result()).output == f"{[f'Q{i}' for i in range(20)]}\n"
 
-    async def test_threads_and_coroutines_of_a_cell_may_all_ask(self, session: KernelSession) -> None:
+    async def test_threads_and_coroutines_of_a_cell_can_make_calls(self, session: KernelSession) -> None:
         result = await run(
             session,
             "from concurrent.futures import ThreadPoolExecutor\n"
@@ -145,7 +145,7 @@ class SessionContract:
         result = await run(session, code, answer=answer)
         assert result.output == "raised it broke\n[1 of 2 failed: it broke]\nfine False it broke\n"
 
-    async def test_a_spent_budget_raises_with_what_the_batch_got(self, session: KernelSession) -> None:
+    async def test_a_spent_budget_raises_with_the_answers_of_the_batch_so_far(self, session: KernelSession) -> None:
         def answer(prompt: str) -> Outcome:
             return Failed("budget", "spent") if prompt == "2" else Answered(prompt)
 
@@ -155,7 +155,7 @@ class SessionContract:
         )
         assert (await run(session, code, answer=answer)).output == "spent 1 False 3\n"
 
-    async def test_a_rejected_call_raises_with_what_the_batch_got(self, session: KernelSession) -> None:
+    async def test_a_rejected_call_raises_with_the_other_answers_of_the_batch(self, session: KernelSession) -> None:
         def answer(prompt: str) -> Outcome:
             return Failed("rejected", "not that one") if prompt == "2" else Answered(prompt)
 
@@ -165,7 +165,7 @@ class SessionContract:
         )
         assert (await run(session, code, answer=answer)).output == "not that one 1 False 3 True\n"
 
-    async def test_a_call_says_how_many_are_posted_with_it(self, session: KernelSession) -> None:
+    async def test_a_call_has_the_number_of_calls_left_in_its_batch(self, session: KernelSession) -> None:
         await session.begin(Cell(1, ("llm_query_batched(['a', 'b', 'c'])",)))
         rest: list[int] = []
         while call := await session.next_call():
@@ -174,7 +174,7 @@ class SessionContract:
         assert rest == [3, 2, 1]
         await session.result()
 
-    async def test_what_is_asked_for_travels_with_the_call(self, session: KernelSession) -> None:
+    async def test_a_call_has_the_schema_the_model_and_the_cache_flag(self, session: KernelSession) -> None:
         await session.begin(Cell(1, ("rlm_query('q', schema={'type': 'object'}, model='provider:sub', cache=True)",)))
         call = await session.next_call()
         assert call is not None
@@ -182,16 +182,18 @@ class SessionContract:
         await session.deliver(call.id, Answered({"n": 1}))
         assert (await session.result()).output == "{'n': 1}\n"
 
-    async def test_a_pydantic_class_is_a_schema_and_its_answer_an_instance(self, session: KernelSession) -> None:
+    async def test_a_pydantic_class_can_be_a_schema_and_the_answer_is_its_instance(
+        self, session: KernelSession
+    ) -> None:
         define = "from pydantic import BaseModel\nclass Size(BaseModel):\n    n: int"
         result = await run(session, define, "llm_query('q', schema=Size).n + 1", answer=lambda _: Answered({"n": 41}))
         assert result.output == "42\n"
 
-    async def test_only_configured_models_may_be_named(self, session: KernelSession) -> None:
+    async def test_a_model_that_is_not_configured_is_refused(self, session: KernelSession) -> None:
         result = await run(session, "llm_query('q', model='evil:model')")
         assert result.error is not None and "provider:root" in result.error.message
 
-    async def test_without_sub_calls_the_query_functions_say_so(self, kernels: Kernels) -> None:
+    async def test_query_functions_raise_when_sub_calls_are_disabled(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread", sub_calls=False))
         result = await run(session, "llm_query('q')")
         assert result.error is not None and "max-depth 0" in result.error.message
@@ -213,20 +215,22 @@ class SessionContract:
             ("FINAL(object)", "<class 'object'>"),
         ],
     )
-    async def test_every_way_to_finish(self, session: KernelSession, code: str, value: object) -> None:
+    async def test_each_form_of_final_answer_ends_the_run_with_its_value(
+        self, session: KernelSession, code: str, value: object
+    ) -> None:
         result = await run(session, code)
         assert result.final is not None and result.final.value == value
 
-    async def test_finishing_takes_effect_only_without_an_error(self, session: KernelSession) -> None:
+    async def test_a_final_answer_counts_only_in_a_cell_without_an_error(self, session: KernelSession) -> None:
         assert (await run(session, "FINAL('wrong')\n1 / 0")).final is None
         assert (await run(session, "answer['content'] = 'x'; answer['ready'] = True\n1 / 0")).final is None
         assert (await run(session, "print('on')")).final is None
 
-    async def test_a_missing_variable_finishes_nothing(self, session: KernelSession) -> None:
+    async def test_final_var_of_a_missing_variable_is_an_error(self, session: KernelSession) -> None:
         result = await run(session, "FINAL_VAR('nowhere')")
         assert result.final is None and result.error is not None and "nowhere" in result.error.message
 
-    async def test_show_vars_tells_name_type_and_size(self, session: KernelSession) -> None:
+    async def test_show_vars_shows_name_type_and_size(self, session: KernelSession) -> None:
         output = (await run(session, "numbers = [1, 2, 3]\nprint(SHOW_VARS())")).output
         assert "numbers: list (3) = [1, 2, 3]" in output
         assert "llm_query" not in output
@@ -239,7 +243,7 @@ class SessionContract:
             assert not await session.peek()
             assert (await session.result()).output == f"{turn} m{turn}\n"
 
-    async def test_overwritten_names_are_put_back(self, session: KernelSession) -> None:
+    async def test_overwritten_names_are_restored_for_the_next_cell(self, session: KernelSession) -> None:
         await run(session, "llm_query = None\nhistory = None")
         assert (await run(session, "print(llm_query('back'), history)")).output == "BACK []\n"
 
@@ -256,7 +260,7 @@ class SessionContract:
         code = "a, second = context\nprint(len(context), second.name, second.text, len(a), a[:3], second.meta)"
         assert (await run(many, code)).output == "2 b second 5 grü {'page': 1}\n"
 
-    async def test_lone_surrogates_and_nul_pass(self, session: KernelSession) -> None:
+    async def test_lone_surrogates_and_nul_in_prompts_and_output_are_accepted(self, session: KernelSession) -> None:
         result = await run(session, "print(llm_query('a\\ud800b\\0c'))", answer=lambda _: Answered("fine"))
         assert (result.status, result.output) == ("ok", "fine\n")
         assert (await run(session, "print('x\\udfffy')")).status == "ok"
@@ -268,7 +272,7 @@ class SessionContract:
         assert result.error is not None and "0.2 s" in result.error.message
         assert (await run(session, "kept")).output == "1\n"
 
-    async def test_waiting_for_an_answer_is_not_computing(self, kernels: Kernels) -> None:
+    async def test_waiting_for_an_answer_does_not_count_towards_the_cell_timeout(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
         await session.begin(Cell(1, ("print(llm_query('slow'))",)))
         call = await session.next_call()
@@ -277,7 +281,7 @@ class SessionContract:
         await session.deliver(call.id, Answered("fine"))
         assert (await session.result()).status == "ok"
 
-    async def test_a_call_of_a_left_over_thread_is_refused(self, session: KernelSession) -> None:
+    async def test_a_call_from_a_thread_of_an_ended_cell_is_refused(self, session: KernelSession) -> None:
         code = (
             "import threading\nheard = []\n"
             "def ask_on():\n    try:\n        for _ in range(100_000):\n            llm_query('on')\n"
@@ -289,7 +293,7 @@ class SessionContract:
         result = await run(session, "thread.join(5)\nprint(thread.is_alive(), heard)")
         assert result.output.startswith("False ['") and "cell" in result.output
 
-    async def test_unknown_and_double_answers_are_ignored(self, session: KernelSession) -> None:
+    async def test_unknown_and_repeated_answers_are_ignored(self, session: KernelSession) -> None:
         await session.begin(Cell(1, ("print(llm_query('q'))",)))
         call = await session.next_call()
         assert call is not None
@@ -298,7 +302,9 @@ class SessionContract:
         await session.deliver(call.id, Answered("second"))
         assert (await session.result()).output == "first\n"
 
-    async def test_saved_variables_come_back_in_another_kernel(self, kernels: Kernels, session: KernelSession) -> None:
+    async def test_saved_variables_are_restored_in_another_kernel(
+        self, kernels: Kernels, session: KernelSession
+    ) -> None:
         code = (
             "import random\nrandom.random()\na = b = [1]\ncount = 0\ndef bump():\n    global count\n    count += 1\n"
             "class Node:\n    pass\nnode = Node()\nnode.here = a\ntext = 'x' * 3_000_000\nask = llm_query\nh = history"
@@ -319,7 +325,7 @@ class SessionContract:
         if self.has_its_own_process:
             assert (await run(other, "random.random()")).output == expected
 
-    async def test_what_is_there_is_compared_with_what_was_saved(
+    async def test_compare_returns_the_variables_that_differ_from_the_saved_ones(
         self, kernels: Kernels, session: KernelSession
     ) -> None:
         store = Store()
@@ -330,7 +336,7 @@ class SessionContract:
         assert await session.compare(groups, store.batches()) == []
         assert await other.compare(groups, store.batches()) == ["b"]
 
-    async def test_a_cell_sends_what_it_changed_and_no_more(self, session: KernelSession) -> None:
+    async def test_a_cell_saves_only_the_variables_that_it_changed(self, session: KernelSession) -> None:
         first = await run(session, "big = list(range(200_000))\nsmall = [1]")
         second = await run(session, "small.append(2)", turn=2)
         third = await run(session, "1 + 1", turn=3)
@@ -340,7 +346,7 @@ class SessionContract:
         assert sum(map(len, second.snapshot.chunks)) < 1_000
         assert (third.snapshot.groups, third.snapshot.gone, third.snapshot.chunks) == ([], [], [])
 
-    async def test_what_cannot_be_saved_is_named_and_raises_when_it_is_used(
+    async def test_a_variable_that_cannot_be_saved_is_reported_and_raises_when_it_is_used(
         self, kernels: Kernels, session: KernelSession
     ) -> None:
         store = Store()
@@ -352,7 +358,9 @@ class SessionContract:
         result = await run(other, "next(gen)")
         assert result.error is not None and "was lost when the REPL was restored" in result.error.message
 
-    async def test_a_missing_piece_is_a_loss_and_hides_no_other(self, kernels: Kernels, session: KernelSession) -> None:
+    async def test_a_missing_piece_loses_its_variable_and_no_other(
+        self, kernels: Kernels, session: KernelSession
+    ) -> None:
         store = Store()
         store.keep(await run(session, "a = [1]\nb = [2]"))
         del store.chunks[store.groups["a"]["chunks"][0]]
@@ -361,7 +369,7 @@ class SessionContract:
         assert "missing" in restored.lost["a"]
         assert (await run(other, "b")).output == "[2]\n"
 
-    async def test_a_closed_session_says_so(self, session: KernelSession) -> None:
+    async def test_a_closed_session_refuses_a_cell(self, session: KernelSession) -> None:
         await session.close()
         await session.close()
         with pytest.raises(KernelLost):

@@ -1,4 +1,4 @@
-"""Kernels are real Jupyter kernels: any client can attach to one that runs, and other provisioners can start them."""
+"""Kernels as Jupyter kernels: any client can attach to a running one, and other provisioners can start them."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ CONSOLE = Path(sys.executable).parent / "jupyter-console"
 
 @pytest.fixture
 def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the kernel host makes its folder."""
+    """Return the folder in which the kernel host creates its own."""
     # Short, because the paths of Unix sockets are.
     folder = Path(tempfile.mkdtemp(prefix="a"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -40,8 +40,8 @@ async def test_jupyter_console_attaches_to_a_running_kernel_and_leaves_it_alive(
     session = await kernels.start(KernelSpec("thread"))
     await run(session, "found = ['needle']")
     [connection] = sockets.glob("**/connection.json")
-    told = json.loads(connection.read_text())
-    assert told["transport"] == "ipc" and connection.stat().st_mode & 0o077 == 0
+    settings = json.loads(connection.read_text())
+    assert settings["transport"] == "ipc" and connection.stat().st_mode & 0o077 == 0
     console = await asyncio.create_subprocess_exec(
         *(CONSOLE, "--existing", connection, "--simple-prompt"),
         stdin=asyncio.subprocess.PIPE,
@@ -53,7 +53,7 @@ async def test_jupyter_console_attaches_to_a_running_kernel_and_leaves_it_alive(
     assert (await run(session, "found")).output == "['needle', 'looked']\n"
 
 
-async def test_another_provisioner_starts_the_same_kernel_in_its_own_way(kernels: Kernels) -> None:
+async def test_another_provisioner_can_start_the_same_kernel(kernels: Kernels) -> None:
     spec = KernelSpec("thread", provisioner="local-provisioner", models=("provider:root",))
     session = await kernels.start(spec)
     result = await run(session, "import os\nprint(llm_query('q'), os.getcwd().endswith('scratch'))\nFINAL(1)")

@@ -1,4 +1,4 @@
-"""What a confined kernel has, is limited to, and is told."""
+"""Confined kernels: their files, packages and limits, and the messages of refused actions."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -29,30 +29,28 @@ async def session(kernels: Kernels) -> KernelSession:
     return await kernels.start(KernelSpec("thread", memory=GB))
 
 
-@pytest.mark.parametrize(
-    "asked", ["%pip install rich", "!pip install rich", "!python3 -m pip install rich", "pip list"]
-)
-async def test_installing_fails_with_a_sentence_that_says_why(session: KernelSession, asked: str) -> None:
-    result = await run(session, asked)
+@pytest.mark.parametrize("code", ["%pip install rich", "!pip install rich", "!python3 -m pip install rich", "pip list"])
+async def test_installing_a_package_fails_with_the_reason(session: KernelSession, code: str) -> None:
+    result = await run(session, code)
     assert result.error is not None and "Nothing can be installed" in result.error.message
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "code",
     [
         "import socket\nsocket.create_connection(('127.0.0.1', 9))",
         "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9/')",
         "import socket\nsocket.getaddrinfo('localhost.localdomain', 9)",
     ],
 )
-async def test_reaching_for_the_network_fails_with_a_sentence_that_says_why(session: KernelSession, asked: str) -> None:
-    result = await run(session, asked)
+async def test_a_connection_to_the_network_fails_with_the_reason(session: KernelSession, code: str) -> None:
+    result = await run(session, code)
     assert result.error is not None and "There is no network in this REPL" in result.error.message
     after = await run(session, "{}['nothing']")
     assert after.error is not None and "network" not in after.error.message
 
 
-async def test_an_error_whose_attributes_raise_is_an_error_like_others(session: KernelSession) -> None:
+async def test_an_error_whose_attributes_raise_is_reported_like_others(session: KernelSession) -> None:
     code = (
         "class Nasty(Exception):\n    @property\n    def reason(self):\n        raise ValueError('no')\n"
         "raise Nasty('nasty')"
@@ -61,7 +59,7 @@ async def test_an_error_whose_attributes_raise_is_an_error_like_others(session: 
     assert result.error is not None and result.error.name == "Nasty"
 
 
-async def test_the_scratch_folder_can_be_written_is_bounded_and_is_the_only_one(session: KernelSession) -> None:
+async def test_the_scratch_folder_is_writable_limited_and_the_only_one(session: KernelSession) -> None:
     result = await run(
         session,
         "import tempfile, pathlib, os\npathlib.Path('kept.txt').write_text('x')\n"
@@ -72,7 +70,7 @@ async def test_the_scratch_folder_can_be_written_is_bounded_and_is_the_only_one(
     assert result.output == "True True\nx True\n"
 
 
-async def test_numpy_and_pandas_are_there_and_the_project_is_not(session: KernelSession) -> None:
+async def test_numpy_and_pandas_can_be_imported_and_the_project_cannot(session: KernelSession) -> None:
     result = await run(
         session,
         "import sys, importlib.util\nprint('numpy' in sys.modules, 'pandas' in sys.modules)\n"
@@ -82,7 +80,7 @@ async def test_numpy_and_pandas_are_there_and_the_project_is_not(session: Kernel
     assert result.output == "True True\n[None, None, None]\nb'1\\n'\n", result
 
 
-async def test_what_a_cell_starts_counts_towards_the_memory_of_its_kernel(session: KernelSession) -> None:
+async def test_processes_of_a_cell_count_towards_the_memory_of_its_kernel(session: KernelSession) -> None:
     await session.begin(
         Cell(1, (FORKING + "        held = os.urandom(1 << 20) * 300\n        time.sleep(60)\n" + "llm_query('q')",))
     )
@@ -90,7 +88,7 @@ async def test_what_a_cell_starts_counts_towards_the_memory_of_its_kernel(sessio
         await session.result()
 
 
-async def test_cpu_that_is_burnt_while_the_cell_waits_is_counted(
+async def test_cpu_time_of_processes_is_limited_while_their_cell_waits(
     session: KernelSession, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     burning = await kernels.start(KernelSpec("thread", cell_timeout=1))
@@ -113,7 +111,7 @@ print(context, any(b"of another" in text for text in found), any(b"handed" in te
 
 
 @pytest.mark.parametrize("documents", [False, True])
-async def test_what_a_sub_rlm_was_handed_is_all_that_its_kernel_can_read(
+async def test_the_kernel_of_a_sub_rlm_can_read_only_the_context_that_it_was_passed(
     kernels: Kernels, tmp_path: Path, documents: bool
 ) -> None:
     pack, index = tmp_path / "pack", tmp_path / "index"
@@ -127,8 +125,6 @@ async def test_what_a_sub_rlm_was_handed_is_all_that_its_kernel_can_read(
     assert pack.read_text() == "of another, handed, of another"
 
 
-async def test_an_environment_that_cannot_run_kernels_is_refused_with_what_it_lacks(
-    kernels: Kernels, tmp_path: Path
-) -> None:
+async def test_an_environment_without_python_is_refused_with_the_reason(kernels: Kernels, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no bin/python"):
         await kernels.warm_up(environment=str(tmp_path))

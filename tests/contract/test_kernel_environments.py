@@ -1,4 +1,4 @@
-"""`--kernel-env`: kernels run in a virtual environment of the user's, which is checked before."""
+"""`--kernel-env`: kernels run in a virtual environment of the user's, which is checked first."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ async def kernels() -> AsyncGenerator[Kernels]:
     await kernels.close()
 
 
-async def test_code_imports_what_is_in_the_environment_and_an_edit_there_is_impossible(kernels: Kernels) -> None:
+async def test_code_can_import_from_the_environment_and_cannot_change_it(kernels: Kernels) -> None:
     session = await kernels.start(KernelSpec("thread", environment=sys.prefix))
     result = await run(
         session,
@@ -36,25 +36,25 @@ async def test_code_imports_what_is_in_the_environment_and_an_edit_there_is_impo
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """An environment with nothing in it."""
+    """Create a virtual environment without packages."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")], check=True)
     return tmp_path / "empty"
 
 
-async def test_an_environment_that_lacks_what_a_kernel_needs_is_refused_with_what_to_install(
+async def test_an_environment_without_a_kernels_packages_is_refused_with_their_names(
     kernels: Kernels, empty: Path
 ) -> None:
     with pytest.raises(UsageError, match="pip install ipykernel cloudpickle pydantic"):
         await kernels.warm_up(environment=str(empty))
 
 
-def test_by_default_a_kernel_sees_data_packages_and_what_they_need_and_no_other() -> None:
+def test_by_default_a_kernel_sees_only_data_packages_and_their_dependencies() -> None:
     names = {Path(path).name for path in own_environment().visible}
     assert {"numpy", "pandas", "pydantic", "ipykernel", "pypdf", "docx", "openpyxl"} <= names
     assert not {"langgraph", "openai", "langchain_core", "durable_rlm"} & names
 
 
-async def test_what_code_is_promised_it_can_import(kernels: Kernels) -> None:
+async def test_code_can_import_every_offered_package(kernels: Kernels) -> None:
     promised = (await kernels.warm_up()).packages
     assert list(promised) == list(kernels.packages()) == list(OFFERED), "all of it is installed for tests"
     session = await kernels.start(KernelSpec("thread"))
@@ -62,7 +62,7 @@ async def test_what_code_is_promised_it_can_import(kernels: Kernels) -> None:
     assert (result.error, result.output) == (None, "all\n")
 
 
-def test_code_is_promised_only_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_installed_packages_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("numpy", "pydantic", "langgraph"):
         info = tmp_path / f"{name}-1.0.dist-info"
         for folder in (tmp_path / name, info):
@@ -78,7 +78,7 @@ def test_code_is_promised_only_what_is_installed(tmp_path: Path, monkeypatch: py
     assert own_environment().offers == ["numpy", "pydantic"]
 
 
-def test_in_an_environment_of_the_users_code_is_promised_what_is_there(empty: Path) -> None:
+def test_the_packages_of_a_users_environment_are_offered(empty: Path) -> None:
     [packages] = (empty / "lib").glob("python3.*/site-packages")
     for name in ("ipykernel", "cloudpickle", "pydantic", "pandas"):
         (packages / f"{name}.py").touch()

@@ -1,4 +1,4 @@
-"""Cells that do what no cell should: each ends in a clear result or a lost kernel, and nothing waits for ever."""
+"""Misbehaving cells: each ends in a clear result or a lost kernel, and no caller waits for ever."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -23,14 +23,14 @@ async def session(kernels: Kernels) -> KernelSession:
     return await kernels.start(KernelSpec("thread"))
 
 
-async def test_a_regex_that_never_ends_is_interrupted(kernels: Kernels) -> None:
+async def test_a_regex_that_never_ends_is_interrupted_at_the_cell_timeout(kernels: Kernels) -> None:
     session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
     result = await run(session, "kept = 1\nimport re\nre.match('(a+)+$', 'a' * 40 + 'b')")
     assert result.status == "timeout"
     assert (await run(session, "kept")).output == "1\n"
 
 
-async def test_a_stall_that_no_interrupt_reaches_ends_the_kernel(
+async def test_a_cell_that_cannot_be_interrupted_ends_the_kernel(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("durable_rlm.kernel.cell.INTERRUPT_GRACE", 0.2)
@@ -41,7 +41,7 @@ async def test_a_stall_that_no_interrupt_reaches_ends_the_kernel(
 
 
 @pytest.mark.parametrize(("ending", "why"), [("os._exit(3)", "status 3"), ("os.abort()", "signal")])
-async def test_a_kernel_that_ends_as_its_variables_are_saved_is_reported(
+async def test_a_kernel_that_ends_while_its_variables_are_saved_is_reported(
     session: KernelSession, ending: str, why: str
 ) -> None:
     # Classes of the REPL's own are saved without running their code; those of modules are not.
@@ -61,20 +61,20 @@ async def test_a_million_lines_are_output(session: KernelSession) -> None:
     assert result.output.count("\n") == 1_000_000
 
 
-async def test_nul_bytes_and_lone_surrogates_are_output_as_far_as_utf8_carries_them(session: KernelSession) -> None:
+async def test_nul_bytes_are_kept_in_output_and_lone_surrogates_are_replaced(session: KernelSession) -> None:
     result = await run(session, "print('a\\0b', 'c\\ud800d')\nname = 'e\\0\\udfff'\nFINAL(name)")
     assert result.output == "a\0b c\ufffdd\n" and result.final is not None
     assert result.final.value == "e\0\ufffd"
 
 
-async def test_a_gigabyte_of_text_is_printed_cut_and_saved_or_named(kernels: Kernels) -> None:
+async def test_the_output_of_a_gigabyte_of_text_is_cut(kernels: Kernels) -> None:
     session = await kernels.start(KernelSpec("thread"))
     result = await asyncio.wait_for(run(session, "big = 'x' * (1 << 30)\nprint(big)\ndel big"), 60)
     assert result.status == "ok" and len(result.output) < 20_000_000
     assert "characters of output are not kept" in result.output
 
 
-async def test_a_recursion_without_end_is_an_error(session: KernelSession) -> None:
+async def test_an_infinite_recursion_is_an_error(session: KernelSession) -> None:
     result = await run(session, "kept = 1\ndef deeper():\n    return deeper()\ndeeper()")
     assert result.error is not None and result.error.name == "RecursionError"
     deep = "deep = []\nfor _ in range(100_000):\n    deep = [deep]\nFINAL(deep)"
@@ -83,12 +83,12 @@ async def test_a_recursion_without_end_is_an_error(session: KernelSession) -> No
 
 
 @pytest.mark.parametrize("number", ["10 ** 5000", "-(10 ** 5000)", "[10 ** 5000]", "2 ** 70"])
-async def test_a_number_of_any_length_ends_a_run_or_is_an_error(session: KernelSession, number: str) -> None:
+async def test_a_number_of_any_length_is_a_final_answer_or_an_error(session: KernelSession, number: str) -> None:
     result = await asyncio.wait_for(run(session, f"FINAL({number})"), 20)
     assert (result.final is None) == (result.error is not None)
 
 
-async def test_threads_that_are_left_running_keep_no_cell_from_ending(session: KernelSession) -> None:
+async def test_threads_that_keep_running_do_not_prevent_cells_from_ending(session: KernelSession) -> None:
     code = (
         "import threading, time\ndef spin():\n    while True:\n        time.sleep(0.01)\n        print('still here')\n"
         "for daemon in (True, False):\n    threading.Thread(target=spin, daemon=daemon).start()"
@@ -98,7 +98,7 @@ async def test_threads_that_are_left_running_keep_no_cell_from_ending(session: K
     await asyncio.wait_for(session.close(), 10)
 
 
-async def test_of_what_is_displayed_only_text_is_kept(session: KernelSession) -> None:
+async def test_only_the_text_of_displayed_objects_is_kept(session: KernelSession) -> None:
     code = (
         "from IPython.display import HTML, display\nclass Rich:\n"
         "    def __repr__(self):\n        return 'as text'\n"
@@ -113,7 +113,7 @@ async def test_of_what_is_displayed_only_text_is_kept(session: KernelSession) ->
     assert result.output == "a bundle\n<IPython.core.display.HTML object>\n\na bundle\n"
 
 
-async def test_escapes_of_a_terminal_are_kept_as_they_are(session: KernelSession) -> None:
+async def test_terminal_escapes_are_kept_unchanged(session: KernelSession) -> None:
     result = await run(session, "print('\\x1b[2J\\x1b]0;owned\\x07')\nraise ValueError('\\x1b[31m')")
     assert result.output == "\x1b[2J\x1b]0;owned\x07\n"
     assert result.error is not None and result.error.message == "\x1b[31m"

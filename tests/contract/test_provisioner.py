@@ -1,4 +1,4 @@
-"""The fork server is a Jupyter kernel provisioner: managers start, restart, interrupt and end its kernels."""
+"""The fork server as a Jupyter kernel provisioner: managers start, restart and end its kernels."""
 
 import asyncio
 import tempfile
@@ -20,15 +20,15 @@ async def manager() -> AsyncGenerator[KernelManager]:
     with tempfile.TemporaryDirectory(prefix="rlm-") as folder:
         pool = ForkServerPool(Path(folder), [], [], ())
         spec = KernelSpec("thread")
-        made = await make_manager(pool, {**spec.process(), "setup": spec.setup()})
-        await made.manager.start_kernel()
-        yield made.manager
-        await made.end()
+        launched = await make_manager(pool, {**spec.process(), "setup": spec.setup()})
+        await launched.manager.start_kernel()
+        yield launched.manager
+        await launched.end()
         await pool.close()
 
 
-async def told(manager: KernelManager, code: str) -> str:
-    """What an ordinary client of the kernel is told that the expression `code` gives."""
+async def evaluate(manager: KernelManager, code: str) -> str:
+    """Evaluate the expression `code` with an ordinary client of the kernel and return its value as text."""
     client: Any = manager.client()
     client.start_channels()
     try:
@@ -39,21 +39,21 @@ async def told(manager: KernelManager, code: str) -> str:
         client.stop_channels()
 
 
-def test_it_is_registered_where_jupyter_looks_for_provisioners() -> None:
+def test_the_provisioner_is_registered_with_jupyter() -> None:
     [found] = entry_points(group="jupyter_client.kernel_provisioners", name=NAME)
     assert found.load() is ForkServerProvisioner
 
 
-async def test_a_restarted_kernel_is_another_one(manager: KernelManager) -> None:
-    assert await told(manager, "globals().setdefault('kept', 6) * 7") == "42"
-    assert await told(manager, "kept") == "6"
+async def test_a_restarted_kernel_has_no_variables_of_the_old_one(manager: KernelManager) -> None:
+    assert await evaluate(manager, "globals().setdefault('kept', 6) * 7") == "42"
+    assert await evaluate(manager, "kept") == "6"
     first = manager.connection_file
     await manager.restart_kernel(now=True)
-    assert await told(manager, "globals().get('kept')") == "None"
+    assert await evaluate(manager, "globals().get('kept')") == "None"
     assert not Path(first).parent.exists()
 
 
-async def test_a_kernel_that_is_shut_down_is_gone_with_its_folder(manager: KernelManager) -> None:
+async def test_a_kernel_that_is_shut_down_ends_and_its_folder_is_removed(manager: KernelManager) -> None:
     folder = Path(manager.connection_file).parent
     assert await manager.is_alive() and (folder / "s-1").is_socket()
     await asyncio.wait_for(manager.shutdown_kernel(now=True), 5)

@@ -1,4 +1,4 @@
-"""Both kernels keep the session contract."""
+"""Sessions of both kinds of kernels: the contract, and the promises of real kernels alone."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -10,12 +10,12 @@ import pytest
 from durable_rlm.kernel.jupyter import JupyterKernels, JupyterSession
 from durable_rlm.kernel.session import Cell, Kernels, KernelSpec
 from durable_rlm.state.errors import KernelLost, KernelStartFailed
-from tests.contract.context_contract import HandingContract
+from tests.contract.context_contract import ContextContract
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.contract.session_contract import SessionContract, run
 
 
-class TestMemory(SessionContract, HandingContract):
+class TestMemory(SessionContract, ContextContract):
     has_its_own_process = False
 
     @pytest.fixture
@@ -25,26 +25,26 @@ class TestMemory(SessionContract, HandingContract):
         await kernels.close()
 
 
-class TestJupyter(SessionContract, HandingContract):
+class TestJupyter(SessionContract, ContextContract):
     @pytest.fixture
     async def kernels(self, tmp_path: Path) -> AsyncGenerator[Kernels]:
         kernels = JupyterKernels([tmp_path])
         yield kernels
         await kernels.close()
 
-    async def test_a_killed_kernel_is_reported_and_not_waited_for(self, kernels: Kernels) -> None:
+    async def test_a_kernel_that_aborts_is_reported_as_lost(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread"))
         await session.begin(Cell(1, ("import os\nos.abort()",)))
         with pytest.raises(KernelLost, match="signal"):
             await session.peek()
 
-    async def test_a_shell_that_code_has_broken_fails_cells_and_leaves_nobody_waiting(self, kernels: Kernels) -> None:
+    async def test_cells_in_a_shell_that_code_has_broken_fail_at_once(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread"))
         assert (await run(session, "get_ipython().kernel.do_execute = None")).status == "ok"
         result = await run(session, "1 + 1")
         assert result.error is not None and "in the shell" in result.error.traceback
 
-    async def test_os_exit_is_reported(self, kernels: Kernels) -> None:
+    async def test_a_kernel_that_calls_os_exit_is_reported_as_lost(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread"))
         await session.begin(Cell(1, ("import os\nos._exit(3)",)))
         with pytest.raises(KernelLost, match="status 3"):
@@ -89,24 +89,24 @@ class TestJupyter(SessionContract, HandingContract):
         assert result.output.startswith("first\n") and result.output.endswith("last\n")
         assert "characters of output are not kept" in result.output
 
-    async def test_what_children_of_the_cell_print_is_output_too(self, kernels: Kernels) -> None:
+    async def test_the_output_of_a_cells_child_processes_is_included(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread"))
         assert "from a child" in (await run(session, "!echo from a child")).output
 
-    async def test_memory_is_limited(self, kernels: Kernels) -> None:
+    async def test_an_allocation_beyond_the_memory_limit_is_an_error(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread", memory=1 << 30))
         result = await run(session, "big = bytearray(3 << 30)")
         assert result.error is not None and result.error.name == "MemoryError"
 
-    async def test_a_kernel_that_cannot_start_says_why(self, kernels: Kernels, tmp_path: object) -> None:
+    async def test_a_kernel_that_cannot_start_is_reported_with_the_reason(
+        self, kernels: Kernels, tmp_path: object
+    ) -> None:
         from durable_rlm.kernel.session import ContextFiles
 
         with pytest.raises(KernelStartFailed, match="No such file"):
             await kernels.start(KernelSpec("thread", ContextFiles(tmp_path / "missing")))  # type: ignore[operator]
 
-    async def test_a_start_that_is_given_up_leaves_no_kernel_and_keeps_no_other_from_starting(
-        self, kernels: Kernels
-    ) -> None:
+    async def test_a_cancelled_start_leaves_no_kernel_and_does_not_prevent_another(self, kernels: Kernels) -> None:
         await kernels.warm_up()
         assert isinstance(kernels, JupyterKernels)
         [host] = [one for one in psutil.Process().children() if "durable_rlm.kernel.host" in one.cmdline()]
@@ -119,7 +119,7 @@ class TestJupyter(SessionContract, HandingContract):
         assert (await run(session, "1 + 1")).output == "2\n"
         assert len(host.children()) == 1
 
-    async def test_a_close_that_is_not_waited_for_keeps_no_other_waiting(self, kernels: Kernels) -> None:
+    async def test_a_cancelled_close_does_not_block_another(self, kernels: Kernels) -> None:
         first, second = [await kernels.start(KernelSpec(name)) for name in ("first", "second")]
         closing = asyncio.create_task(first.close())
         await asyncio.sleep(0)
