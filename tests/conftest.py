@@ -39,7 +39,7 @@ SLOW = (
     "tests/kill/test_reviewing_in_processes.py",
     "tests/kill/test_trees_in_processes.py::test_a_tree_killed_at_random_leaves_no_kernel_and_each_of_its_runs_resumes[1]",
     "tests/kill/test_trees_in_processes.py::test_a_tree_killed_at_random_leaves_no_kernel_and_each_of_its_runs_resumes[2]",
-    "tests/sandbox/test_nothing_left.py::test_kernels_started_and_killed_by_the_hundred",
+    "tests/sandbox/test_nothing_left.py::test_hundreds_of_started_and_killed_kernels",
 )
 """Storms, further shares of what one test samples, packaging, and second ways to the same end: `make test-slow`."""
 

@@ -112,7 +112,7 @@ class MemorySession(BaseSession):
 
     def _push(self) -> None:
         if self._cell and self._lost is None:
-            # A kernel may not post more than this at once: `messages.py` refuses it.
+            # As many at a time as a kernel posts; `messages.py` limits the calls of one message.
             while calls := self._repl.registry.take(self._cell.highest, 256, 1 << 40)[0]:
                 self._cell.post(parse_calls(json.dumps(calls)))
 

@@ -1,7 +1,7 @@
-"""Makes every attempt from inside a kernel of one tier, through the real path.
+"""All attempts of hostile code, made from inside a kernel of one tier that is started as in a run.
 
-As a program, `python -m tests.sandbox.attempts TIER FOLDER`: prints what came of it as JSON, for a test that wants it
-done by another user or on a lesser machine.
+As a program, `python -m tests.sandbox.attempts TIER FOLDER` prints the outcomes as JSON, for tests that run it as
+another user or on a machine with fewer features.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tests.sandbox.outside import PROJECT, Outside
 TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock")
 MEMORY = 1 << 30
 _POWERS = sum(1 << capability for capability in (2, 7, 13, 17, 18, 19, 21, 27, 34))
-"""Reading any file, being any user, raw sockets and memory, other roots, tracing, mounting, devices, and the log."""
+"""Capabilities: read any file, become any user, raw sockets and memory, chroot, tracing, mounting, devices, the log."""
 _MODULES: tuple[ModuleType, ...] = (
     *(common, hostile.reading, hostile.writing, hostile.network, hostile.processes, hostile.system, hostile.resources),
 )
@@ -50,55 +50,55 @@ MAY_BE_MISSING = {"connect by TCP over IPv6", "send by UDP over IPv6"}
 
 
 @dataclass
-class Came:
-    """What came of all attempts in one tier."""
+class Outcomes:
+    """The outcomes of all attempts in one tier."""
 
     tier: str
     user: int
-    outcomes: dict[str, str] = field(default_factory=dict[str, str])
-    """By the attempt's name: what `tried` says, or "lost: …" when the kernel was."""
+    confined: dict[str, str] = field(default_factory=dict[str, str])
+    """By the attempt's name: the result of `tried`, or "lost: …" when the kernel was lost."""
     controls: dict[str, str] = field(default_factory=dict[str, str])
-    """The same of the harmless ones, unconfined."""
+    """The same for the harmless attempts, unconfined."""
     touched: list[str] = field(default_factory=list[str])
     work: dict[str, str] = field(default_factory=dict[str, str])
-    """What ordinary work printed."""
+    """The output of ordinary work, by its name."""
 
     @property
     def escapes(self) -> dict[str, str]:
-        """Attempts that were not refused, or not as they should be."""
-        return {name: said for name, said in self.outcomes.items() if not _refused(name, said)}
+        """Attempts that were not refused, or not in an expected way."""
+        return {name: outcome for name, outcome in self.confined.items() if not _refused(name, outcome)}
 
     @property
     def failed_controls(self) -> dict[str, str]:
-        """Attempts that did not succeed outside either, so that they prove nothing."""
-        return {name: said for name, said in self.controls.items() if said != "could"}
+        """Attempts that did not succeed unconfined either, so that they prove nothing."""
+        return {name: outcome for name, outcome in self.controls.items() if outcome != "could"}
 
     @property
-    def work_undone(self) -> dict[str, str]:
-        """Ordinary work that the tier kept from being done."""
-        return {name: said for name, said in self.work.items() if said != EXPECTED[name]}
+    def failed_work(self) -> dict[str, str]:
+        """Ordinary work that failed in the tier."""
+        return {name: output for name, output in self.work.items() if output != EXPECTED[name]}
 
 
-async def try_everything(tier: str, folder: Path) -> Came:
-    """Every attempt, in a kernel of `tier` (none: the strongest) and outside."""
+async def try_everything(tier: str, folder: Path) -> Outcomes:
+    """Make every attempt in a kernel of `tier` (empty: the strongest) and unconfined. Return the outcomes."""
     folder = folder.resolve()
     kernels: JupyterKernels | None = None
     with Outside(folder / "confined") as outside, Outside(folder / "control", control=True) as reachable:
         try:
             kernels = JupyterKernels([outside.blobs], hidden=[outside.state], tiers=[tier] if tier else [])
-            came = Came((await kernels.warm_up()).tier, os.geteuid())
-            came.work = await _work(kernels, outside, own_view=came.tier != "landlock")
-            await _attempts(came, kernels, outside)
-            came.touched = outside.touched()
-            came.controls = await asyncio.to_thread(_controls, reachable)
+            outcomes = Outcomes((await kernels.warm_up()).tier, os.geteuid())
+            outcomes.work = await _work(kernels, outside, own_view=outcomes.tier != "landlock")
+            await _attempts(outcomes, kernels, outside)
+            outcomes.touched = outside.touched()
+            outcomes.controls = await asyncio.to_thread(_controls, reachable)
         finally:
             if kernels:
                 await kernels.close()
-    return came
+    return outcomes
 
 
 def prelude(place: object) -> str:
-    """Code that puts the attempts into a kernel."""
+    """Return code that defines the attempts in a kernel."""
     texts = {module.__name__: Path(str(module.__file__)).read_text() for module in _MODULES}
     return (
         f"import sys, types\nfor name, text in {texts!r}.items():\n"
@@ -109,7 +109,7 @@ def prelude(place: object) -> str:
 
 
 async def confined(kernels: Kernels, outside: Outside) -> KernelSession:
-    """A kernel that has the attempts."""
+    """Start a kernel in which the attempts are defined."""
     session = await kernels.start(KernelSpec("escaping", ContextFiles(outside.pack), memory=MEMORY))
     result = await run(session, prelude(outside.place))
     assert result.status == "ok", result.error
@@ -120,61 +120,61 @@ async def _work(kernels: Kernels, outside: Outside, *, own_view: bool) -> dict[s
     session = await confined(kernels, outside)
     work = {**_WORK, **(_WORK_OF_ITS_OWN if own_view else {})}
     try:
-        return {name: _told(await run(session, code)) for name, code in work.items()}
+        return {name: _output(await run(session, code)) for name, code in work.items()}
     finally:
         await session.close()
 
 
-def _told(result: CellResult) -> str:
+def _output(result: CellResult) -> str:
     return result.output if result.status == "ok" else f"{result.output}{result.error}"
 
 
-async def _attempts(came: Came, kernels: Kernels, outside: Outside) -> None:
+async def _attempts(outcomes: Outcomes, kernels: Kernels, outside: Outside) -> None:
     session: KernelSession | None = None
     for name in ATTEMPTS:
         session = session or await confined(kernels, outside)
         try:
             result = await run(session, f"print(common.tried({name!r}, place))")
         except KernelLost as error:
-            came.outcomes[name], session = f"lost: {error}", None
+            outcomes.confined[name], session = f"lost: {error}", None
         else:
-            came.outcomes[name] = _told(result).strip()
+            outcomes.confined[name] = _output(result).strip()
     if session:
         await session.close()
 
 
 def _controls(outside: Outside) -> dict[str, str]:
-    wanted = ("anyone", "root") if all_powerful() else ("anyone",)
+    wanted = ("anyone", "root") if has_root_capabilities() else ("anyone",)
     missing = MAY_BE_MISSING if outside.without_ipv6 else set[str]()
     names = [name for name, control in CONTROLS.items() if control in wanted and name not in missing]
     done = subprocess.run(
         [sys.executable, "-m", hostile.__name__],
         input=json.dumps({"names": names, "place": outside.place}),
-        # Scratch, and the import path of a program that is run from there.
+        # The attempts write to the current folder, so the import path is set.
         cwd=outside.folder / "scratch",
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    said = dict(json.loads(line) for line in done.stdout.splitlines())
-    return {name: said.get(name, "ended without a word") for name in names}
+    outcomes = dict(json.loads(line) for line in done.stdout.splitlines())
+    return {name: outcomes.get(name, "ended without a result") for name in names}
 
 
-def _refused(name: str, said: str) -> bool:
-    # The host ends a kernel that uses up too much; whatever else ends one may be a hole in it.
-    used_up = ATTEMPTS[name].__module__ == hostile.resources.__name__ and "it used more than" in said
-    return said.startswith("refused: ") or used_up
+def _refused(name: str, outcome: str) -> bool:
+    # The host ends a kernel that uses too many resources; any other end may be a hole in the sandbox.
+    over_limit = ATTEMPTS[name].__module__ == hostile.resources.__name__ and "it used more than" in outcome
+    return outcome.startswith("refused: ") or over_limit
 
 
-def is_there(tier: str) -> None:
-    """Skip the test where a tier cannot be had; that it does not hold is no reason."""
+def skip_without(tier: str) -> None:
+    """Skip the test where a tier's program is not installed; a tier that does not hold is no reason to skip."""
     if tier == "bubblewrap" and not shutil.which("bwrap"):
         pytest.skip("bubblewrap is not installed")
 
 
-def all_powerful() -> bool:
-    """Whether this process is root, with the capabilities that a container's root may lack."""
+def has_root_capabilities() -> bool:
+    """Return true if this process is root with the capabilities that a container's root may lack."""
     [held] = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line]
     return os.geteuid() == 0 and int(held, 16) & _POWERS == _POWERS
 

@@ -1,6 +1,6 @@
-"""A program for `test_tiers.py`: which of some files a kernel can read, as a JSON list.
+"""A program for `test_tiers.py` that prints, as a JSON list, which of the given files a kernel can read.
 
-`nested.py TIER HOME FILE …`; `durable_rlm` is the one on the import path, wherever it lies.
+`nested.py TIER HOME FILE …`; `durable_rlm` is imported from the import path.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ def readable(path):
 
 
 async def main(tier: str, home: str, *files: str) -> None:
-    """Ask one kernel."""
+    """Start one kernel and print its output."""
     kernels = JupyterKernels(hidden=[Path(home)], tiers=[tier])
     try:
         session = await kernels.start(KernelSpec("thread"))
-        asked = f"import json\nprint(json.dumps([readable(path) for path in {files!r}]))"
-        # Nothing of the tests is imported: only the package that was copied is on the path.
-        await session.begin(Cell(1, (_READABLE, asked)))
+        check = f"import json\nprint(json.dumps([readable(path) for path in {files!r}]))"
+        # No module of the tests is imported: only the copied package is on the path.
+        await session.begin(Cell(1, (_READABLE, check)))
         result = await session.result()
         assert result.status == "ok", result.error
         sys.stdout.write(result.output)

@@ -1,4 +1,4 @@
-"""What lies outside of a sandbox and is reached for, and whether it was."""
+"""Files, processes and sockets outside a sandbox, and the detection of attempts that reached them."""
 
 import os
 import signal
@@ -19,10 +19,10 @@ _SYSTEM = ("/", "/etc", "/usr", "/usr/lib", "/home", "/var", "/run")
 
 
 class Outside:
-    """Files, sockets and a process of the user's, in `folder`. A context manager."""
+    """Files, sockets and a process of the user's in `folder`. A context manager."""
 
     def __init__(self, folder: Path, *, control: bool = False) -> None:
-        """`control`: it is there to be reached."""
+        """`control`: attempts are to reach it."""
         self.folder = folder
         self.state = folder / "state"
         self.blobs = self.state / "blobs"
@@ -60,7 +60,7 @@ class Outside:
             listener.setblocking(False)
             if kind == socket.SOCK_STREAM:
                 listener.listen(16)
-        # Says when it is there; a signal that it does not expect ends it.
+        # It prints a dot once it runs; a signal that it does not handle ends it.
         code = "import os, time; os.write(1, b'.'); time.sleep(3600)"
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-c", code],
@@ -82,7 +82,7 @@ class Outside:
 
     @property
     def place(self) -> Place:
-        """What an attempt is told of it."""
+        """The names and addresses of it all, as attempts get them."""
         by_number = ("tcp", "tcp6", "udp", "udp6")
         return {
             **{name: self._listeners[name].getsockname()[1] if name in self._listeners else 9 for name in by_number},
@@ -108,15 +108,16 @@ class Outside:
 
     @property
     def without_ipv6(self) -> bool:
-        """Whether this machine has no IPv6 to reach anybody by."""
+        """True if this machine has no IPv6 on loopback."""
         return "tcp6" not in self._listeners
 
     def touched(self) -> list[str]:
-        """What was reached or changed since the beginning, in words."""
+        """Return a description of everything that was reached or changed since the beginning."""
         now = self._files()
         found = [f"{path} was changed" for path in {*self._before, *now} if self._before.get(path) != now.get(path)]
-        found += [f"{name}: somebody came" for name, listener in self._listeners.items() if _visited(listener)]
-        found += [f"made {self._name} in {place}" for place in (*_SHARED, *_SYSTEM) if Path(place, self._name).exists()]
+        found += [f"{name} was reached" for name, listener in self._listeners.items() if _visited(listener)]
+        places = [place for place in (*_SHARED, *_SYSTEM) if Path(place, self._name).exists()]
+        found += [f"{self._name} was created in {place}" for place in places]
         if (status := self._process.poll()) is not None:
             found.append(f"the process ended: {signal.strsignal(-status) if status < 0 else status}")
         return found
@@ -125,7 +126,7 @@ class Outside:
         return str(self.folder / "user" / kind)
 
     def _files(self) -> dict[str, tuple[object, ...]]:
-        """All there is of every file: its mode, its links, its times (of its last change of any kind) and its text."""
+        """Return the mode, the number of links, the times of modification and change, and the bytes of every file."""
         kept: dict[str, tuple[object, ...]] = {}
         for path in (*(self.folder / "user").rglob("*"), *self.state.rglob("*")):
             about = path.lstat()

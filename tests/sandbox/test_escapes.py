@@ -1,4 +1,4 @@
-"""Hostile code in a kernel gets nowhere, in every tier, whoever the user is; outside, the same attempts succeed."""
+"""Escapes: no attempt of hostile code succeeds in any tier, for any user; unconfined, the same attempts succeed."""
 
 import asyncio
 import json
@@ -17,54 +17,62 @@ from durable_rlm.kernel.session import KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import run
 from tests.sandbox import weaker_tiers
-from tests.sandbox.attempts import EXPECTED, MAY_BE_MISSING, TIERS, Came, all_powerful, is_there, try_everything
+from tests.sandbox.attempts import (
+    EXPECTED,
+    MAY_BE_MISSING,
+    TIERS,
+    Outcomes,
+    has_root_capabilities,
+    skip_without,
+    try_everything,
+)
 from tests.sandbox.hostile import ATTEMPTS, CONTROLS
 
 
 @pytest.fixture
 def others_folder() -> Generator[Path]:
-    """A folder of another user's, which pytest's own are not open to."""
+    """Yield a folder of another user, who cannot open pytest's own."""
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, weaker_tiers.OTHER, weaker_tiers.OTHER)
         yield Path(folder)
 
 
-def holds(came: Came, tier: str) -> None:
-    assert came.tier == tier
-    assert came.escapes == {}
-    assert came.touched == []
-    assert set(came.outcomes) == set(ATTEMPTS)
-    assert came.work_undone == {}
-    assert came.failed_controls == {}
-    # What everybody may do, less what only some machines have.
-    assert set(came.controls) >= {name for name, who in CONTROLS.items() if who == "anyone"} - MAY_BE_MISSING
+def check_holds(outcomes: Outcomes, tier: str) -> None:
+    assert outcomes.tier == tier
+    assert outcomes.escapes == {}
+    assert outcomes.touched == []
+    assert set(outcomes.confined) == set(ATTEMPTS)
+    assert outcomes.failed_work == {}
+    assert outcomes.failed_controls == {}
+    # Attempts that succeed for any user, without those that need a feature of some machines.
+    assert set(outcomes.controls) >= {name for name, who in CONTROLS.items() if who == "anyone"} - MAY_BE_MISSING
 
 
 @pytest.mark.parametrize("tier", TIERS)
 async def test_no_attempt_to_escape_succeeds(tier: str, tmp_path: Path) -> None:
-    is_there(tier)
-    came = await try_everything(tier, tmp_path)
-    holds(came, tier)
-    assert len(came.work) == (4 if tier == "landlock" else len(EXPECTED))
+    skip_without(tier)
+    outcomes = await try_everything(tier, tmp_path)
+    check_holds(outcomes, tier)
+    assert len(outcomes.work) == (4 if tier == "landlock" else len(EXPECTED))
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_no_attempt_succeeds_where_the_user_is_not_root(tier: str, others_folder: Path) -> None:
-    is_there(tier)
-    came = as_another_user(tier, others_folder)
-    assert came.user == weaker_tiers.OTHER
-    holds(came, tier)
+def test_no_attempt_to_escape_succeeds_for_a_user_who_is_not_root(tier: str, others_folder: Path) -> None:
+    skip_without(tier)
+    outcomes = as_another_user(tier, others_folder)
+    assert outcomes.user == weaker_tiers.OTHER
+    check_holds(outcomes, tier)
 
 
-def test_without_user_namespaces_the_tier_that_needs_none_is_taken_and_holds(others_folder: Path) -> None:
-    came = as_another_user("", others_folder, namespaces=False)
-    holds(came, "landlock")
+def test_without_user_namespaces_the_tier_landlock_is_chosen_and_holds(others_folder: Path) -> None:
+    outcomes = as_another_user("", others_folder, namespaces=False)
+    check_holds(outcomes, "landlock")
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="no other kind of system calls")
 @pytest.mark.parametrize("tier", TIERS)
-async def test_calls_of_another_kind_end_the_kernel(tier: str) -> None:
-    is_there(tier)
+async def test_a_32_bit_system_call_ends_the_kernel(tier: str) -> None:
+    skip_without(tier)
     code = (
         "import ctypes, mmap\n"
         "page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
@@ -81,13 +89,13 @@ async def test_calls_of_another_kind_end_the_kernel(tier: str) -> None:
             await run(session, code)
     finally:
         await kernels.close()
-    # A system without calls of that kind ends whoever makes one.
+    # A system without such calls ends a process that makes one.
     assert unconfined.stdout == b"True\n" or unconfined.returncode == -signal.SIGSEGV
 
 
-def as_another_user(tier: str, folder: Path, *, namespaces: bool = True) -> Came:
-    if not all_powerful():
-        pytest.skip("only root can be another user; not being root, the other tests say the same")
+def as_another_user(tier: str, folder: Path, *, namespaces: bool = True) -> Outcomes:
+    if not has_root_capabilities():
+        pytest.skip("only root can become another user; without root, the other tests check the same")
     program = [sys.executable, "-m", "tests.sandbox.attempts", tier, str(folder)]
     done = subprocess.run(
         weaker_tiers.command(*program, user=weaker_tiers.OTHER, namespaces=namespaces),
@@ -98,4 +106,4 @@ def as_another_user(tier: str, folder: Path, *, namespaces: bool = True) -> Came
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return Came(**json.loads(done.stdout))
+    return Outcomes(**json.loads(done.stdout))

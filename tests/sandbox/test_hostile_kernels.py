@@ -1,4 +1,4 @@
-"""Kernels whose code turns on their host: each harms itself alone. Another one of the same host goes on meanwhile."""
+"""Kernels whose code attacks their host: only the kernel itself is lost, and other kernels of the host keep working."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -19,8 +19,8 @@ kernel = get_ipython().kernel
 while kernel._asker is None:
     time.sleep(0.001)
 stream, ident, parent = kernel._asker
-def send(kind, said, content={}):
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+def send(kind, payload, content={}):
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     def go():
         kernel.session.send(stream, kind, content, parent, ident=ident, buffers=[body])
     kernel.control_thread.io_loop.add_callback(go)
@@ -41,7 +41,7 @@ def raw(*pieces):
     for one in connections():
         try:
             one.setblocking(False)
-            # Of some nobody reads.
+            # Some connections have no reader.
             end = time.monotonic() + 2
             for piece in pieces:
                 while piece and time.monotonic() < end:
@@ -69,7 +69,7 @@ async def neighbour(kernels: Kernels) -> KernelSession:
 
 
 async def hostile(kernels: Kernels, code: str, **spec: float) -> CellResult:
-    """Run it to its end, whatever that is, while each of its calls is refused at once."""
+    """Run code to its end, refuse each of its calls at once, and return its result."""
     session = await kernels.start(KernelSpec("hostile", **spec))  # type: ignore[arg-type]
     await session.begin(Cell(1, (FORGE + code,)))
     while (call := await session.next_call()) is not None:
@@ -106,7 +106,7 @@ async def hostile(kernels: Kernels, code: str, **spec: float) -> CellResult:
         ("for one in connections():\n    one.shutdown(socket.SHUT_RDWR)", "it closed its connection"),
     ],
 )
-async def test_a_kernel_that_forges_messages_is_lost_and_its_neighbour_is_not(
+async def test_a_kernel_that_forges_messages_is_lost_and_its_neighbour_keeps_working(
     kernels: Kernels, code: str, why: str
 ) -> None:
     other = await neighbour(kernels)
@@ -116,11 +116,11 @@ async def test_a_kernel_that_forges_messages_is_lost_and_its_neighbour_is_not(
     assert (await asyncio.wait_for(run(other, "kept + 1"), 10)).output == "2\n"
 
 
-async def test_a_result_that_is_forged_is_that_cells_and_no_more(kernels: Kernels) -> None:
+async def test_a_forged_result_is_taken_for_the_result_of_its_own_cell(kernels: Kernels) -> None:
     assert (await hostile(kernels, "send(Message.CELL_REPLY, RESULT)" + STAY)).output == "forged"
 
 
-async def test_a_hundred_thousand_calls_are_taken_a_window_at_a_time(kernels: Kernels) -> None:
+async def test_a_hundred_thousand_calls_arrive_a_window_at_a_time(kernels: Kernels) -> None:
     other = await neighbour(kernels)
     session = await kernels.start(KernelSpec("many"))
     await session.begin(Cell(1, ("answers = llm_query_batched(['q' * 40] * 100_000)\nprint(len(answers))",)))
@@ -135,7 +135,9 @@ async def test_a_hundred_thousand_calls_are_taken_a_window_at_a_time(kernels: Ke
     assert "100000" in (await session.result()).output
 
 
-async def test_a_kernel_that_posts_beyond_its_window_is_lost_and_its_neighbour_is_not(kernels: Kernels) -> None:
+async def test_a_kernel_that_posts_beyond_its_window_is_lost_and_its_neighbour_keeps_working(
+    kernels: Kernels,
+) -> None:
     other = await neighbour(kernels)
     session = await kernels.start(KernelSpec("flood"))
     flood = "for start in range(1, 2_000_000, 500):\n    send(Message.CALLS, [call(start + i) for i in range(500)])"
@@ -145,7 +147,7 @@ async def test_a_kernel_that_posts_beyond_its_window_is_lost_and_its_neighbour_i
     assert (await asyncio.wait_for(run(other, "kept"), 10)).output == "1\n"
 
 
-async def test_prompt_bombs_fill_neither_the_host_nor_the_run(kernels: Kernels) -> None:
+async def test_huge_prompts_do_not_fill_the_memory_of_the_host_or_the_run(kernels: Kernels) -> None:
     other = await neighbour(kernels)
     session = await kernels.start(KernelSpec("bombs"))
     bombs = "bomb = 'x' * (64 << 20)\nfor number in range(1, 40):\n    send(Message.CALLS, [call(number, prompt=bomb)])"
@@ -161,7 +163,7 @@ async def test_prompt_bombs_fill_neither_the_host_nor_the_run(kernels: Kernels) 
     assert most < 1 << 30
 
 
-async def test_a_kernel_that_takes_no_answers_keeps_no_other_from_being_told(kernels: Kernels) -> None:
+async def test_a_kernel_that_reads_no_answers_does_not_block_another(kernels: Kernels) -> None:
     other = await neighbour(kernels)
     stuck = "kernel.control_thread.io_loop.add_callback(time.sleep, 60)\n"
     session = await kernels.start(KernelSpec("stuck"))

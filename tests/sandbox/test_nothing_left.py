@@ -1,4 +1,4 @@
-"""Kernels that were started and killed leave nothing behind."""
+"""Leaks: kernels that were started and killed leave no process, descriptor, socket, mount or file."""
 
 import asyncio
 import json
@@ -14,17 +14,17 @@ from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import run
-from tests.sandbox.attempts import TIERS, is_there
+from tests.sandbox.attempts import TIERS, skip_without
 
 KERNELS, AT_ONCE = 200, 10
 _FEWER = 50
-"""Where they have no mounts of their own."""
+"""The number of kernels in the tier landlock, in which they have no mounts of their own."""
 _SETTLING_SECONDS = 20
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a kernel host and its fork server hold."""
+    """The resources of a kernel host and its fork server."""
 
     processes: int
     descriptors: int
@@ -34,7 +34,7 @@ class Held:
 
 
 def held(host: psutil.Process, folder: Path) -> Held:
-    """What is there now of `host` and all below it."""
+    """Return the resources that `host` and its descendants hold now."""
     below = host.children(recursive=True)
     servers = [one for one in below if one.ppid() == host.pid or _starts_kernels(one)]
     return Held(
@@ -53,7 +53,7 @@ def _starts_kernels(process: psutil.Process) -> bool:
 @pytest.fixture
 async def kernels(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[JupyterKernels]:
     tier: str = request.param
-    is_there(tier)
+    skip_without(tier)
     (tmp_path / "pack").write_text("an input")
     kernels = JupyterKernels([tmp_path], tiers=[tier])
     yield kernels
@@ -61,7 +61,7 @@ async def kernels(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenera
 
 
 @pytest.mark.parametrize("kernels", TIERS, indirect=True)
-async def test_kernels_started_and_killed_by_the_hundred_leave_no_process_socket_mount_or_file(
+async def test_hundreds_of_started_and_killed_kernels_leave_no_process_socket_mount_or_file(
     kernels: JupyterKernels, tmp_path: Path
 ) -> None:
     spec = KernelSpec("thread", ContextFiles(tmp_path / "pack"))
@@ -83,7 +83,7 @@ async def test_kernels_started_and_killed_by_the_hundred_leave_no_process_socket
 
 
 async def _end(session: KernelSession, number: int) -> None:
-    """One way or the other: it is closed, kills itself with what it has started, or is closed in mid-cell."""
+    """End a kernel in one of three ways: close it, let it abort, or close it after a cell."""
     if number % 3 == 1:
         with pytest.raises(KernelLost):
             await run(session, "import os\nopen(os.devnull)\nos.abort()")
@@ -93,7 +93,7 @@ async def _end(session: KernelSession, number: int) -> None:
 
 
 async def _settled(host: psutil.Process, folder: Path) -> Held:
-    """What is held once the kernels that are kept ready are there, and none is being made."""
+    """Wait until the kernels that are kept ready exist and none is starting. Return the resources held then."""
     seen: list[Held] = []
 
     def settled() -> bool:
@@ -105,18 +105,18 @@ async def _settled(host: psutil.Process, folder: Path) -> Held:
     return seen[-1]
 
 
-async def _until(come: Callable[[], bool], wanted: Callable[[], str]) -> None:
-    """Wait until something has come about in other processes, which tell nobody."""
+async def _until(condition: Callable[[], bool], wanted: Callable[[], str]) -> None:
+    """Poll until a condition of other processes holds. Fail after `_SETTLING_SECONDS`."""
     try:
         async with asyncio.timeout(_SETTLING_SECONDS):
-            while not _sure(come):
+            while not _holds(condition):
                 await asyncio.sleep(0.02)
     except TimeoutError:
         pytest.fail(f"waited for {wanted()}")
 
 
-def _sure(come: Callable[[], bool]) -> bool:
+def _holds(condition: Callable[[], bool]) -> bool:
     try:
-        return come()
+        return condition()
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False

@@ -1,4 +1,4 @@
-"""Kernels of one host know nothing of each other."""
+"""Isolation of the kernels of one host from each other."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import ContextFiles, KernelSession, KernelSpec
 from tests.contract.session_contract import run
-from tests.sandbox.attempts import TIERS, is_there
+from tests.sandbox.attempts import TIERS, skip_without
 
 _FIRST = """
 import os
@@ -20,7 +20,7 @@ try:
     open("/tmp/mine", "w").write(secret)
     open("/dev/shm/mine", "w").write(secret)
 except OSError:
-    pass  # where it has no scratch folder
+    pass  # a tier without a scratch folder
 """
 _REACHING = """
 import ctypes, fcntl, glob, json, os, socket
@@ -120,7 +120,7 @@ class Siblings:
         self._sandboxed = sandboxed
 
     async def begin(self) -> None:
-        """Start both; the first has something to hide."""
+        """Start both, and write secrets in the first."""
         self.first = await self._start("first")
         await self._kernels.warm_up(sandboxed=self._sandboxed)
         self.second = await self._start("second")
@@ -132,7 +132,7 @@ class Siblings:
         return await self._kernels.start(KernelSpec(name, ContextFiles(pack), sandboxed=self._sandboxed))
 
     async def reached(self) -> list[str]:
-        """What the second could do to the first."""
+        """Return the names of the attempts by which the second reached the first."""
         held = await self._pid()
         about = (held, self._sockets(), str(self._folder / "first"), f"met-{os.getpid()}")
         result = await run(self.second, _REACHING.format(about=about))
@@ -140,15 +140,15 @@ class Siblings:
         return json.loads(result.output)
 
     async def _pid(self) -> int:
-        """The first's process, as the machine numbers it."""
-        number = int(await self._told("print(os.getpid())", self.first))
+        """Return the number of the first's process outside its namespace."""
+        number = int(await self._output("print(os.getpid())", self.first))
         if number != 1:
             return number
-        table = await self._told("print(os.stat('/proc/self/ns/pid').st_ino)", self.first)
+        table = await self._output("print(os.stat('/proc/self/ns/pid').st_ino)", self.first)
         below = psutil.Process().children(recursive=True)
         return next(one.pid for one in below if str(_process_table(one.pid)) == table)
 
-    async def _told(self, code: str, session: KernelSession) -> str:
+    async def _output(self, code: str, session: KernelSession) -> str:
         result = await run(session, code)
         assert result.status == "ok", result.error
         return result.output.strip()
@@ -166,14 +166,16 @@ def _process_table(pid: int) -> int:
 @pytest.fixture
 async def kernels(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[JupyterKernels]:
     tier: str = request.param
-    is_there(tier)
+    skip_without(tier)
     kernels = JupyterKernels([tmp_path], tiers=[] if tier == "none" else [tier])
     yield kernels
     await kernels.close()
 
 
 @pytest.mark.parametrize("kernels", TIERS, indirect=True)
-async def test_siblings_cannot_see_signal_read_or_meet_each_other(kernels: JupyterKernels, tmp_path: Path) -> None:
+async def test_siblings_cannot_see_signal_read_or_connect_to_each_other(
+    kernels: JupyterKernels, tmp_path: Path
+) -> None:
     siblings = Siblings(kernels, tmp_path, sandboxed=True)
     await siblings.begin()
     assert await siblings.reached() == []
@@ -181,7 +183,7 @@ async def test_siblings_cannot_see_signal_read_or_meet_each_other(kernels: Jupyt
 
 
 @pytest.mark.parametrize("kernels", ["none"], indirect=True)
-async def test_outside_of_a_sandbox_siblings_could(kernels: JupyterKernels, tmp_path: Path) -> None:
+async def test_siblings_without_a_sandbox_can_reach_each_other(kernels: JupyterKernels, tmp_path: Path) -> None:
     siblings = Siblings(kernels, tmp_path, sandboxed=False)
     await siblings.begin()
     could = await siblings.reached()

@@ -1,4 +1,4 @@
-"""A tier is taken when it has proven itself, and none is taken for granted."""
+"""The choice of a sandbox tier: a tier is used only after its self-test has passed."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from durable_rlm.kernel.session import KernelSpec
 from tests.contract.session_contract import run
 from tests.e2e.program import CLEAN, RLM
 from tests.sandbox import nested, weaker_tiers
-from tests.sandbox.attempts import TIERS, is_there
+from tests.sandbox.attempts import TIERS, skip_without
 from tests.sandbox.outside import Outside
 from tests.scripts import Asked, repl, write_script
 
@@ -38,7 +38,7 @@ with subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL) as process:
     canary = probes.Canary(*sys.argv[1:], process.pid)
     tried = [name for name, _ in probes._forbidden(canary)]
     print(json.dumps([tried, probes.holes(confine.Confinement("none", [], [], None, 0), canary)]))
-    os.kill(process.pid, 9)  # not its own way, which takes a traced process for an ended one
+    os.kill(process.pid, 9)  # Popen.kill takes a traced process for an ended one
 """
 _REFUSE = """
 import asyncio
@@ -58,7 +58,7 @@ asyncio.run(main())
 
 @pytest.fixture
 def folder() -> Generator[Path]:
-    """A folder of whoever the commands on lesser machines run as."""
+    """Yield a folder of the user as whom `as_user` runs commands."""
     with tempfile.TemporaryDirectory() as folder:
         if os.geteuid() == 0:
             os.chown(folder, weaker_tiers.OTHER, weaker_tiers.OTHER)
@@ -75,7 +75,7 @@ async def kernels() -> AsyncGenerator[JupyterKernels]:
 def as_user(
     folder: Path, *arguments: str, namespaces: bool = True, landlock: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder` as a user who is not root, on a machine that lacks some things."""
+    """Run a command in `folder` as a user who is not root, on a machine without some features."""
     user = weaker_tiers.OTHER if os.geteuid() == 0 else None
     return subprocess.run(
         weaker_tiers.command(*arguments, user=user, namespaces=namespaces, landlock=landlock),
@@ -88,7 +88,7 @@ def as_user(
     )
 
 
-def test_the_self_test_finds_every_hole_where_nothing_is_confined(folder: Path) -> None:
+def test_the_self_test_finds_every_hole_in_an_unconfined_process(folder: Path) -> None:
     with Outside(folder / "outside") as outside:
         place = outside.place
         if os.geteuid() == 0:
@@ -96,18 +96,18 @@ def test_the_self_test_finds_every_hole_where_nothing_is_confined(folder: Path) 
         done = as_user(folder, sys.executable, "-c", _PROBE, place["secret"], place["stream"])
     assert done.returncode == 0, done.stderr
     tried, found = json.loads(done.stdout)
-    assert set(tried) - set(_NOT_AS_A_USER) <= set(found), "what was not found"
+    assert set(tried) - set(_NOT_AS_A_USER) <= set(found), "holes that were not found"
     assert len(set(tried) - set(_NOT_AS_A_USER)) >= 15
 
 
-def test_no_sandbox_is_said_with_what_could_be_done_however_often_one_asks(folder: Path) -> None:
+def test_a_missing_sandbox_is_reported_with_a_hint_each_time(folder: Path) -> None:
     done = as_user(folder, sys.executable, "-c", _REFUSE, namespaces=False)
     first, second = done.stdout.splitlines()
     assert first.startswith("No sandbox holds on this machine (namespaces: ") and "allow unprivileged user" in first
     assert second == first
 
 
-def test_a_run_is_refused_before_anything_is_paid_or_saved(folder: Path) -> None:
+def test_a_run_without_a_sandbox_is_refused_before_anything_is_paid_or_saved(folder: Path) -> None:
     model = write_script(folder / "m.py", [repl("FINAL(42)")])
     asked = Asked(model)
     run = (str(RLM), "run", "Q?", "--model", model, "--thread", "t")
@@ -125,11 +125,11 @@ def test_a_run_is_refused_before_anything_is_paid_or_saved(folder: Path) -> None
 
 @pytest.mark.parametrize("tier", TIERS)
 async def test_a_tier_with_a_hole_is_refused(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
-    is_there(tier)
-    # As root, kernels would be somebody who may not read it.
+    skip_without(tier)
+    # As root, kernels would run as a user who may not read the folder.
     monkeypatch.setattr("durable_rlm.kernel.host.sandbox_tiers._other_user", lambda: None)
     environment = own_environment()
-    # Not below /tmp, where kernels have their own folder.
+    # The folder is not below /tmp, where kernels have their own folder.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as shown:
         holed = replace(environment, visible=[*environment.visible, shown])
         server = ForkServer(Path(shown), SandboxSpec(holed, (), ()))
@@ -146,9 +146,9 @@ async def test_a_tier_with_a_hole_is_refused(tier: Tier, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "body",
     ["echo it broke >&2; exit 1", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'],
-    ids=["fails", "lies"],
+    ids=["fails", "does not confine"],
 )
-async def test_a_bubblewrap_that_does_not_confine_is_found_out_and_the_next_tier_taken(
+async def test_a_bubblewrap_that_does_not_confine_is_detected_and_the_next_tier_is_used(
     body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels: JupyterKernels
 ) -> None:
     program = tmp_path / "bwrap"
@@ -162,7 +162,7 @@ async def test_a_bubblewrap_that_does_not_confine_is_found_out_and_the_next_tier
         assert held.refused["bubblewrap"] == ["it broke"]
 
 
-async def test_confined_and_unconfined_kernels_live_side_by_side(kernels: JupyterKernels) -> None:
+async def test_confined_and_unconfined_kernels_can_run_at_the_same_time(kernels: JupyterKernels) -> None:
     confined = await kernels.start(KernelSpec("confined"))
     free = await kernels.start(KernelSpec("free", sandboxed=False))
     reading = f"print(len(open({__file__!r}).read()) > 0)"
@@ -172,8 +172,8 @@ async def test_confined_and_unconfined_kernels_live_side_by_side(kernels: Jupyte
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_below_tmp_too_kernels_see_what_they_need_and_nothing_of_a_home_that_lies_in_it(tier: Tier) -> None:
-    is_there(tier)
+def test_kernels_of_an_installation_in_tmp_can_read_their_modules_and_not_the_home(tier: Tier) -> None:
+    skip_without(tier)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         for name in (".package", "kernel", "state"):
             without = shutil.ignore_patterns("__pycache__")
@@ -182,7 +182,7 @@ def test_below_tmp_too_kernels_see_what_they_need_and_nothing_of_a_home_that_lie
         home.mkdir()
         (home / "secret").write_text("of the user's")
         files = (f"{folder}/kernel/inside/kernel_app.py", f"{home}/secret", f"{folder}/kernel/jupyter.py")
-        said = subprocess.run(
+        done = subprocess.run(
             [sys.executable, nested.__file__, tier, str(home), *files],
             env={**CLEAN, "PYTHONPATH": f"{folder}/.package"},
             cwd="/",
@@ -191,4 +191,4 @@ def test_below_tmp_too_kernels_see_what_they_need_and_nothing_of_a_home_that_lie
             timeout=60,
             check=False,
         )
-    assert said.stdout == "[true, false, false]\n", f"{said.stdout}{said.stderr}"
+    assert done.stdout == "[true, false, false]\n", f"{done.stdout}{done.stderr}"

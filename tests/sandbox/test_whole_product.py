@@ -1,4 +1,4 @@
-"""A run whose model writes hostile code answers with what failed, and nothing else has happened."""
+"""Runs whose model writes hostile code: every attempt is refused, and nothing outside the sandbox changes."""
 
 import json
 from pathlib import Path
@@ -28,20 +28,20 @@ def outside(tmp_path: Path) -> Any:
         yield outside
 
 
-async def test_a_run_of_hostile_code_reaches_nothing(tmp_path: Path, outside: Outside) -> None:
+async def test_hostile_code_of_a_run_reaches_nothing_outside(tmp_path: Path, outside: Outside) -> None:
     home = tmp_path / "home"
     async with Runner.open(home) as runner:
         place = await another_run(runner, tmp_path, outside)
         before = _files(home / "blobs")
         answer = await tried_in_a_run(runner, tmp_path, place, _QUIET)
-        assert {name: said for name, said in answer.items() if not said.startswith("refused: ")} == {}
+        assert {name: outcome for name, outcome in answer.items() if not outcome.startswith("refused: ")} == {}
         assert set(answer) == set(_QUIET)
         assert outside.touched() == []
         after = _files(home / "blobs")
         assert {path: after.get(path) for path in before} == before
 
 
-async def test_the_same_code_of_a_run_without_a_sandbox_reaches_them(tmp_path: Path, outside: Outside) -> None:
+async def test_the_same_code_of_an_unsandboxed_run_reaches_files_outside(tmp_path: Path, outside: Outside) -> None:
     async with Runner.open(tmp_path / "home") as runner:
         place = await another_run(runner, tmp_path, outside)
         answer = await tried_in_a_run(runner, tmp_path, place, _READING, unsandboxed=True)
@@ -49,7 +49,7 @@ async def test_the_same_code_of_a_run_without_a_sandbox_reaches_them(tmp_path: P
 
 
 async def another_run(runner: Runner, folder: Path, outside: Outside) -> Place:
-    """Another run is saved in the same home; what an attempt is told then."""
+    """Save another run in the same home. Return the addresses for attempts, with its blob."""
     model = write_script(folder / "other.py", [repl("FINAL(len(context))")])
     other = await runner.run("How long?", "of another run", thread="other", model=model)
     assert other.answer == len("of another run")
@@ -61,7 +61,7 @@ async def another_run(runner: Runner, folder: Path, outside: Outside) -> Place:
 async def tried_in_a_run(
     runner: Runner, folder: Path, place: Place, names: tuple[str, ...], **settings: Any
 ) -> dict[str, str]:
-    """What became of the attempts of these names in the one cell of a run."""
+    """Make the attempts of these names in a run's only cell. Return their outcomes."""
     code = f"{prelude(place)}\nFINAL({{name: common.tried(name, place) for name in {names!r}}})"
     model = write_script(folder / "hostile.py", [repl(code)])
     run = await runner.run("What can you do?", "INPUT of this run", thread="hostile", model=model, **settings)

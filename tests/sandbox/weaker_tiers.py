@@ -1,8 +1,8 @@
-"""Runs a command as on a machine that has less: `python -m tests.sandbox.weaker_tiers [OPTION …] -- COMMAND …`.
+"""A program that takes features from a command: `python -m tests.sandbox.weaker_tiers [OPTION …] -- COMMAND …`.
 
---user UID            another user, who cannot read what this one keeps to itself, Python and the project excepted
---no-user-namespaces  none can be made
---no-landlock         the system has none
+--user UID            as another user, who cannot read this user's private files, except for Python and the project
+--no-user-namespaces  no user namespace can be created
+--no-landlock         the system calls of Landlock do not exist
 """
 
 import os
@@ -18,7 +18,7 @@ _LANDLOCK, _NO_SUCH_CALL = 444, 38
 
 
 def command(*arguments: str, user: int | None = None, namespaces: bool = True, landlock: bool = True) -> list[str]:
-    """The whole command line; only root can be another user."""
+    """Return the whole command line; only root can become another user."""
     options = [] if user is None else ["--user", str(user)]
     options += [] if namespaces else ["--no-user-namespaces"]
     options += [] if landlock else ["--no-landlock"]
@@ -26,14 +26,14 @@ def command(*arguments: str, user: int | None = None, namespaces: bool = True, l
 
 
 def main() -> None:
-    """Become what the options say, and then the command."""
+    """Apply the options to this process, and then execute the command."""
     at = sys.argv.index("--")
     options, rest = sys.argv[1:at], sys.argv[at + 1 :]
     if "--user" in options:
         _open_what_is_needed()
         syscalls.become(int(options[options.index("--user") + 1]))
     if "--no-user-namespaces" in options:
-        # In one of its own, whose setting is: no more below. Its capabilities go with the next program.
+        # A namespace of its own, in which no more can be created. The next program has none of its capabilities.
         user, group = os.getuid(), os.getgid()
         syscalls.unshare(syscalls.NEWUSER)
         syscalls.map_user(user, group)
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _open_what_is_needed() -> None:
-    """Hide every folder that is closed to others and that Python or the project lies in, and show those in there."""
+    """Hide every folder that contains Python or the project and is closed to others, and mount only these two in it."""
     syscalls.unshare(syscalls.NEWNS)
     syscalls.mount("none", "/", None, syscalls.MS_PRIVATE | syscalls.MS_REC)
     needed = {str(Path(path).resolve()) for path in (sys.base_prefix, sys.prefix, PROJECT)}
@@ -60,7 +60,7 @@ def _open_what_is_needed() -> None:
 
 
 def _first_closed(path: Path) -> Path | None:
-    """The outermost folder above `path` that others may not enter."""
+    """Return the outermost folder above `path` that others may not enter."""
     return next((folder for folder in list(path.parents)[::-1] if not folder.stat().st_mode & 1), None)
 
 

@@ -1,4 +1,4 @@
-"""What hostile code would try: a table of attempts, in the order in which they are made."""
+"""Attempts of hostile code: a table of them, in the order in which they are made."""
 
 from tests.sandbox.hostile import network, processes, reading, resources, system, writing
 from tests.sandbox.hostile.common import ATTEMPTS, CONTROLS

@@ -1,4 +1,4 @@
-"""Tries what it is told to, unconfined: `{"names", "place"}` on its standard input, one `[name, outcome]` a line."""
+"""A program that makes attempts unconfined: it reads `{"names", "place"}` and prints one `[name, outcome]` a line."""
 
 import json
 import os
@@ -9,17 +9,17 @@ from tests.sandbox.hostile.common import tried
 
 
 def main() -> None:
-    """Each attempt in a process of its own, so that what it changes of itself is gone with it."""
-    asked = json.load(sys.stdin)
-    assert set(asked["names"]) <= set(ATTEMPTS)
-    given = os.open(asked["place"]["pack"], os.O_RDONLY)
-    for name in asked["names"]:
+    """Make each attempt in a process of its own, so that its changes to the process end with it."""
+    job = json.load(sys.stdin)
+    assert set(job["names"]) <= set(ATTEMPTS)
+    input_descriptor = os.open(job["place"]["pack"], os.O_RDONLY)
+    for name in job["names"]:
         child = os.fork()
         if not child:
-            os.write(1, (json.dumps([name, tried(name, asked["place"])]) + "\n").encode())
+            os.write(1, (json.dumps([name, tried(name, job["place"])]) + "\n").encode())
             os._exit(0)
         os.waitpid(child, 0)
-    os.close(given)
+    os.close(input_descriptor)
 
 
 if __name__ == "__main__":

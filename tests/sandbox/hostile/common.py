@@ -1,7 +1,7 @@
-"""How an attempt is written down, tried and told of.
+"""The registry of attempts, and functions that make them and report their outcomes.
 
-What these modules hold is run in cells of confined kernels, and in plain processes that are not confined, where the
-harmless attempts must succeed (`CONTROLS`). So they need nothing but the standard library and each other.
+These modules are run in cells of confined kernels, and in unconfined processes, in which the harmless attempts must
+succeed (`CONTROLS`). So they import only the standard library and each other.
 """
 
 import ctypes
@@ -13,11 +13,11 @@ from contextlib import suppress
 from typing import Any, Literal
 
 Place = dict[str, Any]
-"""What lies outside and is reached for (`tests/sandbox/outside.py`)."""
+"""The names and addresses of targets outside the sandbox (`tests/sandbox/outside.py`)."""
 Attempt = Callable[[Place], object]
-"""Returns when it could do what it is about; raises OSError or MemoryError when it was refused."""
+"""A function that returns if the attempt succeeded, and raises OSError or MemoryError if it was refused."""
 Control = Literal["anyone", "root", ""]
-"""Who can do it outside of a sandbox, and harmlessly; "": nobody is to try."""
+"""The user for whom the attempt succeeds unconfined and harmlessly; "": it must not be made unconfined."""
 
 ATTEMPTS: "dict[str, Attempt]" = {}
 CONTROLS: "dict[str, Control]" = {}
@@ -33,19 +33,19 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def attempt(control: Control = "anyone") -> Callable[[Attempt], Attempt]:
-    """Write a function down; its docstring is the attempt's name."""
+    """Register a function; its docstring is the attempt's name."""
 
-    def write_down(function: Attempt) -> Attempt:
+    def register(function: Attempt) -> Attempt:
         name = (function.__doc__ or "").rstrip(".")
         assert name not in ATTEMPTS, name
         ATTEMPTS[name], CONTROLS[name] = function, control
         return function
 
-    return write_down
+    return register
 
 
 def tried(name: str, place: Place) -> str:
-    """How it went: "could", "refused: …", or "broken: …" where the attempt itself is wrong."""
+    """Make an attempt. Return "could", "refused: …", or "broken: …" if the attempt itself is wrong."""
     try:
         ATTEMPTS[name](place)
     except (OSError, MemoryError) as error:
@@ -56,13 +56,13 @@ def tried(name: str, place: Place) -> str:
 
 
 def system_call(name: str, *arguments: Any) -> int:
-    """A system call by its name. Raises OSError."""
+    """Make a system call by its name. Raises OSError."""
     wide = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
     return _checked(name, libc.syscall(ctypes.c_long(_NUMBERS[name][_MACHINE]), *wide))
 
 
 def library_call(name: str, *arguments: Any) -> int:
-    """A function of the C library by its name. Raises OSError."""
+    """Call a function of the C library by its name. Raises OSError."""
     return _checked(name, getattr(libc, name)(*arguments))
 
 
@@ -74,7 +74,7 @@ def _checked(name: str, result: int) -> int:
 
 
 def own_input() -> int:
-    """The descriptor of the input that this process was given. Raises OSError where there is none."""
+    """Return the descriptor of this process's input. Raises OSError if there is none."""
     for number in range(3, 1024):
         with suppress(OSError):
             if os.pread(number, 5, 0) == b"INPUT":
@@ -83,10 +83,10 @@ def own_input() -> int:
 
 
 def run_program(code: str) -> None:
-    """Run Python in a process of its own. Raises PermissionError where that is refused, or what it tries is."""
+    """Run Python code in a process of its own. Raises PermissionError if the start or the code's attempt is refused."""
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, check=False)
     if done.returncode:
-        last = (done.stderr.decode().strip().splitlines() or ["without a word"])[-1]
+        last = (done.stderr.decode().strip().splitlines() or ["no error message"])[-1]
         if not last.startswith(("PermissionError", "FileNotFoundError", "OSError", "ConnectionRefusedError")):
             raise RuntimeError(f"the program did not run: {last}")
         raise PermissionError(last)

@@ -1,4 +1,4 @@
-"""Reaching others over sockets."""
+"""Attempts to reach other processes over sockets."""
 
 import socket
 from typing import Any
@@ -53,14 +53,14 @@ def unix_datagram(place: Place) -> None:
 
 @attempt()
 def unix_raw(place: Place) -> None:
-    """send to a Unix socket by what Linux takes for a datagram socket."""
+    """send to a Unix socket from a raw socket, which Linux treats as a datagram socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_RAW) as client:
         client.sendto(b"reached", place["datagram"])
 
 
 @attempt()
 def unix_pair(place: Place) -> None:
-    """send to a Unix socket by one of a pair."""
+    """send to a Unix socket from a socket pair."""
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with one, other:
         one.sendto(b"reached", place["datagram"])
@@ -80,7 +80,7 @@ def abstract_datagram(place: Place) -> None:
 
 @attempt()
 def abstract_raw(place: Place) -> None:
-    """send to an abstract Unix socket by what Linux takes for a datagram socket."""
+    """send to an abstract Unix socket from a raw socket, which Linux treats as a datagram socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_RAW) as client:
         client.sendto(b"reached", "\0" + place["datagram"])
 
@@ -103,13 +103,13 @@ def listen_tcp(place: Place) -> None:
 
 @attempt()
 def netlink(place: Place) -> None:
-    """ask about the machine's network."""
+    """query the machine's network."""
     socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close()
 
 
 @attempt("root")
 def raw_packets(place: Place) -> None:
-    """see the packets of the network."""
+    """capture the packets of the network."""
     socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
 
 
@@ -120,7 +120,7 @@ def resolve(place: Place) -> None:
 
 
 @attempt()
-def tcp_of_arun_program(place: Place) -> None:
+def tcp_from_a_program(place: Place) -> None:
     """connect by TCP from another program."""
     code = f"import socket; socket.create_connection(('127.0.0.1', {place['tcp']}))"
     run_program(code)

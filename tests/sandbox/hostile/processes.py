@@ -1,4 +1,4 @@
-"""Meddling with other processes."""
+"""Attempts to signal, trace, read and slow down other processes."""
 
 import ctypes
 import fcntl
@@ -37,22 +37,22 @@ def kill_group(place: Place) -> None:
 
 @attempt()
 def kill_by_descriptor(place: Place) -> None:
-    """signal a process by a descriptor of it."""
+    """signal a process by its descriptor."""
     descriptor = os.pidfd_open(place["process"])
     system_call("pidfd_send_signal", descriptor, 0, 0, 0)
 
 
 @attempt()
 def signal_by_owner(place: Place) -> None:
-    """have a process signalled by making it the owner of a socket."""
+    """signal a process by making it the owner of a socket."""
     one, other = socket.socketpair()
     with one, other:
-        fcntl.fcntl(one, fcntl.F_SETSIG, 28)  # SIGWINCH, which nobody minds
+        fcntl.fcntl(one, fcntl.F_SETSIG, 28)  # SIGWINCH, which is harmless
         fcntl.fcntl(one, fcntl.F_SETOWN, place["process"])
         fcntl.fcntl(one, fcntl.F_SETFL, fcntl.fcntl(one, fcntl.F_GETFL) | os.O_ASYNC)
         other.send(b"x")
         if not place["control"]:
-            # Nothing tells the sender whether it arrived: being allowed to ask for it is too much.
+            # The sender cannot detect whether the signal arrived, so the permission to request it is an escape.
             fcntl.fcntl(one, fcntl.F_SETSIG, 9)
             other.send(b"x")
 
@@ -66,7 +66,7 @@ def trace(place: Place) -> None:
 
 @attempt()
 def trace_itself(place: Place) -> None:
-    """have a child traced."""
+    """let a child be traced."""
     child = os.fork()
     if not child:
         os._exit(1 if libc.ptrace(0, 0, 0, 0) < 0 else 0)

@@ -1,4 +1,4 @@
-"""Reading what is the user's."""
+"""Attempts to read the user's files, processes and memory."""
 
 import ctypes
 import os
@@ -18,9 +18,9 @@ def read_secret(place: Place) -> None:
 @attempt()
 def list_home(place: Place) -> None:
     """list the user's home folder."""
-    # The way to Python may lead through it.
+    # Parts of the path to Python may be visible in it.
     if set(place["home_names"]) - set(os.listdir(place["home"])):
-        raise FileNotFoundError("what is in it")
+        raise FileNotFoundError("its contents")
 
 
 @attempt("root")
@@ -49,14 +49,14 @@ def list_state(place: Place) -> None:
 
 @attempt()
 def read_other_blob(place: Place) -> None:
-    """read what was given to another run."""
+    """read the input of another run."""
     Path(place["blob"]).read_bytes()
 
 
 @attempt()
 def list_blobs(place: Place) -> None:
     """list the inputs of all runs."""
-    # Where it is but an empty folder, there is nothing to be seen in it.
+    # An empty folder in its place shows nothing.
     if not os.listdir(place["blobs"]):
         raise FileNotFoundError(place["blobs"])
 
@@ -82,7 +82,7 @@ def read_parent_environment(place: Place) -> None:
 
 @attempt()
 def see_process(place: Place) -> None:
-    """see what another process was started with."""
+    """read the command line of another process."""
     if b"3600" not in Path(f"/proc/{place['process']}/cmdline").read_bytes():
         raise FileNotFoundError("another process")
 
@@ -112,7 +112,7 @@ def make_device(place: Place) -> None:
 
 @attempt()
 def walk_out_of_descriptors(place: Place) -> None:
-    """leave by an open descriptor of a folder."""
+    """reach a file by an open descriptor of a folder."""
     if place["control"]:
         os.open(place["blobs"], os.O_RDONLY)
     for number in range(1024):
@@ -140,7 +140,7 @@ def open_by_handle(place: Place) -> None:
 
 @attempt()
 def watch_folder(place: Place) -> None:
-    """watch what others do in a folder."""
+    """watch a folder of the user's for changes."""
     watcher = library_call("inotify_init1", 0)
     try:
         library_call("inotify_add_watch", watcher, os.fsencode(place["user"]), 0xFFF)
@@ -155,6 +155,6 @@ def read_attributes(place: Place) -> None:
 
 
 @attempt()
-def read_of_a_program(place: Place) -> None:
+def read_from_a_program(place: Place) -> None:
     """read a file of the user's with another program."""
     run_program(f"open({place['secret']!r}).read()")

@@ -1,4 +1,4 @@
-"""Using everything up."""
+"""Attempts to use up memory, disk, files and processes."""
 
 import mmap
 import os
@@ -10,8 +10,8 @@ from tests.sandbox.hostile.common import Place, attempt
 
 @attempt()
 def allocate(place: Place) -> None:
-    """have 30 GB of memory."""
-    # Asked for and never touched, so that it costs nothing where it is given.
+    """reserve 30 GB of memory."""
+    # The memory is requested and never touched, so that it costs nothing where it is granted.
     size, quietly = 30 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000
     mmap.mmap(-1, size, flags=quietly).close()
 
@@ -26,7 +26,7 @@ def allocate_and_fill(place: Place) -> None:
 
 @attempt()
 def big_file(place: Place) -> None:
-    """have a file of 2 GB."""
+    """create a file of 2 GB."""
     with open("big", "wb") as file:
         file.truncate((2 << 30) + 1)
     os.unlink("big")
@@ -35,29 +35,29 @@ def big_file(place: Place) -> None:
 @attempt("")
 def fill_disk(place: Place) -> None:
     """fill 4 GB of disk."""
-    made: list[str] = []
+    names: list[str] = []
     try:
         for number in range(8):
-            made.append(f"full {number}")
-            with open(made[-1], "wb") as file:
+            names.append(f"full {number}")
+            with open(names[-1], "wb") as file:
                 os.posix_fallocate(file.fileno(), 0, 512 << 20)
     finally:
-        for name in made:
+        for name in names:
             with suppress(OSError):
                 os.unlink(name)
 
 
 @attempt("")
 def flood_inodes(place: Place) -> None:
-    """make 150,000 files."""
+    """create 150,000 files."""
     os.mkdir("flood")
     number = 0
     try:
         for number in range(150_000):
             os.symlink("x", f"flood/{number}")
     finally:
-        for made in range(number):
-            os.unlink(f"flood/{made}")
+        for created in range(number):
+            os.unlink(f"flood/{created}")
         os.rmdir("flood")
 
 
@@ -84,7 +84,7 @@ def fork_bomb(place: Place) -> None:
     finally:
         os.close(writer)
         os.close(reader)
-        # They are this process's children where it is the first of all.
+        # The processes are this one's children if it is the first of its namespace.
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)

@@ -1,4 +1,4 @@
-"""Getting more from the system."""
+"""Attempts to get more privileges and features from the system."""
 
 import ctypes
 import os
@@ -26,19 +26,19 @@ _NEW_USER, _NEW_NETWORK = 0x1000_0000, 0x4000_0000
 
 @attempt("root")
 def new_mount(place: Place) -> None:
-    """make a file system to mount."""
+    """create a file system to mount."""
     os.close(system_call("fsopen", b"tmpfs", 0))
 
 
 @attempt("root")
 def clone_tree(place: Place) -> None:
-    """take hold of a part of the file system."""
+    """clone a part of the file system."""
     os.close(system_call("open_tree", -100, b"/", 0x8_0001))
 
 
 @attempt("")
 def unmount(place: Place) -> None:
-    """unmount what hides the rest."""
+    """unmount the file systems that hide others."""
     for target in (b"/proc", b"/scratch", b"/tmp", os.fsencode(place["blobs"])):
         with suppress(OSError):
             library_call("umount2", target, 2)
@@ -48,13 +48,13 @@ def unmount(place: Place) -> None:
 
 @attempt("root")
 def unshare(place: Place) -> None:
-    """have a network of its own."""
+    """create a network namespace."""
     library_call("unshare", _NEW_NETWORK)
 
 
 @attempt("root")
 def unshare_user(place: Place) -> None:
-    """have a user namespace of its own, in a program."""
+    """create a user namespace in a program."""
     run_program(
         "import ctypes; c = ctypes.CDLL(None, use_errno=True)\n"
         f"if c.unshare({_NEW_USER}) < 0: raise PermissionError(ctypes.get_errno())"
@@ -63,7 +63,7 @@ def unshare_user(place: Place) -> None:
 
 @attempt("root")
 def clone_user(place: Place) -> None:
-    """start a process in a user namespace of its own."""
+    """start a process in a new user namespace."""
     # clone3: flags, pidfd, child_tid, parent_tid, exit_signal, then six more
     arguments = struct.pack("11Q", _NEW_USER, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0)
     child = system_call("clone3", arguments, len(arguments))
@@ -74,7 +74,7 @@ def clone_user(place: Place) -> None:
 
 @attempt("root")
 def clone_user_the_old_way(place: Place) -> None:
-    """start a process in a user namespace of its own by the older call."""
+    """start a process in a new user namespace by the older call."""
     child = system_call("clone", _NEW_USER | 17, 0, 0, 0, 0)
     if not child:
         os._exit(0)
@@ -93,7 +93,7 @@ def enter_namespace(place: Place) -> None:
 
 
 @attempt("root")
-def leave_root(place: Place) -> None:
+def change_root(place: Place) -> None:
     """change the root folder."""
     os.chroot("/")
 
@@ -113,13 +113,13 @@ def keys(place: Place) -> None:
 
 @attempt("root")
 def add_key(place: Place) -> None:
-    """keep a secret with the system."""
+    """store a key in the system's key ring."""
     system_call("add_key", b"user", b"escape", b"x", 1, -2)
 
 
 @attempt("root")
 def io_uring(place: Place) -> None:
-    """have the system do its calls."""
+    """let the system make its calls."""
     os.close(system_call("io_uring_setup", 1, ctypes.create_string_buffer(120)))
 
 
@@ -161,7 +161,7 @@ def become_root(place: Place) -> None:
     """become root."""
     os.setuid(0)
     if not place["control"]:
-        # Root by name alone, without a capability, is nobody: it cannot become another user either.
+        # User 0 without a capability has no power: it cannot become another user either.
         os.setuid(1)
 
 
@@ -177,19 +177,19 @@ def raise_limits(place: Place) -> None:
 
 @attempt("")
 def become_important(place: Place) -> None:
-    """not be the first to go when memory is short."""
+    """avoid being the first process to be killed when memory is short."""
     Path("/proc/self/oom_score_adj").write_text("0")
 
 
 @attempt()
-def set_user_idrun_program(place: Place) -> None:
-    """keep a program that runs as somebody else."""
+def set_user_id_program(place: Place) -> None:
+    """create a program that runs as another user."""
     shell = os.path.realpath("/bin/sh")
     with open("program", "wb") as copy:
         copy.write(Path(shell).read_bytes())
     try:
         os.chmod("program", 0o4755)
-        # A mount without set-uid programs makes nothing of the bit.
+        # A mount without set-uid programs ignores the bit.
         if not place["control"] and os.statvfs(".").f_flag & os.ST_NOSUID:
             raise PermissionError("no set-uid programs here")
     finally:

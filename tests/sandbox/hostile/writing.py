@@ -1,4 +1,4 @@
-"""Changing what is the user's."""
+"""Attempts to change the user's files and the input."""
 
 import ctypes
 import fcntl
@@ -55,22 +55,22 @@ def mark_secret(place: Place) -> None:
 
 @attempt()
 def make_file(place: Place) -> None:
-    """make a file in a folder of the user's."""
+    """create a file in a folder of the user's."""
     Path(place["user"], "made").write_bytes(b"made")
 
 
 @attempt()
 def make_folder(place: Place) -> None:
-    """make a folder in a folder of the user's."""
+    """create a folder in a folder of the user's."""
     Path(place["user"], "made folder").mkdir()
 
 
 @attempt()
 def make_shared_file(place: Place) -> None:
-    """make a file where everybody may."""
+    """create a file in a shared folder."""
     for folder in place["shared"]:
         file = Path(folder, place["name"])
-        # Its own /tmp is another folder, as the canary outside shows.
+        # In a sandbox, /tmp is another folder, as `Outside.touched` checks.
         file.write_bytes(b"made")
         if not place["control"] and file.parent.stat().st_dev == Path(os.getcwd()).stat().st_dev:
             raise FileNotFoundError("only its own scratch folder")
@@ -78,7 +78,7 @@ def make_shared_file(place: Place) -> None:
 
 @attempt("root")
 def make_file_at_root(place: Place) -> None:
-    """make a file in the folders of the system."""
+    """create a file in the folders of the system."""
     for folder in [place["user"]] if place["control"] else ["/", "/etc", "/usr", "/usr/lib", "/home", "/var", "/run"]:
         with suppress(OSError):
             Path(folder, place["name"]).write_bytes(b"made")
@@ -89,13 +89,13 @@ def make_file_at_root(place: Place) -> None:
 @attempt("root")
 def write_library(place: Place) -> None:
     """change Python's own library."""
-    # Opened for writing is enough: nothing is written, neither here nor where it may be.
+    # Opening for writing is enough; nothing is written.
     os.close(os.open(os.__file__, os.O_WRONLY | os.O_APPEND))
 
 
 @attempt()
 def write_by_symlink(place: Place) -> None:
-    """write by a symbolic link made in scratch."""
+    """write by a symbolic link in the scratch folder."""
     os.symlink(place["secret"], "symlink")
     try:
         with open("symlink", "ab") as file:
@@ -106,7 +106,7 @@ def write_by_symlink(place: Place) -> None:
 
 @attempt()
 def read_by_symlink(place: Place) -> None:
-    """read by a symbolic link made in scratch."""
+    """read by a symbolic link in the scratch folder."""
     os.symlink(os.path.dirname(place["secret"]), "folder")
     try:
         Path("folder", os.path.basename(place["secret"])).read_bytes()
@@ -116,7 +116,7 @@ def read_by_symlink(place: Place) -> None:
 
 @attempt()
 def write_by_hard_link(place: Place) -> None:
-    """write by a hard link made in scratch."""
+    """write by a hard link in the scratch folder."""
     os.link(place["secret"], "hard link")
     try:
         with open("hard link", "ab") as file:
@@ -177,7 +177,7 @@ def mark_own_input(place: Place) -> None:
     """change the flags of its own input."""
     number, flags = own_input(), bytearray(8)
     fcntl.ioctl(number, 0x8008_6601, flags)
-    flags[0] |= 0x40  # leave it out of backups
+    flags[0] |= 0x40  # the flag that excludes it from backups
     fcntl.ioctl(number, 0x4008_6602, bytes(flags))
 
 
