@@ -20,7 +20,7 @@ async def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenera
 
 
 def without_waiting(name: str, settings: RunSettings) -> ModelClient:
-    """The real client, which retries at once."""
+    """Open the real client, which retries at once."""
 
     async def at_once(seconds: float) -> None:
         del seconds

@@ -1,6 +1,6 @@
-"""A program that traces its own work with LangSmith and has a `Runner` do some: `HOME SCRIPT [traced]`.
+"""A program that traces its own work with LangSmith and uses a `Runner` within it: `HOME SCRIPT [traced]`.
 
-It does everything that a Runner can do with a run, inside a trace of its own.
+It calls everything that a Runner can do with a run, inside a trace of its own.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ async def work(home: Path, model: str, tracing: bool) -> None:
 
 
 async def approved(runner: Runner, run: Run) -> None:
-    """Approve whatever a run waits for, until it is answered."""
+    """Approve each request of a run until it is answered."""
     while run.status == "paused":
         run = await runner.decide(run.thread_id, APPROVE)
     assert run.status == "answered", run
 
 
 async def as_a_graph(runner: Runner, model: str) -> None:
-    """Call the compiled graph as LangGraph's callers do, and hand a tracer to it."""
+    """Call the compiled graph as LangGraph's callers do, with a tracer passed to it."""
     config: Any = {"configurable": {"thread_id": "second"}, "callbacks": [LangChainTracer(project_name="theirs")]}
     given: Any = {"question": QUESTION, "context": INPUT, "settings": {"model": model}, "max_turns": 1}
     result = await runner.graph.ainvoke(given, config)
     assert "SECRET" in result["answer_value"]
-    # There is nothing left to do: it is streamed once more.
+    # The run is answered: it is streamed once more.
     await runner.graph.ainvoke(None, config)
     async for _ in runner.graph.astream_events(None, config, version="v2"):
         pass

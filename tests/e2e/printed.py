@@ -1,4 +1,4 @@
-"""Commands that the program prints: found in what it says, and pasted into a real shell in the same folder."""
+"""Commands in the program's output, and a real shell that runs them in the same folder."""
 
 import re
 import subprocess
@@ -12,14 +12,14 @@ USAGE, NOT_FOUND = 2, 127
 
 
 def commands_in(text: str) -> list[str]:
-    """Every command that a text names: in backquotes, behind a label (`Go on: …`) or a dot, or alone on its line."""
+    """Return every command in a text: in backquotes, after a label (`Go on: …`) or a dot, or alone on its line."""
     bare = _QUOTED.sub("", text)
     found = [*(found[1] for found in _QUOTED.finditer(text)), *(found[1].strip() for found in _LABELLED.finditer(bare))]
     return list(dict.fromkeys(found))
 
 
 def paste(command: str, folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a command as somebody does who pastes it; a part of a pipe that fails is a failure."""
+    """Run a pasted command in a shell; a failing part of a pipe is a failure."""
     shell = ["bash", "-o", "pipefail", "-c", command]
     return subprocess.run(
         shell, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
@@ -30,9 +30,9 @@ def paste(command: str, folder: Path, environment: Mapping[str, str]) -> "subpro
 def paste_all(
     text: str, folder: Path, environment: Mapping[str, str], but: Iterable[str] = ()
 ) -> dict[str, "subprocess.CompletedProcess[str]"]:
-    """Paste every command that a text names but for those that contain one of the words in `but`.
+    """Paste every command in a text except those that contain one of the words in `but`.
 
-    Each must work: found by the shell, no wrong usage, no run that is not there. Returns how each ended.
+    Each must work: found by the shell, no wrong usage, no missing run. Returns the finished commands.
     """
     done: dict[str, subprocess.CompletedProcess[str]] = {}
     for command in commands_in(text):

@@ -1,4 +1,4 @@
-"""The `rlm` program without a terminal, and a run of it that waits for as long as a test wants."""
+"""The `rlm` program without a terminal, and a run of it that is held in mid-cell for as long as a test needs."""
 
 import os
 import subprocess
@@ -36,11 +36,11 @@ class WaitingRun:
         self.process = process
 
     def release(self) -> None:
-        """Let the second call be answered by whoever was asked: with `late`."""
+        """Answer the second call, which has been sent, with `late`."""
         (self.folder / "gate").write_text("late")
 
     def answer_at_once(self) -> None:
-        """Let whoever asks from now on be answered."""
+        """Answer every later call at once."""
         write_script(self.folder / "m.py", [], sub="return {'b': 'B'}[prompt]")
 
 
@@ -56,9 +56,9 @@ _DEAF = """import asyncio
 
 @contextmanager
 def waiting_run(folder: Path, *more: str, deaf: bool = False) -> Generator[WaitingRun]:
-    """Start `rlm run` in `folder`, with `more` arguments, and wait until it waits.
+    """Start `rlm run` in `folder`, with `more` arguments; return once its second sub-call waits.
 
-    `deaf`: what it waits for cannot be cancelled.
+    `deaf`: that sub-call cannot be cancelled.
     """
     os.mkfifo(folder / "gate")
     os.mkfifo(folder / "asked")

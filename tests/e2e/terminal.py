@@ -13,7 +13,7 @@ from tests.e2e.program import CLEAN, RLM
 
 
 class Terminal:
-    """The program on a pseudo-terminal, which everything it starts shares."""
+    """The program on a pseudo-terminal, shared by every process that it starts."""
 
     def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
         self._screen, theirs = pty.openpty()
@@ -32,7 +32,7 @@ class Terminal:
         self.text = ""
 
     def read(self, until: Callable[[], bool], seconds: float = 30) -> str:
-        """All that was shown, once `until` holds."""
+        """Return all output, once `until` holds."""
         deadline = time.monotonic() + seconds
         while not until() and time.monotonic() < deadline:
             try:
@@ -47,16 +47,16 @@ class Terminal:
         return self.read(lambda: text in self.text)
 
     def asks(self, again: int = 1) -> str:
-        """All that was shown, once it asks what to do for the so-manieth time."""
+        """Return all output, once the review prompt has been shown so many times."""
         return self.read(lambda: self.text.count("[s]kip > ") >= again)
 
     def type(self, text: str) -> None:
-        """Press these keys."""
+        """Send these keys."""
         os.write(self._screen, text.encode())
 
     @property
     def words(self) -> str:
-        """What was shown, without colours and with a terminal's line ends made ordinary."""
+        """The output without colours and with newlines as line ends."""
         return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", self.text).replace("\r\n", "\n")
 
     def ended(self) -> int:

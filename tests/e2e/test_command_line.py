@@ -1,4 +1,4 @@
-"""The `rlm` program in a terminal, with bad streams, and the commands that need a real machine."""
+"""The `rlm` program in a terminal, with closed or full streams, and the commands that need a real machine."""
 
 import ast
 import json
@@ -25,7 +25,7 @@ def waiting(tmp_path: Path) -> str:
 
 
 @pytest.mark.kill
-def test_a_terminal_shows_progress_and_ctrl_c_stops_with_what_to_do_next(tmp_path: Path, waiting: str) -> None:
+def test_ctrl_c_in_a_terminal_stops_the_run_and_prints_the_next_command(tmp_path: Path, waiting: str) -> None:
     terminal = Terminal(tmp_path, "run", "Q?", "--model", waiting, "--thread", "t")
     terminal.shows("Turn 2 of 30")
     terminal.read((tmp_path / "asked").exists)
@@ -39,7 +39,7 @@ def test_a_terminal_shows_progress_and_ctrl_c_stops_with_what_to_do_next(tmp_pat
 
 
 @pytest.mark.kill
-def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path, waiting: str) -> None:
+def test_a_second_ctrl_c_ends_the_program_at_once(tmp_path: Path, waiting: str) -> None:
     terminal = Terminal(tmp_path, "run", "Q?", "--model", waiting, "--thread", "t")
     terminal.read((tmp_path / "asked").exists)
     os.kill(terminal.process.pid, signal.SIGINT)
@@ -49,10 +49,10 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path, waiting: str) -> None:
 
 
 @pytest.mark.kill
-def test_ctrl_c_while_the_input_is_read_says_that_nothing_was_saved(tmp_path: Path, waiting: str) -> None:
+def test_ctrl_c_while_the_input_is_read_reports_that_nothing_was_saved(tmp_path: Path, waiting: str) -> None:
     terminal = Terminal(tmp_path, "run", "Q?", "-", "--model", waiting)
     terminal.shows("Starting")
-    # Standard input is the terminal, on which nobody types.
+    # Standard input is the terminal, where nothing is typed.
     terminal.read((tmp_path / ".rlm" / "blobs").exists)
     os.kill(terminal.process.pid, signal.SIGINT)
     assert terminal.ended() == 130 and "nothing was saved" in terminal.text
@@ -88,7 +88,7 @@ def shell(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_streams_that_close_or_are_full(tmp_path: Path) -> None:
+def test_closed_and_full_output_streams_cause_no_traceback(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL('line\\n' * 100_000)")])
     done = shell(tmp_path, f"rlm run Q? --model {model} --thread t | head -1")
     assert (done.returncode, done.stdout) == (0, "line\n") and "Traceback" not in done.stderr
@@ -110,7 +110,7 @@ def test_the_shell_completes_commands_and_threads(tmp_path: Path) -> None:
     assert (elsewhere.stdout.strip(), elsewhere.stderr) == ("", "")
 
 
-def test_the_doctor_starts_a_kernel_and_tells_no_secrets(tmp_path: Path) -> None:
+def test_the_doctor_starts_a_kernel_and_prints_no_secrets(tmp_path: Path) -> None:
     environment = CLEAN | {"OPENAI_API_KEY": "sk-secret-value"}
     command = [str(RLM), "doctor", "--json"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
@@ -127,7 +127,7 @@ def test_the_doctor_starts_a_kernel_and_tells_no_secrets(tmp_path: Path) -> None
 
 
 def calls_that_warn(library: Path) -> int:
-    """How many calls raise a deprecation warning, counted in another way than the demo's model does."""
+    """Return the number of calls that raise a deprecation warning, counted in another way than by the demo's model."""
     left_out = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "pydoc_data"}
     left_out |= {"encodings", "ensurepip", "distutils", "__phello__"}
     count = 0
@@ -168,8 +168,8 @@ def test_the_demo_answers_offline_whatever_is_configured(tmp_path: Path) -> None
     assert run["status"] == "answered" and run["model_calls"] > 60 and run["cost_usd"] == 0.0
 
 
-def test_what_is_wrong_with_the_model_is_said_while_standard_input_is_still_open(tmp_path: Path) -> None:
-    """Whoever pipes a stream in would else wait for its end to be told, and Ctrl-C would not help."""
+def test_a_model_error_is_reported_while_standard_input_is_still_open(tmp_path: Path) -> None:
+    """Otherwise a user who pipes a stream in would see the error only at its end, and Ctrl-C would not help."""
     command = [str(RLM), "run", "Q?", "-", "--model", "openai:"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=CLEAN, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

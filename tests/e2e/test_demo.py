@@ -1,4 +1,4 @@
-"""`rlm demo` shows what it says, its printed commands work, and README shows what it prints."""
+"""`rlm demo`: its proofs hold, its printed commands work, and the README shows its real output."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ ENV = CLEAN | {"PATH": "/usr/bin:/bin"}
 
 @dataclass(frozen=True)
 class Played:
-    """A demo that was played in `folder`: what it said on both streams, in order."""
+    """A demo that was run in `folder`, and its output on both streams, in order."""
 
     folder: Path
     status: int
@@ -44,7 +44,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     return Played(folder, done.returncode, done.stdout)
 
 
-def test_each_act_ends_in_a_line_of_proof(played: Played) -> None:
+def test_each_act_ends_with_a_line_of_proof(played: Played) -> None:
     assert played.status == 0, played.said
     proofs = re.findall(r"^  => (.+)$", played.said, re.MULTILINE)
     expected = (
@@ -58,7 +58,7 @@ def test_each_act_ends_in_a_line_of_proof(played: Played) -> None:
         assert re.fullmatch(pattern, proof), proof
 
 
-def test_the_answer_has_at_most_eight_lines_and_three_places_that_warn(played: Played) -> None:
+def test_the_answer_has_at_most_eight_lines_and_names_three_places(played: Played) -> None:
     answer, _, rest = (played.folder / ".rlm" / "demo-answer.txt").read_text().partition("\n\n")
     assert answer in played.said and len(answer.splitlines()) <= 8
     assert "What replaces what:" in rest and rest not in played.said
@@ -69,7 +69,7 @@ def test_the_answer_has_at_most_eight_lines_and_three_places_that_warn(played: P
         assert re.search(r"warn|_deprecated", source[int(line) - 1]), (name, line)
 
 
-def test_every_printed_command_works_when_it_is_pasted(played: Played) -> None:
+def test_every_printed_command_works_when_pasted(played: Played) -> None:
     found = commands_in(played.said)
     assert len(found) >= 7 and not any("--home" in one for one in found)
     done = paste_all(played.said, played.folder, ENV)
@@ -77,7 +77,7 @@ def test_every_printed_command_works_when_it_is_pasted(played: Played) -> None:
     assert decided.returncode == 0 and "places in" in decided.stdout
 
 
-def test_the_recorded_terminal_of_the_readme_is_what_it_prints(played: Played) -> None:
+def test_the_recorded_terminal_in_the_readme_matches_the_output(played: Played) -> None:
     [recorded] = re.findall(r"^```text\n\$ make demo\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.M)
     lines = [line for line in recorded.splitlines() if line]
     assert len(lines) > 10
@@ -89,7 +89,7 @@ def test_the_recorded_terminal_of_the_readme_is_what_it_prints(played: Played) -
 
 
 def _any_numbers(line: str) -> str:
-    """A pattern for a recorded line whose numbers, names of threads, places and rest behind `…` may be others."""
+    """Return a pattern for a recorded line whose numbers, thread names, places and text after `…` may differ."""
     if re.match(r"  \S+\.py:\d+: ", line):
         return r"(?m)^  \S+\.py:\d+: .+, use .+ \(removed in [\d.]+\)$"
     pattern = re.escape(line.replace("80ae", "@")).replace("…", ".*").replace(re.escape(".venv/bin/rlm"), r"\S+")
@@ -97,7 +97,7 @@ def _any_numbers(line: str) -> str:
     return f"(?m)^{numbers}$".replace("@", r"\w{4}")
 
 
-def test_plain_shows_the_answer_alone(played: Played) -> None:
+def test_plain_output_is_the_answer_alone(played: Played) -> None:
     done = paste(f"{RLM} demo --plain --home plain", played.folder, ENV)
     assert done.returncode == 0 and "of 4 ·" not in done.stderr
     assert done.stdout == (played.folder / ".rlm" / "demo-answer.txt").read_text()

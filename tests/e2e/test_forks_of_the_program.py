@@ -1,4 +1,4 @@
-"""`rlm fork` over real kernels: what the model is really asked, whichever thing was changed."""
+"""`rlm fork` over real kernels: the requests that the model receives, for each kind of change."""
 
 import json
 import os
@@ -41,13 +41,13 @@ class Home:
     asked: Asked
 
     def step(self, kind: str, turn: int, thread: str = "parent") -> str:
-        """The last step of a kind in a turn."""
+        """Return the last step of a kind in a turn."""
         return self._look(
             "SELECT max(step) FROM steps WHERE thread_id = ? AND kind = ? AND turn = ?", thread, kind, turn
         )
 
     def key(self, turn: int) -> str:
-        """The key of the first sub-call of a turn."""
+        """Return the key of the first sub-call of a turn."""
         return self._look("SELECT key FROM calls WHERE kind = 'llm' AND turn = ? ORDER BY seq LIMIT 1", turn)
 
     def _look(self, query: str, *parameters: Any) -> str:
@@ -72,12 +72,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(original: Path, tmp_path: Path) -> Home:
     folder = shutil.copytree(original, tmp_path / "copy")
-    # The run's model is the script where it was; each test has it note what it is asked.
+    # The run's model is the script at its old place; here it records the requests of each test alone.
     asked = Asked(write_script(original / "m.py", [repl(cell) for cell in CELLS]))
     return Home(folder, asked)
 
 
-def test_a_variable(home: Home) -> None:
+def test_a_fork_with_a_changed_variable_runs_on_with_it(home: Home) -> None:
     run = home.fork("--step", home.step("execute_code", 1), "--set", "limit=9", "--set", 'seen=["A", "new"]')
     assert run["answer"] == ["A9", "NEW9", 9, 0]
     assert home.asked.prompts == ["A9", "new9"] and len(home.asked.roots) == 2
@@ -99,7 +99,7 @@ def test_a_variable(home: Home) -> None:
     assert differs["answer"] == {"from": ANSWER, "to": run["answer"]}
 
 
-def test_code(home: Home) -> None:
+def test_a_fork_with_changed_code_runs_it_and_reuses_recorded_answers(home: Home) -> None:
     code = "picked = llm_query_batched(['b3', 'A3'])\n%time picked.sort()\n"
     run = home.fork("--step", home.step("plan", 2), "--code", "-", given=code)
     assert run["answer"] == ["A3", "B3", 3, 0]
@@ -108,7 +108,7 @@ def test_code(home: Home) -> None:
     assert "%time picked.sort()" in told and "A person replaced the code of this turn" in told
 
 
-def test_an_answer(home: Home) -> None:
+def test_a_fork_with_a_changed_answer_uses_it_without_a_request(home: Home) -> None:
     (home.folder / "answer.txt").write_text("mine\n")
     run = home.fork("--step", home.step("sub_call", 2), "--answer", f"{home.key(2)[:12]}=answer.txt")
     assert run["answer"] == ["mine", "B3", 3, 0] and home.asked.prompts == []
@@ -119,14 +119,14 @@ def test_an_answer(home: Home) -> None:
     assert answered["A3"] == "person" and answered["B3"].startswith("scripted:")
 
 
-def test_a_question(home: Home) -> None:
+def test_a_fork_with_a_new_question_adds_a_turn(home: Home) -> None:
     run = home.fork("--step", home.step("finalize", 3), "--question", "And now?")
     assert run["answer"] == ["once more", 3, 1] and run["turns"] == 4
     [told] = home.asked.roots
     assert "# Question\nAnd now?" in told and "Until then it was: What?" in told and home.asked.prompts == []
 
 
-def test_nothing_that_is_recorded(home: Home) -> None:
+def test_a_fork_requests_nothing_recorded_unless_it_is_fresh(home: Home) -> None:
     step = home.step("execute_code", 1)
     again = home.fork("--step", step)
     assert again["answer"] == ANSWER and again["usage"]["model_calls"] == 0 and home.asked.roots == []
@@ -136,7 +136,7 @@ def test_nothing_that_is_recorded(home: Home) -> None:
 
 
 @pytest.mark.kill
-def test_a_run_is_forked_while_another_process_runs_it(tmp_path: Path) -> None:
+def test_a_run_is_forked_while_another_process_executes_it(tmp_path: Path) -> None:
     wait = f"import time; open({str(tmp_path / 'asked')!r}, 'w').close(); time.sleep(60)"
     model = write_script(tmp_path / "m.py", [repl("x = llm_query('a')"), repl("FINAL(x + llm_query('b'))")], sub=wait)
     text = (tmp_path / "m.py").read_text().replace(wait, f"if prompt == 'b': {wait}\n    return prompt.upper()")

@@ -1,4 +1,4 @@
-"""Every example of every `--help` is pasted into a shell in a folder where it can work, and does."""
+"""Every example of every `--help`, pasted into a shell in a folder where it applies, works."""
 
 import json
 import os
@@ -44,7 +44,7 @@ STEPS = 18
 
 
 def root(messages: list[dict[str, str]]) -> str:
-    """The root model of every example."""
+    """Return the root model's reply, for the runs of all examples."""
     told = "\n".join(message["content"] for message in messages)
     if "TODO" in told:
         return repl("FINAL(['TODO: more'])")
@@ -62,7 +62,7 @@ def server() -> Generator[ScriptedServer]:
 
 @pytest.fixture(scope="module")
 def environment(server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """With a model on loopback; what examples are piped into is there, or something that reads it."""
+    """Variables for a model on loopback and a path with the programs that examples pipe into, or replacements."""
     programs = tmp_path_factory.mktemp("programs")
     for name in ("jq", "less"):
         if shutil.which(name) is None:
@@ -74,7 +74,7 @@ def environment(server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def folders(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Path]]:
-    """Folders with what the examples name: two answered runs; the same and a fork; a run that waits."""
+    """Folders with the runs that examples name: two answered runs; the same and a fork; a run that waits."""
     answered = tmp_path_factory.mktemp("examples") / "answered"
     for name, text in FILES.items():
         (answered / name).parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def folders(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 
 
 def examples() -> list[tuple[str, str]]:
-    """Each with its command, as the sources have it."""
+    """Return each example with its command, as the sources have it."""
     return [
         (name, line.strip())
         for name, command in GROUP.commands.items()
@@ -139,7 +139,7 @@ def test_an_example_works(
     [shown] = [line for line in printed[name] if line.strip() == example.replace("rlm ", ".venv/bin/rlm ")]
     done = paste(_placed(shown, folder, environment, server), folder, environment)
     said = f"{shown}\n{done.stdout}\n{done.stderr}"
-    # What is decided goes on, and waits again before the next code.
+    # A decided run resumes, and waits again before the next code.
     waits = name == "review" or (name == "run" and "--approve" in example)
     assert done.returncode == (WAITS if waits else 0), said
     assert "Error" not in done.stderr and "Usage" not in said, said
@@ -148,7 +148,7 @@ def test_an_example_works(
 
 
 def _placed(example: str, folder: Path, environment: dict[str, str], server: ScriptedServer) -> str:
-    """An example about the server and the call that there are."""
+    """Return the example with the address of the test's server and the key of an existing call."""
     if "--answer" in example:
         calls = json.loads(paste(".venv/bin/rlm calls contracts --json", folder, environment).stdout)
         key = next(call["key"] for call in calls if call["turn"] == 2)
@@ -158,7 +158,7 @@ def _placed(example: str, folder: Path, environment: dict[str, str], server: Scr
 
 
 @pytest.mark.parametrize(("name", "example"), [one for one in EXAMPLES if one[0] in (UNTIL_CTRL_C, LONG)])
-def test_an_example_of_what_takes_long_is_understood(name: str, example: str) -> None:
+def test_an_example_of_a_long_command_has_valid_arguments(name: str, example: str) -> None:
     """The demo and the server have tests of their own."""
     arguments = example.split()
     assert arguments[:2] == ["rlm", name]

@@ -1,4 +1,4 @@
-"""A wheel and an sdist, built where git made no links, answer the demo's question in an empty environment."""
+"""A wheel and an sdist, built from a checkout without links, answer the demo's question in an empty environment."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 
 @pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
-def test_what_is_built_answers_the_demo(checkout_without_links: Path, tmp_path: Path, kind: str) -> None:
+def test_a_built_package_answers_the_demo(checkout_without_links: Path, tmp_path: Path, kind: str) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / "dist")],
         cwd=checkout_without_links,

@@ -1,4 +1,4 @@
-"""Every command that runs, resumes and errors print is pasted into a shell in the same folder, and works."""
+"""Every command printed by runs, resumes and errors works when pasted into a shell in the same folder."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def folder(warm: Path, tmp_path: Path) -> Path:
     ],
     ids=["answered", "budget", "paused before code", "paused at a call", "failed"],
 )
-def test_what_is_printed_at_the_end_of_a_run_works(folder: Path, how: str, home: str, status: int, shown: int) -> None:
+def test_commands_printed_at_the_end_of_a_run_work(folder: Path, how: str, home: str, status: int, shown: int) -> None:
     (folder / "bad.py").write_text("def root(m): raise OSError('gone')\ndef sub(p): return ''\n")
     model = "" if "--model" in how else "--model scripted:m.py"
     done = paste(f".venv/bin/rlm run 'Which contracts?' input.txt {model} {how}{home}", folder, ENV)
@@ -63,7 +63,7 @@ def test_what_is_printed_at_the_end_of_a_run_works(folder: Path, how: str, home:
     assert {one.returncode for one in ended.values()} <= {0, status if status != 4 else 0}
 
 
-def test_what_a_resumed_run_prints_works_too(folder: Path) -> None:
+def test_commands_printed_by_a_resumed_run_work(folder: Path) -> None:
     started = paste(".venv/bin/rlm run Which? input.txt --model scripted:m.py --approve all", folder, ENV)
     said, turns = started.stderr, 0
     while decide := [one for one in commands_in(said) if " review " in one]:
@@ -94,7 +94,7 @@ def test_what_a_resumed_run_prints_works_too(folder: Path) -> None:
         "run",
     ],
 )
-def test_what_an_error_prints_works(folder: Path, command: str) -> None:
+def test_commands_printed_by_an_error_work(folder: Path, command: str) -> None:
     plain = paste(f".venv/bin/rlm {command}", folder, ENV)
     document = paste(f".venv/bin/rlm {command} --json", folder, ENV)
     assert plain.returncode == document.returncode == 2, plain.stderr
@@ -104,13 +104,13 @@ def test_what_an_error_prints_works(folder: Path, command: str) -> None:
     paste_all(plain.stderr, folder, ENV)
 
 
-def test_where_nothing_is_saved_the_way_out_works(folder: Path) -> None:
+def test_commands_printed_for_an_empty_home_work(folder: Path) -> None:
     for command in ("resume", "show", "list", "diff 1 2"):
         done = paste(f".venv/bin/rlm {command} --home nowhere", folder, ENV)
         assert commands_in(done.stderr) == [".venv/bin/rlm demo --home nowhere"], done.stderr
 
 
-def test_what_keeping_a_home_prints_works(folder: Path) -> None:
+def test_commands_printed_by_verify_delete_and_gc_work(folder: Path) -> None:
     made = paste(".venv/bin/rlm fork t --step 5 --no-run --thread 'a fork'", folder, ENV)
     assert len(paste_all(made.stderr, folder, ENV)) == 3
     paste(".venv/bin/rlm run Which? input.txt --model scripted:m.py --approve code --thread waits", folder, ENV)
@@ -129,7 +129,7 @@ def test_what_keeping_a_home_prints_works(folder: Path) -> None:
     assert [one.returncode for one in paste_all(deleted.stderr, folder, ENV).values()] == [0]
 
 
-def test_the_program_itself_prints_what_can_be_pasted_wherever_it_is_called_from(folder: Path) -> None:
+def test_printed_commands_work_from_wherever_the_program_was_called(folder: Path) -> None:
     (folder / ".venv").unlink()
     (folder / ".venv").symlink_to(RLM.parent.parent)
     done = paste(".venv/bin/rlm show t --step 99 --home ./.rlm", folder, ENV)
@@ -157,5 +157,5 @@ def test_the_program_itself_prints_what_can_be_pasted_wherever_it_is_called_from
         ("Then: .venv/bin/python -m durable_rlm gc", [".venv/bin/python -m durable_rlm gc"]),
     ],
 )
-def test_commands_are_found_in_what_is_printed(text: str, found: list[str]) -> None:
+def test_commands_are_found_in_printed_text(text: str, found: list[str]) -> None:
     assert commands_in(text) == found

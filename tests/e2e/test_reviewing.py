@@ -1,4 +1,4 @@
-"""A person in the loop, for real: the program on a terminal, real kernels, and what was approved is what runs."""
+"""Review on a terminal with real kernels: only approved code runs."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def model(tmp_path: Path) -> str:
 
 @pytest.fixture
 def at_terminal(tmp_path: Path) -> Generator[AtTerminal]:
-    """`at_terminal(…)` runs the program on a terminal, and ends it with the test."""
+    """Run the program on a terminal with `at_terminal(…)`, and end it with the test."""
     terminals: list[Terminal] = []
 
     def start(*arguments: str, **environ: str) -> Terminal:
@@ -47,13 +47,13 @@ def running(model: str, *more: str) -> list[str]:
 
 
 def waiting(folder: Path, model: str, *gates: str) -> None:
-    """A run of the thread `t` that waits."""
+    """Start a run of the thread `t` that waits for approval."""
     flags = [word for gate in gates or ("code",) for word in ("--approve", gate)]
     done = rlm(folder, "run", "Q?", "--model", model, "--thread", "t", *flags)
     assert done.returncode == 3 and "rlm review t" in done.stderr, done.stderr
 
 
-def test_a_run_asks_in_place_and_what_was_approved_or_edited_is_what_runs(
+def test_a_run_asks_on_its_terminal_and_runs_the_approved_or_edited_code(
     tmp_path: Path, model: str, at_terminal: AtTerminal
 ) -> None:
     editor = tmp_path / "editor.py"
@@ -61,7 +61,7 @@ def test_a_run_asks_in_place_and_what_was_approved_or_edited_is_what_runs(
     terminal = at_terminal(*running(model), EDITOR=f"{sys.executable} {editor}")
     terminal.asks()
     assert "t asks to run the code of turn 1" in terminal.words and "  1 │ x = 1" in terminal.words
-    # The panel is gone, and the cursor is there.
+    # The panel is gone, and the cursor is visible again.
     assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l")
     terminal.type("a\n")
     terminal.asks(2)
@@ -72,7 +72,7 @@ def test_a_run_asks_in_place_and_what_was_approved_or_edited_is_what_runs(
     assert [turn["code"] for turn in shown["turns"]] == [[FIRST], [f"{SECOND}  # edited"]]
 
 
-def test_what_is_rejected_does_not_run_and_the_model_is_told_why(
+def test_rejected_code_does_not_run_and_the_model_receives_the_reason(
     tmp_path: Path, model: str, at_terminal: AtTerminal
 ) -> None:
     asked = Asked(model)
@@ -100,7 +100,7 @@ def test_what_is_rejected_does_not_run_and_the_model_is_told_why(
 
 
 @pytest.mark.kill
-def test_leaving_the_question_leaves_the_run_waiting(tmp_path: Path, model: str, at_terminal: AtTerminal) -> None:
+def test_quitting_the_prompt_leaves_the_run_waiting(tmp_path: Path, model: str, at_terminal: AtTerminal) -> None:
     waiting(tmp_path, model)
     for how in (signal.SIGINT, signal.SIGTERM, "\x04"):
         terminal = at_terminal("review", "t")
@@ -113,7 +113,7 @@ def test_leaving_the_question_leaves_the_run_waiting(tmp_path: Path, model: str,
     assert json.loads(rlm(tmp_path, "list", "--json").stdout)[0]["status"] == "paused"
 
 
-def test_what_is_typed_before_the_question_is_no_answer(tmp_path: Path, at_terminal: AtTerminal) -> None:
+def test_input_typed_before_the_prompt_is_not_a_decision(tmp_path: Path, at_terminal: AtTerminal) -> None:
     gate, script = tmp_path / "gate", tmp_path / "m.py"
     os.mkfifo(gate)
     model = write_script(script, [repl("FINAL(1)")])
@@ -128,7 +128,7 @@ def test_what_is_typed_before_the_question_is_no_answer(tmp_path: Path, at_termi
     assert terminal.ended() == 3 and terminal.words.count("[s]kip > ") == 1
 
 
-def test_review_by_flags_decides_each_kind_of_thing(tmp_path: Path, model: str) -> None:
+def test_each_kind_of_request_can_be_decided_by_flags(tmp_path: Path, model: str) -> None:
     asked = Asked(model)
     waiting(tmp_path, model, "all")
     looked = rlm(tmp_path, "review", "t")
@@ -148,11 +148,11 @@ def test_review_by_flags_decides_each_kind_of_thing(tmp_path: Path, model: str) 
     assert rlm(tmp_path, "review", "nosuch", "--approve").returncode == 2
 
 
-def test_sub_rlms_ask_at_the_top_of_their_tree_all_at_once(tmp_path: Path, at_terminal: AtTerminal) -> None:
+def test_requests_of_sub_rlms_are_shown_together_at_the_top_run(tmp_path: Path, at_terminal: AtTerminal) -> None:
     root = repl("FINAL(' '.join(rlm_query_batched(['one?', 'two?'])))")
     model = write_script(tmp_path / "m.py", [root])
     script = tmp_path / "m.py"
-    # A sub-RLM is told its question.
+    # A sub-RLM's request contains its question.
     script.write_text(
         script.read_text().replace(
             "    return REPLIES[done]",
@@ -170,7 +170,7 @@ def test_sub_rlms_ask_at_the_top_of_their_tree_all_at_once(tmp_path: Path, at_te
     assert terminal.ended() == 0 and "ONE? TWO?" in terminal.words
 
 
-def test_a_decision_of_somebody_else_is_not_overruled(tmp_path: Path, model: str, at_terminal: AtTerminal) -> None:
+def test_a_decision_of_another_reviewer_is_not_overruled(tmp_path: Path, model: str, at_terminal: AtTerminal) -> None:
     waiting(tmp_path, model)
     terminal = at_terminal("review", "t")
     terminal.asks()
@@ -183,7 +183,7 @@ def test_a_decision_of_somebody_else_is_not_overruled(tmp_path: Path, model: str
     assert terminal.ended() == 3
 
 
-async def test_code_that_was_swapped_while_it_was_looked_at_does_not_run(
+async def test_code_replaced_while_its_review_is_open_does_not_run(
     tmp_path: Path, model: str, at_terminal: AtTerminal
 ) -> None:
     waiting(tmp_path, model)

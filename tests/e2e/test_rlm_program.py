@@ -1,4 +1,4 @@
-"""The `rlm` program as scripts use it: exit status, what is on stdout, stopping, resuming."""
+"""The `rlm` program in scripts: exit status, standard output, stopping, resuming."""
 
 import json
 import subprocess
@@ -22,13 +22,13 @@ def model(tmp_path: Path) -> str:
     return write_script(tmp_path / "m.py", [repl("print(len(context))"), repl("FINAL(llm_query(context[:5]))")])
 
 
-def test_nothing_but_the_answer_is_on_stdout(tmp_path: Path, model: str) -> None:
+def test_stdout_has_nothing_but_the_answer(tmp_path: Path, model: str) -> None:
     done = rlm(tmp_path, "run", "Q?", "-", "--model", model, given="hello world")
     assert (done.returncode, done.stdout) == (0, "HELLO\n")
     assert "NOT SANDBOXED" not in done.stderr and "rlm show" in done.stderr
 
 
-def test_json_is_one_document_with_the_documented_keys(tmp_path: Path, model: str) -> None:
+def test_json_output_is_one_document_with_the_documented_keys(tmp_path: Path, model: str) -> None:
     (tmp_path / "input.txt").write_text("hello world")
     done = rlm(tmp_path, "--json", "run", "Q?", "input.txt", "--model", model, "--thread", "named")
     document = json.loads(done.stdout)
@@ -44,7 +44,7 @@ def test_json_is_one_document_with_the_documented_keys(tmp_path: Path, model: st
     assert json.loads(rlm(tmp_path, "show", "named", "--json").stdout)["answer"] == "HELLO"
 
 
-def test_the_answer_goes_to_a_file_when_asked(tmp_path: Path, model: str) -> None:
+def test_the_answer_is_written_to_the_file_given_by_the_flag(tmp_path: Path, model: str) -> None:
     done = rlm(tmp_path, "run", "Q?", "-", "--model", model, "-o", "answer.txt", given="hello")
     assert (done.returncode, done.stdout, (tmp_path / "answer.txt").read_text()) == (0, "", "HELLO\n")
 
@@ -61,7 +61,7 @@ def test_the_answer_goes_to_a_file_when_asked(tmp_path: Path, model: str) -> Non
         (["run", "Q?", "--model", "MODEL", "-o", "."], 2, "folder"),
     ],
 )
-def test_bad_usage_is_a_sentence_and_with_json_an_object(
+def test_bad_usage_is_reported_in_a_sentence_and_with_json_as_an_object(
     tmp_path: Path, model: str, arguments: list[str], status: int, said: str
 ) -> None:
     arguments = [model if word == "MODEL" else word for word in arguments]
@@ -72,7 +72,7 @@ def test_bad_usage_is_a_sentence_and_with_json_an_object(
     assert set(error) == {"type", "message", "hint"} and said in error["message"] + error["hint"]
 
 
-def test_a_spent_budget_is_4_and_a_failure_is_1(tmp_path: Path, model: str) -> None:
+def test_a_spent_budget_exits_with_4_and_a_failure_with_1(tmp_path: Path, model: str) -> None:
     spent = rlm(tmp_path, "run", "Q?", "-", "--model", model, "--max-turns", "1", "--thread", "t", given="hello")
     assert spent.returncode == 4 and "rlm resume t --max-turns" in spent.stderr
     assert rlm(tmp_path, "resume", "t", "--max-turns", "5").returncode == 0
@@ -81,12 +81,12 @@ def test_a_spent_budget_is_4_and_a_failure_is_1(tmp_path: Path, model: str) -> N
     assert failed.returncode == 1 and json.loads(failed.stdout)["error"]["type"] == "ModelFailed"
 
 
-def test_what_a_model_server_refuses_is_one_sentence_and_one_command_said_once(tmp_path: Path) -> None:
+def test_a_refusal_of_the_model_server_is_one_sentence_and_one_command_printed_once(tmp_path: Path) -> None:
     (tmp_path / "input.txt").write_text("hello world")
     with ScriptedServer(faults=[Fault("status", status=401, text="no such key")]) as server:
         named = ("--model", "openai:root", "--base-url", server.base_url, "--thread", "t")
         failed = rlm(tmp_path, "run", "Q?", "input.txt", *named)
-    # On a slow machine lines of progress are before these.
+    # On a slow machine, lines of progress come before these.
     *_, fits, _, said, ended, command = failed.stderr.splitlines()
     assert fits == "This input fits one model call: --mode auto would try one call first."
     refused = f"openai:root at {server.base_url} does not accept the key (401: no such key); check OPENAI_API_KEY."
@@ -95,13 +95,13 @@ def test_what_a_model_server_refuses_is_one_sentence_and_one_command_said_once(t
 
 
 @pytest.mark.kill
-def test_a_second_process_is_refused_with_5(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_exit_status_5(tmp_path: Path) -> None:
     with waiting_run(tmp_path):
         busy = rlm(tmp_path, "resume", "t", "--json")
         assert busy.returncode == 5 and json.loads(busy.stdout)["status"] == "busy"
 
 
-def test_every_setting_is_a_flag_of_run_and_help_teaches_by_example(tmp_path: Path) -> None:
+def test_every_setting_is_a_flag_of_run_and_help_has_examples(tmp_path: Path) -> None:
     text = rlm(tmp_path, "run", "--help").stdout
     for name, info in RunSettings.model_fields.items():
         assert "--" + (info.alias or name).replace("_", "-") in text, name
@@ -110,14 +110,14 @@ def test_every_setting_is_a_flag_of_run_and_help_teaches_by_example(tmp_path: Pa
         assert shown.returncode == 0 and f"rlm {command}" in shown.stdout
 
 
-def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_help_imports_no_heavy_modules(tmp_path: Path) -> None:
     heavy = "{'langgraph', 'langchain_core', 'langchain_openai', 'openai', 'jupyter_client', 'zmq'}"
     code = f"import sys, durable_rlm.studio.main; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout == "[]\n"
 
 
-def test_looking_makes_no_files(tmp_path: Path) -> None:
+def test_reading_commands_create_no_files(tmp_path: Path) -> None:
     for command in (["list"], ["show", "x"], ["resume", "x"], ["calls", "x"]):
         rlm(tmp_path, *command)
     assert list(tmp_path.iterdir()) == []

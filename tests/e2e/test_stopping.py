@@ -1,4 +1,4 @@
-"""Stopping works: signals, impatience, a reader that goes; what was saved goes on, and nothing is paid twice."""
+"""Stopping a run by signals or a closed pipe: saved work is resumed, and nothing is paid for twice."""
 
 import json
 import signal
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.kill
 ORDERLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def goes_on(folder: Path) -> None:
-    """A stopped run with one call that may have been billed is left; resumed, it asks for that alone."""
+async def check_resuming(folder: Path) -> None:
+    """Check that one call of the stopped run may have been billed, and that a resumed run repeats that call alone."""
     asked = Asked(f"scripted:{folder / 'm.py'}")
     async with Runner.open(folder / ".rlm", kernels=MemoryKernels()) as runner:
         assert [run["status"] for run in await runner.queries.runs()] == ["stopped"]
@@ -46,21 +46,21 @@ async def test_signals_stop_a_run_within_two_seconds_and_leave_no_process(tmp_pa
             assert json.loads(out)["status"] == "stopped"
             assert started and not [one for one in started if one.is_running()], "gone before the program is"
             waiting.answer_at_once()
-            await goes_on(folder)
-    # The quickest, because this machine may have other things to do.
+            await check_resuming(folder)
+    # The quickest counts, because this machine may have other things to do.
     assert min(took) < 2
 
 
-async def test_killed_it_says_nothing_and_goes_on_all_the_same(tmp_path: Path) -> None:
+async def test_a_killed_run_prints_nothing_and_resumes(tmp_path: Path) -> None:
     with waiting_run(tmp_path) as waiting:
         waiting.process.kill()
         assert waiting.process.communicate(timeout=30)[0] == ""
         assert waiting.process.returncode == -signal.SIGKILL
         waiting.answer_at_once()
-        await goes_on(tmp_path)
+        await check_resuming(tmp_path)
 
 
-async def test_a_second_signal_leaves_at_once_a_stop_that_takes_its_time(tmp_path: Path) -> None:
+async def test_a_second_signal_cuts_a_slow_stop_short(tmp_path: Path) -> None:
     with waiting_run(tmp_path, deaf=True) as waiting:
         started = psutil.Process(waiting.process.pid).children(recursive=True)
         waiting.process.send_signal(signal.SIGINT)
@@ -71,10 +71,10 @@ async def test_a_second_signal_leaves_at_once_a_stop_that_takes_its_time(tmp_pat
         assert waiting.process.wait(timeout=30) == 130
         assert psutil.wait_procs(started, timeout=30)[1] == [], "no orphan"
         waiting.answer_at_once()
-        await goes_on(tmp_path)
+        await check_resuming(tmp_path)
 
 
-def test_a_reader_that_goes_away_in_the_middle_costs_the_output_and_not_the_run(tmp_path: Path) -> None:
+def test_a_reader_that_closes_the_pipe_loses_the_output_and_not_the_run(tmp_path: Path) -> None:
     with waiting_run(tmp_path) as waiting:
         assert waiting.process.stdout and waiting.process.stderr
         waiting.process.stdout.close()
@@ -87,7 +87,7 @@ def test_a_reader_that_goes_away_in_the_middle_costs_the_output_and_not_the_run(
     assert (again.returncode, again.stdout, asked.prompts, asked.roots) == (0, "Alate\n", [], [])
 
 
-def test_the_same_thread_again_is_the_same_run_and_another_question_or_input_is_refused(tmp_path: Path) -> None:
+def test_the_same_command_again_resumes_its_run_and_another_question_or_input_is_refused(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query(context))")])
     asked = Asked(model)
     for question, given, status in (

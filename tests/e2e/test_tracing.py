@@ -1,4 +1,4 @@
-"""Nothing that a run reads, asks or answers is sent to LangSmith, unless the user asks for that."""
+"""Tracing: nothing that a run reads, requests or answers is sent to LangSmith unless the user turns it on."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ class Shell:
         self._models = ("--model", "openai:root", "--sub-model", "openai:sub", "--base-url", models.base_url)
 
     def rlm(self, *arguments: str, exits: int = 0, **environment: str) -> str:
-        """Run it to its end; what it said on stderr."""
+        """Run a command to its end. Returns its stderr."""
         env = {**self.environment, **environment}
         command = [str(RLM), *arguments]
         done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=120)
@@ -55,7 +55,7 @@ class Shell:
         return done.stderr
 
     def run(self, *flags: str, exits: int = 0, **environment: str) -> str:
-        """`rlm run` over some input."""
+        """Execute `rlm run` over some input."""
         (self.folder / "input.txt").write_text("SECRET input")
         (self.folder / "code.py").write_text("FINAL('SECRET ' + llm_query('SECRET'))")
         asked = ("run", "A SECRET question?", "input.txt", *self._models)
@@ -68,9 +68,9 @@ def shell(tmp_path: Path, langsmith: TraceReceiver, models: ScriptedServer) -> S
 
 
 SWITCHED_ON = {
-    "as LangSmith says": {},
-    "by its other name": {"LANGSMITH_TRACING": "", "LANGCHAIN_TRACING_V2": "true", "LANGSMITH_OTEL_ENABLED": "true"},
-    "by a name that LangChain refuses": {"LANGSMITH_TRACING": "", "LANGCHAIN_TRACING": "true"},
+    "current name": {},
+    "older name": {"LANGSMITH_TRACING": "", "LANGCHAIN_TRACING_V2": "true", "LANGSMITH_OTEL_ENABLED": "true"},
+    "refused name": {"LANGSMITH_TRACING": "", "LANGCHAIN_TRACING": "true"},
 }
 
 
@@ -83,7 +83,7 @@ def test_a_run_is_not_traced_because_of_the_environment(
     assert said.count("but nothing is traced") == 1 and "--tracing" in said
 
 
-def test_what_goes_on_with_a_run_is_not_traced_either(shell: Shell, langsmith: TraceReceiver) -> None:
+def test_a_resumed_reviewed_or_forked_run_is_not_traced_either(shell: Shell, langsmith: TraceReceiver) -> None:
     shell.run("--thread", "t", "--max-turns", "1", "--approve", "final", exits=4)
     shell.rlm("resume", "t", "--max-turns", "2", exits=3)
     shell.rlm("review", "t", "--approve")
@@ -91,7 +91,7 @@ def test_what_goes_on_with_a_run_is_not_traced_either(shell: Shell, langsmith: T
     assert langsmith.requests == []
 
 
-def test_a_run_is_traced_where_the_user_says_so_and_keys_are_in_no_trace(
+def test_a_run_is_traced_when_the_user_turns_it_on_and_no_trace_has_a_key(
     shell: Shell, langsmith: TraceReceiver
 ) -> None:
     said = shell.run("--tracing", LANGSMITH_TRACING="")
@@ -101,7 +101,9 @@ def test_a_run_is_traced_where_the_user_says_so_and_keys_are_in_no_trace(
     assert "nothing is traced" not in said
 
 
-def test_a_run_that_was_traced_goes_on_untraced_and_the_other_way_round(shell: Shell, langsmith: TraceReceiver) -> None:
+def test_a_traced_run_can_be_resumed_untraced_and_an_untraced_one_forked_traced(
+    shell: Shell, langsmith: TraceReceiver
+) -> None:
     shell.run("--thread", "t", "--max-turns", "1", "--tracing", exits=4)
     before = len(langsmith.requests)
     assert before
@@ -112,7 +114,7 @@ def test_a_run_that_was_traced_goes_on_untraced_and_the_other_way_round(shell: S
 
 
 def embed(folder: Path, langsmith: TraceReceiver, *more: str, **environment: str) -> None:
-    """Have the program that embeds a Runner do its work."""
+    """Run the program that embeds a Runner."""
     replies = repl("FINAL('SECRET ' + rlm_query('A SECRET sub-question?', context))")
     script = folder / "m.py"
     model = write_script(script, [replies], sub="return 'SECRET ' + prompt")
@@ -128,8 +130,8 @@ def embed(folder: Path, langsmith: TraceReceiver, *more: str, **environment: str
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("variables", [{}, {"LANGCHAIN_TRACING": "true"}], ids=["traced", "with the old variable"])
-def test_a_program_that_traces_its_own_work_sends_nothing_of_a_runner(
+@pytest.mark.parametrize("variables", [{}, {"LANGCHAIN_TRACING": "true"}], ids=["current variable", "old variable"])
+def test_a_program_that_traces_its_own_work_sends_nothing_of_its_runner(
     variables: dict[str, str], tmp_path: Path, langsmith: TraceReceiver
 ) -> None:
     embed(tmp_path, langsmith, **variables)
@@ -137,7 +139,9 @@ def test_a_program_that_traces_its_own_work_sends_nothing_of_a_runner(
     assert b"SECRET" not in langsmith.sent
 
 
-def test_a_program_may_have_its_runner_traced_within_its_own_trace(tmp_path: Path, langsmith: TraceReceiver) -> None:
+def test_a_program_can_turn_on_tracing_of_its_runner_within_its_own_trace(
+    tmp_path: Path, langsmith: TraceReceiver
+) -> None:
     embed(tmp_path, langsmith, "traced")
     for text in ("work of the program's own", "A SECRET question?", "A SECRET sub-question?", "A SECRET edit?"):
         assert text.encode() in langsmith.sent, text

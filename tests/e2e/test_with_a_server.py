@@ -1,4 +1,4 @@
-"""A run against a model server: what the server sees, what it may do wrong, and what is left behind."""
+"""A run against a model server: the requests it receives, its faults, and what is saved of them."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ CLASSES = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 
 
 def by_turn(*replies: str) -> Any:
-    """A root model that replies in order."""
+    """Return a root model that replies in order."""
 
     def root(messages: list[dict[str, str]]) -> str:
         return replies[sum(message["role"] == "assistant" for message in messages)]
@@ -54,7 +54,9 @@ async def test_classifying_thousands_of_lines_counts_them_exactly(runner: Runner
     assert 1 < server.peak <= 32
 
 
-async def test_the_server_sees_the_question_the_last_code_and_prompts_unchanged(runner: Runner, tmp_path: Path) -> None:
+async def test_requests_contain_the_question_the_last_code_and_unchanged_prompts(
+    runner: Runner, tmp_path: Path
+) -> None:
     prompt = "  What is «this»?\n\n```repl\nnot code\n```  "
     reply = repl(f"x = llm_query({prompt!r})")
     with ScriptedServer(root=by_turn(reply, repl("FINAL(x)")), sub=lambda text: text) as server:
@@ -76,7 +78,7 @@ async def test_the_server_sees_the_question_the_last_code_and_prompts_unchanged(
     ],
     ids=["401", "404", "html"],
 )
-async def test_a_server_that_refuses_fails_the_run_with_a_sentence_and_it_goes_on_later(
+async def test_a_refusal_of_the_server_fails_the_run_in_a_sentence_and_the_run_resumes_later(
     runner: Runner, fault: Fault, said: str
 ) -> None:
     with ScriptedServer(root=by_turn(repl("FINAL(1)")), sub=str.upper, faults=[fault]) as server:
@@ -87,7 +89,7 @@ async def test_a_server_that_refuses_fails_the_run_with_a_sentence_and_it_goes_o
         assert (await runner.resume(run.thread_id)).answer == 1
 
 
-async def test_one_failed_call_of_a_batch_never_costs_the_others(runner: Runner) -> None:
+async def test_one_failed_call_of_a_batch_costs_no_other_call(runner: Runner) -> None:
     code = "got = llm_query_batched(['a', 'poison', 'c'])\nFINAL([bool(g) for g in got] + [str(got[1].error)])"
     poison = Fault("status", status=400, when=lambda body: "poison" in str(body), times=99)
     with ScriptedServer(root=by_turn(repl(code)), sub=str.upper, faults=[poison]) as server:
@@ -95,9 +97,7 @@ async def test_one_failed_call_of_a_batch_never_costs_the_others(runner: Runner)
     assert run.answer[:3] == [True, False, True] and "400" in run.answer[3]
 
 
-async def test_no_key_is_left_in_anything_that_is_saved(
-    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_saved_file_contains_a_key(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-where-it-must-not-go")
     code = "import os\nprint(dict(os.environ))\ntry:\n    llm_query('x')\nexcept SubCallError as e:\n    print(e)"
     fault = Fault("status", status=401, when=lambda body: body["model"] == "sub", times=99)

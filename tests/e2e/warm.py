@@ -1,6 +1,6 @@
-"""The `rlm` program for tests that call it often: its second of imports is paid once, and each call is a fork.
+"""A fast `rlm` program for tests that call it often: its second of imports is paid once, and each call is a fork.
 
-`warm_program(folder)` makes `folder/.venv/bin/rlm`, a script that a shell can start like the real one: it hands its
+`warm_program(folder)` makes `folder/.venv/bin/rlm`, a script that a shell can start like the real one: it passes its
 arguments, folder, environment and standard streams to a process that has imported everything, and ends with the exit
 status of the fork that does the work there. As `python -m tests.e2e.warm SOCKET` this is that process.
 """
@@ -33,10 +33,10 @@ with socket.socket(socket.AF_UNIX) as there:
 
 @contextmanager
 def warm_program(folder: Path) -> Generator[Path]:
-    """Have `.venv/bin/rlm` in a folder as long as it is needed."""
+    """Provide `.venv/bin/rlm` in a folder for the length of the block."""
     script = folder / ".venv" / "bin" / "rlm"
     script.parent.mkdir(parents=True)
-    # A short path, which is all that a socket may have, and not in the folder, which may be copied.
+    # A short path, because sockets allow no longer one, and not in the folder, which may be copied.
     with tempfile.TemporaryDirectory() as aside:
         place = f"{aside}/warm"
         script.write_text(_SCRIPT.format(python=sys.executable, place=place))
@@ -52,7 +52,7 @@ def warm_program(folder: Path) -> Generator[Path]:
 
 
 def _serve(place: str) -> None:
-    # What the commands import when they run.
+    # Import the modules that commands import when they run.
     import durable_rlm.graph.runner
     import durable_rlm.studio.cli.run_loop
     import durable_rlm.studio.main
@@ -77,7 +77,7 @@ def _serve(place: str) -> None:
 
 
 def _answer(caller: socket.socket) -> NoReturn:
-    """Do the work in another fork, and tell how that ended, whatever becomes of it."""
+    """Do the work in another fork, and send its exit status in any case."""
     size, streams, _, _ = socket.recv_fds(caller, 8, 3)
     with caller.makefile("rb") as given:
         arguments, folder, environment = json.loads(given.read(int.from_bytes(size, "big")))

@@ -1,4 +1,4 @@
-"""With `durable-rlm[documents]` and no other extra, PDF, DOCX and XLSX are read."""
+"""`durable-rlm[documents]` with no other extra reads PDF, DOCX and XLSX."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""With `durable-rlm[pandas]` and no other extra, a real kernel has pandas, and a data frame survives a restore."""
+"""`durable-rlm[pandas]` with no other extra: a real kernel has pandas, and a data frame survives a restore."""
 
 from pathlib import Path
 

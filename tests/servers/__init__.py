@@ -1,1 +1,1 @@
-"""Servers that tests and demos talk to, on loopback only."""
+"""Servers on loopback for tests and demos."""

@@ -1,4 +1,4 @@
-"""The scripted server as a program, for trials in a terminal and wherever a server must not share a test's process."""
+"""The scripted server as a program, for trials in a terminal and for tests that need it in a process of its own."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ examples:
 
 
 def main() -> None:
-    """Serve a script's `root` and `sub`, and do its `faults`, until Ctrl-C; then say what was received."""
+    """Serve a script's `root` and `sub`, with its `faults`, until Ctrl-C; then print a summary of the requests."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.servers",
         description="A scripted OpenAI-compatible server, on 127.0.0.1. The address is printed first.",
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def summary(server: ScriptedServer) -> dict[str, Any]:
-    """What was received, in one line: `asked` says how many prompts were received so many times."""
+    """Summarize the requests in one line: `asked` counts the prompts that were received so many times."""
     times = sorted(server.asked.values())
     return {
         "requests": len(server.requests),

@@ -1,4 +1,4 @@
-"""What a scripted server may do wrong, and to which requests."""
+"""Faults of a scripted server, and the requests that they apply to."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -25,16 +25,16 @@ FaultKind = Literal[
 
 @dataclass
 class Fault:
-    """One thing to do wrong: for the requests of these numbers (from 1), or where `when` says so, or for all."""
+    """A fault: for the requests of these numbers (from 1), or where `when` returns true, or for all."""
 
     kind: FaultKind
     requests: Collection[int] | None = None
     when: Callable[[Body], bool] | None = None
     times: int | None = None
-    """How often it happens at most; None: always."""
+    """The most times that it happens; None: always."""
     share: float = 1.0
-    """To how many of those requests it happens. Which ones, the server's seed and their prompts say, not the order in
-    which they arrive, so that a run meets the same faults however it is scheduled."""
+    """The share of those requests that it happens to. The server's seed and the prompt choose them, not the order of
+    arrival, so that a run meets the same faults however it is scheduled."""
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     text: str = "injected fault"
@@ -43,7 +43,7 @@ class Fault:
     pause: float = 0.01
 
     def applies(self, seen: Seen, seed: int) -> bool:
-        """Whether it happens to this request; counts itself down."""
+        """Return true if it happens to this request, which then counts against `times`."""
         hit = (self.requests is None or seen.number in self.requests) and (self.when is None or self.when(seen.body))
         if not hit or self.times == 0 or not self._falls_on(seen, seed):
             return False
@@ -56,5 +56,5 @@ class Fault:
 
 
 def chance(*drawn_by: object) -> float:
-    """A number from 0 up to 1, always the same for the same things."""
+    """Return a number from 0 up to 1, always the same for the same arguments."""
     return int.from_bytes(blake2b(repr(drawn_by).encode(), digest_size=8).digest()) / 2**64

@@ -1,7 +1,7 @@
-"""A chat completions server that answers from two functions, and lies, hangs or breaks off on demand.
+"""A chat completions server that answers from two functions, and has faults on demand.
 
-In tests: `with ScriptedServer(root=…, sub=…) as server: … server.base_url …` (or `async with`). What it has received,
-request by request, and what would be billed for it, it remembers. `python -m tests.servers` runs one as a program.
+In tests: `with ScriptedServer(root=…, sub=…) as server: … server.base_url …` (or `async with`). It records each request
+and what would be billed for it. `python -m tests.servers` runs one as a program.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from tests.servers.received import Body, Seen, Tokens, longest_answer, prompt_of
 
 
 def looks_like_root(body: Body) -> bool:
-    """By the model's name, `root…` or `sub…`; else by a system message that explains how to end with FINAL."""
+    """Decide by the model's name, `root…` or `sub…`; else by a system message that explains how to end with FINAL."""
     name = str(body.get("model", ""))
     if "root" in name or "sub" in name:
         return "root" in name
@@ -48,8 +48,8 @@ def _sub(prompt: str) -> str:
 class ScriptedServer:
     """An OpenAI-compatible server on 127.0.0.1, in a thread of its own; a context manager, sync and async.
 
-    `root` and `sub` may be async; else they run on the server's loop, so let them be quick (`latency` waits).
-    What they raise is answered with status 500.
+    `root` and `sub` may be async; else they run on the server's loop and have to be quick (`latency` waits).
+    An exception that they raise is answered with status 500.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class ScriptedServer:
         self.latency = latency
         """Seconds before each reply."""
         self.jitter = jitter
-        """Seconds at most that are added to it, which the seed and the prompt say."""
+        """The most seconds that are added to it; the seed and the prompt decide how many."""
         self.seed = seed
         self.cuts = cuts
-        """Whether replies are cut to the output limit of their request, as a model's are."""
+        """True if replies are cut to the output limit of their request, as a model's are."""
         self.faults = list(faults)
         self.requests: list[Seen] = []
-        """In order of arrival."""
+        """The requests, in order of arrival."""
         self.in_flight = 0
         self.peak = 0
         """The most requests that were in flight at once."""
@@ -89,26 +89,26 @@ class ScriptedServer:
 
     @property
     def base_url(self) -> str:
-        """What `--base-url` takes."""
+        """The value for `--base-url`."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
     def asked(self) -> Counter[str]:
-        """How often each prompt of a sub-call was received."""
+        """The number of times that each prompt of a sub-call was received."""
         return Counter(seen.prompt for seen in self.requests if not self.is_root(seen.body))
 
     @property
     def billed(self) -> Tokens:
-        """What a provider would bill for all of it, replies that did not get through included."""
+        """The tokens that a provider would bill, including those of replies that did not get through."""
         taken = [seen.billed for seen in self.requests]
         return Tokens(sum(one.input for one in taken), sum(one.output for one in taken))
 
     def release(self) -> None:
-        """Let every request that hangs now, and those to come, be answered."""
+        """Answer every request that hangs, now and later."""
         self._loop.call_soon_threadsafe(self._released.set)
 
     def wait_for(self, in_flight: int) -> None:
-        """Block until so many requests are in flight; in async tests call it in a thread."""
+        """Block until so many requests are in flight; async tests call it in a thread."""
         with self._arrival:
             if not self._arrival.wait_for(lambda: self.in_flight >= in_flight, 30):
                 raise TimeoutError(f"{self.in_flight} requests are in flight, not {in_flight}")
@@ -120,7 +120,7 @@ class ScriptedServer:
             raise RuntimeError("the scripted server did not start")
 
     def stop(self) -> None:
-        """Break off what is in flight and end the thread."""
+        """Break off the requests in flight and end the thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(10)
 
@@ -249,7 +249,7 @@ def _break_off(request: web.Request, response: web.StreamResponse | None = None)
 
 
 async def _in_pieces(request: web.Request, payload: bytes, fault: Fault) -> web.StreamResponse:
-    """The reply dripping, or up to where it breaks off."""
+    """Send the reply in pieces, or up to the point where it breaks off."""
     response = web.StreamResponse(headers={"Content-Length": str(len(payload))})
     response.content_type = "application/json"
     await response.prepare(request)
@@ -264,7 +264,7 @@ async def _in_pieces(request: web.Request, payload: bytes, fault: Fault) -> web.
 
 
 def _events(completion: Body) -> bytes:
-    """The same reply as server-sent events, for clients that ask for a stream."""
+    """Return the same reply as server-sent events, for clients that request a stream."""
     choice = completion["choices"][0]
     head = {**completion, "object": "chat.completion.chunk", "usage": None}
     chunks = [

@@ -1,4 +1,4 @@
-"""What a scripted server has received, and what a provider would put on the bill for it."""
+"""The requests that a scripted server received, and what a provider would bill for them."""
 
 import json
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Tokens:
-    """What one reply took, or many."""
+    """The tokens of one reply, or of many."""
 
     input: int = 0
     output: int = 0
 
     @property
     def total(self) -> int:
-        """Both together."""
+        """The sum of both."""
         return self.input + self.output
 
     def cost(self, price: tuple[float, float]) -> float:
-        """Dollars, at a price per million (input, output) tokens."""
+        """Return dollars, at a price per million (input, output) tokens."""
         return (self.input * price[0] + self.output * price[1]) / 1e6
 
 
@@ -33,9 +33,9 @@ class Seen:
     body: Body
     headers: Mapping[str, str]
     nth: int = 1
-    """Counted among the requests with this prompt."""
+    """Its number among the requests with this prompt."""
     billed: Tokens = Tokens()
-    """What its reply took, once one is made, whether or not it got through."""
+    """The tokens of its reply, once there is one, whether or not it got through."""
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -54,15 +54,15 @@ class Seen:
 
 
 def prompt_of(body: Body) -> str:
-    """The last user message of a request, empty when there is none."""
+    """Return the last user message of a request, empty when there is none."""
     return next((message["content"] for message in reversed(body["messages"]) if message["role"] == "user"), "")
 
 
 def tokens_of(messages: list[dict[str, str]], answer: str) -> Tokens:
-    """Four characters a token."""
+    """Count four characters as a token."""
     return Tokens(len(json.dumps(messages)) // 4, len(answer) // 4 + 1)
 
 
 def longest_answer(tokens: int) -> int:
-    """Characters of the longest answer of so many tokens."""
+    """Return the characters of the longest answer of so many tokens."""
     return 4 * max(tokens, 1) - 1

@@ -1,4 +1,4 @@
-"""A stand-in for LangSmith on loopback, which remembers what it was sent."""
+"""A stand-in for LangSmith on loopback, which records what it receives."""
 
 import contextlib
 import gzip
@@ -12,13 +12,13 @@ KEY = "lsv2_pt_tests"
 
 
 class TraceReceiver:
-    """Takes whatever comes, in a thread of its own; a context manager."""
+    """A server that accepts any request, in a thread of its own; a context manager."""
 
     def __init__(self) -> None:
         self.requests: list[str] = []
-        """Methods and paths."""
+        """The methods and paths of requests."""
         self.sent = b""
-        """All bodies, unpacked."""
+        """The bodies of all requests, uncompressed."""
         self._arrived = threading.Condition()
         receiver = self
 
@@ -53,7 +53,7 @@ class TraceReceiver:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What turns LangSmith's traces on, and sends them here."""
+        """Variables that turn LangSmith's traces on, and send them here."""
         return {
             "LANGSMITH_TRACING": "true",
             "LANGSMITH_ENDPOINT": f"http://127.0.0.1:{self._server.server_address[1]}",
@@ -61,14 +61,14 @@ class TraceReceiver:
         }
 
     def take(self, request: str, body: bytes) -> None:
-        """Remember a request."""
+        """Record a request."""
         with self._arrived:
             self.requests.append(request)
             self.sent += body
             self._arrived.notify_all()
 
     def wait_for(self, text: str, seconds: float = 30.0) -> bool:
-        """Return whether `text` has been sent, within so many seconds."""
+        """Return whether `text` is received within so many seconds."""
         with self._arrived:
             return self._arrived.wait_for(lambda: text.encode() in self.sent, seconds)
 

@@ -1,4 +1,4 @@
-"""One server for all tests of a session, and clients of it."""
+"""A server shared by all tests of a session, and its clients."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -29,7 +29,7 @@ async def client(server: Server) -> AsyncGenerator[LangGraphClient]:
 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
-    """A model of this test alone; its answer is `AB`."""
+    """A model used by this test alone; its answer is `AB`."""
     return write_script(tmp_path / "m.py", REPLIES)
 
 

@@ -1,4 +1,4 @@
-"""A run of the Agent Server that waits, and a person who decides about it through LangGraph's SDK."""
+"""A run of the Agent Server that waits for approval, and its reviewer, who decides through LangGraph's SDK."""
 
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,12 @@ def respond(words: str) -> dict[str, Any]:
 
 
 def answer(*decisions: dict[str, Any]) -> Any:
-    """What a client sends to decide about the only thing that waits."""
+    """Return the command that a client sends to decide the only interrupt."""
     return {"resume": {"decisions": list(decisions)}}
 
 
 def answer_to(interrupt: Any, *decisions: dict[str, Any]) -> Any:
-    """What a client sends to decide about what it was shown, and nothing else."""
+    """Return the command that a client sends to decide this interrupt alone."""
     return {"resume": {interrupt["id"]: {"decisions": list(decisions), "shown": interrupt["value"]["shown"]}}}
 
 
@@ -38,14 +38,14 @@ def actions(interrupt: Any) -> list[dict[str, Any]]:
 
 
 class Cells:
-    """A scripted model that writes these cells, one a turn, and says what it was asked."""
+    """A scripted model that writes these cells, one a turn, and records its requests."""
 
     def __init__(self, folder: Path, *cells: str, sub: str = "return prompt.upper()") -> None:
         self.name = write_script(folder / "cells.py", [repl(cell) for cell in cells], sub)
         self.asked = Asked(self.name)
 
     def question(self, *gates: str, **settings: Any) -> Any:
-        """The input of a run of it."""
+        """The input of a run with this model."""
         return {"question": "What?", "approve": list(gates), "settings": {"model": self.name, **settings}}
 
 
@@ -54,7 +54,7 @@ def ids(interrupts: Any) -> list[str]:
 
 
 async def waiting(client: LangGraphClient, thread: str) -> Any:
-    """What waits: one interrupt, the same wherever a client looks for it."""
+    """Return the interrupt: there is one, and each way in which a client lists interrupts shows the same."""
     state: Any = await client.threads.get_state(thread)
     [found] = state["interrupts"]
 
@@ -69,7 +69,7 @@ async def waiting(client: LangGraphClient, thread: str) -> Any:
 
 
 async def approve_all(client: LangGraphClient, thread: str) -> Any:
-    """Approve until it waits no more. Returns what the run then ends with."""
+    """Approve until the run waits no more. Returns its last values."""
     while True:
         shown = await waiting(client, thread)
         decided = answer_to(shown, *[APPROVE] * len(actions(shown)))

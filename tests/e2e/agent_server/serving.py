@@ -1,4 +1,4 @@
-"""`langgraph dev` as a process on loopback with a home of its own, and models that say when they are asked."""
+"""`langgraph dev` as a process on loopback with a home of its own, and models that signal when they receive a call."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ class Server:
         return (self.folder / "log").read_text()
 
     def start(self) -> None:
-        """Return once it answers."""
+        """Start the process. Returns once it answers."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
@@ -64,7 +64,7 @@ class Server:
             return False
 
     def end(self, sign: int = signal.SIGTERM) -> None:
-        """Send the signal and wait until it is gone."""
+        """Send the signal and wait until the process has ended."""
         if self._process is not None:
             self._process.send_signal(sign)
             self._process.wait(30)
@@ -74,7 +74,7 @@ class Server:
         return get_client(url=self.url, api_key=TOKEN)
 
     def rlm(self, *arguments: str) -> "subprocess.Popen[str]":
-        """The command line in the same folder, hence over the same home."""
+        """Start the command line in the same folder, hence over the same home."""
         return subprocess.Popen(
             [str(BIN / "rlm"), *arguments],
             cwd=self.folder,
@@ -84,8 +84,8 @@ class Server:
             text=True,
         )
 
-    def rlm_says(self, *arguments: str) -> str:
-        """What it prints; it must succeed."""
+    def rlm_output(self, *arguments: str) -> str:
+        """Return the output of the command line, which must succeed."""
         process = self.rlm(*arguments)
         said, complaints = process.communicate(timeout=60)
         assert process.returncode == 0, f"{said}\n{complaints}"
@@ -94,7 +94,7 @@ class Server:
 
 @contextmanager
 def served(folder: Path, **environment: str) -> Generator[Server]:
-    """A server that is ended at the end."""
+    """A server that is ended with the block."""
     server = Server(folder, **environment)
     server.start()
     try:
@@ -104,7 +104,7 @@ def served(folder: Path, **environment: str) -> Generator[Server]:
 
 
 class Waiting:
-    """A model whose second sub-call is never answered, until it is told otherwise."""
+    """A model whose second sub-call is not answered until `answer_from_now_on`."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._asked = folder / f"{name}.fifo"
@@ -120,9 +120,9 @@ class Waiting:
         self.asked = Asked(self.name)
 
     async def until_asked(self) -> None:
-        """Return once the second call is under way."""
+        """Return once the second call has been received."""
         await asyncio.to_thread(self._asked.read_bytes)
 
     def answer_from_now_on(self) -> None:
-        """Let whoever asks from now on have an answer."""
+        """Answer every later call."""
         self._open.touch()

@@ -1,4 +1,4 @@
-"""People decide through LangGraph's SDK: the server, its store and the kernels are real."""
+"""Decisions through LangGraph's SDK, with a real server, its store and real kernels."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tests.graph.sub_rlms.conftest import tree_script
 DECISIONS = ["approve", "edit", "reject", "respond"]
 
 
-async def test_a_run_waits_with_what_it_asks_and_an_approval_by_name_goes_on(
+async def test_a_run_shows_its_approval_request_and_an_approval_by_name_resumes_it(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     model = Cells(tmp_path, "x = llm_query('a')", "FINAL(x + '!')")
@@ -48,7 +48,7 @@ async def test_a_run_waits_with_what_it_asks_and_an_approval_by_name_goes_on(
 
 
 @pytest.mark.parametrize("by", ["input", "input's settings", "assistant"])
-async def test_gates_of_the_input_and_of_an_assistant(
+async def test_an_input_or_an_assistant_sets_the_gates_of_a_run(
     client: LangGraphClient, thread: str, tmp_path: Path, by: str
 ) -> None:
     model = Cells(tmp_path, "FINAL(1)")
@@ -70,7 +70,7 @@ async def test_gates_of_the_input_and_of_an_assistant(
         await client.assistants.delete(assistant)
 
 
-async def test_an_edit_runs_instead(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
+async def test_edited_code_runs_in_place_of_the_original(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
     await client.runs.wait(thread, "rlm", input=Cells(tmp_path, "FINAL('shown')").question("code"))
     decided = answer(edit("execute_code", code="FINAL('edited')"))
     result: Any = await client.runs.wait(thread, "rlm", command=decided)
@@ -78,7 +78,7 @@ async def test_an_edit_runs_instead(client: LangGraphClient, thread: str, tmp_pa
 
 
 @pytest.mark.parametrize("decide", [reject, respond], ids=["reject", "respond"])
-async def test_words_go_to_the_model_and_nothing_runs(
+async def test_the_words_of_a_decision_are_sent_to_the_model_and_nothing_runs(
     client: LangGraphClient, thread: str, tmp_path: Path, decide: Any
 ) -> None:
     model = Cells(tmp_path, "llm_query('never')", "FINAL(1)")
@@ -104,7 +104,7 @@ async def test_words_go_to_the_model_and_nothing_runs(
     ],
     ids=["none", "too many", "another word", "Agent Inbox's old form", "a word", "no code", "other hash", "other name"],
 )
-async def test_what_does_not_fit_is_refused_with_a_sentence_and_it_still_waits(
+async def test_an_answer_that_does_not_fit_is_refused_and_the_run_still_waits(
     client: LangGraphClient, thread: str, tmp_path: Path, given: Any, told: str
 ) -> None:
     await client.runs.wait(thread, "rlm", input=Cells(tmp_path, "FINAL(1)").question("code"))
@@ -119,7 +119,7 @@ async def test_what_does_not_fit_is_refused_with_a_sentence_and_it_still_waits(
     assert result["answer_value"] == 1
 
 
-async def test_several_requests_in_one_interrupt_take_a_decision_each(
+async def test_each_request_of_an_interrupt_takes_its_own_decision(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     cells = {"top": ["FINAL(rlm_query_batched(['one', 'two']))"], "one": ["FINAL(1)"], "two": ["FINAL(2)"]}
@@ -138,7 +138,7 @@ async def test_several_requests_in_one_interrupt_take_a_decision_each(
     assert result["answer_value"] == ["1", "mine"]
 
 
-async def test_what_waits_two_sub_rlms_down_is_decided_at_the_top(
+async def test_a_request_of_a_sub_rlm_two_levels_down_is_decided_at_the_top(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     cells = {
@@ -164,7 +164,7 @@ async def test_what_waits_two_sub_rlms_down_is_decided_at_the_top(
     assert result["answer_value"] == "mlDEEP"
 
 
-async def test_sub_calls_and_the_answer_wait_too(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
+async def test_sub_calls_and_the_final_answer_wait_too(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
     model = Cells(tmp_path, "FINAL(llm_query_batched(['a', 'b']))")
     await client.runs.wait(thread, "rlm", input=model.question("calls", "final"))
     [calls] = actions(await waiting(client, thread))
@@ -178,7 +178,7 @@ async def test_sub_calls_and_the_answer_wait_too(client: LangGraphClient, thread
     assert (result["answer_value"], model.asked.prompts) == (["mine"], ["a", "other"])
 
 
-async def test_what_is_streamed_until_it_waits_and_after_it_was_decided(
+async def test_a_stream_reports_the_interrupt_and_the_steps_after_its_decision(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     model = Cells(tmp_path, "x = llm_query('a')", "FINAL(x)")
@@ -198,7 +198,7 @@ async def test_what_is_streamed_until_it_waits_and_after_it_was_decided(
     assert (await approve_all(client, thread))["answer_value"] == "A"
 
 
-async def test_review_is_drawn_and_the_gates_are_in_the_forms(client: LangGraphClient) -> None:
+async def test_the_graph_shows_the_review_node_and_the_schemas_show_the_gates(client: LangGraphClient) -> None:
     [assistant] = await client.assistants.search(graph_id="rlm", metadata={"created_by": "system"})
     for xray in (False, True):
         drawing: Any = await client.assistants.get_graph(assistant["assistant_id"], xray=xray)

@@ -1,4 +1,4 @@
-"""What was approved is what runs (promise P11), whatever a client of the server does to a thread that waits."""
+"""Only approved code runs (promise P11), whatever a client of the server does to a thread that waits."""
 
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ from tests.e2e.agent_server.test_threads_both_ways import known
 
 
 async def planned(client: LangGraphClient, thread: str) -> Any:
-    """The state in which the first cell has been written and nobody been asked yet."""
+    """Return the state after the first cell was written and before its approval request."""
     history = await client.threads.get_history(thread, limit=100)
     return next(state for state in history if state["next"] == ["review"] and state["values"]["turn"] == 1)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("as_node", ["plan", "review", "execute_code"])
-async def test_code_is_not_swapped_behind_the_reviewers_back(
+async def test_code_is_not_replaced_while_it_waits_for_approval(
     client: LangGraphClient, thread: str, tmp_path: Path, as_node: str
 ) -> None:
-    """The other code is in the home already: another run wrote it, and it waits there."""
+    """The home already holds the other code: another run wrote it, and waits at it."""
     mark = tmp_path / "it-ran"
     swapped = f"import os\nopen({str(mark)!r}, 'w').close()\nFINAL('swapped')"
     model = Cells(tmp_path, "FINAL('shown')", sub="return 'x'")
@@ -50,7 +50,7 @@ async def test_an_approval_is_used_once(client: LangGraphClient, thread: str, tm
     second = await waiting(client, thread)
     with pytest.raises(Exception, match=f"{first['id']} does not wait in {thread}: it was decided already"):
         await client.runs.wait(thread, "rlm", command=answer_to(first, APPROVE))
-    # Gone on with, or asked the same question anew, it waits as it did.
+    # Resuming without a decision leaves it waiting at the same interrupt.
     for _ in range(2):
         await client.runs.wait(thread, "rlm", input=None)
         assert (await waiting(client, thread))["id"] == second["id"]
@@ -59,7 +59,7 @@ async def test_an_approval_is_used_once(client: LangGraphClient, thread: str, tm
         await client.runs.wait(thread, "rlm", command=answer(APPROVE))
 
 
-async def test_history_shows_what_waited_and_a_decision_at_an_earlier_step_is_a_branch(
+async def test_history_shows_interrupts_and_a_decision_at_an_earlier_step_makes_a_branch(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     model = Cells(tmp_path, "x = llm_query('a')", "FINAL(x)")
@@ -73,7 +73,7 @@ async def test_history_shows_what_waited_and_a_decision_at_an_earlier_step_is_a_
         "x = llm_query('a')",
     ]
     paid = len(model.asked)
-    # Back where the first cell waits: it is asked about anew, and the old approval is of the other branch.
+    # Back at the step before the first cell: approval is requested again; the old one belongs to the other branch.
     place: Any = (await planned(client, thread))["checkpoint"]
     await client.runs.wait(thread, "rlm", input=None, checkpoint=place)
     again = await waiting(client, thread)
@@ -87,10 +87,10 @@ async def test_history_shows_what_waited_and_a_decision_at_an_earlier_step_is_a_
     assert {state["checkpoint"]["checkpoint_id"] for state in before} < ids, "what was stays as it was"
 
 
-async def test_what_was_decided_is_not_decided_again_at_its_step(
+async def test_a_decision_cannot_be_repeated_at_its_own_step(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
-    """LangGraph would take the approval that it has saved there, and drop the rejection without a word."""
+    """LangGraph would apply the approval that it has saved there, and drop the rejection without an error."""
     model = Cells(tmp_path, "x = 'first'", "FINAL(x)")
     await client.runs.wait(thread, "rlm", input=model.question("code"))
     shown = await waiting(client, thread)
@@ -106,7 +106,7 @@ async def test_what_was_decided_is_not_decided_again_at_its_step(
     assert (await approve_all(client, thread))["answer_value"] == "other"
 
 
-async def test_what_waits_on_an_older_branch_is_decided_there(
+async def test_an_interrupt_of_an_older_branch_is_decided_on_that_branch(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     model = Cells(tmp_path, "x = 'first'", "FINAL(x)")
@@ -121,7 +121,9 @@ async def test_what_waits_on_an_older_branch_is_decided_there(
     assert (await approve_all(client, thread))["answer_value"] == "first"
 
 
-async def test_a_copy_waits_by_itself(client: LangGraphClient, server: Server, thread: str, tmp_path: Path) -> None:
+async def test_a_copy_of_a_waiting_thread_waits_by_itself(
+    client: LangGraphClient, server: Server, thread: str, tmp_path: Path
+) -> None:
     model = Cells(tmp_path, "FINAL(llm_query('a'))")
     await client.runs.wait(thread, "rlm", input=model.question("code"))
     shown = await waiting(client, thread)
@@ -135,7 +137,7 @@ async def test_a_copy_waits_by_itself(client: LangGraphClient, server: Server, t
     assert model.asked.prompts == ["a"], "a fork does not pay again for what it shares"
 
 
-async def test_a_run_cancelled_after_an_approval_goes_on_and_does_not_ask_again(
+async def test_a_run_cancelled_after_an_approval_resumes_without_asking_again(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     model = Waiting(tmp_path, "waits")

@@ -1,4 +1,4 @@
-"""The command line and the server decide about each other's runs; what waits outlives the server that asked."""
+"""Decisions by the command line on runs of the server, and by clients on its runs; interrupts outlive their server."""
 
 import asyncio
 import json
@@ -19,12 +19,12 @@ NOTHING_WAITS, PAUSED, BUSY = 2, 3, 5
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, Any, str]:
-    """The exit status, the document that was printed, and what was told."""
+    """Wait for the process to end. Returns its exit status, the JSON document on stdout, and its stderr."""
     said, told = process.communicate(timeout=60)
     return process.returncode, json.loads(said) if said else None, told
 
 
-async def test_a_run_of_the_command_line_is_decided_about_by_a_client(
+async def test_a_client_decides_a_run_of_the_command_line(
     client: LangGraphClient, server: Server, tmp_path: Path
 ) -> None:
     model = Cells(tmp_path, *CELLS)
@@ -37,11 +37,11 @@ async def test_a_run_of_the_command_line_is_decided_about_by_a_client(
     shown = await waiting(client, thread)
     assert [(one["id"], one["value"]) for one in run["interrupts"]] == [(shown["id"], shown["value"])]
     assert (await approve_all(client, thread))["answer_value"] == "AB"
-    assert json.loads(server.rlm_says("show", thread, "--json"))["answer"] == "AB"
+    assert json.loads(server.rlm_output("show", thread, "--json"))["answer"] == "AB"
     assert (model.asked.prompts, len(model.asked.roots)) == (["a", "b"], 2)
 
 
-async def test_a_run_of_a_client_is_decided_about_by_the_command_line(
+async def test_the_command_line_decides_a_run_of_a_client(
     client: LangGraphClient, server: Server, thread: str, tmp_path: Path
 ) -> None:
     model = Cells(tmp_path, *CELLS)
@@ -62,7 +62,7 @@ async def test_a_run_of_a_client_is_decided_about_by_the_command_line(
     assert (model.asked.prompts, len(model.asked.roots)) == (["a", "b"], 2)
 
 
-async def test_while_the_server_goes_on_the_command_line_decides_nothing(
+async def test_the_command_line_cannot_decide_a_run_that_the_server_executes(
     client: LangGraphClient, server: Server, thread: str, tmp_path: Path
 ) -> None:
     model = Waiting(tmp_path, "waits")
@@ -82,7 +82,7 @@ async def test_while_the_server_goes_on_the_command_line_decides_nothing(
     assert model.asked.prompts == ["a", "b", "b"]
 
 
-async def test_what_waits_outlives_a_killed_server_and_is_decided_by_name(tmp_path: Path) -> None:
+async def test_an_interrupt_outlives_a_killed_server_and_is_decided_by_its_id(tmp_path: Path) -> None:
     model = Cells(tmp_path, *CELLS)
     with served(tmp_path, RLM_MODEL=model.name) as server:
         async with server.client() as client:
@@ -91,7 +91,7 @@ async def test_what_waits_outlives_a_killed_server_and_is_decided_by_name(tmp_pa
             await client.runs.wait(thread, "rlm", command=answer(APPROVE))
             before = await waiting(client, thread)
         server.end(9)
-        listed = json.loads(server.rlm_says("list", "--json"))
+        listed = json.loads(server.rlm_output("list", "--json"))
         assert [(one["thread_id"], one["status"]) for one in listed] == [(thread, "paused")]
         server.start()
         async with server.client() as client:

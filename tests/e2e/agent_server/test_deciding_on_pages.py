@@ -1,4 +1,4 @@
-"""Pages made with LangGraph's libraries decide too: the form in which they send what a person clicked."""
+"""Decisions in the forms that pages made with LangGraph's libraries send."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.e2e.agent_server.test_threads_both_ways import until
 
 
 async def listed(client: LangGraphClient, thread: str, turn: int) -> Any:
-    """The interrupt of a turn, once the server's list has it: pages are answered out of that."""
+    """Return the interrupt of a turn once the server's list has it: pages take it from there."""
 
     async def look() -> Any:
         of_tasks: Any = (await client.threads.get(thread)).get("interrupts") or {}
@@ -22,7 +22,9 @@ async def listed(client: LangGraphClient, thread: str, turn: int) -> Any:
     return found
 
 
-async def test_the_streaming_protocol_of_pages(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
+async def test_the_streaming_protocol_of_pages_carries_decisions(
+    client: LangGraphClient, thread: str, tmp_path: Path
+) -> None:
     """`run.start` and `input.respond` with the id, which `useStream` and `threads.stream` send."""
     model = Cells(tmp_path, "x = llm_query('a')", "FINAL(x)")
     async with client.threads.stream(thread, assistant_id="rlm") as stream:
@@ -40,7 +42,7 @@ async def _ids(stream: Any) -> list[str]:
     return [one["interrupt_id"] for one in stream.interrupts]
 
 
-async def test_a_page_that_sends_an_input_and_the_step_with_its_answer(
+async def test_a_page_may_send_an_input_and_a_step_with_its_decision(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     """Agent Chat UI: `submit({}, {command: {resume: {decisions}}})`, all modes, with the step that it shows."""
@@ -63,7 +65,7 @@ async def test_a_page_that_sends_an_input_and_the_step_with_its_answer(
     assert [part.data for part in parts if part.event == "values"][-1]["answer_value"] == "mine"
 
 
-async def test_a_page_that_sends_back_all_that_it_was_shown_changes_nothing_by_it(
+async def test_a_page_that_sends_back_all_arguments_unchanged_edits_nothing(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
     """A form sends each argument, edited or not, and an edited list as JSON in a text. Long prompts are shown in part,
@@ -83,8 +85,8 @@ async def test_a_page_that_sends_back_all_that_it_was_shown_changes_nothing_by_i
     assert model.asked.prompts == ["a" * 5_000, "longer"]
 
 
-async def test_nobody_ends_a_run_by_jumping_to_its_end(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
-    """The button of such a page that marks a thread as resolved sends `goto`."""
+async def test_a_jump_to_the_end_does_not_end_a_run(client: LangGraphClient, thread: str, tmp_path: Path) -> None:
+    """The button with which such a page marks a thread as resolved sends `goto`."""
     await client.runs.wait(thread, "rlm", input=Cells(tmp_path, "FINAL(1)").question("code"))
     shown = await waiting(client, thread)
     with pytest.raises(Exception, match="A run takes answers for commands"):

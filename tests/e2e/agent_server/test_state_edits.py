@@ -1,4 +1,4 @@
-"""What a client may change of a run's state: the question. Everything else is refused with 422 (promise P11)."""
+"""Edits of a run's state by a client: the question may be changed; all else is refused with 422 (promise P11)."""
 
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,15 @@ class Gated:
         self._server, self._folder = server, folder
 
     async def start(self, gate: str) -> Any:
-        """Run it until it waits at the gate. Returns the interrupt."""
+        """Execute the run until it waits at the gate. Returns the interrupt."""
         await self.client.runs.wait(self.thread, "rlm", input=Cells(self._folder, "FINAL('shown')").question(gate))
         return await waiting(self.client, self.thread)
 
     async def values(self) -> Any:
         return (await self.client.threads.get_state(self.thread))["values"]
 
-    async def ran(self) -> bool:
-        """Say whether any code has run."""
+    async def code_has_run(self) -> bool:
+        """Return whether any code has run."""
         return any("output" in turn for turn in (await self.values())["turns"])
 
     async def post(self, path: str, **body: Any) -> httpx.Response:
@@ -39,19 +39,19 @@ class Gated:
         return [one["checkpoint"] for one in await self.client.threads.get_history(self.thread, limit=100)]
 
     async def refuse(self, path: str, **body: Any) -> str:
-        """Have it refused as the client's own fault, with nothing saved. Returns the sentence."""
+        """Send a request that must be refused as a usage error and save nothing. Returns the reason."""
         before = await self.saved()
         response = await self.post(path, **body)
         assert response.status_code == 422, response.text
         assert response.json()["error"] == "UsageError" and await self.saved() == before
         return response.json()["detail"]
 
-    def once_more(self, *updates: Any) -> Any:
-        """The thread made once more, with a history: LangGraph's way of sending several updates."""
+    def recreated(self, *updates: Any) -> Any:
+        """Return a request to create the thread again with a history: LangGraph's way of sending several updates."""
         return {"thread_id": self.thread, "if_exists": "do_nothing", "supersteps": [{"updates": [*updates]}]}
 
     async def still_waits(self, shown: Any) -> None:
-        """Gone on with, it waits for the same, and nothing has run."""
+        """Resume the run; it must wait for the same approval."""
         await self.client.runs.wait(self.thread, "rlm", input=None)
         assert (await waiting(self.client, self.thread))["id"] == shown["id"]
 
@@ -67,12 +67,12 @@ async def test_an_edit_passes_no_gate(gated: Gated, gate: str) -> None:
     for forged in [forged for forged in FORGED if forged.gate == gate]:
         values = forged.values(await gated.values())
         edit = {"values": values, **({"as_node": forged.as_node} if forged.as_node else {})}
-        again = gated.once_more({"values": values, "as_node": forged.as_node or "plan"})
+        again = gated.recreated({"values": values, "as_node": forged.as_node or "plan"})
         for path, body in (f"/threads/{gated.thread}/state", edit), ("/threads", again):
             said = await gated.refuse(path, **body)
             assert "cannot be edited" in said or "cannot change what runs" in said, forged.name
     await gated.still_waits(shown)
-    assert await gated.ran() == (gate == "final")
+    assert await gated.code_has_run() == (gate == "final")
 
 
 async def test_every_key_but_the_question_is_refused(gated: Gated) -> None:
@@ -88,7 +88,7 @@ async def test_an_edit_in_any_other_form_is_refused(gated: Gated) -> None:
     command = {"command": {"update": {"settings": {}}, "goto": "execute_code"}, "as_node": "review"}
     several = {"values": {"question": "Why?"}, "as_node": "plan"}, {"values": {"waiting": 1}, "as_node": "review"}
     for updates in [command], several, []:
-        await gated.refuse("/threads", **gated.once_more(*updates))
+        await gated.refuse("/threads", **gated.recreated(*updates))
     await gated.refuse(f"/threads/{gated.thread}/state", values=[{"waiting": 1}])
     await gated.refuse(f"/threads/{gated.thread}/state", values={"question": 3})
     await gated.still_waits(shown)
@@ -101,7 +101,7 @@ async def test_a_thread_that_was_never_run_takes_no_state(gated: Gated) -> None:
     assert (await gated.post("/threads", **forged)).status_code == 404
 
 
-async def test_an_edited_question_is_asked_and_what_waited_is_asked_about_again(gated: Gated) -> None:
+async def test_an_edited_question_is_used_and_the_approval_is_requested_again(gated: Gated) -> None:
     shown = await gated.start("code")
     everything = {**await gated.values(), "question": "Why?"}
     await gated.client.threads.update_state(gated.thread, everything, as_node="plan")
@@ -109,11 +109,11 @@ async def test_an_edited_question_is_asked_and_what_waited_is_asked_about_again(
         await gated.client.runs.wait(gated.thread, "rlm", command=answer_to(shown, APPROVE))
     await gated.client.runs.wait(gated.thread, "rlm", input=None)
     again = await waiting(gated.client, gated.thread)
-    assert again["id"] != shown["id"] and actions(again) == actions(shown) and not await gated.ran()
+    assert again["id"] != shown["id"] and actions(again) == actions(shown) and not await gated.code_has_run()
     assert (await approve_all(gated.client, gated.thread))["answer_value"] == "shown"
 
 
-async def test_a_run_takes_no_edit_along(gated: Gated) -> None:
+async def test_the_command_and_the_input_of_a_run_carry_no_edit(gated: Gated) -> None:
     shown = await gated.start("code")
     approval: Any = answer_to(shown, APPROVE)
     before = await gated.saved()
@@ -131,10 +131,10 @@ async def test_a_run_takes_no_edit_along(gated: Gated) -> None:
         await gated.client.runs.wait(gated.thread, "rlm", input={"waiting": 1})
     assert await gated.saved() == before
     await gated.still_waits(shown)
-    assert not await gated.ran()
+    assert not await gated.code_has_run()
 
 
-async def test_neither_input_nor_configuration_of_a_run_loosens_it(gated: Gated) -> None:
+async def test_neither_input_nor_configuration_loosens_the_settings_of_a_run(gated: Gated) -> None:
     shown = await gated.start("code")
     values = await gated.values()
     loose: Any = {"approve": ["calls>1000"], "settings": {"unsandboxed": True, "approve": []}}
@@ -144,10 +144,10 @@ async def test_neither_input_nor_configuration_of_a_run_loosens_it(gated: Gated)
         await gated.client.runs.wait(gated.thread, "rlm", **given)
         assert await gated.values() == values
     await gated.still_waits(shown)
-    assert not await gated.ran()
+    assert not await gated.code_has_run()
 
 
-async def test_a_copy_has_the_gates_of_its_original_and_takes_no_other_edits(gated: Gated) -> None:
+async def test_a_copy_keeps_the_gates_of_its_original_and_refuses_edits(gated: Gated) -> None:
     await gated.start("code")
     copied: Any = await gated.client.threads.copy(gated.thread)
     path = f"/threads/{copied['thread_id']}/state"

@@ -1,4 +1,4 @@
-"""Runs of the command line are threads of the server, with how they stand; whoever runs one keeps others from it."""
+"""Runs of the command line as threads of the server, with their status; one process at a time executes a run."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.scripts import repl, write_script
 
 
 async def until(look: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool]) -> Any:
-    """What `look` finds once it is as wanted: the server looks at the index every second."""
+    """Poll `look` until its result is as wanted, and return it: the server looks at the index every second."""
     end = time.monotonic() + 20
     while True:
         found = await look()
@@ -28,7 +28,7 @@ async def until(look: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool
 
 
 async def known(client: LangGraphClient, thread: str, status: str) -> Any:
-    """The server's thread, once it stands so."""
+    """Return the server's thread once it has this status."""
 
     async def look() -> Any:
         try:
@@ -39,12 +39,12 @@ async def known(client: LangGraphClient, thread: str, status: str) -> Any:
     return await until(look, lambda found: found is not None and found["status"] == status)
 
 
-@pytest.mark.parametrize("named", [[], ["--thread", "contracts"]], ids=["by nobody", "by a person"])
-async def test_a_run_of_the_command_line_is_opened_and_gone_on_with(
+@pytest.mark.parametrize("named", [[], ["--thread", "contracts"]], ids=["generated name", "given name"])
+async def test_a_client_can_resume_a_run_of_the_command_line(
     client: LangGraphClient, server: Server, model: str, named: list[str]
 ) -> None:
     asked = ("run", "From a shell?", "--model", model, "--json", *named)
-    run = json.loads(await asyncio.to_thread(server.rlm_says, *asked))
+    run = json.loads(await asyncio.to_thread(server.rlm_output, *asked))
     assert run["thread_id"] == "contracts" if named else run["thread_id"].startswith("shell-")
     thread = str(server_name(run["thread_id"]))
     found = await known(client, thread, "idle")
@@ -58,19 +58,19 @@ async def test_a_run_of_the_command_line_is_opened_and_gone_on_with(
     assert {one["checkpoint"]["thread_id"] for one in history} == {thread}
     result: Any = await client.runs.wait(thread, "rlm", input=None, checkpoint=history[4]["checkpoint"])
     assert result["answer_value"] == "AB"
-    assert len(json.loads(server.rlm_says("steps", run["thread_id"], "--json"))) > run["steps"]
+    assert len(json.loads(server.rlm_output("steps", run["thread_id"], "--json"))) > run["steps"]
     await client.threads.delete(thread)
-    assert run["thread_id"] not in [one["thread_id"] for one in json.loads(server.rlm_says("list", "--json"))]
+    assert run["thread_id"] not in [one["thread_id"] for one in json.loads(server.rlm_output("list", "--json"))]
 
 
-async def test_while_another_process_runs_it_the_server_does_not(
+async def test_the_server_does_not_execute_a_run_of_another_process(
     client: LangGraphClient, server: Server, tmp_path: Path
 ) -> None:
     waiting = Waiting(tmp_path, "waits")
     process = server.rlm("run", "What?", "--model", waiting.name, "--json")
     try:
         await waiting.until_asked()
-        [run] = [one for one in json.loads(server.rlm_says("list", "--json")) if one["model"] == waiting.name]
+        [run] = [one for one in json.loads(server.rlm_output("list", "--json")) if one["model"] == waiting.name]
         thread = str(server_name(run["thread_id"]))
         assert (await known(client, thread, "busy"))["metadata"]["run_status"] == "busy"
         with pytest.raises(Exception, match=r"RunBusy: .*is being run by process"):
@@ -78,7 +78,7 @@ async def test_while_another_process_runs_it_the_server_does_not(
         with pytest.raises(ConflictError, match="is being run by process"):
             await client.threads.update_state(thread, {"question": "Why?"})
         await known(client, thread, "busy")
-        assert json.loads(server.rlm_says("show", thread, "--json"))["status"] == "busy", "nor does it disturb it"
+        assert json.loads(server.rlm_output("show", thread, "--json"))["status"] == "busy", "nor does it disturb it"
     finally:
         process.kill()
         process.communicate()
@@ -108,11 +108,11 @@ async def test_sub_rlms_are_threads_that_name_their_parent(
     assert values["answer_value"] == "a text"
 
 
-async def test_a_run_that_is_deleted_is_no_thread_any_more(client: LangGraphClient, server: Server, model: str) -> None:
-    run = json.loads(await asyncio.to_thread(server.rlm_says, "run", "Q?", "--model", model, "--json"))
+async def test_a_deleted_run_is_not_a_thread(client: LangGraphClient, server: Server, model: str) -> None:
+    run = json.loads(await asyncio.to_thread(server.rlm_output, "run", "Q?", "--model", model, "--json"))
     thread = str(server_name(run["thread_id"]))
     await known(client, thread, "idle")
-    await asyncio.to_thread(server.rlm_says, "delete", run["thread_id"], "--yes")
+    await asyncio.to_thread(server.rlm_output, "delete", run["thread_id"], "--yes")
 
     async def there() -> bool:
         return thread in [one["thread_id"] for one in await client.threads.search(limit=1000)]
@@ -120,7 +120,7 @@ async def test_a_run_that_is_deleted_is_no_thread_any_more(client: LangGraphClie
     await until(there, lambda found: not found)
 
 
-async def test_a_server_that_is_killed_goes_on_where_it_was_and_pays_for_nothing_twice(tmp_path: Path) -> None:
+async def test_a_killed_server_resumes_its_runs_and_pays_for_no_call_twice(tmp_path: Path) -> None:
     waiting = Waiting(tmp_path, "waits")
     with served(tmp_path, RLM_MODEL=waiting.name) as server:
         async with server.client() as client:
@@ -128,7 +128,7 @@ async def test_a_server_that_is_killed_goes_on_where_it_was_and_pays_for_nothing
             await client.runs.create(thread, "rlm", input={"question": "What?", "context": "abc"})
             await waiting.until_asked()
         server.end(9)
-        assert json.loads(server.rlm_says("show", thread, "--json"))["status"] == "stopped"
+        assert json.loads(server.rlm_output("show", thread, "--json"))["status"] == "stopped"
         waiting.answer_from_now_on()
         server.start()
         async with server.client() as client:
@@ -137,6 +137,6 @@ async def test_a_server_that_is_killed_goes_on_where_it_was_and_pays_for_nothing
             result: Any = await client.runs.wait(thread, "rlm", input=None)
             assert (result["status"], result["answer_value"]) == ("answered", "AB")
         assert waiting.asked.prompts == ["a", "b", "b"] and len(waiting.asked.roots) == 2
-        calls = json.loads(server.rlm_says("calls", thread, "--json"))
+        calls = json.loads(server.rlm_output("calls", thread, "--json"))
         assert [call["prompt"] for call in calls] == ["a", "b"]
         assert "Blocking call" not in server.log

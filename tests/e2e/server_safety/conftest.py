@@ -1,4 +1,4 @@
-"""One server for all tests that only ask it."""
+"""Servers shared by all tests that only send requests."""
 
 from collections.abc import Generator
 
@@ -15,6 +15,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
 
 @pytest.fixture(scope="session")
 def studio_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
-    """One that LangGraph Studio's hosted page may ask."""
+    """A server that accepts requests from LangGraph Studio's hosted page."""
     with served(tmp_path_factory.mktemp("served") / "folder", "--allow-hosted-studio") as server:
         yield server

@@ -1,4 +1,4 @@
-"""Prints every route of the server's application, as JSON: what it matches, and its methods (none: a WebSocket)."""
+"""A program that prints every route of the server's application as JSON: its path and methods (none: a WebSocket)."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from durable_rlm.studio.server.token import Access, set_access
 
 
 def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]]:
-    """Those of mounted applications with them; whatever has no path would be asked for at the root."""
+    """Return the routes, those of mounted applications included; a route without a path is listed at the root."""
     found: list[tuple[str, list[str]]] = []
     for route in routes:
         path = prefix + getattr(route, "path", "/")

@@ -1,4 +1,4 @@
-"""`rlm dev` as a process on loopback, and what tests ask it."""
+"""`rlm dev` as a process on loopback, and requests to it."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _TRANSPORT = httpx.HTTPTransport(verify=False)
 
 @dataclass
 class Served:
-    """A server that is there to be asked."""
+    """A running server and its token."""
 
     process: "subprocess.Popen[str]"
     url: str
@@ -39,23 +39,23 @@ class Served:
 
     @property
     def cookie(self) -> dict[str, str]:
-        """What a browser sends that has opened the printed URL."""
+        """The cookie of a browser that has opened the printed URL."""
         entered = self.ask("GET", f"/rlm?token={self.token}")
         return {"cookie": entered.headers["set-cookie"].partition(";")[0]}
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str = "") -> httpx.Response:
-        """The response to just these headers and this body."""
-        # Another client each time, which has no cookies; one transport, because making one takes long.
+        """Return the response to exactly these headers and this body."""
+        # A new client each time, so that there are no cookies; one transport, because making one takes long.
         client = httpx.Client(transport=_TRANSPORT, timeout=30)
         return client.request(method, f"{self.url}{path}", headers=headers, content=body or None)
 
     def search(self, headers: Mapping[str, str]) -> int:
-        """The status of a request that could start something: it has a body."""
+        """Return the status of a request with a body, the kind that could start a run."""
         return self.ask("POST", "/threads/search", headers, "{}").status_code
 
 
 def start(folder: Path, *flags: str, **environment: str) -> "subprocess.Popen[str]":
-    """`rlm dev` in `folder`, its log in `log` beside that folder."""
+    """Start `rlm dev` in `folder`, with its log in `log` beside that folder."""
     with (folder.parent / f"{folder.name}.log").open("w") as log:
         return subprocess.Popen(
             [str(RLM), "dev", "--port", "0", *flags],
@@ -67,8 +67,8 @@ def start(folder: Path, *flags: str, **environment: str) -> "subprocess.Popen[st
         )
 
 
-def said_first(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """The JSON document on a server's stdout."""
+def first_document(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """Return the JSON document that a server prints on stdout."""
     assert process.stdout is not None
     lines: list[str] = []
     while line := process.stdout.readline():
@@ -80,11 +80,11 @@ def said_first(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 @contextmanager
 def served(folder: Path, *flags: str, **environment: str) -> Generator[Served]:
-    """A server that was started in `folder`, and is stopped at the end."""
+    """A server started in `folder`, and stopped with the block."""
     folder.mkdir(exist_ok=True)
     process = start(folder, "--json", *flags, **environment)
     try:
-        document = said_first(process)
+        document = first_document(process)
         log = folder.parent / f"{folder.name}.log"
         assert document.get("pid") == process.pid, f"{document}\n{log.read_text()}"
         yield Served(process, document["url"], document["token"], folder, log)

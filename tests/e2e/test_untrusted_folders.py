@@ -1,4 +1,4 @@
-"""`rlm` in a folder of somebody else's, such as a clone: it gets no key, and none of its programs runs."""
+"""`rlm` in an untrusted folder, such as a clone: it receives no key, and none of its programs runs."""
 
 import shlex
 import subprocess
@@ -23,7 +23,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def ask(clone: Path, *flags: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """`rlm run` in the clone, over a file of it, with a home elsewhere and a key in the environment."""
+    """Execute `rlm run` in the clone, over one of its files, with a home elsewhere and a key in the environment."""
     return subprocess.run(
         [str(RLM), "run", "What does this do?", "a.py", "--home", str(clone.parent / "home"), *flags],
         cwd=clone,
@@ -35,13 +35,13 @@ def ask(clone: Path, *flags: str, **environment: str) -> "subprocess.CompletedPr
     )
 
 
-def test_a_key_goes_to_no_server_that_only_the_folder_names(clone: Path) -> None:
+def test_a_server_named_only_by_the_folder_receives_no_key(clone: Path) -> None:
     with ScriptedServer(root=lambda messages: repl("FINAL(1)")) as server:
         (clone / "rlm.toml").write_text(f'base_url = "{server.base_url}"\n')
         done = ask(clone, "--model", "openai:gpt-root")
         assert done.returncode == 2 and server.requests == []
         assert "./rlm.toml sets base_url" in done.stderr and "Traceback" not in done.stderr
-        # Once the user has said it, as it was printed, it is theirs.
+        # The user repeats it as a flag, as printed: now it is the user's setting.
         flag = f"--base-url {server.base_url}"
         assert flag in done.stderr
         again = ask(clone, "--model", "openai:gpt-root", *shlex.split(flag))
@@ -49,7 +49,7 @@ def test_a_key_goes_to_no_server_that_only_the_folder_names(clone: Path) -> None
 
 
 @pytest.mark.parametrize("setting", ['kernel_env = "venv"', 'model = "scripted:theirs.py"'])
-def test_no_program_runs_that_only_the_folder_names(setting: str, clone: Path) -> None:
+def test_a_program_named_only_by_the_folder_does_not_run(setting: str, clone: Path) -> None:
     ran = clone.parent / "ran"
     python = clone / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_no_program_runs_that_only_the_folder_names(setting: str, clone: Path) -
     done = ask(clone, *model)
     assert done.returncode == 2 and "which programs run as you" in done.stderr
     assert not ran.exists()
-    # It would have run.
+    # The test would notice: named by the user, it runs.
     ask(clone, *(model or ["--model", "scripted:theirs.py"]), *(["--kernel-env", "venv"] if model else []))
     assert ran.exists()
 
@@ -79,7 +79,7 @@ def test_no_module_of_the_folder_is_imported(flags: list[str], clone: Path) -> N
     assert (done.returncode, done.stdout) == (0, "DONE\n"), done.stderr
 
 
-def test_traces_are_not_turned_on_by_the_folder(clone: Path) -> None:
+def test_the_folder_cannot_turn_tracing_on(clone: Path) -> None:
     (clone / "rlm.toml").write_text("tracing = true\n")
     done = ask(clone, "--model", write_script(clone.parent / "m.py", [repl("FINAL(1)")]))
     assert done.returncode == 2 and "./rlm.toml sets tracing" in done.stderr and "--tracing" in done.stderr

@@ -1,4 +1,4 @@
-"""What a client is told is a line in the server's log, and not the way that it took through the server."""
+"""The server's log: an error that a client receives is one line, and a traceback with `--debug` only."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ def waited(server: Served, thread: str, document: dict[str, Any]) -> Any:
     return server.ask("POST", f"/threads/{thread}/runs/wait", headers, body).json()
 
 
-@pytest.mark.parametrize("flags", [[], ["--debug"]], ids=["as it is", "--debug"])
-def test_an_answer_that_is_refused_is_one_line(tmp_path: Path, flags: list[str]) -> None:
+@pytest.mark.parametrize("flags", [[], ["--debug"]], ids=["default", "--debug"])
+def test_a_refused_answer_is_logged_in_one_line(tmp_path: Path, flags: list[str]) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
     with served(tmp_path / "folder", *flags, RLM_MODEL=model) as server:
         made = server.ask("POST", "/threads", {**JSON, **server.key}, "{}").json()
