@@ -81,11 +81,11 @@ PROCESSES = (
     "tests/state/test_leases.py::test_setting_the_clock_kills_no_holder",
     "tests/state/test_older_formats.py::test_variables_that_an_earlier_version_saved",
     "tests/studio/approval/test_terminal.py",
-    "tests/studio/test_command_line.py::test_the_command_line_is_imported_without_anything_heavy",
+    "tests/studio/test_command_line.py::test_the_command_line_imports_no_heavy_modules",
     "tests/studio/test_gc_tuning.py",
-    "tests/studio/test_printed_commands.py::test_the_module_is_the_program",
+    "tests/studio/test_printed_commands.py::test_the_module_runs_as_the_program",
     "tests/studio/test_time_travel.py::test_listing_steps_and_calls_imports_no_langgraph",
-    "tests/studio/test_trees.py::test_a_sub_rlm_of_a_run_that_is_being_run_is_busy",
+    "tests/studio/test_trees.py::test_a_sub_rlm_of_a_running_run_is_busy_and_the_message_names_that_run",
 )
 """In folders that run in process, and start a kernel or a program: left out by `make test-quick`."""
 

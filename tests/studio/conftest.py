@@ -1,4 +1,4 @@
-"""Commands run in this process, with a home of their own."""
+"""Commands that run in this process, with a home of their own."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from durable_rlm.studio.main import main
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """The exit status and output of a finished command."""
 
     code: int
     out: str
@@ -30,17 +30,17 @@ Rlm = Callable[..., Done]
 
 @pytest.fixture(autouse=True)
 def on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program is found by its name, as in an activated environment."""
+    """Make the program available by its name, as in an activated environment."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
 
 
 @pytest.fixture
 def rlm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rlm:
-    """`rlm(…)` runs a command in an empty folder."""
+    """Run a command in an empty folder with `rlm(…)`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    # Whatever listens on this machine.
+    # No model server of this machine is looked for.
     monkeypatch.setattr(local_servers, "SERVERS", {})
     for name in ("RLM_HOME", "RLM_MODEL", "RLM_SUB_MODEL"):
         monkeypatch.delenv(name, raising=False)
@@ -56,7 +56,7 @@ def rlm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 class FakeRunner:
-    """Remembers what it was asked for, and returns or raises what it was given, in order; the last for ever."""
+    """A runner that records its calls and returns or raises prepared results in order, the last one for ever."""
 
     def __init__(self, *outcomes: Run | Exception) -> None:
         self.outcomes = list(outcomes)
@@ -141,4 +141,4 @@ HOSTILE = {
     "surrogate": "\ud800",
     "blank letter": "\u3164\u115f",
 }
-"""Texts that a terminal must never be sent as they are, by what they try."""
+"""Texts that must be escaped on a terminal, by their effect."""

@@ -1,4 +1,4 @@
-"""`-o FILE`: whole or not at all, and refused before anything is spent."""
+"""`-o FILE`: written completely or not at all, and refused before anything is spent."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from durable_rlm.studio.cli.files import AnswerFile
 from durable_rlm.studio.terminal.escape import answer_text
 
 
-def test_a_text_is_written_as_it_is_and_a_value_as_json(tmp_path: Path) -> None:
+def test_a_text_is_written_unchanged_and_a_value_as_json(tmp_path: Path) -> None:
     path = tmp_path / "answer"
     AnswerFile(path).write("Grüße\x1b")
     assert path.read_text() == "Grüße\x1b\n"
@@ -24,7 +24,7 @@ def test_a_newline_at_the_end_is_not_doubled() -> None:
     assert (answer_text("a"), answer_text("a\n"), answer_text("")) == ("a\n", "a\n", "\n")
 
 
-def test_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
+def test_a_folder_and_a_path_in_a_missing_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folder"):
         AnswerFile(tmp_path)
     with pytest.raises(UsageError, match="no folder"):
@@ -32,12 +32,12 @@ def test_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_refused() -> None:
+def test_an_unwritable_path_is_refused() -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         AnswerFile(Path("/proc/answer"))
 
 
-def test_what_a_link_points_to_is_replaced_and_the_mode_kept(tmp_path: Path) -> None:
+def test_the_target_of_a_link_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("old")
     target.chmod(0o640)
@@ -46,12 +46,14 @@ def test_what_a_link_points_to_is_replaced_and_the_mode_kept(tmp_path: Path) -> 
     assert link.is_symlink() and target.read_text() == "new\n" and stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
-def test_a_device_is_written_into_and_stays_a_device() -> None:
+def test_a_device_is_written_to_and_stays_a_device() -> None:
     AnswerFile(Path(os.devnull)).write("x")
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
 
 
-def test_a_failure_leaves_the_old_answer_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_answer_and_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "answer"
     path.write_text("old")
     file = AnswerFile(path)

@@ -1,4 +1,4 @@
-"""The command line as it is written: flags, help, errors, JSON, exit status. Runs are those of a fake runner."""
+"""The command line's flags, help, errors, JSON and exit status, over a fake runner."""
 
 import json
 import re
@@ -24,7 +24,7 @@ NO_SETTING = {"--tracing", "--thread", "--output"}
 
 
 def flags_of(name: str) -> dict[str, str]:
-    """The long flags of a command, each with its help."""
+    """Return the long flags of a command, each with its help."""
     command: Any = typer.main.get_command(app)
     if name:
         command = command.commands[name]
@@ -82,13 +82,13 @@ def test_every_flag_and_command_is_in_the_documentation() -> None:
         *("demo", "doctor"),
     ],
 )
-def test_help_teaches_by_example(rlm: Rlm, name: str) -> None:
+def test_every_help_has_examples(rlm: Rlm, name: str) -> None:
     done = rlm(name, "--help")
     assert done.code == 0 and "Examples" in done.out and f"rlm {name}" in done.out.partition("Examples")[2]
     assert set(flags_of(name)) >= EVERYWHERE - {"--help"}
 
 
-def test_help_and_version(rlm: Rlm) -> None:
+def test_help_version_and_a_missing_command_print_usage(rlm: Rlm) -> None:
     assert "Usage: rlm" in rlm("--help").out and rlm("-h").code == 0
     assert re.fullmatch(r"durable-rlm \d+\.\d+\.\d+\S*\n", rlm("--version").out)
     nothing = rlm()
@@ -97,7 +97,7 @@ def test_help_and_version(rlm: Rlm) -> None:
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_common_flags_work_on_either_side(rlm: Rlm, fake: Fake, where: str) -> None:
+def test_common_flags_work_before_and_after_the_command(rlm: Rlm, fake: Fake, where: str) -> None:
     runner = fake(Run("t", "answered", answer="A"))
     common, command = ["--home", "there", "--json"], ["run", "Q?", "--model", "scripted:x"]
     done = rlm(*common, *command) if where == "before" else rlm(*command, *common)
@@ -105,7 +105,7 @@ def test_common_flags_work_on_either_side(rlm: Rlm, fake: Fake, where: str) -> N
     assert "--home there" in done.err
 
 
-def test_the_home_is_the_flag_else_the_environment_else_here(
+def test_the_home_is_set_by_flag_then_environment_then_the_working_folder(
     rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = fake(Run("t", "answered", answer="A"))
@@ -116,7 +116,7 @@ def test_the_home_is_the_flag_else_the_environment_else_here(
     assert runner.homes == [Path(".rlm"), Path("env"), Path("late")]
 
 
-def test_what_is_given_reaches_the_runner_and_nothing_else_does(rlm: Rlm, fake: Fake) -> None:
+def test_the_runner_receives_the_given_settings_and_no_others(rlm: Rlm, fake: Fake) -> None:
     runner = fake(Run("t", "answered", answer="A"))
     rlm("run", "Q?", "a.txt", "b/", "--model", "scripted:x", "--max-turns", "7", "--thread", "t", "--price", "1,2")
     rlm("run", "Q?", "--model", "scripted:x")
@@ -138,7 +138,7 @@ def test_limits_are_raised_on_resume(rlm: Rlm, fake: Fake, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("status", EXIT_CODES)
-def test_the_exit_status_is_the_runs_and_json_is_the_run(rlm: Rlm, fake: Fake, status: Any) -> None:
+def test_the_exit_status_follows_the_runs_status_and_json_is_the_run(rlm: Rlm, fake: Fake, status: Any) -> None:
     error = None if status == "answered" else {"type": "X", "message": "why --max-turns", "hint": "do"}
     run = Run("t", status, answer={"a": 1} if status == "answered" else None, error=error)
     fake(run)
@@ -161,7 +161,7 @@ def test_the_exit_status_is_the_runs_and_json_is_the_run(rlm: Rlm, fake: Fake, s
     ],
 )
 @pytest.mark.parametrize("message", ["openai:m was not found", "notes/a.txt is damaged", "named is being run"])
-def test_a_failure_is_one_sentence_and_one_command_said_once_and_names_keep_their_letters(
+def test_a_failure_is_one_sentence_and_one_command_printed_once_with_names_unchanged(
     rlm: Rlm, fake: Fake, message: str, status: Any, command: str
 ) -> None:
     runner = fake(Run("openai", status, error={"type": "X", "message": f"{message} (see --max-calls).", "hint": ""}))
@@ -175,7 +175,7 @@ def test_a_failure_is_one_sentence_and_one_command_said_once_and_names_keep_thei
     }
 
 
-def test_an_answer_that_could_not_be_written_is_said_with_the_command_that_prints_it(rlm: Rlm, fake: Fake) -> None:
+def test_an_answer_that_could_not_be_written_is_reported_with_the_command_that_prints_it(rlm: Rlm, fake: Fake) -> None:
     fake(Run("t", "answered", answer="A"))
     said = rlm("run", "Q?", "--model", "m", "-o", "/dev/full").err.splitlines()
     assert said[-1] == "Print it: rlm resume t" and "No space left on device." in said[-3]
@@ -186,7 +186,7 @@ def test_an_answer_that_could_not_be_written_is_said_with_the_command_that_print
     ("error", "code"),
     [(UnknownThread("no such run", hint="look"), 2), (StoreError("the disk is full"), 1), (RlmError("bad"), 1)],
 )
-def test_an_error_before_there_is_a_run(rlm: Rlm, fake: Fake, error: RlmError, code: int) -> None:
+def test_an_error_before_a_run_starts_has_its_own_exit_status(rlm: Rlm, fake: Fake, error: RlmError, code: int) -> None:
     fake(error)
     plain, document = rlm("run", "Q?", "--model", "scripted:x"), rlm("--json", "run", "Q?", "--model", "scripted:x")
     assert plain.code == document.code == code and plain.out == ""
@@ -195,7 +195,7 @@ def test_an_error_before_there_is_a_run(rlm: Rlm, fake: Fake, error: RlmError, c
     assert json.loads(document.out) == {"error": told}
 
 
-def test_what_nobody_foresaw_is_a_sentence_without_debug(rlm: Rlm, fake: Fake) -> None:
+def test_an_unexpected_error_is_a_sentence_without_debug(rlm: Rlm, fake: Fake) -> None:
     fake(ZeroDivisionError("division by zero\x1b"))
     plain = rlm("run", "Q?", "--model", "scripted:x")
     assert plain.code == 1 and "ZeroDivisionError" in plain.err and "--debug" in plain.err
@@ -209,14 +209,14 @@ def test_what_nobody_foresaw_is_a_sentence_without_debug(rlm: Rlm, fake: Fake) -
     "arguments",
     [["run"], ["nosuch"], ["list", "--nosuch"], ["run", "Q?", "--max-turns", "many"], ["show", "t", "--step", "x"]],
 )
-def test_bad_usage_is_2_with_where_to_look(rlm: Rlm, arguments: list[str]) -> None:
+def test_bad_usage_exits_with_2_and_names_the_help(rlm: Rlm, arguments: list[str]) -> None:
     plain = rlm(*arguments)
     assert (plain.code, plain.out) == (2, "") and "--help" in plain.err
     error = json.loads(rlm(*arguments, "--json").out)["error"]
     assert error["type"] == "UsageError" and set(error) == {"type", "message", "hint"}
 
 
-def test_a_bad_setting_from_anywhere_is_2(
+def test_a_bad_setting_from_any_source_exits_with_2(
     rlm: Rlm, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = fake(Run("t", "answered"))
@@ -232,7 +232,7 @@ def test_a_bad_setting_from_anywhere_is_2(
     assert runner.asked == []
 
 
-def test_a_run_without_a_sandbox_is_warned_of(rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_without_a_sandbox_gives_a_warning(rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(Run("t", "answered", answer="A"))
     assert "NOT SANDBOXED" not in rlm("run", "Q?", "--model", "m").err
     for asked_for in (rlm("run", "Q?", "--model", "m", "--unsandboxed"), _in_env(rlm, monkeypatch)):
@@ -244,7 +244,7 @@ def _in_env(rlm: Rlm, monkeypatch: pytest.MonkeyPatch) -> Any:
     return rlm("run", "Q?", "--model", "m")
 
 
-def test_a_place_for_the_answer_is_checked_before_the_run(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
+def test_the_path_of_the_answer_is_checked_before_the_run(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
     runner = fake(Run("t", "answered", answer="A"))
     assert rlm("run", "Q?", "--model", "m", "-o", str(tmp_path)).code == 2 and runner.asked == []
     done = rlm("run", "Q?", "--model", "m", "--output", "answer.txt", "--json")
@@ -253,7 +253,7 @@ def test_a_place_for_the_answer_is_checked_before_the_run(rlm: Rlm, fake: Fake, 
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_answer_is_escaped_on_a_terminal_and_whole_in_a_pipe(
+def test_a_hostile_answer_is_escaped_on_a_terminal_and_unchanged_in_a_pipe(
     rlm: Rlm, fake: Fake, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = text.encode(errors="replace").decode()
@@ -275,7 +275,7 @@ def test_hostile_failures_and_names_are_escaped(rlm: Rlm, fake: Fake, text: str)
     assert hostile(rlm("show", text).err + rlm(text).err) == []
 
 
-def test_looking_where_nothing_is_saved(rlm: Rlm, tmp_path: Path) -> None:
+def test_reading_commands_without_a_home_create_nothing(rlm: Rlm, tmp_path: Path) -> None:
     assert rlm("list", "--json").out == "[]\n" and "rlm demo" in rlm("list").err
     for name in ("show", "steps", "calls", "resume", "review", "vars", "fork --step 1", "diff 1 2"):
         command, *rest = name.split()
@@ -284,7 +284,7 @@ def test_looking_where_nothing_is_saved(rlm: Rlm, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_line_is_imported_without_anything_heavy() -> None:
+def test_the_command_line_imports_no_heavy_modules() -> None:
     heavy = "{'langgraph', 'langchain_core', 'openai', 'jupyter_client', 'zmq', 'pydantic_settings', 'aiosqlite'}"
     code = f"import sys, durable_rlm.studio.main; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The demo's offline stand-in: rules that read what they are given."""
+"""The demo's offline model: rules that read the requests it receives."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ JUDGED = [
 
 
 @pytest.mark.parametrize(("excerpt", "told"), JUDGED, ids=[excerpt[:30] for excerpt, _ in JUDGED])
-def test_an_excerpt_is_judged_by_what_it_says(excerpt: str, told: tuple[str | None, ...]) -> None:
+def test_an_excerpt_is_judged_by_its_own_words(excerpt: str, told: tuple[str | None, ...]) -> None:
     assert tuple(judge("shelf/old.py", "Klass.method", excerpt).values()) == told
 
 
@@ -68,7 +68,7 @@ async def test_every_turn_has_code_that_runs_and_quotes_the_last_output(monkeypa
     assert "163 places in 70 files" in replies[2] and "75 name no replacement" in replies[3]
 
 
-async def test_a_cell_that_fails_is_not_glossed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_cell_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model.asyncio, "sleep", at_once)
     failed = [{"role": "user", "content": "[Turn 1] The cell ended in an error. Variables that were set"}]
     with pytest.raises(RuntimeError, match="no rule"):
@@ -77,7 +77,7 @@ async def test_a_cell_that_fails_is_not_glossed_over(monkeypatch: pytest.MonkeyP
         await model.root([{"role": "user", "content": "[Turn 5] The cell ran."}])
 
 
-def test_the_corpus_is_the_library_and_nothing_beside_it() -> None:
+def test_the_corpus_is_the_standard_library_alone() -> None:
     patterns = corpus()
     assert len(patterns) > 20 and any("/json/" in pattern for pattern in patterns)
     assert not any(f"/{name}/" in pattern for pattern in patterns for name in ("site-packages", "test", "idlelib"))

@@ -1,4 +1,4 @@
-"""Python's search for garbage is changed in our own program only."""
+"""Garbage collection: tuned in the program itself, and not in programs that import it."""
 
 import gc
 import subprocess
@@ -12,7 +12,7 @@ from durable_rlm.studio.main import main
 _PROGRAM = "import sys, gc; from durable_rlm.studio.main import main; sys.argv = ['rlm', '--version']; main()"
 
 
-def test_whoever_calls_it_from_a_program_of_theirs_keeps_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_calls_main_keeps_its_own_collector_settings(capsys: pytest.CaptureFixture[str]) -> None:
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
     with pytest.raises(SystemExit):
         main(["--version"])
@@ -20,7 +20,7 @@ def test_whoever_calls_it_from_a_program_of_theirs_keeps_their_own(capsys: pytes
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen) and capsys.readouterr().out
 
 
-def test_the_program_looks_seldom_and_not_at_what_stays() -> None:
+def test_the_program_collects_rarely_and_freezes_its_imports() -> None:
     look = (
         "import atexit; atexit.register(lambda: print(gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 1_000))"
     )

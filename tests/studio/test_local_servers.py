@@ -1,4 +1,4 @@
-"""Model servers on this machine: found where one answers, offered as a command to paste, trusted in nothing."""
+"""Model servers on this machine: found by their answer, offered as a command to paste, and not trusted."""
 
 import asyncio
 import json
@@ -18,12 +18,12 @@ from tests.servers.openai_server import ScriptedServer
 from tests.studio.conftest import HOSTILE, Fake, Rlm
 
 PATIENT = 30.0
-"""Seconds that are never waited: what is waited for comes, or can be seen not to come."""
+"""A timeout in seconds that tests never wait out: the reply comes, or it is clear that none will."""
 
 
 @asynccontextmanager
 async def listening(reply: bytes, *, ends: bool = True, asked: list[bytes] | None = None) -> AsyncGenerator[int]:
-    """A port of 127.0.0.1 where each request is answered with `reply`, and the connection then closed if it `ends`."""
+    """Listen on a port of 127.0.0.1, answer each request with `reply`, and close the connection if `ends`."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
@@ -52,7 +52,7 @@ def models(*names: object) -> bytes:
 
 
 @pytest.mark.parametrize("ends", [True, False])
-async def test_a_server_that_lists_models_is_found_with_the_flags_that_ask_it(ends: bool) -> None:
+async def test_a_server_that_lists_models_is_found_with_the_flags_that_use_it(ends: bool) -> None:
     async with listening(models("qwen3:32b", "llama"), ends=ends) as port:
         [server] = await find_servers([port], seconds=PATIENT)
     url = f"http://127.0.0.1:{port}/v1"
@@ -67,12 +67,12 @@ async def test_a_reply_in_chunks_is_read() -> None:
         assert [one.models for one in await find_servers([port], seconds=PATIENT)] == [("m",)]
 
 
-async def test_all_ports_are_asked_at_once_and_told_of_in_their_order() -> None:
+async def test_all_ports_are_probed_at_once_and_reported_in_their_order() -> None:
     all_asked = asyncio.Barrier(3)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        # Nobody is answered until everybody is asked.
+        # No request is answered until all have arrived.
         await all_asked.wait()
         writer.write(models("m"))
         writer.close()
@@ -86,7 +86,7 @@ async def test_all_ports_are_asked_at_once_and_told_of_in_their_order() -> None:
     assert [one.base_url for one in told] == [f"http://127.0.0.1:{port}/v1" for port in ports]
 
 
-async def test_no_proxy_and_no_key_is_sent_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_probing_uses_no_proxy_and_sends_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-value")
     async with listening(models("m"), asked=asked) as port, listening(models("p"), asked=asked) as proxy:
@@ -123,12 +123,12 @@ async def test_no_proxy_and_no_key_is_sent_for(monkeypatch: pytest.MonkeyPatch) 
         *(models(text) for text in HOSTILE.values()),
     ],
 )
-async def test_whatever_else_answers_is_passed_over(reply: bytes) -> None:
+async def test_a_server_with_any_other_reply_is_skipped(reply: bytes) -> None:
     async with listening(reply) as port:
         assert await find_servers([port], seconds=PATIENT) == []
 
 
-async def test_a_reply_without_end_is_read_up_to_a_limit() -> None:
+async def test_an_endless_reply_is_read_up_to_a_limit() -> None:
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while not writer.is_closing():
@@ -146,12 +146,12 @@ async def test_a_reply_without_end_is_read_up_to_a_limit() -> None:
         assert await find_servers([server.sockets[0].getsockname()[1]], seconds=PATIENT) == []
 
 
-async def test_a_server_that_does_not_answer_in_time_is_passed_over() -> None:
+async def test_a_server_that_does_not_answer_in_time_is_skipped() -> None:
     async with listening(b"", ends=False) as port:
         assert await find_servers([port], seconds=0.01) == []
 
 
-async def test_nobody_listens() -> None:
+async def test_a_port_without_a_listener_is_skipped() -> None:
     async with listening(b"") as port:
         pass
     assert await find_servers([port], seconds=PATIENT) == []
@@ -174,7 +174,7 @@ def server(rlm: Rlm, monkeypatch: pytest.MonkeyPatch) -> Generator[ScriptedServe
         ["run", "Q?", "--max-turns=3", "--", "-x"],
     ],
 )
-def test_a_run_without_a_model_is_told_the_command_with_one_of_this_machine_to_paste(
+def test_a_run_without_a_model_prints_the_command_with_a_local_model(
     rlm: Rlm, fake: Fake, server: ScriptedServer, words: list[str]
 ) -> None:
     runner = fake(Run("t", "answered", answer="A"))
@@ -191,7 +191,7 @@ def test_a_run_without_a_model_is_told_the_command_with_one_of_this_machine_to_p
     assert [home.name for home in runner.homes] == ["my runs" if "my runs" in words else ".rlm"]
 
 
-def test_with_json_it_is_one_document(rlm: Rlm, fake: Fake, server: ScriptedServer) -> None:
+def test_with_json_the_error_is_one_document(rlm: Rlm, fake: Fake, server: ScriptedServer) -> None:
     fake(Run("t", "answered", answer="A"))
     done = rlm("run", "Q?", "--json")
     error = json.loads(done.out)["error"]
@@ -199,7 +199,7 @@ def test_with_json_it_is_one_document(rlm: Rlm, fake: Fake, server: ScriptedServ
     assert error["hint"].endswith(f"rlm run 'Q?' --json --model openai:scripted --base-url {server.base_url}")
 
 
-def test_an_address_that_was_given_is_the_only_one_asked(
+def test_a_given_base_url_is_the_only_one_probed(
     rlm: Rlm, fake: Fake, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(Run("t", "answered", answer="A"))
@@ -211,14 +211,16 @@ def test_an_address_that_was_given_is_the_only_one_asked(
         assert "Name one with --model" in rlm("run", "Q?", "--base-url", url).err
 
 
-def test_where_nothing_answers_the_hint_says_how_to_name_a_model_and_nothing_is_made(rlm: Rlm, tmp_path: Path) -> None:
+def test_without_a_local_server_the_hint_says_how_to_name_a_model_and_nothing_is_created(
+    rlm: Rlm, tmp_path: Path
+) -> None:
     done = rlm("run", "Q?")
     assert (done.code, done.out) == (2, "") and "Name one with --model" in done.err
     assert "The question is empty." in rlm("run", " ").err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_doctor_names_the_servers_with_a_command_for_each(server: ScriptedServer) -> None:
+def test_the_doctor_lists_the_servers_with_a_command_for_each(server: ScriptedServer) -> None:
     [finding] = local_servers(Invocation(default_home()))
     assert (finding.level, finding.value) == ("ok", f"{server.base_url}: scripted")
     assert shlex.split(finding.hint) == [
@@ -226,11 +228,11 @@ def test_the_doctor_names_the_servers_with_a_command_for_each(server: ScriptedSe
     ]
 
 
-def test_the_doctor_says_where_it_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_lists_the_probed_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(found, "SERVERS", {})
     [finding] = local_servers(Invocation(default_home()))
     assert finding.level == "note" and "no model server" in finding.value
 
 
-def test_the_default_ports_are_those_of_the_servers_that_people_run() -> None:
+def test_the_default_ports_are_those_of_common_servers() -> None:
     assert list(found.SERVERS) == [11434, 8000, 8080, 1234]

@@ -1,4 +1,4 @@
-"""An old price list is named where money is counted by it."""
+"""The age of the price list: reported where a limit or the doctor depends on it."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -28,7 +28,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def said(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What a run says on stderr that starts so many days after the list's."""
+    """Return a run's stderr when it starts so many days after the list's date."""
 
     def run(days: int, **settings: Any) -> str:
         fake(Run("t", "answered", answer="A"))
@@ -40,7 +40,7 @@ def said(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Call
     return run
 
 
-def test_a_run_with_a_limit_on_its_cost_says_that_the_prices_are_old(said: Callable[..., str]) -> None:
+def test_a_run_with_a_cost_limit_warns_of_old_prices(said: Callable[..., str]) -> None:
     err = said(91, max_cost=2)
     assert err.startswith("Warning: --max-cost $2 counts by a price list of 2026-03-01, 91 days old.")
     assert "pip install --upgrade genai-prices" in err and err.count("Warning") == 1
@@ -54,21 +54,21 @@ def test_a_run_with_a_limit_on_its_cost_says_that_the_prices_are_old(said: Calla
         (91, {"max_cost": 2, "price": (1.0, 2.0)}),
         (91, {"max_cost": 2, "model": "scripted:m.py"}),
     ],
-    ids=["a list of 90 days", "no limit", "a price of one's own", "a model that costs nothing"],
+    ids=["a recent list", "no limit", "an own price", "a free model"],
 )
-def test_nothing_is_said_where_it_does_not_matter(
+def test_no_warning_is_given_where_old_prices_do_not_matter(
     said: Callable[..., str], days: int, settings: dict[str, Any]
 ) -> None:
     assert "Warning" not in said(days, **settings)
 
 
-def test_a_sub_model_counts_too() -> None:
+def test_the_price_of_a_sub_model_counts_too() -> None:
     settings = {"model": "scripted:m.py", "sub_model": LISTED}
     assert price_warnings(settings, 1.0, DAY + timedelta(100))
     assert price_warnings(settings, 1.0, DAY + timedelta(10)) == []
 
 
-def test_the_doctor_says_of_which_day_the_prices_are() -> None:
+def test_the_doctor_gives_the_date_of_the_price_list() -> None:
     fresh, old = (software.prices(DAY + timedelta(days)) for days in (90, 91))
     assert fresh.level == "ok" and "as of 2026-03-01" in fresh.value
     assert old.level == "warning" and "91 days old" in old.value and "--upgrade genai-prices" in old.hint

@@ -1,4 +1,4 @@
-"""Every command that is printed works when it is pasted: the program's word, the run's name, the home where needed."""
+"""Printed commands can be pasted: they have the program's name or path, the thread, and the home where needed."""
 
 import ast
 import re
@@ -36,16 +36,18 @@ def called(monkeypatch: pytest.MonkeyPatch, name: str) -> str:
     return program()
 
 
-# -- the program's word
+# -- the program's name
 
 
-def test_on_the_path_it_is_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_on_the_path_is_printed_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{folder / '.venv/bin'}:/usr/bin")
     assert called(monkeypatch, ".venv/bin/rlm") == called(monkeypatch, str(BIN / "rlm")) == "rlm"
 
 
-@pytest.mark.parametrize("on_the_path", [False, True], ids=["not on the path", "another program is"])
-def test_else_it_is_a_path_as_one_types_it(folder: Path, monkeypatch: pytest.MonkeyPatch, on_the_path: bool) -> None:
+@pytest.mark.parametrize("on_the_path", [False, True], ids=["not on the path", "another program on the path"])
+def test_a_program_that_is_not_on_the_path_is_printed_by_its_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, on_the_path: bool
+) -> None:
     if on_the_path:
         (folder / "other").mkdir()
         (folder / "other/rlm").write_text("#!/bin/sh\n")
@@ -59,7 +61,7 @@ def test_else_it_is_a_path_as_one_types_it(folder: Path, monkeypatch: pytest.Mon
     assert called(monkeypatch, "../.venv/bin/rlm") == str(folder / ".venv/bin/rlm")
 
 
-def test_a_link_to_it_is_called_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_linked_program_is_printed_as_it_was_called(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "tools").mkdir()
     (folder / "tools/my rlm").symlink_to(BIN / "rlm")
     assert called(monkeypatch, "tools/my rlm") == "'tools/my rlm'"
@@ -73,21 +75,21 @@ def test_under_uv_run_the_path_is_not_the_shells(folder: Path, monkeypatch: pyte
     assert called(monkeypatch, str(folder / ".venv/bin/rlm")) == ".venv/bin/rlm"
 
 
-def test_as_a_module_it_is_that_python_with_the_module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_module_is_printed_with_its_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(folder / ".venv/bin/python"))
     assert called(monkeypatch, "/anywhere/durable_rlm/__main__.py") == ".venv/bin/python -m durable_rlm"
     monkeypatch.setenv("PATH", f"{folder / '.venv/bin'}:/usr/bin")
     assert called(monkeypatch, "/anywhere/durable_rlm/__main__.py") == "python -m durable_rlm"
 
 
-def test_called_from_another_program_it_is_the_script_beside_its_python(
+def test_called_from_another_program_the_script_beside_its_python_is_printed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert called(monkeypatch, "/usr/bin/pytest") == str(BIN / "rlm")
     assert called(monkeypatch, "") == called(monkeypatch, "/lib/pytest/__main__.py") == str(BIN / "rlm")
 
 
-def test_the_module_is_the_program(tmp_path: Path) -> None:
+def test_the_module_runs_as_the_program(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "durable_rlm", "show", "x"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -127,7 +129,7 @@ def test_a_home_that_the_next_command_finds_is_not_repeated(folder: Path, monkey
         ("one `rlm gc`, two `rlm list`.", "one `./x gc --home h`, two `./x list --home h`."),
     ],
 )
-def test_a_command_in_backquotes_becomes_one_that_works_here(
+def test_a_command_in_backquotes_is_completed_for_this_place(
     folder: Path, monkeypatch: pytest.MonkeyPatch, named: str, printed: str
 ) -> None:
     monkeypatch.setattr(module, "program", lambda: "./x")
@@ -136,12 +138,12 @@ def test_a_command_in_backquotes_becomes_one_that_works_here(
     assert pasteable(pasteable(named, invocation), invocation) == printed
 
 
-def test_where_the_run_is_not_known_the_last_one_is_meant(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_known_run_the_command_names_no_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "program", lambda: "rlm")
     assert pasteable("then `rlm resume THREAD`.", HERE) == "then `rlm resume`."
 
 
-def test_names_are_quoted_where_they_are_named() -> None:
+def test_thread_names_are_quoted() -> None:
     assert cli_command("resume", "a b; rm -rf .") == "`rlm resume 'a b; rm -rf .'`"
     words = shlex.split(pasteable(cli_command("resume", "$(x)"), HERE).strip("`"))
     assert words[-2:] == ["resume", "$(x)"]
@@ -161,11 +163,11 @@ def test_errors_name_the_home_and_the_program_also_in_json(rlm: Rlm, fake: Fake)
         assert "then `rlm resume t --home there`" in said and "Go on: `rlm resume t --home there`" in said
 
 
-# -- the convention that this rests on
+# -- the convention for messages
 
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Every text of a source file but its docstrings, with `…` for what is put into it."""
+    """Yield every text of a source file but its docstrings, with `…` for interpolated values."""
     tree = ast.parse(path.read_text())
     docs = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     inside: set[ast.AST] = set()

@@ -1,4 +1,4 @@
-"""The display: its state, its words, its plain lines, its panel."""
+"""The display of progress: its state, its words, its plain lines, its panel."""
 
 import io
 from typing import Any
@@ -68,7 +68,7 @@ def test_events_become_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_thousands_of_calls_are_a_line_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_thousands_of_calls_give_one_line_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     display = PlainDisplay(Progress(clock))
     for answered in range(10_000):
@@ -78,7 +78,7 @@ def test_thousands_of_calls_are_a_line_every_few_seconds(capsys: pytest.CaptureF
     assert len(lines) == 3 and all("of 10,000 sub-calls answered" in line for line in lines)
 
 
-def test_the_panel_shows_where_the_run_stands() -> None:
+def test_the_panel_shows_the_runs_current_activity() -> None:
     display, above = live(Progress(Clock()))
     shown: dict[str, str] = {}
     for event in STORY:
@@ -93,13 +93,13 @@ def test_the_panel_shows_where_the_run_stands() -> None:
     assert "Turn 1 ran in 0.2 s · 5 sub-calls · 1" in above.getvalue()
 
 
-def test_the_last_turn_is_said_to_be_the_last() -> None:
+def test_the_last_turn_is_marked_as_the_last() -> None:
     display, _ = live(Progress(Clock()))
     display.update({"event": "turn", "turn": 5, "of": 5, "last": True})
     assert "Turn 5 of 5, the last: it must answer" in panel(display)
 
 
-def test_a_retry_is_not_shown_for_ever() -> None:
+def test_a_retry_disappears_once_it_is_over() -> None:
     clock = Clock()
     display, _ = live(Progress(clock))
     display.update({"event": "retry", "model": "m", "reason": "rate limit (429)", "seconds": 3.0})
@@ -107,14 +107,14 @@ def test_a_retry_is_not_shown_for_ever() -> None:
     assert "429" not in panel(display)
 
 
-def test_stopping_stays_on_the_screen_whatever_comes_after() -> None:
+def test_stopping_stays_on_the_screen_through_later_events() -> None:
     display, _ = live(Progress(Clock()))
     display.progress.phase = "stopping"
     display.update({"event": "turn", "turn": 5, "of": 5, "last": False})
     assert "Stopping" in panel(display)
 
 
-def test_a_resume_in_mid_cell_knows_its_turn_and_leaves_replayed_cells_out() -> None:
+def test_a_resume_in_mid_cell_shows_its_turn_and_leaves_replayed_cells_out() -> None:
     progress = Progress(Clock())
     progress.update({"event": "restore", "cells": 1, "of": 2, "turn": 2})
     progress.update({"event": "calls", "turn": 2, "posted": 50, "answered": 50, "reused": 50})
@@ -141,7 +141,7 @@ TREE = [
 ]
 
 
-def test_the_panel_counts_sub_rlms_by_depth_and_says_what_the_latest_does() -> None:
+def test_the_panel_counts_sub_rlms_by_depth_and_shows_the_latest_ones_activity() -> None:
     display, _ = live(Progress(Clock()))
     display.update({"event": "turn", "turn": 3, "of": 30, "last": False})
     display.update({"event": "code", "turn": 3, "code": "rlm_query('q')"})
@@ -159,7 +159,7 @@ def test_the_panel_counts_sub_rlms_by_depth_and_says_what_the_latest_does() -> N
     assert "sub-RLM" not in panel(display)
 
 
-def test_a_sub_rlm_that_waits_for_a_person_has_not_failed() -> None:
+def test_a_sub_rlm_that_waits_for_approval_is_not_shown_as_failed() -> None:
     display, _ = live(Progress(Clock()))
     for event in (TREE[0], TREE[1], child("bbbbbbbb-1", "paused")):
         display.update(event)
@@ -168,7 +168,7 @@ def test_a_sub_rlm_that_waits_for_a_person_has_not_failed() -> None:
     assert "1 running · 1 answered" in panel(display)
 
 
-def test_sub_rlms_are_a_part_of_the_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sub_rlms_are_included_in_the_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     display = PlainDisplay(Progress(clock))
     display.update({"event": "code", "turn": 1, "code": "x"})
@@ -198,14 +198,14 @@ def test_sub_rlms_of_an_earlier_cell_are_not_counted_again() -> None:
     assert progress.children.number == 1
 
 
-def test_a_turn_of_a_sub_rlm_is_no_turn_of_the_run() -> None:
+def test_a_turn_of_a_sub_rlm_is_not_counted_as_a_turn_of_the_run() -> None:
     progress = Progress(Clock())
     progress.update({"event": "turn", "turn": 1, "of": 30, "last": False})
     progress.update(child("aaaaaaaa-1", "running", turn=17))
     assert progress.turn == 1
 
 
-def test_reading_the_input_is_not_the_run() -> None:
+def test_a_run_is_not_under_way_while_its_input_is_read() -> None:
     progress = Progress(Clock())
     progress.update(STORY[0])
     assert not progress.under_way and progress.phase == "reading"
@@ -215,14 +215,14 @@ def test_reading_the_input_is_not_the_run() -> None:
     assert progress.under_way
 
 
-def test_a_small_input_is_told_of_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_small_input_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with PlainDisplay(Progress(Clock())) as display:
         display.update({"event": "one_call"})
     assert capsys.readouterr().err == "This input fits one model call: --mode auto would try one call first.\n"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_nothing_hostile_reaches_the_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_text_is_escaped_in_every_display(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     display, above = live(Progress(Clock()))
     events = [
         *({"event": "input", "documents": 1, "bytes": 1, "name": text, "done": done} for done in (False, True)),

@@ -1,4 +1,4 @@
-"""What is said at the end: the facts, and commands that can be copied."""
+"""The summary at the end of a run: the facts, and commands that can be pasted."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ UUID = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
 HERE = Invocation(Path(".rlm"))
 
 
-def test_the_line_says_how_it_ended_and_what_it_took() -> None:
+def test_the_summary_line_gives_the_status_and_the_usage() -> None:
     usage = {"model_calls": 131, "reused_calls": 7, "input_tokens": 80_000, "output_tokens": 4_120, "cost_usd": 0.5}
     run = Run(UUID, "answered", turns=6, usage=usage)  # pyright: ignore[reportArgumentType]
     assert ended(run, 11.24) == (
@@ -35,11 +35,11 @@ def test_the_line_says_how_it_ended_and_what_it_took() -> None:
         ("paused", "Waits for approval."),
     ],
 )
-def test_what_can_be_done_next(status: RunStatus, line: str) -> None:
+def test_each_status_has_its_next_command(status: RunStatus, line: str) -> None:
     assert what_next(Run(UUID, status), HERE, {})[0] == line
 
 
-def test_what_waits_for_a_person_is_named_with_the_command_that_decides() -> None:
+def test_a_waiting_request_is_named_with_the_command_that_decides_it() -> None:
     lines = what_next(paused(interrupt(code("a"), calls("p"))), HERE, {})
     assert lines == [
         "Waits for approval to run the code of turn 3, make 1 sub-call in turn 3.",
@@ -48,7 +48,7 @@ def test_what_waits_for_a_person_is_named_with_the_command_that_decides() -> Non
     ]
 
 
-def test_a_spent_budget_names_the_limit_that_lets_it_go_on() -> None:
+def test_a_spent_budget_names_the_limit_to_raise() -> None:
     error = {"type": "BudgetSpent", "message": "the budget is spent; raise it with --max-calls", "hint": ""}
     lines = what_next(Run("named", "budget", error=error), HERE, {"max_calls": 40})
     assert lines[0] == "Go on: rlm resume named --max-calls 40"
@@ -57,12 +57,12 @@ def test_a_spent_budget_names_the_limit_that_lets_it_go_on() -> None:
     assert as_flags({}) == []
 
 
-def test_lines_can_be_copied_into_a_shell() -> None:
+def test_printed_commands_are_quoted_for_a_shell() -> None:
     elsewhere = Invocation(Path("/my runs"))
     assert command_line(elsewhere, "resume", "a b") == "rlm resume 'a b' --home '/my runs'"
 
 
-def test_a_made_up_name_is_shortened_and_a_given_one_is_not() -> None:
+def test_a_generated_name_is_shortened_and_a_given_one_is_not() -> None:
     assert (short_id(UUID), short_id("contracts-of-2024")) == ("1f2e3d4c", "contracts-of-2024")
 
 
@@ -72,6 +72,6 @@ def test_messages_become_sentences() -> None:
     ]
 
 
-def test_a_note_on_the_restored_variables_is_a_sentence() -> None:
+def test_the_note_on_restored_variables_is_a_sentence() -> None:
     restore = RestoreRecord(restored=[], rebuilt=[], lost={}, cells=0, notes=["turn 2 differs"], diverged=[])
     assert brought_back(restore)[-1] == "Turn 2 differs."

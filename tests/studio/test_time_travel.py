@@ -1,4 +1,4 @@
-"""`rlm fork`, `rlm vars` and `rlm diff` as they are typed: what is read, refused, shown and printed."""
+"""`rlm fork`, `rlm vars` and `rlm diff`: their arguments, refusals, output and next commands."""
 
 import asyncio
 import io
@@ -49,7 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def faked(fake: Fake, tmp_path: Path) -> FakeRunner:
-    """A runner that is only asked, in a home that seems to have runs."""
+    """A fake runner, in a home that seems to have runs."""
     (tmp_path / ".rlm").mkdir()
     (tmp_path / ".rlm" / "checkpoints.sqlite").touch()
     return fake(Run("the-fork", "answered", answer="A"))
@@ -58,7 +58,7 @@ def faked(fake: Fake, tmp_path: Path) -> FakeRunner:
 # -- rlm fork
 
 
-def test_a_fork_is_made_and_gone_on_with(rlm: Rlm, faked: FakeRunner) -> None:
+def test_a_fork_is_created_and_resumed(rlm: Rlm, faked: FakeRunner) -> None:
     done = rlm("fork", "t", "--step", "7")
     (_, given, named), resumed = faked.asked
     assert (done.code, done.out) == (0, "A\n") and given == ("t", 7)
@@ -67,7 +67,7 @@ def test_a_fork_is_made_and_gone_on_with(rlm: Rlm, faked: FakeRunner) -> None:
     assert "Forked t at step 7." in done.err
 
 
-def test_what_is_to_be_different_reaches_the_runner(rlm: Rlm, faked: FakeRunner, tmp_path: Path) -> None:
+def test_the_changes_of_a_fork_reach_the_runner(rlm: Rlm, faked: FakeRunner, tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("x = 1\nprint(x)\n")
     (tmp_path / "a=b.txt").write_text("two lines\nof text\n")
     arguments = [
@@ -90,7 +90,7 @@ def test_what_is_to_be_different_reaches_the_runner(rlm: Rlm, faked: FakeRunner,
     }
 
 
-def test_code_and_answers_come_from_standard_input_too(
+def test_code_and_answers_are_read_from_standard_input_too(
     rlm: Rlm, faked: FakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y = 2\n"))
@@ -122,7 +122,7 @@ def test_code_and_answers_come_from_standard_input_too(
         (["--step", "7", "--code", "empty.py"], "empty"),
     ],
 )
-def test_what_cannot_be_read_is_refused_before_anything_is_opened(
+def test_unreadable_changes_are_refused_before_the_home_is_opened(
     rlm: Rlm, faked: FakeRunner, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
@@ -135,20 +135,20 @@ def test_what_cannot_be_read_is_refused_before_anything_is_opened(
     assert faked.asked == [] and faked.homes == []
 
 
-def test_ipythons_own_syntax_is_code(rlm: Rlm, faked: FakeRunner, tmp_path: Path) -> None:
+def test_ipython_syntax_is_accepted_as_code(rlm: Rlm, faked: FakeRunner, tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("%time x = 1\ny = await f()\n")
     assert rlm("fork", "t", "--step", "7", "--code", "code.py").code == 0
 
 
 @pytest.mark.parametrize("status", EXIT_CODES)
-def test_the_exit_status_is_that_of_the_run_that_goes_on(rlm: Rlm, fake: Fake, faked: FakeRunner, status: Any) -> None:
+def test_the_exit_status_is_that_of_the_resumed_fork(rlm: Rlm, fake: Fake, faked: FakeRunner, status: Any) -> None:
     run = Run("f", status, answer="A" if status == "answered" else None)
     fake(run)
     done = rlm("fork", "t", "--step", "7", "--json")
     assert done.code == EXIT_CODES[status] and json.loads(done.out) == json.loads(json.dumps(run.to_json()))
 
 
-def test_only_made_it_names_itself_and_what_to_do_next(rlm: Rlm, home: Path) -> None:
+def test_a_fork_that_is_not_run_prints_its_name_and_the_next_commands(rlm: Rlm, home: Path) -> None:
     made = rlm("fork", "main", "--step", str(ENDED), "--no-run", "--thread", "made", "--home", str(home))
     assert (made.code, made.out) == (0, "made\n")
     assert f"rlm resume made --home {home}" in made.err and "rlm vars made" in made.err
@@ -160,7 +160,7 @@ def test_only_made_it_names_itself_and_what_to_do_next(rlm: Rlm, home: Path) -> 
     assert rlm("fork", "main", "--step", str(ENDED), "--no-run", "--set", "FINAL=1", "--home", str(home)).code == 2
 
 
-def test_forks_are_listed_and_shown_with_what_they_come_from(rlm: Rlm, home: Path) -> None:
+def test_forks_are_listed_and_shown_with_their_parent(rlm: Rlm, home: Path) -> None:
     lines = rlm("list", "--home", str(home)).out.splitlines()
     assert lines[0].split()[:3] == ["THREAD", "FORK", "OF"]
     assert any(re.match(r"other +main +answered ", line) for line in lines)
@@ -183,7 +183,7 @@ def test_calls_are_listed_with_keys_that_are_long_enough(rlm: Rlm, home: Path) -
 # -- rlm vars
 
 
-def test_variables_as_a_table_and_as_json(rlm: Rlm, home: Path) -> None:
+def test_variables_are_printed_as_a_table_and_as_json(rlm: Rlm, home: Path) -> None:
     table = rlm("vars", "main", "--home", str(home)).out
     lines = table.splitlines()
     assert lines[0].split() == ["NAME", "TYPE", "SIZE", "RESTORABLE", "PREVIEW"] and hostile(table) == []
@@ -200,7 +200,7 @@ def test_variables_as_a_table_and_as_json(rlm: Rlm, home: Path) -> None:
     )
 
 
-def test_a_step_without_variables_says_so(rlm: Rlm, home: Path) -> None:
+def test_a_step_without_variables_is_reported(rlm: Rlm, home: Path) -> None:
     none = rlm("vars", "main", "--step", "2", "--home", str(home))
     assert (none.code, none.out) == (0, "") and "no variables yet" in none.err
     assert rlm("vars", "main", "--step", "2", "--json", "--home", str(home)).out == "{}\n"
@@ -210,7 +210,7 @@ def test_a_step_without_variables_says_so(rlm: Rlm, home: Path) -> None:
 # -- rlm diff
 
 
-def test_what_differs_is_shown(rlm: Rlm, home: Path) -> None:
+def test_diff_prints_the_differences(rlm: Rlm, home: Path) -> None:
     steps = json.loads(rlm("steps", "main", "--json", "--home", str(home)).out)
     shown = rlm("diff", "main", str(ENDED), str(len(steps)), "--home", str(home)).out
     assert hostile(shown) == [] and shown.startswith(f"main step {ENDED} → main step {len(steps)}\n")
@@ -226,7 +226,7 @@ def test_what_differs_is_shown(rlm: Rlm, home: Path) -> None:
     assert "Nothing differs." in rlm("diff", "main", "8", "8", "--home", str(home)).out
 
 
-def test_either_step_may_be_another_runs(rlm: Rlm, home: Path) -> None:
+def test_either_step_of_a_diff_may_be_of_another_run(rlm: Rlm, home: Path) -> None:
     documents = [
         json.loads(rlm("diff", *places, "--json", "--home", str(home)).out)
         for places in (["main", "5", "other@6"], ["other", "main@5", "6"], ["main@5", "other@6"])
@@ -242,13 +242,13 @@ def test_either_step_may_be_another_runs(rlm: Rlm, home: Path) -> None:
 @pytest.mark.parametrize(
     "places", [["main", "8"], ["main", "8", "x"], ["main", "8", "@"], ["main", "8", "-1"], ["main@8", "9"]]
 )
-def test_what_names_no_step_is_refused(rlm: Rlm, home: Path, places: list[str]) -> None:
+def test_a_malformed_step_is_refused(rlm: Rlm, home: Path, places: list[str]) -> None:
     done = rlm("diff", *places, "--home", str(home))
     assert done.code == 2 and done.out == ""
 
 
 def test_listing_steps_and_calls_imports_no_langgraph() -> None:
-    """What takes LangGraph's second to import is only imported by what loads states."""
+    """Modules that need LangGraph's second of imports are loaded only by commands that load states."""
     import subprocess
 
     heavy = "{'langgraph', 'langchain_core', 'openai', 'jupyter_client', 'zmq'}"

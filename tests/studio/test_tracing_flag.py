@@ -1,4 +1,4 @@
-"""Traces are on for one command when it says so, by a flag or by RLM_TRACING."""
+"""Tracing by the command line: on for one command, by its flag or by RLM_TRACING."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def _shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright:
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_command_that_runs_something_traces_it_only_when_it_is_told_to(
+def test_a_command_that_runs_something_is_traced_only_when_the_user_turns_it_on(
     command: tuple[str, ...], rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = fake(Run("t", "answered", answer="A"))
@@ -41,7 +41,7 @@ def test_a_command_that_runs_something_traces_it_only_when_it_is_told_to(
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "False", "no"])
-def test_a_variable_that_turns_traces_off_is_not_told_of(
+def test_a_variable_that_turns_tracing_off_gives_no_warning(
     value: str, rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = fake(Run("t", "answered", answer="A"))
@@ -50,7 +50,7 @@ def test_a_variable_that_turns_traces_off_is_not_told_of(
     assert "traced" not in rlm(*COMMANDS["run"]).err and runner.tracing == [False]
 
 
-def test_a_variable_that_makes_no_sense_is_refused(rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_with_an_unknown_value_is_refused(rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = fake(Run("t", "answered", answer="A"))
     monkeypatch.setenv("RLM_TRACING", "maybe")
     done = rlm(*COMMANDS["run"])

@@ -1,4 +1,4 @@
-"""Trees of sub-RLMs as people and scripts see them: show, list, calls, delete, resume, completion."""
+"""Trees of sub-RLMs in show, list, calls, delete, resume and completion."""
 
 import asyncio
 import json
@@ -73,14 +73,14 @@ def runs(rlm: Rlm) -> dict[str, dict[str, Any]]:
 
 
 def child(rlm: Rlm, question: str) -> str:
-    """The thread of the sub-RLM whose question begins so."""
+    """Return the thread of the sub-RLM whose question begins so."""
     return next(name for name, run in runs(rlm).items() if run["question"].startswith(question))
 
 
 # -- show
 
 
-def test_a_run_is_shown_with_its_tree_each_with_what_it_spent(rlm: Rlm, home: Path) -> None:
+def test_a_run_is_shown_with_its_tree_and_the_spending_of_each_sub_rlm(rlm: Rlm, home: Path) -> None:
     shown = rlm("show", "tree").out
     assert hostile(shown) == []
     assert "── 27 sub-RLMs, the first 20 of a level (whole with --full)" in shown and "… and 5 more\n" in shown
@@ -94,7 +94,7 @@ def test_a_run_is_shown_with_its_tree_each_with_what_it_spent(rlm: Rlm, home: Pa
     assert re.match(r"[0-9a-f]{8} +budget +2 +2 ", failed)
 
 
-def test_the_tree_of_json_is_nested_and_says_which_call_each_answers(rlm: Rlm, home: Path) -> None:
+def test_the_tree_in_json_is_nested_and_names_the_call_of_each_sub_rlm(rlm: Rlm, home: Path) -> None:
     children = document(rlm("show", "tree", "--json"))["children"]
     keys = {"thread_id", "question", "status", "turns", "model_calls", "cost_usd", "call", "children"}
     assert len(children) == 25 and all(set(one) == keys for one in children)
@@ -114,7 +114,7 @@ def test_a_sub_rlm_is_shown_with_the_call_that_started_it(rlm: Rlm, home: Path) 
     assert document(rlm("show", "tree", "--json"))["called_by"] is None
 
 
-def test_a_fork_of_a_sub_rlm_is_no_sub_rlm(rlm: Rlm, home: Path) -> None:
+def test_a_fork_of_a_sub_rlm_is_not_a_sub_rlm(rlm: Rlm, home: Path) -> None:
     name = child(rlm, "child: 3")
     assert rlm("fork", name, "--step", "2", "--thread", "aside", "--no-run").code == 0
     shown = rlm("show", "aside").out
@@ -122,14 +122,14 @@ def test_a_fork_of_a_sub_rlm_is_no_sub_rlm(rlm: Rlm, home: Path) -> None:
     assert "27 sub-RLMs" in rlm("show", "tree", "--full").out
 
 
-def test_an_earlier_step_is_shown_without_the_tree_there_is_now(rlm: Rlm, home: Path) -> None:
+def test_an_earlier_step_is_shown_without_the_present_tree(rlm: Rlm, home: Path) -> None:
     assert "sub-RLMs\n" not in rlm("show", "tree", "--step", "2").out
     assert document(rlm("show", "tree", "--step", "2", "--json"))["children"] is None
 
 
 @pytest.fixture
 def queries(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The queries that are made from here on."""
+    """The list of queries made from here on."""
     made: list[str] = []
     read = Database.read
 
@@ -141,7 +141,7 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield made
 
 
-async def test_a_tree_takes_as_many_queries_however_large_it_is(home: Path, queries: list[str]) -> None:
+async def test_the_number_of_queries_does_not_depend_on_the_size_of_the_tree(home: Path, queries: list[str]) -> None:
     counts: list[int] = []
     async with open_stores(home) as stores:
         [inner] = [one for one in await children_of(stores, "tree") if one["children"]]
@@ -155,7 +155,7 @@ async def test_a_tree_takes_as_many_queries_however_large_it_is(home: Path, quer
 # -- list
 
 
-def test_sub_rlms_are_counted_behind_their_run_and_listed_when_asked_for(rlm: Rlm, home: Path) -> None:
+def test_list_counts_sub_rlms_and_lists_them_on_request(rlm: Rlm, home: Path) -> None:
     lines = rlm("list").out.splitlines()
     assert lines[0].split() == ["THREAD", "STATUS", "TURNS", "CALLS", "SUB-RLMS", "COST", "UPDATED", "QUESTION"]
     assert [line.split()[0] for line in lines[1:]] == ["plain", "tree"]
@@ -177,7 +177,7 @@ def test_json_lists_every_run_with_its_caller_as_the_parent(rlm: Rlm, home: Path
     }
 
 
-def test_runs_that_are_said_to_be_below_each_other_are_all_listed(rlm: Rlm, home: Path) -> None:
+def test_runs_in_a_cycle_of_parents_are_all_listed(rlm: Rlm, home: Path) -> None:
     names = [child(rlm, "child: 3"), child(rlm, "child: 4")]
     for name, other in zip(names, reversed(names), strict=True):
         change(home, "UPDATE children SET caller = ? WHERE thread_id = ?", other, name)
@@ -206,7 +206,7 @@ def test_a_call_that_a_sub_rlm_answers_has_the_tokens_of_its_tree(rlm: Rlm, home
     assert "SUB-RLM" not in rlm("calls", child(rlm, "child: 3")).out
 
 
-def test_the_calls_below_stand_behind_the_call_that_they_are_made_for(rlm: Rlm, home: Path) -> None:
+def test_calls_of_a_sub_rlm_are_listed_after_the_call_that_started_it(rlm: Rlm, home: Path) -> None:
     calls = document(rlm("calls", "tree", "--tree", "--json"))
     assert len(calls) == 26 + 2 + 23
     [at] = [place for place, call in enumerate(calls) if call["prompt"].startswith("inner: ")]
@@ -220,7 +220,7 @@ def test_the_calls_below_stand_behind_the_call_that_they_are_made_for(rlm: Rlm, 
     )
 
 
-def test_a_call_whose_sub_rlm_has_not_ended_says_so_and_not_that_it_may_have_been_billed(rlm: Rlm, home: Path) -> None:
+def test_a_call_of_an_unfinished_sub_rlm_is_not_reported_as_possibly_billed(rlm: Rlm, home: Path) -> None:
     name = child(rlm, "child: 3")
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         register_function(connection)
@@ -236,7 +236,7 @@ def test_a_call_whose_sub_rlm_has_not_ended_says_so_and_not_that_it_may_have_bee
 # -- delete, resume
 
 
-def test_deleting_a_run_says_how_many_sub_rlms_went_with_it(rlm: Rlm, home: Path) -> None:
+def test_deleting_a_run_reports_the_number_of_deleted_sub_rlms(rlm: Rlm, home: Path) -> None:
     assert "Deleted tree and its 27 sub-RLMs." in rlm("delete", "tree").err
     assert list(runs(rlm)) == ["plain"]
 
@@ -251,7 +251,7 @@ def test_a_sub_rlm_can_be_deleted_alone_and_its_answer_stays_with_its_run(rlm: R
     assert json.loads(call["answer"]) == ["leaf", "leaf"]
 
 
-def test_a_sub_rlm_of_a_run_that_is_being_run_is_busy_and_the_sentence_names_that_run(rlm: Rlm, home: Path) -> None:
+def test_a_sub_rlm_of_a_running_run_is_busy_and_the_message_names_that_run(rlm: Rlm, home: Path) -> None:
     name = child(rlm, "failing:")
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         register_function(connection)
@@ -267,7 +267,7 @@ def test_a_sub_rlm_of_a_run_that_is_being_run_is_busy_and_the_sentence_names_tha
 # -- damage
 
 
-def test_a_tree_that_cannot_be_read_hides_nothing_else_of_the_run(rlm: Rlm, home: Path) -> None:
+def test_an_unreadable_tree_hides_nothing_else_of_the_run(rlm: Rlm, home: Path) -> None:
     for page in leaves(home, "children_by_caller"):
         spoil_page(home, page)
     shown = rlm("show", "tree")
@@ -277,7 +277,7 @@ def test_a_tree_that_cannot_be_read_hides_nothing_else_of_the_run(rlm: Rlm, home
 
 
 @pytest.mark.parametrize("name", ["children", "children_by_caller"])
-def test_whose_child_a_run_is_may_be_lost_and_every_run_is_still_listed(rlm: Rlm, home: Path, name: str) -> None:
+def test_lost_parents_of_sub_rlms_leave_every_run_in_the_list(rlm: Rlm, home: Path, name: str) -> None:
     for page in leaves(home, name):
         spoil_page(home, page)
     assert len(runs(rlm)) == 29 and rlm("list").code == rlm("list", "--all").code == 0
@@ -294,13 +294,13 @@ def completed(home: Path, incomplete: str) -> list[str]:
     return [name for name, _ in complete_threads(cast(typer.Context, context), incomplete)]
 
 
-def test_the_shell_completes_sub_rlms_only_once_something_is_typed(rlm: Rlm, home: Path) -> None:
+def test_the_shell_completes_sub_rlms_only_after_a_first_character(rlm: Rlm, home: Path) -> None:
     name = child(rlm, "child: 3")
     assert completed(home, "") == ["plain", "tree"]
     assert completed(home, name[:6]) == [name]
 
 
-def test_the_shell_completes_names_of_a_home_that_knows_no_sub_rlms(home: Path) -> None:
+def test_the_shell_completes_threads_of_a_home_without_a_table_of_sub_rlms(home: Path) -> None:
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         connection.execute("DROP TABLE children")
     assert {"plain", "tree"} <= set(completed(home, "")) and completed(home, "tr") == ["tree"]

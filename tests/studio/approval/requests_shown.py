@@ -1,4 +1,4 @@
-"""Runs that wait for a person, made up."""
+"""Sample runs that wait for approval."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ CHILD = "1f2e3d4c-51f1-40ed-b9b8-ff86a7f17ae2"
 
 
 def action(name: str, description: str = "why", thread: str = "t", turn: int = 3, **args: Any) -> dict[str, Any]:
-    """An action request."""
+    """Return an action request."""
     return {"name": name, "args": args, "description": description, "thread_id": thread, "turn": turn}
 
 
@@ -45,7 +45,7 @@ def answer(value: Any) -> dict[str, Any]:
 
 
 def interrupt(*actions: dict[str, Any], name: str = "i1", **more: Any) -> dict[str, Any]:
-    """An interrupt of these action requests."""
+    """Return an interrupt of these action requests."""
     names = dict.fromkeys(one["name"] for one in actions)
     allowed = {"spend": EVERYTHING[:3]}
     configs = [{"action_name": one, "allowed_decisions": allowed.get(one, EVERYTHING)} for one in names]
@@ -55,12 +55,12 @@ def interrupt(*actions: dict[str, Any], name: str = "i1", **more: Any) -> dict[s
 
 
 def paused(*interrupts: dict[str, Any]) -> Run:
-    """A run that waits."""
+    """Return a run that waits."""
     return Run("t", "paused", turns=3, interrupts=list(interrupts))
 
 
 def pending(*actions: dict[str, Any], before: Mapping[tuple[str, int], Cell] | None = None) -> Pending:
-    """A run that waits with one interrupt."""
+    """Return a run that waits with one interrupt."""
     run = paused(interrupt(*actions))
     return Pending(run, tuple(waiting_of(run)), dict(before or {}))
 

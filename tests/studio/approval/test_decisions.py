@@ -1,4 +1,4 @@
-"""What a person says, as LangChain's decisions; what cannot be used is refused with the reason."""
+"""A reviewer's input as LangChain's decisions; unusable input is refused with a reason."""
 
 import json
 from typing import Any
@@ -29,19 +29,19 @@ def test_code_is_edited_as_python_and_the_rest_as_json() -> None:
         assert (json.loads(text), suffix) == (args, ".json") and "\\u" not in text
 
 
-def test_what_was_edited_is_the_decision() -> None:
+def test_edited_content_becomes_an_edit_decision() -> None:
     assert edited(code("a = 1"), "a = 2\n") == {"code": "a = 2\n"}
     assert edited(spend(), '{"up_to_usd": 2.5}') == {"up_to_usd": 2.5}
     assert edited(budget(), '{"limit": 21}') == {"limit": 21}
     assert edited(answer("x"), '{"answer": {"y": null}}') == {"answer": {"y": None}}
 
 
-def test_only_prompts_that_were_changed_are_sent_and_none_that_was_cut_is_offered() -> None:
+def test_only_changed_prompts_are_sent_and_no_cut_prompt_is_offered() -> None:
     text, _ = editable(request(calls("p", "q")))
     assert edited(calls("p", "q"), text.replace('"q"', '"r"')) == {"calls": [{"key": "3:1", "prompt": "r"}]}
     cut = calls("beginning", chars=9000)
     assert json.loads(editable(request(cut))[0]) == {"calls": []}
-    # Whoever writes a whole prompt in its place means it.
+    # A prompt that is written in full in its place is sent.
     assert edited(cut, '{"calls": [{"key": "3:0", "prompt": "beginning"}]}') == {
         "calls": [{"key": "3:0", "prompt": "beginning"}]
     }
@@ -64,17 +64,17 @@ def test_only_prompts_that_were_changed_are_sent_and_none_that_was_cut_is_offere
         (calls("p"), '{"calls": [{"key": "3:0", "prompt": "p"}]}', "Nothing was changed"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_the_reason(one: dict[str, Any], text: str, why: str) -> None:
+def test_unusable_edits_are_refused_with_the_reason(one: dict[str, Any], text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         edit(request(one), text)
 
 
-def test_a_decision_that_the_run_would_not_take_is_refused() -> None:
+def test_a_decision_that_the_run_would_refuse_is_refused() -> None:
     with pytest.raises(UsageError, match="respond"):
         checked(request(spend()), responded("no"))
 
 
-def test_the_hash_is_over_what_is_shown_and_not_the_one_that_came_with_it() -> None:
+def test_the_hash_covers_the_shown_code_and_not_the_received_hash() -> None:
     first, other, again = (
         waiting_of(paused(interrupt(code(text), shown=came)))[0].shown
         for text, came in (("a", "x"), ("b", "x"), ("a", "y"))
@@ -82,7 +82,7 @@ def test_the_hash_is_over_what_is_shown_and_not_the_one_that_came_with_it() -> N
     assert first == again != other and first != "x"
 
 
-def test_what_is_asked_for_is_told_in_one_line() -> None:
+def test_a_request_is_summarized_in_one_line() -> None:
     everything = [code("a"), calls(*"pq"), spend(), budget(), answer(1)]
     requests = waiting_of(paused(interrupt(*everything, code("b"))))[0].requests
     assert purposes(requests, 9) == (

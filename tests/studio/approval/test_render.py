@@ -1,4 +1,4 @@
-"""What a reviewer sees: everything, exactly, and nothing that acts, hides or passes for the program's own words."""
+"""Requests shown to a reviewer: complete, exact, and escaped, so that nothing hides or imitates the program."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ def shown(of: Pending) -> str:
 
 
 def printed(text: list[Text], width: int = 60) -> str:
-    """As a terminal gets it, with colours."""
+    """Return the text as a terminal receives it, with colours."""
     console = Console(width=width, force_terminal=True, color_system="standard", markup=False, highlight=False)
     with console.capture() as captured:
         for line in text:
@@ -35,14 +35,14 @@ def printed(text: list[Text], width: int = 60) -> str:
     return captured.get()
 
 
-def test_code_is_shown_whole_with_numbers_why_and_what_was_spent() -> None:
+def test_code_is_shown_whole_with_line_numbers_reason_and_spending() -> None:
     text = shown(pending(code("".join(f"x = {n}\n" for n in range(500)), description="Turn 3 wants to run this code.")))
     assert "t asks to run the code of turn 3" in text and "Turn 3 wants to run this code." in text
     assert "3 turns · 7 model calls · 1,000 tokens · $0.2500" in text
     assert text.split("\n")[4:] == [f"  {n + 1:>3} │ x = {n}" for n in range(500)]
 
 
-def test_code_has_colours_and_no_markup_is_read() -> None:
+def test_code_is_coloured_and_its_markup_is_not_interpreted() -> None:
     source = "def f(a):\n\treturn '[bold red]x[/] :smile:'  # no"
     text = coloured(marked(source, code=True))
     assert text.plain == source and len({str(span.style) for span in text.spans}) > 3
@@ -51,11 +51,11 @@ def test_code_has_colours_and_no_markup_is_read() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("ab\t\n\r '\"#\\\x0c\ufeff\u2028\u202e日é")))
-def test_whatever_the_code_is_its_characters_are_those_shown(source: str) -> None:
+def test_any_code_is_shown_character_by_character(source: str) -> None:
     assert coloured(marked(source, code=True)).plain == marked(source, code=True).text
 
 
-def test_what_hides_stands_out_and_is_counted_with_its_line() -> None:
+def test_hidden_characters_are_marked_and_counted_with_their_lines() -> None:
     source = "a = '\\u202e'\nb = '\u202e'\nc = '\u200b\u00a0'\nd = '\u202e'\n"
     text = shown(pending(code(source)))
     assert (
@@ -69,14 +69,14 @@ def test_what_hides_stands_out_and_is_counted_with_its_line() -> None:
     assert warning(marked("plain\tcode\r\n", code=True).hidden) == ""
 
 
-def test_many_kinds_are_counted_and_four_are_named() -> None:
+def test_hidden_characters_of_many_kinds_are_counted_and_four_are_named() -> None:
     text = warning(marked("\u200b\u200c\u200d\u200e\u200f\u2060\n" * 5, code=True).hidden)
     assert text.startswith("30 invisible") and "U+200B in line 1, 2, 3, …" in text and text.endswith("2 other kinds")
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("width", [None, 40])
-def test_no_field_reaches_the_terminal_as_it_is(text: str, width: int | None) -> None:
+def test_hostile_text_in_any_field_is_escaped(text: str, width: int | None) -> None:
     nasty = f"{text}\n[red]{text}"
     more: dict[str, Any] = {"description": nasty, "thread": nasty}
     everything = [
@@ -97,7 +97,7 @@ def test_no_field_reaches_the_terminal_as_it_is(text: str, width: int | None) ->
 
 
 @given(st.text(alphabet=st.sampled_from("ab \t日\u0301👩‍🚀\n"), max_size=200), st.integers(24, 60))
-def test_every_row_of_a_models_words_begins_with_a_bar_and_none_is_too_wide(text: str, width: int) -> None:
+def test_each_row_of_a_models_text_begins_with_a_bar_and_fits_the_width(text: str, width: int) -> None:
     of = pending(code(text or "x"), calls(text), answer(text))
     own = re.compile(r"^(──|Warning|Why|So far|Asks for|$)")
     for line in whole_screen(of, of.waiting[0], width):
@@ -112,7 +112,7 @@ def test_folding_loses_nothing(text: str) -> None:
     assert "".join(row[4:] if len(row) > 3 else "" for row in rows) == text
 
 
-def test_code_is_compared_with_the_cell_before_it() -> None:
+def test_code_is_compared_with_the_previous_cell() -> None:
     def compared(was: str, now: str) -> list[str]:
         text = lines(pending(code(now), before={("t", 3): Cell(2, was)}))
         return text[next(at for at, line in enumerate(text) if "of turn 2" in line) :]
@@ -123,7 +123,7 @@ def test_code_is_compared_with_the_cell_before_it() -> None:
     ]
     assert compared("a = 1\n\n", "a = 1") == ["── the same as the cell of turn 2"]
     assert compared("a = 1\n\n", "b = 1\n\n") == ["── no line in common with the cell of turn 2"]
-    # What is between two lines for others is within one for Python.
+    # Form feeds and U+2028 separate lines elsewhere, but not in Python.
     assert compared("a\x0c\u2028b\nc", "a\x0c\u2028b\nd")[2] == "  │  a\\x0c\\u2028b"
     assert "of turn 2" not in shown(pending(code("x"))), "nothing ran before"
 
@@ -148,7 +148,7 @@ def test_money_budgets_and_answers_are_shown() -> None:
     assert "  │ It is 3." in shown(pending(answer("It is 3.")))
 
 
-def test_what_a_sub_rlm_asks_says_so_and_each_of_several_its_place() -> None:
+def test_a_request_of_a_sub_rlm_is_labelled_and_several_requests_are_numbered() -> None:
     text = shown(pending(code("a", thread=CHILD), code("b")))
     assert "── 1 of 2 · t asks to run the code of turn 3 · sub-RLM 1f2e3d4c" in text and "── 2 of 2 · t asks" in text
     assert "of 1" not in shown(pending(code("a")))

@@ -1,4 +1,4 @@
-"""`rlm review` and asking in place, over a runner that is only asked."""
+"""`rlm review` and approval on the terminal of a run, over a fake runner."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def somewhere(tmp_path: Path) -> None:
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`typed(text)`: somebody at a terminal who types it."""
+    """Type a text at a terminal with `typed(text)`."""
 
     def types(text: str) -> None:
         monkeypatch.setattr(sys, "stdin", io.StringIO(text))
@@ -37,7 +37,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def decided(runner: FakeRunner) -> list[tuple[Any, dict[str, Any]]]:
-    """Each decision that was sent, and what it is bound to."""
+    """Return each decision that was sent, and the request that it is bound to."""
     return [(given[1], named) for name, given, named in runner.asked if name == "decide"]
 
 
@@ -49,7 +49,7 @@ def bound_to(run: Run) -> dict[str, Any]:
 # -- by flags
 
 
-def test_approving_by_flag_goes_on_and_gives_the_answer(rlm: Rlm, fake: Fake) -> None:
+def test_an_approval_by_flag_resumes_the_run_and_prints_the_answer(rlm: Rlm, fake: Fake) -> None:
     waits = paused(interrupt(code("print('x')")))
     runner = fake(waits, ANSWERED)
     done = rlm("review", "t", "--approve")
@@ -88,14 +88,14 @@ def test_json_prints_the_run_before_and_after(rlm: Rlm, fake: Fake) -> None:
     assert after.code == 0 and json.loads(after.out)["answer"] == "A"
 
 
-def test_without_a_flag_or_a_terminal_it_is_shown_and_left(rlm: Rlm, fake: Fake) -> None:
+def test_without_a_flag_or_a_terminal_requests_are_shown_and_stay_undecided(rlm: Rlm, fake: Fake) -> None:
     runner = fake(paused(interrupt(code("print('x')"), answer("y"))))
     done = rlm("review", "t", "--home", ".rlm")
     assert done.code == 3 and "1 │ print('x')" in done.out and "│ y" in done.out and decided(runner) == []
     assert "Decide: rlm review t\n" in done.err
 
 
-def test_a_flag_decides_once_and_all_of_one_interrupt(rlm: Rlm, fake: Fake) -> None:
+def test_a_flag_decides_all_requests_of_one_interrupt_once(rlm: Rlm, fake: Fake) -> None:
     first, then = paused(interrupt(code("a"), code("b"))), paused(interrupt(code("c"), name="i2"))
     runner = fake(first, then)
     done = rlm("review", "t", "--approve")
@@ -105,7 +105,7 @@ def test_a_flag_decides_once_and_all_of_one_interrupt(rlm: Rlm, fake: Fake) -> N
     assert rlm("review", "t", "--reject", "no").code == 3
 
 
-def test_an_edit_is_for_one_thing(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
+def test_an_edit_by_flag_needs_a_single_request(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
     (tmp_path / "e.py").write_text("x")
     runner = fake(paused(interrupt(code("a"), code("b"))))
     done = rlm("review", "t", "--edit", "e.py")
@@ -125,7 +125,7 @@ def test_an_edit_is_for_one_thing(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
         (["--interrupt", "nosuch"], "i1, to spend more"),
     ],
 )
-def test_what_makes_no_sense_is_2_and_decides_nothing(
+def test_invalid_flags_exit_with_2_and_decide_nothing(
     rlm: Rlm, fake: Fake, tmp_path: Path, flags: list[str], why: str
 ) -> None:
     (tmp_path / "bad.json").write_text("{")
@@ -134,7 +134,7 @@ def test_what_makes_no_sense_is_2_and_decides_nothing(
     assert done.code == 2 and why in done.err and decided(runner) == []
 
 
-def test_of_several_interrupts_one_is_named(rlm: Rlm, fake: Fake) -> None:
+def test_one_of_several_interrupts_must_be_named(rlm: Rlm, fake: Fake) -> None:
     several = paused(interrupt(code("a")), interrupt(calls("p"), name="i2"))
     runner = fake(several)
     for more in ([], ["--approve"], ["--json", "--approve"]):
@@ -151,17 +151,17 @@ def test_of_several_interrupts_one_is_named(rlm: Rlm, fake: Fake) -> None:
     ("status", "how"),
     [("answered", "is answered"), ("stopped", "stopped"), ("failed", "failed"), ("budget", "budget"), ("busy", "run")],
 )
-def test_where_nothing_waits_it_says_how_the_run_stands(rlm: Rlm, fake: Fake, status: Any, how: str) -> None:
+def test_a_run_that_does_not_wait_is_reported_with_its_status(rlm: Rlm, fake: Fake, status: Any, how: str) -> None:
     fake(Run("t", status))
     done = rlm("review", "t", "--approve")
     assert done.code == 2 and how in done.err and ("rlm resume t" in done.err or "rlm show t" in done.err)
     assert json.loads(rlm("review", "t", "--json").out)["error"]["type"] == "UsageError"
 
 
-# -- what has changed meanwhile
+# -- requests that have changed meanwhile
 
 
-def test_by_flag_what_has_changed_is_refused_and_shown_anew(rlm: Rlm, fake: Fake) -> None:
+def test_by_flag_a_changed_request_is_refused_and_shown_again(rlm: Rlm, fake: Fake) -> None:
     runner = fake(paused(interrupt(code("good"))), UsageError("It is not what waits."), paused(interrupt(code("evil"))))
     done = rlm("review", "t", "--approve")
     assert done.code == 3 and len(decided(runner)) == 1
@@ -169,7 +169,7 @@ def test_by_flag_what_has_changed_is_refused_and_shown_anew(rlm: Rlm, fake: Fake
     assert "Something else waits than what you were shown." in after and "evil" in after
 
 
-def test_by_flag_a_refusal_of_what_still_waits_is_2(rlm: Rlm, fake: Fake) -> None:
+def test_by_flag_a_refused_decision_on_an_unchanged_request_exits_with_2(rlm: Rlm, fake: Fake) -> None:
     waits = paused(interrupt(code("good")))
     fake(waits, UsageError("It does not fit."), waits)
     done = rlm("review", "t", "--approve")
@@ -178,7 +178,7 @@ def test_by_flag_a_refusal_of_what_still_waits_is_2(rlm: Rlm, fake: Fake) -> Non
     assert rlm("review", "t", "--approve").code == 2
 
 
-def test_at_a_terminal_what_has_changed_is_shown_and_asked_anew(rlm: Rlm, fake: Fake, typed: Any) -> None:
+def test_at_a_terminal_a_changed_request_is_shown_and_asked_again(rlm: Rlm, fake: Fake, typed: Any) -> None:
     typed("a\nr\nno\n")
     evil = paused(interrupt(code("evil"), name="i2"))
     runner = fake(paused(interrupt(code("good"))), UsageError("It is not what waits."), evil, ANSWERED)
@@ -187,10 +187,10 @@ def test_at_a_terminal_what_has_changed_is_shown_and_asked_anew(rlm: Rlm, fake: 
     assert decided(runner)[1] == ([{"type": "reject", "message": "no"}], bound_to(evil))
 
 
-# -- asking in place
+# -- asking on the terminal of the run
 
 
-def test_a_run_asks_in_place_and_goes_on(rlm: Rlm, fake: Fake, typed: Any) -> None:
+def test_a_run_asks_on_its_terminal_and_resumes(rlm: Rlm, fake: Fake, typed: Any) -> None:
     typed("a\nr\nno\n")
     first, then = paused(interrupt(code("a"))), paused(interrupt(answer("b"), name="i2"))
     runner = fake(first, then, ANSWERED)
@@ -200,7 +200,9 @@ def test_a_run_asks_in_place_and_goes_on(rlm: Rlm, fake: Fake, typed: Any) -> No
 
 
 @pytest.mark.parametrize("command", [["run", "Q?", "--model", "m"], ["resume", "t"], ["fork", "t", "--step", "1"]])
-def test_left_waiting_it_says_how_to_go_on(rlm: Rlm, fake: Fake, typed: Any, command: list[str]) -> None:
+def test_a_skipped_request_leaves_the_run_waiting_with_the_command_to_decide(
+    rlm: Rlm, fake: Fake, typed: Any, command: list[str]
+) -> None:
     typed("s\n")
     runner = fake(paused(interrupt(code("a"))))
     done = rlm(*command, "--home", ".rlm")
@@ -208,7 +210,7 @@ def test_left_waiting_it_says_how_to_go_on(rlm: Rlm, fake: Fake, typed: Any, com
     assert "Waits for approval to run the code of turn 3" in done.err
 
 
-def test_nobody_is_asked_with_json_or_without_a_terminal(
+def test_a_run_does_not_ask_with_json_or_without_a_terminal(
     rlm: Rlm, fake: Fake, typed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = fake(paused(interrupt(code("print()"))))
@@ -223,7 +225,7 @@ def test_nobody_is_asked_with_json_or_without_a_terminal(
     assert decided(runner) == []
 
 
-def test_an_unsandboxed_run_is_warned_of_once(rlm: Rlm, fake: Fake, typed: Any) -> None:
+def test_an_unsandboxed_run_gives_one_warning(rlm: Rlm, fake: Fake, typed: Any) -> None:
     typed("a\n")
     fake(paused(interrupt(code("a"))), ANSWERED)
     done = rlm("run", "Q?", "--model", "m", "--unsandboxed")
@@ -241,7 +243,7 @@ def test_an_unsandboxed_run_is_warned_of_once(rlm: Rlm, fake: Fake, typed: Any) 
     "given",
     [["--approve", "code", "--approve", "calls>10"], ["--approve", "code,calls>10"], ["--approve", " code , calls>10"]],
 )
-def test_gates_reach_the_run_however_they_are_given(rlm: Rlm, fake: Fake, given: list[str]) -> None:
+def test_gates_reach_the_run_in_every_form_of_the_flag(rlm: Rlm, fake: Fake, given: list[str]) -> None:
     runner = fake(ANSWERED)
     assert rlm("run", "Q?", "--model", "m", *given, "--allow-imports", "a", "--allow-imports", "b,c").code == 0
     from durable_rlm.state.settings import resolve_settings
@@ -251,7 +253,7 @@ def test_gates_reach_the_run_however_they_are_given(rlm: Rlm, fake: Fake, given:
     assert settings.approve == ("code", "calls>10") and set(settings.allow_imports) >= {"a", "b", "c"}
 
 
-def test_a_gate_that_there_is_not_is_2_with_those_there_are(
+def test_an_unknown_gate_exits_with_2_and_lists_the_known_ones(
     rlm: Rlm, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     runner = fake(ANSWERED)

@@ -1,4 +1,4 @@
-"""The dialogue: what a person types, and what becomes of it. The editor is a small program."""
+"""The dialogue on the terminal: typed input and the resulting decision. The editor is a small program."""
 
 import io
 import os
@@ -23,7 +23,7 @@ APPROVED = {"type": "approve"}
 
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Says:
-    """`says(typed, *actions)`: what a person decides who types these lines."""
+    """Return the reviewer's answer to these actions for a typed text: `says(typed, *actions)`."""
 
     def decide(typed: str, *actions: dict[str, Any]) -> Answer | None:
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
@@ -34,7 +34,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Says:
 
 @pytest.fixture
 def editor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Editor:
-    """`editor(code)`: an editor that runs `code` on `path` and `text`; returns where it notes what it saw."""
+    """Install an editor that runs `code` on `path` and `text`: `editor(code)` returns the file recording its call."""
     noted = tmp_path / "noted"
 
     def install(body: str) -> Path:
@@ -61,7 +61,9 @@ def decisions(of: Answer | None) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("typed", ["a\n", "approve\n", " A \n", "\nwhat?\nyes\na\n"])
-def test_it_is_asked_until_there_is_a_decision(says: Says, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_prompt_repeats_until_there_is_a_decision(
+    says: Says, typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     of = says(typed, code("a = 1"))
     assert of == Answer("i1", pending(code("a = 1")).waiting[0].shown, [APPROVED])
     out, err = capsys.readouterr()
@@ -69,20 +71,22 @@ def test_it_is_asked_until_there_is_a_decision(says: Says, typed: str, capsys: p
     assert err.count("[a]pprove") == typed.count("\n")
 
 
-def test_rejecting_and_responding_take_words(says: Says) -> None:
+def test_rejecting_and_responding_require_words(says: Says) -> None:
     assert decisions(says("r\nIt is wrong. \n", code("a"))) == [{"type": "reject", "message": "It is wrong."}]
     assert decisions(says("p\n42\n", calls("p"))) == [{"type": "respond", "message": "42"}]
-    # Without words it is asked again.
+    # Without words the prompt repeats.
     assert decisions(says("r\n\np\n\na\n", code("a"))) == [APPROVED]
 
 
 @pytest.mark.parametrize("typed", ["s\n", "skip\n", "q\n", "quit\n", "", "r\n", "huh\n"])
-def test_skipping_and_the_end_of_the_input_leave_it(says: Says, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skipping_and_the_end_of_the_input_decide_nothing(
+    says: Says, typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert says(typed, code("a")) is None
     assert "Nothing was decided: the run waits." in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(io.StringIO):
         def readline(self, size: int | None = -1) -> str:
             raise KeyboardInterrupt
@@ -91,9 +95,7 @@ def test_ctrl_c_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert TerminalReviewer().decide(pending(code("a"))) is None
 
 
-def test_several_are_decided_one_after_another_and_sent_together(
-    says: Says, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_requests_are_decided_in_turn_and_sent_together(says: Says, capsys: pytest.CaptureFixture[str]) -> None:
     several = [code("first = 1"), code("second = 2"), answer("third")]
     assert decisions(says("r\nno\na\np\nmore\n", *several)) == [
         {"type": "reject", "message": "no"},
@@ -104,11 +106,11 @@ def test_several_are_decided_one_after_another_and_sent_together(
     assert err.index("first = 1") < err.index("Why?") < err.index("second = 2") < err.index("third")
     assert "approve [all] 3" in err and "approve [all] 2" in err and "approve [all] 1" not in err
     assert decisions(says("r\nno\nall\n", *several)) == [{"type": "reject", "message": "no"}, APPROVED, APPROVED]
-    assert says("a\na\ns\n", *several) is None, "and nothing of it is sent"
-    assert says("all\n", code("a")) is None, "which is only for several"
+    assert says("a\na\ns\n", *several) is None, "no part of it is sent"
+    assert says("all\n", code("a")) is None, "`all` is only for several"
 
 
-def test_only_what_may_be_said_is_offered(says: Says, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_allowed_decisions_are_offered(says: Says, capsys: pytest.CaptureFixture[str]) -> None:
     assert decisions(says("p\nrespond\na\n", spend())) == [APPROVED]
     err = capsys.readouterr().err
     assert "res[p]ond" not in err and "[r]eject: it answers with what it has" in err
@@ -116,7 +118,7 @@ def test_only_what_may_be_said_is_offered(says: Says, capsys: pytest.CaptureFixt
     assert "[a]pprove: it answers now · [e]dit the limit: it continues · [r]eject: it stops" in capsys.readouterr().err
 
 
-def test_code_is_edited_in_the_persons_editor(says: Says, editor: Editor) -> None:
+def test_code_is_edited_in_the_users_editor(says: Says, editor: Editor) -> None:
     noted = editor("path.write_text(text.replace('1', '2') + '\\n')")
     of = decisions(says("e\n", code("a = 1")))
     assert of == [{"type": "edit", "edited_action": {"name": "execute_code", "args": {"code": "a = 2"}}}]
@@ -132,7 +134,7 @@ def test_arguments_are_edited_as_json(says: Says, editor: Editor) -> None:
     assert ".json:" in noted.read_text()
 
 
-def test_what_cannot_be_used_is_said_and_edited_again_from_where_it_was(
+def test_an_unusable_edit_is_reported_and_can_be_edited_further(
     says: Says, editor: Editor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     editor("path.write_text(text + ' = (' if time == 1 else text.removesuffix(' = (') + ' = 3')")
@@ -141,13 +143,15 @@ def test_what_cannot_be_used_is_said_and_edited_again_from_where_it_was(
     assert "is not Python: line 1" in capsys.readouterr().err
 
 
-def test_what_cannot_be_used_may_be_given_up(says: Says, editor: Editor) -> None:
+def test_an_unusable_edit_can_be_discarded(says: Says, editor: Editor) -> None:
     editor("path.write_text('= =')")
     assert decisions(says("e\nn\na\n", code("a"))) == [APPROVED]
 
 
-def test_unchanged_is_asked_again(says: Says, editor: Editor, capsys: pytest.CaptureFixture[str]) -> None:
-    # As editors do, with a newline at the end.
+def test_after_an_edit_without_changes_the_prompt_repeats(
+    says: Says, editor: Editor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Editors add a newline at the end.
     editor("path.write_text(text if text.endswith('\\n') else text + '\\n')")
     assert decisions(says("e\na\n", code("a"))) == [APPROVED]
     assert decisions(says("e\na\n", budget())) == [APPROVED]
@@ -162,7 +166,7 @@ def test_unchanged_is_asked_again(says: Says, editor: Editor, capsys: pytest.Cap
         ("path.unlink()", "No such file"),
     ],
 )
-def test_an_editor_that_fails_costs_nothing(
+def test_a_failing_editor_leaves_the_request_undecided(
     says: Says, editor: Editor, body: str, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     editor(body)
@@ -171,12 +175,12 @@ def test_an_editor_that_fails_costs_nothing(
 
 
 @pytest.mark.parametrize("text", ["a\r\nb\r\n", "'\ud800'", "\ufeffa", "a\x0cb\u2028", "", "\n\n"])
-def test_a_text_comes_back_as_it_was_byte_for_byte(editor: Editor, text: str) -> None:
+def test_an_unedited_text_is_returned_byte_for_byte(editor: Editor, text: str) -> None:
     editor("")
     assert edited(text, ".py") == text
 
 
-def test_the_editor_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_editor_is_visual_then_editor_then_vi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VISUAL", "code --wait 'a b'")
     monkeypatch.setenv("EDITOR", "nano")
     assert editor_command() == ["code", "--wait", "a b"]
@@ -196,7 +200,7 @@ def test_the_editor_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tm
         editor_command()
 
 
-def test_an_editor_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_editor_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "/nowhere/editor")
     with pytest.raises(UsageError, match="could not be used"):
         edited("a", ".py")

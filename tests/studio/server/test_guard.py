@@ -1,4 +1,4 @@
-"""What stands behind the guard sees no secret; what comes past it is nobody."""
+"""The server's guard: the application behind it receives no secret, and calls that bypass it are anonymous."""
 
 import os
 from typing import Any
@@ -26,7 +26,7 @@ def request(**more: Any) -> dict[str, Any]:
 
 
 async def through(scope: dict[str, Any]) -> list[dict[str, Any]]:
-    """The scopes that come through the guard."""
+    """Return the scopes that pass the guard."""
     came: list[dict[str, Any]] = []
 
     async def behind(scope: Any, receive: Any, send: Any) -> None:
@@ -40,30 +40,30 @@ async def through(scope: dict[str, Any]) -> list[dict[str, Any]]:
     return came
 
 
-async def test_who_comes_through_is_the_owner_and_has_left_the_token_outside() -> None:
+async def test_an_admitted_request_is_the_owners_and_carries_no_token() -> None:
     (scope,) = await through(request())
     assert scope["headers"] == [(b"host", b"127.0.0.1:2024"), (b"accept", b"*/*")]
     assert await authenticate(scope) == "owner"
 
 
 @pytest.mark.parametrize("mark", [{}, {"durable_rlm.passed": True}, {"root_path": "/noauth"}])
-async def test_what_has_not_come_through_is_nobody(mark: dict[str, Any]) -> None:
+async def test_a_request_that_bypassed_the_guard_is_unauthorized(mark: dict[str, Any]) -> None:
     with pytest.raises(Auth.exceptions.HTTPException) as refused:
         await authenticate(request(**mark))
     assert refused.value.status_code == 401
 
 
-async def test_inside_calls_have_no_way_around() -> None:
-    """LangGraph's own clients within the process ask below `/noauth`, which a connection cannot say."""
+async def test_calls_from_inside_the_process_cannot_bypass_the_guard() -> None:
+    """LangGraph's own clients within the process use paths below `/noauth`, which a connection cannot set."""
     assert await through(request(root_path="/noauth", headers=[], server=("api", None))) == []
 
 
-def test_an_access_shows_no_secret_of_its_own() -> None:
+def test_the_repr_of_an_access_shows_no_secret() -> None:
     access = Access(TOKEN, session="a session of a browser")
     assert TOKEN not in repr(access) and access.session not in repr(access)
 
 
-def test_a_token_that_is_given_is_taken_out_of_the_environment_and_has_to_be_good(
+def test_a_given_token_is_removed_from_the_environment_and_must_be_well_formed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "0123456789abcdef")

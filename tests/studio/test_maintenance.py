@@ -1,4 +1,4 @@
-"""`rlm verify`, `rlm delete`, `rlm gc` as people and scripts use them; and looking at a home that is damaged."""
+"""`rlm verify`, `rlm delete` and `rlm gc`, and reading a damaged home."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def names(rlm: Rlm) -> list[str]:
 # -- verify
 
 
-def test_a_whole_run_is_said_to_be_whole(rlm: Rlm, home: Path) -> None:
+def test_an_intact_run_is_reported_as_intact(rlm: Rlm, home: Path) -> None:
     done = rlm("verify", "hurt")
     assert done.code == 0 and "All of it is what was saved." in done.out
     assert re.match(r"hurt: \d+ records checked, [\d.]+ [KM]B\.", done.out)
@@ -49,7 +49,7 @@ def test_a_whole_run_is_said_to_be_whole(rlm: Rlm, home: Path) -> None:
     assert report["checked"]["checkpoint"]["records"] == report["whole"]["steps"]["of"] == 12
 
 
-def test_what_is_damaged_is_said_with_what_is_lost_and_what_is_not(rlm: Rlm, home: Path) -> None:
+def test_damage_is_reported_with_the_parts_that_are_lost_and_those_that_are_not(rlm: Rlm, home: Path) -> None:
     expected = DAMAGES["a_write_to_a_growing_list_changed"](home)
     done = rlm("verify", "hurt")
     assert done.code == 1
@@ -75,14 +75,14 @@ def test_an_unknown_run_is_an_error(rlm: Rlm, home: Path) -> None:
     assert document(rlm("verify", "nobody", "--json"))["error"]["type"] == "UnknownThread"
 
 
-def test_without_a_home_nothing_is_made(rlm: Rlm, tmp_path: Path) -> None:
+def test_without_a_home_nothing_is_created(rlm: Rlm, tmp_path: Path) -> None:
     assert rlm("verify", "x").code == rlm("delete", "x").code == 2
     done = rlm("gc", "--json")
     assert done.code == 0 and document(done)["freed"] == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_shown_of_a_damaged_record_is_safe_to_show(rlm: Rlm, home: Path) -> None:
+def test_the_report_of_a_damaged_record_is_escaped(rlm: Rlm, home: Path) -> None:
     nasty = "".join(HOSTILE.values()).encode(errors="ignore").decode()
     change(home, "UPDATE calls SET key = ? WHERE seq = 2", f"1:{nasty}:1")
     shown = rlm("verify", "hurt")
@@ -92,7 +92,7 @@ def test_what_is_shown_of_a_damaged_record_is_safe_to_show(rlm: Rlm, home: Path)
 # -- delete
 
 
-def test_a_script_deletes_without_being_asked(rlm: Rlm, home: Path) -> None:
+def test_a_script_deletes_without_a_confirmation(rlm: Rlm, home: Path) -> None:
     done = rlm("delete", "hurt")
     assert done.code == 0 and done.out == "" and done.err.splitlines()[0] == "Deleted hurt."
     assert names(rlm) == ["other"]
@@ -101,7 +101,7 @@ def test_a_script_deletes_without_being_asked(rlm: Rlm, home: Path) -> None:
 
 
 class Terminal:
-    """A standard stream of somebody who is there and types."""
+    """A standard stream of a terminal with a user."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -115,7 +115,7 @@ class Terminal:
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`answer(text)`: somebody at the terminal types that."""
+    """Type an answer at the terminal with `answer(text)`."""
 
     def types(text: str) -> None:
         monkeypatch.setattr("sys.stdin", Terminal(io.StringIO(text)))
@@ -125,19 +125,21 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(("typed", "code", "left"), [("n\n", 130, 2), ("\n", 130, 2), ("y\n", 0, 1), ("", 130, 2)])
-def test_somebody_at_a_terminal_is_asked(rlm: Rlm, home: Path, answer: Any, typed: str, code: int, left: int) -> None:
+def test_delete_at_a_terminal_asks_for_confirmation(
+    rlm: Rlm, home: Path, answer: Any, typed: str, code: int, left: int
+) -> None:
     answer(typed)
     done = rlm("delete", "hurt")
     assert done.code == code and "What of hurt?" in done.err and "Delete it for good?" in done.err
     assert len(names(rlm)) == left
 
 
-def test_yes_asks_nobody(rlm: Rlm, home: Path, answer: Any) -> None:
+def test_delete_with_yes_asks_for_no_confirmation(rlm: Rlm, home: Path, answer: Any) -> None:
     answer("")
     assert rlm("delete", "hurt", "--yes").code == 0 and names(rlm) == ["other"]
 
 
-def test_forks_and_children_are_named(rlm: Rlm, home: Path) -> None:
+def test_forks_and_sub_rlms_are_named_when_a_run_is_deleted(rlm: Rlm, home: Path) -> None:
     assert rlm("fork", "hurt", "--step", "5", "--thread", "aside", "--no-run").code == 0
     adopt(home, "hurt", "other")
     said = rlm("delete", "hurt").err
@@ -146,7 +148,7 @@ def test_forks_and_children_are_named(rlm: Rlm, home: Path) -> None:
     assert document(rlm("delete", "aside", "--json"))["deleted"] == ["aside", "other"]
 
 
-def test_a_run_that_a_living_process_runs_is_busy(rlm: Rlm, home: Path) -> None:
+def test_a_run_of_a_living_process_is_busy(rlm: Rlm, home: Path) -> None:
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         owner = json.dumps(this_process())
         connection.execute("UPDATE leases SET owner = ?, renewed = 0 WHERE thread_id = 'hurt'", (owner,))
@@ -172,7 +174,7 @@ def test_space_is_freed_once_a_run_is_deleted(rlm: Rlm, home: Path) -> None:
     assert rlm("verify", "other").code == 0
 
 
-def test_nothing_is_freed_while_what_is_needed_is_not_known(rlm: Rlm, home: Path) -> None:
+def test_nothing_is_freed_while_references_cannot_be_read(rlm: Rlm, home: Path) -> None:
     DAMAGES["a_checkpoint_cut_short"](home)
     rlm("delete", "other")
     done = rlm("gc")
@@ -181,10 +183,10 @@ def test_nothing_is_freed_while_what_is_needed_is_not_known(rlm: Rlm, home: Path
     assert rlm("delete", "hurt").code == 0 and rlm("gc").code == 0
 
 
-# -- looking at what is damaged
+# -- reading a damaged home
 
 
-def test_a_damaged_entry_of_the_index_hides_no_other_run_nor_the_rest_of_its_own(rlm: Rlm, home: Path) -> None:
+def test_a_damaged_index_entry_hides_no_other_run_and_no_other_fact_of_its_own(rlm: Rlm, home: Path) -> None:
     change(home, "UPDATE threads SET limits = CAST(x'ff' AS TEXT), updated = 'never' WHERE thread_id = 'hurt'")
     runs = {run["thread_id"]: run for run in document(rlm("list", "--json"))}
     assert runs["hurt"]["status"] == "damaged" and runs["other"]["status"] == "answered"
@@ -197,7 +199,7 @@ def test_a_damaged_entry_of_the_index_hides_no_other_run_nor_the_rest_of_its_own
     assert rlm("resume", "other").code == 0
 
 
-def test_a_damaged_call_and_a_damaged_step_hide_no_other(rlm: Rlm, home: Path) -> None:
+def test_a_damaged_call_and_a_damaged_step_hide_no_others(rlm: Rlm, home: Path) -> None:
     DAMAGES["a_call_that_is_no_text_any_more"](home)
     DAMAGES["a_step_changed"](home)
     calls = document(rlm("calls", "hurt", "--json"))
@@ -210,7 +212,7 @@ def test_a_damaged_call_and_a_damaged_step_hide_no_other(rlm: Rlm, home: Path) -
     assert rlm("calls", "hurt").code == rlm("steps", "hurt").code == rlm("list").code == 0
 
 
-def test_when_the_last_step_cannot_be_opened_the_run_is_shown_as_it_was_before(rlm: Rlm, home: Path) -> None:
+def test_a_run_whose_last_step_cannot_be_loaded_is_shown_at_the_step_before(rlm: Rlm, home: Path) -> None:
     DAMAGES["a_write_to_a_growing_list_changed"](home)
     shown = rlm("show", "hurt")
     assert shown.code == 0 and "── turn 1" in shown.out and "as it was after step 7" in shown.out
@@ -223,7 +225,7 @@ def test_when_the_last_step_cannot_be_opened_the_run_is_shown_as_it_was_before(r
 
 
 @pytest.mark.parametrize("table", ["threads", "calls", "steps", "checkpoints", "writes", "texts"])
-def test_a_damaged_page_leaves_what_is_not_in_it_to_look_at(rlm: Rlm, home: Path, table: str) -> None:
+def test_a_damaged_page_hides_only_its_own_rows(rlm: Rlm, home: Path, table: str) -> None:
     pages = leaves(home, table)
     spoil_page(home, pages[len(pages) // 2])
     listed = rlm("list", "--json")

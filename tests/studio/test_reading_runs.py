@@ -1,4 +1,4 @@
-"""Looking at saved runs: list, show, steps, calls, completion, over a home with a run in it."""
+"""Reading saved runs: list, show, steps, calls and completion, over a home with a run in it."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_list(rlm: Rlm, home: Path) -> None:
+def test_list_prints_the_runs_with_their_status(rlm: Rlm, home: Path) -> None:
     listed = json.loads(rlm("list", "--json", "--home", str(home)).out)
     keys = {"thread_id", "status", "question", "parent", "model", "turns", "model_calls", "cost_usd", "updated"}
     assert [set(run) for run in listed] == [keys, keys]
@@ -57,7 +57,7 @@ def test_the_list(rlm: Rlm, home: Path) -> None:
     assert re.match(r"nasty +answered +4 +7 ", lines[2]) and hostile("".join(lines)) == []
 
 
-def test_the_steps(rlm: Rlm, home: Path) -> None:
+def test_steps_prints_the_steps_of_a_run(rlm: Rlm, home: Path) -> None:
     steps = json.loads(rlm("steps", "nast", "--json", "--home", str(home)).out)
     assert {frozenset(step) for step in steps} == {
         frozenset({"step", "kind", "turn", "created", "checkpoint_id", "summary"})
@@ -66,7 +66,7 @@ def test_the_steps(rlm: Rlm, home: Path) -> None:
     assert len(table) == len(steps) + 1 and "finalize" in table[-1]
 
 
-def test_the_calls(rlm: Rlm, home: Path) -> None:
+def test_calls_prints_the_calls_of_a_run(rlm: Rlm, home: Path) -> None:
     calls = json.loads(rlm("calls", "nasty", "--json", "--home", str(home)).out)
     keys = {"key", "turn", "depth", "kind", "model", "prompt", "answer", "error", "tokens", "seconds", "reused"}
     assert [set(call) for call in calls] == [keys | {"child_thread"}] * 3 and calls[2]["prompt"] == NASTY
@@ -86,11 +86,11 @@ def test_a_run_is_shown_with_its_turns_and_answer(rlm: Rlm, home: Path) -> None:
     assert document["answer"]["done"][:2] == ["ONE", "TWO"] and document["limits"]["max_turns"] == 30
 
 
-def test_why_a_run_ended_is_shown(rlm: Rlm, home: Path) -> None:
+def test_show_says_why_a_run_ended(rlm: Rlm, home: Path) -> None:
     assert re.search(r"Status +budget: .*--max-turns", rlm("show", "short", "--home", str(home)).out)
 
 
-def test_a_step_is_shown_as_the_state_was_after_it(rlm: Rlm, home: Path) -> None:
+def test_a_step_is_shown_with_the_state_after_it(rlm: Rlm, home: Path) -> None:
     steps = json.loads(rlm("steps", "nasty", "--json", "--home", str(home)).out)
     number = next(step["step"] for step in steps if step["kind"] == "execute_code" and step["turn"] == 1)
     shown = rlm("show", "nasty", "--step", str(number), "--home", str(home)).out
@@ -101,7 +101,7 @@ def test_a_step_is_shown_as_the_state_was_after_it(rlm: Rlm, home: Path) -> None
     assert rlm("show", "nasty", "--step", "999", "--home", str(home)).code == 2
 
 
-def test_long_code_and_output_are_clipped_unless_asked_for(rlm: Rlm, tmp_path: Path) -> None:
+def test_long_code_and_output_are_clipped_without_the_flag_full(rlm: Rlm, tmp_path: Path) -> None:
     code = [*(f"n{line} = {line}" for line in range(100)), "print('\\n'.join(map(str, range(100))))", "FINAL('x')"]
     model = write_script(tmp_path / "m.py", [repl("\n".join(code))])
 
@@ -116,7 +116,7 @@ def test_long_code_and_output_are_clipped_unless_asked_for(rlm: Rlm, tmp_path: P
 
 
 def damage(home: Path, copy: Path, text: str) -> None:
-    """Make `copy` a home like `home`, with one stored text changed behind its back."""
+    """Copy `home` to `copy`, with one stored text changed behind the product's back."""
     copy.mkdir()
     with (
         closing(sqlite3.connect(home / "checkpoints.sqlite")) as source,
@@ -128,13 +128,13 @@ def damage(home: Path, copy: Path, text: str) -> None:
         target.commit()
 
 
-def test_one_damaged_text_does_not_hide_the_rest(rlm: Rlm, home: Path, tmp_path: Path) -> None:
+def test_a_damaged_text_does_not_hide_the_rest(rlm: Rlm, home: Path, tmp_path: Path) -> None:
     damage(home, tmp_path / ".rlm", "many*")
     shown = rlm("show", "nasty").out
     assert "has changed on disk" in shown and "── turn 4" in shown and "── answer" in shown
 
 
-def test_one_damaged_call_does_not_hide_the_others(rlm: Rlm, home: Path, tmp_path: Path) -> None:
+def test_a_damaged_call_does_not_hide_the_others(rlm: Rlm, home: Path, tmp_path: Path) -> None:
     damage(home, tmp_path / ".rlm", "two")
     damaged = json.loads(rlm("calls", "nasty", "--json").out)
     assert [call["answer"] for call in damaged][:2] == ["ONE", "TWO"]
@@ -160,7 +160,7 @@ def test_completion_is_silent_about_errors(tmp_path: Path, capfd: pytest.Capture
     assert capfd.readouterr() == ("", "") and [one.name for one in tmp_path.iterdir()] == ["checkpoints.sqlite"]
 
 
-def test_tables_line_up_with_wide_characters_and_cut_what_is_too_long(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_align_wide_characters_and_cut_long_cells(capsys: pytest.CaptureFixture[str]) -> None:
     columns = [Column("A", limit=5), Column("N", right=True), Column("TEXT", wide=True)]
     rows = [("漢字", "1", "x" * 1000), ("longer than five", "1,000", "é\nü")]
     print_table(columns, rows)
@@ -169,7 +169,7 @@ def test_tables_line_up_with_wide_characters_and_cut_what_is_too_long(capsys: py
     assert lines[1].startswith("漢字       1  xxx") and lines[1].endswith("…") and len(lines[1]) < 310
 
 
-def test_times_are_told_as_ages() -> None:
+def test_times_are_shown_as_ages() -> None:
     now = datetime.fromisoformat("2026-01-10T12:00:00Z")
     times = ["2026-01-10T11:59:48.100Z", "2026-01-10T11:12:00Z", "2026-01-09T12:30:00Z", "2026-01-02T00:00:00Z"]
     assert [ago(time, now) for time in times] == ["11 s ago", "48 min ago", "23 h ago", "2026-01-02"]
