@@ -1,9 +1,9 @@
-"""The rules of every test, and which tests are left to `make test-slow` or left out by `make test-quick`."""
+"""Settings and markers for all tests: only `make test-slow` runs slow ones, `make test-quick` skips long ones."""
 
 import pytest
 from hypothesis import settings
 
-# How long an example takes says nothing on a machine that does other things as well.
+# The duration of an example has no meaning on a machine that does other work as well.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -41,7 +41,7 @@ SLOW = (
     "tests/kill/test_trees_in_processes.py::test_a_tree_killed_at_random_leaves_no_kernel_and_each_of_its_runs_resumes[2]",
     "tests/sandbox/test_nothing_left.py::test_hundreds_of_started_and_killed_kernels",
 )
-"""Storms, further shares of what one test samples, packaging, and second ways to the same end: `make test-slow`."""
+"""Kill storms, further shares of a sampled test, packaging, and second ways to the same result: `make test-slow`."""
 
 LONG = (
     "tests/graph/fork/test_forking.py",
@@ -66,7 +66,7 @@ LONG = (
     "tests/nodes/models/test_schema_verdicts.py",
     "tests/nodes/sub_calls/",
 )
-"""In process, and more than some seconds: left out by `make test-quick`."""
+"""Tests that run in process for more than some seconds: skipped by `make test-quick`."""
 
 PROCESSES = (
     "tests/docs/test_api_reference.py::test_the_example_runs",
@@ -76,10 +76,10 @@ PROCESSES = (
     "tests/kernel/test_generators.py::test_numpys_generator_begins_alike",
     "tests/nodes/models/test_providers.py::test_no_provider_is_imported_before_a_model_is_opened",
     "tests/nodes/models/test_scripted_server.py::test_the_server_runs_as_a_program_and_prints_a_summary_of_its_requests",
-    "tests/state/test_leases.py::test_a_dead_process_is_followed_at_once_whatever_the_clock_says",
+    "tests/state/test_leases.py::test_the_lease_of_a_dead_process_is_taken_over_at_once_whatever_the_clock_says",
     "tests/state/test_leases.py::test_a_living_process_keeps_its_thread_whatever_the_clock_says",
     "tests/state/test_leases.py::test_setting_the_clock_kills_no_holder",
-    "tests/state/test_older_formats.py::test_variables_that_an_earlier_version_saved",
+    "tests/state/test_older_formats.py::test_variables_saved_by_an_earlier_version_are_restored_and_not_rebuilt",
     "tests/studio/approval/test_terminal.py",
     "tests/studio/test_command_line.py::test_the_command_line_imports_no_heavy_modules",
     "tests/studio/test_gc_tuning.py",
@@ -87,7 +87,7 @@ PROCESSES = (
     "tests/studio/test_time_travel.py::test_listing_steps_and_calls_imports_no_langgraph",
     "tests/studio/test_trees.py::test_a_sub_rlm_of_a_running_run_is_busy_and_the_message_names_that_run",
 )
-"""In folders that run in process, and start a kernel or a program: left out by `make test-quick`."""
+"""Tests in otherwise in-process folders that start a kernel or a program: skipped by `make test-quick`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

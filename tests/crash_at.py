@@ -1,4 +1,4 @@
-"""Processes that die at a point, as far as a test in the same process can make it so."""
+"""Crashes at failpoints, simulated in the test's own process."""
 
 
 class Crash(BaseException):
@@ -6,14 +6,14 @@ class Crash(BaseException):
 
 
 class CrashAt:
-    """A probe at which the process dies, the n-th time that it passes the point."""
+    """A failpoint at which the process dies the n-th time that it is passed."""
 
     def __init__(self, point: str, times: int = 1) -> None:
         self._point = point
         self._left = times
 
     def __call__(self, point: str) -> None:
-        # One transaction may commit several things: it passes the points of each.
+        # One transaction may commit several items: it passes the failpoints of each.
         whats, _, when = point.rpartition("-")
         passed = [f"{what}-{when}" for what in whats.split("+")].count(self._point)
         if passed and self._left > 0:

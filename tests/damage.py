@@ -1,4 +1,4 @@
-"""Damaging a saved home behind its back, as disks and other programs do."""
+"""Damage to a saved home, made behind the product's back as by disks and other programs."""
 
 import sqlite3
 from collections.abc import Generator
@@ -11,7 +11,7 @@ DATABASE = "checkpoints.sqlite"
 
 @contextmanager
 def behind(home: Path) -> Generator[sqlite3.Connection]:
-    """A connection whose changes no seal follows. Nobody else may have the file open."""
+    """Open a connection whose changes update no checksum. No other process may have the file open."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
@@ -30,13 +30,13 @@ def change(home: Path, sql: str, *parameters: Any) -> None:
 
 
 def ask(home: Path, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """What a query finds."""
+    """Return the rows of a query."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         return connection.execute(sql, parameters).fetchall()
 
 
 def flip(path: Path, needle: bytes) -> None:
-    """Flip a bit of the last byte of the only place in a file that holds `needle`."""
+    """Flip a bit of the last byte of the only occurrence of `needle` in a file."""
     data = bytearray(path.read_bytes())
     assert data.count(needle) == 1, data.count(needle)
     data[data.index(needle) + len(needle) - 1] ^= 0x80
@@ -44,7 +44,7 @@ def flip(path: Path, needle: bytes) -> None:
 
 
 def leaves(home: Path, name: str) -> list[int]:
-    """The pages that hold the rows of a table or an index, in their order (sqlite.org/fileformat2.html, 1.6)."""
+    """Return the pages that hold the rows of a table or an index, in order (sqlite.org/fileformat2.html, 1.6)."""
     [[size]] = ask(home, "PRAGMA page_size")
     [[root]] = ask(home, "SELECT rootpage FROM sqlite_schema WHERE name = ?", name)
     data = (home / DATABASE).read_bytes()

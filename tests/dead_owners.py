@@ -1,4 +1,4 @@
-"""Processes that tests crash without ending them: to others they must look dead."""
+"""Processes that tests crash without ending them: other processes must consider them dead."""
 
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +8,6 @@ from durable_rlm.state.db.connection import connect
 
 
 def mark_owner_dead(home: Path) -> None:
-    """Let whoever holds a thread in `home` be dead."""
+    """Mark the owner of each lease in `home` as dead."""
     with closing(connect(home / DATABASE)) as connection:
         connection.execute("UPDATE leases SET owner = json_set(owner, '$.pid', 999999999) WHERE owner IS NOT NULL")

@@ -1,11 +1,11 @@
-"""Sleeping that is recorded instead of waited."""
+"""Sleeping that is recorded instead of waited for."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class FakeSleep:
-    """What a client would have waited between attempts, in seconds."""
+    """The seconds that a client would have waited between attempts."""
 
     seconds: list[float] = field(default_factory=list[float])
 

@@ -1,4 +1,4 @@
-"""Edits of a run's state that would pass a gate, free the code or forge the answer."""
+"""Edits of a run's state that would bypass a gate, change the code or forge the answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from durable_rlm.state.run_state import RunInput, RunOutput, RunState
 
 KEYS = sorted({*RunState.__annotations__, *RunInput.__annotations__, *RunOutput.__annotations__})
-"""Every key that LangGraph would take for a value of the graph's."""
+"""Every key that LangGraph would accept as a value of the graph's state."""
 
 Values = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -19,12 +19,12 @@ class Forged:
     name: str
     gate: str
     values: Values
-    """Made of the state as it is."""
+    """Returns the edit for the present state."""
     as_node: str | None = None
 
 
 def settings(**changed: Any) -> Values:
-    """Return what gives these settings other values."""
+    """Return a function that gives these settings other values."""
     return lambda state: {"settings": {**state["settings"], **changed}}
 
 

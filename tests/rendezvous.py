@@ -1,4 +1,4 @@
-"""Places where a test and code in an in-memory kernel, which share a process, wait for each other."""
+"""Named places at which a test and code in an in-memory kernel, which share a process, wait for each other."""
 
 import threading
 from collections import defaultdict
@@ -8,12 +8,12 @@ _SECONDS = 30.0
 
 
 def pass_(place: str) -> None:
-    """Let through whatever waits at this place, now and later."""
+    """Open this place for all who wait at it, now and later."""
     _PLACES[place].set()
 
 
 def wait_at(place: str) -> None:
-    """Wait until something passes this place. Raises TimeoutError after 30 s."""
+    """Wait until this place is opened. Raises TimeoutError after 30 s."""
     if not _PLACES[place].wait(_SECONDS):
         raise TimeoutError(f"nothing passed {place}")
 

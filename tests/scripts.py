@@ -1,4 +1,4 @@
-"""Scripted models for tests: a list of root replies, one a turn, and a function for sub-calls."""
+"""Scripted models for tests: a list of root replies, one for each turn, and a function for sub-calls."""
 
 import json
 import textwrap
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def write_script(path: Path, replies: list[str], sub: str = "return prompt.upper()") -> str:
-    """A script whose n-th root turn replies `replies[n]`; returns the model's name.
+    """Write a script whose n-th root turn replies `replies[n]`. Returns the model's name.
 
-    The turn is told by the `[Turn n]` marks of what the root was told, so a resumed run goes on in order.
+    The turn is read from the `[Turn n]` marks in the request, so a resumed run continues in order.
     """
     body = f"""
     import re
@@ -32,12 +32,12 @@ def write_script(path: Path, replies: list[str], sub: str = "return prompt.upper
 
 
 def repl(code: str) -> str:
-    """A reply with one block of code."""
+    """Return a reply with one block of code."""
     return f"Let me see.\n```repl\n{textwrap.dedent(code).strip()}\n```\n"
 
 
 class Asked:
-    """What a script was asked, whoever asks it, from now on."""
+    """The requests that a script receives from now on, from any process."""
 
     def __init__(self, model: str) -> None:
         script = Path(model.removeprefix("scripted:"))
@@ -63,12 +63,12 @@ class Asked:
 
     @property
     def prompts(self) -> list[str]:
-        """Prompts of sub-calls, sorted: a cell may ask them in any order."""
+        """The prompts of sub-calls, sorted: a cell may send them in any order."""
         return sorted(what for kind, what in self._lines() if kind == "sub")
 
     @property
     def roots(self) -> list[str]:
-        """Requests of root turns in order, each as one text."""
+        """The requests of root turns in order, each as one text."""
         return ["\n\n".join(one["content"] for one in what) for kind, what in self._lines() if kind == "root"]
 
     def __len__(self) -> int:

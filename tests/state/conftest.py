@@ -1,4 +1,4 @@
-"""An open database for tests of the stores."""
+"""A fixture for tests of the stores: an open database."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The checkpointer: LangGraph's own conformance suite, and what we promise beyond it."""
+"""The checkpointer: LangGraph's own conformance suite, and this project's further promises."""
 
 import tempfile
 from collections.abc import AsyncGenerator
@@ -29,7 +29,7 @@ async def make_saver() -> AsyncGenerator[RunSaver]:
             yield RunSaver(database, Leases(database))
 
 
-async def test_it_passes_langgraphs_conformance_suite() -> None:
+async def test_the_checkpointer_passes_langgraphs_conformance_suite() -> None:
     report = await validate(make_saver)
     results = {capability.value: report.results[capability.value] for capability in BASE_CAPABILITIES}
     assert all(result.detected for result in results.values()), results
@@ -48,7 +48,7 @@ async def put(saver: RunSaver, thread: str = "t") -> str:
     return checkpoint["id"]
 
 
-async def test_steps_are_numbered_in_saved_order(database: Database) -> None:
+async def test_steps_are_numbered_in_the_order_in_which_they_are_saved(database: Database) -> None:
     saver = RunSaver(database, Leases(database))
     ids = [await put(saver) for _ in range(3)]
     rows = await database.read("SELECT step, checkpoint_id FROM steps WHERE thread_id = 't' ORDER BY step")
@@ -60,14 +60,14 @@ async def test_a_process_that_lost_its_lease_cannot_write(database: Database) ->
     saver = RunSaver(database, leases)
     await leases.acquire("t")
     await put(saver)
-    # Another process took over: the token grew.
+    # Another process has taken over: the token has grown.
     await database.commit(lambda c: c.execute("UPDATE leases SET token = token + 1"))
     with pytest.raises(LeaseLost):
         await put(saver)
     assert await database.read("SELECT count(*) FROM checkpoints") == [(1,)]
 
 
-async def test_a_second_holder_is_refused_and_leaves_no_trace(database: Database) -> None:
+async def test_a_second_holder_is_refused_and_writes_nothing(database: Database) -> None:
     first, second = Leases(database), Leases(database)
     await first.acquire("t")
     with pytest.raises(RunBusy):
@@ -86,7 +86,7 @@ async def test_a_dead_holder_is_taken_over_at_once(database: Database) -> None:
     await Leases(database).acquire("t")
 
 
-async def test_what_a_task_wrote_is_saved_with_the_step_it_makes(database: Database) -> None:
+async def test_writes_of_a_task_are_saved_with_the_step_that_follows(database: Database) -> None:
     saver = RunSaver(database, Leases(database))
     place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": await put(saver)}}
     before = database.commits
@@ -97,14 +97,14 @@ async def test_what_a_task_wrote_is_saved_with_the_step_it_makes(database: Datab
 
 
 @pytest.mark.parametrize("channel", sorted(WRITES_IDX_MAP))
-async def test_what_no_step_follows_is_on_disk_at_once(database: Database, channel: str) -> None:
+async def test_writes_that_no_step_follows_are_saved_at_once(database: Database, channel: str) -> None:
     saver = RunSaver(database, Leases(database))
     place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": await put(saver)}}
     await saver.aput_writes(place, [(channel, "said")], "task")  # type: ignore[arg-type]
     assert await database.read("SELECT channel FROM writes") == [(channel,)]
 
 
-async def test_of_a_cancelled_task_no_half_of_its_writes_is_kept(database: Database) -> None:
+async def test_no_write_of_a_cancelled_task_is_kept(database: Database) -> None:
     saver = RunSaver(database, Leases(database))
     place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": await put(saver)}}
     await saver.aput_writes(place, [("turn", 2), ("__error__", "CancelledError()")], "task")  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ async def test_of_a_cancelled_task_no_half_of_its_writes_is_kept(database: Datab
     assert sorted(saved.pending_writes) == [("another", "turn", 3), ("task", "__error__", "CancelledError()")]
 
 
-async def test_nothing_but_plain_types_is_rebuilt_from_the_file(database: Database) -> None:
+async def test_only_plain_types_are_rebuilt_from_the_file(database: Database) -> None:
     saver = RunSaver(database, Leases(database))
     await put(saver)
     loaded = saver.serde.loads_typed(saver.serde.dumps_typed(_Mine(1)))

@@ -1,4 +1,4 @@
-"""Seals: whatever is changed in a row is noticed, also when it is written to later (promise P5)."""
+"""Checksums: any change to a row is detected, also after later writes to it (promise P5)."""
 
 import sqlite3
 from collections.abc import AsyncGenerator
@@ -47,7 +47,7 @@ VALUES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncGenerator[Path]:
-    """A home with a row in every sealed table, which nobody has open."""
+    """A home with a row in every table that has checksums, closed."""
     async with Database.open(tmp_path / DATABASE) as database:
 
         def fill(connection: sqlite3.Connection) -> None:
@@ -60,7 +60,7 @@ async def home(tmp_path: Path) -> AsyncGenerator[Path]:
 
 
 def damaged(home: Path) -> set[str]:
-    """The tables that have a row whose seal is broken."""
+    """Return the tables that have a row with a wrong checksum."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         register_function(connection)
         found = {
@@ -71,14 +71,14 @@ def damaged(home: Path) -> set[str]:
 
 
 def write(home: Path, sql: str) -> None:
-    """Write as the product does: with the seals kept up to date."""
+    """Write as the product does: with the checksums kept up to date."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         register_function(connection)
         connection.execute(sql)
         connection.commit()
 
 
-async def test_what_is_written_is_sound(home: Path) -> None:
+async def test_rows_written_by_the_product_have_valid_checksums(home: Path) -> None:
     assert damaged(home) == set()
     write(home, "UPDATE threads SET status = 'answered', turns = 7")
     write(home, "UPDATE calls SET cost = 0.1 + 0.2, seal = seal")
@@ -102,17 +102,17 @@ async def test_a_copy_of_a_row_has_every_value_of_the_original(home: Path, table
     assert len(rows) == 2 and len(set(rows)) == 1
 
 
-def test_a_column_that_a_table_does_not_have_is_no_part_of_a_statement() -> None:
+def test_an_unknown_column_cannot_be_inserted() -> None:
     with pytest.raises(ValueError, match="table steps has no column size"):
         TABLES[3].insert("thread_id", "size")
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-async def test_a_changed_column_is_noticed_whatever_it_holds_now(home: Path, table: Table) -> None:
+async def test_a_changed_column_is_detected_with_any_new_value(home: Path, table: Table) -> None:
     with behind(home) as connection:
         register_function(connection)
         for column in table.columns():
-            # The one column that SQLite itself keeps to integers.
+            # The one column that SQLite itself restricts to integers.
             values = ["12345"] if column == "seq" else ["12345", "x'ff00'", "CAST(x'c3' AS TEXT)", "'other'"]
             for value in values:
                 connection.execute(f"UPDATE {table.name} SET {column} = {value}")
@@ -121,17 +121,17 @@ async def test_a_changed_column_is_noticed_whatever_it_holds_now(home: Path, tab
                 assert found == [(1,)], (column, value)
 
 
-async def test_a_text_that_becomes_the_same_bytes_is_noticed(home: Path) -> None:
+async def test_a_text_changed_to_a_blob_of_the_same_bytes_is_detected(home: Path) -> None:
     change(home, "UPDATE threads SET question = CAST(question AS BLOB)")
     assert damaged(home) == {"threads"}
 
 
-async def test_a_number_off_by_its_last_bit_is_noticed(home: Path) -> None:
+async def test_a_number_changed_in_its_last_bit_is_detected(home: Path) -> None:
     change(home, "UPDATE steps SET created = 1.5000000000000002")
     assert damaged(home) == {"steps"}
 
 
-async def test_a_damaged_row_stays_damaged_when_it_is_written_to(home: Path) -> None:
+async def test_a_damaged_row_stays_damaged_after_later_writes(home: Path) -> None:
     change(home, "UPDATE threads SET question = 'another'")
     write(home, "UPDATE threads SET status = 'answered'")
     write(home, "UPDATE threads SET question = '?'")
@@ -139,13 +139,13 @@ async def test_a_damaged_row_stays_damaged_when_it_is_written_to(home: Path) -> 
     assert ask(home, "SELECT status FROM threads") == [("answered",)]
 
 
-async def test_a_row_that_is_replaced_is_a_new_one(home: Path) -> None:
+async def test_a_replaced_row_counts_as_a_new_one(home: Path) -> None:
     change(home, "UPDATE checkpoints SET metadata = 'x'")
     write(home, "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id) VALUES ('t', '', 'c')")
     assert damaged(home) == set()
 
 
-async def test_a_damaged_answer_is_asked_for_once_more_and_then_served(tmp_path: Path) -> None:
+async def test_a_damaged_answer_is_requested_again_and_then_reused(tmp_path: Path) -> None:
     async with Database.open(tmp_path / DATABASE) as database:
         journal = await Journal(database).of("t")
         await journal.open(ENTRY)
@@ -160,11 +160,11 @@ async def test_a_damaged_answer_is_asked_for_once_more_and_then_served(tmp_path:
         await journal.settle(ENTRY, Outcome(answer="right again"))
         found = (await Journal(database).of("t")).find(ENTRY.key)
         assert found is not None and found.answer == "right again"
-        # The request that nothing is known of any more was one all the same.
+        # The damaged request counts all the same.
         assert (await Spending(database).by("t")).model_calls == 2
 
 
-async def test_a_damaged_call_of_another_run_is_no_matter(tmp_path: Path) -> None:
+async def test_a_damaged_call_of_another_run_is_ignored(tmp_path: Path) -> None:
     async with Database.open(tmp_path / DATABASE) as database:
         for thread in ("hurt", "other"):
             journal = await Journal(database).of(thread)
@@ -176,7 +176,7 @@ async def test_a_damaged_call_of_another_run_is_no_matter(tmp_path: Path) -> Non
         assert found is not None and found.answer == "right"
 
 
-async def test_the_saver_writes_sound_rows(tmp_path: Path) -> None:
+async def test_the_checkpointer_writes_rows_with_valid_checksums(tmp_path: Path) -> None:
     from langgraph.checkpoint.base import empty_checkpoint
 
     async with Database.open(tmp_path / DATABASE) as database:

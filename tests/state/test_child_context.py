@@ -1,4 +1,4 @@
-"""What is handed over is stored by reference, is the caller's own, and is named by what it says."""
+"""The input of a sub-RLM: stored by reference, taken from the caller's own input, named by its content."""
 
 import json
 import tempfile
@@ -49,14 +49,14 @@ def a_text(text: str) -> PostedContext:
 
 
 def some(*parts: str | PostedPart) -> PostedContext:
-    """Documents of the caller by name, or whatever else."""
+    """Return a posted context of the caller's documents by name, or of given parts."""
     return PostedContext(
         "documents", tuple(PostedPart(p, None, *PLACES[p]) if isinstance(p, str) else p for p in parts)
     )
 
 
 def seen(ref: ContextRef, blobs: Blobs) -> Any:
-    """What a kernel that is given `ref` has as its context."""
+    """Return the context in a kernel that is given `ref`."""
     if ref["kind"] == "none":
         return ""
     pack, index, start, end = context_files(ref, blobs)
@@ -72,7 +72,7 @@ def stored(blobs: Blobs) -> dict[str, int]:
 # --- by reference
 
 
-def test_a_range_of_the_text_costs_nothing(text: ContextRef, blobs: Blobs) -> None:
+def test_a_range_of_the_text_stores_nothing(text: ContextRef, blobs: Blobs) -> None:
     before = stored(blobs)
     start = len(TEXT[:1_000].encode())
     end = start + len(TEXT[1_000:3_000].encode())
@@ -95,7 +95,7 @@ def test_a_range_of_the_text_costs_nothing(text: ContextRef, blobs: Blobs) -> No
     }
 
 
-def test_documents_of_the_input_cost_an_index(documents: ContextRef, blobs: Blobs) -> None:
+def test_documents_of_the_input_store_only_an_index(documents: ContextRef, blobs: Blobs) -> None:
     before = stored(blobs)
     ref = hand_over(some("c", "b"), documents, blobs)
     assert stored(blobs).keys() - before.keys() == {ref["index"]}
@@ -119,7 +119,7 @@ def test_a_new_text_is_written_once(text: ContextRef, blobs: Blobs) -> None:
     assert (seen(refs[0], blobs), refs[0]["chars"], refs[0]["bytes"]) == ("ganz neu\ufffd", 9, 11)
 
 
-def test_new_texts_among_documents_make_one_new_pack(documents: ContextRef, blobs: Blobs) -> None:
+def test_new_texts_among_documents_are_stored_in_one_new_pack(documents: ContextRef, blobs: Blobs) -> None:
     before = stored(blobs)
     ref = hand_over(some("b", PostedPart("b", "neü", meta={"page": 1}), PostedPart("e", "")), documents, blobs)
     assert stored(blobs).keys() - before.keys() == {ref["pack"], ref["index"]}
@@ -128,9 +128,7 @@ def test_new_texts_among_documents_make_one_new_pack(documents: ContextRef, blob
     assert lines[1] == {"name": "b (2)", "start": 15, "end": 19, "chars": 3, "meta": {"page": 1}}
 
 
-def test_the_own_input_and_all_of_its_text_are_the_callers_reference(
-    text: ContextRef, documents: ContextRef, blobs: Blobs
-) -> None:
+def test_the_whole_input_keeps_the_callers_reference(text: ContextRef, documents: ContextRef, blobs: Blobs) -> None:
     assert hand_over(OWN, documents, blobs) == documents
     assert hand_over(a_range(0, text["bytes"]), text, blobs) == text
     part = hand_over(a_range(2, 300), text, blobs)
@@ -141,7 +139,7 @@ def test_the_own_input_and_all_of_its_text_are_the_callers_reference(
     "posted",
     [OWN, a_text(""), PostedContext("documents"), PostedContext("documents", (PostedPart("1", ""),))],
 )
-def test_nothing_handed_over_is_no_input(posted: PostedContext, blobs: Blobs) -> None:
+def test_an_empty_text_and_no_documents_are_no_input(posted: PostedContext, blobs: Blobs) -> None:
     assert hand_over(posted, None, blobs) == no_context()
     assert list(blobs.stored()) == []
 
@@ -151,7 +149,7 @@ def test_empty_ranges_are_no_input(documents: ContextRef, blobs: Blobs) -> None:
     assert hand_over(some("d", "d"), documents, blobs) == no_context()
 
 
-def test_ten_thousand_documents_of_one_name_get_names_of_their_own(blobs: Blobs) -> None:
+def test_ten_thousand_documents_with_the_same_name_get_different_names(blobs: Blobs) -> None:
     text = ingest(from_text("x" * 10_000), blobs)
     parts = tuple(PostedPart("same", None, at, at + 1) for at in range(10_000))
     ref = hand_over(PostedContext("documents", parts), text, blobs)
@@ -159,7 +157,7 @@ def test_ten_thousand_documents_of_one_name_get_names_of_their_own(blobs: Blobs)
     assert len(set(Documents(*map(str, context_files(ref, blobs)[:2])).names)) == 10_000
 
 
-# --- the caller's own, in whole characters
+# --- ranges of the caller's own input, in whole characters
 
 
 @pytest.mark.parametrize(
@@ -172,7 +170,7 @@ def test_ten_thousand_documents_of_one_name_get_names_of_their_own(blobs: Blobs)
         (0, 3, "middle of a character"),
     ],
 )
-def test_a_range_that_is_none_of_the_texts_is_refused(
+def test_a_range_outside_the_text_or_within_a_character_is_refused(
     text: ContextRef, blobs: Blobs, start: int, end: int, says: str
 ) -> None:
     for posted in (a_range(start, end), PostedContext("documents", (PostedPart("x", None, start, end),))):
@@ -180,7 +178,7 @@ def test_a_range_that_is_none_of_the_texts_is_refused(
             hand_over(posted, text, blobs)
 
 
-def test_a_run_without_an_input_has_no_ranges_to_hand_on(blobs: Blobs) -> None:
+def test_a_run_without_an_input_has_no_ranges_to_pass_on(blobs: Blobs) -> None:
     for caller in (None, no_context()):
         with pytest.raises(HandedBadly, match="this run has none"):
             hand_over(a_range(0, 1), caller, blobs)
@@ -195,7 +193,7 @@ def test_a_run_without_an_input_has_no_ranges_to_hand_on(blobs: Blobs) -> None:
         (lambda: some("b", PostedPart("new", "text")), [(0, 15), (0, 19), (15, 19)], [(0, 20), (19, 20)]),
     ],
 )
-def test_a_child_hands_on_no_more_than_it_was_given(
+def test_a_sub_rlm_cannot_pass_on_more_than_it_was_given(
     documents: ContextRef,
     blobs: Blobs,
     handed: Callable[[], PostedContext],
@@ -214,7 +212,7 @@ def test_a_child_hands_on_no_more_than_it_was_given(
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30), st.integers(0, 99), st.integers(0, 99)
 )
-def test_a_range_is_taken_if_and_only_if_it_is_text(text: str, start: int, end: int) -> None:
+def test_a_range_is_accepted_if_and_only_if_it_is_text(text: str, start: int, end: int) -> None:
     data = text.encode()
     edges = [len(text[:at].encode()) for at in range(len(text) + 1)]
     with tempfile.TemporaryDirectory() as folder:
@@ -230,7 +228,7 @@ def test_a_range_is_taken_if_and_only_if_it_is_text(text: str, start: int, end: 
         assert ref["bytes"] == end - start
 
 
-# --- what it is called
+# --- the digest
 
 
 def test_equal_data_has_one_digest_wherever_it_is_stored(text: ContextRef, documents: ContextRef, blobs: Blobs) -> None:
@@ -243,7 +241,7 @@ def test_equal_data_has_one_digest_wherever_it_is_stored(text: ContextRef, docum
     assert in_place["pack"] != copied["pack"] and context_digest(in_place) == context_digest(copied)
 
 
-def test_other_data_names_metadata_and_order_have_other_digests(
+def test_other_data_names_metadata_or_order_change_the_digest(
     text: ContextRef, documents: ContextRef, blobs: Blobs
 ) -> None:
     refs = [
@@ -261,18 +259,18 @@ def test_other_data_names_metadata_and_order_have_other_digests(
     assert len({context_digest(ref) for ref in refs}) == len(refs)
 
 
-# --- what keeps it
+# --- damage and the blobs that a reference needs
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"x" * path.stat().st_size)])  # type: ignore[misc]
-def test_a_damaged_input_is_not_handed_on(text: ContextRef, tmp_path: Path, harm: Callable[[Path], object]) -> None:
+def test_a_damaged_input_is_not_passed_on(text: ContextRef, tmp_path: Path, harm: Callable[[Path], object]) -> None:
     blobs = Blobs(tmp_path / "blobs")  # of a process that has not read it yet
     harm(blobs.path(text["pack"]))
     with pytest.raises(StoredDataDamaged):
         hand_over(a_range(0, 1, "x"), text, blobs)
 
 
-def test_a_pack_that_was_cut_short_is_given_to_no_kernel(text: ContextRef, blobs: Blobs) -> None:
+def test_a_truncated_pack_is_not_given_to_a_kernel(text: ContextRef, blobs: Blobs) -> None:
     ref = hand_over(a_range(2, text["bytes"]), text, blobs)
     pack = blobs.path(text["pack"])
     pack.write_bytes(pack.read_bytes()[:-1])
@@ -280,9 +278,7 @@ def test_a_pack_that_was_cut_short_is_given_to_no_kernel(text: ContextRef, blobs
         context_files(ref, blobs)
 
 
-def test_a_reference_travels_as_plain_json_and_names_the_blobs_that_it_needs(
-    documents: ContextRef, blobs: Blobs
-) -> None:
+def test_a_reference_is_plain_json_and_names_the_blobs_that_it_needs(documents: ContextRef, blobs: Blobs) -> None:
     for posted in (a_range(0, 5), some("a", "c"), some("a", PostedPart("n", "new"))):
         ref = hand_over(posted, documents, blobs)
         assert TypeAdapter(ContextRef).validate_python(json.loads(json.dumps(ref)), extra="forbid") == ref

@@ -1,4 +1,4 @@
-"""One file, group commit: what is committed is there, what fails is undone alone."""
+"""The database: one file with group commit; committed units are kept, and a failing one is undone alone."""
 
 import asyncio
 import sqlite3
@@ -44,7 +44,7 @@ async def test_a_unit_that_raises_is_undone_alone(tmp_path: Path) -> None:
         assert await hashes(database) == {"good"}
 
 
-async def test_what_is_deferred_goes_before_the_next_commit_and_is_not_lost_at_the_end(tmp_path: Path) -> None:
+async def test_deferred_writes_precede_the_next_commit_and_are_kept_on_close(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
         database.defer(insert("first"))
         seen = await database.commit(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0])
@@ -75,7 +75,7 @@ async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_refused_and_not_changed(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"these are not the bytes of a database" * 100)
     with pytest.raises(StoreError, match="damaged or is not a database"):
         async with Database.open(tmp_path / "db"):
@@ -83,7 +83,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert (tmp_path / "db").read_bytes().startswith(b"these are not")
 
 
-async def test_a_full_disk_is_told_and_nothing_of_the_group_is_kept(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_no_unit_of_the_group_is_kept(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
         await database.commit(lambda c: c.execute("PRAGMA max_page_count"))
         pages = (await database.read("PRAGMA page_count"))[0][0]

@@ -1,4 +1,4 @@
-"""Texts that are mostly ranges of a blob: not copied, and they come back as they were or are said to be damaged."""
+"""Texts that are mostly ranges of a blob: stored without a copy, and read back exactly or reported as damaged."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ async def rows(database: Database, table: str) -> set[str]:
 
 
 @pytest.mark.parametrize("size", [4_000, 40_000, LARGE + 1])
-async def test_a_prompt_that_is_a_slice_comes_back_in_another_process_and_is_not_copied(
+async def test_a_prompt_cut_from_the_input_is_read_back_and_not_copied(
     database: Database, blobs: Blobs, size: int
 ) -> None:
     text = prose(3 * LARGE)
@@ -51,7 +51,7 @@ async def test_a_prompt_that_is_a_slice_comes_back_in_another_process_and_is_not
     assert stored < 400
 
 
-async def test_a_thousand_prompts_of_one_input_take_less_room_than_its_hundredth(
+async def test_a_thousand_prompts_cut_from_one_input_take_less_than_a_hundredth_of_its_size(
     database: Database, blobs: Blobs, tmp_path: Path
 ) -> None:
     text = prose(4_000_000)
@@ -67,7 +67,7 @@ async def test_a_thousand_prompts_of_one_input_take_less_room_than_its_hundredth
 
 
 @pytest.mark.parametrize("saved", [LEAST_SAVED - 200, 3_000])
-async def test_what_saves_too_little_is_stored_whole(database: Database, blobs: Blobs, saved: int) -> None:
+async def test_a_text_that_would_save_too_little_is_stored_whole(database: Database, blobs: Blobs, saved: int) -> None:
     text = prose(10_000)
     pack = blobs.put(text.encode())
     prompt = text[:saved] + ("?" * 2 * saved if saved > LEAST_SAVED else "")
@@ -76,7 +76,7 @@ async def test_what_saves_too_little_is_stored_whole(database: Database, blobs: 
 
 
 @pytest.mark.parametrize("size", [4_000, LARGE + 1])
-async def test_a_text_that_is_stored_whole_already_stays_so(database: Database, blobs: Blobs, size: int) -> None:
+async def test_a_text_that_is_already_stored_whole_stays_so(database: Database, blobs: Blobs, size: int) -> None:
     text = prose(3 * LARGE)
     pack = blobs.put(text.encode())
     for source in (None, pack):
@@ -85,7 +85,7 @@ async def test_a_text_that_is_stored_whole_already_stays_so(database: Database, 
     assert blobs.has(name) == (size > LARGE) and len(await rows(database, "texts")) == (size < LARGE)
 
 
-async def test_a_text_may_be_stored_whole_when_it_was_stored_as_ranges(database: Database, blobs: Blobs) -> None:
+async def test_a_text_stored_as_ranges_can_be_stored_whole_later(database: Database, blobs: Blobs) -> None:
     text = prose(8_000)
     pack = blobs.put(text.encode())
     for source in (pack, None):
@@ -104,7 +104,7 @@ async def test_lone_surrogates_are_repaired_in_slices_too(database: Database, bl
 
 
 @pytest.mark.parametrize("damage", ["changed", "short", "gone"])
-async def test_a_text_is_never_put_together_from_a_damaged_input(database: Database, blobs: Blobs, damage: str) -> None:
+async def test_a_text_is_never_assembled_from_a_damaged_input(database: Database, blobs: Blobs, damage: str) -> None:
     text = prose(8_000)
     pack = blobs.put(text.encode())
     name = await Texts(database, blobs).put(text[1_000:], pack)
@@ -133,7 +133,7 @@ async def test_a_text_is_never_put_together_from_a_damaged_input(database: Datab
         "DELETE FROM recipes",
     ],
 )
-async def test_a_changed_recipe_is_never_followed(database: Database, blobs: Blobs, change: str) -> None:
+async def test_a_changed_recipe_is_never_used(database: Database, blobs: Blobs, change: str) -> None:
     text = prose(8_000)
     name = await Texts(database, blobs).put(text[1_000:], blobs.put(text.encode()))
     await database.commit(lambda connection: connection.execute(change))
@@ -142,9 +142,7 @@ async def test_a_changed_recipe_is_never_followed(database: Database, blobs: Blo
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone"])
-async def test_from_an_input_that_is_damaged_already_nothing_is_cut(
-    database: Database, blobs: Blobs, damage: str
-) -> None:
+async def test_a_text_cut_from_a_damaged_input_is_stored_whole(database: Database, blobs: Blobs, damage: str) -> None:
     text = prose(8_000)
     pack = blobs.put(text.encode())
     blobs.path(pack).write_bytes(text[:-1].encode())
@@ -154,7 +152,7 @@ async def test_from_an_input_that_is_damaged_already_nothing_is_cut(
     assert await rows(database, "texts") == {name}
 
 
-async def test_an_input_is_read_once_for_all_that_wait_for_it_even_if_the_first_one_is_cancelled(
+async def test_concurrent_texts_share_one_reading_of_an_input_even_if_the_first_is_cancelled(
     database: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = prose(8_000)
@@ -182,7 +180,7 @@ async def test_an_input_is_read_once_for_all_that_wait_for_it_even_if_the_first_
     assert await rows(database, "recipes") == {content_hash(text[1_000:].encode())} and made == 1
 
 
-async def test_many_inputs_are_not_all_kept_in_mind(
+async def test_indexes_of_many_inputs_are_not_all_kept_in_memory(
     database: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delta_indexes, "_MOST_BYTES", 10_000)
@@ -196,7 +194,7 @@ async def test_many_inputs_are_not_all_kept_in_mind(
 
 @given(data=st.data())
 def test_any_text_comes_back_from_its_recipe(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """Texts cut from random packs, at any character, with anything between."""
+    """The texts are cut from random packs, at any character, with anything between."""
     blobs = Blobs(tmp_path_factory.getbasetemp() / "recipes")
     chance = random.Random(data.draw(st.integers(0, 1 << 30)))
     alphabet = data.draw(st.text(min_size=2, max_size=30))
@@ -212,7 +210,7 @@ def test_any_text_comes_back_from_its_recipe(tmp_path_factory: pytest.TempPathFa
     assert b"".join(TextDelta.from_json(content_hash(body), stored).chunks(blobs)) == body
 
 
-def test_a_recipe_is_for_one_text_only(blobs: Blobs) -> None:
+def test_a_recipe_is_valid_for_one_text_only(blobs: Blobs) -> None:
     body = prose(8_000).encode()
     stored = recipe_of(body, blobs.put(body), [Range(0, len(body), 0)])
     assert stored is not None

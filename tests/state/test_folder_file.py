@@ -1,4 +1,4 @@
-"""A folder's `rlm.toml`, which may be a stranger's, sets what does no harm; the rest is the user's to say."""
+"""A folder's `rlm.toml`, which may be a stranger's: harmless settings apply, the others need the user's own flag."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refusal(toml: str, flags: dict[str, Any] | None = None) -> UsageError:
-    """What is said about a file."""
+    """Return the error about a file."""
     Path("rlm.toml").write_text(toml)
     with pytest.raises(UsageError) as refused:
         resolve_settings(flags or {})
@@ -46,7 +46,7 @@ RESERVED = {
 
 
 @pytest.mark.parametrize("toml", RESERVED)
-def test_what_decides_over_keys_programs_and_guards_is_refused_with_the_flag_for_it(toml: str, folder: Path) -> None:
+def test_settings_for_keys_programs_and_guards_are_refused_with_their_flag(toml: str, folder: Path) -> None:
     (folder.parent / "secret.json").write_text('{"key": "sk-1"}')
     refused = refusal(toml)
     flag, variable = RESERVED[toml]
@@ -54,13 +54,13 @@ def test_what_decides_over_keys_programs_and_guards_is_refused_with_the_flag_for
     assert "./rlm.toml sets" in refused.message and "a folder's file may not say" in refused.message
 
 
-def test_a_schema_may_not_be_reached_by_a_link_out_of_the_folder(folder: Path) -> None:
+def test_a_schema_outside_the_folder_cannot_be_reached_by_a_link(folder: Path) -> None:
     (folder.parent / "secret.json").write_text("{}")
     (folder / "schema.json").symlink_to("../secret.json")
     assert "which files outside of it are read" in refusal('schema = "schema.json"').message
 
 
-def test_what_does_no_harm_is_taken_from_the_file(folder: Path) -> None:
+def test_harmless_settings_are_taken_from_the_file(folder: Path) -> None:
     (folder / "schema.json").write_text('{"type": "string"}')
     (folder / "rlm.toml").write_text(
         'model = "openai:m"\nmode = "auto"\nmax_turns = 50\nmax_cost = 2.5\nmemory = "1G"\n'
@@ -72,7 +72,7 @@ def test_what_does_no_harm_is_taken_from_the_file(folder: Path) -> None:
 
 
 def test_every_setting_is_either_taken_or_refused(folder: Path) -> None:
-    """A setting that is added must be decided about here."""
+    """A new setting has to be added to one of the two lists."""
     taken = {"mode", "max_turns", "max_depth", "max_calls", "max_tokens", "max_cost", "max_time", "concurrency"}
     taken |= {"kernels", "cell_timeout", "kernel_idle", "memory", "approve", "strict_budget"}
     refused = {toml.partition(" ")[0].lower() for toml in RESERVED} - {"tracing", "schema"}
@@ -84,12 +84,12 @@ def test_every_setting_is_either_taken_or_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("toml", ['base_url = ""', "unsandboxed = false", 'kernel_env = ""', "allow_imports = []"])
-def test_what_changes_nothing_is_not_refused(toml: str, folder: Path) -> None:
+def test_a_setting_that_changes_nothing_is_not_refused(toml: str, folder: Path) -> None:
     (folder / "rlm.toml").write_text(toml)
     assert resolve_settings({}) == RunSettings()
 
 
-def test_what_the_user_sets_as_well_is_not_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_the_user_overrides_is_not_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "rlm.toml").write_text(
         'base_url = "http://theirs"\nmodel = "scripted:theirs.py"\nunsandboxed = true\nschema = "/etc/passwd"\n'
     )
@@ -99,13 +99,13 @@ def test_what_the_user_sets_as_well_is_not_refused(folder: Path, monkeypatch: py
     settings = resolve_settings({"base_url": "http://mine", "unsandboxed": False})
     assert (settings.base_url, settings.model, settings.unsandboxed) == ("http://mine", "openai:mine", False)
     assert settings.answer_schema == {"type": "number"}
-    # An empty variable says nothing, an empty flag says none.
+    # An empty variable sets nothing, an empty flag sets an empty value.
     monkeypatch.setenv("RLM_BASE_URL", "")
     assert "sets base_url" in refusal('base_url = "http://theirs"').message
     assert resolve_settings({"base_url": ""}).base_url == ""
 
 
-def test_what_is_refused_can_be_pasted_and_harms_no_terminal() -> None:
+def test_a_refused_value_is_printed_so_that_it_can_be_pasted_and_is_escaped() -> None:
     hostile = "http://x/$(id)'; id #\\n\\u001b[2J\\u202e"
     refused = refusal(f'base_url = "{hostile}"')
     assert refused.hint.isprintable() and refused.hint.isascii()
@@ -123,14 +123,14 @@ def test_what_is_refused_can_be_pasted_and_harms_no_terminal() -> None:
         ('"\\u001b[2J" = 1', r"no setting named \\x1b\[2J"),
     ],
 )
-def test_a_setting_that_there_is_not_is_named(toml: str, said: str) -> None:
+def test_an_unknown_setting_is_named(toml: str, said: str) -> None:
     assert re.search(said, str(refusal(toml)))
 
 
 @pytest.mark.parametrize(
     "body", [b"max_turns = = 3", b"\xff\xfe", b"a = " + b"[" * 100_000], ids=["TOML", "UTF", "deep"]
 )
-def test_a_file_that_cannot_be_read_is_said_in_one_sentence(body: bytes, folder: Path) -> None:
+def test_an_unreadable_file_is_reported_in_one_sentence(body: bytes, folder: Path) -> None:
     (folder / "rlm.toml").write_bytes(body)
     with pytest.raises(UsageError, match=r"rlm\.toml is not valid TOML"):
         resolve_settings({})

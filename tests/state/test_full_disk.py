@@ -1,4 +1,4 @@
-"""A disk that is full, locked away or broken says so, leaves nothing half-written, and is forgiven once it is well."""
+"""A disk that is full, locked or broken: reported, nothing left half-written, and usable once it has recovered."""
 
 import asyncio
 import errno
@@ -21,7 +21,7 @@ from durable_rlm.state.leases import Leases
 
 
 async def fill(database: Database) -> None:
-    """Let the file grow no further."""
+    """Keep the file from growing further."""
     [(pages,)] = await database.read("PRAGMA page_count")
     await database.read(f"PRAGMA max_page_count={pages}")
 
@@ -34,8 +34,10 @@ def note(text: str) -> Callable[[sqlite3.Connection], Any]:
     return lambda connection: connection.execute("INSERT INTO counters VALUES (?, 1)", (text,))
 
 
-async def test_what_was_deferred_goes_with_the_first_commit_that_succeeds(database: Database, tmp_path: Path) -> None:
-    """A later commit may refer to it: a text that an answer's row names must not be lost with a failed commit."""
+async def test_deferred_writes_are_saved_with_the_first_commit_that_succeeds(
+    database: Database, tmp_path: Path
+) -> None:
+    """A later commit may refer to them: a text that an answer's row names must not be lost with a failed commit."""
     texts = Texts(database, Blobs(tmp_path / "blobs"))
     await fill(database)
     name = await texts.put("the answer " * 10_000)
@@ -47,13 +49,13 @@ async def test_what_was_deferred_goes_with_the_first_commit_that_succeeds(databa
     assert (await Texts(database, Blobs(tmp_path / "blobs")).get(name)).startswith("the answer")
 
 
-async def test_who_only_deferred_does_not_wait_for_a_full_disk(tmp_path: Path) -> None:
+async def test_closing_with_only_deferred_writes_does_not_wait_for_a_full_disk(tmp_path: Path) -> None:
     async with asyncio.timeout(30), Database.open(tmp_path / "db") as database:
         await fill(database)
         database.defer(lambda c: c.execute("INSERT INTO texts (hash, body) VALUES ('big', ?)", ("x" * 1_000_000,)))
 
 
-async def test_a_store_that_another_process_holds_is_said_to_be_locked_and_used_again_later(tmp_path: Path) -> None:
+async def test_a_store_locked_by_another_process_is_reported_and_can_be_used_later(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db", patience=0.0) as database:
         other = connect(tmp_path / "db")
         other.execute("BEGIN IMMEDIATE")
@@ -68,14 +70,14 @@ async def test_a_store_that_another_process_holds_is_said_to_be_locked_and_used_
 
 @pytest.fixture
 def another(tmp_path: Path) -> Generator[sqlite3.Connection]:
-    """Another process that is writing, until the test lets it commit."""
+    """A connection of another process that writes, until the test lets it commit."""
     sqlite3.connect(tmp_path / "db").close()
     another = connect(tmp_path / "db")
     yield another
     another.close()
 
 
-async def test_a_commit_waits_for_another_process_and_reading_does_not(
+async def test_a_commit_waits_for_another_process_and_a_read_does_not(
     tmp_path: Path, another: sqlite3.Connection
 ) -> None:
     tries: list[str] = []
@@ -91,7 +93,7 @@ async def test_a_commit_waits_for_another_process_and_reading_does_not(
 
 
 @pytest.mark.parametrize("why", ["the disk is full", "another process is writing"])
-async def test_what_a_task_wrote_keeps_nobody_from_reading_what_is_saved(
+async def test_unsaved_writes_of_a_task_do_not_block_reading(
     tmp_path: Path, another: sqlite3.Connection, why: str
 ) -> None:
     async with asyncio.timeout(20), Database.open(tmp_path / "db", patience=1_000) as database:
@@ -107,7 +109,7 @@ async def test_what_a_task_wrote_keeps_nobody_from_reading_what_is_saved(
         assert saved is not None and saved.checkpoint["id"] == checkpoint["id"]
 
 
-async def test_whoever_closes_a_store_waits_for_no_other_process(tmp_path: Path, another: sqlite3.Connection) -> None:
+async def test_closing_a_store_waits_for_no_other_process(tmp_path: Path, another: sqlite3.Connection) -> None:
     async with asyncio.timeout(20):
         async with Database.open(tmp_path / "db", patience=1_000) as database:
             another.execute("BEGIN IMMEDIATE")
@@ -117,7 +119,7 @@ async def test_whoever_closes_a_store_waits_for_no_other_process(tmp_path: Path,
             await waiting
 
 
-async def test_a_store_that_cannot_be_written_says_so(database: Database) -> None:
+async def test_an_unwritable_store_is_reported(database: Database) -> None:
     await database.read("PRAGMA query_only=ON")
     with pytest.raises(StoreError, match="cannot be written") as told:
         await database.commit(note("in vain"))
@@ -125,21 +127,21 @@ async def test_a_store_that_cannot_be_written_says_so(database: Database) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+async def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o500)
     with pytest.raises(StoreError, match="--home"):
         async with Database.open(tmp_path / "home" / "db"):
             pass
 
 
-async def test_a_place_where_no_folder_can_be_made_says_so() -> None:
+async def test_a_path_where_no_folder_can_be_created_is_reported() -> None:
     with pytest.raises(StoreError, match="--home"):
         async with Database.open(Path("/proc/nowhere/db")):
             pass
 
 
 class FullDisk(io.FileIO):
-    """A file on a disk that has no room left."""
+    """A file on a full disk."""
 
     def write(self, data: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -155,7 +157,7 @@ def no_space(*_: object, **__: object) -> Any:
 
 @pytest.fixture(params=["write", "fsync", "rename"])
 def full_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A disk that refuses at one of the steps of writing a blob; `undo()` frees it."""
+    """A disk that fails at one of the steps of writing a blob; `undo()` frees it."""
     if request.param == "write":
         monkeypatch.setattr("os.fdopen", open_on_a_full_disk)
     elif request.param == "fsync":
@@ -166,9 +168,7 @@ def full_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("size", [10, 3 << 20])
-def test_a_blob_that_finds_no_room_leaves_nothing_behind(
-    tmp_path: Path, full_disk: pytest.MonkeyPatch, size: int
-) -> None:
+def test_a_blob_that_does_not_fit_leaves_no_file(tmp_path: Path, full_disk: pytest.MonkeyPatch, size: int) -> None:
     blobs, data = Blobs(tmp_path), b"x" * size
     with pytest.raises(StoreError, match="No space left") as told:
         blobs.put(data)
@@ -178,7 +178,7 @@ def test_a_blob_that_finds_no_room_leaves_nothing_behind(
     assert blobs.read(blobs.put(data)) == data
 
 
-def test_of_many_blobs_that_find_no_room_all_can_be_stored_later(tmp_path: Path, full_disk: pytest.MonkeyPatch) -> None:
+def test_many_blobs_that_do_not_fit_can_all_be_stored_later(tmp_path: Path, full_disk: pytest.MonkeyPatch) -> None:
     blobs, bodies = Blobs(tmp_path), [bytes([number]) * 100 for number in range(3)]
     with pytest.raises(StoreError, match="No space left"):
         blobs.put_all(bodies)
@@ -187,7 +187,7 @@ def test_of_many_blobs_that_find_no_room_all_can_be_stored_later(tmp_path: Path,
     assert [blobs.read(blobs.put(body)) for body in bodies] == bodies
 
 
-def test_a_blob_that_a_killed_process_left_unsynced_is_synced_before_it_is_referred_to(
+def test_a_blob_left_unsynced_by_a_killed_process_is_synced_before_it_is_referred_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = Blobs(tmp_path)

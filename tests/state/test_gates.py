@@ -1,4 +1,4 @@
-"""Gates as settings name them."""
+"""Gates as they are given in settings."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from durable_rlm.state.errors import UsageError
 from durable_rlm.state.settings import resolve_settings
 
 
-def test_each_form_is_read() -> None:
+def test_each_form_of_a_gate_is_parsed() -> None:
     gates = Gates.of(["code:writes", "code:imports", "calls>100", "cost>0.50", "final", "budget"])
     assert gates == Gates(frozenset({"writes", "imports"}), 100, 0.5, True, True)
     assert Gates.of(["calls"]).calls == 0
@@ -17,17 +17,17 @@ def test_each_form_is_read() -> None:
     assert Gates.of([]) == Gates()
 
 
-def test_all_is_everything_that_needs_no_number() -> None:
+def test_all_includes_each_gate_that_takes_no_number() -> None:
     assert Gates.of(["all"]) == Gates(frozenset({"any"}), 0, None, True, True)
 
 
-def test_of_several_the_strictest_counts() -> None:
+def test_the_strictest_of_several_gates_applies() -> None:
     gates = Gates.of(["calls>100", "calls>7", "cost>2", "cost>.5"])
     assert (gates.calls, gates.cost) == (7, 0.5)
 
 
 @pytest.mark.parametrize("name", ["codes", "calls>", "calls>x", "cost", "cost>0", "cost>-1", "code:any", "", "final "])
-def test_what_is_no_gate_is_refused_with_those_there_are(name: str) -> None:
+def test_an_unknown_gate_is_refused_with_a_list_of_the_known_ones(name: str) -> None:
     with pytest.raises(ValueError, match=r"no gate; there are code, .*all|would ask for ever"):
         Gates.of([name])
 
@@ -45,5 +45,5 @@ def test_gates_come_from_flags_the_environment_and_the_file(tmp_path: Path, monk
         resolve_settings({"approve": ["coed"]})
 
 
-def test_a_sub_rlm_has_all_gates_but_that_of_the_answer() -> None:
+def test_a_sub_rlm_has_all_gates_except_final() -> None:
     assert without_final(["all", "cost>1"]) == ("code", "calls", "budget", "cost>1")

@@ -1,4 +1,4 @@
-"""Collecting: what nothing refers to goes, what anybody may need stays, whenever it is done."""
+"""Garbage collection: unreferenced data is freed, and data that any process may need is kept, whenever it runs."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ LONG_AGO = NOW - 10 * GRACE
 
 
 class Clock:
-    """Wall time that stands until it is set."""
+    """A wall clock that is set by hand."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -44,7 +44,7 @@ def group(name: str, *chunks: bytes) -> Group:
 
 @dataclass
 class Home:
-    """Stores whose clock stands, over a file that can be closed and opened again."""
+    """Stores with a fixed clock, over a file that can be closed and opened again."""
 
     folder: Path
     clock: Clock
@@ -65,14 +65,14 @@ class Home:
         return name
 
     async def cut(self, text: str, pack: str) -> str:
-        """Save a text that stands in the blob `pack`."""
+        """Save a text that is part of the blob `pack`."""
         name = await self.texts.put(text, pack)
         await self.database.commit(lambda _: None)
         self.age()
         return name
 
     async def snapshot(self, base: str | None, before: Groups, *chunks: bytes, others: int = 0) -> tuple[str, Groups]:
-        """Save the variable `x`; with `others` beside it, the next snapshot is one of what it changes."""
+        """Save the variable `x`; with `others` beside it, the next snapshot is stored as a change to this one."""
         changed = [group("x", *chunks), *(group(f"other {number}") for number in range(others))]
         saved = await self.snapshots.save(base, before, changed, [], chunks)
         await self.database.commit(lambda _: None)
@@ -86,7 +86,7 @@ class Home:
         await self.saver.aput({"configurable": place}, checkpoint, {"source": "loop", "step": 0, "parents": {}}, {})
 
     def age(self) -> None:
-        """Give the files that were just written the time of the clock, as rows have it."""
+        """Set the modification times of files just written to the clock, as rows have it."""
         for path in (self.folder / "blobs").rglob("*"):
             if path.stat().st_mtime < LONG_AGO - GRACE:
                 os.utime(path, (self.clock.now, self.clock.now))
@@ -97,7 +97,7 @@ class Home:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncGenerator[Home]:
-    """A home that this process has open; afterwards it is nobody's."""
+    """A home that this process has open for the length of the block."""
     async with Database.open(folder / "checkpoints.sqlite") as database:
         yield Home(folder, Clock(LONG_AGO), database)
 
@@ -117,7 +117,7 @@ def freed(collected: Collected) -> dict[str, int]:
     return {kind: tally.records for kind, tally in collected.freed.items() if tally.records}
 
 
-async def test_what_nothing_refers_to_goes(home: Home) -> None:
+async def test_unreferenced_data_is_freed(home: Home) -> None:
     small, large = await home.text("small"), await home.text("large" * LARGE)
     await home.snapshot(None, {}, b"piece", b"large piece" * LARGE)
     home.clock.now = NOW
@@ -128,8 +128,8 @@ async def test_what_nothing_refers_to_goes(home: Home) -> None:
     assert not home.blobs.has(large) and small not in names(home.folder, "texts")
 
 
-async def test_what_is_referred_to_stays_wherever_it_is_referred_to(home: Home) -> None:
-    """In a call, a checkpoint, a write, what a run was started with, and what a snapshot is made of."""
+async def test_referenced_data_is_kept(home: Home) -> None:
+    """References are in calls, checkpoints, writes, starts of runs and snapshots."""
     prompt, answer = await home.text("prompt"), await home.text("answer")
     entry = Entry("1:a:1", "llm", 1, 0, "m", prompt, Reservation(1, 1, None))
     journal = await home.journal.of("t")
@@ -159,7 +159,7 @@ async def test_what_is_referred_to_stays_wherever_it_is_referred_to(home: Home) 
     assert loose not in names(home.folder, "texts")
 
 
-async def test_what_a_needed_or_recent_text_is_cut_from_stays(home: Home) -> None:
+async def test_the_input_of_a_needed_or_recent_text_is_kept(home: Home) -> None:
     packs = [home.blobs.put(random.Random(number).randbytes(4_000).hex().encode()) for number in range(3)]
     home.age()
     needed, loose = [await home.cut(home.blobs.read(pack)[100:5_000].decode(), pack) for pack in packs[:2]]
@@ -173,7 +173,7 @@ async def test_what_a_needed_or_recent_text_is_cut_from_stays(home: Home) -> Non
     assert await Texts(home.database, home.blobs).get(needed) == home.blobs.read(packs[0])[100:5_000].decode()
 
 
-async def test_a_text_that_is_cut_from_another_input_while_the_first_one_is_collected_stays(home: Home) -> None:
+async def test_a_text_whose_old_input_is_freed_can_be_cut_from_another_meanwhile(home: Home) -> None:
     text = random.Random(1).randbytes(2_000).hex()
     first, second = (home.blobs.put(f"{number}{text}".encode()) for number in range(2))
     home.age()
@@ -191,7 +191,7 @@ async def test_a_text_that_is_cut_from_another_input_while_the_first_one_is_coll
     assert await Texts(home.database, home.blobs).get(name) == text
 
 
-async def test_nothing_is_freed_while_it_cannot_be_read_what_a_needed_text_is_cut_from(tmp_path: Path) -> None:
+async def test_nothing_is_freed_while_the_recipe_of_a_needed_text_cannot_be_read(tmp_path: Path) -> None:
     async with opened(tmp_path) as home:
         text = random.Random(1).randbytes(2_000).hex()
         pack = home.blobs.put(text.encode())
@@ -206,7 +206,7 @@ async def test_nothing_is_freed_while_it_cannot_be_read_what_a_needed_text_is_cu
     assert freed(home.collect()) == {"recipes": 1, "blobs": 1}
 
 
-async def test_beside_other_processes_what_was_touched_lately_stays(home: Home) -> None:
+async def test_beside_other_processes_recently_touched_data_is_kept(home: Home) -> None:
     home.clock.now = NOW
     lately = await home.text("lately"), await home.text("lately too" * LARGE)
     collected = home.collect()
@@ -216,7 +216,7 @@ async def test_beside_other_processes_what_was_touched_lately_stays(home: Home) 
     assert freed(home.collect()) == {"texts": 1, "blobs": 1}
 
 
-async def test_what_a_recent_snapshot_is_made_of_stays_however_old_it_is(home: Home) -> None:
+async def test_old_parts_of_a_recent_snapshot_are_kept(home: Home) -> None:
     """A live kernel's next snapshot builds on its last one, though no step refers to that yet."""
     base, groups = await home.snapshot(None, {}, b"old", others=5)
     home.clock.now = NOW
@@ -225,8 +225,8 @@ async def test_what_a_recent_snapshot_is_made_of_stays_however_old_it_is(home: H
     assert names(home.folder, "chunks") == {content_hash(b"old"), content_hash(b"new")}
 
 
-async def test_what_was_touched_since_the_oldest_running_process_was_started_stays(home: Home) -> None:
-    """A cell may stand for hours at a call, what its kernel was rebuilt from in nobody's checkpoint."""
+async def test_data_touched_since_the_start_of_the_oldest_running_process_is_kept(home: Home) -> None:
+    """A cell may wait at a call for hours, while no step refers to the snapshot that its kernel was rebuilt from."""
     await home.leases.acquire("t")
     started = "UPDATE leases SET owner = json_set(owner, '$.started', ?)"
     await home.database.commit(lambda connection: connection.execute(started, (LONG_AGO - 1,)))
@@ -237,7 +237,7 @@ async def test_what_was_touched_since_the_oldest_running_process_was_started_sta
     assert freed(home.collect()) == {"texts": 1}
 
 
-async def test_alone_there_is_nobody_to_wait_for(tmp_path: Path) -> None:
+async def test_without_other_processes_recent_data_is_freed(tmp_path: Path) -> None:
     async with opened(tmp_path) as home:
         home.clock.now = NOW
         await home.text("a moment ago")
@@ -246,7 +246,7 @@ async def test_alone_there_is_nobody_to_wait_for(tmp_path: Path) -> None:
     assert freed(home.collect()) == {"texts": 1, "blobs": 1}
 
 
-async def test_what_is_touched_while_it_is_collected_stays(home: Home) -> None:
+async def test_data_touched_during_collection_is_kept(home: Home) -> None:
     small, large = await home.text("small"), await home.text("large" * LARGE)
     manifest, _ = await home.snapshot(None, {}, b"piece")
     home.clock.now = NOW
@@ -264,7 +264,7 @@ async def test_what_is_touched_while_it_is_collected_stays(home: Home) -> None:
     assert home.blobs.has(large)
 
 
-async def test_what_appears_while_it_is_collected_stays(tmp_path: Path) -> None:
+async def test_data_written_during_collection_is_kept(tmp_path: Path) -> None:
     async with opened(tmp_path) as home:
         await home.text("old")
     home.clock.now = NOW
@@ -272,7 +272,7 @@ async def test_what_appears_while_it_is_collected_stays(tmp_path: Path) -> None:
 
     def failpoint(point: str) -> None:
         with closing(sqlite3.connect(tmp_path / "checkpoints.sqlite")) as other:
-            # Of a process whose clock was set back.
+            # By a process whose clock was set back.
             other.execute("INSERT OR IGNORE INTO texts (hash, body, touched) VALUES (?, 'new', 0)", (name,))
             other.commit()
 
@@ -280,7 +280,7 @@ async def test_what_appears_while_it_is_collected_stays(tmp_path: Path) -> None:
     assert names(tmp_path, "texts") == {name}
 
 
-async def test_nothing_is_freed_while_a_record_that_refers_to_it_cannot_be_read(tmp_path: Path) -> None:
+async def test_nothing_is_freed_while_a_referring_record_cannot_be_read(tmp_path: Path) -> None:
     async with opened(tmp_path) as home:
         text = await home.text("needed perhaps")
         await home.checkpoint("hurt", final={"text": text, "typed": False})
@@ -321,7 +321,7 @@ async def test_nothing_is_freed_while_a_snapshot_cannot_be_read(tmp_path: Path) 
     assert {content_hash(b"one"), content_hash(b"two")} <= names(tmp_path, "chunks")
 
 
-async def test_a_dry_run_says_what_would_go_and_lets_nothing_go(home: Home) -> None:
+async def test_a_dry_run_reports_and_frees_nothing(home: Home) -> None:
     for text in ("small", "large" * LARGE):
         await home.text(text)
     home.clock.now = NOW
@@ -331,7 +331,7 @@ async def test_a_dry_run_says_what_would_go_and_lets_nothing_go(home: Home) -> N
     assert again.freed == told.freed
 
 
-async def test_leftovers_of_dead_writers_go_and_a_living_writers_file_stays(home: Home) -> None:
+async def test_partial_files_of_dead_writers_are_freed_and_those_of_living_ones_kept(home: Home) -> None:
     with home.blobs.writer() as living:
         living.write(b"a slow input")
         (home.folder / "blobs" / ".partial-dead").write_bytes(b"half of it")
@@ -345,7 +345,7 @@ async def test_leftovers_of_dead_writers_go_and_a_living_writers_file_stays(home
     assert home.blobs.read(name) == b"a slow input"
 
 
-async def test_files_that_are_no_blobs_are_left_alone(tmp_path: Path) -> None:
+async def test_files_that_are_not_blobs_are_ignored(tmp_path: Path) -> None:
     async with opened(tmp_path) as home:
         pass
     strangers = [tmp_path / "blobs" / "README", tmp_path / "blobs" / "ab" / "note", tmp_path / "x.sqlite"]
@@ -357,7 +357,7 @@ async def test_files_that_are_no_blobs_are_left_alone(tmp_path: Path) -> None:
     assert freed(home.collect()) == {} and all(path.exists() for path in strangers)
 
 
-async def test_the_space_is_given_back(tmp_path: Path) -> None:
+async def test_freed_space_is_returned_to_the_file_system(tmp_path: Path) -> None:
     async with opened(tmp_path) as home:
         for number in range(100):
             await home.text(f"{number}" * 20_000)
@@ -367,7 +367,7 @@ async def test_the_space_is_given_back(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoints.sqlite").stat().st_size == collected.file_after
 
 
-async def test_a_file_of_the_first_format_is_written_anew_when_that_pays(tmp_path: Path) -> None:
+async def test_a_file_of_the_first_format_is_rewritten_when_that_saves_enough(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -1,4 +1,4 @@
-"""The journal and the ledger: nothing is paid twice, and no limit is passed."""
+"""The journal and the budget: no call is paid for twice, and no limit is exceeded."""
 
 import asyncio
 from dataclasses import replace
@@ -17,7 +17,7 @@ from durable_rlm.state.usage import Spending, Uncertain, UsageTotals, usual_outp
 ENTRY = Entry("1:abc:1", "llm", 1, 0, "m", "hash", Reservation(100, 50, 0.5))
 
 
-async def test_a_settled_call_is_found_again_by_another_process(database: Database) -> None:
+async def test_a_settled_call_is_found_by_another_process(database: Database) -> None:
     journal = await Journal(database).of("t")
     await journal.open(ENTRY)
     assert (await Journal(database).of("t")).find(ENTRY.key) is None
@@ -31,7 +31,7 @@ LONG = Entry("1:abc:1", "llm", 1, 0, "m", "hash", Reservation(270, 12_000, 12.27
 """A dollar per thousand tokens, and room for a long answer."""
 
 
-async def test_a_request_with_unknown_outcome_counts_as_likely_and_has_a_most(database: Database) -> None:
+async def test_a_request_with_unknown_outcome_has_a_likely_and_a_largest_cost(database: Database) -> None:
     journal = await Journal(database).of("t")
     await journal.open(LONG)
     spent = await Spending(database).by("t")
@@ -39,20 +39,20 @@ async def test_a_request_with_unknown_outcome_counts_as_likely_and_has_a_most(da
     assert (spent.total_cost, spent.most_cost) == (pytest.approx(1.27), pytest.approx(12.27))
 
 
-async def test_what_is_reserved_for_a_repair_is_not_likely_to_have_been_sent(database: Database) -> None:
+async def test_tokens_reserved_for_a_repair_are_not_part_of_the_likely_cost(database: Database) -> None:
     journal = await Journal(database).of("t")
     await journal.open(replace(LONG, reserved=Reservation(4_270, 12_000, 16.27, expected_input=270, input_cost=0.27)))
     spent = await Spending(database).by("t")
     assert (spent.tokens, spent.most_tokens, spent.most_cost) == (1_270, 16_270, 16.27)
 
 
-async def test_it_never_counts_as_more_than_was_reserved_for_it(database: Database) -> None:
+async def test_a_likely_cost_never_exceeds_its_reservation(database: Database) -> None:
     await (await Journal(database).of("t")).open(ENTRY)
     spent = await Spending(database).by("t")
     assert (spent.tokens, spent.most_tokens, spent.total_cost) == (150, 150, 0.5)
 
 
-async def test_a_killed_process_leaves_a_likely_cost_and_the_answer_its_own(database: Database) -> None:
+async def test_a_killed_process_leaves_a_likely_cost_beside_that_of_the_later_answer(database: Database) -> None:
     await (await Journal(database).of("t")).open(LONG)
     again = await Journal(database).of("t")
     await again.open(LONG)
@@ -64,7 +64,7 @@ async def test_a_killed_process_leaves_a_likely_cost_and_the_answer_its_own(data
     assert spent.total_cost == pytest.approx(0.255 + 1.27)
 
 
-async def test_what_is_likely_is_what_99_of_100_answers_of_the_run_kept_within(database: Database) -> None:
+async def test_the_likely_output_covers_99_of_100_answers_of_the_run(database: Database) -> None:
     journal = await Journal(database).of("t")
     for number in range(1, 101):
         entry = replace(LONG, key=f"1:{number}:1")
@@ -74,7 +74,7 @@ async def test_what_is_likely_is_what_99_of_100_answers_of_the_run_kept_within(d
     assert (await Spending(database).by("t")).estimated_tokens == 270 + 1_980
 
 
-async def test_attempts_whose_outcome_is_known_leave_nothing_uncertain(database: Database) -> None:
+async def test_attempts_with_a_known_outcome_leave_nothing_uncertain(database: Database) -> None:
     journal = await Journal(database).of("t")
     for _ in range(3):
         await journal.open(LONG)
@@ -82,7 +82,7 @@ async def test_attempts_whose_outcome_is_known_leave_nothing_uncertain(database:
     assert await Spending(database).by("t") == UsageTotals(3, 0, 10, 5, 0.1)
 
 
-async def test_attempts_that_never_reached_the_server_are_no_requests(database: Database) -> None:
+async def test_attempts_that_never_reached_the_server_do_not_count_as_requests(database: Database) -> None:
     journal = await Journal(database).of("t")
     for _ in range(3):
         await journal.open(LONG)
@@ -90,7 +90,7 @@ async def test_attempts_that_never_reached_the_server_are_no_requests(database: 
     assert await Spending(database).by("t") == UsageTotals()
 
 
-async def test_a_time_out_before_the_answer_stays_uncertain(database: Database) -> None:
+async def test_a_timed_out_attempt_before_the_answer_stays_uncertain(database: Database) -> None:
     journal = await Journal(database).of("t")
     for _ in range(2):
         await journal.open(LONG)
@@ -104,7 +104,7 @@ async def test_a_time_out_before_the_answer_stays_uncertain(database: Database) 
 
 
 @given(outputs=st.lists(st.integers(1, 10_000), min_size=1, max_size=300))
-def test_no_more_than_one_answer_in_a_hundred_is_longer_than_usual(outputs: list[int]) -> None:
+def test_at_most_one_answer_in_a_hundred_is_longer_than_usual(outputs: list[int]) -> None:
     usual = usual_output(sorted(outputs))
     assert usual in outputs
     assert sum(one > usual for one in outputs) <= len(outputs) / 100
@@ -125,7 +125,7 @@ def ledger(**limits: float) -> BudgetLedger:
 
 
 def wanted(tokens_in: int, tokens_out: int, *, least: int | None = None, price: float = 0.0) -> CostEstimate:
-    """`price` in dollars per token, of input and output alike."""
+    """Return a request for a reservation: `price` in dollars per token, of input and output alike."""
     return CostEstimate(tokens_in, tokens_out, tokens_out if least is None else least, lambda i, o: (i + o) * price)
 
 
@@ -151,7 +151,7 @@ async def test_one_request_is_kept_for_a_last_turn() -> None:
     share=st.floats(0, 1),
     at_once=st.integers(1, 8),
 )
-def test_reservations_never_pass_a_limit_however_many_are_in_flight(
+def test_reservations_never_exceed_a_limit_with_any_number_in_flight(
     requests: list[tuple[int, int, int, float]], share: float, at_once: int
 ) -> None:
     async def run() -> None:
@@ -177,12 +177,12 @@ def test_reservations_never_pass_a_limit_however_many_are_in_flight(
     asyncio.run(run())
 
 
-async def test_a_request_is_refused_whose_input_alone_costs_a_little_too_much() -> None:
+async def test_a_request_whose_input_alone_exceeds_the_cost_limit_is_refused() -> None:
     with pytest.raises(BudgetSpent):
         await ledger(max_cost=1.0).reserve(wanted(100, 10, least=0, price=0.0101))
 
 
-async def test_a_request_waits_for_what_others_may_give_back() -> None:
+async def test_a_request_waits_for_reservations_that_others_may_return() -> None:
     account = ledger(max_tokens=100)
     first = await account.reserve(wanted(10, 70))
     second = asyncio.ensure_future(account.reserve(wanted(10, 60)))
@@ -192,14 +192,14 @@ async def test_a_request_waits_for_what_others_may_give_back() -> None:
     assert (await second).output_tokens == 60
 
 
-async def test_a_request_that_cannot_fit_whatever_others_give_back_does_not_wait() -> None:
+async def test_a_request_that_can_never_fit_does_not_wait() -> None:
     account = ledger(max_tokens=100)
     await account.reserve(wanted(10, 70))
     with pytest.raises(BudgetSpent, match="tokens"):
         await account.reserve(wanted(90, 20))
 
 
-async def test_the_output_limit_shrinks_to_what_is_left_but_not_below_what_is_needed() -> None:
+async def test_the_output_limit_shrinks_to_the_remaining_budget_but_not_below_the_minimum() -> None:
     account = ledger(max_tokens=100)
     assert (await account.reserve(wanted(40, 1000, least=20))).output_tokens == 60
     account = ledger(max_cost=1.0)
@@ -209,7 +209,7 @@ async def test_the_output_limit_shrinks_to_what_is_left_but_not_below_what_is_ne
         await account.reserve(wanted(40, 1000, least=20, price=0.01))
 
 
-async def test_what_a_last_turn_takes_is_kept_back_for_it() -> None:
+async def test_the_needs_of_a_last_turn_are_kept_back() -> None:
     account = ledger(max_tokens=1000)
     account.keep(wanted(100, 200))
     held = await account.reserve(wanted(0, 1000, least=1))
@@ -220,13 +220,13 @@ async def test_what_a_last_turn_takes_is_kept_back_for_it() -> None:
     assert (await account.reserve(wanted(100, 200), last_turn=True)).output_tokens == 200
 
 
-async def test_a_small_budget_is_not_all_kept_back() -> None:
+async def test_a_small_budget_is_not_kept_back_entirely() -> None:
     account = ledger(max_tokens=1000)
     account.keep(wanted(400, 4000))
     await account.reserve(wanted(400, 1000, least=100))
 
 
-async def test_a_child_run_spends_out_of_the_account_above_it() -> None:
+async def test_a_sub_rlm_spends_from_its_callers_budget() -> None:
     top = ledger(max_calls=4)
     child = top.below(UsageTotals())
     grandchild = child.below(UsageTotals())
@@ -239,11 +239,11 @@ async def test_a_child_run_spends_out_of_the_account_above_it() -> None:
         assert account.exhausted() == "calls"
         assert account.counted.model_calls == 1
     with pytest.raises(BudgetSpent):
-        await grandchild.reserve(ONE, last_turn=True)  # the one that is kept is the top run's
+        await grandchild.reserve(ONE, last_turn=True)  # the last request is kept for the top run
     await top.reserve(ONE, last_turn=True)
 
 
-async def test_what_was_spent_before_a_fork_counts() -> None:
+async def test_spending_before_a_fork_counts() -> None:
     limits = Limits(max_turns=9, max_calls=10)
     account = BudgetLedger(limits, UsageTotals(), before=UsageTotals(model_calls=9), clock=lambda: 0.0)
     with pytest.raises(BudgetSpent):
@@ -251,7 +251,7 @@ async def test_what_was_spent_before_a_fork_counts() -> None:
     assert account.spent.model_calls == 0
 
 
-async def test_a_request_whose_answer_was_lost_counts_as_likely() -> None:
+async def test_a_request_with_a_lost_answer_counts_as_likely() -> None:
     account = ledger(max_tokens=20_000, max_cost=20.0)
     held = await account.reserve(wanted(270, 12_000, price=0.001))
     account.settle(held, None)
@@ -259,7 +259,7 @@ async def test_a_request_whose_answer_was_lost_counts_as_likely() -> None:
     assert (await account.reserve(wanted(270, 12_000))).output_tokens == 12_000
 
 
-async def test_with_a_strict_budget_it_counts_as_all_that_was_reserved() -> None:
+async def test_with_a_strict_budget_a_lost_request_counts_as_its_whole_reservation() -> None:
     account = ledger(max_tokens=20_000, max_cost=20.0, strict_budget=True)
     held = await account.reserve(wanted(270, 12_000, price=0.001))
     account.settle(held, None)
@@ -268,7 +268,7 @@ async def test_with_a_strict_budget_it_counts_as_all_that_was_reserved() -> None
         await account.reserve(wanted(270, 12_000))
 
 
-async def test_what_is_likely_follows_the_answers_of_the_whole_tree() -> None:
+async def test_the_likely_cost_follows_the_answers_of_the_whole_tree() -> None:
     account = ledger()
     child = account.below(UsageTotals())
     lost = await child.reserve(wanted(0, 12_000))
@@ -284,7 +284,7 @@ def test_a_raised_limit_is_validated() -> None:
     assert limits.raised({"max_turns": 5, "max_cost": None}).max_turns == 5
 
 
-def test_keys_are_content_and_occurrence() -> None:
+def test_call_keys_depend_on_content_and_occurrence() -> None:
     same = content_key("llm", "p", "m", None)
     assert same == content_key("llm", "p", "m", None)
     assert len({same, content_key("rlm", "p", "m", None), content_key("llm", "q", "m", None)}) == 3
@@ -292,7 +292,7 @@ def test_keys_are_content_and_occurrence() -> None:
 
 
 @given(st.permutations(list(range(8))))
-def test_the_set_of_answers_has_no_order(order: list[int]) -> None:
+def test_the_hash_of_a_set_of_answers_does_not_depend_on_their_order(order: list[int]) -> None:
     straight, shuffled = AnswerSet(), AnswerSet()
     for n in range(8):
         straight.add(str(n), f"answer {n}")

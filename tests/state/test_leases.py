@@ -1,4 +1,4 @@
-"""One writer a thread: who holds it, who may take it over, and what a former holder can still do (nothing)."""
+"""Leases: one writer for each thread, a takeover only from a dead holder, and no writes by a former holder."""
 
 import asyncio
 import json
@@ -52,12 +52,12 @@ def bystander() -> Generator[psutil.Process]:
 
 
 def owner_of(process: psutil.Process) -> dict[str, Any]:
-    """As the process would describe itself in a lease."""
+    """Return the process's own description of itself in a lease."""
     return {**this_process(), "pid": process.pid, "started": process.create_time(), "ticks": _ticks(process.pid)}
 
 
 async def hold(database: Database, owner: dict[str, Any], renewed: float) -> None:
-    """Let `owner` hold the thread."""
+    """Write a lease of `owner` for the thread."""
     await database.commit(
         lambda c: c.execute("INSERT INTO leases VALUES ('t', 7, ?, ?)", (json.dumps(owner), renewed)).rowcount
     )
@@ -75,14 +75,14 @@ async def test_a_living_process_keeps_its_thread_whatever_the_clock_says(
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 async def test_setting_the_clock_kills_no_holder(bystander: psutil.Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Linux, the time at which a process was started is reckoned from the wall clock of now."""
+    """On Linux, the start time of a process is calculated from the present wall clock."""
     owner, started = owner_of(bystander), psutil.boot_time() - HOUR
     monkeypatch.setattr("psutil._pslinux.boot_time", lambda: started)
     assert abs(psutil.Process(bystander.pid).create_time() - owner["started"]) > HOUR / 2
     assert not is_dead(owner, 0.0, 0.0)
 
 
-async def test_a_dead_process_is_followed_at_once_whatever_the_clock_says(
+async def test_the_lease_of_a_dead_process_is_taken_over_at_once_whatever_the_clock_says(
     database: Database, clock: Clock, bystander: psutil.Process
 ) -> None:
     await hold(database, owner_of(bystander), clock.now)
@@ -92,18 +92,18 @@ async def test_a_dead_process_is_followed_at_once_whatever_the_clock_says(
     await Leases(database, clock).acquire("t")
 
 
-async def test_another_process_under_the_same_number_is_not_the_holder(database: Database, clock: Clock) -> None:
+async def test_another_process_with_the_same_number_is_not_the_holder(database: Database, clock: Clock) -> None:
     await hold(database, {**this_process(), "ticks": 1}, clock.now)
     await Leases(database, clock).acquire("t")
 
 
-async def test_a_holder_before_the_last_start_of_the_machine_is_dead(database: Database, clock: Clock) -> None:
+async def test_a_holder_from_before_the_last_boot_is_dead(database: Database, clock: Clock) -> None:
     await hold(database, {**this_process(), "boot": "another"}, clock.now)
     await Leases(database, clock).acquire("t")
 
 
 @pytest.mark.parametrize("shift", [EXPIRES_AFTER + 1, -HOUR])
-async def test_of_a_holder_on_another_machine_the_time_decides_and_a_clock_set_back_is_no_sign_of_life(
+async def test_a_lease_of_another_machine_expires_by_time_and_a_clock_set_back_does_not_renew_it(
     database: Database, clock: Clock, shift: float
 ) -> None:
     await hold(database, {**this_process(), "host": "elsewhere"}, clock.now)
@@ -114,7 +114,7 @@ async def test_of_a_holder_on_another_machine_the_time_decides_and_a_clock_set_b
     await Leases(database, clock).acquire("t")
 
 
-async def test_a_holder_that_gives_signs_of_life_is_left_alone(database: Database, clock: Clock) -> None:
+async def test_a_holder_that_renews_its_lease_keeps_it(database: Database, clock: Clock) -> None:
     holder = Leases(database, clock)
     await holder.acquire("t")
     await database.commit(lambda c: c.execute("UPDATE leases SET owner = json_set(owner, '$.host', 'elsewhere')"))
@@ -126,12 +126,12 @@ async def test_a_holder_that_gives_signs_of_life_is_left_alone(database: Databas
 
 
 async def everything(database: Database) -> list[str]:
-    """Every row of every table."""
+    """Return every row of every table."""
     return await database.look(lambda connection: list(connection.iterdump()))
 
 
 async def test_a_process_that_slept_through_a_takeover_can_write_nothing(database: Database) -> None:
-    """A laptop that was closed, a process that was stopped: it wakes up in the middle of whatever it did."""
+    """A laptop that was closed, a process that was stopped: it wakes up in the middle of its work."""
     leases = Leases(database)
     saver, threads = RunSaver(database, leases), Threads(database, leases=leases)
     await threads.add("t", question="Q", input_digest="d", start={}, model="m", limits=LIMITS)
@@ -163,14 +163,14 @@ async def test_a_process_that_slept_through_a_takeover_can_write_nothing(databas
         with pytest.raises(LeaseLost):
             await attempt()
     journal.reuse(answered.key)
-    # Saved with the step that it makes, which is refused.
+    # Saved with the step that follows, which is refused.
     await saver.aput_writes(saved, [("turn", 2)], "task")
     await leases.release("t")
     assert await everything(database) == before
     await successor.renew("t")
 
 
-async def test_who_holds_nothing_cannot_write_beside_a_living_holder(database: Database) -> None:
+async def test_a_process_without_the_lease_cannot_write_beside_a_living_holder(database: Database) -> None:
     await Leases(database).acquire("t")
     with pytest.raises(RunBusy):
         await (await Journal(database).of("t")).open(Entry("k", "llm", 1, 0, "m", "hash", Reservation(1, 1, 0.0)))
@@ -178,7 +178,7 @@ async def test_who_holds_nothing_cannot_write_beside_a_living_holder(database: D
         await Threads(database).begin("t", LIMITS)
 
 
-async def test_a_thread_that_could_not_be_given_back_can_be_taken_again_by_the_same_process(
+async def test_a_lease_that_could_not_be_released_can_be_taken_again_by_the_same_process(
     database: Database,
 ) -> None:
     leases = Leases(database)
@@ -192,7 +192,7 @@ async def test_a_thread_that_could_not_be_given_back_can_be_taken_again_by_the_s
     await Leases(database).acquire("t")
 
 
-async def test_stopped_while_it_takes_a_thread_a_process_gives_it_back(tmp_path: Path) -> None:
+async def test_a_process_stopped_while_taking_a_lease_releases_it(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     tasks: list[asyncio.Task[None]] = []
 
@@ -207,7 +207,7 @@ async def test_stopped_while_it_takes_a_thread_a_process_gives_it_back(tmp_path:
         await Leases(database).acquire("t")
 
 
-async def test_a_damaged_lease_is_held_by_nobody_that_is_known(database: Database, clock: Clock) -> None:
+async def test_a_damaged_lease_counts_as_held_until_it_expires(database: Database, clock: Clock) -> None:
     def damage(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO leases VALUES ('t', 7, 'no JSON', ?)", (clock.now,))
 

@@ -1,4 +1,4 @@
-"""Homes saved by every released version are read, and their runs go on (promise P8)."""
+"""Homes saved by every released version can be read, and their runs resumed (promise P8)."""
 
 import shutil
 import sqlite3
@@ -27,7 +27,7 @@ class Crash(BaseException):
 
 
 class CountedModels:
-    """Opens the fixtures' script whatever the name is, and counts what it is asked."""
+    """Opens the fixtures' script for any name, and counts its requests."""
 
     def __init__(self, script: Path) -> None:
         self.asked = script.with_suffix(".asked")
@@ -65,7 +65,7 @@ async def test_a_finished_run_is_read(home: Path, models: CountedModels) -> None
     assert not models.prompts
 
 
-async def test_a_killed_run_goes_on_and_pays_for_nothing_twice(home: Path, models: CountedModels) -> None:
+async def test_a_killed_run_resumes_and_pays_for_no_call_twice(home: Path, models: CountedModels) -> None:
     async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
         before = await runner.queries.calls("killed")
         answered = {call.prompt for call in before if call.answer is not None}
@@ -75,7 +75,7 @@ async def test_a_killed_run_goes_on_and_pays_for_nothing_twice(home: Path, model
     assert len(models.prompts) == 2 and not set(models.prompts) & answered
 
 
-async def test_a_run_is_forked_and_its_answers_are_used_again(home: Path, models: CountedModels) -> None:
+async def test_a_run_is_forked_and_its_answers_are_reused(home: Path, models: CountedModels) -> None:
     async with Runner.open(home, kernels=MemoryKernels(), open_model=models) as runner:
         plans = [step["step"] for step in await runner.queries.steps("finished") if step["kind"] == "plan"]
         await runner.fork("finished", plans[1], into="fork")
@@ -86,7 +86,7 @@ async def test_a_run_is_forked_and_its_answers_are_used_again(home: Path, models
 
 
 @pytest.mark.parametrize("form", [form for form in FORMATS if form not in ("format-1", "format-2")])
-async def test_a_prompt_that_was_stored_as_a_slice_of_the_input_is_read(tmp_path: Path, form: str) -> None:
+async def test_a_prompt_stored_as_a_slice_of_the_input_is_read(tmp_path: Path, form: str) -> None:
     home = Path(shutil.copytree(HOMES / form, tmp_path / "home"))
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         assert connection.execute("SELECT count(*) FROM recipes").fetchone() == (1,)
@@ -96,8 +96,8 @@ async def test_a_prompt_that_was_stored_as_a_slice_of_the_input_is_read(tmp_path
         assert (await runner.verify("sliced")).ok
 
 
-async def test_variables_that_an_earlier_version_saved_are_loaded_and_not_made_again(tmp_path: Path) -> None:
-    """Snapshots name modules of the kernel as they were called then. Only a real kernel unpickles them."""
+async def test_variables_saved_by_an_earlier_version_are_restored_and_not_rebuilt(tmp_path: Path) -> None:
+    """Snapshots use the kernel's module names of their time. Only a real kernel unpickles them."""
     home = Path(shutil.copytree(HOMES / "format-4", tmp_path / "home"))
     script = tmp_path / "m.py"
     model.write_objects_model(script)
@@ -107,11 +107,11 @@ async def test_variables_that_an_earlier_version_saved_are_loaded_and_not_made_a
         run = await r.resume("objects")
     assert (run.status, run.answer) == ("answered", model.OBJECTS_LEFT)
     assert run.restore is not None
-    # A generator cannot be saved: its cell is run again, and what is like before is taken from the snapshot.
+    # A generator cannot be saved: its cell is replayed, and equal variables are taken from the snapshot.
     assert (len(run.restore["restored"]), list(run.restore["rebuilt"])) == (18, ["made"])
 
 
-async def test_a_home_of_a_later_format_is_refused_with_instructions_and_left_as_it_is(tmp_path: Path) -> None:
+async def test_a_home_of_a_later_format_is_refused_with_instructions_and_not_changed(tmp_path: Path) -> None:
     home = Path(shutil.copytree(HOMES / FORMATS[-1], tmp_path / "home"))
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
@@ -124,7 +124,7 @@ async def test_a_home_of_a_later_format_is_refused_with_instructions_and_left_as
 
 
 @pytest.mark.parametrize("change", [{"from_the_future": 3}, {"max_turns": "as many as it takes"}])
-async def test_a_run_with_settings_of_another_version_is_refused_with_instructions_and_left_as_it_is(
+async def test_a_run_with_settings_of_another_version_is_refused_with_instructions_and_not_changed(
     tmp_path: Path, models: CountedModels, change: dict[str, Any]
 ) -> None:
     home = Path(shutil.copytree(HOMES / FORMATS[-1], tmp_path / "home"))
@@ -140,7 +140,7 @@ async def test_a_run_with_settings_of_another_version_is_refused_with_instructio
     assert not models.prompts
 
 
-async def test_a_home_of_an_older_format_is_whole_after_it_was_brought_up_to_date(home: Path) -> None:
+async def test_a_home_of_an_older_format_is_intact_after_its_migration(home: Path) -> None:
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         for thread in ("finished", "killed"):
             assert (await runner.verify(thread)).ok
@@ -149,7 +149,7 @@ async def test_a_home_of_an_older_format_is_whole_after_it_was_brought_up_to_dat
 
 
 @pytest.mark.parametrize("point", ["format-before", "format-uncommitted", "format-after"])
-async def test_a_crash_while_a_home_is_brought_up_to_date_leaves_it_old_or_new(
+async def test_a_crash_during_a_migration_leaves_the_home_in_the_old_or_the_new_format(
     tmp_path: Path, models: CountedModels, point: str
 ) -> None:
     home = Path(shutil.copytree(HOMES / FORMATS[0], tmp_path / "home"))

@@ -1,4 +1,4 @@
-"""Ranges of a file in a text: all that are long enough are found, whatever the file is like, and none that is not."""
+"""Ranges of a file in a text: all that are long enough are found in any file, and no false one is."""
 
 import os
 import random
@@ -15,7 +15,7 @@ MEGABYTE = 1 << 20
 
 
 def words(size: int, seed: int = 0) -> bytes:
-    """A text of words that come again and again, in an order that does not."""
+    """Return a text of repeated words in a random order."""
     chance = random.Random(seed)
     vocabulary = ["".join(chance.choices("etaoinshrdlü", k=chance.randint(2, 9))) for _ in range(500)]
     return " ".join(chance.choices(vocabulary, k=size // 4)).encode()[:size].decode("utf-8", "ignore").encode()
@@ -41,7 +41,7 @@ def file(tmp_path: Path) -> Callable[[bytes], Path]:
 
 
 def in_file(pack: bytes, body: bytes, found: list[Range]) -> bool:
-    """Whether all ranges are what they say, in order and apart."""
+    """Return whether all ranges are equal to their places in the file, in order and without overlap."""
     ends = [0, *(one.end for one in found)]
     return all(
         end <= one.start and body[one.start : one.end] == pack[one.place : one.place + one.end - one.start]
@@ -49,7 +49,7 @@ def in_file(pack: bytes, body: bytes, found: list[Range]) -> bool:
     )
 
 
-# The same line may be found at the end of the file, where it is followed by too few.
+# With equal lines, a slice may be found at the end of the file, where fewer lines follow.
 @pytest.mark.parametrize(("make", "lost"), [(words, 4), (log, 4), (same_line, LEAST_RANGE)])
 @pytest.mark.parametrize("size", [1_000, 30_000, MEGABYTE])
 def test_a_slice_between_other_words_is_found_whole(
@@ -67,7 +67,7 @@ def test_a_slice_between_other_words_is_found_whole(
         assert sum(one.end - one.start for one in found) >= len(cut) - lost
 
 
-def test_several_slices_are_found_whatever_their_order(file: Callable[[bytes], Path]) -> None:
+def test_several_slices_are_found_in_any_order(file: Callable[[bytes], Path]) -> None:
     pack = words(MEGABYTE)
     places = [900_000, 5_000, 400_000, 0, 5_000]
     cuts = [pack[place : place + 3_000].decode("utf-8", "ignore").encode() for place in places]
@@ -77,7 +77,7 @@ def test_several_slices_are_found_whatever_their_order(file: Callable[[bytes], P
     assert sum(one.end - one.start for one in found) >= sum(len(cut) - 4 for cut in cuts)
 
 
-def test_every_slice_that_is_longer_than_the_distance_of_samples_is_found(file: Callable[[bytes], Path]) -> None:
+def test_every_slice_longer_than_the_sampling_distance_is_found(file: Callable[[bytes], Path]) -> None:
     pack = random.Random(7).randbytes(4_000).hex().encode()
     index = RangeIndex.of(file(pack))
     length = index.step + WINDOW - 1
@@ -87,7 +87,7 @@ def test_every_slice_that_is_longer_than_the_distance_of_samples_is_found(file: 
 
 
 def test_ranges_begin_and_end_between_characters(file: Callable[[bytes], Path]) -> None:
-    # What is before the slice shares its second byte with what stands in the file, what is behind it the first one.
+    # The character before the slice shares its second byte with the file's, the one after the slice its first byte.
     pack = ("ä" * 8 + "".join(random.Random(5).choices("абвгдежзиклмн", k=999)) + "ä" * 8).encode()
     index = RangeIndex.of(file(pack))
     cut = pack[16:-16].decode()
@@ -98,7 +98,7 @@ def test_ranges_begin_and_end_between_characters(file: Callable[[bytes], Path]) 
         body[one.start : one.end].decode()
 
 
-def test_what_is_not_in_the_file_is_not_found_and_neither_is_what_is_short(file: Callable[[bytes], Path]) -> None:
+def test_text_that_is_not_in_the_file_or_is_too_short_is_not_found(file: Callable[[bytes], Path]) -> None:
     pack = words(MEGABYTE)
     index = RangeIndex.of(file(pack))
     assert index.ranges(words(MEGABYTE, seed=1)[:50_000]) == []
@@ -113,15 +113,15 @@ def test_a_file_of_any_size_has_an_index(file: Callable[[bytes], Path], size: in
     assert in_file(pack, body, RangeIndex.of(file(pack)).ranges(body))
 
 
-def test_a_line_that_comes_a_million_times_takes_no_more_room_than_a_few(file: Callable[[bytes], Path]) -> None:
+def test_the_index_of_a_line_repeated_a_million_times_stays_small(file: Callable[[bytes], Path]) -> None:
     assert RangeIndex.of(file(same_line(8 * MEGABYTE))).size < 10_000
     assert RangeIndex.of(file(words(8 * MEGABYTE))).size > 500_000
 
 
-def test_looking_ends_where_a_file_has_nothing_but_repetitions(
+def test_the_search_is_bounded_in_a_file_of_repetitions(
     file: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pieces too short to be worth it, each of which stands in the file many times."""
+    """The pieces are too short to be ranges, and each occurs in the file many times."""
     pieces = [random.Random(number).randbytes(45).hex().encode() for number in range(50)]
     chance = random.Random(3)
     pack = b"".join(chance.choices(pieces, k=20_000))
@@ -140,7 +140,7 @@ def test_looking_ends_where_a_file_has_nothing_but_repetitions(
     assert reads < len(body) // 40
 
 
-def test_a_file_that_is_gone_or_cut_short_has_no_ranges_any_more(file: Callable[[bytes], Path]) -> None:
+def test_a_deleted_or_truncated_file_has_no_ranges(file: Callable[[bytes], Path]) -> None:
     pack = words(30_000)
     path = file(pack)
     index = RangeIndex.of(path)
@@ -150,13 +150,13 @@ def test_a_file_that_is_gone_or_cut_short_has_no_ranges_any_more(file: Callable[
     assert index.ranges(pack[:5_000]) == []
 
 
-def test_making_an_index_stops_when_it_is_told_to(file: Callable[[bytes], Path]) -> None:
+def test_building_an_index_can_be_cancelled(file: Callable[[bytes], Path]) -> None:
     with pytest.raises(InterruptedError):
         RangeIndex.of(file(words(1_000)), lambda: True)
 
 
 @given(data=st.data())
-def test_any_text_made_of_any_pack_is_told_by_its_ranges(
+def test_the_ranges_of_any_text_in_any_pack_are_correct(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     unit = data.draw(st.text(min_size=1, max_size=40))

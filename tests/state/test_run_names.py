@@ -1,4 +1,4 @@
-"""New runs are named after the question, with names that are safe to type anywhere."""
+"""New runs are named after the question, with names that are safe to type in any shell."""
 
 import itertools
 import re
@@ -33,7 +33,7 @@ from durable_rlm.studio.terminal.escape import HOSTILE, safe_line
         ("x" * 500, "x" * 20),
     ],
 )
-def test_a_name_says_what_the_question_is_about(question: str, name: str) -> None:
+def test_a_name_is_made_of_the_main_words_of_the_question(question: str, name: str) -> None:
     assert slug(question) == name
 
 
@@ -47,11 +47,11 @@ def test_a_name_says_what_the_question_is_about(question: str, name: str) -> Non
         ("ما هي contracts?", "contracts"),
     ],
 )
-def test_letters_that_ascii_has_not_stay_unless_they_are_read_from_right_to_left(question: str, name: str) -> None:
+def test_letters_beyond_ascii_are_kept_except_in_right_to_left_scripts(question: str, name: str) -> None:
     assert slug(question) == name
 
 
-# Letters of every script, marks, what is hostile to terminals and to shells.
+# Letters of every script, combining marks, and characters hostile to terminals and shells.
 TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("\u3164\u115f\u0301\u202e\u200b'\"`$\\/@-. \n\x1b\ud800")))
 
 
@@ -68,7 +68,7 @@ def test_any_question_gives_a_name_that_is_safe_in_shells_files_and_terminals(qu
     assert name.casefold() == name or not name.isascii()
 
 
-def test_names_differ_and_grow_until_one_is_free() -> None:
+def test_a_name_in_use_is_extended_until_it_is_free() -> None:
     names = list(itertools.islice(names_for("Which contracts end early?"), 6))
     suffixes = [name.removeprefix("which-contracts-end-") for name in names]
     assert [len(one) for one in suffixes] == [4, 5, 6, 7, 8, 9]

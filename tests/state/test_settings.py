@@ -1,4 +1,4 @@
-"""A flag wins over the environment, which wins over rlm.toml."""
+"""Settings: a flag overrides the environment, which overrides rlm.toml."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_flag_wins_over_the_environment_and_that_over_the_file(
+def test_a_flag_overrides_the_environment_which_overrides_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "rlm.toml").write_text('max_turns = 3\nmax_calls = 30\nmodel = "a:b"\nmax_cost = 2.5\n')
@@ -25,14 +25,14 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
 
 def test_each_setting_has_a_variable_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "s.json").write_text('{"type": "string"}')
-    # One that somebody else's program may use.
+    # A variable that another program may use.
     monkeypatch.setenv("SCHEMA", "public")
     assert resolve_settings({}).answer_schema is None
     monkeypatch.setenv("RLM_SCHEMA", "s.json")
     assert resolve_settings({}).answer_schema == {"type": "string"}
 
 
-def test_frozen_settings_read_back_the_same() -> None:
+def test_saved_settings_are_read_back_unchanged() -> None:
     settings = resolve_settings({"model": "a:b", "price": "1,2", "memory": "512M"})
     assert RunSettings.model_validate(settings.frozen()) == settings
 
@@ -47,19 +47,19 @@ def test_frozen_settings_read_back_the_same() -> None:
         ({"colour": "red"}, "no setting named colour"),
     ],
 )
-def test_a_bad_setting_is_named(flags: dict[str, object], said: str) -> None:
+def test_an_invalid_setting_is_named(flags: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         resolve_settings(dict(flags))
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
+def test_an_invalid_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "rlm.toml").write_text("max_turns = = 3")
     with pytest.raises(UsageError, match=r"rlm\.toml"):
         resolve_settings({})
 
 
 @pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("512M", 512 << 20), ("1.5k", 1536), ("77", 77)])
-def test_sizes(text: str, size: int) -> None:
+def test_sizes_are_parsed_with_their_units(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 

@@ -1,4 +1,4 @@
-"""Snapshots: saved with the step, as large as what changed, and checked when they are read."""
+"""Snapshots: saved with the step, in proportion to the change, and checked when they are read."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ async def flush(database: Database) -> None:
     await database.commit(lambda _: None)
 
 
-async def test_what_was_saved_is_read_after_any_number_of_changes(database: Database, snapshots: Snapshots) -> None:
+async def test_saved_chunks_are_read_back_after_any_number_of_changes(database: Database, snapshots: Snapshots) -> None:
     base: str | None = None
     groups: Groups = {}
     expected: Groups = {}
@@ -46,7 +46,7 @@ async def test_what_was_saved_is_read_after_any_number_of_changes(database: Data
         assert await Snapshots(database, Blobs(Path("none"))).groups(base) == expected
 
 
-async def test_a_step_stores_what_it_changed_and_not_all_there_is(database: Database, snapshots: Snapshots) -> None:
+async def test_a_step_stores_only_the_changed_chunks(database: Database, snapshots: Snapshots) -> None:
     many = [group(f"v{number}", b"%d" % number) for number in range(500)]
     base, groups = await snapshots.save(None, {}, many, [], [b"%d" % number for number in range(500)])
     await flush(database)
@@ -58,7 +58,7 @@ async def test_a_step_stores_what_it_changed_and_not_all_there_is(database: Data
     assert after - whole < whole / 10
 
 
-async def test_nothing_changed_costs_nothing(database: Database, snapshots: Snapshots) -> None:
+async def test_an_unchanged_snapshot_stores_nothing(database: Database, snapshots: Snapshots) -> None:
     base, groups = await snapshots.save(None, {}, [group("a", b"1")], [], [b"1"])
     assert await snapshots.save(base, groups, [], [], []) == (base, groups)
 
@@ -82,7 +82,7 @@ async def test_large_chunks_are_files_and_small_ones_rows(
 
 
 @pytest.mark.parametrize("table", ["chunks", "manifests"])
-async def test_a_changed_row_is_noticed(database: Database, snapshots: Snapshots, table: str) -> None:
+async def test_a_changed_row_is_detected(database: Database, snapshots: Snapshots, table: str) -> None:
     manifest, _ = await snapshots.save(None, {}, [group("a", b"right")], [], [b"right"])
     await flush(database)
     await database.commit(lambda c: c.execute(f"UPDATE {table} SET body = CAST('{{}}' AS BLOB)"))
@@ -90,7 +90,7 @@ async def test_a_changed_row_is_noticed(database: Database, snapshots: Snapshots
         await (snapshots.chunk(content_hash(b"right")) if table == "chunks" else snapshots.groups(manifest))
 
 
-async def test_a_damaged_chunk_hides_no_other(database: Database, snapshots: Snapshots) -> None:
+async def test_a_damaged_chunk_does_not_hide_others(database: Database, snapshots: Snapshots) -> None:
     bodies = [b"one", b"two", b"three"]
     _, groups = await snapshots.save(None, {}, [group("a", *bodies)], [], bodies)
     await flush(database)

@@ -1,4 +1,4 @@
-"""Trees of files to give as input."""
+"""Fixtures: folders of input files, and a blob store."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Tree = Callable[[Mapping[str, str | bytes]], Path]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """Writes `{path: content}` into a folder named `given` and returns it; `path/` is an empty folder."""
+    """Write `{path: content}` into a folder named `given`, and return it; `path/` is an empty folder."""
 
     def write(files: Mapping[str, str | bytes]) -> Path:
         root = tmp_path / "given"

@@ -1,4 +1,4 @@
-"""The input becomes a content-addressed context: the same texts, at true offsets, in bounded memory."""
+"""The input as a content-addressed context: the same texts, at true offsets, in bounded memory."""
 
 import io
 import json
@@ -34,7 +34,7 @@ def stored(blobs: Blobs) -> list[Path]:
     return [path for path in blobs.folder.rglob("*") if path.is_file()]
 
 
-# --- what the reference says
+# --- the reference
 
 
 def test_one_file_is_a_text_without_an_index(tree: Tree, blobs: Blobs) -> None:
@@ -81,7 +81,7 @@ def test_standard_input_and_given_text_alone_are_one_text(blobs: Blobs) -> None:
     assert ingest(from_texts([("one", "hello")]), blobs)["kind"] == "documents"
 
 
-def test_the_reference_is_plain_json_and_small(tree: Tree, blobs: Blobs) -> None:
+def test_the_reference_is_small_plain_json(tree: Tree, blobs: Blobs) -> None:
     root = tree({f"{number:03}.txt": "word " * 1000 for number in range(100)} | {f"{n}.bin": b"\0" for n in range(100)})
     ref = ingest(expand([root]), blobs)
     assert json.loads(json.dumps(ref)) == ref
@@ -93,7 +93,7 @@ def test_the_reference_is_plain_json_and_small(tree: Tree, blobs: Blobs) -> None
     ]
 
 
-def test_at_most_twenty_notes_and_how_many_more(blobs: Blobs) -> None:
+def test_a_reference_has_at_most_twenty_notes_and_the_number_of_the_rest(blobs: Blobs) -> None:
     sources = from_text("x")
     for number in range(30):
         sources.notes.add(f"reason {number}", "name")
@@ -108,11 +108,11 @@ def test_the_same_input_has_the_same_address(tree: Tree, blobs: Blobs) -> None:
     assert len(stored(blobs)) == 2
 
 
-def test_no_input_is_a_reference_too() -> None:
+def test_a_missing_input_has_a_reference_too() -> None:
     assert no_context()["kind"] == "none"
 
 
-def test_documents_of_one_name_get_numbers(blobs: Blobs) -> None:
+def test_documents_with_the_same_name_are_numbered(blobs: Blobs) -> None:
     ref = ingest(from_texts([("a", "1"), ("a", "2"), ("a (2)", "3")]), blobs)
     assert ref["names"] == ["a", "a (2)", "a (2) (2)"]
 
@@ -124,12 +124,12 @@ def test_lone_surrogates_in_given_text_become_replacement_characters(blobs: Blob
     assert "no valid Unicode" in ref["notes"][0]
 
 
-def test_meta_of_documents_is_in_the_index(tree: Tree, blobs: Blobs) -> None:
+def test_the_index_contains_the_metadata_of_documents(tree: Tree, blobs: Blobs) -> None:
     ref = ingest(expand([tree({"a.eml": "Subject: Hi\n\nBody\n", "b.txt": "b"})]), blobs)
     assert index_of(ref, blobs)[0]["meta"] == {"subject": "Hi"}
 
 
-# --- what is refused or left out
+# --- refused and skipped input
 
 
 @pytest.mark.parametrize("files", [{"a": ""}, {"a": "", "b": ""}])
@@ -139,7 +139,7 @@ def test_empty_input_is_an_error(tree: Tree, blobs: Blobs, files: dict[str, str 
     assert stored(blobs) == []
 
 
-def test_no_text_at_all_is_an_error_that_says_why(tree: Tree, blobs: Blobs) -> None:
+def test_an_input_without_any_text_is_an_error_with_the_reason(tree: Tree, blobs: Blobs) -> None:
     with pytest.raises(InputError, match=r"no text.*binary file\): given/a\.bin"):
         ingest(expand([tree({"a.bin": b"\0\1"})]), blobs)
 
@@ -160,7 +160,7 @@ def test_a_damaged_document_is_an_error_when_named_and_a_note_in_a_folder(tree: 
         ingest(expand([root / "a.pdf"]), blobs)
 
 
-def test_a_piped_pdf_is_refused_with_the_way_out(blobs: Blobs) -> None:
+def test_a_piped_pdf_is_refused_with_a_hint(blobs: Blobs) -> None:
     with pytest.raises(InputError, match=r"stdin is a PDF\. Give it as a file"):
         ingest(expand(["-"], stdin=io.BytesIO(b"%PDF-1.4 text")), blobs)
 
@@ -182,7 +182,7 @@ def test_an_unreadable_file_is_an_error_when_named_and_a_note_in_a_folder(
         ingest(expand([root / "locked.txt"]), blobs)
 
 
-def test_a_file_that_became_a_link_or_a_pipe_meanwhile_is_not_read(tree: Tree, blobs: Blobs) -> None:
+def test_a_file_replaced_by_a_link_or_a_pipe_is_not_read(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a.txt": "a", "b.txt": "b", "c.txt": "c", "../secret": "secret"})
     sources = expand([root])
     (root / "b.txt").unlink()
@@ -194,7 +194,7 @@ def test_a_file_that_became_a_link_or_a_pipe_meanwhile_is_not_read(tree: Tree, b
     assert any("a named pipe): given/c.txt" in note for note in ref["notes"])
 
 
-def test_a_disk_that_fails_in_the_middle_of_a_file_ends_it(
+def test_a_read_error_in_the_middle_of_a_file_is_reported(
     tree: Tree, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tree({"a.txt": "x" * (3 << 20)})
@@ -213,7 +213,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_file_ends_it(
     assert stored(blobs) == []
 
 
-def test_text_beyond_the_limit_is_refused_whatever_the_sizes_said(blobs: Blobs) -> None:
+def test_text_beyond_the_limit_is_refused_even_if_the_file_sizes_were_smaller(blobs: Blobs) -> None:
     sources = expand(["-"], stdin=io.BytesIO(b"x" * 5000), limits=Limits(bytes=4999))
     with pytest.raises(InputError, match="more than"):
         ingest(sources, blobs)
@@ -223,7 +223,7 @@ def test_text_beyond_the_limit_is_refused_whatever_the_sizes_said(blobs: Blobs) 
 # --- progress and stopping
 
 
-def test_progress_is_told_ten_times_a_second_at_most_and_at_the_end(blobs: Blobs) -> None:
+def test_progress_is_reported_at_most_ten_times_a_second_and_at_the_end(blobs: Blobs) -> None:
     told: list[tuple[int, int, str]] = []
     now = [0.0]
 
@@ -243,7 +243,7 @@ def test_progress_is_told_ten_times_a_second_at_most_and_at_the_end(blobs: Blobs
     assert told == sorted(told)
 
 
-def test_progress_within_one_large_file(blobs: Blobs) -> None:
+def test_progress_is_reported_within_a_large_file(blobs: Blobs) -> None:
     told: list[int] = []
     now = iter(range(1000))
     ingest(
@@ -256,17 +256,17 @@ def test_progress_within_one_large_file(blobs: Blobs) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_stopping_is_seen_within_a_file_and_leaves_nothing(blobs: Blobs, after: int) -> None:
+def test_reading_stops_within_a_file_and_stores_nothing(blobs: Blobs, after: int) -> None:
     asked = iter(range(100))
     with pytest.raises(IngestStopped):
         ingest(expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))), blobs, cancelled=lambda: next(asked) >= after)
     assert stored(blobs) == []
 
 
-# --- what kernels read
+# --- inputs of kernels
 
 
-def test_a_missing_or_shortened_input_is_damage(blobs: Blobs) -> None:
+def test_a_missing_or_shortened_input_is_reported_as_damage(blobs: Blobs) -> None:
     ref = ingest(from_texts([("a", "text"), ("b", "more")]), blobs)
     pack, index, *_ = context_files(ref, blobs)
     assert index
@@ -281,7 +281,7 @@ def test_a_missing_or_shortened_input_is_damage(blobs: Blobs) -> None:
 
 
 @pytest.mark.parametrize("part", ["pack", "index"])
-def test_an_input_whose_bytes_have_changed_is_not_given_to_a_kernel(tmp_path: Path, part: str) -> None:
+def test_an_input_with_changed_bytes_is_not_given_to_a_kernel(tmp_path: Path, part: str) -> None:
     for name in "ab":
         (tmp_path / name).write_text(f"document {name}")
     ref = ingest(expand([tmp_path / "a", tmp_path / "b"]), Blobs(tmp_path / "blobs"))
@@ -295,7 +295,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=3), texts), min_size=1, max_size=6))
-def test_whatever_goes_in_comes_out(given_texts: list[tuple[str, str]]) -> None:
+def test_any_documents_come_back_unchanged(given_texts: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         blobs = Blobs(Path(folder))
         if not any(text for _, text in given_texts):
@@ -314,7 +314,7 @@ def test_whatever_goes_in_comes_out(given_texts: list[tuple[str, str]]) -> None:
 
 
 @given(texts.filter(bool))
-def test_one_text_comes_out_as_it_was(text: str) -> None:
+def test_any_single_text_comes_back_unchanged(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         blobs = Blobs(Path(folder))
         pack, *_ = context_files(ingest(from_text(text), blobs), blobs)

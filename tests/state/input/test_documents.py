@@ -1,9 +1,9 @@
-"""The REPL's `context`: documents that read like their text, from disk, by reference."""
+"""`context` in the REPL: documents that behave like their texts, read from disk, saved by reference."""
 
 import copy
 import json
 import os
-import pickle  # noqa: TID251 - what a kernel does with its own variables
+import pickle  # noqa: TID251 - a kernel may unpickle its own variables
 import re
 import shutil
 import threading
@@ -21,7 +21,7 @@ TEXTS = {"a/one.py": "import os\nprint(1)\n", "a/two.md": "# Größe\r\n日本�
 
 
 def write(folder: Path, texts: dict[str, str]) -> tuple[str, str]:
-    """A pack and its index, as `state.input.context` writes them."""
+    """Write a pack and its index, as `state.input.context` does."""
     folder.mkdir(parents=True, exist_ok=True)
     data, lines = b"", b""
     for name, text in texts.items():
@@ -51,7 +51,7 @@ def test_a_document_has_its_text_name_meta_and_length(docs: Documents) -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_document_reads_like_the_str_of_its_text(docs: Documents, name: str) -> None:
+def test_a_document_behaves_like_the_str_of_its_text(docs: Documents, name: str) -> None:
     text, document = TEXTS[name], docs[name]
     for start in (None, 0, 1, 5, 100, -3):
         for stop in (None, 0, 2, 100, -1):
@@ -72,14 +72,14 @@ def test_a_document_reads_like_the_str_of_its_text(docs: Documents, name: str) -
         document[len(text)]
 
 
-def test_an_unknown_attribute_says_what_there_is(docs: Documents) -> None:
+def test_an_unknown_attribute_error_lists_the_known_ones(docs: Documents) -> None:
     unknown: Any = docs[0]
     with pytest.raises(AttributeError, match=r"\.text, \.name, \.meta"):
         unknown.body  # noqa: B018
     assert {"text", "name", "meta", "splitlines"} <= set(dir(unknown))
 
 
-# --- all of them
+# --- all documents
 
 
 def test_documents_are_a_sequence(docs: Documents) -> None:
@@ -106,7 +106,7 @@ def test_documents_are_a_sequence(docs: Documents) -> None:
         docs["nothing"]
 
 
-def test_the_repr_is_short_and_says_what_is_there(tmp_path: Path) -> None:
+def test_the_repr_is_short_and_names_the_first_documents(tmp_path: Path) -> None:
     docs = Documents(*write(tmp_path, {f"{number}.txt": "x" * 100 for number in range(1000)}))
     assert repr(docs) == ("<Documents: 1,000 documents, 100,000 chars: '0.txt', '1.txt', '2.txt', '3.txt', '4.txt', …>")
 
@@ -118,7 +118,7 @@ def test_grep_gives_name_line_number_and_line(docs: Documents) -> None:
     assert repr(docs[:1]).startswith("<Documents: 1 document, 19 chars")
 
 
-def test_equality_and_hash_go_by_what_is_meant(docs: Documents, tmp_path: Path) -> None:
+def test_equality_and_hash_are_by_reference(docs: Documents, tmp_path: Path) -> None:
     other = Documents(*write(tmp_path / "other", TEXTS))
     assert docs[0] == docs[0] != docs[1]
     assert docs[0] != other[0]
@@ -161,13 +161,13 @@ def test_nothing_outside_the_pack_can_be_read(tmp_path: Path) -> None:
         Pack.open(pack).read(0, 5)
 
 
-def test_a_pack_cut_short_is_an_error_not_less_text(docs: Documents, tmp_path: Path) -> None:
+def test_a_truncated_pack_is_an_error_and_not_a_shorter_text(docs: Documents, tmp_path: Path) -> None:
     os.truncate(tmp_path / "blobs" / "pack", 5)
     with pytest.raises(OSError, match="cut short"):
         str(docs[1])
 
 
-def test_texts_are_not_kept_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack_module, "_KEPT", 1000)
     paths = write(tmp_path, {f"{number}": f"{number:03}" * 100 for number in range(50)})
     docs = Documents(*paths)
@@ -186,7 +186,7 @@ def test_texts_are_not_kept_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sum(map(len, Pack.open(paths[0])._recent.values())) <= 1000
 
 
-def test_a_slice_of_a_plain_document_reads_only_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_of_an_ascii_document_reads_only_its_own_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     docs = Documents(*write(tmp_path, {"large": "0123456789" * 100_000}))
     reads: list[int] = []
     pread = os.pread
@@ -215,7 +215,7 @@ def test_threads_share_documents(docs: Documents) -> None:
     assert wrong == []
 
 
-def test_opening_many_documents_parses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_many_documents_parses_no_index_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write(tmp_path, {f"folder/{number}.py": "x" for number in range(10_000)})
     parsed: list[int] = []
     loads = json.loads
@@ -232,11 +232,11 @@ def test_opening_many_documents_parses_none(tmp_path: Path, monkeypatch: pytest.
     assert len(parsed) == 1
 
 
-# --- one text
+# --- a single text
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Größe 日本語 😀\r\n\0", "x" * 100_000])
-def test_load_text_gives_the_whole_pack(tmp_path: Path, text: str) -> None:
+def test_load_text_returns_the_whole_pack(tmp_path: Path, text: str) -> None:
     (tmp_path / "pack").write_bytes(text.encode())
     assert load_text(str(tmp_path / "pack")) == text
 
@@ -244,7 +244,7 @@ def test_load_text_gives_the_whole_pack(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("start", "end"), [(0, 0), (0, 7), (4_096, 8_192), (5_000, 70_000), (99_993, None), (100_000, 100_000)]
 )
-def test_load_text_gives_a_range_wherever_it_begins(tmp_path: Path, start: int, end: int | None) -> None:
+def test_load_text_returns_any_range(tmp_path: Path, start: int, end: int | None) -> None:
     data = bytes(range(97, 123)) * 3_847
     (tmp_path / "pack").write_bytes(data[:100_000])
     assert load_text(str(tmp_path / "pack"), start, end) == data[start : 100_000 if end is None else end].decode()
@@ -256,9 +256,9 @@ def test_load_text_refuses_a_range_outside_the_pack(tmp_path: Path) -> None:
         load_text(str(tmp_path / "pack"), 1, 5)
 
 
-def test_a_small_range_of_a_huge_pack_costs_what_it_has(tmp_path: Path) -> None:
+def test_a_small_range_of_a_huge_pack_takes_little_memory(tmp_path: Path) -> None:
     with (tmp_path / "pack").open("wb") as pack:
-        pack.truncate(8 << 30)  # a sparse file: it has 8 GiB without needing them
+        pack.truncate(8 << 30)  # a sparse file: it has 8 GiB without taking the space
         pack.seek(5 << 30)
         pack.write(b"here")
     tracemalloc.start()
@@ -267,7 +267,7 @@ def test_a_small_range_of_a_huge_pack_costs_what_it_has(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
-def test_the_ranges_of_documents_that_touch_are_one(tmp_path: Path) -> None:
+def test_adjacent_ranges_of_documents_are_merged(tmp_path: Path) -> None:
     docs = Documents(*write(tmp_path, {"a": "12", "b": "", "c": "größer", "d": "4"}))
     assert docs.ranges() == [(0, 11)]
     assert docs[::2].ranges() == [(0, 10)]
@@ -275,30 +275,30 @@ def test_the_ranges_of_documents_that_touch_are_one(tmp_path: Path) -> None:
     assert (docs[::3].ranges(), docs[:0].ranges()) == ([(0, 2), (10, 11)], [])
 
 
-def test_documents_of_an_empty_index_are_none(tmp_path: Path) -> None:
+def test_an_empty_index_gives_no_documents(tmp_path: Path) -> None:
     docs = Documents(*write(tmp_path, {}))
     assert (len(docs), list(docs), str(docs), docs.names) == (0, [], "", [])
     assert repr(docs) == "<Documents: 0 documents, 0 chars: >"
 
 
-def test_a_document_is_no_str(docs: Documents) -> None:
+def test_a_document_is_not_a_str(docs: Documents) -> None:
     assert isinstance(docs[0], Document)
     assert not isinstance(docs[0], str)
 
 
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("start", [0, 1, 4_097])
-def test_a_long_text_is_what_was_stored_whatever_its_characters(
+def test_a_long_text_is_read_as_it_was_stored_with_any_characters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide: bool, start: int
 ) -> None:
-    """Where all of it is ASCII it is read without a copy; a character at its very end says otherwise."""
+    """A text that is all ASCII is read without a copy; the wide character at its very end prevents that."""
     monkeypatch.setattr("durable_rlm.kernel.inside.context._LONG", 10_000)
     text = "0123456789\n" * 1_000_000 + ("ä" if wide else "")
     (tmp_path / "pack").write_text(text)
     assert load_text(str(tmp_path / "pack"), start) == text[start:]
 
 
-def test_what_is_read_without_a_copy_is_a_text_like_any_other(tmp_path: Path) -> None:
+def test_a_text_read_without_a_copy_behaves_like_any_other(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("one two")
     with (tmp_path / "text").open("rb") as file:
         read = read_ascii(file.fileno(), 0, 7)
@@ -308,7 +308,7 @@ def test_what_is_read_without_a_copy_is_a_text_like_any_other(tmp_path: Path) ->
             read_ascii(file.fileno(), 0, 8)
 
 
-def test_a_long_text_that_is_cut_short_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_long_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("durable_rlm.kernel.inside.context._LONG", 10)
     (tmp_path / "pack").write_text("0123456789" * 2)
     with pytest.raises(OSError, match="cut short"):

@@ -1,4 +1,4 @@
-"""PDF, DOCX, XLSX and e-mail become text; what is broken, protected or hostile does not."""
+"""PDF, DOCX, XLSX and e-mail become text; damaged, protected or hostile documents are refused."""
 
 import io
 import sys
@@ -14,7 +14,7 @@ from durable_rlm.state.input.source import IngestStopped, Unusable
 
 
 def pdf(*pages: str, trailer: str = "") -> bytes:
-    """A minimal PDF with a line of text on each page (empty: a blank page)."""
+    """Return a minimal PDF with a line of text on each page (empty: a blank page)."""
     count = len(pages)
     kids = " ".join(f"{4 + 2 * at} 0 R" for at in range(count))
     objects = [
@@ -42,7 +42,7 @@ def pdf(*pages: str, trailer: str = "") -> bytes:
 
 
 def docx(**parts: bytes) -> bytes:
-    """A DOCX with a heading, a table and a text that python-docx's own paragraphs leave out."""
+    """Return a DOCX with a heading, a table and a text that python-docx's own paragraphs leave out."""
     from docx import Document
     from docx.oxml import parse_xml
 
@@ -82,7 +82,7 @@ def xlsx(**parts: bytes) -> bytes:
 
 
 def with_parts(data: bytes, parts: dict[str, bytes]) -> bytes:
-    """The archive with parts replaced or added (`__` stands for a slash, one `_` for the dot)."""
+    """Return the archive with parts replaced or added (`__` stands for a slash, one `_` for the dot)."""
     replaced = {name.replace("__", "/").replace("_", "."): content for name, content in parts.items()}
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
@@ -99,10 +99,10 @@ def text_of(data: bytes, suffix: str) -> tuple[str, dict[str, Any]]:
     return b"".join(piece for piece, _ in chunks).decode(), meta
 
 
-# --- what comes out
+# --- documents that are read
 
 
-def test_pdf_pages_are_parted_by_form_feeds() -> None:
+def test_pdf_pages_are_separated_by_form_feeds() -> None:
     text, meta = text_of(pdf("Hello one", "", "And three"), ".pdf")
     assert [page.strip() for page in text.split("\f")] == ["Hello one", "", "And three"]
     assert meta == {"pages": 3, "title": "A fine title"}
@@ -142,12 +142,12 @@ def test_eml_gives_headers_plain_text_and_the_names_of_attachments() -> None:
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "no-such-charset", "utf-8"])
-def test_a_wrong_charset_in_a_mail_loses_nothing(charset: str) -> None:
+def test_a_wrong_charset_in_a_mail_loses_no_text(charset: str) -> None:
     mail = f"Subject: x\nContent-Type: text/plain; charset={charset}\n\ncaf".encode() + b"\xe9 au lait\n"
     assert text_of(mail, ".eml")[0] == "Subject: x\n\ncafé au lait\n"
 
 
-def test_a_mail_with_only_html_gives_that() -> None:
+def test_a_mail_with_only_html_gives_the_html() -> None:
     mail = b"Subject: =?utf-8?q?h=C3=A9?=\nContent-Type: text/html\n\n<p>Hi</p>"
     assert text_of(mail, ".eml")[0] == "Subject: hé\n\n<p>Hi</p>\n"
 
@@ -163,22 +163,22 @@ def test_a_mail_with_only_html_gives_that() -> None:
         ("a.csv", b"a,b", ""),
     ],
 )
-def test_formats_are_known_by_name_and_a_pdf_by_its_beginning(name: str, head: bytes, suffix: str) -> None:
+def test_formats_are_recognized_by_suffix_and_a_pdf_by_its_first_bytes(name: str, head: bytes, suffix: str) -> None:
     assert format_of(name, head) == suffix
 
 
-# --- what does not
+# --- documents that are refused
 
 
 @pytest.mark.parametrize("suffix", [".pdf", ".docx", ".xlsx", ".eml"])
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"%PDF-1.4\nbut then nothing", b"PK\3\4 cut"])
-def test_a_damaged_document_is_called_so(suffix: str, data: bytes) -> None:
+def test_a_damaged_document_is_reported_as_damaged(suffix: str, data: bytes) -> None:
     with pytest.raises(Unusable, match="a damaged"):
         text_of(data, suffix)
 
 
 @pytest.mark.parametrize("make", [pdf, docx, xlsx])
-def test_a_document_cut_anywhere_is_refused_or_gives_text(make: Any) -> None:
+def test_a_truncated_document_is_refused_or_gives_text(make: Any) -> None:
     data = make("one", "two") if make is pdf else make()
     for size in range(0, len(data), max(1, len(data) // 40)):
         try:
@@ -187,7 +187,7 @@ def test_a_document_cut_anywhere_is_refused_or_gives_text(make: Any) -> None:
             continue
 
 
-def test_a_pdf_of_images_says_what_to_do() -> None:
+def test_a_pdf_of_images_is_refused_with_a_hint() -> None:
     with pytest.raises(Unusable, match="without text") as caught:
         text_of(pdf("", ""), ".pdf")
     assert "OCR" in caught.value.hint
@@ -221,7 +221,7 @@ def test_protected_and_old_office_files_are_refused(suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".docx", ".xlsx"])
-def test_a_zip_bomb_is_refused_by_what_it_declares(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_bomb_is_refused_by_its_declared_size(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(office, "LARGEST_UNPACKED", 1 << 20)
     bomb = {"bomb_xml": bytes(2 << 20)}
     data = docx(**bomb) if suffix == ".docx" else xlsx(**bomb)
@@ -230,7 +230,7 @@ def test_a_zip_bomb_is_refused_by_what_it_declares(suffix: str, monkeypatch: pyt
         text_of(data, suffix)
 
 
-def test_a_zip_that_declares_less_than_it_holds_unpacks_no_more() -> None:
+def test_a_zip_with_understated_sizes_is_refused() -> None:
     data = bytearray(xlsx(xl__worksheets__sheet1_xml=b"<worksheet>" + b" " * (4 << 20) + b"</worksheet>"))
     honest = (4 << 20) + len("<worksheet></worksheet>")
     lie = (100).to_bytes(4, "little")
@@ -240,7 +240,7 @@ def test_a_zip_that_declares_less_than_it_holds_unpacks_no_more() -> None:
         text_of(bytes(data), ".xlsx")
 
 
-def test_text_from_one_document_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_text_of_one_document_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "LARGEST_TEXT", 10)
     with pytest.raises(Unusable, match="too large"):
         text_of(docx(), ".docx")
@@ -253,7 +253,7 @@ LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "ha">%s]>
 )
 
 
-def test_entities_that_multiply_are_refused() -> None:
+def test_multiplying_entities_are_refused_or_not_expanded() -> None:
     with pytest.raises(Unusable, match="a damaged XLSX"):
         text_of(xlsx(xl__worksheets__sheet1_xml=LAUGHS), ".xlsx")
     body = (
@@ -268,7 +268,7 @@ def test_entities_that_multiply_are_refused() -> None:
     assert len(text) < 10_000
 
 
-def test_a_forged_row_number_does_not_keep_us_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forged_row_number_does_not_cause_endless_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(office, "_MOST_ROWS", 1000)
     forged = b"""<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
     <row r="99999999999999"><c r="A99999999999999"><v>1</v></c></row></sheetData></worksheet>"""
@@ -288,7 +288,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
         text_of(data, suffix)
 
 
-def test_a_mail_made_to_be_slow_is_refused() -> None:
+def test_a_mail_designed_to_be_slow_is_refused() -> None:
     with pytest.raises(Unusable, match="a damaged e-mail"):
         text_of(b"Subject: x\nContent-Type: text/plain; " + b"a*0=b; " * 200_000 + b"\n\ny", ".eml")
     nested = "".join(f"Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n" for at in range(3000))

@@ -1,4 +1,4 @@
-"""Bytes of any encoding become UTF-8, in pieces of any size; what is no text is told apart."""
+"""Bytes of any encoding become UTF-8, in pieces of any size; binary data is refused."""
 
 import codecs
 import random
@@ -22,7 +22,7 @@ def blocks(data: bytes, size: int) -> Iterator[bytes]:
 
 
 def decoded(data: bytes, size: int = 1 << 20) -> tuple[str, list[str]]:
-    """The text and the remarks; checks that each chunk is whole UTF-8 of as many characters as it says."""
+    """Return the text and the remarks. Checks that each chunk is whole UTF-8 of the stated number of characters."""
     remarks: list[str] = []
     parts: list[str] = []
     for chunk, chars in utf8_chunks(blocks(data, size), remarks.append):
@@ -32,7 +32,7 @@ def decoded(data: bytes, size: int = 1 << 20) -> tuple[str, list[str]]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.integers(1, 9))
-def test_utf8_passes_through_whatever_the_pieces(text: str, size: int) -> None:
+def test_utf8_passes_unchanged_in_pieces_of_any_size(text: str, size: int) -> None:
     assert decoded(text.encode(), size) == (text.removeprefix("\ufeff"), [])
 
 
@@ -46,13 +46,13 @@ def test_utf8_passes_through_whatever_the_pieces(text: str, size: int) -> None:
         (codecs.BOM_UTF32_BE, "utf-32-be"),
     ],
 )
-def test_a_byte_order_mark_decides_and_is_no_part_of_the_text(mark: bytes, name: str) -> None:
+def test_a_byte_order_mark_selects_the_encoding_and_is_not_part_of_the_text(mark: bytes, name: str) -> None:
     text = "naïve 日本 😀\r\n" * 1000
     assert decoded(mark + text.encode(name), 4096 + 2) == (text, [])
 
 
 @pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
-def test_wide_text_without_a_mark_is_known_by_its_zero_bytes(name: str) -> None:
+def test_wide_text_without_a_mark_is_recognized_by_its_zero_bytes(name: str) -> None:
     text = "A file from Windows, naïve\r\n" * 100
     assert decoded(text.encode(name)) == (text, [f"read as {name.upper()}"])
 
@@ -75,11 +75,11 @@ def test_line_ends_and_late_zero_characters_are_kept() -> None:
         (JAPANESE * 20, "euc_jp", "euc_jp"),
     ],
 )
-def test_other_encodings_are_recognised_and_said(text: str, name: str, shown: str) -> None:
+def test_other_encodings_are_recognized_and_noted(text: str, name: str, shown: str) -> None:
     assert decoded(text.encode(name)) == (text, [f"read as {shown}"])
 
 
-def test_an_encoding_may_show_itself_only_after_megabytes() -> None:
+def test_an_encoding_is_recognized_even_after_megabytes_of_ascii() -> None:
     text = "plain ASCII line\n" * 200_000 + RUSSIAN * 10
     assert decoded(text.encode("cp1251")) == (text, ["read as cp1251"])
 
@@ -90,7 +90,7 @@ def test_bytes_that_windows_1252_lacks_are_kept_as_latin_1() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1 << 20])
-def test_a_wrong_byte_in_utf8_does_not_spoil_the_rest(size: int) -> None:
+def test_an_invalid_byte_in_utf8_does_not_affect_the_rest(size: int) -> None:
     data = ("Übergrößenträger 日本語 " * 10).encode()
     text, remarks = decoded(data + b"\xe9\xff " + data + b"\xc3", size)
     good = data.decode()
@@ -98,7 +98,7 @@ def test_a_wrong_byte_in_utf8_does_not_spoil_the_rest(size: int) -> None:
     assert remarks == ["not all UTF-8; the other bytes read as Windows-1252"]
 
 
-def test_damaged_utf16_is_shown_and_said() -> None:
+def test_damaged_utf16_is_decoded_and_noted() -> None:
     text, remarks = decoded(codecs.BOM_UTF16_LE + "hello wide world".encode("utf-16-le") + b"\x00\xd8!")
     assert text == "hello wide world\ufffd"
     assert remarks == ["some bytes were no UTF-16 and are shown as U+FFFD"]
@@ -116,7 +116,7 @@ def test_damaged_utf16_is_shown_and_said() -> None:
         codecs.BOM_UTF32_BE + random.Random(1).randbytes(9000),
     ],
 )
-def test_binary_data_is_refused_before_anything_comes_out(data: bytes) -> None:
+def test_binary_data_is_refused_before_any_output(data: bytes) -> None:
     with pytest.raises(Unusable, match="a binary file"):
         next(utf8_chunks(blocks(data, 1 << 20), print))
 
@@ -138,5 +138,5 @@ def test_random_bytes_are_binary() -> None:
         "\n",
     ],
 )
-def test_text_with_some_controls_is_text(text: str) -> None:
+def test_text_with_some_control_characters_is_text(text: str) -> None:
     assert decoded(text.encode()) == (text, [])

@@ -1,4 +1,4 @@
-"""Which files the paths of a user name, in which order, and what is refused or left out."""
+"""The files that a user's paths name, their order, and the paths that are refused or skipped."""
 
 import io
 import os
@@ -25,53 +25,53 @@ def notes(sources: Sources) -> str:
     return "\n".join(sources.notes.lines())
 
 
-def test_a_folder_gives_its_files_sorted_and_named_below_it(tree: Tree) -> None:
+def test_the_files_of_a_folder_are_sorted_and_named_with_the_folder(tree: Tree) -> None:
     root = tree({"b.txt": "b", "a/z.txt": "z", "a/b/c.txt": "c", "c/1.txt": "1", "B.txt": "B"})
     found = expand([root])
     assert names(found) == ["given/B.txt", "given/a/b/c.txt", "given/a/z.txt", "given/b.txt", "given/c/1.txt"]
     assert found.several
 
 
-def test_a_file_is_named_by_its_name_and_is_one_text(tree: Tree) -> None:
+def test_a_single_file_is_one_text_with_the_files_name(tree: Tree) -> None:
     found = expand([str(tree({"a/z.txt": "z"}) / "a" / "z.txt")])
     assert names(found) == ["z.txt"]
     assert not found.several
 
 
-def test_the_current_folder_is_called_by_its_own_name(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_is_named_by_its_own_name(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree({"a/z.txt": "z"}))
     assert names(expand(["."])) == ["given/a/z.txt"]
     monkeypatch.chdir("a")
     assert names(expand([".."])) == ["given/a/z.txt"]
 
 
-def test_each_file_comes_once_however_it_is_named(tree: Tree) -> None:
+def test_a_file_named_several_times_is_taken_once(tree: Tree) -> None:
     root = tree({"a.txt": "a", "b.txt": "b"})
     (root.parent / "link").symlink_to(root / "b.txt")
     given = [root / "b.txt", root, root / ".." / "given", root / "b.txt", root.parent / "link"]
     assert names(expand(given)) == ["b.txt", "given/a.txt"]
 
 
-def test_two_files_of_one_name_are_told_apart_by_their_paths(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_files_with_the_same_name_are_named_by_their_paths(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree({"a/README": "a", "b/README": "b", "c/README": "c"}))
     assert names(expand(["a/README", "./b/README", "c"])) == ["a/README", "b/README", "c/README"]
 
 
-def test_hyphen_is_standard_input_once(tree: Tree) -> None:
+def test_a_hyphen_is_standard_input_and_is_taken_once(tree: Tree) -> None:
     stream = io.BytesIO(b"x")
     found = expand(["-", "-"], stdin=stream)
     assert found.items == [StreamSource("stdin", stream)]
 
 
 @pytest.mark.parametrize("missing", ["nowhere/a.txt", "a.tx", "a.txt/b", "\0", "x" * 5000])
-def test_a_missing_path_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_a_missing_path_is_named_in_the_error(tree: Tree, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.chdir(tree({"a.txt": "a"}))
     with pytest.raises(InputError) as caught:
         expand([missing])
     assert missing.replace("\0", "\ufffd") in caught.value.message
 
 
-def test_a_near_miss_is_suggested_and_an_address_is_not_fetched(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_similar_name_is_suggested_and_a_url_is_not_fetched(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree({"report.txt": "a"}))
     with pytest.raises(InputError, match=r"Did you mean report\.txt\?"):
         expand(["reprot.txt"])
@@ -116,30 +116,30 @@ def test_gitignore_rules_nest_and_the_nearest_wins(tree: Tree) -> None:
         ("d/**", {"a.py", "a.txt"}),
         ("d/**/", {"a.py", "a.txt", "d/a.py"}),  # the folders inside d
         ("**/e", {"a.py", "a.txt", "d/a.py"}),
-        ("d\n!d/a.py", {"a.py", "a.txt"}),  # nothing comes back from a folder that is out
+        ("d\n!d/a.py", {"a.py", "a.txt"}),  # nothing below an excluded folder is included again
         ("# a.py\n\\#x\n\n   \n[z-a]\n!", {"a.py", "a.txt", "d/a.py", "d/e/a.py"}),
         ("*a*.*p*y*z*", {"a.py", "a.txt", "d/a.py", "d/e/a.py"}),
         ("a.txt  \r\nd\r", {"a.py"}),
     ],
 )
-def test_gitignore_patterns_mean_what_git_means(tree: Tree, rules: str, kept: set[str]) -> None:
+def test_gitignore_patterns_have_their_meaning_in_git(tree: Tree, rules: str, kept: set[str]) -> None:
     root = tree({"a.py": "", "a.txt": "", "d/a.py": "", "d/e/a.py": "", ".gitignore": rules})
     assert set(names(expand([root]))) == {f"given/{name}" for name in kept}
 
 
-def test_a_pattern_made_to_backtrack_for_ever_does_not(tree: Tree) -> None:
+def test_a_pattern_designed_to_backtrack_ends(tree: Tree) -> None:
     root = tree({".gitignore": "*a" * 40 + "b", "a" * 250: ""})
     assert len(expand([root]).items) == 1
 
 
-def test_rules_of_the_repository_around_a_folder_hold_in_it(tree: Tree) -> None:
+def test_rules_of_the_surrounding_repository_apply_in_a_folder(tree: Tree) -> None:
     root = tree({".git/config": "", ".gitignore": "*.pyc\nout/\n", "src/a.py": "", "src/a.pyc": "", "out/a.py": ""})
     assert names(expand([root / "src"])) == ["src/a.py"]
     assert names(expand([root / "out"])) == ["out/a.py"], "naming an ignored folder overrules"
     assert names(expand([root / "src" / "a.pyc"])) == ["a.pyc"], "naming an ignored file overrules"
 
 
-def test_hidden_names_and_git_folders_are_left_out_unless_named(tree: Tree) -> None:
+def test_hidden_names_and_git_folders_are_skipped_unless_named(tree: Tree) -> None:
     root = tree({".env": "", ".github/ci.yml": "", ".git/config": "", "a": "", "sub/.git": "gitdir: x"})
     found = expand([root])
     assert names(found) == ["given/a"]
@@ -155,7 +155,7 @@ def test_the_store_is_never_part_of_the_input(tree: Tree) -> None:
 # --- patterns
 
 
-def test_a_pattern_is_expanded_as_a_shell_does(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_is_expanded_as_by_a_shell(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree({"b.txt": "", "a.txt": "", ".h.txt": "", "c.py": "", "d/e.txt": "", ".gitignore": "a.txt"}))
     assert names(expand(["*.txt"])) == ["a.txt", "b.txt"]
     assert names(expand(["[bc].*"])) == ["b.txt", "c.py"]
@@ -166,9 +166,7 @@ def test_a_pattern_is_expanded_as_a_shell_does(tree: Tree, monkeypatch: pytest.M
     assert names(expand(["?"])) == ["d/e.txt"], "a folder that matches is gone through"
 
 
-def test_two_stars_walk_through_folders_and_leave_out_what_a_walk_does(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_stars_walk_through_folders_with_the_rules_of_a_walk(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree(
         {
             "src/a.py": "",
@@ -195,12 +193,12 @@ def test_a_pattern_without_a_match_is_an_error(tree: Tree, monkeypatch: pytest.M
     assert pattern in caught.value.message
 
 
-def test_a_name_that_looks_like_a_pattern_is_taken_as_it_is(tree: Tree) -> None:
+def test_an_existing_name_that_looks_like_a_pattern_is_taken_literally(tree: Tree) -> None:
     root = tree({"a[1].txt": "", "a1.txt": ""})
     assert names(expand([root / "a[1].txt"])) == ["a[1].txt"]
 
 
-# --- what is no regular file
+# --- links and special files
 
 
 def test_links_in_a_folder_are_not_followed_and_loops_are_harmless(tree: Tree) -> None:
@@ -225,7 +223,7 @@ def test_a_pattern_does_not_leave_its_folder_by_a_link(tree: Tree, monkeypatch: 
     assert names(expand(["link"])) == ["link/secret.txt"], "a link that is named is followed"
 
 
-def test_pipes_sockets_and_devices_are_refused_when_named_and_skipped_in_folders(tree: Tree) -> None:
+def test_special_files_are_refused_when_named_and_skipped_in_folders(tree: Tree) -> None:
     root = tree({"a.txt": "a"})
     os.mkfifo(root / "pipe")
     listener = socket.socket(socket.AF_UNIX)
@@ -240,14 +238,14 @@ def test_pipes_sockets_and_devices_are_refused_when_named_and_skipped_in_folders
             expand([special])
 
 
-def test_a_link_to_nothing_is_an_error_when_named(tree: Tree) -> None:
+def test_a_dangling_link_is_an_error_when_named(tree: Tree) -> None:
     root = tree({})
     (root / "gone").symlink_to(root / "nothing")
     with pytest.raises(InputError, match="link to nothing"):
         expand([root / "gone"])
 
 
-def test_an_unreadable_folder_is_skipped_inside_and_an_error_when_named(
+def test_an_unreadable_folder_is_an_error_when_named_and_skipped_inside_another(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tree({"a.txt": "", "locked/b.txt": ""})
@@ -269,14 +267,14 @@ def test_an_unreadable_folder_is_skipped_inside_and_an_error_when_named(
 # --- limits
 
 
-def test_too_many_files_end_early_and_say_what_to_do(tree: Tree) -> None:
+def test_too_many_files_are_refused_with_a_hint(tree: Tree) -> None:
     root = tree({f"{number // 5}/{number}": "" for number in range(20)})
     assert len(expand([root], limits=Limits(files=20)).items) == 20
     with pytest.raises(InputError, match=r"more than 19 files.*\.gitignore"):
         expand([root], limits=Limits(files=19))
 
 
-def test_a_huge_folder_is_refused_before_it_is_listed_to_its_end(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_folder_is_refused_before_all_of_it_is_listed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree({f"{number}": "" for number in range(100)})
     looked: list[str] = []
     scandir = os.scandir
@@ -305,13 +303,13 @@ def test_a_huge_folder_is_refused_before_it_is_listed_to_its_end(tree: Tree, mon
     assert len(looked) == 11
 
 
-def test_entries_left_out_are_limited_too(tree: Tree) -> None:
+def test_skipped_entries_are_limited_too(tree: Tree) -> None:
     root = tree({f".{number}": "" for number in range(50)})
     with pytest.raises(InputError, match="more than 40 entries"):
         expand([root], limits=Limits(files=2))
 
 
-def test_bytes_are_limited_before_anything_is_read(tree: Tree) -> None:
+def test_total_bytes_are_limited_before_any_file_is_read(tree: Tree) -> None:
     root = tree({"a": "x" * 600, "b": "x" * 600})
     with pytest.raises(InputError, match="GiB"):
         expand([root], limits=Limits(bytes=1000))
@@ -338,20 +336,20 @@ def test_a_walk_can_be_stopped(tree: Tree) -> None:
         expand([tree({"a": ""})], cancelled=lambda: True)
 
 
-def test_names_cannot_forge_lines_or_break_json(tree: Tree) -> None:
+def test_file_names_cannot_forge_lines_or_break_json(tree: Tree) -> None:
     root = tree({"a\nb": "", "\u202egnp.txt": ""})
     assert names(expand([root])) == ["given/a\ufffdb", "given/\ufffdgnp.txt"]
     assert names(from_texts([("x\r\ud800", "")])) == ["x\ufffd\ufffd"]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file system has no such names")
-def test_names_that_are_not_utf8_can_be_read(tree: Tree, blobs: Blobs) -> None:
+def test_files_with_names_that_are_not_utf8_are_read(tree: Tree, blobs: Blobs) -> None:
     root = tree({})
     (root / os.fsdecode(b"caf\xe9.txt")).write_text("x")
     assert ingest(expand([root]), blobs)["names"] == ["given/caf\ufffd.txt"]
 
 
-def test_a_file_named_beside_its_folder_stays_a_named_one(tree: Tree) -> None:
+def test_a_file_named_beside_its_folder_counts_as_named(tree: Tree) -> None:
     root = tree({"a": "", "b": ""})
     items = expand([root, root / "b"]).items
     assert [(item.name, item.explicit) for item in items if isinstance(item, FileSource)] == [

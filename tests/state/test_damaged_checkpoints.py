@@ -1,4 +1,4 @@
-"""What a state is loaded from is checked first: damage is said, and only by what needs what is damaged."""
+"""Damage to checkpoints: only the steps that need a damaged row cannot be loaded, and their error says so."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def place(checkpoint: str | None) -> Any:
 
 
 async def loadable(home: Path) -> list[int]:
-    """The steps that can be loaded with their lists."""
+    """Return the steps that can be loaded with their lists."""
     found: list[int] = []
     async with Database.open(home / DATABASE) as database:
         saver = RunSaver(database, Leases(database))
@@ -53,14 +53,14 @@ async def loadable(home: Path) -> list[int]:
             if loaded is not None:
                 seed = history["turns"].get("seed")
                 before = seed.value if isinstance(seed, _DeltaSnapshot) else []
-                # A list that is saved whole has what was written before it.
+                # A list that is saved whole includes everything written before it.
                 written = [one for _, _, value in history["turns"]["writes"] for one in value]
                 assert [*before, *written] == list(range(1, number)), number
                 found.append(number)
     return found
 
 
-async def test_all_is_loaded_while_all_is_sound(home: Path) -> None:
+async def test_all_steps_are_loaded_without_damage(home: Path) -> None:
     assert await loadable(home) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
@@ -75,21 +75,19 @@ async def test_all_is_loaded_while_all_is_sound(home: Path) -> None:
         ("UPDATE writes SET value = x'90' WHERE channel = 'other' AND checkpoint_id = 'c6'", [1, 2, 3, 4, 5, 7, 8]),
     ],
 )
-async def test_what_needs_what_is_damaged_is_not_loaded_and_the_rest_is(
-    home: Path, damage: str, kept: list[int]
-) -> None:
+async def test_only_steps_that_need_a_damaged_row_cannot_be_loaded(home: Path, damage: str, kept: list[int]) -> None:
     change(home, damage)
     assert await loadable(home) == kept
 
 
-async def test_a_damaged_page_keeps_nothing_from_being_loaded_but_what_is_in_it(home: Path) -> None:
+async def test_a_damaged_page_hides_only_the_steps_in_it(home: Path) -> None:
     pages = leaves(home, "checkpoints")
     spoil_page(home, pages[-1])
     kept = await loadable(home)
     assert kept == list(range(1, len(kept) + 1)) and 4 <= len(kept) < STEPS
 
 
-async def test_the_last_step_is_the_one_saved_last_whatever_the_clock_said(tmp_path: Path) -> None:
+async def test_the_last_step_is_the_one_saved_last_whatever_its_identifier(tmp_path: Path) -> None:
     async with Database.open(tmp_path / DATABASE) as database:
         saver = RunSaver(database, Leases(database))
         for name in ("b", "c", "a"):
@@ -100,7 +98,7 @@ async def test_the_last_step_is_the_one_saved_last_whatever_the_clock_said(tmp_p
         assert last is not None and last.checkpoint["id"] == "a"
 
 
-async def test_a_last_step_that_is_gone_is_said_and_not_passed_over(home: Path) -> None:
+async def test_a_missing_last_step_is_reported_and_not_skipped(home: Path) -> None:
     change(home, "DELETE FROM checkpoints WHERE checkpoint_id = 'c8'")
     async with Database.open(home / DATABASE) as database:
         with pytest.raises(StoredDataDamaged, match="Step 8 of t is missing") as said:
