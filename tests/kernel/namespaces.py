@@ -1,4 +1,4 @@
-"""A namespace with snapshots, as a kernel has one, and its fresh copies: what tests of saving and restoring work on."""
+"""A namespace with snapshots, as in a kernel, and fresh copies of it, for tests of saving and restoring."""
 
 import builtins
 from pathlib import Path
@@ -11,12 +11,12 @@ from durable_rlm.kernel.inside.variables import describe_one
 
 
 class Namespace:
-    """Runs cells, and keeps what each snapshot of them sends, as the store would."""
+    """A namespace that runs cells, and keeps the data that each snapshot sends, as the store would."""
 
     def __init__(
         self, *, own_process: bool = False, given: dict[str, Any] | None = None, pack: Path | None = None
     ) -> None:
-        """With a `pack`, its text is `context`."""
+        """Create it. With a `pack`, the text of the pack is `context`."""
         cuts: Cuts | None = None
         if pack:
             opened = Pack(str(pack))
@@ -39,7 +39,7 @@ class Namespace:
         self.restored: Restored | None = None
 
     def cell(self, code: str) -> Taken:
-        """Run a cell and save what it changed. An exception of the cell is the cell's own business."""
+        """Run a cell and save its changes. An exception of the cell is recorded in `_error`."""
         self.snapshots.prepare([code])
         try:
             exec(compile(code, "<cell>", "exec"), self.names)
@@ -48,7 +48,7 @@ class Namespace:
         return self.save(code)
 
     def save(self, code: str) -> Taken:
-        """Save what a cell changed."""
+        """Save the changes of a cell."""
         taken = self.snapshots.take([code])
         known = {name for group in self.groups.values() for name in group["chunks"]}
         for number in taken.gone:
@@ -61,16 +61,16 @@ class Namespace:
         return taken
 
     def again(self) -> "Namespace":
-        """A fresh namespace in which everything that was saved is restored."""
+        """Return a fresh namespace in which everything that was saved is restored."""
         other = Namespace(own_process=self._own_process, given=self._given, pack=self._path)
         other.restored = other.snapshots.restore(list(self.groups.values()), self.chunks.__getitem__)
         other.groups, other.chunks = dict(self.groups), dict(self.chunks)
         return other
 
     def differs(self, saved: "Namespace") -> list[str]:
-        """Variables that are not here what they are in the last snapshot of `saved`."""
+        """Return the variables that differ from the last snapshot of `saved`."""
         return self.snapshots.compare(list(saved.groups.values()), saved.chunks.__getitem__)
 
     def see(self, expression: str) -> Any:
-        """The value of an expression."""
+        """Return the value of an expression."""
         return eval(expression, self.names)

@@ -1,4 +1,4 @@
-"""A text that was cut from a pack is found there again, never anywhere that it is not, at a bounded cost."""
+"""Texts cut from a pack: found there again, never at a wrong place, at a bounded cost."""
 
 import tempfile
 from pathlib import Path
@@ -17,7 +17,7 @@ repetitive = st.text("aabé日𝄞", max_size=60)
 
 
 class CountingPack(Pack):
-    """Counts the bytes that are read of it."""
+    """A pack that counts the bytes read from it."""
 
     taken = 0
 
@@ -37,13 +37,13 @@ def places_in(pack: Pack, *ranges: Range) -> Places:
 
 
 @given(st.lists(repetitive | st.text(characters, max_size=9), min_size=1, max_size=4), st.data())
-def test_whatever_is_found_is_there_and_whatever_is_cut_is_found(texts: list[str], data: st.DataObject) -> None:
+def test_every_found_place_is_right_and_every_cut_text_is_found(texts: list[str], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         for name, value in {"_PROBE": 3, "_FIRST_BLOCK": 4, "_LARGEST_BLOCK": 8, "_PIECE": 2}.items():
             patch.setattr(module, name, value)
         encoded = [text.encode() for text in texts]
         ends = [sum(map(len, encoded[: number + 1])) for number in range(len(encoded))]
-        # Every second text is the kernel's own.
+        # The input of the kernel itself is every second text.
         own = [(end - len(text), end) for text, end in zip(encoded, ends, strict=True)][::2]
         pack = packed(Path(folder), b"".join(encoded))
         places = places_in(pack, *own)
@@ -70,17 +70,17 @@ def test_consecutive_slices_are_found_by_reading_the_text_once(tmp_path: Path) -
     assert pack.taken < 6 * pack.size
 
 
-def test_a_log_of_one_line_a_million_times_takes_no_longer(tmp_path: Path) -> None:
+def test_finding_in_a_line_repeated_a_million_times_stays_cheap(tmp_path: Path) -> None:
     line = "GET /index.html 200\n"
     pack = packed(tmp_path, line.encode() * 200_000 + b"end")
     places = places_in(pack)
     assert places.find(line * 100_000) is not None
-    # Not there: it begins like it at every line.
+    # This text is not there: at every line, the pack begins like it.
     assert places.find(line * 50_000 + "other") is None
     assert pack.taken < 100 * pack.size
 
 
-def test_texts_that_are_not_there_are_looked_for_a_while_and_then_no_more(
+def test_the_search_for_missing_texts_is_given_up_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack = packed(tmp_path, b"x" * 1_000)
@@ -92,7 +92,7 @@ def test_texts_that_are_not_there_are_looked_for_a_while_and_then_no_more(
     assert places.find("xxx") is None
 
 
-def test_a_text_read_from_the_pack_is_known_by_itself(tmp_path: Path) -> None:
+def test_a_text_read_from_the_pack_is_found_without_a_search(tmp_path: Path) -> None:
     pack = packed(tmp_path, "grün und blau".encode())
     text = pack.text(0, 5)
     taken = pack.taken
@@ -100,7 +100,7 @@ def test_a_text_read_from_the_pack_is_known_by_itself(tmp_path: Path) -> None:
     assert pack.taken == taken
 
 
-def test_a_lone_surrogate_is_nowhere(tmp_path: Path) -> None:
+def test_a_text_with_a_lone_surrogate_is_not_found(tmp_path: Path) -> None:
     places = places_in(packed(tmp_path, b"text" * 1_000))
     assert places.find("\ud800text") is None
     assert places.find("text" * 500 + "\udfff") is None

@@ -1,6 +1,6 @@
-"""Random sessions: after every cell the snapshot is restored into a fresh namespace, and is what the live one is.
+"""Random sessions: after every cell, the snapshot restored into a fresh namespace equals the live one.
 
-Compared are structure and aliasing: which objects are the same one. More sessions: `RLM_FUZZ=20000 pytest …`.
+Structure and aliasing are compared: which objects are the same one. More sessions: `RLM_FUZZ=20000 pytest …`.
 """
 
 import os
@@ -111,7 +111,7 @@ INPUTS = {
 
 
 def filled(cell: str, v: str, w: str, i: int, j: int, k: int) -> str:
-    """A cell with its variables and numbers."""
+    """Return a cell with its variables and numbers filled in."""
     return cell.replace("\\n", "\n").format(v=v, w=w, i=i, j=j, k=k)
 
 
@@ -129,7 +129,7 @@ cells = st.builds(
 @given(st.lists(cells, min_size=1, max_size=30), st.sampled_from(sorted(INPUTS)))
 def test_every_cell_of_a_random_session_can_be_restored(session: list[str], kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        # Else there would have to be hundreds of kilobytes in every variable.
+        # Otherwise every variable would need hundreds of kilobytes.
         patch.setattr(groups, "_WORTH_A_LOOK", 0)
         pack = Path(folder) / "pack"
         pack.write_text(INPUTS[kind])
@@ -141,7 +141,7 @@ def _every_cell_can_be_restored(session: list[str], live: Namespace) -> None:
     for number, cell in enumerate(session):
         live.cell(cell)
         live.names.pop("_error", None)
-        # Now and then the session goes on in the restored namespace, as after a crash.
+        # Now and then the session continues in the restored namespace, as after a crash.
         other = live.again()
         assert other.restored is not None
         lost = {name for groups in live.groups.values() for name in groups["lost"]}
@@ -153,14 +153,14 @@ def _every_cell_can_be_restored(session: list[str], live: Namespace) -> None:
 
 
 def seen(names: dict[str, Any], lost: set[str]) -> list[tuple[str, Any]]:
-    """The variables as plain data in which the same object has the same number."""
+    """Return the variables as plain data in which equal numbers stand for the same object."""
     user = sorted(name for name in names if not name.startswith("_") and name not in lost)
     view = _View(names)
     return [(name, view.of(names[name])) for name in user]
 
 
 class _View:
-    """One look at a namespace."""
+    """One reading of a namespace."""
 
     def __init__(self, names: dict[str, Any]) -> None:
         self._names = names
@@ -175,7 +175,7 @@ class _View:
         if id(one) in self._numbers:
             return ("same as", self._numbers[id(one)])
         self._numbers[id(one)] = len(self._numbers)
-        self._keep.append(one)  # no id is used twice
+        self._keep.append(one)  # kept alive, so that no id is reused
         return self._parts(one, type(one))
 
     def _parts(self, one: Any, kind: type) -> Any:
@@ -209,7 +209,7 @@ class _View:
         return sorted(map(repr, cast(set[Any], one))) if isinstance(one, set) else []
 
 
-def test_a_difference_would_be_seen() -> None:
+def test_a_difference_in_aliasing_would_be_detected() -> None:
     one, other = Namespace(), Namespace()
     one.cell("a = []\nb = a")
     other.cell("a = []\nb = []")

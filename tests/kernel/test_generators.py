@@ -1,4 +1,4 @@
-"""Random numbers begin alike in every kernel, so that a cell that runs again draws what it drew before."""
+"""Random numbers: every kernel begins with the same state, so that a replayed cell draws the same numbers."""
 
 import subprocess
 import sys
@@ -12,6 +12,6 @@ print(np.random.rand())
 """
 
 
-def test_numpys_generator_begins_alike_though_numpy_was_imported_before_the_code_asked_for_it() -> None:
+def test_numpys_generator_starts_equal_even_if_numpy_was_imported_before_the_code_did() -> None:
     drawn = {subprocess.run([sys.executable, "-c", DRAW], capture_output=True, check=True).stdout for _ in range(2)}
     assert len(drawn) == 1

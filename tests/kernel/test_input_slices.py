@@ -1,4 +1,4 @@
-"""Variables that hold slices of the input cost next to nothing to save, and come back byte by byte or as lost."""
+"""Variables that hold slices of the input: saved at almost no cost, restored byte by byte or reported as lost."""
 
 import random
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ SLICES = "chunks = [context[start : start + 4_000] for start in range(0, 4_000_0
 
 
 def text_of(kind: str, size: int) -> str:
-    """Words, a few of them not ASCII."""
+    """Return words, a few of them not ASCII."""
     letters = "abcdefghij" if kind == "ASCII" else "abcdefghéß日𝄞"
     draw = random.Random(0)
     words = ["".join(draw.choices(letters, k=6)) for _ in range(1_000)]
@@ -34,14 +34,14 @@ def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """One of a hundred thousand."""
+    """An input of a hundred thousand characters."""
     path = tmp_path / "small"
     path.write_text(text_of("mixed", 100_000))
     return path
 
 
 class CountingCuts(Cuts):
-    """Counts what is searched for."""
+    """Cuts that count the searches."""
 
     asked = 0
 
@@ -51,7 +51,7 @@ class CountingCuts(Cuts):
 
 
 def size_of(live: Namespace) -> int:
-    """Bytes that all snapshots so far have left."""
+    """Return the bytes of all snapshots so far."""
     return sum(map(len, live.chunks.values()))
 
 
@@ -70,7 +70,7 @@ def size_of(live: Namespace) -> int:
         "import numpy\n" + SLICES + "\nchunks = numpy.array(chunks, dtype=object)",
     ],
 )
-def test_a_variable_full_of_slices_is_saved_as_their_places(cell: str, pack: Path) -> None:
+def test_a_variable_full_of_slices_is_saved_as_places(cell: str, pack: Path) -> None:
     live = Namespace(pack=pack)
     live.names["random"] = random
     live.cell(cell)
@@ -84,7 +84,7 @@ def test_a_variable_full_of_slices_is_saved_as_their_places(cell: str, pack: Pat
     assert restored.differs(live) == live.differs(restored) == []
 
 
-def test_one_slice_more_costs_what_it_says(pack: Path) -> None:
+def test_one_more_slice_costs_little(pack: Path) -> None:
     live = Namespace(pack=pack)
     live.cell(SLICES)
     before = size_of(live)
@@ -93,7 +93,7 @@ def test_one_slice_more_costs_what_it_says(pack: Path) -> None:
     assert live.again().see("chunks[-1] == context[1234:9876] and len(chunks) == 1_001")
 
 
-def test_what_was_restored_is_saved_again_as_places(pack: Path) -> None:
+def test_restored_slices_are_saved_again_as_places(pack: Path) -> None:
     live = Namespace(pack=pack)
     live.cell(SLICES)
     again = live.again()
@@ -103,7 +103,7 @@ def test_what_was_restored_is_saved_again_as_places(pack: Path) -> None:
     assert again.again().see("chunks") == [*live.see("chunks"), "?"]
 
 
-def test_a_list_of_slices_that_is_only_read_is_not_looked_at_again(pack: Path) -> None:
+def test_a_list_of_slices_that_is_only_read_is_not_searched_again(pack: Path) -> None:
     live = Namespace(pack=pack)
     live.snapshots._cuts = cuts = CountingCuts(Pack(str(pack)), lambda: [(0, pack.stat().st_size)])
     live.cell(SLICES)
@@ -112,7 +112,7 @@ def test_a_list_of_slices_that_is_only_read_is_not_looked_at_again(pack: Path) -
     assert cuts.asked == 1_000
 
 
-def test_one_object_stays_one(pack: Path) -> None:
+def test_references_to_one_slice_are_restored_as_one_object(pack: Path) -> None:
     live = Namespace(pack=pack)
     live.cell("part = context[10:400_000]\nparts = [part] * 50")
     restored = live.again()
@@ -120,7 +120,7 @@ def test_one_object_stays_one(pack: Path) -> None:
     assert restored.see("parts[0] == context[10:400_000]")
 
 
-def test_a_list_of_slices_that_another_variable_holds_from_now_on_stays_one(small: Path) -> None:
+def test_a_list_of_slices_also_held_by_a_later_variable_is_restored_as_one_object(small: Path) -> None:
     live = Namespace(pack=small)
     live.cell("parts = [context[:30_000], context[30_000:60_000]]")
     live.cell("held = {'parts': parts}")
@@ -130,7 +130,7 @@ def test_a_list_of_slices_that_another_variable_holds_from_now_on_stays_one(smal
     assert live.again().see("len(parts)") == 3
 
 
-def test_what_is_alike_in_its_length_and_in_three_places_is_told_apart(small: Path) -> None:
+def test_slices_of_equal_length_that_differ_in_their_middle_are_distinguished(small: Path) -> None:
     live = Namespace(pack=small)
     live.cell("a = context[:20_000]\nb = a[:5_000] + '!' + a[5_001:]\nc = context[20_000:40_000]\nd = [a, b, c] * 9")
     restored = live.again()
@@ -142,20 +142,20 @@ def test_what_is_alike_in_its_length_and_in_three_places_is_told_apart(small: Pa
         assert restored.see(name) == live.see(name)
 
 
-def test_objects_that_live_for_a_moment_are_not_taken_for_others(small: Path) -> None:
-    # What a str of a class of its own is saved as is made for it, and its memory is used again at once.
+def test_short_lived_objects_are_not_mistaken_for_others(small: Path) -> None:
+    # The value that a str subclass is saved as is created for it, and its memory is reused at once.
     live = Namespace(pack=small)
     live.cell("class S(str): pass\nparts = [S(context[at : at + 20_000 + at % 7]) for at in range(0, 70_000, 50)]")
     assert live.again().see("parts") == live.see("parts")
 
 
-def test_lone_surrogates_are_saved_as_they_are(small: Path) -> None:
+def test_lone_surrogates_are_saved_unchanged(small: Path) -> None:
     live = Namespace(pack=small)
     live.cell("a = context[:50_000] + chr(0xDC00)\nb = [context[:30_000], a, chr(0xD800) + context]")
     assert live.again().see("[a, b]") == live.see("[a, b]")
 
 
-def test_without_its_input_only_what_was_cut_from_it_is_lost(small: Path, tmp_path: Path) -> None:
+def test_without_its_input_only_slices_of_it_are_lost(small: Path, tmp_path: Path) -> None:
     live = Namespace(pack=small)
     live.cell("part = context[100:60_000]\nother = 'x' * 60_000\ncontext = ''")
     other = tmp_path / "other"
@@ -167,7 +167,7 @@ def test_without_its_input_only_what_was_cut_from_it_is_lost(small: Path, tmp_pa
         assert restored.see("other") == "x" * 60_000
 
 
-def test_a_pack_that_was_cut_short_costs_what_lay_behind(small: Path) -> None:
+def test_a_truncated_pack_loses_only_the_slices_beyond_its_end(small: Path) -> None:
     live = Namespace(pack=small)
     live.cell("first = context[:30_000]\nlast = context[60_000:]")
     restored = Namespace(pack=small)
@@ -175,12 +175,12 @@ def test_a_pack_that_was_cut_short_costs_what_lay_behind(small: Path) -> None:
         file.truncate(60_000)
     lost = restored.snapshots.restore(list(live.groups.values()), live.chunks.__getitem__).lost
     assert list(lost) == ["last"] and "cut short" in lost["last"]
-    # Nor does saving need it.
+    # Nor does saving need the missing part.
     restored.cell("again = context[50_000:90_000]")
     assert restored.again().see("again") == restored.see("again")
 
 
-def test_no_index_is_made_for_less_than_a_small_part_of_the_input(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_index_is_built_for_less_than_a_small_part_of_the_input(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Samples] = []
 
     def noted(pack: Pack, ranges: Sequence[Range]) -> Samples:
@@ -197,7 +197,7 @@ def test_no_index_is_made_for_less_than_a_small_part_of_the_input(pack: Path, mo
     assert len(made) == 1
 
 
-def test_long_strings_that_are_not_from_the_input_are_hardly_looked_at(pack: Path) -> None:
+def test_long_strings_that_are_not_from_the_input_are_not_searched(pack: Path) -> None:
     live = Namespace(pack=pack)
     live.snapshots._cuts = cuts = CountingCuts(Pack(str(pack)), lambda: [(0, pack.stat().st_size)])
     live.cell("own = {i: f'{i} is none of it ' * 300 for i in range(1_000)}")
@@ -205,7 +205,9 @@ def test_long_strings_that_are_not_from_the_input_are_hardly_looked_at(pack: Pat
     assert live.again().see("own") == live.see("own")
 
 
-def test_strings_in_vain_are_bounded_and_then_saved_as_they_are(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fruitless_searches_are_bounded_and_the_strings_saved_unchanged(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_FREE", 4)
     live = Namespace(pack=small)
     cell = "mixed = [f'{i} is none of it ' * 300 for i in range(40)] + [context[at:][:70_000] for at in range(20)]"
@@ -213,7 +215,7 @@ def test_strings_in_vain_are_bounded_and_then_saved_as_they_are(small: Path, mon
     assert live.again().see("mixed") == live.see("mixed")
 
 
-def test_what_an_earlier_version_saved_is_restored(small: Path) -> None:
+def test_slices_saved_by_an_earlier_version_are_restored(small: Path) -> None:
     earlier = Namespace(given={"context": small.read_text()})
     earlier.cell("a = context[:70_000]\nb = [context[i : i + 3_000] for i in range(0, 90_000, 100)]\nc = [context]")
     now = Namespace(pack=small)

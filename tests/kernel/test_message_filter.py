@@ -1,4 +1,4 @@
-"""What a kernel may send, and when: anything else means nothing, and much of it ends the kernel."""
+"""The messages that a kernel may send, and when: any other is ignored, and too many of those end the kernel."""
 
 import hashlib
 import hmac
@@ -30,7 +30,7 @@ def message_filter() -> MessageFilter:
     return MessageFilter(sign)
 
 
-def test_what_a_kernel_was_asked_it_answers_once(message_filter: MessageFilter) -> None:
+def test_each_request_to_a_kernel_gets_one_answer(message_filter: MessageFilter) -> None:
     for kind, event in ((Message.CELL, "ended"), (Message.RESTORE, "restored"), (Message.COMPARE, "compared")):
         reply = message(reply_to(kind), {}, b"said")
         assert message_filter.accept(reply) is None
@@ -39,15 +39,13 @@ def test_what_a_kernel_was_asked_it_answers_once(message_filter: MessageFilter) 
         assert message_filter.accept(reply) is None
 
 
-def test_the_setup_is_answered_once(message_filter: MessageFilter) -> None:
+def test_the_setup_gets_one_answer(message_filter: MessageFilter) -> None:
     message_filter.expect_reply(Message.SETUP)
-    assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) == KernelMessage(
-        "setup", {"status": "ok"}
-    )
+    assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) == KernelMessage("setup", {"status": "ok"})
     assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) is None
 
 
-def test_variables_come_only_while_a_cell_runs(message_filter: MessageFilter) -> None:
+def test_variables_are_accepted_only_while_a_cell_runs(message_filter: MessageFilter) -> None:
     sent = message(Message.CHUNKS, {"sizes": [1, 2]}, b"abc")
     assert message_filter.accept(sent) is None
     message_filter.expect_reply(Message.CELL)
@@ -88,7 +86,7 @@ JUNK_MESSAGES = [
 
 
 @pytest.mark.parametrize("junk", JUNK_MESSAGES, ids=range(len(JUNK_MESSAGES)))
-def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(message_filter: MessageFilter, junk: list[bytes]) -> None:
+def test_invalid_messages_are_ignored_up_to_a_limit(message_filter: MessageFilter, junk: list[bytes]) -> None:
     message_filter.expect_reply(Message.CELL)
     for _ in range(JUNK):
         assert message_filter.accept(junk) is None
@@ -96,14 +94,14 @@ def test_what_means_nothing_is_let_pass_and_much_of_it_is_not(message_filter: Me
         message_filter.accept(junk)
 
 
-def test_calls_that_come_after_their_cell_are_few(message_filter: MessageFilter) -> None:
+def test_calls_after_the_end_of_their_cell_are_limited(message_filter: MessageFilter) -> None:
     message_filter.expect_reply(Message.CELL)
     message_filter.accept(message(Message.CELL_REPLY, {}, b""))
     late = message(Message.CALLS, {}, b"x" * (1 << 20))
     with pytest.raises(ProtocolViolation, match="while no cell was running"):
         for _ in range(2 * LATE >> 20):
             message_filter.accept(late)
-    # One message of any size may be among them, and the next cell begins anew.
+    # One message of any size may be among them, and the next cell starts a new count.
     message_filter.expect_reply(Message.CELL)
     message_filter.accept(message(Message.CELL_REPLY, {}, b""))
     assert message_filter.accept(message(Message.CALLS, {}, b"x" * 2 * LATE))
@@ -136,7 +134,7 @@ MESSAGES = st.lists(st.binary(max_size=20) | st.just(DELIMITER), max_size=9) | s
 
 @settings(max_examples=1500, deadline=None, derandomize=True, database=None)
 @given(st.lists(MESSAGES | st.sampled_from([Message.CELL, Message.SETUP, Message.RESTORE]), max_size=40))
-def test_nothing_that_is_sent_raises_anything_else_or_tells_more_than_was_asked(sent: list[Any]) -> None:
+def test_any_message_raises_only_a_protocol_violation_and_answers_only_requests(sent: list[Any]) -> None:
     message_filter = MessageFilter(sign)
     asked = heard = junk = 0
     for one in sent:

@@ -1,4 +1,4 @@
-"""What a kernel posts is hostile: a call that hands over something impossible ends the kernel, not its host."""
+"""Messages of kernels are hostile: an invalid call ends the kernel, not its host."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def text(**part: Any) -> dict[str, Any]:
     return {"kind": "text", "parts": [{"name": "", **part}]}
 
 
-def test_what_kernels_post_is_taken() -> None:
+def test_valid_calls_are_parsed() -> None:
     [posted] = parse_calls(call({"kind": "own", "parts": []}))
     assert posted.context == PostedContext("own")
     [posted] = parse_calls(call(text(text="x\ud800")))
@@ -52,12 +52,12 @@ def test_what_kernels_post_is_taken() -> None:
         text(text="x", meta=[]),
     ],
 )
-def test_what_no_kernel_posts_is_a_bad_message(context: Any) -> None:
+def test_an_invalid_context_is_a_bad_message(context: Any) -> None:
     with pytest.raises(BadMessage):
         parse_calls(call(context))
 
 
-def test_texts_names_and_metadata_count_together_with_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_names_and_metadata_are_limited_together_with_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "MAX_PROMPT", 100)
     for part in ({"text": "x" * 100}, {"name": "x" * 100}, {"meta": {"x": "y" * 95}}):
         with pytest.raises(BadMessage, match="more text than a call may have"):
@@ -65,7 +65,7 @@ def test_texts_names_and_metadata_count_together_with_the_prompt(monkeypatch: py
     parse_calls(call(text(text="x" * 99)))
 
 
-def test_there_are_not_more_documents_than_may_be() -> None:
+def test_the_number_of_documents_is_limited() -> None:
     parts = [{"name": ""}] * (messages.MAX_PARTS + 1)
     with pytest.raises(BadMessage, match="200000"):
         parse_calls(call({"kind": "documents", "parts": parts}))

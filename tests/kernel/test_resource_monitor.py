@@ -1,4 +1,4 @@
-"""Kernels that use too much with all that they started are found, and no other."""
+"""Kernels over their limits, their child processes included, are found, and no others."""
 
 import socket
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ GB = 1 << 30
 
 
 class Seen:
-    """A machine whose processes are what a test says."""
+    """A machine with the processes that a test lists."""
 
     def __init__(self) -> None:
         self.processes: dict[int, Usage] = {}
@@ -49,7 +49,7 @@ def watch(seen: Seen, tmp_path: Path) -> ResourceMonitor:
 
 
 def kernel(number: int, process: int, **limits: float) -> ForkedKernel:
-    """A kernel that somebody uses."""
+    """Return a kernel in use."""
     status, other = socket.socketpair()
     status.close()
     other.close()
@@ -58,7 +58,9 @@ def kernel(number: int, process: int, **limits: float) -> ForkedKernel:
     return forked
 
 
-def test_what_a_kernel_started_is_counted_with_it_and_its_siblings_are_not(seen: Seen, watch: ResourceMonitor) -> None:
+def test_child_processes_count_towards_their_kernel_and_not_towards_its_siblings(
+    seen: Seen, watch: ResourceMonitor
+) -> None:
     greedy, modest = kernel(1, 10), kernel(2, 20)
     seen.process(10, memory=GB // 2)
     seen.process(11, parent=10, memory=GB // 4)
@@ -68,7 +70,7 @@ def test_what_a_kernel_started_is_counted_with_it_and_its_siblings_are_not(seen:
     assert found is greedy and "1.0 GB of memory" in why
 
 
-def test_files_in_the_scratch_folder_are_memory(seen: Seen, watch: ResourceMonitor) -> None:
+def test_files_in_the_scratch_folder_count_as_memory(seen: Seen, watch: ResourceMonitor) -> None:
     seen.process(10, memory=GB // 2)
     assert watch.over_limit([kernel(1, 10)]) == []
     seen.scratch[10] = GB
@@ -76,7 +78,7 @@ def test_files_in_the_scratch_folder_are_memory(seen: Seen, watch: ResourceMonit
     assert "files included" in why
 
 
-def test_of_all_kernels_together_the_largest_goes_first(seen: Seen, watch: ResourceMonitor) -> None:
+def test_when_all_kernels_together_use_too_much_the_largest_is_ended_first(seen: Seen, watch: ResourceMonitor) -> None:
     many = [kernel(number, number * 10, memory=6 * GB) for number in (1, 2, 3)]
     for number, size in ((1, 2), (2, 4), (3, 3)):
         seen.process(number * 10, memory=size * GB)
@@ -84,10 +86,10 @@ def test_of_all_kernels_together_the_largest_goes_first(seen: Seen, watch: Resou
     assert found.number == 2 and "together" in why
 
 
-def test_cpu_is_counted_from_the_cells_beginning_for_all_cores(seen: Seen, watch: ResourceMonitor) -> None:
+def test_cpu_time_is_counted_from_the_start_of_the_cell_on_all_cores(seen: Seen, watch: ResourceMonitor) -> None:
     busy = kernel(1, 10, cpu_seconds=100)
     seen.process(10, cpu=1000)
-    assert watch.over_limit([busy]) == [], "what came before the cell"
+    assert watch.over_limit([busy]) == [], "CPU time before the cell"
     seen.process(10, cpu=1150)
     seen.process(11, parent=10, cpu=59)
     assert watch.over_limit([busy]) == []
@@ -102,7 +104,7 @@ def test_a_kernel_that_has_just_ended_uses_nothing(seen: Seen, watch: ResourceMo
     assert watch.over_limit([kernel(1, 10)]) == []
 
 
-def test_a_family_is_found_among_the_processes_of_this_machine() -> None:
+def test_a_process_family_is_found_on_this_machine() -> None:
     seen = usages()
     import os
 

@@ -1,4 +1,4 @@
-"""What a text has of a pack is found wherever it was cut, and is what the pack has there."""
+"""Parts of a text that are cut from a pack: found wherever they were cut, and equal to the pack there."""
 
 import random
 import tempfile
@@ -14,7 +14,7 @@ from durable_rlm.kernel.inside.snapshot.slice_index import LEAST, Part, Samples
 
 
 class CountingPack(Pack):
-    """Counts the bytes that are read of it."""
+    """A pack that counts the bytes read from it."""
 
     taken = 0
 
@@ -34,7 +34,7 @@ def words(size: int, letters: str = "abcdeé日𝄞  ") -> str:
 
 
 def is_proven(body: bytes, parts: list[Part], pack: Pack) -> bool:
-    """Whether all is there, in order, and nothing begins or ends within a character."""
+    """Return whether all parts are in the pack, in order, and none begins or ends within a character."""
     at = 0
     for start, end, place in parts:
         assert at <= start < end <= len(body)
@@ -47,7 +47,7 @@ def is_proven(body: bytes, parts: list[Part], pack: Pack) -> bool:
 
 @settings(deadline=None)
 @given(st.data())
-def test_parts_are_what_the_pack_has_and_never_cut_a_character(data: st.DataObject) -> None:
+def test_parts_equal_the_pack_and_never_cut_a_character(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         for name, value in {"LEAST": 70, "_STEP": 8, "_BLOCK": 128, "_FIRST_READ": 3, "_LARGEST_READ": 9}.items():
             patch.setattr(module, name, value)
@@ -69,7 +69,7 @@ def test_a_slice_is_found_whole_wherever_it_was_cut(letters: str, tmp_path: Path
         assert samples.parts(body) == [Part(0, len(body), len(text[:start].encode()))]
 
 
-def test_what_stands_around_a_slice_and_between_slices_is_no_part(tmp_path: Path) -> None:
+def test_text_around_and_between_slices_is_not_a_part(tmp_path: Path) -> None:
     text = words(60_000)
     pack = packed(tmp_path, text)
     samples = Samples(pack, [(0, pack.size)])
@@ -81,7 +81,7 @@ def test_what_stands_around_a_slice_and_between_slices_is_no_part(tmp_path: Path
     assert is_proven(body, parts, pack)
 
 
-def test_a_text_that_is_not_there_is_looked_at_in_its_middle_only(tmp_path: Path) -> None:
+def test_a_text_that_is_not_in_the_pack_causes_no_reads(tmp_path: Path) -> None:
     pack = packed(tmp_path, words(200_000))
     samples = Samples(pack, [(0, pack.size)])
     pack.taken = 0
@@ -90,7 +90,7 @@ def test_a_text_that_is_not_there_is_looked_at_in_its_middle_only(tmp_path: Path
     assert samples.parts(b"short") == []
 
 
-def test_a_pack_of_one_line_a_hundred_thousand_times_takes_no_longer(tmp_path: Path) -> None:
+def test_finding_in_a_line_repeated_a_hundred_thousand_times_stays_cheap(tmp_path: Path) -> None:
     line = "GET /index.html 200\n"
     pack = packed(tmp_path, line * 200_000)
     samples = Samples(pack, [(0, pack.size)])
@@ -99,7 +99,7 @@ def test_a_pack_of_one_line_a_hundred_thousand_times_takes_no_longer(tmp_path: P
     parts = samples.parts(body)
     assert is_proven(body, parts, pack)
     assert sum(part.end - part.start for part in parts) == len(body)
-    # At every line it begins like what is there, and soon goes on otherwise.
+    # At every line it begins like the pack, and soon differs.
     assert samples.parts((line * 9 + "other\n").encode() * 3_000) == []
     assert pack.taken < 20 * len(body)
 
@@ -113,7 +113,7 @@ def test_only_the_given_ranges_are_indexed(tmp_path: Path) -> None:
     assert samples.parts(text[100_000:109_000].encode()) == []
 
 
-def test_nothing_is_found_in_an_input_that_is_shorter_than_a_window(tmp_path: Path) -> None:
+def test_nothing_is_found_in_an_input_shorter_than_a_window(tmp_path: Path) -> None:
     pack = packed(tmp_path, "x" * 63)
     assert Samples(pack, [(0, 63)]).parts(b"x" * 2 * LEAST) == []
     assert Samples(pack, []).parts(b"x" * 2 * LEAST) == []

@@ -1,4 +1,4 @@
-"""What a snapshot must bring back, or name as lost: every kind of thing that cells leave in variables."""
+"""Snapshots restore, or report as lost, every kind of value that cells leave in variables."""
 
 import random
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.kernel.namespaces import Namespace
 
 
 def after(*cells: str, own_process: bool = False) -> Namespace:
-    """The namespace restored after the cells, each of which was saved."""
+    """Return the namespace restored after these cells, each of which was saved."""
     live = Namespace(own_process=own_process)
     for cell in cells:
         live.cell(cell)
@@ -19,7 +19,7 @@ def after(*cells: str, own_process: bool = False) -> Namespace:
 
 
 def _kept() -> dict[str, tuple[list[str], str]]:
-    """Names, cells and what must hold, of `state_zoo.txt`."""
+    """Return the names, cells and expected conditions of `state_zoo.txt`."""
     _, *sections = (Path(__file__).parent / "state_zoo.txt").read_text().split("\n## ")
     found: dict[str, tuple[list[str], str]] = {}
     for section in sections:
@@ -42,7 +42,7 @@ def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize(("cells", "holds"), KEPT.values(), ids=KEPT.keys())
-def test_it_comes_back(cells: list[str], holds: str, pack: Path) -> None:
+def test_a_value_is_restored(cells: list[str], holds: str, pack: Path) -> None:
     live = Namespace(pack=pack if "context" in cells[0] else None)
     for cell in cells:
         live.cell(cell)
@@ -56,7 +56,9 @@ def test_it_comes_back(cells: list[str], holds: str, pack: Path) -> None:
 
 
 @pytest.mark.parametrize(("cells", "holds"), KEPT.values(), ids=KEPT.keys())
-def test_it_is_compared_with_what_was_saved(cells: list[str], holds: str, pack: Path) -> None:
+def test_a_replayed_value_equals_its_snapshot_and_an_earlier_one_does_not(
+    cells: list[str], holds: str, pack: Path
+) -> None:
     del holds
     live, replayed, other = (Namespace(pack=pack if "context" in cells[0] else None) for _ in range(3))
     for cell in cells:
@@ -95,20 +97,20 @@ def test_it_is_compared_with_what_was_saved(cells: list[str], holds: str, pack: 
         ("a = 1", ""),
     ],
 )
-def test_a_difference_is_found(one: str, other: str) -> None:
+def test_a_difference_is_detected(one: str, other: str) -> None:
     saved, live = Namespace(), Namespace()
     saved.cell(one)
     live.cell(other)
     assert live.differs(saved)
 
 
-def test_what_is_not_a_number_is_itself() -> None:
+def test_nan_equals_its_snapshot() -> None:
     saved = Namespace()
     saved.cell("a = [float('nan')] * 99 + [1]\nb = float('nan')")
     assert saved.again().differs(saved) == []
 
 
-def test_a_class_that_lies_about_equality_is_not_asked() -> None:
+def test_comparing_does_not_trust_a_class_with_a_false_eq() -> None:
     saved, live = Namespace(), Namespace()
     lies = "class Liar:\n    def __eq__(self, o): return True\n    def __hash__(self): return 1\n"
     saved.cell(lies + "a = Liar()\na.x = 1")
@@ -134,7 +136,7 @@ LOST = {
 
 @pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning", "ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize(("cell", "why"), LOST.values(), ids=LOST.keys())
-def test_it_is_named_as_lost_and_nothing_beside_it_is(cell: str, why: str) -> None:
+def test_a_value_that_cannot_be_saved_is_lost_alone_with_the_reason(cell: str, why: str) -> None:
     live = Namespace()
     live.cell(f"before = [1]\n{cell}\nafter = [before]")
     assert live.names.get("_error") is None
@@ -143,10 +145,10 @@ def test_it_is_named_as_lost_and_nothing_beside_it_is(cell: str, why: str) -> No
     assert set(restored.restored.lost) == {"v"}
     assert why in restored.restored.lost["v"]
     assert restored.see("after[0] is before")
-    restored.again()  # still lost, and still no reason to fail
+    restored.again()  # still lost, and still not a failure
 
 
-def test_what_is_lost_raises_when_it_is_used_and_says_why() -> None:
+def test_using_a_lost_variable_raises_with_the_reason() -> None:
     restored = after("gen = (i for i in [1])\nheld = {'gen': gen, 'n': 1}")
     assert restored.see("held['n']") == 1
     for use in (
@@ -166,7 +168,7 @@ def test_what_is_lost_raises_when_it_is_used_and_says_why() -> None:
     assert restored.again().see("gen") == 5
 
 
-def test_only_the_variables_that_hold_it_are_lost() -> None:
+def test_only_variables_that_hold_a_lost_value_are_lost() -> None:
     live = Namespace()
     live.cell("shared = []\na = [shared]\nb = [shared, (i for i in [1])]")
     restored = live.again().restored
@@ -174,7 +176,7 @@ def test_only_the_variables_that_hold_it_are_lost() -> None:
     assert set(restored.lost) == {"b"}
 
 
-def test_a_file_open_for_reading_is_open_again_where_it_was(tmp_path: Path) -> None:
+def test_a_file_open_for_reading_is_reopened_at_its_position(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("one\ntwo\n")
     live = Namespace()
     live.cell(f"f = open({str(tmp_path / 'f')!r})\nf.readline()")
@@ -187,7 +189,7 @@ def test_a_file_open_for_reading_is_open_again_where_it_was(tmp_path: Path) -> N
         one.names["f"].close()
 
 
-def test_what_every_kernel_has_is_saved_as_a_name() -> None:
+def test_objects_given_to_every_kernel_are_saved_by_name() -> None:
     text, history = "x" * 100_000, [{"role": "user"}]
 
     def ask() -> None: ...
@@ -200,7 +202,7 @@ def test_what_every_kernel_has_is_saved_as_a_name() -> None:
     assert restored.see("t is context and l[0] is context and l[1] is history and f is ask and part == 'x' * 10")
 
 
-def test_a_missing_piece_costs_only_the_variables_that_need_it() -> None:
+def test_a_missing_chunk_loses_only_the_variables_that_need_it() -> None:
     live = Namespace()
     live.cell("a = [1]\nb = [2]\nclass C: pass\nc = C()")
     for name in live.groups["C"]["chunks"]:
@@ -211,14 +213,14 @@ def test_a_missing_piece_costs_only_the_variables_that_need_it() -> None:
     assert "missing" in restored.lost["C"]
 
 
-def test_restoring_never_runs_what_is_in_a_group_outside_of_a_load() -> None:
+def test_restoring_runs_no_code_of_a_group_except_in_a_load() -> None:
     live = Namespace()
     live.cell("class Boom:\n    def __reduce__(self): return exec, ('raise SystemExit',)\nb = Boom()")
     assert type(live.again().names["b"]).__name__ == "Boom"
 
 
 class TestAmbient:
-    """State outside of the namespace. It is this process's own here, so it is put back."""
+    """State outside of the namespace. It is this process's own here, so each test puts it back."""
 
     @pytest.fixture(autouse=True)
     def _untouched(self) -> Any:
@@ -229,7 +231,7 @@ class TestAmbient:
         random.setstate(state)
         json.dumps = dumps
 
-    def test_random_goes_on_where_it_was(self) -> None:
+    def test_random_numbers_continue_from_the_snapshot(self) -> None:
         live = Namespace(own_process=True)
         live.cell("import random, numpy\nfirst = random.random(), numpy.random.rand()")
         saved = dict(live.groups), dict(live.chunks)
@@ -237,7 +239,7 @@ class TestAmbient:
         live.groups, live.chunks = saved
         assert live.again().see("(random.random(), numpy.random.rand())") == expected
 
-    def test_two_kernels_begin_alike(self) -> None:
+    def test_two_kernels_begin_with_the_same_random_numbers(self) -> None:
         drawn = [
             Namespace(own_process=True).cell("import random\nx = random.random()") and random.random() for _ in "ab"
         ]
@@ -254,7 +256,7 @@ class TestAmbient:
         assert restored.see("json.dumps(1)") == "mine"
         assert restored.see("json.dumps is mine")
 
-    def test_what_a_module_holds_of_ours_is_ours_still(self) -> None:
+    def test_an_object_shared_with_a_module_stays_shared(self) -> None:
         live = Namespace(own_process=True)
         live.cell("import json\nlog = []\njson.log = log")
         live.cell("json.log.append(1)")

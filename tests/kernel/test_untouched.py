@@ -1,4 +1,4 @@
-"""What a cell cannot have touched is not made anew for its snapshot."""
+"""Variables that a cell cannot have touched are not saved again."""
 
 import threading
 from collections.abc import Generator
@@ -12,7 +12,7 @@ from durable_rlm.kernel.inside.snapshot.snapshotter import Snapshotter
 
 @pytest.fixture
 def made() -> list[str]:
-    """Names of what was made, in order."""
+    """The names of the variables that were saved, in order."""
     return []
 
 
@@ -36,7 +36,7 @@ def snapshots(namespace: dict[str, Any], made: list[str]) -> Snapshotter:
 
 @pytest.fixture
 def carrier(snapshots: Snapshotter) -> Generator[None]:
-    """ZeroMQ's thread, as the first large message starts it in a kernel that has been there for a while."""
+    """ZeroMQ's thread, as the first large message starts it in a kernel that has run for a while."""
     del snapshots
     collector = GarbageCollector()
     collector.start()
@@ -45,7 +45,7 @@ def carrier(snapshots: Snapshotter) -> Generator[None]:
 
 
 @pytest.mark.usefixtures("carrier")
-def test_beside_the_thread_that_large_messages_start(
+def test_zeromqs_own_thread_does_not_cause_untouched_variables_to_be_saved(
     snapshots: Snapshotter, namespace: dict[str, Any], made: list[str]
 ) -> None:
     namespace["new"] = 1
@@ -53,7 +53,7 @@ def test_beside_the_thread_that_large_messages_start(
     assert made == ["new"]
 
 
-def test_but_beside_a_thread_of_the_code_anything_may_have_changed(
+def test_with_a_thread_of_the_code_every_variable_is_saved(
     snapshots: Snapshotter, namespace: dict[str, Any], made: list[str]
 ) -> None:
     ended = threading.Event()

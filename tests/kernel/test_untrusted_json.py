@@ -1,4 +1,4 @@
-"""What a kernel says is read as hostile: it is what it must be, or a bad message, and nothing else happens."""
+"""JSON from a kernel is hostile: it is either valid or a bad message, and has no other effect."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ def deep(levels: int) -> Any:
     return value
 
 
-def test_lone_surrogates_are_replaced_however_they_came() -> None:
+def test_lone_surrogates_are_replaced_in_any_encoding() -> None:
     assert read(b'["\xed\xa0\x80x"]') == ["\ufffdx"]
     assert read(b'{"\\ud800": ["\\udfff", "\\ud83d\\ude00"]}') == {"\ufffd": ["\ufffd", "\U0001f600"]}
     assert read('["\ud800"]') == ["\ufffd"]
@@ -42,7 +42,7 @@ def test_lone_surrogates_are_replaced_however_they_came() -> None:
     "text",
     [b"", b"\xff", b"{", b"[NaN]", b"[Infinity]", b"[-Infinity]", b"[1e999]", b"[-1e999]", b"9" * 5000, b"[" * 100_000],
 )
-def test_what_is_no_plain_json_is_refused(text: bytes) -> None:
+def test_invalid_json_is_refused(text: bytes) -> None:
     with pytest.raises((ValueError, RecursionError)):
         read(text)
     for parse in (parse_calls, parse_ended, parse_restored, parse_compared):
@@ -50,17 +50,17 @@ def test_what_is_no_plain_json_is_refused(text: bytes) -> None:
             parse(text)
 
 
-def test_values_are_counted_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_counted_before_they_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(untrusted_json, "MAX_VALUES", 1000)
     monkeypatch.setattr(untrusted_json, "_HARMLESS", 100)
     for many in ("[" + "[]," * 1001 + "[]]", "[" + '"",' * 1001 + '""]', "[" + "{}," * 1001 + "{}]"):
         with pytest.raises(ValueError, match="more values"):
             read(many)
-    # What stands in strings is text.
+    # Brackets in strings are text.
     assert read(json.dumps(["[],{}" * 1000, '\\"[' * 1000, "\\" * 999])) == ["[],{}" * 1000, '\\"[' * 1000, "\\" * 999]
 
 
-def test_depth_is_looked_for_no_further_than_needed() -> None:
+def test_depth_is_measured_no_further_than_needed() -> None:
     assert [depth(value, 9) for value in (1, [], {}, [[1], {"a": [2]}])] == [0, 1, 1, 3]
     assert depth(deep(500), 9) == 10
 
@@ -91,13 +91,13 @@ def test_depth_is_looked_for_no_further_than_needed() -> None:
     ],
     ids=str,
 )
-def test_a_result_that_no_kernel_sends_is_a_bad_message(more: dict[str, Any]) -> None:
+def test_an_invalid_result_is_a_bad_message(more: dict[str, Any]) -> None:
     parse_ended(json.dumps({**ENDED, "snapshot": {"groups": [GROUP]}, "variables": [VARIABLE]}))
     with pytest.raises(BadMessage, match="a result that is none"):
         parse_ended(json.dumps({**ENDED, **more}))
 
 
-def test_an_answer_that_is_nested_too_deep_for_others_is_the_text_of_it() -> None:
+def test_an_answer_that_is_nested_too_deeply_becomes_its_text() -> None:
     assert parse_ended(json.dumps({**ENDED, "final": {"value": deep(MAX_DEPTH)}})).final == Final(deep(MAX_DEPTH))
     final = parse_ended(json.dumps({**ENDED, "final": {"value": deep(MAX_DEPTH + 1)}})).final
     assert final == Final(json.dumps(deep(MAX_DEPTH + 1)), "list")
@@ -125,12 +125,12 @@ def test_an_answer_that_is_nested_too_deep_for_others_is_the_text_of_it() -> Non
     ],
     ids=lambda calls: str(calls)[:60],
 )
-def test_calls_that_no_kernel_posts_are_a_bad_message(calls: Any) -> None:
+def test_invalid_calls_are_a_bad_message(calls: Any) -> None:
     with pytest.raises(BadMessage):
         parse_calls(json.dumps(calls))
 
 
-def test_a_call_weighs_its_texts_and_something_for_each() -> None:
+def test_the_weight_of_a_call_covers_its_texts_and_an_overhead_for_each() -> None:
     light, heavy = (
         parse_calls(json.dumps([{**CALL, **more}]))[0].weight
         for more in ({}, {"schema": {"a": "x" * 1000}, "context": {"kind": "own", "parts": []}})
@@ -140,7 +140,7 @@ def test_a_call_weighs_its_texts_and_something_for_each() -> None:
     assert parse_calls(json.dumps([{**CALL, "context": parts}]))[0].weight > light + 100 * 100
 
 
-def test_pieces_are_what_their_sizes_say() -> None:
+def test_chunks_are_split_by_their_sizes() -> None:
     assert parse_chunks([1, 0, 2], b"abc") == [b"a", b"", b"bc"]
     for sizes in ([1, 3], [-1, 4], [1.0, 2], ["3"], None, {}, [4, -1], [1 << 70]):
         with pytest.raises(BadMessage):
@@ -168,7 +168,7 @@ ANYTHING = st.recursive(
 
 @st.composite
 def changed(draw: st.DrawFn) -> Any:
-    """Something that a kernel would send, with one thing of it replaced, dropped or added."""
+    """Return a message that a kernel would send, with one part of it replaced, dropped or added."""
     part = {"name": "n", "text": "x", "meta": {"page": 1}}
     value: Any = draw(
         st.sampled_from(
@@ -203,7 +203,7 @@ def changed(draw: st.DrawFn) -> Any:
 
 @settings(max_examples=2500, deadline=None, derandomize=True, database=None)
 @given(changed() | ANYTHING, st.booleans())
-def test_whatever_is_said_is_taken_or_a_bad_message(value: Any, escaped: bool) -> None:
+def test_any_value_is_accepted_or_a_bad_message(value: Any, escaped: bool) -> None:
     said = json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
     for parse in (parse_calls, parse_ended, parse_restored, parse_compared):
         try:
@@ -211,13 +211,13 @@ def test_whatever_is_said_is_taken_or_a_bad_message(value: Any, escaped: bool) -
         except BadMessage as error:
             assert len(str(error)) < 300
         else:
-            # What is taken can be written again by whoever keeps it.
+            # An accepted value can be written again.
             json.dumps(str(taken), ensure_ascii=False).encode()
 
 
 @settings(max_examples=1500, deadline=None, derandomize=True, database=None)
 @given(st.binary(max_size=60) | st.text(st.characters(codec=None), max_size=60))
-def test_whatever_bytes_are_sent_are_taken_or_a_bad_message(said: bytes | str) -> None:
+def test_any_bytes_are_a_bad_message(said: bytes | str) -> None:
     for parse in (parse_calls, parse_ended, parse_restored, parse_compared):
         with pytest.raises(BadMessage):
             parse(said)

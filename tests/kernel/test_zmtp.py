@@ -1,4 +1,4 @@
-"""One connection to a kernel: what comes is bounded before it is read, and what goes does not wait for approval."""
+"""One connection to a kernel: incoming messages are limited before they are read, and sending never blocks."""
 
 import asyncio
 import struct
@@ -18,7 +18,7 @@ from durable_rlm.kernel.host.zmtp import Address, ChannelClosed, NotTaken, Outbo
 
 
 class _Nowhere:
-    """A writer whose bytes nobody gets."""
+    """A writer that discards its bytes."""
 
     def write(self, data: bytes) -> None:
         del data
@@ -34,7 +34,7 @@ async def receiving(*pieces: bytes) -> ZmtpConnection:
 
 @pytest.fixture
 async def router() -> AsyncGenerator[tuple[Any, Address]]:
-    """A socket of ZeroMQ's own library, as a kernel has it."""
+    """A socket of ZeroMQ's own library, as in a kernel."""
     with tempfile.TemporaryDirectory(prefix="c") as folder:
         context = zmq.asyncio.Context()
         router = context.socket(zmq.ROUTER)
@@ -46,7 +46,7 @@ async def router() -> AsyncGenerator[tuple[Any, Address]]:
 MESSAGES = [[b"one"], [b"", b"a" * 255, b"b" * 256, b""], [b"c" * 5_000_000], [b"d"] * 8]
 
 
-async def test_it_speaks_with_zeromq_as_zeromq_does(router: tuple[Any, Address]) -> None:
+async def test_messages_are_exchanged_with_zeromqs_own_library(router: tuple[Any, Address]) -> None:
     socket, address = router
     connection = await ZmtpConnection.open(address)
     for message in MESSAGES:
@@ -58,7 +58,7 @@ async def test_it_speaks_with_zeromq_as_zeromq_does(router: tuple[Any, Address])
     connection.close()
 
 
-async def test_it_waits_for_who_listens_later_and_says_when_it_is_gone() -> None:
+async def test_opening_waits_for_a_later_listener_and_its_end_is_reported() -> None:
     with tempfile.TemporaryDirectory(prefix="c") as folder:
         address = Address("ipc", str(Path(folder) / "s"), 1)
         opening = asyncio.create_task(ZmtpConnection.open(address))
@@ -80,7 +80,7 @@ async def test_another_protocol_is_refused(greeting: bytes) -> None:
         await (await receiving(greeting))._greet()
 
 
-async def test_a_message_is_bounded_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_size_of_a_message_is_limited_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "MAX_MESSAGE", 1000)
     assert await (await receiving(b"\x02" + struct.pack(">Q", 1000) + b"x" * 1000)).receive() == [b"x" * 1000]
     for sent in (
@@ -95,7 +95,7 @@ async def test_a_message_is_bounded_before_it_is_read(monkeypatch: pytest.Monkey
 
 @settings(max_examples=1000, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([b"\x00\x01x", b"\x01\x00", b"\x02" + bytes(8)]), max_size=20))
-def test_whatever_bytes_come_are_messages_or_end_it(pieces: list[bytes]) -> None:
+def test_any_bytes_are_messages_or_end_the_connection(pieces: list[bytes]) -> None:
     async def receive() -> None:
         connection = await receiving(*pieces)
         with pytest.raises((ChannelClosed, ProtocolViolation)):
@@ -105,7 +105,7 @@ def test_whatever_bytes_come_are_messages_or_end_it(pieces: list[bytes]) -> None
     asyncio.run(receive())
 
 
-async def test_what_is_not_taken_is_bounded_and_waited_for_by_nobody() -> None:
+async def test_untaken_messages_are_limited_and_sending_never_blocks() -> None:
     class Stuck:
         def __init__(self) -> None:
             self.sent: list[Sequence[bytes]] = []
