@@ -82,7 +82,7 @@ def test_a_fork_with_a_changed_variable_runs_on_with_it(home: Home) -> None:
     assert run["answer"] == ["A9", "NEW9", 9, 0]
     assert home.asked.prompts == ["A9", "new9"] and len(home.asked.roots) == 2
     assert run["usage"]["model_calls"] == 4 and run["restore"]["lost"] == {}
-    assert run["restore"]["rebuilt"] == ["numbers"], "what cannot be saved came back beside what was set"
+    assert run["restore"]["rebuilt"] == ["numbers"], "a value that cannot be saved was rebuilt beside the changed one"
     shown = json.loads(rlm(home.folder, "vars", "fork", "--json").stdout)
     assert shown["limit"]["preview"] == "9" and shown["numbers"]["restorable"] is False
     differs = json.loads(
@@ -104,8 +104,8 @@ def test_a_fork_with_changed_code_runs_it_and_reuses_recorded_answers(home: Home
     run = home.fork("--step", home.step("plan", 2), "--code", "-", given=code)
     assert run["answer"] == ["A3", "B3", 3, 0]
     assert home.asked.prompts == ["b3"], "one of its calls is recorded"
-    [told] = home.asked.roots
-    assert "%time picked.sort()" in told and "A person replaced the code of this turn" in told
+    [request] = home.asked.roots
+    assert "%time picked.sort()" in request and "A person replaced the code of this turn" in request
 
 
 def test_a_fork_with_a_changed_answer_uses_it_without_a_request(home: Home) -> None:
@@ -122,8 +122,8 @@ def test_a_fork_with_a_changed_answer_uses_it_without_a_request(home: Home) -> N
 def test_a_fork_with_a_new_question_adds_a_turn(home: Home) -> None:
     run = home.fork("--step", home.step("finalize", 3), "--question", "And now?")
     assert run["answer"] == ["once more", 3, 1] and run["turns"] == 4
-    [told] = home.asked.roots
-    assert "# Question\nAnd now?" in told and "Until then it was: What?" in told and home.asked.prompts == []
+    [request] = home.asked.roots
+    assert "# Question\nAnd now?" in request and "Until then it was: What?" in request and home.asked.prompts == []
 
 
 def test_a_fork_requests_nothing_recorded_unless_it_is_fresh(home: Home) -> None:

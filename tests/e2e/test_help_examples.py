@@ -45,12 +45,12 @@ STEPS = 18
 
 def root(messages: list[dict[str, str]]) -> str:
     """Return the root model's reply, for the runs of all examples."""
-    told = "\n".join(message["content"] for message in messages)
-    if "TODO" in told:
+    conversation = "\n".join(message["content"] for message in messages)
+    if "TODO" in conversation:
         return repl("FINAL(['TODO: more'])")
-    if "penalty" in told:
+    if "penalty" in conversation:
         return repl("FINAL('none')")
-    turns = [int(number) for number in re.findall(r"\[Turn (\d+)\]", told)]
+    turns = [int(number) for number in re.findall(r"\[Turn (\d+)\]", conversation)]
     return repl(CELLS[min(max(turns, default=0), len(CELLS) - 1)])
 
 

@@ -44,7 +44,7 @@ async def test_signals_stop_a_run_within_two_seconds_and_leave_no_process(tmp_pa
             took.append(time.monotonic() - begun)
             assert waiting.process.returncode == 130 and "rlm resume t" in err
             assert json.loads(out)["status"] == "stopped"
-            assert started and not [one for one in started if one.is_running()], "gone before the program is"
+            assert started and not [one for one in started if one.is_running()], "they end before the program"
             waiting.answer_at_once()
             await check_resuming(folder)
     # The quickest counts, because this machine may have other things to do.
@@ -69,7 +69,7 @@ async def test_a_second_signal_cuts_a_slow_stop_short(tmp_path: Path) -> None:
             assert waiting.process.poll() is None
         waiting.process.send_signal(signal.SIGINT)
         assert waiting.process.wait(timeout=30) == 130
-        assert psutil.wait_procs(started, timeout=30)[1] == [], "no orphan"
+        assert psutil.wait_procs(started, timeout=30)[1] == [], "no process is left"
         waiting.answer_at_once()
         await check_resuming(tmp_path)
 

@@ -55,7 +55,7 @@ class Namespace:
             del self.groups[number]
         sent = {name: bytes(piece) for name, piece in taken.chunks.items()}
         for group in taken.groups:
-            assert set(group["chunks"]) <= known | sent.keys(), "a piece that was never sent"
+            assert set(group["chunks"]) <= known | sent.keys(), "a chunk that was never sent"
             self.groups[group["id"]] = group
         self.chunks.update(sent)
         return taken

@@ -52,7 +52,7 @@ def test_a_value_is_restored(cells: list[str], holds: str, pack: Path) -> None:
     lost = {name: why for name, why in twice.restored.lost.items() if name != "gen"}
     assert lost == {}
     assert twice.see(holds), holds
-    assert live.see(holds), "the test itself is right"
+    assert live.see(holds), "the condition holds before saving"
 
 
 @pytest.mark.parametrize(("cells", "holds"), KEPT.values(), ids=KEPT.keys())

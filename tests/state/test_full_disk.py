@@ -59,9 +59,9 @@ async def test_a_store_locked_by_another_process_is_reported_and_can_be_used_lat
     async with Database.open(tmp_path / "db", patience=0.0) as database:
         other = connect(tmp_path / "db")
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="locked by another process") as told:
+        with pytest.raises(StoreError, match="locked by another process") as raised:
             await database.commit(note("early"))
-        assert "try again" in told.value.hint
+        assert "try again" in raised.value.hint
         other.execute("COMMIT")
         other.close()
         await database.commit(note("late"))
@@ -121,9 +121,9 @@ async def test_closing_a_store_waits_for_no_other_process(tmp_path: Path, anothe
 
 async def test_an_unwritable_store_is_reported(database: Database) -> None:
     await database.read("PRAGMA query_only=ON")
-    with pytest.raises(StoreError, match="cannot be written") as told:
+    with pytest.raises(StoreError, match="cannot be written") as raised:
         await database.commit(note("in vain"))
-    assert "--home" in told.value.hint
+    assert "--home" in raised.value.hint
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -170,9 +170,9 @@ def full_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("size", [10, 3 << 20])
 def test_a_blob_that_does_not_fit_leaves_no_file(tmp_path: Path, full_disk: pytest.MonkeyPatch, size: int) -> None:
     blobs, data = Blobs(tmp_path), b"x" * size
-    with pytest.raises(StoreError, match="No space left") as told:
+    with pytest.raises(StoreError, match="No space left") as raised:
         blobs.put(data)
-    assert "--home" in told.value.hint
+    assert "--home" in raised.value.hint
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     full_disk.undo()
     assert blobs.read(blobs.put(data)) == data

@@ -325,10 +325,10 @@ async def test_a_dry_run_reports_and_frees_nothing(home: Home) -> None:
     for text in ("small", "large" * LARGE):
         await home.text(text)
     home.clock.now = NOW
-    told = home.collect(dry_run=True)
-    assert told.dry_run and freed(told) == {"texts": 1, "blobs": 1} and len(names(home.folder, "texts")) == 1
+    planned = home.collect(dry_run=True)
+    assert planned.dry_run and freed(planned) == {"texts": 1, "blobs": 1} and len(names(home.folder, "texts")) == 1
     again = home.collect()
-    assert again.freed == told.freed
+    assert again.freed == planned.freed
 
 
 async def test_partial_files_of_dead_writers_are_freed_and_those_of_living_ones_kept(home: Home) -> None:

@@ -61,7 +61,7 @@ TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("\u3164\u115f\u0301\u
 def test_any_question_gives_a_name_that_is_safe_in_shells_files_and_terminals(question: str) -> None:
     name = next(names_for(question))
     assert re.fullmatch(r".+-[0-9a-f]{4}", name) and len(name.encode()) <= 200 and len(name) <= 66
-    assert shlex.split(f"x {name} y") == ["x", name, "y"], "no shell takes it for anything else"
+    assert shlex.split(f"x {name} y") == ["x", name, "y"], "no shell interprets it"
     assert not name.startswith("-") and not set(name) & set("/@\\\0. \n~*?[]{}$`'\"#&;|<>()!=%^:,+")
     assert safe_line(name) == name and HOSTILE.search(name) is None
     assert not any(unicodedata.bidirectional(one) in ("R", "AL", "AN") for one in name)

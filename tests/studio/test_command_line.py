@@ -44,13 +44,13 @@ def test_every_flag_of_run_is_a_setting_and_every_setting_is_a_flag() -> None:
 def test_help_states_the_defaults_that_the_settings_have() -> None:
     helps = flags_of("run")
     for name, info in RunSettings.model_fields.items():
-        told = re.search(r"Default: (.+?)\.?$", helps["--" + (info.alias or name).replace("_", "-")])
+        default = re.search(r"Default: (.+?)\.?$", helps["--" + (info.alias or name).replace("_", "-")])
         if name == "memory":
-            assert told and told[1] == "4G" and info.default == 4 << 30
+            assert default and default[1] == "4G" and info.default == 4 << 30
         elif isinstance(info.default, int | float) and not isinstance(info.default, bool):
-            assert told and float(told[1]) == info.default, name
+            assert default and float(default[1]) == info.default, name
         elif name != "model":
-            assert told, name
+            assert default, name
 
 
 def test_every_flag_and_command_is_in_the_documentation() -> None:
@@ -144,10 +144,10 @@ def test_the_exit_status_follows_the_runs_status_and_json_is_the_run(rlm: Rlm, f
     fake(run)
     plain, document = rlm("run", "Q?", "--model", "scripted:x"), rlm("run", "Q?", "--model", "scripted:x", "--json")
     assert plain.code == document.code == EXIT_CODES[status]
-    told = json.loads(document.out)
+    printed = json.loads(document.out)
     if error:
-        told["error"]["hint"] = told["error"]["hint"].partition(".")[0]
-    assert told == json.loads(json.dumps(run.to_json()))
+        printed["error"]["hint"] = printed["error"]["hint"].partition(".")[0]
+    assert printed == json.loads(json.dumps(run.to_json()))
     assert plain.out == ('{\n  "a": 1\n}\n' if status == "answered" else "")
     assert status in plain.err and (error is None or "why --max-turns.\ndo.\n" in plain.err)
 
@@ -191,8 +191,8 @@ def test_an_error_before_a_run_starts_has_its_own_exit_status(rlm: Rlm, fake: Fa
     plain, document = rlm("run", "Q?", "--model", "scripted:x"), rlm("--json", "run", "Q?", "--model", "scripted:x")
     assert plain.code == document.code == code and plain.out == ""
     assert error.message in plain.err and error.hint in plain.err
-    told = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-    assert json.loads(document.out) == {"error": told}
+    expected = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+    assert json.loads(document.out) == {"error": expected}
 
 
 def test_an_unexpected_error_is_a_sentence_without_debug(rlm: Rlm, fake: Fake) -> None:

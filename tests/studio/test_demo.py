@@ -39,9 +39,9 @@ JUDGED = [
 ]
 
 
-@pytest.mark.parametrize(("excerpt", "told"), JUDGED, ids=[excerpt[:30] for excerpt, _ in JUDGED])
-def test_an_excerpt_is_judged_by_its_own_words(excerpt: str, told: tuple[str | None, ...]) -> None:
-    assert tuple(judge("shelf/old.py", "Klass.method", excerpt).values()) == told
+@pytest.mark.parametrize(("excerpt", "expected"), JUDGED, ids=[excerpt[:30] for excerpt, _ in JUDGED])
+def test_an_excerpt_is_judged_by_its_own_words(excerpt: str, expected: tuple[str | None, ...]) -> None:
+    assert tuple(judge("shelf/old.py", "Klass.method", excerpt).values()) == expected
 
 
 async def test_a_sub_call_answers_from_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +62,8 @@ async def test_every_turn_has_code_that_runs_and_quotes_the_last_output(monkeypa
     for turn in range(1, 6):
         replies.append(await model.root(messages))
         assert read_reply(replies[-1], truncated=False).blocks
-        told = f"[Turn {turn}] The cell ran.\nOutput: - 503 documents 163 places in 70 files 75 name no replacement"
-        messages += [{"role": "assistant", "content": replies[-1]}, {"role": "user", "content": told}]
+        request = f"[Turn {turn}] The cell ran.\nOutput: - 503 documents 163 places in 70 files 75 name no replacement"
+        messages += [{"role": "assistant", "content": replies[-1]}, {"role": "user", "content": request}]
     assert len(set(replies)) == 5 and "FINAL(" in replies[-1]
     assert "163 places in 70 files" in replies[2] and "75 name no replacement" in replies[3]
 

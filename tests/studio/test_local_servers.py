@@ -82,8 +82,8 @@ async def test_all_ports_are_probed_at_once_and_reported_in_their_order() -> Non
             await open_servers.enter_async_context(await asyncio.start_server(answer, "127.0.0.1", 0)) for _ in range(3)
         ]
         ports = [server.sockets[0].getsockname()[1] for server in servers]
-        told = await find_servers(ports, seconds=PATIENT)
-    assert [one.base_url for one in told] == [f"http://127.0.0.1:{port}/v1" for port in ports]
+        listed = await find_servers(ports, seconds=PATIENT)
+    assert [one.base_url for one in listed] == [f"http://127.0.0.1:{port}/v1" for port in ports]
 
 
 async def test_probing_uses_no_proxy_and_sends_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

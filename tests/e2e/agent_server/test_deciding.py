@@ -91,7 +91,7 @@ async def test_the_words_of_a_decision_are_sent_to_the_model_and_nothing_runs(
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reason"),
     [
         ({"decisions": []}, "0 decisions for 1 action requests"),
         ({"decisions": [APPROVE, APPROVE]}, "2 decisions for 1 action requests"),
@@ -105,11 +105,11 @@ async def test_the_words_of_a_decision_are_sent_to_the_model_and_nothing_runs(
     ids=["none", "too many", "another word", "Agent Inbox's old form", "a word", "no code", "other hash", "other name"],
 )
 async def test_an_answer_that_does_not_fit_is_refused_and_the_run_still_waits(
-    client: LangGraphClient, thread: str, tmp_path: Path, given: Any, told: str
+    client: LangGraphClient, thread: str, tmp_path: Path, given: Any, reason: str
 ) -> None:
     await client.runs.wait(thread, "rlm", input=Cells(tmp_path, "FINAL(1)").question("code"))
     shown = await waiting(client, thread)
-    with pytest.raises(Exception, match=told):
+    with pytest.raises(Exception, match=reason):
         await client.runs.wait(thread, "rlm", command={"resume": given})
     run = await client.runs.create(thread, "rlm", command={"resume": given})
     await client.runs.join(thread, run["run_id"])

@@ -84,7 +84,7 @@ async def test_history_shows_interrupts_and_a_decision_at_an_earlier_step_makes_
     assert model.asked.prompts == ["a", "b"] and len(model.asked) <= paid + 2
     after = await client.threads.get_history(thread, limit=100)
     ids = {state["checkpoint"]["checkpoint_id"] for state in after}
-    assert {state["checkpoint"]["checkpoint_id"] for state in before} < ids, "what was stays as it was"
+    assert {state["checkpoint"]["checkpoint_id"] for state in before} < ids, "earlier checkpoints are kept"
 
 
 async def test_a_decision_cannot_be_repeated_at_its_own_step(

@@ -20,8 +20,8 @@ NOTHING_WAITS, PAUSED, BUSY = 2, 3, 5
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, Any, str]:
     """Wait for the process to end. Returns its exit status, the JSON document on stdout, and its stderr."""
-    said, told = process.communicate(timeout=60)
-    return process.returncode, json.loads(said) if said else None, told
+    said, stderr = process.communicate(timeout=60)
+    return process.returncode, json.loads(said) if said else None, stderr
 
 
 async def test_a_client_decides_a_run_of_the_command_line(
@@ -71,10 +71,10 @@ async def test_the_command_line_cannot_decide_a_run_that_the_server_executes(
     await client.runs.wait(thread, "rlm", command=answer(APPROVE))
     run = await client.runs.create(thread, "rlm", command=answer(APPROVE))
     await model.until_asked()
-    status, _, told = await asyncio.to_thread(ended, server.rlm("review", thread, "--approve"))
-    assert status == NOTHING_WAITS and "is being run by another process now" in told, told
-    status, _, told = await asyncio.to_thread(ended, server.rlm("resume", thread))
-    assert status == BUSY and f"{thread} is being run by process" in told, told
+    status, _, stderr = await asyncio.to_thread(ended, server.rlm("review", thread, "--approve"))
+    assert status == NOTHING_WAITS and "is being run by another process now" in stderr, stderr
+    status, _, stderr = await asyncio.to_thread(ended, server.rlm("resume", thread))
+    assert status == BUSY and f"{thread} is being run by process" in stderr, stderr
     await client.runs.cancel(thread, run["run_id"], wait=True)
     model.answer_from_now_on()
     status, done, _ = await asyncio.to_thread(ended, server.rlm("resume", thread, "--json"))

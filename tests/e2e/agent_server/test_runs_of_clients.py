@@ -102,7 +102,7 @@ async def test_an_edited_state_makes_a_branch_that_runs_on(
     before = len(asked)
     result: Any = await client.runs.wait(thread, "rlm", input=None)
     assert result["answer_value"] == "AB"
-    assert len(asked) == before + 1 and "Why?" in asked.roots[-1], "the root's turn alone is asked anew"
+    assert len(asked) == before + 1 and "Why?" in asked.roots[-1], "only the root's turn is requested again"
 
 
 async def test_a_copied_thread_is_a_fork(client: LangGraphClient, server: Server, thread: str, question: Any) -> None:

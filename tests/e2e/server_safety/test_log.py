@@ -22,11 +22,11 @@ def test_a_refused_answer_is_logged_in_one_line(tmp_path: Path, flags: list[str]
     with served(tmp_path / "folder", *flags, RLM_MODEL=model) as server:
         made = server.ask("POST", "/threads", {**JSON, **server.key}, "{}").json()
         waited(server, made["thread_id"], {"input": {"question": "Q?", "approve": ["code"]}})
-        told = waited(server, made["thread_id"], {"command": {"resume": {"decisions": []}}})
-        assert told["__error__"]["error"] == "UsageError"
+        refusal = waited(server, made["thread_id"], {"command": {"resume": {"decisions": []}}})
+        assert refusal["__error__"]["error"] == "UsageError"
         log = server.log.read_text()
     if flags:
         assert "Traceback" in log
     else:
         [line] = log.splitlines()
-        assert f"UsageError: {told['__error__']['message']}" in line and made["thread_id"] in line
+        assert f"UsageError: {refusal['__error__']['message']}" in line and made["thread_id"] in line

@@ -78,7 +78,7 @@ def test_a_port_in_use_is_named_and_no_other_is_tried(tmp_path: Path) -> None:
         ended = refused(tmp_path, "--port", str(port))
     assert ended.returncode == 2 and ended.stdout == ""
     assert f"Port {port} of 127.0.0.1 is taken" in ended.stderr and "--port 0" in ended.stderr
-    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+    assert list(tmp_path.iterdir()) == [], "nothing was created"
 
 
 def test_a_second_server_over_the_same_home_is_refused(server: Served, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_the_server_connects_to_loopback_only_whatever_keys_are_set(tmp_path: Pa
         assert server.ask("GET", "/info", server.key).status_code == 200
         assert server.search({**JSON, **server.key}) == 200
     seen = set(connected.read_text().splitlines())
-    assert "socket.getaddrinfo 'localhost'" in seen, "the hook sees what is looked up"
+    assert "socket.getaddrinfo 'localhost'" in seen, "the hook sees look-ups"
     assert {line.partition(" ")[2] for line in seen} <= {"'localhost'", "'127.0.0.1'", "'::1'"}
 
 

@@ -224,7 +224,7 @@ def test_text_beyond_the_limit_is_refused_even_if_the_file_sizes_were_smaller(bl
 
 
 def test_progress_is_reported_at_most_ten_times_a_second_and_at_the_end(blobs: Blobs) -> None:
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
     now = [0.0]
 
     def clock() -> float:
@@ -235,24 +235,24 @@ def test_progress_is_reported_at_most_ten_times_a_second_and_at_the_end(blobs: B
     ingest(
         from_texts(texts),
         blobs,
-        progress=lambda documents, size, name: told.append((documents, size, name)),
+        progress=lambda documents, size, name: reports.append((documents, size, name)),
         clock=clock,
     )
-    assert told[-1] == (1000, 1000, "999")
-    assert 150 <= len(told) <= now[0] / 0.1 + 2
-    assert told == sorted(told)
+    assert reports[-1] == (1000, 1000, "999")
+    assert 150 <= len(reports) <= now[0] / 0.1 + 2
+    assert reports == sorted(reports)
 
 
 def test_progress_is_reported_within_a_large_file(blobs: Blobs) -> None:
-    told: list[int] = []
+    reports: list[int] = []
     now = iter(range(1000))
     ingest(
         expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))),
         blobs,
-        progress=lambda _documents, size, _name: told.append(size),
+        progress=lambda _documents, size, _name: reports.append(size),
         clock=lambda: next(now),
     )
-    assert told[:8] == [size << 20 for size in range(1, 9)]
+    assert reports[:8] == [size << 20 for size in range(1, 9)]
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])

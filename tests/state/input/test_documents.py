@@ -181,7 +181,7 @@ def test_texts_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "pread", counted)
     for _ in range(10):
         assert docs[7].count("007") == 100
-    assert reads == [300], "the last text is at hand"
+    assert reads == [300], "the last text is kept in memory"
     assert sum(len(document.text) for document in docs) == 15_000
     assert sum(map(len, Pack.open(paths[0])._recent.values())) <= 1000
 

@@ -163,7 +163,7 @@ def test_a_pattern_is_expanded_as_by_a_shell(tree: Tree, monkeypatch: pytest.Mon
     one = expand(["*.py"])
     assert names(one) == ["c.py"]
     assert not one.several
-    assert names(expand(["?"])) == ["d/e.txt"], "a folder that matches is gone through"
+    assert names(expand(["?"])) == ["d/e.txt"], "a matching folder is walked"
 
 
 def test_two_stars_walk_through_folders_with_the_rules_of_a_walk(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
