@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ async def asking(home: Path, url: str, calls: int, at_once: int, context: str | 
     """A run whose second cell fans out; what that took, from the cell's begin to its end."""
     cpu: list[float] = []
 
-    def heard(event: dict[str, Any]) -> None:
+    def heard(event: Mapping[str, Any]) -> None:
         if event["event"] in ("code", "output") and event["turn"] == 2:
             cpu.append(time.process_time())
 

@@ -5,6 +5,7 @@ import itertools
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ async def main() -> None:
         script.write_text(SCRIPT.format(turns=TURNS, code=CODE, latency=0))
         starts: list[float] = []
 
-        def heard(event: dict[str, Any]) -> None:
+        def heard(event: Mapping[str, Any]) -> None:
             if event["event"] == "turn":
                 starts.append(time.perf_counter())
 

@@ -9,6 +9,7 @@ import itertools
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ async def timed(
     script.write_text(SCRIPT.format(turns=turns, code=code, latency=latency))
     starts: list[float] = []
 
-    def heard(event: dict[str, Any]) -> None:
+    def heard(event: Mapping[str, Any]) -> None:
         if event["event"] == "turn":
             starts.append(time.perf_counter())
 

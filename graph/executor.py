@@ -17,7 +17,7 @@ from langgraph.types import Command, StateSnapshot
 
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
 from ..nodes.runtime.dependencies import Stores
-from ..nodes.runtime.events import OnEvent
+from ..nodes.runtime.events import Event, OnEvent
 from ..nodes.runtime.langgraph_compat import FORWARDED_KEYS
 from ..state.budget import Limits
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, UsageError, cli_command
@@ -386,6 +386,6 @@ def for_caller(place: RunnableConfig, config: RunnableConfig) -> RunnableConfig:
 
 def _events_for(on_event: OnEvent) -> Streaming:
     async def on_chunk(chunk: Any) -> None:
-        on_event(cast(dict[str, Any], chunk))
+        on_event(cast(Event, chunk))
 
     return Streaming(on_chunk)

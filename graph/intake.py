@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..nodes.runtime.dependencies import Stores
-from ..nodes.runtime.events import OnEvent
+from ..nodes.runtime.events import InputEvent, OnEvent
 from ..state.call_keys import digest
 from ..state.input import expand, from_text
 from ..state.input.context import ContextRef, ingest
@@ -33,7 +33,7 @@ async def store_input(
     loop = asyncio.get_running_loop()
 
     def progress(documents: int, size: int, name: str) -> None:
-        event = {"event": "input", "documents": documents, "bytes": size, "name": name, "done": False}
+        event: InputEvent = {"event": "input", "documents": documents, "bytes": size, "name": name, "done": False}
         loop.call_soon_threadsafe(on_event, event)
 
     def work() -> ContextRef:

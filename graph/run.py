@@ -1,7 +1,7 @@
 """The result of a run, as callers and `--json` see it."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from ..nodes.runtime.answers import load_answer
 from ..state.blobs.texts import Texts
@@ -50,6 +50,14 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object, as `rlm run --json` prints it."""
         return asdict(self)
+
+
+class EndEvent(TypedDict):
+    """The last event of `Runner.stream`."""
+
+    event: Literal["end"]
+    run: Run
+    """The run, as `Runner.run` returns it."""
 
 
 def error_facts(error: RlmError) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from ..kernel.session import Kernels
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
 from ..nodes.runtime.dependencies import Dependencies, OpenModels
-from ..nodes.runtime.events import OnEvent, ignore_event
+from ..nodes.runtime.events import Event, OnEvent, ignore_event
 from ..state.checkpointer import RunSaver
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted
@@ -36,7 +36,7 @@ from .langgraph_adapter import GraphAdapter, graph_for_callers
 from .langgraph_ids import run_name
 from .maintenance import collect_garbage, delete_runs, verify_run
 from .queries import RunQueries
-from .run import Run, answer_of, error_facts, spent_message
+from .run import EndEvent, Run, answer_of, error_facts, spent_message
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
@@ -254,17 +254,17 @@ class Runner:
 
     async def stream(
         self, question: str, context: Given | None = None, **options: Any
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[Event | EndEvent]:
         """Run a question as `run` does and yield its events; the last one is `{"event": "end", "run": Run}`.
 
         `options` are the other arguments of `run`, except `on_event`. When the iterator is closed early, the run is
         stopped and can be resumed. Raises what `run` raises.
         """
-        events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
         task = asyncio.create_task(self.run(question, context, on_event=events.put_nowait, **options))
-        task.add_done_callback(lambda _: events.put_nowait({"event": "end"}))
+        task.add_done_callback(lambda _: events.put_nowait(None))
         try:
-            while (event := await events.get())["event"] != "end":
+            while event := await events.get():
                 yield event
             yield {"event": "end", "run": await task}
         finally:

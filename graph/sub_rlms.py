@@ -7,7 +7,7 @@ started, and resumes a fork of it.
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -16,7 +16,6 @@ from langgraph.types import Command, StateSnapshot
 from ..nodes.runtime.active_runs import ActiveRun, ActiveRuns
 from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, descendant_events
 from ..nodes.runtime.dependencies import Stores
-from ..nodes.runtime.events import OnEvent
 from ..nodes.runtime.parked_calls import WaitingChild
 from ..state.approval_policy import without_final
 from ..state.budget import Limits
@@ -36,6 +35,8 @@ from .fork_edits import Changes
 from .run import answer_of
 
 T = TypeVar("T")
+PassOn = Callable[[Mapping[str, Any]], None]
+"""Passes an event of a child, or of one below it, to the caller."""
 
 BETWEEN_TRIES = 1.0
 """Seconds between two tries to take a child that another process runs."""
@@ -80,7 +81,7 @@ class ChildRuns:
         on_event({"event": "ended", "status": status})
         return answer
 
-    async def _sat(self, thread_id: str, caller: ActiveRun, call: ChildCall, on_event: OnEvent) -> ExecutionOutcome:
+    async def _sat(self, thread_id: str, caller: ActiveRun, call: ChildCall, on_event: PassOn) -> ExecutionOutcome:
         """Resume the child if anything is left to do that does not wait for a reviewer."""
 
         async def resume_point() -> ResumePoint | None:
@@ -231,11 +232,11 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
     return settings.model_copy(update={**own, "max_depth": settings.max_depth - 1})
 
 
-def _passing_on(thread_id: str, caller: ActiveRun, call: ChildCall) -> OnEvent:
+def _passing_on(thread_id: str, caller: ActiveRun, call: ChildCall) -> PassOn:
     """Return a function that passes a child's events to its caller, as events about that child."""
     about = child_event(thread_id, caller.depth + 1, call.question)
 
-    def pass_on(event: dict[str, Any]) -> None:
+    def pass_on(event: Mapping[str, Any]) -> None:
         match event["event"]:
             case "turn":
                 passed = {**about, "turn": event["turn"], "status": "running", "usage": caller.usage}

@@ -19,14 +19,14 @@ _TYPES = "ModelName Mode Price Size Folder GateNames Modules Schema"
 PAGES: Mapping[str, tuple[str, str]] = {
     "runner.md": (
         "The entry point: a runner starts, resumes, decides and forks runs, and reads what is saved.",
-        "Runner graph.intake.Given graph.executor.OnEvent graph.queries.RunQueries graph.queries.Call "
+        "Runner graph.intake.Given nodes.runtime.events.OnEvent graph.queries.RunQueries graph.queries.Call "
         "graph.queries.Place state.maintenance.report.Report state.maintenance.report.Problem "
         "state.maintenance.report.Tally state.maintenance.report.Kind state.maintenance.delete.Deleted "
         "state.maintenance.gc.Collected",
     ),
     "run-and-events.md": (
         "The result of a run, and the dicts that report its progress. Nothing depends on events: they may be ignored.",
-        "Run RunStatus state.records.Usage state.records.RestoreRecord state.records.Divergence Event "
+        "Run RunStatus state.records.Usage state.records.RestoreRecord state.records.Divergence Event EndEvent "
         + " ".join(f"nodes.runtime.events.{name}Event" for name in _EVENTS.split()),
     ),
     "settings-and-limits.md": (

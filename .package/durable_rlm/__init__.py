@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .graph.exit_status import RunStatus
-    from .graph.run import Run
+    from .graph.run import EndEvent, Run
     from .graph.runner import Runner
     from .nodes.runtime.events import Event
     from .state.budget import Limits
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .state.settings import LimitOptions, RunOptions, RunSettings
 
 __all__ = [
+    "EndEvent",
     "Event",
     "InputError",
     "KernelStartFailed",
@@ -69,7 +70,7 @@ __all__ = [
 
 _MODULES = {
     "graph.exit_status": ("RunStatus",),
-    "graph.run": ("Run",),
+    "graph.run": ("EndEvent", "Run"),
     "graph.runner": ("Runner",),
     "nodes.runtime.events": ("Event",),
     "state.budget": ("Limits",),

@@ -139,7 +139,7 @@ class ActiveRun:
         """Note that one of its nodes begins: from now on events go to that node's stream."""
         self._node_context = contextvars.copy_context()
 
-    def emit(self, event: dict[str, Any]) -> None:
+    def emit(self, event: Mapping[str, Any]) -> None:
         """Put an event on the stream of the node that runs now, whichever node its sender began in."""
         self._node_context.copy().run(emit_event, event)
 

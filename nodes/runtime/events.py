@@ -3,7 +3,7 @@
 Each has `event` and the thread that it is about. Nothing depends on events: they may be dropped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NotRequired
 
 from langgraph.config import get_stream_writer
@@ -158,7 +158,7 @@ class NoticeEvent(TypedDict):
     """The sentence."""
 
 
-class ChildEvent(TypedDict, total=False):
+class ChildEvent(TypedDict):
     """A sub-RLM of the running cell, or one below it.
 
     `running` in its `turn`; `paused` while it waits for a reviewer; then `answered`, `budget` (its budget is spent) or
@@ -174,9 +174,9 @@ class ChildEvent(TypedDict, total=False):
     """Its question on one line, shortened."""
     status: str
     """Its status, see above."""
-    turn: int
+    turn: NotRequired[int]
     """Its turn, only with `running`."""
-    usage: Usage
+    usage: NotRequired[Usage]
     """The usage of the run that is watched."""
 
 
@@ -215,11 +215,11 @@ EventName = Literal[
     "one_call",
 ]
 
-OnEvent = Callable[[dict[str, Any]], None]
+OnEvent = Callable[[Event], None]
 """A function that is called with each event of a run (`Event`), on the event loop, which it must not block."""
 
 
-def ignore_event(event: dict[str, Any]) -> None:
+def ignore_event(event: Mapping[str, Any]) -> None:
     """Do nothing with an event."""
     del event
 
@@ -229,7 +229,7 @@ def emit(event: EventName, **facts: Any) -> None:
     emit_event({"event": event, **facts})
 
 
-def emit_event(event: dict[str, Any]) -> None:
+def emit_event(event: Mapping[str, Any]) -> None:
     """Put a complete event dict on the stream of the node that runs, as `emit` does."""
     try:
         writer = get_stream_writer()

@@ -60,8 +60,13 @@ class SettingFlags:
 
     def parameters(self) -> list[inspect.Parameter]:
         """Return one keyword parameter for each flag, as typer reads them."""
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        return [inspect.Parameter(name, keyword, default=None, annotation=_setting(name)) for name in self.names]
+        types = {name: _TYPES.get(SETTINGS[name].metavar, str) | None for name in self.names}
+        return [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, _option(name)]
+            )
+            for name, kind in types.items()
+        ]
 
     def take(self, given: dict[str, Any]) -> dict[str, Any]:
         """Move the values of the flags out of `given` and return them."""
@@ -77,13 +82,12 @@ _TYPES: dict[str | None, Any] = {
 """The types of options by their metavar; texts are not listed."""
 
 
-def _setting(name: str) -> Any:
-    """Return the type and the option of a run's setting, made from its specification."""
+def _option(name: str) -> Any:
+    """Return the option of a run's setting, made from its specification."""
     spec = SETTINGS[name]
     text = f"{spec.help}. Default: {spec.default}" if spec.default else f"{spec.help}."
     text = text.replace("[", "\\[")
-    option = typer.Option(spec.flag, metavar=spec.metavar, help=text, rich_help_panel=spec.panel, show_default=False)
-    return Annotated[_TYPES.get(spec.metavar, str) | None, option]
+    return typer.Option(spec.flag, metavar=spec.metavar, help=text, rich_help_panel=spec.panel, show_default=False)
 
 
 _RAISABLE = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget")
@@ -102,7 +106,7 @@ Thread = Annotated[
     ),
 ]
 
-Unsandboxed = _setting("unsandboxed")
+Unsandboxed = Annotated[bool | None, _option("unsandboxed")]
 Tracing = Annotated[
     bool | None,
     typer.Option(

@@ -7,7 +7,7 @@ nothing runs behind it. The home stays open meanwhile, because starting the kern
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from .summary import brought_back, command_line, ended, failure, to_json, what_n
 if TYPE_CHECKING:
     from ...graph.run import Run
     from ...graph.runner import Runner
+    from ...nodes.runtime.events import Event
     from ..approval.requests import Pending
     from ..approval.reviewers import Answer, Reviewer
 
@@ -66,7 +67,7 @@ class OpenRunner:
         self.loop.close()
 
 
-OnEvent = Callable[[dict[str, Any]], None]
+OnEvent = Callable[["Event"], None]
 Work = Callable[["Runner", OnEvent], Awaitable["Run"]]
 
 NOT_SANDBOXED = (
@@ -260,7 +261,7 @@ def _warning_first(cli_run: CliRun, display: Display) -> OnEvent:
     and those of `cli_run`.
     """
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, Any]) -> None:
         if event["event"] == "named":
             # Not shown: it lets the command find the run's status if it is stopped at any point.
             cli_run.thread = event["thread_id"]

@@ -3,6 +3,7 @@
 There is a line for each notable event, and one every few seconds of waiting.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ...state.wording import counted, megabytes
@@ -27,7 +28,7 @@ class PlainDisplay:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def update(self, event: dict[str, Any]) -> None:
+    def update(self, event: Mapping[str, Any]) -> None:
         """Process an event of the run and print its lines."""
         progress = self.progress
         progress.update(event)
@@ -73,7 +74,7 @@ class Display(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def update(self, event: dict[str, object]) -> None:
+    def update(self, event: Mapping[str, Any]) -> None:
         """Process an event of the run."""
         ...
 

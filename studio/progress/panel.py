@@ -1,6 +1,6 @@
 """Progress on a terminal: a panel that is redrawn a few times a second, regardless of the number of events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -47,7 +47,7 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def update(self, event: dict[str, Any]) -> None:
+    def update(self, event: Mapping[str, Any]) -> None:
         """Process an event of the run; lines that stay on the screen are printed above the panel."""
         self.progress.update(event)
         for line in spoken(event, self.progress):

@@ -1,7 +1,7 @@
 """The state of the progress display, updated by a run's events. Updates are cheap: a second may bring thousands."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -44,7 +44,7 @@ class Children:
     counts: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     """Numbers of those that run, have answered, have failed and wait for a reviewer, by depth."""
 
-    def update(self, event: dict[str, Any]) -> None:
+    def update(self, event: Mapping[str, Any]) -> None:
         """Process an event of a sub-RLM."""
         thread, depth = str(event.get("thread_id", "")), int(event.get("depth", 1))
         if was := self.running.pop(thread, None):
@@ -111,7 +111,7 @@ class Progress:
     calls: Calls = field(default_factory=Calls)
     children: Children = field(default_factory=Children)
     ended: Ended | None = None
-    usage: dict[str, Any] = field(default_factory=dict[str, Any])
+    usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
     retry: Retry | None = None
     retries: int = 0
     restored: tuple[int, int] = (0, 0)
@@ -129,7 +129,7 @@ class Progress:
         """Seconds of this execution."""
         return self.clock() - self.began
 
-    def update(self, event: dict[str, Any]) -> None:
+    def update(self, event: Mapping[str, Any]) -> None:
         """Process one event; unknown ones are ignored."""
         name = event.get("event")
         if name == "input":
@@ -177,18 +177,18 @@ class Progress:
             case _:
                 pass
 
-    def _input(self, event: dict[str, Any]) -> None:
+    def _input(self, event: Mapping[str, Any]) -> None:
         self.documents, self.bytes = int(event.get("documents", 0)), int(event.get("bytes", 0))
         self.document = str(event.get("name", ""))
         self._enter("starting" if event.get("done") else "reading")
 
-    def _turn(self, event: dict[str, Any]) -> None:
+    def _turn(self, event: Mapping[str, Any]) -> None:
         self.turns = int(event.get("of", 0))
         self.last = bool(event.get("last"))
         self.code, self.calls, self.children = "", Calls(), Children()
         self._enter("asking")
 
-    def _calls(self, event: dict[str, Any]) -> None:
+    def _calls(self, event: Mapping[str, Any]) -> None:
         turn = int(event.get("turn", self.turn))
         if turn < self.turn or (self.phase == "restoring" and turn <= self.restored_turn):
             return  # these calls belong to an earlier cell that is being replayed
@@ -199,7 +199,7 @@ class Progress:
             self.usage = usage
         self._enter("running" if self.calls.done >= self.calls.posted else "calling")
 
-    def _child(self, event: dict[str, Any]) -> None:
+    def _child(self, event: Mapping[str, Any]) -> None:
         self.children.update(event)
         if usage := event.get("usage"):
             self.usage = usage

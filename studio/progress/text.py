@@ -1,5 +1,6 @@
 """The texts of the display: numbers with units, and one line for each notable event. All of them are safe to show."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...state.wording import counted, duration, megabytes
@@ -86,7 +87,7 @@ def retry_line(progress: Progress) -> str:
     return f"{safe_line(retry.model, 40)}: {safe_line(retry.reason, 80)}, again in {duration(left)}"
 
 
-def spoken(event: dict[str, Any], progress: Progress) -> list[str]:
+def spoken(event: Mapping[str, Any], progress: Progress) -> list[str]:
     """Return the lines that stay on the screen for an event that `progress` has processed. Most events have none."""
     match event.get("event"):
         case "input" if event.get("done"):

@@ -1,7 +1,7 @@
 """Clocks that are set back, and runs that wait for weeks: the order of steps depends on a sequence, not on the time."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,7 +55,7 @@ def model(tmp_path: Path) -> str:
 
 
 async def stopped_in_turn(runner: Runner, turn: int, model: str, thread: str = "t") -> None:
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, Any]) -> None:
         if event["event"] == "code" and event["turn"] == turn:
             runner._executor.stop(thread)
 

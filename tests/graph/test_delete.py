@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,7 @@ async def test_a_run_in_progress_loses_nothing_to_gc(tmp_path: Path) -> None:
     home = tmp_path / "home"
     collected = 0
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, Any]) -> None:
         nonlocal collected
         if event["event"] == "input":
             return  # Until there is a run that needs it, the input is kept for an hour.

@@ -1,5 +1,6 @@
 """Runs with the modes `direct` and `auto`: one call over the whole input answers, or the REPL is needed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import Mock
@@ -41,7 +42,7 @@ async def summary(runner: Runner, thread: str) -> str:
 async def test_a_small_input_is_answered_by_one_call(runner: Runner, tmp_path: Path, mode: Mode) -> None:
     model = script(tmp_path / "m.py", "in 2031")
     asked = Asked(model)
-    events: list[dict[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
     run = await runner.run("When?", LETTER, model=model, mode=mode, on_event=events.append)
     assert (run.status, run.answer, run.turns, run.usage["model_calls"]) == ("answered", "in 2031", 0, 1)
     assert await kinds(runner, run.thread_id) == ["input", "start", "prepare", "direct", "finalize"]
@@ -74,7 +75,7 @@ async def test_the_request_of_mode_direct_does_not_offer_the_repl(runner: Runner
     assert "NEEDS_REPL" not in asked.roots[0]
 
 
-def advised(events: list[dict[str, Any]]) -> int:
+def advised(events: list[Mapping[str, Any]]) -> int:
     return sum(event["event"] == "one_call" for event in events)
 
 
@@ -83,7 +84,7 @@ async def test_an_event_reports_that_the_input_fits_one_call_where_auto_would_tr
     runner: Runner, tmp_path: Path, size: int
 ) -> None:
     model = script(tmp_path / "m.py", "whole")
-    heard: dict[Mode, list[dict[str, Any]]] = {"rlm": [], "auto": []}
+    heard: dict[Mode, list[Mapping[str, Any]]] = {"rlm": [], "auto": []}
     for mode, events in heard.items():
         await runner.run("When?", "word " * size, model=model, mode=mode, on_event=events.append)
     tried = any(event.get("outcome") == "asking" for event in heard["auto"])
@@ -93,7 +94,7 @@ async def test_an_event_reports_that_the_input_fits_one_call_where_auto_would_tr
 
 async def test_the_event_that_the_input_fits_one_call_is_sent_once_at_the_start(runner: Runner, tmp_path: Path) -> None:
     model = script(tmp_path / "m.py", "whole")
-    events: list[dict[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
     await runner.run("When?", LETTER, model=model, thread="t", on_event=events.append)
     assert advised(events) == 1
     places = [event["event"] for event in events]

@@ -1,6 +1,7 @@
 """Kernels that are killed at any point of a run: this costs at most the running cell, and the run continues."""
 
 import asyncio
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ async def test_a_kernel_killed_between_cells_costs_no_cell(tmp_path: Path) -> No
     kernels = MemoryKernels()
     model = write_patient_script(tmp_path / "m.py")
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, Any]) -> None:
         if event["event"] == "turn" and event["turn"] > 1:
             kernels.sessions[-1].kill("the test said so")
 

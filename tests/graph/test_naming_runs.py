@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.scripts import repl, write_script
 
 
 async def test_an_unnamed_run_is_named_after_its_question(runner: Runner, tmp_path: Path) -> None:
-    model, events = write_script(tmp_path / "m.py", [repl("FINAL(1)")]), list[dict[str, Any]]()
+    model, events = write_script(tmp_path / "m.py", [repl("FINAL(1)")]), list[Mapping[str, Any]]()
     run = await runner.run("Which contracts end early?", model=model, on_event=events.append)
     assert re.fullmatch(r"which-contracts-end-[0-9a-f]{4}", run.thread_id)
     assert events[0] == {"event": "named", "thread_id": run.thread_id}, "it can be stopped from the start"

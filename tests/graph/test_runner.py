@@ -1,6 +1,7 @@
 """Runs from question to answer, over the compiled graph, a scripted model and an in-memory kernel."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -179,7 +180,7 @@ async def test_a_stopped_run_resumes_without_paying_for_saved_calls(tmp_path: Pa
     stopping: list[asyncio.Future[bool]] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
 
-        def on_event(event: dict[str, Any]) -> None:
+        def on_event(event: Mapping[str, Any]) -> None:
             if event["event"] == "code" and event["turn"] == 2:
                 stopping.append(asyncio.ensure_future(runner.stop_all()))
 
@@ -203,7 +204,7 @@ async def test_a_running_thread_is_busy_and_is_not_disturbed(runner: Runner, tmp
         finally:
             rendezvous.pass_("second caller answered")
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, Any]) -> None:
         if event["event"] == "code":
             second.append(asyncio.ensure_future(resume()))
 
@@ -223,9 +224,9 @@ async def test_a_typed_answer_must_match_its_schema(runner: Runner, tmp_path: Pa
 async def test_events_stream_and_end_with_the_run(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")])
     events = [event async for event in runner.stream("What?", "text", model=model)]
-    kinds = [event["event"] for event in events]
-    assert {"input", "turn", "code", "calls", "output", "usage"} <= set(kinds)
-    assert kinds[-1] == "end" and events[-1]["run"].answer == "Q"
+    *before, end = events
+    assert {"input", "turn", "code", "calls", "output", "usage"} <= {event["event"] for event in before}
+    assert end["event"] == "end" and end["run"].answer == "Q"
 
 
 @pytest.mark.parametrize(
@@ -295,11 +296,12 @@ async def test_a_run_stopped_at_any_event_resumes_to_the_same_answer(tmp_path: P
     stopping: list[asyncio.Future[bool]] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         events = [event async for event in runner.stream("What?", "a b c", model=model, thread="undisturbed")]
-        assert events[-1]["run"].answer == expected
+        end = events[-1]
+        assert end["event"] == "end" and end["run"].answer == expected
         for place in range(len(events) - 1):
             heard = 0
 
-            def on_event(event: dict[str, Any], place: int = place) -> None:
+            def on_event(event: Mapping[str, Any], place: int = place) -> None:
                 nonlocal heard
                 if heard == place:
                     stopping.append(asyncio.ensure_future(runner.stop_all()))
@@ -389,7 +391,7 @@ async def test_a_value_that_is_not_json_never_matches_a_schema_as_text(runner: R
 async def test_an_answer_of_the_last_turn_names_the_spent_budget(runner: Runner, tmp_path: Path) -> None:
     cells = ["got = []\nfor i in range(9):\n    got.append(llm_query(str(i)))", "FINAL(len(got))"]
     model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
-    heard: list[dict[str, Any]] = []
+    heard: list[Mapping[str, Any]] = []
     run = await runner.run("How many?", model=model, max_calls=5, on_event=heard.append)
     assert (run.status, run.answer) == ("answered", 3)
     note = (await runner.queries.show(run.thread_id, runner.graph))["note"]

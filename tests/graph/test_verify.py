@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ async def test_a_run_can_be_verified_while_it_runs(runner: Runner, tmp_path: Pat
     model = write_script(tmp_path / "m.py", [repl("x = llm_query_batched(['a', 'b'])"), repl("FINAL(llm_query('c'))")])
     reports: list[asyncio.Future[Report]] = []
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, Any]) -> None:
         if event["event"] == "calls" and not reports:
             reports.append(asyncio.ensure_future(runner.verify("named")))
 

@@ -41,7 +41,9 @@ def test_each_request_to_a_kernel_gets_one_answer(message_filter: MessageFilter)
 
 def test_the_setup_gets_one_answer(message_filter: MessageFilter) -> None:
     message_filter.expect_reply(Message.SETUP)
-    assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) == KernelMessage("setup", {"status": "ok"})
+    assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) == KernelMessage(
+        "setup", {"status": "ok"}
+    )
     assert message_filter.accept(message(Message.SETUP_REPLY, {"status": "ok"})) is None
 
 

@@ -1,6 +1,7 @@
 """Forks: their state and spending, refused forks, and parents that are only read."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ async def test_a_run_can_be_forked_while_it_runs(tmp_path: Path, model: str) -> 
     forks: list[asyncio.Task[Any]] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
 
-        def on_event(event: dict[str, Any]) -> None:
+        def on_event(event: Mapping[str, Any]) -> None:
             if event["event"] == "code":
                 # These steps are saved by then, whichever node is running.
                 number = (3, 7, 11)[len(forks)]

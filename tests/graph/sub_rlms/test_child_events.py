@@ -1,5 +1,6 @@
 """Events of a tree of runs: every sub-RLM that the running cell has started is reported, whenever it ended."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ async def test_a_resumed_run_reports_all_its_sub_rlms_including_ended_ones(tmp_p
     progress = Progress()
     totals: list[list[int]] = []
 
-    def hear(event: dict[str, Any]) -> None:
+    def hear(event: Mapping[str, Any]) -> None:
         progress.update(event)
         counts = progress.children.counts
         if event["event"] == "child" and set(counts) == {1, 2}:
@@ -42,7 +43,7 @@ async def test_a_resumed_run_reports_all_its_sub_rlms_including_ended_ones(tmp_p
 
 
 async def test_events_of_sub_rlms_have_the_usage_of_the_whole_tree(runner: Runner, tmp_path: Path) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
     model = tree_script(tmp_path / "m.py", CELLS)
     run = await runner.run("top", model=model, max_depth=3, on_event=events.append)
     spent = [event["usage"]["model_calls"] for event in events if event["event"] == "child"]

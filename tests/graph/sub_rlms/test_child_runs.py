@@ -1,6 +1,7 @@
 """Sub-RLMs: runs of their own, which can be opened like any other and spend the budget of the run that called them."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ COUNTING = ["n = len(context.split())", "FINAL(f'{n} words: ' + llm_query(contex
 async def test_a_sub_rlm_answers_with_turns_and_variables_of_its_own(runner: Runner, tmp_path: Path) -> None:
     top = ["n = 1\na = rlm_query('child: count', context=context[4:])\nFINAL((a, n))"]
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": COUNTING})
-    events: list[dict[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
     run = await runner.run("top", "xxx one two", model=model, max_depth=2, on_event=events.append)
     assert (run.status, run.answer) == ("answered", ["2 words: ONE TWO", 1])
     assert [event["event"] for event in events].count("one_call") == 1, "about the run's input, not its sub-RLM's"
@@ -93,7 +94,7 @@ async def test_equal_questions_start_separate_runs_and_cached_ones_share_one(run
 
 async def test_events_report_every_sub_rlm(runner: Runner, tmp_path: Path) -> None:
     cells = {"top": ["FINAL(rlm_query('middle'))"], "middle": ["FINAL(rlm_query('leaf'))"], "leaf": ["FINAL(1)"]}
-    events: list[dict[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
     model = tree_script(tmp_path / "m.py", cells)
     await runner.run("top", model=model, max_depth=3, on_event=events.append)
     reported = [(event["depth"], event["question"], event["status"]) for event in events if event["event"] == "child"]

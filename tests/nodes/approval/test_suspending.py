@@ -1,6 +1,7 @@
 """Suspended cells: while a reviewer decides, the process keeps the REPL as it is, and no result depends on that."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ async def test_a_waiting_cell_is_not_run_again_by_the_process_that_started_it(
 async def test_the_calls_of_a_waiting_cell_are_reported_to_the_caller_that_resumes_the_run(
     runner: Runner, model: str
 ) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
     await runner.run("What?", "the input", model=model, thread="t", approve=["calls"])
     await runner.decide("t", [APPROVE], on_event=events.append)
     assert [event["answered"] for event in events if event["event"] == "calls"][-1] == 2

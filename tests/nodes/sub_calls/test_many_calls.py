@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,9 @@ async def test_a_call_that_hangs_delays_no_other(runner: Runner) -> None:
 
 async def test_progress_is_reported_while_calls_run_and_never_decreases(runner: Runner) -> None:
     count = 300
-    events: list[dict[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
 
-    def record(event: dict[str, Any]) -> None:
+    def record(event: Mapping[str, Any]) -> None:
         if event["event"] == "calls":
             events.append(event)
             server.release()
