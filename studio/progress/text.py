@@ -18,7 +18,7 @@ def dollars(cost: float | None) -> str:
     return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.4f}"
 
 
-def spent(usage: dict[str, Any], unknown: str = "lost call") -> list[str]:
+def spent(usage: Mapping[str, Any], unknown: str = "lost call") -> list[str]:
     """Return the spent calls, tokens and, if known, dollars as texts, and what lost answers may have taken.
 
     `unknown` is the noun for a call whose outcome is not known.
