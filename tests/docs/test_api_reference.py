@@ -53,7 +53,7 @@ def test_nothing_public_is_without_a_description(package: griffe.Module, name: s
     assert list(gaps(described(package, name))) == []
 
 
-def test_what_has_no_docstring_is_found() -> None:
+def test_a_missing_docstring_is_found() -> None:
     dog = griffe.visit("pets", filepath=Path("pets.py"), code=SOURCE)["Dog"]
     assert list(gaps(dog)) == ["pets.Dog.legs", "pets.Dog.bark"]
     assert signature(dog["bark"]) == "def bark(*words: str, loud: bool = False) -> str"

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = ["graph", "kernel", "nodes", "state", "studio", "tests/docs", "tests/nodes"]
+CODE = [
+    *("graph", "kernel", "nodes", "state", "studio", "tests/contract", "tests/docs", "tests/e2e", "tests/graph"),
+    *("tests/kernel", "tests/kill", "tests/nodes", "tests/sandbox", "tests/servers", "tests/state", "tests/studio"),
+]
 """Folders whose prose is checked. Strings of code are data and are not checked, such as the patterns below."""
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),

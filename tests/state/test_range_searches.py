@@ -1,4 +1,4 @@
-"""What both searches for parts of a file in a text promise: the kernel's for variables, and the host's for prompts.
+"""Searches for parts of a file in a text: the promises that the kernel's and the host's have in common.
 
 Where they differ is in `test_range_index.py` and `tests/kernel/test_slice_index.py`.
 """

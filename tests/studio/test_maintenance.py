@@ -200,7 +200,7 @@ def test_a_damaged_index_entry_hides_no_other_run_and_no_other_fact_of_its_own(r
 
 
 def test_a_damaged_call_and_a_damaged_step_hide_no_others(rlm: Rlm, home: Path) -> None:
-    DAMAGES["a_call_that_is_no_text_any_more"](home)
+    DAMAGES["a_call_with_a_text_column_that_is_not_utf8"](home)
     DAMAGES["a_step_changed"](home)
     calls = document(rlm("calls", "hurt", "--json"))
     assert [call["answer"] for call in calls].count("BETA") == 1
