@@ -11,10 +11,10 @@ import ctypes
 import inspect
 import io
 import json
+import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from typing import Any
 
 from durable_rlm.kernel.cell import BaseSession
@@ -82,7 +82,9 @@ class MemorySession(BaseSession):
 
     async def begin(self, cell: Cell) -> None:
         self._stand(self._raise_interrupt, lambda: self.kill("it overran"))
-        self._thread = threading.Thread(target=self._run, args=(cell,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(cell,), name=f"cell of {self._spec.thread_id}", daemon=True
+        )
         self._thread.start()
 
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
@@ -148,7 +150,7 @@ def _execute(code: str, namespace: dict[str, Any], output: Capture) -> dict[str,
     """Run one block and print the value of a last expression, as Jupyter does. Return the error, if any."""
     stream = io.TextIOWrapper(io.BytesIO())
     stream.write = output.write  # type: ignore[method-assign]
-    with redirect_stdout(stream), redirect_stderr(stream):
+    with _OUT.redirected(stream), _ERR.redirected(stream):
         try:
             tree = ast.parse(code)
             last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
@@ -161,6 +163,42 @@ def _execute(code: str, namespace: dict[str, Any], output: Capture) -> dict[str,
             text = "".join(traceback.format_exception_only(error))
             return {"name": type(error).__name__, "message": str(error), "traceback": text}
     return None
+
+
+class _Redirection:
+    """A stand-in for `sys.stdout` or `sys.stderr` while cells run, which sends what each cell writes to its own stream.
+
+    The cell of a killed session runs on, and may end while another one runs. `contextlib.redirect_stdout` would then
+    take that one's output away.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._original: Any = None
+        self._streams: dict[int, Any] = {}
+
+    @contextlib.contextmanager
+    def redirected(self, stream: Any) -> Generator[None]:
+        """Send what this thread writes to `stream`, and what threads write that run no cell to the latest one."""
+        if getattr(sys, self._name) is not self:
+            self._original = getattr(sys, self._name)
+            setattr(sys, self._name, self)
+        thread = threading.get_ident()
+        self._streams[thread] = stream
+        try:
+            yield
+        finally:
+            del self._streams[thread]
+            if not self._streams and getattr(sys, self._name) is self:
+                setattr(sys, self._name, self._original)
+
+    def __getattr__(self, name: str) -> Any:
+        streams = list(self._streams.values())
+        stream = self._streams.get(threading.get_ident()) or (streams[-1] if streams else self._original)
+        return getattr(stream, name)
+
+
+_OUT, _ERR = _Redirection("stdout"), _Redirection("stderr")
 
 
 def _evaluate(code: Any, namespace: dict[str, Any]) -> Any:

@@ -1,8 +1,10 @@
 """Sessions of both kinds of kernels: the contract, and the promises of real kernels alone."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from durable_rlm.kernel.jupyter import JupyterKernels, JupyterSession
 from durable_rlm.kernel.session import Cell, Kernels, KernelSpec
 from durable_rlm.state.errors import KernelLost, KernelStartFailed
+from tests import rendezvous
 from tests.contract.context_contract import ContextContract
-from tests.contract.in_memory_kernel import MemoryKernels
+from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
 from tests.contract.session_contract import SessionContract, run
 
 
@@ -23,6 +26,20 @@ class TestMemory(SessionContract, ContextContract):
         kernels = MemoryKernels()
         yield kernels
         await kernels.close()
+
+    async def test_the_cell_of_a_killed_session_takes_no_output_from_another_one(self, kernels: Kernels) -> None:
+        rendezvous.forget()
+        killed, other = await kernels.start(KernelSpec("killed")), await kernels.start(KernelSpec("other"))
+        there = "from tests import rendezvous\nrendezvous"
+        await killed.begin(Cell(1, (f"{there}.pass_('killed runs')\n{there}.wait_at('other runs')",)))
+        await asyncio.to_thread(rendezvous.wait_at, "killed runs")
+        [thread] = [one for one in threading.enumerate() if one.name == "cell of killed"]
+        cast(MemorySession, killed).kill("the test said so")
+        after = f"{there}.pass_('other runs')\n{there}.wait_at('killed ended')\nprint('kept')"
+        await other.begin(Cell(1, (after,)))
+        await asyncio.to_thread(thread.join)
+        rendezvous.pass_("killed ended")
+        assert (await other.result()).output == "kept\n"
 
 
 class TestJupyter(SessionContract, ContextContract):
