@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ..kernel.session import describe_variable
+from ..nodes.approval.edited_code import check_code, replaced
 from ..nodes.prompts.messages import REPL_NAMES
-from ..nodes.replies.edited_code import check_code, replaced
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.budget import Limits

@@ -326,7 +326,7 @@ class RunQueries:
         return await state_at(self._stores, checkpoints, row, step)
 
     async def _turn(self, turn: TurnRecord, variables: list[VariableRecord]) -> dict[str, Any]:
-        output, reply = turn.get("output"), turn.get("reply")
+        output, reply, thoughts = (turn.get(name) for name in ("output", "reply", "thoughts"))
         return {
             "turn": turn.get("number", 0),
             "status": turn.get("status"),
@@ -338,6 +338,7 @@ class RunQueries:
             "seconds": turn.get("seconds"),
             "variables": variables,
             "reply": await self._stores.texts.get_or_damage(reply) if reply else None,
+            "thoughts": await self._stores.texts.get_or_damage(thoughts) if thoughts else None,
         }
 
 

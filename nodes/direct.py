@@ -62,7 +62,7 @@ MOST_BYTES = 64 << 20
 """Bytes of the largest input that is given whole, whatever the model can read."""
 _BYTES_A_TOKEN = 16
 """More bytes than a token of ordinary text has: an input above this ratio is known to be large without reading it."""
-_REPL_INSTEAD: frozenset[FailureKind] = frozenset({"too_long", "empty", "refused", "schema"})
+_REPL_INSTEAD: frozenset[FailureKind] = frozenset({"too_long", "empty", "cut", "thoughts", "refused", "schema"})
 """Failures of this one request that say nothing about the turns that follow."""
 
 

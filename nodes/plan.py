@@ -1,5 +1,6 @@
 """`plan`: ask the root model for one turn, and read the next cell out of its reply."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..state.approval_records import ApprovalItem
@@ -12,13 +13,17 @@ from .approval.requests import budget_item, spend_item, stored_items
 from .models.provider_protocol import ModelRequest
 from .models.tokens import estimate_messages
 from .prompts.root_request import prompt_digest, root_messages
-from .replies.extract_code import Reading, read_reply
+from .replies.extract_code import Reading, Reason, nothing_to_run, read_reply
+from .replies.thoughts import Spoken, take_off_thoughts
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
 from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_OUTPUT, ROOT_OUTPUT_TOKENS
 from .runtime.turns import short_form
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
+
+_WITHOUT_ANSWER: Mapping[str | None, Reason] = {"empty": "empty", "thoughts": "thinking", "cut": "cut"}
+"""The reasons why there is nothing to run, by the kind of failure of a reply without an answer."""
 
 
 async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
@@ -48,15 +53,23 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
     except ApprovalNeeded as refused:
         return await _waiting(run, deps, turn, spend_item(run, refused, turn - 1))
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
-    text = got.text
-    if text is None:
-        if got.error_kind != "empty":
-            raise root_failed(got)
-        # Empty after every retry: the model is sent the same note as for any reply without code, which takes a turn.
-        text = ""
-    reading = read_reply(text, truncated=got.truncated)
+    reading = _read(got)
     deps.failpoint("plan-end")
-    return await _planned(run, deps, turn, text, reading, last)
+    return await _planned(run, deps, turn, got, reading, last)
+
+
+def _read(got: CallResult) -> Reading:
+    """Return what the reply asks to run. Raises ModelFailed when the model gave none.
+
+    A reply without an answer is one without code: the model is sent a note about it, which takes a turn.
+    """
+    if got.text is None:
+        if got.error_kind not in _WITHOUT_ANSWER:
+            raise root_failed(got)
+        return nothing_to_run(_WITHOUT_ANSWER[got.error_kind])
+    # A reply that an earlier version recorded may hold thoughts.
+    spoken = take_off_thoughts(got.text) if got.reused else Spoken(got.text)
+    return read_reply(spoken.text, truncated=got.truncated, thought=bool(got.thoughts or spoken.thoughts))
 
 
 async def _waiting(run: ActiveRun, deps: Dependencies, turn: int, item: ApprovalItem) -> dict[str, Any]:
@@ -107,18 +120,20 @@ async def _request_turn(
 
 
 async def _planned(
-    run: ActiveRun, deps: Dependencies, turn: int, reply: str, reading: Reading, last: Resource | None
+    run: ActiveRun, deps: Dependencies, turn: int, got: CallResult, reading: Reading, last: Resource | None
 ) -> dict[str, Any]:
     texts = deps.stores.texts
     blocks = [await texts.put(block) for block in reading.blocks]
     record: TurnRecord = {
         "number": turn,
-        "reply": await texts.put(reply),
+        "reply": await texts.put(got.text or ""),
         "blocks": blocks,
         "nudge": reading.nudge,
         "notes": list(reading.notes),
         "short": short_form("", reading.blocks),
     }
+    if got.thoughts:
+        record["thoughts"] = await texts.put(got.thoughts)
     if blocks:
         summary = counted(len(blocks), "block of code")
     else:

@@ -88,6 +88,9 @@ class TurnRecord(TypedDict, total=False):
 
     number: int
     reply: str
+    """The root model's reply, without its thoughts."""
+    thoughts: str
+    """The root model's thoughts before it, where the server shows them."""
     blocks: list[str]
     nudge: str | None
     notes: list[str]

@@ -12,10 +12,10 @@ from ...state.settings import saved_settings
 from ...state.wording import counted
 from ..models.schema_validation import mismatch
 from ..models.work_limit import SchemaInvalid, off_loop
-from ..replies.edited_code import replaced
 from ..runtime.answers import store_answer
 from .budget_gate import BudgetGrantBuilder, words_of
 from .decisions import DecisionsUnusable
+from .edited_code import replaced
 from .requests import ApprovalRequest
 
 Update = dict[str, Any]

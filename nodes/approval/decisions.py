@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from ...state.approval_records import ActionRequest, Decision, ReviewRequest
 from ...state.errors import UsageError
-from ..replies.edited_code import check_code
+from .edited_code import check_code
 from .requests import BUDGET, CALLS, CODE, FINAL, SPEND, allowed
 
 _FORM = 'an answer is {"decisions": [{"type": "approve"}, …]}, one for each action request, in order'

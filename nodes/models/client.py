@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from ..replies.thoughts import take_off_thoughts
 from .errors import AttemptFailed, Failure, FailureKind, ModelCallFailed, Target, classify, explain
 from .pricing import Price, cost_usd
 from .provider_protocol import Finish, ModelReply, ModelRequest, RawReply, Role, Sender
@@ -56,6 +57,15 @@ class _Tally:
     cost_usd: float | None = 0.0
     estimated: bool = False
     attempts: int = 0
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The text of a reply that can be used."""
+
+    text: str
+    thoughts: str
+    finish: Finish
 
 
 class ModelClient:
@@ -110,7 +120,7 @@ class ModelClient:
         if surely_fits_not(request.messages, request.max_output_tokens, self.window):
             raise self._failed(self._beyond_window(request), tally, request.role)
 
-        async def attempt(number: int) -> tuple[str, Finish]:
+        async def attempt(number: int) -> _Answer:
             if before_attempt:
                 await before_attempt(number)
             tally.attempts = number
@@ -126,21 +136,22 @@ class ModelClient:
             return _judged(raw, request)
 
         try:
-            text, finish = await with_retries(attempt, self._retry, on_retry)
+            answer = await with_retries(attempt, self._retry, on_retry)
         except AttemptFailed as error:
             failure = error.failure
             if failure.kind == "too_long":
                 failure = replace(failure, detail="; ".join(filter(None, (size(request.messages), failure.detail))))
         else:
             return ModelReply(
-                text=text,
+                text=answer.text,
                 input_tokens=tally.input_tokens,
                 output_tokens=tally.output_tokens,
                 cost_usd=tally.cost_usd,
-                finish=finish,
+                finish=answer.finish,
                 estimated=tally.estimated,
                 attempts=tally.attempts,
                 seconds=self._clock() - started,
+                thoughts=answer.thoughts,
             )
         # Raised outside the handler on purpose: inside it the provider's error, with the request and its Authorization
         # header, would become part of tracebacks.
@@ -176,6 +187,7 @@ class ModelClient:
             input_tokens=tally.input_tokens,
             output_tokens=tally.output_tokens,
             cost_usd=tally.cost_usd,
+            thoughts=failure.thoughts,
         )
 
     async def _send(self, request: ModelRequest) -> RawReply:
@@ -200,18 +212,27 @@ class ModelClient:
         return Used(sent, received, cost)
 
 
-def _judged(raw: RawReply, request: ModelRequest) -> tuple[str, Finish]:
-    """Return the reply's text and how it ended. Raises AttemptFailed for a refusal and for an empty reply."""
+def _judged(raw: RawReply, request: ModelRequest) -> _Answer:
+    """Return the reply without its thoughts. Raises AttemptFailed for a refusal and for a reply without an answer."""
     finish = _FINISHES.get(raw.finish.lower(), "other")
     if finish == "refusal" or raw.refusal:
         raise AttemptFailed(Failure("refused", " ".join(raw.refusal[:240].split())))
-    if raw.text.strip():
-        return without_surrogates(raw.text), finish
+    spoken = take_off_thoughts(without_surrogates(raw.text))
+    thoughts = "\n\n".join(filter(None, (without_surrogates(raw.thoughts).strip(), *spoken.thoughts)))
+    if spoken.text.strip():
+        return _Answer(spoken.text, thoughts, finish)
+    raise AttemptFailed(_without_answer(finish, thoughts, request))
+
+
+def _without_answer(finish: Finish, thoughts: str, request: ModelRequest) -> Failure:
     if finish == "length":
         # Asked again, it would think as long and be cut again.
         limit = request.max_output_tokens
-        raise AttemptFailed(Failure("empty", f"all {limit} output tokens were used up before the answer began"))
-    raise AttemptFailed(Failure("empty", retryable=True))
+        return Failure("cut", f"all {limit} output tokens were used up before the answer began", thoughts=thoughts)
+    if thoughts:
+        # The root model is sent a note about it, and so asked again in its next turn.
+        return Failure("thoughts", "", request.role == "sub", retry_after=0.0, thoughts=thoughts)
+    return Failure("empty", retryable=True, retry_after=0.0)
 
 
 def without_surrogates(text: str) -> str:

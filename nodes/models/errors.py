@@ -16,7 +16,7 @@ from .redaction import redact
 
 FailureKind = Literal[
     "auth", "not_found", "bad_request", "rate_limit", "server", "network", "timeout",
-    "refused", "empty", "garbage", "too_long", "scripted", "schema",
+    "refused", "empty", "cut", "thoughts", "garbage", "too_long", "scripted", "schema",
 ]  # fmt: skip
 
 _DETAIL_LENGTH = 240
@@ -35,6 +35,7 @@ class ModelCallFailed(Exception):
         input_tokens: int = 0,
         output_tokens: int = 0,
         cost_usd: float | None = 0.0,
+        thoughts: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -48,6 +49,8 @@ class ModelCallFailed(Exception):
         """Tokens of the replies that came and could not be used; they are paid for."""
         self.output_tokens = output_tokens
         self.cost_usd = cost_usd
+        self.thoughts = thoughts
+        """The model's thoughts, where it gave no answer."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Failure:
     status: int | None = None
     retry_after: float | None = None
     """Seconds that the server asked to wait; 0 means at once."""
+    thoughts: str = ""
+    """The model's thoughts, where it sent nothing else."""
     unsent: bool = False
     """True when it is certain that no server was sent a byte of the request, which then is no model call."""
 
@@ -295,6 +300,8 @@ _SENTENCES: dict[FailureKind, str] = {
     "timeout": "{model} did not answer in time{tries}{said}; check the server.",
     "refused": "{name} refused to answer{said}; put the question differently or use another model.",
     "empty": "{name} gave an empty answer{tries}{said}; put the question differently or use another model.",
+    "cut": "{name} was cut off before it answered{said}; ask for less, or use a model that thinks less.",
+    "thoughts": "{name} only thought, and gave no answer{tries}; put the question differently or use another model.",
     "garbage": "{model} does not answer like a chat completions server{tries}{said}; check --base-url.",
     "scripted": "The scripted model {name} failed{said}; correct the script.",
     "schema": "{name} did not answer in the asked form{tries}{said}; simplify the schema or use another model.",

@@ -10,6 +10,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from .provider_protocol import ModelRequest, RawReply
 
 _CLASSES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning")
+"""vLLM's, SGLang's and DeepSeek's name for thoughts, and OpenRouter's and Ollama's."""
 _FINISH_FIELDS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
 
 
@@ -48,12 +50,20 @@ def read_reply(message: AIMessage) -> RawReply:
     refusal = message.additional_kwargs.get("refusal")
     return RawReply(
         text=str(message.text),
+        thoughts=_thoughts(message),
         finish=finish,
         refusal=refusal if isinstance(refusal, str) else "",
         input_tokens=_tokens(usage.get("input_tokens")),
         output_tokens=_tokens(usage.get("output_tokens")),
         cached_tokens=_tokens(details.get("cache_read")) or 0,
     )
+
+
+def _thoughts(message: AIMessage) -> str:
+    """Return the thoughts that are beside the text: blocks of them, or a field of OpenAI-compatible servers."""
+    beside = (message.additional_kwargs.get(name) for name in _THOUGHT_FIELDS)
+    blocks = (block.get("reasoning") for block in message.content_blocks if block["type"] == "reasoning")
+    return next((text for text in ("\n\n".join(filter(None, blocks)), *beside) if isinstance(text, str) and text), "")
 
 
 def _tokens(count: Any) -> int | None:

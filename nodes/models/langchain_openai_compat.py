@@ -42,9 +42,10 @@ class ChatCompletions(ChatOpenAI):
         reply: Any = await self.root_async_client.post("/chat/completions", cast_to=object, body={**payload, **extra})
         result = self._create_chat_result(reply)
         for generation, choice in zip(result.generations, reply["choices"], strict=True):
-            # ChatOpenAI takes this from openai's models of replies only.
-            if refusal := choice["message"].get("refusal"):
-                generation.message.additional_kwargs["refusal"] = refusal
+            # ChatOpenAI takes these from openai's models of replies only, or not at all.
+            for field in ("refusal", "reasoning_content", "reasoning"):
+                if isinstance(value := choice["message"].get(field), str):
+                    generation.message.additional_kwargs[field] = value
         return result
 
 

@@ -46,6 +46,8 @@ class ModelReply:
     """Requests sent."""
     seconds: float
     """Wall time from asking to answer, waits between attempts included."""
+    thoughts: str = ""
+    """The model's thoughts before it answered, as far as the server shows them. They are paid for, and no answer."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class RawReply:
     """The result of one request, before anything is judged or retried."""
 
     text: str
+    """May begin with thoughts in tags: `ModelClient` takes them off."""
+    thoughts: str = ""
+    """Thoughts, where the provider has a field for them."""
     finish: str = ""
     """The provider's own word for why the model stopped: `stop`, `end_turn`, `MAX_TOKENS`, `content_filter` …"""
     refusal: str = ""

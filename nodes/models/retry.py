@@ -24,6 +24,8 @@ class RetryPolicy:
     attempts: int = 6
     garbage_attempts: int = 3
     """For replies that are not in the protocol: usually a wrong address, rarely a temporary fault."""
+    answerless_attempts: int = 2
+    """For replies without an answer, which are paid for: empty ones, and thoughts alone."""
     first_wait: float = 1.0
     longest_wait: float = 60.0
     """Seconds; also caps what a server may ask for with Retry-After."""
@@ -41,8 +43,12 @@ class RetryPolicy:
 
     def gives_up(self, number: int, failure: Failure) -> bool:
         """Return whether attempt `number` was the last one."""
-        limit = min(self.garbage_attempts, self.attempts) if failure.kind == "garbage" else self.attempts
-        return number >= limit
+        limits = {
+            "garbage": self.garbage_attempts,
+            "empty": self.answerless_attempts,
+            "thoughts": self.answerless_attempts,
+        }
+        return number >= min(limits.get(failure.kind, self.attempts), self.attempts)
 
 
 async def with_retries(

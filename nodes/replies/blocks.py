@@ -1,4 +1,4 @@
-"""Split a reply into its fenced sections, the prose around them, and its thoughts.
+"""Split a reply into its fenced sections and the prose around them.
 
 A Markdown parser would be wrong here: code that prompts other models has fences inside its strings, and models forget
 closing fences, put them at the end of a code line, or write text behind them. So a block ends at the closing fence that
@@ -15,7 +15,6 @@ from .python_source import SourceJudge
 
 _MAX_CLOSERS = 256
 _MAX_GUESSES = 32
-_THINKING = re.compile(r"^[ \t]*+<(/?)(think|thinking)>", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,12 @@ class Layout:
 
     sections: tuple[Section, ...]
     prose: tuple[str, ...]
-    thought: bool
-    """True when it has a thinking section."""
-    open_thought: bool
-    """True when its last thinking section is not closed."""
     overflow: bool
     """True when it has more than MAX_FENCES fence lines, and was read up to there."""
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """A section, the end of its code, and the offset at which reading continues."""
 
     section: Section
@@ -55,79 +50,58 @@ class _Block:
 
 
 def lay_out(text: str, *, truncated: bool, judge: SourceJudge) -> Layout:
-    """Split `text`, which must have no carriage returns (`read_reply` removes them).
-
-    Thoughts (`<think>`, `<thinking>` at a line's start, outside a block) are left out. One that is never closed extends
-    to the end; a lone closing tag makes everything before it a thought, because some servers put the opening tag into
-    the prompt.
-    """
+    """Split `text`, which must have no carriage returns (`read_reply` removes them) and no thoughts."""
     found = list(fences(text))
     overflow = len(found) == MAX_FENCES
-    return _Scan(text[: found[-1].start] if overflow else text, found, truncated, judge).run(overflow)
+    text = text[: found[-1].start] if overflow else text
+    finder = BlockFinder(text, found, truncated=truncated, judge=judge)
+    sections: list[Section] = []
+    prose: list[str] = []
+    at = 0
+    for index, fence in enumerate(found):
+        if at <= fence.fence < len(text) and (block := finder.block_at(index)):
+            prose.append(text[at : fence.fence])
+            sections.append(block.section)
+            at = block.resume
+    prose.append(text[at:])
+    return Layout(tuple(sections), tuple(prose), overflow)
 
 
-class _Scan:
-    def __init__(self, text: str, found: list[Fence], truncated: bool, judge: SourceJudge) -> None:
+class BlockFinder:
+    """Finds the blocks that the fences of a text open."""
+
+    def __init__(self, text: str, found: list[Fence], *, truncated: bool, judge: SourceJudge) -> None:
         self.text = text
         self.fences = found
         self.truncated = truncated
         self.judge = judge
-        self.sections: list[Section] = []
-        self.prose: list[str] = []
 
-    def run(self, overflow: bool) -> Layout:
-        at, thought, open_thought = 0, False, False
-        tags = islice(_THINKING.finditer(self.text), MAX_FENCES)
-        tag = next(tags, None)
-        for index, fence in enumerate(self.fences):
-            while tag and tag.start() <= fence.start:
-                if tag.start() >= at:
-                    thought = True
-                    at, open_thought = self._skip_thought(at, tag)
-                tag = next(tags, None)
-            first = fence.own_line or fence.in_list
-            if at <= fence.fence < len(self.text) and fence.opens and (first or self.judge.affords(1)):
-                block = self._block(index)
-                if first or block.section.parses:
-                    self.prose.append(self.text[at : fence.fence])
-                    self.sections.append(block.section)
-                    at = block.resume
-        while tag:
-            if tag.start() >= at:
-                thought = True
-                at, open_thought = self._skip_thought(at, tag)
-            tag = next(tags, None)
-        self.prose.append(self.text[at:])
-        return Layout(tuple(self.sections), tuple(self.prose), thought, open_thought, overflow)
+    def block_at(self, index: int) -> Block | None:
+        """Return the block that a fence opens; None when it opens none."""
+        fence = self.fences[index]
+        first = fence.own_line or fence.in_list
+        if not fence.opens or not (first or self.judge.affords(1)):
+            return None
+        block = self._block(index)
+        return block if first or block.section.parses else None
 
-    def _skip_thought(self, at: int, tag: re.Match[str]) -> tuple[int, bool]:
-        """Return the offset after the thought at which reading continues, and whether the thought stayed open."""
-        if tag[1]:
-            self.sections.clear()
-            self.prose.clear()
-            return tag.end(), False
-        self.prose.append(self.text[at : tag.start()])
-        closing = f"</{tag[2]}>"
-        end = self.text.find(closing, tag.end())
-        return (len(self.text), True) if end < 0 else (end + len(closing), False)
-
-    def _block(self, index: int) -> _Block:
+    def _block(self, index: int) -> Block:
         opener = self.fences[index]
         if opener.one_line:
             kind: Kind = "python" if opener.kind == "python" else "bare"
             section = Section(kind, opener.tag, opener.code, self.judge.parses(opener.code))
-            return _Block(section, opener.end, opener.end)
+            return Block(section, opener.end, opener.end)
         return self._other_block(index) if opener.kind == "other" else self._python_block(index)
 
-    def _attempt(self, opener: Fence, end: int, resume: int, *, closed: bool = True) -> _Block:
+    def _attempt(self, opener: Fence, end: int, resume: int, *, closed: bool = True) -> Block:
         code = _dedented(self.text[opener.end + 1 : end].removesuffix("\n"))
         if opener.code:
             code = f"{opener.code}\n{code}"
         if not closed:
             code = _without_partial_fence(code)
-        return _Block(Section(opener.kind, opener.tag, code, self.judge.parses(code), closed), end, resume)
+        return Block(Section(opener.kind, opener.tag, code, self.judge.parses(code), closed), end, resume)
 
-    def _python_block(self, index: int) -> _Block:
+    def _python_block(self, index: int) -> Block:
         """Return the block up to the first closing fence that leaves valid Python, else up to the likeliest one."""
         opener, following, whole = self.fences[index], self.fences[index + 1 :], len(self.text)
         closers = [fence for fence in following if fence.closes(opener)][:_MAX_CLOSERS]
@@ -155,7 +129,7 @@ class _Scan:
                 return self._attempt(opener, tagged.start, tagged.start)
         return likely
 
-    def _other_block(self, index: int) -> _Block:
+    def _other_block(self, index: int) -> Block:
         """Return a block that is never run, of which only the end matters.
 
         Markdown and plain text may quote tagged fences, which are counted; in any other language a Python fence means
@@ -177,7 +151,7 @@ class _Scan:
                 end = resume = fence.start
                 if opener.tag not in QUOTING_TAGS:
                     break
-        return _Block(Section("other", opener.tag, self.text[opener.end + 1 : end]), end, resume)
+        return Block(Section("other", opener.tag, self.text[opener.end + 1 : end]), end, resume)
 
 
 def _guesses(opener: Fence, following: Sequence[Fence], bound: int) -> Iterator[tuple[int, int]]:

@@ -62,8 +62,10 @@ class Reading:
     """Parts that were left out, for the observation: a few short sentences."""
 
 
-def read_reply(text: str, *, truncated: bool = False) -> Reading:
+def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> Reading:
     """Return the runnable blocks of `text`, or a nudge. Never raises; the cost is linear in the length of `text`.
+
+    `text` is without thoughts (`take_off_thoughts`). `thought`: the reply had some.
 
     `truncated`: the reply was cut by the token limit. A last block that then does not parse is half a block: it is not
     run, the complete ones before it are, and the reason is `cut`. Without `truncated` an unclosed block extends to the
@@ -71,15 +73,14 @@ def read_reply(text: str, *, truncated: bool = False) -> Reading:
 
     Blocks tagged for another language never run. A block without a tag runs when it is Python that does something; one
     that does not parse only when it is the sole block and has the shape of code, so that the model sees its syntax
-    error. Code in thoughts is a draft and never runs; a thought that is not closed extends to the end of the reply. NUL
-    bytes and lone surrogates, which cannot be sent or stored as UTF-8, become U+FFFD.
+    error. NUL bytes and lone surrogates, which cannot be sent or stored as UTF-8, become U+FFFD.
     """
     clean = _UNSENDABLE.sub("\ufffd", text).replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
     judge = SourceJudge()
     layout = lay_out(clean, truncated=truncated, judge=judge)
     sections = [section for section in layout.sections if section.code.strip()]
     blocks: list[str] = []
-    bare_skipped, cut = 0, truncated and layout.open_thought
+    bare_skipped, cut = 0, False
     for number, section in enumerate(sections, start=1):
         match section.kind:
             case "other":
@@ -95,9 +96,14 @@ def read_reply(text: str, *, truncated: bool = False) -> Reading:
                     bare_skipped += 1
     reason: Reason | None = "cut" if cut or (truncated and not blocks) else None
     if not blocks and reason is None:
-        reason = _nothing_to_run(clean, layout)
+        reason = _nothing_to_run(clean, layout, thought=thought)
     notes = _notes(layout, sections, bare_skipped, has_code=bool(blocks))
     return Reading(tuple(blocks), NUDGES[reason] if reason else None, reason, notes)
+
+
+def nothing_to_run(reason: Reason) -> Reading:
+    """Return the reading of a reply that has no text."""
+    return Reading((), NUDGES[reason], reason)
 
 
 def _is_half(section: Section) -> bool:
@@ -111,18 +117,14 @@ def _runs(section: Section, judge: SourceJudge, *, alone: bool) -> bool:
     return (tree is not None and does_something(tree)) or (alone and looks_like_code(section.code))
 
 
-def _nothing_to_run(clean: str, layout: Layout) -> Reason:
+def _nothing_to_run(clean: str, layout: Layout, *, thought: bool) -> Reason:
     if not clean.strip():
-        return "empty"
-    if any(_CLAIM.search(text) for text in _ends(layout)):
-        return "answer-in-prose"
-    if layout.open_thought or (layout.thought and not "".join(_ends(layout)).strip()):
-        return "thinking"
-    return "prose"
+        return "thinking" if thought else "empty"
+    return "answer-in-prose" if any(_CLAIM.search(text) for text in _ends(layout)) else "prose"
 
 
 def _ends(layout: Layout) -> tuple[str, str]:
-    """Return the beginning and the end of all text that was neither thought nor run."""
+    """Return the beginning and the end of all text that is not run."""
     said = "\n".join((*layout.prose, *(section.code for section in layout.sections)))
     return said[:_CLAIM_LOOKED_AT], said[_CLAIM_LOOKED_AT:][-_CLAIM_LOOKED_AT:]
 

@@ -49,6 +49,8 @@ class CallResult:
     error: str | None = None
     error_kind: str | None = None
     reused: bool = False
+    thoughts: str = ""
+    """The model's thoughts, as far as the server shows them; empty for a recorded answer."""
 
 
 @dataclass
@@ -195,7 +197,7 @@ async def _record(deps: Dependencies, spending: _Spending, reply: ModelReply, va
     outcome = spending.outcome(answer=digest, error_kind=CUT if cut else None, seconds=reply.seconds)
     await spending.run.journal.settle(spending.entry, outcome)
     deps.failpoint("journal-after")
-    return CallResult(digest, text=reply.text, value=value, truncated=cut)
+    return CallResult(digest, text=reply.text, value=value, truncated=cut, thoughts=reply.thoughts)
 
 
 async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> CallResult:
@@ -204,7 +206,7 @@ async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> Call
         journal = spending.run.journal
         outcome = spending.outcome(error_kind=failure.kind, error=message)
         await (journal.settle if spending.call.record_failure else journal.correct)(spending.entry, outcome)
-    return CallResult(failure_digest(message), error=message, error_kind=failure.kind)
+    return CallResult(failure_digest(message), error=message, error_kind=failure.kind, thoughts=failure.thoughts)
 
 
 async def replayed(run: ActiveRun, deps: Dependencies, recorded: RecordedCall, *, typed: bool) -> CallResult:

@@ -75,8 +75,8 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         )
     elif "number" in record or ("blocks" in record and "digest" in record):
         turn = record.get("number", record.get("turn"))
-        for part in ("reply", "output"):
-            yield from _some(Reference("text", record.get(part) or "", f"the {part} of turn {turn}", turn))
+        for part, name in (("reply", "reply"), ("thoughts", "thoughts before the reply"), ("output", "output")):
+            yield from _some(Reference("text", record.get(part) or "", f"the {name} of turn {turn}", turn))
         for block in record.get("blocks") or []:
             yield from _some(Reference("text", block, f"the code of turn {turn}", turn))
         yield from _some(Reference("snapshot", record.get("snapshot") or "", f"variables after turn {turn}", turn))

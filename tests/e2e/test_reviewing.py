@@ -11,7 +11,7 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.graph.executor import config_of
-from durable_rlm.nodes.replies.edited_code import replaced
+from durable_rlm.nodes.approval.edited_code import replaced
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.e2e.program import rlm
 from tests.e2e.terminal import Terminal

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.nodes.replies.extract_code import NUDGES, Reason, read_reply
+from durable_rlm.nodes.replies.extract_code import NUDGES, Reading, Reason, read_reply
+from durable_rlm.nodes.replies.thoughts import take_off_thoughts
+
+
+def read(reply: str, *, truncated: bool = False) -> Reading:
+    """Read a reply as it arrives, its thoughts included."""
+    spoken = take_off_thoughts(reply)
+    return read_reply(spoken.text, truncated=truncated, thought=bool(spoken.thoughts))
 
 
 @dataclass(frozen=True)
@@ -249,7 +256,7 @@ CASES = [*TAGS, *SHAPES, *OTHERS, *BARE, *IPYTHON, *THOUGHTS, *NOTHING, *CUT]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_reply_runs_exactly_its_code(case: Case) -> None:
-    reading = read_reply(case.reply, truncated=case.truncated)
+    reading = read(case.reply, truncated=case.truncated)
 
     assert reading.blocks == case.blocks
     assert reading.reason == case.reason
@@ -286,7 +293,7 @@ def test_reading_a_reply_emits_no_warning_of_the_parser() -> None:
 
 @pytest.mark.parametrize("code", ["(" * 5_000, "-" * 90_000 + "1", "a" + ".a" * 40_000, "[" * 90 + "]" * 90])
 def test_code_too_deep_for_the_parser_is_read_without_a_crash(code: str) -> None:
-    assert read_reply(f"```repl\n{code}\n```").blocks == (code,)
+    assert read(f"```repl\n{code}\n```").blocks == (code,)
 
 
 BIG = 5_000_000
@@ -321,8 +328,8 @@ HOSTILE: dict[str, Callable[[], str]] = {
 def test_five_hostile_megabytes_are_read_in_less_than_one_and_a_half_seconds(hostile: Callable[[], str]) -> None:
     reply = hostile()
     started = time.process_time()
-    read_reply(reply)
-    read_reply(reply, truncated=True)
+    read(reply)
+    read(reply, truncated=True)
 
     assert (time.process_time() - started) / 2 < 1.5
 
@@ -335,7 +342,7 @@ PIECES = st.sampled_from(FENCES + BITS)
 @settings(deadline=None)
 @given(st.lists(PIECES | st.text(max_size=5), max_size=60).map("".join), st.booleans())
 def test_reading_never_raises_and_gives_code_or_a_nudge(reply: str, truncated: bool) -> None:
-    reading = read_reply(reply, truncated=truncated)
+    reading = read(reply, truncated=truncated)
 
     assert reading.blocks or reading.nudge
     assert all(block.strip() for block in reading.blocks)
@@ -359,11 +366,11 @@ def test_fenced_blocks_come_back_exactly(blocks: list[str]) -> None:
     blocks = [block for block in blocks if block.strip()]
     reply = "First.\n" + "\nThen.\n".join(f"```repl\n{block}\n```" for block in blocks)
 
-    assert read_reply(reply).blocks == tuple(blocks)
+    assert read(reply).blocks == tuple(blocks)
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="`~\r\x00", exclude_categories=["Cs"]), min_size=1))
 def test_text_without_fences_comes_back_exactly(code: str) -> None:
     code = f"x{code}"
-    assert read_reply(f"```repl\n{code}\n```").blocks == (code,)
+    assert read(f"```repl\n{code}\n```").blocks == (code,)

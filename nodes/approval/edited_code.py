@@ -7,8 +7,8 @@ from ...state.blobs.texts import Texts
 from ...state.call_keys import cell_digest
 from ...state.errors import UsageError
 from ...state.records import CellRef, TurnRecord
+from ..replies.python_source import SourceJudge
 from ..runtime.turns import short_form
-from .python_source import SourceJudge
 
 
 async def replaced(turn: int, code: str, texts: Texts, *, note: str) -> tuple[CellRef, TurnRecord]:
