@@ -25,6 +25,7 @@ _FINISHES: dict[str, Finish] = {
          "spii", "guardrail_intervened"),
         "refusal",
     ),
+    "error": "error",
 }  # fmt: skip
 """Finish reasons of OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere and Ollama, in lower case."""
 
@@ -217,7 +218,10 @@ def _judged(raw: RawReply, request: ModelRequest) -> _Answer:
     finish = _FINISHES.get(raw.finish.lower(), "other")
     if finish == "refusal" or raw.refusal:
         raise AttemptFailed(Failure("refused", " ".join(raw.refusal[:240].split())))
-    spoken = take_off_thoughts(without_surrogates(raw.text))
+    if finish == "error":
+        raise AttemptFailed(Failure("server", raw.error or "its answer broke off", True))
+    text = raw.text if raw.text.strip() or request.role == "sub" or not raw.code else f"```repl\n{raw.code}\n```"
+    spoken = take_off_thoughts(without_surrogates(text))
     thoughts = "\n\n".join(filter(None, (without_surrogates(raw.thoughts).strip(), *spoken.thoughts)))
     if spoken.text.strip():
         return _Answer(spoken.text, thoughts, finish)

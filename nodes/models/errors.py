@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, cast
 
+from .error_words import one_line, server_words
 from .provider_protocol import Role
 from .redaction import redact
 
@@ -18,8 +19,6 @@ FailureKind = Literal[
     "auth", "not_found", "bad_request", "rate_limit", "server", "network", "timeout",
     "refused", "empty", "cut", "thoughts", "garbage", "too_long", "scripted", "schema",
 ]  # fmt: skip
-
-_DETAIL_LENGTH = 240
 
 
 class ModelCallFailed(Exception):
@@ -94,7 +93,9 @@ _OVERLONG = re.compile(
     r"input is too long|too many (input |prompt )?tokens|input tokens exceed",
     re.IGNORECASE,
 )
-_NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|insufficient (balance|credits?|funds)", re.I)
+_NO_QUOTA = re.compile(
+    r"insufficient_quota|exceeded your current quota|insufficient (balance|credits?|funds)", re.IGNORECASE
+)
 _NO_MODEL = re.compile(r"model_not_found|model .{0,80}(does not exist|not found)", re.IGNORECASE)
 
 _BY_NAME: tuple[tuple[re.Pattern[str], FailureKind, bool], ...] = (
@@ -249,19 +250,13 @@ def _headers(error: BaseException) -> Mapping[str, str] | None:
 
 
 def _detail(error: BaseException) -> str:
-    """Return what the server said, in one line of at most `_DETAIL_LENGTH` characters."""
+    """Return what the server said on one line; without a server, what the error says."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
-    body = getattr(error, "body", None)
-    said = _inside(body, "error", "message") or _inside(body, "message") or _inside(body, "error")
-    if not isinstance(said, str):
-        said = (error.args and _inside(error.args[0], "message")) or getattr(error, "strerror", None) or str(error)
-    if isinstance(code := _inside(body, "code"), str):
-        said = f"{said} ({code})"
-    if re.match(r"\s*<(!doctype|html|\?xml)", str(said), re.IGNORECASE):
-        return "the server sent a web page"
-    line = " ".join(str(said)[: _DETAIL_LENGTH * 4].split()).rstrip(".")
-    return line if len(line) <= _DETAIL_LENGTH else line[: _DETAIL_LENGTH - 1] + "…"
+    return server_words(getattr(error, "body", None)) or (
+        server_words(error.args[0] if error.args and isinstance(error.args[0], dict) else None)
+        or one_line(str(getattr(error, "strerror", None) or error))
+    )
 
 
 def _inside(value: Any, *path: str) -> Any:

@@ -7,11 +7,13 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from .error_words import server_words
 from .provider_protocol import ModelRequest, RawReply
 
 _CLASSES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
 """vLLM's, SGLang's and DeepSeek's name for thoughts, and OpenRouter's and Ollama's."""
+_CODE_ARGUMENTS = ("code", "python", "source", "input", "script", "cell")
 _FINISH_FIELDS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
 
 
@@ -51,6 +53,8 @@ def read_reply(message: AIMessage) -> RawReply:
     return RawReply(
         text=str(message.text),
         thoughts=_thoughts(message),
+        error=server_words(message.additional_kwargs.get("error")),
+        code=_called_code(message),
         finish=finish,
         refusal=refusal if isinstance(refusal, str) else "",
         input_tokens=_tokens(usage.get("input_tokens")),
@@ -64,6 +68,15 @@ def _thoughts(message: AIMessage) -> str:
     beside = (message.additional_kwargs.get(name) for name in _THOUGHT_FIELDS)
     blocks = (block.get("reasoning") for block in message.content_blocks if block["type"] == "reasoning")
     return next((text for text in ("\n\n".join(filter(None, blocks)), *beside) if isinstance(text, str) and text), "")
+
+
+def _called_code(message: AIMessage) -> str:
+    """Return the code in the arguments of the first call of a tool that has some; empty without one."""
+    for call in message.tool_calls:
+        texts = (call["args"].get(name) for name in _CODE_ARGUMENTS)
+        if code := next((text for text in texts if isinstance(text, str) and text.strip()), ""):
+            return code
+    return ""
 
 
 def _tokens(count: Any) -> int | None:

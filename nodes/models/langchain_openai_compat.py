@@ -8,6 +8,8 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables.config import ensure_config, get_async_callback_manager_for_config
 from langchain_openai import ChatOpenAI
 
+from .streamed import completion_of
+
 
 class ChatCompletions(ChatOpenAI):
     """ChatOpenAI over openai's documented `client.post`, which takes a body as it is and gives JSON as it came.
@@ -40,13 +42,27 @@ class ChatCompletions(ChatOpenAI):
         extra = payload.pop("extra_body", {})
         # As `object`, so that the reply is not parsed into models.
         reply: Any = await self.root_async_client.post("/chat/completions", cast_to=object, body={**payload, **extra})
-        result = self._create_chat_result(reply)
+        if isinstance(reply, str):
+            # Not JSON: a stream, which this client reads to its end.
+            reply = completion_of(reply) or reply
+        result = self._create_chat_result(_completed(reply))
         for generation, choice in zip(result.generations, reply["choices"], strict=True):
             # ChatOpenAI takes these from openai's models of replies only, or not at all.
             for field in ("refusal", "reasoning_content", "reasoning"):
                 if isinstance(value := choice["message"].get(field), str):
                     generation.message.additional_kwargs[field] = value
+            if choice.get("error"):
+                generation.message.additional_kwargs["error"] = choice["error"]
         return result
+
+
+def _completed(reply: Any) -> Any:
+    """Return the reply with the role that small servers leave out, and LangChain requires."""
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, dict) and isinstance(message := choice.get("message"), dict):
+            message.setdefault("role", "assistant")
+    return reply
 
 
 def _has_callbacks() -> bool:

@@ -6,6 +6,7 @@ skip openai's traversal of their bodies.
 
 import contextlib
 import json
+import re
 import resource
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,9 @@ from .errors import AttemptFailed, classify
 from .langchain import read_reply, to_messages
 from .langchain_openai_compat import ChatCompletions
 from .provider_protocol import ModelRequest, RawReply
+from .server_limits import ServerLimits
 from .structured_output import refuses_form, refuses_schema, response_format
+from .tokens import estimate_messages
 from .urls import is_loopback, is_openai
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -29,6 +32,16 @@ _KEEP_SECONDS = 4.0
 request on a connection that the server is just closing fails."""
 _SPARE_FILES = 512
 """Open files besides the model's connections: kernels, the database, blobs."""
+_REFUSED = frozenset({400, 402, 413, 422})
+"""Statuses with which servers refuse a request for what is in it."""
+_NO_SYSTEM = re.compile(
+    r"system.{0,20}(role|message|prompt|instruction).{0,40}(not|un)\W?(supported|allowed|enabled)"
+    r"|(un|not )supported.{0,40}system|(roles|conversation roles) must (alternate|start)|does not support.{0,20}system",
+    re.IGNORECASE,
+)
+_ONLY_STREAMS = re.compile(
+    r"non.?stream|only.{0,30}stream|stream.{0,30}(must|required|only)|must.{0,30}stream", re.IGNORECASE
+)
 _MOST_REFUSED = 100
 """Schemas that a server may refuse one by one before no schema is sent any more."""
 
@@ -70,34 +83,46 @@ class OpenAISender:
         self._takes_forms = True
         """True when the server takes `response_format`, as far as is known."""
         self._refused_forms: set[str] = set()
+        self._limits = ServerLimits()
+        self._streams = False
+        """True when the server answers only requests to stream."""
+        self._takes_system = True
+        """True when the model's chat template has a system role, as far as is known."""
 
     async def send(self, request: ModelRequest) -> RawReply:
         """Return the reply. Raises openai's and LangChain's exceptions.
 
-        When a server refuses the name of the output limit, or `response_format`, later requests avoid it, and the
-        refused request is worth another attempt at once.
+        What a server refuses (the name of the output limit, its size, `response_format`, a system role, a request that
+        does not stream), later requests avoid, and the refused request is worth another attempt at once.
         """
+        if not self._takes_system:
+            request = _with_system_folded(request)
         body = self._body(request)
         try:
             return read_reply(await self._model.ask(to_messages(request), body))
         except Exception as error:
             failure = classify(error)
-            if not self._learns(body, failure.status, str(error)):
+            if not self._learns(request, body, failure.status, failure.detail or str(error)):
                 raise
         raise AttemptFailed(replace(failure, kind="bad_request", retryable=True, retry_after=0.0))
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {self._limit_field: request.max_output_tokens}
+        limit = self._limits.fitting(request.max_output_tokens, estimate_messages(request.messages))
+        body: dict[str, Any] = {self._limit_field: limit}
+        if self._streams:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         form = response_format(request.schema) if request.schema is not None and self._takes_forms else None
         if form is not None and not (self._refused_forms and _text(form) in self._refused_forms):
             body["response_format"] = form
         return body
 
-    def _learns(self, body: dict[str, Any], status: int | None, said: str) -> bool:
-        """Return whether an error says what part of the body this server does not take; it is left out from now on."""
+    def _learns(self, request: ModelRequest, body: dict[str, Any], status: int | None, said: str) -> bool:
+        """Return whether an error says what this server does not take; requests are without it from now on."""
         if status == 400 and "max_tokens" in body and "max_completion_tokens" in said:
             # A gateway to OpenAI's newer models.
             self._limit_field = "max_completion_tokens"
+            return True
+        if status in _REFUSED and self._learns_habits(request, body, said):
             return True
         form = body.get("response_format")
         if form is None or not refuses_form(status, said):
@@ -108,9 +133,29 @@ class OpenAISender:
             self._takes_forms = False
         return True
 
+    def _learns_habits(self, request: ModelRequest, body: dict[str, Any], said: str) -> bool:
+        if self._takes_system and request.messages[0]["role"] == "system" and _NO_SYSTEM.search(said):
+            self._takes_system = False
+            return True
+        if not self._streams and _ONLY_STREAMS.search(said):
+            self._streams = True
+            return True
+        return self._limits.learn(said, int(body[self._limit_field]), estimate_messages(request.messages))
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _with_system_folded(request: ModelRequest) -> ModelRequest:
+    """Return the request with its system message, an empty line and the first user message as one message."""
+    first, *rest = request.messages
+    if first["role"] != "system":
+        return request
+    if rest and rest[0]["role"] == "user":
+        folded = {"role": "user", "content": f"{first['content']}\n\n{rest[0]['content']}"}
+        return replace(request, messages=[folded, *rest[1:]])
+    return replace(request, messages=[{"role": "user", "content": first["content"]}, *rest])
 
 
 def _text(form: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ Message = dict[str, str]
 """`role` (`system`, `user` or `assistant`) and `content`."""
 
 Role = Literal["root", "sub"]
-Finish = Literal["stop", "length", "refusal", "other"]
+Finish = Literal["stop", "length", "refusal", "error", "other"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class RawReply:
     """Thoughts, where the provider has a field for them."""
     finish: str = ""
     """The provider's own word for why the model stopped: `stop`, `end_turn`, `MAX_TOKENS`, `content_filter` …"""
+    error: str = ""
+    """The server's words about an answer that broke off."""
+    code: str = ""
+    """Code that the model wants to be run by a tool, although it was offered none."""
     refusal: str = ""
     """The model's words instead of an answer, where the provider has a field for that."""
     input_tokens: int | None = None

@@ -1,0 +1,63 @@
+"""Learn a server's limits on tokens from the words with which it refuses a request.
+
+Servers do not lower an output limit that is too large, they refuse it: beyond the range that a model allows, beyond
+what its window leaves behind the prompt, or beyond what the account can pay.
+"""
+
+import re
+from dataclasses import dataclass
+
+_ABOUT_OUTPUT = re.compile(
+    r"max(imum)?[_ ](completion[_ ]|output[_ ]|new[_ ])?tokens|(completion|output) tokens|afford|can be paid",
+    re.IGNORECASE,
+)
+_WINDOW = re.compile(
+    r"(?:context (?:length|window|size)|n_ctx|maximum (?:sequence |model )?length)[^\d]{0,40}(\d[\d,]*)", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\d[\d,]*")
+_MARGIN = 64
+"""Tokens by which servers count prompts differently from one request to the next, at most."""
+_LEAST = 16
+
+
+@dataclass
+class ServerLimits:
+    """The known limits of a server: tokens of output, and of prompt and output together; None: nothing."""
+
+    output: int | None = None
+    window: int | None = None
+    _prompt_ratio: float = 1.0
+    """The server's count of a prompt, divided by our estimate of it."""
+
+    def fitting(self, wanted: int, prompt: int) -> int:
+        """Return the output limit to ask for: `wanted`, or what the server allows behind a prompt of that estimate."""
+        limit = wanted if self.output is None else min(wanted, self.output)
+        if self.window is not None:
+            limit = min(limit, self.window - round(prompt * self._prompt_ratio) - _MARGIN)
+        return limit if limit >= _LEAST else min(wanted, _LEAST)
+
+    def learn(self, said: str, asked: int, prompt: int) -> bool:
+        """Take the limits from the words of a refusal. Return whether a request that now fits can be made.
+
+        `asked` is the output limit that was sent, `prompt` the estimate of the prompt's tokens.
+        """
+        before = self.fitting(asked, prompt)
+        numbers = [int(number.replace(",", "")) for number in _NUMBER.findall(said[:2_000]) if len(number) < 16]
+        if found := _WINDOW.search(said):
+            self._learn_window(int(found[1].replace(",", "")), numbers, asked, prompt)
+        elif _ABOUT_OUTPUT.search(said):
+            smaller = [number for number in numbers if _LEAST <= number < asked]
+            self.output = max(smaller, default=self.output)
+        return self.fitting(asked, prompt) < before
+
+    def _learn_window(self, window: int, numbers: list[int], asked: int, prompt: int) -> None:
+        """Note the window, and how the server counts the prompt if it says so."""
+        summed = [number for number in numbers if number and number + asked in numbers]
+        smaller = [number for number in numbers if 0 < number < window and number != asked]
+        counted = max(summed or smaller, default=prompt)
+        if window - counted - _MARGIN < _LEAST:
+            # The prompt alone is too long.
+            return
+        self.window = window
+        if prompt:
+            self._prompt_ratio = max(self._prompt_ratio, counted / prompt)
