@@ -206,11 +206,12 @@ def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
 
 
 def _final(said: dict[str, Any]) -> Final:
-    value, text_of = said.get("value"), said.get("text_of")
+    value, text_of, variable = (said.get(name) for name in ("value", "text_of", "variable"))
+    variable = variable[:_SHORT] if isinstance(variable, str) else None
     if depth(value, MAX_DEPTH) > MAX_DEPTH:
         # Other code could not serialize JSON that deep again, so it becomes a text.
-        return Final(json.dumps(value, ensure_ascii=False), type(value).__name__)
-    return Final(value, text_of[:_REASON] if isinstance(text_of, str) else None)
+        return Final(json.dumps(value, ensure_ascii=False), type(value).__name__, variable)
+    return Final(value, text_of[:_REASON] if isinstance(text_of, str) else None, variable)
 
 
 def parse_ended(said: str | bytes, chunks: Sequence[bytes] = ()) -> CellResult:

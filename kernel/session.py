@@ -155,6 +155,8 @@ class Final:
     value: Any
     text_of: str | None = None
     """The type of a value that is not JSON."""
+    variable: str | None = None
+    """The variable whose value it is, where the code gave its name to FINAL as a text."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .runtime.answers import store_answer
 from .runtime.call_decisions import call_decisions_of
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
+from .runtime.finish_checks import reason_to_hold, refusal
 from .runtime.repl import Repl
 from .runtime.turns import changes_of, short_form
 from .runtime.untrusted_text import one_line
@@ -169,6 +170,13 @@ async def _recorded(
     if final is not None and (problem := await _schema_problem(final, run.settings.answer_schema)):
         notes.append(f"FINAL was refused: the answer does not match the schema asked for ({problem}). Finish again.")
         final = None
+    if final is not None and (refused := refusal(final)):
+        notes.append(refused)
+        final = None
+    held = await reason_to_hold(state, cell, result, final, deps.stores.texts) if final is not None else None
+    if held is not None:
+        notes.append(held[0])
+        final = None
     output = _observed(result)
     record: TurnRecord = {
         "number": cell["turn"],
@@ -183,6 +191,12 @@ async def _recorded(
     }
     if report:
         record["restore"] = report
+    if held is not None:
+        record["held"] = held[1]
+    if final is not None and final.variable:
+        note = f"FINAL({final.variable!r}) was taken as the variable of that name."
+        notes.append(note)
+        emit("notice", text=note)
     notes += repetition_notes(run.transcript.turns(state), {**record, "blocks": cell["blocks"]})
     emit("output", turn=cell["turn"], status=result.status, preview=output[:2000], elapsed=result.seconds)
     emit("usage", **run.usage, elapsed=run.ledger.seconds)

@@ -113,6 +113,8 @@ class TurnRecord(TypedDict, total=False):
     """The manifest of the variables after the cell; None when they could not be saved."""
     lost: dict[str, str]
     """Variables that the snapshot lacks or holds incompletely, and why."""
+    held: str
+    """The digest of a final value that was held back for one turn."""
     restore: RestoreRecord
     """Present when the REPL had to be restored for this cell."""
 

@@ -6,8 +6,11 @@ code after FINAL may still change it.
 
 import json
 from collections.abc import Callable, MutableMapping
+from types import ModuleType
 from typing import Any
 
+_SHORT_NAME = 3
+"""A text of so many characters is rather an answer than the name of a variable."""
 _MOST_BITS = 14_000
 """Bits of the largest int that is written in decimal: Python refuses to read more than 4,300 digits."""
 
@@ -15,8 +18,10 @@ _MOST_BITS = 14_000
 class Finish:
     """The running cell's request to end the run."""
 
-    def __init__(self, namespace: MutableMapping[str, Any]) -> None:
+    def __init__(self, namespace: MutableMapping[str, Any], is_own: Callable[[str], bool]) -> None:
+        """`is_own` tells names that the REPL itself has put into `namespace` from variables of the code."""
         self._namespace = namespace
+        self._is_own = is_own
         self._read: Callable[[], Any] | None = None
 
     def names(self) -> dict[str, Any]:
@@ -34,6 +39,10 @@ class Finish:
             return
         wanted = name.strip().strip("\"'")
         if wanted not in self._namespace:
+            if not wanted.isidentifier() or self._holds(name):
+                # The variable itself was given, and it holds a text.
+                self.final(name)
+                return
             raise NameError(f"FINAL_VAR: there is no variable {wanted!r}; SHOW_VARS() lists those there are")
         self._read = lambda: self._namespace[wanted]
 
@@ -62,10 +71,32 @@ class Finish:
                 held["ready"] = False
             return None
         if read is not None:
-            return as_json(read())
+            return self._answer(read())
         if said:
             return as_json(held.get("content"))
         return None
+
+    def _answer(self, value: Any) -> dict[str, Any]:
+        """Return the answer that a final value is: itself, or the value of the variable that it most likely names."""
+        if isinstance(value, str) and len(value) > _SHORT_NAME and value.isidentifier() and not self._is_own(value):
+            held = self._namespace.get(value)
+            if not _is_nothing(held) and not (isinstance(held, str) and held.strip() == value):
+                return {**as_json(held), "variable": value}
+        return as_json(value)
+
+    def _holds(self, text: str) -> bool:
+        """Return whether a variable of the code holds this text."""
+        return any(value is text or (isinstance(value, str) and value == text) for value in self._users())
+
+    def _users(self) -> list[Any]:
+        return [value for name, value in self._namespace.items() if not name.startswith("_") and not self._is_own(name)]
+
+
+def _is_nothing(value: Any) -> bool:
+    """Return whether a variable holds nothing that could be an answer."""
+    if isinstance(value, str | bytes | list | tuple | dict | set | frozenset):
+        return len(value) == 0
+    return value is None or callable(value) or isinstance(value, ModuleType)
 
 
 def as_json(value: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class KernelRepl:
         """
         self._namespace = namespace
         self.registry = Registry(posted)
-        self._finish = Finish(namespace)
+        self._finish = Finish(namespace, lambda name: name in self._own or name == "context")
         self._history: list[dict[str, str]] = []
         context = _context(setup)
         pack, ranges = _input(setup, context)

@@ -101,6 +101,16 @@ def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> 
     return Reading(tuple(blocks), NUDGES[reason] if reason else None, reason, notes)
 
 
+def narrates_between_blocks(reply: str) -> bool:
+    """Return whether a reply has text between its first and its last block of Python."""
+    layout = lay_out(reply, truncated=False, judge=SourceJudge())
+    python = [place for place, section in enumerate(layout.sections) if section.kind == "python"]
+    if len(python) < 2:
+        return False
+    first, last = python[0], python[-1]
+    return last - first >= len(python) or any(text.strip() for text in layout.prose[first + 1 : last + 1])
+
+
 def nothing_to_run(reason: Reason) -> Reading:
     """Return the reading of a reply that has no text."""
     return Reading((), NUDGES[reason], reason)

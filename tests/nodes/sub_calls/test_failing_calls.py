@@ -1,5 +1,7 @@
 """Failing calls: their retries, the errors for the code and the root model, and that other calls are not affected."""
 
+from collections import Counter
+
 import pytest
 
 from durable_rlm import Runner
@@ -32,7 +34,7 @@ def upper(n: int) -> str:
         (Fault("reset", after=50), 6),
         (Fault("garbage"), 3),
         (Fault("raw", text='{"choices": [{"mess": 1}]}'), 3),
-        (Fault("empty"), 6),
+        (Fault("empty"), 2),
         (Fault("status", status=400), 1),
         (Fault("status", status=401), 1),
         (Fault("status", status=404), 1),
@@ -57,7 +59,7 @@ async def test_failures_are_retried_by_their_kind_and_do_not_affect_other_calls(
     assert run.usage["model_calls"] == len(server.requests)
 
 
-@pytest.mark.parametrize("kind", ["reset", "garbage", "empty", "status"])
+@pytest.mark.parametrize("kind", ["reset", "garbage", "status"])
 async def test_a_call_that_fails_once_is_answered_and_not_reported_as_failed(runner: Runner, kind: str) -> None:
     once = [Fault(kind, requests=range(10, 40))]  # pyright: ignore[reportArgumentType]
     with ScriptedServer(cells(BATCH, OUTCOMES), str.upper, faults=once) as server:
@@ -65,6 +67,19 @@ async def test_a_call_that_fails_once_is_answered_and_not_reported_as_failed(run
     assert run.answer == [upper(n) for n in range(COUNT)]
     assert server.asked.total() == COUNT + 30
     assert not any("failed" in message["content"] for message in server.requests[-1].messages[-1:])
+
+
+async def test_a_call_that_gets_one_empty_reply_is_answered(runner: Runner) -> None:
+    seen: Counter[str] = Counter()
+
+    def first_time(body: Body) -> bool:
+        prompt = prompt_of(body)
+        seen[prompt] += 1
+        return prompt.startswith("question") and seen[prompt] == 1
+
+    with ScriptedServer(cells(BATCH, OUTCOMES), str.upper, faults=[Fault("empty", when=first_time)]) as server:
+        run = await runner.run("Q?", **models(server))
+    assert run.answer == [upper(n) for n in range(COUNT)] and server.asked.total() == 2 * COUNT
 
 
 async def test_a_burst_of_refusals_is_retried_after_the_time_that_the_server_gives(

@@ -1,0 +1,67 @@
+"""Check a cell's final value before it ends the run: what is no answer is refused, what may be none is held back once.
+
+Models end runs with a placeholder (`FINAL(...)`), with a generator, with nothing, or with an output that they invented:
+a reply with code, the output that they expect of it, and a second block that finishes with that.
+"""
+
+import re
+from collections.abc import Sequence
+
+from ...kernel.session import CellResult, Final
+from ...state.blobs.store import content_hash
+from ...state.blobs.texts import Texts
+from ...state.call_keys import written
+from ...state.run_state import CellRef, RunState
+from ..replies.extract_code import narrates_between_blocks
+from .turns import turns_of
+
+_NO_ANSWERS = frozenset(
+    {"ellipsis", "generator", "async_generator", "coroutine", "module", "function", "builtin_function_or_method"}
+    | {"method", "type", "Future", "Task", "_GatheringFuture", "map", "filter", "zip", "range_iterator"}
+)
+"""Types of values of which only a text like `<generator object …>` could be the answer."""
+_FINISH = re.compile(r"\b(?:FINAL|FINAL_VAR|SUBMIT)[ \t]?\(|\banswer\[")
+_CALL = re.compile(r"\ba?[lr]lm_query(_batched)?[ \t]?\(")
+
+
+def refusal(final: Final) -> str | None:
+    """Return the note to the model when a final value is no answer; None when it may be one."""
+    if final.text_of not in _NO_ANSWERS:
+        return None
+    return (
+        f"FINAL was refused: its value is a {final.text_of}, not an answer. Put the value itself into a variable, "
+        'print it, and finish with FINAL_VAR("name").'
+    )
+
+
+async def reason_to_hold(
+    state: RunState, cell: CellRef, result: CellResult, final: Final, texts: Texts
+) -> tuple[str, str] | None:
+    """Return the note to the model and the value's digest when a finish is held back for a turn; None when it counts.
+
+    Nothing is held back in the last turn, nor the same value a second time.
+    """
+    value = content_hash(written(final.value).encode())
+    if state.get("last") or any(turn.get("held") == value for turn in turns_of(state)):
+        return None
+    if final.value is None or final.value == "":
+        return "FINAL was held back: its value is empty. If that is the answer, finish with it again.", value
+    if await _may_be_invented(state, cell, result, texts):
+        return (
+            "FINAL was held back: it was written before the output above was there. Check the answer against it, and "
+            "finish again.",
+            value,
+        )
+    return None
+
+
+async def _may_be_invented(state: RunState, cell: CellRef, result: CellResult, texts: Texts) -> bool:
+    """Return whether a later block of a reply finishes, text is before it, and an earlier block had an output."""
+    blocks: Sequence[str] = [await texts.get(block) for block in cell["blocks"]]
+    first, *later = blocks
+    if _FINISH.search(first) or not any(map(_FINISH.search, later)):
+        return False
+    if not result.output.strip() and not any(map(_CALL.search, blocks[:-1])):
+        return False
+    reply = next((turn.get("reply") for turn in turns_of(state) if turn.get("number") == cell["turn"]), None)
+    return reply is not None and narrates_between_blocks(await texts.get(reply))
