@@ -107,7 +107,8 @@ class OpenAISender:
         raise AttemptFailed(replace(failure, kind="bad_request", retryable=True, retry_after=0.0))
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
-        limit = self._limits.fitting(request.max_output_tokens, estimate_messages(request.messages))
+        prompt = estimate_messages(request.messages) if self._limits.window else 0
+        limit = self._limits.fitting(request.max_output_tokens, prompt)
         body: dict[str, Any] = {self._limit_field: limit}
         if self._streams:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
