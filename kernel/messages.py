@@ -156,6 +156,7 @@ class _Ended(_Strict):
     output: str = Field(max_length=MAX_OUTPUT)
     error: _Error | None = None
     final: dict[str, Any] | None = None
+    voided: bool = False
     variables: list[_Variable] = Field(default=[], max_length=1000)
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     snapshot: _Snapshot
@@ -227,6 +228,7 @@ def parse_ended(said: str | bytes, chunks: Sequence[bytes] = ()) -> CellResult:
         output=ended.output,
         error=CellError(error.name[:_SHORT], error.message[:10_000], error.traceback[-20_000:]) if error else None,
         final=final,
+        voided=ended.voided,
         variables=tuple(Variable(v.name, v.type[:_SHORT], v.size, v.preview) for v in ended.variables),
         seconds=ended.seconds,
         snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,

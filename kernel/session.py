@@ -210,6 +210,8 @@ class CellResult:
     output: str = ""
     error: CellError | None = None
     final: Final | None = None
+    voided: bool = False
+    """True when the code asked to end the run, and the cell then ended in an error."""
     variables: Sequence[Variable] = field(default=())
     seconds: float = 0.0
     snapshot: Snapshot | None = None

@@ -127,6 +127,18 @@ async def _ended(
     return await _recorded(state, cell, result, run, deps, kept, report, notes)
 
 
+def _error_notes(result: CellResult) -> list[str]:
+    """Return what the model cannot know from the error itself."""
+    notes: list[str] = []
+    if result.voided:
+        notes.append("FINAL did not count, because the cell ended in an error. Correct that, and finish again.")
+    if result.error and "asyncio.run() cannot be called" in result.error.message:
+        notes.append(
+            "`await` works at the top level of a cell: write `await main()` in place of `asyncio.run(main())`."
+        )
+    return notes
+
+
 def _truncation_notes(repl: Repl) -> list[str]:
     """Return a note when answers to the cell's sub-calls were cut, because a cut answer looks like any other."""
     if not repl.calls.truncated:
@@ -166,7 +178,7 @@ async def _recorded(
 ) -> dict[str, Any]:
     """Return the state after a cell: its output, its final value, and the REPL's position and snapshot (`kept`)."""
     final = result.final
-    notes = [*(notes_for_model(report) if report else []), *notes]
+    notes = [*(notes_for_model(report) if report else []), *notes, *_error_notes(result)]
     if final is not None and (problem := await _schema_problem(final, run.settings.answer_schema)):
         notes.append(f"FINAL was refused: the answer does not match the schema asked for ({problem}). Finish again.")
         final = None

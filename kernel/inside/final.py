@@ -23,6 +23,8 @@ class Finish:
         self._namespace = namespace
         self._is_own = is_own
         self._read: Callable[[], Any] | None = None
+        self.voided = False
+        """True when the last cell asked to end the run, and then ended in an error."""
 
     def names(self) -> dict[str, Any]:
         """Return the functions under the names that code uses."""
@@ -66,6 +68,7 @@ class Finish:
         held: Any = self._namespace.get("answer")
         said = isinstance(held, dict) and bool(held.get("ready"))
         read, self._read = self._read, None
+        self.voided = not succeeded and (said or read is not None)
         if not succeeded:
             if said:
                 held["ready"] = False

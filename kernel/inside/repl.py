@@ -72,9 +72,10 @@ class KernelRepl:
         self.registry.open()
 
     def end(self, *, succeeded: bool) -> dict[str, Any]:
-        """End a cell. Return `{"final": {"value"} or None, "variables": […]}`."""
+        """End a cell. Return `{"final": {"value"} or None, "voided", "variables": […]}`."""
         self.registry.close()
-        return {"final": self._finish.collect(succeeded=succeeded), "variables": self.variables()}
+        final = self._finish.collect(succeeded=succeeded)
+        return {"final": final, "voided": self._finish.voided, "variables": self.variables()}
 
     def snapshot(self, code: Sequence[str]) -> tuple[dict[str, Any], list[bytes]]:
         """Return the cell's changes to variables, `{"groups", "gone"}` or `{"error"}`, and the chunks to send."""

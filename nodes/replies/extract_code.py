@@ -13,6 +13,7 @@ from ...state.wording import counted
 from .blocks import Layout, Section, lay_out
 from .fences import MAX_FENCES
 from .python_source import SourceJudge, does_something, looks_like_code
+from .tagged_code import tagged_code
 
 Reason = Literal["empty", "prose", "answer-in-prose", "thinking", "cut"]
 """Why a reply had nothing to run, or had a part that is not run."""
@@ -71,9 +72,10 @@ def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> 
     run, the complete ones before it are, and the reason is `cut`. Without `truncated` an unclosed block extends to the
     end of the reply.
 
-    Blocks tagged for another language never run. A block without a tag runs when it is Python that does something; one
-    that does not parse only when it is the sole block and has the shape of code, so that the model sees its syntax
-    error. NUL bytes and lone surrogates, which cannot be sent or stored as UTF-8, become U+FFFD.
+    Blocks tagged for another language never run. A block without a tag runs when it is Python that does something;
+    one that does not parse only when it is the sole block and has the shape of code, so that the model sees its
+    syntax error. Without any block, code is looked for in XML elements and in JSON (`tagged_code`). NUL bytes and
+    lone surrogates, which cannot be sent or stored as UTF-8, become U+FFFD.
     """
     clean = _UNSENDABLE.sub("\ufffd", text).replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
     judge = SourceJudge()
@@ -94,6 +96,8 @@ def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> 
                     blocks.append(section.code)
                 else:
                     bare_skipped += 1
+    if not blocks and not truncated:
+        blocks = tagged_code(clean, judge)
     reason: Reason | None = "cut" if cut or (truncated and not blocks) else None
     if not blocks and reason is None:
         reason = _nothing_to_run(clean, layout, thought=thought)

@@ -112,3 +112,16 @@ async def test_a_text_that_was_taken_as_a_variable_is_noted(runner: Runner, tmp_
 async def test_a_misspelt_variable_is_an_error(runner: Runner, tmp_path: Path) -> None:
     run = await finish(runner, tmp_path, repl("report = 'all of it'\nFINAL_VAR('reprot')"), COUNTED)
     assert (run.answer, run.turns) == (3, 2)
+
+
+async def test_a_finish_that_an_error_voids_is_noted(runner: Runner, tmp_path: Path) -> None:
+    run = await finish(runner, tmp_path, repl("FINAL(3)\nexit()"), COUNTED)
+    assert (run.answer, run.turns) == (3, 2)
+    assert "FINAL did not count" in await notes_of(runner, 1)
+
+
+async def test_asyncio_run_is_answered_with_the_way_that_works(runner: Runner, tmp_path: Path) -> None:
+    # What `asyncio.run` raises in Jupyter's kernel, which has a running loop.
+    cell = "raise RuntimeError('asyncio.run() cannot be called from a running event loop')"
+    await finish(runner, tmp_path, repl(cell), COUNTED)
+    assert "write `await main()`" in await notes_of(runner, 1)

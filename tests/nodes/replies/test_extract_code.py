@@ -226,6 +226,24 @@ THOUGHTS = [
     ),
 ]
 
+ELSEWHERE = [
+    Case("in a code element", "Thought: count.\n<code>\nn = 3\nFINAL(n)\n</code>", ("n = 3\nFINAL(n)",)),
+    Case("in an execute element", "<execute>print(1)</execute>", ("print(1)",)),
+    Case(
+        "in a tool call in XML",
+        'I look.\n<invoke name="repl">\n<parameter name="title">x</parameter>\n'
+        '<parameter name="code">\nprint(1)\n</parameter>\n</invoke>',
+        ("print(1)",),
+    ),
+    Case("in JSON", '{"thought": "hm", "code": "print(1)"}', ("print(1)",)),
+    Case("in a tool call in JSON", '{"name": "repl", "arguments": {"code": "print(1)"}}', ("print(1)",)),
+    Case("two elements", "<code>a = 1</code> and <code>print(a)</code>", ("a = 1", "print(a)")),
+    Case("no Python in an element", "<code>SELECT * FROM t</code>", reason="prose"),
+    Case("a value in an element", "The answer is in <code>n</code>.", reason="answer-in-prose"),
+    Case("a fenced block counts before an element", "<code>a()</code>\n```repl\nb()\n```", ("b()",)),
+    Case("an element that is not closed", "<code>print(1)", reason="prose"),
+]
+
 NOTHING = [
     Case("empty", "", reason="empty"),
     Case("white space", " \n\t\r\n", reason="empty"),
@@ -251,7 +269,7 @@ CUT = [
     Case("half a block that nothing cut", "```repl\nfor x in range(", ("for x in range(",)),
 ]
 
-CASES = [*TAGS, *SHAPES, *OTHERS, *BARE, *IPYTHON, *THOUGHTS, *NOTHING, *CUT]
+CASES = [*TAGS, *SHAPES, *OTHERS, *BARE, *IPYTHON, *THOUGHTS, *ELSEWHERE, *NOTHING, *CUT]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -313,6 +331,9 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "attributes": lambda: "```python " + "a" * BIG + "(\nprint(1)\n```",
     "thoughts": lambda: "<think>\n" * (BIG // 8),
     "closed thoughts": lambda: "<think></think>\n" * (BIG // 16),
+    "elements": lambda: "<code>" * (BIG // 6),
+    "closed elements": lambda: "<code>a()</code>\n" * (BIG // 17),
+    "parameters": lambda: '<parameter name="x">' * (BIG // 20),
     "list markers": lambda: "- " * (BIG // 2) + "```python\n1\n```",
     "long prefixes": lambda: "```repl\n" * 500 + " x" * (BIG // 2) + "```\n" + "```repl\n" * 400,
     "other languages": lambda: "```json\n" * (BIG // 8),
