@@ -6,6 +6,7 @@ from typing import Any
 from ..state.approval_records import ApprovalItem
 from ..state.budget import ApprovalNeeded, BudgetSpent, Resource
 from ..state.call_keys import cell_digest, root_key
+from ..state.errors import ModelFailed
 from ..state.run_state import RunState, TurnRecord
 from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant, asks_about
@@ -22,6 +23,8 @@ from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_
 from .runtime.turns import short_form
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
+MOST_CODELESS = 4
+"""Turns without code, one after another, after which a run fails: the model does not write any."""
 _WITHOUT_ANSWER: Mapping[str | None, Reason] = {"empty": "empty", "thoughts": "thinking", "cut": "cut"}
 """The reasons why there is nothing to run, by the kind of failure of a reply without an answer."""
 
@@ -54,8 +57,20 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
         return await _waiting(run, deps, turn, spend_item(run, refused, turn - 1))
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     reading = _read(got)
+    if not reading.blocks and last is None:
+        _check_writes_code(state, run)
     deps.failpoint("plan-end")
     return await _planned(run, deps, turn, got, reading, last)
+
+
+def _check_writes_code(state: RunState, run: ActiveRun) -> None:
+    """Raise ModelFailed when this turn, which has no code, follows too many others without any."""
+    before = run.transcript.turns(state)[1 - MOST_CODELESS :]
+    if len(before) == MOST_CODELESS - 1 and not any(turn.get("blocks") for turn in before):
+        raise ModelFailed(
+            f"{run.root_model.name} wrote no code in {MOST_CODELESS} turns, although it was told each time to.",
+            hint="Ask anew with another --model, or with --mode direct if the input fits into one request.",
+        )
 
 
 def _read(got: CallResult) -> Reading:

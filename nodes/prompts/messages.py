@@ -93,8 +93,8 @@ def last_turn(*, calls_left: int = 0, why: str = "") -> str:
     return (
         f"This is your last turn: {why or 'the number of turns'} is used up. The REPL and all your variables are as "
         f"they were. {calls} Answer now with your best inference from what you have: reply with one ```repl block "
-        "that ends with FINAL(...) or FINAL_VAR(name). Keep it simple, because an error in it would lose the answer; "
-        "if something is uncertain, say so in the answer."
+        'that ends with FINAL(value), or FINAL_VAR("name") for a variable. Keep it simple, because an error in it '
+        "would lose the answer; if something is uncertain, say so in the answer."
     )
 
 

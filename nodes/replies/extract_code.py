@@ -26,7 +26,7 @@ NUDGES: dict[Reason, str] = {
     ),
     "answer-in-prose": (
         "Your reply states an answer in text, which finishes nothing: only code that runs does. If the answer is "
-        "checked, put it in a ```repl block, FINAL(...) with the value or FINAL_VAR(name) with a variable; "
+        'checked, put it in a ```repl block, as FINAL(value), or FINAL_VAR("name") for a variable; '
         "else go on working in a ```repl block."
     ),
     "thinking": (

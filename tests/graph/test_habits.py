@@ -229,6 +229,14 @@ async def test_a_model_that_only_thinks_is_asked_once_a_turn_and_never_answered_
     assert (run.status, run.answer, len(server.requests)) == ("budget", None, 4)
 
 
+async def test_a_model_that_writes_no_code_ends_the_run_after_four_turns(runner: Runner) -> None:
+    with habit_server(lambda body, number: completion("There are three lines.")) as server:
+        run = await runner.run("How many?", CONTEXT, model="openai:m", base_url=server.base_url)
+        assert run.status == "failed" and run.error and "wrote no code in 4 turns" in run.error["message"]
+        assert (await runner.resume(run.thread_id)).status == "failed"
+    assert len(server.requests) == 4
+
+
 async def test_a_spent_quota_in_a_list_is_asked_for_once(runner: Runner) -> None:
     quota = Response([{"error": {"code": 429, "message": "You exceeded your current quota"}}], 429)
     with habit_server(lambda body, number: quota) as server:
