@@ -104,7 +104,7 @@ def _channels(text: str) -> Spoken | None:
         end = _CHANNEL_END.search(text, channel.end())
         body = text[channel.end() : end.start() if end else len(text)]
         (final if channel["name"] == "final" else thoughts).append(body.strip())
-    return Spoken("\n".join(final), tuple(filter(None, thoughts)))
+    return Spoken("\n".join(final), tuple(filter(None, thoughts))) if final or thoughts else None
 
 
 def _without_markers(text: str) -> str:

@@ -64,4 +64,4 @@ async def _may_be_invented(state: RunState, cell: CellRef, result: CellResult, t
     if not result.output.strip() and not any(map(_CALL.search, blocks[:-1])):
         return False
     reply = next((turn.get("reply") for turn in turns_of(state) if turn.get("number") == cell["turn"]), None)
-    return reply is not None and narrates_between_blocks(await texts.get(reply))
+    return reply is not None and narrates_between_blocks(await texts.get_or_damage(reply))

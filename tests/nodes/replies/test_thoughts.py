@@ -64,6 +64,7 @@ def test_the_answer_is_the_text_without_thoughts(reply: str, text: str, thoughts
         "<p><s>gone</s>",
         "The token `<|channel|>final<|message|>` begins the answer.",
         "`<|im_end|>`",
+        "<|start|>assistant: <|channel|> is a token.",
     ],
 )
 def test_a_text_that_mentions_tags_keeps_them(text: str) -> None:
