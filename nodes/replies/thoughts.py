@@ -33,6 +33,9 @@ _LAST_TOKENS = (
 )
 """Tokens of chat templates that servers leave at the ends of replies."""
 _MOST_TAGS = 1_000
+_WINDOW = 4_096
+"""Characters at a time in which white space at the end of a reply is looked for."""
+_WORD = re.compile(r"\S")
 _QUOTES = frozenset("`'\"“”‘’«»")
 
 
@@ -77,17 +80,16 @@ def _without_template_tokens(text: str) -> str:
 def _before_token(text: str, end: int) -> int:
     """Return where the token begins that `text` ends with before `end`, white space apart; `end` if there is none."""
     last = end
-    while last and text[last - 1].isspace():
-        last -= 1
+    while space := len(window := text[max(last - _WINDOW, 0) : last]) - len(window.rstrip()):
+        last -= space
     token = next((token for token in _LAST_TOKENS if text.endswith(token, 0, last)), "")
     # `</s>` may be the end of an HTML element.
     return last - len(token) if token and not (token == "</s>" and "<s>" in text) else end
 
 
 def _behind_token(text: str, start: int) -> int:
-    first = start
-    while first < len(text) and text[first].isspace():
-        first += 1
+    word = _WORD.search(text, start)
+    first = word.start() if word else len(text)
     token = next((token for token in _FIRST_TOKENS if text.startswith(token, first)), "")
     return first + len(token) if token else start
 
