@@ -208,7 +208,7 @@ def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
 
 def _final(said: dict[str, Any]) -> Final:
     value, text_of, variable = (said.get(name) for name in ("value", "text_of", "variable"))
-    variable = variable[:_SHORT] if isinstance(variable, str) else None
+    variable = variable[:_SHORT] if isinstance(variable, str) and variable.isidentifier() else None
     if depth(value, MAX_DEPTH) > MAX_DEPTH:
         # Other code could not serialize JSON that deep again, so it becomes a text.
         return Final(json.dumps(value, ensure_ascii=False), type(value).__name__, variable)

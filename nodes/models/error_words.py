@@ -28,7 +28,7 @@ _MOST_PARTS = 3
 _DEEPEST = 6
 _PAGE = re.compile(r"\s*<(!doctype|html|\?xml|head|body)\b", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_MOST_MARKUP = 20_000
+_MOST_MARKUP = 4_000
 
 
 def server_words(body: Any) -> str:

@@ -17,7 +17,8 @@ _WINDOW = re.compile(
 _NUMBER = re.compile(r"\d[\d,]*")
 _MARGIN = 64
 """Tokens by which servers count prompts differently from one request to the next, at most."""
-_LEAST = 16
+_LEAST = 256
+"""Tokens of the smallest limit that is believed: servers repeat texts of documents in their errors."""
 
 
 @dataclass

@@ -16,7 +16,8 @@ def completion_of(body: str) -> Json | None:
     Raises ValueError with the server's dict for an error in the stream, as LangChain does for one in a reply.
     """
     assembly = _Assembly()
-    for line in body.splitlines():
+    # Not `splitlines`: a text may have other line separators, such as U+2028, as they are.
+    for line in body.split("\n"):
         data = line.removeprefix("data:").strip()
         if data == line.strip() or data == "[DONE]":
             continue

@@ -58,8 +58,7 @@ async def reason_to_hold(
 async def _may_be_invented(state: RunState, cell: CellRef, result: CellResult, texts: Texts) -> bool:
     """Return whether a later block of a reply finishes, text is before it, and an earlier block had an output."""
     blocks: Sequence[str] = [await texts.get(block) for block in cell["blocks"]]
-    first, *later = blocks
-    if _FINISH.search(first) or not any(map(_FINISH.search, later)):
+    if len(blocks) < 2 or _FINISH.search(blocks[0]) or not any(map(_FINISH.search, blocks[1:])):
         return False
     if not result.output.strip() and not any(map(_CALL.search, blocks[:-1])):
         return False

@@ -43,6 +43,7 @@ def test_a_limit_is_learnt_from_the_words_of_a_refusal(said: str, least: int, mo
         "max_tokens is not supported",
         "The maximum context length is 1000 tokens. However, you requested 17884 tokens (1500 in the messages).",
         "max_tokens must be at most 99999999999999999999",
+        "max_tokens must be at most 20",
         "context length",
     ],
 )
@@ -98,6 +99,11 @@ def test_a_stream_adds_up_to_its_completion() -> None:
 @pytest.mark.parametrize("body", ["", "plain words", "data: not JSON\n", "event: ping\n\n"])
 def test_a_body_that_is_no_stream_is_left_alone(body: str) -> None:
     assert completion_of(body) is None
+
+
+def test_a_line_separator_in_a_streamed_text_ends_no_line() -> None:
+    completion = completion_of('data: {"choices": [{"delta": {"content": "a\u2028b\x85c"}}]}\r\n\r\ndata: [DONE]\r\n')
+    assert completion is not None and completion["choices"][0]["message"]["content"] == "a\u2028b\x85c"
 
 
 def test_an_error_in_a_stream_is_an_error() -> None:
