@@ -56,20 +56,27 @@ async def check_start(question: str, settings: RunSettings) -> None:
                 f"--schema cannot be used: {error}.", hint="Give a JSON Schema that stands alone and is quick to check."
             ) from error
     gates = Gates.of(settings.approve)
-    for name in {settings.model, settings.calls_model}:
-        counted = "--max-cost" if settings.max_cost is not None else "--approve cost>USD"
-        if (settings.max_cost is not None or gates.cost is not None) and not price_known(name, settings.price):
+    counted = "--max-cost" if settings.max_cost is not None else "--approve cost>USD"
+    if settings.max_cost is not None or gates.cost is not None:
+        check_prices(settings, counted)
+
+
+def check_prices(settings: RunSettings, counted: str) -> None:
+    """Check that the prices of all models are known, which `counted` needs. Raises UsageError."""
+    for spec in settings.specs:
+        if not price_known(spec.name, spec.price):
+            flag = "--price" if spec.name == settings.model else "--sub-price"
             raise UsageError(
-                f"{counted} needs a price and none is known for {name}.",
-                hint="Give it with --price IN,OUT in dollars per million tokens.",
+                f"{counted} needs a price and none is known for {spec.name}.",
+                hint=f"Give it with {flag} IN,OUT in dollars per million tokens.",
             )
 
 
 async def check_models(settings: RunSettings, deps: Dependencies) -> None:
     """Check that clients for the models can be opened. Raises ModelSetupError with a hint on what to do."""
-    for name in {settings.model, settings.calls_model}:
+    for spec in settings.specs:
         # In a thread: this imports the provider's package, and kernels are made ready at the same time.
-        client = await asyncio.to_thread(deps.open_model, name, settings)
+        client = await asyncio.to_thread(deps.open_model, spec)
         await client.aclose()
 
 

@@ -27,6 +27,8 @@ from ..state.settings import saved_settings
 from ..state.threads import Thread, Threads
 from .build import Graph
 from .create import raised_limits
+from .fork_edits import node_before
+from .model_changes import ModelChange
 from .run import error_facts
 from .tracing import traced
 
@@ -47,6 +49,10 @@ class ResumePoint:
     """True when the run had ended because its budget was spent, and can now continue with another turn."""
     checkpoint_id: str | None = None
     """The step to resume from, if not the last one."""
+    change: ModelChange | None = None
+    """Another model, server, price or option from here on."""
+    as_node: str = "prepare"
+    """The node as which changes are written before the run continues, so that the right node runs next."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,21 @@ class Streaming:
     """The caller's config: callbacks, tags, metadata."""
     options: Mapping[str, Any] = field(default_factory=lambda: {"stream_mode": "custom"})
     """Options of `astream`, beside those that the execution sets."""
+
+
+def with_change(point: ResumePoint | None, change: ModelChange | None, snapshot: StateSnapshot) -> ResumePoint | None:
+    """Return the point with a change of models, which is then a step of its own before the run continues.
+
+    What a task has written since the last step is not used: it runs again, with its recorded answers. A reviewer's
+    decision belongs to the step that it was asked at, so that an execution which begins with one changes nothing.
+    """
+    if point is None or change is None or isinstance(point.start, Command):
+        return point
+    if point.start is not None:
+        return replace(point, change=change)
+    as_node = "prepare" if point.reopen else node_before(frozenset(snapshot.next))
+    checkpoint_id = snapshot.config.get("configurable", {}).get("checkpoint_id")
+    return replace(point, change=change, as_node=as_node, checkpoint_id=checkpoint_id)
 
 
 def resume_point_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:
@@ -310,15 +331,26 @@ class RunExecutor:
             )
         else:
             await self._active_runs.close(thread_id)
-        await self._stores.threads.begin(thread_id, resume_point.limits)
+        await self._begin(row, resume_point)
         place = config_of(thread_id, resume_point.checkpoint_id)
-        if resume_point.reopen:
-            changes = {"status": "running", "last": False, "note": None, "spent": None}
-            await self._graph.aupdate_state(place, changes, as_node="prepare")
+        change, start = resume_point.change, resume_point.start
+        if change and start is not None:
+            start, change = change.start(row.start), None
+        changes = {
+            **({"status": "running", "last": False, "note": None, "spent": None} if resume_point.reopen else {}),
+            **(change.values if change else {}),
+        }
+        if changes:
+            await self._graph.aupdate_state(place, changes, as_node=resume_point.as_node)
             place = config_of(thread_id)
         config = for_caller(place, streaming.config)
-        async for chunk in self._graph.astream(resume_point.start, config, durability="sync", **streaming.options):
+        async for chunk in self._graph.astream(start, config, durability="sync", **streaming.options):
             await streaming.on_chunk(chunk)
+
+    async def _begin(self, row: Thread, resume_point: ResumePoint) -> None:
+        """Enter into the index that the run is executed, with its limits and its models."""
+        start = resume_point.change.start(row.start) if resume_point.change else row.start
+        await self._stores.threads.begin(row.thread_id, resume_point.limits, cast(dict[str, Any], start))
 
     async def _keep_leases(self, thread_id: str, task: asyncio.Task[None]) -> None:
         """Renew the leases periodically; cancel the run when another process has taken it over."""

@@ -141,10 +141,13 @@ def _enter(
     """Insert the fork's row into the index of runs."""
     source = step_state.thread
     question = edit.question if edit and edit.question is not None else source.question
-    start: dict[str, Any] = {**source.start, "question": question} if source.start else {}
+    settings = edit.settings if edit else None
+    model = settings.model if settings else source.model
+    other = {"settings": settings.frozen()} if settings else {}
+    start: dict[str, Any] = {**source.start, "question": question, **other} if source.start else {}
     row = {
         **{"thread_id": target, "question": question, "input": source.input, "start": json.dumps(start)},
-        **{"model": source.model, "parent": source.thread_id, "limits": limits.model_dump_json()},
+        **{"model": model, "parent": source.thread_id, "limits": limits.model_dump_json()},
         **{"status": _status(step_state, edit), "turns": step_state.step.turn if step_state.step else 0},
         **{"created": now, "updated": now, "horizon": horizon},
     }

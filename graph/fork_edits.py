@@ -13,13 +13,14 @@ from ..nodes.prompts.messages import REPL_NAMES
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.budget import Limits
-from ..state.call_journal import CallRow
 from ..state.call_keys import START, content_key, edited
+from ..state.call_records import CallRow
 from ..state.errors import UsageError, cli_command
 from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
-from ..state.settings import saved_settings
+from ..state.settings import ModelOptions, RunSettings, saved_settings
 from ..state.wording import counted
 from .checkpoints import StateAtStep
+from .model_changes import change_at
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
     *(
@@ -54,6 +55,8 @@ class Changes:
     """Answers to calls of the cell under way, by their keys or prefixes of them."""
     fresh: bool = False
     """True when no answer that was recorded after the step is reused."""
+    models: ModelOptions = field(default_factory=ModelOptions)
+    """Other models, servers, prices and options."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Edit:
     question: str | None
     answers: Sequence[tuple[CallRow, str]]
     """Calls, each with the hash of its given answer."""
+    settings: RunSettings | None = None
+    """The fork's settings, if they differ."""
 
 
 async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, limits: Limits) -> Edit | None:
@@ -90,6 +95,10 @@ async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, lim
         values["cell"] = cell
         turns.append(turn)
         done.append("other code")
+    change = change_at(step_state.thread.start, step_state.state, changes.models)
+    if change:
+        values |= {name: value for name, value in change.values.items() if name != "step"}
+        done.append(change.summary)
     answers = await _answers_given(stores, step_state, changes.answers)
     if answers:
         done.append(f"{counted(len(answers), 'answer')} given")
@@ -103,7 +112,8 @@ async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, lim
         values["turns"] = turns
     if "__start__" in step_state.next:
         values = {**step_state.thread.start, **values}
-    return Edit(values, _as_node(step_state, changes), ", ".join(done), question, answers)
+    settings = change.settings if change else None
+    return Edit(values, _as_node(step_state, changes), ", ".join(done), question, answers, settings)
 
 
 def _as_node(step_state: StateAtStep, changes: Changes) -> str:
@@ -112,8 +122,15 @@ def _as_node(step_state: StateAtStep, changes: Changes) -> str:
         return "plan"
     if step_state.ended:
         return "prepare"
-    # A cell under way is run again from its beginning, with its recorded answers.
-    return next((before for node, before in _BEFORE.items() if node in step_state.next), "review")
+    return node_before(step_state.next)
+
+
+def node_before(following: frozenset[str]) -> str:
+    """Return the node as which to write a change of the state, so that the `following` nodes still run next.
+
+    A cell under way is run again from its beginning, with its recorded answers.
+    """
+    return next((before for node, before in _BEFORE.items() if node in following), "review")
 
 
 def _ran_out(state: RunState) -> bool:
@@ -239,8 +256,7 @@ async def _answers_given(
     calls = {name: _call(rows, name, thread_id) for name in given}
     if len({call.key for call in calls.values()}) < len(calls):
         raise UsageError("A call is given two answers.", hint="Name each call once.")
-    settings = saved_settings(step_state.state.get("settings", {}))
-    models = {settings.model, settings.calls_model}
+    models = _models_of_keys(step_state.state)
     answers: list[tuple[CallRow, str]] = []
     for name, call in calls.items():
         typed = _is_typed(call, await stores.texts.get(call.prompt), models)
@@ -258,7 +274,15 @@ def _call(rows: Sequence[CallRow], name: str, thread_id: str) -> CallRow:
     raise UsageError(f"The cell under way at this step has no call {name}.", hint=hint)
 
 
-def _is_typed(call: CallRow, prompt: str, models: Iterable[str]) -> bool:
+def _models_of_keys(state: RunState) -> set[str | None]:
+    """Return the models that the run's keys may have: none, those that code names, those of earlier versions."""
+    settings = saved_settings(state.get("settings", {}))
+    former = [one["settings"] for one in state.get("former_models", [])]
+    names = [name for one in former for name in (one["model"], one["sub_model"])]
+    return {None, settings.model, settings.calls_model, *names}
+
+
+def _is_typed(call: CallRow, prompt: str, models: Iterable[str | None]) -> bool:
     """Return whether the call has a schema: its key then differs from that of the same call without one."""
     content = call.key.split(":")[1]
     return all(content_key(call.kind, prompt, model, None)[: len(content)] != content for model in models)

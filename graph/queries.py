@@ -10,8 +10,8 @@ from typing import Any
 from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
-from ..state.call_journal import CallRow
 from ..state.call_keys import turn_of_call
+from ..state.call_records import CallRow
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.threads import Step, Thread

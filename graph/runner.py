@@ -17,24 +17,42 @@ from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOp
 from ..nodes.runtime.dependencies import Dependencies, OpenModels
 from ..nodes.runtime.events import Event, OnEvent, ignore_event
 from ..state.checkpointer import RunSaver
+from ..state.errors import UsageError, cli_command
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
 from ..state.run_state import RestoreRecord, RunState
-from ..state.settings import LimitOptions, RunOptions, resolve_settings, saved_settings
+from ..state.settings import (
+    LimitOptions,
+    ModelOptions,
+    ResumeOptions,
+    RunOptions,
+    limits_among,
+    resolve_settings,
+    saved_settings,
+)
 from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
 from .checkpoints import state_at
 from .create import enter_run, make_ready, raised_limits, under_a_free_name
-from .executor import FindResumePoint, ResumePoint, RunExecutor, config_of, limits_for, resume_point_of
+from .executor import (
+    FindResumePoint,
+    ResumePoint,
+    RunExecutor,
+    config_of,
+    limits_for,
+    resume_point_of,
+    with_change,
+)
 from .fork import make_fork
 from .fork_edits import Changes
 from .intake import Given
 from .langgraph_adapter import GraphAdapter, graph_for_callers
 from .langgraph_ids import run_name
 from .maintenance import collect_garbage, delete_runs, verify_run
+from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
 from .run import EndEvent, Run, answer_of, error_facts, spent_message
 from .sub_rlms import ChildRuns
@@ -132,29 +150,38 @@ class Runner:
         strict: bool = False,
         unsandboxed: bool = False,
         on_event: OnEvent | None = None,
-        **raises: Unpack[LimitOptions],
+        **changes: Unpack[ResumeOptions],
     ) -> Run:
         """Resume a run from its last saved step, and return it as `run` does.
 
-        `raises` are limits (`LimitOptions`, such as `max_cost=2.0`) that replace its own. `strict`: fail instead of
-        continuing when a replayed cell diverges from its recorded calls. `unsandboxed`: do not confine kernels in this
-        execution, even if the run was started confined. An answered run, one whose spent budget is not raised, and one
-        that waits for a reviewer, is returned as it is, without a call; but when it asks about a spent budget, raising
-        that limit is the decision.
+        `changes` are limits (`LimitOptions`, such as `max_cost=2.0`) and models (`ModelOptions`, such as
+        `base_url="http://127.0.0.1:8000/v1"`) that replace its own; recorded answers are kept. `strict`: fail instead
+        of continuing when a replayed cell diverges from its recorded calls. `unsandboxed`: do not confine kernels in
+        this execution, even if the run was started confined. An answered run, one whose spent budget is not raised,
+        and one that waits for a reviewer, is returned as it is, without a call; but when it asks about a spent budget,
+        raising that limit is the decision.
 
-        Raises UnknownThread; UsageError for invalid limits, and for limits of a sub-RLM, which spends from the run at
-        the top of its tree; NoSandbox, KernelStartFailed.
+        Raises UnknownThread; UsageError for invalid changes, for those of a sub-RLM, which spends from the run at the
+        top of its tree, and for other models while the run waits for a reviewer; ModelSetupError, NoSandbox,
+        KernelStartFailed.
         """
         thread_id = await self.queries.resolve(thread)
+        models, raises = given_models(changes), limits_among(changes)
         waiting = (await self._graph.aget_state(config_of(thread_id))).interrupts
+        if waiting and models:
+            raise UsageError(
+                f"{thread_id} waits for a reviewer, so its models cannot be changed now.",
+                hint=f"Decide first: {cli_command('review', thread_id)}. Or change them in a fork.",
+            )
         if decisions := raising(waiting, raises):
             return await self.decide(thread_id, decisions, unsandboxed=unsandboxed, on_event=on_event)
-        if await self._resume_point(thread_id, raises) is None:
+        find = partial(self._resume_point, thread_id, raises, models)
+        if (point := await find()) is None:
             return await self.read(thread_id)
+        if point.change:
+            await check_change(point.change.settings, point.limits, self._deps)
         execution_options = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)
-        return await self._execute(
-            thread_id, partial(self._resume_point, thread_id, raises), on_event, execution_options
-        )
+        return await self._execute(thread_id, find, on_event, execution_options)
 
     async def suggested_limits(self, thread: str) -> dict[str, float]:
         """Return limits by name (`max_tokens`) with which a run whose budget is spent can continue.
@@ -224,7 +251,7 @@ class Runner:
         answers: Mapping[str, Any] | None = None,
         fresh: bool = False,
         on_event: OnEvent | None = None,
-        **raises: Unpack[LimitOptions],
+        **changes: Unpack[ResumeOptions],
     ) -> Run:
         """Create a thread that is a copy of `thread` up to `step`; `resume` it to continue from there.
 
@@ -232,21 +259,24 @@ class Runner:
         tried (a `NamedEvent`), and with nothing else.
 
         The fork may change the `code` that is about to run, variables (`set`, JSON values by name), the `question`,
-        `answers` to calls of the cell under way (by their keys; texts, or the value of a typed call), and limits
-        (`max_cost=2.0`). Recorded answers of `thread` are reused wherever a call is unchanged; with `fresh`, none that
-        was recorded after `step`. The parent is only read.
+        `answers` to calls of the cell under way (by their keys; texts, or the value of a typed call), limits
+        (`max_cost=2.0`) and models (`model="openai:gpt-5"`). Recorded answers of `thread` are reused wherever a call is
+        unchanged; with `fresh`, none that was recorded after `step`. The parent is only read.
 
         Raises UnknownThread; UsageError when there is no such step, or a change is invalid at it; ThreadExists when
         `into` is taken.
         """
         row = await self._stores.threads.get(await self.queries.resolve(thread))
-        limits = raised_limits(row.limits, {**raises})
+        models = given_models(changes)
+        limits = raised_limits(row.limits, {**limits_among(changes)})
         step_state = await state_at(self._stores, self._graph, row, step)
-        changes = Changes(code, set or {}, question, answers or {}, fresh)
+        edits = Changes(code, set or {}, question, answers or {}, fresh, models)
+        if change := change_at(row.start, step_state.state, models):
+            await check_change(change.settings, limits, self._deps)
 
         async def make(target: str) -> None:
             (on_event or ignore_event)({"event": "named", "thread_id": target})
-            await make_fork(self._stores, self.compiled, step_state, target, changes, limits)
+            await make_fork(self._stores, self.compiled, step_state, target, edits, limits)
 
         if into:
             await make(into)
@@ -334,7 +364,7 @@ class Runner:
             return replace(run, status="stopped" if outcome.stopped else "failed", error=error_facts(outcome.unsaved))
         return run
 
-    async def _resume_point(self, thread_id: str, raises: LimitOptions) -> ResumePoint | None:
+    async def _resume_point(self, thread_id: str, raises: LimitOptions, models: ModelOptions) -> ResumePoint | None:
         """Return where to resume a run; None when it is answered, its budget is spent and not raised, or it waits.
 
         Raises StoreError for a run of another version that this one cannot resume.
@@ -342,7 +372,11 @@ class Runner:
         row = await self._stores.threads.get(thread_id)
         limits = await limits_for(self._stores.threads, row, raises)
         snapshot = await self._graph.aget_state(config_of(thread_id))
-        return resume_point_of(row, snapshot, limits)
+        if models and row.caller:
+            top = await self._stores.threads.top_of(row.thread_id)
+            raise UsageError(f"{row.thread_id} is a part of {top}, whose models it uses.", hint="Change them there.")
+        change = change_at(row.start, cast(RunState, snapshot.values), models)
+        return with_change(resume_point_of(row, snapshot, limits), change, snapshot)
 
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
         snapshot = await self._graph.aget_state(config_of(row.thread_id))

@@ -19,19 +19,20 @@ from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.parked_calls import WaitingChild
 from ..state.approval_policy import without_final
 from ..state.budget import Limits
-from ..state.call_journal import Entry
 from ..state.call_keys import digest
+from ..state.call_records import Entry
 from ..state.checkpointer import RunSaver
 from ..state.db.connection import Unit
 from ..state.db.lineage import Child, child_thread, enter_child
 from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError, cli_command
 from ..state.run_state import AnswerRef, RunInput, RunState, Status
-from ..state.settings import RunSettings
+from ..state.settings import RunSettings, saved_settings
 from .build import Graph
 from .checkpoints import state_at
-from .executor import ExecutionOutcome, ResumePoint, RunExecutor, config_of, resume_point_of
+from .executor import ExecutionOutcome, ResumePoint, RunExecutor, config_of, resume_point_of, with_change
 from .fork import make_fork
 from .fork_edits import Changes
+from .model_changes import model_change, with_models_of
 from .run import answer_of
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class ChildRuns:
             await _apart(self._ensure(thread_id, caller, call, settings))
             while True:
                 with self._active_runs.called_by(caller, thread_id):
-                    outcome = await _apart(self._sat(thread_id, caller, call, on_event))
+                    outcome = await _apart(self._sat(thread_id, caller, call, settings, on_event))
                 if outcome.busy is None:
                     break
                 await asyncio.sleep(BETWEEN_TRIES)
@@ -81,7 +82,9 @@ class ChildRuns:
         on_event({"event": "ended", "status": status})
         return answer
 
-    async def _sat(self, thread_id: str, caller: ActiveRun, call: ChildCall, on_event: PassOn) -> ExecutionOutcome:
+    async def _sat(
+        self, thread_id: str, caller: ActiveRun, call: ChildCall, settings: RunSettings, on_event: PassOn
+    ) -> ExecutionOutcome:
         """Resume the child if anything is left to do that does not wait for a reviewer."""
 
         async def resume_point() -> ResumePoint | None:
@@ -92,7 +95,11 @@ class ChildRuns:
                     on_event(event)
             if snapshot.interrupts:
                 return _decided(snapshot, call, caller.ledger.limits)
-            return resume_point_of(await self._stores.threads.get(thread_id), snapshot, caller.ledger.limits)
+            row = await self._stores.threads.get(thread_id)
+            point = resume_point_of(row, snapshot, caller.ledger.limits)
+            # Its caller may have been resumed with other models since.
+            own = saved_settings(state.get("settings") or row.start.get("settings", {}))
+            return with_change(point, model_change(state, own, with_models_of(own, settings)), snapshot)
 
         return await self._executor.execute(
             thread_id, resume_point, on_event, execution_options=caller.execution_options, caller=caller.thread_id
@@ -126,7 +133,7 @@ class ChildRuns:
         """
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
         prompt = await self._stores.texts.put(call.question, source=caller.pack)
-        entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt)
+        entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt, request=call.request)
         record = partial(caller.journal.open_child, entry, thread_id)
         there = await self._stores.threads.find(thread_id)
         if there is not None:
@@ -222,9 +229,10 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
 
     Its gates are its caller's except the gate on the answer, which concerns only the run at the top of the tree.
     """
+    model, sub = settings.spec_of(call.model) or settings.sub_spec, settings.sub_spec
     own = {
-        "model": call.model,
-        "sub_model": settings.calls_model,
+        **{"model": model.name, "base_url": model.base_url, "price": model.price},
+        **{"sub_model": sub.name, "sub_base_url": sub.base_url, "sub_price": sub.price},
         "answer_schema": call.schema,
         "mode": "rlm",
         "approve": without_final(settings.approve),

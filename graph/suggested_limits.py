@@ -29,7 +29,7 @@ async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict
     spent = await stores.spending.by(run.thread_id)
     counts = counted(run.limits, spent, await stores.spending.before(run.thread_id))
     turn = (await stores.spending.largest_turn(run.thread_id) or _FIRST_TURN) + ANOTHER_TURN
-    settings = saved_settings(run.start.get("settings", {}))
+    settings = saved_settings(state.get("settings") or run.start.get("settings", {}))
     done = {
         "calls": counts.model_calls,
         "tokens": counts.tokens,
@@ -50,7 +50,7 @@ def _needed(resource: Resource, turn: int, waiting: int, counts: Counted, settin
         case "tokens":
             return turn + ROOT_OUTPUT_TOKENS + waiting * counts.tokens / calls
         case "cost":
-            root = cost_usd(settings.model, turn, ROOT_OUTPUT_TOKENS, price=settings.price) or 0.0
+            root = cost_usd(settings.model, turn, ROOT_OUTPUT_TOKENS, price=settings.root_spec.price) or 0.0
             return root + waiting * (counts.cost or 0.0) / calls
         case "time":
             return _SECONDS

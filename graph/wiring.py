@@ -17,7 +17,7 @@ from ..state.call_journal import Journal
 from ..state.db.connection import Database
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.leases import Leases
-from ..state.settings import RunSettings
+from ..state.model_specs import ModelSpec
 from ..state.threads import Threads
 from ..state.usage import Spending
 
@@ -64,6 +64,6 @@ async def open_deps(
         await kernels.close()
 
 
-def open_configured_model(name: str, settings: RunSettings) -> ModelClient:
-    """Open the client of a model as the settings describe it. Raises ModelSetupError."""
-    return open_client(name, base_url=settings.base_url, price=settings.price)
+def open_configured_model(spec: ModelSpec) -> ModelClient:
+    """Open the client of a configured model. Raises ModelSetupError."""
+    return open_client(spec.name, base_url=spec.base_url, price=spec.price, key_names=spec.key_names)

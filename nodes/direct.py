@@ -11,7 +11,7 @@ from typing import Any
 
 from ..state.blobs.store import Blobs
 from ..state.budget import ApprovalNeeded, BudgetSpent
-from ..state.call_keys import digest, direct_key
+from ..state.call_keys import digest, direct_key, request_digest
 from ..state.errors import InputError
 from ..state.input.context import ContextRef, context_files, no_context
 from ..state.run_state import RunState
@@ -30,6 +30,7 @@ from .runtime.answers import store_answer
 from .runtime.dependencies import Dependencies, Stores
 from .runtime.events import emit
 from .runtime.output_limits import ROOT_OUTPUT_TOKENS
+from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
 Documents = list[tuple[str, str]]
@@ -183,16 +184,20 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
     emit("direct", outcome="asking", why="")
     request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+    parameters = parameters_of(settings.root_spec)
+    server = run.root_model.server
     got = await call_once(
         run,
         deps,
         ModelCall(
-            key=direct_key(_request_digest(state, settings)),
+            key=_key(state, run),
             kind="root",
             turn=0,
             prompt=shown,
             model=run.root_model,
             request=request,
+            parameters=parameters,
+            digest=request_digest(run.root_model.name, server, parameters, "direct", shown, request.schema),
             # Without `auto` no turn follows for which a request would have to be kept back.
             last_turn=not auto,
             record_failure=False,
@@ -207,11 +212,14 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
     raise root_failed(got, _WHOLE if got.error_kind in _REPL_INSTEAD else "")
 
 
-def _request_digest(state: RunState, settings: RunSettings) -> str:
-    """Return the hash of what the request is made from."""
-    context = state.get("context_ref") or no_context()
+def _key(state: RunState, run: ActiveRun) -> str:
+    """Return the request's key: of an earlier version, if its answer is recorded under that."""
+    context, settings = state.get("context_ref") or no_context(), run.settings
     place = [context["pack"], context["index"], context.get("start"), context.get("end")]
-    return digest(settings.model, settings.mode, settings.answer_schema, state.get("question"), place)
+    made_from = (settings.mode, settings.answer_schema, state.get("question"), place)
+    first = run.former_models[0]["settings"]["model"] if run.former_models else settings.model
+    old_key = direct_key(digest(first, *made_from))
+    return old_key if old_key in run.journal.old_keys else direct_key(digest(*made_from))
 
 
 async def _answer_in(got: CallResult, settings: RunSettings) -> _Answer:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..state.approval_records import ApprovalItem
 from ..state.budget import ApprovalNeeded, BudgetSpent, Resource
-from ..state.call_keys import cell_digest, root_key
+from ..state.call_keys import cell_digest, request_digest, root_key
 from ..state.errors import ModelFailed
 from ..state.run_state import RunState, TurnRecord
 from ..state.wording import counted
@@ -13,7 +13,7 @@ from .approval.budget_gate import apply_budget_grant, asks_about
 from .approval.requests import budget_item, spend_item, stored_items
 from .models.provider_protocol import ModelRequest
 from .models.tokens import estimate_messages
-from .prompts.root_request import prompt_digest, root_messages
+from .prompts.root_request import old_prompt_digest, prompt_digest, root_messages
 from .replies.extract_code import Reading, Reason, nothing_to_run, read_reply
 from .replies.thoughts import Spoken, take_off_thoughts
 from .runtime.active_runs import ActiveRun, ActiveRuns
@@ -21,6 +21,7 @@ from .runtime.dependencies import Dependencies
 from .runtime.events import emit
 from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_OUTPUT, ROOT_OUTPUT_TOKENS
 from .runtime.turns import short_form
+from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
 MOST_CODELESS = 4
@@ -34,7 +35,7 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
     run = await active_runs.get(thread_id, state)
     await apply_budget_grant(run, state, deps)
     turn = state.get("turn", 0) + 1
-    digest = prompt_digest(state, run)
+    digest = _root_digest(state, run, turn)
     # A turn that was answered before its process died is used as it is recorded, whatever budget is left now.
     answered = run.journal.find(root_key(turn, digest, last=False)) is not None
     last = None if answered else _last(run, turn)
@@ -97,6 +98,15 @@ async def _waiting(run: ActiveRun, deps: Dependencies, turn: int, item: Approval
     }
 
 
+def _root_digest(state: RunState, run: ActiveRun, turn: int) -> str:
+    """Return the digest for the turn's key: of an earlier version, if its answer is recorded under that."""
+    if run.journal.old_keys:
+        old = old_prompt_digest(state, run)
+        if any(run.journal.find(root_key(turn, old, last=last)) for last in (False, True)):
+            return old
+    return prompt_digest(state, run)
+
+
 def _last(run: ActiveRun, turn: int) -> Resource | None:
     """Return what makes this turn the last one, or None.
 
@@ -117,16 +127,18 @@ async def _request_turn(
     limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
     request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")
     run.keep_last_turn(estimate_messages(messages))
-    # Only what is new in this request: earlier turns are recorded already, and would be recorded again with each turn.
-    new = messages if turn == 1 else messages[-1:]
-    shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in new)
+    sent = await run.sent_messages.stored(messages, deps.stores.texts)
+    parameters = parameters_of(run.settings.root_spec)
     call = ModelCall(
         key=root_key(turn, digest, last=last is not None),
         kind="root",
         turn=turn,
-        prompt=shown,
+        prompt=messages[-1]["content"],
         model=run.root_model,
         request=request,
+        parameters=parameters,
+        digest=request_digest(run.root_model.name, run.root_model.server, parameters, "root", sent),
+        messages=sent,
         last_turn=last is not None,
         least_output=LEAST_LAST_OUTPUT if short else LEAST_OUTPUT,
         record_failure=False,

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .reservations import NOTHING, CostEstimate, Reservation, added, with_amount, with_uncertain
 from .settings import RunSettings
-from .usage import UsageTotals, usual_output
+from .usage import LEAST_LIKELY_OUTPUT, UsageTotals, usual_output
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
 
@@ -36,6 +36,10 @@ FLAGS: dict[Resource, str] = {
     "time": "--max-time",
     "turns": "--max-turns",
 }
+
+
+_ENOUGH_ANSWERS = 20
+"""Answers after which their usual length is known."""
 
 
 class Limits(BaseModel):
@@ -158,6 +162,13 @@ class BudgetLedger:
         return self._above._usual_output if self._above else usual_output(self._outputs)
 
     @property
+    def _enough_output(self) -> int | None:
+        """The output tokens that 99 of 100 answers of the run keep within, at least 1,000; None: not known yet."""
+        if len(self._outputs) < _ENOUGH_ANSWERS:
+            return None
+        return max(LEAST_LIKELY_OUTPUT, self._usual_output)
+
+    @property
     def counted(self) -> Counted:
         """The usage that counts against the limits: of the whole tree, and of the runs that it was forked from."""
         if self._above:
@@ -214,10 +225,13 @@ class BudgetLedger:
         self._reserved = with_amount(self._reserved, granted, +1)
         return granted
 
-    def settle(self, reserved: Reservation, used: Reservation | None) -> None:
-        """Replace a reservation by what was used; None: unknown, the request becomes uncertain."""
+    def settle(self, reserved: Reservation, used: Reservation | None, *, streamed: int = 0) -> None:
+        """Replace a reservation by what was used; None: unknown, the request becomes uncertain.
+
+        `streamed`: the output tokens that had arrived of an uncertain request's answer.
+        """
         if used is None:
-            self._spent = with_uncertain(self._spent, reserved)
+            self._spent = with_uncertain(self._spent, reserved, streamed)
         else:
             self._spent = with_amount(self._spent, used, +1)
             # A refused request says nothing about how long answers are.
@@ -225,7 +239,7 @@ class BudgetLedger:
                 bisect.insort(self._outputs, used.output_tokens)
         self._free(reserved)
         if self._above:
-            self._above.settle(reserved, used)
+            self._above.settle(reserved, used, streamed=streamed)
 
     def give_back(self, reserved: Reservation) -> None:
         """Release the reservation of a request that was not sent."""
@@ -266,6 +280,9 @@ class BudgetLedger:
         output = self._output_for(wanted, kept, held)
         if output >= wanted.output_tokens or (output >= wanted.least_output and not held.model_calls):
             return self._if_allowed(wanted.reservation(output))
+        if (usual := self._enough_output) is not None and output >= usual:
+            # Rather than wait for others, a request gets the room that 99 of 100 answers of this run need.
+            return self._if_allowed(wanted.reservation(usual))
         if held.model_calls and self._output_for(wanted, kept, UsageTotals()) >= wanted.least_output:
             return None
         tokens, _ = self._left(kept, held)

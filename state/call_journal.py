@@ -6,12 +6,14 @@ the sum over the rows (promise P9). A request whose outcome is unknown, temporar
 row's `uncertain_…` columns with what was reserved for it, and moves into the others once the outcome is known.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
+from .call_records import CALL_COLUMNS, CallRow, Entry, Outcome, RecordedCall, call_row, read_row, unreadable_row
 from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import Unreadable, rows_of
@@ -19,89 +21,7 @@ from .db.lineage import LINE
 from .db.tables import CALLS
 from .journal_rows import Row, correct_row, decide_row, open_child_row, open_row, reuse_row, settle_row
 from .leases import Leases
-from .reservations import NOTHING, Reservation
-
-RequestKind = Literal["root", "llm", "rlm"]
-CallStatus = Literal["asked", "answered", "failed"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A request before it is sent. `prompt` is the hash of a text."""
-
-    key: str
-    kind: RequestKind
-    turn: int
-    depth: int
-    model: str
-    prompt: str
-    reserved: Reservation = NOTHING
-    """The reservation for each attempt; nothing for a call that another run or a reviewer answers."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of a request: `answer` is the hash of a text; without one, `error_kind` and `error` say why.
-
-    With an answer, `error_kind` says what is wrong with it.
-    """
-
-    answer: str | None = None
-    error_kind: str | None = None
-    error: str | None = None
-    known: int = 1
-    """Attempts whose outcome is known; the fields below are their totals."""
-    unsent: int = 0
-    """Attempts that never reached the server."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float | None = None
-    seconds: float = 0.0
-
-    @property
-    def status(self) -> CallStatus:
-        return "answered" if self.answer is not None else "failed"
-
-
-@dataclass(frozen=True)
-class RecordedCall:
-    """A settled row, as replay needs it."""
-
-    key: str
-    answer: str | None
-    error_kind: str | None
-    error: str | None
-    thread_id: str = ""
-    """The thread that the row belongs to: this one, or one that it was forked from."""
-    child_thread: str | None = None
-    """The run that gave the answer, if a run did, as of when the journal was opened."""
-
-
-@dataclass(frozen=True)
-class CallRow:
-    """One row, as `rlm calls` shows it. `prompt` and `answer` are hashes of texts."""
-
-    seq: int
-    key: str
-    kind: RequestKind
-    turn: int
-    depth: int
-    model: str
-    prompt: str
-    status: CallStatus
-    answer: str | None
-    error: str | None
-    tokens: int
-    seconds: float
-    reused: int
-    child_thread: str | None
-    uncertain_tokens: int = 0
-    """The most tokens that attempts with an unknown outcome may have taken."""
-    attempts: int = 0
-    """Requests that were sent for it, whatever their outcome."""
-    damage: str | None = None
-    """The reason why the row is damaged. The other fields are then for display only."""
-
+from .reservations import Reservation
 
 REVIEWER = "person"
 """The model of a call that a reviewer answered."""
@@ -122,22 +42,23 @@ class Journal:
         """Return the thread's journal, with the settled rows of it and of the threads it was forked from in memory."""
         rows = await self._database.read(_SETTLED, (thread_id,))
         settled = {row[0]: RecordedCall(*row) for row in rows}
-        return ThreadJournal(self._database, self._leases, self._clock, thread_id, settled)
+        old_keys = frozenset(key for [key] in await self._database.read(_OLD_KEYS, (thread_id,)))
+        return ThreadJournal(self._database, self._leases, self._clock, thread_id, settled, old_keys)
 
     async def calls_of_turn(self, thread_id: str, turn: int) -> list[CallRow]:
         """Return the sub-calls of a turn's cell, one per key, including those of the threads it was forked from."""
         rows = await self._database.read(
-            f"{LINE} SELECT {_ROW} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
+            f"{LINE} SELECT {CALL_COLUMNS} FROM calls JOIN line USING (thread_id) WHERE turn = ? AND kind != 'root' "
             f"AND NOT ({checksum_mismatch_sql(CALLS)}) ORDER BY generation DESC, seq",
             (thread_id, turn),
         )
-        return list({row[1]: CallRow(*row) for row in rows}.values())
+        return list({row[1]: call_row(row) for row in rows}.values())
 
     async def rows(self, thread_id: str, *, sub_calls_only: bool = True) -> list[CallRow]:
         """Return the thread's requests, oldest first; damaged ones as far as they can be read."""
-        columns = f"{_ROW}, {checksum_mismatch_sql(CALLS)}"
+        columns = f"{CALL_COLUMNS}, {checksum_mismatch_sql(CALLS)}"
         found = await self._database.look(lambda connection: list(rows_of(connection, CALLS, columns, thread_id)))
-        rows = [_unreadable(row) if isinstance(row, Unreadable) else _call(row) for row in found]
+        rows = [unreadable_row(row) if isinstance(row, Unreadable) else read_row(row) for row in found]
         return [row for row in rows if row.damage or row.kind != "root" or not sub_calls_only]
 
     async def unfinished_child(self, thread_id: str, key: str) -> tuple[str, int] | None:
@@ -154,40 +75,21 @@ class Journal:
         return rows[0] if rows else None
 
 
-_ROW = (
-    "seq, key, kind, turn, depth, model, prompt, status, answer, error, input_tokens + output_tokens, seconds, "
-    "reused, child_thread, uncertain_tokens, attempts"
-)
-
 # The furthest ancestor first, so that a thread's own answers win.
 _SETTLED = f"""
-{LINE} SELECT key, answer, error_kind, error, thread_id, child_thread FROM calls JOIN line USING (thread_id)
+{LINE} SELECT key, answer, error_kind, error, thread_id, child_thread, kind, thoughts
+FROM calls JOIN line USING (thread_id)
 WHERE status != 'asked' AND coalesce(settled, 0) <= line.horizon AND NOT ({checksum_mismatch_sql(CALLS)})
 ORDER BY generation DESC
 """
 
 
-def _call(row: tuple[Any, ...]) -> CallRow:
-    *values, damaged = row
-    if not damaged:
-        return CallRow(*values)
-    seq, key, kind, turn, _, model, prompt, _, answer, *_ = values
-    return replace(
-        _unreadable(Unreadable(seq, (key,), "it has changed on disk")),
-        kind="rlm" if kind == "rlm" else "llm",
-        turn=turn if isinstance(turn, int) else 0,
-        model=str(model),
-        prompt=str(prompt),
-        answer=None if answer is None else str(answer),
-    )
-
-
-def _unreadable(row: Unreadable) -> CallRow:
-    """Return a row with what is known of a request whose row cannot be read."""
-    damage = f"the record of this call is damaged: {row.why}"
-    return CallRow(
-        row.rowid, str(row.key[0]), "llm", 0, 0, "", "", "failed", None, None, 0, 0.0, 0, None, damage=damage
-    )
+# Rows of earlier formats, whose keys name the model that answered.
+_OLD_KEYS = f"""
+{LINE} SELECT key FROM calls JOIN line USING (thread_id) WHERE request IS NULL
+AND (status != 'asked' OR child_thread IS NOT NULL) AND coalesce(settled, 0) <= line.horizon
+AND NOT ({checksum_mismatch_sql(CALLS)})
+"""
 
 
 class ThreadJournal:
@@ -204,7 +106,10 @@ class ThreadJournal:
         clock: Callable[[], float],
         thread_id: str,
         settled: dict[str, RecordedCall],
+        old_keys: frozenset[str] = frozenset(),
     ) -> None:
+        self.old_keys = old_keys
+        """Keys of rows of earlier formats."""
         self._database = database
         self._leases = leases
         self._clock = clock
@@ -218,6 +123,10 @@ class ThreadJournal:
         self._settled[row.key] = row
         turn, _, _ = row.key.partition(":")
         self._by_turn.setdefault(turn, set()).add(row.key)
+
+    def now(self) -> float:
+        """Return the seconds since 1970, as stamped on rows."""
+        return self._clock()
 
     def find(self, key: str) -> RecordedCall | None:
         """Return the settled row under `key`, or None."""
@@ -267,9 +176,19 @@ class ThreadJournal:
 
         Only attempts of *this* process are settled: an attempt that a killed process had under way stays uncertain.
         """
-        row = {**self._about(entry), **_outcome(outcome), "seconds": outcome.seconds, **_used(entry, outcome)}
+        row = {
+            **self._about(entry),
+            **_outcome(outcome),
+            **{"seconds": outcome.seconds, "thoughts": outcome.thoughts},
+            **_used(entry, outcome),
+        }
         await self._database.commit(self._fenced(lambda connection: settle_row(connection, row)), "call-settled")
-        self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
+        self._remember(
+            RecordedCall(
+                *(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id, None),
+                *(entry.kind, outcome.thoughts),
+            )
+        )
 
     async def decide(self, entry: Entry, outcome: Outcome) -> None:
         """Record what a reviewer decided about a call that was never sent; on disk on return."""
@@ -295,7 +214,9 @@ class ThreadJournal:
     def _about(self, entry: Entry) -> dict[str, Any]:
         return {
             **{"thread_id": self._thread_id, "key": entry.key, "kind": entry.kind, "turn": entry.turn},
-            **{"depth": entry.depth, "model": entry.model, "prompt": entry.prompt},
+            **{"depth": entry.depth, "model": entry.model, "prompt": entry.prompt, "request": entry.request},
+            **{"parameters": json.dumps(entry.parameters) if entry.parameters else None, "queued": entry.queued},
+            "messages": json.dumps(entry.messages) if entry.messages else None,
         }
 
     def _fenced(self, unit: Unit) -> Unit:
@@ -318,7 +239,9 @@ def _used(entry: Entry, outcome: Outcome) -> Row:
     ended = outcome.known + outcome.unsent
     return {
         **{"input_tokens": outcome.input_tokens, "output_tokens": outcome.output_tokens, "cost": outcome.cost},
-        **{"unsent": outcome.unsent, "ended": ended},
+        **{"unsent": outcome.unsent, "ended": ended, **outcome.details._asdict()},
+        **{"streamed_calls": outcome.streamed_calls, "streamed_output": outcome.streamed_output},
+        "attempt_log": "".join(f"{json.dumps(attempt)}\n" for attempt in outcome.attempts),
         **_reservations(entry.reserved, attempts=ended),
     }
 
@@ -346,6 +269,6 @@ def give_answer(
     row = {
         **{"thread_id": thread_id, "key": call.key, "kind": call.kind, "turn": call.turn, "depth": call.depth},
         **{"model": REVIEWER, "prompt": call.prompt, "status": "answered", "answer": answer, "cost": 0.0},
-        **{"created": now, "settled": settled},
+        **{"created": now, "settled": settled, "request": ""},
     }
     connection.execute(CALLS.insert(*row), row)

@@ -28,9 +28,23 @@ def digest_of_written(*parts: str) -> str:
     return hashlib.sha256(f"[{','.join(parts)}]".encode()).hexdigest()
 
 
-def content_key(kind: str, prompt: str, model: str, schema: dict[str, Any] | None, context: str | None = None) -> str:
-    """Return the hash of a sub-call's content; equal requests have equal keys. `context`: the context's digest."""
+def content_key(
+    kind: str, prompt: str, model: str | None, schema: dict[str, Any] | None, context: str | None = None
+) -> str:
+    """Return the hash of what code asks in a sub-call; equal calls have equal keys.
+
+    `model` is the name that the code gave, None when it gave none: with another model or server the key stays. Until
+    format 4 it was that of the model which answered. `context`: the context's digest.
+    """
     return digest("call", kind, prompt, model, schema, *([] if context is None else [context]))
+
+
+def request_digest(model: str, server: str, parameters: Mapping[str, Any], *asked: Any) -> str:
+    """Return the hash of a request: `asked` is sent, as plain JSON, to `model` at `server` with these parameters.
+
+    `server` is an address without credentials, empty for the provider's own.
+    """
+    return digest("request", model, server, dict(parameters), *asked)
 
 
 def call_key(turn: int, content: str, occurrence: int) -> str:
@@ -38,9 +52,12 @@ def call_key(turn: int, content: str, occurrence: int) -> str:
     return f"{turn}:{content[:40]}:{occurrence}"
 
 
-def shared_key(content: str) -> str:
-    """Return the key of a `cache=True` call: the same for the whole run, whichever turn asks."""
-    return f"shared:{content[:40]}"
+def shared_key(request: str) -> str:
+    """Return the key of a `cache=True` call from its request's digest: the same for a whole run, whichever turn asks.
+
+    Until format 4 it was made from the content's digest.
+    """
+    return f"shared:{request[:40]}"
 
 
 def turn_of_call(key: str) -> int | None:

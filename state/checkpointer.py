@@ -285,7 +285,8 @@ def _step_note(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> StepNote
     turn = values.get("turn")
     turn = turn if isinstance(turn, int) else 0
     source = metadata.get("source", "unknown")
-    if not notes or source != "loop":
+    edited = source == "update" and bool(notes) and notes[0]["kind"] == "edit"
+    if not notes or not (source == "loop" or edited):
         # LangGraph's own first step, which only distributes the input, has no note.
         return {"kind": cast(Any, "start" if source == "loop" else source), "turn": turn, "summary": ""}
     if notes[0]["kind"] == "sub_call":

@@ -20,10 +20,12 @@ FILE = "rlm.toml"
 _PROGRAMS = "which programs run as you"
 _USER_ONLY = {
     "base_url": "where requests and keys go",
+    "sub_base_url": "where requests and keys go",
     "kernel_env": _PROGRAMS,
     "kernel_provisioner": _PROGRAMS,
     "unsandboxed": "whether code runs without a sandbox",
     "price": "what a budget in dollars counts",
+    "sub_price": "what a budget in dollars counts",
     "allow_imports": "which imports need no approval",
     "tracing": "what is sent to LangSmith",
 }

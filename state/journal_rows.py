@@ -36,7 +36,9 @@ def settle_row(connection: sqlite3.Connection, row: Row) -> None:
     """Record the outcome of a request, with what it took (`correct_row`)."""
     row = {**row, "settled": _count_settled(connection)}
     outcome = ", ".join(f"{name} = :{name}" for name in _OUTCOME)
-    connection.execute(f"UPDATE calls SET {outcome}, seconds = :seconds, {_USED} WHERE {_ROW}", row)
+    connection.execute(
+        f"UPDATE calls SET {outcome}, seconds = :seconds, thoughts = :thoughts, {_USED} WHERE {_ROW}", row
+    )
 
 
 def decide_row(connection: sqlite3.Connection, row: Row) -> None:
@@ -65,7 +67,7 @@ def reuse_row(connection: sqlite3.Connection, row: Row) -> None:
             **{"thread_id": ":thread_id", "created": ":created", "settled": ":settled"},
             **{"cost": "0.0", "reused": "1"},
         }
-        paid_there = ("seq", *(name for name in CALL_USAGE if name != "cost"))
+        paid_there = ("seq", "attempt_log", *(name for name in CALL_USAGE if name != "cost"))
         connection.execute(
             f"{CALLS.copy(changed, without=paid_there)} WHERE thread_id = :owner AND key = :key AND NOT ({_DAMAGED})",
             {**row, "settled": _count_settled(connection)},
@@ -73,11 +75,16 @@ def reuse_row(connection: sqlite3.Connection, row: Row) -> None:
 
 
 _OUTCOME = ("settled", "status", "answer", "error_kind", "error")
+_ADDED = (
+    *("input_tokens", "output_tokens", "cost", "cached_tokens", "cache_write_tokens", "thought_tokens"),
+    *("streamed_calls", "streamed_output"),
+)
 # Without any uncertain attempt the dollars are exactly 0, whatever rounding error additions and subtractions left.
 _USED = ", ".join(
     [
-        *(f"{name} = {name} + :{name}" for name in ("input_tokens", "output_tokens", "cost")),
+        *(f"{name} = {name} + :{name}" for name in _ADDED),
         "attempts = attempts - :unsent",
+        "attempt_log = coalesce(attempt_log, '') || :attempt_log",
         *(
             f"{name} = CASE WHEN uncertain_calls > :ended THEN {name} - :{name} ELSE 0.0 END"
             for name in ("uncertain_cost", "uncertain_input_cost")

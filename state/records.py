@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from .usage import UsageTotals
 
 StepKind = Literal["prepare", "direct", "plan", "review", "execute_code", "sub_call", "finalize", "edit"]
-"""The node that made a step; `edit`: a user did, with a fork."""
+"""The node that made a step; `edit`: a user did, with a fork, or with a resume that changes the models."""
 Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
 """The status of a thread. `busy` is only ever an answer to a second caller, never stored."""
 
@@ -135,6 +135,10 @@ class Usage(TypedDict):
     """Tokens of all answers."""
     cost_usd: float | None
     """US dollars; None when a price is unknown."""
+    thought_tokens: NotRequired[int]
+    """The part of the output tokens that were thoughts, as far as servers say."""
+    cached_tokens: NotRequired[int]
+    """The part of the input tokens that came from a provider's cache."""
     estimated_tokens: NotRequired[int]
     """The part of the tokens that is an estimate for uncertain requests."""
     uncertain_calls: NotRequired[int]
@@ -152,6 +156,8 @@ def as_usage(spent: UsageTotals) -> Usage:
         "reused_calls": spent.reused_calls,
         "input_tokens": spent.input_tokens + spent.uncertain.input_tokens,
         "output_tokens": spent.output_tokens + spent.estimated_output,
+        "thought_tokens": spent.details.thought_tokens,
+        "cached_tokens": spent.details.cached_tokens,
         "cost_usd": _dollars(spent.total_cost),
         "estimated_tokens": spent.estimated_tokens,
         "uncertain_calls": spent.uncertain.calls,
@@ -166,6 +172,15 @@ def _more(most: float | None, likely: float | None) -> float | None:
 
 def _dollars(cost: float | None) -> float | None:
     return None if cost is None else round(cost, 6)
+
+
+class FormerModels(TypedDict):
+    """The models that a run asked, and how, until this was changed."""
+
+    until: int
+    """The last turn that was begun with them."""
+    settings: dict[str, Any]
+    """The settings that a resume may change (`MODEL_SETTINGS`), as they were."""
 
 
 class AnswerRef(TypedDict):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .usage import Uncertain, UsageTotals
+from .usage import NO_DETAILS, TokenDetails, Uncertain, UsageTotals
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Reservation:
     """Input tokens of the first attempt, where more is reserved (for a repair that may follow)."""
     input_cost: float | None = 0.0
     """Dollars for that input."""
+    details: TokenDetails = NO_DETAILS
+    """Parts of the tokens of a request that has ended."""
 
     @property
     def sent_tokens(self) -> int:
@@ -57,7 +59,8 @@ class CostEstimate:
 def plus(one: Reservation, other: Reservation) -> Reservation:
     """Add up what two requests took."""
     tokens_in, tokens_out = one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens
-    return Reservation(tokens_in, tokens_out, _dollars(one.cost, other.cost))
+    details = one.details.plus(other.details)
+    return Reservation(tokens_in, tokens_out, _dollars(one.cost, other.cost), details=details)
 
 
 def with_amount(total: UsageTotals, amount: Reservation, sign: int) -> UsageTotals:
@@ -69,13 +72,17 @@ def with_amount(total: UsageTotals, amount: Reservation, sign: int) -> UsageTota
         input_tokens=total.input_tokens + sign * amount.input_tokens,
         output_tokens=total.output_tokens + sign * amount.output_tokens,
         cost=cost,
+        details=total.details.plus(amount.details),
     )
 
 
-def with_uncertain(total: UsageTotals, reserved: Reservation) -> UsageTotals:
-    """Add one uncertain request to `total`."""
+def with_uncertain(total: UsageTotals, reserved: Reservation, streamed: int = 0) -> UsageTotals:
+    """Add one uncertain request to `total`. `streamed`: the output tokens that had arrived of its answer."""
     most = reserved.input_tokens + reserved.output_tokens
-    one = Uncertain(1, reserved.sent_tokens, reserved.output_tokens, most, reserved.cost, reserved.input_cost)
+    one = Uncertain(
+        *(1, reserved.sent_tokens, reserved.output_tokens, most, reserved.cost, reserved.input_cost),
+        *((1, streamed) if streamed else (0, 0)),
+    )
     return added(total, UsageTotals(model_calls=1, uncertain=one))
 
 
@@ -95,7 +102,10 @@ def added(one: UsageTotals, other: UsageTotals) -> UsageTotals:
             first.most_tokens + second.most_tokens,
             _dollars(first.most_cost, second.most_cost),
             _dollars(first.input_cost, second.input_cost),
+            first.streamed_calls + second.streamed_calls,
+            first.streamed_output + second.streamed_output,
         ),
+        one.details.plus(other.details),
         max(one.usual_output, other.usual_output),
     )
 

@@ -20,6 +20,7 @@ from .records import (
     CellRef,
     Divergence,
     EditRecord,
+    FormerModels,
     RestoreRecord,
     Status,
     StepKind,
@@ -36,6 +37,7 @@ __all__ = [
     "CellRef",
     "Divergence",
     "EditRecord",
+    "FormerModels",
     "RestoreRecord",
     "RunInput",
     "RunOutput",
@@ -91,6 +93,7 @@ class RunState(TypedDict, total=False):
 
     question: str
     settings: dict[str, Any]
+    former_models: list[FormerModels]
     context_ref: ContextRef | None
     turn: int
     last: bool

@@ -50,9 +50,19 @@ _ALL = (
         "the provider's own",
     ),
     SettingSpec(
+        *("sub_base_url", "Base URL of the sub-model", MODEL, "URL"),
+        "An OpenAI-compatible server for sub-calls alone, such as one of your own beside a hosted root model",
+        "that of the root model",
+    ),
+    SettingSpec(
         *("price", "Price", MODEL, "IN,OUT"),
         "The price of tokens, in US dollars per million",
         "the built-in price list",
+    ),
+    SettingSpec(
+        *("sub_price", "Price of the sub-model", MODEL, "IN,OUT"),
+        "The price of the sub-model's tokens, in US dollars per million",
+        "--price, else the built-in price list",
     ),
     SettingSpec(*("concurrency", "Concurrency", MODEL, "N"), "Model calls in flight at once", "32"),
     SettingSpec(

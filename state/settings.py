@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -24,6 +24,7 @@ from typing_extensions import TypedDict
 from .approval_policy import gate_names, module_names
 from .errors import StoreError, UsageError
 from .folder_settings import FolderFile
+from .model_specs import MODEL_SETTINGS, ROOT_KEY, SUB_KEY, ModelSpec, provider_of, takes_base_url
 from .setting_specs import SETTINGS
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -112,6 +113,7 @@ class RunSettings(BaseModel):
     model: ModelName = _setting("model", "")
     sub_model: ModelName = _setting("sub_model", "")
     base_url: str = _setting("base_url", "")
+    sub_base_url: str = _setting("sub_base_url", "")
     mode: Mode = _setting("mode", "rlm")
     max_turns: int = _setting("max_turns", 30, ge=1)
     max_depth: int = _setting("max_depth", 1, ge=0, le=50)
@@ -121,6 +123,7 @@ class RunSettings(BaseModel):
     max_time: float | None = _setting("max_time", None, gt=0)
     strict_budget: bool = _setting("strict_budget", False)
     price: Price | None = _setting("price", None)
+    sub_price: Price | None = _setting("sub_price", None)
     concurrency: int = _setting("concurrency", 32, ge=1, le=1000)
     kernels: int | None = _setting("kernels", None, ge=1)
     cell_timeout: float = _setting("cell_timeout", 300, gt=0)
@@ -137,6 +140,41 @@ class RunSettings(BaseModel):
     def calls_model(self) -> str:
         """The name of the model that answers sub-calls."""
         return self.sub_model or self.model
+
+    @property
+    def root_spec(self) -> ModelSpec:
+        """The root model, as it is asked."""
+        return ModelSpec(self.model, self.base_url, self.price)
+
+    @property
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """The models of the run, each once."""
+        root, sub = self.root_spec, self.sub_spec
+        return (root,) if root.identity == sub.identity else (root, sub)
+
+    @property
+    def sub_spec(self) -> ModelSpec:
+        """The model that answers sub-calls, as it is asked."""
+        name = self.calls_model
+        # The root model's address is for OpenAI-compatible servers, which the sub-model of another provider is not.
+        base_url = self.sub_base_url or (self.base_url if takes_base_url(name) or name == self.model else "")
+        # Nobody's key is sent to another server than the one that it is for.
+        same_server = (provider_of(name), base_url) == (provider_of(self.model), self.base_url)
+        keys = (SUB_KEY, ROOT_KEY) if same_server else (SUB_KEY,)
+        return ModelSpec(name, base_url, self.sub_price or self.price, key_names=keys)
+
+    def spec_of(self, name: str) -> ModelSpec | None:
+        """Return the configured model that code names, or None. The sub-model comes first: code makes sub-calls."""
+        return next((spec for spec in (self.sub_spec, self.root_spec) if spec.name == name), None)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The names that code may give to `model=`, sorted."""
+        return tuple(sorted({self.model, self.calls_model}))
+
+    def of_models(self) -> dict[str, Any]:
+        """Return the settings that a resume may change, as plain JSON."""
+        return self.model_dump(mode="json", include=set(MODEL_SETTINGS))
 
     def frozen(self) -> dict[str, Any]:
         """Return plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back."""
@@ -157,15 +195,34 @@ class LimitOptions(TypedDict, total=False):
     strict_budget: bool | None
 
 
-class RunOptions(LimitOptions, total=False):
-    """The settings of a run as keyword arguments; None: not given. Texts are read as on the command line."""
+def limits_among(options: Mapping[str, Any]) -> LimitOptions:
+    """Return those of the options that are limits, and those that are no settings of models, which are reported."""
+    return cast(LimitOptions, {name: value for name, value in options.items() if name not in MODEL_SETTINGS})
+
+
+class ModelOptions(TypedDict, total=False):
+    """Who answers and how, as keyword arguments; None: not given. Texts are read as on the command line.
+
+    A run that is resumed, or forked, keeps what is not given.
+    """
 
     model: str | None
     sub_model: str | None
     base_url: str | None
+    sub_base_url: str | None
+    price: tuple[float, float] | str | None
+    sub_price: tuple[float, float] | str | None
+
+
+class ResumeOptions(LimitOptions, ModelOptions, total=False):
+    """What may change when a run is resumed or forked; None: not given."""
+
+
+class RunOptions(ResumeOptions, total=False):
+    """The settings of a run as keyword arguments; None: not given. Texts are read as on the command line."""
+
     mode: Mode | None
     max_depth: int | None
-    price: tuple[float, float] | str | None
     concurrency: int | None
     kernels: int | None
     cell_timeout: float | None
@@ -216,7 +273,7 @@ def resolve_settings(flags: dict[str, Any]) -> RunSettings:
     try:
         resolved = _Resolver(**given)
     except ValidationError as error:
-        raise UsageError(_first_problem(error, given), hint="See `rlm run --help`.") from error
+        raise UsageError(first_problem(error, given), hint="See `rlm run --help`.") from error
     return RunSettings.model_validate(resolved.model_dump())
 
 
@@ -226,12 +283,12 @@ def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:
         return RunSettings.model_validate(frozen)
     except ValidationError as error:
         raise StoreError(
-            f"The run was saved by another version of durable-rlm: {_first_problem(error)}",
+            f"The run was saved by another version of durable-rlm: {first_problem(error)}",
             hint="Install the version that saved it, or a later one, and resume it with `rlm resume`.",
         ) from error
 
 
-def _first_problem(error: ValidationError, flags: Mapping[str, Any] | None = None) -> str:
+def first_problem(error: ValidationError, flags: Mapping[str, Any] | None = None) -> str:
     """Return what is wrong with which setting, named as it was given. `flags`: those given."""
     problem = error.errors()[0]
     name = str(problem["loc"][0]) if problem["loc"] else ""

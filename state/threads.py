@@ -207,10 +207,14 @@ class Threads:
         # The time in a damaged row is not reliable.
         return next((row for row in await self.all() if row.caller is None), None)
 
-    async def begin(self, thread_id: str, limits: Limits) -> None:
-        """Mark the run as running, with these limits in force. Raises LeaseLost, RunBusy."""
-        row = (limits.model_dump_json(), self._clock(), thread_id)
-        statement = "UPDATE threads SET status = 'running', error = NULL, limits = ?, updated = ? WHERE thread_id = ?"
+    async def begin(self, thread_id: str, limits: Limits, start: dict[str, Any]) -> None:
+        """Mark the run as running, with these limits and, in `start`, these settings. Raises LeaseLost, RunBusy."""
+        model = start.get("settings", {}).get("model", "")
+        row = (limits.model_dump_json(), json.dumps(start), model, self._clock(), thread_id)
+        statement = (
+            "UPDATE threads SET status = 'running', error = NULL, limits = ?, start = ?, model = ?, updated = ? "
+            "WHERE thread_id = ?"
+        )
         await self._update(statement, row, "execution-begun")
 
     async def set_limits(self, thread_id: str, limits: Limits) -> None:

@@ -2,13 +2,31 @@
 
 import sqlite3
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .db.connection import Database
 from .db.lineage import BELOW, LINE, NO_HORIZON
 
 LEAST_LIKELY_OUTPUT = 1_000
 """The least output tokens that an uncertain request counts with, whatever the other requests of its run took."""
+
+
+class TokenDetails(NamedTuple):
+    """What is known about parts of the tokens: they are among those of input and output."""
+
+    cached_tokens: int = 0
+    """Input tokens that a provider's cache had."""
+    cache_write_tokens: int = 0
+    """Input tokens that were written into a provider's cache."""
+    thought_tokens: int = 0
+    """Output tokens of thoughts."""
+
+    def plus(self, other: "TokenDetails") -> "TokenDetails":
+        """Add up the details of two requests."""
+        return TokenDetails(*map(sum, zip(self, other, strict=True)))
+
+
+NO_DETAILS = TokenDetails()
 
 
 @dataclass(frozen=True)
@@ -25,6 +43,10 @@ class Uncertain:
     most_tokens: int = 0
     most_cost: float | None = 0.0
     input_cost: float | None = 0.0
+    streamed_calls: int = 0
+    """Those of which a part of the answer had arrived."""
+    streamed_output: int = 0
+    """The output tokens of those parts."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +62,7 @@ class UsageTotals:
     output_tokens: int = 0
     cost: float | None = 0.0
     uncertain: Uncertain = field(default_factory=Uncertain)
+    details: TokenDetails = NO_DETAILS
     usual_output: int = 0
     """Output tokens that 99 of 100 answered requests kept within; 0 where none was answered or none is uncertain."""
 
@@ -47,7 +70,8 @@ class UsageTotals:
     def estimated_output(self) -> int:
         """The output tokens that the uncertain requests are likely to have taken, all together."""
         each = max(LEAST_LIKELY_OUTPUT, self.usual_output)
-        return min(self.uncertain.calls * each, self.uncertain.output_tokens)
+        lost = self.uncertain
+        return min((lost.calls - lost.streamed_calls) * each + lost.streamed_output, lost.output_tokens)
 
     @property
     def estimated_tokens(self) -> int:
@@ -90,7 +114,9 @@ _SUMS = (
     "coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0.0), coalesce(sum(cost IS NULL AND attempts > 0), 0), "
     "coalesce(sum(uncertain_calls), 0), coalesce(sum(uncertain_input), 0), coalesce(sum(uncertain_output), 0), "
     "coalesce(sum(uncertain_tokens), 0), coalesce(sum(uncertain_cost), 0.0), "
-    "coalesce(sum(uncertain_input_cost), 0.0), coalesce(sum(uncertain_cost IS NULL AND uncertain_calls > 0), 0)"
+    "coalesce(sum(uncertain_input_cost), 0.0), coalesce(sum(uncertain_cost IS NULL AND uncertain_calls > 0), 0), "
+    "coalesce(sum(streamed_calls), 0), coalesce(sum(streamed_output), 0), coalesce(sum(cached_tokens), 0), "
+    "coalesce(sum(cache_write_tokens), 0), coalesce(sum(thought_tokens), 0)"
 )
 _SPENT = f"SELECT {_SUMS} FROM calls"
 _TREE = """
@@ -193,11 +219,12 @@ def usual_output(outputs: list[int]) -> int:
 
 
 def _spent(row: tuple[Any, ...]) -> UsageTotals:
-    calls, reused, tokens_in, tokens_out, cost, no_price, *rest = row[:13]
-    lost, sent, limits, most, most_cost, sent_cost, lost_no_price = rest
+    calls, reused, tokens_in, tokens_out, cost, no_price, *rest = row[:18]
+    lost, sent, limits, most, most_cost, sent_cost, lost_no_price, streamed, streamed_output, *details = rest
     costs = (None, None) if lost_no_price else (most_cost, sent_cost)
-    uncertain = Uncertain(lost, sent, limits, most, *costs)
-    return UsageTotals(calls, reused, tokens_in, tokens_out, None if no_price else cost, uncertain)
+    uncertain = Uncertain(lost, sent, limits, most, *costs, streamed, streamed_output)
+    known = None if no_price else cost
+    return UsageTotals(calls, reused, tokens_in, tokens_out, known, uncertain, TokenDetails(*details))
 
 
 def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:
@@ -215,11 +242,14 @@ def charge_to_caller(connection: sqlite3.Connection, thread_id: str) -> None:
         "UPDATE calls SET attempts = attempts + ?, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, "
         "cost = cost + ?, uncertain_calls = uncertain_calls + ?, uncertain_input = uncertain_input + ?, "
         "uncertain_output = uncertain_output + ?, uncertain_tokens = uncertain_tokens + ?, "
-        "uncertain_cost = uncertain_cost + ?, uncertain_input_cost = uncertain_input_cost + ? "
-        "WHERE thread_id = ? AND key = ?",
+        "uncertain_cost = uncertain_cost + ?, uncertain_input_cost = uncertain_input_cost + ?, "
+        "streamed_calls = streamed_calls + ?, streamed_output = streamed_output + ?, "
+        "cached_tokens = cached_tokens + ?, cache_write_tokens = cache_write_tokens + ?, "
+        "thought_tokens = thought_tokens + ? WHERE thread_id = ? AND key = ?",
         (
             *(spent.model_calls, spent.input_tokens, spent.output_tokens, spent.cost),
             *(lost.calls, lost.input_tokens, lost.output_tokens, lost.most_tokens, lost.most_cost, lost.input_cost),
+            *(lost.streamed_calls, lost.streamed_output, *spent.details),
             *child,
         ),
     )

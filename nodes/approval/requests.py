@@ -26,7 +26,6 @@ from ...state.db.lineage import child_thread
 from ...state.run_state import AnswerRef, CellRef, RunState
 from ...state.settings import RunSettings, saved_settings
 from ...state.wording import counted
-from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
 from ..runtime.answers import load_answer
@@ -118,19 +117,16 @@ def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> 
         ModelRequest([{"role": "user", "content": call.prompt}], SUB_OUTPUT_TOKENS, "sub", schema=call.schema)
         for call in calls
     ]
-    models = [call.model or run.settings.calls_model for call in calls]
+    models = [run.models.named(call.model) or run.models.sub for call in calls]
     inputs = [estimate_request(request) for request in requests]
-    costs = [
-        cost_usd(model, tokens, SUB_OUTPUT_TOKENS, price=run.settings.price)
-        for model, tokens in zip(models, inputs, strict=True)
-    ]
+    costs = [model.cost_usd(tokens, SUB_OUTPUT_TOKENS) for model, tokens in zip(models, inputs, strict=True)]
     known = [cost for cost in costs if cost is not None]
     children = sum(call.kind == "rlm" and run.settings.max_depth > 1 for call in calls)
     samples = [
         {
             "key": one.key,
             "kind": one.call.kind,
-            "model": model,
+            "model": model.name,
             "prompt": one.call.prompt[:SAMPLE_CHARACTERS],
             "chars": len(one.call.prompt),
         }

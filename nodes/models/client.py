@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from ...state.usage import NO_DETAILS, TokenDetails
 from ..replies.thoughts import take_off_thoughts
 from .errors import AttemptFailed, Failure, FailureKind, ModelCallFailed, Target, classify, explain
 from .pricing import Price, cost_usd
@@ -30,10 +31,14 @@ _FINISHES: dict[str, Finish] = {
 """Finish reasons of OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere and Ollama, in lower case."""
 
 
-AfterAttempt = Callable[["Used | None"], None]
-"""Called when a request has ended, with what it took; None when it is not known whether it was billed."""
+AfterAttempt = Callable[["AttemptEnd"], None]
+"""Called when a request that was sent has ended."""
 NotSent = Callable[[], Awaitable[None]]
 """Awaited in place of `AfterAttempt` when it is certain that no server was sent the request."""
+
+
+def nothing_to_count(_end: "AttemptEnd") -> None:
+    """Do nothing about an attempt that has ended."""
 
 
 async def nothing_to_note() -> None:
@@ -47,6 +52,19 @@ class Used:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    details: TokenDetails = NO_DETAILS
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """The end of one request that was sent."""
+
+    outcome: str
+    """`answered`, or the kind of the failure."""
+    used: Used | None
+    """None when it is not known whether the request was billed."""
+    streamed: int = 0
+    """The output tokens that had arrived when the answer of such a request was lost."""
 
 
 @dataclass
@@ -98,19 +116,28 @@ class ModelClient:
         """`provider:model`, as it was configured."""
         return self._target.name
 
+    @property
+    def server(self) -> str:
+        """The server's address without credentials; empty for the provider's own."""
+        return self._target.where
+
+    def cost_usd(self, input_tokens: int, output_tokens: int) -> float | None:
+        """Return US dollars for these tokens; None when no price is known."""
+        return cost_usd(self.name, input_tokens, output_tokens, price=self._price)
+
     async def ask(
         self,
         request: ModelRequest,
         *,
         before_attempt: BeforeAttempt | None = None,
-        after_attempt: AfterAttempt = lambda _: None,
+        after_attempt: AfterAttempt = nothing_to_count,
         not_sent: NotSent = nothing_to_note,
         on_retry: OnRetry | None = None,
     ) -> ModelReply:
         """Return the model's answer, whose text is never empty.
 
         `before_attempt` is awaited before every request that is sent, retries included; what it raises is passed on and
-        nothing is sent. `after_attempt` is called with what the request took; `not_sent` is awaited in its place when
+        nothing is sent. `after_attempt` is called with how each ended; `not_sent` is awaited in its place when
         it reached no server. `on_retry` is called with the reason and the seconds to wait. `finish="length"` means that
         the text was cut. Raises ModelCallFailed, and nothing else of its own; of kind `too_long` before anything is
         sent, when the request is clearly more than the window.
@@ -128,13 +155,21 @@ class ModelClient:
             try:
                 raw = await self._send(request)
             except AttemptFailed as error:
-                if error.failure.unsent:
+                failure = error.failure
+                if failure.unsent:
                     await not_sent()
                 else:
-                    after_attempt(Used() if error.failure.unbilled else None)
+                    after_attempt(AttemptEnd(failure.kind, Used() if failure.unbilled else None, failure.streamed))
                 raise
-            after_attempt(self._count(raw, request, tally))
-            return _judged(raw, request)
+            used = self._count(raw, request, tally)
+            try:
+                answer = _judged(raw, request)
+            except AttemptFailed as error:
+                lost = error.failure.kind == "server" and raw.output_tokens is None
+                after_attempt(AttemptEnd(error.failure.kind, None if lost else used))
+                raise
+            after_attempt(AttemptEnd("answered", used))
+            return answer
 
         try:
             answer = await with_retries(attempt, self._retry, on_retry)
@@ -210,7 +245,7 @@ class ModelClient:
         tally.input_tokens += sent
         tally.output_tokens += received
         tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
-        return Used(sent, received, cost)
+        return Used(sent, received, cost, TokenDetails(raw.cached_tokens))
 
 
 def _judged(raw: RawReply, request: ModelRequest) -> _Answer:

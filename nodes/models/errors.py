@@ -67,11 +67,19 @@ class Failure:
     """The model's thoughts, where it sent nothing else."""
     unsent: bool = False
     """True when it is certain that no server was sent a byte of the request, which then is no model call."""
+    in_reply: bool = False
+    """True when the server answered with a status of success, and with this error in place of a completion."""
+    streamed: int = 0
+    """The output tokens that had arrived when the answer was lost."""
 
     @property
     def unbilled(self) -> bool:
-        """True when a request that was sent cannot have cost anything: it was refused with an error status."""
-        return self.status is not None or self.kind in ("too_long", "scripted")
+        """True when a request that was sent cannot have cost anything: it was refused before a model began on it.
+
+        A server that fails (5xx, an error in a reply of status 200) may have billed what its model did until then.
+        """
+        refused = self.status is not None and self.status < 500 and not self.in_reply
+        return refused or self.kind in ("too_long", "scripted")
 
     @property
     def reason(self) -> str:
@@ -155,7 +163,8 @@ def _classified(error: BaseException, now: Callable[[], datetime]) -> Failure:
     for link in () if unsent else chain:
         if (status := _status(link)) is not None:
             headers = _headers(link)
-            return _by_status(status, detail, parse_retry_after(headers, now=now) if headers else None)
+            failure = _by_status(status, detail, parse_retry_after(headers, now=now) if headers else None)
+            return replace(failure, in_reply=_in_reply(link))
     if _OVERLONG.search(detail):
         return Failure("too_long", detail)
     # A certificate error is a ValueError, and openai's transport reports it as a timeout of connecting, too.
@@ -240,6 +249,11 @@ def _status(error: BaseException) -> int | None:
         if isinstance(place, int) and not isinstance(place, bool) and 300 <= place <= 599:
             return int(place)
     return None
+
+
+def _in_reply(error: BaseException) -> bool:
+    """Return whether `error` is a dict that was raised for what stood in a reply of status 200."""
+    return getattr(error, "response", None) is None and bool(error.args) and isinstance(error.args[0], dict)
 
 
 def _headers(error: BaseException) -> Mapping[str, str] | None:

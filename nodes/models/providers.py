@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,12 +76,14 @@ def open_client(
     retry: RetryPolicy | None = None,
     seconds: float = REQUEST_SECONDS,
     connections: int = CONNECTIONS,
+    key_names: Sequence[str] = (),
 ) -> ModelClient:
     """Return the client of the model `provider:model`, or of the script `scripted:PATH`; close it when done.
 
     Nothing is sent yet, but the provider's package is imported, which may take a second. `base_url` is an
     OpenAI-compatible server; `price` dollars per million (input, output) tokens; `seconds` the time limit of one
-    request; `connections` the most requests in flight. Raises ModelSetupError.
+    request; `connections` the most requests in flight. `key_names` are environment variables that may hold the key,
+    tried before the provider's own. Raises ModelSetupError.
     """
     kind, colon, model = name.partition(":")
     if not (kind and colon and model.strip()):
@@ -92,11 +95,14 @@ def open_client(
     if kind == "scripted":
         sender, target = ScriptedSender(model), Target(name, seconds=None)
     elif kind == "openai":
-        target = _openai_target(name, base_url, seconds)
-        sender = _openai(model, target, base_url, connections)
+        key = _key([*key_names, PROVIDERS[kind].key_name])
+        target = _openai_target(name, base_url, seconds, key)
+        sender = _openai(model, target, base_url, connections, key)
     else:
-        target = Target(name, key_name=_provider(kind).key_name, seconds=seconds)
-        sender = _other(kind, model, target, base_url)
+        key = _key(key_names)
+        secrets = tuple(filter(None, [key.value]))
+        target = Target(name, key_name=key.name or _provider(kind).key_name, seconds=seconds, secrets=secrets)
+        sender = _other(kind, model, target, base_url, key)
     return ModelClient(target, sender, price=price, window=window_of(name, base_url), retry=retry)
 
 
@@ -107,11 +113,29 @@ def _provider(kind: str) -> Provider:
     return PROVIDERS[kind]
 
 
-def _openai_target(name: str, base_url: str, seconds: float) -> Target:
+@dataclass(frozen=True)
+class _Key:
+    """A key and the environment variable that holds it; without a key, the variable that may hold it."""
+
+    name: str
+    value: str
+
+
+def _key(names: Sequence[str]) -> _Key:
+    """Return the key in the first of these variables that is set. Raises ModelSetupError for what is no key."""
+    found = next((name for name in names if os.environ.get(name, "").strip()), None)
+    if found is None:
+        return _Key(names[-1] if names else "", "")
+    value = os.environ[found].strip()
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        raise ModelSetupError(f"{found} holds characters that no key has.", hint="Copy it again.")
+    return _Key(found, value)
+
+
+def _openai_target(name: str, base_url: str, seconds: float, key: _Key) -> Target:
     where = shown(base_url)
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not base_url:
-        if not key:
+        if not key.value:
             raise ModelSetupError(
                 f"{name} needs a key: OPENAI_API_KEY is not set.",
                 hint="Set it, or name a server of your own with --base-url.",
@@ -123,13 +147,11 @@ def _openai_target(name: str, base_url: str, seconds: float) -> Target:
                     f"{variable} is set, but the server is chosen with --base-url.",
                     hint=f'Write --base-url "${variable}", or unset it.',
                 )
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ModelSetupError("OPENAI_API_KEY holds characters that no key has.", hint="Copy it again.")
-    secrets = (key, urlsplit(base_url).password or "")
-    return Target(name, where, "OPENAI_API_KEY", seconds, tuple(filter(None, secrets)))
+    secrets = (key.value, urlsplit(base_url).password or "")
+    return Target(name, where, key.name, seconds, tuple(filter(None, secrets)))
 
 
-def _openai(model: str, target: Target, base_url: str, connections: int) -> Sender:
+def _openai(model: str, target: Target, base_url: str, connections: int, key: _Key) -> Sender:
     _refuse_to_spend(target.name, base_url)
     _module(PROVIDERS["openai"])
     from .openai import OPENAI_URL, PLACEHOLDER_KEY, OpenAISender
@@ -137,27 +159,26 @@ def _openai(model: str, target: Target, base_url: str, connections: int) -> Send
     return OpenAISender(
         model,
         base_url=base_url or OPENAI_URL,
-        key=os.environ.get("OPENAI_API_KEY", "").strip() or PLACEHOLDER_KEY,
+        key=key.value or PLACEHOLDER_KEY,
         seconds=target.seconds or REQUEST_SECONDS,
         connections=connections,
     )
 
 
-def _other(kind: str, model: str, target: Target, base_url: str) -> Sender:
+def _other(kind: str, model: str, target: Target, base_url: str, key: _Key) -> Sender:
     provider = _provider(kind)
     if base_url:
         raise ModelSetupError(
             f"--base-url names an OpenAI-compatible server, which {target.name} would not use.",
-            hint=f"Write --model openai:{model}, or leave --base-url out.",
+            hint=f"Write openai:{model}, or leave --base-url out; for sub-calls alone it is --sub-base-url.",
         )
     module = _module(provider)
     _refuse_to_spend(target.name, base_url)
     from .langchain import LangChainSender
 
+    options = {**provider.options, **({"api_key": key.value} if key.value else {})}
     try:
-        chat = getattr(module, provider.chat_model)(
-            model=model, disable_streaming=True, cache=False, **provider.options
-        )
+        chat = getattr(module, provider.chat_model)(model=model, disable_streaming=True, cache=False, **options)
     except Exception as error:
         said = redact(" ".join(str(error).split())[:300])
         hint = f"Set {provider.key_name}." if provider.key_name else "Check its settings."

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn, cast
 
-from .client import AfterAttempt, BeforeAttempt, ModelClient, NotSent, nothing_to_note
+from .client import AfterAttempt, BeforeAttempt, ModelClient, NotSent, nothing_to_count, nothing_to_note
 from .errors import ModelCallFailed
 from .provider_protocol import ModelReply, ModelRequest
 from .retry import OnRetry
@@ -147,7 +147,7 @@ async def ask_typed(
     request: ModelRequest,
     *,
     before_attempt: BeforeAttempt | None = None,
-    after_attempt: AfterAttempt = lambda _: None,
+    after_attempt: AfterAttempt = nothing_to_count,
     not_sent: NotSent = nothing_to_note,
     on_retry: OnRetry | None = None,
 ) -> TypedReply:

@@ -37,7 +37,7 @@ async def root_messages(
     system = system_prompt(
         depth=settings.max_depth,
         model=settings.model,
-        models=sorted({settings.model, settings.calls_model}),
+        models=settings.model_names,
         answer_schema=settings.answer_schema,
         # What another provisioner's kernels can import is not known.
         packages=() if settings.kernel_provisioner else deps.kernels.packages(settings.kernel_env),
@@ -53,9 +53,19 @@ async def root_messages(
 
 
 def prompt_digest(state: RunState, run: "ActiveRun") -> str:
-    """Return the hash of what the next root request is made from, except for the budget."""
+    """Return the hash of what the next root request is made from, except for the budget and the models."""
+    return _digest(state, run, ())
+
+
+def old_prompt_digest(state: RunState, run: "ActiveRun") -> str:
+    """Return the digest as it was until format 4, with the models that the run was started with."""
+    first = run.former_models[0]["settings"] if run.former_models else run.settings.of_models()
+    return _digest(state, run, (first["model"], first["sub_model"]))
+
+
+def _digest(state: RunState, run: "ActiveRun", models: Sequence[str]) -> str:
     context, settings = state.get("context_ref"), run.settings
-    before = (settings.model, settings.sub_model, settings.max_depth, settings.answer_schema)
+    before = (*models, settings.max_depth, settings.answer_schema)
     subject = (state.get("question"), context["pack"] if context else "")
     after = (_sent_of_variables(run.transcript.variables(state)), *said_before_all(state))
     turns = ",".join(run.transcript.each(state, _sent_of_turn))

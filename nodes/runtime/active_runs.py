@@ -7,7 +7,7 @@ crash.
 
 import asyncio
 import contextvars
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,17 +18,18 @@ from ...state.approval_records import BudgetGrant
 from ...state.budget import BudgetLedger, Limits
 from ...state.call_journal import ThreadJournal
 from ...state.input.context import ContextRef, context_files
-from ...state.run_state import RestoreRecord, RunState, Usage, as_usage
+from ...state.run_state import FormerModels, RestoreRecord, RunState, Usage, as_usage
 from ...state.settings import RunSettings, saved_settings
 from ...state.threads import Thread
 from ..models.client import ModelClient
 from .child_protocol import ChildAnswer, ChildCall
-from .concurrency import RunTree
+from .concurrency import RunModels, RunTree
 from .dependencies import Dependencies
 from .events import emit_event
 from .idle_timer import IdleTimer
 from .output_limits import last_turn
 from .repl import Repl
+from .sent_messages import SentMessages
 from .turns import Transcript
 
 
@@ -73,15 +74,16 @@ class ActiveRun:
     ledger: BudgetLedger
     journal: ThreadJournal
     tree: RunTree
-    models: Mapping[str, ModelClient]
-    """The models that its code may name."""
+    models: RunModels
     context: ContextRef | None
+    former_models: Sequence[FormerModels] = ()
     depth: int = 0
     """The number of runs above it."""
     children: Children | None = None
     inner: bool = False
     """True when the run that called it is active here too, and will close what they share."""
     execution_options: ExecutionOptions = DEFAULT_OPTIONS
+    sent_messages: SentMessages = field(init=False, default_factory=SentMessages)
     transcript: Transcript = field(init=False, default_factory=Transcript)
     """Its turns so far."""
     gates: Gates = field(init=False)
@@ -128,7 +130,7 @@ class ActiveRun:
     @property
     def root_model(self) -> ModelClient:
         """The client of its root model."""
-        return self.models[self.settings.model]
+        return self.models.root
 
     @property
     def usage(self) -> Usage:
@@ -150,7 +152,7 @@ class ActiveRun:
 
     def keep_last_turn(self, input_tokens: int) -> None:
         """Reserve what a last turn may take after a request of `input_tokens`."""
-        self.ledger.keep(last_turn(self.settings.model, self.settings.price, input_tokens))
+        self.ledger.keep(last_turn(self.settings.root_spec, input_tokens))
 
     def note_restore(self, report: RestoreRecord) -> None:
         """Record the report of its REPL's restore."""
@@ -293,8 +295,9 @@ class ActiveRuns:
             ledger=await self._ledger(thread_id, row, settings, caller),
             journal=await self._deps.stores.journal.of(thread_id),
             tree=tree,
-            models=tree.models({settings.model, settings.calls_model}),
+            models=tree.models_of(settings),
             context=state.get("context_ref"),
+            former_models=state.get("former_models", ()),
             depth=row.depth if row else 0,
             inner=caller is not None,
             children=self._children,
@@ -324,7 +327,7 @@ class ActiveRuns:
         ledger = BudgetLedger(limits, spent, before=before, outputs=outputs, seconds=seconds, clock=self._deps.clock)
         # `plan` reserves what a last turn may take, but it may not run for a while when a cell is under way.
         if tokens := await spending.largest_turn(thread_id):
-            ledger.keep(last_turn(settings.model, settings.price, tokens))
+            ledger.keep(last_turn(settings.root_spec, tokens))
         return ledger
 
 
@@ -340,7 +343,7 @@ async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependen
         context=files,
         sub_calls=settings.max_depth > 0,
         sub_rlms=settings.max_depth > 1,
-        models=tuple(run.models),
+        models=run.models.names,
         memory=settings.memory,
         cell_timeout=settings.cell_timeout,
         sandboxed=not settings.unsandboxed,

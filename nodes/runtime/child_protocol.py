@@ -27,6 +27,8 @@ class ChildCall:
     """JSON Schema that the answer must match."""
     decided: ChildDecision | None = None
     """A reviewer's decision about the call, which is handed down."""
+    request: str = ""
+    """The digest of the call with what answers it."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import psutil
 
+from ...state.model_specs import ModelSpec
 from ...state.settings import RunSettings
 from ..models.client import ModelClient
 from .dependencies import OpenModels
@@ -62,30 +64,49 @@ class KernelSlots:
                 turn.set_result(None)
 
 
+@dataclass(frozen=True)
+class RunModels:
+    """The clients of one run."""
+
+    root: ModelClient
+    """Writes its code."""
+    sub: ModelClient
+    """Answers its sub-calls, unless the code names the root model."""
+
+    def named(self, name: str | None) -> ModelClient | None:
+        """Return the model for a sub-call that names this one (None: names none), or None when it is not configured."""
+        return next((model for model in (self.sub, self.root) if name in (None, model.name)), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that its code may give, sorted."""
+        return tuple(sorted({self.root.name, self.sub.name}))
+
+
 class RunTree:
     """The shared part, made by the run at the top and closed with it."""
 
     def __init__(self, settings: RunSettings, open_model: OpenModels) -> None:
-        self._settings = settings
         self._open_model = open_model
-        self._models: dict[str, ModelClient] = {}
+        self._clients: dict[tuple[str, ...], ModelClient] = {}
         self.slots = asyncio.Semaphore(settings.concurrency)
         """One for each model call that may be in flight."""
         # The run at the top has a kernel as well.
         self.kernels = KernelSlots(most_kernels(settings) - 1)
 
-    def models(self, names: Iterable[str]) -> Mapping[str, ModelClient]:
-        """Return the clients of these models, each opened when first asked for. Raises ModelSetupError."""
-        wanted = sorted(set(names))
-        for name in wanted:
-            if name not in self._models:
-                self._models[name] = self._open_model(name, self._settings)
-        return {name: self._models[name] for name in wanted}
+    def models_of(self, settings: RunSettings) -> RunModels:
+        """Return the clients of a run of the tree, each opened when first asked for. Raises ModelSetupError."""
+        return RunModels(self._client(settings.root_spec), self._client(settings.sub_spec))
+
+    def _client(self, spec: ModelSpec) -> ModelClient:
+        if spec.identity not in self._clients:
+            self._clients[spec.identity] = self._open_model(spec)
+        return self._clients[spec.identity]
 
     async def aclose(self) -> None:
         """Close the models' connections."""
-        for model in self._models.values():
-            await model.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
 
 def run_levels(settings: RunSettings) -> int:

@@ -14,16 +14,16 @@ from ...state.call_journal import Journal
 from ...state.db.connection import Database
 from ...state.failpoints import Failpoint, no_failpoint
 from ...state.leases import Leases
-from ...state.settings import RunSettings
+from ...state.model_specs import ModelSpec
 from ...state.threads import Threads
 from ...state.usage import Spending
 from ..models.client import ModelClient
 
 
 class OpenModels(Protocol):
-    """A function that opens the client of a configured model."""
+    """A function that opens the client of a configured model. Raises ModelSetupError."""
 
-    def __call__(self, name: str, settings: RunSettings) -> ModelClient: ...
+    def __call__(self, spec: ModelSpec) -> ModelClient: ...
 
 
 @dataclass(frozen=True)

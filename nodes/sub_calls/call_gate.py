@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...kernel.session import PostedCall
 from ...state.budget import ApprovalNeeded, BudgetSpent
-from ...state.call_journal import Entry, Outcome
+from ...state.call_records import Entry, Outcome
 from ..approval.budget_gate import asks_about
 from ..models.schema_validation import SchemaMismatch, parse
 from ..models.work_limit import SchemaInvalid, off_loop

@@ -1,13 +1,11 @@
 """Answer one sub-call of a cell: form its key and request, and deliver the answer to the waiting code."""
 
 import asyncio
-from collections import Counter
 from typing import Any
 
 from ...kernel.session import Answered, Failed, FailureKind, KernelSession, Outcome, PostedCall
 from ...state.budget import BudgetSpent
-from ...state.call_journal import RecordedCall
-from ...state.call_keys import call_key, content_key, shared_key
+from ...state.call_records import RecordedCall
 from ...state.input.child_context import HandedBadly, context_digest, hand_over
 from ...state.input.context import ContextRef, no_context
 from ..models.client import ModelClient
@@ -22,6 +20,7 @@ from ..runtime.output_limits import SUB_OUTPUT_TOKENS
 from ..runtime.parked_calls import WaitingChild
 from ..runtime.repl import CellCalls
 from .call_gate import REJECTED, CallGate
+from .keys import CallKeys, parameters_of
 from .model_call import CallResult, ModelCall, call_once, failure_digest, replayed
 from .sub_rlm_call import ask_child
 
@@ -51,7 +50,7 @@ class SubCallHandler:
         self._calls = calls
         self._turn = turn
         self._recorded_only = recorded_only
-        self._occurrences: Counter[str] = Counter()
+        self._keys = CallKeys(run.journal, turn, run.settings, run.former_models)
         self._shared: dict[str, asyncio.Task[CallResult]] = {}
         self._taken = self._posted = self._answered = self._failed = self._reused = 0
         self._next_report = 0.0
@@ -62,8 +61,8 @@ class SubCallHandler:
         try:
             handed = await self._handed(call)
         except HandedBadly as error:
-            return await self._deliver(call, self._key(call, None), Failed("usage", str(error)))
-        key = self._key(call, handed)
+            return await self._deliver(call, self._keys.key_of(call, None), Failed("usage", str(error)))
+        key = self._keys.key_of(call, handed and context_digest(handed))
         self._calls.requested.add(key)
         try:
             got = await self._answer(call, key, handed)
@@ -95,17 +94,6 @@ class SubCallHandler:
         """Return whether a child run answers the call, rather than a model."""
         return call.kind == "rlm" and self._run.settings.max_depth > 1
 
-    def _model(self, call: PostedCall) -> str:
-        return call.model or self._run.settings.calls_model
-
-    def _key(self, call: PostedCall, handed: ContextRef | None) -> str:
-        context = context_digest(handed) if handed else None
-        content = content_key(call.kind, call.prompt, self._model(call), call.schema, context)
-        if call.cache:
-            return shared_key(content)
-        self._occurrences[content] += 1
-        return call_key(self._turn, content, self._occurrences[content])
-
     async def _answer(self, call: PostedCall, key: str, handed: ContextRef | None) -> CallResult:
         if not call.cache:
             return await self._answer_now(call, key, handed)
@@ -128,15 +116,17 @@ class SubCallHandler:
             raise _Refused("no answer to this call is recorded")
         if self._run.settings.max_depth < 1:
             raise _Refused("sub-calls are switched off for this run (--max-depth 0)")
-        name = self._model(call)
-        model = self._run.models.get(name)
+        model = self._run.models.named(call.model)
         if model is None:
-            raise _Refused(f"no model named {name!r} is configured; there are {', '.join(self._run.models)}")
+            there = ", ".join(self._run.models.names)
+            raise _Refused(f"no model named {call.model!r} is configured; there are {there}")
         if handed is not None and call.schema is not None:
             await _check_schema(call.schema)
         gate = CallGate(self._run, self._deps, self._calls.parked, key, self._turn, call)
         if handed is not None:
-            return await gate.pass_through(lambda call, decided: self._ask_child(call, key, name, handed, decided))
+            return await gate.pass_through(
+                lambda call, decided: self._ask_child(call, key, model.name, handed, decided)
+            )
         return await gate.pass_through(lambda call, _: self._ask_model(call, key, model))
 
     async def _ask_model(self, call: PostedCall, key: str, model: ModelClient) -> CallResult:
@@ -146,14 +136,22 @@ class SubCallHandler:
             role="sub",
             schema=call.schema,
         )
+        spec = self._run.settings.spec_of(model.name)
         return await call_once(
-            self._run, self._deps, ModelCall(key, call.kind, self._turn, call.prompt, model, request)
+            self._run,
+            self._deps,
+            ModelCall(
+                *(key, call.kind, self._turn, call.prompt, model, request),
+                parameters=parameters_of(spec) if spec else {},
+                digest=self._keys.request_of(call, None),
+            ),
         )
 
     async def _ask_child(
         self, call: PostedCall, key: str, name: str, handed: ContextRef, decided: ChildDecision | None
     ) -> CallResult | WaitingChild:
-        child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided)
+        request = self._keys.request_of(call, context_digest(handed))
+        child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided, request)
         return await ask_child(self._run, self._deps, child)
 
     async def _emit_child(self, call: PostedCall, recorded: RecordedCall, thread_id: str) -> None:

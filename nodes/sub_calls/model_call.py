@@ -1,16 +1,15 @@
 """Make one model request, paid at most once: look it up in the journal, else reserve, record, send and settle it."""
 
 import json
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...state.call_journal import Entry, Outcome, RecordedCall, RequestKind
+from ...state.call_records import Attempt, Entry, Outcome, RecordedCall, RequestKind
 from ...state.errors import ModelFailed
 from ...state.reservations import NOTHING, CostEstimate, Reservation, plus
-from ..models.client import ModelClient, Used
+from ..models.client import AttemptEnd, ModelClient
 from ..models.errors import ModelCallFailed
-from ..models.pricing import cost_usd
 from ..models.provider_protocol import ModelReply, ModelRequest
 from ..models.structured_output import ask_typed, estimate_first_request, estimate_request
 from ..runtime.active_runs import ActiveRun
@@ -33,6 +32,12 @@ class ModelCall:
     request: ModelRequest
     last_turn: bool = False
     least_output: int = LEAST_OUTPUT
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What is asked for beside the prompt, as far as it was given."""
+    digest: str = ""
+    """The request's digest."""
+    messages: Sequence[tuple[str, str]] = ()
+    """Of a root turn, the roles of its messages and the hashes of their texts."""
     record_failure: bool = True
     """False for root turns: a failure that no code has seen is asked again on resume."""
 
@@ -50,7 +55,7 @@ class CallResult:
     error_kind: str | None = None
     reused: bool = False
     thoughts: str = ""
-    """The model's thoughts, as far as the server shows them; empty for a recorded answer."""
+    """The model's thoughts, as far as the server shows them."""
 
 
 @dataclass
@@ -69,6 +74,13 @@ class _Spending:
     """Number of those requests whose outcome is known."""
     used: Reservation = NOTHING
     """Usage of the requests with a known outcome, all together."""
+    attempts_log: list[Attempt] = field(default_factory=list[Attempt])
+    begun: float = 0.0
+    """When the attempt under way was sent."""
+    streamed_calls: int = 0
+    """Requests with an unknown outcome of whose answers a part had arrived."""
+    streamed_output: int = 0
+    """The output tokens of those parts."""
     held: bool = True
     """True while a reservation is neither settled nor given back."""
 
@@ -81,13 +93,18 @@ class _Spending:
             self.held = True
         self.attempts += 1
         self.opened = True
+        self.begun = self.run.journal.now()
         await self.run.journal.open(self.entry)
 
-    def after_attempt(self, used: Used | None) -> None:
-        """Settle an attempt. `used`: what the server says that it took, None when that is not known."""
+    def after_attempt(self, end: AttemptEnd) -> None:
+        """Settle an attempt that has ended."""
         self.held = False
-        took = None if used is None else Reservation(used.input_tokens, used.output_tokens, used.cost_usd)
-        self.run.ledger.settle(self.entry.reserved, took)
+        used = end.used
+        took = used and Reservation(used.input_tokens, used.output_tokens, used.cost_usd, details=used.details)
+        self.run.ledger.settle(self.entry.reserved, took, streamed=end.streamed)
+        self.attempts_log.append(Attempt(self.begun, self.run.journal.now(), end.outcome))
+        if took is None and end.streamed:
+            self.streamed_calls, self.streamed_output = self.streamed_calls + 1, self.streamed_output + end.streamed
         if took is not None:
             self.used = plus(self.used, took)
             self.known += 1
@@ -107,13 +124,17 @@ class _Spending:
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cost=used.cost,
+            details=used.details,
+            attempts=self.attempts_log,
+            streamed_calls=self.streamed_calls,
+            streamed_output=self.streamed_output,
             **facts,
         )
 
     def end(self) -> None:
         """Settle what is left: a request sent without an answer that was seen, or one that was never sent."""
         if self.held and self.attempts:
-            self.after_attempt(None)
+            self.after_attempt(AttemptEnd("cancelled", None))
         elif self.held:
             self.run.ledger.give_back(self.entry.reserved)
 
@@ -128,9 +149,10 @@ async def call_once(run: ActiveRun, deps: Dependencies, call: ModelCall) -> Call
     recorded = run.journal.find(call.key)
     if recorded is not None:
         return await replayed(run, deps, recorded, typed=call.request.schema is not None)
+    queued = run.journal.now()
     prompt = await deps.stores.texts.put(call.prompt, source=run.pack)
     async with run.tree.slots:
-        spending = await _reserved(run, call, prompt)
+        spending = await _reserved(run, call, prompt, queued)
         try:
             deps.failpoint("request-before")
             outcome = await _send(call, spending)
@@ -140,24 +162,24 @@ async def call_once(run: ActiveRun, deps: Dependencies, call: ModelCall) -> Call
         finally:
             spending.end()
     if isinstance(outcome, ModelCallFailed):
-        return await _record_failure(spending, outcome)
+        return await _record_failure(deps, spending, outcome)
     return await _record(deps, spending, *outcome)
 
 
-def wanted(model: ModelClient, run: ActiveRun, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> CostEstimate:
+def wanted(model: ModelClient, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> CostEstimate:
     """Return what the budget must have for a request."""
     tokens = estimate_request(request)
     return CostEstimate(
         tokens,
         request.max_output_tokens,
         min(least_output, request.max_output_tokens),
-        partial(cost_usd, model.name, price=run.settings.price),
+        model.cost_usd,
         estimate_first_request(request),
     )
 
 
-async def _reserved(run: ActiveRun, call: ModelCall, prompt: str) -> _Spending:
-    estimate = wanted(call.model, run, call.request, call.least_output)
+async def _reserved(run: ActiveRun, call: ModelCall, prompt: str, queued: float) -> _Spending:
+    estimate = wanted(call.model, call.request, call.least_output)
     granted = await run.ledger.reserve(estimate, last_turn=call.last_turn)
     entry = Entry(
         key=call.key,
@@ -167,6 +189,10 @@ async def _reserved(run: ActiveRun, call: ModelCall, prompt: str) -> _Spending:
         model=call.model.name,
         prompt=prompt,
         reserved=granted,
+        request=call.digest,
+        parameters=call.parameters,
+        messages=call.messages,
+        queued=queued,
     )
     return _Spending(run, call, entry)
 
@@ -194,17 +220,27 @@ async def _record(deps: Dependencies, spending: _Spending, reply: ModelReply, va
     cut = reply.finish == "length" and not typed
     digest = await deps.stores.texts.put(text)
     deps.failpoint("journal-before")
-    outcome = spending.outcome(answer=digest, error_kind=CUT if cut else None, seconds=reply.seconds)
+    outcome = spending.outcome(
+        answer=digest,
+        error_kind=CUT if cut else None,
+        seconds=reply.seconds,
+        thoughts=await _thoughts(deps, reply.thoughts),
+    )
     await spending.run.journal.settle(spending.entry, outcome)
     deps.failpoint("journal-after")
     return CallResult(digest, text=reply.text, value=value, truncated=cut, thoughts=reply.thoughts)
 
 
-async def _record_failure(spending: _Spending, failure: ModelCallFailed) -> CallResult:
+async def _thoughts(deps: Dependencies, thoughts: str) -> str | None:
+    return await deps.stores.texts.put(thoughts) if thoughts else None
+
+
+async def _record_failure(deps: Dependencies, spending: _Spending, failure: ModelCallFailed) -> CallResult:
     message = str(failure)
     if spending.opened:
         journal = spending.run.journal
-        outcome = spending.outcome(error_kind=failure.kind, error=message)
+        thoughts = await _thoughts(deps, failure.thoughts)
+        outcome = spending.outcome(error_kind=failure.kind, error=message, thoughts=thoughts)
         await (journal.settle if spending.call.record_failure else journal.correct)(spending.entry, outcome)
     return CallResult(failure_digest(message), error=message, error_kind=failure.kind, thoughts=failure.thoughts)
 
@@ -218,7 +254,10 @@ async def replayed(run: ActiveRun, deps: Dependencies, recorded: RecordedCall, *
         return CallResult(failure_digest(message), error=message, error_kind=recorded.error_kind, reused=True)
     text = await deps.stores.texts.get(recorded.answer)
     value = json.loads(text) if typed else text
-    return CallResult(recorded.answer, text=text, value=value, truncated=recorded.error_kind == CUT, reused=True)
+    # Code sees no thoughts, so only those of a root turn are read.
+    thoughts = await deps.stores.texts.get(recorded.thoughts) if recorded.thoughts and recorded.kind == "root" else ""
+    cut = recorded.error_kind == CUT
+    return CallResult(recorded.answer, text=text, value=value, truncated=cut, reused=True, thoughts=thoughts)
 
 
 def root_failed(got: CallResult, hint: str = "") -> ModelFailed:

@@ -2,7 +2,7 @@
 
 import json
 
-from ...state.call_journal import Entry, Outcome
+from ...state.call_records import Entry, Outcome
 from ..runtime.active_runs import ActiveRun
 from ..runtime.child_protocol import ChildCall
 from ..runtime.dependencies import Dependencies

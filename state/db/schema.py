@@ -155,6 +155,23 @@ UPDATE calls SET uncertain_calls = attempts, uncertain_input = input_tokens, unc
     input_tokens = 0, output_tokens = 0, cost = CASE WHEN cost IS NULL THEN NULL ELSE 0.0 END
     WHERE status = 'asked' AND child_thread IS NULL;
 """
+# What was sent and when: `request` is the digest of the request, NULL in rows of earlier formats, whose keys name the
+# model that answered; `parameters` its options as JSON; `messages` the hashes of a root request's messages, as JSON;
+# `queued` the time at which code asked; `attempt_log` a line of JSON, `[begun, ended, outcome]`, an attempt.
+# `streamed_…` are the uncertain requests of which a part of the answer had arrived, and the tokens of those parts.
+_FIFTH = """
+ALTER TABLE calls ADD COLUMN request TEXT;
+ALTER TABLE calls ADD COLUMN parameters TEXT;
+ALTER TABLE calls ADD COLUMN messages TEXT;
+ALTER TABLE calls ADD COLUMN thoughts TEXT;
+ALTER TABLE calls ADD COLUMN queued REAL;
+ALTER TABLE calls ADD COLUMN attempt_log TEXT;
+ALTER TABLE calls ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN cache_write_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN thought_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN streamed_calls INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN streamed_output INTEGER NOT NULL DEFAULT 0;
+"""
 
 
 def _triggers(table: Table, version: int) -> list[str]:
@@ -203,5 +220,6 @@ FORMATS: tuple[str, ...] = (
     _THIRD + _add_checksums(3, CHILDREN),
     # Rows are changed after the new checksums are set: updating a damaged one must not hide its damage.
     _FOURTH + _extend_checksums(4, CALLS) + _UNANSWERED,
+    _FIFTH + _extend_checksums(5, CALLS),
 )
 SCHEMA_VERSION = len(FORMATS)

@@ -85,6 +85,7 @@ _UNCERTAIN = (
     *("uncertain_calls", "uncertain_input", "uncertain_output", "uncertain_tokens", "uncertain_cost"),
     "uncertain_input_cost",
 )
+_ADDED_USAGE = ("cached_tokens", "cache_write_tokens", "thought_tokens", "streamed_calls", "streamed_output")
 CALLS = Table(
     "calls",
     key=("thread_id", "key"),
@@ -93,10 +94,11 @@ CALLS = Table(
         (1, ("input_tokens", "output_tokens", "cost", "seconds", "reused", "child_thread", "created")),
         (2, ("settled",)),
         (4, _UNCERTAIN),
+        (5, ("request", "parameters", "messages", "thoughts", "queued", "attempt_log", *_ADDED_USAGE)),
     ),
-    referring=("prompt", "answer"),
+    referring=("prompt", "answer", "messages", "thoughts"),
 )
-CALL_USAGE = ("attempts", "input_tokens", "output_tokens", "cost", "seconds", *_UNCERTAIN)
+CALL_USAGE = ("attempts", "input_tokens", "output_tokens", "cost", "seconds", *_UNCERTAIN, *_ADDED_USAGE)
 """The columns of `CALLS` that say what a call took. They stay with the row that paid."""
 
 STEPS = Table(

@@ -22,7 +22,7 @@ from ..errors import CHANGED, MISSING
 from ..run_state import RunState
 from ..wording import plural
 from .delete import shown_name
-from .references import Reference, references_in
+from .references import Reference, hashes_in, references_in
 from .report import Problem, ranges
 from .verify_context import Checking, size_of, unreadable
 
@@ -263,7 +263,7 @@ class CheckedRows:
                 self._lost_call(key, CHANGED)
                 continue
             for part in CALLS.referring:
-                if name := values[part]:
+                for name in sorted(hashes_in((values[part] or "").encode())):
                     reference = Reference("text", name, f"the {part} of call {key}")
                     self._checking.needs.add(reference, call=key if self._own else None, place=self._place)
             if child and horizon is None:

@@ -41,8 +41,9 @@ def price_warnings(settings: Mapping[str, Any], max_cost: float | None, today: d
     """Return a warning, as a list, for a run whose `--max-cost` counts by an old price list; else an empty list."""
     from ...nodes.models.pricing import priced_by_list
 
-    names = {str(settings.get("model") or ""), str(settings.get("sub_model") or "")}
-    if max_cost is None or not any(priced_by_list(name, settings.get("price")) for name in names):
+    price = settings.get("price")
+    prices = {settings.get("model"): price, settings.get("sub_model"): settings.get("sub_price") or price}
+    if max_cost is None or not any(priced_by_list(str(name or ""), known) for name, known in prices.items()):
         return []
     if (found := list_day(today)) is None or not found[1]:
         return []

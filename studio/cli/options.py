@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...state.model_specs import MODEL_SETTINGS
 from ...state.setting_specs import OUTPUT, SETTINGS
 from ..invocation import DATABASE, invocation_of
 from ..terminal.escape import safe_line
@@ -94,8 +95,8 @@ _RAISABLE = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "st
 
 RunSettingFlags = Annotated[dict[str, Any], SettingFlags(tuple(SETTINGS))]
 """Every setting of a run."""
-LimitFlags = Annotated[dict[str, Any], SettingFlags(_RAISABLE)]
-"""The limits that may be raised when a run is resumed or forked."""
+ChangeFlags = Annotated[dict[str, Any], SettingFlags((*MODEL_SETTINGS, *_RAISABLE))]
+"""What may be changed when a run is resumed or forked: its models and its limits."""
 Thread = Annotated[
     str | None,
     typer.Argument(

@@ -92,7 +92,7 @@ def fork(
     fresh: FreshFlag = False,
     name: NameFlag = None,
     no_run: NoRunFlag = False,
-    limits: options.LimitFlags,
+    other: options.ChangeFlags,
     tracing: options.Tracing = None,
     output: options.Output = None,
 ) -> None:
@@ -100,12 +100,13 @@ def fork(
 
     The original run is only read, and may be running. Answers recorded by it, or by the runs that it was forked from,
     are reused at no cost wherever a call is unchanged, turns of the root model included. The REPL comes back with its
-    variables. A limit given here replaces the run's own.
+    variables. A limit, a model or a server given here replaces the run's own.
 
     [bold]Examples[/bold]
 
       rlm fork contracts --step 14
       rlm fork contracts --step 14 --set threshold=0.8 --thread strict
+      rlm fork contracts --step 14 --model openai:gpt-5
       rlm fork contracts --step 12 --code better.py --max-cost 2
       rlm fork contracts --step 18 --question "And which of them name a penalty?"
       rlm fork contracts --step 9 --answer 2:5be1c09f=corrected.txt
@@ -115,7 +116,7 @@ def fork(
         **_changes(code, set_ or [], answer or []),
         "question": question,
         "fresh": fresh,
-        **limits,
+        **other,
     }
     if no_run:
         _only_make(invocation, thread, step, name, changes)

@@ -13,7 +13,7 @@ def resume(
     invocation: Invocation,
     thread: options.Thread = None,
     *,
-    limits: options.LimitFlags,
+    changes: options.ChangeFlags,
     strict: options.Strict = False,
     unsandboxed: options.Unsandboxed = None,
     tracing: options.Tracing = None,
@@ -22,7 +22,8 @@ def resume(
     """Resume a run that was stopped or killed, that failed, or that ran out of budget.
 
     The run continues from its last saved step, with the settings it was started with; recorded answers are not paid
-    for again. A limit given here replaces the run's own. An answered run prints its answer and makes no call.
+    for again. A limit, a model or a server given here replaces the run's own; those of the environment and of rlm.toml
+    do not. An answered run prints its answer and makes no call.
 
     The REPL comes back with its variables; a cell that was interrupted runs again with its recorded answers. If the
     cell asks for something else than before (because it reads a clock, for example), that is shown and paid for; with
@@ -32,6 +33,7 @@ def resume(
 
       rlm resume
       rlm resume contracts --max-calls 4000 --max-cost 5
+      rlm resume contracts --sub-base-url http://localhost:8000/v1
       rlm resume contracts -o answer.md
     """
     from ..cli.notices import chosen, price_warnings
@@ -42,9 +44,9 @@ def resume(
     async def go_on(runner: Any, on_event: OnEvent) -> Any:
         about = await runner.queries.about(thread)
         cli_run.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
-        counted = about["limits"].get("max_cost") if limits["max_cost"] is None else limits["max_cost"]
+        counted = about["limits"].get("max_cost") if changes["max_cost"] is None else changes["max_cost"]
         cli_run.warnings = price_warnings(about["settings"], counted, date.today())
-        return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=on_event, **limits)
+        return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=on_event, **changes)
 
     cli_run = CliRun(invocation, thread, go_on, output, tracing=chosen(tracing))
     execute(cli_run)

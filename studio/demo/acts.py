@@ -25,7 +25,7 @@ from .model import KILL_AFTER
 if TYPE_CHECKING:
     from ...graph.run import Run
     from ...graph.runner import Runner
-    from ...state.call_journal import CallRow
+    from ...state.call_records import CallRow
 
 T = TypeVar("T")
 ANSWERS_BEFORE_THE_CRASH = 67

@@ -9,7 +9,7 @@ from durable_rlm import Runner
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
-from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.model_specs import ModelSpec
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ async def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenera
         yield runner
 
 
-def without_waiting(name: str, settings: RunSettings) -> ModelClient:
+def without_waiting(spec: ModelSpec) -> ModelClient:
     """Open the real client, which retries at once."""
 
     async def at_once(seconds: float) -> None:
         del seconds
 
-    return open_client(name, base_url=settings.base_url, price=settings.price, retry=RetryPolicy(sleep=at_once))
+    return open_client(spec.name, base_url=spec.base_url, price=spec.price, retry=RetryPolicy(sleep=at_once))

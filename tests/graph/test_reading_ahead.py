@@ -11,7 +11,7 @@ from durable_rlm import Runner
 from durable_rlm.graph import create
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.state.errors import ModelSetupError
-from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.model_specs import ModelSpec
 from tests.contract.in_memory_kernel import MemoryKernels
 
 
@@ -28,9 +28,9 @@ class Reading:
         self._any.set()
         return await self._store(given, *rest)
 
-    def refuse(self, name: str, settings: RunSettings) -> ModelClient:
+    def refuse(self, spec: ModelSpec) -> ModelClient:
         """Refuse the model once reading has begun, or after 0.3 s if it does not begin ahead."""
-        del name, settings
+        del spec
         self._any.wait(0.3)
         raise ModelSetupError("no such model", hint="")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.call_journal import Journal
+from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.checksums import checksum_mismatch_sql, register_function
 from durable_rlm.state.db.connection import Database

@@ -15,7 +15,8 @@ from langgraph.checkpoint.base import empty_checkpoint
 from durable_rlm.state.blobs.snapshots import LARGE, Group, Groups, Snapshots
 from durable_rlm.state.blobs.store import Blobs, content_hash
 from durable_rlm.state.blobs.texts import Texts
-from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.call_journal import Journal
+from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.leases import Leases

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.state.budget import BudgetLedger, BudgetSpent, Limits
-from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.call_journal import Journal
 from durable_rlm.state.call_keys import AnswerSet, call_key, content_key
+from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.reservations import CostEstimate, Reservation
 from durable_rlm.state.usage import Spending, Uncertain, UsageTotals, usual_output

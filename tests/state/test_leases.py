@@ -14,7 +14,8 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
 from durable_rlm.state.budget import Limits
-from durable_rlm.state.call_journal import Entry, Journal, Outcome
+from durable_rlm.state.call_journal import Journal
+from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import LeaseLost, RunBusy, StoreError

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from durable_rlm.graph.wiring import DATABASE, open_configured_model
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.state.db.schema import SCHEMA_VERSION
 from durable_rlm.state.errors import StoreError
-from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.model_specs import ModelSpec
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fixtures.homes import model
 
@@ -36,9 +37,9 @@ class CountedModels:
         script.write_text(text.replace("    return prompt.upper()", f"    {note}\n    return prompt.upper()"))
         self._script = script
 
-    def __call__(self, name: str, settings: RunSettings) -> ModelClient:
-        assert name == model.MODEL
-        return open_configured_model(f"scripted:{self._script}", settings)
+    def __call__(self, spec: ModelSpec) -> ModelClient:
+        assert spec.name == model.MODEL
+        return open_configured_model(replace(spec, name=f"scripted:{self._script}"))
 
     @property
     def prompts(self) -> Counter[str]:
@@ -102,7 +103,7 @@ async def test_variables_saved_by_an_earlier_version_are_restored_and_not_rebuil
     script = tmp_path / "m.py"
     model.write_objects_model(script)
     async with Runner.open(
-        home, open_model=lambda name, settings: open_configured_model(f"scripted:{script}", settings)
+        home, open_model=lambda spec: open_configured_model(replace(spec, name=f"scripted:{script}"))
     ) as r:
         run = await r.resume("objects")
     assert (run.status, run.answer) == ("answered", model.OBJECTS_LEFT)

@@ -11,7 +11,7 @@ from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.nodes.runtime.dependencies import OpenModels
-from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.model_specs import ModelSpec
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fake_sleep import FakeSleep
 from tests.scripts import repl
@@ -28,8 +28,8 @@ def open_model(fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> OpenMo
     """Return a function that opens clients which do not wait between attempts."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
-    def open_one(name: str, settings: RunSettings) -> ModelClient:
-        return open_client(name, base_url=settings.base_url, price=settings.price, retry=RetryPolicy(sleep=fake_sleep))
+    def open_one(spec: ModelSpec) -> ModelClient:
+        return open_client(spec.name, base_url=spec.base_url, price=spec.price, retry=RetryPolicy(sleep=fake_sleep))
 
     return open_one
 

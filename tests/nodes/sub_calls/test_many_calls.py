@@ -12,7 +12,7 @@ from durable_rlm.nodes.models.errors import AttemptFailed, Failure, Target
 from durable_rlm.nodes.models.provider_protocol import ModelRequest, RawReply
 from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.nodes.sub_call import max_workers
-from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.model_specs import ModelSpec
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.nodes.sub_calls.conftest import FakeSleep, cells, models
 from tests.scripts import repl, write_script
@@ -58,8 +58,8 @@ async def test_ten_thousand_calls_are_answered_in_order_although_one_in_five_fai
     code = f"got = llm_query_batched([f'question {{n}}' for n in range({MANY})])\nFINAL(got)"
     sender = UnreliableSender(repl(code))
 
-    def open_model(name: str, settings: RunSettings) -> ModelClient:
-        return ModelClient(Target(name), sender, retry=RetryPolicy(attempts=20, sleep=fake_sleep))
+    def open_model(spec: ModelSpec) -> ModelClient:
+        return ModelClient(Target(spec.name), sender, retry=RetryPolicy(attempts=20, sleep=fake_sleep))
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
         run = await runner.run("Q?", model="openai:any", concurrency=256, max_calls=2 * MANY)

@@ -13,8 +13,8 @@ from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.state.db.connection import connect
+from durable_rlm.state.model_specs import ModelSpec
 from durable_rlm.state.records import as_usage
-from durable_rlm.state.settings import RunSettings
 from durable_rlm.state.usage import UsageTotals
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.nodes.sub_calls.conftest import cells, models
@@ -77,9 +77,9 @@ async def runner(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     backoff.database = tmp_path / "home" / "checkpoints.sqlite"
 
-    def open_model(name: str, settings: RunSettings) -> ModelClient:
-        base_url = addresses.get(name, settings.base_url)
-        return open_client(name, base_url=base_url, price=settings.price, retry=RetryPolicy(sleep=backoff))
+    def open_model(spec: ModelSpec) -> ModelClient:
+        base_url = addresses.get(spec.name, spec.base_url)
+        return open_client(spec.name, base_url=base_url, price=spec.price, retry=RetryPolicy(sleep=backoff))
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
         yield runner

@@ -1,0 +1,45 @@
+"""Which model answers in which role, and how it is asked: what a client is opened with.
+
+A run has two roles: the root model, which writes code, and the sub-model, which answers the calls of that code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ROOT_KEY, SUB_KEY = "RLM_API_KEY", "RLM_SUB_API_KEY"
+"""The environment variables of the roles' keys. They take precedence over those of the providers."""
+
+MODEL_SETTINGS = (*("model", "sub_model", "base_url", "sub_base_url", "price", "sub_price"),)
+"""The settings that say who answers and how. `rlm resume` and `rlm fork` may change them."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model, its server and its options."""
+
+    name: str
+    """`provider:model`."""
+    base_url: str = ""
+    """An OpenAI-compatible server; empty: the provider's own."""
+    price: tuple[float, float] | None = None
+    """The user's prices in US dollars per million tokens of input and of output; None: those of the list."""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Options of requests (`model_options.py`)."""
+    key_names: tuple[str, ...] = (ROOT_KEY,)
+    """The environment variables that may hold its key, tried in this order before the provider's own."""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What distinguishes its client from others of a run."""
+        return self.name, self.base_url, repr(sorted(self.options.items())), repr(self.price)
+
+
+def provider_of(name: str) -> str:
+    """Return the provider of `provider:model`."""
+    return name.partition(":")[0]
+
+
+def takes_base_url(name: str) -> bool:
+    """Return whether a base URL is for this model: other providers' clients speak protocols of their own."""
+    return provider_of(name) == "openai"
