@@ -56,6 +56,11 @@ async def check_start(question: str, settings: RunSettings) -> None:
                 f"--schema cannot be used: {error}.", hint="Give a JSON Schema that stands alone and is quick to check."
             ) from error
     gates = Gates.of(settings.approve)
+    if settings.fallback and not price_known(settings.fallback.spec.name, settings.fallback.spec.price):
+        raise UsageError(
+            f"--then needs a price and none is known for {settings.fallback.spec.name}: it begins without asking.",
+            hint="Give it with --price IN,OUT in dollars per million tokens, 0,0 for a server of your own.",
+        )
     counted = "--max-cost" if settings.max_cost is not None else "--approve cost>USD"
     if settings.max_cost is not None or gates.cost is not None:
         check_prices(settings, counted)

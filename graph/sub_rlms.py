@@ -233,6 +233,7 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
     own = {
         **{"model": model.name, "base_url": model.base_url, "price": model.price},
         **{"sub_model": sub.name, "sub_base_url": sub.base_url, "sub_price": sub.price},
+        **{"then": "", "then_base_url": ""},
         "answer_schema": call.schema,
         "mode": "rlm",
         "approve": without_final(settings.approve),

@@ -29,7 +29,7 @@ from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.answers import store_answer
 from .runtime.dependencies import Dependencies, Stores
 from .runtime.events import emit
-from .runtime.output_limits import ROOT_OUTPUT_TOKENS
+from .runtime.output_limits import ROOT_OUTPUT_TOKENS, output_limit
 from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
@@ -182,7 +182,12 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
         # Keep back what a last turn takes, so that the REPL can still answer when this call is of no use.
         run.keep_last_turn(estimate_messages(await root_messages(state, run, deps, last="turns")))
     emit("direct", outcome="asking", why="")
-    request = ModelRequest(messages, ROOT_OUTPUT_TOKENS, "root", schema=None if auto else settings.answer_schema)
+    request = ModelRequest(
+        messages,
+        output_limit(run.root_model, ROOT_OUTPUT_TOKENS),
+        "root",
+        schema=None if auto else settings.answer_schema,
+    )
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
     parameters = parameters_of(settings.root_spec)
     server = run.root_model.server

@@ -11,15 +11,16 @@ from ..state.run_state import RunState, TurnRecord
 from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant, asks_about
 from .approval.requests import budget_item, spend_item, stored_items
-from .models.provider_protocol import ModelRequest
-from .models.tokens import estimate_messages
+from .models.provider_protocol import Message, ModelRequest
+from .models.tokens import estimate_messages, estimate_tokens
 from .prompts.root_request import old_prompt_digest, prompt_digest, root_messages
 from .replies.extract_code import Reading, Reason, nothing_to_run, read_reply
 from .replies.thoughts import Spoken, take_off_thoughts
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
-from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_OUTPUT, ROOT_OUTPUT_TOKENS
+from .runtime.fallback import changed_at, fall_back, saved_with, turns_failed
+from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_OUTPUT, ROOT_OUTPUT_TOKENS, output_limit
 from .runtime.turns import short_form
 from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
@@ -31,9 +32,19 @@ _WITHOUT_ANSWER: Mapping[str | None, Reason] = {"empty": "empty", "thoughts": "t
 
 
 async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
-    """Ask the root model for its next cell. Raises ModelFailed when it gives none; the turn is then asked again."""
+    """Ask the root model for its next cell. Raises ModelFailed when it gives none; the turn is then asked again.
+
+    A fallback takes over from a root model that has failed for some turns, or for good.
+    """
     run = await active_runs.get(thread_id, state)
     await apply_budget_grant(run, state, deps)
+    fallback = run.settings.fallback
+    if fallback and turns_failed(state, run) >= fallback.after:
+        fall_back(state, run, f"has failed {fallback.after} turns in a row")
+    return saved_with(run, await _plan(state, run, deps))
+
+
+async def _plan(state: RunState, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
     turn = state.get("turn", 0) + 1
     digest = _root_digest(state, run, turn)
     # A turn that was answered before its process died is used as it is recorded, whatever budget is left now.
@@ -66,7 +77,8 @@ async def plan(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thr
 
 def _check_writes_code(state: RunState, run: ActiveRun) -> None:
     """Raise ModelFailed when this turn, which has no code, follows too many others without any."""
-    before = run.transcript.turns(state)[1 - MOST_CODELESS :]
+    since = changed_at(state)
+    before = [turn for turn in run.transcript.turns(state) if turn.get("number", 0) > since][1 - MOST_CODELESS :]
     if len(before) == MOST_CODELESS - 1 and not any(turn.get("blocks") for turn in before):
         raise ModelFailed(
             f"{run.root_model.name} wrote no code in {MOST_CODELESS} turns, although it was told each time to.",
@@ -120,11 +132,46 @@ def _last(run: ActiveRun, turn: int) -> Resource | None:
 async def _request_turn(
     state: RunState, run: ActiveRun, deps: Dependencies, turn: int, digest: str, last: Resource | None
 ) -> CallResult:
-    """Return the root model's reply. `last`: the resource that makes this its last turn. Raises BudgetSpent."""
+    """Return the root model's reply. `last`: the resource that makes this its last turn. Raises BudgetSpent.
+
+    A request that is longer than the model can read is shortened, once; later ones are then shortened at once.
+    """
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
     messages = await root_messages(state, run, deps, last=last)
+    got = await _ask(run, deps, turn, digest, last, messages)
+    if got.error_kind != "too_long" or run.window is not None:
+        return await _asked_of_fallback(state, run, deps, turn, digest, last, got)
+    run.window = got.window or sum(map(estimate_tokens, (message["content"] for message in messages))) // 2
+    shorter = await root_messages(state, run, deps, last=last)
+    if estimate_messages(shorter) >= estimate_messages(messages):
+        return await _asked_of_fallback(state, run, deps, turn, digest, last, got)
+    emit("notice", text="The conversation is longer than the root model can read: earlier turns are shortened.")
+    got = await _ask(run, deps, turn, digest, last, shorter)
+    return await _asked_of_fallback(state, run, deps, turn, digest, last, got)
+
+
+async def _asked_of_fallback(
+    state: RunState,
+    run: ActiveRun,
+    deps: Dependencies,
+    turn: int,
+    digest: str,
+    last: Resource | None,
+    got: CallResult,
+) -> CallResult:
+    """Return the reply that the root model gave; when it has failed for good, that of the fallback, if there is one."""
+    if got.text is not None or got.error_kind in _WITHOUT_ANSWER:
+        return got
+    if not fall_back(state, run, "has failed"):
+        return got
+    return await _ask(run, deps, turn, digest, last, await root_messages(state, run, deps, last=last))
+
+
+async def _ask(
+    run: ActiveRun, deps: Dependencies, turn: int, digest: str, last: Resource | None, messages: list[Message]
+) -> CallResult:
     short = last not in (None, "turns")
-    limit = LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS
+    limit = output_limit(run.root_model, LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS)
     request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")
     run.keep_last_turn(estimate_messages(messages))
     sent = await run.sent_messages.stored(messages, deps.stores.texts)

@@ -21,6 +21,7 @@ _PROGRAMS = "which programs run as you"
 _USER_ONLY = {
     "base_url": "where requests and keys go",
     "sub_base_url": "where requests and keys go",
+    "then_base_url": "where requests and keys go",
     "kernel_env": _PROGRAMS,
     "kernel_provisioner": _PROGRAMS,
     "unsandboxed": "whether code runs without a sandbox",
@@ -75,7 +76,7 @@ def _check(name: str, value: Any, settings_cls: type[BaseSettings]) -> None:
         return
     if name in _USER_ONLY:
         raise _refused(name, value, _USER_ONLY[name])
-    if name in ("model", "sub_model") and str(value).startswith(_SCRIPT):
+    if name in ("model", "sub_model", "then") and str(value).startswith(_SCRIPT):
         raise _refused(name, value, _PROGRAMS)
     if name == "schema" and isinstance(value, str) and not Path(value).resolve().is_relative_to(Path().resolve()):
         raise _refused(name, value, "which files outside of it are read")

@@ -3,6 +3,7 @@
 A run has two roles: the root model, which writes code, and the sub-model, which answers the calls of that code.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 ROOT_KEY, SUB_KEY = "RLM_API_KEY", "RLM_SUB_API_KEY"
 """The environment variables of the roles' keys. They take precedence over those of the providers."""
 
-MODEL_SETTINGS = (*("model", "sub_model", "base_url", "sub_base_url", "price", "sub_price"),)
+MODEL_SETTINGS = (*("model", "sub_model", "base_url", "sub_base_url", "price", "sub_price", "then", "then_base_url"),)
 """The settings that say who answers and how. `rlm resume` and `rlm fork` may change them."""
 
 
@@ -33,6 +34,31 @@ class ModelSpec:
     def identity(self) -> tuple[str, ...]:
         """What distinguishes its client from others of a run."""
         return self.name, self.base_url, repr(sorted(self.options.items())), repr(self.price)
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """The model that takes over from a root model that fails."""
+
+    spec: ModelSpec
+    after: int
+    """The failed turns, one after another, after which it does."""
+
+
+FAILED_TURNS = 3
+"""The failed turns after which a fallback takes over, unless given."""
+_NAME_AND_TURNS = re.compile(r"(.+)@(\d{1,3})")
+"""`MODEL@N`. Names may end in `@` and a date, which is longer."""
+
+
+def name_and_turns(then: str) -> tuple[str, int]:
+    """Return the model and the number of failed turns of `MODEL[@N]`. Raises ValueError for no turns."""
+    found = _NAME_AND_TURNS.fullmatch(then)
+    if found is None:
+        return then, FAILED_TURNS
+    if not int(found[2]):
+        raise ValueError("a fallback takes over after 1 failed turn or more")
+    return found[1], int(found[2])
 
 
 def provider_of(name: str) -> str:

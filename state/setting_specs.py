@@ -64,6 +64,16 @@ _ALL = (
         "The price of the sub-model's tokens, in US dollars per million",
         "--price, else the built-in price list",
     ),
+    SettingSpec(
+        *("then", "Fallback model", MODEL, "MODEL[@N]"),
+        "The root model from then on when the first one has failed N turns in a row (3 by default), or for good",
+        "the run fails",
+    ),
+    SettingSpec(
+        *("then_base_url", "Base URL of the fallback", MODEL, "URL"),
+        "An OpenAI-compatible server for the fallback model",
+        "the provider's own",
+    ),
     SettingSpec(*("concurrency", "Concurrency", MODEL, "N"), "Model calls in flight at once", "32"),
     SettingSpec(
         *("mode", "Mode", MODEL, "MODE"),

@@ -24,7 +24,16 @@ from typing_extensions import TypedDict
 from .approval_policy import gate_names, module_names
 from .errors import StoreError, UsageError
 from .folder_settings import FolderFile
-from .model_specs import MODEL_SETTINGS, ROOT_KEY, SUB_KEY, ModelSpec, provider_of, takes_base_url
+from .model_specs import (
+    MODEL_SETTINGS,
+    ROOT_KEY,
+    SUB_KEY,
+    Fallback,
+    ModelSpec,
+    name_and_turns,
+    provider_of,
+    takes_base_url,
+)
 from .setting_specs import SETTINGS
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -81,8 +90,17 @@ def absolute_script(name: Any) -> Any:
     return f"{prefix}{Path(name.removeprefix(prefix)).expanduser().absolute()}"
 
 
+def fallback_name(then: Any) -> Any:
+    """Check `MODEL[@N]`. Raises ValueError."""
+    if isinstance(then, str) and then:
+        name_and_turns(then)
+    return then
+
+
 ModelName = Annotated[str, BeforeValidator(absolute_script)]
 """A model, `provider:name`; the path of `scripted:PATH` is made absolute."""
+FallbackName = Annotated[ModelName, BeforeValidator(fallback_name)]
+"""A model that takes over, `provider:name` or `provider:name@N`."""
 Folder = Annotated[str, BeforeValidator(whole_path)]
 """A folder, made absolute; empty: not given."""
 Size = Annotated[int, BeforeValidator(parse_size)]
@@ -114,6 +132,8 @@ class RunSettings(BaseModel):
     sub_model: ModelName = _setting("sub_model", "")
     base_url: str = _setting("base_url", "")
     sub_base_url: str = _setting("sub_base_url", "")
+    then: FallbackName = _setting("then", "")
+    then_base_url: str = _setting("then_base_url", "")
     mode: Mode = _setting("mode", "rlm")
     max_turns: int = _setting("max_turns", 30, ge=1)
     max_depth: int = _setting("max_depth", 1, ge=0, le=50)
@@ -144,13 +164,35 @@ class RunSettings(BaseModel):
     @property
     def root_spec(self) -> ModelSpec:
         """The root model, as it is asked."""
-        return ModelSpec(self.model, self.base_url, self.price)
+        own = ModelSpec(self.model, self.base_url, self.price)
+        # Once the fallback has taken over, it is the root model, and the key is not for its server.
+        return self.fallback.spec if self.fallback and self.fallback.spec.identity == own.identity else own
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """The model that takes over from a failing root model, if there is one."""
+        if not self.then:
+            return None
+        name, turns = name_and_turns(self.then)
+        return Fallback(ModelSpec(name, self.then_base_url, self.price, key_names=()), turns)
+
+    @property
+    def fallen_back(self) -> "RunSettings | None":
+        """The settings with the fallback as the root model; None without one, or when it is that already."""
+        if self.fallback is None or self.fallback.spec.identity == self.root_spec.identity:
+            return None
+        model, sub = self.fallback.spec, self.sub_spec
+        other = {
+            **{"model": model.name, "base_url": model.base_url, "price": model.price},
+            **{"sub_model": sub.name, "sub_base_url": sub.base_url, "sub_price": sub.price},
+        }
+        return self.model_copy(update=other)
 
     @property
     def specs(self) -> tuple[ModelSpec, ...]:
         """The models of the run, each once."""
-        root, sub = self.root_spec, self.sub_spec
-        return (root,) if root.identity == sub.identity else (root, sub)
+        every = [self.root_spec, self.sub_spec, *([self.fallback.spec] if self.fallback else [])]
+        return tuple({spec.identity: spec for spec in reversed(every)}.values())[::-1]
 
     @property
     def sub_spec(self) -> ModelSpec:
@@ -212,6 +254,8 @@ class ModelOptions(TypedDict, total=False):
     sub_base_url: str | None
     price: tuple[float, float] | str | None
     sub_price: tuple[float, float] | str | None
+    then: str | None
+    then_base_url: str | None
 
 
 class ResumeOptions(LimitOptions, ModelOptions, total=False):

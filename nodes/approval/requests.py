@@ -29,7 +29,7 @@ from ...state.wording import counted
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
 from ..runtime.answers import load_answer
-from ..runtime.output_limits import SUB_OUTPUT_TOKENS
+from ..runtime.output_limits import SUB_OUTPUT_TOKENS, output_limit
 from ..runtime.parked_calls import ParkedCall, ParkedCalls, WaitingChild
 from .code_policy import reasons_to_look
 
@@ -113,13 +113,14 @@ def budget_item(run: "ActiveRun", resource: Resource, turn: int) -> ApprovalItem
 
 def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> ActionRequest:
     calls = [one.call for one in parked]
-    requests = [
-        ModelRequest([{"role": "user", "content": call.prompt}], SUB_OUTPUT_TOKENS, "sub", schema=call.schema)
-        for call in calls
-    ]
     models = [run.models.named(call.model) or run.models.sub for call in calls]
+    limits = [output_limit(model, SUB_OUTPUT_TOKENS) for model in models]
+    requests = [
+        ModelRequest([{"role": "user", "content": call.prompt}], limit, "sub", schema=call.schema)
+        for call, limit in zip(calls, limits, strict=True)
+    ]
     inputs = [estimate_request(request) for request in requests]
-    costs = [model.cost_usd(tokens, SUB_OUTPUT_TOKENS) for model, tokens in zip(models, inputs, strict=True)]
+    costs = [model.cost_usd(tokens, limit) for model, tokens, limit in zip(models, inputs, limits, strict=True)]
     known = [cost for cost in costs if cost is not None]
     children = sum(call.kind == "rlm" and run.settings.max_depth > 1 for call in calls)
     samples = [
@@ -141,7 +142,7 @@ def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> 
         count=len(calls),
         calls=samples,
         estimated_input_tokens=sum(inputs),
-        output_tokens_at_most=SUB_OUTPUT_TOKENS * len(calls),
+        output_tokens_at_most=sum(limits),
         estimated_cost_usd=round(sum(known), 6) if len(known) == len(costs) else None,
     )
 

@@ -13,6 +13,7 @@ from .errors import AttemptFailed, Failure, FailureKind, ModelCallFailed, Target
 from .pricing import Price, cost_usd
 from .provider_protocol import Finish, ModelReply, ModelRequest, RawReply, Role, Sender
 from .retry import OnRetry, RetryPolicy, with_retries
+from .server_limits import window_in
 from .tokens import estimate_messages, estimate_tokens, size, surely_fits_not
 
 BeforeAttempt = Callable[[int], Awaitable[None]]
@@ -100,6 +101,7 @@ class ModelClient:
         *,
         price: Price | None = None,
         window: int | None = None,
+        max_output: int | None = None,
         retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,6 +110,8 @@ class ModelClient:
         self._price = price
         self.window = window
         """Tokens that the model can read and write together; None when that is not known."""
+        self.max_output = max_output
+        """The user's limit on output tokens; None: not set."""
         self._retry = retry or RetryPolicy()
         self._clock = clock
 
@@ -224,6 +228,7 @@ class ModelClient:
             output_tokens=tally.output_tokens,
             cost_usd=tally.cost_usd,
             thoughts=failure.thoughts,
+            window=window_in(failure.detail) or self.window if failure.kind == "too_long" else None,
         )
 
     async def _send(self, request: ModelRequest) -> RawReply:

@@ -35,6 +35,7 @@ class ModelCallFailed(Exception):
         output_tokens: int = 0,
         cost_usd: float | None = 0.0,
         thoughts: str = "",
+        window: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -50,6 +51,8 @@ class ModelCallFailed(Exception):
         self.cost_usd = cost_usd
         self.thoughts = thoughts
         """The model's thoughts, where it gave no answer."""
+        self.window = window
+        """The tokens that the model can read and write together, where the request was too long and they are known."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,17 @@ _WINDOW = re.compile(
     r"(?:context (?:length|window|size)|n_ctx|maximum (?:sequence |model )?length)[^\d]{0,40}(\d[\d,]*)", re.IGNORECASE
 )
 _NUMBER = re.compile(r"\d[\d,]*")
+_MOST_DIGITS = 16
 _MARGIN = 64
 """Tokens by which servers count prompts differently from one request to the next, at most."""
 _LEAST = 256
 """Tokens of the smallest limit that is believed: servers repeat texts of documents in their errors."""
+
+
+def window_in(said: str) -> int | None:
+    """Return the window of tokens that a server's words name, or None."""
+    found = _WINDOW.search(said)
+    return int(found[1].replace(",", "")) if found and len(found[1]) < _MOST_DIGITS else None
 
 
 @dataclass
@@ -43,9 +50,11 @@ class ServerLimits:
         `asked` is the output limit that was sent, `prompt` the estimate of the prompt's tokens.
         """
         before = self.fitting(asked, prompt)
-        numbers = [int(number.replace(",", "")) for number in _NUMBER.findall(said[:2_000]) if len(number) < 16]
-        if found := _WINDOW.search(said):
-            self._learn_window(int(found[1].replace(",", "")), numbers, asked, prompt)
+        numbers = [
+            int(number.replace(",", "")) for number in _NUMBER.findall(said[:2_000]) if len(number) < _MOST_DIGITS
+        ]
+        if window := window_in(said):
+            self._learn_window(window, numbers, asked, prompt)
         elif _ABOUT_OUTPUT.search(said):
             smaller = [number for number in numbers if _LEAST <= number < asked]
             self.output = max(smaller, default=self.output)

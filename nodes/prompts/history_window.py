@@ -34,6 +34,7 @@ _APART_LIMIT = 1_000
 _APART_RESERVE = 6_000
 _NOTICES_RESERVE = 1_000
 _FLOOR = 32_000
+_LEAST_ROOM = 3_000
 _AMPLE = 60_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -81,19 +82,21 @@ def build_messages(
     *,
     tail: str = "",
     limit: int = 120_000,
+    room: int | None = None,
 ) -> list[Message]:
     """Return the messages of the next root request: system, user, assistant, user, … and always a user message last.
 
     `first`, which holds the question, and the last reply that had code are there verbatim, whatever their length.
     Everything together stays within `limit` characters; where what must be verbatim leaves less than 32,000 of them,
-    within 32,000 more than that. At most 34 messages.
+    within 32,000 more than that. At most 34 messages. `room`: characters for the turns, in place of the limit, for a
+    model that reads less.
 
     `turns` are in order, without gaps; those outside `needed_turns` may be ShortTurn. `tail` (budget, convergence, last
     turn) ends the last message. Lone surrogates become U+FFFD, so that it can be sent.
     """
     anchor = next((turn for turn in reversed(turns) if isinstance(turn, Turn) and turn.code), None)
     fixed = len(system) + len(first) + len(tail) + (len(anchor.reply) if anchor else 0)
-    fit = _Fit(max(limit - fixed, _FLOOR), anchor)
+    fit = _Fit(max(limit - fixed, _FLOOR) if room is None else max(room, _LEAST_ROOM), anchor)
     start = fit.first_whole(turns)
     older, whole = turns[:start], [turn for turn in turns[start:] if isinstance(turn, Turn)]
 
@@ -144,7 +147,7 @@ class _Fit:
         The newest turn is always whole. When the room decides, the index moves in steps too.
         """
         boundary = _boundary(len(turns)) - 1
-        left, index = self.room * 3 // 4 - _APART_RESERVE, len(turns)
+        left, index = self.room * 3 // 4 - min(_APART_RESERVE, self.room // 4), len(turns)
         while index > boundary:
             turn = turns[index - 1]
             if not isinstance(turn, Turn):
@@ -162,7 +165,7 @@ class _Fit:
         """Return what is shown of the turns before the whole ones: the nearest shortened, the rest counted."""
         if not older:
             return []
-        left = self.room // 4 - 800
+        left = self.room // 4 - min(800, self.room // 8)
         lines: list[str] = []
         for turn in reversed(older[-_SHORT_TURNS:]):
             line = _in_short(turn)

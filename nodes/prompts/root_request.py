@@ -9,7 +9,9 @@ from ...state.budget import BudgetLedger, Resource
 from ...state.call_keys import digest_of_written, written
 from ...state.run_state import RunState, TurnRecord, VariableRecord
 from ..models.provider_protocol import Message
+from ..models.tokens import estimate_tokens
 from ..restore.report import notes_for_model
+from ..runtime.output_limits import UNKNOWN_OUTPUT_TOKENS
 from ..runtime.turns import Transcript, number_of, said_before_all
 from .history_window import ShortTurn, Turn, build_messages, needed_turns
 from .messages import Left, budget_line, converge, first_message, last_turn
@@ -19,6 +21,9 @@ from .system import system_prompt
 if TYPE_CHECKING:
     from ..runtime.active_runs import ActiveRun
     from ..runtime.dependencies import Dependencies
+
+_CHARACTERS_A_TOKEN = 2
+"""Characters of code and output a token, rather too few."""
 
 _SPENT: dict[Resource, str] = {
     "calls": "the budget of model calls",
@@ -49,7 +54,15 @@ async def root_messages(
     if before := said_before_all(state):
         first = "\n\n".join([first, *before])
     shown = await _loaded(state, run.transcript, deps.stores.texts)
-    return build_messages(system, first, shown, tail=_tail(len(shown), ledger, last))
+    tail = _tail(len(shown), ledger, last)
+    room = None if run.window is None else _room(run.window, system, first, tail)
+    return build_messages(system, first, shown, tail=tail, room=room)
+
+
+def _room(window: int, *fixed: str) -> int:
+    """Return the characters for turns in a window of that many tokens, beside what is fixed and room for the answer."""
+    answer = min(window // 4, UNKNOWN_OUTPUT_TOKENS)
+    return max(0, window - answer - sum(map(estimate_tokens, fixed))) * _CHARACTERS_A_TOKEN
 
 
 def prompt_digest(state: RunState, run: "ActiveRun") -> str:

@@ -83,6 +83,10 @@ class ActiveRun:
     inner: bool = False
     """True when the run that called it is active here too, and will close what they share."""
     execution_options: ExecutionOptions = DEFAULT_OPTIONS
+    unsaved_models: dict[str, Any] = field(init=False, default_factory=dict[str, Any])
+    """A change of its models in the state, which the node that runs now saves."""
+    window: int | None = field(init=False, default=None)
+    """Tokens that root requests and their answers may have together, once the server has refused one as too long."""
     sent_messages: SentMessages = field(init=False, default_factory=SentMessages)
     transcript: Transcript = field(init=False, default_factory=Transcript)
     """Its turns so far."""
@@ -136,6 +140,12 @@ class ActiveRun:
     def usage(self) -> Usage:
         """The usage so far, as the state shows it."""
         return as_usage(self.ledger.spent)
+
+    def change_models(self, settings: RunSettings) -> None:
+        """Ask other models from now on. Raises ModelSetupError."""
+        self.models = self.tree.models_of(settings)
+        self.settings = settings
+        self.window = None
 
     def enter_node(self) -> None:
         """Note that one of its nodes begins: from now on events go to that node's stream."""

@@ -4,10 +4,13 @@ from functools import partial
 
 from ...state.model_specs import ModelSpec
 from ...state.reservations import CostEstimate
+from ..models.client import ModelClient
 from ..models.pricing import cost_usd
 
 ROOT_OUTPUT_TOKENS = 16_384
 SUB_OUTPUT_TOKENS = 8_192
+UNKNOWN_OUTPUT_TOKENS = 4_096
+"""For models about which nothing is known: servers refuse a limit that leaves no room for the prompt."""
 LAST_OUTPUT_TOKENS = 4_096
 """Output limit of a last turn, where tokens or money are limited."""
 LEAST_OUTPUT = 512
@@ -15,6 +18,13 @@ LEAST_OUTPUT = 512
 LEAST_LAST_OUTPUT = 256
 ANOTHER_TURN = 10_000
 """Tokens by which a turn's request may be longer than the one before: a reply, and the output of a cell."""
+
+
+def output_limit(model: ModelClient, usual: int) -> int:
+    """Return the output limit of a request: the user's own for this model, else the usual one for a known model."""
+    if model.max_output is not None:
+        return model.max_output
+    return usual if model.window is not None else min(usual, UNKNOWN_OUTPUT_TOKENS)
 
 
 def last_turn(model: ModelSpec, input_tokens: int) -> CostEstimate:

@@ -16,7 +16,7 @@ from ..runtime.active_runs import ActiveRun
 from ..runtime.call_decisions import ChildDecision
 from ..runtime.child_protocol import ChildCall, child_event, descendant_events
 from ..runtime.dependencies import Dependencies
-from ..runtime.output_limits import SUB_OUTPUT_TOKENS
+from ..runtime.output_limits import SUB_OUTPUT_TOKENS, output_limit
 from ..runtime.parked_calls import WaitingChild
 from ..runtime.repl import CellCalls
 from .call_gate import REJECTED, CallGate
@@ -132,7 +132,7 @@ class SubCallHandler:
     async def _ask_model(self, call: PostedCall, key: str, model: ModelClient) -> CallResult:
         request = ModelRequest(
             messages=[{"role": "user", "content": call.prompt}],
-            max_output_tokens=SUB_OUTPUT_TOKENS,
+            max_output_tokens=output_limit(model, SUB_OUTPUT_TOKENS),
             role="sub",
             schema=call.schema,
         )

@@ -56,6 +56,8 @@ class CallResult:
     reused: bool = False
     thoughts: str = ""
     """The model's thoughts, as far as the server shows them."""
+    window: int | None = None
+    """The model's window in tokens, where the request was too long for it."""
 
 
 @dataclass
@@ -242,7 +244,13 @@ async def _record_failure(deps: Dependencies, spending: _Spending, failure: Mode
         thoughts = await _thoughts(deps, failure.thoughts)
         outcome = spending.outcome(error_kind=failure.kind, error=message, thoughts=thoughts)
         await (journal.settle if spending.call.record_failure else journal.correct)(spending.entry, outcome)
-    return CallResult(failure_digest(message), error=message, error_kind=failure.kind, thoughts=failure.thoughts)
+    return CallResult(
+        failure_digest(message),
+        error=message,
+        error_kind=failure.kind,
+        thoughts=failure.thoughts,
+        window=failure.window,
+    )
 
 
 async def replayed(run: ActiveRun, deps: Dependencies, recorded: RecordedCall, *, typed: bool) -> CallResult:
