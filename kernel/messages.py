@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Annotated, Any, Literal, NotRequired, Self
+from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -20,44 +20,65 @@ from typing_extensions import TypedDict
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext, PostedPart
 from ..state.records import VariableRecord
-from .inside.protocol import CALL_WEIGHT, MAX_DEPTH, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
-from .session import CallKind, CellError, CellResult, Final, PostedCall, Restored, Snapshot, Variable
+from .inside.protocol import CALL_WEIGHT, MAX_DEPTH, MAX_OUTPUT_TOKENS, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
+from .session import NO_ORIGIN, CallKind, CellError, CellResult, Final, Origin, PostedCall, Restored, Snapshot, Variable
 from .untrusted_json import BadMessage, depth, read
 
 MAX_OUTPUT = 32 << 20
 """Most characters of a cell's output."""
 MAX_PARTS = 200_000
 """Most texts of one context."""
-MOST_WEIGHT = MAX_PROMPT + MAX_SCHEMA + MAX_PARTS * PART_WEIGHT + CALL_WEIGHT
+MAX_RANGES = 10_000
+"""Most ranges of the input of one call."""
+MAX_ATTACHMENTS = 100
+"""Most attachments of one call."""
+MAX_ARGUMENTS = 1 << 20
+"""Most characters of the JSON of a tool's arguments."""
+MOST_WEIGHT = (
+    MAX_PROMPT + MAX_SCHEMA + MAX_ARGUMENTS + (MAX_PARTS + MAX_RANGES + MAX_ATTACHMENTS) * PART_WEIGHT + CALL_WEIGHT
+)
 """The most that one call can weigh."""
 _MAX_CALLS = 1000
+_MOST_KEYS = 20
 _MAX_NAMES = 100_000
 _REASON = 500
 _SHORT = 1000
 _SIZE = (1 << 63) - 1
+_PLACE = 1 << 53
+"""The largest number of a call, a line or an offset: JSON numbers are exact up to it."""
 
 _Name = Annotated[str, Field(max_length=10_000)]
 _Names = Annotated[list[_Name], FailFast(), Field(max_length=_MAX_NAMES)]
 _Lost = Annotated[dict[_Name, str], Field(max_length=_MAX_NAMES)]
 _Id = Annotated[str, Field(max_length=10_000)]
+_Hash = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+_Place = Annotated[int, Field(ge=0, le=_PLACE)]
+_Range = Annotated[tuple[_Name, _Place, _Place], Field(strict=False)]
+"""A document's name, and the beginning and end of a part of it. Not strict, because JSON has lists for tuples."""
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-@with_config(ConfigDict(strict=True))
+class _Closed(BaseModel):
+    """A part of a call, which may have no other keys than these."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
 class _Part(TypedDict):
     """A text, or its range in the kernel's own input. A plain dict, because there may be many."""
 
     name: Annotated[str, Field(max_length=10_000)]
     text: NotRequired[str | None]
-    start: NotRequired[Annotated[int, Field(ge=0, le=1 << 53)]]
-    end: NotRequired[Annotated[int, Field(ge=0, le=1 << 53)]]
+    start: NotRequired[_Place]
+    end: NotRequired[_Place]
     meta: NotRequired[dict[str, Any]]
 
 
-class _Context(_Strict):
+class _Context(_Closed):
     kind: Literal["own", "text", "documents"]
     parts: Annotated[list[_Part], FailFast()] = Field(max_length=MAX_PARTS)
 
@@ -83,31 +104,74 @@ class _Context(_Strict):
         return PostedContext(self.kind, tuple(parts)), chars
 
 
-class _Call(_Strict):
-    id: int = Field(ge=1, le=1 << 53)
-    kind: CallKind
-    prompt: str = Field(max_length=MAX_PROMPT)
+class _Options(_Closed):
     model: str | None = Field(default=None, max_length=200)
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     cache: bool = False
     context: _Context | None = None
-    rest: int = Field(default=1, ge=1, le=1 << 53)
+    max_tokens: int | None = Field(default=None, ge=1, le=MAX_OUTPUT_TOKENS)
+
+
+_NO_OPTIONS = _Options()
+
+
+class _Origin(_Closed):
+    block: int | None = Field(default=None, ge=1, le=_PLACE)
+    line: int | None = Field(default=None, ge=1, le=_PLACE)
+    ranges: Annotated[list[_Range], FailFast()] = Field(default=[], max_length=MAX_RANGES)
+
+    def origin(self) -> Origin:
+        """Return the origin. Raises ValueError for a range that ends before it begins."""
+        if any(start > end for _, start, end in self.ranges):
+            raise ValueError("a range that is none")
+        return Origin(self.block, self.line, tuple(self.ranges))
+
+
+class _Call(_Closed):
+    """A call as `protocol.Message.CALLS` describes it."""
+
+    id: int = Field(ge=1, le=_PLACE)
+    kind: CallKind
+    prompt: str = Field(max_length=MAX_PROMPT)
+    arguments: dict[str, Any] | None = None
+    options: _Options = Field(default_factory=lambda: _NO_OPTIONS)
+    origin: _Origin | None = None
+    attachments: Annotated[list[_Hash], FailFast()] = Field(default=[], max_length=MAX_ATTACHMENTS)
+    rest: int = Field(default=1, ge=1, le=_PLACE)
 
     def posted(self) -> PostedCall:
         """Return the call with its weight. Raises ValueError for one that is too large."""
-        context, chars = self.context.posted() if self.context else (None, 0)
-        if len(self.prompt) + chars > MAX_PROMPT:
+        options, origin = self.options, self.origin.origin() if self.origin else NO_ORIGIN
+        context, context_chars = options.context.posted() if options.context else (None, 0)
+        chars = len(self.prompt) + context_chars + sum(len(name) for name, _, _ in origin.ranges)
+        if chars > MAX_PROMPT:
             raise ValueError("more text than a call may have")
-        weight = len(self.prompt) + chars + CALL_WEIGHT + (len(context.parts) * PART_WEIGHT if context else 0)
-        if self.schema_ is not None:
-            weight += self._schema_chars(self.schema_)
-        call = (self.id, self.kind, self.prompt, self.model, self.schema_, self.cache, context)
-        return PostedCall(*call, rest=self.rest, weight=weight)
+        parts = (len(context.parts) if context else 0) + len(origin.ranges) + len(self.attachments)
+        json_chars = _chars("schema", options.schema_, MAX_SCHEMA) + _chars("arguments", self.arguments, MAX_ARGUMENTS)
+        return PostedCall(
+            self.id,
+            self.kind,
+            self.prompt,
+            options.model,
+            options.schema_,
+            options.cache,
+            context,
+            options.max_tokens,
+            self.arguments,
+            origin,
+            tuple(self.attachments),
+            rest=self.rest,
+            weight=chars + json_chars + parts * PART_WEIGHT + CALL_WEIGHT,
+        )
 
-    def _schema_chars(self, schema: dict[str, Any]) -> int:
-        if depth(schema, MAX_DEPTH) > MAX_DEPTH or (chars := len(json.dumps(schema))) > MAX_SCHEMA:
-            raise ValueError("a schema of great size")
-        return chars
+
+def _chars(what: str, value: dict[str, Any] | None, most: int) -> int:
+    """Return the length of an object's JSON in characters. Raises ValueError for one that is large or nested deep."""
+    if value is None:
+        return 0
+    if depth(value, MAX_DEPTH) > MAX_DEPTH or (chars := len(json.dumps(value))) > most:
+        raise ValueError(f"{what} of great size")
+    return chars
 
 
 class _Error(_Strict):
@@ -126,7 +190,7 @@ class _Variable(_Strict):
 class _Group(_Strict):
     id: _Id
     names: _Names
-    chunks: Annotated[list[Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]], FailFast()]
+    chunks: Annotated[list[_Hash], FailFast()]
     lost: _Lost
     about: Annotated[list[_Variable], FailFast()] = Field(max_length=_MAX_NAMES)
     form: str = Field(max_length=MAX_OUTPUT)
@@ -166,10 +230,32 @@ _CALLS = TypeAdapter(Annotated[list[_Call], FailFast(), Field(min_length=1, max_
 _SIZES = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0, strict=True)]], FailFast()])
 
 
+def _of_few_keys(calls: Any) -> Any:
+    """Return calls as they are. Raises ValueError when a part of one has more keys than any may have.
+
+    Each unknown key would become an error of its own, and a message has room for millions.
+    """
+    for call in _items(calls):
+        options, origin = (_value(call, name) for name in ("options", "origin"))
+        context = _value(options, "context")
+        for part in (call, options, origin, context, *_items(_value(context, "parts"))):
+            if isinstance(part, dict) and len(cast(dict[str, Any], part)) > _MOST_KEYS:
+                raise ValueError("more keys than a call has")
+    return calls
+
+
+def _items(value: Any) -> list[Any]:
+    return cast(list[Any], value) if isinstance(value, list) else []
+
+
+def _value(value: Any, key: str) -> Any:
+    return cast(dict[str, Any], value).get(key) if isinstance(value, dict) else None
+
+
 def parse_calls(said: str | bytes) -> list[PostedCall]:
     """Return the posted calls, at least one, in the order of their ids. Raises BadMessage."""
     try:
-        calls = [call.posted() for call in _CALLS.validate_python(read(said))]
+        calls = [call.posted() for call in _CALLS.validate_python(_of_few_keys(read(said)))]
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"sub-calls that are none: {str(error)[:200]}") from error
     if any(one.id >= other.id for one, other in pairwise(calls)):

@@ -104,6 +104,20 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The place in the cell's code that made a call, and the parts of the input that its prompt was made from."""
+
+    block: int | None = None
+    line: int | None = None
+    """The block, and the line in it, both from 1; None for a call from a thread or a task."""
+    ranges: tuple[tuple[str, int, int], ...] = ()
+    """Documents by name, with the range of each in characters."""
+
+
+NO_ORIGIN = Origin()
+
+
+@dataclass(frozen=True)
 class PostedCall:
     """A sub-call that the cell's code waits for. Parsed from a kernel, so nothing in it is trusted."""
 
@@ -115,6 +129,13 @@ class PostedCall:
     cache: bool = False
     context: PostedContext | None = None
     """The `context` of a sub-RLM."""
+    max_tokens: int | None = None
+    """The most output tokens of the answer, if the code said so."""
+    arguments: dict[str, Any] | None = None
+    """The arguments of a tool."""
+    origin: Origin = NO_ORIGIN
+    attachments: tuple[str, ...] = ()
+    """Content hashes of what is sent with the prompt."""
     rest: int = field(default=1, compare=False)
     """The number of calls from this one on that were posted together, as the kernel says."""
     weight: int = field(default=0, compare=False)

@@ -29,14 +29,21 @@ def digest_of_written(*parts: str) -> str:
 
 
 def content_key(
-    kind: str, prompt: str, model: str | None, schema: dict[str, Any] | None, context: str | None = None
+    kind: str,
+    prompt: str,
+    model: str | None,
+    schema: dict[str, Any] | None,
+    context: str | None = None,
+    max_tokens: int | None = None,
 ) -> str:
     """Return the hash of what code asks in a sub-call; equal calls have equal keys.
 
     `model` is the name that the code gave, None when it gave none: with another model or server the key stays. Until
-    format 4 it was that of the model which answered. `context`: the context's digest.
+    format 4 it was that of the model which answered. `context`: the context's digest. It and `max_tokens` add nothing
+    where they are None, so that the keys of calls recorded before they existed stay the same.
     """
-    return digest("call", kind, prompt, model, schema, *([] if context is None else [context]))
+    added = [*([] if context is None else [context]), *([] if max_tokens is None else [{"max_tokens": max_tokens}])]
+    return digest("call", kind, prompt, model, schema, *added)
 
 
 def request_digest(model: str, server: str, parameters: Mapping[str, Any], *asked: Any) -> str:

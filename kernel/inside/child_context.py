@@ -10,6 +10,7 @@ from typing import Any
 
 from .context import Document, Documents
 from .context_file import Pack
+from .variables import quoted
 
 Range = tuple[int, int]
 _PROBE = 16 << 10
@@ -158,9 +159,9 @@ def _meta(document: Document) -> dict[str, Any]:
     try:
         dumps(meta, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"the .meta of {document.name!r} is no plain JSON: {error}") from None
+        raise TypeError(f"the .meta of {quoted(document.name)} is no plain JSON: {error}") from None
     if not isinstance(meta, dict):
-        raise TypeError(f"the .meta of {document.name!r} is no dict")
+        raise TypeError(f"the .meta of {quoted(document.name)} is no dict")
     return meta
 
 

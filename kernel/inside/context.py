@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, SupportsIndex, overload
 
 from .context_file import Pack, open_descriptor, read_ascii
+from .variables import quoted
 
 _SHOWN_NAMES = 5
 _LONG = 16 << 20
@@ -50,7 +51,7 @@ class Document:
     def __init__(self, pack: Pack, name: str, start: int, end: int, chars: int, meta: dict[str, Any]) -> None:
         """`start` and `end` in bytes of the pack. Raises ValueError when they are not within it."""
         if not 0 <= start <= end <= pack.size:
-            raise ValueError(f"document {name!r} lies outside its pack")
+            raise ValueError(f"document {quoted(name)} lies outside its pack")
         self._pack = pack
         self._start = start
         self._end = end
@@ -150,7 +151,7 @@ class Documents(Sequence[Document]):
             try:
                 return self._document(self._at[self._known()[0][at]])
             except KeyError:
-                raise KeyError(f"no document is named {at!r}; see .names") from None
+                raise KeyError(f"no document is named {quoted(at)}; see .names") from None
         return self._document(self._at[at])
 
     def __iter__(self) -> Iterator[Document]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, MutableMapping
 from types import ModuleType
 from typing import Any
 
+from .variables import quoted
+
 _SHORT_NAME = 3
 """A text of so many characters is rather an answer than the name of a variable."""
 _MOST_BITS = 14_000
@@ -45,7 +47,7 @@ class Finish:
                 # The variable itself was given, and it holds a text.
                 self.final(name)
                 return
-            raise NameError(f"FINAL_VAR: there is no variable {wanted!r}; SHOW_VARS() lists those there are")
+            raise NameError(f"FINAL_VAR: there is no variable {quoted(wanted)}; SHOW_VARS() lists those there are")
         self._read = lambda: self._namespace[wanted]
 
     def submit(self, *values: Any, **fields: Any) -> None:

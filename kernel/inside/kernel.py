@@ -130,7 +130,9 @@ class RlmKernel(QuietKernel):
         captured.clear()
         repl.begin(content["history"], content["blocks"])
         error: dict[str, str] | None = None
-        for code in content["blocks"]:
+        for number, code in enumerate(content["blocks"], 1):
+            # IPython drops empty lines at the beginning of a block before it compiles it.
+            repl.begin_block(number, code[: len(code) - len(code.lstrip())].count("\n"))
             error = await self._run(code, parent)
             if error:
                 break

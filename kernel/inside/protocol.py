@@ -38,7 +38,13 @@ class Message:
     begins again with every call that still waits, so that a lost message loses no call. Its replies are `CALLS`.
     """
     CALLS: Final = "rlm_calls"
-    """Kernel, control channel: posted calls, as further replies to `ATTACH`. Attached JSON: a list of them, by `id`."""
+    """Kernel, control channel: posted calls, as further replies to `ATTACH`. Attached JSON: a list of them, by `id`.
+
+    A call is `{kind, prompt, arguments, options, origin: {block, line, ranges: [[document, start, end]]}, attachments}`
+    with `id` and `rest`, which its delivery needs. All but `kind` and `prompt` may be left out, and nothing else may be
+    in it. `options` are `model`, `schema`, `cache`, `context` and `max_tokens`; `arguments` an object for a tool;
+    `attachments` content hashes. `messages.py` has the limits.
+    """
     ANSWER: Final = "rlm_answer"
     """Host, control channel: settles calls. `{ack, outcomes: [[id, outcome], …]}`. It has no reply."""
 
@@ -58,5 +64,7 @@ MAX_PROMPT = 64 << 20
 """Characters of one prompt together with the text that is sent with it as its context, at most."""
 MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
 """Characters of a schema's JSON, and the nesting of a schema, of metadata and of a final value, at most."""
+MAX_OUTPUT_TOKENS = 1_000_000
+"""The largest output limit that code may ask for."""
 CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
-"""Weight of a call, and of a text of its context, beside their characters."""
+"""Weight of a call, and of each text of its context, range and attachment, beside their characters."""

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
+from .call_request import Requests
 from .child_context import Handing, Places, Range
 from .context import Documents, load_text
 from .context_file import Pack
 from .final import Finish
-from .queries import Queries, Registry
+from .queries import Queries
+from .registry import Registry
 from .snapshot.input_slices import Cuts
 from .snapshot.snapshotter import Snapshotter
 from .variables import describe, describe_one, table
@@ -34,14 +36,14 @@ class KernelRepl:
         self._history: list[dict[str, str]] = []
         context = _context(setup)
         pack, ranges = _input(setup, context)
-        queries = Queries(
-            self.registry,
+        self._requests = Requests(
+            namespace,
             sub_calls=setup["sub_calls"],
             models=setup["models"],
             handing=Handing(context, Places(pack, ranges) if pack else None) if setup["sub_rlms"] else None,
         )
         self._functions: dict[str, Any] = {
-            **queries.names(),
+            **Queries(self.registry, self._requests).names(),
             **self._finish.names(),
             "SHOW_VARS": self.show_vars,
             "exit": _no_exit,
@@ -70,6 +72,13 @@ class KernelRepl:
         self._install()
         self._finish.begin()
         self.registry.open()
+
+    def begin_block(self, number: int, dropped: int = 0) -> None:
+        """Note that a block of the cell begins, the first of which has the number 1.
+
+        `dropped`: the lines at its beginning that its compiled code does not have.
+        """
+        self._requests.block = number, dropped
 
     def end(self, *, succeeded: bool) -> dict[str, Any]:
         """End a cell. Return `{"final": {"value"} or None, "voided", "variables": […]}`."""

@@ -20,7 +20,17 @@ class _Short(reprlib.Repr):
         self.maxlevel = 3
 
 
+class _Quoting(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 60
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxdeque = 1
+        self.maxlevel = 1
+
+
 _short = _Short().repr
+quoted = _Quoting().repr
+"""Returns a value as an error message quotes it: its repr, with at most 60 characters of a text."""
 
 
 def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from ..runtime.dependencies import Dependencies
 from ..runtime.output_limits import SUB_OUTPUT_TOKENS, output_limit
 from ..runtime.parked_calls import WaitingChild
 from ..runtime.repl import CellCalls
+from ..runtime.untrusted_text import one_line
 from .call_gate import REJECTED, CallGate
 from .keys import CallKeys, parameters_of
 from .model_call import CallResult, ModelCall, call_once, failure_digest, replayed
@@ -119,7 +120,7 @@ class SubCallHandler:
         model = self._run.models.named(call.model)
         if model is None:
             there = ", ".join(self._run.models.names)
-            raise _Refused(f"no model named {call.model!r} is configured; there are {there}")
+            raise _Refused(f"no model named {one_line(call.model or '', 60)!r} is configured; there are {there}")
         if handed is not None and call.schema is not None:
             await _check_schema(call.schema)
         gate = CallGate(self._run, self._deps, self._calls.parked, key, self._turn, call)
@@ -132,7 +133,7 @@ class SubCallHandler:
     async def _ask_model(self, call: PostedCall, key: str, model: ModelClient) -> CallResult:
         request = ModelRequest(
             messages=[{"role": "user", "content": call.prompt}],
-            max_output_tokens=output_limit(model, SUB_OUTPUT_TOKENS),
+            max_output_tokens=call.max_tokens or output_limit(model, SUB_OUTPUT_TOKENS),
             role="sub",
             schema=call.schema,
         )
@@ -142,7 +143,7 @@ class SubCallHandler:
             self._deps,
             ModelCall(
                 *(key, call.kind, self._turn, call.prompt, model, request),
-                parameters=parameters_of(spec) if spec else {},
+                parameters=parameters_of(spec, call) if spec else {},
                 digest=self._keys.request_of(call, None),
             ),
         )

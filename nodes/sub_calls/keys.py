@@ -18,9 +18,10 @@ from ...state.settings import RunSettings, saved_settings
 from ..models.urls import shown
 
 
-def parameters_of(spec: ModelSpec) -> dict[str, Any]:
-    """Return what requests to a model ask for beside their prompt: nothing that was not given."""
-    return dict(spec.options)
+def parameters_of(spec: ModelSpec, call: PostedCall | None = None) -> dict[str, Any]:
+    """Return what a request to a model asks for beside its prompt: nothing that was not given."""
+    asked = {"max_output": call.max_tokens} if call and call.max_tokens else {}
+    return {**spec.options, **asked}
 
 
 def _with_models(settings: RunSettings, former: FormerModels) -> RunSettings:
@@ -46,7 +47,7 @@ class CallKeys:
         if call.cache:
             keys = list(self._shared_keys(call, context))
             return next((key for key in keys if self._journal.find(key)), keys[0])
-        key = self._counted(content_key(call.kind, call.prompt, call.model, call.schema, context))
+        key = self._counted(content_key(call.kind, call.prompt, call.model, call.schema, context, call.max_tokens))
         if self._journal.old_keys and self._journal.find(key) is None:
             old_key = self._counted(self._old_content(call, context))
             return old_key if old_key in self._journal.old_keys else key
@@ -73,5 +74,5 @@ class CallKeys:
         settings = settings or self._settings
         spec = settings.spec_of(call.model) if call.model else settings.sub_spec
         model, server = (spec.name, shown(spec.base_url)) if spec else (call.model or "", "")
-        parameters = parameters_of(spec) if spec else {}
+        parameters = parameters_of(spec, call) if spec else {}
         return request_digest(model, server, parameters, call.kind, call.prompt, call.schema, context)

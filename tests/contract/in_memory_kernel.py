@@ -127,7 +127,8 @@ class MemorySession(BaseSession):
         self._repl.begin([dict(entry) for entry in cell.history], cell.blocks)
         output = Capture()
         error: dict[str, str] | None = None
-        for block in cell.blocks:
+        for number, block in enumerate(cell.blocks, 1):
+            self._repl.begin_block(number)
             error = _execute(block, self._namespace, output)
             if error:
                 break

@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 
 from durable_rlm.kernel import messages
+from durable_rlm.kernel.inside.protocol import CALL_WEIGHT, MAX_OUTPUT_TOKENS, PART_WEIGHT
 from durable_rlm.kernel.messages import BadMessage, parse_calls
+from durable_rlm.kernel.session import Origin, PostedCall
 from durable_rlm.state.input.child_context import PostedContext, PostedPart
 
 
 def call(context: Any, **more: Any) -> str:
-    return json.dumps([{"id": 1, "kind": "rlm", "prompt": "q", "context": context, **more}])
+    return json.dumps([{"id": 1, "kind": "rlm", "prompt": "q", "options": {"context": context}, **more}])
+
+
+def plain(**more: Any) -> str:
+    return json.dumps([{"id": 1, "kind": "llm", "prompt": "q", **more}])
 
 
 def text(**part: Any) -> dict[str, Any]:
@@ -50,6 +56,8 @@ def test_valid_calls_are_parsed() -> None:
         text(text="x", name="n" * 10_001),
         text(text="x", name=None),
         text(text="x", meta=[]),
+        text(text="x", other=1),
+        {"kind": "own", "parts": [], "other": 1},
     ],
 )
 def test_an_invalid_context_is_a_bad_message(context: Any) -> None:
@@ -70,3 +78,120 @@ def test_the_number_of_documents_is_limited() -> None:
     with pytest.raises(BadMessage, match="200000"):
         parse_calls(call({"kind": "documents", "parts": parts}))
     assert len(parse_calls(call({"kind": "documents", "parts": parts[1:]}))) == 1
+
+
+HASH = "0a" * 32
+OPTIONS = {"model": "m", "schema": {"type": "object"}, "cache": True, "context": None, "max_tokens": 5}
+ORIGIN = {"block": 1, "line": 2, "ranges": [["a.txt", 0, 5], ["b.txt", 3, 3]]}
+
+
+def test_a_call_has_this_shape() -> None:
+    more = {"arguments": {"x": [1]}, "options": OPTIONS, "origin": ORIGIN, "attachments": [HASH], "rest": 3}
+    [posted] = parse_calls(plain(**more))
+    assert posted == PostedCall(
+        id=1,
+        kind="llm",
+        prompt="q",
+        model="m",
+        schema={"type": "object"},
+        cache=True,
+        max_tokens=5,
+        arguments={"x": [1]},
+        origin=Origin(1, 2, (("a.txt", 0, 5), ("b.txt", 3, 3))),
+        attachments=(HASH,),
+    )
+    assert posted.rest == 3
+
+
+def test_all_of_a_call_but_its_kind_and_prompt_may_be_left_out() -> None:
+    [posted] = parse_calls(plain())
+    assert posted == PostedCall(1, "llm", "q")
+    assert parse_calls(plain(options={}, origin={}, attachments=[], arguments=None)) == [posted]
+    for missing in ("kind", "prompt"):
+        with pytest.raises(BadMessage):
+            parse_calls(json.dumps([{key: value for key, value in json.loads(plain())[0].items() if key != missing}]))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"model": "m"},
+        {"schema": {}},
+        {"cache": True},
+        {"context": None},
+        {"max_tokens": 5},
+        {"other": 1},
+        {"kind": "tool"},
+        {"prompt": None},
+        {"rest": 0},
+        {"arguments": []},
+        {"arguments": {"x": "y" * messages.MAX_ARGUMENTS}},
+        {"options": None},
+        {"options": {"other": 1}},
+        {"options": {"model": "m" * 201}},
+        {"options": {"schema": []}},
+        {"options": {"cache": 1}},
+        {"options": {"max_tokens": 0}},
+        {"options": {"max_tokens": True}},
+        {"options": {"max_tokens": 5.0}},
+        {"options": {"max_tokens": MAX_OUTPUT_TOKENS + 1}},
+        {"origin": {"other": 1}},
+        {"origin": {"block": 0}},
+        {"origin": {"line": 0}},
+        {"origin": {"line": True}},
+        {"origin": {"line": 1 << 60}},
+        {"origin": {"ranges": [["a", 2, 1]]}},
+        {"origin": {"ranges": [["a", -1, 1]]}},
+        {"origin": {"ranges": [["a", 0, 1 << 60]]}},
+        {"origin": {"ranges": [["a", 0.0, 1]]}},
+        {"origin": {"ranges": [["a", "0", 1]]}},
+        {"origin": {"ranges": [["a", False, 1]]}},
+        {"origin": {"ranges": [["a", 0]]}},
+        {"origin": {"ranges": [["a", 0, 1, 2]]}},
+        {"origin": {"ranges": [[1, 0, 1]]}},
+        {"origin": {"ranges": ["abc"]}},
+        {"origin": {"ranges": [["n" * 10_001, 0, 1]]}},
+        {"origin": {"ranges": [["a", 0, 1]] * (messages.MAX_RANGES + 1)}},
+        {"attachments": HASH},
+        {"attachments": [HASH.upper()]},
+        {"attachments": [HASH + "\n"]},
+        {"attachments": ["../" + HASH]},
+        {"attachments": [HASH] * (messages.MAX_ATTACHMENTS + 1)},
+    ],
+)
+def test_a_call_of_another_shape_is_a_bad_message(more: dict[str, Any]) -> None:
+    with pytest.raises(BadMessage):
+        parse_calls(plain(**more))
+
+
+def test_arguments_that_are_nested_deep_are_a_bad_message() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(101):
+        deep = {"x": deep}
+    with pytest.raises(BadMessage, match="arguments"):
+        parse_calls(plain(arguments=deep))
+
+
+def test_a_message_of_many_unknown_keys_is_refused_without_an_error_for_each() -> None:
+    many = {f"k{number}": 0 for number in range(1_000)}
+    for more in (many, {"options": many}, {"origin": many}, {"options": {"context": text(text="x", **many)}}):
+        with pytest.raises(BadMessage, match="more keys"):
+            parse_calls(plain(**more))
+
+
+def test_all_that_a_call_carries_counts_as_its_weight() -> None:
+    def weight(**more: Any) -> int:
+        return parse_calls(plain(**more))[0].weight - CALL_WEIGHT - len("q")
+
+    assert weight() == 0
+    assert weight(arguments={"x": 1}) == len('{"x": 1}')
+    assert weight(options={"schema": {"x": 1}}) == len('{"x": 1}')
+    assert weight(origin=ORIGIN) == 2 * PART_WEIGHT + len("a.txtb.txt")
+    assert weight(attachments=[HASH] * 3) == 3 * PART_WEIGHT
+    assert weight(options={"context": text(text="four")}) == PART_WEIGHT + 4
+
+
+def test_names_of_documents_in_ranges_are_limited_with_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "MAX_PROMPT", 100)
+    with pytest.raises(BadMessage, match="more text than a call may have"):
+        parse_calls(plain(origin={"ranges": [["n" * 100, 0, 1]]}))

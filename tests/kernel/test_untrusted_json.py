@@ -116,10 +116,10 @@ def test_an_answer_that_is_nested_too_deeply_becomes_its_text() -> None:
         [{**CALL, "id": (1 << 53) + 1}],
         [{**CALL, "kind": "shell"}],
         [{**CALL, "prompt": 1}],
-        [{**CALL, "model": "m" * 201}],
-        [{**CALL, "schema": []}],
-        [{**CALL, "schema": {"a": deep(MAX_DEPTH)}}],
-        [{**CALL, "schema": {"a": "x" * (1 << 20)}}],
+        [{**CALL, "options": {"model": "m" * 201}}],
+        [{**CALL, "options": {"schema": []}}],
+        [{**CALL, "options": {"schema": {"a": deep(MAX_DEPTH)}}}],
+        [{**CALL, "options": {"schema": {"a": "x" * (1 << 20)}}}],
         [{**CALL, "id": number} for number in range(1, 1002)],
         {"0": CALL},
     ],
@@ -132,12 +132,12 @@ def test_invalid_calls_are_a_bad_message(calls: Any) -> None:
 
 def test_the_weight_of_a_call_covers_its_texts_and_an_overhead_for_each() -> None:
     light, heavy = (
-        parse_calls(json.dumps([{**CALL, **more}]))[0].weight
-        for more in ({}, {"schema": {"a": "x" * 1000}, "context": {"kind": "own", "parts": []}})
+        parse_calls(json.dumps([{**CALL, "options": options}]))[0].weight
+        for options in ({}, {"schema": {"a": "x" * 1000}, "context": {"kind": "own", "parts": []}})
     )
     assert 0 < light < 5000 and light + 1000 < heavy < light + 1100
     parts = {"kind": "documents", "parts": [{"name": ""}] * 100}
-    assert parse_calls(json.dumps([{**CALL, "context": parts}]))[0].weight > light + 100 * 100
+    assert parse_calls(json.dumps([{**CALL, "options": {"context": parts}}]))[0].weight > light + 100 * 100
 
 
 def test_chunks_are_split_by_their_sizes() -> None:
@@ -148,7 +148,23 @@ def test_chunks_are_split_by_their_sizes() -> None:
 
 
 NAMES = (
-    *("id", "kind", "prompt", "schema", "context", "parts", "name", "text", "start", "meta", "output", "error"),
+    *(
+        "id",
+        "kind",
+        "prompt",
+        "options",
+        "origin",
+        "ranges",
+        "schema",
+        "context",
+        "parts",
+        "name",
+        "text",
+        "start",
+        "meta",
+        "output",
+        "error",
+    ),
     *("final", "value", "variables", "snapshot", "groups", "names", "lost", "chunks", "about", "form", "other"),
 )
 PLAIN = (
@@ -170,10 +186,13 @@ ANYTHING = st.recursive(
 def changed(draw: st.DrawFn) -> Any:
     """Return a message that a kernel would send, with one part of it replaced, dropped or added."""
     part = {"name": "n", "text": "x", "meta": {"page": 1}}
+    context = {"kind": "text", "parts": [part]}
+    options = {"context": context, "schema": {"type": "object"}, "max_tokens": 5}
+    origin = {"block": 1, "line": 2, "ranges": [["n", 0, 1]]}
     value: Any = draw(
         st.sampled_from(
             [
-                [CALL, {**CALL, "id": 2, "context": {"kind": "text", "parts": [part]}, "schema": {"type": "object"}}],
+                [CALL, {**CALL, "id": 2, "options": options, "origin": origin, "attachments": ["0" * 64]}],
                 {
                     **ENDED,
                     "variables": [VARIABLE],

@@ -289,6 +289,9 @@ def test_call_keys_depend_on_content_and_occurrence() -> None:
     same = content_key("llm", "p", "m", None)
     assert same == content_key("llm", "p", "m", None)
     assert len({same, content_key("rlm", "p", "m", None), content_key("llm", "q", "m", None)}) == 3
+    assert same == content_key("llm", "p", "m", None, None, None), "what is not given adds nothing"
+    limited = [content_key("llm", "p", "m", None, max_tokens=number) for number in (1, 2)]
+    assert len({same, *limited, content_key("llm", "p", "m", None, "1")}) == 4
     assert call_key(1, same, 1) != call_key(1, same, 2) != call_key(2, same, 2)
 
 

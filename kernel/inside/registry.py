@@ -1,0 +1,98 @@
+"""The registry of posted calls.
+
+A call is posted to the registry, and the calling code waits on a future in its own thread or coroutine. The carrier of
+messages (`kernel.py` for a real kernel, a thread in the in-memory one) takes the posted calls and settles them. The
+registry can be listed, so no call is ever lost with a message.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from .sub_call_errors import SubCallError
+
+Outcome = dict[str, Any]
+"""`{"value": …}` or `{"error": {"kind": …, "message": …}}`."""
+
+
+class Request(NamedTuple):
+    """A call as it is posted, and its weight: its characters, plus a constant for it and for each of its texts."""
+
+    body: dict[str, Any]
+    weight: int
+
+
+class Registry:
+    """The calls that the running cell waits for. Any thread may post; outcomes come from the carrier's thread."""
+
+    def __init__(self, posted: Callable[[], None]) -> None:
+        self._posted = posted
+        self._lock = threading.Lock()
+        self._waiting: dict[int, tuple[Future[Outcome], Request]] = {}
+        self._last = 0
+        self._open = False
+
+    def open(self) -> None:
+        """Accept calls, as a cell begins."""
+        self._open = True
+
+    def close(self) -> None:
+        """Cancel the calls that still wait and refuse later ones, as the cell has ended."""
+        self._open = False
+        with self._lock:
+            left, self._waiting = self._waiting, {}
+        for future, _ in left.values():
+            _settle(future, {"error": {"kind": "cancelled", "message": "the cell that asked has ended"}})
+
+    def post(self, requests: Iterable[Request]) -> list[Future[Outcome]]:
+        """Post requests in order and return the futures of their outcomes. Raises SubCallError when no cell runs.
+
+        Each body has as `rest` the number of calls that are posted together from it on.
+        """
+        futures: list[Future[Outcome]] = []
+        posted = list(requests)
+        with self._lock:
+            if not self._open:
+                raise SubCallError("no cell is running: a thread left over from an earlier cell cannot ask a model")
+            for number, request in enumerate(posted):
+                self._last += 1
+                future: Future[Outcome] = Future()
+                body = {"id": self._last, **request.body, "rest": len(posted) - number}
+                self._waiting[self._last] = (future, Request(body, request.weight))
+                futures.append(future)
+        if futures:
+            self._posted()
+        return futures
+
+    def take(self, after: int, limit: int, most: int) -> tuple[list[dict[str, Any]], int]:
+        """Return unsettled calls with ids above `after`, oldest first, and their weight.
+
+        They are at most `limit` calls and `most` of weight, or a single call of more.
+        """
+        taken: list[dict[str, Any]] = []
+        weight = 0
+        with self._lock:
+            for number in range(after + 1, self._last + 1):
+                entry = self._waiting.get(number)
+                if entry is None:
+                    continue
+                request = entry[1]
+                if taken and (len(taken) >= limit or weight + request.weight > most):
+                    break
+                weight += request.weight
+                taken.append(request.body)
+        return taken, weight
+
+    def settle(self, number: int, outcome: Outcome) -> None:
+        """Deliver an outcome to the code that waits for it. Unknown and settled numbers are ignored."""
+        with self._lock:
+            entry = self._waiting.pop(number, None)
+        if entry:
+            _settle(entry[0], outcome)
+
+
+def _settle(future: "Future[Outcome]", outcome: Outcome) -> None:
+    # Code that was interrupted or cancelled no longer waits.
+    if future.set_running_or_notify_cancel():
+        future.set_result(outcome)
