@@ -11,11 +11,18 @@ from dataclasses import replace
 from typing import Any
 
 from ..state.errors import KernelLost
-from .session import CellError, CellResult, KernelSpec, PostedCall
+from .session import REFUSED_ON, CellError, CellResult, Failed, FailureKind, KernelSpec, Outcome, PostedCall
 from .untrusted_json import BadMessage
 
 INTERRUPT_GRACE = 2.0
-"""Seconds between an interrupt and the kill of a cell that ignored it."""
+"""Seconds that a cell may still compute after an interrupt, before it is killed."""
+MOST_REFUSALS = 300
+"""Refusals after which a cell is interrupted, because it swallows them, perhaps for ever.
+
+A refusal counts only when its call was posted after the one counted before was delivered: a batch counts once.
+"""
+_REFUSED: frozenset[FailureKind] = frozenset({"budget", "usage"})
+"""Failures of calls that were not made, for a reason that holds for the next call as well."""
 
 
 class RunningCell:
@@ -30,10 +37,15 @@ class RunningCell:
         self._result: CellResult | None = None
         self._lost: KernelLost | None = None
         self._unanswered: set[int] = set()
+        self._refusals = self._refused_upto = self._posted_upto = 0
+        """The number of refusals, and the highest ids posted when the last one of them was delivered, and until now."""
         self._computed = 0.0
+        self._limit = timeout
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.overran = False
+        self._error = ""
+        self.stopped = ""
+        """Why it was interrupted: `computed for more than 300 s`; empty while it was not."""
         self.highest = 0
         """The highest id that was posted, by which a call that is posted twice is refused."""
         self.held = 0
@@ -55,13 +67,14 @@ class RunningCell:
     def start(self) -> None:
         """Start the clock: the cell computes."""
         self._since = asyncio.get_running_loop().time()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, self._timeout - self._computed), self._overrun)
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, self._limit - self._computed), self._expired)
 
     def post(self, calls: list[PostedCall]) -> None:
         """Add calls that the kernel posted, in the order of their ids. Raises BadMessage for one posted before."""
         if calls[0].id <= self.highest:
             raise BadMessage("a sub-call twice")
         self.highest = calls[-1].id
+        self._posted_upto = self.highest + calls[-1].rest - 1
         if self.ended:
             return
         self._pause()
@@ -70,21 +83,26 @@ class RunningCell:
         self.held += sum(call.weight for call in calls)
         self._changed.set()
 
-    def answered(self, call_id: int) -> bool:
+    def answered(self, call_id: int, outcome: Outcome) -> bool:
         """Record that a call was answered. Return False when it was not waiting. The last answer restarts the clock."""
         if call_id not in self._unanswered:
             return False
         self._unanswered.discard(call_id)
         if not self._unanswered and not self.ended and self._since is None:
             self.start()
+        if isinstance(outcome, Failed) and outcome.kind in _REFUSED and call_id > self._refused_upto:
+            self._refused_upto = self._posted_upto
+            self._refusals += 1
+            if self._refusals == MOST_REFUSALS and not self.stopped:
+                self._stop(REFUSED_ON, f"kept making calls after {MOST_REFUSALS} refusals")
         return True
 
     def end(self, result: CellResult) -> None:
         """Record the cell's result, which the kernel has sent."""
         self._pause()
-        if self.overran and result.status == "error":
-            message = f"the cell computed for more than {self._timeout:g} s and was interrupted"
-            result = replace(result, status="timeout", final=None, error=CellError("CellTimeout", message, message))
+        if self.stopped and result.status == "error":
+            message = f"the cell {self.stopped} and was interrupted"
+            result = replace(result, status="timeout", final=None, error=CellError(self._error, message, message))
         self._result = result
         self._posted.clear()
         self.held = 0
@@ -133,10 +151,25 @@ class RunningCell:
             self._timer.cancel()
             self._timer = None
 
-    def _overrun(self) -> None:
-        self.overran = True
+    def _expired(self) -> None:
+        """Interrupt a cell that has computed for too long; kill one that has ignored an interrupt."""
+        if self.stopped:
+            self._kill()
+        else:
+            self._stop("CellTimeout", f"computed for more than {self._timeout:g} s")
+
+    def _stop(self, error: str, why: str) -> None:
+        """Interrupt the cell, and leave it some seconds to end; waiting for answers does not count among them either.
+
+        `error` is the name of the error of its result.
+        """
+        self._error, self.stopped = error, why
+        computing = self._since is not None
+        self._pause()
+        self._limit = self._computed + INTERRUPT_GRACE
         self._interrupt()
-        self._timer = asyncio.get_running_loop().call_later(INTERRUPT_GRACE, self._kill)
+        if computing:
+            self.start()
 
 
 class BaseSession:
@@ -185,11 +218,11 @@ class BaseSession:
         self._cell.highest = self._seen
         self._cell.start()
 
-    def _was_answered(self, call_id: int) -> bool:
+    def _was_answered(self, call_id: int, outcome: Outcome) -> bool:
         """Record an answer. Return whether the call waited for it. Raises KernelLost."""
         if self._lost:
             raise self._lost
-        return self._cell is not None and self._cell.answered(call_id)
+        return self._cell is not None and self._cell.answered(call_id, outcome)
 
     def _lose(self, error: KernelLost) -> None:
         """Record that the kernel is gone, and raise `error` in every waiter."""

@@ -259,7 +259,7 @@ class JupyterSession(BaseSession):
         return call
 
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
-        if not self._was_answered(call_id):
+        if not self._was_answered(call_id, outcome):
             return
         if isinstance(outcome, Answered):
             content: dict[str, Any] = {"value": outcome.value}
@@ -293,8 +293,8 @@ class JupyterSession(BaseSession):
             self._refuse(f"what could not be read ({type(error).__name__})")
         else:
             if message["event"] == "died":
-                overran = self._cell is not None and self._cell.overran
-                self.lose(message.get("why") or _cause(message.get("exit"), overran=overran))
+                stopped = self._cell.stopped if self._cell else ""
+                self.lose(message.get("why") or _cause(message.get("exit"), stopped))
 
     def _take(self, event: str, sizes: Any, said: bytes) -> None:
         """Take an event's content. Raises BadMessage."""
@@ -358,9 +358,9 @@ class JupyterSession(BaseSession):
             self._kernels.send(operation, self._name)
 
 
-def _cause(code: Any, *, overran: bool) -> str:
-    if overran:
-        return "its cell computed for too long and did not heed the interrupt"
+def _cause(code: Any, stopped: str) -> str:
+    if stopped:
+        return f"its cell {stopped} and ignored the interrupt"
     if code == -9:
         return "it was killed (out of memory, perhaps)"
     if isinstance(code, int) and code < 0:

@@ -21,6 +21,8 @@ from .inside.variables import describe_one
 CallKind = Literal["llm", "rlm"]
 FailureKind = Literal["model", "budget", "cancelled", "usage", "rejected"]
 CellStatus = Literal["ok", "error", "timeout", "died"]
+REFUSED_ON = "CallsRefused"
+"""The name of the error of a cell that was interrupted because it went on making calls that are refused."""
 
 
 @dataclass(frozen=True)
@@ -223,8 +225,8 @@ class Restored:
 class CellResult:
     """The result of a cell. `output` is complete up to the kernel's own cap, which it then mentions.
 
-    `timeout`: the cell was interrupted, and its effects remain. `died`: the kernel died during the cell; set by the
-    code that replaces the kernel, never by a session (which raises KernelLost).
+    `timeout`: the cell was interrupted, as `error` says why, and its effects remain. `died`: the kernel died during the
+    cell; set by the code that replaces the kernel, never by a session (which raises KernelLost).
     """
 
     status: CellStatus

@@ -4,10 +4,11 @@ Idempotent: whatever happened before, it takes the REPL at the state's position 
 begins the cell unless it runs there already, and returns when the cell is blocked or has ended.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ..kernel.session import CellError, CellResult, Final
+from ..kernel.session import REFUSED_ON, CellError, CellResult, Final
 from ..state.call_keys import START
 from ..state.errors import KernelLost
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
@@ -29,6 +30,12 @@ from .runtime.repl import Repl
 from .runtime.turns import changes_of, short_form
 from .runtime.untrusted_text import one_line
 from .sub_calls.begin_cell import begin_cell
+
+_LOOP_RUNS = re.compile(
+    r"cannot be called from a running event loop|event loop is already running|while another loop is running"
+)
+"""asyncio's messages for `asyncio.run`, `run_until_complete` of the cell's loop, and of a new one."""
+_SEARCHED = 1_000
 
 
 async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
@@ -132,9 +139,15 @@ def _error_notes(result: CellResult) -> list[str]:
     notes: list[str] = []
     if result.voided:
         notes.append("FINAL did not count, because the cell ended in an error. Correct that, and finish again.")
-    if result.error and "asyncio.run() cannot be called" in result.error.message:
+    if result.error and _LOOP_RUNS.search(result.error.message[:_SEARCHED]):
         notes.append(
-            "`await` works at the top level of a cell: write `await main()` in place of `asyncio.run(main())`."
+            "An event loop runs already, so `await` works at the top level of a cell: write `await main()` in place of "
+            "`asyncio.run(main())` or `loop.run_until_complete(main())`."
+        )
+    if result.status == "timeout" and result.error and result.error.name == REFUSED_ON:
+        notes.append(
+            "A call that is refused for the budget or its arguments is refused again: do not swallow the error and ask "
+            "on. Keep what you have, and finish with it."
         )
     return notes
 

@@ -24,7 +24,7 @@ TurnStatus = Literal["ok", "error", "timeout", "died", "none"]
 _ENDED: dict[TurnStatus, str] = {
     "ok": "The cell ran.",
     "error": "The cell ended in an error. Variables that were set before it are kept.",
-    "timeout": "The cell was stopped: it used up its computing time. Variables that were set before are kept.",
+    "timeout": "The cell was stopped. Variables that were set before are kept.",
     "died": "The REPL died in this cell.",
     "none": "Nothing ran.",
 }

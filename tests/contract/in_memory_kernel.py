@@ -88,7 +88,7 @@ class MemorySession(BaseSession):
         self._thread.start()
 
     async def deliver(self, call_id: int, outcome: Outcome) -> None:
-        if not self._was_answered(call_id):
+        if not self._was_answered(call_id, outcome):
             return
         if isinstance(outcome, Answered):
             self._repl.registry.settle(call_id, {"value": outcome.value})

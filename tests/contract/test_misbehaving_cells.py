@@ -36,7 +36,7 @@ async def test_a_cell_that_cannot_be_interrupted_ends_the_kernel(
     monkeypatch.setattr("durable_rlm.kernel.cell.INTERRUPT_GRACE", 0.2)
     session = await kernels.start(KernelSpec("thread", cell_timeout=0.2))
     await session.begin(Cell(1, ("sum(range(1 << 62))",)))
-    with pytest.raises(KernelLost, match="computed for too long"):
+    with pytest.raises(KernelLost, match="computed for more than"):
         await asyncio.wait_for(session.result(), 30)
 
 

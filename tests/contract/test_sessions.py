@@ -15,10 +15,11 @@ from durable_rlm.state.errors import KernelLost, KernelStartFailed
 from tests import rendezvous
 from tests.contract.context_contract import ContextContract
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
+from tests.contract.query_contract import SWALLOW, QueryContract, refuse
 from tests.contract.session_contract import SessionContract, run
 
 
-class TestMemory(SessionContract, ContextContract):
+class TestMemory(SessionContract, ContextContract, QueryContract):
     has_its_own_process = False
 
     @pytest.fixture
@@ -42,7 +43,7 @@ class TestMemory(SessionContract, ContextContract):
         assert (await other.result()).output == "kept\n"
 
 
-class TestJupyter(SessionContract, ContextContract):
+class TestJupyter(SessionContract, ContextContract, QueryContract):
     @pytest.fixture
     async def kernels(self, tmp_path: Path) -> AsyncGenerator[Kernels]:
         kernels = JupyterKernels([tmp_path])
@@ -78,8 +79,33 @@ class TestJupyter(SessionContract, ContextContract):
                 ("import time\nwhile True:\n    try:\n        time.sleep(9)\n    except BaseException:\n        pass",),
             )
         )
-        with pytest.raises(KernelLost, match="computed for too long"):
+        with pytest.raises(KernelLost, match="computed for more than"):
             await session.result()
+
+    async def test_a_cell_that_swallows_refusals_and_the_interrupt_is_killed(
+        self, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("durable_rlm.kernel.cell.INTERRUPT_GRACE", 0.2)
+        session = await kernels.start(KernelSpec("thread"))
+        swallow_all = f"while True:{SWALLOW}".replace("except Exception", "except BaseException")
+        with pytest.raises(KernelLost, match="after 300 refusals and ignored the interrupt"):
+            await asyncio.wait_for(run(session, swallow_all, answer=refuse), 60)
+
+    @pytest.mark.parametrize(
+        ("code", "message"),
+        [
+            ("asyncio.run(main())", "cannot be called from a running event loop"),
+            ("asyncio.Runner().run(main())", "cannot be called from a running event loop"),
+            ("asyncio.get_event_loop().run_until_complete(main())", "event loop is already running"),
+            ("asyncio.new_event_loop().run_until_complete(main())", "while another loop is running"),
+        ],
+    )
+    async def test_a_second_event_loop_is_an_error_with_the_message_that_notes_are_made_for(
+        self, kernels: Kernels, code: str, message: str
+    ) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        result = await run(session, f"import asyncio\nasync def main():\n    pass\n{code}")
+        assert result.error is not None and message in result.error.message
 
     async def test_sys_exit_and_exit_end_the_cell_and_not_the_kernel(self, kernels: Kernels) -> None:
         session = await kernels.start(KernelSpec("thread"))

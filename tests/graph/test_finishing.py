@@ -120,8 +120,18 @@ async def test_a_finish_that_an_error_voids_is_noted(runner: Runner, tmp_path: P
     assert "FINAL did not count" in await notes_of(runner, 1)
 
 
-async def test_asyncio_run_is_answered_with_the_way_that_works(runner: Runner, tmp_path: Path) -> None:
-    # What `asyncio.run` raises in Jupyter's kernel, which has a running loop.
-    cell = "raise RuntimeError('asyncio.run() cannot be called from a running event loop')"
-    await finish(runner, tmp_path, repl(cell), COUNTED)
+@pytest.mark.parametrize(
+    "message",
+    [
+        "asyncio.run() cannot be called from a running event loop",
+        "Runner.run() cannot be called from a running event loop",
+        "This event loop is already running",
+        "Cannot run the event loop while another loop is running",
+    ],
+)
+async def test_a_second_event_loop_is_answered_with_the_way_that_works(
+    runner: Runner, tmp_path: Path, message: str
+) -> None:
+    # The errors of Jupyter's kernel, which has a running loop (`tests/contract/test_sessions.py`).
+    await finish(runner, tmp_path, repl(f"raise RuntimeError({message!r})"), COUNTED)
     assert "write `await main()`" in await notes_of(runner, 1)

@@ -215,7 +215,7 @@ def test_an_observation_reports_the_outcome_of_the_cell() -> None:
     assert "error" in text and "KeyError: 'x'" in text and "Traceback" in text
     assert "Note: 1 block was not run." in text
     assert text.endswith("[Left: 3 turns]")
-    assert "computing time" in observation(Turn(1, "r", ("c",), "", "timeout"))
+    assert "was stopped" in observation(Turn(1, "r", ("c",), "", "timeout"))
     assert "printed nothing" in observation(Turn(1, "r", ("c",), "", "ok"))
     assert "Write code." in observation(silent(1))
 

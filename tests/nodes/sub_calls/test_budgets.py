@@ -123,3 +123,22 @@ async def test_a_spent_budget_raises_at_once_and_the_rest_of_the_cell_sends_noth
         run = await runner.run("Q?", max_calls=10, **models(server))
     assert run.answer == ["yes"] * 8 + [True] * 42
     assert len(server.requests) == 10
+
+
+async def test_a_cell_that_swallows_a_spent_budget_for_ever_is_ended_with_a_note(runner: Runner) -> None:
+    code = "while True:\n    try:\n        llm_query('question')\n    except Exception:\n        pass"
+    with ScriptedServer(cells(code, "FINAL('as far as it went')"), terse) as server:
+        run = await runner.run("Q?", max_calls=5, **models(server))
+        assert (run.answer, run.turns) == ("as far as it went", 2)
+        assert len(server.requests) == 5
+        sent = server.requests[-1].messages[-1]["content"]
+    assert "was interrupted" in sent and "is refused again" in sent
+
+
+async def test_the_output_limit_that_code_asks_for_reaches_the_server(runner: Runner) -> None:
+    code = "FINAL(llm_query('a', max_tokens=7) + llm_query('a') + llm_query('a', max_tokens=7, cache=True))"
+    with ScriptedServer(cells(code), terse) as server:
+        run = await runner.run("Q?", **models(server))
+        assert run.answer == "yesyesyes"
+        limits = [seen.output_limit for seen in server.requests[1:]]
+    assert limits[0] == limits[2] == 7 and limits[1] not in (7, None)
