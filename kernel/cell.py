@@ -93,7 +93,7 @@ class RunningCell:
         if isinstance(outcome, Failed) and outcome.kind in _REFUSED and call_id > self._refused_upto:
             self._refused_upto = self._posted_upto
             self._refusals += 1
-            if self._refusals == MOST_REFUSALS and not self.stopped:
+            if self._refusals == MOST_REFUSALS and not self.stopped and not self.ended:
                 self._stop(REFUSED_ON, f"kept making calls after {MOST_REFUSALS} refusals")
         return True
 

@@ -21,7 +21,7 @@ _MOST_FRAMES = 100
 
 
 class Options(NamedTuple):
-    """What code may choose for a call."""
+    """The choices of code for a call."""
 
     model: str | None = None
     schema: Any = None
