@@ -13,9 +13,10 @@ from ...state.wording import counted
 from .blocks import Layout, Section, lay_out
 from .fences import MAX_FENCES
 from .python_source import SourceJudge, does_something, looks_like_code
+from .repetition import repeats_itself
 from .tagged_code import tagged_code
 
-Reason = Literal["empty", "prose", "answer-in-prose", "thinking", "cut"]
+Reason = Literal["empty", "prose", "answer-in-prose", "thinking", "cut", "endless"]
 """Why a reply had nothing to run, or had a part that is not run."""
 
 NUDGES: dict[Reason, str] = {
@@ -36,6 +37,10 @@ NUDGES: dict[Reason, str] = {
     "cut": (
         "Your reply reached the output limit and was cut off, so what was incomplete was not run. "
         "Think less, and send a shorter ```repl block; build long texts in variables, over several turns."
+    ),
+    "endless": (
+        "Your reply repeated itself without end and was cut off, so what was incomplete was not run. "
+        "Do not take it up again: send a simpler step, as a short ```repl block."
     ),
 }
 
@@ -69,8 +74,8 @@ def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> 
     `text` is without thoughts (`take_off_thoughts`). `thought`: the reply had some.
 
     `truncated`: the reply was cut by the token limit. A last block that then does not parse is half a block: it is not
-    run, the complete ones before it are, and the reason is `cut`. Without `truncated` an unclosed block extends to the
-    end of the reply.
+    run, the complete ones before it are, and the reason is `cut`. When the end of the reply repeats itself, the reason
+    is `endless`, and an unclosed block is never run. Without `truncated` such a block extends to the end of the reply.
 
     Blocks tagged for another language never run. A block without a tag runs when it is Python that does something;
     one that does not parse only when it is the sole block and has the shape of code, so that the model sees its
@@ -83,11 +88,12 @@ def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> 
     sections = [section for section in layout.sections if section.code.strip()]
     blocks: list[str] = []
     bare_skipped, cut = 0, False
+    endless = truncated and repeats_itself(clean)
     for number, section in enumerate(sections, start=1):
         match section.kind:
             case "other":
                 pass
-            case "python" | "bare" if truncated and number == len(sections) and _is_half(section):
+            case "python" | "bare" if truncated and number == len(sections) and _is_half(section, endless=endless):
                 cut = True
             case "python":
                 blocks.append(section.code)
@@ -98,7 +104,9 @@ def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> 
                     bare_skipped += 1
     if not blocks and not truncated:
         blocks = tagged_code(clean, judge)
-    reason: Reason | None = "cut" if cut or (truncated and not blocks) else None
+    reason: Reason | None = None
+    if cut or (truncated and not blocks):
+        reason = "endless" if endless else "cut"
     if not blocks and reason is None:
         reason = _nothing_to_run(clean, layout, thought=thought)
     notes = _notes(layout, sections, bare_skipped, has_code=bool(blocks))
@@ -120,8 +128,9 @@ def nothing_to_run(reason: Reason) -> Reading:
     return Reading((), NUDGES[reason], reason)
 
 
-def _is_half(section: Section) -> bool:
-    if section.closed or section.parses:
+def _is_half(section: Section, *, endless: bool) -> bool:
+    # Code that repeats itself without end may parse wherever it is cut, but nobody meant it.
+    if section.closed or (section.parses and not endless):
         return False
     return section.kind == "python" or looks_like_code(section.code)
 
