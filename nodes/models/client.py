@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from ...state.usage import NO_DETAILS, TokenDetails
+from ..replies.repetition import repeats_itself
 from ..replies.thoughts import take_off_thoughts
+from .arriving import ArrivingOutput
 from .errors import AttemptFailed, Failure, FailureKind, ModelCallFailed, Target, classify, explain
 from .pricing import Price, cost_usd
 from .provider_protocol import Finish, ModelReply, ModelRequest, RawReply, Role, Sender
@@ -77,6 +79,9 @@ class _Tally:
     cost_usd: float | None = 0.0
     estimated: bool = False
     attempts: int = 0
+    thought_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class _Answer:
     text: str
     thoughts: str
     finish: Finish
+    wrapped: bool
 
 
 class ModelClient:
@@ -192,6 +198,10 @@ class ModelClient:
                 attempts=tally.attempts,
                 seconds=self._clock() - started,
                 thoughts=answer.thoughts,
+                thought_tokens=tally.thought_tokens,
+                cached_tokens=tally.cached_tokens,
+                cache_write_tokens=tally.cache_write_tokens,
+                wrapped=answer.wrapped,
             )
         # Raised outside the handler on purpose: inside it the provider's error, with the request and its Authorization
         # header, would become part of tracebacks.
@@ -232,12 +242,13 @@ class ModelClient:
         )
 
     async def _send(self, request: ModelRequest) -> RawReply:
+        arriving = ArrivingOutput(request.on_output, self._clock)
         try:
             # The transport limits connecting and each read; only this limits a server that keeps sending slowly.
             async with asyncio.timeout(self._target.seconds):
-                return await self._sender.send(request)
+                return await self._sender.send(request, arriving.add)
         except Exception as error:
-            failure = classify(error)
+            failure = replace(classify(error), streamed=arriving.count())
         raise AttemptFailed(failure)
 
     def _count(self, raw: RawReply, request: ModelRequest, tally: _Tally) -> Used:
@@ -245,12 +256,18 @@ class ModelClient:
         if sent is None or received is None:
             tally.estimated = True
         sent = estimate_messages(request.messages) if sent is None else sent
-        received = estimate_tokens(raw.text or raw.refusal) if received is None else received
-        cost = cost_usd(self.name, sent, received, cached_tokens=raw.cached_tokens, price=self._price)
+        received = estimate_tokens(f"{raw.thoughts}{raw.text or raw.refusal}") if received is None else received
+        cached = min(raw.cached_tokens, sent)
+        written = min(raw.cache_write_tokens, sent - cached)
+        cost = cost_usd(self.name, sent, received, cached_tokens=cached, cache_write_tokens=written, price=self._price)
         tally.input_tokens += sent
         tally.output_tokens += received
+        thought = min(raw.thought_tokens, received)
+        tally.thought_tokens += thought
+        tally.cached_tokens += cached
+        tally.cache_write_tokens += written
         tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
-        return Used(sent, received, cost, TokenDetails(raw.cached_tokens))
+        return Used(sent, received, cost, TokenDetails(cached, written, thought))
 
 
 def _judged(raw: RawReply, request: ModelRequest) -> _Answer:
@@ -264,11 +281,13 @@ def _judged(raw: RawReply, request: ModelRequest) -> _Answer:
     spoken = take_off_thoughts(without_surrogates(text))
     thoughts = "\n\n".join(filter(None, (without_surrogates(raw.thoughts).strip(), *spoken.thoughts)))
     if spoken.text.strip():
-        return _Answer(spoken.text, thoughts, finish)
-    raise AttemptFailed(_without_answer(finish, thoughts, request))
+        return _Answer(spoken.text, thoughts, finish, raw.wrapped)
+    raise AttemptFailed(_without_answer(finish, thoughts, request, endless=repeats_itself(raw.text or thoughts)))
 
 
-def _without_answer(finish: Finish, thoughts: str, request: ModelRequest) -> Failure:
+def _without_answer(finish: Finish, thoughts: str, request: ModelRequest, *, endless: bool) -> Failure:
+    if finish == "length" and endless:
+        return Failure("cut", "it repeated itself without end", thoughts=thoughts)
     if finish == "length":
         # Asked again, it would think as long and be cut again.
         limit = request.max_output_tokens

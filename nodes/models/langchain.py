@@ -1,6 +1,5 @@
 """Send requests through a LangChain chat model of any provider."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -8,13 +7,16 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from .error_words import server_words
-from .provider_protocol import ModelRequest, RawReply
+from .provider_protocol import ModelRequest, OnPiece, RawReply, ignore_piece
+from .token_usage import plausible
 
 _CLASSES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
 """vLLM's, SGLang's and DeepSeek's name for thoughts, and OpenRouter's and Ollama's."""
 _CODE_ARGUMENTS = ("code", "python", "source", "input", "script", "cell")
 _FINISH_FIELDS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
+_SERVICE_TIERS = ("", "priority_", "flex_")
+"""Prefixes of the details of a usage, for OpenAI's classes of service."""
 
 
 class LangChainSender:
@@ -25,8 +27,9 @@ class LangChainSender:
         self._limit_field = limit_field
         self._limited: dict[int, BaseChatModel] = {}
 
-    async def send(self, request: ModelRequest) -> RawReply:
-        """Return the reply, text blocks joined. Raises what the provider's package raises."""
+    async def send(self, request: ModelRequest, on_piece: OnPiece = ignore_piece) -> RawReply:
+        """Return the reply, text blocks joined; it is not streamed. Raises what the provider's package raises."""
+        del on_piece
         # A copy that shares the connections: unlike keyword arguments of a call, whose names and nesting
         # differ, a field of the model works with every provider.
         limit = request.max_output_tokens
@@ -47,7 +50,7 @@ def read_reply(message: AIMessage) -> RawReply:
     """Return the reply's text, finish reason and token counts, from wherever its provider puts them."""
     facts = cast("dict[str, Any]", message.response_metadata)
     usage = cast("Mapping[str, Any]", message.usage_metadata or {})
-    details = cast("Mapping[str, Any]", usage.get("input_token_details") or {})
+    given, answered = usage.get("input_token_details"), usage.get("output_token_details")
     finish = next((facts[name] for name in _FINISH_FIELDS if isinstance(facts.get(name), str)), "")
     refusal = message.additional_kwargs.get("refusal")
     return RawReply(
@@ -57,9 +60,12 @@ def read_reply(message: AIMessage) -> RawReply:
         code=_called_code(message),
         finish=finish,
         refusal=refusal if isinstance(refusal, str) else "",
-        input_tokens=_tokens(usage.get("input_tokens")),
-        output_tokens=_tokens(usage.get("output_tokens")),
-        cached_tokens=_tokens(details.get("cache_read")) or 0,
+        # LangChain turns a missing count into 0, and no request has 0 tokens.
+        input_tokens=plausible(usage.get("input_tokens")) or None,
+        output_tokens=plausible(usage.get("output_tokens")) or None,
+        thought_tokens=_detail(answered, "reasoning"),
+        cached_tokens=_detail(given, "cache_read"),
+        cache_write_tokens=_detail(given, "cache_creation"),
     )
 
 
@@ -79,8 +85,7 @@ def _called_code(message: AIMessage) -> str:
     return ""
 
 
-def _tokens(count: Any) -> int | None:
-    """Return a plausible count, or None. LangChain turns a missing one into 0, and no request has 0 tokens."""
-    if isinstance(count, int | float) and math.isfinite(count) and count > 0:
-        return int(count)
-    return None
+def _detail(details: Any, name: str) -> int:
+    """Return one of the counts that a usage is made of; 0 without it."""
+    known = cast("Mapping[str, Any]", details) if isinstance(details, Mapping) else {}
+    return next((count for tier in _SERVICE_TIERS if (count := plausible(known.get(tier + name)))), 0)

@@ -1,5 +1,9 @@
 """The private parts of langchain-openai that are used, to send requests the short way."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from contextvars import ContextVar
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseCallbackManager
@@ -7,8 +11,16 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_core.runnables.config import ensure_config, get_async_callback_manager_for_config
 from langchain_openai import ChatOpenAI
+from openai import AsyncStream
 
-from .streamed import completion_of
+from .provider_protocol import OnPiece, ignore_piece
+from .streamed import Incoming
+from .token_usage import plausible_usage
+
+_DRAINED_SECONDS = 0.5
+"""Seconds for which the end of a stream is awaited after its last event, so that its connection can be used again."""
+_on_piece: ContextVar[OnPiece] = ContextVar("on_piece", default=ignore_piece)
+"""Follows the reply to the request that is made here: LangChain passes keyword arguments on to callbacks."""
 
 
 class ChatCompletions(ChatOpenAI):
@@ -18,11 +30,22 @@ class ChatCompletions(ChatOpenAI):
     before it, of 9; `docs/performance.md`), its models of replies, and a thread for each reply.
     """
 
-    async def ask(self, messages: list[BaseMessage], body: dict[str, Any]) -> AIMessage:
-        """Return the reply; `body` is added to the request's. Raises openai's and LangChain's exceptions.
+    async def ask(self, messages: list[BaseMessage], body: dict[str, Any], on_piece: OnPiece) -> AIMessage:
+        """Return the reply; `body` is added to the request's, and `on_piece` follows a reply that is streamed.
+
+        Raises AttemptFailed, and openai's and LangChain's exceptions.
+        """
+        before = _on_piece.set(on_piece)
+        try:
+            return await self._reply(messages, body)
+        finally:
+            _on_piece.reset(before)
+
+    async def _reply(self, messages: list[BaseMessage], body: dict[str, Any]) -> AIMessage:
+        """Return the reply.
 
         LangChain's callbacks (LangGraph's message stream, a tracer) are called only where there are any: preparing for
-        them takes as long as the request itself.
+        them takes as long as the request itself. They get the reply as a whole.
         """
         if _has_callbacks():
             return await self.ainvoke(messages, extra_body=body)
@@ -40,12 +63,8 @@ class ChatCompletions(ChatOpenAI):
     ) -> ChatResult:
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
         extra = payload.pop("extra_body", {})
-        # As `object`, so that the reply is not parsed into models.
-        reply: Any = await self.root_async_client.post("/chat/completions", cast_to=object, body={**payload, **extra})
-        if isinstance(reply, str):
-            # Not JSON: a stream, which this client reads to its end.
-            reply = completion_of(reply) or reply
-        result = self._create_chat_result(_completed(reply))
+        reply = _completed(await self._received({**payload, **extra}))
+        result = self._create_chat_result(reply)
         for generation, choice in zip(result.generations, reply["choices"], strict=True):
             # ChatOpenAI takes these from openai's models of replies only, or not at all.
             for field in ("refusal", "reasoning_content", "reasoning"):
@@ -55,9 +74,43 @@ class ChatCompletions(ChatOpenAI):
                 generation.message.additional_kwargs["error"] = choice["error"]
         return result
 
+    async def _received(self, body: dict[str, Any]) -> Any:
+        """Return the reply to a request with this body, whether it is streamed or not."""
+        # As a stream of `object`, of which only the response is used: openai would read the reply without any limit.
+        stream = await self.root_async_client.post(
+            "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
+        )
+        incoming = Incoming(_on_piece.get())
+        try:
+            async with aclosing(stream.response.aiter_bytes()) as pieces:
+                await _read(pieces, incoming)
+        finally:
+            await stream.response.aclose()
+        return incoming.completion()
+
+
+async def _read(pieces: AsyncIterator[bytes], incoming: Incoming) -> None:
+    """Read a reply as far as it belongs to it."""
+    try:
+        async for piece in pieces:
+            incoming.feed(piece)
+            if incoming.done:
+                break
+    except Exception:
+        # Nothing that is missed after the text is complete makes it worth another request.
+        if not incoming.finished:
+            raise
+    if incoming.done and not incoming.repeats:
+        with suppress(Exception):
+            async with asyncio.timeout(_DRAINED_SECONDS):
+                async for piece in pieces:
+                    incoming.feed(piece)
+
 
 def _completed(reply: Any) -> Any:
-    """Return the reply with the role that small servers leave out, and LangChain requires."""
+    """Return the reply with the role that small servers leave out, and with a usage that LangChain can read."""
+    if isinstance(reply, dict):
+        reply["usage"] = plausible_usage(reply.get("usage"))
     choices = reply.get("choices") if isinstance(reply, dict) else None
     for choice in choices if isinstance(choices, list) else []:
         if isinstance(choice, dict) and isinstance(message := choice.get("message"), dict):

@@ -13,12 +13,14 @@ from typing import Any
 
 import openai
 
-from .errors import AttemptFailed, classify
+from .errors import AttemptFailed, Failure, classify
 from .langchain import read_reply, to_messages
 from .langchain_openai_compat import ChatCompletions
-from .provider_protocol import ModelRequest, RawReply
+from .provider_protocol import ModelRequest, OnPiece, RawReply, ignore_piece
+from .schema_wrapper import wraps
 from .server_limits import ServerLimits
-from .structured_output import refuses_form, refuses_schema, response_format
+from .server_streams import ServerStreams
+from .structured_output import refuses_form, refuses_schema, response_format, with_words_for_form
 from .tokens import estimate_messages
 from .urls import is_loopback, is_openai
 
@@ -38,9 +40,6 @@ _NO_SYSTEM = re.compile(
     r"system.{0,20}(role|message|prompt|instruction).{0,40}(not|un)\W?(supported|allowed|enabled)"
     r"|(un|not )supported.{0,40}system|(roles|conversation roles) must (alternate|start)|does not support.{0,20}system",
     re.IGNORECASE,
-)
-_ONLY_STREAMS = re.compile(
-    r"non.?stream|only.{0,30}stream|stream.{0,30}(must|required|only)|must.{0,30}stream", re.IGNORECASE
 )
 _MOST_REFUSED = 100
 """Schemas that a server may refuse one by one before no schema is sent any more."""
@@ -84,41 +83,52 @@ class OpenAISender:
         """True when the server takes `response_format`, as far as is known."""
         self._refused_forms: set[str] = set()
         self._limits = ServerLimits()
-        self._streams = False
-        """True when the server answers only requests to stream."""
+        self._streams = ServerStreams()
         self._takes_system = True
         """True when the model's chat template has a system role, as far as is known."""
 
-    async def send(self, request: ModelRequest) -> RawReply:
-        """Return the reply. Raises openai's and LangChain's exceptions.
+    async def send(self, request: ModelRequest, on_piece: OnPiece = ignore_piece) -> RawReply:
+        """Return the reply; that to a root turn is streamed where the server can. Raises openai's, LangChain's errors.
 
         What a server refuses (the name of the output limit, its size, `response_format`, a system role, a request that
-        does not stream), later requests avoid, and the refused request is worth another attempt at once.
+        streams or does not), later requests avoid, and the refused request is worth another attempt at once.
         """
+        form = self._form(request)
+        wrapped = form is not None and wraps(request.schema or {})
+        if wrapped:
+            request = with_words_for_form(request)
         if not self._takes_system:
             request = _with_system_folded(request)
-        body = self._body(request)
+        body = self._body(request, form)
         try:
-            return read_reply(await self._model.ask(to_messages(request), body))
+            reply = read_reply(await self._model.ask(to_messages(request), body, on_piece))
         except Exception as error:
             failure = classify(error)
-            if not self._learns(request, body, failure.status, failure.detail or str(error)):
+            if not self._learns(request, body, failure, failure.detail or str(error)):
                 raise
+        else:
+            self._streams.arrived(body)
+            return replace(reply, wrapped=wrapped)
         raise AttemptFailed(replace(failure, kind="bad_request", retryable=True, retry_after=0.0))
 
-    def _body(self, request: ModelRequest) -> dict[str, Any]:
+    def _form(self, request: ModelRequest) -> dict[str, Any] | None:
+        """Return the `response_format` of a request; None for one that is sent without."""
+        form = response_format(request.schema) if request.schema is not None and self._takes_forms else None
+        return None if form is None or (self._refused_forms and _text(form) in self._refused_forms) else form
+
+    def _body(self, request: ModelRequest, form: dict[str, Any] | None) -> dict[str, Any]:
         prompt = estimate_messages(request.messages) if self._limits.window else 0
         limit = self._limits.fitting(request.max_output_tokens, prompt)
-        body: dict[str, Any] = {self._limit_field: limit}
-        if self._streams:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        form = response_format(request.schema) if request.schema is not None and self._takes_forms else None
-        if form is not None and not (self._refused_forms and _text(form) in self._refused_forms):
+        body: dict[str, Any] = {self._limit_field: limit, **self._streams.fields(request.role)}
+        if form is not None:
             body["response_format"] = form
         return body
 
-    def _learns(self, request: ModelRequest, body: dict[str, Any], status: int | None, said: str) -> bool:
+    def _learns(self, request: ModelRequest, body: dict[str, Any], failure: Failure, said: str) -> bool:
         """Return whether an error says what this server does not take; requests are without it from now on."""
+        status = failure.status
+        if self._streams.learn(body, failure, said):
+            return True
         if status == 400 and "max_tokens" in body and "max_completion_tokens" in said:
             # A gateway to OpenAI's newer models.
             self._limit_field = "max_completion_tokens"
@@ -137,9 +147,6 @@ class OpenAISender:
     def _learns_habits(self, request: ModelRequest, body: dict[str, Any], said: str) -> bool:
         if self._takes_system and request.messages[0]["role"] == "system" and _NO_SYSTEM.search(said):
             self._takes_system = False
-            return True
-        if not self._streams and _ONLY_STREAMS.search(said):
-            self._streams = True
             return True
         return self._limits.learn(said, int(body[self._limit_field]), estimate_messages(request.messages))
 

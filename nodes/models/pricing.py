@@ -33,12 +33,19 @@ known."""
 
 
 def cost_usd(
-    name: str, input_tokens: int, output_tokens: int, *, cached_tokens: int = 0, price: Price | None = None
+    name: str,
+    input_tokens: int,
+    output_tokens: int,
+    *,
+    cached_tokens: int = 0,
+    cache_write_tokens: int = 0,
+    price: Price | None = None,
 ) -> float | None:
     """Return US dollars for these tokens of the model `provider:model`; None when its price is not known.
 
-    `cached_tokens` of the input are charged at the list's cache price. `price` is the user's, and takes precedence. A
-    scripted model costs 0.0. A cost is never guessed.
+    `cached_tokens` and `cache_write_tokens` of the input are charged at the list's prices for them, where it has some.
+    `price` is the user's, takes precedence, and is the same for all input. A scripted model costs 0.0. A cost is never
+    guessed.
     """
     if name.startswith("scripted:"):
         return 0.0
@@ -51,7 +58,13 @@ def cost_usd(
 
     provider, _, model = name.partition(":")
     cached = min(cached_tokens, input_tokens)
-    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cached or None)
+    written = min(cache_write_tokens, input_tokens - cached)
+    usage = Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=cached or None,
+        cache_write_tokens=written or None,
+    )
     try:
         return float(calc_price(usage, model, provider_id=LISTED_AS[provider]).total_price)
     except (LookupError, ValueError):

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, cast
 
 from .client import without_surrogates
 from .schema_keywords import counted, counted_errors, passes
+from .schema_wrapper import unwrapped
 from .work_limit import CheckStopped, SchemaInvalid, limited, take
 
 _FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)^[ \t]*\1", re.DOTALL | re.MULTILINE)
@@ -39,9 +40,10 @@ def check_schema(schema: dict[str, Any]) -> None:
         _validator(schema)
 
 
-def parse(text: str, schema: dict[str, Any]) -> Any:
+def parse(text: str, schema: dict[str, Any], *, wrapped: bool = False) -> Any:
     """Return the value in `text`: the whole text, a fenced block, or the first fitting value within prose.
 
+    `wrapped`: the value was asked for within an object (`schema_wrapper`), and is taken out of it.
     Raises SchemaMismatch when none fits and SchemaInvalid when the schema cannot be used.
     """
     problem = "it is not JSON"
@@ -50,7 +52,8 @@ def parse(text: str, schema: dict[str, Any]) -> Any:
         # Imported late, and by now in a thread: it takes 0.1 s, and most runs never need it.
         from jsonschema.exceptions import best_match
 
-        for number, value in enumerate(_values(text)):
+        found = _values(text)
+        for number, value in enumerate(one for each in found for one in (unwrapped(each) if wrapped else [each])):
             limit.grow(value)
             with _refusing():
                 errors = counted_errors(validator.iter_errors(value), _MOST_ERRORS)

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from ...state.errors import ModelSetupError
 from .errors import AttemptFailed, Failure
-from .provider_protocol import ModelRequest, RawReply
+from .provider_protocol import ModelRequest, OnPiece, RawReply, ignore_piece
 
 _NEEDS = "It must define root(messages) -> str and sub(prompt) -> str."
 
@@ -41,8 +41,9 @@ class ScriptedSender:
             self._forget_folder()
             raise
 
-    async def send(self, request: ModelRequest) -> RawReply:
+    async def send(self, request: ModelRequest, on_piece: OnPiece = ignore_piece) -> RawReply:
         """Return what the script answers. Raises AttemptFailed, never worth a retry, for any fault of the script."""
+        del on_piece
         prompts = [message["content"] for message in request.messages if message["role"] == "user"]
         turns = [dict(message) for message in request.messages]
         argument = turns if request.role == "root" else "".join(prompts[-1:])

@@ -17,6 +17,7 @@ from .errors import ModelCallFailed
 from .provider_protocol import ModelReply, ModelRequest
 from .retry import OnRetry
 from .schema_validation import SchemaMismatch, check_schema, parse
+from .schema_wrapper import WORDS, wrapped, wraps
 from .tokens import estimate_messages, estimate_tokens
 from .work_limit import SchemaInvalid, off_loop
 
@@ -39,12 +40,20 @@ _MOST_PROPERTIES = 5_000
 def response_format(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the request's `response_format` for an answer of this schema; None when the format cannot express it.
 
-    Its top level must be an object. `strict` is asked for where the schema is within OpenAI's strict subset.
+    Its top level must be an object: any other value is put into one. `strict` is asked for where the schema is
+    within OpenAI's strict subset.
     """
-    if schema.get("type") != "object" or "anyOf" in schema:
+    sent = wrapped(schema) if wraps(schema) else dict(schema)
+    if sent is None:
         return None
-    form = {"name": _NAME, "schema": dict(schema), "strict": is_strict(schema)}
-    return {"type": "json_schema", "json_schema": form}
+    return {"type": "json_schema", "json_schema": {"name": _NAME, "schema": sent, "strict": is_strict(sent)}}
+
+
+def with_words_for_form(request: ModelRequest) -> ModelRequest:
+    """Return a request that says in words what its `response_format` asks for, where a value is put into an object."""
+    if request.schema is None or not wraps(request.schema):
+        return request
+    return _with_system(request, WORDS)
 
 
 def is_strict(schema: Mapping[str, Any]) -> bool:
@@ -124,13 +133,13 @@ def estimate_request(request: ModelRequest) -> int:
     if request.schema is None:
         return tokens
     shown = min(request.max_output_tokens, _SHOWN_LENGTH // _CHARACTERS_A_TOKEN)
-    return tokens + 2 * estimate_tokens(instruction(request.schema)) + shown + _REASON_LENGTH
+    return tokens + 2 * estimate_tokens(f"{instruction(request.schema)} {WORDS}") + shown + _REASON_LENGTH
 
 
 def estimate_first_request(request: ModelRequest) -> int:
     """Estimate the input tokens of the first request that asking this makes."""
     tokens = estimate_messages(request.messages)
-    return tokens if request.schema is None else tokens + estimate_tokens(instruction(request.schema))
+    return tokens if request.schema is None else tokens + estimate_tokens(f"{instruction(request.schema)} {WORDS}")
 
 
 def repair(request: ModelRequest, text: str, reason: str) -> ModelRequest:
@@ -170,7 +179,7 @@ async def ask_typed(
         on_retry=on_retry,
     )
     try:
-        return TypedReply(first, await off_loop(parse, first.text, schema))
+        return TypedReply(first, await off_loop(parse, first.text, schema, wrapped=first.wrapped))
     except SchemaInvalid as error:
         _refuse(client, error, first)
     except SchemaMismatch as error:
@@ -196,7 +205,7 @@ async def ask_typed(
         raise
     both = _together(first, second)
     try:
-        return TypedReply(both, await off_loop(parse, second.text, schema))
+        return TypedReply(both, await off_loop(parse, second.text, schema, wrapped=second.wrapped))
     except SchemaMismatch as error:
         reason = _why(error, second, request)
     except SchemaInvalid as error:
@@ -229,6 +238,9 @@ def _together(first: ModelReply, second: ModelReply) -> ModelReply:
         estimated=first.estimated or second.estimated,
         attempts=first.attempts + second.attempts,
         seconds=first.seconds + second.seconds,
+        thought_tokens=first.thought_tokens + second.thought_tokens,
+        cached_tokens=first.cached_tokens + second.cached_tokens,
+        cache_write_tokens=first.cache_write_tokens + second.cache_write_tokens,
     )
 
 

@@ -17,6 +17,8 @@ FaultKind = Literal[
     "length",  # the usual reply, cut: finish_reason "length"
     "no_usage",  # the usual reply without token counts
     "reset",  # the connection is reset after `after` bytes of the reply; 0: before it begins
+    "stall",  # `after` bytes of the reply, and the rest after `release()`
+    "endless",  # a stream of `text` over and over, until the client hangs up
     "hang",  # nothing until `release()`; then the usual reply
     "drip",  # the usual reply in `pieces`, with `pause` seconds between them
     "raw",  # 200, JSON content type, `text` as the body

@@ -5,6 +5,7 @@ and what would be billed for it. `python -m tests.servers` runs one as a program
 """
 
 import asyncio
+import contextlib
 import inspect
 import json
 import socket
@@ -113,6 +114,12 @@ class ScriptedServer:
             if not self._arrival.wait_for(lambda: self.in_flight >= in_flight, 30):
                 raise TimeoutError(f"{self.in_flight} requests are in flight, not {in_flight}")
 
+    def wait_until_idle(self) -> None:
+        """Block until no request is in flight; async tests call it in a thread."""
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: not self.in_flight, 30):
+                raise TimeoutError(f"{self.in_flight} requests are in flight")
+
     def start(self) -> None:
         """Listen; returns when connections are accepted."""
         self._thread.start()
@@ -165,13 +172,16 @@ class ScriptedServer:
             fault = next((fault for fault in self.faults if fault.applies(seen, self.seed)), None)
             return await self._reply(request, seen, fault)
         finally:
-            self.in_flight -= 1
+            with self._arrival:
+                self.in_flight -= 1
+                self._arrival.notify_all()
 
     def _received(self, body: Body, request: web.Request) -> Seen:
         prompt = prompt_of(body)
         self._asked[prompt] += 1
         headers = {name.lower(): value for name, value in request.headers.items()}
-        seen = Seen(len(self.requests) + 1, body, headers, self._asked[prompt])
+        peer = request.transport and request.transport.get_extra_info("peername")
+        seen = Seen(len(self.requests) + 1, body, headers, self._asked[prompt], peer)
         self.requests.append(seen)
         with self._arrival:
             self.in_flight += 1
@@ -194,6 +204,8 @@ class ScriptedServer:
             return web.json_response({"error": {"message": text}}, status=fault.status, headers=fault.headers)
         if fault and kind == "reset" and not fault.after:
             return _break_off(request)
+        if fault and kind == "endless":
+            return await _without_end(request, fault.text)
         if kind == "hang":
             await self._released.wait()
         try:
@@ -201,12 +213,12 @@ class ScriptedServer:
         except Exception as error:
             return web.json_response({"error": {"message": f"the script raised {error!r}"}}, status=500)
         completion = self._completion(seen, answer, kind, text)
-        if seen.body.get("stream"):
-            return web.Response(body=_events(completion), content_type="text/event-stream")
-        payload = json.dumps(completion).encode()
-        if fault and kind in ("reset", "drip"):
-            return await _in_pieces(request, payload, fault)
-        return web.Response(body=payload, content_type="application/json")
+        streams = bool(seen.body.get("stream"))
+        payload = _events(completion, seen.body) if streams else json.dumps(completion).encode()
+        content_type = "text/event-stream" if streams else "application/json"
+        if fault and kind in ("reset", "drip", "stall"):
+            return await _in_pieces(request, payload, content_type, fault, self._released)
+        return web.Response(body=payload, content_type=content_type)
 
     def _completion(self, seen: Seen, answer: str, kind: FaultKind | None, text: str) -> Body:
         limit = seen.output_limit
@@ -248,14 +260,21 @@ def _break_off(request: web.Request, response: web.StreamResponse | None = None)
     return response or web.Response()
 
 
-async def _in_pieces(request: web.Request, payload: bytes, fault: Fault) -> web.StreamResponse:
-    """Send the reply in pieces, or up to the point where it breaks off."""
-    response = web.StreamResponse(headers={"Content-Length": str(len(payload))})
-    response.content_type = "application/json"
+async def _in_pieces(
+    request: web.Request, payload: bytes, content_type: str, fault: Fault, released: asyncio.Event
+) -> web.StreamResponse:
+    """Send the reply in pieces, or up to the point where it breaks off or waits."""
+    response = web.StreamResponse()
+    response.content_type = content_type
+    if content_type == "application/json":
+        response.content_length = len(payload)
     await response.prepare(request)
-    if fault.kind == "reset":
+    if fault.kind != "drip":
         await response.write(payload[: fault.after])
-        return _break_off(request, response)
+        if fault.kind == "reset":
+            return _break_off(request, response)
+        await released.wait()
+        payload = payload[fault.after :]
     size = -(-len(payload) // fault.pieces)
     for start in range(0, len(payload), size):
         await response.write(payload[start : start + size])
@@ -263,13 +282,37 @@ async def _in_pieces(request: web.Request, payload: bytes, fault: Fault) -> web.
     return response
 
 
-def _events(completion: Body) -> bytes:
-    """Return the same reply as server-sent events, for clients that request a stream."""
+async def _without_end(request: web.Request, text: str) -> web.StreamResponse:
+    """Stream a text over and over until the client hangs up."""
+    response = web.StreamResponse()
+    response.content_type = "text/event-stream"
+    await response.prepare(request)
+    event = _event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(event)
+    return response
+
+
+_PIECE = 40
+"""Characters of a text in each event of a stream."""
+
+
+def _events(completion: Body, body: Body) -> bytes:
+    """Return the reply to the request with this body as server-sent events."""
     choice = completion["choices"][0]
+    text = choice["message"]["content"] or ""
+    rest = {name: value for name, value in choice["message"].items() if name != "content"}
+    texts = [{"content": text[start : start + _PIECE]} for start in range(0, len(text), _PIECE)]
     head = {**completion, "object": "chat.completion.chunk", "usage": None}
     chunks = [
-        {**head, "choices": [{"index": 0, "delta": choice["message"], "finish_reason": None}]},
+        *({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in (rest, *texts)),
         {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]},
-        {**head, "choices": [], "usage": completion.get("usage")},
     ]
-    return b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
+    if body.get("stream_options", {}).get("include_usage"):
+        chunks.append({**head, "choices": [], "usage": completion.get("usage")})
+    return b"".join(map(_event, chunks)) + b"data: [DONE]\n\n"
+
+
+def _event(chunk: Body) -> bytes:
+    return b"data: %s\n\n" % json.dumps(chunk).encode()

@@ -34,6 +34,8 @@ class Seen:
     headers: Mapping[str, str]
     nth: int = 1
     """Its number among the requests with this prompt."""
+    peer: object = None
+    """The client's end of the connection."""
     billed: Tokens = Tokens()
     """The tokens of its reply, once there is one, whether or not it got through."""
 

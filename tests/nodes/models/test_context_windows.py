@@ -4,7 +4,7 @@ import pytest
 
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.errors import ModelCallFailed, Target
-from durable_rlm.nodes.models.provider_protocol import ModelRequest, RawReply, Role
+from durable_rlm.nodes.models.provider_protocol import ModelRequest, OnPiece, RawReply, Role, ignore_piece
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.tokens import context_window, estimate_messages
 from tests.nodes.models.conftest import OpenTo
@@ -19,7 +19,7 @@ class Recorder:
     def __init__(self) -> None:
         self.sent: list[ModelRequest] = []
 
-    async def send(self, request: ModelRequest) -> RawReply:
+    async def send(self, request: ModelRequest, on_piece: OnPiece = ignore_piece) -> RawReply:
         self.sent.append(request)
         return RawReply("yes", "stop")
 

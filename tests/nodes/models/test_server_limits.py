@@ -4,7 +4,6 @@ import pytest
 
 from durable_rlm.nodes.models.error_words import server_words
 from durable_rlm.nodes.models.server_limits import ServerLimits
-from durable_rlm.nodes.models.streamed import completion_of
 
 ASKED, PROMPT = 16_384, 1_500
 VLLM = (
@@ -76,38 +75,3 @@ def test_a_refusal_without_a_limit_that_fits_teaches_nothing(said: str) -> None:
 )
 def test_the_words_of_an_error_are_found_in_every_form(body: object, words: str) -> None:
     assert server_words(body) == words
-
-
-def test_a_stream_adds_up_to_its_completion() -> None:
-    events = [
-        '{"id": "x", "model": "m", "choices": [{"delta": {"role": "assistant", "content": "ye"}}]}',
-        '{"choices": [{"delta": {"content": "s", "reasoning_content": "hm"}}]}',
-        '{"choices": [{"delta": {"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{\\"a"}}]}}]}',
-        '{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "\\": 1}"}}]}}]}',
-        '{"choices": [{"delta": {}, "finish_reason": "stop"}]}',
-        '{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}',
-    ]
-    body = "".join(f"data: {event}\n\n" for event in events) + ": ping\n\ndata: [DONE]\n\n"
-    completion = completion_of(body)
-    assert completion is not None and completion["usage"] == {"prompt_tokens": 1, "completion_tokens": 2}
-    [choice] = completion["choices"]
-    call = {"type": "function", "id": "c", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    message = {"role": "assistant", "content": "yes", "reasoning_content": "hm", "tool_calls": [call]}
-    assert (choice["message"], choice["finish_reason"]) == (message, "stop")
-
-
-@pytest.mark.parametrize("body", ["", "plain words", "data: not JSON\n", "event: ping\n\n"])
-def test_a_body_that_is_no_stream_is_left_alone(body: str) -> None:
-    assert completion_of(body) is None
-
-
-def test_a_line_separator_in_a_streamed_text_ends_no_line() -> None:
-    completion = completion_of('data: {"choices": [{"delta": {"content": "a\u2028b\x85c"}}]}\r\n\r\ndata: [DONE]\r\n')
-    assert completion is not None and completion["choices"][0]["message"]["content"] == "a\u2028b\x85c"
-
-
-def test_an_error_in_a_stream_is_an_error() -> None:
-    with pytest.raises(ValueError, match="slow down"):
-        completion_of(
-            'data: {"choices": [{"delta": {"content": "ye"}}]}\n\ndata: {"error": {"message": "slow down"}}\n\n'
-        )

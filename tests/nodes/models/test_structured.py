@@ -8,6 +8,8 @@ import pytest
 
 from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.provider_protocol import ModelRequest
+from durable_rlm.nodes.models.schema_validation import mismatch
+from durable_rlm.nodes.models.schema_wrapper import WORDS, wrapped
 from durable_rlm.nodes.models.structured_output import ask_typed, instruction, is_strict, refuses_form, response_format
 from tests.fake_sleep import FakeSleep
 from tests.nodes.models.conftest import OpenTo
@@ -55,11 +57,81 @@ async def test_a_request_without_a_schema_has_no_response_format(client_of: Open
     assert not has_form(server.requests[0].body)
 
 
-async def test_a_schema_whose_top_level_is_not_an_object_is_sent_in_words_only(client_of: OpenTo) -> None:
-    with server_with("[1, 2]") as server:
+@pytest.mark.parametrize("answer", ['{"value": [1, 2]}', "[1, 2]", '<think>[3]</think>```json\n{"value": [1, 2]}\n```'])
+async def test_a_value_that_is_no_object_is_asked_for_in_one_and_taken_out_of_it(
+    client_of: OpenTo, answer: str
+) -> None:
+    with server_with(answer) as server:
         async with client_of(server) as client:
-            assert (await ask_typed(client, request_with(LIST))).value == [1, 2]
-    assert not has_form(server.requests[0].body)
+            reply, value = await ask_typed(client, request_with(LIST))
+    assert value == [1, 2] and reply.attempts == 1
+    body = server.requests[0].body
+    assert body["response_format"]["json_schema"] == {"name": "answer", "schema": wrapped(LIST), "strict": True}
+    assert body["messages"][0] == {"role": "system", "content": f"{instruction(LIST)}\n\n{WORDS}"}
+
+
+async def test_a_value_is_asked_for_plainly_where_no_form_is_sent(client_of: OpenTo) -> None:
+    refused = Fault("status", status=400, text="response_format is not supported", when=has_form)
+    anything: dict[str, Any] = {"anyOf": [{"type": "object"}, {"type": "array"}]}
+    with server_with('{"value": 5}', refused) as server:
+        async with client_of(server) as client:
+            assert (await ask_typed(client, request_with(anything))).value == {"value": 5}, "it is the value itself"
+    assert [WORDS in seen.body["messages"][0]["content"] for seen in server.requests] == [True, False]
+    with server_with('{"value": {"value": 5}}') as server:
+        async with client_of(server) as client:
+            assert (await ask_typed(client, request_with(anything))).value == {"value": 5}
+
+
+async def test_a_wrong_value_in_an_object_is_repaired_in_an_object(client_of: OpenTo) -> None:
+    answers = iter(['{"value": ["one"]}', '{"value": [1]}'])
+    with ScriptedServer(sub=lambda prompt: next(answers)) as server:
+        async with client_of(server) as client:
+            reply, value = await ask_typed(client, request_with(LIST))
+    assert value == [1] and reply.attempts == 2
+    words = server.requests[1].body["messages"][0]["content"]
+    assert "[0]: 'one' is not of type 'integer'" in words and words.endswith(WORDS)
+
+
+TREE: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "array",
+    "items": {"$ref": "#/$defs/node"},
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {
+                "name": {"$ref": "#/definitions/name"},
+                "$ref": {"const": {"$ref": "#"}},
+                "below": {"$ref": "#"},
+                "first": {"$ref": "#/items"},
+            },
+        }
+    },
+    "definitions": {"name": {"type": "string", "examples": [{"$ref": "#"}]}},
+}
+
+
+def test_references_of_a_schema_in_an_object_lead_to_the_same_places() -> None:
+    inside = wrapped(TREE)
+    assert inside is not None and inside["properties"].keys() == {"value"}
+    assert inside["properties"]["value"] == {"type": "array", "items": {"$ref": "#/$defs/node"}}
+    below = inside["$defs"]["node"]["properties"]
+    assert below["below"] == {"$ref": "#/properties/value"}
+    assert below["first"] == {"$ref": "#/properties/value/items"}
+    assert below["$ref"] == {"const": {"$ref": "#"}}, "data stays as it is"
+    good = [{"name": "a", "below": [{"name": "b", "below": []}], "first": {"name": "c"}}]
+    for bad in ([{"name": 1}], [{"below": [{"name": 1}]}], [{"first": {"name": 1}}], [{"$ref": 1}]):
+        for schema, value in ((TREE, bad), (inside, {"value": bad})):
+            assert mismatch(value, schema)
+    assert not mismatch(good, TREE) and not mismatch({"value": good}, inside)
+
+
+def test_a_schema_that_names_itself_or_is_nested_too_deeply_is_sent_in_words_only() -> None:
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(2_000):
+        deep = {"type": "array", "items": deep}
+    for schema in (deep, {"type": "array", "items": {"$id": "http://a/b", "$ref": "#"}}):
+        assert response_format(schema) is None
 
 
 async def test_an_answer_that_breaks_the_sent_schema_is_repaired_with_the_schema_sent_again(client_of: OpenTo) -> None:
@@ -187,8 +259,11 @@ def test_a_schema_outside_the_strict_subset_is_sent_as_not_strict(schema: dict[s
 
 
 @pytest.mark.parametrize("schema", [LIST, {"type": "string"}, {"enum": [1]}, {}, {**POINT, "anyOf": [POINT]}])
-def test_a_schema_that_no_server_accepts_at_the_top_level_is_not_sent(schema: dict[str, Any]) -> None:
-    assert response_format(schema) is None
+def test_a_schema_that_no_server_accepts_at_the_top_level_is_put_into_an_object(schema: dict[str, Any]) -> None:
+    form = response_format(schema)
+    assert form is not None
+    sent = form["json_schema"]["schema"]
+    assert sent["type"] == "object" and sent["required"] == ["value"] and sent["properties"] == {"value": schema}
 
 
 def test_a_deeply_nested_schema_is_not_strict() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from durable_rlm import Runner
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.errors import AttemptFailed, Failure, Target
-from durable_rlm.nodes.models.provider_protocol import ModelRequest, RawReply
+from durable_rlm.nodes.models.provider_protocol import ModelRequest, OnPiece, RawReply, ignore_piece
 from durable_rlm.nodes.models.retry import RetryPolicy
 from durable_rlm.nodes.sub_call import max_workers
 from durable_rlm.state.model_specs import ModelSpec
@@ -30,7 +30,7 @@ class UnreliableSender:
         self.asked: Counter[str] = Counter()
         self.in_flight = self.peak = 0
 
-    async def send(self, request: ModelRequest) -> RawReply:
+    async def send(self, request: ModelRequest, on_piece: OnPiece = ignore_piece) -> RawReply:
         prompt = request.messages[-1]["content"]
         if request.messages[0]["role"] == "system":
             return RawReply(self._code, "stop", input_tokens=10, output_tokens=10)
