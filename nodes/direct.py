@@ -6,6 +6,7 @@ The input's text is read whole here, so this is only for what is given to a mode
 import asyncio
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from .models.tokens import estimate_messages, size, surely_fits_not, window_of
 from .models.work_limit import SchemaInvalid, off_loop
 from .prompts.direct import declined, direct_messages, without_thoughts
 from .prompts.root_request import root_messages
+from .replies.repetition import repeats_itself
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.answers import store_answer
 from .runtime.dependencies import Dependencies, Stores
-from .runtime.events import emit
+from .runtime.events import emit, emit_writing
 from .runtime.output_limits import ROOT_OUTPUT_TOKENS, output_limit
 from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
@@ -182,12 +184,9 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
         # Keep back what a last turn takes, so that the REPL can still answer when this call is of no use.
         run.keep_last_turn(estimate_messages(await root_messages(state, run, deps, last="turns")))
     emit("direct", outcome="asking", why="")
-    request = ModelRequest(
-        messages,
-        output_limit(run.root_model, ROOT_OUTPUT_TOKENS),
-        "root",
-        schema=None if auto else settings.answer_schema,
-    )
+    schema = None if auto else settings.answer_schema
+    limit = output_limit(run.root_model, ROOT_OUTPUT_TOKENS)
+    request = ModelRequest(messages, limit, "root", schema=schema, on_output=partial(emit_writing, 0))
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
     parameters = parameters_of(settings.root_spec)
     server = run.root_model.server
@@ -233,19 +232,27 @@ async def _answer_in(got: CallResult, settings: RunSettings) -> _Answer:
     if settings.mode != "auto":
         if schema is not None:
             return _Answer(got.value)
-        note = "the answer was cut at the output limit" if got.truncated else None
+        note = _cut(got)
         return _Answer(without_thoughts(got.text or "") or got.text, note)
     text = without_thoughts(got.text or "")
     if declined(text):
         raise _NeedsRepl("the model asked for it")
     if got.truncated or not text:
-        raise _NeedsRepl("the answer was cut at the output limit")
+        raise _NeedsRepl(_cut(got) or "the answer was cut at the output limit")
     if schema is None:
         return _Answer(text)
     try:
         return _Answer(await off_loop(parse, text, schema))
     except (SchemaMismatch, SchemaInvalid) as error:
         raise _NeedsRepl(f"the answer does not match the schema ({error})") from None
+
+
+def _cut(got: CallResult) -> str | None:
+    """Return a note on an answer that was cut; None for a whole one."""
+    if not got.truncated:
+        return None
+    endless = repeats_itself(got.text or "")
+    return "the answer repeated itself without end and was cut" if endless else "the answer was cut at the output limit"
 
 
 async def _waiting(run: ActiveRun, deps: Dependencies, refused: ApprovalNeeded) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`plan`: ask the root model for one turn, and read the next cell out of its reply."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..state.approval_records import ApprovalItem
@@ -15,10 +16,11 @@ from .models.provider_protocol import Message, ModelRequest
 from .models.tokens import estimate_messages, estimate_tokens
 from .prompts.root_request import old_prompt_digest, prompt_digest, root_messages
 from .replies.extract_code import Reading, Reason, nothing_to_run, read_reply
+from .replies.repetition import repeats_itself
 from .replies.thoughts import Spoken, take_off_thoughts
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.dependencies import Dependencies
-from .runtime.events import emit
+from .runtime.events import emit, emit_writing
 from .runtime.fallback import changed_at, fall_back, saved_with, turns_failed
 from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_OUTPUT, ROOT_OUTPUT_TOKENS, output_limit
 from .runtime.turns import short_form
@@ -94,7 +96,8 @@ def _read(got: CallResult) -> Reading:
     if got.text is None:
         if got.error_kind not in _WITHOUT_ANSWER:
             raise root_failed(got)
-        return nothing_to_run(_WITHOUT_ANSWER[got.error_kind])
+        reason = _WITHOUT_ANSWER[got.error_kind]
+        return nothing_to_run("endless" if reason == "cut" and repeats_itself(got.thoughts) else reason)
     # A reply that an earlier version recorded may hold thoughts.
     spoken = take_off_thoughts(got.text) if got.reused else Spoken(got.text)
     return read_reply(spoken.text, truncated=got.truncated, thought=bool(got.thoughts or spoken.thoughts))
@@ -172,7 +175,9 @@ async def _ask(
 ) -> CallResult:
     short = last not in (None, "turns")
     limit = output_limit(run.root_model, LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS)
-    request = ModelRequest(messages=messages, max_output_tokens=limit, role="root")
+    request = ModelRequest(
+        messages=messages, max_output_tokens=limit, role="root", on_output=partial(emit_writing, turn)
+    )
     run.keep_last_turn(estimate_messages(messages))
     sent = await run.sent_messages.stored(messages, deps.stores.texts)
     parameters = parameters_of(run.settings.root_spec)

@@ -64,6 +64,18 @@ class TurnEvent(TypedDict):
     """True when this turn must answer, because a limit is reached."""
 
 
+class WritingEvent(TypedDict):
+    """The root model's reply arrives. Only where its server streams, and at most twice a second."""
+
+    event: Literal["writing"]
+    turn: int
+    """The turn of the reply; 0 for an answer to the whole input."""
+    tokens: int
+    """An estimate of the tokens that have arrived, thoughts included."""
+    per_second: int
+    """Tokens a second since the first one."""
+
+
 class NudgeEvent(TypedDict):
     """The root model's reply had nothing to run."""
 
@@ -186,6 +198,7 @@ Event = (
     | OneCallEvent
     | DirectEvent
     | TurnEvent
+    | WritingEvent
     | NudgeEvent
     | CodeEvent
     | CallsEvent
@@ -203,6 +216,7 @@ EventName = Literal[
     "input",
     "direct",
     "turn",
+    "writing",
     "nudge",
     "code",
     "calls",
@@ -227,6 +241,11 @@ def ignore_event(event: Mapping[str, Any]) -> None:
 def emit(event: EventName, **facts: Any) -> None:
     """Put an event on the stream of the node that runs; outside of a graph, do nothing."""
     emit_event({"event": event, **facts})
+
+
+def emit_writing(turn: int, tokens: int, per_second: int) -> None:
+    """Report a reply that arrives, for `ModelRequest.on_output`."""
+    emit("writing", turn=turn, tokens=tokens, per_second=per_second)
 
 
 def emit_event(event: Mapping[str, Any]) -> None:

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 from ...state.wording import counted, megabytes
 from ..terminal.console import cursor_moves, say, stderr_console
 from .state import Progress
-from .text import restoring_line, retry_line, spent, spoken, turn_title, waiting_line
+from .text import restoring_line, retry_line, spent, spoken, turn_title, waiting_line, writing_line
 
 BETWEEN = 3.0
 """Seconds between lines that only report progress."""
+_BETWEEN_WRITING = 10.0
+"""Seconds between lines that report a reply while it arrives."""
 
 
 class PlainDisplay:
@@ -20,7 +22,8 @@ class PlainDisplay:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._next = progress.began + BETWEEN
+        self._said = progress.began
+        """The time of the last line that only reports progress, or says what is waited for."""
 
     def __enter__(self) -> "PlainDisplay":
         return self
@@ -37,12 +40,17 @@ class PlainDisplay:
         match event.get("event"):
             case "direct" if event.get("outcome") == "asking":
                 say("Asking the root model for an answer to the whole input, in one call")
+                self._said = progress.clock()
             case "turn":
                 so_far = ", ".join(spent(progress.usage))
                 say(f"{turn_title(progress).capitalize()}: asking the root model ({so_far} so far)")
+                self._said = progress.clock()
             case "code":
                 lines = progress.code.rstrip().count("\n") + 1
                 say(f"Turn {progress.turn}: running {counted(lines, 'line')} of code")
+            case "writing":
+                asked = f"Turn {progress.turn}" if progress.turn else "The root model"
+                self._now_and_then(f"{asked}: {writing_line(progress)}", between=_BETWEEN_WRITING)
             case "calls" | "child":
                 self._now_and_then(f"Turn {progress.turn}: {waiting_line(progress)}")
             case "input" if not event.get("done"):
@@ -58,10 +66,10 @@ class PlainDisplay:
         """Print a line that belongs to no event."""
         say(text)
 
-    def _now_and_then(self, line: str, *, first: bool = False) -> None:
+    def _now_and_then(self, line: str, *, first: bool = False, between: float = BETWEEN) -> None:
         now = self.progress.clock()
-        if line and (first or now >= self._next):
-            self._next = now + BETWEEN
+        if line and (first or now >= self._said + between):
+            self._said = now
             say(line)
 
 

@@ -14,7 +14,17 @@ from rich.text import Text
 from ...state.wording import duration, megabytes
 from ..terminal.escape import safe_line, safe_lines
 from .state import Progress
-from .text import calls_line, children_line, latest_line, restoring_line, retry_line, spent, spoken, turn_title
+from .text import (
+    calls_line,
+    children_line,
+    latest_line,
+    restoring_line,
+    retry_line,
+    spent,
+    spoken,
+    turn_title,
+    writing_line,
+)
 
 PER_SECOND = 8
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -90,9 +100,10 @@ class LiveDisplay:
                 name = safe_line(progress.document, 60)
                 return f"Reading: {progress.documents:,} documents, {megabytes(progress.bytes)} · {name}"
             case "whole":
-                return "Asking the root model for an answer to the whole input"
+                asking = "Asking the root model for an answer to the whole input"
+                return " · ".join(filter(None, (asking, writing_line(progress))))
             case "asking":
-                return f"{turn_title(progress).capitalize()} · asking the root model"
+                return f"{turn_title(progress).capitalize()} · {writing_line(progress) or 'asking the root model'}"
             case "running":
                 return f"{turn_title(progress).capitalize()} · running its code"
             case "calling":

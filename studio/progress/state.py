@@ -96,6 +96,14 @@ class Retry:
 
 
 @dataclass
+class Writing:
+    """The reply of the root model that arrives, as far as it has."""
+
+    tokens: int
+    per_second: int
+
+
+@dataclass
 class Progress:
     """The display's state. `update` changes it; displays only read it."""
 
@@ -112,6 +120,7 @@ class Progress:
     children: Children = field(default_factory=Children)
     ended: Ended | None = None
     usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    writing: Writing | None = None
     retry: Retry | None = None
     retries: int = 0
     restored: tuple[int, int] = (0, 0)
@@ -164,12 +173,10 @@ class Progress:
                 )
                 self.children = Children()
                 self._enter("asking")
-            case "usage":
-                self.usage = event
-            case "retry":
-                self.retries += 1
-                wait = float(event.get("seconds", 0.0))
-                self.retry = Retry(str(event.get("model", "")), str(event.get("reason", "")), self.clock() + wait)
+            case "writing":
+                self.writing = Writing(int(event.get("tokens", 0)), int(event.get("per_second", 0)))
+            case "usage" | "retry":
+                self._request_ended(event)
             case "restore":
                 self.restored = int(event.get("cells", 0)), int(event.get("of", 0))
                 self.restored_turn = int(event.get("turn", 0))
@@ -185,8 +192,17 @@ class Progress:
     def _turn(self, event: Mapping[str, Any]) -> None:
         self.turns = int(event.get("of", 0))
         self.last = bool(event.get("last"))
-        self.code, self.calls, self.children = "", Calls(), Children()
+        self.code, self.calls, self.children, self.writing = "", Calls(), Children(), None
         self._enter("asking")
+
+    def _request_ended(self, event: Mapping[str, Any]) -> None:
+        self.writing = None
+        if event.get("event") == "usage":
+            self.usage = event
+            return
+        self.retries += 1
+        wait = float(event.get("seconds", 0.0))
+        self.retry = Retry(str(event.get("model", "")), str(event.get("reason", "")), self.clock() + wait)
 
     def _calls(self, event: Mapping[str, Any]) -> None:
         turn = int(event.get("turn", self.turn))

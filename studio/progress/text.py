@@ -73,6 +73,12 @@ def latest_line(progress: Progress) -> str:
     return f"{safe_line(thread, 60)[:8]} in turn {child.turn}: {safe_line(child.question, 100)}"
 
 
+def writing_line(progress: Progress) -> str:
+    """Return how much of the root model's reply has arrived; empty when none does."""
+    writing = progress.writing
+    return f"writing, {counted(writing.tokens, 'token')}, {writing.per_second:,}/s" if writing else ""
+
+
 def waiting_line(progress: Progress) -> str:
     """Return one line about everything that the running cell waits for."""
     calls = calls_line(progress) if progress.calls.posted else ""

@@ -20,6 +20,10 @@ TYPED = (
     '```repl\nx = llm_query("give", schema={"type": "object", "properties": {"a": {"type": "integer"}}, '
     '"required": ["a"], "additionalProperties": False})\nFINAL(x["a"])\n```'
 )
+LISTED = """```repl
+x = llm_query("give", schema={"type": "array", "items": {"type": "integer"}})
+FINAL(x[0])
+```"""
 CONTEXT = "alpha\nbeta\ngamma\n"
 
 
@@ -91,6 +95,43 @@ def cut_in_thought(body: Body, number: int) -> Response:
     if is_root(body) and number <= 2:
         return completion(None, finish="length", reasoning_content="hm " * 50)
     return ordinary(body, number)
+
+
+def broken_stream(body: Body, number: int) -> Response:
+    if number > 1:
+        return ordinary(body, number)
+    half = stream("```repl\nFINAL('half an answer')\n```").body.partition('"stop"')[0].rpartition("data:")[0]
+    return Response(half, content_type="text/event-stream")
+
+
+def endless_stream(body: Body, number: int) -> Response:
+    """A model whose first reply repeats itself, in a block that would finish."""
+    if number > 1:
+        return ordinary(body, number)
+    return stream("```repl\nFINAL('wrong')\n" + "print('I look again')\n" * 1_000)
+
+
+def absurd_usage(body: Body, number: int) -> Response:
+    response = ordinary(body, number)
+    counts = ("a lot", -5) if is_root(body) else (10**30, 1.5)
+    response.body["usage"] = {
+        "prompt_tokens": counts[0],
+        "completion_tokens": counts[1],
+        "total_tokens": [],
+        "prompt_tokens_details": "none",
+        "completion_tokens_details": {"reasoning_tokens": -1},
+    }
+    return response
+
+
+def listed(answer: Callable[[Body], str]) -> Handle:
+    """A model that is asked for a list."""
+
+    def handle(body: Body, number: int) -> Response:
+        del number
+        return completion(LISTED if is_root(body) else answer(body))
+
+    return handle
 
 
 TOOL_CALL = {
@@ -191,6 +232,23 @@ HABITS = [
         "yes",
         3,
     ),
+    Habit(
+        "no stream options",
+        refuses(lambda body: "stream_options" in body, refusal("stream_options: unknown")),
+        "yes",
+        3,
+    ),
+    Habit(
+        "no streams",
+        refuses(lambda body: bool(body.get("stream")), refusal("You must be verified to stream this model")),
+        "yes",
+        3,
+    ),
+    Habit("streams that break off", broken_stream, "yes", 3),
+    Habit("a stream that is never done", endless_stream, "yes", 3),
+    Habit("usage that cannot be true", absurd_usage, "yes", 2),
+    Habit("a list in an object", listed(lambda body: '{"value": [5, 6]}'), 5, 2),
+    Habit("a list without its object", listed(lambda body: "[5, 6]"), 5, 2),
     Habit("streams unasked", lambda body, number: stream(CODE if is_root(body) else "yes"), "yes", 2),
 ]
 

@@ -27,6 +27,7 @@ STORY: list[dict[str, Any]] = [
     {"event": "input", "documents": 3, "bytes": 2_000_000, "name": "a.txt", "done": False},
     {"event": "input", "documents": 9, "bytes": 6_200_000, "name": "", "done": True, "notes": ["skipped: b.bin"]},
     {"event": "turn", "turn": 1, "of": 30, "last": False},
+    {"event": "writing", "turn": 1, "tokens": 1312, "per_second": 40},
     {"event": "usage", **USAGE},
     {"event": "code", "turn": 1, "code": "x = 1\nprint(x)"},
     {"event": "calls", "turn": 1, "posted": 10, "answered": 4, "failed": 1, "reused": 2, "in_flight": 5},
@@ -78,6 +79,27 @@ def test_thousands_of_calls_give_one_line_every_few_seconds(capsys: pytest.Captu
     assert len(lines) == 3 and all("of 10,000 sub-calls answered" in line for line in lines)
 
 
+def test_a_long_reply_gives_one_plain_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    display = PlainDisplay(Progress(clock))
+    clock.now = 60.0
+    display.update({"event": "turn", "turn": 2, "of": 30, "last": False})
+    for half_seconds in range(1, 71):
+        clock.now += 0.5
+        display.update({"event": "writing", "turn": 2, "tokens": 20 * half_seconds, "per_second": 40})
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert lines == [f"Turn 2: writing, {tokens} tokens, 40/s" for tokens in ("400", "800", "1,200")]
+
+
+def test_a_reply_that_is_sent_again_is_no_longer_shown() -> None:
+    display, _ = live(Progress(Clock()))
+    display.update({"event": "direct", "outcome": "asking", "why": ""})
+    display.update({"event": "writing", "turn": 0, "tokens": 1, "per_second": 2})
+    assert "Asking the root model for an answer to the whole input · writing, 1 token, 2/s" in panel(display)
+    display.update({"event": "retry", "model": "m", "reason": "network", "seconds": 1.0})
+    assert "writing" not in panel(display)
+
+
 def test_the_panel_shows_the_runs_current_activity() -> None:
     display, above = live(Progress(Clock()))
     shown: dict[str, str] = {}
@@ -85,6 +107,7 @@ def test_the_panel_shows_the_runs_current_activity() -> None:
         display.update(event)
         shown[event["event"]] = panel(display)
     assert "Turn 1 of 30 · asking the root model" in shown["turn"] and "model call" not in shown["turn"]
+    assert "Turn 1 of 30 · writing, 1,312 tokens, 40/s" in shown["writing"] and "writing" not in shown["usage"]
     assert "print(x)" in shown["code"] and "running its code" in shown["code"]
     assert "4 of 10 sub-calls answered · 2 reused · 1 failed · 5 in flight" in shown["calls"]
     assert "rate limit (429), again in 3.0 s" in shown["retry"]
