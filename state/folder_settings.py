@@ -14,6 +14,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, InitSettingsSource
 
 from .errors import UsageError
+from .model_options import adds_to_requests
 
 FILE = "rlm.toml"
 
@@ -31,6 +32,7 @@ _USER_ONLY = {
     "tracing": "what is sent to LangSmith",
 }
 """Settings that a folder's file may not have, with what they decide."""
+_BESIDES = "which headers and fields are added to requests"
 _SCRIPT = "scripted:"
 _LONGEST_VALUE = 300
 
@@ -78,6 +80,8 @@ def _check(name: str, value: Any, settings_cls: type[BaseSettings]) -> None:
         raise _refused(name, value, _USER_ONLY[name])
     if name in ("model", "sub_model", "then") and str(value).startswith(_SCRIPT):
         raise _refused(name, value, _PROGRAMS)
+    if name in ("option", "sub_option") and adds_to_requests(value):
+        raise _refused(name, value, _BESIDES)
     if name == "schema" and isinstance(value, str) and not Path(value).resolve().is_relative_to(Path().resolve()):
         raise _refused(name, value, "which files outside of it are read")
 
@@ -93,6 +97,8 @@ def _refused(name: str, value: Any, what: str) -> UsageError:
 
 
 def _as_flag(value: Any) -> str:
+    if isinstance(value, dict):
+        return "K=V"
     return ",".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 
