@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 IN_PROCESS := tests/docs tests/graph tests/kernel tests/nodes tests/state tests/studio
 
-.PHONY: help demo test test-quick test-slow test-newest test-extra coverage format lint type \
+.PHONY: help demo test test-quick test-slow test-newest test-extra test-providers coverage format lint type \
 	bench bench-quick bench-growth bench-parts bench-js lock sbom api clean links
 
 help:  ## list the targets
@@ -43,7 +43,10 @@ test-extra:  ## the tests of one extra with nothing else installed: NAME=documen
 	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) --no-build-isolation --no-deps --editable .
 	@grep -oE '^(pytest|pytest-asyncio|hypothesis)==[^ ;]+' requirements/test.txt | \
 		.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) -r /dev/stdin
-	.venv/extra-$(NAME)/bin/python -m pytest tests/extras/test_$(NAME).py
+	.venv/extra-$(NAME)/bin/python -m pytest $(or $(TESTS),tests/extras/test_$(NAME).py)
+
+test-providers:  ## packages of other providers against servers of their protocols on loopback, in an environment of its own
+	@$(MAKE) --no-print-directory test-extra NAME=providers TESTS=tests/providers
 
 coverage: $(STAMP)  ## which lines the tests that start no program run; slower
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
@@ -85,6 +88,8 @@ lock:  ## resolve the pins anew
 	for extra in documents pandas server; do \
 		cp requirements/test.txt requirements/$$extra.txt && \
 		$(COMPILE) --extra $$extra --group build -o requirements/$$extra.txt || exit 1; done
+	cp requirements/test.txt requirements/providers.txt
+	$(COMPILE) --group providers --group build -o requirements/providers.txt
 
 sbom:  ## the bill of materials of a release, CycloneDX, on standard output
 	@$(PYTHON) tools/sbom.py
