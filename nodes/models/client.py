@@ -117,7 +117,7 @@ class ModelClient:
         self.window = window
         """Tokens that the model can read and write together; None when that is not known."""
         self.max_output = max_output
-        """The user's limit on output tokens; None: not set."""
+        """The most output tokens of a reply, as the option `max_output` says; None when it is not given."""
         self._retry = retry or RetryPolicy()
         self._clock = clock
 

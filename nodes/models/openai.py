@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import resource
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,9 +47,22 @@ _MOST_REFUSED = 100
 
 
 class OpenAISender:
-    """A sender of chat completions to `base_url`; at most `connections` at once."""
+    """A sender of chat completions to `base_url`; at most `connections` at once.
 
-    def __init__(self, model: str, *, base_url: str, key: str, seconds: float = 600.0, connections: int = 1000) -> None:
+    `headers` and `fields` of the body are added to each request.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        key: str,
+        seconds: float = 600.0,
+        connections: int = 1000,
+        headers: Mapping[str, str] | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
         _allow_files(connections + _SPARE_FILES)
         timeout = openai.Timeout(seconds, connect=_CONNECT_SECONDS)
         # openai 3 wants httpx2's Limits and openai 2 httpx's; this is the right one of either.
@@ -75,7 +89,13 @@ class OpenAISender:
             cache=False,
             # By default it reads OPENAI_PROXY, and refuses that beside a transport of ours.
             openai_proxy=None,
+            default_headers=headers or None,
         )
+        # Its client has them now; tracing sends the fields of the model.
+        self._model.default_headers = None
+        # Sent by itself for o1 models.
+        self._model.temperature = None
+        self._fields = dict(fields or {})
         # OpenAI's own models refuse `max_tokens` (o-series, gpt-5); Ollama and llama.cpp before 2026 silently ignore
         # `max_completion_tokens` (ollama#7125, llama.cpp#13700) and would write without end.
         self._limit_field = "max_completion_tokens" if is_openai(base_url) else "max_tokens"
@@ -119,7 +139,7 @@ class OpenAISender:
     def _body(self, request: ModelRequest, form: dict[str, Any] | None) -> dict[str, Any]:
         prompt = estimate_messages(request.messages) if self._limits.window else 0
         limit = self._limits.fitting(request.max_output_tokens, prompt)
-        body: dict[str, Any] = {self._limit_field: limit, **self._streams.fields(request.role)}
+        body: dict[str, Any] = {**self._fields, self._limit_field: limit, **self._streams.fields(request.role)}
         if form is not None:
             body["response_format"] = form
         return body

@@ -2,70 +2,29 @@
 
 import importlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel
+
 from ...state.errors import ModelSetupError
+from .api_keys import ApiKey, find_key
 from .client import ModelClient
 from .errors import Target
+from .langchain_anthropic_compat import make_client
+from .options import RequestOptions, check_sampling, resolve_options, settings_of
 from .pricing import Price
 from .provider_protocol import Sender
+from .provider_table import PROVIDERS, Provider
 from .redaction import redact
 from .retry import RetryPolicy
 from .scripted import ScriptedSender
 from .tokens import window_of
-from .urls import is_loopback, shown
+from .urls import is_loopback, is_openai, shown
 
 REQUEST_SECONDS = 600.0
 CONNECTIONS = 1000
-
-
-@dataclass(frozen=True)
-class Provider:
-    """The place of a provider's LangChain chat model, and its differences from others."""
-
-    module: str
-    chat_model: str
-    key_name: str = ""
-    """The environment variable that its package reads the key from."""
-    limit_field: str = "max_tokens"
-    """The model's field that bounds its output tokens."""
-    options: dict[str, Any] = field(default_factory=lambda: {"max_retries": 0})
-    """Usually: no retries of its own. The retries here respect the budget, and would multiply with others."""
-
-    @property
-    def package(self) -> str:
-        """Its name for `pip install`."""
-        return self.module.partition(".")[0].replace("_", "-")
-
-
-PROVIDERS = {
-    "openai": Provider("langchain_openai", "ChatOpenAI", "OPENAI_API_KEY"),
-    "anthropic": Provider("langchain_anthropic", "ChatAnthropic", "ANTHROPIC_API_KEY"),
-    "azure_openai": Provider("langchain_openai", "AzureChatOpenAI", "AZURE_OPENAI_API_KEY"),
-    "bedrock": Provider("langchain_aws", "ChatBedrock", "AWS_ACCESS_KEY_ID", options={}),
-    "bedrock_converse": Provider("langchain_aws", "ChatBedrockConverse", "AWS_ACCESS_KEY_ID", options={}),
-    "deepseek": Provider("langchain_deepseek", "ChatDeepSeek", "DEEPSEEK_API_KEY"),
-    "fireworks": Provider("langchain_fireworks", "ChatFireworks", "FIREWORKS_API_KEY"),
-    "google_genai": Provider(
-        "langchain_google_genai", "ChatGoogleGenerativeAI", "GOOGLE_API_KEY", "max_output_tokens", {"max_retries": 1}
-    ),
-    "google_vertexai": Provider(
-        "langchain_google_vertexai", "ChatVertexAI", "", "max_output_tokens", {"max_retries": 1}
-    ),
-    "groq": Provider("langchain_groq", "ChatGroq", "GROQ_API_KEY"),
-    "mistralai": Provider("langchain_mistralai", "ChatMistralAI", "MISTRAL_API_KEY", options={"max_retries": 1}),
-    "nvidia": Provider("langchain_nvidia_ai_endpoints", "ChatNVIDIA", "NVIDIA_API_KEY", options={}),
-    "ollama": Provider("langchain_ollama", "ChatOllama", "", "num_predict", {}),
-    "openrouter": Provider("langchain_openrouter", "ChatOpenRouter", "OPENROUTER_API_KEY"),
-    "perplexity": Provider("langchain_perplexity", "ChatPerplexity", "PPLX_API_KEY"),
-    "together": Provider("langchain_together", "ChatTogether", "TOGETHER_API_KEY"),
-    "upstage": Provider("langchain_upstage", "ChatUpstage", "UPSTAGE_API_KEY"),
-    "xai": Provider("langchain_xai", "ChatXAI", "XAI_API_KEY"),
-}
-"""Providers by the names that LangChain's `init_chat_model` uses."""
 
 
 def open_client(
@@ -76,14 +35,16 @@ def open_client(
     retry: RetryPolicy | None = None,
     seconds: float = REQUEST_SECONDS,
     connections: int = CONNECTIONS,
+    options: Mapping[str, Any] | None = None,
     key_names: Sequence[str] = (),
 ) -> ModelClient:
     """Return the client of the model `provider:model`, or of the script `scripted:PATH`; close it when done.
 
     Nothing is sent yet, but the provider's package is imported, which may take a second. `base_url` is an
     OpenAI-compatible server; `price` dollars per million (input, output) tokens; `seconds` the time limit of one
-    request; `connections` the most requests in flight. `key_names` are environment variables that may hold the key,
-    tried before the provider's own. Raises ModelSetupError.
+    request; `connections` the most requests in flight; `options` what `parse_options` (`state/model_options.py`) takes.
+    A script is sent no options. `key_names` are environment variables that may hold the key, tried before the
+    provider's own. Raises ModelSetupError, also for an option that the provider cannot express.
     """
     kind, colon, model = name.partition(":")
     if not (kind and colon and model.strip()):
@@ -91,19 +52,28 @@ def open_client(
             f"{name!r} does not name a model." if name else "No model is named.",
             hint="Write it as PROVIDER:NAME, such as `--model openai:gpt-5-mini`, or as scripted:PATH.",
         )
+    resolved = resolve_options(options or {})
     sender: Sender
     if kind == "scripted":
         sender, target = ScriptedSender(model), Target(name, seconds=None)
     elif kind == "openai":
-        key = _key([*key_names, PROVIDERS[kind].key_name])
-        target = _openai_target(name, base_url, seconds, key)
-        sender = _openai(model, target, base_url, connections, key)
+        key = find_key([*key_names, PROVIDERS[kind].key_name])
+        target = _openai_target(name, base_url, seconds, key, resolved.secrets)
+        sender = _openai(model, target, base_url, connections, resolved, key)
     else:
-        key = _key(key_names)
-        secrets = tuple(filter(None, [key.value]))
-        target = Target(name, key_name=key.name or _provider(kind).key_name, seconds=seconds, secrets=secrets)
-        sender = _other(kind, model, target, base_url, key)
-    return ModelClient(target, sender, price=price, window=window_of(name, base_url), retry=retry)
+        key = find_key(key_names)
+        secrets = tuple(filter(None, [key.value, *resolved.secrets]))
+        name_of_key = key.name if key.value else _provider(kind).key_name
+        target = Target(name, key_name=name_of_key, seconds=seconds, secrets=secrets)
+        sender = _other(kind, model, target, base_url, resolved, key)
+    return ModelClient(
+        target,
+        sender,
+        price=price,
+        window=window_of(name, base_url),
+        max_output=resolved.max_output,
+        retry=retry,
+    )
 
 
 def _provider(kind: str) -> Provider:
@@ -113,26 +83,7 @@ def _provider(kind: str) -> Provider:
     return PROVIDERS[kind]
 
 
-@dataclass(frozen=True)
-class _Key:
-    """A key and the environment variable that holds it; without a key, the variable that may hold it."""
-
-    name: str
-    value: str
-
-
-def _key(names: Sequence[str]) -> _Key:
-    """Return the key in the first of these variables that is set. Raises ModelSetupError for what is no key."""
-    found = next((name for name in names if os.environ.get(name, "").strip()), None)
-    if found is None:
-        return _Key(names[-1] if names else "", "")
-    value = os.environ[found].strip()
-    if not (value.isascii() and value.isprintable() and " " not in value):
-        raise ModelSetupError(f"{found} holds characters that no key has.", hint="Copy it again.")
-    return _Key(found, value)
-
-
-def _openai_target(name: str, base_url: str, seconds: float, key: _Key) -> Target:
+def _openai_target(name: str, base_url: str, seconds: float, key: ApiKey, more_secrets: tuple[str, ...]) -> Target:
     where = shown(base_url)
     if not base_url:
         if not key.value:
@@ -147,12 +98,17 @@ def _openai_target(name: str, base_url: str, seconds: float, key: _Key) -> Targe
                     f"{variable} is set, but the server is chosen with --base-url.",
                     hint=f'Write --base-url "${variable}", or unset it.',
                 )
-    secrets = (key.value, urlsplit(base_url).password or "")
+    secrets = (key.value, urlsplit(base_url).password or "", *more_secrets)
     return Target(name, where, key.name, seconds, tuple(filter(None, secrets)))
 
 
-def _openai(model: str, target: Target, base_url: str, connections: int, key: _Key) -> Sender:
+def _openai(
+    model: str, target: Target, base_url: str, connections: int, options: RequestOptions, key: ApiKey
+) -> Sender:
     _refuse_to_spend(target.name, base_url)
+    if not base_url or is_openai(base_url):
+        # Other servers may give any model a name of OpenAI's.
+        check_sampling(target.name, PROVIDERS["openai"], options)
     _module(PROVIDERS["openai"])
     from .openai import OPENAI_URL, PLACEHOLDER_KEY, OpenAISender
 
@@ -162,33 +118,60 @@ def _openai(model: str, target: Target, base_url: str, connections: int, key: _K
         key=key.value or PLACEHOLDER_KEY,
         seconds=target.seconds or REQUEST_SECONDS,
         connections=connections,
+        headers=options.headers,
+        fields=options.completions_body(),
     )
 
 
-def _other(kind: str, model: str, target: Target, base_url: str, key: _Key) -> Sender:
+def _other(kind: str, model: str, target: Target, base_url: str, options: RequestOptions, key: ApiKey) -> Sender:
     provider = _provider(kind)
     if base_url:
         raise ModelSetupError(
             f"--base-url names an OpenAI-compatible server, which {target.name} would not use.",
             hint=f"Write openai:{model}, or leave --base-url out; for sub-calls alone it is --sub-base-url.",
         )
-    module = _module(provider)
-    _refuse_to_spend(target.name, base_url)
+    settings = settings_of(target.name, provider, options)
+    fields = {**provider.fixed, **settings.fields, **({"api_key": key.value} if key.value else {})}
+    chat_model = getattr(_module(provider), provider.chat_model)
+    _refuse_to_spend(target.name, _address(provider))
     from .langchain import LangChainSender
 
-    options = {**provider.options, **({"api_key": key.value} if key.value else {})}
     try:
-        chat = getattr(module, provider.chat_model)(model=model, disable_streaming=True, cache=False, **options)
+        chat = chat_model(model=model, disable_streaming=True, cache=False, **fields)
+        chat = _with_headers(chat, provider, options.headers)
     except Exception as error:
-        said = redact(" ".join(str(error).split())[:300])
+        said = redact(" ".join(str(error).split())[:300], target.secrets)
         hint = f"Set {provider.key_name}." if provider.key_name else "Check its settings."
         raise ModelSetupError(f"{target.name} cannot be set up: {said or type(error).__name__}.", hint=hint) from None
-    if provider.limit_field not in type(chat).model_fields:
+    _check_fields(provider, type(chat), [provider.limit_field, *settings.fields])
+    # Set on a copy: in the constructor some packages refuse None.
+    chat = chat.model_copy(update={name: None for name in provider.unset if name not in settings.fields})
+    caches = provider.caches is not None and provider.caches.match(model) is not None
+    return LangChainSender(chat, provider.limit_field, call=settings.call, caches=caches)
+
+
+def _with_headers(chat: Any, provider: Provider, headers: Mapping[str, str]) -> Any:
+    """Return the chat model whose client sends the headers, and whose fields, which tracing sends, do not have them."""
+    if not headers:
+        return chat
+    if provider.headers == "async_client":
+        chat.async_client.headers.update(headers)
+        return chat
+    if provider.client_is_late:
+        make_client(chat)
+    place = provider.headers.partition(".")[0]
+    return chat.model_copy(update={place: None, **provider.headers_copied})
+
+
+def _check_fields(provider: Provider, chat_model: type[BaseModel], wanted: Iterable[str]) -> None:
+    """Raise ModelSetupError for a field that the installed package does not have."""
+    known = {name for field, info in chat_model.model_fields.items() for name in (field, info.alias)}
+    if missing := next((name for name in wanted if name not in known), ""):
+        what = "limit a reply" if missing == provider.limit_field else "take an option"
         raise ModelSetupError(
-            f"The installed {provider.package} cannot limit a reply: it has no {provider.limit_field}.",
+            f"The installed {provider.package} cannot {what}: it has no {missing}.",
             hint=f"Install another version: pip install --upgrade {provider.package}",
         )
-    return LangChainSender(chat, provider.limit_field)
 
 
 def _module(provider: Provider) -> Any:
@@ -200,6 +183,12 @@ def _module(provider: Provider) -> Any:
             f"{provider.chat_model} needs the package {provider.package}, which cannot be imported.",
             hint=f"Install it: pip install {provider.package}",
         ) from None
+
+
+def _address(provider: Provider) -> str:
+    """Return the server's address that the environment gives to the provider's package; one on loopback comes last."""
+    given = [address for variable in provider.url_names if (address := os.environ.get(variable))]
+    return next((address for address in given if not is_loopback(address)), given[0] if given else "")
 
 
 def _refuse_to_spend(name: str, base_url: str) -> None:

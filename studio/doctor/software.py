@@ -10,7 +10,7 @@ import sqlite3
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
-from ...nodes.models.providers import PROVIDERS
+from ...nodes.models.provider_table import PROVIDERS
 from ...state.wording import counted
 from ..cli import local_servers as local
 from ..cli.local_servers import LocalServer, find_servers

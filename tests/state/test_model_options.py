@@ -36,8 +36,8 @@ SAME = {
         'temperature=0.2,top_p=1, effort=high,seed=7,max_output=2000,header.X-Title=My app,body.stop=["a","b"],'
         "body.chat_template_kwargs.enable_thinking=false,body.chat_template_kwargs.style=brief",
         '{"temperature": 0.2, "top_p": 1, "effort": "high", "seed": 7, "max_output": 2000,'
-        ' "header": {"X-Title": "My app"}, "body": {"stop": ["a", "b"], "chat_template_kwargs": {"enable_thinking": false, "style": '
-        '"brief"}}}',
+        ' "header": {"X-Title": "My app"}, "body": {"stop": ["a", "b"], "chat_template_kwargs": {"enable_thinking":'
+        ' false, "style": "brief"}}}',
         {
             "temperature": "0.2", "top_p": 1, "effort": "high", "seed": "7", "max_output": 2000,
             "header.x-title": "My app", "body.stop": ("a", "b"),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from durable_rlm.nodes.models import providers
 from durable_rlm.nodes.models.errors import ModelCallFailed
 from durable_rlm.nodes.models.provider_protocol import ModelRequest
-from durable_rlm.nodes.models.providers import PROVIDERS, open_client
+from durable_rlm.nodes.models.provider_table import PROVIDERS
+from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.state.errors import ModelSetupError
 from tests.nodes.models.conftest import question
 
@@ -145,9 +147,7 @@ def test_a_package_whose_replies_cannot_be_limited_is_refused(
     installed: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installed, "ChatOllama", type("Unlimited", (RecordingChat,), {}), raising=False)
-    monkeypatch.setitem(
-        PROVIDERS, "ollama", PROVIDERS["ollama"].__class__("langchain_ollama", "ChatOllama", "", "nope", {})
-    )
+    monkeypatch.setitem(PROVIDERS, "ollama", replace(PROVIDERS["ollama"], limit_field="nope"))
     with pytest.raises(ModelSetupError, match="no nope"):
         open_client("ollama:qwen3")
 
