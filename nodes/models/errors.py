@@ -165,6 +165,8 @@ def _classified(error: BaseException, now: Callable[[], datetime]) -> Failure:
     unsent = any(type(link).__module__ == "aiohttp.http_exceptions" for link in chain)
     for link in () if unsent else chain:
         if (status := _status(link)) is not None:
+            if any("ContextOverflow" in type(one).__name__ for one in chain):
+                return Failure("too_long", detail, status=status)
             headers = _headers(link)
             failure = _by_status(status, detail, parse_retry_after(headers, now=now) if headers else None)
             return replace(failure, in_reply=_in_reply(link))
