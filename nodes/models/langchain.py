@@ -79,7 +79,8 @@ def with_cache_marks(request: ModelRequest, messages: list[BaseMessage]) -> list
     marked: list[BaseMessage] = []
     read = 0
     for index, message in enumerate(messages):
-        read += estimate_messages([request.messages[index]])
+        if read < _LEAST_CACHED:
+            read += estimate_messages([request.messages[index]])
         if index < last and read >= _LEAST_CACHED and (roles[index] == "system" or index in (question, last - 1)):
             block = {"type": "text", "text": request.messages[index]["content"], "cache_control": {"type": "ephemeral"}}
             message = type(message)(content=[block])

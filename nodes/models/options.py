@@ -88,7 +88,7 @@ def check_sampling(name: str, provider: Provider, options: RequestOptions) -> No
 
 @dataclass(frozen=True)
 class Settings:
-    """What options set on a LangChain chat model."""
+    """Values that options set on a LangChain chat model."""
 
     fields: dict[str, Any]
     """Fields of the chat model."""

@@ -71,7 +71,7 @@ _OPENAI_LIKE: dict[str, Any] = {
     "body": "extra_body",
     "headers": "default_headers",
 }
-"""What the packages have in common that are made from langchain-openai."""
+"""Settings of all packages that are made from langchain-openai."""
 _FIXED_CLAUDE = re.compile(r"claude-(fable|(opus|sonnet|haiku)-[5-9]|opus-4-[78])")
 _GEMINI_EFFORTS = _efforts("thinking_level", "minimal", "low", "medium", "high")
 _OLLAMA_FIELDS = (

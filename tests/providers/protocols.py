@@ -9,7 +9,7 @@ from tests.providers.stub import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answers. Figures are those of a bill: `read` counts the cached tokens, too."""
+    """A server's answer. Figures are those of a bill: `read` counts the cached tokens, too."""
 
     text: str = "Paris."
     thoughts: str = ""

@@ -1,4 +1,4 @@
-"""What only one of these providers does."""
+"""Behavior that only one of these providers has."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ async def test_claude_is_sent_marks_where_later_requests_begin_alike(stub: Stub,
     assert await marks_of(conversation(3), stub, open_to) == ["system word", "question word", "reply 2"]
 
 
-async def test_what_is_marked_in_one_turn_begins_the_request_of_the_next(stub: Stub, open_to: OpenTo) -> None:
+async def test_the_marked_part_of_one_turn_begins_the_request_of_the_next(stub: Stub, open_to: OpenTo) -> None:
     def texts(body: dict[str, Any]) -> list[str]:
         system = body["system"][0]["text"]
         contents = [message["content"] for message in body["messages"]]
@@ -59,7 +59,7 @@ async def test_what_is_marked_in_one_turn_begins_the_request_of_the_next(stub: S
     assert second[: len(stable)] == stable == [f"system {LONG}", f"question {LONG}", "reply 0", "output 0", "reply 1"]
 
 
-async def test_what_is_too_short_to_be_cached_is_not_marked(stub: Stub, open_to: OpenTo) -> None:
+async def test_a_beginning_too_short_to_be_cached_is_not_marked(stub: Stub, open_to: OpenTo) -> None:
     assert await marks_of(conversation(3, "short"), stub, open_to) == []
     request = conversation(1, "word " * 700)
     assert await marks_of(request, stub, open_to) == ["question word", "reply 0"]

@@ -168,7 +168,7 @@ async def test_an_overlong_prompt_is_told_as_one_in_the_server_s_words(
     assert (failed.value.kind, failed.value.attempts) == ("too_long", 1)
 
 
-async def test_what_a_server_says_of_a_bad_request_reaches_the_user(
+async def test_the_words_of_a_server_about_a_bad_request_reach_the_user(
     protocol: Protocol, stub: Stub, open_to: OpenTo
 ) -> None:
     stub.answers = [protocol.error(400, "This model does not support the effort parameter.")]

@@ -110,7 +110,7 @@ def test_a_value_that_makes_no_sense_is_refused(wrong: str, said: str) -> None:
     "wrong", [5, {1: 2}, ["a=1", 5], {"body": {"x": float("nan")}}, {"body": {"x": {1: 2}}}, {"body": {"x": "\ud800"}},
               {"seed": True}, {"temperature": True}, {"header": {"X": 5}}, {"effort": 3}, "{"],
 )  # fmt: skip
-def test_what_is_not_json_is_refused(wrong: Any) -> None:
+def test_values_that_are_not_json_are_refused(wrong: Any) -> None:
     with pytest.raises(ValueError):
         parse_options(wrong)
 

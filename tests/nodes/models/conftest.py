@@ -28,9 +28,9 @@ def client_of(fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> OpenTo:
     """Return a function that opens a client of a scripted server, without jitter and without waiting."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
-    def open_one(server: ScriptedServer, model: str = "sub", **options: float) -> ModelClient:
+    def open_one(server: ScriptedServer, model: str = "sub", **options: Any) -> ModelClient:
         retry = RetryPolicy(sleep=fake_sleep, chance=lambda: 0.0)
-        return open_client(f"openai:{model}", base_url=server.base_url, retry=retry, **options)  # pyright: ignore[reportArgumentType]
+        return open_client(f"openai:{model}", base_url=server.base_url, retry=retry, **options)
 
     return open_one
 
