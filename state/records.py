@@ -92,6 +92,8 @@ class TurnRecord(TypedDict, total=False):
     thoughts: str
     """The root model's thoughts before it, where the server shows them."""
     blocks: list[str]
+    replaced: bool
+    """True when the code is a reviewer's or a user's and not the model's."""
     nudge: str | None
     notes: list[str]
     status: Literal["ok", "error", "timeout", "died"]

@@ -20,6 +20,7 @@ async def replaced(turn: int, code: str, texts: Texts, *, note: str) -> tuple[Ce
         # wrote.
         "reply": await texts.put(_as_reply(code)),
         "blocks": [block],
+        "replaced": True,
         "nudge": None,
         "notes": [note],
         "short": short_form("", [code]),

@@ -1,7 +1,8 @@
 """Check a cell's final value before it ends the run: what is no answer is refused, what may be none is held back once.
 
 Models end runs with a placeholder (`FINAL(...)`), with a generator, with nothing, or with an output that they invented:
-a reply with code, the output that they expect of it, and a second block that finishes with that.
+a reply with code, the output that they expect of it, and a second block that finishes with that. Or they answer from
+memory, in turn 1, without a look at the input.
 """
 
 import re
@@ -13,6 +14,7 @@ from ...state.blobs.texts import Texts
 from ...state.call_keys import written
 from ...state.run_state import CellRef, RunState
 from ..replies.extract_code import narrates_between_blocks
+from .context_reads import reads_context
 from .turns import turns_of
 
 _NO_ANSWERS = frozenset(
@@ -46,18 +48,34 @@ async def reason_to_hold(
         return None
     if final.value is None or final.value == "":
         return "FINAL was held back: its value is empty. If that is the answer, finish with it again.", value
-    if await _may_be_invented(state, cell, result, texts):
+    blocks = [await texts.get(block) for block in cell["blocks"]]
+    if await _may_be_invented(state, cell, blocks, result, texts):
         return (
             "FINAL was held back: it was written before the output above was there. Check the answer against it, and "
             "finish again.",
             value,
         )
+    if _is_unread(state, cell, blocks):
+        return (
+            "FINAL was held back: nothing of `context` was read before it. Look at the input, and finish again, with "
+            "the same value if it is right.",
+            value,
+        )
     return None
 
 
-async def _may_be_invented(state: RunState, cell: CellRef, result: CellResult, texts: Texts) -> bool:
+def _is_unread(state: RunState, cell: CellRef, blocks: Sequence[str]) -> bool:
+    """Return whether the model's first turn finishes without a look at the input, although there is one."""
+    context = state.get("context_ref")
+    if cell["turn"] != 1 or context is None or not context["chars"]:
+        return False
+    return not any(turn.get("replaced") for turn in turns_of(state)) and not reads_context(blocks)
+
+
+async def _may_be_invented(
+    state: RunState, cell: CellRef, blocks: Sequence[str], result: CellResult, texts: Texts
+) -> bool:
     """Return whether a later block of a reply finishes, text is before it, and an earlier block had an output."""
-    blocks: Sequence[str] = [await texts.get(block) for block in cell["blocks"]]
     if len(blocks) < 2 or _FINISH.search(blocks[0]) or not any(map(_FINISH.search, blocks[1:])):
         return False
     if not result.output.strip() and not any(map(_CALL.search, blocks[:-1])):

@@ -216,7 +216,7 @@ async def test_a_damaged_run_can_be_deleted(home: Path) -> None:
 
 
 async def test_a_run_of_a_plain_langgraph_caller_can_be_verified_and_deleted(runner: Runner, tmp_path: Path) -> None:
-    model = write_script(tmp_path / "m.py", [repl("FINAL(len(context))")])
+    model = write_script(tmp_path / "m.py", [repl("FINAL(len(str(context)))")])
     config: Any = {"configurable": {"thread_id": "plain"}}
     await runner.graph.ainvoke({"question": "How long?", "context": "abc", "settings": {"model": model}}, config)
     assert (await runner.verify("plain")).ok

@@ -18,7 +18,7 @@ LETTER = "The contract ends on 31 May 2031."
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"year": {"type": "integer"}}, "required": ["year"]}
 
 
-def script(path: Path, whole: str, code: str = "FINAL('by code')") -> str:
+def script(path: Path, whole: str, code: str = "text = str(context)\nFINAL('by code')") -> str:
     """Write a model that replies `whole` to a request with the whole input, else with the cell `code`."""
     path.write_text(
         "def root(messages):\n"
@@ -164,7 +164,7 @@ async def test_a_direct_answer_with_a_schema_is_a_value(runner: Runner, tmp_path
 
 
 async def test_a_direct_answer_that_does_not_match_the_schema_leads_to_the_repl(runner: Runner, tmp_path: Path) -> None:
-    model = script(tmp_path / "m.py", "in 2031", code="FINAL({'year': 2031})")
+    model = script(tmp_path / "m.py", "in 2031", code="FINAL({'year': int(context[-5:-1])})")
     run = await runner.run("When?", LETTER, model=model, mode="auto", schema=SCHEMA)
     assert (run.answer, run.turns, run.usage["model_calls"]) == ({"year": 2031}, 1, 2)
     assert "does not match the schema" in await summary(runner, run.thread_id)
@@ -182,7 +182,7 @@ async def test_a_cut_answer_leads_to_the_repl_or_is_reported_as_cut(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
     def root(messages: list[dict[str, str]]) -> str:
-        return "in 20" if "given whole" in messages[0]["content"] else repl("FINAL('by code')")
+        return "in 20" if "given whole" in messages[0]["content"] else repl("FINAL(context and 'by code')")
 
     with ScriptedServer(root=root, faults=[Fault("length", requests=[1, 3])]) as server:
         settings: dict[str, Any] = {"model": "openai:root", "base_url": server.base_url}
@@ -195,7 +195,8 @@ async def test_a_cut_answer_leads_to_the_repl_or_is_reported_as_cut(
 async def test_a_refused_direct_call_leads_to_the_repl(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with ScriptedServer(
-        root=lambda messages: repl("FINAL('by code')"), faults=[Fault("refusal", requests=[1], text="I will not")]
+        root=lambda messages: repl("FINAL(context and 'by code')"),
+        faults=[Fault("refusal", requests=[1], text="I will not")],
     ) as server:
         run = await runner.run("When?", LETTER, mode="auto", model="openai:root", base_url=server.base_url)
     assert run.answer == "by code" and "I will not" in await summary(runner, run.thread_id)

@@ -55,16 +55,53 @@ async def test_nothing_is_held_back_in_the_last_turn(runner: Runner, tmp_path: P
 @pytest.mark.parametrize(
     "reply",
     [
-        repl("print(1)\nFINAL(42)"),
-        "```repl\nn = 42\n```\nNow:\n```repl\nFINAL(n)\n```",
-        "```repl\nprint(1)\n```\n```repl\nFINAL(42)\n```",
-        "```repl\nprint(1)\nFINAL(42)\n```\nAnd:\n```repl\nFINAL(42)\n```",
+        repl("print(context)\nFINAL(42)"),
+        "```repl\nn = context and 42\n```\nNow:\n```repl\nFINAL(n)\n```",
+        "```repl\nprint(context)\n```\n```repl\nFINAL(42)\n```",
+        "```repl\nprint(context)\nFINAL(42)\n```\nAnd:\n```repl\nFINAL(42)\n```",
     ],
     ids=["one block", "no output before", "no text between", "in the first block, too"],
 )
 async def test_an_ordinary_finish_counts_at_once(runner: Runner, tmp_path: Path, reply: str) -> None:
     run = await finish(runner, tmp_path, reply)
     assert (run.answer, run.turns) == (42, 1)
+
+
+GUESS = repl("print(len(context))\nFINAL(42)")
+
+
+async def test_an_answer_before_anything_was_read_is_held_back_for_one_turn(runner: Runner, tmp_path: Path) -> None:
+    run = await finish(runner, tmp_path, GUESS, COUNTED)
+    assert (run.answer, run.turns) == (3, 2)
+    assert "nothing of `context` was read" in await notes_of(runner, 1)
+
+
+@pytest.mark.parametrize("second", [GUESS, repl("FINAL(42)")])
+async def test_an_answer_that_needs_no_reading_counts_in_the_second_turn(
+    runner: Runner, tmp_path: Path, second: str
+) -> None:
+    run = await finish(runner, tmp_path, GUESS, second)
+    assert (run.answer, run.turns) == (42, 2)
+
+
+async def test_a_guess_counts_where_no_turn_follows(runner: Runner, tmp_path: Path) -> None:
+    run = await finish(runner, tmp_path, GUESS, max_turns=1)
+    assert (run.status, run.answer, run.turns) == ("answered", 42, 1)
+
+
+async def test_without_an_input_there_is_nothing_to_read(runner: Runner, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(42)")])
+    run = await runner.run("How many?", model=model)
+    assert (run.answer, run.turns) == (42, 1)
+
+
+async def test_code_of_a_person_may_finish_without_reading(runner: Runner, tmp_path: Path) -> None:
+    await finish(runner, tmp_path, COUNTED)
+    steps = await runner.queries.steps("t")
+    planned = next(step["step"] for step in steps if step["kind"] == "plan")
+    await runner.fork("t", planned, into="other", code="FINAL('mine')")
+    run = await runner.resume("other")
+    assert (run.answer, run.turns) == ("mine", 1)
 
 
 @pytest.mark.parametrize("value", ["None", "''"])
@@ -100,12 +137,12 @@ async def test_a_value_that_is_no_answer_is_refused(runner: Runner, tmp_path: Pa
 async def test_a_variable_may_be_given_by_name_or_by_value(
     runner: Runner, tmp_path: Path, cell: str, answer: Any
 ) -> None:
-    run = await finish(runner, tmp_path, repl(cell))
+    run = await finish(runner, tmp_path, repl(f"print(context)\n{cell}"))
     assert (run.answer, run.turns) == (answer, 1)
 
 
 async def test_a_text_that_was_taken_as_a_variable_is_noted(runner: Runner, tmp_path: Path) -> None:
-    await finish(runner, tmp_path, repl("report = 'all of it'\nFINAL('report')"))
+    await finish(runner, tmp_path, repl("report = 'all of it'\nFINAL('report')"), COUNTED, max_turns=1)
     assert "FINAL('report') was taken as the variable" in await notes_of(runner, 1)
 
 

@@ -13,11 +13,11 @@ import pytest
 from durable_rlm import Run, Runner
 from tests.servers.habits import Body, HabitServer, Handle, Response, completion, habit_server, is_root, refusal, stream
 
-CODE = "```repl\nFINAL(llm_query('say yes'))\n```"
+CODE = "```repl\nFINAL(llm_query('say yes to ' + context))\n```"
 DRAFT = "```repl\nFINAL('draft')\n```"
 LOOK = "```repl\nprint(len(context.splitlines()))\n```"
 TYPED = (
-    '```repl\nx = llm_query("give", schema={"type": "object", "properties": {"a": {"type": "integer"}}, '
+    '```repl\nx = llm_query(context, schema={"type": "object", "properties": {"a": {"type": "integer"}}, '
     '"required": ["a"], "additionalProperties": False})\nFINAL(x["a"])\n```'
 )
 LISTED = """```repl
@@ -83,7 +83,7 @@ def window(body: Body, number: int) -> Response:
 
 def broken_off(body: Body, number: int) -> Response:
     if is_root(body):
-        return completion("```repl\nFINAL(llm_query('List all names'))\n```")
+        return completion("```repl\nFINAL(llm_query('List all names in ' + context))\n```")
     if number == 2:
         response = completion("Ann, Bob, Ca", finish="error")
         response.body["choices"][0]["error"] = {"code": 502, "message": "upstream closed"}
@@ -137,7 +137,7 @@ def listed(answer: Callable[[Body], str]) -> Handle:
 TOOL_CALL = {
     "id": "c1",
     "type": "function",
-    "function": {"name": "repl", "arguments": json.dumps({"code": "FINAL(3)"})},
+    "function": {"name": "repl", "arguments": json.dumps({"code": "FINAL(len(context.splitlines()))"})},
 }
 NO_FORMAT = "'response_format.type' must be 'text'"
 
@@ -167,7 +167,8 @@ HABITS = [
     Habit(
         "a thought before a sub-answer",
         sub_calls(
-            "```repl\na = llm_query('q')\nFINAL('no' if 'no' in a else 'yes')\n```", completion("<think>no?</think>yes")
+            "```repl\na = llm_query(context)\nFINAL('no' if 'no' in a else 'yes')\n```",
+            completion("<think>no?</think>yes"),
         ),
         "yes",
         2,
@@ -175,7 +176,7 @@ HABITS = [
     Habit("a thought before JSON", sub_calls(TYPED, completion('<think>{"a": 7}?</think>{"a": 5}')), 5, 2),
     Habit(
         "a template token at the end",
-        sub_calls("```repl\nFINAL(llm_query('q'))\n<|im_end|>", completion("yes<|im_end|>")),
+        sub_calls("```repl\nFINAL(llm_query(context))\n<|im_end|>", completion("yes<|im_end|>")),
         "yes",
         2,
     ),

@@ -26,7 +26,7 @@ async def answer(home: Path, model: str, thread: str = "t") -> None:
 
 @pytest.fixture
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_script(tmp_path_factory.mktemp("model") / "m.py", [repl("FINAL('so')")])
+    return write_script(tmp_path_factory.mktemp("model") / "m.py", [repl("FINAL(context and 'so')")])
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

@@ -15,7 +15,7 @@ from tests.scripts import repl, write_script
 
 
 async def test_an_unnamed_run_is_named_after_its_question(runner: Runner, tmp_path: Path) -> None:
-    model, events = write_script(tmp_path / "m.py", [repl("FINAL(1)")]), list[Mapping[str, Any]]()
+    model, events = write_script(tmp_path / "m.py", [repl("FINAL(context)")]), list[Mapping[str, Any]]()
     run = await runner.run("Which contracts end early?", model=model, on_event=events.append)
     assert re.fullmatch(r"which-contracts-end-[0-9a-f]{4}", run.thread_id)
     assert events[0] == {"event": "named", "thread_id": run.thread_id}, "it can be stopped from the start"
@@ -34,7 +34,7 @@ async def test_a_name_in_use_gets_another_suffix(
         return "abcdefabcdef"[:number]
 
     monkeypatch.setattr("durable_rlm.state.run_names.random_digits", digits)
-    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
+    model = write_script(tmp_path / "m.py", [repl("FINAL(context)")])
     runs = [await runner.run("Which?", "input", model=model) for _ in range(3)]
     assert [run.thread_id for run in runs] == ["which-abcd", "which-abcde", "which-abcdef"]
     assert (await runner.fork("which-abcd", 3)).thread_id == "which-abcdefa"
@@ -43,7 +43,7 @@ async def test_a_name_in_use_gets_another_suffix(
 
 
 async def test_a_run_is_found_by_the_name_that_a_server_gives_it(runner: Runner, tmp_path: Path) -> None:
-    run = await runner.run("Which?", model=write_script(tmp_path / "m.py", [repl("FINAL(1)")]))
+    run = await runner.run("Which?", model=write_script(tmp_path / "m.py", [repl("FINAL(context)")]))
     assert (await runner.read(str(server_name(run.thread_id)))).thread_id == run.thread_id
     with pytest.raises(UnknownThread):
         await runner.read(str(server_name("nobody")))

@@ -134,7 +134,7 @@ async def test_a_variable_that_cannot_be_rebuilt_is_lost_and_the_notes_say_so(
 async def test_an_interrupted_cell_resumes_with_its_recorded_answers(
     opened: Open, point: Point, tmp_path: Path
 ) -> None:
-    model = scripted(tmp_path, "first = llm_query('one')\nsecond = llm_query(first)\nFINAL(second + first)")
+    model = scripted(tmp_path, "first = llm_query('one')\nsecond = llm_query(first)\nFINAL(context and second + first)")
     run = await crashed_and_resumed(opened, point, model, "journal-after", 2)
     assert run.answer == "ONEONE"
     assert asked(tmp_path) == ["one", "ONE"]
@@ -147,7 +147,7 @@ async def test_a_replayed_cell_with_another_call_is_reported_as_diverged(
     cell = (
         f"import os\nseen = os.path.exists({str(tmp_path / 'flag')!r})\nopen({str(tmp_path / 'flag')!r}, 'w').close()\n"
     )
-    model = scripted(tmp_path, cell + "a = llm_query(f'saw {seen}')\nFINAL(a + llm_query('then'))")
+    model = scripted(tmp_path, cell + "a = llm_query(f'saw {seen}')\nFINAL(context and a + llm_query('then'))")
     run = await crashed_and_resumed(opened, point, model, "journal-after", 3)
     assert run.answer == "SAW TRUETHEN"
     [diverged] = report(run)["diverged"]
@@ -161,7 +161,7 @@ async def test_a_strict_resume_fails_at_a_divergence_and_saves_nothing_of_it(
     cell = (
         f"import os\nseen = os.path.exists({str(tmp_path / 'flag')!r})\nopen({str(tmp_path / 'flag')!r}, 'w').close()\n"
     )
-    model = scripted(tmp_path, cell + "a = llm_query(f'saw {seen}')\nFINAL(a)")
+    model = scripted(tmp_path, cell + "a = llm_query(f'saw {seen}')\nFINAL(context and a)")
     run = await crashed_and_resumed(opened, point, model, "journal-after", 2, strict=True)
     assert (run.status, run.exit_code) == ("failed", 1)
     assert run.error is not None and run.error["type"] == "ReplayDiverged" and "--strict" in run.error["hint"]

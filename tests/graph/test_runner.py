@@ -116,7 +116,7 @@ async def test_sub_calls_over_budget_raise_in_the_code_and_leave_one_call_for_th
 
 
 async def test_an_answered_run_is_returned_without_a_request(runner: Runner, tmp_path: Path) -> None:
-    model = write_script(tmp_path / "m.py", [repl("FINAL('once')")])
+    model = write_script(tmp_path / "m.py", [repl("FINAL(context.upper())")])
     run = await runner.run("What?", "input", model=model, thread="named")
     (tmp_path / "m.py").write_text("def root(m): raise SystemError\ndef sub(p): raise SystemError\n")
     assert await runner.resume("named") == run
@@ -222,11 +222,11 @@ async def test_a_typed_answer_must_match_its_schema(runner: Runner, tmp_path: Pa
 
 
 async def test_events_stream_and_end_with_the_run(runner: Runner, tmp_path: Path) -> None:
-    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")])
+    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query(context))")])
     events = [event async for event in runner.stream("What?", "text", model=model)]
     *before, end = events
     assert {"input", "turn", "code", "calls", "output", "usage"} <= {event["event"] for event in before}
-    assert end["event"] == "end" and end["run"].answer == "Q"
+    assert end["event"] == "end" and end["run"].answer == "TEXT"
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ async def test_the_state_holds_references_and_no_texts(runner: Runner, tmp_path:
 
 
 async def test_the_graph_is_an_ordinary_langgraph_graph(runner: Runner, tmp_path: Path) -> None:
-    model = write_script(tmp_path / "m.py", [repl("FINAL(len(context))")])
+    model = write_script(tmp_path / "m.py", [repl("FINAL(len(str(context)))")])
     config: Any = {"configurable": {"thread_id": "plain"}}
     result = await runner.graph.ainvoke(
         {"question": "How long?", "context": "abc", "settings": {"model": model}}, config, durability="sync"

@@ -29,7 +29,7 @@ class Gated:
 
     async def start(self, gate: str, *more: str) -> Run:
         """Run it until it waits at the gate. `more`: cells before the last."""
-        cell = f"open({str(self.mark)!r}, 'w').close()\nFINAL('shown')"
+        cell = f"open({str(self.mark)!r}, 'w').close()\nFINAL(context and 'shown')"
         model = write_script(self._folder / "m.py", [*map(repl, more), repl(cell)])
         self.asked = Asked(model)
         return await self.runner.run("What?", "the input", model=model, thread="t", approve=[gate])
