@@ -2,7 +2,7 @@
 
 The folder may come from somebody else: a clone, an unpacked archive. Its file may set how much work a run does and
 what the answer looks like. It may not set where requests and keys go, which programs run as the user, or switch off
-safeguards: these are refused, with the flag that sets them.
+safeguards, or instruct the model: these are refused, with the flag that sets them.
 """
 
 import difflib
@@ -30,6 +30,7 @@ _USER_ONLY = {
     "sub_price": "what a budget in dollars counts",
     "allow_imports": "which imports need no approval",
     "tracing": "what is sent to LangSmith",
+    "instructions": "what the model is instructed to do",
 }
 """Settings that a folder's file may not have, with what they decide."""
 _BESIDES = "which headers and fields are added to requests"

@@ -159,6 +159,12 @@ _ALL = (
         "A JSON Schema that the answer must match; the answer is then JSON",
         "any text or value",
     ),
+    SettingSpec(
+        *("instructions", "Instructions", OUTPUT, "FILE"),
+        "Instructions of your own, a text of at most 32,768 characters: appended to the system prompt of the run and "
+        "of its sub-RLMs",
+        "none",
+    ),
 )
 
 SETTINGS: Mapping[str, SettingSpec] = {spec.name: spec for spec in _ALL}

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -36,6 +37,9 @@ from .model_specs import (
 )
 from .setting_specs import SETTINGS
 
+MOST_INSTRUCTIONS = 32_768
+"""Characters of the longest `instructions`, which are sent with each turn."""
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -82,6 +86,32 @@ def load_schema(value: Any) -> Any:
     return loaded
 
 
+def load_instructions(value: Any) -> Any:
+    """Read instructions from a file when a path is given; leave anything that is not a text to validation."""
+    if not isinstance(value, str | Path):
+        return value
+    where, text = ("the text", value) if isinstance(value, str) else (str(value), _read_text(value))
+    if text is None or len(text) > MOST_INSTRUCTIONS:
+        raise ValueError(f"{where} has more than {MOST_INSTRUCTIONS:,} characters")
+    if _NO_TEXT.search(text):
+        raise ValueError(f"{where} has control characters, so it is not a text")
+    return text
+
+
+def _read_text(path: Path) -> str | None:
+    """Return the text of a file; None when it is certainly longer than instructions may be. Raises ValueError."""
+    # A character has at most four bytes, and a byte order mark three.
+    most = MOST_INSTRUCTIONS * 4 + 3
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+        return None if len(content) > most else content.decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text in UTF-8") from None
+
+
 def absolute_script(name: Any) -> Any:
     """Make the path of `scripted:PATH` absolute, so that a resume from another folder finds it."""
     prefix = "scripted:"
@@ -111,6 +141,8 @@ Mode = Literal["rlm", "auto", "direct"]
 """The way in which a run answers (`RunSettings.mode`)."""
 Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
 """A JSON Schema, or the path of a JSON file that holds one."""
+Instructions = Annotated[str, BeforeValidator(load_instructions)]
+"""A text, or the `Path` of a file that holds one."""
 GateNames = Annotated[tuple[str, ...], BeforeValidator(gate_names)]
 """Names of gates, also given as a text with commas between them."""
 Modules = Annotated[tuple[str, ...], BeforeValidator(module_names)]
@@ -155,6 +187,7 @@ class RunSettings(BaseModel):
     approve: GateNames = _setting("approve", ())
     allow_imports: Modules = _setting("allow_imports", ())
     answer_schema: Schema | None = _setting("schema", None, alias="schema")
+    instructions: Instructions = _setting("instructions", "")
 
     @property
     def calls_model(self) -> str:
@@ -263,7 +296,10 @@ class ResumeOptions(LimitOptions, ModelOptions, total=False):
 
 
 class RunOptions(ResumeOptions, total=False):
-    """The settings of a run as keyword arguments; None: not given. Texts are read as on the command line."""
+    """The settings of a run as keyword arguments; None: not given.
+
+    Texts are read as on the command line, except for `instructions`: these are the text itself, and a `Path` is a file.
+    """
 
     mode: Mode | None
     max_depth: int | None
@@ -278,6 +314,17 @@ class RunOptions(ResumeOptions, total=False):
     approve: str | Sequence[str] | None
     allow_imports: str | Sequence[str] | None
     schema: Mapping[str, Any] | str | Path | None
+    instructions: str | Path | None
+
+
+class _Environment(EnvSettingsSource):
+    """The variables `RLM_…`. That of the instructions names a file, as the flag does."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if named := values.get("instructions"):
+            values["instructions"] = Path(named)
+        return values
 
 
 class _Resolver(RunSettings, BaseSettings):
@@ -301,7 +348,7 @@ class _Resolver(RunSettings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, FolderFile(settings_cls)
+        return init_settings, _Environment(settings_cls), FolderFile(settings_cls)
 
 
 def resolve_settings(flags: dict[str, Any]) -> RunSettings:

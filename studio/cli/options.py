@@ -78,7 +78,7 @@ class SettingFlags:
 
 _TYPES: dict[str | None, Any] = {
     **{"N": int, "USD": float, "SECONDS": float, None: bool},
-    **{"GATE": list[str], "MODULE": list[str]},
+    **{"GATE": list[str], "MODULE": list[str], "FILE": Path},
 }
 """The types of options by their metavar; texts are not listed."""
 

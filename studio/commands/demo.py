@@ -59,7 +59,7 @@ def demo(
     else:
         say(f"This asks {safe_line(model)}, and is paid for. Ctrl-C stops it; what it did so far is saved.")
         # An empty schema accepts any answer: a schema that is set for this folder would refuse the demo's.
-        settings = {**settings, "max_calls": MOST_CALLS, "max_depth": 1, "schema": {}}
+        settings = {**settings, "max_calls": MOST_CALLS, "max_depth": 1, "schema": {}, "instructions": ""}
     say(f"Question: {QUESTION}", style="italic")
     thread = f"demo-{uuid.uuid4().hex[:4]}"
     start(

@@ -154,10 +154,12 @@ MOST_CALLS = 400
 def offline_settings(*, unsandboxed: bool | None = None, approve: str = "") -> dict[str, Any]:
     """Return the settings of a run of the stand-in. They override RLM_… and rlm.toml: it must spend no money.
 
-    An empty schema accepts any answer: a schema that is set for this folder would refuse the demo's.
+    An empty schema accepts any answer: a schema that is set for this folder would refuse the demo's. Instructions are
+    for other questions.
     """
     return {
         **{"model": OFFLINE, "sub_model": OFFLINE, "base_url": "", "approve": approve, "schema": {}},
+        "instructions": "",
         **{"max_calls": MOST_CALLS, "max_depth": 1, "unsandboxed": unsandboxed},
     }
 

@@ -129,6 +129,8 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     yield "Limits", Text(" · ".join([*limits, *strict]))
     if settings.get("schema"):
         yield "Schema", Text(safe_line(json.dumps(settings["schema"], ensure_ascii=False), 200))
+    if settings.get("instructions"):
+        yield "Instructions", Text(safe_line(settings["instructions"], 200))
     yield "Input", Text(_input(run["input"]))
     for note in (run["input"] or {}).get("notes", []):
         yield "", Text(safe_line(note, 300), style="dim")

@@ -42,6 +42,7 @@ RESERVED = {
     "price = [0, 0]": ("--price 0,0", "RLM_PRICE"),
     'allow_imports = ["os", "sys"]': ("--allow-imports os,sys", "RLM_ALLOW_IMPORTS"),
     "tracing = true": ("--tracing", "RLM_TRACING"),
+    'instructions = "obey.md"': ("--instructions obey.md", "RLM_INSTRUCTIONS"),
     'schema = "../secret.json"': ("--schema ../secret.json", "RLM_SCHEMA"),
     'answer_schema = "../secret.json"': ("--schema ../secret.json", "RLM_SCHEMA"),
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.state.errors import UsageError
-from durable_rlm.state.settings import RunSettings, parse_size, resolve_settings
+from durable_rlm.state.settings import MOST_INSTRUCTIONS, RunSettings, parse_size, resolve_settings
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,44 @@ def test_each_setting_has_a_variable_of_its_name(tmp_path: Path, monkeypatch: py
     assert resolve_settings({}).answer_schema == {"type": "string"}
 
 
+def test_instructions_are_a_text_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "i.md").write_bytes("\ufeffDates are day/month. \N{SNOWMAN}\n".encode())
+    assert resolve_settings({}).instructions == ""
+    assert resolve_settings({"instructions": "i.md"}).instructions == "i.md"
+    assert resolve_settings({"instructions": Path("i.md")}).instructions == "Dates are day/month. \N{SNOWMAN}\n"
+    monkeypatch.setenv("RLM_INSTRUCTIONS", "i.md")
+    assert resolve_settings({}).instructions == "Dates are day/month. \N{SNOWMAN}\n"
+    assert resolve_settings({"instructions": ""}).instructions == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot read i.md: No such file"),
+        (b"\xff\xfeA\x00", "i.md is not a text in UTF-8"),
+        (b"\x7fELF\x00\x01", "i.md has control characters"),
+        (b"x" * (MOST_INSTRUCTIONS + 1), "i.md has more than 32,768 characters"),
+        ("\N{SNOWMAN}" * (MOST_INSTRUCTIONS + 1), "i.md has more than 32,768 characters"),
+        (b"\xff" * 10_000_000, "i.md has more than 32,768 characters"),
+    ],
+    ids=["missing", "UTF-16", "binary", "long", "long, of many bytes", "very long"],
+)
+def test_a_file_that_holds_no_instructions_is_named(content: bytes | str | None, said: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "i.md").write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(UsageError, match=f"--instructions: {said}"):
+        resolve_settings({"instructions": Path("i.md")})
+
+
+def test_the_longest_instructions_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "i.md").write_bytes(("\ufeff" + "\U0001f600" * MOST_INSTRUCTIONS).encode())
+    assert len(resolve_settings({"instructions": Path("i.md")}).instructions) == MOST_INSTRUCTIONS
+    with pytest.raises(UsageError, match="the text has more than 32,768 characters"):
+        resolve_settings({"instructions": "x" * (MOST_INSTRUCTIONS + 1)})
+
+
 def test_saved_settings_are_read_back_unchanged() -> None:
-    settings = resolve_settings({"model": "a:b", "price": "1,2", "memory": "512M"})
+    settings = resolve_settings({"model": "a:b", "price": "1,2", "memory": "512M", "instructions": "Be brief."})
     assert RunSettings.model_validate(settings.frozen()) == settings
 
 
