@@ -173,7 +173,8 @@ async def _put(question: str, context: ContextRef, settings: RunSettings, stores
     documents = await asyncio.to_thread(whole_input, context, stores.blobs)
     auto = settings.mode == "auto"
     # A model that may decline need not answer in JSON, so the schema is then only given in words.
-    return direct_messages(question, documents, schema=settings.answer_schema if auto else None, may_decline=auto)
+    schema = settings.answer_schema if auto else None
+    return direct_messages(question, documents, schema=schema, may_decline=auto, instructions=settings.instructions)
 
 
 async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: list[Message]) -> CallResult:
@@ -220,7 +221,8 @@ def _key(state: RunState, run: ActiveRun) -> str:
     """Return the request's key: of an earlier version, if its answer is recorded under that."""
     context, settings = state.get("context_ref") or no_context(), run.settings
     place = [context["pack"], context["index"], context.get("start"), context.get("end")]
-    made_from = (settings.mode, settings.answer_schema, state.get("question"), place)
+    given = [settings.instructions] if settings.instructions else []
+    made_from = (settings.mode, settings.answer_schema, state.get("question"), place, *given)
     first = run.former_models[0]["settings"]["model"] if run.former_models else settings.model
     old_key = direct_key(digest(first, *made_from))
     return old_key if old_key in run.journal.old_keys else direct_key(digest(*made_from))

@@ -52,7 +52,7 @@ def first_message(question: str, context: ContextRef | None, left: Left, *, dept
     parts = [f"# Question\n{question}", f"# Input\n{_described(context)}", f"# REPL\nNames: {_names(depth)}."]
     parts.append(f"# Budget\n{budget_line(left)}")
     has_input = context is not None and context["kind"] != "none"
-    parts.append("Begin by probing `context`." if has_input else "Begin.")
+    parts.append("Begin by probing `context`; do not finish in this turn." if has_input else "Begin.")
     return "\n\n".join(parts)
 
 

@@ -16,7 +16,7 @@ from ..runtime.turns import Transcript, number_of, said_before_all
 from .history_window import ShortTurn, Turn, build_messages, needed_turns
 from .messages import Left, budget_line, converge, first_message, last_turn
 from .observation import TurnStatus, shown_variables
-from .system import system_prompt
+from .system import SubModel, system_prompt
 
 if TYPE_CHECKING:
     from ..runtime.active_runs import ActiveRun
@@ -46,6 +46,8 @@ async def root_messages(
         answer_schema=settings.answer_schema,
         # What another provisioner's kernels can import is not known.
         packages=() if settings.kernel_provisioner else deps.kernels.packages(settings.kernel_env),
+        instructions=settings.instructions,
+        sub_model=SubModel(settings.calls_model, run.models[settings.calls_model].window),
     )
     # The budget in the first message is what the run began with, so that servers' prompt caches hold it.
     limits = ledger.limits
@@ -78,7 +80,9 @@ def old_prompt_digest(state: RunState, run: "ActiveRun") -> str:
 
 def _digest(state: RunState, run: "ActiveRun", models: Sequence[str]) -> str:
     context, settings = state.get("context_ref"), run.settings
-    before = (*models, settings.max_depth, settings.answer_schema)
+    # Runs without any, those of earlier versions among them, keep their digests.
+    given = [settings.instructions] if settings.instructions else []
+    before = (*models, settings.max_depth, settings.answer_schema, *given)
     subject = (state.get("question"), context["pack"] if context else "")
     after = (_sent_of_variables(run.transcript.variables(state)), *said_before_all(state))
     turns = ",".join(run.transcript.each(state, _sent_of_turn))

@@ -1,22 +1,51 @@
-"""Build the root's system prompt from text files by depth, model and answer schema.
+"""Build the root's system prompt from text files by depth, models and answer schema.
 
 Its advice follows what the paper (arXiv 2512.24601, system prompts and failure notes in its appendix) and reproductions
 of it found to work: probe first, code for the exact and models for meaning, few large sub-prompts, finishing in code.
 Deeper recursion is described as an exception: reproductions found models overthinking with it (arXiv 2603.02615).
+
+The prompt is a function of the run's settings and models alone, so that it is the same in each turn and the servers'
+prompt caches hold it. It is sent with each turn, so what only some runs need is only in theirs.
 """
 
 import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from string import Template
 from typing import Any
 
 from ..runtime.untrusted_text import one_line
 
 _MOST_MODELS = 10
 _LONGEST_SCHEMA = 8_000
+ASSUMED_WINDOW = 16_384
+"""Tokens that a sub-model is taken to read and write together when its window is not known."""
+_MOST_CHARACTERS = 100_000
+"""Characters of a sub-prompt beyond which models read less well, whatever their window."""
+_MOST_ANSWER = 8_192
+"""Tokens of a sub-prompt's window that are left to its answer, at most a quarter of it."""
+_CHARACTERS_A_TOKEN = 3
+
+
+@dataclass(frozen=True)
+class SubModel:
+    """The model that answers sub-calls, as far as it is known."""
+
+    name: str = ""
+    """`provider:name`."""
+    window: int | None = None
+    """Tokens that it reads and writes together."""
+
+    @property
+    def pack(self) -> int:
+        """The characters of a sub-prompt that it reads well, with room for its answer."""
+        window = self.window or ASSUMED_WINDOW
+        room = (window - min(window // 4, _MOST_ANSWER)) * _CHARACTERS_A_TOKEN
+        return min(room // 1_000 * 1_000 or room, _MOST_CHARACTERS)
 
 
 def system_prompt(
@@ -26,32 +55,30 @@ def system_prompt(
     models: Sequence[str] = (),
     answer_schema: Mapping[str, Any] | None = None,
     packages: Sequence[str] = (),
+    sub_model: SubModel | None = None,
+    instructions: str = "",
 ) -> str:
     """Return the system prompt of a root.
 
     `depth`: levels of sub-calls below this root (0: none, 1: plain model calls, 2 and more: `rlm_query` starts
     workers). `model`: the root's own name, which selects the note for its family. `models`: names that code may pass as
     `model=`; listed when there is a choice. `answer_schema`: the JSON Schema that the answer must match. `packages`:
-    modules that code can import beside the standard library, as far as is known. Raises ValueError for a negative
-    depth.
+    modules that code can import beside the standard library, as far as is known. `sub_model`: the model that answers
+    sub-calls, which decides how much to put into a prompt. `instructions`: the user's own, which end the prompt. Raises
+    ValueError for a negative depth.
     """
     if depth < 0:
         raise ValueError(f"depth {depth} is negative")
     alone = depth == 0
     parts = [prompt_text("root.md")]
-    parts += (
-        [prompt_text("depth_0.md")]
-        if alone
-        else [prompt_text("sub_calls.md"), prompt_text(f"depth_{min(depth, 2)}.md")]
-    )
-    if not alone and len(models) > 1:
-        names = ", ".join(f'"{one_line(name, 100)}"' for name in models[:_MOST_MODELS])
-        parts.append(f"- `model=` may be one of {names}; leave it out for the usual one.\n")
+    parts += [prompt_text("depth_0.md")] if alone else _sub_calls(depth, models, sub_model or SubModel())
     if packages:
         parts.append(f"- To import, beside the standard library: {', '.join(packages)}. Count on no other package.\n")
     parts += [
         prompt_text("working.md"),
-        prompt_text("working_alone.md" if alone else "working_calls.md"),
+        prompt_text("working_alone.md")
+        if alone
+        else _filled("working_calls.md", characters=f"{(sub_model or SubModel()).pack:,}"),
         prompt_text("finishing.md"),
     ]
     if answer_schema is not None:
@@ -60,7 +87,31 @@ def system_prompt(
         )
     if addendum := family_addendum(model):
         parts.append(f"\n# Note\n{addendum}\n")
+    parts.append(users_instructions(instructions))
     return "".join(parts)
+
+
+def _sub_calls(depth: int, models: Sequence[str], sub_model: SubModel) -> list[str]:
+    """Return the explanation of the functions that ask models."""
+    known = "" if sub_model.window else " (assumed: its window is not known)"
+    asked = _filled(
+        "sub_calls.md",
+        model=f"`{one_line(sub_model.name, 100)}`" if sub_model.name else "a model",
+        window=f"{sub_model.window or ASSUMED_WINDOW:,} tokens, its answer included{known}",
+    )
+    parts = [asked, prompt_text(f"depth_{min(depth, 2)}.md")]
+    if len(models) > 1:
+        names = ", ".join(f'"{one_line(name, 100)}"' for name in models[:_MOST_MODELS])
+        parts.append(f"- `model=` may be one of {names}; leave it out for the usual one.\n")
+    return parts
+
+
+def users_instructions(text: str) -> str:
+    """Return the part of a system prompt that holds the user's own instructions; empty when there are none."""
+    if not text.strip():
+        return ""
+    said = "These come from the user. Follow them wherever the question does not ask for something else."
+    return f"\n# Instructions of the user\n{said}\n\n{text.strip()}\n"
 
 
 def family_addendum(model: str) -> str:
@@ -76,8 +127,20 @@ def family_addendum(model: str) -> str:
 
 @cache
 def _families() -> list[tuple[list[re.Pattern[str]], str]]:
-    families = tomllib.loads(prompt_text("families.toml"))["family"]
-    return [([re.compile(pattern) for pattern in family["patterns"]], family["text"]) for family in families]
+    """Return the patterns of each family, and what its switches say. Raises KeyError for one that is not defined."""
+    data = tomllib.loads(prompt_text("families.toml"))
+    return [
+        (
+            [re.compile(pattern) for pattern in family["patterns"]],
+            " ".join(data["switches"][switch] for switch in family["switches"]),
+        )
+        for family in data["family"]
+    ]
+
+
+def _filled(name: str, **values: str) -> str:
+    """Return the text of a file in this folder with values in the place of `$name`."""
+    return Template(prompt_text(name)).substitute(values)
 
 
 @cache
