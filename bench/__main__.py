@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench import children, fan_out, growth, kernels, resuming, snapshots, turns
+from bench import children, fan_out, growth, habits, kernels, resuming, snapshots, turns
 
-for part in (turns, kernels, fan_out, children, snapshots, resuming, growth):
+for part in (turns, habits, kernels, fan_out, children, snapshots, resuming, growth):
     asyncio.run(part.main())

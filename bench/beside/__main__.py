@@ -28,6 +28,7 @@ CASES: dict[str, cases.Case] = {
     "fan-out of 256": cases.FanOut(in_flight=256),
     "sub-RLMs": cases.SubRlms(),
     "100 MB": cases.Context(100),
+    "tokens": cases.Tokens(),
     "killed": cases.Killed(),
     "saving": cases.Saving(),
     "session": cases.Session(),

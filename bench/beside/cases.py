@@ -128,6 +128,34 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """Tokens that an answer takes over tasks as models do them: a look, some work, a check, the answer.
+
+    What differs between systems is what they say beside that: the system prompt, what is shown of outputs and of
+    earlier turns, what is said about the budget.
+    """
+
+    def __call__(self, bench: Bench, system: System) -> Values:
+        path = _text(bench.folder, 1)
+        look = (
+            "lines = context.splitlines()\nprint(type(context), len(context), len(lines))\nprint(lines[:5], lines[-5:])"
+        )
+        count = "found = [line for line in lines if line.endswith('7')]\nprint(len(found), found[:20])"
+        part = "part = found[{0} * 100 : {0} * 100 + 100]\nprint(sum(int(line[:9]) for line in part), part[:10])"
+        tasks = {
+            "a regular expression": [look, count],
+            "a batch": [look, count, asked_at_once(20)],
+            "twelve turns": [look, count, *(part.format(number) for number in range(10))],
+        }
+        spent = 0
+        for cells in tasks.values():
+            bench.server.play({"root": system.script(cells)})
+            _, asked = bench.answered(system, "done", "--context-file", str(path))
+            spent += asked.tokens
+        return {"an answer": spent / len(tasks)}
+
+
+@dataclass(frozen=True)
 class SubRlms:
     """Sub-RLMs of one turn, asked for at once."""
 

@@ -11,7 +11,7 @@ class Line:
     case: str
     value: str
     unit: str
-    """`ms` of values in seconds, `s`, `MB`, or none for counts."""
+    """`ms` of values in seconds, `s`, `MB`, `tokens`, or none for counts."""
     goal: str = ""
     more_is_better: bool = False
 
@@ -38,6 +38,7 @@ LINES = [
     Line("1,000 calls of 100 ms, 256 in flight", "fan-out of 256", "cell", "s", "2.2"),
     Line("50 sub-RLMs of one turn", "sub-RLMs", "cell", "s", "3"),
     Line("of them with the right answer", "sub-RLMs", "right", "", "50", more_is_better=True),
+    Line("tokens of an answer, mean of three tasks", "tokens", "an answer", "tokens", "0.7 × rlms"),
     Line("100 MB of context → first root call", "100 MB", "first root call", "s", "2"),
     Line("100 MB of context: a turn", "100 MB", "turn", "ms"),
     Line("100 MB of context: peak of all processes", "100 MB", "MB", "MB", "450"),

@@ -20,6 +20,8 @@ class Asked:
     answered: int
     """Calls of both kinds that were answered to somebody who still waited: those are paid."""
     most_in_flight: int
+    tokens: int
+    """Tokens of all calls, four bytes of requests and replies each."""
     cpu: float
 
     def first(self) -> float:

@@ -43,7 +43,7 @@ class Model:
         self._root_latency, self._sub_latency = orders.get("root_latency", 0.0), orders.get("sub_latency", 0.0)
         self.roots: list[tuple[str, float, float]] = []
         self._subs = 0
-        self._answered = self._in_flight = self._most_in_flight = 0
+        self._answered = self._in_flight = self._most_in_flight = self._tokens = 0
         self._cpu = time.process_time()
 
     def told(self) -> dict[str, Any]:
@@ -53,6 +53,7 @@ class Model:
             "subs": self._subs,
             "answered": self._answered,
             "most_in_flight": self._most_in_flight,
+            "tokens": self._tokens,
             "cpu": time.process_time() - self._cpu,
         }
 
@@ -76,6 +77,7 @@ class Model:
 
     def _reply(self, model: bytes, text: bytes, asked: int) -> bytes:
         tokens, written = asked // 4, len(text) // 4 + 1
+        self._tokens += tokens + written
         body = _BODY % (model, text, tokens, written, tokens + written)
         return _HEAD % len(body) + body
 

@@ -60,7 +60,7 @@ def _verdict(line: Line, now: Results, recorded: Results, tolerance: float) -> V
     # What has changed beside one system alone, is a change of that one's.
     other, (is_, was) = min(measured.items(), key=lambda one: abs(one[1][0] / one[1][1] - 1))
     change = round(is_ / was - 1, 3)
-    outcome, said = _judged(change, tolerance, "MORE" if line.unit == "MB" else "SLOWER")
+    outcome, said = _judged(change, tolerance, "MORE" if line.unit in ("MB", "tokens") else "SLOWER")
     return Verdict(
         line.title, outcome, f"{line.title}: ours ÷ {other} {_ratio_text(is_)}, recorded {_ratio_text(was)}: {said}"
     )
