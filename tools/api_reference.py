@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "api"
 
 _EVENTS = "Named Input OneCall Direct Turn Nudge Code Calls Output Usage Retry Restore Notice Child"
-_TYPES = "ModelName Mode Price Size Folder GateNames Modules Schema"
+_TYPES = "ModelName Mode Price Size Folder GateNames Modules Schema Instructions"
 PAGES: Mapping[str, tuple[str, str]] = {
     "runner.md": (
         "The entry point: a runner starts, resumes, decides and forks runs, and reads what is saved.",

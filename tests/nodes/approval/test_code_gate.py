@@ -52,11 +52,11 @@ async def test_code_rejected_in_the_last_turn_ends_the_run(reviewed: Reviewed) -
 
 
 async def test_only_cells_to_which_a_policy_applies_wait(reviewed: Reviewed) -> None:
-    cells = ["n = len(str(context))", "import socket", "FINAL(n)"]
+    cells = ["n = len(str(history))", "import socket", "FINAL(n > 0)"]
     run = await reviewed.start(cells, "code:imports", "code:writes")
     assert requests(run)[0]["args"] == {"code": "import socket"}
     assert "socket" in requests(run)[0]["description"]
-    assert (await reviewed.decide(APPROVE)).answer == len("the input")
+    assert (await reviewed.decide(APPROVE)).answer is True
 
 
 async def test_a_listed_import_needs_no_approval(reviewed: Reviewed) -> None:

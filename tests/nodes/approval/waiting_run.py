@@ -47,9 +47,7 @@ class Reviewed:
 
     async def run(self, model: str, *gates: str, question: str = "What?", **settings: Any) -> Run:
         async with self.open() as runner:
-            return await runner.run(
-                question, "the input", model=model, thread=self.thread, approve=list(gates), **settings
-            )
+            return await runner.run(question, model=model, thread=self.thread, approve=list(gates), **settings)
 
     async def decide(self, *decisions: dict[str, Any], **named: Any) -> Run:
         async with self.open() as runner:
