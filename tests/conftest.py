@@ -72,6 +72,7 @@ PROCESSES = (
     "tests/docs/test_api_reference.py::test_the_example_runs",
     "tests/docs/test_packaging.py::test_a_checkout_without_links_builds_the_whole_package",
     "tests/docs/test_packaging.py::test_an_editable_install_is_refused_with_one_sentence_when_links_are_plain_files",
+    "tests/docs/test_small_model.py::test_the_server_stops_with_its_program",
     "tests/graph/test_home_folders.py::test_git_ignores_the_home_of_a_run_in_a_repository",
     "tests/kernel/test_generators.py::test_numpys_generator_starts_equal_even_if_numpy_was_imported_before_the_code_did",
     "tests/nodes/models/test_providers.py::test_no_provider_is_imported_before_a_model_is_opened",

@@ -47,7 +47,7 @@ async def root_messages(
         # What another provisioner's kernels can import is not known.
         packages=() if settings.kernel_provisioner else deps.kernels.packages(settings.kernel_env),
         instructions=settings.instructions,
-        sub_model=SubModel(settings.calls_model, run.models[settings.calls_model].window),
+        sub_model=SubModel(run.models.sub.name, run.models.sub.window),
     )
     # The budget in the first message is what the run began with, so that servers' prompt caches hold it.
     limits = ledger.limits
