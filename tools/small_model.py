@@ -160,7 +160,10 @@ def _build_in(partial: Path, pinned: Sequence[Pin]) -> None:
         shutil.rmtree(partial / name, ignore_errors=True)
         (partial / name).mkdir(parents=True)
     with (partial / "build.log").open("wb") as log:
-        say(f"Building a small model's server, once: 10 to 30 minutes on two cores. Output is in {log.name}")
+        say(
+            "Building a small model's server, once: 10 to 30 minutes on two cores. Stopped, it continues the next time."
+        )
+        say(f"The output of all programs is in {log.name}")
         say("1 of 4 · installing cmake and ninja")
         bin_folder = _tools(partial, [pin for pin in pinned if pin.name not in SOURCES], log)
         say("2 of 4 · downloading llama.cpp's source and the weights (130 MB)")
