@@ -14,7 +14,7 @@ from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.budget import Limits
 from ..state.call_keys import START, content_key, edited
-from ..state.call_records import CallRow
+from ..state.call_records import SCHEMA, CallRow
 from ..state.errors import UsageError, cli_command
 from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.settings import ModelOptions, RunSettings, saved_settings
@@ -274,16 +274,17 @@ def _call(rows: Sequence[CallRow], name: str, thread_id: str) -> CallRow:
     raise UsageError(f"The cell under way at this step has no call {name}.", hint=hint)
 
 
-def _models_of_keys(state: RunState) -> set[str | None]:
-    """Return the models that the run's keys may have: none, those that code names, those of earlier versions."""
+def _models_of_keys(state: RunState) -> set[str]:
+    """Return the models that may be in the keys of calls that an earlier version recorded."""
     settings = saved_settings(state.get("settings", {}))
     former = [one["settings"] for one in state.get("former_models", [])]
-    names = [name for one in former for name in (one["model"], one["sub_model"])]
-    return {None, settings.model, settings.calls_model, *names}
+    return {settings.model, settings.calls_model, *(one[name] for one in former for name in ("model", "sub_model"))}
 
 
-def _is_typed(call: CallRow, prompt: str, models: Iterable[str | None]) -> bool:
-    """Return whether the call has a schema: its key then differs from that of the same call without one."""
+def _is_typed(call: CallRow, prompt: str, models: Iterable[str]) -> bool:
+    """Return whether the call has a schema. In rows of earlier formats its key differs from that of one without."""
+    if not call.of_earlier_format:
+        return SCHEMA in call.parameters
     content = call.key.split(":")[1]
     return all(content_key(call.kind, prompt, model, None)[: len(content)] != content for model in models)
 

@@ -15,7 +15,8 @@ from ..nodes.models.urls import shown
 from ..nodes.runtime.dependencies import Dependencies
 from ..state.budget import Limits
 from ..state.errors import UsageError
-from ..state.model_specs import MODEL_SETTINGS, takes_base_url
+from ..state.model_options import parse_options
+from ..state.model_specs import MODEL_SETTINGS, provider_of, takes_base_url
 from ..state.run_state import FormerModels, RunInput, RunState
 from ..state.settings import ModelOptions, RunSettings, first_problem, saved_settings
 from .create import check_models, check_prices
@@ -46,17 +47,24 @@ def changed_settings(current: RunSettings, given: ModelOptions) -> RunSettings:
     What belongs to the former model alone goes with it: its price, and an address that is of no use to the new one.
     """
     changes: dict[str, Any] = dict(given)
-    for model, price, base_url in (("model", "price", "base_url"), ("sub_model", "sub_price", "sub_base_url")):
-        name = given.get(model)
-        if name is None or name == getattr(current, model):
+    for prefix in ("", "sub_"):
+        name, before = given.get(f"{prefix}model"), getattr(current, f"{prefix}model")
+        if name is None or name == before:
             continue
-        changes.setdefault(price, None)
+        changes.setdefault(f"{prefix}price", None)
         if not takes_base_url(name):
-            changes.setdefault(base_url, "")
+            changes.setdefault(f"{prefix}base_url", "")
+        if provider_of(name) != provider_of(before):
+            changes.setdefault(f"{prefix}option", {})
     try:
+        for name in {"option", "sub_option"} & given.keys():
+            # One of several options may be given anew.
+            changes[name] = {**getattr(current, name), **parse_options(given[name])}
         return RunSettings.model_validate({**current.frozen(), **changes})
     except ValidationError as error:
         raise UsageError(first_problem(error, changes), hint="See `rlm resume --help`.") from error
+    except ValueError as error:
+        raise UsageError(f"--option: {error}.", hint="See `rlm resume --help`.") from error
 
 
 def with_models_of(settings: RunSettings, other: RunSettings) -> RunSettings:

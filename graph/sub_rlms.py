@@ -20,7 +20,7 @@ from ..nodes.runtime.parked_calls import WaitingChild
 from ..state.approval_policy import without_final
 from ..state.budget import Limits
 from ..state.call_keys import digest
-from ..state.call_records import Entry
+from ..state.call_records import SCHEMA, Entry
 from ..state.checkpointer import RunSaver
 from ..state.db.connection import Unit
 from ..state.db.lineage import Child, child_thread, enter_child
@@ -133,7 +133,10 @@ class ChildRuns:
         """
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
         prompt = await self._stores.texts.put(call.question, source=caller.pack)
-        entry = Entry(call.key, "rlm", call.turn, caller.depth, call.model, prompt, request=call.request)
+        asked = {SCHEMA: True} if call.schema is not None else {}
+        entry = Entry(
+            call.key, "rlm", call.turn, caller.depth, call.model, prompt, request=call.request, parameters=asked
+        )
         record = partial(caller.journal.open_child, entry, thread_id)
         there = await self._stores.threads.find(thread_id)
         if there is not None:
@@ -233,6 +236,7 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
     own = {
         **{"model": model.name, "base_url": model.base_url, "price": model.price},
         **{"sub_model": sub.name, "sub_base_url": sub.base_url, "sub_price": sub.price},
+        **{"option": dict(model.options), "sub_option": dict(sub.options)},
         **{"then": "", "then_base_url": ""},
         "answer_schema": call.schema,
         "mode": "rlm",

@@ -9,7 +9,7 @@ row's `uncertain_…` columns with what was reserved for it, and moves into the 
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -215,7 +215,7 @@ class ThreadJournal:
         return {
             **{"thread_id": self._thread_id, "key": entry.key, "kind": entry.kind, "turn": entry.turn},
             **{"depth": entry.depth, "model": entry.model, "prompt": entry.prompt, "request": entry.request},
-            **{"parameters": json.dumps(entry.parameters) if entry.parameters else None, "queued": entry.queued},
+            **{"parameters": _json(entry.parameters), "queued": entry.queued},
             "messages": json.dumps(entry.messages) if entry.messages else None,
         }
 
@@ -225,6 +225,10 @@ class ThreadJournal:
             unit(connection)
 
         return checked
+
+
+def _json(parameters: Mapping[str, Any]) -> str | None:
+    return json.dumps(parameters) if parameters else None
 
 
 def _outcome(outcome: Outcome) -> Row:
@@ -269,6 +273,6 @@ def give_answer(
     row = {
         **{"thread_id": thread_id, "key": call.key, "kind": call.kind, "turn": call.turn, "depth": call.depth},
         **{"model": REVIEWER, "prompt": call.prompt, "status": "answered", "answer": answer, "cost": 0.0},
-        **{"created": now, "settled": settled, "request": ""},
+        **{"created": now, "settled": settled, "request": "", "parameters": _json(call.parameters)},
     }
     connection.execute(CALLS.insert(*row), row)

@@ -13,6 +13,10 @@ RequestKind = Literal["root", "llm", "rlm"]
 CallStatus = Literal["asked", "answered", "failed"]
 
 
+SCHEMA = "schema"
+"""The name among the parameters of a call that has a schema."""
+
+
 class Attempt(NamedTuple):
     """One attempt at a request: when it was sent and when it ended, in seconds since 1970, and how it ended."""
 
@@ -126,8 +130,11 @@ class CallRow:
     attempt_log: tuple[Attempt, ...] = ()
     """The attempts that ended before their process did."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What was asked for beside the prompt, as far as it was given."""
     thoughts: str | None = None
     """The hash of the model's thoughts."""
+    of_earlier_format: bool = False
+    """True when the row was written before requests and parameters were recorded."""
     damage: str | None = None
     """The reason why the row is damaged. The other fields are then for display only."""
 
@@ -140,7 +147,7 @@ class CallRow:
 CALL_COLUMNS = (
     "seq, key, kind, turn, depth, model, prompt, status, answer, error, seconds, reused, child_thread, "
     "uncertain_tokens, attempts, input_tokens, output_tokens, cached_tokens, cache_write_tokens, thought_tokens, cost, "
-    "queued, created, attempt_log, parameters, thoughts"
+    "queued, created, attempt_log, parameters, thoughts, request IS NULL"
 )
 """The columns of a row of `calls`, as `call_row` reads them."""
 _DETAILS = slice(17, 20)
@@ -148,11 +155,17 @@ _DETAILS = slice(17, 20)
 
 def call_row(values: Sequence[Any]) -> CallRow:
     """Return an intact row, selected as `CALL_COLUMNS`."""
-    *before, log, parameters, thoughts = values
+    *before, log, parameters, thoughts, earlier = values
     details = TokenDetails(*before[_DETAILS])
     attempts = tuple(Attempt(*json.loads(line)) for line in (log or "").splitlines())
     before[_DETAILS] = [details]
-    return CallRow(*before, attempt_log=attempts, parameters=json.loads(parameters or "{}"), thoughts=thoughts)
+    return CallRow(
+        *before,
+        attempt_log=attempts,
+        parameters=json.loads(parameters or "{}"),
+        thoughts=thoughts,
+        of_earlier_format=bool(earlier),
+    )
 
 
 def read_row(row: Sequence[Any]) -> CallRow:

@@ -11,7 +11,10 @@ from typing import Any
 ROOT_KEY, SUB_KEY = "RLM_API_KEY", "RLM_SUB_API_KEY"
 """The environment variables of the roles' keys. They take precedence over those of the providers."""
 
-MODEL_SETTINGS = (*("model", "sub_model", "base_url", "sub_base_url", "price", "sub_price", "then", "then_base_url"),)
+MODEL_SETTINGS = (
+    *("model", "sub_model", "base_url", "sub_base_url", "price", "sub_price", "option", "sub_option"),
+    *("then", "then_base_url"),
+)
 """The settings that say who answers and how. `rlm resume` and `rlm fork` may change them."""
 
 

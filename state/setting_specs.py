@@ -65,6 +65,18 @@ _ALL = (
         "--price, else the built-in price list",
     ),
     SettingSpec(
+        *("option", "Options of the root model", MODEL, "K=V"),
+        "An option of the root model, also for sub-calls unless another model answers them: temperature, top_p, effort "
+        "(none to max), seed, max_output (tokens of a reply), header.NAME (a secret as env:NAME), body.KEY for all "
+        "else. May be repeated",
+        "the server's own",
+    ),
+    SettingSpec(
+        *("sub_option", "Options of the sub-model", MODEL, "K=V"),
+        "An option of the model that answers sub-calls. May be repeated",
+        "those of the root model if it answers them, else the server's own",
+    ),
+    SettingSpec(
         *("then", "Fallback model", MODEL, "MODEL[@N]"),
         "The root model from then on when the first one has failed N turns in a row (3 by default), or for good",
         "the run fails",

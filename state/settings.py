@@ -25,6 +25,7 @@ from typing_extensions import TypedDict
 from .approval_policy import gate_names, module_names
 from .errors import StoreError, UsageError
 from .folder_settings import FolderFile
+from .model_options import Options
 from .model_specs import (
     MODEL_SETTINGS,
     ROOT_KEY,
@@ -164,6 +165,8 @@ class RunSettings(BaseModel):
     sub_model: ModelName = _setting("sub_model", "")
     base_url: str = _setting("base_url", "")
     sub_base_url: str = _setting("sub_base_url", "")
+    option: Options = _setting("option", {})
+    sub_option: Options = _setting("sub_option", {})
     then: FallbackName = _setting("then", "")
     then_base_url: str = _setting("then_base_url", "")
     mode: Mode = _setting("mode", "rlm")
@@ -197,7 +200,7 @@ class RunSettings(BaseModel):
     @property
     def root_spec(self) -> ModelSpec:
         """The root model, as it is asked."""
-        own = ModelSpec(self.model, self.base_url, self.price)
+        own = ModelSpec(self.model, self.base_url, self.price, self.option)
         # Once the fallback has taken over, it is the root model, and the key is not for its server.
         return self.fallback.spec if self.fallback and self.fallback.spec.identity == own.identity else own
 
@@ -216,8 +219,9 @@ class RunSettings(BaseModel):
             return None
         model, sub = self.fallback.spec, self.sub_spec
         other = {
-            **{"model": model.name, "base_url": model.base_url, "price": model.price},
+            **{"model": model.name, "base_url": model.base_url, "price": model.price, "option": {}},
             **{"sub_model": sub.name, "sub_base_url": sub.base_url, "sub_price": sub.price},
+            "sub_option": dict(sub.options),
         }
         return self.model_copy(update=other)
 
@@ -236,7 +240,9 @@ class RunSettings(BaseModel):
         # Nobody's key is sent to another server than the one that it is for.
         same_server = (provider_of(name), base_url) == (provider_of(self.model), self.base_url)
         keys = (SUB_KEY, ROOT_KEY) if same_server else (SUB_KEY,)
-        return ModelSpec(name, base_url, self.sub_price or self.price, key_names=keys)
+        # Options are for one model: those of the root model count for sub-calls when it answers them, too.
+        own = {**self.option, **self.sub_option} if same_server and name == self.model else self.sub_option
+        return ModelSpec(name, base_url, self.sub_price or self.price, own, keys)
 
     def spec_of(self, name: str) -> ModelSpec | None:
         """Return the configured model that code names, or None. The sub-model comes first: code makes sub-calls."""
@@ -287,6 +293,8 @@ class ModelOptions(TypedDict, total=False):
     sub_base_url: str | None
     price: tuple[float, float] | str | None
     sub_price: tuple[float, float] | str | None
+    option: Sequence[str] | Mapping[str, Any] | str | None
+    sub_option: Sequence[str] | Mapping[str, Any] | str | None
     then: str | None
     then_base_url: str | None
 

@@ -143,7 +143,7 @@ class SubCallHandler:
             self._deps,
             ModelCall(
                 *(key, call.kind, self._turn, call.prompt, model, request),
-                parameters=parameters_of(spec, call) if spec else {},
+                parameters=parameters_of(spec, call),
                 digest=self._keys.request_of(call, None),
             ),
         )

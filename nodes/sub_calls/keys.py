@@ -12,16 +12,21 @@ from typing import Any
 from ...kernel.session import PostedCall
 from ...state.call_journal import ThreadJournal
 from ...state.call_keys import call_key, content_key, request_digest, shared_key
+from ...state.call_records import SCHEMA
 from ...state.model_specs import ModelSpec
 from ...state.run_state import FormerModels
 from ...state.settings import RunSettings, saved_settings
 from ..models.urls import shown
 
 
-def parameters_of(spec: ModelSpec, call: PostedCall | None = None) -> dict[str, Any]:
-    """Return what a request to a model asks for beside its prompt: nothing that was not given."""
-    asked = {"max_output": call.max_tokens} if call and call.max_tokens else {}
-    return {**spec.options, **asked}
+def parameters_of(spec: ModelSpec | None, call: PostedCall | None = None) -> dict[str, Any]:
+    """Return what a request asks for beside its prompt, as it is recorded: nothing that was not given."""
+    asked: dict[str, Any] = dict(spec.options) if spec else {}
+    if call and call.max_tokens:
+        asked["max_output"] = call.max_tokens
+    if call and call.schema is not None:
+        asked[SCHEMA] = True
+    return asked
 
 
 def _with_models(settings: RunSettings, former: FormerModels) -> RunSettings:
@@ -74,5 +79,4 @@ class CallKeys:
         settings = settings or self._settings
         spec = settings.spec_of(call.model) if call.model else settings.sub_spec
         model, server = (spec.name, shown(spec.base_url)) if spec else (call.model or "", "")
-        parameters = parameters_of(spec, call) if spec else {}
-        return request_digest(model, server, parameters, call.kind, call.prompt, call.schema, context)
+        return request_digest(model, server, parameters_of(spec, call), call.kind, call.prompt, call.schema, context)

@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -72,13 +72,22 @@ class SettingFlags:
     def take(self, given: dict[str, Any]) -> dict[str, Any]:
         """Move the values of the flags out of `given` and return them."""
         values = {name: given.pop(name) for name in self.names}
-        # Several values may be given as repeated flags or separated by commas.
-        return {name: ",".join(value) or None if isinstance(value, list) else value for name, value in values.items()}
+        return {name: _together(value, SETTINGS[name].metavar) for name, value in values.items()}
 
 
+def _together(value: Any, metavar: str | None) -> Any:
+    """Return the values of a flag that may be repeated, as `RunSettings` takes them."""
+    if not isinstance(value, list):
+        return value
+    given = cast("list[str]", value)
+    # Several names may also be given in one flag, separated by commas; options of models may have commas in them.
+    return (given if metavar == _OPTION else ",".join(given)) or None
+
+
+_OPTION = "K=V"
 _TYPES: dict[str | None, Any] = {
     **{"N": int, "USD": float, "SECONDS": float, None: bool},
-    **{"GATE": list[str], "MODULE": list[str], "FILE": Path},
+    **{"GATE": list[str], "MODULE": list[str], _OPTION: list[str], "FILE": Path},
 }
 """The types of options by their metavar; texts are not listed."""
 

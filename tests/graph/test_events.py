@@ -13,7 +13,7 @@ from durable_rlm.nodes.models.errors import Target
 from durable_rlm.nodes.models.provider_protocol import ModelRequest, OnPiece, RawReply, ignore_piece
 from durable_rlm.nodes.runtime import events
 from durable_rlm.nodes.runtime.events import Event, EventName
-from durable_rlm.state.settings import RunSettings
+from durable_rlm.state.model_specs import ModelSpec
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
@@ -58,8 +58,8 @@ class WritingSender:
 async def test_a_reply_that_arrives_is_reported_twice_a_second_at_most(tmp_path: Path) -> None:
     sender = WritingSender()
 
-    def open_model(name: str, settings: RunSettings) -> ModelClient:
-        return ModelClient(Target(name), sender, clock=lambda: sender.now)
+    def open_model(spec: ModelSpec) -> ModelClient:
+        return ModelClient(Target(spec.name), sender, clock=lambda: sender.now)
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), open_model=open_model) as runner:
         seen = [event async for event in runner.stream("What?", "text", model="scripted:m.py")]

@@ -21,7 +21,10 @@ OpenHome = Callable[..., Any]
 
 @pytest.fixture
 def open_home(tmp_path: Path) -> OpenHome:
-    return lambda **options: Runner.open(tmp_path / "home", kernels=MemoryKernels(), **options)
+    def opened(**options: Any) -> Any:
+        return Runner.open(tmp_path / "home", kernels=MemoryKernels(), **options)
+
+    return opened
 
 
 def server_of(root: str | None = None) -> ScriptedServer:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm import LimitOptions, Runner
+from durable_rlm import LimitOptions, ModelOptions, Runner
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.dead_owners import mark_owner_dead
 from tests.scripts import Asked, repl, write_script
@@ -69,9 +69,9 @@ async def test_of_two_callers_that_raise_a_runs_budget_one_executes_it(tmp_path:
         await runner.run("What?", model=model, thread="t", max_turns=1)
         find = runner._resume_point
 
-        async def slow(thread_id: str, raises: LimitOptions) -> object:
+        async def slow(thread_id: str, raises: LimitOptions, models: ModelOptions) -> object:
             nonlocal looked
-            found = await find(thread_id, raises)
+            found = await find(thread_id, raises, models)
             looked += 1
             if looked == look:
                 other = await runner.resume("t", max_turns=5)

@@ -156,7 +156,7 @@ async def test_a_process_that_slept_through_a_takeover_can_write_nothing(databas
         lambda: journal.open(Entry("1:new:1", "llm", 1, 0, "m", "hash", Reservation(1, 1, 0.0))),
         lambda: journal.open(asked),
         lambda: journal.settle(asked, Outcome(answer="too late")),
-        lambda: threads.begin("t", LIMITS),
+        lambda: threads.begin("t", LIMITS, {}),
         lambda: threads.set_status("t", "failed", seconds=1.0),
         lambda: leases.renew("t"),
     ]
@@ -176,7 +176,7 @@ async def test_a_process_without_the_lease_cannot_write_beside_a_living_holder(d
     with pytest.raises(RunBusy):
         await (await Journal(database).of("t")).open(Entry("k", "llm", 1, 0, "m", "hash", Reservation(1, 1, 0.0)))
     with pytest.raises(RunBusy):
-        await Threads(database).begin("t", LIMITS)
+        await Threads(database).begin("t", LIMITS, {})
 
 
 async def test_a_lease_that_could_not_be_released_can_be_taken_again_by_the_same_process(
