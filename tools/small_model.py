@@ -46,7 +46,7 @@ CMAKE_OPTIONS = (
 )
 SERVER, WEIGHTS = "llama-server", "smollm2.gguf"
 HOST, USUAL_PORT = "127.0.0.1", 18850
-LOADING, STOPPING = 60, 5
+LOADING, STOPPING = 300, 5
 """Seconds that the server may take to load the model, and to stop."""
 
 
@@ -244,10 +244,13 @@ def free_port(wanted: int | None) -> int:
 
 
 def server_command(folder: Path, serving: Serving) -> list[str]:
-    """Return the command line of the server. Its option `-c` is the window of all slots together."""
+    """Return the command line of the server. Its option `-c` is the window of all slots together.
+
+    Virtual machines announce Intel's AMX and then refuse its instructions; without repacked weights it is not used.
+    """
     threads = str(os.cpu_count() or 1)
     return [
-        *(str(folder / SERVER), "-m", str(folder / WEIGHTS), "--alias", "smollm2", "--offline"),
+        *(str(folder / SERVER), "-m", str(folder / WEIGHTS), "--alias", "smollm2", "--offline", "--no-repack"),
         *("--host", HOST, "--port", str(serving.port), "-t", threads, "-tb", threads),
         *("-np", str(serving.slots), "-c", str(serving.window * serving.slots)),
     ]
@@ -289,7 +292,12 @@ def _wait_until_loaded(server: subprocess.Popen[bytes], port: int, log: Path) ->
         if _healthy(port):
             return
         time.sleep(0.1)
-    raise Failed(f"The server did not start. Its output is in {log}")
+    ended = (
+        f"ended (status {server.returncode}) while loading"
+        if server.poll() is not None
+        else f"needs more than {LOADING} seconds for loading"
+    )
+    raise Failed(f"The server {ended} the model. Its output is in {log}")
 
 
 def _healthy(port: int) -> bool:
