@@ -29,13 +29,14 @@ CASES: dict[str, cases.Case] = {
     "sub-RLMs": cases.SubRlms(),
     "100 MB": cases.Context(100),
     "tokens": cases.Tokens(),
+    "habits": cases.Habits(),
     "killed": cases.Killed(),
     "saving": cases.Saving(),
     "session": cases.Session(),
     "1 GB": cases.Context(1000),
     "500 turns": cases.Turns(500),
 }
-_LONG = {"session", "saving", "1 GB", "500 turns"}
+_LONG = {"habits", "session", "saving", "1 GB", "500 turns"}
 """Left out when there are two minutes."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.beside.habits import with_habits
 from bench.beside.model_server import Asked, ModelServer
 from bench.beside.processes import Ran, run
 from bench.beside.systems import System, asked_at_once, asked_one_by_one, sub_rlms
@@ -153,6 +154,14 @@ class Tokens:
             _, asked = bench.answered(system, "done", "--context-file", str(path))
             spent += asked.tokens
         return {"an answer": spent / len(tasks)}
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What servers and models do that is not in their documentation: right answers, and tokens for each of them."""
+
+    def __call__(self, bench: Bench, system: System) -> Values:
+        return with_habits(bench.folder, system)
 
 
 @dataclass(frozen=True)

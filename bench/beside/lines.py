@@ -39,6 +39,8 @@ LINES = [
     Line("50 sub-RLMs of one turn", "sub-RLMs", "cell", "s", "3"),
     Line("of them with the right answer", "sub-RLMs", "right", "", "50", more_is_better=True),
     Line("tokens of an answer, mean of three tasks", "tokens", "an answer", "tokens", "0.7 × rlms"),
+    Line("22 habits of servers and models: right answers", "habits", "right", "", "22", more_is_better=True),
+    Line("tokens of them for each right answer", "habits", "a right answer", "tokens", "0.7 × rlms"),
     Line("100 MB of context → first root call", "100 MB", "first root call", "s", "2"),
     Line("100 MB of context: a turn", "100 MB", "turn", "ms"),
     Line("100 MB of context: peak of all processes", "100 MB", "MB", "MB", "450"),

@@ -24,7 +24,7 @@ CHILD = Path(__file__).parent / "crashing_run.py"
 def run_that_waits(folder: Path) -> Generator[tuple[psutil.Process, list[psutil.Process]]]:
     """Start a run in another process whose sub-call is never answered; yield that process and all it started."""
     sub = f"open({str(folder / 'asked')!r}, 'w').close(); import time; time.sleep(60)"
-    model = write_script(folder / "m.py", [repl("FINAL(llm_query('q'))")], sub=sub)
+    model = write_script(folder / "m.py", [repl("FINAL(llm_query(context))")], sub=sub)
     arguments = [sys.executable, str(CHILD), str(folder / "home"), model, str(folder / "points"), "0"]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -64,7 +64,7 @@ async def test_a_run_is_busy_for_a_second_process_which_takes_it_over_from_a_dea
             assert listed["status"] == "busy"
             parent.kill()
             parent.wait()
-            write_script(tmp_path / "m.py", [repl("FINAL(llm_query('q'))")], sub="return 'at last'")
+            write_script(tmp_path / "m.py", [repl("FINAL(llm_query(context))")], sub="return 'at last'")
             assert (await runner.resume("crashing")).answer == "at last"
 
 

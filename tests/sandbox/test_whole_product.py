@@ -50,7 +50,7 @@ async def test_the_same_code_of_an_unsandboxed_run_reaches_files_outside(tmp_pat
 
 async def another_run(runner: Runner, folder: Path, outside: Outside) -> Place:
     """Save another run in the same home. Return the addresses for attempts, with its blob."""
-    model = write_script(folder / "other.py", [repl("FINAL(len(context))")])
+    model = write_script(folder / "other.py", [repl("FINAL(len(str(context)))")])
     other = await runner.run("How long?", "of another run", thread="other", model=model)
     assert other.answer == len("of another run")
     blobs = folder / "home" / "blobs"
