@@ -73,7 +73,7 @@ def test_no_module_of_the_folder_is_imported(flags: list[str], clone: Path) -> N
     names = {*sys.stdlib_module_names, "durable_rlm", "sitecustomize", "jupyter_client", "psutil", "zmq", "ipykernel"}
     for name in names:
         (clone / f"{name}.py").write_text(f"with open({str(imported)!r}, 'a') as log:\n    log.write({name!r})\n")
-    model = write_script(clone.parent / "m.py", [repl("import json\nFINAL(llm_query('done'))")])
+    model = write_script(clone.parent / "m.py", [repl("import json\nFINAL(context and llm_query('done'))")])
     done = ask(clone, "--model", model, *flags)
     assert not imported.exists(), imported.read_text()
     assert (done.returncode, done.stdout) == (0, "DONE\n"), done.stderr

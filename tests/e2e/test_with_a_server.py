@@ -82,7 +82,7 @@ async def test_a_refusal_of_the_server_fails_the_run_in_a_sentence_and_the_run_r
     runner: Runner, fault: Fault, said: str
 ) -> None:
     with ScriptedServer(root=by_turn(repl("FINAL(1)")), sub=str.upper, faults=[fault]) as server:
-        run = await runner.run("Q?", "input", **models(server))
+        run = await runner.run("Q?", **models(server))
         assert (run.status, run.exit_code) == ("failed", 1)
         assert run.error is not None and said in run.error["message"] and "Traceback" not in run.error["message"]
         server.faults.clear()
@@ -93,7 +93,7 @@ async def test_one_failed_call_of_a_batch_costs_no_other_call(runner: Runner) ->
     code = "got = llm_query_batched(['a', 'poison', 'c'])\nFINAL([bool(g) for g in got] + [str(got[1].error)])"
     poison = Fault("status", status=400, when=lambda body: "poison" in str(body), times=99)
     with ScriptedServer(root=by_turn(repl(code)), sub=str.upper, faults=[poison]) as server:
-        run = await runner.run("Q?", "input", **models(server))
+        run = await runner.run("Q?", **models(server))
     assert run.answer[:3] == [True, False, True] and "400" in run.answer[3]
 
 
