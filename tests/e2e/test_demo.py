@@ -109,7 +109,7 @@ def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(program)
     (tmp_path / "changelogs").mkdir()
     (tmp_path / "changelogs" / "1.md").write_text("Faster.")
-    with ScriptedServer(lambda messages: repl("FINAL(llm_query('why?') + context.names[0])"), str.upper) as server:
+    with ScriptedServer(lambda messages: repl("FINAL(llm_query(context[0].text) + context.names[0])"), str.upper) as server:
         environment = CLEAN | {"RLM_BASE_URL": server.base_url}
         done = subprocess.run(
             [sys.executable, "program.py"],
@@ -120,4 +120,4 @@ def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
             timeout=60,
             check=False,
         )
-    assert (done.returncode, done.stdout) == (0, "answered WHY?changelogs/1.md 2\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "answered FASTER.changelogs/1.md 2\n"), done.stderr
