@@ -109,7 +109,9 @@ def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(program)
     (tmp_path / "changelogs").mkdir()
     (tmp_path / "changelogs" / "1.md").write_text("Faster.")
-    with ScriptedServer(lambda messages: repl("FINAL(llm_query(context[0].text) + context.names[0])"), str.upper) as server:
+    with ScriptedServer(
+        lambda messages: repl("FINAL(llm_query(context[0].text) + context.names[0])"), str.upper
+    ) as server:
         environment = CLEAN | {"RLM_BASE_URL": server.base_url}
         done = subprocess.run(
             [sys.executable, "program.py"],
