@@ -16,8 +16,9 @@ from ..state.budget import Limits
 from ..state.call_keys import START, content_key, edited
 from ..state.call_records import SCHEMA, CallRow
 from ..state.errors import UsageError, cli_command
+from ..state.run_options import ModelOptions
 from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
-from ..state.settings import ModelOptions, RunSettings, saved_settings
+from ..state.settings import RunSettings, saved_settings
 from ..state.wording import counted
 from .checkpoints import StateAtStep
 from .model_changes import change_at

@@ -1,7 +1,7 @@
 """Changes of a saved run's models: another model, server, price or option answers from a step on.
 
-A run keeps the settings that it was started with. These few may be changed by whoever resumes or forks it, in so many
-words, never by the environment or a folder's file: a run that died with its server goes on with another one. The
+A run keeps the settings that it was started with. These few may be changed when it is resumed or forked, in so
+many words, never by the environment or a folder's file: a run that died with its server continues with another one. The
 change is a step of the run. What is recorded stays: its keys do not depend on the models (`state/call_keys.py`).
 """
 
@@ -17,8 +17,9 @@ from ..state.budget import Limits
 from ..state.errors import UsageError
 from ..state.model_options import parse_options
 from ..state.model_specs import MODEL_SETTINGS, provider_of, takes_base_url
+from ..state.run_options import ModelOptions
 from ..state.run_state import FormerModels, RunInput, RunState
-from ..state.settings import ModelOptions, RunSettings, first_problem, saved_settings
+from ..state.settings import RunSettings, first_problem, saved_settings
 from .create import check_models, check_prices
 
 

@@ -11,7 +11,7 @@ from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.call_keys import turn_of_call
-from ..state.call_records import CallRow
+from ..state.call_records import Attempt, CallRow
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.threads import Step, Thread
@@ -113,7 +113,22 @@ class Call:
             "seconds": row.seconds,
             "reused": row.reused > 0,
             "child_thread": row.child_thread,
+            "input_tokens": row.input_tokens,
+            "output_tokens": row.output_tokens,
+            "cached_tokens": row.details.cached_tokens,
+            "thought_tokens": row.details.thought_tokens,
+            "cost_usd": row.cost,
+            "start": None if row.begun is None else time_text(row.begun),
+            "queue": None if row.queued is None or row.begun is None else round(row.begun - row.queued, 3),
+            "attempts": [_attempt(attempt) for attempt in row.attempt_log],
+            "line": row.line,
         }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    """Return an attempt at a call as `rlm calls --json` prints it."""
+    seconds = round(attempt.ended - attempt.begun, 3)
+    return {"start": time_text(attempt.begun), "seconds": seconds, "outcome": attempt.outcome}
 
 
 class RunQueries:

@@ -22,16 +22,9 @@ from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
+from ..state.run_options import LimitOptions, ModelOptions, ResumeOptions, RunOptions, limits_among
 from ..state.run_state import RestoreRecord, RunState
-from ..state.settings import (
-    LimitOptions,
-    ModelOptions,
-    ResumeOptions,
-    RunOptions,
-    limits_among,
-    resolve_settings,
-    saved_settings,
-)
+from ..state.settings import resolve_settings, saved_settings
 from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw

@@ -133,9 +133,11 @@ class ChildRuns:
         """
         child = Child(thread_id, caller.thread_id, call.key, caller.depth + 1)
         prompt = await self._stores.texts.put(call.question, source=caller.pack)
-        asked = {SCHEMA: True} if call.schema is not None else {}
         entry = Entry(
-            call.key, "rlm", call.turn, caller.depth, call.model, prompt, request=call.request, parameters=asked
+            *(call.key, "rlm", call.turn, caller.depth, call.model, prompt),
+            request=call.request,
+            parameters={SCHEMA: True} if call.schema is not None else {},
+            line=call.line,
         )
         record = partial(caller.journal.open_child, entry, thread_id)
         there = await self._stores.threads.find(thread_id)

@@ -67,5 +67,10 @@ async def open_deps(
 def open_configured_model(spec: ModelSpec) -> ModelClient:
     """Open the client of a configured model. Raises ModelSetupError."""
     return open_client(
-        spec.name, base_url=spec.base_url, price=spec.price, options=spec.options, key_names=spec.key_names
+        spec.name,
+        base_url=spec.base_url,
+        price=spec.price,
+        options=spec.options,
+        key_names=spec.key_names,
+        roles=spec.roles,
     )

@@ -31,6 +31,7 @@ from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.answers import store_answer
 from .runtime.dependencies import Dependencies, Stores
 from .runtime.events import emit, emit_writing
+from .runtime.fallback import fall_back, saved_with
 from .runtime.output_limits import ROOT_OUTPUT_TOKENS, output_limit
 from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
@@ -86,10 +87,14 @@ async def direct(state: RunState, active_runs: ActiveRuns, deps: Dependencies, t
     """Answer in one call. With `auto`, hand over to the REPL when the input is large or the model asks for it.
 
     Raises InputError, with nothing sent, when one call is required and the input does not fit into it. Raises
-    ModelFailed when the model gives no answer; it is asked again on resume.
+    ModelFailed when the model gives no answer; it is asked again on resume. A fallback is asked before that.
     """
     run = await active_runs.get(thread_id, state)
     await apply_budget_grant(run, state, deps)
+    return saved_with(run, await _direct(state, run, deps))
+
+
+async def _direct(state: RunState, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
     auto = run.settings.mode == "auto"
     try:
         messages = await _messages(state, run, deps)
@@ -211,6 +216,8 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     if got.text is not None:
         return got
+    if got.error_kind not in _REPL_INSTEAD and fall_back(state, run, "has failed"):
+        return await _asked(state, run, deps, messages)
     said = got.error or "The root model gave no answer."
     if auto and got.error_kind in _REPL_INSTEAD:
         raise _NeedsRepl(said.rstrip("."))

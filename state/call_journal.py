@@ -215,7 +215,7 @@ class ThreadJournal:
         return {
             **{"thread_id": self._thread_id, "key": entry.key, "kind": entry.kind, "turn": entry.turn},
             **{"depth": entry.depth, "model": entry.model, "prompt": entry.prompt, "request": entry.request},
-            **{"parameters": _json(entry.parameters), "queued": entry.queued},
+            **{"parameters": _json(entry.parameters), "queued": entry.queued, "line": entry.line},
             "messages": json.dumps(entry.messages) if entry.messages else None,
         }
 
@@ -243,7 +243,8 @@ def _used(entry: Entry, outcome: Outcome) -> Row:
     ended = outcome.known + outcome.unsent
     return {
         **{"input_tokens": outcome.input_tokens, "output_tokens": outcome.output_tokens, "cost": outcome.cost},
-        **{"unsent": outcome.unsent, "ended": ended, **outcome.details._asdict()},
+        **{"unsent": outcome.unsent, "ended": ended, "cached_tokens": outcome.details.cached_tokens},
+        **{"cache_write_tokens": outcome.details.cache_write_tokens, "thought_tokens": outcome.details.thought_tokens},
         **{"streamed_calls": outcome.streamed_calls, "streamed_output": outcome.streamed_output},
         "attempt_log": "".join(f"{json.dumps(attempt)}\n" for attempt in outcome.attempts),
         **_reservations(entry.reserved, attempts=ended),

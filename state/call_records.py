@@ -1,4 +1,4 @@
-"""What the call journal records: a request before it is sent, its outcome, and a row as it is read again."""
+"""Records of the call journal: a request before it is sent, its outcome, and a row as it is read again."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -41,11 +41,13 @@ class Entry:
     request: str = ""
     """The request's digest (`call_keys.request_digest`); empty for a call that a reviewer answers."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What was asked for beside the prompt, as plain JSON."""
+    """Parameters that were asked for beside the prompt, as plain JSON."""
     messages: Sequence[tuple[str, str]] = ()
     """The roles of a root request's messages, and the hashes of their texts, as sent."""
     queued: float | None = None
-    """When code asked, in seconds since 1970."""
+    """The time at which code asked, in seconds since 1970."""
+    line: int | None = None
+    """The line of its block of code that led to it, from 1."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +126,17 @@ class CallRow:
     details: TokenDetails = NO_DETAILS
     cost: float | None = None
     queued: float | None = None
-    """When code asked, in seconds since 1970; None in rows of earlier formats."""
+    """The time at which code asked, in seconds since 1970; None in rows of earlier formats."""
     begun: float | None = None
-    """When the first attempt was sent, in seconds since 1970."""
+    """The time at which the first attempt was sent, in seconds since 1970."""
     attempt_log: tuple[Attempt, ...] = ()
     """The attempts that ended before their process did."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What was asked for beside the prompt, as far as it was given."""
+    """Parameters that were asked for beside the prompt, as far as they were given."""
     thoughts: str | None = None
     """The hash of the model's thoughts."""
+    line: int | None = None
+    """The line of its block of code that led to it, from 1."""
     of_earlier_format: bool = False
     """True when the row was written before requests and parameters were recorded."""
     damage: str | None = None
@@ -147,7 +151,7 @@ class CallRow:
 CALL_COLUMNS = (
     "seq, key, kind, turn, depth, model, prompt, status, answer, error, seconds, reused, child_thread, "
     "uncertain_tokens, attempts, input_tokens, output_tokens, cached_tokens, cache_write_tokens, thought_tokens, cost, "
-    "queued, created, attempt_log, parameters, thoughts, request IS NULL"
+    "queued, created, attempt_log, parameters, thoughts, line, request IS NULL"
 )
 """The columns of a row of `calls`, as `call_row` reads them."""
 _DETAILS = slice(17, 20)
@@ -155,7 +159,7 @@ _DETAILS = slice(17, 20)
 
 def call_row(values: Sequence[Any]) -> CallRow:
     """Return an intact row, selected as `CALL_COLUMNS`."""
-    *before, log, parameters, thoughts, earlier = values
+    *before, log, parameters, thoughts, line, earlier = values
     details = TokenDetails(*before[_DETAILS])
     attempts = tuple(Attempt(*json.loads(line)) for line in (log or "").splitlines())
     before[_DETAILS] = [details]
@@ -164,6 +168,7 @@ def call_row(values: Sequence[Any]) -> CallRow:
         attempt_log=attempts,
         parameters=json.loads(parameters or "{}"),
         thoughts=thoughts,
+        line=line,
         of_earlier_format=bool(earlier),
     )
 

@@ -6,7 +6,6 @@ safeguards, or instruct the model: these are refused, with the flag that sets th
 """
 
 import difflib
-import json
 import shlex
 import tomllib
 from pathlib import Path
@@ -84,8 +83,6 @@ def _check(name: str, value: Any, settings_cls: type[BaseSettings]) -> None:
         raise _refused(name, value, _PROGRAMS)
     if name in ("option", "sub_option") and adds_to_requests(value):
         raise _refused(name, value, _BESIDES)
-    if name in ("option", "sub_option") and adds_to_requests(value):
-        raise _refused(name, value, "which headers and fields are added to requests")
     if name == "schema" and isinstance(value, str) and not Path(value).resolve().is_relative_to(Path().resolve()):
         raise _refused(name, value, "which files outside of it are read")
 
@@ -103,8 +100,6 @@ def _refused(name: str, value: Any, what: str) -> UsageError:
 def _as_flag(value: Any) -> str:
     if isinstance(value, dict):
         return "K=V"
-    if isinstance(value, dict):
-        return json.dumps(value, default=str)
     return ",".join(str(one) for one in cast("list[Any]", value)) if isinstance(value, list) else str(value)
 
 

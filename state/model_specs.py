@@ -1,4 +1,4 @@
-"""Which model answers in which role, and how it is asked: what a client is opened with.
+"""The models of a run by role, and how each is asked: the specification that a client is opened with.
 
 A run has two roles: the root model, which writes code, and the sub-model, which answers the calls of that code.
 """
@@ -6,8 +6,10 @@ A run has two roles: the root model, which writes code, and the sub-model, which
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+ModelRole = Literal["root", "sub"]
+"""`root`: writes the code of a run; `sub`: answers its sub-calls."""
 ROOT_KEY, SUB_KEY = "RLM_API_KEY", "RLM_SUB_API_KEY"
 """The environment variables of the roles' keys. They take precedence over those of the providers."""
 
@@ -15,7 +17,7 @@ MODEL_SETTINGS = (
     *("model", "sub_model", "base_url", "sub_base_url", "price", "sub_price", "option", "sub_option"),
     *("then", "then_base_url"),
 )
-"""The settings that say who answers and how. `rlm resume` and `rlm fork` may change them."""
+"""Settings that name the models and how they are asked. `rlm resume` and `rlm fork` may change them."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ class ModelSpec:
     """Options of requests (`model_options.py`)."""
     key_names: tuple[str, ...] = (ROOT_KEY,)
     """The environment variables that may hold its key, tried in this order before the provider's own."""
+    roles: tuple[ModelRole, ...] = ("root", "sub")
+    """The roles that it is asked in."""
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What distinguishes its client from others of a run."""
+        """All that distinguishes its client from others of a run."""
         return self.name, self.base_url, repr(sorted(self.options.items())), repr(self.price)
 
 

@@ -9,9 +9,10 @@ never silently gets other limits.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -20,7 +21,6 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from typing_extensions import TypedDict
 
 from .approval_policy import gate_names, module_names
 from .errors import StoreError, UsageError
@@ -201,6 +201,8 @@ class RunSettings(BaseModel):
     def root_spec(self) -> ModelSpec:
         """The root model, as it is asked."""
         own = ModelSpec(self.model, self.base_url, self.price, self.option)
+        if self.sub_spec.identity != own.identity:
+            own = replace(own, roles=("root",))
         # Once the fallback has taken over, it is the root model, and the key is not for its server.
         return self.fallback.spec if self.fallback and self.fallback.spec.identity == own.identity else own
 
@@ -210,7 +212,7 @@ class RunSettings(BaseModel):
         if not self.then:
             return None
         name, turns = name_and_turns(self.then)
-        return Fallback(ModelSpec(name, self.then_base_url, self.price, key_names=()), turns)
+        return Fallback(ModelSpec(name, self.then_base_url, self.price, key_names=(), roles=("root",)), turns)
 
     @property
     def fallen_back(self) -> "RunSettings | None":
@@ -242,7 +244,10 @@ class RunSettings(BaseModel):
         keys = (SUB_KEY, ROOT_KEY) if same_server else (SUB_KEY,)
         # Options are for one model: those of the root model count for sub-calls when it answers them, too.
         own = {**self.option, **self.sub_option} if same_server and name == self.model else self.sub_option
-        return ModelSpec(name, base_url, self.sub_price or self.price, own, keys)
+        sub = ModelSpec(name, base_url, self.sub_price or self.price, own, keys)
+        # Sub-RLMs have it as their root model.
+        only_sub = self.max_depth < 2 and name != self.model
+        return replace(sub, roles=("sub",)) if only_sub else sub
 
     def spec_of(self, name: str) -> ModelSpec | None:
         """Return the configured model that code names, or None. The sub-model comes first: code makes sub-calls."""
@@ -260,69 +265,6 @@ class RunSettings(BaseModel):
     def frozen(self) -> dict[str, Any]:
         """Return plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back."""
         return self.model_dump(mode="json", by_alias=True)
-
-
-class LimitOptions(TypedDict, total=False):
-    """Limits as keyword arguments, by their names in `RunSettings`; None: not given.
-
-    A new run then has the default, a run that is resumed keeps its limit, and a fork has that of its parent.
-    """
-
-    max_turns: int | None
-    max_calls: int | None
-    max_tokens: int | None
-    max_cost: float | None
-    max_time: float | None
-    strict_budget: bool | None
-
-
-def limits_among(options: Mapping[str, Any]) -> LimitOptions:
-    """Return those of the options that are limits, and those that are no settings of models, which are reported."""
-    return cast(LimitOptions, {name: value for name, value in options.items() if name not in MODEL_SETTINGS})
-
-
-class ModelOptions(TypedDict, total=False):
-    """Who answers and how, as keyword arguments; None: not given. Texts are read as on the command line.
-
-    A run that is resumed, or forked, keeps what is not given.
-    """
-
-    model: str | None
-    sub_model: str | None
-    base_url: str | None
-    sub_base_url: str | None
-    price: tuple[float, float] | str | None
-    sub_price: tuple[float, float] | str | None
-    option: Sequence[str] | Mapping[str, Any] | str | None
-    sub_option: Sequence[str] | Mapping[str, Any] | str | None
-    then: str | None
-    then_base_url: str | None
-
-
-class ResumeOptions(LimitOptions, ModelOptions, total=False):
-    """What may change when a run is resumed or forked; None: not given."""
-
-
-class RunOptions(ResumeOptions, total=False):
-    """The settings of a run as keyword arguments; None: not given.
-
-    Texts are read as on the command line, except for `instructions`: these are the text itself, and a `Path` is a file.
-    """
-
-    mode: Mode | None
-    max_depth: int | None
-    concurrency: int | None
-    kernels: int | None
-    cell_timeout: float | None
-    kernel_idle: float | None
-    memory: int | str | None
-    unsandboxed: bool | None
-    kernel_env: str | Path | None
-    kernel_provisioner: str | None
-    approve: str | Sequence[str] | None
-    allow_imports: str | Sequence[str] | None
-    schema: Mapping[str, Any] | str | Path | None
-    instructions: str | Path | None
 
 
 class _Environment(EnvSettingsSource):

@@ -12,7 +12,7 @@ LEAST_LIKELY_OUTPUT = 1_000
 
 
 class TokenDetails(NamedTuple):
-    """What is known about parts of the tokens: they are among those of input and output."""
+    """Parts of the tokens of input and output, as far as they are known."""
 
     cached_tokens: int = 0
     """Input tokens that a provider's cache had."""

@@ -31,7 +31,8 @@ PAGES: Mapping[str, tuple[str, str]] = {
     ),
     "settings-and-limits.md": (
         "The keyword arguments of `Runner.run`, `Runner.resume` and `Runner.fork`, and what a run keeps of them.",
-        "RunOptions LimitOptions RunSettings Limits " + " ".join(f"state.settings.{name}" for name in _TYPES.split()),
+        "RunOptions ResumeOptions LimitOptions ModelOptions RunSettings Limits "
+        + " ".join(f"state.settings.{name}" for name in _TYPES.split()),
     ),
     "errors.md": (
         "The errors that methods raise. A run that failed has the name of one of them in `Run.error`.",
@@ -44,7 +45,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
 
 _NOTE = "<!-- Written by `make api` from the docstrings of the code: change those. -->"
 _SETTINGS_CLASS = "state.settings.RunSettings"
-_OF_SETTINGS = ("RunOptions", "LimitOptions", "RunSettings", "Limits")
+_OF_SETTINGS = ("RunOptions", "ResumeOptions", "LimitOptions", "ModelOptions", "RunSettings", "Limits")
 _UNITS = {"SECONDS": " In seconds.", "SIZE": " In bytes."}
 _CHECKS = {"ge": " At least {}.", "gt": " More than {}.", "le": " At most {}."}
 _STARS = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}

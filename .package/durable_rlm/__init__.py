@@ -43,7 +43,8 @@ if TYPE_CHECKING:
         UnknownThread,
         UsageError,
     )
-    from .state.settings import LimitOptions, RunOptions, RunSettings
+    from .state.run_options import LimitOptions, ModelOptions, ResumeOptions, RunOptions
+    from .state.settings import RunSettings
 
 __all__ = [
     "EndEvent",
@@ -53,8 +54,10 @@ __all__ = [
     "LimitOptions",
     "Limits",
     "ModelFailed",
+    "ModelOptions",
     "ModelSetupError",
     "NoSandbox",
+    "ResumeOptions",
     "RlmError",
     "Run",
     "RunBusy",
@@ -74,7 +77,8 @@ _MODULES = {
     "graph.runner": ("Runner",),
     "nodes.runtime.events": ("Event",),
     "state.budget": ("Limits",),
-    "state.settings": ("LimitOptions", "RunOptions", "RunSettings"),
+    "state.run_options": ("LimitOptions", "ModelOptions", "ResumeOptions", "RunOptions"),
+    "state.settings": ("RunSettings",),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,7 +1,7 @@
 """Requests: what code passed to a query function, checked, in the form in which a call is posted."""
 
+import inspect
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from json import dumps, loads
 from operator import index
@@ -106,13 +106,13 @@ class Requests:
 
     def _origin(self) -> dict[str, int] | None:
         """Return the block and line whose code makes a call; None in a thread or a task, which have no such line."""
-        frame = sys._getframe(1)
+        frame = inspect.currentframe()
         for _ in range(_MOST_FRAMES):
+            if frame is None:
+                return None
             if frame.f_globals is self._namespace and frame.f_code.co_name == "<module>":
                 block, dropped = self.block
                 return {"block": block, "line": frame.f_lineno + dropped}
-            if frame.f_back is None:
-                return None
             frame = frame.f_back
         return None
 

@@ -205,7 +205,7 @@ class ModelClient:
             )
         # Raised outside the handler on purpose: inside it the provider's error, with the request and its Authorization
         # header, would become part of tracebacks.
-        raise self._failed(failure, tally, request.role)
+        raise self._failed(failure, tally, request.role, self._clock() - started)
 
     async def aclose(self) -> None:
         """Close the model's connections. Safe to call twice."""
@@ -222,13 +222,13 @@ class ModelClient:
         tally = _Tally()
         if reply:
             tally = _Tally(reply.input_tokens, reply.output_tokens, reply.cost_usd, reply.estimated, reply.attempts)
-        return self._failed(Failure(kind, detail), tally)
+        return self._failed(Failure(kind, detail), tally, seconds=reply.seconds if reply else 0.0)
 
     def _beyond_window(self, request: ModelRequest) -> Failure:
         window = f"its window is {self.window:,} tokens, the answer included"
         return Failure("too_long", f"{size(request.messages)}; {window}; not sent")
 
-    def _failed(self, failure: Failure, tally: _Tally, role: Role = "sub") -> ModelCallFailed:
+    def _failed(self, failure: Failure, tally: _Tally, role: Role = "sub", seconds: float = 0.0) -> ModelCallFailed:
         return ModelCallFailed(
             explain(failure, self._target, tally.attempts, role),
             kind=failure.kind,
@@ -239,6 +239,7 @@ class ModelClient:
             cost_usd=tally.cost_usd,
             thoughts=failure.thoughts,
             window=window_in(failure.detail) or self.window if failure.kind == "too_long" else None,
+            seconds=seconds,
         )
 
     async def _send(self, request: ModelRequest) -> RawReply:

@@ -36,6 +36,7 @@ class ModelCallFailed(Exception):
         cost_usd: float | None = 0.0,
         thoughts: str = "",
         window: int | None = None,
+        seconds: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -53,6 +54,8 @@ class ModelCallFailed(Exception):
         """The model's thoughts, where it gave no answer."""
         self.window = window
         """The tokens that the model can read and write together, where the request was too long and they are known."""
+        self.seconds = seconds
+        """Wall time from asking to the failure, waits between attempts included."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from .errors import Target
 from .langchain_anthropic_compat import make_client
 from .options import RequestOptions, check_sampling, resolve_options, settings_of
 from .pricing import Price
-from .provider_protocol import Sender
+from .provider_protocol import Role, Sender
 from .provider_table import PROVIDERS, Provider
 from .redaction import redact
 from .retry import RetryPolicy
@@ -37,6 +37,7 @@ def open_client(
     connections: int = CONNECTIONS,
     options: Mapping[str, Any] | None = None,
     key_names: Sequence[str] = (),
+    roles: Collection[Role] = ("root", "sub"),
 ) -> ModelClient:
     """Return the client of the model `provider:model`, or of the script `scripted:PATH`; close it when done.
 
@@ -44,7 +45,8 @@ def open_client(
     OpenAI-compatible server; `price` dollars per million (input, output) tokens; `seconds` the time limit of one
     request; `connections` the most requests in flight; `options` what `parse_options` (`state/model_options.py`) takes.
     A script is sent no options. `key_names` are environment variables that may hold the key, tried before the
-    provider's own. Raises ModelSetupError, also for an option that the provider cannot express.
+    provider's own; `roles` what the model is asked as, for which a script must have functions. Raises ModelSetupError,
+    also for an option that the provider cannot express.
     """
     kind, colon, model = name.partition(":")
     if not (kind and colon and model.strip()):
@@ -55,7 +57,7 @@ def open_client(
     resolved = resolve_options(options or {})
     sender: Sender
     if kind == "scripted":
-        sender, target = ScriptedSender(model), Target(name, seconds=None)
+        sender, target = ScriptedSender(model, roles), Target(name, seconds=None)
     elif kind == "openai":
         key = find_key([*key_names, PROVIDERS[kind].key_name])
         target = _openai_target(name, base_url, seconds, key, resolved.secrets)

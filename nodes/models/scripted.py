@@ -10,15 +10,16 @@ import inspect
 import sys
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, cast
 
 from ...state.errors import ModelSetupError
 from .errors import AttemptFailed, Failure
-from .provider_protocol import ModelRequest, OnPiece, RawReply, ignore_piece
+from .provider_protocol import ModelRequest, OnPiece, RawReply, Role, ignore_piece
 
-_NEEDS = "It must define root(messages) -> str and sub(prompt) -> str."
+_ARGUMENTS: dict[Role, str] = {"root": "messages", "sub": "prompt"}
+_NEEDS = "It must define root(messages) -> str, and sub(prompt) -> str unless another model answers sub-calls."
 
 
 class ScriptedSender:
@@ -27,7 +28,8 @@ class ScriptedSender:
     Raises ModelSetupError, naming file and line, when the file is missing, does not run or lacks a function.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, roles: Collection[Role] = ("root", "sub")) -> None:
+        """`roles`: those that it must answer in."""
         file = Path(path).expanduser()
         self._file = str(file)
         # At the end of the path: a helper beside the script is found, and cannot hide the standard library from this
@@ -36,7 +38,9 @@ class ScriptedSender:
         sys.path.append(self._folder)
         try:
             defined = _run(file)
-            self._functions = {name: _function(defined, name, file) for name in ("root", "sub")}
+            self._functions = {
+                name: _function(defined, name, file) for name in _ARGUMENTS if name in roles or name in defined
+            }
         except ModelSetupError:
             self._forget_folder()
             raise
@@ -47,7 +51,10 @@ class ScriptedSender:
         prompts = [message["content"] for message in request.messages if message["role"] == "user"]
         turns = [dict(message) for message in request.messages]
         argument = turns if request.role == "root" else "".join(prompts[-1:])
-        answer, error = await _call(self._functions[request.role], argument)
+        if (function := self._functions.get(request.role)) is None:
+            what = f"{request.role}({_ARGUMENTS[request.role]})"
+            raise AttemptFailed(Failure("scripted", f"it does not define {what}"))
+        answer, error = await _call(function, argument)
         if error is not None:
             line = _line_in(self._file, error)
             raise AttemptFailed(Failure("scripted", _name_and_text(error) + (f", line {line}" if line else "")))
@@ -86,11 +93,10 @@ def _run(file: Path) -> dict[str, Any]:
     return names
 
 
-def _function(names: dict[str, Any], name: str, file: Path) -> Callable[[Any], Any]:
+def _function(names: dict[str, Any], name: Role, file: Path) -> Callable[[Any], Any]:
     function = names.get(name)
     if not callable(function):
-        argument = "messages" if name == "root" else "prompt"
-        raise ModelSetupError(f"The scripted model {file} does not define {name}({argument}).", hint=_NEEDS)
+        raise ModelSetupError(f"The scripted model {file} does not define {name}({_ARGUMENTS[name]}).", hint=_NEEDS)
     return cast("Callable[[Any], Any]", function)
 
 

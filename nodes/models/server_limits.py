@@ -20,6 +20,7 @@ _MARGIN = 64
 """Tokens by which servers count prompts differently from one request to the next, at most."""
 _LEAST = 256
 """Tokens of the smallest limit that is believed: servers repeat texts of documents in their errors."""
+_LEAST_WINDOW = 1_024
 
 
 def window_in(said: str) -> int | None:
@@ -54,20 +55,24 @@ class ServerLimits:
             int(number.replace(",", "")) for number in _NUMBER.findall(said[:2_000]) if len(number) < _MOST_DIGITS
         ]
         if window := window_in(said):
-            self._learn_window(window, numbers, asked, prompt)
+            if not self._learn_window(window, numbers, asked, prompt):
+                return False
         elif _ABOUT_OUTPUT.search(said):
             smaller = [number for number in numbers if _LEAST <= number < asked]
             self.output = max(smaller, default=self.output)
         return self.fitting(asked, prompt) < before
 
-    def _learn_window(self, window: int, numbers: list[int], asked: int, prompt: int) -> None:
-        """Note the window, and how the server counts the prompt if it says so."""
+    def _learn_window(self, window: int, numbers: list[int], asked: int, prompt: int) -> bool:
+        """Note the window, and how the server counts the prompt if it says so. Return whether the prompt fits."""
         summed = [number for number in numbers if number and number + asked in numbers]
         smaller = [number for number in numbers if 0 < number < window and number != asked]
         counted = max(summed or smaller, default=prompt)
         if window - counted - _MARGIN < _LEAST:
-            # The prompt alone is too long.
-            return
+            # Believed if the server also says what is too much for it: errors may quote documents.
+            if window >= _LEAST_WINDOW and any(number > window for number in numbers):
+                self.window = window
+            return False
         self.window = window
         if prompt:
             self._prompt_ratio = max(self._prompt_ratio, counted / prompt)
+        return True

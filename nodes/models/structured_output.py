@@ -199,6 +199,7 @@ async def ask_typed(
         )
     except ModelCallFailed as error:
         error.attempts += first.attempts
+        error.seconds += first.seconds
         error.input_tokens += first.input_tokens
         error.output_tokens += first.output_tokens
         error.cost_usd = _sum(error.cost_usd, first.cost_usd)

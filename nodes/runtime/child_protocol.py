@@ -29,6 +29,8 @@ class ChildCall:
     """A reviewer's decision about the call, which is handed down."""
     request: str = ""
     """The digest of the call with what answers it."""
+    line: int | None = None
+    """The line of the block of code that led to it."""
 
 
 @dataclass(frozen=True)

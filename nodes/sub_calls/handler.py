@@ -145,6 +145,7 @@ class SubCallHandler:
                 *(key, call.kind, self._turn, call.prompt, model, request),
                 parameters=parameters_of(spec, call),
                 digest=self._keys.request_of(call, None),
+                line=call.origin.line,
             ),
         )
 
@@ -152,7 +153,7 @@ class SubCallHandler:
         self, call: PostedCall, key: str, name: str, handed: ContextRef, decided: ChildDecision | None
     ) -> CallResult | WaitingChild:
         request = self._keys.request_of(call, context_digest(handed))
-        child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided, request)
+        child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided, request, call.origin.line)
         return await ask_child(self._run, self._deps, child)
 
     async def _emit_child(self, call: PostedCall, recorded: RecordedCall, thread_id: str) -> None:

@@ -33,9 +33,11 @@ class ModelCall:
     last_turn: bool = False
     least_output: int = LEAST_OUTPUT
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What is asked for beside the prompt, as far as it was given."""
+    """Parameters that are asked for beside the prompt, as far as they were given."""
     digest: str = ""
     """The request's digest."""
+    line: int | None = None
+    """The line of the block of code that led to it."""
     messages: Sequence[tuple[str, str]] = ()
     """Of a root turn, the roles of its messages and the hashes of their texts."""
     record_failure: bool = True
@@ -78,7 +80,7 @@ class _Spending:
     """Usage of the requests with a known outcome, all together."""
     attempts_log: list[Attempt] = field(default_factory=list[Attempt])
     begun: float = 0.0
-    """When the attempt under way was sent."""
+    """The time at which the attempt under way was sent."""
     streamed_calls: int = 0
     """Requests with an unknown outcome of whose answers a part had arrived."""
     streamed_output: int = 0
@@ -194,6 +196,7 @@ async def _reserved(run: ActiveRun, call: ModelCall, prompt: str, queued: float)
         request=call.digest,
         parameters=call.parameters,
         messages=call.messages,
+        line=call.line,
         queued=queued,
     )
     return _Spending(run, call, entry)
@@ -242,7 +245,7 @@ async def _record_failure(deps: Dependencies, spending: _Spending, failure: Mode
     if spending.opened:
         journal = spending.run.journal
         thoughts = await _thoughts(deps, failure.thoughts)
-        outcome = spending.outcome(error_kind=failure.kind, error=message, thoughts=thoughts)
+        outcome = spending.outcome(error_kind=failure.kind, error=message, seconds=failure.seconds, thoughts=thoughts)
         await (journal.settle if spending.call.record_failure else journal.correct)(spending.entry, outcome)
     return CallResult(
         failure_digest(message),

@@ -157,8 +157,9 @@ UPDATE calls SET uncertain_calls = attempts, uncertain_input = input_tokens, unc
 """
 # What was sent and when: `request` is the digest of the request, NULL in rows of earlier formats, whose keys name the
 # model that answered; `parameters` its options as JSON; `messages` the hashes of a root request's messages, as JSON;
-# `queued` the time at which code asked; `attempt_log` a line of JSON, `[begun, ended, outcome]`, an attempt.
-# `streamed_…` are the uncertain requests of which a part of the answer had arrived, and the tokens of those parts.
+# `queued` the time at which code asked; `line` the line of its block of code; `attempt_log` for each attempt a line of
+# JSON, `[begun, ended, outcome]`. `streamed_…` are the uncertain requests of which a part of the answer had arrived,
+# and the tokens of those parts.
 _FIFTH = """
 ALTER TABLE calls ADD COLUMN request TEXT;
 ALTER TABLE calls ADD COLUMN parameters TEXT;
@@ -166,6 +167,7 @@ ALTER TABLE calls ADD COLUMN messages TEXT;
 ALTER TABLE calls ADD COLUMN thoughts TEXT;
 ALTER TABLE calls ADD COLUMN queued REAL;
 ALTER TABLE calls ADD COLUMN attempt_log TEXT;
+ALTER TABLE calls ADD COLUMN line INTEGER;
 ALTER TABLE calls ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN cache_write_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN thought_tokens INTEGER NOT NULL DEFAULT 0;

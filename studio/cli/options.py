@@ -105,7 +105,7 @@ _RAISABLE = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "st
 RunSettingFlags = Annotated[dict[str, Any], SettingFlags(tuple(SETTINGS))]
 """Every setting of a run."""
 ChangeFlags = Annotated[dict[str, Any], SettingFlags((*MODEL_SETTINGS, *_RAISABLE))]
-"""What may be changed when a run is resumed or forked: its models and its limits."""
+"""The settings that may be changed when a run is resumed or forked: its models and its limits."""
 Thread = Annotated[
     str | None,
     typer.Argument(

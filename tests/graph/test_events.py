@@ -50,7 +50,7 @@ class WritingSender:
         for _ in range(10):
             self.now += 0.25
             on_piece("some words ")
-        return RawReply(repl("FINAL(llm_query('x'))") if request.role == "root" else "yes", finish="stop")
+        return RawReply(repl("FINAL(llm_query('x' + context))") if request.role == "root" else "yes", finish="stop")
 
     async def aclose(self) -> None: ...
 

@@ -22,6 +22,7 @@ TYPED = (
 )
 LISTED = """```repl
 x = llm_query("give", schema={"type": "array", "items": {"type": "integer"}})
+print(context)
 FINAL(x[0])
 ```"""
 CONTEXT = "alpha\nbeta\ngamma\n"
@@ -75,8 +76,8 @@ def refuses(wrong: Callable[[Body], bool], response: Response) -> Handle:
 def window(body: Body, number: int) -> Response:
     prompt = sum(len(message["content"]) for message in body["messages"]) // 4
     asked = body["max_tokens"]
-    if prompt + asked > 16_384:
-        said = f"The maximum context length is 16384 tokens; you asked for {asked} output tokens and sent {prompt}."
+    if prompt + asked > 5_120:
+        said = f"The maximum context length is 5120 tokens; you asked for {asked} output tokens and sent {prompt}."
         return refusal(said)
     return ordinary(body, number)
 
@@ -214,7 +215,7 @@ HABITS = [
     ),
     Habit(
         "a range of output tokens",
-        refuses(lambda body: body["max_tokens"] > 8192, refusal("max_tokens is not valid: it must be in [1, 8192]")),
+        refuses(lambda body: body["max_tokens"] > 2048, refusal("max_tokens is not valid: it must be in [1, 2048]")),
         "yes",
         3,
     ),
@@ -324,7 +325,7 @@ async def test_the_words_of_the_server_reach_the_user(runner: Runner, response: 
 
 
 async def test_a_limit_is_learnt_once_for_all_requests_to_a_server(runner: Runner) -> None:
-    handle = refuses(lambda body: body["max_tokens"] > 4096, refusal("max_tokens must be at most 4096"))
+    handle = refuses(lambda body: body["max_tokens"] > 2048, refusal("max_tokens must be at most 2048"))
     with habit_server(handle) as server:
         run = await ask(runner, server)
-    assert run.status == "answered" and [body["max_tokens"] for body in server.requests] == [16_384, 4096, 4096]
+    assert run.status == "answered" and [body["max_tokens"] for body in server.requests] == [4096, 2048, 2048]

@@ -1,4 +1,4 @@
-"""A run goes on with another model, server or price from any step, and pays for no recorded call again."""
+"""A run continues with another model, server or price from any step, and pays for no recorded call again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +70,7 @@ async def test_a_change_of_models_is_a_step_and_stays_in_force(open_home: OpenHo
     assert run.answer == ANSWERS and len(second.requests) == left
 
 
-async def test_a_root_that_died_with_its_server_goes_on_with_another_one(open_home: OpenHome) -> None:
+async def test_a_root_that_died_with_its_server_continues_with_another_one(open_home: OpenHome) -> None:
     with server_of(repl("found = llm_query('one')")) as first, server_of(repl("FINAL(found)")) as second:
         async with open_home(failpoint=CrashAt("plan-end", 2)) as runner:
             with pytest.raises(Crash):
@@ -170,7 +170,7 @@ async def test_the_models_of_a_run_that_waits_for_a_reviewer_are_not_changed(
             await runner.resume("t", model="openai:other")
 
 
-async def test_a_sub_rlm_under_way_goes_on_with_the_models_its_caller_is_given(open_home: OpenHome) -> None:
+async def test_a_sub_rlm_under_way_continues_with_the_models_its_caller_is_given(open_home: OpenHome) -> None:
     def root(messages: list[dict[str, str]]) -> str:
         asked = messages[1]["content"]
         code = "FINAL(rlm_query('child'))" if "top" in asked else "FINAL(llm_query('leaf'))"

@@ -346,13 +346,13 @@ async def test_a_fork_in_mid_cell_reuses_the_recorded_answers(runner: Runner, tm
     assert (await runner.resume(fork.thread_id)).answer == ["A", "B", "C"]
 
 
-async def test_a_resume_refuses_an_invalid_limit_and_another_model(runner: Runner, tmp_path: Path) -> None:
+async def test_a_resume_refuses_an_invalid_limit_and_other_settings(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("x = 1"), repl("FINAL(x)")])
     run = await runner.run("What?", model=model, max_turns=1)
     with pytest.raises(UsageError, match="--max-turns"):
         await runner.resume(run.thread_id, max_turns=0)
-    with pytest.raises(UsageError, match="cannot change model"):
-        await runner.resume(run.thread_id, **cast(Any, {"model": "other:model"}))
+    with pytest.raises(UsageError, match="cannot change mode"):
+        await runner.resume(run.thread_id, **cast(Any, {"mode": "direct"}))
 
 
 async def test_progress_of_sub_calls_adds_up(runner: Runner, tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ RESERVED = {
     'sub_model = "scripted:m.py"': ("--sub-model scripted:m.py", "RLM_SUB_MODEL"),
     'sub_base_url = "http://127.0.0.1:9/v1"': ("--sub-base-url http://127.0.0.1:9/v1", "RLM_SUB_BASE_URL"),
     'sub_price = "0,0"': ("--sub-price 0,0", "RLM_SUB_PRICE"),
+    'then_base_url = "http://127.0.0.1:9/v1"': ("--then-base-url http://127.0.0.1:9/v1", "RLM_THEN_BASE_URL"),
+    'then = "scripted:m.py@2"': ("--then scripted:m.py@2", "RLM_THEN"),
+    'option = { header = { x = "y" } }': ("--option K=V", "RLM_OPTION"),
+    'sub_option = { "body.provider" = 1 }': ("--sub-option K=V", "RLM_SUB_OPTION"),
     'price = "0,0"': ("--price 0,0", "RLM_PRICE"),
     "price = [0, 0]": ("--price 0,0", "RLM_PRICE"),
     'allow_imports = ["os", "sys"]': ("--allow-imports os,sys", "RLM_ALLOW_IMPORTS"),
@@ -67,11 +71,12 @@ def test_harmless_settings_are_taken_from_the_file(folder: Path) -> None:
     (folder / "schema.json").write_text('{"type": "string"}')
     (folder / "rlm.toml").write_text(
         'model = "openai:m"\nmode = "auto"\nmax_turns = 50\nmax_cost = 2.5\nmemory = "1G"\n'
-        'approve = ["code"]\nschema = "schema.json"\n'
+        'approve = ["code"]\nschema = "schema.json"\n[option]\ntemperature = 0\n'
     )
     settings = resolve_settings({})
     assert (settings.model, settings.mode, settings.max_turns, settings.max_cost) == ("openai:m", "auto", 50, 2.5)
     assert (settings.memory, settings.approve, settings.answer_schema) == (1 << 30, ("code",), {"type": "string"})
+    assert settings.option == {"temperature": 0.0}
 
 
 def test_every_setting_is_either_taken_or_refused(folder: Path) -> None:

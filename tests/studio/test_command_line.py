@@ -13,6 +13,7 @@ import typer
 from durable_rlm.graph.exit_status import EXIT_CODES
 from durable_rlm.graph.run import Run
 from durable_rlm.state.errors import RlmError, StoreError, UnknownThread
+from durable_rlm.state.model_specs import MODEL_SETTINGS
 from durable_rlm.state.settings import RunSettings
 from durable_rlm.studio.main import app
 from tests.studio.conftest import HOSTILE, Fake, Rlm
@@ -133,8 +134,21 @@ def test_limits_are_raised_on_resume(rlm: Rlm, fake: Fake, tmp_path: Path) -> No
     runner = fake(Run("t", "answered", answer="A"))
     assert rlm("resume", "t", "--max-cost", "2.5", "--max-calls", "9").out == "A\n"
     limits = {"max_turns": None, "max_calls": 9, "max_tokens": None, "max_cost": 2.5, "max_time": None}
-    limits |= {"strict_budget": None}
+    limits |= {"strict_budget": None, **dict.fromkeys(MODEL_SETTINGS)}
     assert runner.asked == [("resume", ("t",), {"strict": False, "unsandboxed": False, **limits})]
+
+
+def test_models_are_changed_on_resume(rlm: Rlm, fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / ".rlm").mkdir()
+    (tmp_path / ".rlm" / "checkpoints.sqlite").touch()
+    runner = fake(Run("t", "answered", answer="A"))
+    given = ["--sub-model", "openai:b", "--sub-base-url", "http://127.0.0.1:9/v1", "--option", "seed=1", "--option"]
+    assert rlm("resume", "t", *given, "body.stop=[1,2]", "--then", "openai:c@2").code == 0
+    [(_, _, options)] = runner.asked
+    assert {name: options[name] for name in MODEL_SETTINGS if options[name] is not None} == {
+        **{"sub_model": "openai:b", "sub_base_url": "http://127.0.0.1:9/v1", "then": "openai:c@2"},
+        "option": ["seed=1", "body.stop=[1,2]"],
+    }
 
 
 @pytest.mark.parametrize("status", EXIT_CODES)

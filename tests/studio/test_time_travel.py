@@ -13,6 +13,7 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.graph.exit_status import EXIT_CODES
 from durable_rlm.graph.run import Run
+from durable_rlm.state.model_specs import MODEL_SETTINGS
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 from tests.studio.conftest import HOSTILE, Fake, FakeRunner, Rlm
@@ -28,7 +29,7 @@ ENDED = 5
 """The step after the first cell."""
 NOTHING = {"code": None, "set": {}, "answers": {}, "question": None, "fresh": False}
 LIMITS = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget")
-NO_LIMITS = dict.fromkeys(LIMITS)
+NO_LIMITS = dict.fromkeys((*LIMITS, *MODEL_SETTINGS))
 
 
 @pytest.fixture(scope="module")

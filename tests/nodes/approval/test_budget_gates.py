@@ -6,7 +6,7 @@ from durable_rlm.state.errors import UsageError
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
 PRICE = (0.0, 1.0)
-"""Dollars for a million input and output tokens: the output limit of a sub-call costs 0.008192 dollars."""
+"""Dollars for a million input and output tokens: the output limit of a sub-call costs 0.004096 dollars."""
 
 
 @pytest.fixture
@@ -17,19 +17,19 @@ def priced(reviewed: Reviewed, monkeypatch: pytest.MonkeyPatch) -> Reviewed:
         del name, tokens_in, rest
         return tokens_out / 1_000_000
 
-    for module in ("sub_calls.model_call", "approval.requests", "runtime.output_limits", "models.client"):
+    for module in ("runtime.output_limits", "models.client"):
         monkeypatch.setattr(f"durable_rlm.nodes.{module}.cost_usd", cost)
     return reviewed
 
 
 async def test_nothing_more_is_spent_before_a_reviewer_has_approved_it(priced: Reviewed) -> None:
-    run = await priced.start(["x = llm_query('a')", "FINAL(x)"], "cost>0.01")
-    # A turn may cost 0.016 dollars, so approval is requested before it is sent.
+    run = await priced.start(["x = llm_query('a')", "FINAL(x)"], "cost>0.003")
+    # A turn may cost 0.004 dollars, so approval is requested before it is sent.
     assert (names(run), priced.asked.roots) == (["spend"], [])
     args = requests(run)[0]["args"]
-    assert args == {"asked_at_usd": 0.01, "spent_usd": 0.0, "wanted_usd": 0.016384, "up_to_usd": 0.02}
+    assert args == {"asked_at_usd": 0.003, "spent_usd": 0.0, "wanted_usd": 0.004096, "up_to_usd": 0.006}
     run = await priced.decide(APPROVE)
-    # Two steps of a cent were approved. This is enough for the whole run, which uses little of its reservations.
+    # Two steps were approved. This is enough for the whole run, which uses little of its reservations.
     assert (run.status, run.answer) == ("answered", "A")
 
 
@@ -46,10 +46,10 @@ async def test_a_sub_call_beyond_the_approved_cost_waits_and_an_edit_sets_the_ap
 
 
 async def test_a_run_whose_spending_is_rejected_ends_and_can_be_resumed(priced: Reviewed) -> None:
-    await priced.start(["FINAL(1)"], "cost>0.01")
+    await priced.start(["FINAL(1)"], "cost>0.003")
     run = await priced.decide(reject("too dear"))
     assert (run.status, run.exit_code) == ("budget", 4)
-    assert "did not allow more than $0.01 to be spent: too dear" in str(run.error)
+    assert "did not allow more than $0.003 to be spent: too dear" in str(run.error)
     run = await priced.resume(max_turns=40)
     assert names(run) == ["spend"], "approval is requested again before anything is spent"
     assert (await priced.decide(APPROVE)).answer == 1

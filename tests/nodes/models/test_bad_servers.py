@@ -107,7 +107,7 @@ async def test_each_attempt_is_reported_once_as_unsent_or_as_possibly_billed(
 
     async def ask(client: ModelClient) -> None:
         with pytest.raises(ModelCallFailed):
-            await client.ask(question(), after_attempt=lambda used: reported.append(str(used)), not_sent=not_sent)
+            await client.ask(question(), after_attempt=lambda end: reported.append(str(end.used)), not_sent=not_sent)
 
     with ScriptedServer(faults=[Fault("reset")]) as server:
         async with client_of(server) as client:
