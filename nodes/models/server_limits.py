@@ -66,10 +66,11 @@ class ServerLimits:
         """Note the window, and how the server counts the prompt if it says so. Return whether the prompt fits."""
         summed = [number for number in numbers if number and number + asked in numbers]
         smaller = [number for number in numbers if 0 < number < window and number != asked]
-        counted = max(summed or smaller, default=prompt)
+        beyond = [number for number in numbers if number > window]
+        counted = max(summed or beyond or smaller, default=prompt)
         if window - counted - _MARGIN < _LEAST:
             # Believed if the server also says what is too much for it: errors may quote documents.
-            if window >= _LEAST_WINDOW and any(number > window for number in numbers):
+            if window >= _LEAST_WINDOW and beyond:
                 self.window = window
             return False
         self.window = window

@@ -48,6 +48,10 @@ def fall_back(state: RunState, run: ActiveRun, why: str) -> bool:
 
 
 def saved_with(run: ActiveRun, values: dict[str, Any]) -> dict[str, Any]:
-    """Return what a node returns, with a change of models that is not saved yet."""
+    """Return what a node returns, with a change of models that is not saved yet, which its step's summary names."""
     changed, run.unsaved_models = run.unsaved_models, {}
-    return {**values, **changed}
+    if not changed:
+        return values
+    note, *others = values["step"]
+    summary = f"{note['summary']}; {run.settings.model} is the root model from here on"
+    return {**values, **changed, "step": [{**note, "summary": summary}, *others]}

@@ -5,7 +5,7 @@ import traceback
 
 import pytest
 
-from durable_rlm.nodes.models.client import ModelClient
+from durable_rlm.nodes.models.client import AttemptEnd, ModelClient, Used
 from durable_rlm.nodes.models.errors import FailureKind, ModelCallFailed
 from durable_rlm.nodes.models.providers import open_client
 from durable_rlm.nodes.models.retry import RetryPolicy
@@ -117,6 +117,29 @@ async def test_each_attempt_is_reported_once_as_unsent_or_as_possibly_billed(
     async with client_of(server) as client:
         await ask(client)
     assert reported == ["not sent"] * 6, "the server has stopped"
+
+
+@pytest.mark.parametrize(
+    ("fault", "billed"),
+    [
+        (Fault("status", status=429), False),
+        (Fault("status", status=400), False),
+        (Fault("status", status=500), None),
+        (Fault("status", status=504), None),
+        (Fault("raw", text='{"error": {"code": 429, "message": "slow down"}}'), None),
+        (Fault("raw", text='{"choices": [{"finish_reason": "error", "message": {"content": "Ann, B"}}]}'), None),
+    ],
+    ids=["429", "400", "500", "504", "an error in a reply", "a broken answer without usage"],
+)
+async def test_a_failure_of_the_server_itself_may_have_been_billed(
+    client_of: OpenTo, fault: Fault, billed: bool | None
+) -> None:
+    ends: list[AttemptEnd] = []
+    with ScriptedServer(faults=[fault]) as server:
+        async with client_of(server) as client:
+            with pytest.raises(ModelCallFailed):
+                await client.ask(question(), after_attempt=ends.append)
+    assert {end.used for end in ends} == ({None} if billed is None else {Used()})
 
 
 async def test_a_server_without_http_is_distinguished_from_one_that_answers_400(fake_sleep: FakeSleep) -> None:
