@@ -53,7 +53,7 @@ async def test_a_question_that_no_shortening_makes_fit_ends_the_run_with_the_ser
     assert server.refused <= 2
 
 
-async def test_what_a_failed_server_may_have_billed_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_likely_bill_of_a_failed_server_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("durable_rlm.nodes.models.retry.RetryPolicy.wait", lambda *_: 0.0)
 
     def handle(body: dict[str, Any], number: int) -> Response:
