@@ -55,20 +55,18 @@ async def check_start(question: str, settings: RunSettings) -> None:
             raise UsageError(
                 f"--schema cannot be used: {error}.", hint="Give a JSON Schema that stands alone and is quick to check."
             ) from error
-    gates = Gates.of(settings.approve)
+    check_prices(settings, limited=settings.max_cost is not None)
+
+
+def check_prices(settings: RunSettings, *, limited: bool) -> None:
+    """Check that the prices are known that the settings need. `limited`: `--max-cost` is given. Raises UsageError."""
     if settings.fallback and not price_known(settings.fallback.spec.name, settings.fallback.spec.price):
         raise UsageError(
             f"--then needs a price and none is known for {settings.fallback.spec.name}: it begins without asking.",
             hint="Give it with --price IN,OUT in dollars per million tokens, 0,0 for a server of your own.",
         )
-    counted = "--max-cost" if settings.max_cost is not None else "--approve cost>USD"
-    if settings.max_cost is not None or gates.cost is not None:
-        check_prices(settings, counted)
-
-
-def check_prices(settings: RunSettings, counted: str) -> None:
-    """Check that the prices of all models are known, which `counted` needs. Raises UsageError."""
-    for spec in settings.specs:
+    counted = "--max-cost" if limited else "--approve cost>USD"
+    for spec in settings.specs if limited or Gates.of(settings.approve).cost is not None else ():
         if not price_known(spec.name, spec.price):
             flag = "--price" if spec.name == settings.model else "--sub-price"
             raise UsageError(

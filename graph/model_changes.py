@@ -100,8 +100,7 @@ def change_at(start: Mapping[str, Any], state: RunState, given: ModelOptions) ->
 
 async def check_change(settings: RunSettings, limits: Limits, deps: Dependencies) -> None:
     """Check that the models can be asked, and priced where dollars are limited. Raises UsageError, ModelSetupError."""
-    if limits.max_cost is not None:
-        check_prices(settings, "--max-cost")
+    check_prices(settings, limited=limits.max_cost is not None)
     await check_models(settings, deps)
 
 

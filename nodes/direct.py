@@ -194,7 +194,7 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
     limit = output_limit(run.root_model, ROOT_OUTPUT_TOKENS)
     request = ModelRequest(messages, limit, "root", schema=schema, on_output=partial(emit_writing, 0))
     shown = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
-    parameters = parameters_of(settings.root_spec)
+    parameters = parameters_of(settings.root_spec.options)
     server = run.root_model.server
     got = await call_once(
         run,

@@ -13,7 +13,7 @@ from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant, asks_about
 from .approval.requests import budget_item, spend_item, stored_items
 from .models.provider_protocol import Message, ModelRequest
-from .models.tokens import estimate_messages, estimate_tokens
+from .models.tokens import estimate_messages
 from .prompts.root_request import old_prompt_digest, prompt_digest, root_messages
 from .replies.extract_code import Reading, Reason, nothing_to_run, read_reply
 from .replies.repetition import repeats_itself
@@ -84,7 +84,7 @@ def _check_writes_code(state: RunState, run: ActiveRun) -> None:
     if len(before) == MOST_CODELESS - 1 and not any(turn.get("blocks") for turn in before):
         raise ModelFailed(
             f"{run.root_model.name} wrote no code in {MOST_CODELESS} turns, although it was told each time to.",
-            hint="Ask anew with another --model, or with --mode direct if the input fits into one request.",
+            hint="Name another one with --model, or ask anew with --mode direct if the input fits into one request.",
         )
 
 
@@ -135,39 +135,35 @@ def _last(run: ActiveRun, turn: int) -> Resource | None:
 async def _request_turn(
     state: RunState, run: ActiveRun, deps: Dependencies, turn: int, digest: str, last: Resource | None
 ) -> CallResult:
-    """Return the root model's reply. `last`: the resource that makes this its last turn. Raises BudgetSpent.
+    """Return the root model's reply, or the fallback's when the root model has failed for good. Raises BudgetSpent.
 
-    A request that is longer than the model can read is shortened, once; later ones are then shortened at once.
+    `last`: the resource that makes this the last turn.
     """
     emit("turn", turn=turn, of=run.ledger.limits.max_turns, last=last is not None)
+    got = await _ask_fitting(state, run, deps, turn, digest, last)
+    failed = got.text is None and got.error_kind not in _WITHOUT_ANSWER
+    if failed and fall_back(state, run, "has failed"):
+        got = await _ask_fitting(state, run, deps, turn, digest, last)
+    return got
+
+
+async def _ask_fitting(
+    state: RunState, run: ActiveRun, deps: Dependencies, turn: int, digest: str, last: Resource | None
+) -> CallResult:
+    """Return the root model's reply to a request that is shortened, once, when it is longer than the model can read.
+
+    Later requests are then shortened at once.
+    """
     messages = await root_messages(state, run, deps, last=last)
     got = await _ask(run, deps, turn, digest, last, messages)
     if got.error_kind != "too_long" or run.window is not None:
-        return await _asked_of_fallback(state, run, deps, turn, digest, last, got)
-    run.window = got.window or sum(map(estimate_tokens, (message["content"] for message in messages))) // 2
+        return got
+    run.window = got.window or estimate_messages(messages) // 2
     shorter = await root_messages(state, run, deps, last=last)
     if estimate_messages(shorter) >= estimate_messages(messages):
-        return await _asked_of_fallback(state, run, deps, turn, digest, last, got)
+        return got
     emit("notice", text="The conversation is longer than the root model can read: earlier turns are shortened.")
-    got = await _ask(run, deps, turn, digest, last, shorter)
-    return await _asked_of_fallback(state, run, deps, turn, digest, last, got)
-
-
-async def _asked_of_fallback(
-    state: RunState,
-    run: ActiveRun,
-    deps: Dependencies,
-    turn: int,
-    digest: str,
-    last: Resource | None,
-    got: CallResult,
-) -> CallResult:
-    """Return the reply that the root model gave; when it has failed for good, that of the fallback, if there is one."""
-    if got.text is not None or got.error_kind in _WITHOUT_ANSWER:
-        return got
-    if not fall_back(state, run, "has failed"):
-        return got
-    return await _ask(run, deps, turn, digest, last, await root_messages(state, run, deps, last=last))
+    return await _ask(run, deps, turn, digest, last, shorter)
 
 
 async def _ask(
@@ -180,7 +176,7 @@ async def _ask(
     )
     run.keep_last_turn(estimate_messages(messages))
     sent = await run.sent_messages.stored(messages, deps.stores.texts)
-    parameters = parameters_of(run.settings.root_spec)
+    parameters = parameters_of(run.settings.root_spec.options)
     call = ModelCall(
         key=root_key(turn, digest, last=last is not None),
         kind="root",

@@ -323,10 +323,7 @@ _SENTENCES: dict[FailureKind, str] = {
     "scripted": "The scripted model {name} failed{said}; correct the script.",
     "schema": "{name} did not answer in the asked form{tries}{said}; simplify the schema or use another model.",
 }
-_ROOT_TOO_LONG = (
-    "The request to the root model is longer than {name} can read{said}; "
-    "run the question with a --model that reads more."
-)
+_ROOT_TOO_LONG = "The request to the root model is longer than {name} can read{said}; use a --model that reads more."
 _QUOTA_USED_UP = "{model} has no quota or credit left{said}; top up the account."
 
 

@@ -96,6 +96,6 @@ class CallGate:
 
     async def _record(self, outcome: Outcome) -> None:
         prompt = await self.deps.stores.texts.put(self.call.prompt, source=self.run.pack)
-        parameters = parameters_of(None, self.call)
+        parameters = parameters_of({}, self.call)
         entry = Entry(self.key, self.call.kind, self.turn, self.run.depth, "", prompt, parameters=parameters)
         await self.run.journal.decide(entry, outcome)

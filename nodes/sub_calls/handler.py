@@ -21,7 +21,7 @@ from ..runtime.parked_calls import WaitingChild
 from ..runtime.repl import CellCalls
 from ..runtime.untrusted_text import one_line
 from .call_gate import REJECTED, CallGate
-from .keys import CallKeys, parameters_of
+from .keys import CallKeys
 from .model_call import CallResult, ModelCall, call_once, failure_digest, replayed
 from .sub_rlm_call import ask_child
 
@@ -137,13 +137,12 @@ class SubCallHandler:
             role="sub",
             schema=call.schema,
         )
-        spec = self._run.settings.spec_of(model.name)
         return await call_once(
             self._run,
             self._deps,
             ModelCall(
                 *(key, call.kind, self._turn, call.prompt, model, request),
-                parameters=parameters_of(spec, call),
+                parameters=self._keys.parameters_of(call),
                 digest=self._keys.request_of(call, None),
                 line=call.origin.line,
             ),

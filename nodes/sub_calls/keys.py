@@ -6,27 +6,42 @@ the same request. In a cell that was begun before the settings changed, such a c
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...kernel.session import PostedCall
 from ...state.call_journal import ThreadJournal
 from ...state.call_keys import call_key, content_key, request_digest, shared_key
 from ...state.call_records import SCHEMA
-from ...state.model_specs import ModelSpec
 from ...state.run_state import FormerModels
 from ...state.settings import RunSettings, saved_settings
 from ..models.urls import shown
 
 
-def parameters_of(spec: ModelSpec | None, call: PostedCall | None = None) -> dict[str, Any]:
+def parameters_of(options: Mapping[str, Any], call: PostedCall | None = None) -> dict[str, Any]:
     """Return what a request asks for beside its prompt, as it is recorded: nothing that was not given."""
-    asked: dict[str, Any] = dict(spec.options) if spec else {}
+    asked = dict(options)
     if call and call.max_tokens:
         asked["max_output"] = call.max_tokens
     if call and call.schema is not None:
         asked[SCHEMA] = True
     return asked
+
+
+class _Models:
+    """The models of some settings, as requests to them are recorded."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        # The sub-model comes last: a call that names it, or nothing, is made as a sub-call is.
+        specs = [settings.root_spec, settings.sub_spec]
+        self._asked: dict[str | None, tuple[str, str, Mapping[str, Any]]] = {
+            spec.name: (spec.name, shown(spec.base_url), spec.options) for spec in specs
+        }
+        self._asked[None] = self._asked[settings.sub_spec.name]
+
+    def of(self, call: PostedCall) -> tuple[str, str, Mapping[str, Any]]:
+        """Return the name, the server and the options of the model for a call, whether or not it is configured."""
+        return self._asked.get(call.model) or (call.model or "", "", {})
 
 
 def _with_models(settings: RunSettings, former: FormerModels) -> RunSettings:
@@ -42,9 +57,10 @@ class CallKeys:
         """`former`: what the run asked with until its settings were changed, the earliest first."""
         self._journal = journal
         self._turn = turn
-        self._settings = settings
-        self._first = _with_models(settings, former[0]) if former else settings
-        self._former = [_with_models(settings, one) for one in former if one["until"] >= turn]
+        self._first_model = (_with_models(settings, former[0]) if former else settings).calls_model
+        before = [_with_models(settings, one) for one in former if one["until"] >= turn]
+        self._models = _Models(settings)
+        self._former = [_Models(one) for one in reversed(before)]
         self._occurrences: Counter[str] = Counter()
 
     def key_of(self, call: PostedCall, context: str | None) -> str:
@@ -64,19 +80,24 @@ class CallKeys:
 
     def _old_content(self, call: PostedCall, context: str | None) -> str:
         """Return the content's digest as it was until format 4, with the name of the model that was to answer."""
-        model = call.model or self._first.calls_model
-        return content_key(call.kind, call.prompt, model, call.schema, context)
+        return content_key(call.kind, call.prompt, call.model or self._first_model, call.schema, context)
 
     def _shared_keys(self, call: PostedCall, context: str | None) -> Iterator[str]:
         """Yield the keys that a `cache=True` call may have, the one for new answers first."""
-        for settings in (self._settings, *reversed(self._former)):
-            yield shared_key(self.request_of(call, context, settings))
+        for models in (self._models, *self._former):
+            yield shared_key(_request(call, context, models))
         if self._journal.old_keys:
             yield shared_key(self._old_content(call, context))
 
-    def request_of(self, call: PostedCall, context: str | None, settings: RunSettings | None = None) -> str:
-        """Return the digest of the request that a call makes, by default with the present settings."""
-        settings = settings or self._settings
-        spec = settings.spec_of(call.model) if call.model else settings.sub_spec
-        model, server = (spec.name, shown(spec.base_url)) if spec else (call.model or "", "")
-        return request_digest(model, server, parameters_of(spec, call), call.kind, call.prompt, call.schema, context)
+    def request_of(self, call: PostedCall, context: str | None) -> str:
+        """Return the digest of the request that a call makes."""
+        return _request(call, context, self._models)
+
+    def parameters_of(self, call: PostedCall) -> dict[str, Any]:
+        """Return what the request of a call asks for beside its prompt."""
+        return parameters_of(self._models.of(call)[2], call)
+
+
+def _request(call: PostedCall, context: str | None, models: _Models) -> str:
+    name, server, options = models.of(call)
+    return request_digest(name, server, parameters_of(options, call), call.kind, call.prompt, call.schema, context)

@@ -274,7 +274,7 @@ async def replayed(run: ActiveRun, deps: Dependencies, recorded: RecordedCall, *
 def root_failed(got: CallResult, hint: str = "") -> ModelFailed:
     """Return the error that ends a run whose root model gave no answer. `hint`: what to do before resuming."""
     if got.error_kind in ("not_found", "garbage"):
-        hint = "A run keeps its --model and --base-url: ask anew to change them."
+        hint = "Another one can be named with --model and --base-url."
     return ModelFailed(got.error or "The root model gave no answer.", hint=hint)
 
 

@@ -31,7 +31,8 @@ def spent(usage: Mapping[str, Any], unknown: str = "lost call") -> list[str]:
     parts += [cost] if cost else []
     if lost := int(usage.get("uncertain_calls", 0)):
         most, more = int(usage.get("uncertain_tokens", 0)), dollars(usage.get("uncertain_cost_usd") or None)
-        parts.append(f"up to {counted(most, 'token')}{f' ({more})' if more else ''} more of {counted(lost, unknown)}")
+        beyond = f"up to {counted(most, 'token')}{f' ({more})' if more else ''} more of " if most else ""
+        parts.append(f"{beyond}{counted(lost, unknown)}")
     return parts
 
 
