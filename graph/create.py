@@ -112,7 +112,7 @@ def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
 def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:
     """Return `limits` with the given values of `raises`. Raises UsageError for an unknown name or an invalid value."""
     if unknown := sorted(set(raises) - set(Limits.model_fields)):
-        raise UsageError(f"A resume cannot change {', '.join(unknown)}: a run keeps the settings it was started with.")
+        raise UsageError(f"A resume cannot change {', '.join(unknown)}: a run keeps all but its models and limits.")
     try:
         return limits.raised(raises)
     except ValidationError as error:

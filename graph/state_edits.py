@@ -140,7 +140,7 @@ def _command_instead(key: str, thread_id: str) -> str:
     """Return a hint that names the command to use instead of an edit of this key."""
     match key:
         case "settings" | "approve" | "max_turns" | "max_calls" | "max_tokens" | "max_cost" | "max_time":
-            return f"A run keeps its settings; a limit is raised by {cli_command('resume', thread_id)} with --max-…"
+            return f"Limits and models are changed by {cli_command('resume', thread_id)} with --max-… or --model"
         case "context" | "context_ref":
             return f"Ask about another input in a run of its own: {cli_command('run', '--help')}"
         case "cell":

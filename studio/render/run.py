@@ -20,8 +20,10 @@ _CHILDREN = 20
 """Sub-RLMs that are shown of each level of their tree."""
 
 _SETTINGS = {
-    "sub_model": "sub-calls by {}",
     "base_url": "at {}",
+    "sub_model": "sub-calls by {}",
+    "sub_base_url": "at {}",
+    "then": "then {}",
     "max_depth": "depth {}",
     "concurrency": "{} calls in flight",
 }
