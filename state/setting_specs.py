@@ -27,6 +27,11 @@ class SettingSpec:
     """Its default in words; empty when it must be given."""
 
     @property
+    def variable(self) -> str:
+        """Its variable in the environment."""
+        return f"RLM_{self.name.upper()}"
+
+    @property
     def flag(self) -> str:
         """Its flag on the command line."""
         return f"--{self.name.replace('_', '-')}"
@@ -35,8 +40,7 @@ class SettingSpec:
 _ALL = (
     SettingSpec(
         *("model", "Root model", MODEL, "PROVIDER:NAME"),
-        "The root model, such as openai:gpt-5-mini; scripted:PATH is an offline stand-in. Required, unless RLM_MODEL "
-        "or rlm.toml names one",
+        "The root model, such as openai:gpt-5-mini; scripted:PATH is an offline stand-in",
         "",
     ),
     SettingSpec(

@@ -58,13 +58,18 @@ class SettingFlags:
     """
 
     names: tuple[str, ...]
+    default: str | None = None
+    """The meaning of a flag that is not given, in place of the default of a new run."""
 
     def parameters(self) -> list[inspect.Parameter]:
         """Return one keyword parameter for each flag, as typer reads them."""
         types = {name: _TYPES.get(SETTINGS[name].metavar, str) | None for name in self.names}
         return [
             inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, _option(name)]
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[kind, _option(name, self.default)],
             )
             for name, kind in types.items()
         ]
@@ -92,10 +97,12 @@ _TYPES: dict[str | None, Any] = {
 """The types of options by their metavar; texts are not listed."""
 
 
-def _option(name: str) -> Any:
+def _option(name: str, default: str | None = None) -> Any:
     """Return the option of a run's setting, made from its specification."""
     spec = SETTINGS[name]
-    text = f"{spec.help}. Default: {spec.default}" if spec.default else f"{spec.help}."
+    default = spec.default if default is None else default
+    required = f"Required, unless {spec.variable} or rlm.toml has it."
+    text = f"{spec.help}. {f'Default: {default}' if default else required}"
     text = text.replace("[", "\\[")
     return typer.Option(spec.flag, metavar=spec.metavar, help=text, rich_help_panel=spec.panel, show_default=False)
 
@@ -104,7 +111,7 @@ _RAISABLE = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "st
 
 RunSettingFlags = Annotated[dict[str, Any], SettingFlags(tuple(SETTINGS))]
 """Every setting of a run."""
-ChangeFlags = Annotated[dict[str, Any], SettingFlags((*MODEL_SETTINGS, *_RAISABLE))]
+ChangeFlags = Annotated[dict[str, Any], SettingFlags((*MODEL_SETTINGS, *_RAISABLE), "the run's own")]
 """The settings that may be changed when a run is resumed or forked: its models and its limits."""
 Thread = Annotated[
     str | None,
