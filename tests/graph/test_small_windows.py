@@ -6,11 +6,18 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
+from durable_rlm.nodes.models.errors import Failure
+from durable_rlm.nodes.models.retry import RetryPolicy
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl
 from tests.servers.habits import Response, habit_server
 
 TURNS = 6
+
+
+def no_wait(policy: RetryPolicy, number: int, failure: Failure) -> float:
+    del policy, number, failure
+    return 0.0
 
 
 class SmallWindow:
@@ -54,7 +61,7 @@ async def test_a_question_that_no_shortening_makes_fit_ends_the_run_with_the_ser
 
 
 async def test_the_likely_bill_of_a_failed_server_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("durable_rlm.nodes.models.retry.RetryPolicy.wait", lambda *_: 0.0)
+    monkeypatch.setattr(RetryPolicy, "wait", no_wait)
 
     def handle(body: dict[str, Any], number: int) -> Response:
         if number == 1:
