@@ -93,6 +93,8 @@ class Call:
     """Why a text is not what was saved; it then replaces the text, in brackets."""
     thread_id: str = ""
     """The run whose code made the call."""
+    thoughts: str | None = None
+    """The model's thoughts before it answered, as far as the server showed them."""
     tokens_below: int = 0
     """Tokens of the run that answers the call, and of the runs below that one."""
 
@@ -122,6 +124,7 @@ class Call:
             "queue": None if row.queued is None or row.begun is None else round(row.begun - row.queued, 3),
             "attempts": [_attempt(attempt) for attempt in row.attempt_log],
             "line": row.line,
+            "thoughts": self.thoughts,
         }
 
 
@@ -240,11 +243,13 @@ class RunQueries:
         texts = self._stores.texts
         if row.damage:
             return Call(row, f"[{row.damage}]", None, row.damage)
+        thoughts = await texts.get_or_damage(row.thoughts) if row.thoughts else None
         try:
-            return Call(row, await texts.get(row.prompt), await texts.get(row.answer) if row.answer else None)
+            answer = await texts.get(row.answer) if row.answer else None
+            return Call(row, await texts.get(row.prompt), answer, thoughts=thoughts)
         except StoredDataDamaged as damaged:
-            answer = await self._stores.texts.get_or_damage(row.answer) if row.answer else None
-            return Call(row, await self._stores.texts.get_or_damage(row.prompt), answer, damaged.message)
+            answer = await texts.get_or_damage(row.answer) if row.answer else None
+            return Call(row, await texts.get_or_damage(row.prompt), answer, damaged.message, thoughts=thoughts)
 
     async def count_below(self, thread: str) -> int:
         """Return the number of child runs of the run, their child runs included. Raises UnknownThread."""

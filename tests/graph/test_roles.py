@@ -118,3 +118,15 @@ async def test_an_option_that_makes_no_sense_is_refused(tmp_path: Path, settings
     async with home(tmp_path) as runner:
         with pytest.raises(UsageError, match=said):
             await runner.run("Q?", model="openai:m", base_url="http://127.0.0.1:9/v1", **settings)
+
+
+async def test_thoughts_of_a_sub_call_are_listed_with_it_and_reach_no_code(
+    tmp_path: Path, keys: pytest.MonkeyPatch
+) -> None:
+    del keys
+    with ScriptedServer(lambda _: ROOT, lambda _: "<think>perhaps no</think>yes") as server:
+        async with home(tmp_path) as runner:
+            names = {"model": "openai:root", "sub_model": "openai:sub", "base_url": server.base_url}
+            run = await runner.run("Q?", thread="t", **names)
+            [call] = await runner.queries.calls("t")
+    assert (run.answer, call.answer, call.to_json()["thoughts"]) == ("yes", "yes", "perhaps no")
