@@ -12,6 +12,11 @@ from tests.e2e.program import rlm, waiting_run
 from tests.scripts import repl, write_script
 from tests.servers.openai_server import Fault, ScriptedServer
 
+CALL_DETAILS = {"input_tokens", "output_tokens", "cached_tokens", "thought_tokens", "cost_usd"} | {
+    *("start", "queue", "attempts", "line", "thoughts")
+}
+"""The keys of `rlm calls --json` about what a call took, and when."""
+
 RUN_KEYS = {
     *("thread_id", "status", "answer", "citations", "interrupts", "usage", "turns", "steps", "error", "restore"),
 }
@@ -40,7 +45,7 @@ def test_json_output_is_one_document_with_the_documented_keys(tmp_path: Path, mo
     assert {"step", "kind", "turn", "created", "checkpoint_id", "summary"} == set(steps[0])
     [call] = json.loads(rlm(tmp_path, "--home", ".rlm", "calls", "named", "--json").stdout)
     keys = {"key", "turn", "depth", "kind", "model", "prompt", "answer", "error", "tokens", "seconds", "reused"}
-    assert set(call) == keys | {"child_thread"} and call["prompt"] == "hello"
+    assert set(call) == keys | {"child_thread"} | CALL_DETAILS and call["prompt"] == "hello"
     assert json.loads(rlm(tmp_path, "show", "named", "--json").stdout)["answer"] == "HELLO"
 
 

@@ -21,6 +21,11 @@ from tests.scripts import repl, write_script
 from tests.studio.conftest import HOSTILE, Rlm
 from tests.studio.test_safe_text import hostile
 
+CALL_DETAILS = {"input_tokens", "output_tokens", "cached_tokens", "thought_tokens", "cost_usd"} | {
+    *("start", "queue", "attempts", "line", "thoughts")
+}
+"""The keys of `rlm calls --json` about what a call took, and when."""
+
 NASTY = "".join(HOSTILE.values()).encode(errors="ignore").decode()
 CELLS = [
     "x = [1, 2]\nprint('many\\nlines')",
@@ -69,7 +74,7 @@ def test_steps_prints_the_steps_of_a_run(rlm: Rlm, home: Path) -> None:
 def test_calls_prints_the_calls_of_a_run(rlm: Rlm, home: Path) -> None:
     calls = json.loads(rlm("calls", "nasty", "--json", "--home", str(home)).out)
     keys = {"key", "turn", "depth", "kind", "model", "prompt", "answer", "error", "tokens", "seconds", "reused"}
-    assert [set(call) for call in calls] == [keys | {"child_thread"}] * 3 and calls[2]["prompt"] == NASTY
+    assert [set(call) for call in calls] == [keys | {"child_thread"} | CALL_DETAILS] * 3 and calls[2]["prompt"] == NASTY
     table = rlm("calls", "nasty", "--home", str(home)).out
     assert re.search(r"2 +scripted:\S+ +\d+ +0\.\d s +two +TWO", table) and hostile(table) == []
 

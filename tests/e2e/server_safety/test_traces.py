@@ -21,7 +21,7 @@ def langsmith() -> Generator[TraceReceiver]:
 
 def ask(url: str, token: str, folder: Path) -> None:
     """Have a server answer a question, whose client requests a trace into a project of its own."""
-    model = write_script(folder / "m.py", [repl("FINAL(llm_query('SECRET prompt') + ' SECRET answer')")])
+    model = write_script(folder / "m.py", [repl("FINAL(llm_query('SECRET prompt' + context[:0]) + ' SECRET answer')")])
     form = {"question": "A SECRET question?", "context": "SECRET input", "settings": {"model": model}}
     asked = {"assistant_id": "rlm", "input": form, "langsmith_tracer": {"project_name": "theirs"}}
     answered = httpx.post(f"{url}/runs/wait", headers={"x-api-key": token}, json=asked, timeout=60)

@@ -163,7 +163,7 @@ async def test_a_fork_of_a_run_out_of_budget_resumes_with_raised_limits(runner: 
         ("execute_code", 1, {"answers": {"": "x"}}, "no call"),
         ("execute_code", 1, {"answers": {"2:": "x"}}, "no call 2:"),
         ("plan", 1, {"max_turns": 0}, "--max-turns"),
-        ("plan", 1, {"model": "scripted:x"}, "cannot change model"),
+        ("plan", 1, {"mode": "direct"}, "cannot change mode"),
     ],
 )
 async def test_an_invalid_change_is_refused_and_no_fork_is_saved(

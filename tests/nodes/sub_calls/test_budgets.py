@@ -79,7 +79,7 @@ async def test_a_strict_budget_counts_a_reply_that_broke_off_as_spent_when_its_r
 
 
 async def test_a_request_that_a_server_refused_costs_nothing_when_no_budget_is_left_for_a_retry(runner: Runner) -> None:
-    refusing = Fault("status", status=503, share=0.5)
+    refusing = Fault("status", status=429, share=0.5)
     with ScriptedServer(ROOT, terse, cuts=True, faults=[refusing]) as server:
         run = await runner.run("Q?", concurrency=50, max_tokens=60_000, **models(server))
     assert run.usage["input_tokens"] + run.usage["output_tokens"] == server.billed.total
@@ -103,7 +103,7 @@ async def test_a_budget_can_be_used_although_reservations_far_exceed_the_actual_
 
 
 async def test_the_spending_that_is_shown_equals_the_bill_of_the_server(runner: Runner) -> None:
-    with ScriptedServer(ROOT, terse, faults=[Fault("status", status=503, share=0.2)]) as server:
+    with ScriptedServer(ROOT, terse, faults=[Fault("status", status=429, share=0.2)]) as server:
         run = await runner.run("Q?", price=PRICE, **models(server))
     assert run.usage["input_tokens"] == server.billed.input and run.usage["output_tokens"] == server.billed.output
     assert run.usage["cost_usd"] == pytest.approx(server.billed.cost(PRICE))
