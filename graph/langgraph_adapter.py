@@ -26,19 +26,11 @@ from ..state.settings import RunSettings, saved_settings
 from .approvals import check_answer, check_asked_here, check_undecided, waiting_one
 from .build import Graph
 from .create import make_ready
-from .executor import (
-    ResumePoint,
-    RunExecutor,
-    Streaming,
-    config_of,
-    for_caller,
-    limits_for,
-    resume_point_at,
-    resume_point_of,
-)
+from .executor import RunExecutor, Streaming, config_of, for_caller
 from .langgraph_ids import config_called, run_name, snapshot_called
 from .langgraph_input import RunRequest, create_from_request
 from .langgraph_streams import StreamAdapter, snapshot_with_answer
+from .resume_points import ResumePoint, limits_for, resume_point_at, resume_point_of
 from .state_edits import allowed_edit
 from .tracing import traced
 

@@ -30,15 +30,7 @@ from .approvals import check_answer, check_asked_here, check_undecided, raising,
 from .build import Graph, draw
 from .checkpoints import state_at
 from .create import enter_run, make_ready, raised_limits, under_a_free_name
-from .executor import (
-    FindResumePoint,
-    ResumePoint,
-    RunExecutor,
-    config_of,
-    limits_for,
-    resume_point_of,
-    with_change,
-)
+from .executor import FindResumePoint, RunExecutor, config_of
 from .fork import make_fork
 from .fork_edits import Changes
 from .intake import Given
@@ -47,6 +39,7 @@ from .langgraph_ids import run_name
 from .maintenance import collect_garbage, delete_runs, verify_run
 from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
+from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
 from .run import EndEvent, Run, answer_of, error_facts, spent_message
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits

@@ -29,10 +29,11 @@ from ..state.run_state import AnswerRef, RunInput, RunState, Status
 from ..state.settings import RunSettings, saved_settings
 from .build import Graph
 from .checkpoints import state_at
-from .executor import ExecutionOutcome, ResumePoint, RunExecutor, config_of, resume_point_of, with_change
+from .executor import ExecutionOutcome, RunExecutor, config_of
 from .fork import make_fork
 from .fork_edits import Changes
 from .model_changes import model_change, with_models_of
+from .resume_points import ResumePoint, resume_point_of, with_change
 from .run import answer_of
 
 T = TypeVar("T")

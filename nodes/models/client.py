@@ -188,21 +188,7 @@ class ModelClient:
             if failure.kind == "too_long":
                 failure = replace(failure, detail="; ".join(filter(None, (size(request.messages), failure.detail))))
         else:
-            return ModelReply(
-                text=answer.text,
-                input_tokens=tally.input_tokens,
-                output_tokens=tally.output_tokens,
-                cost_usd=tally.cost_usd,
-                finish=answer.finish,
-                estimated=tally.estimated,
-                attempts=tally.attempts,
-                seconds=self._clock() - started,
-                thoughts=answer.thoughts,
-                thought_tokens=tally.thought_tokens,
-                cached_tokens=tally.cached_tokens,
-                cache_write_tokens=tally.cache_write_tokens,
-                wrapped=answer.wrapped,
-            )
+            return _reply(answer, tally, self._clock() - started)
         # Raised outside the handler on purpose: inside it the provider's error, with the request and its Authorization
         # header, would become part of tracebacks.
         raise self._failed(failure, tally, request.role, self._clock() - started)
@@ -269,6 +255,24 @@ class ModelClient:
         tally.cache_write_tokens += written
         tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
         return Used(sent, received, cost, TokenDetails(cached, written, thought))
+
+
+def _reply(answer: _Answer, tally: _Tally, seconds: float) -> ModelReply:
+    return ModelReply(
+        text=answer.text,
+        input_tokens=tally.input_tokens,
+        output_tokens=tally.output_tokens,
+        cost_usd=tally.cost_usd,
+        finish=answer.finish,
+        estimated=tally.estimated,
+        attempts=tally.attempts,
+        seconds=seconds,
+        thoughts=answer.thoughts,
+        thought_tokens=tally.thought_tokens,
+        cached_tokens=tally.cached_tokens,
+        cache_write_tokens=tally.cache_write_tokens,
+        wrapped=answer.wrapped,
+    )
 
 
 def _judged(raw: RawReply, request: ModelRequest) -> _Answer:
