@@ -19,10 +19,10 @@ def after(*cells: str, own_process: bool = False) -> Namespace:
 
 
 def _kept() -> dict[str, tuple[list[str], str]]:
-    """Return the names, cells and expected conditions of `state_zoo.txt`."""
-    _, *sections = (Path(__file__).parent / "state_zoo.txt").read_text().split("\n## ")
+    """Return the names, cells and expected conditions of `state_zoo.txt`, and of the files beside it."""
+    files = sorted(Path(__file__).parent.glob("state_zoo*.txt"))
     found: dict[str, tuple[list[str], str]] = {}
-    for section in sections:
+    for section in (one for file in files for one in file.read_text().split("\n## ")[1:]):
         name, rest = section.split("\n", 1)
         cells, holds = rest.split("\n=> ")
         found[name] = (cells.split("\n---\n"), holds.strip())

@@ -1,11 +1,11 @@
-"""The private parts of cloudpickle that are used, to pickle the classes of cells.
+"""The private parts of cloudpickle and `abc` that are used.
 
-Its records of the classes that it has pickled or loaded are variables of its module, and no argument replaces them.
-The form of its reduction of a class is its own affair, and no hook of it is called before the class is made.
+cloudpickle's records of the classes and type variables that it has pickled or loaded are variables of its module, and
+no argument replaces them.
 """
 
+from abc import _get_dump  # type: ignore[attr-defined]
 from dataclasses import dataclass, field
-from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from cloudpickle import cloudpickle
@@ -27,10 +27,7 @@ def use_records(records: ClassRecords) -> ClassRecords:
     return before
 
 
-def with_slots(reduced: tuple[Any, ...], slots: Any) -> tuple[Any, ...]:
-    """Return cloudpickle's reduction of a class with `__slots__` among the names with which the class is made.
-
-    cloudpickle would set `__slots__` on the finished class, which then has no slots.
-    """
-    kind, name, bases, content, *rest = reduced[1]
-    return (reduced[0], (kind, name, bases, {**content, "__slots__": slots}, *rest), *reduced[2:])
+def registered_with(kind: type) -> list[type]:
+    """Return the classes that were registered with an abstract class. `abc` has no public function for that."""
+    held = (reference() for reference in _get_dump(kind)[0])
+    return [one for one in held if one is not None]

@@ -25,7 +25,7 @@ _REACHES_ALL = frozenset(
             "f_back",
             "__globals__",
         ),
-        *("get_objects", "get_referrers", "get_referents", "settrace", "setprofile"),
+        *("get_objects", "get_referrers", "get_referents", "settrace", "setprofile", "__subclasses__"),
     )
 )
 """Names with which code may reach variables that it does not name."""

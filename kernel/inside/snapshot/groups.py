@@ -6,6 +6,7 @@ from json import dumps, loads  # bound now: code of cells may patch the module
 from typing import Any
 
 from .chunks import SMALL, LongTexts, Pieces, Unframed, by_content, by_place, name_all, without_frames
+from .code_objects import MAGIC, PYTHON
 from .input_slices import Cut, Cuts, NotTheInput
 from .object_graph import ATOMS, Reached
 from .pickler import Pickled, Surroundings, pickled
@@ -36,12 +37,26 @@ class Saved:
     """Variables that its functions may touch."""
     needs: frozenset[str]
     """Variables that it refers to by name."""
+    files: frozenset[str] = frozenset()
+    """The files, or names of cells, of the code that it contains."""
 
     @classmethod
     def read(cls, group: dict[str, Any]) -> "Saved":
         """Read a group that comes from the store."""
         form = loads(group["form"])
-        return cls(group, frozenset(group["names"]), frozenset(form["touches"]), frozenset(form["needs"]))
+        files = frozenset[str](form.get("files", ()))
+        return cls(group, frozenset(group["names"]), frozenset(form["touches"]), frozenset(form["needs"]), files)
+
+    @property
+    def other_python(self) -> str:
+        """The Python that compiled its code, when its bytecode is not this one's; else an empty text."""
+        form = loads(self.group["form"])
+        return form["python"] if form.get("magic", MAGIC) != MAGIC else ""
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The versions of the packages that it refers to."""
+        return loads(self.group["form"]).get("packages", {})
 
     def loaded(self, pieces: "Restoring") -> dict[str, Any]:
         """Load its variables, none when it was not saved. Raises MissingPiece and what code of the run raises."""
@@ -129,12 +144,16 @@ class PickledGroup:
                 *(long.names(text, known, fresh) for text in self.result.texts),
             ]
             kinds = [type(text).__name__ for text in self.result.texts]
-        form = {
+        form: dict[str, Any] = {
             "touches": sorted(self.touches),
             "needs": sorted(self.needs),
             "parts": [len(part) for part in parts],
             "texts": kinds,
         }
+        if self.result is not None and self.result.has_code:
+            form |= {"python": PYTHON, "magic": MAGIC, "files": sorted(self.result.files)}
+        if self.result is not None and self.result.packages:
+            form["packages"] = dict(sorted(self.result.packages.items()))
         group = {
             "id": min(self.names),
             "names": sorted(self.names),
@@ -143,7 +162,12 @@ class PickledGroup:
             "about": [one for one in about if one],
             "form": dumps(form, separators=(",", ":")),
         }
-        return Saved(group, self.names, self.touches, self.needs)
+        return Saved(group, self.names, self.touches, self.needs, self.files)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files, or names of cells, of the code that it contains."""
+        return frozenset(self.result.files) if self.result else frozenset()
 
     def is_list_of_long(self, value: Any) -> bool:
         """Return whether this is one list of long texts, where comparing each is cheaper than pickling again."""

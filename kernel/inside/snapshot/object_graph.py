@@ -153,6 +153,8 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
     found.objects[id(one)] = one
     if is_array(one):
         return [one.base, *(one.ravel().tolist() if one.dtype.hasobject else ())]
+    if kind.__module__ == MAIN and is_array(one, exactly=False):
+        return [one.base, kind, vars(one), *(one.ravel().tolist() if one.dtype.hasobject else ())]
     if kind in _CODES:
         found.names |= names_of(getattr(one, _CODES[kind]))
     if kind in WEAK:
@@ -185,7 +187,7 @@ def is_flat(one: Any) -> bool:
     return False
 
 
-def is_array(one: Any) -> bool:
-    """Return whether this is a numpy array, without importing numpy."""
+def is_array(one: Any, *, exactly: bool = True) -> bool:
+    """Return whether this is a numpy array, or of a class that builds on it, without importing numpy."""
     numpy = sys.modules.get("numpy")
-    return numpy is not None and type(one) is numpy.ndarray
+    return numpy is not None and (type(one) is numpy.ndarray if exactly else isinstance(one, numpy.ndarray))

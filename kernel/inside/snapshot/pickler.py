@@ -15,33 +15,30 @@ import gc
 import io
 import sys
 import types
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import cloudpickle
 
-from . import unpickler
-from .cloudpickle_compat import with_slots
+from . import classes, unpickler
+from .arrays import reduced_array
+from .code_objects import InnerCode, arguments_of, is_lost, version_of
 from .input_slices import SHORTEST, Cuts, CutsOnce
-from .object_graph import MAIN, OWN, WEAK, bound_name, home_of, is_array, named_in
+from .object_graph import MAIN, OWN, WEAK, bound_name, home_of, named_in
 from .placeholder import Lost
 
 BIG = 64 << 10
 """Characters or bytes from which a str or bytes can be saved apart."""
 _REASON = 200
+_NO_PACKAGES = sys.stdlib_module_names | {MAIN, __name__.partition(".")[0]}
 _LOCK, _RLOCK = type(unpickler.threading.Lock()), type(unpickler.threading.RLock())
 _CACHED = type(functools.lru_cache(len))
 _VIEWS: dict[type, str] = {
     type(getattr(kind(), method)()): method for kind in (dict, OrderedDict) for method in ("keys", "values", "items")
 }
 _BY_NAME = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-_BASES: tuple[type, ...] = (
-    *(OrderedDict, defaultdict, Counter, dict, deque, list, set, frozenset, tuple, bytearray),
-    *(bool, int, float, complex, str, bytes, BaseException),
-)
-"""Built-in classes whose content the pickler can save, also of the classes of cells that build on them."""
 
 
 @dataclass
@@ -65,6 +62,12 @@ class Pickled:
     losses: list[Loss] = field(default_factory=list[Loss])
     cut: int = 0
     """Characters of strings that are saved as their places in the input."""
+    has_code: bool = False
+    """True when it contains bytecode, which only a Python with the same number can run."""
+    files: set[str] = field(default_factory=set[str])
+    """The files, or names of cells, of the code that it contains."""
+    packages: dict[str, str] = field(default_factory=dict[str, str])
+    """The versions of the packages that it refers to."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,10 @@ def pickled(values: Mapping[str, Any], around: Surroundings, *, one_by_one: bool
     }
     pickler.dump(shown)
     pickler.note_bare_cells()
-    return Pickled(file.getvalue(), buffers, pickler.texts, pickler.needs, pickler.losses, pickler.cuts.chars)
+    about_code = pickler.has_code, pickler.files, pickler.packages
+    return Pickled(
+        file.getvalue(), buffers, pickler.texts, pickler.needs, pickler.losses, pickler.cuts.chars, *about_code
+    )
 
 
 def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], Any]:
@@ -112,23 +118,9 @@ def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], A
         if isinstance(obj, TypeVar):
             return obj.__name__, obj.__bound__, obj.__constraints__, obj.__covariant__, obj.__contravariant__
         # Of a class, cloudpickle omits attributes that are the same object as in a base.
-        return _class_form(obj) if isinstance(obj, type) else found
+        return classes.class_form(obj) if isinstance(obj, type) else found
 
     return reduce
-
-
-def _class_form(kind: type) -> tuple[Any, ...]:
-    """Return a class as code of a cell defined it, without what Python and pydantic added."""
-    made_of_it = ("__dict__", "__weakref__", "__slotnames__", "_abc_impl", "__signature__", "__class_vars__")
-    own = {
-        name: value
-        for name, value in sorted(vars(kind).items())
-        if name not in made_of_it
-        and not name.startswith("__pydantic_")
-        and not isinstance(value, types.MemberDescriptorType)
-    }
-    schema = getattr(kind, "model_json_schema", None)
-    return type(kind), kind.__name__, kind.__bases__, own, schema() if schema else None
 
 
 class _Given:
@@ -148,6 +140,10 @@ class _Pickler(cloudpickle.Pickler):
         self.needs: set[str] = set()
         self.losses: list[Loss] = []
         self.texts: list[str | bytes] = []
+        self.has_code = False
+        self.files: set[str] = set()
+        self.packages: dict[str, str] = {}
+        self._slots: dict[int, list[tuple[str, Any]]] = {}
         self._numbers: dict[int, int] = {}
         self.cuts = CutsOnce(around.cuts)
         self._cells: dict[int, Any] = {}
@@ -168,14 +164,16 @@ class _Pickler(cloudpickle.Pickler):
                 return special(self, obj)
             if kind is types.FunctionType and (home := home_of(obj, around.namespace)):
                 return self._function(obj, home)
-            if _is_built_here(obj, kind) and (base := _known_base(kind)) is not None:
+            if classes.is_built_here(obj, kind) and (base := classes.known_base(kind)) is not None:
                 return self._instance(obj, kind, base)
             if isinstance(obj, unpickler.threading.Thread):
                 return self._lose(obj, "it is a thread")
             if obj is sys.stdout or obj is sys.stderr:
                 return unpickler.stream, ("stdout" if obj is sys.stdout else "stderr",)
-            if is_array(obj) and (view := self._view(obj)) is not None:
-                return view
+            if isinstance(obj, type) and obj.__module__ == MAIN:
+                return self._class(obj)
+            if (array := reduced_array(obj, kind, self.around.objects)) is not None:
+                return array
             return self._ordinary(obj, kind)
         except (KeyboardInterrupt, RecursionError, MemoryError):
             raise
@@ -197,9 +195,8 @@ class _Pickler(cloudpickle.Pickler):
         """Reduce an object by the means of cloudpickle and of the object itself."""
         reduced: Any = super().reducer_override(obj)
         if reduced is not NotImplemented:
-            if isinstance(obj, type) and vars(obj).get("__slots__") and not issubclass(obj, tuple):
-                return with_slots(reduced, vars(obj)["__slots__"])
             return reduced
+        self._note_package(obj)
         if kind in self.dispatch_table or kind in _BY_NAME or isinstance(obj, type):
             return NotImplemented
         reduced = obj.__reduce_ex__(5)
@@ -210,11 +207,35 @@ class _Pickler(cloudpickle.Pickler):
             return self._lose(obj, "its own pickling says nothing useful")
         return reduced
 
-    # -- functions
+    def _note_package(self, obj: Any) -> None:
+        """Record the package of what is saved by its name."""
+        package = str(getattr(obj, "__module__", "")).partition(".")[0]
+        if package and package not in _NO_PACKAGES:
+            self.packages[package] = version_of(package)
+
+    # -- classes and functions
+
+    def _class(self, kind: type) -> Any:
+        if why := classes.not_run_again(kind):
+            self.losses.append(Loss(kind, why))
+        make = unpickler.an_enum if classes.is_enum(kind) else unpickler.a_class
+        arguments, state = classes.reduced_class(kind, unpickler.order_of(kind))
+        return make, arguments, state, None, None, unpickler.fill_class
+
+    def _code(self, code: types.CodeType) -> Any:
+        self.has_code = True
+        self.files.add(code.co_filename)
+        return unpickler.code, arguments_of(code)
+
+    def _inner_code(self, inner: InnerCode) -> Any:
+        return unpickler.inner_code, arguments_of(inner.code)[:1]
 
     def _function(self, function: Any, home: str) -> Any:
         # A module's globals are found by its name. Those of no module are saved with the function and may hold it.
         place = function.__globals__ if home == OWN else home
+        if is_lost(function):
+            self.losses.append(Loss(function, "its code was lost before"))
+            return unpickler.function_without_code, (function.__qualname__, "its code was lost before", place)
         cells = function.__closure__
         contents: list[tuple[Any, Any]] = []
         for cell in cells or ():
@@ -245,8 +266,8 @@ class _Pickler(cloudpickle.Pickler):
     # -- instances of classes of cells
 
     def _instance(self, obj: Any, kind: type, base: type) -> Any:
-        state: Any = object.__getstate__(obj)  # type: ignore[attr-defined] - not what the class makes of it
-        fields, slots = state if isinstance(state, tuple) else (state, None)
+        fields, aliased = classes.fields_of(obj)
+        slots = {name: place.__get__(obj) for name, place in self._slots_of(kind) if hasattr(obj, name)}
         arguments: tuple[Any, ...] = ()
         content: Any = None
         if issubclass(base, BaseException):
@@ -261,24 +282,16 @@ class _Pickler(cloudpickle.Pickler):
         elif issubclass(base, tuple | frozenset):
             arguments = (list(base.__iter__(obj)),)
         elif base is not object:
-            arguments = (_plain(obj, base),)
+            arguments = (classes.plain(obj, base),)
         return (
             *(unpickler.instance, (kind, base, arguments)),
-            *((base, fields, slots, content), None, None, unpickler.fill_instance),
+            *((base, fields, slots, content, aliased), None, None, unpickler.fill_instance),
         )
 
-    # -- arrays that share memory
-
-    def _view(self, array: Any) -> Any:
-        base = array.base
-        if not is_array(base) or not array.size or array.dtype.hasobject:
-            return None
-        while is_array(base.base):
-            base = base.base
-        if id(base) not in self.around.objects or not base.flags.c_contiguous:
-            return None
-        offset = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-        return unpickler.view, (base, offset, array.shape, array.strides, array.dtype)
+    def _slots_of(self, kind: type) -> "list[tuple[str, Any]]":
+        if id(kind) not in self._slots:
+            self._slots[id(kind)] = classes.slots_of(kind)
+        return self._slots[id(kind)]
 
     # -- objects without their own pickling, or with a poor one
 
@@ -321,6 +334,8 @@ class _Pickler(cloudpickle.Pickler):
 
     _special: ClassVar[Mapping[Any, "Callable[[Any, Any], Any]"]] = {
         types.CellType: _cell,
+        types.CodeType: _code,
+        InnerCode: _inner_code,
         _LOCK: _lock,
         _RLOCK: _rlock,
         io.TextIOWrapper: _file,
@@ -360,38 +375,3 @@ class _OneByOne(_Pickler):
             if id(obj) in self.around.given:
                 return "given", self.around.given[id(obj)]
         return None
-
-
-def _is_built_here(obj: Any, kind: type) -> bool:
-    """Return whether an instance is saved as it is built: of a class of a cell, or an exception.
-
-    The pickling method of an exception fails where its class takes other arguments than it keeps.
-    """
-    if isinstance(obj, BaseException):
-        return kind.__reduce__ is BaseException.__reduce__
-    return kind.__module__ == MAIN and not isinstance(obj, type)
-
-
-def _known_base(kind: type) -> "type | None":
-    """Return the built-in class that `kind` builds on, when it and all its other bases are plain, else None."""
-    base: type = object
-    for one in kind.__mro__[:-1]:
-        if one in _BASES or (issubclass(one, BaseException) and one.__module__ == "builtins"):
-            base = one
-            break
-        plain = one.__module__ == MAIN or (one.__module__, one.__name__) in _HARMLESS
-        if not plain and not issubclass(kind, BaseException):
-            return None
-    return None if isinstance(kind, _enum_type()) else base
-
-
-_HARMLESS = {("abc", "ABC"), ("typing", "Generic"), ("typing", "Protocol")}
-
-
-def _enum_type() -> type:
-    enum = sys.modules.get("enum")
-    return enum.EnumType if enum else type(None)
-
-
-def _plain(obj: Any, base: type) -> Any:
-    return base.__getnewargs__(obj)[0] if hasattr(base, "__getnewargs__") else base(obj)

@@ -12,6 +12,7 @@ from typing import Any
 
 from .chunks import LongTexts, Pieces
 from .code_names import ANY, names_in
+from .code_objects import SOURCE, keep_source, source_of
 from .compare import Comparison
 from .groups import PickledGroup, Restoring, Saved, is_long, make, said
 from .input_slices import Cuts
@@ -71,7 +72,7 @@ class Snapshotter:
         self._hidden = frozenset(hidden)
         self._describe = describe
         self._given = {id(value): name for name, value in given.items() if not _is_common(value)}
-        self._target = Target(namespace, given, self._need)
+        self._target = Target(namespace, given, self._need, source=self._source)
         self._ambient = Ambient() if own_process else None
         self._threads = frozenset(threading.enumerate())
         self._saved: dict[str, Saved] = {}
@@ -84,6 +85,8 @@ class Snapshotter:
         """Groups whose long texts are saved apart."""
         self._long = LongTexts()
         self._cuts = cuts
+        self._sources: dict[str, str] = {}
+        """The saved sources of code, each under the name of its file after `SOURCE`."""
         self._again: set[str] = set()
         """Variables touched by a cell whose snapshot could not be taken."""
         self._waiting: dict[str, Callable[[], None]] = {}
@@ -117,6 +120,9 @@ class Snapshotter:
         if self._ambient is not None:
             self._ambient.notice(blocks, self._namespace)
             values.update(self._ambient.values())
+        if self._sources:
+            used = {SOURCE + file for saved in self._saved.values() for file in saved.files}
+            values.update({name: text for name, text in self._sources.items() if name in used})
         return values
 
     def _is_variable(self, name: object) -> bool:
@@ -162,7 +168,7 @@ class Snapshotter:
                 todo += more
         return closed
 
-    def _take(self, values: Mapping[str, Any], touched: Set[str]) -> Taken:
+    def _take(self, values: "dict[str, Any]", touched: Set[str]) -> Taken:
         if self._cuts is not None:
             self._cuts.begin()
         work = {name for name in touched if not self._is_unchanged(name, values[name])}
@@ -178,7 +184,16 @@ class Snapshotter:
         parts = sharing({name: one.objects for name, one in reached.items()})
         made = [self._made(names, values, reached) for names in parts]
         made = self._without_circles(made, values, reached)
+        for name, text in self._new_sources(made).items():
+            self._sources[name] = values[name] = text
+            reached[name] = self._reach(text)
+            made.append(self._made([name], values, reached))
         return self._keep(made, values, reached)
+
+    def _new_sources(self, made: Iterable[PickledGroup]) -> dict[str, str]:
+        """Return the sources of the groups' code that are not saved yet, by the names under which they are."""
+        files = {file for one in made for file in one.files if SOURCE + file not in self._group_of}
+        return {SOURCE + file: text for file in sorted(files) if (text := source_of(file)) is not None}
 
     def _reach(self, value: Any) -> Reached:
         return reach(value, self._namespace, self._given)
@@ -281,6 +296,7 @@ class Snapshotter:
         with working_on(self._target):
             for name in list(self._waiting):
                 self._need(name)
+        self._target.order.put_in_order()
         shown = [about["name"] for group in groups for about in group["about"]]
         return Restored([name for name in shown if name not in lost], lost)
 
@@ -308,11 +324,18 @@ class Snapshotter:
         if load := self._waiting.pop(name, None):
             load()
 
+    def _source(self, file: str) -> "str | None":
+        """Return the source of a file of code, loaded first if necessary."""
+        self._need(SOURCE + file)
+        return self._sources.get(SOURCE + file)
+
     def _load(self, saved: Saved, pieces: Restoring, lost: dict[str, str]) -> None:
         for name in saved.names:
             self._waiting.pop(name, None)
         # Loading this group may load others first.
-        outer, self._target.losses = self._target.losses, []
+        target = self._target
+        outer = target.losses, target.without_code, target.python
+        target.losses, target.without_code, target.python = [], [], saved.other_python
         values: dict[str, Any] = {}
         try:
             values = saved.loaded(pieces)
@@ -320,16 +343,21 @@ class Snapshotter:
             raise
         except BaseException as error:
             lost.update((name, said(error)) for name in saved.names)
-        for what, why in self._target.losses:
+        losses = [*target.losses, *((f"function {one.__qualname__}", why) for one, why in target.without_code)]
+        for what, why in losses:
             lost.update((name, f"{what}: {why}") for name in saved.names)
-        self._target.losses = outer
+        target.losses, target.without_code, target.python = outer
         for name in saved.names:
             self._put(name, values, lost)
 
     def _put(self, name: str, values: Mapping[str, Any], lost: dict[str, str]) -> None:
         value = values[name] if name in values else Lost("variable", lost.get(name, "it was not saved"))
         self._bound[name] = value
-        if "." not in name:
+        if name.startswith(SOURCE):
+            if name in values:
+                self._sources[name] = value
+                keep_source(name.removeprefix(SOURCE), value)
+        elif "." not in name:
             self._namespace[name] = value
         elif self._ambient is not None and name in values:
             try:

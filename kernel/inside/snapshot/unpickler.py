@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from . import classes
 from .cloudpickle_compat import ClassRecords, use_records
+from .code_objects import SavedCode, generated_again, lost_function
 from .object_graph import MAIN
 from .placeholder import Lost
 
@@ -32,8 +34,15 @@ class Target:
     """Loads another variable first."""
     losses: "list[tuple[str, str]]" = field(default_factory=list["tuple[str, str]"])
     """Objects of the group being loaded that could not be restored: the kind and the reason."""
+    source: Callable[[str], "str | None"] = lambda _: None
+    """Returns the saved source of a file of code."""
+    python: str = ""
+    """The other Python that compiled the code of the group being loaded. Empty: it was one of the same bytecode."""
+    without_code: "list[tuple[types.FunctionType, str]]" = field(default_factory=list[tuple[types.FunctionType, str]])
+    """Functions of the group being loaded whose code could not be compiled again, and why."""
+    order: classes.Order = field(default_factory=classes.Order)
     classes: ClassRecords = field(default_factory=ClassRecords)
-    """cloudpickle's records of classes of cells. Two REPLs in one process must not share them."""
+    """cloudpickle's records of type variables. Two REPLs in one process must not share them."""
 
 
 _one_at_a_time = threading.RLock()
@@ -127,12 +136,45 @@ def variable(name: str) -> Any:
     return target.namespace[name]
 
 
-def function(code: types.CodeType, cells: "tuple[Any, ...] | None", home: "str | dict[str, Any]") -> Any:
+def code(arguments: "tuple[Any, ...]", span: Any) -> Any:
+    """Make a code object, or a placeholder when another Python compiled it, which `function` compiles again."""
+    target = _now()
+    if not target.python:
+        return types.CodeType(*arguments)
+    saved = SavedCode(arguments, span, target.python)
+    target.losses.append((saved.what, saved.why))
+    return saved
+
+
+def inner_code(arguments: "tuple[Any, ...]") -> "types.CodeType | None":
+    """Make a code object that another one contains. Return None when another Python compiled it."""
+    return None if _now().python else types.CodeType(*arguments)
+
+
+def function(code: Any, cells: "tuple[Any, ...] | None", home: "str | dict[str, Any]") -> Any:
     """Make a function with the live namespace, a module's or its own globals, which `fill_function` completes."""
+    target = _now()
     namespace: Any = home
+    module = None
+    if isinstance(home, str) and home != MAIN:
+        module = importlib.import_module(_RENAMED.get(home, home))
     if isinstance(home, str):
-        namespace = _now().namespace if home == MAIN else vars(importlib.import_module(_RENAMED.get(home, home)))
-    return types.FunctionType(code, namespace, code.co_name, None, cells)
+        namespace = vars(module) if module else target.namespace
+    if not isinstance(code, SavedCode):
+        return types.FunctionType(code, namespace, code.co_name, None, cells)
+    if (code.what, code.why) in target.losses:
+        target.losses.remove((code.what, code.why))
+    compiled = code.compiled(target.source(code.file), module)
+    if compiled is not None:
+        return types.FunctionType(compiled, namespace, compiled.co_name, None, code.in_order(compiled, cells))
+    made = lost_function(code.name, f"{code.why}; its source is not known", namespace)
+    target.without_code.append((made, f"{code.why}; its source is not known"))
+    return made
+
+
+def function_without_code(name: str, why: str, home: Any) -> Any:
+    """Make a function again that was lost before."""
+    return lost_function(name, why, _now().namespace if home == MAIN else {})
 
 
 def cell() -> types.CellType:
@@ -150,15 +192,43 @@ def fill_function(made: Any, state: "tuple[dict[str, Any], dict[str, Any], list[
         cell.cell_contents = content
 
 
+def order_of(kind: type) -> int:
+    """Return the number of a class in the order of their definition."""
+    return _now().order.of(kind)
+
+
+def a_class(*arguments: Any) -> type:
+    """Make a class without attributes, which `fill_class` adds."""
+    return classes.make_class(*arguments)
+
+
+def an_enum(*arguments: Any) -> type:
+    """Make an enum with its members, to which `fill_class` adds everything else."""
+    return classes.make_enum(*arguments)
+
+
+def fill_class(kind: type, state: "tuple[Any, ...]") -> None:
+    """Set the attributes of a class, past its metaclass."""
+    attributes, registered, members, number = state
+    classes.fill_class(kind, attributes, registered, members)
+    target = _now()
+    target.order.note(kind, number)
+    if target.without_code:
+        again = {id(one) for one in generated_again(kind)}
+        target.without_code = [(one, why) for one, why in target.without_code if id(one) not in again]
+
+
 def instance(kind: type, base: type, arguments: "tuple[Any, ...]") -> Any:
     """Make an instance of a class of a cell without calling the class, which `fill_instance` completes."""
     return base.__new__(kind, *arguments)
 
 
-def fill_instance(made: Any, state: "tuple[Any, Any, Any, Any]") -> None:
+def fill_instance(made: Any, state: "tuple[Any, ...]") -> None:
     """Set an instance's attributes, and its content as the built-in class that it builds on."""
-    base, fields, slots, content = state
-    if fields:
+    base, fields, slots, content, *rest = state
+    if True in rest:  # something else holds its dictionary too
+        object.__setattr__(made, "__dict__", fields)
+    elif fields:
         made.__dict__.update(fields)
     for name, value in (slots or {}).items():
         object.__setattr__(made, name, value)
@@ -185,6 +255,22 @@ def view(base: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
     import numpy
 
     return numpy.ndarray(shape, dtype, buffer=base.data, offset=offset, strides=strides)
+
+
+def array_of(kind: type, content: Any) -> Any:
+    """Make an array of a class of a cell with a copy of this content, without its `__array_finalize__`."""
+    plain = type(content)
+    order = "F" if content.flags.f_contiguous and not content.flags.c_contiguous else "C"
+    with classes.quiet((kind,), {"__array_finalize__": plain.__array_finalize__}):
+        made = plain.__new__(kind, content.shape, content.dtype, order=order)
+    plain.view(made, plain)[...] = content
+    return made
+
+
+def array_of_view(kind: type, view: Any) -> Any:
+    """Make an array of a class of a cell in the memory of another array."""
+    with classes.quiet((kind,), {"__array_finalize__": type(view).__array_finalize__}):
+        return view.view(kind)
 
 
 def lock(locked: bool) -> Any:
