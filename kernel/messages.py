@@ -42,6 +42,7 @@ _MAX_CALLS = 1000
 _MOST_KEYS = 20
 _MAX_NAMES = 100_000
 _REASON = 500
+_MAX_NOTES = 20
 _SHORT = 1000
 _SIZE = (1 << 63) - 1
 _PLACE = 1 << 53
@@ -210,6 +211,7 @@ class _Snapshot(_Strict):
 class _Restored(_Strict):
     names: _Names
     lost: _Lost
+    notes: Annotated[list[str], FailFast()] = Field(default=[], max_length=_MAX_NOTES)
 
 
 class _Compared(_Strict):
@@ -269,7 +271,8 @@ def parse_restored(said: str | bytes) -> Restored:
         restored = _Restored.model_validate(read(said))
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"a restore that is none: {str(error)[:200]}") from error
-    return Restored(restored.names, {name: why[:_REASON] for name, why in restored.lost.items()})
+    notes = [note[:_REASON] for note in restored.notes]
+    return Restored(restored.names, {name: why[:_REASON] for name, why in restored.lost.items()}, notes)
 
 
 def parse_compared(said: str | bytes) -> list[str]:

@@ -219,6 +219,8 @@ class Restored:
     """Variables that were restored completely."""
     lost: Mapping[str, str]
     """Variables that were not, or only in part, and why. Using a missing part raises an error that says so."""
+    notes: Sequence[str] = ()
+    """Other versions of Python or of packages than those that saved them, each as the rest of a sentence."""
 
 
 @dataclass(frozen=True)

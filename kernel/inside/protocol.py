@@ -26,7 +26,7 @@ class Message:
     RESTORE: Final = "rlm_restore"
     """Host, shell channel: loads saved variables. `{groups}`, as `CELL_REPLY` has them."""
     RESTORE_REPLY: Final = "rlm_restore_reply"
-    """Kernel: the variables that were restored, and those that were not. Attached JSON `{names, lost}`."""
+    """Kernel: the variables that were restored, and those that were not. Attached JSON `{names, lost, notes}`."""
     COMPARE: Final = "rlm_compare"
     """Host, shell channel: compares saved variables with the present ones. `{groups}`, as `CELL_REPLY` has them."""
     COMPARE_REPLY: Final = "rlm_compare_reply"

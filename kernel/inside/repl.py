@@ -97,9 +97,9 @@ class KernelRepl:
         return {"groups": taken.groups, "gone": taken.gone}, [bytes(chunk) for chunk in taken.chunks.values()]
 
     def restore(self, groups: list[dict[str, Any]], chunks: Mapping[str, Any]) -> dict[str, Any]:
-        """Load saved variables. Return `{"names", "lost"}`. `chunks` are their bytes by hash."""
+        """Load saved variables. Return `{"names", "lost", "notes"}`. `chunks` are their bytes by hash."""
         restored = self._snapshots.restore(groups, lambda name: bytes(chunks[name]))
-        return {"names": restored.names, "lost": restored.lost}
+        return {"names": restored.names, "lost": restored.lost, "notes": restored.notes}
 
     def compare(self, groups: list[dict[str, Any]], chunks: Mapping[str, Any]) -> dict[str, Any]:
         """Compare the variables with saved ones. Return `{"other"}`, the names of those that differ."""

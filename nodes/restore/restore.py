@@ -17,6 +17,7 @@ from ..runtime.active_runs import ActiveRun
 from ..runtime.dependencies import Dependencies
 from ..runtime.events import emit
 from ..runtime.repl import Repl
+from ..runtime.untrusted_text import one_line
 from ..sub_calls.begin_cell import begin_cell
 from .points import RestorePoint, edit_code, restore_points
 from .report import diverged, divergence, no_restore
@@ -24,6 +25,7 @@ from .report import diverged, divergence, no_restore
 REBUILD_SECONDS = 300.0
 """Seconds of computing that may be repeated for variables that could not be saved."""
 _NAMED = 5
+_NOTE = 300
 _REBUILDS = 3
 """Number of snapshots from which a rebuild is tried."""
 
@@ -115,7 +117,9 @@ class _Restore:
         groups = await self._deps.stores.snapshots.groups(point.snapshot)
         repl = await self._fresh()
         emit("restore", cells=0, of=0, turn=point.turn)
-        return repl, await repl.restore(groups, point.snapshot, point.position)
+        restored = await repl.restore(groups, point.snapshot, point.position)
+        self.report["notes"] += [one_line(n, _NOTE) for n in restored.notes if n not in self.report["notes"]]
+        return repl, dict(restored.lost)
 
     async def _rebuilt(self, missing: set[str]) -> Repl | None:
         """Return a REPL at the last point, rebuilt by running cells again from a point before `missing` were lost.

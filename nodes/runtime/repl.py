@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ...kernel.session import Cell, CellResult, KernelSession
+from ...kernel.session import Cell, CellResult, KernelSession, Restored
 from ...state.blobs.snapshots import Group, Groups, Snapshots, UnknownChunk
 from ...state.call_keys import START, AnswerSet, advance
 from ...state.records import RestoreRecord
@@ -189,11 +189,11 @@ class Repl:
         self._position = position
         self._cell = self._dispatcher = self._report_calls = self._restore_report = None
 
-    async def restore(self, groups: Groups, snapshot: str, position: str) -> dict[str, str]:
+    async def restore(self, groups: Groups, snapshot: str, position: str) -> Restored:
         """Load the groups of a snapshot into a fresh kernel. Return what could not be brought back, and why."""
         restored = await self._session.restore(list(groups.values()), self._snapshots.batches(groups.values()))
         self._groups, self._manifest, self._position = groups, snapshot, position
-        return dict(restored.lost)
+        return restored
 
     async def differing(self, groups: Sequence[Group]) -> Sequence[str]:
         """Return the names of saved variables whose values in this kernel differ from the saved ones."""

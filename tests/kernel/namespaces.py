@@ -1,10 +1,13 @@
 """A namespace with snapshots, as in a kernel, and fresh copies of it, for tests of saving and restoring."""
 
 import builtins
+import json
+import zlib
 from pathlib import Path
 from typing import Any
 
 from durable_rlm.kernel.inside.context_file import Pack
+from durable_rlm.kernel.inside.snapshot.code_objects import keep_source
 from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
 from durable_rlm.kernel.inside.snapshot.snapshotter import Restored, Snapshotter, Taken
 from durable_rlm.kernel.inside.variables import describe_one
@@ -42,7 +45,9 @@ class Namespace:
         """Run a cell and save its changes. An exception of the cell is recorded in `_error`."""
         self.snapshots.prepare([code])
         try:
-            exec(compile(code, "<cell>", "exec"), self.names)
+            file = f"<cell {zlib.crc32(code.encode()):08x}>"
+            keep_source(file, code)
+            exec(compile(code, file, "exec"), self.names)
         except Exception as error:
             self.names["_error"] = repr(error)
         return self.save(code)
@@ -66,6 +71,13 @@ class Namespace:
         other.restored = other.snapshots.restore(list(self.groups.values()), self.chunks.__getitem__)
         other.groups, other.chunks = dict(self.groups), dict(self.chunks)
         return other
+
+    def as_of_another_python(self) -> None:
+        """Change the recorded number of the bytecode: nothing that was saved can be loaded as it is any more."""
+        for group in self.groups.values():
+            form = json.loads(group["form"])
+            if "magic" in form:
+                group["form"] = json.dumps(form | {"magic": "00000000", "python": "3.0.0"})
 
     def differs(self, saved: "Namespace") -> list[str]:
         """Return the variables that differ from the last snapshot of `saved`."""

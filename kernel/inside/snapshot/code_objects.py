@@ -166,27 +166,30 @@ _RAISING = _raising("").__code__
 
 
 def is_lost(value: Any) -> bool:
-    """Return whether this is a function without code, or a method or wrapper of one."""
-    return _innermost(value) is not None
+    """Return whether this is a function without code, a method or wrapper of one, or a placeholder."""
+    return bool(_lost_in(value))
 
 
-def _innermost(value: Any) -> "types.FunctionType | None":
+def _lost_in(value: Any) -> list[Any]:
+    """Return the functions without code in an attribute of a class, and a placeholder."""
+    if isinstance(value, Lost):
+        return [value]
     value = getattr(value, "__func__", value)
-    value = getattr(value, "__wrapped__", value)
-    return value if type(value) is types.FunctionType and value.__code__ is _RAISING else None
+    chain = [value, getattr(value, "__wrapped__", None)]
+    return [one for one in chain if type(one) is types.FunctionType and one.__code__ is _RAISING]
 
 
-def generated_again(kind: type) -> "list[types.FunctionType]":
-    """Generate the methods of a dataclass or a named tuple that have no source. Return those that they replace."""
+def generated_again(kind: type) -> list[Any]:
+    """Generate the methods of a dataclass or a named tuple that have no source. Return what they replace."""
     own: Mapping[str, Any] = vars(kind)
-    missing = {name: function for name, value in own.items() if (function := _innermost(value))}
+    missing = {name: lost for name, value in own.items() if (lost := _lost_in(value))}
     if missing and "_fields" in own and issubclass(kind, tuple):
         defaults = own.get("_field_defaults", {})
         like = collections.namedtuple(kind.__name__, own["_fields"], defaults=defaults.values())
         _take(kind, like, missing)
     elif missing and "__dataclass_params__" in own:
         _dataclass_again(kind, missing)
-    return [function for name, function in missing.items() if not is_lost(own.get(name))]
+    return [one for name, lost in missing.items() if not is_lost(own.get(name)) for one in lost]
 
 
 def _take(kind: type, like: type, names: Iterable[str]) -> None:
@@ -215,7 +218,6 @@ def _dataclass_again(kind: type, missing: Iterable[str]) -> None:
 # -- the packages around it
 
 
-@lru_cache
 def version_of(package: str) -> str:
     """Return the version of an imported package, or an empty text when it does not say."""
     version = getattr(sys.modules.get(package), "__version__", "")

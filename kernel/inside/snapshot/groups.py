@@ -1,12 +1,12 @@
 """One group of variables: pickled from their values, in the form that the store keeps, and loaded again."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from json import dumps, loads  # bound now: code of cells may patch the module
 from typing import Any
 
 from .chunks import SMALL, LongTexts, Pieces, Unframed, by_content, by_place, name_all, without_frames
-from .code_objects import MAGIC, PYTHON
+from .code_objects import MAGIC, PYTHON, version_of
 from .input_slices import Cut, Cuts, NotTheInput
 from .object_graph import ATOMS, Reached
 from .pickler import Pickled, Surroundings, pickled
@@ -19,6 +19,7 @@ _WORTH_A_LOOK, _LOOKED_AT = 256 << 10, 3
 """Bytes of a group from which slices of the input are searched for in it, and strings of it that are tested first."""
 _WORTH_COMPARING = 256
 """Bytes per element from which a list of atoms is compared one by one before it is pickled again."""
+_NOTES = 20
 REASON = 300
 """Characters of a reason, at most."""
 
@@ -39,24 +40,18 @@ class Saved:
     """Variables that it refers to by name."""
     files: frozenset[str] = frozenset()
     """The files, or names of cells, of the code that it contains."""
+    other_python: str = ""
+    """The Python that compiled its code, when its bytecode is not this one's; else an empty text."""
+    packages: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The versions of the packages that it refers to."""
 
     @classmethod
     def read(cls, group: dict[str, Any]) -> "Saved":
         """Read a group that comes from the store."""
         form = loads(group["form"])
-        files = frozenset[str](form.get("files", ()))
-        return cls(group, frozenset(group["names"]), frozenset(form["touches"]), frozenset(form["needs"]), files)
-
-    @property
-    def other_python(self) -> str:
-        """The Python that compiled its code, when its bytecode is not this one's; else an empty text."""
-        form = loads(self.group["form"])
-        return form["python"] if form.get("magic", MAGIC) != MAGIC else ""
-
-    @property
-    def packages(self) -> dict[str, str]:
-        """The versions of the packages that it refers to."""
-        return loads(self.group["form"]).get("packages", {})
+        names = frozenset(group["names"]), frozenset(form["touches"]), frozenset(form["needs"])
+        python = form["python"] if form.get("magic", MAGIC) != MAGIC else ""
+        return cls(group, *names, frozenset(form.get("files", ())), python, form.get("packages", {}))
 
     def loaded(self, pieces: "Restoring") -> dict[str, Any]:
         """Load its variables, none when it was not saved. Raises MissingPiece and what code of the run raises."""
@@ -80,6 +75,17 @@ class Saved:
             [bytearray(pieces.joined(part)) for part in buffers],
             {"big": big, "cut": lambda *cut: pieces.cut(cut)},
         )
+
+
+def differences(groups: Iterable[Saved]) -> list[str]:
+    """Return sentences on other versions of Python and of packages than those that the groups were saved with."""
+    pythons = {one.other_python for one in groups} - {""}
+    found = [f"code that Python {one} had compiled was compiled again by Python {PYTHON}" for one in sorted(pythons)]
+    packages = {(name, then) for one in groups for name, then in one.packages.items()}
+    for name, then in sorted(packages):
+        if then and (now := version_of(name)) and now != then:
+            found.append(f"it was saved with {name} {then}, and this is {name} {now}")
+    return found[:_NOTES]
 
 
 class Restoring:

@@ -10,6 +10,7 @@ Only `unpickler.py` reads it, in another kernel of the same run. It differs from
 cloudpickle pickles the classes and the code objects.
 """
 
+import copyreg
 import functools
 import gc
 import io
@@ -205,6 +206,13 @@ class _Pickler(cloudpickle.Pickler):
             return NotImplemented if found is obj else self._lose(obj, f"it is not found as {reduced}")
         if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
             return self._lose(obj, "its own pickling says nothing useful")
+        if kind.__module__ == "dataclasses" and len(reduced) > 2 and type(reduced[2]) is tuple:
+            return *reduced[:2], reduced[2][1], None, None, unpickler.fill_slots
+        if reduced[0] is copyreg.__newobj__ and reduced[1] == (kind,) and not any(reduced[2:]):
+            # An object without content that a module has under a name is known by its identity, as `MISSING` is.
+            held = vars(sys.modules.get(kind.__module__, types))
+            if name := next((name for name, one in held.items() if one is obj), None):
+                return unpickler.named, (kind.__module__, name)
         return reduced
 
     def _note_package(self, obj: Any) -> None:

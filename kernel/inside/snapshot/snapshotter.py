@@ -14,7 +14,7 @@ from .chunks import LongTexts, Pieces
 from .code_names import ANY, names_in
 from .code_objects import SOURCE, keep_source, source_of
 from .compare import Comparison
-from .groups import PickledGroup, Restoring, Saved, is_long, make, said
+from .groups import PickledGroup, Restoring, Saved, differences, is_long, make, said
 from .input_slices import Cuts
 from .object_graph import ATOMS, MAIN, Reached, reach
 from .partition import circles, sharing
@@ -46,6 +46,8 @@ class Restored:
 
     names: list[str]
     lost: dict[str, str]
+    notes: list[str] = field(default_factory=list[str])
+    """Differences between this kernel and the one that saved them."""
 
 
 class Snapshotter:
@@ -298,7 +300,7 @@ class Snapshotter:
                 self._need(name)
         self._target.order.put_in_order()
         shown = [about["name"] for group in groups for about in group["about"]]
-        return Restored([name for name in shown if name not in lost], lost)
+        return Restored([name for name in shown if name not in lost], lost, differences(self._saved.values()))
 
     def compare(self, groups: Sequence[dict[str, Any]], piece: "Callable[[str], bytes]") -> list[str]:
         """Return the names of saved variables that differ here, or that cannot be loaded for the comparison."""

@@ -18,9 +18,9 @@ from typing import Any
 
 from . import classes
 from .cloudpickle_compat import ClassRecords, use_records
-from .code_objects import SavedCode, generated_again, lost_function
+from .code_objects import PYTHON, SavedCode, generated_again, lost_function
 from .object_graph import MAIN
-from .placeholder import Lost
+from .placeholder import Lost, LostVariable
 
 
 @dataclass
@@ -100,7 +100,13 @@ class _Unpickler(pickle.Unpickler):
         self._apart = apart
 
     def find_class(self, module_name: str, global_name: str) -> Any:
-        return super().find_class(_RENAMED.get(module_name, module_name), global_name)
+        module_name = _RENAMED.get(module_name, module_name)
+        try:
+            return super().find_class(module_name, global_name)
+        except (AttributeError, ImportError):
+            if not _now().python:
+                raise
+            return _lost(f"{module_name}.{global_name}", f"it is not in Python {PYTHON}")
 
     def persistent_load(self, pid: Any) -> Any:
         match pid:
@@ -213,14 +219,26 @@ def fill_class(kind: type, state: "tuple[Any, ...]") -> None:
     classes.fill_class(kind, attributes, registered, members)
     target = _now()
     target.order.note(kind, number)
-    if target.without_code:
-        again = {id(one) for one in generated_again(kind)}
-        target.without_code = [(one, why) for one, why in target.without_code if id(one) not in again]
+    if target.python:
+        again = generated_again(kind)
+        numbers = {id(one) for one in again}
+        target.without_code = [(one, why) for one, why in target.without_code if id(one) not in numbers]
+        replaced = {(one.what, one.why) for one in again if isinstance(one, Lost)}
+        target.losses = [loss for loss in target.losses if loss not in replaced]
 
 
 def instance(kind: type, base: type, arguments: "tuple[Any, ...]") -> Any:
     """Make an instance of a class of a cell without calling the class, which `fill_instance` completes."""
+    if isinstance(kind, Lost):
+        raise LostVariable(f"its class was lost ({kind.why})")
     return base.__new__(kind, *arguments)
+
+
+def fill_slots(made: Any, slots: "dict[str, Any]") -> None:
+    """Set the slots of an object of the standard library that its class has in this Python too."""
+    for name, value in slots.items():
+        if hasattr(type(made), name):
+            setattr(made, name, value)
 
 
 def fill_instance(made: Any, state: "tuple[Any, ...]") -> None:
@@ -302,6 +320,11 @@ def module(name: str) -> Any:
         return importlib.import_module(name)
     except Exception as error:
         return _lost("module", f"it cannot be imported: {error}")
+
+
+def named(module_name: str, name: str) -> Any:
+    """Return the object that a module has under this name."""
+    return getattr(importlib.import_module(module_name), name)
 
 
 def cached(wrapped: Any, parameters: "dict[str, Any]") -> Any:
