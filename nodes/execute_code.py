@@ -6,11 +6,12 @@ begins the cell unless it runs there already, and returns when the cell is block
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, cast
 
 from ..kernel.session import REFUSED_ON, CellError, CellResult, Final
 from ..state.call_keys import START
-from ..state.errors import KernelLost
+from ..state.errors import KernelLost, cli_command
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
 from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant
@@ -27,7 +28,7 @@ from .runtime.dependencies import Dependencies
 from .runtime.events import emit
 from .runtime.finish_checks import reason_to_hold, refusal
 from .runtime.repl import Repl
-from .runtime.turns import changes_of, short_form
+from .runtime.turns import changes_of, short_form, turns_of
 from .runtime.untrusted_text import one_line
 from .sub_calls.begin_cell import begin_cell
 
@@ -36,10 +37,12 @@ _LOOP_RUNS = re.compile(
 )
 """asyncio's messages for `asyncio.run`, `run_until_complete` of the cell's loop, and of a new one."""
 _SEARCHED = 1_000
+MOST_DEATHS = 3
+"""Cells in a row that may take their kernels with them."""
 
 
 async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
-    """Advance the cell. Raises KernelStartFailed, and ReplayDiverged in a strict execution.
+    """Advance the cell. Raises KernelStartFailed, KernelLost after several in a row, and ReplayDiverged if strict.
 
     An error of the cell itself is a result, which is shown to the model.
     """
@@ -105,9 +108,19 @@ async def _waits_for_approval(cell: CellRef, repl: Repl, run: ActiveRun, deps: D
 
 
 async def _died(state: RunState, cell: CellRef, lost: KernelLost, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
-    """Return the state after a cell that took its kernel with it: the REPL is as it was before the cell."""
+    """Return the state after a cell that took its kernel with it: the REPL is as it was before the cell.
+
+    Raises KernelLost when kernels have died in as many cells in a row as a run goes on after: another turn would be
+    paid for nothing. A resume runs this cell again first.
+    """
     report = run.repl.restore_report if run.repl else None
     await run.drop_repl()
+    if _died_before(state) + 1 >= MOST_DEATHS:
+        raise KernelLost(
+            f"The kernel died in {MOST_DEATHS} cells in a row, so no more turns are paid for. {lost.message}",
+            hint=f"{cli_command('resume', run.thread_id)} runs the last of them again before anything is paid. If it "
+            f"dies again: more `--memory`, or a fork from an earlier step; {cli_command('doctor')} tests the sandbox.",
+        )
     message = f"{lost.message} Variables are as they were before this cell; it will not be run again."
     result = CellResult(status="died", error=CellError("KernelDied", message, message))
     kept: TurnRecord = {"position": state.get("position", START), "snapshot": None}
@@ -132,6 +145,12 @@ async def _ended(
     notes = _truncation_notes(repl)
     repl.end_cell(position)
     return await _recorded(state, cell, result, run, deps, kept, report, notes)
+
+
+def _died_before(state: RunState) -> int:
+    """Return the number of cells in a row, up to the last one, that took their kernels with them."""
+    statuses = [turn["status"] for turn in turns_of(state) if turn.get("status") is not None]
+    return len(list(takewhile("died".__eq__, reversed(statuses))))
 
 
 def _error_notes(result: CellResult) -> list[str]:

@@ -98,7 +98,7 @@ class ReplayDiverged(RlmError):
 
 
 class KernelLost(RlmError):
-    """The kernel died inside a cell. The run is saved and can be resumed."""
+    """The kernel died inside a cell, or in several in a row. The run is saved and can be resumed."""
 
 
 class KernelStartFailed(RlmError):

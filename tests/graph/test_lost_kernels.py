@@ -77,3 +77,42 @@ async def test_a_kernel_killed_between_cells_costs_no_cell(tmp_path: Path) -> No
         shown = await runner.queries.show("t", runner.graph)
     assert (run.answer, [turn["status"] for turn in shown["turns"]]) == (ANSWER, ["ok"] * 3)
     assert run.usage["model_calls"] == 6
+
+
+async def test_kernels_that_die_in_every_cell_stop_the_run_before_more_is_paid(tmp_path: Path) -> None:
+    kernels = MemoryKernels()
+    model = write_script(tmp_path / "m.py", [repl(f"x{number} = {number}") for number in range(6)] + [repl("FINAL(1)")])
+    loop = asyncio.get_running_loop()
+    dying = True
+
+    def failpoint(name: str) -> None:
+        if dying and name == "cell-sent":
+            loop.call_soon_threadsafe(kernels.sessions[-1].kill, "the test said so")
+
+    async with Runner.open(tmp_path / "home", kernels=kernels, failpoint=failpoint) as runner:
+        run = await runner.run("What?", model=model, thread="t")
+        assert (run.status, run.usage["model_calls"]) == ("failed", 3)
+        assert run.error is not None and "in 3 cells in a row" in run.error["message"]
+        assert "resume t" in run.error["hint"] and "memory" in run.error["hint"]
+        again = await runner.resume("t")
+        assert (again.status, again.usage["model_calls"]) == ("failed", 3), "a resume pays nothing while kernels die"
+        dying = False
+        ended = await runner.resume("t")
+        shown = await runner.queries.show("t", runner.graph)
+    assert (ended.status, ended.answer, ended.usage["model_calls"]) == ("answered", 1, 7)
+    assert [turn["status"] for turn in shown["turns"]] == ["died", "died", *["ok"] * 5]
+
+
+async def test_kernels_that_die_now_and_then_do_not_stop_the_run(tmp_path: Path) -> None:
+    kernels = MemoryKernels()
+    model = write_script(tmp_path / "m.py", [repl(f"x{number} = {number}") for number in range(6)] + [repl("FINAL(1)")])
+    loop = asyncio.get_running_loop()
+    cells = count()
+
+    def failpoint(name: str) -> None:
+        if name == "cell-sent" and next(cells) in (0, 1, 3, 4):
+            loop.call_soon_threadsafe(kernels.sessions[-1].kill, "the test said so")
+
+    async with Runner.open(tmp_path / "home", kernels=kernels, failpoint=failpoint) as runner:
+        run = await runner.run("What?", model=model, thread="t")
+    assert (run.status, run.answer) == ("answered", 1)
