@@ -149,7 +149,7 @@ async def _ended(
 
 def _died_before(state: RunState) -> int:
     """Return the number of cells in a row, up to the last one, that took their kernels with them."""
-    statuses = [turn["status"] for turn in turns_of(state) if turn.get("status") is not None]
+    statuses = [status for turn in turns_of(state) if (status := turn.get("status")) is not None]
     return len(list(takewhile("died".__eq__, reversed(statuses))))
 
 

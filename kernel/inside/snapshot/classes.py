@@ -96,7 +96,11 @@ def make_class(
 
     `own_mro`: the classes after it in its method resolution order, where its metaclass decides about that.
     """
-    with quiet(bases), quiet((meta,), {"mro": lambda kind: [kind, *(own_mro or type.mro(kind)[1:])]}):
+
+    def mro(kind: type) -> list[type]:
+        return [kind, *(own_mro or type.mro(kind)[1:])]
+
+    with quiet(bases), quiet((meta,), {"mro": mro}):
         if meta.__module__ not in (MAIN, "typing", "builtins"):
             return types.new_class(name, bases, {"metaclass": meta}, lambda namespace: namespace.update(at_once))
         # The metaclass of a library that one of a cell builds on keeps records of its classes.
@@ -115,7 +119,8 @@ def make_enum(
     """Make an enum with its members, which are neither computed nor initialized again."""
     values = iter(members)
 
-    def new(kind: type, *_: Any) -> Any:
+    def new(kind: type, *arguments: Any) -> Any:
+        del arguments
         _, value, content = next(values)
         made: Any = base.__new__(kind) if base is object else base.__new__(kind, content)
         vars(made)["_value_"] = value
@@ -126,7 +131,7 @@ def make_enum(
     with quiet(bases):
         namespace: Any = enum.__prepare__(name, bases)
         namespace.update(at_once)
-        namespace["__new__"], namespace["__init__"] = new, lambda *_: None
+        namespace["__new__"], namespace["__init__"] = new, _nothing
         for member, value, _ in members:
             namespace[member] = value
         made = owner.__new__(meta, name, bases, namespace)
@@ -152,7 +157,7 @@ def _nothing(*_: Any, **__: Any) -> None:
     return None
 
 
-_HOOKS = dict.fromkeys(("__init_subclass__", "__pydantic_init_subclass__"), classmethod(_nothing))
+_HOOKS: Mapping[str, Any] = dict.fromkeys(("__init_subclass__", "__pydantic_init_subclass__"), classmethod(_nothing))
 
 
 @contextmanager
@@ -170,6 +175,10 @@ def quiet(classes: Iterable[type], instead: Mapping[str, Any] = _HOOKS) -> Gener
     finally:
         for one, name, before in replaced:
             type.__setattr__(one, name, before)
+
+
+def _as_it_is(kind: type) -> list[type]:
+    return list(kind.__mro__)
 
 
 class Order:
@@ -203,7 +212,7 @@ class Order:
         kinds = [(number, held()) for held, number in self._numbers.values()]
         for _, kind in sorted(kinds, key=lambda one: one[0]):
             if kind is not None and any(base.__module__ == MAIN for base in kind.__bases__):
-                with quiet((type(kind),), {"mro": lambda _, kind=kind: list(kind.__mro__)}):
+                with quiet((type(kind),), {"mro": _as_it_is}):
                     type.__setattr__(kind, "__bases__", kind.__bases__)
 
 

@@ -145,7 +145,7 @@ def _codes(text: str, file: str, flags: int) -> "tuple[types.CodeType, ...]":
 # -- functions without code
 
 
-def lost_function(name: str, why: str, namespace: "dict[str, Any]") -> types.FunctionType:
+def lost_function(name: str, why: str, namespace: Any) -> types.FunctionType:
     """Return a function that raises LostVariable when it is called."""
     made = _raising(f"the function {name} was lost when the REPL was restored ({why}); define it again")
     return types.FunctionType(made.__code__, namespace, name, None, made.__closure__)
@@ -185,8 +185,8 @@ def generated_again(kind: type) -> list[Any]:
     missing = {name: lost for name, value in own.items() if (lost := _lost_in(value))}
     if missing and "_fields" in own and issubclass(kind, tuple):
         defaults = own.get("_field_defaults", {})
-        like = collections.namedtuple(kind.__name__, own["_fields"], defaults=defaults.values())
-        _take(kind, like, missing)
+        make: Any = collections.namedtuple
+        _take(kind, make(kind.__name__, own["_fields"], defaults=defaults.values()), missing)
     elif missing and "__dataclass_params__" in own:
         _dataclass_again(kind, missing)
     return [one for name, lost in missing.items() if not is_lost(own.get(name)) for one in lost]

@@ -10,7 +10,6 @@ Only `unpickler.py` reads it, in another kernel of the same run. It differs from
 cloudpickle pickles the classes and the code objects.
 """
 
-import copyreg
 import functools
 import gc
 import io
@@ -33,6 +32,8 @@ from .placeholder import Lost
 BIG = 64 << 10
 """Characters or bytes from which a str or bytes can be saved apart."""
 _REASON = 200
+_NEW_OBJECT = object().__reduce_ex__(2)[0]
+"""The function with which most objects are pickled: it makes an instance without initializing it."""
 _NO_PACKAGES = sys.stdlib_module_names | {MAIN, __name__.partition(".")[0]}
 _LOCK, _RLOCK = type(unpickler.threading.Lock()), type(unpickler.threading.RLock())
 _CACHED = type(functools.lru_cache(len))
@@ -144,6 +145,8 @@ class _Pickler(cloudpickle.Pickler):
         self.has_code = False
         self.files: set[str] = set()
         self.packages: dict[str, str] = {}
+        self._named: dict[int, dict[int, str]] = {}
+        """For each class, the objects without content that its module has, by id."""
         self._slots: dict[int, list[tuple[str, Any]]] = {}
         self._numbers: dict[int, int] = {}
         self.cuts = CutsOnce(around.cuts)
@@ -200,18 +203,25 @@ class _Pickler(cloudpickle.Pickler):
         self._note_package(obj)
         if kind in self.dispatch_table or kind in _BY_NAME or isinstance(obj, type):
             return NotImplemented
-        reduced = obj.__reduce_ex__(5)
+        made: Any = obj.__reduce_ex__(5)
+        return self._own_form(obj, kind, made)
+
+    def _own_form(self, obj: Any, kind: type, reduced: Any) -> Any:
+        """Return what an object's own pickling says, where that can be used."""
         if isinstance(reduced, str):
             found = named_in(sys.modules.get(getattr(obj, "__module__", None) or "builtins"), reduced)
             return NotImplemented if found is obj else self._lose(obj, f"it is not found as {reduced}")
         if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
             return self._lose(obj, "its own pickling says nothing useful")
-        if kind.__module__ == "dataclasses" and len(reduced) > 2 and type(reduced[2]) is tuple:
-            return *reduced[:2], reduced[2][1], None, None, unpickler.fill_slots
-        if reduced[0] is copyreg.__newobj__ and reduced[1] == (kind,) and not any(reduced[2:]):
-            # An object without content that a module has under a name is known by its identity, as `MISSING` is.
-            held = vars(sys.modules.get(kind.__module__, types))
-            if name := next((name for name, one in held.items() if one is obj), None):
+        make, arguments, *rest = reduced
+        if kind.__module__ == "dataclasses" and rest and type(rest[0]) is tuple:
+            return make, arguments, rest[0][1], None, None, unpickler.fill_slots
+        if make is _NEW_OBJECT and len(arguments) == 1 and all(part is None for part in rest):
+            # An object without content that its module has under a name is known by its identity, as `MISSING` is.
+            if id(kind) not in self._named:
+                held = vars(sys.modules.get(kind.__module__, types))
+                self._named[id(kind)] = {id(one): name for name, one in held.items() if type(one) is kind}
+            if name := self._named[id(kind)].get(id(obj)):
                 return unpickler.named, (kind.__module__, name)
         return reduced
 

@@ -248,7 +248,12 @@ class Snapshotter:
         known = _chunks(before.values())
         fresh: Pieces = {}
         saved = [
-            one.saved(self._long, known, fresh, [self._describe(name, values[name]) for name in sorted(one.names)])
+            one.saved(
+                self._long,
+                known,
+                fresh,
+                [self._describe(name, values[name]) for name in sorted(one.names) if "." not in name],
+            )
             for one in made
         ]
         # Nothing fails from here on.
@@ -353,7 +358,7 @@ class Snapshotter:
             self._put(name, values, lost)
 
     def _put(self, name: str, values: Mapping[str, Any], lost: dict[str, str]) -> None:
-        value = values[name] if name in values else Lost("variable", lost.get(name, "it was not saved"))
+        value: Any = values[name] if name in values else Lost("variable", lost.get(name, "it was not saved"))
         self._bound[name] = value
         if name.startswith(SOURCE):
             if name in values:

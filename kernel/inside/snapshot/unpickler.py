@@ -227,7 +227,7 @@ def fill_class(kind: type, state: "tuple[Any, ...]") -> None:
         target.losses = [loss for loss in target.losses if loss not in replaced]
 
 
-def instance(kind: type, base: type, arguments: "tuple[Any, ...]") -> Any:
+def instance(kind: Any, base: type, arguments: "tuple[Any, ...]") -> Any:
     """Make an instance of a class of a cell without calling the class, which `fill_instance` completes."""
     if isinstance(kind, Lost):
         raise LostVariable(f"its class was lost ({kind.why})")
@@ -277,7 +277,7 @@ def view(base: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
 
 def array_of(kind: type, content: Any) -> Any:
     """Make an array of a class of a cell with a copy of this content, without its `__array_finalize__`."""
-    plain = type(content)
+    plain: Any = type(content)
     order = "F" if content.flags.f_contiguous and not content.flags.c_contiguous else "C"
     with classes.quiet((kind,), {"__array_finalize__": plain.__array_finalize__}):
         made = plain.__new__(kind, content.shape, content.dtype, order=order)
