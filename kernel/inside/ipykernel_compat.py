@@ -8,6 +8,7 @@ the next minor release; `tests/docs/test_compat.py` compares the names and their
 import importlib
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import zmq
@@ -243,6 +244,33 @@ class _NoProfile(ProfileDir):
 
     def check_startup_dir(self, change: Any = None) -> None:
         """Create nothing."""
+
+
+def held_by(shell: Any) -> Callable[[str], Any]:
+    """Return a function that returns what IPython itself keeps under a name that it sets while cells run.
+
+    IPython sets `_`, `_3` and the like after a displayed result, `_i`, `_i3` for code that it keeps in its history. It
+    compares identities in the same way before it replaces `_`.
+    """
+    hook, history = shell.displayhook, shell.history_manager
+    results: dict[int, Any] = history.output_hist
+
+    def held(name: str) -> Any:
+        if name in ("_", "__", "___"):
+            return getattr(hook, name)
+        if name in ("_i", "_ii", "_iii"):
+            return getattr(history, name)
+        if name == "_exit_code":
+            return shell.exit_code
+        number = name.removeprefix("_i").removeprefix("_")
+        if not number.isdecimal():
+            return _NOTHING
+        return shell.user_ns.get(name) if name.startswith("_i") else results.get(int(number), _NOTHING)
+
+    return held
+
+
+_NOTHING = object()
 
 
 def _take(socket: Any, listener: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
-from .ipykernel_compat import QuietKernel
+from .ipykernel_compat import QuietKernel, held_by
 from .output import captured
 from .protocol import Message
 from .repl import KernelRepl
@@ -60,6 +60,7 @@ class RlmShell(ZMQInteractiveShell):
         self.ipython_dir = ""
 
     confined = False
+    exit_code: "int | None" = None
     magics_manager: Any
 
     def confine(self) -> None:
@@ -84,7 +85,7 @@ class RlmShell(ZMQInteractiveShell):
             assert command.stdout is not None
             for line in command.stdout:
                 print(line, end="")
-        self.user_ns["_exit_code"] = command.returncode
+        self.exit_code = self.user_ns["_exit_code"] = command.returncode
 
 
 class RlmKernel(QuietKernel):
@@ -114,7 +115,11 @@ class RlmKernel(QuietKernel):
 
     async def _setup(self, stream: Any, ident: Any, parent: Any) -> None:
         try:
-            self._repl = KernelRepl(self.shell.user_ns, self._posted, parent["content"], own_process=True)
+            self._repl = KernelRepl(
+                *(self.shell.user_ns, self._posted, parent["content"]),
+                own_process=True,
+                current=held_by(self.shell),
+            )
             if parent["content"].get("confined"):
                 self.shell.confine()
             reply: dict[str, Any] = {"status": "ok"}

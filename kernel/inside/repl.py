@@ -11,6 +11,7 @@ from .final import Finish
 from .queries import Queries
 from .registry import Registry
 from .snapshot.input_slices import Cuts
+from .snapshot.shell_names import Current, ShellNames, none_current
 from .snapshot.snapshotter import Snapshotter
 from .variables import describe, describe_one, table
 
@@ -25,12 +26,16 @@ class KernelRepl:
         setup: dict[str, Any],
         *,
         own_process: bool,
+        current: Current = none_current,
     ) -> None:
         """Put the names into `namespace`. `setup` is what `session.KernelSpec.setup` returns.
+
+        `current` returns what the shell holds under a name that it sets while cells run.
 
         `own_process`: True when this process, with its random generators and modules, is the REPL's alone.
         """
         self._namespace = namespace
+        self._shell_names = ShellNames(namespace, current)
         self.registry = Registry(posted)
         self._finish = Finish(namespace, lambda name: name in self._own or name == "context")
         self._history: list[dict[str, str]] = []
@@ -50,7 +55,7 @@ class KernelRepl:
             "quit": _no_exit,
         }
         # Names that were there before the user's code, and the names above, are not variables of the user.
-        self._own = {*namespace, *self._functions, "history", "answer", "get_ipython", "In", "Out", "open"}
+        self._own = {*namespace, *self._functions, "history", "answer"}
         namespace["context"] = context
         self._install()
         self._finish.begin()
@@ -58,11 +63,12 @@ class KernelRepl:
         given = {**self._functions, "history": self._history, "context": context}
         self._snapshots = Snapshotter(
             namespace,
-            hidden=self._own - {"context", "answer"},
+            hidden={*self._functions, "history"},
             given=given,
-            describe=lambda name, value: None if name in self._own or "." in name else describe_one(name, value),
+            describe=lambda name, value: None if self._is_hidden(name) else describe_one(name, value),
             own_process=own_process,
             cuts=Cuts(pack, ranges) if pack else None,
+            is_own=self._shell_names.are_own,
         )
 
     def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:
@@ -107,7 +113,13 @@ class KernelRepl:
 
     def variables(self) -> list[dict[str, Any]]:
         """Return descriptions of the user's variables."""
-        return describe(self._namespace, self._own)
+        return describe(self._namespace, filter(self._is_hidden, self._own))
+
+    def _is_hidden(self, name: str) -> bool:
+        """Return whether a variable is not shown: it is of the REPL, and code has not bound another object to it."""
+        if name in self._functions or name in ("history", "answer"):
+            return True
+        return name in self._own and self._shell_names.are_own(name, self._namespace.get(name))
 
     def show_vars(self) -> str:
         """The variables there are, one a line: name, type, size and a preview."""

@@ -9,6 +9,7 @@ from typing import Any
 from durable_rlm.kernel.inside.context_file import Pack
 from durable_rlm.kernel.inside.snapshot.code_objects import keep_source
 from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
+from durable_rlm.kernel.inside.snapshot.shell_names import ShellNames
 from durable_rlm.kernel.inside.snapshot.snapshotter import Restored, Snapshotter, Taken
 from durable_rlm.kernel.inside.variables import describe_one
 
@@ -25,14 +26,17 @@ class Namespace:
             opened = Pack(str(pack))
             cuts = Cuts(opened, lambda: [(0, opened.size)])
             given = {**(given or {}), "context": opened.read(0, opened.size).decode()}
-        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins, **(given or {})}
+        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
+        is_own = ShellNames(self.names).are_own
+        self.names.update(given or {})
         self.snapshots = Snapshotter(
             self.names,
-            hidden=set(self.names) - ({"context"} if pack else set()),
+            hidden=set(given or {}) - ({"context"} if pack else set()),
             given=given or {},
             describe=describe_one,
             own_process=own_process,
             cuts=cuts,
+            is_own=lambda name, value: name == "_error" or is_own(name, value),
         )
         self._given = given
         self._path = pack

@@ -2,7 +2,6 @@
 
 import asyncio
 import builtins
-import re
 import threading
 import types
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence, Set
@@ -21,11 +20,12 @@ from .partition import circles, sharing
 from .pickler import Surroundings, reducer
 from .placeholder import Lost
 from .process_state import Ambient, begin_alike, imported_alike
+from .shell_names import ShellNames
 from .unpickler import Target, working_on
 from .zmq_compat import is_of_zmq
 
-_IPYTHONS = re.compile(r"_+|_i*|_i?\d+|_[iod]h|_exit_code|__\w+__")
-"""Names that IPython or Python sets in the namespace by itself."""
+IsOwn = Callable[[str, Any], bool]
+"""Function that returns whether a name holds what the shell itself has put there, and no value of code."""
 
 Describe = Callable[[str, Any], "dict[str, Any] | None"]
 """Function that describes a variable for people: `{"name", "type", "size", "preview"}`, or None."""
@@ -62,16 +62,18 @@ class Snapshotter:
         describe: Describe,
         own_process: bool,
         cuts: "Cuts | None" = None,
+        is_own: IsOwn = lambda name, value: False,
     ) -> None:
         """Initialize the snapshots of `namespace`.
 
-        `hidden` names are not variables. `given` are objects that every kernel of the run has by itself. `cuts` finds
-        strings that were cut from the run's input, if it has one. `own_process`: True when random generators and
-        modules belong to this namespace too.
+        `hidden` names are not variables, and others are none while `is_own`. `given` are objects that every kernel of
+        the run has by itself. `cuts` finds strings that were cut from the run's input, if it has one. `own_process`:
+        True when random generators and modules belong to this namespace too.
         """
         given = {**given, "__builtins__": vars(builtins)}
         self._namespace = namespace
         self._hidden = frozenset(hidden)
+        self._is_own = is_own
         self._describe = describe
         self._given = {id(value): name for name, value in given.items() if not _is_common(value)}
         self._target = Target(namespace, given, self._need, source=self._source)
@@ -118,7 +120,7 @@ class Snapshotter:
 
     def _values(self, blocks: Sequence[str]) -> dict[str, Any]:
         """Return everything that is to be saved, by name."""
-        values = {name: value for name, value in self._namespace.items() if self._is_variable(name)}
+        values = {name: value for name, value in self._namespace.items() if self._is_variable(name, value)}
         if self._ambient is not None:
             self._ambient.notice(blocks, self._namespace)
             values.update(self._ambient.values())
@@ -127,8 +129,8 @@ class Snapshotter:
             values.update({name: text for name, text in self._sources.items() if name in used})
         return values
 
-    def _is_variable(self, name: object) -> bool:
-        return isinstance(name, str) and name not in self._hidden and not _IPYTHONS.fullmatch(name)
+    def _is_variable(self, name: object, value: Any) -> bool:
+        return isinstance(name, str) and name not in self._hidden and not self._is_own(name, value)
 
     def _touched(self, blocks: Sequence[str], values: Mapping[str, Any]) -> set[str]:
         names = names_in(blocks)
@@ -317,14 +319,15 @@ class Snapshotter:
             describe=self._describe,
             own_process=False,
             cuts=self._cuts,
+            is_own=ShellNames(names).are_own,
         )
         lost = saved.restore(groups, piece).lost
         comparison = Comparison(self._reducer(), saved._reducer())
-        shown = [about["name"] for group in groups for about in group["about"]]
-        return [n for n in shown if n in lost or not comparison.holds(self._namespace.get(n), names[n])]
+        every = [name for group in groups for name in group["names"] if "." not in name]
+        return [n for n in every if n in lost or not comparison.holds(self._namespace.get(n), names[n])]
 
     def _reducer(self) -> Callable[[Any], Any]:
-        everything = {name for name in self._namespace if self._is_variable(name)}
+        everything = {name for name, value in self._namespace.items() if self._is_variable(name, value)}
         return reducer(Surroundings(self._namespace, self._given, everything, {}), self._target)
 
     def _need(self, name: str) -> None:
