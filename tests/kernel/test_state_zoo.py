@@ -128,13 +128,84 @@ LOST = {
     "a module made by code": ("import types\nv = types.ModuleType('mine')", "made by code"),
     "a lock that a thread holds": ("import threading\nv = threading.RLock()\nv.acquire()", "held by a thread"),
     "a memory view": ("v = memoryview(b'abc')", "memoryview"),
-    "a weak reference": ("import weakref\nclass C: pass\nc = C()\nv = weakref.ref(c)", "weakref"),
+    "a weak method": (
+        "import weakref\nclass C:\n    def m(self): pass\nv = weakref.WeakMethod(C().m)",
+        "method",
+    ),
+    "a finalizer": ("import weakref\nclass C: pass\nc = C()\nv = weakref.finalize(c, len, 'a')", "end of an object"),
+    "a frame": ("import sys\nv = sys._getframe()", "frame"),
+    "a process": ("import subprocess\nv = subprocess.Popen(['true'])", "Popen: it was a process"),
+    "a pipe to a process": (
+        "import subprocess\np = subprocess.Popen(['true'], stdout=subprocess.PIPE)\np.wait()\nv = p.stdout\ndel p",
+        "not a file with a path",
+    ),
+    "a pipe to a shell": ("import os\nv = os.popen('true')", "it was a process"),
+    "a file opened by number": (
+        "import os\nv = os.fdopen(os.open('/dev/null', 0))",
+        "not a file with a path",
+    ),
+    "a connection to a process": (
+        "import multiprocessing\nv, w = multiprocessing.Pipe()\nw.close()\ndel w",
+        "a connection",
+    ),
+    "a process of multiprocessing": ("import multiprocessing\nv = multiprocessing.Process(target=len)", "a process"),
+    "shared memory": (
+        "from multiprocessing.shared_memory import SharedMemory\nv = SharedMemory(create=True, size=9)\nv.unlink()",
+        "it was memory",
+    ),
+    "a pool of threads": (
+        "from concurrent.futures import ThreadPoolExecutor\nv = ThreadPoolExecutor(1)\nv.submit(len, 'a').result()\n"
+        "v.shutdown()",
+        "ThreadPoolExecutor: its threads",
+    ),
+    "a future without a result": ("from concurrent.futures import Future\nv = Future()", "set its result"),
+    "an event loop": ("import asyncio\nv = asyncio.new_event_loop()\nv.close()", "it ended with the kernel"),
+    "a future of an event loop": (
+        "import asyncio\nl = asyncio.new_event_loop()\nv = l.create_future()\nv.set_result(1)\nl.close()\ndel l",
+        "Future",
+    ),
+    "a context variable's token": (
+        "import contextvars\nc = contextvars.ContextVar('c')\nv = c.set(1)\ndel c",
+        "Token",
+    ),
+    "mapped memory": ("import mmap\nv = mmap.mmap(-1, 9)", "mmap"),
+    "a selector": ("import selectors\nv = selectors.DefaultSelector()\nv.close()", "it watched files"),
+    "a temporary folder": ("import tempfile\nv = tempfile.TemporaryDirectory()\nv.cleanup()", "its folder belonged"),
+    "a temporary file": ("import tempfile\nv = tempfile.NamedTemporaryFile()\nv.close()", "its file belonged"),
+    "a context manager that is entered": (
+        "import contextlib\n@contextlib.contextmanager\ndef f(): yield 1\nv = f()\nv.__enter__()",
+        "the generator that it runs",
+    ),
+    "an open database": ("import shelve, tempfile\nv = shelve.open(tempfile.mktemp())\nv.close()", "an open database"),
+    "a reader of a table": ("import csv\nv = csv.reader(['a,b'])", "reader"),
+    "the state of a hash": ("import hashlib\nv = hashlib.sha256(b'a')", "HASH"),
+    "a dict by address": (
+        "objects = [[1], [2]]\nv = {id(one): one for one in objects}",
+        "dict: it is made of addresses",
+    ),
+    "a set of addresses": ("objects = [[1], [2]]\nv = {id(one) for one in objects}", "set: it is made of addresses"),
+    "a list of addresses": ("objects = [[1], [2]]\nv = [id(one) for one in objects]", "addresses of objects"),
+    "a counter by address": (
+        "import collections\nobjects = [[1], [2]]\nv = collections.Counter(map(id, objects))",
+        "Counter: it is made of addresses",
+    ),
+    "a dict by address in another": (
+        "class C: pass\nc = C()\nv = {'seen': {id(c): 'yes', id(before): 'no'}}",
+        "dict: it is made of addresses",
+    ),
+    "a dict of texts by address": ("v = {id(one): one for one in ('a' * 99, 'b' * 99)}", "addresses of objects"),
+    "many by address": (
+        "class C: pass\nmany = [C() for _ in range(99)]\nv = {id(one): number for number, one in enumerate(many)}",
+        "addresses of objects",
+    ),
     "too deep a nest": ("v = []\nfor _ in range(100_000):\n    v = [v]", "deep recursion"),
     "a filled cache": ("import functools\n@functools.lru_cache\ndef v(x): return x\nv(1)", "cached"),
 }
 
 
-@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning", "ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings(
+    "ignore:coroutine:RuntimeWarning", "ignore:unclosed:ResourceWarning", "ignore:subprocess:ResourceWarning"
+)
 @pytest.mark.parametrize(("cell", "why"), LOST.values(), ids=LOST.keys())
 def test_a_value_that_cannot_be_saved_is_lost_alone_with_the_reason(cell: str, why: str) -> None:
     live = Namespace()
@@ -146,6 +217,26 @@ def test_a_value_that_cannot_be_saved_is_lost_alone_with_the_reason(cell: str, w
     assert why in restored.restored.lost["v"]
     assert restored.see("after[0] is before")
     restored.again()  # still lost, and still not a failure
+
+
+def test_a_process_that_ended_keeps_its_result() -> None:
+    restored = after("import subprocess\np = subprocess.Popen(['false'])\np.wait()")
+    assert restored.restored is not None and restored.restored.lost == {}
+    assert restored.see("p.returncode, p.wait(), p.poll(), p.args") == (1, 1, 1, ["false"])
+
+
+def test_a_traceback_prints_the_same_lines() -> None:
+    live = Namespace()
+    live.cell(
+        "import traceback\ndef fail(n):\n    if n: fail(n - 1)\n    return {}['key']\ntry: fail(1)\n"
+        "except KeyError as error: held = error\nprinted = traceback.format_exception(held)"
+    )
+    restored = live.again().again()
+    printed = restored.see("traceback.format_exception(held)")
+    assert [line.split("\n")[:2] for line in printed] == [line.split("\n")[:2] for line in live.see("printed")]
+    assert "return {}['key']" in "".join(printed)
+    with pytest.raises(LostVariable, match="the variables of a frame are not saved"):
+        restored.see("len(held.__traceback__.tb_frame.f_locals['variables'])")
 
 
 def test_using_a_lost_variable_raises_with_the_reason() -> None:

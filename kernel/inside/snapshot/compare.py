@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .object_graph import ATOMS, is_array, is_flat
+from .tracebacks import entries_of
 
 Reduce = Callable[[Any], Any]
 """Function that returns the saved form of an object, as `__reduce_ex__` does. NotImplemented: it is found by name."""
@@ -43,6 +44,8 @@ class Comparison:
     def _parts(self, left: Any, right: Any) -> "list[tuple[Any, Any]] | None":
         """Return the pairs of parts that must be the same for the two to be. Return None when the two differ."""
         kind: type = type(left)
+        if kind is types.BuiltinFunctionType and type(right) is kind:
+            return [(left.__self__, right.__self__), (left.__name__, right.__name__)]
         if kind in ATOMS or type(right) in ATOMS:
             return [] if _same_atom(left, right) else None
         known = self._pairs.get(id(left))
@@ -83,6 +86,9 @@ def _is_constant(kind: type) -> bool:
 def _same_atom(left: Any, right: Any) -> bool:
     if type(left) is not type(right):
         return False
+    if isinstance(left, types.TracebackType):
+        # Cells have other file names in another kernel.
+        return [entry[1:4] for entry in entries_of(left)] == [entry[1:4] for entry in entries_of(right)]
     return left is right or bool(left == right) or (left != left and right != right)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from json import dumps, loads  # bound now: code of cells may patch the module
 from typing import Any
 
+from .addresses import addressed
 from .chunks import SMALL, LongTexts, Pieces, Unframed, by_content, by_place, name_all, without_frames
 from .code_objects import MAGIC, PYTHON, version_of
 from .input_slices import Cut, Cuts, NotTheInput
@@ -204,7 +205,9 @@ def make(
         touches |= one.names
     look = cuts is not None and (apart or any(type(one) is str and cuts.worth(len(one)) for one in values.values()))
     one_by_one = look or apart or any(one.by_name for one in reached.values()) or any(map(is_long, values.values()))
-    around = Surroundings(namespace, given, values.keys(), objects, cuts if look else None)
+    by_address = addressed(candidate for one in reached.values() for candidate in one.keyed)
+    one_by_one |= bool(by_address)
+    around = Surroundings(namespace, given, values.keys(), objects, by_address, cuts if look else None)
     names, may_touch = frozenset(values), frozenset(touches)
     try:
         result = pickled(values, around, one_by_one=one_by_one)

@@ -1,5 +1,6 @@
 """The objects that a variable holds and could share with another, and the names that its functions may touch."""
 
+import builtins
 import datetime
 import decimal
 import fractions
@@ -13,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .addresses import may_be_addressed
 from .code_names import ANY, DANGEROUS, names_of
 
 ATOMS = frozenset(
     (
         *(int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice),
         *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone),
-        *(decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, re.Match),
+        *(decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern),
         *(types.BuiltinFunctionType, types.CodeType, types.ModuleType, types.TracebackType, types.FrameType),
         *(types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType),
     )
@@ -29,6 +31,8 @@ _PASSIVE = ATOMS - {types.BuiltinFunctionType}
 """Atoms that need not be examined: none of them is a function that reaches variables by itself."""
 _CODES = {types.GeneratorType: "gi_code", types.CoroutineType: "cr_code", types.AsyncGeneratorType: "ag_code"}
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
+_WEAK_POINTERS = (weakref.ReferenceType, weakref.ProxyType, weakref.CallableProxyType)
+_NOT_REPORTED = (*WEAK, *_WEAK_POINTERS, re.Match)
 _MANY = 32
 _BULK = 256
 _PLAIN = (dict, list, set)
@@ -43,6 +47,8 @@ class Reached:
     """All objects that are not atoms, by id."""
     names: set[str] = field(default_factory=set[str])
     """Variables that functions in it may touch, and that it refers to by name."""
+    keyed: list[Any] = field(default_factory=list[Any])
+    """Containers that may be made of addresses of objects."""
     by_name: bool = False
     """True when it holds what can only be recognised one by one: the namespace itself, or a `given` container."""
 
@@ -59,8 +65,10 @@ def reach(root: Any, namespace: Mapping[str, Any], given: Mapping[int, Any]) -> 
         one = todo.pop()
         kind = type(one)
         if kind in ATOMS:
-            if kind is types.BuiltinFunctionType and one in DANGEROUS:
-                found.names.add(ANY)
+            if kind is types.BuiltinFunctionType:
+                if one.__self__ is builtins and one in DANGEROUS:
+                    found.names.add(ANY)
+                todo.append(one.__self__)  # such as the list of `items.append`
             continue
         if id(one) in found.objects:
             continue
@@ -106,6 +114,17 @@ def bound_name(one: Any, namespace: Mapping[str, Any]) -> "str | None":
     else:
         return None
     return one.__name__ if own and namespace.get(one.__name__) is one else None
+
+
+def referent(pointer: Any) -> Any:
+    """Return the object of a weak reference or of a weak proxy, or None when it is gone."""
+    if isinstance(pointer, weakref.ReferenceType):
+        return pointer()
+    try:
+        # A method that is looked up through the proxy is bound to the object itself.
+        return pointer.__reduce_ex__.__self__
+    except ReferenceError:
+        return None
 
 
 OWN = "?"
@@ -157,13 +176,24 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         return [one.base, kind, vars(one), *(one.ravel().tolist() if one.dtype.hasobject else ())]
     if kind in _CODES:
         found.names |= names_of(getattr(one, _CODES[kind]))
-    if kind in WEAK:
-        # The collector does not report what it holds weakly.
-        return [*one.keys(), *one.values()] if hasattr(one, "keys") else list(one)
+    if kind in _NOT_REPORTED:
+        return _held_unreported(one, kind)
+    if may_be_addressed(one, kind):
+        found.keyed.append(one)
     held = [] if is_flat(one) else gc.get_referents(one)
     if len(held) > _MANY and set(map(type, held)) <= _PASSIVE:
         return []
     return [kind, *held] if kind.__module__ == MAIN else held
+
+
+def _held_unreported(one: Any, kind: type) -> "list[Any]":
+    """Return what an object holds weakly, or otherwise so that the collector does not report it."""
+    if kind in WEAK:
+        return [*one.keys(), *one.values()] if hasattr(one, "keys") else list(one)
+    if kind is re.Match:
+        return [one.re, one.string]
+    callback = one.__callback__ if kind is weakref.ReferenceType else None
+    return [referent(one), callback]
 
 
 def _held_by_function(one: Any, namespace: Mapping[str, Any], found: Reached) -> "list[Any]":

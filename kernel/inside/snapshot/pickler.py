@@ -10,36 +10,31 @@ Only `unpickler.py` reads it, in another kernel of the same run. It differs from
 cloudpickle pickles the classes and the code objects.
 """
 
-import functools
-import gc
 import io
 import sys
 import types
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import cloudpickle
 
-from . import classes, unpickler
+from . import addresses, classes, unpickler
 from .arrays import reduced_array
 from .code_objects import InnerCode, arguments_of, is_lost, version_of
 from .input_slices import SHORTEST, Cuts, CutsOnce
-from .object_graph import MAIN, OWN, WEAK, bound_name, home_of, named_in
+from .object_graph import MAIN, OWN, bound_name, home_of, named_in
 from .placeholder import Lost
+from .special_kinds import SPECIAL, handle, has_ended
 
 BIG = 64 << 10
 """Characters or bytes from which a str or bytes can be saved apart."""
 _REASON = 200
+_STREAMS = ("stdin", "stdout", "stderr")
 _NEW_OBJECT = object().__reduce_ex__(2)[0]
 """The function with which most objects are pickled: it makes an instance without initializing it."""
 _NO_PACKAGES = sys.stdlib_module_names | {MAIN, __name__.partition(".")[0]}
-_LOCK, _RLOCK = type(unpickler.threading.Lock()), type(unpickler.threading.RLock())
-_CACHED = type(functools.lru_cache(len))
-_VIEWS: dict[type, str] = {
-    type(getattr(kind(), method)()): method for kind in (dict, OrderedDict) for method in ("keys", "values", "items")
-}
 _BY_NAME = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
@@ -82,6 +77,8 @@ class Surroundings:
     names: Collection[str]
     objects: Mapping[int, Any]
     """Everything that the variables of the group hold."""
+    addressed: Mapping[int, Any] = field(default_factory=dict[int, Any])
+    """Containers that are made of addresses of objects, by id."""
     cuts: "Cuts | None" = None
     """Finds strings that were cut from the input. None: they are not searched for."""
 
@@ -147,6 +144,8 @@ class _Pickler(cloudpickle.Pickler):
         self.packages: dict[str, str] = {}
         self._named: dict[int, dict[int, str]] = {}
         """For each class, the objects without content that its module has, by id."""
+        self._handles: dict[int, str] = {}
+        """Why instances of a class are lost, by its id."""
         self._slots: dict[int, list[tuple[str, Any]]] = {}
         self._numbers: dict[int, int] = {}
         self.cuts = CutsOnce(around.cuts)
@@ -171,9 +170,9 @@ class _Pickler(cloudpickle.Pickler):
             if classes.is_built_here(obj, kind) and (base := classes.known_base(kind)) is not None:
                 return self._instance(obj, kind, base)
             if isinstance(obj, unpickler.threading.Thread):
-                return self._lose(obj, "it is a thread")
-            if obj is sys.stdout or obj is sys.stderr:
-                return unpickler.stream, ("stdout" if obj is sys.stdout else "stderr",)
+                return self.lose(obj, "it is a thread")
+            if obj is sys.stdout or obj is sys.stderr or obj is sys.stdin:
+                return unpickler.stream, (next(name for name in _STREAMS if getattr(sys, name) is obj),)
             if isinstance(obj, type) and obj.__module__ == MAIN:
                 return self._class(obj)
             if (array := reduced_array(obj, kind, self.around.objects)) is not None:
@@ -182,7 +181,7 @@ class _Pickler(cloudpickle.Pickler):
         except (KeyboardInterrupt, RecursionError, MemoryError):
             raise
         except Exception as error:
-            return self._lose(obj, f"{type(error).__name__}: {error}")
+            return self.lose(obj, f"{type(error).__name__}: {error}")
 
     def note_bare_cells(self) -> None:
         """Record as losses the cells of closures that were reached without their function: they are empty."""
@@ -190,10 +189,15 @@ class _Pickler(cloudpickle.Pickler):
             if number not in self._filled:
                 self.losses.append(Loss(cell, "a variable of a function was taken without its function"))
 
-    def _lose(self, obj: Any, why: str) -> Any:
+    def lose(self, obj: Any, why: str) -> Any:
+        """Record a loss and return the saved form of a placeholder."""
         reason = " ".join(why.split())[:_REASON]
-        self.losses.append(Loss(obj, reason))
+        self.note(obj, reason)
         return Lost, (type(obj).__name__, reason)
+
+    def note(self, obj: Any, why: str) -> None:
+        """Record that an object is saved only in part."""
+        self.losses.append(Loss(obj, why))
 
     def _ordinary(self, obj: Any, kind: type) -> Any:
         """Reduce an object by the means of cloudpickle and of the object itself."""
@@ -203,16 +207,23 @@ class _Pickler(cloudpickle.Pickler):
         self._note_package(obj)
         if kind in self.dispatch_table or kind in _BY_NAME or isinstance(obj, type):
             return NotImplemented
+        if id(kind) not in self._handles:
+            self._handles[id(kind)] = handle(kind)
+        if (why := self._handles[id(kind)]) and not has_ended(obj):
+            return self.lose(obj, why)
         made: Any = obj.__reduce_ex__(5)
+        if isinstance(obj, BaseException) and isinstance(made, tuple) and 2 <= len(made) <= 3:
+            state = (*made, None)[2], _about(obj)
+            return unpickler.exception, made[:2], state, None, None, unpickler.fill_exception
         return self._own_form(obj, kind, made)
 
     def _own_form(self, obj: Any, kind: type, reduced: Any) -> Any:
         """Return what an object's own pickling says, where that can be used."""
         if isinstance(reduced, str):
             found = named_in(sys.modules.get(getattr(obj, "__module__", None) or "builtins"), reduced)
-            return NotImplemented if found is obj else self._lose(obj, f"it is not found as {reduced}")
+            return NotImplemented if found is obj else self.lose(obj, f"it is not found as {reduced}")
         if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
-            return self._lose(obj, "its own pickling says nothing useful")
+            return self.lose(obj, "its own pickling says nothing useful")
         make, arguments, *rest = reduced
         if kind.__module__ == "dataclasses" and rest and type(rest[0]) is tuple:
             return make, arguments, rest[0][1], None, None, unpickler.fill_slots
@@ -290,7 +301,7 @@ class _Pickler(cloudpickle.Pickler):
         content: Any = None
         if issubclass(base, BaseException):
             arguments = obj.args
-            content = (obj.__cause__, obj.__context__, obj.__suppress_context__)
+            content = _about(obj)
         elif issubclass(base, dict):
             content = (getattr(obj, "default_factory", None), list(base.items(obj)))
         elif base is deque:
@@ -311,60 +322,11 @@ class _Pickler(cloudpickle.Pickler):
             self._slots[id(kind)] = classes.slots_of(kind)
         return self._slots[id(kind)]
 
-    # -- objects without their own pickling, or with a poor one
-
-    def _lock(self, lock: Any) -> Any:
-        return unpickler.lock, (lock.locked(),)
-
-    def _rlock(self, lock: Any) -> Any:
-        free = repr(lock).startswith("<unlocked")
-        return (unpickler.rlock, ()) if free else self._lose(lock, "it is held by a thread")
-
-    def _file(self, file: Any) -> Any:
-        if file.closed or not file.readable() or file.writable():
-            return self._lose(file, "it is closed, or open for writing")
-        encoding = getattr(file, "encoding", None)
-        return unpickler.reopened, (file.name, "r" if encoding else "rb", file.tell(), encoding)
-
-    def _module(self, module: Any) -> Any:
-        if sys.modules.get(module.__name__) is not module:
-            return self._lose(module, "it was made by code")
-        return unpickler.module, (module.__name__,)
-
-    def _cached(self, function: Any) -> Any:
-        if function.cache_info().currsize:
-            self.losses.append(Loss(function, "what it had cached is gone"))
-        return unpickler.cached, (function.__wrapped__, function.cache_parameters()), dict(function.__dict__)
-
-    def _proxy(self, proxy: Any) -> Any:
-        return unpickler.proxy, (gc.get_referents(proxy)[0],)
-
-    def _dict_view(self, view: Any) -> Any:
-        return unpickler.dict_view, (gc.get_referents(view)[0], _VIEWS[type(view)])
-
-    def _weak(self, container: Any) -> Any:
-        pairs = list(container.items()) if hasattr(container, "items") else list(container)
-        return unpickler.weak, (type(container), pairs)
-
-    def _still_lost(self, lost: Lost) -> Any:
-        self.losses.append(Loss(lost, lost.why))
-        return Lost, (lost.what, lost.why)
-
     _special: ClassVar[Mapping[Any, "Callable[[Any, Any], Any]"]] = {
+        **SPECIAL,
         types.CellType: _cell,
         types.CodeType: _code,
         InnerCode: _inner_code,
-        _LOCK: _lock,
-        _RLOCK: _rlock,
-        io.TextIOWrapper: _file,
-        io.BufferedReader: _file,
-        types.ModuleType: _module,
-        _CACHED: _cached,
-        types.MappingProxyType: _proxy,
-        **dict.fromkeys(WEAK, _weak),
-        **dict.fromkeys(_VIEWS, _dict_view),
-        memoryview: lambda self, obj: self._lose(obj, "it is a view of memory"),
-        Lost: _still_lost,
     }
 
 
@@ -387,9 +349,17 @@ class _OneByOne(_Pickler):
                 number = self._numbers[id(obj)] = len(self.texts)
                 self.texts.append(obj)
             return "big", number
+        if id(obj) in self.around.addressed:
+            self.note(obj, addresses.WHY)
+            return "lost", kind.__name__, addresses.WHY
         if kind is dict or kind is list:
             if obj is self.around.namespace:
                 return ("namespace",)
             if id(obj) in self.around.given:
                 return "given", self.around.given[id(obj)]
         return None
+
+
+def _about(error: BaseException) -> tuple[Any, ...]:
+    """Return how an exception came about."""
+    return error.__cause__, error.__context__, error.__suppress_context__, error.__traceback__

@@ -9,6 +9,7 @@ import pickle
 import sys
 import threading
 import types
+import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from .cloudpickle_compat import ClassRecords, use_records
 from .code_objects import PYTHON, SavedCode, generated_again, lost_function
 from .object_graph import MAIN
 from .placeholder import Lost, LostVariable
+from .tracebacks import traceback_of
 
 
 @dataclass
@@ -106,7 +108,7 @@ class _Unpickler(pickle.Unpickler):
         except (AttributeError, ImportError):
             if not _now().python:
                 raise
-            return _lost(f"{module_name}.{global_name}", f"it is not in Python {PYTHON}")
+            return lost_here(f"{module_name}.{global_name}", f"it is not in Python {PYTHON}")
 
     def persistent_load(self, pid: Any) -> Any:
         match pid:
@@ -114,6 +116,8 @@ class _Unpickler(pickle.Unpickler):
                 return self._apart[kind](*which)
             case ("given", str(name)):
                 return given(name)
+            case ("lost", str(what), str(why)):
+                return Lost(what, why)
             case ("namespace",):
                 return _now().namespace
             case _:
@@ -125,7 +129,8 @@ def _now() -> Target:
     return _target
 
 
-def _lost(what: str, why: str) -> Lost:
+def lost_here(what: str, why: str) -> Lost:
+    """Return a placeholder, and record the loss."""
     _now().losses.append((what, why))
     return Lost(what, why)
 
@@ -253,7 +258,7 @@ def fill_instance(made: Any, state: "tuple[Any, ...]") -> None:
     if content is None:
         return
     if issubclass(base, BaseException):
-        made.__cause__, made.__context__, made.__suppress_context__ = content
+        _set_about(made, content)
     elif issubclass(base, dict):
         factory, items = content
         if isinstance(made, defaultdict):
@@ -310,7 +315,7 @@ def reopened(path: str, mode: str, position: int, encoding: "str | None") -> Any
         file = open(path, mode, encoding=encoding)  # noqa: PTH123, SIM115
         file.seek(position)
     except OSError as error:
-        return _lost("file", f"it cannot be opened again: {error.strerror}")
+        return lost_here("file", f"it cannot be opened again: {error.strerror}")
     return file
 
 
@@ -319,7 +324,7 @@ def module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        return _lost("module", f"it cannot be imported: {error}")
+        return lost_here("module", f"it cannot be imported: {error}")
 
 
 def named(module_name: str, name: str) -> Any:
@@ -345,6 +350,49 @@ def dict_view(mapping: "dict[Any, Any]", method: str) -> Any:
 def stream(name: str) -> Any:
     """Return standard output or standard error of this kernel."""
     return getattr(sys, name)
+
+
+def weak_reference(held: Any, callback: Any) -> Any:
+    """Make a weak reference. With None it is one whose object is gone."""
+    return weakref.ref(classes.Order() if held is None else held, callback)
+
+
+def weak_proxy(held: Any) -> Any:
+    """Make a weak proxy."""
+    return weakref.proxy(held)
+
+
+def match(pattern: Any, text: Any, start: int, end: int, regs: Any) -> Any:
+    """Match again. Return a placeholder when that comes to another match, as for the later ones of `finditer`."""
+    for method in (pattern.search, pattern.match, pattern.fullmatch):
+        found = method(text, start, end)
+        if found is not None and found.regs == regs:
+            return found
+    return lost_here("Match", "matching again found another place")
+
+
+def made_traceback(entries: Any) -> Any:
+    """Make a traceback that names these places."""
+    return traceback_of(entries)
+
+
+def exception(kind: Any, arguments: "tuple[Any, ...]") -> Any:
+    """Make an exception as its own pickling says, which `fill_exception` completes."""
+    return kind(*arguments)
+
+
+def fill_exception(made: Any, state: "tuple[Any, Any]") -> None:
+    """Set an exception's state, and how it came about."""
+    own, about = state
+    if own and hasattr(made, "__setstate__"):
+        made.__setstate__(own)
+    _set_about(made, about)
+
+
+def _set_about(made: Any, about: "tuple[Any, ...]") -> None:
+    made.__cause__, made.__context__, made.__suppress_context__, *traceback = about
+    if traceback:
+        made.__traceback__ = traceback[0]
 
 
 def weak(kind: type, content: "list[Any]") -> Any:
