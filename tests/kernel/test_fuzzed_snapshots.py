@@ -4,8 +4,10 @@ Structure and aliasing are compared: which objects are the same one. More sessio
 """
 
 import os
+import re
 import tempfile
 import types
+import weakref
 from collections import deque
 from functools import partial
 from pathlib import Path
@@ -88,16 +90,61 @@ import json as {v}
 {v} = S(context[{i} * 300 :][:2800])
 {v} = [S(context[i * 500 :][:2500]) for i in range({i} % 9)]
 {v} = context[:{i}] + chr(0xD800) + context[{i} * 30 :][:2600]
+class C{j}(Known): x{j} = {i}
+class C{j}(Known, tag={i}): pass
+class C{j}(metaclass=Meta): made = {v}
+class C{j}(C{k}, metaclass=Meta): pass
+KNOWN[{i}] = {v}
+Meta.made.append({i})
+for kind in Known.__subclasses__(): kind.seen = {i}
+{v} = Known.__subclasses__()
+class E{j}(Enum):\n    A = {i}\n    B = ({i}, "b")\n    C = {i}\n    def __init__(self, *args): INITS.append(args)
+{v} = E{j}.B
+E{j}.A.note = {v}
+del C{j}.x{k}
+C{j}.x{k} = C{k}
+_ = {v}
+_{j} = [{v}, _]
+_i = {i}
+In = {v}
+del _
+{v} = weakref.ref(o{j})
+{v} = weakref.proxy(o{j})
+{v} = {v}.append if isinstance({v}, list) else {w}
+{v}({i}) if isinstance({v}, types.BuiltinMethodType) and len({v}.__self__) < 9 else None
+{v} = re.search("x*", {w}) if isinstance({w}, str) else {w}
+{v} = vars(o{j})
+{v} = {{id({w}): {i}}}
+{v} = [id({w}), {i}]
+try: o{j}.nothing\nexcept AttributeError as error: {v} = error
+try: f{j}(1, 2, 3)\nexcept TypeError as error: {v} = error.__traceback__
+{v} = socket()\n{v}.close()
+{v} = Pool(1)
+exec("def f{j}(): return {v}")
+x{j}: C{k} = {v}
+f{j} = lambda: {i}; f{k} = lambda: {j}
 """.strip().splitlines()
 
 BEFORE = """
 from collections import deque
 from functools import partial
+from enum import Enum
+from socket import socket
+from concurrent.futures import ThreadPoolExecutor as Pool
+import re, types, weakref
 class L0(list): pass
 class L1(list):
     def append(self, x): raise RuntimeError
 class L2(L0): n = 1
 class S(str): pass
+KNOWN = {}
+INITS = []
+class Known:
+    def __init_subclass__(cls, tag=0): KNOWN[cls.__name__] = cls; cls.tag = tag
+class Meta(type):
+    made = []
+    def __new__(m, name, bases, ns): c = super().__new__(m, name, bases, ns); m.made.append(name); return c
+    def __init__(c, *args): c.order = len(Meta.made)
 class Boom(Exception):
     def __init__(self, i): super().__init__(); self.i = [i]
 """
@@ -122,6 +169,7 @@ cells = st.builds(
 )
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @seed(20261124)
 @settings(
     max_examples=SESSIONS, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
@@ -179,6 +227,8 @@ class _View:
         return self._parts(one, type(one))
 
     def _parts(self, one: Any, kind: type) -> Any:
+        if isinstance(one, types.BuiltinFunctionType) and not isinstance(one.__self__, types.ModuleType | type | None):
+            return ("method of", self.of(one.__self__), one.__name__)
         if isinstance(one, types.ModuleType | types.BuiltinFunctionType):
             return one.__name__
         if kind is types.FunctionType:
@@ -188,12 +238,23 @@ class _View:
             return ("function", about, cells, self.of(one.__defaults__), self.of(vars(one)))
         if kind is types.CellType:
             return ("cell", self.of(one.cell_contents))
+        if kind is classmethod or kind is staticmethod:
+            return (kind.__name__, self.of(one.__func__))
+        if isinstance(one, weakref.ReferenceType):
+            return ("reference", self.of(one()), self.of(one.__callback__))
+        if kind in (weakref.ProxyType, weakref.CallableProxyType):
+            return ("proxy", self.of(one.__reduce_ex__.__self__))
+        if kind is types.TracebackType:
+            return ("traceback", one.tb_lineno, one.tb_frame.f_code.co_name, self.of(one.tb_next))
+        if kind is re.Match:
+            return ("match", self.of(one.string), one.regs)
         if kind is types.MethodType:
             return ("method", self.of(one.__func__), self.of(one.__self__))
         if isinstance(one, type):
             hidden = ("__dict__", "__weakref__", "__doc__", "__module__", "__slotnames__")
-            own = [(key, self.of(value)) for key, value in sorted(vars(one).items()) if key not in hidden]
-            return ("class", one.__name__, [self.of(base) for base in one.__bases__], own)
+            own = [(key, self.of(value)) for key, value in vars(one).items() if key not in hidden]
+            bases = [self.of(base) for base in one.__bases__]
+            return ("class", one.__name__, self.of(type(one)) if type(one).__module__ == "__main__" else "", bases, own)
         if kind is partial:
             return ("partial", self.of(one.func), [self.of(item) for item in one.args])
         slots = [(name, self.of(getattr(one, name))) for name in getattr(kind, "__slots__", ()) if hasattr(one, name)]
