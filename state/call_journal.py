@@ -154,9 +154,7 @@ class ThreadJournal:
             **{"created": self._clock(), "uncertain_calls": 1},
             **_reservations(reserved, attempts=1),
         }
-        await self._database.commit(
-            self._fenced(lambda connection: open_row(connection, row)), "call-asked", synced=False
-        )
+        await self._database.commit(self._writing(open_row, row), "call-asked", synced=False)
 
     async def open_child(self, entry: Entry, child_thread: str, alongside: Unit) -> None:
         """Record that a child thread is about to answer a call; its requests are in its own journal. On disk on return.
@@ -165,11 +163,11 @@ class ThreadJournal:
         """
         row = {**self._about(entry), "child_thread": child_thread, "created": self._clock()}
 
-        def unit(connection: sqlite3.Connection) -> None:
+        def write(connection: sqlite3.Connection, row: Row) -> None:
             alongside(connection)
             open_child_row(connection, row)
 
-        await self._database.commit(self._fenced(unit), "child-asked")
+        await self._database.commit(self._writing(write, row), "child-asked")
 
     async def settle(self, entry: Entry, outcome: Outcome) -> None:
         """Record the outcome; when this returns, it is on disk and will be served on replay.
@@ -182,7 +180,7 @@ class ThreadJournal:
             **{"seconds": outcome.seconds, "thoughts": outcome.thoughts},
             **_used(entry, outcome),
         }
-        await self._database.commit(self._fenced(lambda connection: settle_row(connection, row)), "call-settled")
+        await self._database.commit(self._writing(settle_row, row), "call-settled")
         self._remember(
             RecordedCall(
                 *(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id, None),
@@ -193,13 +191,13 @@ class ThreadJournal:
     async def decide(self, entry: Entry, outcome: Outcome) -> None:
         """Record what a reviewer decided about a call that was never sent; on disk on return."""
         row = {**self._about(entry), "model": REVIEWER, **_outcome(outcome), "created": self._clock()}
-        await self._database.commit(self._fenced(lambda connection: decide_row(connection, row)), "call-decided")
+        await self._database.commit(self._writing(decide_row, row), "call-decided")
         self._remember(RecordedCall(entry.key, outcome.answer, outcome.error_kind, outcome.error, self._thread_id))
 
     async def correct(self, entry: Entry, outcome: Outcome) -> None:
         """Record what requests took that gave no answer and will be sent again: the row stays open."""
         row = {**self._about(entry), **_used(entry, outcome)}
-        await self._database.commit(self._fenced(lambda connection: correct_row(connection, row)), "call-corrected")
+        await self._database.commit(self._writing(correct_row, row), "call-corrected")
 
     def reuse(self, key: str) -> None:
         """Count that a recorded answer was served instead of a request; saved with the next commit.
@@ -209,7 +207,7 @@ class ThreadJournal:
         call = self._settled[key]
         self._remember(replace(call, thread_id=self._thread_id))
         row = {"thread_id": self._thread_id, "key": key, "owner": call.thread_id, "created": self._clock()}
-        self._database.defer(self._fenced(lambda connection: reuse_row(connection, row)))
+        self._database.defer(self._writing(reuse_row, row))
 
     def _about(self, entry: Entry) -> dict[str, Any]:
         return {
@@ -219,12 +217,16 @@ class ThreadJournal:
             "messages": json.dumps(entry.messages) if entry.messages else None,
         }
 
-    def _fenced(self, unit: Unit) -> Unit:
-        def checked(connection: sqlite3.Connection) -> None:
-            self._leases.check(connection, self._thread_id)
-            unit(connection)
+    def _writing(self, write: Callable[[sqlite3.Connection, Row], None], row: Row) -> Unit:
+        """Return the unit that writes a row, unless another process has the thread or a text of the row is unsaved."""
+        texts = [row.get(name) for name in CALLS.referring]
 
-        return checked
+        def unit(connection: sqlite3.Connection) -> None:
+            self._leases.check(connection, self._thread_id)
+            self._database.unsaved.check(*texts)
+            write(connection, row)
+
+        return unit
 
 
 def _json(parameters: Mapping[str, Any]) -> str | None:

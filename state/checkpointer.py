@@ -85,9 +85,12 @@ class RunSaver(AsyncSqliteSaver):
         status = checkpoint.get("channel_values", {}).get("status")
         ended = status if status in _ENDED else None
         now = self._clock()
+        leading_here = _writes_after(thread_id, namespace, str(place.get("checkpoint_id")))
 
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, thread_id)
+            self._database.unsaved.check(body)
+            self._database.unsaved.check_beginning(leading_here)
             connection.execute(CHECKPOINTS.insert(*row, verb="INSERT OR REPLACE"), row)
             if not namespace:
                 _number(connection, thread_id, checkpoint["id"], note, now)
@@ -116,10 +119,10 @@ class RunSaver(AsyncSqliteSaver):
         if any(channel == ERROR for channel, _ in writes):
             writes = [write for write in writes if write[0] in WRITES_IDX_MAP]
         place = config.get("configurable", {})
-        thread_id = str(place["thread_id"])
+        named = (str(place["thread_id"]), str(place.get("checkpoint_ns", "")), str(place["checkpoint_id"]))
         rows = [
             {
-                **_place(thread_id, str(place.get("checkpoint_ns", "")), str(place["checkpoint_id"])),
+                **_place(*named),
                 **{"task_id": task_id, "task_path": task_path, "idx": WRITES_IDX_MAP.get(channel, index)},
                 "channel": channel,
                 **dict(zip(("type", "value"), self.serde.dumps_typed(value), strict=True)),
@@ -131,19 +134,23 @@ class RunSaver(AsyncSqliteSaver):
         verb: Verb = "INSERT OR REPLACE" if special else "INSERT OR IGNORE"
 
         def unit(connection: sqlite3.Connection) -> None:
-            self._leases.check(connection, thread_id)
+            self._leases.check(connection, named[0])
+            self._database.unsaved.check(*(row["value"] for row in rows))
             if rows:
                 connection.executemany(WRITES.insert(*rows[0], verb=verb), rows)
 
         # When the process is killed before the step is saved, the task runs again, as if killed before its end.
         # LangGraph passes the writes to growing lists before it puts their checkpoint.
-        await self._save(unit, "writes", later=not any(channel in WRITES_IDX_MAP for channel, _ in writes))
-
-    async def _save(self, unit: Unit, what: str, *, later: bool = False) -> None:
-        if later:
-            self._database.defer(unit)
+        if any(channel in WRITES_IDX_MAP for channel, _ in writes):
+            await self._save(unit, "writes")
         else:
-            await self._database.commit(unit, what)
+            self._save_later(unit, f"{_writes_after(*named)}{task_id}")
+
+    async def _save(self, unit: Unit, what: str) -> None:
+        await self._database.commit(unit, what)
+
+    def _save_later(self, unit: Unit, name: str) -> None:
+        self._database.defer(unit, saves=[name])
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint that `config` names, else the one saved last. Raises StoredDataDamaged."""
@@ -231,7 +238,10 @@ class StagedSaver(RunSaver):
         """Return the writes from which the growing lists are rebuilt."""
         return await super().aget_delta_channel_history(config=self._there(config), channels=channels)
 
-    async def _save(self, unit: Unit, what: str, *, later: bool = False) -> None:
+    async def _save(self, unit: Unit, what: str) -> None:
+        self.units.append(unit)
+
+    def _save_later(self, unit: Unit, name: str) -> None:
         self.units.append(unit)
 
     def _there(self, config: RunnableConfig) -> RunnableConfig:
@@ -245,6 +255,11 @@ class StagedSaver(RunSaver):
 
 def _place(thread_id: str, namespace: str, checkpoint_id: str) -> dict[str, str]:
     return {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint_id}
+
+
+def _writes_after(thread_id: str, namespace: str, checkpoint_id: str) -> str:
+    """Return the beginning of the names, in `Unsaved`, of the writes of tasks that ran after a checkpoint."""
+    return f"writes after {thread_id} {namespace} {checkpoint_id} of "
 
 
 def _number(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str, note: StepNote, now: float) -> None:

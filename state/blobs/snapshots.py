@@ -124,7 +124,8 @@ class Snapshots:
         if large := [body for _, body in chunks if len(body) >= LARGE]:
             await asyncio.to_thread(self._blobs.put_all, large)
         if small:
-            self._database.defer(lambda connection: _insert(connection, "chunks", small))
+            names = [name for name, _, _ in small]
+            self._database.defer(lambda connection: _insert(connection, "chunks", small), saves=names)
         if sum(len(body) for _, body, _ in small) > 4 * _BATCH_BYTES:
             # Limits memory until the step is saved. Chunks that nothing refers to yet do no harm.
             await self._database.commit(lambda _: None, "pieces")
@@ -144,7 +145,12 @@ class Snapshots:
         body = json.dumps(manifest, separators=(",", ":")).encode()
         row = (content_hash(body), body, self._clock())
         self._depths[row[0]] = 0 if whole else depth
-        self._database.defer(lambda connection: _insert(connection, "manifests", [row]))
+
+        def unit(connection: sqlite3.Connection) -> None:
+            self._database.unsaved.check(body)
+            _insert(connection, "manifests", [row])
+
+        self._database.defer(unit, saves=[row[0]])
         return row[0]
 
     async def _depth(self, name: str) -> int:

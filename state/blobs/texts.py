@@ -56,9 +56,9 @@ class Texts:
             await asyncio.to_thread(self._blobs.put, body)
         elif recipe is not None:
             stored = recipe
-            self._database.defer(lambda connection: _insert_recipe(connection, name, stored, now))
+            self._database.defer(lambda connection: _insert_recipe(connection, name, stored, now), saves=[name])
         else:
-            self._database.defer(lambda connection: _insert(connection, name, body, now))
+            self._database.defer(lambda connection: _insert(connection, name, body, now), saves=[name])
         self._remember(name, text)
         return name
 

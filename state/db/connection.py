@@ -10,37 +10,25 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 
-from ..errors import RlmError, StoredDataDamaged, StoreError
+from ..errors import StoreError
 from ..failpoints import Failpoint, no_failpoint
 from ..fsync import make_folder, mark_home
 from .aiosqlite_compat import run_in_thread
 from .checksums import register_function
 from .schema import FORMATS, SCHEMA_VERSION
+from .store_errors import as_store_error, unit_failure
+from .units import Failed, Pending, Unit, Unsaved, run_group
 
 _BUSY_SECONDS = 30.0
 _AT_A_TIME = 0.5
 """Seconds that one attempt waits for another process; during that time nothing else can use the connection."""
-
-Unit = Callable[[sqlite3.Connection], Any]
-"""Work inside a transaction: it may read and write, and must not commit."""
-
-
-@dataclass
-class _Pending:
-    unit: Unit
-    done: asyncio.Future[Any] | None
-    synced: bool
-    what: str = ""
-    patient: bool = True
-    """True when the commit may wait for another process that is writing."""
 
 
 class Database:
@@ -55,7 +43,9 @@ class Database:
         self._hurries = 0
         self.lock = asyncio.Lock()
         """Held during a commit, and by the checkpointer during its own statements."""
-        self._queue: list[_Pending] = []
+        self.unsaved = Unsaved()
+        """What deferred units could not save. For use inside units."""
+        self._queue: list[Pending] = []
         self._flusher: asyncio.Task[None] | None = None
         self.commits = 0
 
@@ -89,9 +79,9 @@ class Database:
 
         Units deferred earlier run first, in the same transaction or an earlier one. Without `synced`, the commit
         survives kill -9 of any process when this returns, and a power loss from the next synced commit on. Raises what
-        the unit raised (then only its own work is undone) or StoreError.
+        the unit raised, whose work alone is undone then, or StoreError.
         """
-        return await self._queued(_Pending(unit, None, synced, what))
+        return await self._queued(Pending(unit, None, synced, what))
 
     @contextmanager
     def hurried(self) -> Generator[None]:
@@ -102,17 +92,21 @@ class Database:
         finally:
             self._hurries -= 1
 
-    def defer(self, unit: Unit) -> None:
-        """Run `unit` in the transaction of the next `commit`, before it: for rows that only that commit refers to."""
-        self._queue.append(_Pending(unit, None, synced=False))
+    def defer(self, unit: Unit, *, saves: Sequence[str] = ()) -> None:
+        """Run `unit` in the transaction of the next `commit`, before it: for rows that only that commit refers to.
+
+        `saves`: names of those rows. If the unit fails, they are noted in `unsaved`, which a unit that refers to rows
+        of others has to check; the unit is tried again with later commits where it may succeed then.
+        """
+        self._queue.append(Pending(unit, None, synced=False, saves=saves))
 
     async def catch_up(self) -> None:
         """Commit the deferred units so that they can be read. Does not wait: in a locked store they stay deferred."""
         if self._queue and (self._flusher is None or self._flusher.done()):
             with contextlib.suppress(StoreError):
-                await self._queued(_Pending(lambda _: None, None, synced=False, what="deferred", patient=False))
+                await self._queued(Pending(lambda _: None, None, synced=False, what="deferred", patient=False))
 
-    async def _queued(self, pending: _Pending) -> Any:
+    async def _queued(self, pending: Pending) -> Any:
         done = pending.done = asyncio.get_running_loop().create_future()
         self._queue.append(pending)
         if self._flusher is None or self._flusher.done():
@@ -140,24 +134,26 @@ class Database:
 
     async def _commit_queue(self) -> None:
         batch, self._queue = self._queue, []
-        outcomes: list[Any]
         try:
             outcomes = await self._transact(batch)
             self.commits += 1
         except BaseException as error:
-            failure = as_store_error(error) if isinstance(error, sqlite3.Error) else error
-            outcomes = [failure] * len(batch)
-            # No caller learns of a failure of deferred units, and a later commit may refer to what they save.
+            # No unit was run, or a failpoint ended the transaction. An exception of its own for each of the waiting.
+            errors = [as_store_error(error) if isinstance(error, sqlite3.Error) else error for _ in batch]
             self._queue[:0] = [pending for pending in batch if pending.done is None]
-        for pending, outcome in zip(batch, outcomes, strict=True):
-            if pending.done is None or pending.done.done():
-                continue
-            if isinstance(outcome, BaseException):
-                pending.done.set_exception(outcome)
-            else:
-                pending.done.set_result(outcome)
+        else:
+            errors = [unit_failure(one.error) if isinstance(one, Failed) else None for one in outcomes]
+            each = zip(batch, outcomes, strict=True)
+            again = [one for one, outcome in each if not one.done and isinstance(outcome, Failed) and outcome.may_pass]
+            self._queue[:0] = again
+            for pending, outcome in zip(batch, outcomes, strict=True):
+                if pending.done and not pending.done.done() and not isinstance(outcome, Failed):
+                    pending.done.set_result(outcome)
+        for pending, error in zip(batch, errors, strict=True):
+            if error is not None and pending.done and not pending.done.done():
+                pending.done.set_exception(error)
 
-    async def _transact(self, batch: list[_Pending]) -> list[Any]:
+    async def _transact(self, batch: list[Pending]) -> list[Any]:
         """Run a batch, retrying while another process is writing; reads can run between attempts."""
         now = asyncio.get_running_loop().time
         until = now() + self._patience
@@ -172,7 +168,9 @@ class Database:
             try:
                 async with self.lock:
                     # Run in aiosqlite's own thread, entered once for the whole transaction.
-                    return await run_in_thread(self.connection, _transaction, batch, self._failpoint, int(1000 * wait))
+                    return await run_in_thread(
+                        self.connection, run_group, batch, self.unsaved, self._failpoint, int(1000 * wait)
+                    )
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or hurry or now() >= until:
                     raise
@@ -183,38 +181,6 @@ class Database:
                 await self._flusher
             if self._queue:
                 await self._commit_queue()
-
-
-def _transaction(connection: sqlite3.Connection, batch: list[_Pending], failpoint: Failpoint, wait: int) -> list[Any]:
-    """Run every unit in one transaction; a unit that raises RlmError is undone alone.
-
-    `wait`: milliseconds that SQLite waits for other processes.
-    """
-    outcomes: list[Any] = []
-    what = "+".join(pending.what for pending in batch if pending.what)
-    failpoint(f"{what}-before")
-    # With a write-ahead log, NORMAL only omits the fsync of this commit; the next commit with FULL makes up for it.
-    synced = any(pending.synced for pending in batch)
-    connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
-    connection.execute(f"PRAGMA busy_timeout={wait}")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for pending in batch:
-            connection.execute("SAVEPOINT unit")
-            try:
-                outcomes.append(pending.unit(connection))
-            except RlmError as error:
-                connection.execute("ROLLBACK TO unit")
-                outcomes.append(error)
-            connection.execute("RELEASE unit")
-        failpoint(f"{what}-uncommitted")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    failpoint(f"{what}-after")
-    return outcomes
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -292,21 +258,3 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError:
-    """Return SQLite's error as a StoreError of one sentence with a hint."""
-    text = str(error)
-    where, the = (f"{path}: ", "the") if path else ("", "The")
-    if "locked" in text or "busy" in text:
-        return StoreError(f"{where}{the} store is locked by another process.", hint="Wait for it to end and try again.")
-    if "full" in text:
-        return StoreError(f"{where}{the} disk is full.", hint="Free some space.")
-    if "readonly" in text or "unable to open" in text:
-        return StoreError(f"{where}{the} store cannot be written.", hint="Fix its permissions or use another --home.")
-    if "malformed" in text or "not a database" in text or "disk image" in text:
-        return StoredDataDamaged(
-            f"{where}checkpoints.sqlite is damaged or is not a database ({text}).",
-            hint="`rlm verify THREAD` says what of a run is lost. Restore the home from a copy, or use another --home.",
-        )
-    return StoreError(f"{where}{the} store failed: {text}.", hint="Check the disk.")

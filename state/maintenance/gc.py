@@ -28,8 +28,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import Blobs, content_hash
 from ..db.checksums import checksum_mismatch_sql
-from ..db.connection import as_store_error, connect
+from ..db.connection import connect
 from ..db.corruption import is_damage
+from ..db.store_errors import as_store_error
 from ..db.tables import TABLES
 from ..errors import CHANGED
 from ..leases import living_since

@@ -14,8 +14,9 @@ from typing import Any
 
 from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import Blobs, content_hash
-from ..db.connection import as_store_error, connect
+from ..db.connection import connect
 from ..db.corruption import is_damage, until_damage
+from ..db.store_errors import as_store_error
 from ..db.tables import TABLES
 from ..errors import CHANGED, MISSING
 from .report import Kind, Report

@@ -34,18 +34,28 @@ def note(text: str) -> Callable[[sqlite3.Connection], Any]:
     return lambda connection: connection.execute("INSERT INTO counters VALUES (?, 1)", (text,))
 
 
-async def test_deferred_writes_are_saved_with_the_first_commit_that_succeeds(
+async def test_deferred_writes_are_saved_with_the_first_commit_for_which_there_is_room(
     database: Database, tmp_path: Path
 ) -> None:
-    """A later commit may refer to them: a text that an answer's row names must not be lost with a failed commit."""
+    """A later commit may refer to them: a text that an answer's row names must not be lost with a failed commit.
+
+    Until then a commit that refers to them fails, and no other.
+    """
     texts = Texts(database, Blobs(tmp_path / "blobs"))
+
+    def refers(connection: sqlite3.Connection) -> None:
+        database.unsaved.check(name)
+        note("first")(connection)
+
     await fill(database)
     name = await texts.put("the answer " * 10_000)
     with pytest.raises(StoreError, match="disk is full"):
-        await database.commit(note("first"))
-    await free(database)
+        await database.commit(refers)
     await database.commit(note("second"))
-    assert await database.read("SELECT name FROM counters WHERE name IN ('first', 'second')") == [("second",)]
+    await free(database)
+    await database.commit(note("third"))
+    saved = await database.read("SELECT name FROM counters WHERE name != 'settled' ORDER BY name")
+    assert saved == [("second",), ("third",)]
     assert (await Texts(database, Blobs(tmp_path / "blobs")).get(name)).startswith("the answer")
 
 
