@@ -24,6 +24,7 @@ from ..nodes.runtime.untrusted_text import shortened_line
 from ..state.approval_policy import Gates
 from ..state.budget import Limits
 from ..state.call_keys import digest
+from ..state.db.storable import encodable
 from ..state.errors import ThreadExists, UsageError, cli_command
 from ..state.input.context import ContextRef
 from ..state.run_names import names_for
@@ -32,11 +33,36 @@ from ..state.settings import RunSettings
 from ..state.threads import Thread
 from .intake import Given, from_stdin, input_digest, store_input
 
+MOST_QUESTION = 10_000_000
+"""Characters of the longest question."""
+_MOST_NAME = 500
+
+
+def check_name(thread_id: str) -> str:
+    """Return the name of a new run. Raises UsageError for one under which no run can be saved and found again."""
+    # A NUL character begins the name of what remains of a deleted run.
+    if not thread_id.strip() or len(thread_id) > _MOST_NAME or "\0" in thread_id or not encodable(thread_id):
+        raise UsageError(
+            "A run cannot have this name: it is empty, too long, or not a text.",
+            hint=f"Give --thread a name of up to {_MOST_NAME} characters.",
+        )
+    return thread_id
+
 
 async def check_start(question: str, settings: RunSettings) -> None:
     """Check the question and settings of a new run. Raises UsageError with a hint on what to do."""
     if not question.strip():
         raise UsageError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
+    if len(question) > MOST_QUESTION:
+        raise UsageError(
+            f"The question has {len(question):,} characters; it may have {MOST_QUESTION:,}.",
+            hint="Give long texts as the input.",
+        )
+    if not encodable(question):
+        raise UsageError(
+            "The question is not a text: it has bytes or characters that UTF-8 does not.",
+            hint="In a terminal, use a UTF-8 locale, for example LC_ALL=C.UTF-8.",
+        )
     if not settings.model:
         raise UsageError(
             "No model is named.",
@@ -139,7 +165,7 @@ async def enter_run(
     all with nothing saved.
     """
     await check_start(question, settings)
-    existing = None if thread_id is None else await deps.stores.threads.find(thread_id)
+    existing = None if thread_id is None else await deps.stores.threads.find(check_name(thread_id))
     reference: ContextRef | None = None
     if existing:
         name = existing.thread_id

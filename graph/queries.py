@@ -12,6 +12,7 @@ from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.call_keys import turn_of_call
 from ..state.call_records import Attempt, CallRow
+from ..state.db.storable import encodable
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.threads import Step, Thread
@@ -150,6 +151,8 @@ class RunQueries:
 
         Raises UnknownThread.
         """
+        if not encodable(name):
+            raise UnknownThread("There is no run of that name here.", hint="`rlm list` shows those there are.")
         called = await run_name(self._stores.threads, name)
         if called != name or await self._stores.threads.exists(name):
             return called

@@ -29,7 +29,7 @@ from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
 from .checkpoints import state_at
-from .create import enter_run, make_ready, raised_limits, under_a_free_name
+from .create import check_name, enter_run, make_ready, raised_limits, under_a_free_name
 from .executor import FindResumePoint, RunExecutor, config_of
 from .fork import make_fork
 from .fork_edits import Changes
@@ -265,7 +265,7 @@ class Runner:
             await make_fork(self._stores, self.compiled, step_state, target, edits, limits)
 
         if into:
-            await make(into)
+            await make(check_name(into))
         return await self.read(into or await under_a_free_name(question or row.question, make))
 
     async def stream(

@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .blobs.texts import well_formed
 from .call_records import CALL_COLUMNS, CallRow, Entry, Outcome, RecordedCall, call_row, read_row, unreadable_row
 from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import Unreadable, rows_of
 from .db.lineage import LINE
+from .db.storable import ensure_storable
 from .db.tables import CALLS
 from .journal_rows import Row, correct_row, decide_row, open_child_row, open_row, reuse_row, settle_row
 from .leases import Leases
@@ -218,7 +220,11 @@ class ThreadJournal:
         }
 
     def _writing(self, write: Callable[[sqlite3.Connection, Row], None], row: Row) -> Unit:
-        """Return the unit that writes a row, unless another process has the thread or a text of the row is unsaved."""
+        """Return the unit that writes a row, unless another process has the thread or a text of the row is unsaved.
+
+        Raises StoreError for a row that cannot be stored.
+        """
+        ensure_storable(row, f"The call {row['key']}")
         texts = [row.get(name) for name in CALLS.referring]
 
         def unit(connection: sqlite3.Connection) -> None:
@@ -236,7 +242,8 @@ def _json(parameters: Mapping[str, Any]) -> str | None:
 def _outcome(outcome: Outcome) -> Row:
     return {
         **{"status": outcome.status, "answer": outcome.answer},
-        **{"error_kind": outcome.error_kind, "error": outcome.error},
+        # Servers say what they like; keys and hashes are made here.
+        **{"error_kind": outcome.error_kind, "error": None if outcome.error is None else well_formed(outcome.error)},
     }
 
 
@@ -248,7 +255,7 @@ def _used(entry: Entry, outcome: Outcome) -> Row:
         **{"unsent": outcome.unsent, "ended": ended, "cached_tokens": outcome.details.cached_tokens},
         **{"cache_write_tokens": outcome.details.cache_write_tokens, "thought_tokens": outcome.details.thought_tokens},
         **{"streamed_calls": outcome.streamed_calls, "streamed_output": outcome.streamed_output},
-        "attempt_log": "".join(f"{json.dumps(attempt)}\n" for attempt in outcome.attempts),
+        "attempt_log": "".join(f"{json.dumps(attempt, allow_nan=False)}\n" for attempt in outcome.attempts),
         **_reservations(entry.reserved, attempts=ended),
     }
 

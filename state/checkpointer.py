@@ -30,8 +30,9 @@ from langgraph.checkpoint.sqlite.utils import search_where
 
 from .db.connection import Database, Unit
 from .db.integrity import check_checkpoint, check_line, last_checkpoint
+from .db.storable import ensure_storable
 from .db.tables import CHECKPOINTS, STEPS, WRITES, Verb
-from .errors import UnknownThread
+from .errors import StoreError, UnknownThread
 from .leases import Leases
 from .maintenance.delete import delete_run
 from .run_state import Status, StepNote
@@ -73,7 +74,7 @@ class RunSaver(AsyncSqliteSaver):
         await self.setup()
         place = config.get("configurable", {})
         thread_id, namespace = str(place["thread_id"]), str(place.get("checkpoint_ns", ""))
-        kind, body = self.serde.dumps_typed(checkpoint)
+        kind, body = self._dumped(checkpoint, f"A step of the run {thread_id}")
         about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
         row = {
             **_place(thread_id, namespace, checkpoint["id"]),
@@ -81,6 +82,7 @@ class RunSaver(AsyncSqliteSaver):
             "metadata": about,
         }
         note = _step_note(checkpoint, metadata)
+        ensure_storable({**row, **note}, f"A step of the run {thread_id}")
         # From this commit on the run counts as ended, whatever happens to its process.
         status = checkpoint.get("channel_values", {}).get("status")
         ended = status if status in _ENDED else None
@@ -125,10 +127,12 @@ class RunSaver(AsyncSqliteSaver):
                 **_place(*named),
                 **{"task_id": task_id, "task_path": task_path, "idx": WRITES_IDX_MAP.get(channel, index)},
                 "channel": channel,
-                **dict(zip(("type", "value"), self.serde.dumps_typed(value), strict=True)),
+                **dict(zip(("type", "value"), self._dumped(value, "What a task wrote"), strict=True)),
             }
             for index, (channel, value) in enumerate(writes)
         ]
+        for row in rows:
+            ensure_storable(row, f"What a task of the run {named[0]} wrote")
         # LangGraph's special channels (errors, interrupts) are replaced, ordinary writes never.
         special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
         verb: Verb = "INSERT OR REPLACE" if special else "INSERT OR IGNORE"
@@ -145,6 +149,15 @@ class RunSaver(AsyncSqliteSaver):
             await self._save(unit, "writes")
         else:
             self._save_later(unit, f"{_writes_after(*named)}{task_id}")
+
+    def _dumped(self, value: Any, what: str) -> tuple[str, bytes]:
+        """Return a value's type and bytes. Raises StoreError for one that LangGraph's serializer cannot write."""
+        try:
+            return self.serde.dumps_typed(value)
+        except Exception as error:
+            raise StoreError(
+                f"{what} cannot be saved: {error}.", hint="A value in it is too large, or of an unknown type."
+            ) from error
 
     async def _save(self, unit: Unit, what: str) -> None:
         await self._database.commit(unit, what)

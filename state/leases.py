@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from .db.connection import Database
+from .db.storable import ensure_storable
 from .errors import LeaseLost, RunBusy, StoreError
 
 RENEW_AFTER = 15.0
@@ -88,6 +89,7 @@ class Leases:
         """Take the thread. Raises RunBusy while a living process (this one included) holds it."""
         if thread_id in self._held:
             raise RunBusy(f"{thread_id} is already running in this process.")
+        ensure_storable({"thread_id": thread_id}, "The run")
         now, left = self._clock(), self._left.get(thread_id)
         taking = asyncio.ensure_future(
             self._database.commit(lambda connection: _acquire(connection, thread_id, now, left), "lease-taken")

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -40,6 +40,9 @@ from .setting_specs import SETTINGS
 
 MOST_INSTRUCTIONS = 32_768
 """Characters of the longest `instructions`, which are sent with each turn."""
+MOST_COUNT = 2**53
+"""The largest limit: JSON numbers are exact up to it."""
+MOST_SECONDS = MOST_DOLLARS = 1e9
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -128,6 +131,22 @@ def fallback_name(then: Any) -> Any:
     return then
 
 
+def with_numbers_that_can_be_saved(value: dict[str, Any]) -> dict[str, Any]:
+    """Return plain JSON as it is. Raises ValueError for a whole number of more than 64 bits in it."""
+    waiting: list[Any] = [value]
+    while waiting:
+        match waiting.pop():
+            case dict() as found:
+                waiting += cast("dict[str, Any]", found).values()
+            case list() as found:
+                waiting += cast("list[Any]", found)
+            case int() as number if not -(2**63) <= number < 2**63:
+                raise ValueError("a whole number in it has more than 64 bits, which cannot be saved; write it as 1e30")
+            case _:
+                pass
+    return value
+
+
 ModelName = Annotated[str, BeforeValidator(absolute_script)]
 """A model, `provider:name`; the path of `scripted:PATH` is made absolute."""
 FallbackName = Annotated[ModelName, BeforeValidator(fallback_name)]
@@ -136,12 +155,15 @@ Folder = Annotated[str, BeforeValidator(whole_path)]
 """A folder, made absolute; empty: not given."""
 Size = Annotated[int, BeforeValidator(parse_size)]
 """A number of bytes, also given as a text such as `512M` or `4G` (powers of 1024)."""
-Price = Annotated[tuple[float, float], BeforeValidator(parse_price)]
+_Dollars = Annotated[float, Field(ge=0, le=MOST_DOLLARS)]
+Price = Annotated[tuple[_Dollars, _Dollars], BeforeValidator(parse_price)]
 """The prices of input and of output in US dollars per million tokens, also given as a text such as `2.5,10`."""
 Mode = Literal["rlm", "auto", "direct"]
 """The way in which a run answers (`RunSettings.mode`)."""
-Schema = Annotated[dict[str, Any], BeforeValidator(load_schema)]
+Schema = Annotated[dict[str, Any], BeforeValidator(load_schema), AfterValidator(with_numbers_that_can_be_saved)]
 """A JSON Schema, or the path of a JSON file that holds one."""
+SavedOptions = Annotated[Options, AfterValidator(with_numbers_that_can_be_saved)]
+"""Options of a model by name."""
 Instructions = Annotated[str, BeforeValidator(load_instructions)]
 """A text, or the `Path` of a file that holds one."""
 GateNames = Annotated[tuple[str, ...], BeforeValidator(gate_names)]
@@ -165,25 +187,25 @@ class RunSettings(BaseModel):
     sub_model: ModelName = _setting("sub_model", "")
     base_url: str = _setting("base_url", "")
     sub_base_url: str = _setting("sub_base_url", "")
-    option: Options = _setting("option", {})
-    sub_option: Options = _setting("sub_option", {})
+    option: SavedOptions = _setting("option", {})
+    sub_option: SavedOptions = _setting("sub_option", {})
     then: FallbackName = _setting("then", "")
     then_base_url: str = _setting("then_base_url", "")
     mode: Mode = _setting("mode", "rlm")
-    max_turns: int = _setting("max_turns", 30, ge=1)
+    max_turns: int = _setting("max_turns", 30, ge=1, le=MOST_COUNT)
     max_depth: int = _setting("max_depth", 1, ge=0, le=50)
-    max_calls: int = _setting("max_calls", 2000, ge=1)
-    max_tokens: int | None = _setting("max_tokens", None, ge=1)
-    max_cost: float | None = _setting("max_cost", None, gt=0)
-    max_time: float | None = _setting("max_time", None, gt=0)
+    max_calls: int = _setting("max_calls", 2000, ge=1, le=MOST_COUNT)
+    max_tokens: int | None = _setting("max_tokens", None, ge=1, le=MOST_COUNT)
+    max_cost: float | None = _setting("max_cost", None, gt=0, le=MOST_DOLLARS)
+    max_time: float | None = _setting("max_time", None, gt=0, le=MOST_SECONDS)
     strict_budget: bool = _setting("strict_budget", False)
     price: Price | None = _setting("price", None)
     sub_price: Price | None = _setting("sub_price", None)
     concurrency: int = _setting("concurrency", 32, ge=1, le=1000)
-    kernels: int | None = _setting("kernels", None, ge=1)
-    cell_timeout: float = _setting("cell_timeout", 300, gt=0)
-    kernel_idle: float = _setting("kernel_idle", 900, gt=0)
-    memory: Size = _setting("memory", 4 << 30, ge=64 << 20)
+    kernels: int | None = _setting("kernels", None, ge=1, le=MOST_COUNT)
+    cell_timeout: float = _setting("cell_timeout", 300, gt=0, le=MOST_SECONDS)
+    kernel_idle: float = _setting("kernel_idle", 900, gt=0, le=MOST_SECONDS)
+    memory: Size = _setting("memory", 4 << 30, ge=64 << 20, le=MOST_COUNT)
     unsandboxed: bool = _setting("unsandboxed", False)
     kernel_env: Folder = _setting("kernel_env", "")
     kernel_provisioner: str = _setting("kernel_provisioner", "")

@@ -12,6 +12,7 @@ from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import from_both_ends
 from .db.lineage import BELOW
+from .db.storable import ensure_storable
 from .db.tables import STEPS, THREADS
 from .errors import StoredDataDamaged, ThreadExists, UnknownThread, cli_command
 from .leases import Leases
@@ -139,6 +140,7 @@ class Threads:
             **{"model": model, "parent": parent, "limits": limits.model_dump_json(), "status": "running"},
             **{"created": now, "updated": now},
         }
+        ensure_storable(row, "The run")
 
         def unit(connection: sqlite3.Connection) -> None:
             try:
@@ -210,30 +212,28 @@ class Threads:
     async def begin(self, thread_id: str, limits: Limits, start: dict[str, Any]) -> None:
         """Mark the run as running, with these limits and, in `start`, these settings. Raises LeaseLost, RunBusy."""
         model = start.get("settings", {}).get("model", "")
-        row = (limits.model_dump_json(), json.dumps(start), model, self._clock(), thread_id)
-        statement = (
-            "UPDATE threads SET status = 'running', error = NULL, limits = ?, start = ?, model = ?, updated = ? "
-            "WHERE thread_id = ?"
-        )
-        await self._update(statement, row, "execution-begun")
+        facts = {"limits": limits.model_dump_json(), "start": json.dumps(start), "model": model}
+        await self._update(thread_id, "execution-begun", status="running", error=None, **facts)
 
     async def set_limits(self, thread_id: str, limits: Limits) -> None:
         """Replace the limits of the run. Raises LeaseLost, RunBusy."""
-        row = (limits.model_dump_json(), self._clock(), thread_id)
-        await self._update("UPDATE threads SET limits = ?, updated = ? WHERE thread_id = ?", row, "limits-raised")
+        await self._update(thread_id, "limits-raised", limits=limits.model_dump_json())
 
     async def set_status(
         self, thread_id: str, status: Status, *, seconds: float, error: dict[str, Any] | None = None
     ) -> None:
         """Set the run's status. Raises LeaseLost, RunBusy."""
-        row = (status, seconds, json.dumps(error) if error else None, self._clock(), thread_id)
-        statement = "UPDATE threads SET status = ?, seconds = ?, error = ?, updated = ? WHERE thread_id = ?"
-        await self._update(statement, row, "execution-ended")
+        facts = {"status": status, "seconds": seconds, "error": json.dumps(error) if error else None}
+        await self._update(thread_id, "execution-ended", **facts)
 
-    async def _update(self, statement: str, row: tuple[Any, ...], what: str) -> None:
+    async def _update(self, thread_id: str, what: str, **columns: Any) -> None:
+        row = {**columns, "updated": self._clock(), "thread_id": thread_id}
+        ensure_storable(row, f"The run {thread_id}")
+        changed = ", ".join(f"{name} = :{name}" for name in row if name != "thread_id")
+
         def unit(connection: sqlite3.Connection) -> None:
-            self._leases.check(connection, row[-1])
-            connection.execute(statement, row)
+            self._leases.check(connection, thread_id)
+            connection.execute(f"UPDATE threads SET {changed} WHERE thread_id = :thread_id", row)
 
         await self._database.commit(unit, what)
 
@@ -276,10 +276,13 @@ def _thread(row: tuple[Any, ...]) -> Thread:
     *values, damaged = row
     if damaged:
         return _as_far_as_readable(values)
-    values[3] = json.loads(values[3])
-    values[6] = Limits.model_validate_json(values[6])
-    values[7] = cast(Status, values[7])
-    values[8] = json.loads(values[8]) if values[8] else None
+    try:
+        start, limits = json.loads(values[3]), Limits.model_validate_json(values[6])
+        error = json.loads(values[8]) if values[8] else None
+    except (ValueError, TypeError):
+        # Of another version, or of another program: the row has its checksum.
+        return _as_far_as_readable(values)
+    values[3], values[6:9] = start, [limits, cast(Status, values[7]), error]
     return Thread(*values)
 
 

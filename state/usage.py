@@ -109,14 +109,24 @@ class UsageTotals:
         return None if self.cost is None or most is None else self.cost + most
 
 
-_SUMS = (
-    "coalesce(sum(attempts), 0), coalesce(sum(reused), 0), coalesce(sum(input_tokens), 0), "
-    "coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0.0), coalesce(sum(cost IS NULL AND attempts > 0), 0), "
-    "coalesce(sum(uncertain_calls), 0), coalesce(sum(uncertain_input), 0), coalesce(sum(uncertain_output), 0), "
-    "coalesce(sum(uncertain_tokens), 0), coalesce(sum(uncertain_cost), 0.0), "
-    "coalesce(sum(uncertain_input_cost), 0.0), coalesce(sum(uncertain_cost IS NULL AND uncertain_calls > 0), 0), "
-    "coalesce(sum(streamed_calls), 0), coalesce(sum(streamed_output), 0), coalesce(sum(cached_tokens), 0), "
-    "coalesce(sum(cache_write_tokens), 0), coalesce(sum(thought_tokens), 0)"
+def _total(column: str) -> str:
+    """Return SQL for the sum of a count: of damaged rows it may be enormous, and sum() fails beyond 64 bits."""
+    return f"CAST(total({column}) AS INTEGER)"
+
+
+_COUNTS = ("attempts", "reused", "input_tokens", "output_tokens")
+_UNCERTAIN = ("uncertain_calls", "uncertain_input", "uncertain_output", "uncertain_tokens")
+_PARTS = ("streamed_calls", "streamed_output", "cached_tokens", "cache_write_tokens", "thought_tokens")
+_SUMS = ", ".join(
+    [
+        *map(_total, _COUNTS),
+        "total(cost)",
+        _total("cost IS NULL AND attempts > 0"),
+        *map(_total, _UNCERTAIN),
+        "total(uncertain_cost), total(uncertain_input_cost)",
+        _total("uncertain_cost IS NULL AND uncertain_calls > 0"),
+        *map(_total, _PARTS),
+    ]
 )
 _SPENT = f"SELECT {_SUMS} FROM calls"
 _TREE = """

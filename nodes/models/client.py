@@ -21,6 +21,8 @@ from .tokens import estimate_messages, estimate_tokens, size, surely_fits_not
 BeforeAttempt = Callable[[int], Awaitable[None]]
 """Awaited before every request, with its number from 1; reserves budget there, and may raise to stop."""
 
+_LONGEST_ERROR = 10_000
+"""Characters of an error's message: a script may raise any text."""
 _FINISHES: dict[str, Finish] = {
     **dict.fromkeys(("stop", "end_turn", "stop_sequence", "complete", "completed", "eos"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "model_context_window_exceeded"), "length"),
@@ -216,7 +218,7 @@ class ModelClient:
 
     def _failed(self, failure: Failure, tally: _Tally, role: Role = "sub", seconds: float = 0.0) -> ModelCallFailed:
         return ModelCallFailed(
-            explain(failure, self._target, tally.attempts, role),
+            without_surrogates(explain(failure, self._target, tally.attempts, role)[:_LONGEST_ERROR]),
             kind=failure.kind,
             retryable=failure.retryable,
             attempts=tally.attempts,

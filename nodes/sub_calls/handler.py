@@ -8,6 +8,7 @@ from ...state.budget import BudgetSpent
 from ...state.call_records import RecordedCall
 from ...state.input.child_context import HandedBadly, context_digest, hand_over
 from ...state.input.context import ContextRef, no_context
+from ...state.settings import with_numbers_that_can_be_saved
 from ..models.client import ModelClient
 from ..models.provider_protocol import ModelRequest
 from ..models.schema_validation import check_schema
@@ -203,8 +204,9 @@ class _Refused(Exception):
 async def _check_schema(schema: dict[str, Any]) -> None:
     """Raise _Refused for an unusable schema: a run could spend all its turns on an answer that can never match."""
     try:
+        with_numbers_that_can_be_saved(schema)
         await off_loop(check_schema, schema)
-    except SchemaInvalid as error:
+    except (SchemaInvalid, ValueError) as error:
         raise _Refused(f"the schema is not a usable JSON Schema: {error}") from None
 
 

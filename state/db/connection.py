@@ -118,14 +118,14 @@ class Database:
         try:
             async with self.connection.execute(sql, parameters) as cursor:
                 return [tuple(row) for row in await cursor.fetchall()]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise as_store_error(error) from error
 
     async def look(self, reading: Unit) -> Any:
         """Return the result of `reading`, which runs several queries. Raises StoreError, StoredDataDamaged."""
         try:
             return await run_in_thread(self.connection, reading)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise as_store_error(error) from error
 
     async def _flush(self) -> None:

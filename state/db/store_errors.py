@@ -7,7 +7,8 @@ from ..errors import StoredDataDamaged, StoreError
 
 _DAMAGED = "`rlm verify THREAD` says what of a run is lost. Restore the home from a copy, or use another --home."
 _SHORT_OF_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
-_UNSUITABLE = (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+_UNSUITABLE = (OverflowError, UnicodeError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+"""Errors, SQLite's and those of Python's module for it, about a value that no column can hold."""
 
 
 def lacks_room(error: sqlite3.Error) -> bool:
@@ -15,8 +16,12 @@ def lacks_room(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) in _SHORT_OF_ROOM or "is full" in str(error)
 
 
-def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError:
-    """Return SQLite's error as a StoreError of one sentence with a hint."""
+def as_store_error(error: sqlite3.Error | OverflowError | UnicodeError, path: Path | None = None) -> StoreError:
+    """Return SQLite's error, or Python's about a value for it, as a StoreError of one sentence with a hint."""
+    if isinstance(error, _UNSUITABLE):
+        return StoreError(
+            f"A value cannot be stored: {error}.", hint="This is a fault of the program, not of the disk."
+        )
     text = str(error)
     where, the = (f"{path}: ", "the") if path else ("", "The")
     if "locked" in text or "busy" in text:
@@ -27,8 +32,6 @@ def as_store_error(error: sqlite3.Error, path: Path | None = None) -> StoreError
         return StoreError(f"{where}{the} store cannot be written.", hint="Fix its permissions or use another --home.")
     if "malformed" in text or "not a database" in text or "disk image" in text:
         return StoredDataDamaged(f"{where}checkpoints.sqlite is damaged or is not a database ({text}).", hint=_DAMAGED)
-    if isinstance(error, _UNSUITABLE):
-        return unsuitable(error)
     return StoreError(f"{where}{the} store failed: {text}.", hint="Check the disk.")
 
 
@@ -38,17 +41,10 @@ def unit_failure(error: BaseException) -> Exception:
     Errors of the project and of its code are returned as they are; what asyncio would take for something else (the end
     of a generator, a cancellation, the end of the process) becomes a StoreError.
     """
-    if isinstance(error, sqlite3.Error):
+    if isinstance(error, (sqlite3.Error, OverflowError, UnicodeError)):
         return as_store_error(error)
-    if isinstance(error, (OverflowError, UnicodeError)):
-        return unsuitable(error)
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     failure = StoreError(f"Saving failed: {type(error).__name__} {error}".rstrip() + ".", hint="Resume the run.")
     failure.__cause__ = error
     return failure
-
-
-def unsuitable(error: BaseException) -> StoreError:
-    """Return the error for a value that no column of the database can hold."""
-    return StoreError(f"A value cannot be stored: {error}.", hint="This is a fault of the program, not of the disk.")
