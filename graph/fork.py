@@ -72,7 +72,7 @@ async def make_fork(
         for staged in saver.units:
             staged(connection)
         for call, answer in edit.answers if edit else ():
-            stores.database.unsaved.check(answer)
+            stores.database.unsaved.check(connection, answer)
             # Settled at the step that gives it, whatever is settled elsewhere: a fresh fork of this fork keeps it.
             give_answer(connection, target, call, answer, settled=settled, now=now)
         if edit:

@@ -229,7 +229,7 @@ class ThreadJournal:
 
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, self._thread_id)
-            self._database.unsaved.check(*texts)
+            self._database.unsaved.check(connection, *texts)
             write(connection, row)
 
         return unit

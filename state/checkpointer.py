@@ -91,7 +91,7 @@ class RunSaver(AsyncSqliteSaver):
 
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, thread_id)
-            self._database.unsaved.check(body)
+            self._database.unsaved.check(connection, body)
             self._database.unsaved.check_beginning(leading_here)
             connection.execute(CHECKPOINTS.insert(*row, verb="INSERT OR REPLACE"), row)
             if not namespace:
@@ -139,7 +139,7 @@ class RunSaver(AsyncSqliteSaver):
 
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, named[0])
-            self._database.unsaved.check(*(row["value"] for row in rows))
+            self._database.unsaved.check(connection, *(row["value"] for row in rows))
             if rows:
                 connection.executemany(WRITES.insert(*rows[0], verb=verb), rows)
 

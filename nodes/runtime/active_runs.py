@@ -273,10 +273,11 @@ class ActiveRuns:
             await run.close()
 
     async def close_all(self) -> None:
-        """Close all active runs."""
-        for thread_id in list(self._runs):
-            await self.close(thread_id)
-        await asyncio.gather(*self._endings)
+        """Close all active runs, each whatever closing another one raises; then raise the first of these errors."""
+        closing = [self.close(thread_id) for thread_id in list(self._runs)]
+        for outcome in await asyncio.gather(*closing, *self._endings, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     @contextmanager
     def called_by(self, caller: ActiveRun, thread_id: str) -> Generator[None]:

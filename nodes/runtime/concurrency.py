@@ -104,9 +104,11 @@ class RunTree:
         return self._clients[spec.identity]
 
     async def aclose(self) -> None:
-        """Close the models' connections."""
-        for client in self._clients.values():
-            await client.aclose()
+        """Close the models' connections, each whatever closing another raises; then raise the first of these errors."""
+        closing = (client.aclose() for client in self._clients.values())
+        for outcome in await asyncio.gather(*closing, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
 
 
 def run_levels(settings: RunSettings) -> int:

@@ -35,14 +35,20 @@ class DeltaIndexes:
         if task is None or task.cancelled():
             self._let_go()
             task = self._indexes[pack] = asyncio.create_task(self._make(pack))
-        self._indexes.move_to_end(pack)
+        else:
+            self._indexes.move_to_end(pack)
         # Other tasks may be waiting for it when this one is cancelled.
         return await asyncio.shield(task)
 
     async def _make(self, pack: str) -> RangeIndex | None:
+        """Return the index, None when it cannot be made. Runs that have the same input share this task."""
         stop = threading.Event()
         try:
             return await asyncio.to_thread(_indexed, self._blobs, pack, stop)
+        except Exception:
+            # Made again for the next text: memory or open files may be short for a while only.
+            self._indexes.pop(pack, None)
+            return None
         finally:
             stop.set()
 

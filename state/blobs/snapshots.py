@@ -147,7 +147,7 @@ class Snapshots:
         self._depths[row[0]] = 0 if whole else depth
 
         def unit(connection: sqlite3.Connection) -> None:
-            self._database.unsaved.check(body)
+            self._database.unsaved.check(connection, body)
             _insert(connection, "manifests", [row])
 
         self._database.defer(unit, saves=[row[0]])

@@ -37,7 +37,8 @@ async def runner(tmp_path: Path) -> AsyncGenerator[Runner]:
 
 async def ask(runner: Runner, folder: Path, code: str, sub: str = "return prompt", **given: Any) -> Run:
     model = write_script(folder / "m.py", [repl(code), repl("FINAL('the end')")], sub=sub)
-    return await runner.run(**{"question": "Q?", "model": model, "thread": "t", **given})
+    everything: dict[str, Any] = {"question": "Q?", "model": model, "thread": "t", **given}
+    return await runner.run(**everything)
 
 
 COUNTS = ("max_tokens", "max_calls", "max_turns", "memory", "kernels")

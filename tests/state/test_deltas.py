@@ -216,3 +216,22 @@ def test_a_recipe_is_valid_for_one_text_only(blobs: Blobs) -> None:
     assert stored is not None
     with pytest.raises(DeltaError, match="has changed"):
         TextDelta.from_json(content_hash(b"another"), stored)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(24, "Too many open files"), RecursionError()], ids=ascii)
+async def test_an_index_that_cannot_be_made_fails_no_run_and_is_made_again(
+    database: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """All runs over an input share the making of its index: what one of them meets must not end the others."""
+    text = prose(200_000)
+    pack, texts = blobs.put(text.encode()), Texts(database, blobs)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(delta_indexes, "_indexed", fails)
+    first = await asyncio.gather(*(texts.put(text[n : n + 20_000], pack) for n in (0, 50_000)))
+    assert await rows(database, "texts") == set(first)
+    monkeypatch.undo()
+    later = await texts.put(text[100_000:120_000], pack)
+    assert await rows(database, "recipes") == {later}

@@ -44,7 +44,7 @@ async def test_deferred_writes_are_saved_with_the_first_commit_for_which_there_i
     texts = Texts(database, Blobs(tmp_path / "blobs"))
 
     def refers(connection: sqlite3.Connection) -> None:
-        database.unsaved.check(name)
+        database.unsaved.check(connection, name)
         note("first")(connection)
 
     await fill(database)

@@ -58,7 +58,8 @@ def test_a_row_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def entry(key: str = "1:llm:k:1", **facts: Any) -> Entry:
-    return Entry(**{"key": key, "kind": "llm", "turn": 1, "depth": 0, "model": "m", "prompt": "p", **facts})
+    usual: dict[str, Any] = {"kind": "llm", "turn": 1, "depth": 0, "model": "m", "prompt": "p"}
+    return Entry(**{"key": key, **usual, **facts})
 
 
 @pytest.fixture
@@ -134,9 +135,9 @@ async def test_an_error_with_lone_surrogates_is_recorded_without_them(database: 
 @pytest.mark.usefixtures("another")
 @pytest.mark.parametrize("column", ["question", "model", "input_digest", "parent", "thread_id"])
 async def test_a_run_that_cannot_be_entered_is_refused(database: Database, column: str) -> None:
-    facts = {"question": "q", "input_digest": "", "start": {}, "model": "m", "limits": LIMITS, "thread_id": "t"}
+    facts: dict[str, Any] = {"question": "q", "input_digest": "", "start": {}, "model": "m", "limits": LIMITS}
     with pytest.raises(StoreError, match="cannot be saved: its "):
-        await Threads(database).add(**{**facts, column: SURROGATE})
+        await Threads(database).add(**{**facts, "thread_id": "t", column: SURROGATE})
     for seconds in NUMBERS[4:]:
         with pytest.raises(StoreError, match="cannot be saved: its seconds"):
             await Threads(database).set_status("t", "failed", seconds=seconds)

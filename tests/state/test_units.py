@@ -115,13 +115,13 @@ async def test_a_failing_unit_fails_only_commits_that_refer_to_what_it_saves(dat
         database.defer(failing, saves=["a1", "a2"])
         for name in ("a1", "a2"):
             with pytest.raises(RlmError):
-                await database.commit(lambda c, name=name: database.unsaved.check(f"[{name!r}]"))
-        await database.commit(lambda _: database.unsaved.check("b", b"b", None))
+                await database.commit(lambda c, name=name: database.unsaved.check(c, f"[{name!r}]"))
+        await database.commit(lambda c: database.unsaved.check(c, "b", b"b", None))
         # Stored again, in other words and in time, it is there.
         database.defer(insert("a1"), saves=["a1"])
-        await database.commit(lambda _: database.unsaved.check(b"a1"))
+        await database.commit(lambda c: database.unsaved.check(c, b"a1"))
         with pytest.raises(RlmError):
-            await database.commit(lambda _: database.unsaved.check("a2"))
+            await database.commit(lambda c: database.unsaved.check(c, "a2"))
 
 
 async def test_each_commit_of_a_group_gets_an_exception_of_its_own(database: Database) -> None:
@@ -205,6 +205,17 @@ async def test_an_answer_whose_text_could_not_be_saved_is_not_recorded_and_other
     assert rows == [("one", "asked"), ("other", "answered")] and one.find("1:llm:k:1") is None
 
 
+async def test_a_text_that_another_run_has_saved_may_be_referred_to(
+    database: Database, tmp_path: Path, refuse: Callable[[str], Awaitable[Any]]
+) -> None:
+    texts = Texts(database, Blobs(tmp_path / "blobs"))
+    name = await texts.put("of both")
+    await database.commit(lambda _: None)
+    await refuse("texts")
+    assert await texts.put("of both") == name
+    await database.commit(lambda c: database.unsaved.check(c, name))
+
+
 async def test_a_snapshot_with_a_piece_that_could_not_be_saved_is_not_referred_to(
     database: Database, tmp_path: Path, refuse: Callable[[str], Awaitable[Any]]
 ) -> None:
@@ -213,5 +224,5 @@ async def test_a_snapshot_with_a_piece_that_could_not_be_saved_is_not_referred_t
     group: Group = {"id": "1", "names": ["x"], "chunks": [content_hash(b"x")], "lost": {}, "about": [], "form": "p"}
     name, _ = await snapshots.save(None, {}, [group], [], [b"x"])
     with pytest.raises(StoreError):
-        await database.commit(lambda _: database.unsaved.check(name))
+        await database.commit(lambda c: database.unsaved.check(c, name))
     assert await database.read("SELECT hash FROM manifests") == []
