@@ -213,6 +213,8 @@ class RunExecutor:
             if not suspends:
                 await self._active_runs.close(thread_id)
             outcome.unsaved = await self._settle(thread_id, stopped=outcome.stopped, error=error, seconds=seconds)
+            if thread_id not in self._callers:
+                await self._stores.database.settle()
             if suspends:
                 self._active_runs.suspend(thread_id, await self._saved(thread_id))
         return outcome

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..state.errors import UnknownThread
+from ..state.errors import StoreError, UnknownThread
 
 DEFAULT_HOME = ".rlm"
 DATABASE = "checkpoints.sqlite"
@@ -30,8 +30,16 @@ class Invocation:
 
     @property
     def has_runs(self) -> bool:
-        """True when anything has been saved in the home. The check does not create the home."""
-        return (self.home / DATABASE).exists()
+        """True when anything has been saved in the home. The check does not create the home. Raises StoreError."""
+        try:
+            (self.home / DATABASE).stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreError(
+                f"The home {self.home} cannot be read: {error.strerror}.", hint="Check the folder given with --home."
+            ) from error
+        return True
 
     def need_runs(self, thread: str) -> None:
         """Raise UnknownThread when nothing is saved in the home, so that it cannot hold the thread."""

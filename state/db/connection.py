@@ -8,9 +8,8 @@ the next one: each is on disk when its `commit` returns, with few fsyncs
 
 import asyncio
 import contextlib
-import os
 import sqlite3
-from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ import aiosqlite
 
 from ..errors import StoreError
 from ..failpoints import Failpoint, no_failpoint
-from ..fsync import make_folder, mark_home
+from ..fsync import mark_home
 from .aiosqlite_compat import run_in_thread
-from .checksums import register_function
-from .schema import FORMATS, SCHEMA_VERSION
+from .opening import BUSY_SECONDS, opened
+from .opening import connect as connect
 from .store_errors import as_store_error, unit_failure
 from .units import Failed, Pending, Unit, Unsaved, run_group
 
-_BUSY_SECONDS = 30.0
+_SETTLE_AFTER = 5.0
 _AT_A_TIME = 0.5
 """Seconds that one attempt waits for another process; during that time nothing else can use the connection."""
 
@@ -34,12 +33,22 @@ _AT_A_TIME = 0.5
 class Database:
     """The open file. `commit` is the only way to write; `read` sees what was committed."""
 
-    def __init__(self, connection: aiosqlite.Connection, folder: Path, failpoint: Failpoint, patience: float) -> None:
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        folder: Path,
+        failpoint: Failpoint,
+        patience: float,
+        settle_after: float,
+    ) -> None:
         self.connection = connection
         self._folder = folder
         self._marked = False
         self._failpoint = failpoint
         self._patience = patience
+        self._settle_after = settle_after
+        self._settled = 0
+        self._settling: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._hurries = 0
         self.lock = asyncio.Lock()
         """Held during a commit, and by the checkpointer during its own statements."""
@@ -52,27 +61,25 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, failpoint: Failpoint = no_failpoint, patience: float = _BUSY_SECONDS
+        cls,
+        path: Path,
+        *,
+        failpoint: Failpoint = no_failpoint,
+        patience: float = BUSY_SECONDS,
+        settle_after: float = _SETTLE_AFTER,
     ) -> AsyncGenerator["Database"]:
         """Open or create the file (0600 in a 0700 folder). Raises StoreError with a hint.
 
-        While another process is writing, a commit waits for it for up to `patience` seconds.
+        A file that cannot be written (a full disk, a read-only folder) can be read, and every commit fails. While
+        another process is writing, a commit waits for it for up to `patience` seconds. What the write-ahead log has is
+        moved into the file once nothing was committed for `settle_after` seconds.
         """
-        try:
-            await asyncio.to_thread(_make, path)
-            connection = await aiosqlite.connect(path, timeout=patience)
-        except (OSError, sqlite3.Error) as error:
-            why = (error.strerror if isinstance(error, OSError) else "") or error
-            raise StoreError(f"Cannot open {path}: {why}.", hint="Check the folder given with --home.") from error
-        try:
-            await _prepare(connection, path, failpoint)
-            database = cls(connection, path.parent, failpoint, patience)
+        async with opened(path, failpoint, patience) as connection:
+            database = cls(connection, path.parent, failpoint, patience, settle_after)
             try:
                 yield database
             finally:
                 await database._drain()
-        finally:
-            await connection.close()
 
     async def commit(self, unit: Unit, what: str = "commit", *, synced: bool = True) -> Any:
         """Run `unit` in the next transaction and return its result once that is on disk. `what` names its failpoints.
@@ -137,6 +144,7 @@ class Database:
         try:
             outcomes = await self._transact(batch)
             self.commits += 1
+            self._settle_later()
         except BaseException as error:
             # No unit was run, or a failpoint ended the transaction. An exception of its own for each of the waiting.
             errors = [as_store_error(error) if isinstance(error, sqlite3.Error) else error for _ in batch]
@@ -175,86 +183,42 @@ class Database:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or hurry or now() >= until:
                     raise
 
+    async def settle(self) -> None:
+        """Move what the write-ahead log has into the file, as far as no other process is reading or writing.
+
+        The file alone is then a home as of now. Fails silently: the log is kept until this succeeds.
+        """
+        commits = self.commits
+        async with self.lock:
+            await run_in_thread(self.connection, _settle)
+        self._settled = commits
+
+    @property
+    def settled(self) -> bool:
+        """True when nothing was committed since the log was last moved into the file."""
+        return self._settled == self.commits
+
+    def _settle_later(self) -> None:
+        if isinstance(self._settling, asyncio.TimerHandle):
+            self._settling.cancel()
+        self._settling = asyncio.get_running_loop().call_later(self._settle_after, self._on_quiet)
+
+    def _on_quiet(self) -> None:
+        self._settling = asyncio.ensure_future(self.settle())
+
     async def _drain(self) -> None:
         with self.hurried():
             if self._flusher is not None and not self._flusher.done():
                 await self._flusher
             if self._queue:
                 await self._commit_queue()
+        if isinstance(self._settling, asyncio.TimerHandle):
+            self._settling.cancel()
+        elif self._settling:
+            await self._settling
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Return a separate connection to an existing store, for long reads that must not block other work."""
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    connection.text_factory = _text
-    register_function(connection)
-    return connection
-
-
-def _make(path: Path) -> None:
-    make_folder(path.parent)
-    # An existing file is not opened here: closing it would drop the locks that this process's SQLite holds on it.
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        mark_home(path.parent)
-
-
-async def _prepare(connection: aiosqlite.Connection, path: Path, failpoint: Failpoint) -> None:
-    try:
-        async with connection.execute("PRAGMA user_version") as cursor:
-            row = await cursor.fetchone()
-        version = int(row[0]) if row else 0
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{path} was written by a newer durable-rlm (format {version}, this one knows {SCHEMA_VERSION}).",
-                hint="Install the newer version to use these runs.",
-            )
-        await run_in_thread(connection, register_function)
-        connection.text_factory = _text
-        if version == 0:
-            # Can be set on an empty file only; `rlm gc` then frees space a little at a time.
-            await connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        await connection.execute("PRAGMA journal_mode=WAL")
-        await connection.execute("PRAGMA synchronous=FULL")
-        if version < SCHEMA_VERSION:
-            await run_in_thread(connection, _bring_up_to_date, failpoint)
-    except sqlite3.Error as error:
-        raise as_store_error(error, path) from error
-    except UnicodeDecodeError as error:
-        # SQLite's message quotes the unreadable part of a damaged schema.
-        raise as_store_error(sqlite3.DatabaseError("malformed database schema"), path) from error
-
-
-def _text(data: bytes) -> str:
-    """Decode a stored text; a damaged one does not prevent the rest of its query from being read."""
-    return str(data, "utf-8", "replace")
-
-
-def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint) -> None:
-    """Migrate the file from its format to this one in one transaction: a crash leaves the old format."""
-    failpoint("format-before")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        # Read again: another process may have migrated it meanwhile.
-        [version] = connection.execute("PRAGMA user_version").fetchone()
-        for statements in FORMATS[version:]:
-            for statement in _statements(statements):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        failpoint("format-uncommitted")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    failpoint("format-after")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script one by one: sqlite3's own executescript commits before it begins."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _settle(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

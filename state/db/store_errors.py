@@ -7,6 +7,11 @@ from ..errors import StoredDataDamaged, StoreError
 
 _DAMAGED = "`rlm verify THREAD` says what of a run is lost. Restore the home from a copy, or use another --home."
 _SHORT_OF_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+_UNWRITABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM}
+_SHARED_MEMORY = {
+    *(sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMMAP),
+    *(sqlite3.SQLITE_IOERR_SHMLOCK, sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_WRITE),
+}
 _UNSUITABLE = (OverflowError, UnicodeError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """Errors, SQLite's and those of Python's module for it, about a value that no column can hold."""
 
@@ -14,6 +19,12 @@ _UNSUITABLE = (OverflowError, UnicodeError, sqlite3.DataError, sqlite3.Interface
 def lacks_room(error: sqlite3.Error) -> bool:
     """Return whether SQLite failed because the disk is full."""
     return getattr(error, "sqlite_errorcode", None) in _SHORT_OF_ROOM or "is full" in str(error)
+
+
+def is_unwritable(error: sqlite3.Error) -> bool:
+    """Return whether a file could not be opened for writing, so that it may still be read."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _UNWRITABLE or code in _SHARED_MEMORY
 
 
 def as_store_error(error: sqlite3.Error | OverflowError | UnicodeError, path: Path | None = None) -> StoreError:

@@ -28,8 +28,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import Blobs, content_hash
 from ..db.checksums import checksum_mismatch_sql
-from ..db.connection import connect
 from ..db.corruption import is_damage
+from ..db.opening import connect, connected
 from ..db.store_errors import as_store_error
 from ..db.tables import TABLES
 from ..errors import CHANGED
@@ -100,7 +100,7 @@ def collect(
     now = clock() - _COARSE
     alone = _alone(path)
     try:
-        with closing(connect(path)) as connection:
+        with connected(path) if dry_run else closing(connect(path)) as connection:
             cutoff = now if alone else living_since(connection, now) - grace
             work = _Collection(connection, blobs, cutoff, on_progress, cancelled, failpoint, None if alone else rest)
             work.result.file_before = _size(path)

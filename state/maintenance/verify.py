@@ -14,8 +14,8 @@ from typing import Any
 
 from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import Blobs, content_hash
-from ..db.connection import connect
 from ..db.corruption import is_damage, until_damage
+from ..db.opening import connected
 from ..db.store_errors import as_store_error
 from ..db.tables import TABLES
 from ..errors import CHANGED, MISSING
@@ -42,7 +42,7 @@ def verify(
     at all, and InterruptedError once `cancelled()`.
     """
     try:
-        with closing(connect(path)) as connection:
+        with connected(path) as connection:
             connection.set_progress_handler(cancelled, 10_000)
             connection.execute("BEGIN")
             checking = Checking(connection, thread_id, on_progress, cancelled)
