@@ -9,6 +9,7 @@ from typing import TypeVar
 from ..nodes.runtime.dependencies import Stores
 from ..state.blobs.store import Blobs
 from ..state.db.connection import Database
+from ..state.db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..state.errors import StoreError, UnknownThread
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted, delete_run
@@ -50,7 +51,12 @@ async def verify_run(stores: Stores, name: str, on_progress: OnProgress = lambda
 async def delete_runs(stores: Stores, name: str) -> Deleted:
     """Delete a run and its child runs, at once or not at all. Raises UnknownThread, RunBusy."""
     thread_id = await named(stores, name)
-    return await stores.database.commit(lambda connection: delete_run(connection, stores.leases, thread_id), "delete")
+    with reserve_given_up(stores.home):
+        if is_nearly_full(stores.home):
+            await stores.database.look(write_little)
+        return await stores.database.commit(
+            lambda connection: delete_run(connection, stores.leases, thread_id), "delete"
+        )
 
 
 async def collect_garbage(
@@ -74,8 +80,9 @@ async def collect_garbage(
 
 async def bring_up_to_date(home: Path) -> None:
     """Migrate the home's database to this version's format. Raises StoreError."""
-    async with Database.open(home / DATABASE):
-        pass
+    with reserve_given_up(home):
+        async with Database.open(home / DATABASE):
+            pass
 
 
 async def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:

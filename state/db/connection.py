@@ -8,6 +8,7 @@ the next one: each is on disk when its `commit` returns, with few fsyncs
 
 import asyncio
 import contextlib
+import copy
 import sqlite3
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -22,6 +23,7 @@ from ..fsync import mark_home
 from .aiosqlite_compat import run_in_thread
 from .opening import BUSY_SECONDS, opened
 from .opening import connect as connect
+from .reserve import keep_reserve
 from .store_errors import as_store_error, unit_failure
 from .units import Failed, Pending, Unit, Unsaved, run_group
 
@@ -40,6 +42,7 @@ class Database:
         failpoint: Failpoint,
         patience: float,
         settle_after: float,
+        unwritable: StoreError | None,
     ) -> None:
         self.connection = connection
         self._folder = folder
@@ -47,6 +50,7 @@ class Database:
         self._failpoint = failpoint
         self._patience = patience
         self._settle_after = settle_after
+        self._unwritable = unwritable
         self._settled = 0
         self._settling: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._hurries = 0
@@ -74,8 +78,8 @@ class Database:
         another process is writing, a commit waits for it for up to `patience` seconds. What the write-ahead log has is
         moved into the file once nothing was committed for `settle_after` seconds.
         """
-        async with opened(path, failpoint, patience) as connection:
-            database = cls(connection, path.parent, failpoint, patience, settle_after)
+        async with opened(path, failpoint, patience) as (connection, unwritable):
+            database = cls(connection, path.parent, failpoint, patience, settle_after, unwritable)
             try:
                 yield database
             finally:
@@ -114,6 +118,8 @@ class Database:
                 await self._queued(Pending(lambda _: None, None, synced=False, what="deferred", patient=False))
 
     async def _queued(self, pending: Pending) -> Any:
+        if self._unwritable:
+            raise copy.copy(self._unwritable)
         done = pending.done = asyncio.get_running_loop().create_future()
         self._queue.append(pending)
         if self._flusher is None or self._flusher.done():
@@ -169,7 +175,7 @@ class Database:
         if not self._marked:
             # Not when the file is opened: a command that only reads leaves a home unchanged.
             self._marked = True
-            await run_in_thread(self.connection, lambda _: mark_home(self._folder))
+            await run_in_thread(self.connection, lambda _: _furnish(self._folder))
         while True:
             hurry = self._hurries or not patient
             wait = 0.0 if hurry else min(_AT_A_TIME, self._patience)
@@ -210,12 +216,17 @@ class Database:
         with self.hurried():
             if self._flusher is not None and not self._flusher.done():
                 await self._flusher
-            if self._queue:
+            if self._queue and not self._unwritable:
                 await self._commit_queue()
         if isinstance(self._settling, asyncio.TimerHandle):
             self._settling.cancel()
         elif self._settling:
             await self._settling
+
+
+def _furnish(home: Path) -> None:
+    mark_home(home)
+    keep_reserve(home)
 
 
 def _settle(connection: sqlite3.Connection) -> None:

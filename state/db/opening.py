@@ -23,6 +23,7 @@ from ..failpoints import Failpoint, no_failpoint
 from ..fsync import make_folder, mark_home
 from .aiosqlite_compat import run_in_thread
 from .checksums import register_function
+from .reserve import has_no_room
 from .schema import FORMATS, SCHEMA_VERSION
 from .store_errors import as_store_error, is_unwritable
 
@@ -39,11 +40,14 @@ _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE
 
 
 @asynccontextmanager
-async def opened(path: Path, failpoint: Failpoint, patience: float) -> AsyncGenerator[aiosqlite.Connection]:
-    """Open or create the file, in this version's format. Of one that cannot be written, open it for reading.
+async def opened(
+    path: Path, failpoint: Failpoint, patience: float
+) -> AsyncGenerator[tuple[aiosqlite.Connection, StoreError | None]]:
+    """Open or create the file, in this version's format. Yield the connection, and why it can only be read.
 
     Raises StoreError.
     """
+    why: StoreError | None = None
     with ExitStack() as kept:
         await asyncio.to_thread(_make, path)
         try:
@@ -51,13 +55,14 @@ async def opened(path: Path, failpoint: Failpoint, patience: float) -> AsyncGene
         except sqlite3.Error as error:
             if not is_unwritable(error):
                 raise as_store_error(error, path) from error
+            why = _unwritable(error, path)
             place = await asyncio.to_thread(kept.enter_context, _readable(path))
             try:
                 connection = await _prepared(place, path, failpoint, patience)
             except sqlite3.Error as error:
                 raise as_store_error(error, path) from error
         try:
-            yield connection
+            yield connection, why
         finally:
             await connection.close()
 
@@ -71,6 +76,11 @@ async def _prepared(place: str, path: Path, failpoint: Failpoint, patience: floa
         await connection.close()
         raise
     return connection
+
+
+def _unwritable(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return why a file cannot be written: without room SQLite may also say that it cannot make a file."""
+    return as_store_error(sqlite3.OperationalError("disk is full") if has_no_room(path.parent) else error, path)
 
 
 @contextmanager

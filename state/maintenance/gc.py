@@ -18,7 +18,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ..blobs.store import Blobs, content_hash
 from ..db.checksums import checksum_mismatch_sql
 from ..db.corruption import is_damage
 from ..db.opening import connect, connected
+from ..db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..db.store_errors import as_store_error
 from ..db.tables import TABLES
 from ..errors import CHANGED
@@ -98,11 +99,16 @@ def collect(
     once `cancelled()`; what was freed until then stays freed.
     """
     now = clock() - _COARSE
-    alone = _alone(path)
+    short = not dry_run and is_nearly_full(path.parent)
     try:
-        with connected(path) if dry_run else closing(connect(path)) as connection:
+        with nullcontext() if dry_run else reserve_given_up(path.parent), ExitStack() as opened:
+            alone = _alone(path)
+            connection = opened.enter_context(connected(path) if dry_run else closing(connect(path)))
+            if short:
+                write_little(connection)
             cutoff = now if alone else living_since(connection, now) - grace
-            work = _Collection(connection, blobs, cutoff, on_progress, cancelled, failpoint, None if alone else rest)
+            pausing = None if alone else rest
+            work = _Collection(connection, blobs, cutoff, on_progress, cancelled, failpoint, pausing, short=short)
             work.result.file_before = _size(path)
             work.look()
             if not dry_run:
@@ -127,7 +133,10 @@ class _Collection:
         cancelled: Callable[[], bool],
         failpoint: Callable[[str], None],
         rest: Callable[[float], None] | None,
+        *,
+        short: bool,
     ) -> None:
+        """`short`: the disk is nearly full, so that what is written at once must be little."""
         self.result = Collected(freed={kind: Tally() for kind in (*_TABLES, "blobs", "leftovers")})
         self._connection = connection
         self._blobs = blobs
@@ -136,6 +145,8 @@ class _Collection:
         self._cancelled = cancelled
         self._failpoint = failpoint
         self._rest = rest
+        self._short = short
+        self._rows_at_once, self._pages_at_once = (_BATCH // 10, _PAGES // 10) if short else (_BATCH, _PAGES)
         self._looked = 0
         self._serde = JsonPlusSerializer(allowed_msgpack_modules=None)
         connection.execute("CREATE TEMP TABLE marks (hash TEXT PRIMARY KEY) WITHOUT ROWID")
@@ -296,11 +307,12 @@ class _Collection:
             gone = execute(
                 f"DELETE FROM {table} WHERE (hash, touched) IN "
                 f"(SELECT hash, touched FROM doomed WHERE rowid IN ({batch})) RETURNING length(CAST(body AS BLOB))",
-                (kind, _BATCH),
+                (kind, self._rows_at_once),
             ).fetchall()
             execute("COMMIT")
+            self._empty_log()
             self._let_others_write(began)
-            execute(f"DELETE FROM doomed WHERE rowid IN ({batch})", (kind, _BATCH))
+            execute(f"DELETE FROM doomed WHERE rowid IN ({batch})", (kind, self._rows_at_once))
             for [size] in gone:
                 self.result.freed[kind].add(size)
             self._failpoint("gc-rows")
@@ -320,7 +332,8 @@ class _Collection:
             while left:
                 began = time.monotonic()
                 # As a script, because `execute` steps through one page only.
-                self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
+                self._connection.executescript(f"PRAGMA incremental_vacuum({self._pages_at_once})")
+                self._empty_log()
                 self._let_others_write(began)
                 self._failpoint("gc-space")
                 self._step()
@@ -332,6 +345,11 @@ class _Collection:
             execute("VACUUM")
         # Not possible while another connection reads an older view; a later collection does it then.
         execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _empty_log(self) -> None:
+        """Move the write-ahead log into the file, so that it does not grow on a disk that is nearly full."""
+        if self._short:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _let_others_write(self, began: float) -> None:
         """Pause for as long as the file was locked: waiting processes only check now and then whether it is free."""

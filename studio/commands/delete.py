@@ -56,8 +56,11 @@ def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = Fals
             say("Nothing was deleted.")
             raise typer.Exit(STOPPED)
     from ...graph.maintenance import delete_runs
+    from ...state.db.reserve import reserve_given_up
 
-    deleted = from_stores(invocation, lambda stores: delete_runs(stores, found.name))
+    # On a full disk the file cannot even be opened for writing without it.
+    with reserve_given_up(invocation.home):
+        deleted = from_stores(invocation, lambda stores: delete_runs(stores, found.name))
     if invocation.json:
         put(safe_json({"thread_id": found.name, "deleted": deleted.threads, "forks": deleted.forks}))
     else:

@@ -14,6 +14,7 @@ from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.blobs.texts import Texts
 from durable_rlm.state.budget import Limits
 from durable_rlm.state.db.connection import Database
+from durable_rlm.state.db.reserve import RESERVE
 from durable_rlm.state.db.schema import SCHEMA_VERSION
 from durable_rlm.state.errors import RlmError, StoreError
 from durable_rlm.state.threads import Threads
@@ -69,7 +70,7 @@ async def test_a_read_only_home_is_read_and_not_written(home: Path, read_only: C
         assert [row.thread_id for row in await Threads(database).all()] == ["t"]
         with pytest.raises(StoreError, match="cannot be written"):
             await add(database, "other")
-    assert sorted(path.name for path in home.iterdir()) == [".gitignore", "CACHEDIR.TAG", NAME]
+    assert sorted(path.name for path in home.iterdir()) == [".gitignore", "CACHEDIR.TAG", NAME, RESERVE]
 
 
 async def test_a_read_only_home_beside_a_process_that_writes_it_is_read_as_of_now(
