@@ -43,10 +43,10 @@ def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | N
     )
 
 
-def check_answer(interrupt: Interrupt[Any], answer: Mapping[str, Any]) -> None:
-    """Check that an answer decides the interrupt. Raises UsageError."""
+def check_answer(request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Check that an answer decides the request, which has all of its calls. Raises UsageError."""
     try:
-        decisions_in(answer, interrupt.value)
+        decisions_in(answer, request)
     except DecisionsUnusable as unusable:
         raise UsageError(str(unusable), hint="Nothing was decided; it still waits.") from None
 

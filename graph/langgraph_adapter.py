@@ -31,6 +31,7 @@ from .langgraph_ids import config_called, run_name, snapshot_called
 from .langgraph_input import RunRequest, create_from_request
 from .langgraph_streams import StreamAdapter, snapshot_with_answer
 from .resume_points import ResumePoint, limits_for, resume_point_at, resume_point_of
+from .shown_requests import ShownRequests
 from .state_edits import allowed_edit
 from .tracing import traced
 
@@ -66,9 +67,8 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         """
         config = merge_configs(self.config, config)
         thread_id, checkpoint_id = _place_in(config)
-        stream_adapter = StreamAdapter(
-            self.adapter.texts, thread_id, stream_mode or self.stream_mode, subgraphs, version
-        )
+        modes = stream_mode or self.stream_mode
+        stream_adapter = StreamAdapter(self.adapter.texts, self.adapter.requests, thread_id, modes, subgraphs, version)
         chunks: asyncio.Queue[Any] = asyncio.Queue()
 
         async def on_chunk(chunk: Any) -> None:
@@ -137,6 +137,7 @@ class GraphAdapter:
         self._executor = executor
         self._graph = graph
         self.texts = deps.stores.texts
+        self.requests = ShownRequests(deps.stores)
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -207,7 +208,7 @@ class GraphAdapter:
         """Return the state that `config` names."""
         called, place = await self._place(config)
         snapshot = await self._graph.aget_state(place)
-        return snapshot_called(await snapshot_with_answer(snapshot, self.texts), called)
+        return snapshot_called(await self._shown(snapshot), called)
 
     async def history(
         self, config: RunnableConfig, *, before: RunnableConfig | None, **options: Any
@@ -215,7 +216,10 @@ class GraphAdapter:
         """Return the states of a thread, the one saved last first."""
         called, place = await self._place(config)
         found = self._graph.aget_state_history(place, before=before, **options)
-        return [snapshot_called(await snapshot_with_answer(one, self.texts), called) async for one in found]
+        return [snapshot_called(await self._shown(one), called) async for one in found]
+
+    async def _shown(self, snapshot: StateSnapshot) -> StateSnapshot:
+        return await self.requests.snapshot(await snapshot_with_answer(snapshot, self.texts))
 
     async def _answers(self, thread_id: str, command: Command[Any], snapshot: StateSnapshot) -> dict[str, Any]:
         """Return the answers of a command by the ids of their interrupts, checked. Raises UsageError."""
@@ -224,7 +228,7 @@ class GraphAdapter:
         latest = await self._graph.aget_state(config_of(thread_id))
         for name, answer in answers.items():
             interrupt = waiting_one(thread_id, snapshot.interrupts, name)
-            check_answer(interrupt, answer)
+            check_answer(await ShownRequests(self._deps.stores, whole=True).value(interrupt.value), answer)
             await check_undecided(saver, snapshot, interrupt, answer if latest.config == snapshot.config else None)
         return answers
 

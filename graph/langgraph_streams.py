@@ -17,6 +17,7 @@ from ..state.blobs.texts import Texts
 from ..state.errors import StoreError
 from .langgraph_ids import checkpoint_called
 from .run import answer_of
+from .shown_requests import ShownRequests
 
 ANSWER = "answer_value"
 _INTERRUPT = "__interrupt__"
@@ -27,6 +28,7 @@ class StreamAdapter:
     """The form in which one caller receives what the graph streams."""
 
     texts: Texts
+    requests: ShownRequests
     thread_id: str
     """The caller's name for the thread."""
     modes: str | Sequence[str]
@@ -41,6 +43,7 @@ class StreamAdapter:
 
     async def chunks(self, mode: str, payload: Any) -> AsyncGenerator[Any]:
         """Yield the caller's chunks for one of the graph's. Raises StoreError for an answer that cannot be read."""
+        payload = await self.requests.chunk(mode, payload)
         if mode == "values":
             payload = await with_answer(payload, self.texts)
         elif mode == "checkpoints":

@@ -41,6 +41,7 @@ from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
 from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
 from .run import EndEvent, Run, answer_of, error_facts, spent_message
+from .shown_requests import ShownRequests
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
@@ -67,6 +68,7 @@ class Runner:
         self._executor = RunExecutor(self._stores, self._active_runs, self._graph, tracing=deps.tracing)
         children = ChildRuns(self._stores, self._active_runs, self._executor, self._graph, self.compiled)
         self._active_runs.bind_children(children)
+        self._requests = ShownRequests(deps.stores, whole=True)
         self._adapter = GraphAdapter(deps, self._executor, self._graph)
         self.graph = graph_for_callers(self._graph, self._adapter)
         """The compiled graph, an ordinary LangGraph graph: ainvoke, astream, aget_state_history, aupdate_state."""
@@ -216,7 +218,7 @@ class Runner:
             await check_asked_here(self._stores.threads, row)
             snapshot = await self._graph.aget_state(config_of(thread_id))
             chosen = waiting_one(thread_id, snapshot.interrupts, interrupt)
-            check_answer(chosen, answer)
+            check_answer(await self._requests.value(chosen.value), answer)
             await check_undecided(self.saver, snapshot, chosen, answer)
             limits = await limits_for(self._stores.threads, row, {})
             return ResumePoint(Command(resume={chosen.id: answer}), limits)
@@ -365,7 +367,7 @@ class Runner:
         return with_change(resume_point_of(row, snapshot, limits), change, snapshot)
 
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
-        snapshot = await self._graph.aget_state(config_of(row.thread_id))
+        snapshot = await self._requests.snapshot(await self._graph.aget_state(config_of(row.thread_id)))
         state = cast(RunState, snapshot.values)
         status = row.status
         if state.get("status") == "answered":

@@ -4,17 +4,15 @@ The input's text is read whole here, so this is only for what is given to a mode
 """
 
 import asyncio
-import json
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ..state.blobs.store import Blobs
 from ..state.budget import ApprovalNeeded, BudgetSpent
 from ..state.call_keys import digest, direct_key, request_digest
 from ..state.errors import InputError
-from ..state.input.context import ContextRef, context_files, no_context
+from ..state.input.context import ContextRef, no_context
+from ..state.input.reading import whole_input
 from ..state.run_state import RunState
 from ..state.settings import RunSettings
 from .approval.budget_gate import apply_budget_grant
@@ -35,30 +33,6 @@ from .runtime.fallback import fall_back, saved_with
 from .runtime.output_limits import ROOT_OUTPUT_TOKENS, output_limit
 from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
-
-Documents = list[tuple[str, str]]
-"""Names and texts of documents, in order."""
-
-
-def whole_input(reference: ContextRef, blobs: Blobs) -> Documents:
-    """Return the documents of an input: one without a name for a text, none when there is no input.
-
-    Reads all of it, so call it in a thread. Raises StoredDataDamaged.
-    """
-    if reference["kind"] == "none":
-        return []
-    pack, index, start, end = context_files(reference, blobs)
-    if index is None:
-        return [("", _text(pack, start, end))]
-    lines = [json.loads(line) for line in index.read_bytes().splitlines()]
-    return [(str(line["name"]), _text(pack, line["start"], line["end"])) for line in lines]
-
-
-def _text(pack: Path, start: int, end: int) -> str:
-    with pack.open("rb") as file:
-        file.seek(start)
-        return file.read(end - start).decode()
-
 
 FITS_WELL = 32_000
 """Tokens of a request that a model reads reliably at once; at most a quarter of the window where that is known."""

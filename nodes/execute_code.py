@@ -96,7 +96,7 @@ def _waits_for_calls(cell: CellRef, repl: Repl) -> dict[str, Any]:
 
 async def _waits_for_approval(cell: CellRef, repl: Repl, run: ActiveRun, deps: Dependencies) -> dict[str, Any]:
     """Return the state of a cell that only a reviewer's decisions can continue."""
-    items = call_items(run, repl.calls.parked, cell["turn"])
+    items = await call_items(run, repl.calls.parked, cell["turn"], deps.stores.texts)
     waiting = repl.calls.parked.count
     summary = f"waits for approval of {counted(waiting, 'sub-call')}"
     return {

@@ -16,6 +16,7 @@ from langgraph.types import Interrupt, interrupt
 
 from ..state.run_state import RunState
 from .approval.apply import apply_decisions, auto_pass
+from .approval.call_listing import whole_request
 from .approval.decisions import DecisionsUnusable, decisions_in
 from .approval.requests import approval_request_of
 from .runtime.active_runs import thread_of
@@ -41,7 +42,8 @@ async def review(state: RunState, config: RunnableConfig, deps: Dependencies) ->
         answer = interrupt(request)
         if await _shown_last(config, attempt, request["shown"]):
             try:
-                return await apply_decisions(state, approval, decisions_in(answer, request), texts)
+                whole = await whole_request(request, texts, deps.stores.blobs)
+                return await apply_decisions(state, approval, decisions_in(answer, whole), texts)
             except DecisionsUnusable as unusable:
                 problem = str(unusable)
         else:

@@ -78,6 +78,8 @@ class AsksRef(TypedDict):
     """A reference to the approval items: the hash of a text."""
 
     asked: str
+    listed: NotRequired[list[str]]
+    """The hashes of the listings of calls that the items name, so that they are kept with them."""
 
 
 class Verdict(TypedDict):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from ...state.approval_records import ActionRequest, Decision, ReviewRequest
 from ...state.errors import UsageError
+from .call_listing import unchanged
 from .edited_code import check_code
 from .requests import BUDGET, CALLS, CODE, FINAL, SPEND, allowed
 
@@ -132,7 +133,8 @@ def _edited(given: _Decision, action: ActionRequest) -> dict[str, Any]:
         # Forms send back every prompt that they showed, and of long prompts they showed only a part: what is unchanged
         # is not an edit.
         before = {call["key"]: call["prompt"] for call in action["args"]["calls"]}
-        args["calls"] = [one for one in args["calls"] if one["prompt"] != before[one["key"]]]
+        cut_at = action["args"].get("cut_at")
+        args["calls"] = [one for one in args["calls"] if not unchanged(one["prompt"], before[one["key"]], cut_at)]
     if name == SPEND and args["up_to_usd"] <= action["args"]["spent_usd"]:
         raise DecisionsUnusable(f"${args['up_to_usd']:g} is spent already.")
     if name == BUDGET and args["limit"] <= (action["args"]["limit"] or 0):

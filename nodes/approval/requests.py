@@ -5,7 +5,7 @@ The request is made from the saved state and nothing else.
 
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +31,7 @@ from ..models.structured_output import estimate_request
 from ..runtime.answers import load_answer
 from ..runtime.output_limits import SUB_OUTPUT_TOKENS, output_limit
 from ..runtime.parked_calls import ParkedCall, ParkedCalls, WaitingChild
+from .call_listing import hashed, stored_listing
 from .code_policy import reasons_to_look
 
 if TYPE_CHECKING:
@@ -39,23 +40,24 @@ if TYPE_CHECKING:
 
 CALLS, SPEND, BUDGET = "sub_calls", "spend", "budget"
 """Names of actions; CODE and FINAL are the others."""
-SAMPLES = 20
-"""Calls of a fan-out that are shown to the reviewer."""
-SAMPLE_CHARACTERS = 2_000
-"""Characters of each shown call's prompt that are shown."""
 
 
 async def stored_items(items: list[ApprovalItem], texts: Texts) -> AsksRef:
     """Store the items. Return the reference to them."""
-    return {"asked": await texts.put(json.dumps(items))}
+    listed = [action["args"]["listed"] for item in items for action in item["actions"] if "listed" in action["args"]]
+    reference: AsksRef = {"asked": await texts.put(json.dumps(items))}
+    if listed:
+        reference["listed"] = listed
+    return reference
 
 
-def call_items(run: "ActiveRun", parked_calls: ParkedCalls, turn: int) -> list[ApprovalItem]:
+async def call_items(run: "ActiveRun", parked_calls: ParkedCalls, turn: int, texts: Texts) -> list[ApprovalItem]:
     """Return all items of a cell that wait for a reviewer: one for its unseen calls, one a budget, one a sub-RLM."""
     items: list[ApprovalItem] = []
     unseen = [one for one in parked_calls.parked if one.why is None]
     if unseen:
-        items.append(_item("calls", [_calls_action(run, unseen, turn)], unseen, passed=sorted(parked_calls.passed)))
+        action = await _calls_action(run, unseen, turn, texts)
+        items.append(_item("calls", [action], unseen, passed=sorted(parked_calls.passed)))
     dear = [(one, one.why) for one in parked_calls.parked if isinstance(one.why, ApprovalNeeded)]
     if dear:
         # The last one has the latest amounts.
@@ -111,10 +113,12 @@ def budget_item(run: "ActiveRun", resource: Resource, turn: int) -> ApprovalItem
     return _item("budget", [budget_action(run, resource, turn)])
 
 
-def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> ActionRequest:
+async def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int, texts: Texts) -> ActionRequest:
     calls = [one.call for one in parked]
     models = [run.models.named(call.model) or run.models.sub for call in calls]
-    limits = [output_limit(model, SUB_OUTPUT_TOKENS) for model in models]
+    limits = [
+        call.max_tokens or output_limit(model, SUB_OUTPUT_TOKENS) for call, model in zip(calls, models, strict=True)
+    ]
     requests = [
         ModelRequest([{"role": "user", "content": call.prompt}], limit, "sub", schema=call.schema)
         for call, limit in zip(calls, limits, strict=True)
@@ -123,27 +127,28 @@ def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: int) -> 
     costs = [model.cost_usd(tokens, limit) for model, tokens, limit in zip(models, inputs, limits, strict=True)]
     known = [cost for cost in costs if cost is not None]
     children = sum(call.kind == "rlm" and run.settings.max_depth > 1 for call in calls)
-    samples = [
-        {
-            "key": one.key,
-            "kind": one.call.kind,
-            "model": model.name,
-            "prompt": one.call.prompt[:SAMPLE_CHARACTERS],
-            "chars": len(one.call.prompt),
-        }
-        for one, model in list(zip(parked, models, strict=True))[:SAMPLES]
-    ]
+    listing = await stored_listing(parked, [model.name for model in models], texts, run.pack)
     sub_rlms = f", {children:,} of them sub-RLMs, whose own requests are not in the estimate" if children else ""
     return _item_of_turn(
         run,
         CALLS,
         turn,
-        f"Turn {turn} wants to make {counted(len(calls), 'sub-call')}{sub_rlms}.",
+        f"Turn {turn} wants to make {counted(len(calls), 'sub-call')}{sub_rlms}.{_cut(listing)}",
         count=len(calls),
-        calls=samples,
+        **listing,
         estimated_input_tokens=sum(inputs),
         output_tokens_at_most=sum(limits),
         estimated_cost_usd=round(sum(known), 6) if len(known) == len(costs) else None,
+    )
+
+
+def _cut(listing: Mapping[str, Any]) -> str:
+    """Return a sentence for clients that are not sent all of a large listing; empty for any other."""
+    if "cut_at" not in listing:
+        return ""
+    return (
+        f" A client of the server is sent the first {listing['cut_at']:,} characters of each text, of "
+        f"{listing['chars']:,} in all: `rlm review --json` has them."
     )
 
 
@@ -247,7 +252,7 @@ def allowed(name: str) -> list[DecisionType]:
 
 def shown_digest(actions: Sequence[ActionRequest], configs: Sequence[ReviewConfig], thread_id: str) -> str:
     """Return the hash of what is shown: an approval is of this and nothing else (promise P11)."""
-    return digest("shown", thread_id, list(actions), list(configs))
+    return digest("shown", thread_id, [hashed(action) for action in actions], list(configs))
 
 
 async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> ApprovalRequest | None:

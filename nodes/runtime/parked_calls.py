@@ -14,6 +14,7 @@ from ...kernel.session import PostedCall
 from ...state.approval_policy import Gates
 from ...state.approval_records import ActionRequest
 from ...state.budget import ApprovalNeeded, BudgetSpent
+from ...state.input.context import ContextRef
 from .call_decisions import CallDecisions
 
 QUIET = 0.1
@@ -44,6 +45,8 @@ class ParkedCall:
     key: str
     call: PostedCall
     why: Why
+    context: ContextRef | None = None
+    """The input that a sub-RLM is handed."""
 
 
 class ParkedCalls:
@@ -110,10 +113,10 @@ class ParkedCalls:
         self.passed.add(key)
         return True
 
-    async def park(self, key: str, call: PostedCall, why: Why = None) -> None:
+    async def park(self, key: str, call: PostedCall, why: Why = None, context: ContextRef | None = None) -> None:
         """Park a call until a reviewer has decided about any of the parked calls."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._parked[woken] = ParkedCall(key, call, why)
+        self._parked[woken] = ParkedCall(key, call, why, context)
         self._weight += call.weight
         self._unseen += why is None
         self.changed()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...kernel.session import PostedCall
 from ...state.budget import ApprovalNeeded, BudgetSpent
 from ...state.call_records import Entry, Outcome
+from ...state.input.context import ContextRef
 from ..approval.budget_gate import asks_about
 from ..models.schema_validation import SchemaMismatch, parse
 from ..models.work_limit import SchemaInvalid, off_loop
@@ -35,6 +36,8 @@ class CallGate:
     key: str
     turn: int
     call: PostedCall
+    context: ContextRef | None = None
+    """The input that a sub-RLM is handed."""
 
     async def pass_through(
         self, make: Callable[[PostedCall, ChildDecision | None], Awaitable[CallResult | WaitingChild]]
@@ -52,7 +55,7 @@ class CallGate:
             if self.key in call_decisions.answered:
                 return await self._answered(call_decisions.answered[self.key])
             if not self.parked_calls.lets_pass(self.key, self.call):
-                await self.parked_calls.park(self.key, self.call)
+                await self.parked_calls.park(self.key, self.call, context=self.context)
                 continue
             call = replace(self.call, prompt=call_decisions.edited.get(self.key, self.call.prompt))
             got = await self._made(partial(make, call, call_decisions.to_child.get(self.key)))

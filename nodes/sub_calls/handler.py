@@ -124,7 +124,7 @@ class SubCallHandler:
             raise _Refused(f"no model named {one_line(call.model or '', 60)!r} is configured; there are {there}")
         if handed is not None and call.schema is not None:
             await _check_schema(call.schema)
-        gate = CallGate(self._run, self._deps, self._calls.parked, key, self._turn, call)
+        gate = CallGate(self._run, self._deps, self._calls.parked, key, self._turn, call, handed)
         if handed is not None:
             return await gate.pass_through(
                 lambda call, decided: self._ask_child(call, key, model.name, handed, decided)

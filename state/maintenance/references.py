@@ -64,6 +64,8 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         yield from _some(Reference("text", record["text"], "the answer"))
     elif "asked" in record:
         yield from _some(Reference("text", record["asked"], "what waits for approval"))
+        for name in record.get("listed") or ():
+            yield from _some(Reference("text", name, "the sub-calls that wait for approval"))
     elif "decided" in record:
         yield from _some(Reference("text", record["decided"], "what a reviewer decided"))
     elif "values" in record and "position" in record:
