@@ -291,8 +291,10 @@ async def _code_action(
     reasons = reasons_to_look(blocks, policies, allowed_imports=settings.allow_imports)
     if not reasons:
         return None
-    description = f"Turn {cell['turn']} wants to run this code: {_listed(reasons)}."
-    return _action(CODE, {"code": "\n\n".join(blocks)}, description, state, thread_id)
+    how = " without a sandbox" if settings.unsandboxed else ""
+    description = f"Turn {cell['turn']} wants to run this code{how}: {_listed(reasons)}."
+    args = {"code": "\n\n".join(blocks), **({"unsandboxed": True} if settings.unsandboxed else {})}
+    return _action(CODE, args, description, state, thread_id)
 
 
 async def _final_action(state: RunState, final: AnswerRef, texts: Texts, thread_id: str) -> ActionRequest:

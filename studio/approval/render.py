@@ -14,6 +14,8 @@ from ...state.wording import counted
 from ..progress.text import dollars, spent
 from ..terminal.escape import answer_text, safe, safe_line, short_id
 from .hidden_characters import marked, warning
+from .listed_calls import calls_in, parts_of
+from .lookalikes import lookalike_warning, lookalikes
 from .quoted import coloured, framed, plain
 from .requests import Pending, Request, Waiting, purpose
 
@@ -32,15 +34,30 @@ def difference(before: str, now: str) -> Iterator[Text] | None:
 
 
 _WARNING = "bold red"
+_LOOKALIKE = "reverse yellow"
+UNSANDBOXED = "Warning: NOT SANDBOXED: this code can read, change and send whatever the user of the run can."
 
 
-def screen(pending: Pending, waiting: Waiting, at: int, width: int | None) -> Iterator[Text]:
-    """Yield the lines that show request `at` of an interrupt. `width` is the terminal's, None without one."""
+ON_SCREEN = 20_000
+"""Characters of sub-calls that are shown on a terminal before the reviewer asks for the others."""
+_LEAST = 2_000
+"""Characters of the last call shown there that are shown at least."""
+
+
+def screen(
+    pending: Pending, waiting: Waiting, at: int, width: int | None, *, most: int | None = None
+) -> Iterator[Text]:
+    """Yield the lines that show request `at` of an interrupt. `width` is the terminal's, None without one.
+
+    `most`: characters of sub-calls after which the other calls are only counted.
+    """
     request = waiting.requests[at]
     yield Text("")
     yield _heading(pending, waiting, at)
     if waiting.problem:
         yield Text(f"The last answer was not taken: {safe_line(waiting.problem)}", style="bold red")
+    if request.args.get("unsandboxed"):
+        yield Text(UNSANDBOXED, style=_WARNING)
     if request.description:
         yield from _fact("Why", request.description, width)
     turns = counted(pending.run.turns, "turn")
@@ -49,7 +66,7 @@ def screen(pending: Pending, waiting: Waiting, at: int, width: int | None) -> It
         case "execute_code" if isinstance(request.args.get("code"), str):
             yield from _code(pending, request, width)
         case "sub_calls":
-            yield from _calls(request.args, width)
+            yield from _calls(request.args, width, most)
         case "spend":
             yield from _spend(request.args)
         case "final_answer" if "answer" in request.args:
@@ -103,7 +120,12 @@ def _code(pending: Pending, request: Request, width: int | None) -> Iterator[Tex
     code = str(request.args["code"])
     shown = marked(code.rstrip("\r\n"), code=True)
     yield from _warned(warning(shown.hidden))
-    yield from framed(coloured(shown), width, numbered=True)
+    names = lookalikes(shown.text)
+    yield from _warned(lookalike_warning(names))
+    text = coloured(shown)
+    for name in names:
+        text.stylize(_LOOKALIKE, name.start, name.end)
+    yield from framed(text, width, numbered=True)
     if (before := pending.cell_before(request)) is None:
         return
     if before.code.rstrip() == code.rstrip():
@@ -116,26 +138,43 @@ def _code(pending: Pending, request: Request, width: int | None) -> Iterator[Tex
         yield Text(f"── no line in common with the cell of turn {before.turn}", style="bold")
 
 
-def _calls(args: Any, width: int | None) -> Iterator[Text]:
-    samples = [one for one in args.get("calls") or [] if isinstance(one, dict)]
-    count = args.get("count", len(samples))
+def _calls(args: Any, width: int | None, most: int | None) -> Iterator[Text]:
+    calls = calls_in(args)
+    count = args.get("count", len(calls))
     tokens_in, tokens_out = args.get("estimated_input_tokens"), args.get("output_tokens_at_most")
     cost = args.get("estimated_cost_usd")
     facts = [counted(count, "sub-call") if isinstance(count, int) else safe(str(count))]
+    facts += [f"{args['chars']:,} characters"] if isinstance(args.get("chars"), int) else []
     facts += [f"about {tokens_in:,} tokens in"] if isinstance(tokens_in, int) else []
     facts += [f"at most {tokens_out:,} out"] if isinstance(tokens_out, int) else []
     facts += [f"at most {dollars(cost)}" if isinstance(cost, int | float) else "cost not known"]
     yield _labelled("Asks for", " · ".join(facts))
-    for one in samples:
-        prompt = str(one.get("prompt", ""))
-        chars = one.get("chars")
-        cut = isinstance(chars, int) and chars > len(prompt)
-        size = f"the first {len(prompt):,} of {chars:,} characters" if cut else counted(len(prompt), "character")
-        named = " · ".join(safe_line(str(one.get(part, "")), 80) for part in ("key", "kind", "model") if one.get(part))
-        yield Text(f"── {named} · {size}", style="bold")
-        yield from _quoted(prompt, width)
-    if isinstance(count, int) and count > len(samples):
-        yield Text(f"── and {count - len(samples):,} more that are not shown", style="bold")
+    shown = 0
+    left = most
+    same: dict[str, str] = {}
+    for one in calls:
+        if left is not None and left <= 0:
+            break
+        room = None if left is None else max(_LEAST, left)
+        for title, text in parts_of(one, same):
+            part = text if room is None else text[:room]
+            cut = "" if len(part) == len(text) else f" · the first {len(part):,} are shown"
+            yield Text(f"── {title}{cut}", style="bold")
+            if part:
+                yield from _quoted(part, width)
+            left = left and left - len(part)
+        shown += 1
+    if isinstance(count, int) and count > shown:
+        yield Text(f"── and {counted(count - shown, 'more sub-call')} not shown here", style="bold")
+
+
+def is_cut(request: Request, most: int) -> bool:
+    """Return whether a terminal that shows `most` characters of sub-calls shows only a part of the request."""
+    if request.name != "sub_calls":
+        return False
+    calls = calls_in(request.args)
+    same: dict[str, str] = {}
+    return sum(len(text) for one in calls for _, text in parts_of(one, same)) > most
 
 
 def _spend(args: Any) -> Iterator[Text]:

@@ -4,6 +4,8 @@ import contextlib
 import io
 import sys
 import termios
+from collections.abc import Callable
+from functools import partial
 
 from rich.text import Text
 
@@ -12,7 +14,8 @@ from ..terminal.console import say, stderr_console
 from ..terminal.escape import safe
 from .decisions import APPROVED, Decision, edit, editable, rejected, responded
 from .editor import edited
-from .render import screen
+from .pager import paged
+from .render import ON_SCREEN, is_cut, screen
 from .requests import Kind, Pending, Request, Waiting
 from .reviewers import Answer, say_refusal
 
@@ -33,6 +36,7 @@ _MEANING: dict[tuple[str, Kind], str] = {
 """The effect of a decision, where its name does not say it."""
 _SKIP = ("s", "skip", "q", "quit")
 _ALL = "all"
+_VIEW = ("v", "view")
 
 
 class _Left(Exception):
@@ -66,25 +70,36 @@ def _decisions(pending: Pending, waiting: Waiting) -> list[Decision]:
     """Ask for a decision on each request and return them. Raises _Left, EOFError."""
     decisions: list[Decision] = []
     while (at := len(decisions)) < len(waiting.requests):
-        _show(pending, waiting, at)
+        _show(pending, waiting, at, most=ON_SCREEN)
         rest = waiting.requests[at:]
         # Approving all at once is offered for the remaining requests, if all of them can be approved.
         every = len(rest) > 1 and all("approve" in one.allowed for one in rest)
-        decided = _decided(waiting.requests[at], len(rest) if every else 0)
+        view = partial(_view, pending, waiting, at) if is_cut(waiting.requests[at], ON_SCREEN) else None
+        decided = _decided(waiting.requests[at], len(rest) if every else 0, view)
         decisions += [APPROVED] * len(rest) if decided is None else [decided]
     return decisions
 
 
-def _show(pending: Pending, waiting: Waiting, at: int) -> None:
+def _show(pending: Pending, waiting: Waiting, at: int, *, most: int | None) -> None:
     console = stderr_console()
-    for line in screen(pending, waiting, at, console.width):
+    for line in screen(pending, waiting, at, console.width, most=most):
         console.print(line, soft_wrap=True)
 
 
-def _decided(request: Request, rest: int) -> Decision | None:
-    """Ask for the decision on one request. Return None to approve all `rest` requests. Raises _Left, EOFError."""
+def _view(pending: Pending, waiting: Waiting, at: int) -> None:
+    """Show all of a request, in the reviewer's pager if there is one."""
+    if not paged(line.plain for line in screen(pending, waiting, at, stderr_console().width)):
+        _show(pending, waiting, at, most=None)
+
+
+def _decided(request: Request, rest: int, view: Callable[[], None] | None) -> Decision | None:
+    """Ask for the decision on one request. Return None to approve all `rest` requests. Raises _Left, EOFError.
+
+    `view` shows all of a request of which only a part is on the screen.
+    """
     offered = [f"{_KEYS[kind][1]}{_MEANING.get((request.name, kind), '')}" for kind in request.allowed]
     offered += [f"approve [all] {rest}"] if rest else []
+    offered += ["[v]iew all of it"] if view else []
     question = f"{' · '.join([*offered, '[s]kip'])} > "
     while True:
         said = _read(question).lower()
@@ -92,6 +107,9 @@ def _decided(request: Request, rest: int) -> Decision | None:
             raise _Left
         if said == _ALL and rest:
             return None
+        if said in _VIEW and view:
+            view()
+            continue
         meant: list[Kind] = [kind for kind in request.allowed if said in (kind, _KEYS[kind][0])]
         if meant and (decision := _of_kind(request, meant[0])):
             return decision

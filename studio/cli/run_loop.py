@@ -134,7 +134,7 @@ def _worked(cli_run: CliRun) -> RunAttempt:
     came = None
     try:
         came = drive(cli_run, home)
-        while came.pending and cli_run.reviewer and (answer := _asked(cli_run.reviewer, came.pending)):
+        while came.pending and cli_run.reviewer and (answer := _asked(cli_run, cli_run.reviewer, came.pending)):
             came = _decided(cli_run, home, cli_run.reviewer, came, came.pending, answer)
         return came
     finally:
@@ -150,7 +150,11 @@ def _ask(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
     return reviewer.decide(pending)
 
 
-def _asked(reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
+def _asked(cli_run: CliRun, reviewer: "Reviewer", pending: "Pending") -> "Answer | None":
+    if cli_run.unsandboxed and not cli_run.warned:
+        # Before the decision: after it, the code runs.
+        cli_run.warned = True
+        say(NOT_SANDBOXED)
     try:
         return _ask(reviewer, pending)
     except KeyboardInterrupt:

@@ -133,7 +133,7 @@ def test_a_fan_out_is_shown_with_its_count_samples_tokens_and_cost() -> None:
     assert "t asks to make 40 sub-calls in turn 3" in text
     assert "40 sub-calls · about 4,000 tokens in · at most 80,000 out · at most $0.1200" in text
     assert "── 3:0 · llm · openai:m · 13 characters\n  │ What is\n  │ this?\n── 3:1" in text
-    assert text.endswith("── and 38 more that are not shown")
+    assert text.endswith("── and 38 more sub-calls not shown here")
     assert "the first 5 of 9,000 characters" in shown(pending(calls("short", chars=9000)))
     assert "cost not known" in shown(pending(calls("p", estimated_cost_usd=None)))
 
@@ -152,3 +152,26 @@ def test_a_request_of_a_sub_rlm_is_labelled_and_several_requests_are_numbered() 
     text = shown(pending(code("a", thread=CHILD), code("b")))
     assert "── 1 of 2 · t asks to run the code of turn 3 · sub-RLM 1f2e3d4c" in text and "── 2 of 2 · t asks" in text
     assert "of 1" not in shown(pending(code("a")))
+
+
+def test_schemas_and_contexts_are_shown_with_their_sizes_and_repeated_ones_once() -> None:
+    asked = calls("first", "second")
+    for call in asked["args"]["calls"]:
+        call |= {"schema": {"description": "EXFILTRATED"}, "max_tokens": 50}
+        call["context"] = {"documents": 2, "chars": 9, "names": ["a.txt", "b\x1b.txt"], "digest": "d"}
+    first, second = asked["args"]["calls"]
+    first["context"]["text"], second["context"]["text_at"] = "the whole", first["key"]
+    text = shown(pending(asked))
+    assert "── 3:0 · llm · openai:m · at most 50 tokens out · 5 characters\n  │ first\n" in text
+    assert "── the schema of its answer · 34 characters\n" in text and text.count("EXFILTRATED") == 1
+    assert "── the schema of its answer · 34 characters · as in 3:0\n" in text
+    assert "── the context that it is handed · 2 documents · 9 characters · a.txt, b\\x1b.txt\n  │ the whole\n" in text
+    assert text.endswith(
+        "── the context that it is handed · 2 documents · 9 characters · as in 3:0 · a.txt, b\\x1b.txt"
+    )
+
+
+def test_code_that_is_not_confined_is_said_to_be_so_before_it_is_shown() -> None:
+    text = shown(pending(action("execute_code", code="x = 1", unsandboxed=True)))
+    assert text.index("Warning: NOT SANDBOXED") < text.index("x = 1")
+    assert "SANDBOXED" not in shown(pending(code("x = 1")))

@@ -225,6 +225,14 @@ def test_a_run_does_not_ask_with_json_or_without_a_terminal(
     assert decided(runner) == []
 
 
+def test_a_reviewer_reads_that_nothing_confines_the_code_before_the_question(rlm: Rlm, fake: Fake, typed: Any) -> None:
+    fake(paused(interrupt(code("x = 1"))))
+    typed("s\n")
+    done = rlm("review", "t", "--unsandboxed")
+    assert done.code == 3 and done.err.count("NOT SANDBOXED") == 1
+    assert done.err.index("NOT SANDBOXED") < done.err.index("[a]pprove")
+
+
 def test_an_unsandboxed_run_gives_one_warning(rlm: Rlm, fake: Fake, typed: Any) -> None:
     typed("a\n")
     fake(paused(interrupt(code("a"))), ANSWERED)

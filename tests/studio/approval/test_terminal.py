@@ -204,3 +204,47 @@ def test_a_missing_editor_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "/nowhere/editor")
     with pytest.raises(UsageError, match="could not be used"):
         edited("a", ".py")
+
+
+# -- more than a screen
+
+
+@pytest.fixture
+def pager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Install a pager that copies what it shows. Returns the copy's path, with the file's mode in its last line."""
+    seen = tmp_path / "seen"
+    program = tmp_path / "a pager.py"
+    program.write_text(
+        f"import os, sys\ntext = open(sys.argv[-1]).read()\nmode = oct(os.stat(sys.argv[-1]).st_mode)[-3:]\n"
+        f"open({str(seen)!r}, 'w').write(text + mode)"
+    )
+    monkeypatch.setenv("PAGER", f"'{sys.executable}' '{program}'")
+    return seen
+
+
+def test_all_of_a_large_request_is_seen_in_the_pager(
+    says: Says, pager: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    prompts = [f"prompt {n} {'x' * 500}" for n in range(100)]
+    assert decisions(says("v\na\n", calls(*prompts))) == [APPROVED]
+    screen = capfd.readouterr().err
+    assert "prompt 30 " in screen and "prompt 60 " not in screen
+    assert "── and 60 more sub-calls not shown here" in screen and "[v]iew all of it" in screen
+    text = pager.read_text()
+    assert all(f"prompt {n} " in text for n in range(100)) and text.endswith("600")
+
+
+def test_without_a_pager_all_of_it_is_printed(
+    says: Says, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PAGER", "/no/such/pager")
+    says("view\n", calls("a" * 30_000 + "the end", "b"))
+    screen = capfd.readouterr().err
+    assert "the first 20,000 are shown" in screen and screen.count("the end") == 1
+
+
+def test_a_request_that_fits_the_screen_offers_nothing_to_view(
+    says: Says, pager: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert decisions(says("v\na\n", calls("short"))) == [APPROVED]
+    assert "[v]iew" not in capfd.readouterr().err and not pager.exists()
