@@ -3,20 +3,20 @@
 import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.call_keys import turn_of_call
-from ..state.call_records import Attempt, CallRow
+from ..state.call_records import CallRow
 from ..state.db.storable import encodable
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
 from ..state.threads import Step, Thread
 from ..state.usage import UsageTotals
+from .calls import Call, schema_of, time_text
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .diff import comparison
 from .langgraph_ids import run_name
@@ -68,71 +68,8 @@ async def children_or_unknown(stores: Stores, thread_id: str) -> list[dict[str, 
         return None
 
 
-def time_text(seconds: float) -> str:
-    """Format a time in seconds since 1970 as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_UNDER_WAY = "under way when its process ended: may have been billed"
-_NOT_SENT = "no server was reached when its process ended: nothing was sent"
-_NOT_ENDED = "its sub-RLM has not ended"
 Place = tuple[str, int]
 """A run, by its name or a prefix of it, and the number of one of its steps."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A sub-call with its texts."""
-
-    row: CallRow
-    """The journal's record: `key`, `turn`, `kind`, `model`, `status`, tokens, `seconds`, and more."""
-    prompt: str
-    """The text that was asked."""
-    answer: str | None
-    """The text that came back; None while there is none, and when the call failed."""
-    damage: str | None = None
-    """Why a text is not what was saved; it then replaces the text, in brackets."""
-    thread_id: str = ""
-    """The run whose code made the call."""
-    thoughts: str | None = None
-    """The model's thoughts before it answered, as far as the server showed them."""
-    tokens_below: int = 0
-    """Tokens of the run that answers the call, and of the runs below that one."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `rlm calls --json` prints."""
-        row = self.row
-        error = _why_open(row) if row.status == "asked" else row.error
-        return {
-            "key": row.key,
-            "turn": row.turn,
-            "depth": row.depth,
-            "kind": row.kind,
-            "model": row.model,
-            "prompt": self.prompt,
-            "answer": self.answer,
-            "error": self.damage or error,
-            "tokens": row.tokens + self.tokens_below,
-            "seconds": row.seconds,
-            "reused": row.reused > 0,
-            "child_thread": row.child_thread,
-            "input_tokens": row.input_tokens,
-            "output_tokens": row.output_tokens,
-            "cached_tokens": row.details.cached_tokens,
-            "thought_tokens": row.details.thought_tokens,
-            "cost_usd": row.cost,
-            "start": None if row.begun is None else time_text(row.begun),
-            "queue": None if row.queued is None or row.begun is None else round(row.begun - row.queued, 3),
-            "attempts": [_attempt(attempt) for attempt in row.attempt_log],
-            "line": row.line,
-            "thoughts": self.thoughts,
-        }
-
-
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    """Return an attempt at a call as `rlm calls --json` prints it."""
-    seconds = round(attempt.ended - attempt.begun, 3)
-    return {"start": time_text(attempt.begun), "seconds": seconds, "outcome": attempt.outcome}
 
 
 class RunQueries:
@@ -247,12 +184,15 @@ class RunQueries:
         if row.damage:
             return Call(row, f"[{row.damage}]", None, row.damage)
         thoughts = await texts.get_or_damage(row.thoughts) if row.thoughts else None
+        schema = await schema_of(row, texts)
         try:
             answer = await texts.get(row.answer) if row.answer else None
-            return Call(row, await texts.get(row.prompt), answer, thoughts=thoughts)
+            return Call(row, await texts.get(row.prompt), answer, thoughts=thoughts, schema=schema)
         except StoredDataDamaged as damaged:
             answer = await texts.get_or_damage(row.answer) if row.answer else None
-            return Call(row, await texts.get_or_damage(row.prompt), answer, damaged.message, thoughts=thoughts)
+            return Call(
+                row, await texts.get_or_damage(row.prompt), answer, damaged.message, thoughts=thoughts, schema=schema
+            )
 
     async def count_below(self, thread: str) -> int:
         """Return the number of child runs of the run, their child runs included. Raises UnknownThread."""
@@ -384,12 +324,3 @@ def _step(step: Step) -> dict[str, Any]:
         "checkpoint_id": step.checkpoint_id,
         "summary": step.summary,
     }
-
-
-def _why_open(row: CallRow) -> str:
-    """Return the reason why a call has no outcome yet."""
-    if row.child_thread:
-        return _NOT_ENDED
-    if not row.attempts:
-        return _NOT_SENT
-    return f"{_UNDER_WAY}, for at most {row.uncertain_tokens:,} tokens"

@@ -17,10 +17,11 @@ from ..nodes.runtime.active_runs import ActiveRun, ActiveRuns
 from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, descendant_events
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.parked_calls import WaitingChild
+from ..nodes.sub_calls.keys import recorded
 from ..state.approval_policy import without_final
 from ..state.budget import Limits
 from ..state.call_keys import digest
-from ..state.call_records import SCHEMA, Entry
+from ..state.call_records import Entry
 from ..state.checkpointer import RunSaver
 from ..state.db.connection import Unit
 from ..state.db.lineage import Child, child_thread, enter_child
@@ -137,7 +138,7 @@ class ChildRuns:
         entry = Entry(
             *(call.key, "rlm", call.turn, caller.depth, call.model, prompt),
             request=call.request,
-            parameters={SCHEMA: True} if call.schema is not None else {},
+            parameters=await recorded({}, call.schema, self._stores.texts),
             line=call.line,
         )
         record = partial(caller.journal.open_child, entry, thread_id)

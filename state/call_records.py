@@ -14,7 +14,7 @@ CallStatus = Literal["asked", "answered", "failed"]
 
 
 SCHEMA = "schema"
-"""The name among the parameters of a call that has a schema."""
+"""The parameter of a call that has a schema: the hash of the schema as JSON; True in rows of earlier versions."""
 
 
 class Attempt(NamedTuple):

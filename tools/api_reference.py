@@ -19,7 +19,7 @@ _TYPES = "ModelName Mode Price Size Folder GateNames Modules Schema Instructions
 PAGES: Mapping[str, tuple[str, str]] = {
     "runner.md": (
         "The entry point: a runner starts, resumes, decides and forks runs, and reads what is saved.",
-        "Runner graph.intake.Given nodes.runtime.events.OnEvent graph.queries.RunQueries graph.queries.Call "
+        "Runner graph.intake.Given nodes.runtime.events.OnEvent graph.queries.RunQueries graph.calls.Call "
         "graph.queries.Place state.maintenance.report.Report state.maintenance.report.Problem "
         "state.maintenance.report.Tally state.maintenance.report.Kind state.maintenance.delete.Deleted "
         "state.maintenance.gc.Collected",

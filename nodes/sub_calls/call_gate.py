@@ -15,7 +15,7 @@ from ..models.schema_validation import SchemaMismatch, parse
 from ..models.work_limit import SchemaInvalid, off_loop
 from ..runtime.call_decisions import ChildDecision
 from ..runtime.parked_calls import ParkedCalls, WaitingChild, Why
-from .keys import parameters_of
+from .keys import parameters_of, recorded
 from .model_call import CallResult, failure_digest
 
 if TYPE_CHECKING:
@@ -99,6 +99,6 @@ class CallGate:
 
     async def _record(self, outcome: Outcome) -> None:
         prompt = await self.deps.stores.texts.put(self.call.prompt, source=self.run.pack)
-        parameters = parameters_of({}, self.call)
+        parameters = await recorded(parameters_of({}, self.call), self.call.schema, self.deps.stores.texts)
         entry = Entry(self.key, self.call.kind, self.turn, self.run.depth, "", prompt, parameters=parameters)
         await self.run.journal.decide(entry, outcome)

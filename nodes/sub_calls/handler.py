@@ -143,7 +143,7 @@ class SubCallHandler:
             self._deps,
             ModelCall(
                 *(key, call.kind, self._turn, call.prompt, model, request),
-                parameters=self._keys.parameters_of(call),
+                parameters=await self._keys.parameters_of(call, self._deps.stores.texts),
                 digest=self._keys.request_of(call, None),
                 line=call.origin.line,
             ),

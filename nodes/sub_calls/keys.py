@@ -5,11 +5,13 @@ A key is what the code asked, so that a resume with another model or server pays
 the same request. In a cell that was begun before the settings changed, such a call still has its former key.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...kernel.session import PostedCall
+from ...state.blobs.texts import Texts
 from ...state.call_journal import ThreadJournal
 from ...state.call_keys import call_key, content_key, request_digest, shared_key
 from ...state.call_records import SCHEMA
@@ -19,13 +21,18 @@ from ..models.urls import shown
 
 
 def parameters_of(options: Mapping[str, Any], call: PostedCall | None = None) -> dict[str, Any]:
-    """Return what a request asks for beside its prompt, as it is recorded: nothing that was not given."""
+    """Return what a request asks for beside its prompt: nothing that was not given."""
     asked = dict(options)
     if call and call.max_tokens:
         asked["max_output"] = call.max_tokens
     if call and call.schema is not None:
         asked[SCHEMA] = True
     return asked
+
+
+async def recorded(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None, texts: Texts) -> dict[str, Any]:
+    """Return the parameters of a request as they are recorded, with the schema as the hash of a stored text."""
+    return dict(parameters) if schema is None else {**parameters, SCHEMA: await texts.put(json.dumps(schema))}
 
 
 class _Models:
@@ -93,9 +100,9 @@ class CallKeys:
         """Return the digest of the request that a call makes."""
         return _request(call, context, self._models)
 
-    def parameters_of(self, call: PostedCall) -> dict[str, Any]:
-        """Return what the request of a call asks for beside its prompt."""
-        return parameters_of(self._models.of(call)[2], call)
+    async def parameters_of(self, call: PostedCall, texts: Texts) -> dict[str, Any]:
+        """Return what the request of a call asks for beside its prompt, as it is recorded. Stores its schema."""
+        return await recorded(parameters_of(self._models.of(call)[2], call), call.schema, texts)
 
 
 def _request(call: PostedCall, context: str | None, models: _Models) -> str:

@@ -96,7 +96,7 @@ CALLS = Table(
         (4, _UNCERTAIN),
         (5, ("request", "parameters", "messages", "thoughts", "queued", "attempt_log", "line", *_ADDED_USAGE)),
     ),
-    referring=("prompt", "answer", "messages", "thoughts"),
+    referring=("prompt", "answer", "messages", "thoughts", "parameters"),
 )
 CALL_USAGE = ("attempts", "input_tokens", "output_tokens", "cost", "seconds", *_UNCERTAIN, *_ADDED_USAGE)
 """The columns of `CALLS` that say what a call took. They stay with the row that paid."""

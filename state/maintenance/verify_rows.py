@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from ..call_records import SCHEMA
 from ..db.checksums import checksum_mismatch_sql
 from ..db.corruption import Row, Unreadable, from_both_ends, is_damage, rows_of, until_damage
 from ..db.lineage import LINE
@@ -263,9 +264,11 @@ class CheckedRows:
                 self._lost_call(key, CHANGED)
                 continue
             for part in CALLS.referring:
-                for name in sorted(hashes_in((values[part] or "").encode())):
-                    reference = Reference("text", name, f"the {part} of call {key}")
-                    self._checking.needs.add(reference, call=key if self._own else None, place=self._place)
+                for name in sorted(_texts_in(part, values[part])):
+                    # Only a person reads the schema again.
+                    what, lost = ("schema", None) if part == "parameters" else (part, key)
+                    reference = Reference("text", name, f"the {what} of call {key}")
+                    self._checking.needs.add(reference, call=lost if self._own else None, place=self._place)
             if child and horizon is None:
                 self.children.append(child)
 
@@ -332,6 +335,13 @@ class CheckedRows:
     def _named(self, checkpoint_id: str) -> str:
         number = self._numbers.get(checkpoint_id)
         return f"step {number}{self._place}" if number else f"checkpoint {checkpoint_id}{self._place}"
+
+
+def _texts_in(part: str, value: str | None) -> set[str]:
+    """Return the hashes of the texts that a column of a call refers to. Options of models may look like hashes."""
+    if part == "parameters" and value:
+        value = str(json.loads(value).get(SCHEMA))
+    return hashes_in((value or "").encode())
 
 
 def _columns(table: Table) -> str:

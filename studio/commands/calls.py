@@ -1,5 +1,6 @@
 """The `rlm calls` command, which lists the sub-calls of a run."""
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from ..terminal.console import put
 from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ...graph.queries import Call
+    from ...graph.calls import Call
 
 _LEAST_KEY = 10
 
@@ -29,6 +30,8 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
     and cost nothing again. Calls of the model "person" were decided by a reviewer, or answered with
     `rlm fork --answer`, which takes a KEY.
 
+    SCHEMA is what the answer of a call had to match, after its size.
+
     A call that a sub-RLM answers names its thread; its TOKENS are those of the sub-RLM and of all sub-RLMs below it.
 
     [bold]Examples[/bold]
@@ -42,9 +45,11 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
     if invocation.json:
         put(safe_json([{**call.to_json(), **({"thread_id": call.thread_id} if tree else {})} for call in found]))
         return
+    from ...state.call_records import SCHEMA
     from ..terminal.tables import Column, print_table
 
     children = any(call.row.child_thread for call in found)
+    typed = any(SCHEMA in call.row.parameters for call in found)
     columns = [
         *([Column("THREAD", limit=60), Column("DEPTH", right=True)] if tree else []),
         Column("KEY", limit=60),
@@ -54,13 +59,14 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
         Column("TIME", right=True),
         Column("REUSED"),
         *([Column("SUB-RLM", limit=60)] if children else []),
+        *([Column("SCHEMA", wide=True)] if typed else []),
         Column("PROMPT", wide=True),
         Column("ANSWER", wide=True),
     ]
-    print_table(columns, _rows(found, tree=tree, children=children))
+    print_table(columns, _rows(found, tree=tree, children=children, typed=typed))
 
 
-def _rows(found: "list[Call]", *, tree: bool, children: bool) -> Iterator[tuple[str, ...]]:
+def _rows(found: "list[Call]", *, tree: bool, children: bool, typed: bool) -> Iterator[tuple[str, ...]]:
     from ..terminal.escape import short_id
 
     keys = _short_keys([call.row.key for call in found])
@@ -76,9 +82,20 @@ def _rows(found: "list[Call]", *, tree: bool, children: bool) -> Iterator[tuple[
             f"{one['seconds']:.1f} s",
             "yes" if one["reused"] else "",
             *([short_id(one["child_thread"] or "")] if children else []),
+            *([_schema(call)] if typed else []),
             one["prompt"],
             failed if one["error"] else one["answer"] or "",
         )
+
+
+def _schema(call: "Call") -> str:
+    """Return the schema of a call as the table shows it: its size, and as much of it as fits."""
+    from ...state.call_records import SCHEMA
+
+    if call.schema is None:
+        return "not kept" if SCHEMA in call.row.parameters else ""
+    text = json.dumps(call.schema, ensure_ascii=False)
+    return f"{len(text):,} characters: {text}"
 
 
 def _short_keys(keys: list[str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from tests.studio.conftest import HOSTILE, Rlm
 from tests.studio.test_safe_text import hostile
 
 CALL_DETAILS = {"input_tokens", "output_tokens", "cached_tokens", "thought_tokens", "cost_usd"} | {
-    *("start", "queue", "attempts", "line", "thoughts")
+    *("start", "queue", "attempts", "line", "thoughts", "schema")
 }
 """The keys of `rlm calls --json` about what a call took, and when."""
 
@@ -179,3 +179,21 @@ def test_times_are_shown_as_ages() -> None:
     times = ["2026-01-10T11:59:48.100Z", "2026-01-10T11:12:00Z", "2026-01-09T12:30:00Z", "2026-01-02T00:00:00Z"]
     assert [ago(time, now) for time in times] == ["11 s ago", "48 min ago", "23 h ago", "2026-01-02"]
     assert ago("2026-01-10T12:00:05Z", now) == "0 s ago"
+
+
+def test_calls_shows_schemas_where_there_are_any(rlm: Rlm, tmp_path: Path) -> None:
+    model = write_script(
+        tmp_path / "m.py",
+        [repl("x = llm_query('typed', schema={'description': '\\x1b[31m'})\ny = llm_query('plain')\nFINAL(1)")],
+        sub="return '1'",
+    )
+
+    async def fill() -> None:
+        async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+            await runner.run("What?", thread="t", model=model)
+
+    asyncio.run(fill())
+    table = rlm("calls", "t", "--home", str(tmp_path / "home")).out
+    assert "SCHEMA" in table.splitlines()[0] and '28 characters: {"description": ' in table and hostile(table) == []
+    calls = json.loads(rlm("calls", "t", "--json", "--home", str(tmp_path / "home")).out)
+    assert [call["schema"] for call in calls] == [{"description": "\x1b[31m"}, None]
