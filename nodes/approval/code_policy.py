@@ -15,7 +15,9 @@ from typing import Literal
 from ..replies.python_source import parse, without_ipython_lines
 from ..runtime.untrusted_text import one_line
 from . import code_policy_names as known
-from .code_policy_names import is_of_text, is_reading, is_text_without, modes, returns_text
+from .code_policy_members import CellNames, findings
+from .code_policy_names import is_of_text, is_reading, modes, returns_text
+from .code_policy_texts import code_of_query, texts_of_types
 from .ipython_commands import commands_in
 
 CodePolicy = Literal["any", "writes", "imports", "calls"]
@@ -77,6 +79,7 @@ class _Look(ast.NodeVisitor):
         self._awaited: ast.expr | None = None
         self._queries = 0
         self._depth = 0
+        self._names = CellNames()
 
     def through(self, block: str, lines_before: int) -> None:
         """Visit a block that has `lines_before` lines before it."""
@@ -98,6 +101,10 @@ class _Look(ast.NodeVisitor):
         except RecursionError:
             self._found, self._depth = before, 0
             self.note(_UNREADABLE, at=lines_before + 1)
+            return
+        self._names.add(tree)
+        for finding in findings(tree, self._names):
+            self.note(finding.what, finding.node, finding.policy)
 
     def visit(self, node: ast.AST) -> None:
         """Visit a node, if it is not too deep.
@@ -193,7 +200,9 @@ class _Look(ast.NodeVisitor):
             self.note(f"uses {_short(name)}", node)
         elif name in known.GUARDED_MODULES or name in known.OPAQUE_THROUGH_OTHERS:
             self.note(f"reaches the module {name} through another", node)
-        elif name == "query" and not (call and call.args and is_text_without(call.args[0], "@")):
+        elif name == "query" and (code := code_of_query(call)):
+            self.visit(code)
+        elif name == "query":
             self.note("runs text as code (query)", node)
 
     def _guarded(self, node: ast.AST, module: str, name: str | None) -> None:
@@ -276,11 +285,7 @@ class _Look(ast.NodeVisitor):
             self._visit_all(node.body)
         self._visit_all(node.orelse)
 
-    def visit_For(self, node: ast.For) -> None:
-        self._for(node)
-
-    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
-        self._for(node)
+    visit_For = visit_AsyncFor = _for
 
     def visit_While(self, node: ast.While) -> None:
         with self._again("a loop"):
@@ -311,11 +316,7 @@ class _Look(ast.NodeVisitor):
         with self._again("a function, which may run many times"):
             self._visit_all(node.body)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._function(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._function(node)
+    visit_FunctionDef = visit_AsyncFunctionDef = _function
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self.visit(node.args)
@@ -382,11 +383,9 @@ class _Look(ast.NodeVisitor):
         if annotation is None:
             return
         self.visit(annotation)
-        for node in ast.walk(annotation):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "(" in node.value:
-                inner = parse(node.value)
-                if inner:
-                    self.visit(ast.increment_lineno(inner, node.lineno - 1))
+        for text in texts_of_types(annotation):
+            if inner := parse(text.value.strip()):
+                self.visit(ast.increment_lineno(inner, text.lineno - 1))
 
 
 def _top(module: str) -> str:

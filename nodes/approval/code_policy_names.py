@@ -60,19 +60,23 @@ HARMLESS_DUNDERS = _words("""
 
 OPAQUE_MEMBERS = _words("""
     ag_frame cr_frame f_back f_builtins f_globals f_locals gi_frame tb_frame
-    CodeType ForwardRef FunctionType ImportString LambdaType get_type_hints
+    CodeType Formatter ForwardRef FunctionType ImportString LambdaType create_model evaluate_forward_ref get_annotations
+    get_field get_type_hints make_dataclass new_class
     eval exec exec_module find_class getoutput import_module load_module read_pickle run_cell run_cell_magic
     run_line_magic
     """)
 
 OPAQUE_MODULES = _words("""
-    IPython __main__ _pickle _thread bdb builtins cProfile cffi cloudpickle code codeop ctypes dill doctest gc imp
-    importlib inspect ipykernel joblib jupyter_client marshal multiprocessing pdb pickle pip pkgutil profile runpy site
-    timeit trace types zipimport
+    IPython __main__ _pickle _thread atexit bdb builtins cProfile cffi cloudpickle code codeop copyreg ctypes dill
+    doctest faulthandler gc imp importlib inspect ipykernel joblib jupyter_client marshal multiprocessing pdb pickle pip
+    pkgutil profile readline runpy sched signal site timeit trace types weakref zipimport
     """)
 """Modules that run, reach or make code in ways that cannot be followed: importing them is enough for a look."""
 
-OPAQUE_THROUGH_OTHERS = frozenset({"_os", "_sys", "builtins", "ctypes", "ctypeslib", "importlib", "pickle"})
+OPAQUE_THROUGH_OTHERS = _words("""
+    _os _sys atexit builtins codecs copyreg ctypes ctypeslib f2py gc importlib inspect multiprocessing pathlib pickle
+    socket threading urllib weakref
+    """)
 """Modules that are attributes of others (`random._os`), beside the guarded ones."""
 
 WRITING_MEMBERS = _words("""
@@ -180,8 +184,3 @@ def is_of_text(call: ast.Call, name: str) -> bool:
     ):
         return False
     return len(positional) > 1 if name == "replace" and positional else not positional
-
-
-def is_text_without(argument: ast.expr, mark: str) -> bool:
-    """Return whether an argument is a literal text without `mark`."""
-    return isinstance(argument, ast.Constant) and isinstance(argument.value, str) and mark not in argument.value
