@@ -8,9 +8,13 @@ from langgraph.types import Interrupt, StateSnapshot
 
 from ..nodes.approval.decisions import DecisionsUnusable, decisions_in
 from ..nodes.approval.requests import BUDGET
+from ..state.approval_policy import Gates
 from ..state.errors import UsageError, cli_command
+from ..state.run_state import RunState
 from ..state.threads import Thread, Threads
 
+ASKED_AGAIN = "what was approved is asked about again"
+"""The summary of a step that takes back approvals."""
 _RESUME = "__resume__"
 """The channel in which LangGraph saves answers to interrupts."""
 
@@ -23,6 +27,26 @@ async def check_asked_here(threads: Threads, row: Thread) -> None:
     raise UsageError(
         f"{row.thread_id} is a part of {top}, which asks for it.", hint=f"Decide there: {cli_command('review', top)}"
     )
+
+
+def withdrawn(state: RunState) -> dict[str, Any]:
+    """Return the values that take back what was approved and is not done yet; empty when nothing was.
+
+    An approval is of one run, as it was when it was given: on another branch, in a fork, and where other models answer,
+    code is asked about again before it runs, also code that was under way, and so are calls and answers (promise P11).
+    """
+    gates = Gates.of(state.get("settings", {}).get("approve", ()))
+    values: dict[str, Any] = {}
+    if state.get("verdicts"):
+        values["verdicts"] = []
+    if gates.code and state.get("cell") is not None and (state.get("approved") or state.get("waiting", 0)):
+        # The cell begins anew, with its recorded answers.
+        values |= {"approved": None, "waiting": 0, "asks": None}
+    if gates.final and state.get("final") is not None and state.get("approved"):
+        values["approved"] = None
+    if (gates.cost is not None or gates.budget) and state.get("leave"):
+        values["leave"] = None
+    return values
 
 
 def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | None) -> Interrupt[Any]:

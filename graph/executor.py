@@ -252,6 +252,7 @@ class RunExecutor:
         changes = {
             **({"status": "running", "last": False, "note": None, "spent": None} if resume_point.reopen else {}),
             **(change.values if change else {}),
+            **resume_point.withdraws,
         }
         if changes:
             await self._graph.aupdate_state(place, changes, as_node=resume_point.as_node)

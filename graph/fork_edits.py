@@ -20,6 +20,7 @@ from ..state.run_options import ModelOptions
 from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.settings import RunSettings, saved_settings
 from ..state.wording import counted
+from .approvals import ASKED_AGAIN, withdrawn
 from .checkpoints import StateAtStep
 from .model_changes import change_at
 
@@ -103,10 +104,15 @@ async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, lim
     answers = await _answers_given(stores, step_state, changes.answers)
     if answers:
         done.append(f"{counted(len(answers), 'answer')} given")
+    again = withdrawn(step_state.state) if step_state.next else {}
     goes_on = bool(values) or (_ran_out(step_state.state) and limits != step_state.thread.limits)
-    if step_state.ended and goes_on:
+    another_turn = step_state.ended and goes_on
+    if another_turn:
         values |= _another_turn(step_state.state, limits)
         done.append("another turn")
+    if again:
+        values = {**again, **values}
+        done.append(ASKED_AGAIN)
     if not done:
         return None
     if turns:
@@ -114,14 +120,15 @@ async def edit_of(stores: Stores, step_state: StateAtStep, changes: Changes, lim
     if "__start__" in step_state.next:
         values = {**step_state.thread.start, **values}
     settings = change.settings if change else None
-    return Edit(values, _as_node(step_state, changes), ", ".join(done), question, answers, settings)
+    as_node = _as_node(step_state, changes, another_turn=another_turn)
+    return Edit(values, as_node, ", ".join(done), question, answers, settings)
 
 
-def _as_node(step_state: StateAtStep, changes: Changes) -> str:
+def _as_node(step_state: StateAtStep, changes: Changes, *, another_turn: bool) -> str:
     if changes.code is not None:
         # Only approved code runs: replaced code is reviewed again.
         return "plan"
-    if step_state.ended:
+    if another_turn:
         return "prepare"
     return node_before(step_state.next)
 

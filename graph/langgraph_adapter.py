@@ -169,7 +169,7 @@ class GraphAdapter:
                 await check_asked_here(threads, row)
                 answers = await self._answers(thread_id, given, snapshot)
                 return ResumePoint(Command(resume=answers), limits, checkpoint_id=checkpoint_id)
-            if checkpoint_id is None:
+            if checkpoint_id is None or snapshot.config == (await self._graph.aget_state(config_of(thread_id))).config:
                 found = resume_point_of(row, snapshot, limits)
             else:
                 found = resume_point_at(checkpoint_id, snapshot, limits)

@@ -20,6 +20,7 @@ from ..state.model_specs import MODEL_SETTINGS, provider_of, takes_base_url
 from ..state.run_options import ModelOptions
 from ..state.run_state import FormerModels, RunInput, RunState
 from ..state.settings import RunSettings, first_problem, saved_settings
+from .approvals import withdrawn
 from .create import check_models, check_prices
 
 
@@ -84,6 +85,8 @@ def model_change(state: RunState, current: RunSettings, settings: RunSettings) -
     values = {
         "settings": settings.frozen(),
         "former_models": [*state.get("former_models", []), former],
+        # Reviewers were shown the former models. What they allowed to be spent stays.
+        **{name: value for name, value in withdrawn(state).items() if name != "leave"},
         "step": [{"kind": "edit", "turn": turn, "summary": summary}],
     }
     return ModelChange(settings, values, summary)

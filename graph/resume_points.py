@@ -1,7 +1,7 @@
 """Points from which an execution resumes a run: what is left to do, with which limits, and with which models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from langgraph.types import Command, StateSnapshot
@@ -11,6 +11,7 @@ from ..state.errors import UsageError, cli_command
 from ..state.run_state import RunInput, RunState
 from ..state.settings import saved_settings
 from ..state.threads import Thread, Threads
+from .approvals import ASKED_AGAIN, withdrawn
 from .create import raised_limits
 from .fork_edits import node_before
 from .model_changes import ModelChange
@@ -29,6 +30,8 @@ class ResumePoint:
     """The step to resume from, if not the last one."""
     change: ModelChange | None = None
     """Another model, server, price or option from here on."""
+    withdraws: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Values that take back what was approved on another branch."""
     as_node: str = "prepare"
     """The node as which changes are written before the run continues, so that the right node runs next."""
 
@@ -80,7 +83,11 @@ def resume_point_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits)
         return None
     if settings := state.get("settings"):
         saved_settings(settings)
-    return ResumePoint(None, limits, checkpoint_id=checkpoint_id)
+    values = withdrawn(state)
+    if values:
+        values["step"] = [{"kind": "edit", "turn": state.get("turn", 0), "summary": ASKED_AGAIN}]
+    as_node = node_before(frozenset(snapshot.next))
+    return ResumePoint(None, limits, checkpoint_id=checkpoint_id, withdraws=values, as_node=as_node)
 
 
 async def limits_for(threads: Threads, row: Thread, raises: Mapping[str, Any]) -> Limits:

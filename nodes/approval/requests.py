@@ -261,10 +261,9 @@ async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> 
     reference = state.get("asks")
     if reference is not None:
         items = cast(list[ApprovalItem], json.loads(await texts.get(reference["asked"])))
-        if not all(_is_own(item, thread_id) for item in items):
-            # A fork of a waiting run makes requests of its own, for its own calls and sub-RLMs, when it comes to them.
-            return None
-        return ApprovalRequest(None, None, items, [action for item in items for action in item["actions"]])
+        # A fork of a waiting run makes requests of its own, for its own calls and sub-RLMs, when it comes to them.
+        if all(_is_own(item, thread_id) for item in items):
+            return ApprovalRequest(None, None, items, [action for item in items for action in item["actions"]])
     cell, final = state.get("cell"), state.get("final")
     if cell is not None:
         action = await _code_action(state, cell, settings, texts, thread_id)

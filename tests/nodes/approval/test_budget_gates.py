@@ -1,7 +1,11 @@
 """The gates `cost>X` and `budget`: approval is requested before money is spent, and when a budget is spent."""
 
-import pytest
+from typing import Any
 
+import pytest
+from langgraph.types import Command
+
+from durable_rlm.graph.executor import config_of
 from durable_rlm.state.errors import UsageError
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, names, reject, requests, respond
 
@@ -31,6 +35,18 @@ async def test_nothing_more_is_spent_before_a_reviewer_has_approved_it(priced: R
     run = await priced.decide(APPROVE)
     # Two steps were approved. This is enough for the whole run, which uses little of its reservations.
     assert (run.status, run.answer) == ("answered", "A")
+
+
+async def test_a_fork_asks_again_before_it_spends_what_the_other_run_was_allowed(priced: Reviewed) -> None:
+    await priced.start(["x = llm_query('a')", "FINAL(x)"], "cost>0.003")
+    async with priced.open() as runner:
+        answer: Any = Command(resume={"decisions": [APPROVE]})
+        await runner.graph.ainvoke(answer, config_of(priced.thread), interrupt_after=["review"])
+        step = (await runner.queries.steps(priced.thread))[-1]["step"]
+        await runner.fork(priced.thread, step, into="fork")
+        fork = await runner.resume("fork")
+        assert (names(fork), requests(fork)[0]["thread_id"], priced.asked.roots) == (["spend"], "fork", [])
+        assert (await runner.decide("fork", [APPROVE])).answer == "A"
 
 
 async def test_a_sub_call_beyond_the_approved_cost_waits_and_an_edit_sets_the_approved_cost(priced: Reviewed) -> None:

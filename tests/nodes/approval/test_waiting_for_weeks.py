@@ -210,7 +210,9 @@ async def test_a_fork_of_a_run_with_waiting_sub_rlms_has_waiting_sub_rlms_of_its
     async with reviewed.open() as runner:
         steps = await runner.queries.steps(reviewed.thread)
         await runner.fork(reviewed.thread, steps[-1]["step"], into=other.thread)
-    waiting = await other.resume()
+    # The code under way was approved for the other run.
+    assert names(await other.resume()) == ["execute_code"]
+    waiting = await other.decide(APPROVE)
     assert names(waiting) == names(before)
     theirs, own = ({request["thread_id"] for request in requests(run)} for run in (before, waiting))
     assert len(theirs | own) == 4, "no request belongs to both runs"
