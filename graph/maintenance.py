@@ -42,7 +42,7 @@ async def named(stores: Stores, name: str) -> str:
 async def verify_run(stores: Stores, name: str, on_progress: OnProgress = lambda records, size, kind: None) -> Report:
     """Read and check every byte that a run needs; `on_progress` is called in another thread. Raises UnknownThread."""
     thread_id = await named(stores, name)
-    path = stores.home / DATABASE
+    path = stores.database.path
     return await _in_thread(
         lambda cancelled: verify(path, stores.blobs, thread_id, on_progress=on_progress, cancelled=cancelled)
     )

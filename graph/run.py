@@ -65,9 +65,9 @@ def error_facts(error: RlmError) -> dict[str, str]:
     return {"type": error.type, "message": error.message, "hint": error.hint}
 
 
-def spent_message(note: str) -> str:
-    """Return the note of a run whose budget is spent, as a sentence."""
-    return sentence(note or "the budget is spent")
+def budget_error(note: str) -> dict[str, str]:
+    """Return the error of a run whose budget is spent, as `--json` shows it; `note` says which budget."""
+    return {"type": "BudgetSpent", "message": sentence(note or "the budget is spent"), "hint": ""}
 
 
 async def answer_of(state: RunState, texts: Texts) -> Any:

@@ -19,12 +19,13 @@ from ..nodes.runtime.events import Event, OnEvent, ignore_event
 from ..state.checkpointer import RunSaver
 from ..state.errors import UsageError, cli_command
 from ..state.failpoints import Failpoint, no_failpoint
+from ..state.folder_settings import FILE, described
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
 from ..state.run_options import LimitOptions, ModelOptions, ResumeOptions, RunOptions, limits_among
 from ..state.run_state import RestoreRecord, RunState
-from ..state.settings import resolve_settings, saved_settings
+from ..state.settings import resolve, saved_settings
 from ..state.threads import Thread
 from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
 from .build import Graph, draw
@@ -40,12 +41,12 @@ from .maintenance import collect_garbage, delete_runs, verify_run
 from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
 from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
-from .run import EndEvent, Run, answer_of, error_facts, spent_message
+from .run import EndEvent, Run, answer_of, budget_error, error_facts
 from .shown_requests import ShownRequests
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
-from .wiring import open_deps, open_stores
+from .wiring import open_deps, open_home
 
 
 class Runner:
@@ -77,11 +78,13 @@ class Runner:
     @asynccontextmanager
     async def open(
         cls,
-        home: str | Path = ".rlm",
+        home: str | Path | None = None,
         *,
         kernels: Kernels | None = None,
         open_model: OpenModels | None = None,
         tracing: bool = False,
+        trust: bool = False,
+        read_only: bool = False,
         clock: Callable[[], float] = time.time,
         failpoint: Failpoint = no_failpoint,
     ) -> AsyncGenerator[Self]:
@@ -89,12 +92,18 @@ class Runner:
 
         At the end of the block every kernel is ended; what is saved can be resumed.
 
+        A home that you name is one that you agree to: its runs are resumed with the servers and programs that they
+        name. Without `home`, it is `.rlm` in the current folder; raises NotAgreed when somebody else has made it and
+        you have not agreed to it (`rlm home trust`). `trust`: use it without that, and regardless of who owns its
+        files. `read_only`: change nothing under it, for a home that you have not agreed to; what is written is
+        discarded.
+
         `tracing`: send LangSmith what runs read, ask and answer, in the caller's trace if there is one. Without it
         nothing is traced, regardless of `LANGSMITH_TRACING` and the caller's own traces.
         The other arguments replace live parts: kernels, model clients, the wall clock, and the failpoints.
         """
         async with (
-            open_stores(_absolute(home), clock, failpoint) as stores,
+            open_home(home, clock, failpoint, trust=trust, read_only=read_only) as stores,
             open_deps(stores, kernels=kernels, open_model=open_model, tracing=tracing, failpoint=failpoint) as deps,
         ):
             runner = cls(deps, RunSaver(stores.database, stores.leases, clock))
@@ -127,8 +136,10 @@ class Runner:
         Raises UsageError, InputError, ModelSetupError, NoSandbox, and ThreadExists when `thread` has another question
         or input, and KernelStartFailed, all before the run is saved; later errors are reported by the run's status.
         """
-        chosen = resolve_settings({**settings})
-        thread_id = await enter_run(self._deps, thread or None, question, context, chosen, on_event or ignore_event)
+        chosen, on_any = resolve({**settings}), on_event or ignore_event
+        if chosen.of_folder:
+            on_any({"event": "notice", "text": f"./{FILE} sets {described(chosen.of_folder)}."})
+        thread_id = await enter_run(self._deps, thread or None, question, context, chosen.settings, on_any)
         return await self.resume(thread_id, on_event=on_event)
 
     async def resume(
@@ -378,10 +389,6 @@ class Runner:
             status = "paused"
         elif status == "running":
             status = "stopped"
-        note = state.get("note")
-        error = row.error
-        if error is None and status == "budget":
-            error = {"type": "BudgetSpent", "message": spent_message(note or ""), "hint": ""}
         return Run(
             thread_id=row.thread_id,
             status=status,
@@ -390,11 +397,6 @@ class Runner:
             usage=await self.queries.usage(row.thread_id),
             turns=row.turns,
             steps=await self.queries.count_steps(row.thread_id),
-            error=error,
+            error=row.error or (budget_error(state.get("note") or "") if status == "budget" else None),
             restore=restore,
         )
-
-
-def _absolute(home: str | Path) -> Path:
-    # Kernels run in a folder of their own, where a relative path would name another file.
-    return Path(home).expanduser().absolute()

@@ -2,8 +2,8 @@
 
 The server asks for the graph repeatedly and sets its own checkpointer. The live parts behind both (stores, kernel
 host) are opened once, when the first of the two is asked for, and closed with the server.
-The home is `$RLM_HOME`, else `./.rlm`; settings that neither a run's input nor its assistant names come from `RLM_…`
-and `rlm.toml`.
+The home is `$RLM_HOME`, else `./.rlm` if the user has made it or agreed to it; settings that neither a run's input nor
+its assistant names come from `RLM_…` and `rlm.toml`.
 """
 
 import asyncio
@@ -28,8 +28,7 @@ class _Opened:
     async def runner(self) -> Runner:
         async with self._lock:
             if self._runner is None:
-                home = os.environ.get("RLM_HOME") or ".rlm"
-                opening = Runner.open(home, tracing=asked_for(os.environ))
+                opening = Runner.open(os.environ.get("RLM_HOME") or None, tracing=asked_for(os.environ))
                 self._runner = await self._stack.enter_async_context(opening)
             return self._runner
 

@@ -1,8 +1,12 @@
 """Opens a home: the stores under it, and the dependencies of the nodes."""
 
+import asyncio
+import logging
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from ..kernel.jupyter import JupyterKernels
@@ -10,40 +14,114 @@ from ..kernel.session import Kernels
 from ..nodes.models.client import ModelClient
 from ..nodes.models.providers import open_client
 from ..nodes.runtime.dependencies import Dependencies, OpenModels, Stores
+from ..state.agreements import all_trusted
 from ..state.blobs.snapshots import Snapshots
 from ..state.blobs.store import Blobs
 from ..state.blobs.texts import Texts
 from ..state.call_journal import Journal
 from ..state.db.connection import Database
+from ..state.errors import StoreError
 from ..state.failpoints import Failpoint, no_failpoint
+from ..state.home_access import BLOBS, DATABASE, is_untouched, make_safe, remember_made, standing_of
 from ..state.leases import Leases
 from ..state.model_specs import ModelSpec
 from ..state.threads import Threads
 from ..state.usage import Spending
 
-DATABASE = "checkpoints.sqlite"
-BLOBS = "blobs"
+DEFAULT_HOME = ".rlm"
+_log = logging.getLogger("durable_rlm")
 
 
 @asynccontextmanager
 async def open_stores(
-    home: Path, clock: Callable[[], float] = time.time, failpoint: Failpoint = no_failpoint
+    home: Path,
+    clock: Callable[[], float] = time.time,
+    failpoint: Failpoint = no_failpoint,
+    *,
+    named: bool = True,
+    trust: bool = False,
 ) -> AsyncGenerator[Stores]:
-    """Open the stores under `home`; `clock` is wall time. Raises StoreError."""
-    async with Database.open(home / DATABASE, failpoint=failpoint) as database:
-        blobs = Blobs(home / BLOBS, failpoint)
-        leases = Leases(database, clock)
-        yield Stores(
-            home=home,
-            database=database,
-            blobs=blobs,
-            texts=Texts(database, blobs, clock),
-            journal=Journal(database, clock, leases),
-            leases=leases,
-            threads=Threads(database, clock, leases),
-            spending=Spending(database),
-            snapshots=Snapshots(database, blobs, clock),
-        )
+    """Open the stores under `home`; `clock` is wall time.
+
+    Raises StoreError; NotAgreed when the user has not `named` the home, nor made it, nor agreed to it. With `trust`
+    neither that nor who owns its files is checked.
+    """
+    if not (trust or all_trusted()):
+        if not named:
+            (await asyncio.to_thread(standing_of, home)).need_agreement()
+        for change in await asyncio.to_thread(make_safe, home):
+            _log.warning(change)
+    made_here = await asyncio.to_thread(is_untouched, home)
+
+    def on_made(home_id: str) -> None:
+        if made_here:
+            remember_made(home, home_id)
+
+    async with Database.open(home / DATABASE, failpoint=failpoint, on_made=on_made) as database:
+        yield _stores(home, database, clock, failpoint)
+
+
+def open_home(
+    home: str | Path | None,
+    clock: Callable[[], float] = time.time,
+    failpoint: Failpoint = no_failpoint,
+    *,
+    trust: bool = False,
+    read_only: bool = False,
+) -> AbstractAsyncContextManager[Stores]:
+    """Open the stores of a home for writing (`open_stores`), or with `read_only` as a copy (`open_copy`).
+
+    None: `.rlm` in the current folder, which nobody named.
+    """
+    # Kernels run in a folder of their own, where a relative path would name another file.
+    folder = Path(home or DEFAULT_HOME).expanduser().absolute()
+    return (
+        open_copy(folder) if read_only else open_stores(folder, clock, failpoint, named=home is not None, trust=trust)
+    )
+
+
+@asynccontextmanager
+async def open_copy(home: Path) -> AsyncGenerator[Stores]:
+    """Open the stores under `home` for reading, writing nothing there: the database is a private copy.
+
+    For homes that the user has not agreed to. Raises StoreError.
+    """
+    with tempfile.TemporaryDirectory(prefix="rlm-") as folder:
+        await asyncio.to_thread(_copy_database, home / DATABASE, Path(folder))
+        async with Database.open(Path(folder) / DATABASE) as database:
+            yield _stores(home, database)
+
+
+def _copy_database(path: Path, folder: Path) -> None:
+    """Copy a database and its write-ahead log, if it has one. Raises StoreError."""
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            if file.is_symlink() or (file.exists() and not file.is_file()):
+                raise StoreError(f"{file} is not an ordinary file, so it is not read.", hint="Name another home.")
+            if file.exists():
+                shutil.copyfile(file, folder / file.name)
+        except OSError as error:
+            raise StoreError(
+                f"{file} cannot be copied to read it: {error.strerror}.", hint="Is there room in TMPDIR?"
+            ) from error
+
+
+def _stores(
+    home: Path, database: Database, clock: Callable[[], float] = time.time, failpoint: Failpoint = no_failpoint
+) -> Stores:
+    blobs = Blobs(home / BLOBS, failpoint)
+    leases = Leases(database, clock)
+    return Stores(
+        home=home,
+        database=database,
+        blobs=blobs,
+        texts=Texts(database, blobs, clock),
+        journal=Journal(database, clock, leases),
+        leases=leases,
+        threads=Threads(database, clock, leases),
+        spending=Spending(database),
+        snapshots=Snapshots(database, blobs, clock),
+    )
 
 
 @asynccontextmanager

@@ -45,6 +45,10 @@ class UsageError(RlmError):
     exit_code = 2
 
 
+class NotAgreed(UsageError):
+    """What a folder brings with it, a home or settings, would be obeyed, and the user has not agreed to it."""
+
+
 class InputError(RlmError):
     """The input cannot be used: missing, unreadable, binary, empty or too large."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 _HOME_NAMES = ("checkpoints.sqlite", "blobs", "server")
 """The contents of a home; SQLite's other files have names that begin with the first one."""
-_MARKS = {
+MARKS = {
     ".gitignore": "*\n",
     "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This folder holds runs of durable-rlm. Programs that make backups may leave it out.\n"
@@ -48,13 +48,13 @@ def mark_home(folder: Path) -> None:
     """
     with contextlib.suppress(OSError):
         if all(_of_home(entry.name) for entry in folder.iterdir()):
-            for name, text in _MARKS.items():
+            for name, text in MARKS.items():
                 with contextlib.suppress(FileExistsError):
                     _write_new(folder / name, text)
 
 
 def _of_home(entry: str) -> bool:
-    return entry in _MARKS or entry.startswith(_HOME_NAMES[0]) or entry in _HOME_NAMES
+    return entry in MARKS or entry.startswith(_HOME_NAMES[0]) or entry in _HOME_NAMES
 
 
 def _write_new(path: Path, text: str) -> None:

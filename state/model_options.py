@@ -71,15 +71,12 @@ Options = Annotated[dict[str, Any], BeforeValidator(parse_options)]
 """Options of a model by name, also given as texts `K=V` or as tables."""
 
 
-def adds_to_requests(given: Any) -> bool:
-    """Return whether options, in any form that can be read, add headers or fields to the requests.
-
-    A header can carry any secret of the environment, and a field can send a request elsewhere where a gateway has one.
-    """
+def headers_among(given: Any) -> list[str]:
+    """Return the values of the headers among options, in any form that can be read."""
     try:
-        return any(name.startswith((HEADER, BODY)) for name, _ in _items(given))
+        return [str(value) for name, value in _items(given) if name.startswith(HEADER)]
     except ValueError:
-        return False
+        return []
 
 
 def _items(given: Any) -> list[tuple[str, Any]]:

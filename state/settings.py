@@ -1,7 +1,7 @@
 """A run's settings: types, defaults, sources, and what is frozen.
 
 A flag wins over the environment (`RLM_…`), which wins over `rlm.toml` in the current folder, which may not set
-everything (`folder_settings.py`).
+everything unasked (`folder_settings.py`).
 `RunSettings` is what a run freezes into its first checkpoint: plain data, no secrets, so that a resume
 never silently gets other limits.
 """
@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -23,8 +23,9 @@ from pydantic_settings import (
 )
 
 from .approval_policy import gate_names, module_names
+from .base_urls import saved_form
 from .errors import StoreError, UsageError
-from .folder_settings import FolderFile
+from .folder_settings import FolderFile, FolderMay, FolderRule, collected
 from .model_options import Options
 from .model_specs import (
     MODEL_SETTINGS,
@@ -151,6 +152,8 @@ ModelName = Annotated[str, BeforeValidator(absolute_script)]
 """A model, `provider:name`; the path of `scripted:PATH` is made absolute."""
 FallbackName = Annotated[ModelName, BeforeValidator(fallback_name)]
 """A model that takes over, `provider:name` or `provider:name@N`."""
+BaseUrl = Annotated[str, BeforeValidator(saved_form)]
+"""The address of a server; what is saved of it has `***` in place of secrets (`base_urls.py`)."""
 Folder = Annotated[str, BeforeValidator(whole_path)]
 """A folder, made absolute; empty: not given."""
 Size = Annotated[int, BeforeValidator(parse_size)]
@@ -172,10 +175,15 @@ Modules = Annotated[tuple[str, ...], BeforeValidator(module_names)]
 """Names of Python modules, also given as a text with commas between them."""
 
 
-def _setting(name: str, default: Any, **checks: Any) -> Any:
-    """Return a field with what `setting_specs` says of it."""
+def _setting(name: str, default: Any, folder: FolderRule, **checks: Any) -> Any:
+    """Return a field with what `setting_specs` says of it. `folder`: whether a folder's file may set it unasked."""
     spec = SETTINGS[name]
-    return Field(default=default, title=spec.title, description=spec.help, **checks)
+    field = Field(default=default, title=spec.title, description=spec.help, **checks)
+    field.metadata.append(FolderMay(folder))
+    return field
+
+
+_MAY, _LOWER, _ASK = "may", "may lower", "by agreement"
 
 
 class RunSettings(BaseModel):
@@ -183,36 +191,36 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    model: ModelName = _setting("model", "")
-    sub_model: ModelName = _setting("sub_model", "")
-    base_url: str = _setting("base_url", "")
-    sub_base_url: str = _setting("sub_base_url", "")
-    option: SavedOptions = _setting("option", {})
-    sub_option: SavedOptions = _setting("sub_option", {})
-    then: FallbackName = _setting("then", "")
-    then_base_url: str = _setting("then_base_url", "")
-    mode: Mode = _setting("mode", "rlm")
-    max_turns: int = _setting("max_turns", 30, ge=1, le=MOST_COUNT)
-    max_depth: int = _setting("max_depth", 1, ge=0, le=50)
-    max_calls: int = _setting("max_calls", 2000, ge=1, le=MOST_COUNT)
-    max_tokens: int | None = _setting("max_tokens", None, ge=1, le=MOST_COUNT)
-    max_cost: float | None = _setting("max_cost", None, gt=0, le=MOST_DOLLARS)
-    max_time: float | None = _setting("max_time", None, gt=0, le=MOST_SECONDS)
-    strict_budget: bool = _setting("strict_budget", False)
-    price: Price | None = _setting("price", None)
-    sub_price: Price | None = _setting("sub_price", None)
-    concurrency: int = _setting("concurrency", 32, ge=1, le=1000)
-    kernels: int | None = _setting("kernels", None, ge=1, le=MOST_COUNT)
-    cell_timeout: float = _setting("cell_timeout", 300, gt=0, le=MOST_SECONDS)
-    kernel_idle: float = _setting("kernel_idle", 900, gt=0, le=MOST_SECONDS)
-    memory: Size = _setting("memory", 4 << 30, ge=64 << 20, le=MOST_COUNT)
-    unsandboxed: bool = _setting("unsandboxed", False)
-    kernel_env: Folder = _setting("kernel_env", "")
-    kernel_provisioner: str = _setting("kernel_provisioner", "")
-    approve: GateNames = _setting("approve", ())
-    allow_imports: Modules = _setting("allow_imports", ())
-    answer_schema: Schema | None = _setting("schema", None, alias="schema")
-    instructions: Instructions = _setting("instructions", "")
+    model: ModelName = _setting("model", "", _ASK)
+    sub_model: ModelName = _setting("sub_model", "", _ASK)
+    base_url: BaseUrl = _setting("base_url", "", _ASK)
+    sub_base_url: BaseUrl = _setting("sub_base_url", "", _ASK)
+    option: SavedOptions = _setting("option", {}, _ASK)
+    sub_option: SavedOptions = _setting("sub_option", {}, _ASK)
+    then: FallbackName = _setting("then", "", _ASK)
+    then_base_url: BaseUrl = _setting("then_base_url", "", _ASK)
+    mode: Mode = _setting("mode", "rlm", _MAY)
+    max_turns: int = _setting("max_turns", 30, _LOWER, ge=1, le=MOST_COUNT)
+    max_depth: int = _setting("max_depth", 1, _LOWER, ge=0, le=50)
+    max_calls: int = _setting("max_calls", 2000, _LOWER, ge=1, le=MOST_COUNT)
+    max_tokens: int | None = _setting("max_tokens", None, _LOWER, ge=1, le=MOST_COUNT)
+    max_cost: float | None = _setting("max_cost", None, _LOWER, gt=0, le=MOST_DOLLARS)
+    max_time: float | None = _setting("max_time", None, _LOWER, gt=0, le=MOST_SECONDS)
+    strict_budget: bool = _setting("strict_budget", False, _LOWER)
+    price: Price | None = _setting("price", None, _ASK)
+    sub_price: Price | None = _setting("sub_price", None, _ASK)
+    concurrency: int = _setting("concurrency", 32, _LOWER, ge=1, le=1000)
+    kernels: int | None = _setting("kernels", None, _ASK, ge=1, le=MOST_COUNT)
+    cell_timeout: float = _setting("cell_timeout", 300, _LOWER, gt=0, le=MOST_SECONDS)
+    kernel_idle: float = _setting("kernel_idle", 900, _LOWER, gt=0, le=MOST_SECONDS)
+    memory: Size = _setting("memory", 4 << 30, _LOWER, ge=64 << 20, le=MOST_COUNT)
+    unsandboxed: bool = _setting("unsandboxed", False, _ASK)
+    kernel_env: Folder = _setting("kernel_env", "", _ASK)
+    kernel_provisioner: str = _setting("kernel_provisioner", "", _ASK)
+    approve: GateNames = _setting("approve", (), _ASK)
+    allow_imports: Modules = _setting("allow_imports", (), _ASK)
+    answer_schema: Schema | None = _setting("schema", None, _MAY, alias="schema")
+    instructions: Instructions = _setting("instructions", "", _ASK)
 
     @property
     def calls_model(self) -> str:
@@ -323,21 +331,36 @@ class _Resolver(RunSettings, BaseSettings):
         return init_settings, _Environment(settings_cls), FolderFile(settings_cls)
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """The settings of a new run, and what of them only a folder's file says."""
+
+    settings: RunSettings
+    of_folder: Mapping[str, Any]
+    """Values in `./rlm.toml` that apply, by name."""
+
+
 def resolve_settings(flags: dict[str, Any]) -> RunSettings:
+    """Return the settings of a new run, as `resolve` finds them."""
+    return resolve(flags).settings
+
+
+def resolve(flags: dict[str, Any]) -> Resolved:
     """Resolve the settings of a new run: `flags` (None means not given), then `RLM_…`, then `./rlm.toml`.
 
-    Raises UsageError, naming the setting, for an unknown flag, a value that makes no sense, and what the file may not
-    set.
+    Raises UsageError, naming the setting, for an unknown flag and a value that makes no sense; NotAgreed for what the
+    file may not set before the user has agreed to it.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     known = set(RunSettings.model_fields) | {"schema"}
     if unknown := sorted(set(given) - known):
         raise UsageError(f"There is no setting named {', '.join(unknown)}.", hint="See `rlm run --help`.")
     try:
-        resolved = _Resolver(**given)
+        with collected() as of_folder:
+            resolved = _Resolver(**given)
     except ValidationError as error:
         raise UsageError(first_problem(error, given), hint="See `rlm run --help`.") from error
-    return RunSettings.model_validate(resolved.model_dump())
+    return Resolved(RunSettings.model_validate(resolved.model_dump()), of_folder)
 
 
 def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:

@@ -22,6 +22,10 @@ class Invocation:
     """The command line as it was given, without the program's name."""
     thread: str | None = None
     """The run that the command is about, once it is known."""
+    named: bool = True
+    """True when the user has named the home, by a flag or a variable: that agrees to it."""
+    said_reading_only: bool = False
+    """True once it was said that the home is only read."""
 
     @property
     def home_needed(self) -> bool:
@@ -52,7 +56,8 @@ class Invocation:
 
 def invocation_of(home: Path | None, *, as_json: bool, debug: bool, words: Sequence[str] = ()) -> Invocation:
     """Return the invocation with the defaults of its flags filled in."""
-    return Invocation(home.expanduser() if home else default_home(), as_json, debug, tuple(words))
+    named = bool(home or os.environ.get("RLM_HOME"))
+    return Invocation(home.expanduser() if home else default_home(), as_json, debug, tuple(words), named=named)
 
 
 def default_home() -> Path:

@@ -1,7 +1,16 @@
 """Settings and markers for all tests: only `make test-slow` runs slow ones, `make test-quick` skips long ones."""
 
+import atexit
+import os
+import shutil
+import tempfile
+
 import pytest
 from hypothesis import settings
+
+# Homes that tests make are not remembered in the state folder of whoever runs them.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="rlm-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # The duration of an example has no meaning on a machine that does other work as well.
 settings.register_profile("untimed", deadline=None)

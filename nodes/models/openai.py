@@ -23,7 +23,7 @@ from .server_limits import ServerLimits
 from .server_streams import ServerStreams
 from .structured_output import refuses_form, refuses_schema, response_format, with_words_for_form
 from .tokens import estimate_messages
-from .urls import is_loopback, is_openai
+from .urls import address_of, is_loopback, is_openai
 
 OPENAI_URL = "https://api.openai.com/v1"
 PLACEHOLDER_KEY = "no-key"
@@ -49,7 +49,8 @@ _MOST_REFUSED = 100
 class OpenAISender:
     """A sender of chat completions to `base_url`; at most `connections` at once.
 
-    `headers` and `fields` of the body are added to each request.
+    `headers` and `fields` of the body are added to each request. A user and password in `base_url` are sent in place of
+    the key, and its query with each request.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class OpenAISender:
         fields: Mapping[str, Any] | None = None,
     ) -> None:
         _allow_files(connections + _SPARE_FILES)
+        address = address_of(base_url)
+        # Its spelling is openai's own, which this header replaces.
+        headers = {**({"Authorization": address.authorization} if address.authorization else {}), **(headers or {})}
         timeout = openai.Timeout(seconds, connect=_CONNECT_SECONDS)
         # openai 3 wants httpx2's Limits and openai 2 httpx's; this is the right one of either.
         limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
@@ -77,7 +81,8 @@ class OpenAISender:
 
         self._model = ChatCompletions(
             model=model,
-            base_url=base_url,
+            base_url=address.url,
+            default_query=address.query or None,
             # As a coroutine function: else ChatOpenAI also builds a synchronous client, which nothing closes.
             api_key=current_key,
             http_async_client=self._http,
@@ -92,7 +97,7 @@ class OpenAISender:
             default_headers=headers or None,
         )
         # Its client has them now; tracing sends the fields of the model.
-        self._model.default_headers = None
+        self._model.default_headers = self._model.default_query = None
         # Sent by itself for o1 models.
         self._model.temperature = None
         self._fields = dict(fields or {})

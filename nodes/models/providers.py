@@ -4,10 +4,10 @@ import importlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from ...state.base_urls import HIDDEN, SecretMissing, secrets_of, takes_provider_key, whole_url
 from ...state.errors import ModelSetupError
 from .api_keys import ApiKey, find_key
 from .client import ModelClient
@@ -59,9 +59,11 @@ def open_client(
     if kind == "scripted":
         sender, target = ScriptedSender(model, roles), Target(name, seconds=None)
     elif kind == "openai":
-        key = find_key([*key_names, PROVIDERS[kind].key_name])
-        target = _openai_target(name, base_url, seconds, key, resolved.secrets)
-        sender = _openai(model, target, base_url, connections, resolved, key)
+        provided = [PROVIDERS[kind].key_name] if takes_provider_key(base_url) else []
+        key = find_key([*key_names, *provided])
+        address = _whole(base_url)
+        target = _openai_target(name, address, seconds, key, resolved.secrets)
+        sender = _openai(model, target, address, connections, resolved, key)
     else:
         key = find_key(key_names)
         secrets = tuple(filter(None, [key.value, *resolved.secrets]))
@@ -85,6 +87,18 @@ def _provider(kind: str) -> Provider:
     return PROVIDERS[kind]
 
 
+def _whole(base_url: str) -> str:
+    """Return a saved address with its secrets. Raises ModelSetupError when they were not given to this process."""
+    try:
+        return whole_url(base_url)
+    except SecretMissing:
+        raise ModelSetupError(
+            f"The address {base_url} has a secret ({HIDDEN}) that is never saved, and it is not known here.",
+            hint="Give the whole address again: --base-url URL (--sub-base-url, --then-base-url), or RLM_BASE_URL "
+            "(RLM_SUB_BASE_URL, RLM_THEN_BASE_URL) in the environment.",
+        ) from None
+
+
 def _openai_target(name: str, base_url: str, seconds: float, key: ApiKey, more_secrets: tuple[str, ...]) -> Target:
     where = shown(base_url)
     if not base_url:
@@ -100,7 +114,7 @@ def _openai_target(name: str, base_url: str, seconds: float, key: ApiKey, more_s
                     f"{variable} is set, but the server is chosen with --base-url.",
                     hint=f'Write --base-url "${variable}", or unset it.',
                 )
-    secrets = (key.value, urlsplit(base_url).password or "", *more_secrets)
+    secrets = (key.value, *secrets_of(base_url), *more_secrets)
     return Target(name, where, key.name, seconds, tuple(filter(None, secrets)))
 
 

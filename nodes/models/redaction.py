@@ -8,6 +8,8 @@ _HIDDEN = "[hidden]"
 _SECRET_NAME = re.compile(r"API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 8
 """Shorter values of such variables (`TOKENIZERS_PARALLELISM=true`) are words, not secrets."""
+_CUT = "…"
+_SHORTEST_BEGINNING = 4
 _SHAPES = (
     re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{8,}", re.IGNORECASE),
     re.compile(r"\b(api[-_]?key|authorization|access[-_]?token)(['\"]?\s*[:=]\s*['\"]?)[^\s\"',;&]+", re.IGNORECASE),
@@ -23,9 +25,18 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     known.update(secrets)
     for value in sorted(known, key=len, reverse=True):
         if len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, _HIDDEN)
+            text = _without_beginning(text.replace(value, _HIDDEN), value)
     for shape in _SHAPES:
         text = shape.sub(_keep_label, text)
+    return text
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """Return `text`, which may have been cut, without a beginning of the secret at its end."""
+    said, cut = text.removesuffix(_CUT), _CUT if text.endswith(_CUT) else ""
+    for length in range(min(len(secret) - 1, len(said)), _SHORTEST_BEGINNING - 1, -1):
+        if said.endswith(secret[:length]):
+            return f"{said[:-length]}{_HIDDEN}{cut}"
     return text
 
 

@@ -1,9 +1,32 @@
 """Read a server's address: check its form, whether it is this machine, and how to show it."""
 
 import ipaddress
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from ...state.base_urls import basic_token
 from ...state.errors import ModelSetupError
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address in the parts that a client sends in different places."""
+
+    url: str
+    """Without user, password and query."""
+    authorization: str
+    """The header that carries user and password; empty without any."""
+    query: Mapping[str, str]
+
+
+def address_of(base_url: str) -> Address:
+    """Return the parts of a whole address."""
+    parts = urlsplit(base_url)
+    user, _, host = parts.netloc.rpartition("@")
+    token = basic_token(user)
+    url = urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return Address(url, f"Basic {token}" if user else "", dict(parse_qsl(parts.query, keep_blank_values=True)))
 
 
 def shown(base_url: str) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import copy
 import sqlite3
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,14 @@ class Database:
     def __init__(
         self,
         connection: aiosqlite.Connection,
-        folder: Path,
+        path: Path,
         failpoint: Failpoint,
         patience: float,
         settle_after: float,
         unwritable: StoreError | None,
     ) -> None:
         self.connection = connection
-        self._folder = folder
+        self.path = path
         self._marked = False
         self._failpoint = failpoint
         self._patience = patience
@@ -71,15 +71,17 @@ class Database:
         failpoint: Failpoint = no_failpoint,
         patience: float = BUSY_SECONDS,
         settle_after: float = _SETTLE_AFTER,
+        on_made: Callable[[str], None] = lambda home_id: None,
     ) -> AsyncGenerator["Database"]:
         """Open or create the file (0600 in a 0700 folder). Raises StoreError with a hint.
 
         A file that cannot be written (a full disk, a read-only folder) can be read, and every commit fails. While
         another process is writing, a commit waits for it for up to `patience` seconds. What the write-ahead log has is
-        moved into the file once nothing was committed for `settle_after` seconds.
+        moved into the file once nothing was committed for `settle_after` seconds. `on_made` gets the id of a new home,
+        in another thread, before any process can see the home.
         """
-        async with opened(path, failpoint, patience) as (connection, unwritable):
-            database = cls(connection, path.parent, failpoint, patience, settle_after, unwritable)
+        async with opened(path, failpoint, patience, on_made) as (connection, unwritable):
+            database = cls(connection, path, failpoint, patience, settle_after, unwritable)
             try:
                 yield database
             finally:
@@ -175,7 +177,7 @@ class Database:
         if not self._marked:
             # Not when the file is opened: a command that only reads leaves a home unchanged.
             self._marked = True
-            await run_in_thread(self.connection, lambda _: _furnish(self._folder))
+            await run_in_thread(self.connection, lambda _: _furnish(self.path.parent))
         while True:
             hurry = self._hurries or not patient
             wait = 0.0 if hurry else min(_AT_A_TIME, self._patience)

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
@@ -23,10 +23,12 @@ from ..failpoints import Failpoint, no_failpoint
 from ..fsync import make_folder, mark_home
 from .aiosqlite_compat import run_in_thread
 from .checksums import register_function
+from .home_id import give_id
 from .reserve import has_no_room
 from .schema import FORMATS, SCHEMA_VERSION
 from .store_errors import as_store_error, is_unwritable
 
+OnMade = Callable[[str], None]
 BUSY_SECONDS = 30.0
 _LOG_BYTES = 1 << 20
 """Bytes of the write-ahead log from which a commit moves it into the file."""
@@ -41,24 +43,24 @@ _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE
 
 @asynccontextmanager
 async def opened(
-    path: Path, failpoint: Failpoint, patience: float
+    path: Path, failpoint: Failpoint, patience: float, on_made: OnMade
 ) -> AsyncGenerator[tuple[aiosqlite.Connection, StoreError | None]]:
     """Open or create the file, in this version's format. Yield the connection, and why it can only be read.
 
-    Raises StoreError.
+    `on_made` gets the id of a new home before any process can see it. Raises StoreError.
     """
     why: StoreError | None = None
     with ExitStack() as kept:
         await asyncio.to_thread(_make, path)
         try:
-            connection = await _prepared(str(path), path, failpoint, patience)
+            connection = await _prepared(str(path), path, failpoint, patience, on_made)
         except sqlite3.Error as error:
             if not is_unwritable(error):
                 raise as_store_error(error, path) from error
             why = _unwritable(error, path)
             place = await asyncio.to_thread(kept.enter_context, _readable(path))
             try:
-                connection = await _prepared(place, path, failpoint, patience)
+                connection = await _prepared(place, path, failpoint, patience, on_made)
             except sqlite3.Error as error:
                 raise as_store_error(error, path) from error
         try:
@@ -67,11 +69,13 @@ async def opened(
             await connection.close()
 
 
-async def _prepared(place: str, path: Path, failpoint: Failpoint, patience: float) -> aiosqlite.Connection:
+async def _prepared(
+    place: str, path: Path, failpoint: Failpoint, patience: float, on_made: OnMade
+) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(place, timeout=patience, uri=place.startswith("file:"))
     try:
         connection.text_factory = _text
-        await run_in_thread(connection, _prepare, path, failpoint, reading=place.startswith("file:"))
+        await run_in_thread(connection, _prepare, path, failpoint, on_made, reading=place.startswith("file:"))
     except BaseException:
         await connection.close()
         raise
@@ -133,7 +137,7 @@ def _readable(path: Path) -> Generator[str]:
             ) from error
         with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             register_function(connection)
-            _bring_up_to_date(connection, no_failpoint)
+            _bring_up_to_date(connection, no_failpoint, lambda home_id: None)
         yield f"{copy.as_uri()}?mode=ro"
 
 
@@ -182,7 +186,9 @@ def _has_saved(path: Path) -> bool:
     return False
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, failpoint: Failpoint, *, reading: bool) -> None:
+def _prepare(
+    connection: sqlite3.Connection, path: Path, failpoint: Failpoint, on_made: OnMade, *, reading: bool
+) -> None:
     """Check the file, set the connection up and bring the file up to date. Raises StoreError, sqlite3.Error."""
     try:
         version = _version(connection, path)
@@ -201,7 +207,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, failpoint: Failpoint, *
     connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // page}")
     connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
     if version < SCHEMA_VERSION:
-        _bring_up_to_date(connection, failpoint)
+        _bring_up_to_date(connection, failpoint, on_made)
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -227,7 +233,7 @@ def _text(data: bytes) -> str:
     return str(data, "utf-8", "replace")
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint, on_made: OnMade) -> None:
     """Migrate the file from its format to this one in one transaction: a crash leaves the old format."""
     failpoint("format-before")
     connection.execute("BEGIN IMMEDIATE")
@@ -237,6 +243,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint) -> N
         for statements in FORMATS[version:]:
             for statement in _statements(statements):
                 connection.execute(statement)
+        if (home_id := give_id(connection)) and version == 0:
+            on_made(home_id)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         failpoint("format-uncommitted")
         connection.execute("COMMIT")
@@ -245,6 +253,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, failpoint: Failpoint) -> N
             connection.execute("ROLLBACK")
         raise
     failpoint("format-after")
+    # The id is read from the file alone (`home_id.py`).
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -174,6 +174,13 @@ ALTER TABLE calls ADD COLUMN thought_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN streamed_calls INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN streamed_output INTEGER NOT NULL DEFAULT 0;
 """
+# `home` says what the home is: its random `id` (`home_id.py`), and `scrubbed`, the record of a scrubbed copy.
+_HOME = """
+CREATE TABLE home (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+"""
 
 
 def _triggers(table: Table, version: int) -> list[str]:
@@ -222,6 +229,6 @@ FORMATS: tuple[str, ...] = (
     _THIRD + _add_checksums(3, CHILDREN),
     # Rows are changed after the new checksums are set: updating a damaged one must not hide its damage.
     _FOURTH + _extend_checksums(4, CALLS) + _UNANSWERED,
-    _FIFTH + _extend_checksums(5, CALLS),
+    _FIFTH + _extend_checksums(5, CALLS) + _HOME,
 )
 SCHEMA_VERSION = len(FORMATS)

@@ -24,7 +24,7 @@ from .verify_context import Checking, OnProgress, unreadable
 from .verify_rows import CheckedRows
 
 _TABLES: dict[Kind, str] = {"text": "texts", "snapshot": "manifests", "piece": "chunks"}
-_ALL_TABLES = (*(table.name for table in TABLES), *_TABLES.values(), "recipes", "leases", "counters")
+_ALL_TABLES = (*(table.name for table in TABLES), *_TABLES.values(), "recipes", "leases", "counters", "home")
 _MOST_FAULTS = 5
 
 

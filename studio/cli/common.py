@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ...state.agreements import trusting
 from ...state.errors import UnknownThread
 from ..invocation import Invocation, invocation_of
 from ..terminal.console import say
 from ..terminal.escape import safe_line
+from .agreeing import allow_writing, reads_copy
 from .help import unwrapped
 from .options import SettingFlags
 
@@ -43,6 +46,16 @@ DebugFlag = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Everywhere")
 ]
 
+TrustFlag = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="For this call, agree to what the folder brings: its rlm.toml and its .rlm. Default: ask at a terminal, "
+        "else refuse",
+        rich_help_panel="Everywhere",
+    ),
+]
+
 
 @dataclass
 class CommonFlags:
@@ -60,14 +73,18 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """Turn `function(invocation, …)` into a typer command that also takes the common flags, after its name.
 
     The flags are added to the signature that typer reads; those given before the name are in the context. A parameter
-    annotated with `SettingFlags` becomes the flags of these settings.
+    annotated with `SettingFlags` becomes the flags of these settings. A command that `writes` runs only when its home
+    may be written to, and takes `--trust`.
     """
+    writes = getattr(function, "writes", False)
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
     settings = {one.name: flags for one in own if (flags := _setting_flags(one))}
 
     @wraps(function)
-    def called(context: typer.Context, home: Path | None, as_json: bool, debug: bool, **given: Any) -> None:
+    def called(
+        context: typer.Context, home: Path | None, as_json: bool, debug: bool, trust: bool = False, **given: Any
+    ) -> None:
         before: CommonFlags = context.find_root().obj
         invocation = invocation_of(
             home or before.home,
@@ -77,7 +94,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         )
         before.invocation = invocation
         grouped = {name: flags.take(given) for name, flags in settings.items()}
-        function(invocation, **given, **grouped)
+        with trusting() if trust else nullcontext():
+            if writes:
+                allow_writing(invocation)
+            function(invocation, **given, **grouped)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     common = [
@@ -90,6 +110,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         inspect.Parameter("home", keyword, default=None, annotation=HomeFlag),
         inspect.Parameter("as_json", keyword, default=False, annotation=JsonFlag),
         inspect.Parameter("debug", keyword, default=False, annotation=DebugFlag),
+        *([inspect.Parameter("trust", keyword, default=False, annotation=TrustFlag)] if writes else []),
     ]
     called.__signature__ = signature.replace(parameters=common)  # pyright: ignore[reportAttributeAccessIssue]
     called.__annotations__ = {one.name: one.annotation for one in common} | {"return": None}
@@ -114,12 +135,14 @@ def from_library(invocation: Invocation, read: Callable[["RunQueries"], Awaitabl
 
 
 def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]) -> T:
-    """Open the stores and return the result of `work`."""
-    from ...graph.wiring import open_stores
+    """Open the stores and return the result of `work`, which only reads unless the command `writes`."""
+    from ...graph.wiring import open_home
 
     async def opened() -> T:
-        async with open_stores(invocation.home.absolute()) as stores:
+        async with open_home(invocation.home, read_only=read_only) as stores:
             return await work(stores)
+
+    read_only = reads_copy(invocation)
 
     return asyncio.run(opened())
 
@@ -129,9 +152,10 @@ def from_runner(invocation: Invocation, read: Callable[["Runner"], Awaitable[T]]
     from ...graph.runner import Runner
 
     async def work() -> T:
-        async with Runner.open(invocation.home) as runner:
+        async with Runner.open(invocation.home, **options) as runner:
             return await read(runner)
 
+    options: dict[str, Any] = {"read_only": True} if reads_copy(invocation) else {}
     return asyncio.run(work())
 
 

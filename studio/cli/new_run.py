@@ -68,12 +68,13 @@ def start(
     today: Callable[[], date] = date.today,
 ) -> None:
     """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
-    from ...state.settings import resolve_settings
+    from ...state.settings import resolve
+    from .agreeing import resolved_or_asked
     from .notices import price_warnings
     from .run_loop import CliRun, OnEvent, execute
 
     # Resolved here too, so that a bad setting is reported before anything is shown.
-    resolved = resolve_settings(settings)
+    resolved = resolved_or_asked(invocation, lambda: resolve(settings)).settings
     if not resolved.model:
         check_model_named(invocation, question, resolved)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ..cli.agreeing import writes
 from ..cli.common import command, from_stores, last_touched, thread_or_last
 from ..cli.options import complete_threads
 from ..cli.signals import STOPPED
@@ -34,6 +35,7 @@ YesFlag = Annotated[
 
 
 @command
+@writes
 def delete(invocation: Invocation, thread: _WhichRun = None, yes: YesFlag = False) -> None:
     """Delete a run permanently, with its sub-RLMs.
 

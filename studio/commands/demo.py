@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..cli import options
+from ..cli.agreeing import writes
 from ..cli.common import command
 from ..cli.new_run import start
 from ..cli.summary import command_line
@@ -21,6 +22,7 @@ PlainFlag = Annotated[bool, typer.Option("--plain", help="Show the answer alone.
 
 
 @command
+@writes
 def demo(
     invocation: Invocation,
     *,

@@ -9,6 +9,7 @@ import typer
 
 from ...state.errors import UsageError
 from ..cli import options
+from ..cli.agreeing import writes
 from ..cli.common import command
 from ..cli.signals import STOPPED, interruptible, leave
 from ..invocation import Invocation
@@ -45,6 +46,7 @@ HostedStudio = Annotated[
 
 
 @command
+@writes
 def dev(
     invocation: Invocation,
     port: Port = 2024,

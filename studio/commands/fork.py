@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from ..cli import options
+from ..cli.agreeing import writes
 from ..cli.common import command, thread_or_last
 from ..cli.files import GivenFiles
 from ..invocation import Invocation
@@ -80,6 +81,7 @@ NoRunFlag = Annotated[bool, typer.Option("--no-run", help="Only make the fork. D
 
 
 @command
+@writes
 def fork(
     invocation: Invocation,
     thread: options.Thread = None,

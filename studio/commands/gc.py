@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..cli.agreeing import writes
 from ..cli.common import command
 from ..cli.signals import STOPPED
 from ..invocation import Invocation
@@ -29,6 +30,7 @@ _NAMES = {
 
 
 @command
+@writes
 def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
     """Free the texts, variables and input that no run needs any more, and give the space back to the disk.
 

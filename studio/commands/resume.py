@@ -4,11 +4,13 @@ from datetime import date
 from typing import Any
 
 from ..cli import options
+from ..cli.agreeing import writes
 from ..cli.common import command, thread_or_last
 from ..invocation import Invocation
 
 
 @command
+@writes
 def resume(
     invocation: Invocation,
     thread: options.Thread = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..cli import options
+from ..cli.agreeing import writes
 from ..cli.common import command, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import at_terminal
@@ -55,6 +56,7 @@ InterruptFlag = Annotated[
 
 
 @command
+@writes
 def review(
     invocation: Invocation,
     thread: options.Thread = None,

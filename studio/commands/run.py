@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ..cli import options
+from ..cli.agreeing import writes
 from ..cli.common import command
 from ..invocation import Invocation
 
@@ -20,6 +21,7 @@ Paths = Annotated[
 
 
 @command
+@writes
 def run(
     invocation: Invocation,
     question: Question,

@@ -1,4 +1,4 @@
-"""A folder's `rlm.toml`, which may be a stranger's: harmless settings apply, the others need the user's own flag."""
+"""A folder's `rlm.toml`, which may be a stranger's: harmless settings apply, the others need the user's agreement."""
 
 import re
 import shlex
@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.state.errors import UsageError
-from durable_rlm.state.settings import RunSettings, resolve_settings
+from durable_rlm.state import agreements
+from durable_rlm.state.base_urls import takes_provider_key
+from durable_rlm.state.errors import NotAgreed, UsageError
+from durable_rlm.state.folder_settings import file_digest, rule_of
+from durable_rlm.state.settings import RunSettings, resolve, resolve_settings
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +19,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "clone"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return folder
+
+
+def agree() -> None:
+    """Agree to the folder's file as it is now."""
+    agreements.agree("file", file_digest(Path("rlm.toml")), Path("rlm.toml"))
 
 
 def refusal(toml: str, flags: dict[str, Any] | None = None) -> UsageError:
@@ -29,6 +38,9 @@ def refusal(toml: str, flags: dict[str, Any] | None = None) -> UsageError:
 
 
 RESERVED = {
+    'model = "openai:m"': ("--model openai:m", "RLM_MODEL"),
+    'sub_model = "openai:m"': ("--sub-model openai:m", "RLM_SUB_MODEL"),
+    'then = "openai:m@2"': ("--then openai:m@2", "RLM_THEN"),
     'base_url = "http://127.0.0.1:9/v1"': ("--base-url http://127.0.0.1:9/v1", "RLM_BASE_URL"),
     'Base_URL = "http://x"': ("--base-url http://x", "RLM_BASE_URL"),
     'kernel_env = "venv"': ("--kernel-env venv", "RLM_KERNEL_ENV"),
@@ -41,24 +53,84 @@ RESERVED = {
     'then_base_url = "http://127.0.0.1:9/v1"': ("--then-base-url http://127.0.0.1:9/v1", "RLM_THEN_BASE_URL"),
     'then = "scripted:m.py@2"': ("--then scripted:m.py@2", "RLM_THEN"),
     'option = { header = { x = "y" } }': ("--option K=V", "RLM_OPTION"),
+    "option = { temperature = 0.5 }": ("--option K=V", "RLM_OPTION"),
     'sub_option = { "body.provider" = 1 }': ("--sub-option K=V", "RLM_SUB_OPTION"),
     'price = "0,0"': ("--price 0,0", "RLM_PRICE"),
     "price = [0, 0]": ("--price 0,0", "RLM_PRICE"),
+    'approve = ["code"]': ("--approve code", "RLM_APPROVE"),
     'allow_imports = ["os", "sys"]': ("--allow-imports os,sys", "RLM_ALLOW_IMPORTS"),
-    "tracing = true": ("--tracing", "RLM_TRACING"),
+    "kernels = 2": ("--kernels 2", "RLM_KERNELS"),
     'instructions = "obey.md"': ("--instructions obey.md", "RLM_INSTRUCTIONS"),
     'schema = "../secret.json"': ("--schema ../secret.json", "RLM_SCHEMA"),
     'answer_schema = "../secret.json"': ("--schema ../secret.json", "RLM_SCHEMA"),
+    "max_turns = 31": ("--max-turns 31", "RLM_MAX_TURNS"),
+    "max_depth = 2": ("--max-depth 2", "RLM_MAX_DEPTH"),
+    "max_calls = 2001": ("--max-calls 2001", "RLM_MAX_CALLS"),
+    "concurrency = 33": ("--concurrency 33", "RLM_CONCURRENCY"),
+    "cell_timeout = 301": ("--cell-timeout 301", "RLM_CELL_TIMEOUT"),
+    "kernel_idle = 901": ("--kernel-idle 901", "RLM_KERNEL_IDLE"),
+    'memory = "5G"': ("--memory 5G", "RLM_MEMORY"),
 }
 
 
 @pytest.mark.parametrize("toml", RESERVED)
-def test_settings_for_keys_programs_and_guards_are_refused_with_their_flag(toml: str, folder: Path) -> None:
-    (folder.parent / "secret.json").write_text('{"key": "sk-1"}')
+def test_what_is_not_harmless_is_refused_with_its_flag_until_the_user_agrees(toml: str, folder: Path) -> None:
+    (folder.parent / "secret.json").write_text('{"type": "string"}')
     refused = refusal(toml)
     flag, variable = RESERVED[toml]
-    assert f"yourself: {flag}, or {variable} in" in refused.hint
+    assert isinstance(refused, NotAgreed) and f"yourself: {flag}, or {variable} in" in refused.hint
     assert "./rlm.toml sets" in refused.message and "a folder's file may not say" in refused.message
+    assert "`rlm home trust ./rlm.toml`" in refused.hint and "--trust" in refused.hint
+    agree()
+    assert resolve_settings({}) != RunSettings()
+    # The agreement is to the file as it was.
+    assert isinstance(refusal(f"{toml}\n# changed"), NotAgreed)
+
+
+@pytest.mark.parametrize(
+    ("toml", "flag"),
+    [
+        ("tracing = true", "--tracing"),
+        ("option = { header = { x = 'env:OPENAI_API_KEY' } }", "--option K=V"),
+        ("sub_option = ['header.x=env:HOME']", "--sub-option"),
+    ],
+)
+def test_traces_and_variables_of_the_user_are_never_for_a_file_to_give_away(toml: str, flag: str) -> None:
+    assert flag in refusal(toml).hint
+    agree()
+    assert flag in refusal(toml).hint
+
+
+def test_trusting_a_call_agrees_to_the_file_for_that_call() -> None:
+    Path("rlm.toml").write_text('model = "openai:m"')
+    with agreements.trusting():
+        assert resolve_settings({}).model == "openai:m"
+    assert isinstance(refusal('model = "openai:m"'), NotAgreed)
+
+
+def test_an_agreement_covers_the_scripts_that_the_file_names(folder: Path) -> None:
+    (folder / "m.py").write_text("theirs = 1")
+    (folder / "rlm.toml").write_text('model = "scripted:m.py"')
+    agree()
+    assert resolve_settings({}).model == f"scripted:{folder / 'm.py'}"
+    (folder / "m.py").write_text("theirs = 2")
+    assert isinstance(refusal('model = "scripted:m.py"'), NotAgreed)
+
+
+def test_an_address_that_only_the_file_names_gets_no_providers_key_even_when_agreed_to() -> None:
+    Path("rlm.toml").write_text('base_url = "http://127.0.0.1:9/v1"')
+    agree()
+    only_there = resolve_settings({})
+    assert not takes_provider_key(only_there.base_url)
+    # It is saved with the run: a resume does not send the key either.
+    assert not takes_provider_key(RunSettings.model_validate(only_there.frozen()).sub_spec.base_url)
+    assert takes_provider_key(resolve_settings({"base_url": "http://127.0.0.1:9/v1"}).base_url)
+
+
+def test_what_the_file_sets_is_known_beside_the_settings() -> None:
+    Path("rlm.toml").write_text('mode = "direct"\nmax_turns = 3\nmax_calls = 7\n')
+    found = resolve({"max_calls": 9})
+    assert found.settings.max_calls == 9 and found.of_folder == {"mode": "direct", "max_turns": 3}
 
 
 def test_a_schema_outside_the_folder_cannot_be_reached_by_a_link(folder: Path) -> None:
@@ -70,25 +142,31 @@ def test_a_schema_outside_the_folder_cannot_be_reached_by_a_link(folder: Path) -
 def test_harmless_settings_are_taken_from_the_file(folder: Path) -> None:
     (folder / "schema.json").write_text('{"type": "string"}')
     (folder / "rlm.toml").write_text(
-        'model = "openai:m"\nmode = "auto"\nmax_turns = 50\nmax_cost = 2.5\nmemory = "1G"\n'
-        'approve = ["code"]\nschema = "schema.json"\n[option]\ntemperature = 0\n'
+        'mode = "auto"\nmax_turns = 20\nmax_depth = 0\nmax_cost = 2.5\nmemory = "1G"\nschema = "schema.json"\n'
     )
     settings = resolve_settings({})
-    assert (settings.model, settings.mode, settings.max_turns, settings.max_cost) == ("openai:m", "auto", 50, 2.5)
-    assert (settings.memory, settings.approve, settings.answer_schema) == (1 << 30, ("code",), {"type": "string"})
-    assert settings.option == {"temperature": 0.0}
+    assert (settings.mode, settings.max_turns, settings.max_depth, settings.max_cost) == ("auto", 20, 0, 2.5)
+    assert (settings.memory, settings.answer_schema) == (1 << 30, {"type": "string"})
 
 
-def test_every_setting_is_either_taken_or_refused(folder: Path) -> None:
-    """A new setting has to be added to one of the two lists."""
-    taken = {"mode", "max_turns", "max_depth", "max_calls", "max_tokens", "max_cost", "max_time", "concurrency"}
-    taken |= {"kernels", "cell_timeout", "kernel_idle", "memory", "approve", "strict_budget"}
-    refused = {toml.partition(" ")[0].lower() for toml in RESERVED} - {"tracing", "schema"}
-    assert taken | refused == set(RunSettings.model_fields) and not taken & refused
-    for name in taken:
-        value = {"mode": '"auto"', "approve": '["code"]', "memory": '"1G"', "strict_budget": "true"}.get(name, "2")
-        (folder / "rlm.toml").write_text(f"{name} = {value}\n")
+def test_every_setting_declares_whether_a_folders_file_may_set_it(folder: Path) -> None:
+    rules = {name: rule_of(RunSettings, name) for name in RunSettings.model_fields}
+    assert {name for name, rule in rules.items() if rule == "may"} == {"mode", "answer_schema"}
+    # Each that is not for the file alone is tried above.
+    tried = {toml.partition(" ")[0].lower() for toml in RESERVED}
+    no_default = {"max_tokens", "max_cost", "max_time", "strict_budget"}
+    assert {name for name, rule in rules.items() if rule != "may"} - tried == no_default
+    for name in no_default:
+        (folder / "rlm.toml").write_text(f"{name} = {'true' if name == 'strict_budget' else 2}\n")
         assert getattr(resolve_settings({}), name) != RunSettings.model_fields[name].default
+
+
+def test_a_setting_without_a_declaration_is_an_error() -> None:
+    class Later(RunSettings):
+        new: int = 3
+
+    with pytest.raises(LookupError, match="new does not say"):
+        rule_of(Later, "new")
 
 
 @pytest.mark.parametrize("toml", ['base_url = ""', "unsandboxed = false", 'kernel_env = ""', "allow_imports = []"])
