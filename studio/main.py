@@ -12,6 +12,7 @@ from .cli.common import CommonFlags, DebugFlag, HomeFlag, JsonFlag
 from .cli.help import HelpfulCommand, HelpfulGroup
 from .commands import calls, delete, demo, dev, diff, doctor, fork, gc, resume, review, run, show, steps, vars, verify
 from .commands import list as list_command
+from .commands.home import trust
 from .invocation import Invocation
 from .terminal.console import drain, fill_closed_streams
 from .terminal.printed_commands import PROGRAM
@@ -45,9 +46,18 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Serve": {"dev": dev.dev},
 }
 """The commands by help panel, in the order of the help."""
+_HOME_COMMANDS: dict[str, Callable[..., None]] = {"trust": trust.trust}
 for _panel, _commands in _COMMANDS.items():
     for _name, _function in _commands.items():
         app.command(_name, cls=HelpfulCommand, rich_help_panel=_panel)(_function)
+_home = typer.Typer(
+    cls=HelpfulGroup,
+    help="Agree to what a folder brings with it, and copy homes.",
+    rich_markup_mode="rich",
+)
+for _name, _function in _HOME_COMMANDS.items():
+    _home.command(_name, cls=HelpfulCommand)(_function)
+app.add_typer(_home, name="home", rich_help_panel="Keep")
 
 
 def _version(requested: bool) -> None:
