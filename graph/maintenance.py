@@ -1,25 +1,34 @@
-"""Maintains a home: verifies runs, deletes them, and frees data that nothing refers to."""
+"""Maintains a home: verifies runs, deletes them, frees data that nothing refers to, and copies it."""
 
 import asyncio
+import fcntl
+import shutil
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from secrets import token_hex as new_token
 from typing import TypeVar
 
 from ..nodes.runtime.dependencies import Stores
-from ..state.blobs.store import Blobs
+from ..state.blobs.store import Blobs, locked
 from ..state.db.connection import Database
 from ..state.db.reserve import is_nearly_full, reserve_given_up, write_little
-from ..state.errors import StoreError, UnknownThread
+from ..state.errors import StoreError, UnknownThread, UsageError
 from ..state.failpoints import Failpoint, no_failpoint
+from ..state.fsync import make_folder, mark_home, sync_folder
+from ..state.home_access import BLOBS, DATABASE, remember_made
+from ..state.maintenance.copying import Copied, HomeCopy, copy_database
+from ..state.maintenance.copying import OnProgress as OnCopied
 from ..state.maintenance.delete import Deleted, delete_run
 from ..state.maintenance.gc import Collected, collect
 from ..state.maintenance.gc import OnProgress as OnCollected
 from ..state.maintenance.report import Report
+from ..state.maintenance.scrubbing import Scrubber
 from ..state.maintenance.verify import verify
 from ..state.maintenance.verify_context import OnProgress
 from .queries import RunQueries
-from .wiring import BLOBS, DATABASE
 
 T = TypeVar("T")
 
@@ -76,6 +85,71 @@ async def collect_garbage(
             home / DATABASE, blobs, dry_run=dry_run, on_progress=on_progress, cancelled=cancelled, failpoint=failpoint
         )
     )
+
+
+async def copy_home(
+    source: Path,
+    target: Path,
+    *,
+    secrets: Collection[str] | None = None,
+    on_progress: OnCopied = lambda what, records, size: None,
+    clock: Callable[[], float] = time.time,
+) -> Copied:
+    """Copy a home to the folder `target`, beside processes that use it, and check the copy; `source` is only read.
+
+    With `secrets` they are taken out of the copy (`scrubbing.py`), as are those of addresses in its runs.
+    `on_progress` is called in another thread. Raises UsageError when there is nothing to copy or `target` has something
+    in it, StoreError. Until the copy is whole, nothing is at `target`.
+    """
+    await asyncio.to_thread(_check_places, source, target)
+    partial = target.with_name(f".{target.name}.partial-{new_token(8)}")
+    copied = Blobs(partial / BLOBS, home_id=(home_id := new_token(32)))
+    scrubber = None if secrets is None else Scrubber(secrets)
+    try:
+        await asyncio.to_thread(make_folder, partial)
+        with _blobs_kept(source / BLOBS):
+            await _in_thread(
+                lambda cancelled: copy_database(source / DATABASE, partial / DATABASE, on_progress, cancelled)
+            )
+            await bring_up_to_date(partial)
+            result = await _in_thread(
+                lambda cancelled: HomeCopy(
+                    partial / DATABASE, Blobs(source / BLOBS), copied, on_progress, cancelled
+                ).finish(home_id, scrubber, clock())
+            )
+        await asyncio.to_thread(_put_in_place, partial, target)
+    except OSError as error:
+        raise StoreError(f"Cannot write {partial}: {error.strerror}.", hint="Name another place.") from error
+    finally:
+        await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
+    await asyncio.to_thread(remember_made, target, home_id)
+    return result
+
+
+def _check_places(source: Path, target: Path) -> None:
+    """Raise UsageError when there is no home to copy, or something is at its new place already."""
+    if not (source / DATABASE).is_file():
+        raise UsageError(f"There is no home in {source}.", hint=f"A home is a folder with {DATABASE} in it.")
+    if target.is_symlink() or (target.exists() and not target.is_dir()) or (target.exists() and any(target.iterdir())):
+        raise UsageError(f"{target} is not empty, and is not overwritten.", hint="Name a folder that does not exist.")
+    if target.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"{target} lies in the home that is to be copied.", hint="Name another folder.")
+    if (source / BLOBS).is_symlink():
+        raise StoreError(f"{source / BLOBS} is a link, which is not followed.", hint="Put the folder itself there.")
+
+
+@contextmanager
+def _blobs_kept(folder: Path) -> Generator[None]:
+    """Keep blobs from being deleted, while others may be added."""
+    with locked(folder, fcntl.LOCK_SH) if folder.is_dir() else nullcontext():
+        yield
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    make_folder(target.parent)
+    mark_home(partial)
+    partial.replace(target)
+    sync_folder(target.parent)
 
 
 async def bring_up_to_date(home: Path) -> None:

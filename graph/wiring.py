@@ -20,6 +20,7 @@ from ..state.blobs.store import Blobs
 from ..state.blobs.texts import Texts
 from ..state.call_journal import Journal
 from ..state.db.connection import Database
+from ..state.db.home_id import id_in
 from ..state.errors import StoreError
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.home_access import BLOBS, DATABASE, is_untouched, make_safe, remember_made, standing_of
@@ -58,7 +59,7 @@ async def open_stores(
             remember_made(home, home_id)
 
     async with Database.open(home / DATABASE, failpoint=failpoint, on_made=on_made) as database:
-        yield _stores(home, database, clock, failpoint)
+        yield _stores(home, database, await database.look(id_in), clock, failpoint)
 
 
 def open_home(
@@ -89,7 +90,7 @@ async def open_copy(home: Path) -> AsyncGenerator[Stores]:
     with tempfile.TemporaryDirectory(prefix="rlm-") as folder:
         await asyncio.to_thread(_copy_database, home / DATABASE, Path(folder))
         async with Database.open(Path(folder) / DATABASE) as database:
-            yield _stores(home, database)
+            yield _stores(home, database, None)
 
 
 def _copy_database(path: Path, folder: Path) -> None:
@@ -107,9 +108,13 @@ def _copy_database(path: Path, folder: Path) -> None:
 
 
 def _stores(
-    home: Path, database: Database, clock: Callable[[], float] = time.time, failpoint: Failpoint = no_failpoint
+    home: Path,
+    database: Database,
+    home_id: str | None,
+    clock: Callable[[], float] = time.time,
+    failpoint: Failpoint = no_failpoint,
 ) -> Stores:
-    blobs = Blobs(home / BLOBS, failpoint)
+    blobs = Blobs(home / BLOBS, failpoint, home_id)
     leases = Leases(database, clock)
     return Stores(
         home=home,

@@ -12,7 +12,7 @@ from .cli.common import CommonFlags, DebugFlag, HomeFlag, JsonFlag
 from .cli.help import HelpfulCommand, HelpfulGroup
 from .commands import calls, delete, demo, dev, diff, doctor, fork, gc, resume, review, run, show, steps, vars, verify
 from .commands import list as list_command
-from .commands.home import trust
+from .commands.home import copy, trust
 from .invocation import Invocation
 from .terminal.console import drain, fill_closed_streams
 from .terminal.printed_commands import PROGRAM
@@ -46,7 +46,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Serve": {"dev": dev.dev},
 }
 """The commands by help panel, in the order of the help."""
-_HOME_COMMANDS: dict[str, Callable[..., None]] = {"trust": trust.trust}
+_HOME_COMMANDS: dict[str, Callable[..., None]] = {"copy": copy.copy, "trust": trust.trust}
 for _panel, _commands in _COMMANDS.items():
     for _name, _function in _commands.items():
         app.command(_name, cls=HelpfulCommand, rich_help_panel=_panel)(_function)

@@ -21,14 +21,21 @@ _SHAPES = (
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` without `secrets`, the values of key-like environment variables, and text that looks like a key."""
-    known = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
-    known.update(secrets)
+    known = {*secrets_of_environment(), *(one for one in secrets if len(one) >= _SHORTEST_SECRET)}
     for value in sorted(known, key=len, reverse=True):
-        if len(value) >= _SHORTEST_SECRET:
-            text = _without_beginning(text.replace(value, _HIDDEN), value)
+        text = _without_beginning(text.replace(value, _HIDDEN), value)
     for shape in _SHAPES:
         text = shape.sub(_keep_label, text)
     return text
+
+
+def secrets_of_environment() -> set[str]:
+    """Return the values of the variables that are named like secrets."""
+    return {
+        value
+        for name, given in os.environ.items()
+        if _SECRET_NAME.search(name) and len(value := given.strip()) >= _SHORTEST_SECRET
+    }
 
 
 def _without_beginning(text: str, secret: str) -> str:

@@ -26,7 +26,14 @@ from ..fsync import make_folder, sync_folder
 HASH_LENGTH = 64
 _CHUNK = 4 << 20
 _PARTIAL = ".partial-"
+_OWNER = ".home"
+"""A file in the folder of blobs."""
 _HEX = set("0123456789abcdef")
+
+
+def owner_of(home_id: str | None) -> str:
+    """Return what a folder of blobs says of the home with this id, which cannot be found from it."""
+    return hashlib.sha256(f"blobs of {home_id}".encode()).hexdigest()
 
 
 def content_hash(data: bytes) -> str:
@@ -37,11 +44,30 @@ def content_hash(data: bytes) -> str:
 class Blobs:
     """The folder of blobs: `ab/cdef…`, folders 0700, files 0600."""
 
-    def __init__(self, folder: Path, failpoint: Failpoint = no_failpoint) -> None:
+    def __init__(self, folder: Path, failpoint: Failpoint = no_failpoint, home_id: str | None = None) -> None:
+        """Use `folder`, which is made with the first blob, for the home with this id."""
         self.folder = folder
+        self._home_id = home_id
         self.failpoint = failpoint
         self._sound: set[str] = set()
         """Blobs whose bytes this process has written or checked."""
+
+    def make(self) -> None:
+        """Make the folder if it is missing, and note in it which database it belongs to. Raises OSError."""
+        new = not self.folder.exists()
+        make_folder(self.folder)
+        if new and self._home_id:
+            with suppress(FileExistsError):
+                descriptor = os.open(self.folder / _OWNER, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(owner_of(self._home_id))
+
+    def owner(self) -> str | None:
+        """Return what the folder says of the home that it was made for; None when it says nothing."""
+        try:
+            return (self.folder / _OWNER).read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return None
 
     def path(self, name: str) -> Path:
         """Return the path of the blob `name` (64 hex digits), stored or not. Raises ValueError for any other name."""
@@ -177,7 +203,7 @@ class BlobWriter:
         self._digest = hashlib.sha256()
         self.size = 0
         try:
-            make_folder(blobs.folder)
+            blobs.make()
             self._partial = blobs.folder / f"{_PARTIAL}{secrets.token_hex(8)}"
             descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             # Held while this process has the file open: an input may arrive slowly, and is no leftover meanwhile.

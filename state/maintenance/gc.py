@@ -11,10 +11,11 @@ Safe at any time, also beside processes that write, and wherever it is killed:
   one builds on it. When no other process has the file open, there is no such writer, and everything older than now
   may be deleted.
 - A record is deleted only while it is as it was in that view: one that is touched meanwhile stays.
+- Blobs are deleted only where the database knows the folder: an empty database beside them, or one of another home,
+  refers to none of them.
 - Rows are deleted in small transactions, blobs under the lock that writers touch them with.
 """
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -23,20 +24,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-
-from ..blobs.deltas import DeltaError, TextDelta
-from ..blobs.store import Blobs, content_hash
-from ..db.checksums import checksum_mismatch_sql
-from ..db.corruption import is_damage
+from ..blobs.store import Blobs, owner_of
+from ..db.home_id import id_in
 from ..db.opening import connect, connected
 from ..db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..db.store_errors import as_store_error
-from ..db.tables import TABLES
-from ..errors import CHANGED
 from ..leases import living_since
-from .delete import shown_name
-from .references import hashes_in, references_in
+from .marking import Marks, UnreadablePages
 from .report import Tally
 
 GRACE = 3600.0
@@ -61,6 +55,8 @@ class Collected:
     """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`, `leftovers`."""
     recent: Tally = field(default_factory=Tally)
     """Unreferenced records that were touched too recently to be freed."""
+    foreign: Tally = field(default_factory=Tally)
+    """Files that were kept, because this database was not made with the folder of blobs that they are in."""
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     """Unreadable records, by thread: the reason why nothing but leftovers was freed."""
     file_before: int = 0
@@ -76,6 +72,7 @@ class Collected:
             "dry_run": self.dry_run,
             "freed": {kind: tally.to_json() for kind, tally in self.freed.items()},
             "recent": self.recent.to_json(),
+            "foreign": self.foreign.to_json(),
             "unreadable": self.unreadable,
             "database": {"bytes_before": self.file_before, "bytes_after": self.file_after},
         }
@@ -148,26 +145,17 @@ class _Collection:
         self._short = short
         self._rows_at_once, self._pages_at_once = (_BATCH // 10, _PAGES // 10) if short else (_BATCH, _PAGES)
         self._looked = 0
-        self._serde = JsonPlusSerializer(allowed_msgpack_modules=None)
-        connection.execute("CREATE TEMP TABLE marks (hash TEXT PRIMARY KEY) WITHOUT ROWID")
-        connection.execute("CREATE TEMP TABLE wanted (hash TEXT PRIMARY KEY, thread_id TEXT) WITHOUT ROWID")
+        self._marks = Marks(connection, cutoff, self._step, self.result.unreadable)
         connection.execute("CREATE TEMP TABLE doomed (kind TEXT, hash TEXT, touched, size, PRIMARY KEY (kind, hash))")
 
     def look(self) -> None:
         """Determine what may be freed, in one view of the database."""
         self._connection.execute("BEGIN")
         try:
-            for thread_id, references, snapshots in self._references():
-                self._mark(references)
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO wanted VALUES (?, ?)", ((name, thread_id) for name in snapshots)
-                )
-                self._step()
-            self._mark_snapshots()
-            self._mark_recipes()
+            self._marks.find()
             self._doom_rows()
             self._doom_blobs()
-        except _Unreadable as why:
+        except UnreadablePages as why:
             # SQLite writes nothing more in a transaction that has met damage, not even into temporary tables.
             self.result.unreadable["*"] = str(why)
             self._connection.execute("ROLLBACK")
@@ -184,77 +172,6 @@ class _Collection:
             self.result.freed["leftovers"].add(facts.st_size)
         self._failpoint("gc-looked")
 
-    def _references(self) -> Iterator[tuple[str, set[str], set[str]]]:
-        """Yield for every row with references its thread, all hashes in it, and those of snapshots."""
-        for table in (table for table in TABLES if table.referring):
-            form = "type" if table.bodies else "NULL"
-            values = ", ".join(f"CAST({column} AS BLOB)" for column in table.referring)
-            select = f"SELECT thread_id, {checksum_mismatch_sql(table)}, {form}, {values} FROM {table.name}"
-            for thread_id, damaged, form, *bodies in self._rows(select, table.name):
-                snapshots = set[str]()
-                if damaged:
-                    self._cannot_read(thread_id, f"a row of {table.name} has changed on disk")
-                elif form:
-                    snapshots = self._snapshots_in(thread_id, table.name, form, bodies[0])
-                yield thread_id, set[str]().union(*(hashes_in(body or b"") for body in bodies)), snapshots
-
-    def _rows(self, select: str, table: str, *parameters: Any) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._connection.execute(select, parameters)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            raise _Unreadable(f"a part of {table} cannot be read ({error})") from error
-
-    def _snapshots_in(self, thread_id: str, table: str, form: str, body: bytes) -> set[str]:
-        try:
-            value = self._serde.loads_typed((form, body))
-        except Exception as error:
-            self._cannot_read(thread_id, f"a row of {table} cannot be understood ({error})")
-            return set()
-        return {reference.name for reference in references_in(value) if reference.kind == "snapshot"}
-
-    def _cannot_read(self, thread_id: str, why: str) -> None:
-        self.result.unreadable.setdefault(shown_name(thread_id), why)
-
-    def _mark(self, hashes: set[str]) -> None:
-        self._connection.executemany("INSERT OR IGNORE INTO marks VALUES (?)", ((name,) for name in hashes))
-
-    def _mark_snapshots(self) -> None:
-        """Mark what the wanted and the recent snapshots are made of, one after another."""
-        execute = self._connection.execute
-        execute("INSERT OR IGNORE INTO wanted SELECT hash, '*' FROM manifests WHERE touched >= ?", (self._cutoff,))
-        execute("CREATE TEMP TABLE followed (hash TEXT PRIMARY KEY) WITHOUT ROWID")
-        following = "SELECT hash, thread_id FROM wanted WHERE hash NOT IN (SELECT hash FROM followed) LIMIT ?"
-        while batch := execute(following, (_BATCH,)).fetchall():
-            for name, thread_id in batch:
-                select = f"SELECT CAST(body AS BLOB) FROM manifests WHERE hash = '{name}'"
-                body = next(self._rows(select, "manifests"), (b"",))[0]
-                if content_hash(body) != name:
-                    self._cannot_read(thread_id, f"the snapshot {name[:12]}… is damaged")
-                else:
-                    self._mark({name, *hashes_in(body)})
-                    if base := json.loads(body)["base"]:
-                        execute("INSERT OR IGNORE INTO wanted VALUES (?, ?)", (base, thread_id))
-                execute("INSERT INTO followed VALUES (?)", (name,))
-                self._step()
-
-    def _mark_recipes(self) -> None:
-        """Mark the blobs that needed and recent texts are cut from."""
-        select = (
-            f"SELECT hash, CAST(body AS BLOB) FROM recipes WHERE hash > ? "
-            f"AND (touched >= ? OR hash IN (SELECT hash FROM marks)) ORDER BY hash LIMIT {_BATCH}"
-        )
-        last = ""
-        while batch := list(self._rows(select, "recipes", last, self._cutoff)):
-            for name, body in batch:
-                try:
-                    self._mark(set(TextDelta.from_json(name, body).blobs))
-                except DeltaError:
-                    self._cannot_read("*", f"what the text {name[:12]}… is put together from {CHANGED}")
-                self._step()
-            last = batch[-1][0]
-
     def _doom_rows(self) -> None:
         for kind, table in _TABLES.items():
             loose = f"FROM {table} WHERE hash NOT IN (SELECT hash FROM marks) AND touched"
@@ -269,15 +186,30 @@ class _Collection:
             self.result.recent.bytes += total
 
     def _doom_blobs(self) -> None:
+        loose: list[tuple[str, Any]] = []
+        some_known = False
         for name, facts in self._blobs.stored():
             self._step()
-            if self._connection.execute("SELECT 1 FROM marks WHERE hash = ?", (name,)).fetchone():
-                continue
-            if facts.st_mtime >= self._cutoff:
+            if self._marks.has(name):
+                some_known = True
+            elif facts.st_mtime >= self._cutoff:
                 self.result.recent.add(facts.st_size)
-                continue
-            row = ("blobs", name, facts.st_mtime_ns, facts.st_size)
-            self._connection.execute("INSERT INTO doomed VALUES (?, ?, ?, ?)", row)
+            else:
+                loose.append((name, facts))
+        if not self._knows_blobs(some_known):
+            for _, facts in loose:
+                self.result.foreign.add(facts.st_size)
+            return
+        rows = (("blobs", name, facts.st_mtime_ns, facts.st_size) for name, facts in loose)
+        self._connection.executemany("INSERT INTO doomed VALUES (?, ?, ?, ?)", rows)
+
+    def _knows_blobs(self, some_known: bool) -> bool:
+        """Return whether the folder of blobs was made for this database: another one refers to blobs unknown here.
+
+        A folder of an earlier version does not say so; then one blob that is needed here shows it.
+        """
+        written = self._blobs.owner()
+        return some_known if written is None else written == owner_of(id_in(self._connection))
 
     def _leftovers(self) -> Iterator[tuple[Path, Any]]:
         return ((path, facts) for path, facts in self._blobs.leftovers() if facts.st_mtime < self._cutoff)
@@ -361,10 +293,6 @@ class _Collection:
         self._on_progress(self._looked)
         if self._cancelled():
             raise InterruptedError
-
-
-class _Unreadable(Exception):
-    """A damaged page hides what the runs refer to."""
 
 
 def _alone(path: Path) -> bool:

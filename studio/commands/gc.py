@@ -91,6 +91,12 @@ def _print(collected: "Collected", invocation: Invocation) -> None:
     if collected.recent.records:
         recent = f"{counted(collected.recent.records, 'record')}, {megabytes(collected.recent.bytes)}"
         put(f"Kept, because another process has the home open and may be about to need them: {recent}.")
+    if collected.foreign.records:
+        kept = f"{counted(collected.foreign.records, 'file')}, {megabytes(collected.foreign.bytes)}"
+        put(
+            f"Kept, because this database was not made with the folder of blobs: {kept}. If the database that they "
+            "belong to is lost, delete the folder blobs yourself."
+        )
     if collected.file_after < collected.file_before:
         put(f"The database went from {megabytes(collected.file_before)} to {megabytes(collected.file_after)}.")
     for thread, why in collected.unreadable.items():

@@ -19,6 +19,7 @@ from durable_rlm.state.call_journal import Journal
 from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.connection import Database
+from durable_rlm.state.db.home_id import id_in
 from durable_rlm.state.leases import Leases
 from durable_rlm.state.maintenance.gc import GRACE, Collected, collect
 from durable_rlm.state.reservations import Reservation
@@ -50,9 +51,10 @@ class Home:
     folder: Path
     clock: Clock
     database: Database
+    home_id: str | None
 
     def __post_init__(self) -> None:
-        self.blobs = Blobs(self.folder / "blobs")
+        self.blobs = Blobs(self.folder / "blobs", home_id=self.home_id)
         self.texts = Texts(self.database, self.blobs, self.clock)
         self.snapshots = Snapshots(self.database, self.blobs, self.clock)
         self.journal = Journal(self.database, self.clock)
@@ -100,7 +102,7 @@ class Home:
 async def opened(folder: Path) -> AsyncGenerator[Home]:
     """A home that this process has open for the length of the block."""
     async with Database.open(folder / "checkpoints.sqlite") as database:
-        yield Home(folder, Clock(LONG_AGO), database)
+        yield Home(folder, Clock(LONG_AGO), database, await database.look(id_in))
 
 
 @pytest.fixture
@@ -344,6 +346,38 @@ async def test_partial_files_of_dead_writers_are_freed_and_those_of_living_ones_
         assert freed(collected) == {"leftovers": 1} and collected.freed["leftovers"].bytes == 10
         name = living.commit()
     assert home.blobs.read(name) == b"a slow input"
+
+
+@pytest.mark.parametrize("beside", ["empty", "zero bytes", "of another home"])
+async def test_blobs_beside_a_database_that_does_not_know_them_are_kept(beside: str, tmp_path: Path) -> None:
+    async with opened(tmp_path / "old") as home:
+        needed = await home.text("needed" * LARGE)
+    database = tmp_path / "old" / "checkpoints.sqlite"
+    for path in (tmp_path / "old").glob("checkpoints.sqlite*"):
+        path.unlink()
+    if beside == "of another home":
+        async with opened(tmp_path / "new") as other:
+            await other.checkpoint("t", note=await other.text("another" * LARGE))
+        database.write_bytes((tmp_path / "new" / "checkpoints.sqlite").read_bytes())
+    elif beside == "zero bytes":
+        database.touch()
+    async with opened(tmp_path / "old") as home:
+        home.clock.now = NOW
+        collected = home.collect()
+        assert freed(collected) == {} and collected.foreign.records == 1
+        assert home.blobs.read(needed) == b"needed" * LARGE
+
+
+@pytest.mark.parametrize("needed", [True, False])
+async def test_blobs_of_an_earlier_version_are_known_by_one_that_is_needed(needed: bool, home: Home) -> None:
+    kept, loose = await home.text("kept" * LARGE), await home.text("loose" * LARGE)
+    # Earlier versions wrote no note into the folder.
+    (home.folder / "blobs" / ".home").unlink()
+    if needed:
+        await home.checkpoint("t", note=kept)
+    home.clock.now = NOW
+    assert freed(home.collect()) == ({"blobs": 1} if needed else {})
+    assert home.blobs.has(loose) != needed
 
 
 async def test_files_that_are_not_blobs_are_ignored(tmp_path: Path) -> None:
