@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from .environment_secrets import secrets_of_environment
+
 ENV = "env:"
 HEADER = "header."
 BODY = "body."
@@ -191,12 +193,17 @@ def _header(name: str, value: Any) -> str:
     if value.startswith(ENV):
         if not _VARIABLE.fullmatch(value.removeprefix(ENV)):
             raise ValueError(f"header.{name}: {ENV} is followed by the name of an environment variable")
-    elif _SECRET_HEADER.search(name) or _SECRET_VALUE.match(value):
+    elif _SECRET_HEADER.search(name) or _is_secret(value):
         raise ValueError(
             f"header.{name} looks like a secret, and options are saved with the run; put it into an environment "
             f"variable, and write header.{name}={ENV}NAME"
         )
     return value
+
+
+def _is_secret(value: str) -> bool:
+    """Return whether a value looks like a secret, or has one of the environment in it."""
+    return bool(_SECRET_VALUE.match(value)) or any(secret in value for secret in secrets_of_environment())
 
 
 def is_header_value(value: str) -> bool:
@@ -225,15 +232,20 @@ def _check_field(value: Any, where: str, depth: int) -> None:
         for name, one in value.items():
             if not isinstance(name, str):
                 raise ValueError("a value is not JSON")
-            if _SECRET_FIELD.search(name) or (isinstance(one, str) and _SECRET_VALUE.match(one)):
-                raise ValueError(
-                    f"{_shown(f'{where}.{name}')} looks like a secret, and options are saved with the run; "
-                    f"send it as header.NAME={ENV}NAME"
-                )
+            if _SECRET_FIELD.search(name):
+                raise _looks_secret(f"{where}.{name}")
             _check_field(one, f"{where}.{name}", depth + 1)
     elif isinstance(value, list | tuple):
         for one in value:
             _check_field(one, where, depth + 1)
+    elif isinstance(value, str) and _is_secret(value):
+        raise _looks_secret(where)
+
+
+def _looks_secret(where: str) -> ValueError:
+    return ValueError(
+        f"{_shown(where)} looks like a secret, and options are saved with the run; send it as header.NAME={ENV}NAME"
+    )
 
 
 def _merged(earlier: Any, later: Any) -> Any:

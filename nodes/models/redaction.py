@@ -1,13 +1,11 @@
 """Remove keys from error texts of servers and packages: servers echo keys, and messages are stored and shown."""
 
-import os
 import re
 from collections.abc import Iterable
 
+from ...state.environment_secrets import SHORTEST_SECRET, secrets_of_environment
+
 _HIDDEN = "[hidden]"
-_SECRET_NAME = re.compile(r"API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
-_SHORTEST_SECRET = 8
-"""Shorter values of such variables (`TOKENIZERS_PARALLELISM=true`) are words, not secrets."""
 _CUT = "…"
 _SHORTEST_BEGINNING = 4
 _SHAPES = (
@@ -21,21 +19,12 @@ _SHAPES = (
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` without `secrets`, the values of key-like environment variables, and text that looks like a key."""
-    known = {*secrets_of_environment(), *(one for one in secrets if len(one) >= _SHORTEST_SECRET)}
+    known = {*secrets_of_environment(), *(one for one in secrets if len(one) >= SHORTEST_SECRET)}
     for value in sorted(known, key=len, reverse=True):
         text = _without_beginning(text.replace(value, _HIDDEN), value)
     for shape in _SHAPES:
         text = shape.sub(_keep_label, text)
     return text
-
-
-def secrets_of_environment() -> set[str]:
-    """Return the values of the variables that are named like secrets."""
-    return {
-        value
-        for name, given in os.environ.items()
-        if _SECRET_NAME.search(name) and len(value := given.strip()) >= _SHORTEST_SECRET
-    }
 
 
 def _without_beginning(text: str, secret: str) -> str:

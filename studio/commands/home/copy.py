@@ -85,7 +85,7 @@ def _secrets(*, scrub: bool, given: list[str]) -> set[str] | None:
         if given:
             raise UsageError("--secret says what --scrub takes out.", hint="Give --scrub, too.")
         return None
-    from ....nodes.models.redaction import secrets_of_environment
+    from ....state.environment_secrets import secrets_of_environment
 
     found = secrets_of_environment()
     for one in given:
