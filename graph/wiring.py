@@ -95,6 +95,8 @@ async def open_copy(home: Path) -> AsyncGenerator[Stores]:
 
 def _copy_database(path: Path, folder: Path) -> None:
     """Copy a database and its write-ahead log, if it has one. Raises StoreError."""
+    if (path.parent / BLOBS).is_symlink():
+        raise StoreError(f"{path.parent / BLOBS} is a link, which is not followed.", hint="Name another home.")
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:
             if file.is_symlink() or (file.exists() and not file.is_file()):

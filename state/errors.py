@@ -46,7 +46,7 @@ class UsageError(RlmError):
 
 
 class NotAgreed(UsageError):
-    """What a folder brings with it, a home or settings, would be obeyed, and the user has not agreed to it."""
+    """A folder brings a home or settings that would be obeyed, and the user has not agreed to them."""
 
 
 class InputError(RlmError):

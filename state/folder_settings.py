@@ -27,7 +27,7 @@ from .model_options import ENV, headers_among
 FILE = "rlm.toml"
 
 FolderRule = Literal["may", "may lower", "by agreement"]
-"""What a folder's file may do with a setting before the user has agreed to the file."""
+"""The rule for a setting in a folder's file that the user has not agreed to."""
 
 
 @dataclass(frozen=True)

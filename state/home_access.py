@@ -1,4 +1,4 @@
-"""Whether a home may be written to, and its runs resumed: only what the user has named, made or agreed to.
+"""Access to homes: only one that the user has named, made or agreed to is written to, and its runs resumed.
 
 A home that came with a stranger's folder is a program: its runs name servers, scripts and variables of the environment,
 and LangGraph's server unpickles its files. Until the user agrees to it, it is open for reading only, as a copy.
@@ -22,7 +22,7 @@ _log = logging.getLogger("durable_rlm")
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of a home that no flag and no variable names."""
+    """The standing of a home that no flag and no variable names."""
 
     agreed: bool
     """True when the user has made it, has agreed to it, or when there is nothing in it."""

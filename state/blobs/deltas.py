@@ -100,7 +100,7 @@ def recipe_of(body: bytes, blob: str, ranges: Sequence[Range]) -> bytes | None:
 
 def _range(blobs: Blobs, blob: str, start: int, end: int) -> Iterator[bytes]:
     try:
-        with blobs.path(blob).open("rb", buffering=0) as file:
+        with blobs.open(blob) as file:
             file.seek(start)
             while start < end:
                 chunk = file.read(min(_CHUNK, end - start))

@@ -9,15 +9,17 @@ nothing refers to and that was not touched lately may be deleted (`maintenance/g
 serializes the two.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from ..errors import CHANGED, MISSING, StoredDataDamaged, StoreError
 from ..failpoints import Failpoint, no_failpoint
@@ -108,10 +110,19 @@ class Blobs:
         # Folders of existing blobs are synced too: their writer may have been killed before it synced.
         self._sync(folders)
 
+    def open(self, name: str) -> BinaryIO:
+        """Return the blob's file for reading. Raises OSError, also for a link or a pipe in its place."""
+        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not an ordinary file")
+        return os.fdopen(descriptor, "rb")
+
     def read(self, name: str) -> bytes:
         """Return the blob's bytes, checked. Raises StoredDataDamaged when missing or changed."""
         try:
-            data = self.path(name).read_bytes()
+            with self.open(name) as file:
+                data = file.read()
         except OSError as error:
             fault = MISSING if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
             raise StoredDataDamaged(f"The stored blob {name[:12]}… {fault}.", hint="Run `rlm verify`.") from None
@@ -134,7 +145,7 @@ class Blobs:
         """Return what is wrong with the blob (`is missing`, …) after reading it in pieces; None when it is whole."""
         digest = hashlib.sha256()
         try:
-            with self.path(name).open("rb") as file:
+            with self.open(name) as file:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
                     if progress:

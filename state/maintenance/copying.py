@@ -32,7 +32,7 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass
 class Copied:
-    """What is in a copy of a home."""
+    """The contents of a copy of a home."""
 
     threads: list[str] = field(default_factory=list[str])
     """Its runs, sub-RLMs included."""
@@ -42,7 +42,7 @@ class Copied:
     problems: list[tuple[str, Problem]] = field(default_factory=list[tuple[str, Problem]])
     """The damaged records of each run."""
     scrubbed: Scrubbed | None = None
-    """What was scrubbed, if that was asked for."""
+    """The secrets that were taken out, if that was asked for."""
 
     @property
     def ok(self) -> bool:
@@ -170,7 +170,7 @@ class HomeCopy:
         partial = self._target.folder / ".partial-copy"
         read, written = hashlib.sha256(), hashlib.sha256()
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as out, self._source.path(name).open("rb") as file:
+        with os.fdopen(descriptor, "wb") as out, self._source.open(name) as file:
             stream = scrubber.stream("files") if scrubber else None
             while chunk := file.read(_CHUNK):
                 read.update(chunk)

@@ -36,12 +36,12 @@ Step = Callable[[str, int], None]
 
 @dataclass
 class Scrubbed:
-    """What was taken out of a copy."""
+    """The secrets that were taken out of a copy."""
 
     secrets: int = 0
     """The number of secrets that were looked for."""
     places: Counter[str] = field(default_factory=Counter[str])
-    """How often one was replaced, by the kind of record."""
+    """The number of replacements, by the kind of record."""
     dropped: list[str] = field(default_factory=list[str])
     """Records that could not be scrubbed, and were left out."""
     left: list[str] = field(default_factory=list[str])

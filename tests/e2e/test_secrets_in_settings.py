@@ -28,7 +28,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
     failing = False
     received: list[str]
 
-    def log_message(self, *given: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
     def do_POST(self) -> None:

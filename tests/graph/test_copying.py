@@ -129,7 +129,7 @@ async def test_a_run_under_way_is_copied_as_one_that_nobody_executes(made: Path,
 
 
 @pytest.mark.parametrize("at", ["file", "full", "link", "inside", "nothing"])
-async def test_what_is_there_is_not_overwritten(at: str, made: Path, tmp_path: Path) -> None:
+async def test_existing_files_are_not_overwritten(at: str, made: Path, tmp_path: Path) -> None:
     target, source = tmp_path / "to", made
     if at == "file":
         target.write_text("mine")

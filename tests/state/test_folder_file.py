@@ -74,7 +74,7 @@ RESERVED = {
 
 
 @pytest.mark.parametrize("toml", RESERVED)
-def test_what_is_not_harmless_is_refused_with_its_flag_until_the_user_agrees(toml: str, folder: Path) -> None:
+def test_a_setting_that_is_not_harmless_is_refused_with_its_flag_until_the_user_agrees(toml: str, folder: Path) -> None:
     (folder.parent / "secret.json").write_text('{"type": "string"}')
     refused = refusal(toml)
     flag, variable = RESERVED[toml]
@@ -127,7 +127,7 @@ def test_an_address_that_only_the_file_names_gets_no_providers_key_even_when_agr
     assert takes_provider_key(resolve_settings({"base_url": "http://127.0.0.1:9/v1"}).base_url)
 
 
-def test_what_the_file_sets_is_known_beside_the_settings() -> None:
+def test_the_files_own_settings_are_known_beside_all() -> None:
     Path("rlm.toml").write_text('mode = "direct"\nmax_turns = 3\nmax_calls = 7\n')
     found = resolve({"max_calls": 9})
     assert found.settings.max_calls == 9 and found.of_folder == {"mode": "direct", "max_turns": 3}

@@ -67,7 +67,9 @@ def test_a_home_of_a_stranger_is_read_and_nothing_is_written_to_it(words: str, r
 
 
 @pytest.mark.parametrize("words", [*WRITING, "run Q? --model scripted:none.py"])
-def test_what_would_write_to_it_is_refused_with_the_command_that_agrees(words: str, rlm: Rlm, theirs: Path) -> None:
+def test_a_command_that_would_write_to_it_is_refused_with_the_one_that_agrees(
+    words: str, rlm: Rlm, theirs: Path
+) -> None:
     before = content(theirs)
     done = rlm(*words.split())
     assert done.code == 2 and "rlm home trust .rlm`" in done.err, done
@@ -185,8 +187,13 @@ def test_a_terminal_asks_once_about_a_settings_file(
     write_script(tmp_path / "m.py", [repl("FINAL('so')")])
     (tmp_path / "rlm.toml").write_text('model = "scripted:m.py"\nmode = "direct"\n')
     asked: list[str] = []
+
+    def confirm(question: str, **_: object) -> bool:
+        asked.append(question)
+        return True
+
     monkeypatch.setattr(agreeing, "at_terminal", lambda: True)
-    monkeypatch.setattr(agreeing.typer, "confirm", lambda question, **_: asked.append(question) or True)
+    monkeypatch.setattr(agreeing.typer, "confirm", confirm)
     for _ in range(2):
         done = rlm("run", "Q?")
         assert done.code == 0 and "./rlm.toml sets model=scripted:m.py, mode=direct." in done.err, done
