@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..inside.protocol import CHANNELS, SCRATCH
+from .cpu_time import CpuTime, lower_priority
 from .sandbox_tiers import TIERS, SandboxSpec, Start, Tier, as_canary, available, missing, start_in
 
 MAX_MESSAGE = 1 << 20
@@ -59,6 +60,7 @@ class ForkedKernel:
     memory: int = 0
     cpu_seconds: float = 0.0
     """Its limits: bytes of memory including all processes that it starts, and seconds of a core for each cell."""
+    cpu_time: CpuTime = field(default_factory=CpuTime)
     cpu_before: float | None = None
     """Seconds of CPU time used before its cell began; None until they are read."""
     killed_because: str = ""
@@ -172,6 +174,7 @@ class ForkServer:
 
         `files` maps the kernel's path of each file to its real path. Raises ForkFailed.
         """
+        lower_priority(kernel.process)
         kernel.going, kernel.memory, kernel.cpu_seconds = True, memory, cpu_seconds
         descriptors = await self._open(list(files.values())) if files else []
         try:

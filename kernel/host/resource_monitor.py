@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..inside.protocol import SCRATCH
+from ..inside.protocol import PROCESSES, SCRATCH
 from .fork_server import ForkedKernel, ForkServer
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -30,9 +30,12 @@ class Usage:
 
     parent: int
     cpu: float
-    """Seconds, including those of children that it has waited for."""
+    """Seconds of its own."""
     memory: int
     """Bytes of memory not backed by files, including pages shared with the process that it was forked from."""
+    reaped: float = 0.0
+    """Seconds of CPU time of children that it has waited for."""
+    threads: int = 1
 
 
 def usages() -> dict[int, Usage]:
@@ -50,7 +53,8 @@ def _usage(folder: Path) -> Usage:
     # The process name, in parentheses, may contain anything.
     fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
     _, resident, shared, *_ = map(int, (folder / "statm").read_bytes().split())
-    return Usage(int(fields[1]), sum(map(int, fields[11:15])) * _TICK, (resident - shared) * _PAGE)
+    own, reaped = (sum(map(int, fields[first : first + 2])) * _TICK for first in (11, 13))
+    return Usage(int(fields[1]), own, (resident - shared) * _PAGE, reaped, int(fields[17]))
 
 
 def family(top: int, among: Mapping[int, Usage]) -> list[int]:
@@ -150,7 +154,7 @@ class ResourceMonitor:
         for kernel in kernels:
             if memories[kernel.number] > kernel.memory:
                 found.append((kernel, f"it used more than {_gigabytes(kernel.memory)} of memory, files included"))
-            elif why := self._overrun(kernel, sum(seen[process].cpu for process in families[kernel.number])):
+            elif why := self._overrun(kernel, {process: seen[process] for process in families[kernel.number]}):
                 found.append((kernel, why))
         most = int(self._machine.memory * _SHARE)
         if not found and sum(memories.values()) > most:
@@ -170,9 +174,12 @@ class ResourceMonitor:
             return roughly + scratch
         return self._machine.own_memory(family) + scratch
 
-    def _overrun(self, kernel: ForkedKernel, cpu: float) -> str:
-        if kernel.cpu_before is None or cpu < kernel.cpu_before:
-            kernel.cpu_before = cpu  # a cell has begun, or processes that were counted have ended
+    def _overrun(self, kernel: ForkedKernel, processes: Mapping[int, Usage]) -> str:
+        if sum(usage.threads for usage in processes.values()) > PROCESSES:
+            return f"it used more than {PROCESSES} processes and threads"
+        cpu = kernel.cpu_time.look(processes)
+        if kernel.cpu_before is None:
+            kernel.cpu_before = cpu  # a cell has begun
         most = kernel.cpu_seconds * self._machine.cores + _SPARE_CPU
         return f"its cell used more than {most:,.0f} s of CPU time" if cpu - kernel.cpu_before > most else ""
 

@@ -60,6 +60,8 @@ SCRATCH = "/scratch"
 """The scratch folder in a kernel's own root."""
 DEVICES = ("null", "zero", "full", "random", "urandom")
 """The device files in a kernel's own root."""
+PROCESSES = 512
+"""Processes of a kernel and their threads together, at most."""
 MAX_PROMPT = 64 << 20
 """Characters of one prompt together with the text that is sent with it as its context, at most."""
 MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100

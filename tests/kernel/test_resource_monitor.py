@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm.kernel.host.cpu_time import CpuTime
 from durable_rlm.kernel.host.fork_server import ForkedKernel, ForkServer
 from durable_rlm.kernel.host.python_env import KernelEnvironment
 from durable_rlm.kernel.host.resource_monitor import ResourceMonitor, SystemProbe, Usage, family, machine_memory, usages
@@ -31,8 +32,10 @@ class Seen:
         assert scratch
         return self.scratch.get(process, 0)
 
-    def process(self, number: int, *, parent: int = 1, cpu: float = 0, memory: int = 0) -> None:
-        self.processes[number] = Usage(parent, cpu, memory)
+    def process(
+        self, number: int, *, parent: int = 1, cpu: float = 0, memory: int = 0, reaped: float = 0, threads: int = 1
+    ) -> None:
+        self.processes[number] = Usage(parent, cpu, memory, reaped, threads)
 
 
 @pytest.fixture
@@ -98,6 +101,61 @@ def test_cpu_time_is_counted_from_the_start_of_the_cell_on_all_cores(seen: Seen,
     assert "210 s of CPU" in why
     busy.cpu_before = None
     assert watch.over_limit([busy]) == [], "another cell has begun"
+
+
+def test_cpu_time_of_a_child_that_was_waited_for_is_counted_once(seen: Seen, watch: ResourceMonitor) -> None:
+    patient = kernel(1, 10, cpu_seconds=100)
+    seen.process(10)
+    assert watch.over_limit([patient]) == []
+    for number in range(1, 21):
+        seen.process(10 + number, parent=10, cpu=10)
+        seen.process(10, reaped=10 * (number - 1))
+        assert watch.over_limit([patient]) == [], number
+        del seen.processes[10 + number]
+    seen.process(10, reaped=200)
+    assert watch.over_limit([patient]) == []
+    assert patient.cpu_time.total == pytest.approx(200)
+    seen.process(10, cpu=11, reaped=200)
+    assert "210 s of CPU" in watch.over_limit([patient])[0][1]
+
+
+def test_cpu_time_of_children_that_nobody_waits_for_is_counted(seen: Seen, watch: ResourceMonitor) -> None:
+    forgetful = kernel(1, 10, cpu_seconds=100)
+    seen.process(10, cpu=1)
+    assert watch.over_limit([forgetful]) == []
+    for number in range(11, 31):
+        seen.process(number, parent=10, cpu=10)
+        assert watch.over_limit([forgetful]) == [], number
+        del seen.processes[number]
+    seen.process(31, parent=10, cpu=11)
+    assert "210 s of CPU" in watch.over_limit([forgetful])[0][1]
+
+
+def test_a_process_id_that_is_used_again_is_another_process(seen: Seen, watch: ResourceMonitor) -> None:
+    reused = kernel(1, 10, cpu_seconds=100)
+    seen.process(10)
+    watch.over_limit([reused])
+    seen.process(11, parent=10, cpu=150)
+    assert watch.over_limit([reused]) == []
+    seen.process(11, parent=10, cpu=70)
+    assert "210 s of CPU" in watch.over_limit([reused])[0][1]
+
+
+def test_a_child_waited_for_between_two_reads_of_one_look_is_counted_once() -> None:
+    count = CpuTime()
+    count.look({10: Usage(1, 1, 0), 11: Usage(10, 50, 0)})
+    # The parent was read before it waited for the child, and the child afterwards.
+    count.look({10: Usage(1, 1, 0)})
+    assert count.look({10: Usage(1, 1, 0, reaped=50)}) == pytest.approx(51)
+
+
+def test_threads_of_all_processes_are_counted_together(seen: Seen, watch: ResourceMonitor) -> None:
+    crowded = kernel(1, 10)
+    seen.process(10, threads=500)
+    seen.process(11, parent=10, threads=12)
+    assert watch.over_limit([crowded]) == []
+    seen.process(12, parent=11)
+    assert watch.over_limit([crowded]) == [(crowded, "it used more than 512 processes and threads")]
 
 
 def test_a_kernel_that_has_just_ended_uses_nothing(seen: Seen, watch: ResourceMonitor) -> None:

@@ -30,7 +30,8 @@ MEMORY = 1 << 30
 _POWERS = sum(1 << capability for capability in (2, 7, 13, 17, 18, 19, 21, 27, 34))
 """Capabilities: read any file, become any user, raw sockets and memory, chroot, tracing, mounting, devices, the log."""
 _MODULES: tuple[ModuleType, ...] = (
-    *(common, hostile.reading, hostile.writing, hostile.network, hostile.processes, hostile.system, hostile.resources),
+    *(common, hostile.reading, hostile.writing, hostile.network, hostile.numbered_objects, hostile.processes),
+    *(hostile.system, hostile.resources),
 )
 _WORK = {
     "has its input": "print(context)",

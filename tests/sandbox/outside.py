@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.sandbox.hostile.common import Place
+from tests.sandbox.shared_objects import SharedObjects
 
 PROJECT = Path(__file__).parents[2]
 _SHARED = ("/tmp", "/dev/shm")
@@ -70,6 +71,7 @@ class Outside:
             start_new_session=True,
         )
         assert self._process.stdout and self._process.stdout.read(1) == b"."
+        self._shared = self._held.enter_context(SharedObjects(self._name))
         self._before = self._files()
         return self
 
@@ -100,6 +102,8 @@ class Outside:
             "blob": str(self.blobs / "other/pack"),
             "project": str(PROJECT),
             "shared": list(_SHARED),
+            **self._shared.numbers,
+            "queue_name": self._shared.name,
             "stream": self._address("stream"),
             "datagram": self._address("datagram"),
             "process": self._process.pid,
@@ -118,6 +122,7 @@ class Outside:
         found += [f"{name} was reached" for name, listener in self._listeners.items() if _visited(listener)]
         places = [place for place in (*_SHARED, *_SYSTEM) if Path(place, self._name).exists()]
         found += [f"{self._name} was created in {place}" for place in places]
+        found += self._shared.changes()
         if (status := self._process.poll()) is not None:
             found.append(f"the process ended: {signal.strsignal(-status) if status < 0 else status}")
         return found

@@ -1,6 +1,7 @@
 """Kernels whose code attacks their host: only the kernel itself is lost, and other kernels of the host keep working."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 
 import psutil
@@ -175,3 +176,47 @@ async def test_a_kernel_that_reads_no_answers_does_not_block_another(kernels: Ke
         await session.deliver(call.id, Failed("model", "x" * (8 << 20)))
     assert (await asyncio.wait_for(run(other, "kept"), 20)).output == "1\n"
     await session.close()
+
+
+_PRIORITY = "import os, threading\nnice = lambda: print(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))\n"
+
+
+async def test_a_kernel_its_threads_and_its_programs_are_ranked_below_the_host(kernels: Kernels) -> None:
+    session = await kernels.start(KernelSpec("ranked"))
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    code = "nice()\nthread = threading.Thread(target=nice)\nthread.start()\nthread.join()\n!nice"
+    ranks = (await run(session, _PRIORITY + code)).output.split()
+    assert len(ranks) == 3 and set(map(int, ranks)) == {max(here, 5)}
+    control = "[int(line) for line in os.listdir('/proc/self/task')]"
+    every = f"print({{os.getpriority(os.PRIO_PROCESS, one) for one in {control}}})"
+    assert (await run(session, every)).output == f"{{{max(here, 5)}}}\n"
+
+
+_CHILDREN = """
+import os, signal, threading, time
+threading.Thread(target=llm_query, args=("wait",)).start()
+time.sleep(0.2)
+try:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print("could")
+except OSError as error:
+    print("refused")
+while True:
+    if not os.fork():
+        # Shorter than the time between two looks of the host.
+        end = time.process_time() + 0.3
+        while time.process_time() < end:
+            pass
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.slow
+async def test_cpu_time_of_short_lived_children_counts_while_a_call_is_pending(kernels: Kernels) -> None:
+    session = await kernels.start(KernelSpec("burning", cell_timeout=1))
+    await session.begin(Cell(1, (_CHILDREN,)))
+    call = await session.next_call()
+    assert call is not None and call.prompt == "wait", await session.result()
+    with pytest.raises(KernelLost, match=r"its cell used more than \d+ s of CPU time"):
+        await asyncio.wait_for(session.result(), 120)

@@ -36,8 +36,9 @@ import json, os, subprocess, sys
 from durable_rlm.kernel.inside.sandbox import confine, probes
 with subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL) as process:
     canary = probes.Canary(*sys.argv[1:], process.pid)
-    tried = [name for name, _ in probes._forbidden(canary)]
-    print(json.dumps([tried, probes.holes(confine.Confinement("none", [], [], None, 0), canary)]))
+    confinement = confine.Confinement("none", [], [], None, 0)
+    tried = [name for name, _ in probes.forbidden(confinement, canary)]
+    print(json.dumps([tried, probes.holes(confinement, canary)]))
     os.kill(process.pid, 9)  # Popen.kill takes a traced process for an ended one
 """
 _REFUSE = """

@@ -40,21 +40,20 @@ class Confinement:
         if self.tier == "none":
             os.chdir(scratch or "/")
             syscalls.die_with_parent()
-            limits.limit(file_bytes=self.scratch_bytes, processes=None)
+            limits.limit(file_bytes=self.scratch_bytes, own_users=False)
             return
         if self.own_view:
             namespaces.enter_own(
                 namespaces.View(self.visible, self.inputs), self.uid, self.scratch_bytes, SCRATCH_FILES
             )
             os.chdir(SCRATCH)
-            limits.limit(file_bytes=self.scratch_bytes)
+            limits.limit(file_bytes=self.scratch_bytes, own_users=True)
         else:
             if self.uid is not None:
                 syscalls.become(self.uid)
             syscalls.die_with_parent()
             os.chdir("/")
-            # It must not start processes, and threads are bounded by the memory of their stacks.
-            limits.limit(file_bytes=0, processes=None)
+            limits.limit(file_bytes=0, own_users=False)
         syscalls.drop_capabilities()
         self._restrict_files()
         seccomp.restrict(own_processes=self.own_view)

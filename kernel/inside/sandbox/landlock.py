@@ -1,13 +1,12 @@
 """Landlock: restricts the files that this process can reach. https://docs.kernel.org/userspace-api/landlock.html"""
 
-import ctypes
 import os
 import struct
 from collections.abc import Iterable
 
-from .syscalls import checked, libc, no_new_privileges
+from .syscalls import call, checked, no_new_privileges
 
-_CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446
+_CREATE, _ADD_RULE, _RESTRICT = (f"landlock_{name}" for name in ("create_ruleset", "add_rule", "restrict_self"))
 _VERSION = 1
 _EXECUTE, _WRITE, _READ, _READ_DIR = 1, 2, 4, 8
 _TRUNCATE, _IOCTL = 1 << 14, 1 << 15
@@ -22,7 +21,7 @@ _ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
 def version() -> int:
     """Return the Linux kernel's version of the interface, or 0 when it has none."""
-    return max(libc.syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION), 0)
+    return max(call(_CREATE, None, 0, _VERSION), 0)
 
 
 def restrict(read: Iterable[str], write: Iterable[str]) -> None:
@@ -39,14 +38,14 @@ def restrict(read: Iterable[str], write: Iterable[str]) -> None:
     if known >= _SCOPES_FROM:
         fields.append(_ABSTRACT_SOCKETS_AND_SIGNALS)
     attributes = struct.pack(f"<{len(fields)}Q", *fields)
-    ruleset = checked(libc.syscall(_CREATE, attributes, ctypes.c_size_t(len(attributes)), 0), "Landlock")
+    ruleset = checked(call(_CREATE, attributes, len(attributes), 0), "Landlock")
     try:
         for path in read:
             _allow(ruleset, path, _READING & access)
         for path in write:
             _allow(ruleset, path, access)
         no_new_privileges()
-        checked(libc.syscall(_RESTRICT, ruleset, 0), "Landlock")
+        checked(call(_RESTRICT, ruleset, 0), "Landlock")
     finally:
         os.close(ruleset)
 
@@ -60,6 +59,6 @@ def _allow(ruleset: int, path: str, access: int) -> None:
         if not os.path.isdir(path):
             access &= _OF_FILES
         rule = struct.pack("<Qi", access, place)
-        checked(libc.syscall(_ADD_RULE, ruleset, 1, rule, 0), f"Landlock {path}")
+        checked(call(_ADD_RULE, ruleset, 1, rule, 0), f"Landlock {path}")
     finally:
         os.close(place)

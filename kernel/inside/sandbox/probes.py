@@ -5,20 +5,23 @@ not run at all would prove nothing, so `_allowed` does what must succeed, by the
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import resource
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..protocol import SCRATCH
-from . import syscalls
+from . import limits, syscalls
 from .confine import Confinement
 
 _PTRACE_ATTACH, _PR_GET_SECCOMP, _FILTERED = 16, 21, 2
 _EXPECTED = (OSError, ValueError)
+_NO_NUMBER, _STAT, _NO_WAIT = 0x7FFF_FFF7, 2, 0o4000
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Canary:
 
 def holes(confinement: Confinement, canary: Canary) -> "list[str]":
     """Return what this confined process could do although it must not, in words. An empty list: the tier holds."""
-    found = [name for name, probe in _forbidden(canary) if _succeeds(probe)]
+    found = [name for name, probe in forbidden(confinement, canary) if _succeeds(probe)]
     found += [f"not: {name}" for name, probe in _allowed(confinement) if not _succeeds(probe)]
     return found
 
@@ -48,7 +51,20 @@ def _succeeds(probe: Callable[[], object]) -> bool:
     return True
 
 
-def _forbidden(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
+def forbidden(confinement: Confinement, canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
+    """Yield what must fail in a kernel that is confined so, each with its name."""
+    yield from _reaching_the_user(canary)
+    yield from _gaining_power(canary)
+    yield from _sharing_by_numbers()
+    yield "start processes and threads without a limit", lambda: _start_without_limit(confinement)
+    yield "have ended processes forgotten", _forget_ended_processes
+    if not confinement.own_view:
+        yield "start a process", lambda: _end_at_once(os.fork())
+        yield "start a program", lambda: _reach("execve", b"/nowhere/to/be/found", 0, 0)
+        yield "make memory that others may open", lambda: _make_and_remove(f"/dev/shm/probe-{os.getpid()}")
+
+
+def _reaching_the_user(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
     folder = os.path.dirname(canary.file)
     yield "read a file of the user's", lambda: Path(canary.file).read_bytes()
     yield "write to a file of the user's", lambda: open(canary.file, "ab").close()
@@ -67,6 +83,9 @@ def _forbidden(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
     yield "signal a process of the user's", lambda: os.kill(canary.process, 0)
     yield "have a process of the user's signalled", lambda: _make_owner(canary.process)
     yield "read a process of the user's", lambda: Path(f"/proc/{canary.process}/environ").read_bytes()
+
+
+def _gaining_power(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
     yield "trace a process", lambda: _call("ptrace", _PTRACE_ATTACH, canary.process, 0, 0)
     yield "make a user namespace", lambda: syscalls.unshare(syscalls.NEWUSER)
     yield "mount", lambda: syscalls.mount("none", "/tmp", "tmpfs", 0)
@@ -74,6 +93,52 @@ def _forbidden(canary: Canary) -> "Iterator[tuple[str, Callable[[], object]]]":
     yield "become root", _become_root
     yield "raise its limits", _raise_limits
     yield "do without the filter of system calls", _unfiltered
+
+
+def _sharing_by_numbers() -> "Iterator[tuple[str, Callable[[], object]]]":
+    """Yield attempts to share memory, semaphores and messages, with numbers and names under which there are none."""
+    yield "have shared memory", lambda: _reach("shmget", _NO_NUMBER, 4096, 0)
+    yield "open shared memory by its number", lambda: _reach("shmat", _NO_NUMBER, 0, 0)
+    yield "remove shared memory by its number", lambda: _reach("shmctl", _NO_NUMBER, _STAT, 0)
+    yield "have semaphores", lambda: _reach("semget", 0, _NO_NUMBER, 0)
+    yield "change a semaphore by its number", lambda: _reach("semop", _NO_NUMBER, bytes(6), 1)
+    yield "wait for a semaphore by its number", lambda: _reach("semtimedop", _NO_NUMBER, bytes(6), 1, 0)
+    yield "remove a semaphore by its number", lambda: _reach("semctl", _NO_NUMBER, 0, _STAT, 0)
+    yield "have a queue of messages", lambda: _reach("msgget", _NO_NUMBER, 0)
+    yield "send a message by the queue's number", lambda: _reach("msgsnd", _NO_NUMBER, bytes(16), 1, _NO_WAIT)
+    yield "take a message by the queue's number", lambda: _reach("msgrcv", _NO_NUMBER, bytes(16), 1, 0, _NO_WAIT)
+    yield "remove a queue by its number", lambda: _reach("msgctl", _NO_NUMBER, _STAT, 0)
+    yield "open a queue of messages by its name", lambda: _reach("mq_open", b"probe-of-rlm", os.O_RDONLY, 0, 0)
+    yield "remove a queue of messages by its name", lambda: _reach("mq_unlink", b"probe-of-rlm")
+
+
+def _reach(name: str, *arguments: object) -> None:
+    """Return when a call reaches Linux, which then finds what it names missing. Raises OSError when it is denied."""
+    if syscalls.call(name, *arguments) < 0 and (number := ctypes.get_errno()) in (errno.EPERM, errno.ENOSYS):
+        raise OSError(number, name)
+
+
+def _start_without_limit(confinement: Confinement) -> None:
+    most = limits.most_processes(own_users=confinement.own_view)
+    # Other programs of the user's may have ended since the limit was set.
+    if 0 <= resource.getrlimit(resource.RLIMIT_NPROC)[1] <= most + limits.BESIDE_OTHERS:
+        raise PermissionError
+
+
+def _forget_ended_processes() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _end_at_once(child: int) -> None:
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _make_and_remove(path: str) -> None:
+    open(path, "xb").close()
+    os.unlink(path)
 
 
 def _allowed(confinement: Confinement) -> "Iterator[tuple[str, Callable[[], object]]]":

@@ -5,12 +5,13 @@ import os
 import struct
 from pathlib import Path
 
+from .call_numbers import numbers
+
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000
 NEWUSER, NEWPID, NEWNET = 0x1000_0000, 0x2000_0000, 0x4000_0000
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 _MNT_DETACH = 2
-_MOUNT_SETATTR, _PIVOT_ROOT = 442, {"x86_64": 155, "aarch64": 41}
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
 
@@ -19,6 +20,12 @@ _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION_3 = 0x2008_0522
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: object) -> int:
+    """Make a system call by its name, without looking at its result. Raises OSError on an unknown architecture."""
+    wide = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    return libc.syscall(ctypes.c_long(numbers(os.uname().machine)[name]), *wide)
 
 
 def checked(result: int, what: str) -> int:
@@ -59,15 +66,15 @@ def read_only(target: str) -> None:
     """
     attributes = struct.pack("<QQQQ", _ATTR_RDONLY | _ATTR_NOSUID, 0, 0, 0)
     path = ctypes.c_char_p(os.fsencode(target))
-    call = libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, path, _AT_RECURSIVE, attributes, ctypes.c_size_t(len(attributes)))
-    checked(call, f"read-only {target}")
+    result = call("mount_setattr", _AT_FDCWD, path, _AT_RECURSIVE, attributes, len(attributes))
+    checked(result, f"read-only {target}")
 
 
 def pivot_root(root: str) -> None:
     """Make `root`, a mount, the root folder, and unmount the old one. Raises OSError."""
     os.chdir(root)
     here = ctypes.c_char_p(b".")
-    checked(libc.syscall(_PIVOT_ROOT[os.uname().machine], here, here), "pivot_root")
+    checked(call("pivot_root", here, here), "pivot_root")
     checked(libc.umount2(here, _MNT_DETACH), "umount")
     os.chdir("/")
 

@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import struct
 from contextlib import suppress
@@ -96,9 +97,24 @@ def read_memory_by_call(place: Place) -> None:
 
 
 @attempt()
+def forget_the_ended(place: Place) -> None:
+    """have the CPU time of ended processes counted nowhere."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+@attempt()
+def forget_the_ended_by_flag(place: Place) -> None:
+    """have the CPU time of ended processes counted nowhere, by a flag."""
+    no_wait = 2
+    # struct sigaction: the handler, the mask, the flags
+    library_call("sigaction", int(signal.SIGCHLD), struct.pack("P128siP", 0, b"", no_wait, 0), None)
+
+
+@attempt()
 def slow_down(place: Place) -> None:
     """make a process slower."""
-    os.setpriority(os.PRIO_PROCESS, place["process"], 1)
+    lower = os.getpriority(os.PRIO_PROCESS, place["process"]) + 1
+    os.setpriority(os.PRIO_PROCESS, place["process"], lower)
 
 
 @attempt()

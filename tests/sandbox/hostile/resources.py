@@ -3,6 +3,7 @@
 import mmap
 import os
 import subprocess
+import threading
 from contextlib import suppress
 
 from tests.sandbox.hostile.common import Place, attempt
@@ -71,6 +72,20 @@ def open_files(place: Place) -> None:
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+@attempt("")
+def thread_bomb(place: Place) -> None:
+    """start 2,000 threads that stay for a minute."""
+    threading.stack_size(64 << 10)
+    ended = threading.Event()
+    try:
+        for _ in range(2000):
+            threading.Thread(target=ended.wait, daemon=True).start()
+    except RuntimeError as error:
+        ended.set()
+        raise PermissionError(str(error)) from error
+    ended.wait(60)
 
 
 @attempt("")
