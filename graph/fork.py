@@ -39,6 +39,12 @@ WITH RECURSIVE chain (checkpoint_id) AS (
 """
 _OF_CHAIN = "thread_id = :source AND checkpoint_id IN (SELECT checkpoint_id FROM chain)"
 
+_WITHOUT_RUN = """
+CASE WHEN json_valid(CAST(metadata AS TEXT)) THEN CAST(json_remove(CAST(metadata AS TEXT), '$.run_id') AS BLOB)
+ELSE metadata END
+"""
+"""A checkpoint's metadata without the run of a server that made it: taking that run back leaves its copies alone."""
+
 
 async def make_fork(
     stores: Stores,
@@ -97,7 +103,7 @@ def _copied(connection: sqlite3.Connection, source: str, checkpoint_id: str, tar
     to_target = {"thread_id": ":target"}
     renumbered = {**to_target, "step": "row_number() OVER (ORDER BY step)"}
     for copy in (
-        f"{CHECKPOINTS.copy(to_target)} WHERE checkpoint_ns = ''",
+        f"{CHECKPOINTS.copy({**to_target, 'metadata': _WITHOUT_RUN})} WHERE checkpoint_ns = ''",
         # Writes that tasks made on top of this step belong to the next one.
         f"{WRITES.copy(to_target)} WHERE checkpoint_ns = '' AND checkpoint_id != :checkpoint_id",
         f"{STEPS.copy(renumbered)} WHERE true",

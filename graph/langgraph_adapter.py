@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import re
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -36,6 +36,8 @@ from .state_edits import allowed_edit
 from .tracing import traced
 
 T = TypeVar("T")
+
+_MOST_NOTED = 10_000
 
 _DECIDED_HERE = frozenset({"durability", "checkpoint_during"})
 
@@ -80,8 +82,7 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         options = {name: value for name, value in options.items() if name not in _DECIDED_HERE}
         streaming = Streaming(on_chunk, config, {**options, "stream_mode": stream_adapter.inner_modes})
         task = _apart(self.adapter.execute(input, thread_id, checkpoint_id, context, streaming))
-        self.adapter.under_way.add(task)
-        task.add_done_callback(self.adapter.under_way.discard)
+        self.adapter.note_execution(task, thread_id, config)
         task.add_done_callback(lambda _: chunks.put_nowait(_END))
         try:
             while (chunk := await chunks.get()) is not _END:
@@ -138,12 +139,26 @@ class GraphAdapter:
         self._graph = graph
         self.texts = deps.stores.texts
         self.requests = ShownRequests(deps.stores)
-        self.under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], tuple[str, str]] = {}
+        """The executions of callers, each with its thread as the caller named it and the id of its server's run."""
+        self.begun_by: dict[str, str] = {}
+        """The threads that the latest runs of a server have begun, by the ids of those runs."""
 
     async def close(self) -> None:
         """Stop all executions under way: a caller may have abandoned a stream."""
-        for task in [*self.under_way]:
+        for task in [*self._under_way]:
             await _ended(task)
+
+    def note_execution(self, task: "asyncio.Task[None]", thread_id: str, config: RunnableConfig) -> None:
+        """Keep an execution until it has ended."""
+        self._under_way[task] = thread_id, _run_id(config)
+        task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
+
+    async def end(self, *, thread_id: str | None = None, run_ids: Collection[str] = ()) -> None:
+        """Stop the executions of a thread, as its caller named it, or of runs of a server; wait until they have ended."""
+        for task, (thread, run_id) in [*self._under_way.items()]:
+            if thread == thread_id or run_id in run_ids:
+                await _ended(task)
 
     async def execute(
         self,
@@ -157,6 +172,8 @@ class GraphAdapter:
         threads = self._deps.stores.threads
         thread_id = await run_name(threads, thread_id)
         request = None if given is None or isinstance(given, Command) else RunRequest.of(given)
+        if not await threads.exists(thread_id):
+            self._note_beginning(streaming.config, thread_id)
         raises = await create_from_request(self._deps, thread_id, request, context)
         nothing_left = False
 
@@ -190,6 +207,13 @@ class GraphAdapter:
             with traced(self._deps.tracing):
                 async for chunk in self._graph.astream(None, config, durability="sync", **options):
                     await streaming.on_chunk(chunk)
+
+    def _note_beginning(self, config: RunnableConfig, thread_id: str) -> None:
+        """Note that a run of a server begins this thread: it may be taken back before it has made a step."""
+        if run_id := _run_id(config):
+            self.begun_by[run_id] = thread_id
+            while len(self.begun_by) > _MOST_NOTED:
+                self.begun_by.pop(next(iter(self.begun_by)))
 
     async def change(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
         """Apply `abulk_update_state` to a thread while holding its lease. Return the config of the new step."""
@@ -242,6 +266,11 @@ def graph_for_callers(graph: Graph, adapter: GraphAdapter) -> DurableGraph:
     """Return the plain graph in the form for LangGraph's callers."""
     attributes = {name: value for name, value in vars(graph).items() if name != "__orig_class__"}
     return DurableGraph(adapter=adapter, **attributes)
+
+
+def _run_id(config: RunnableConfig) -> str:
+    """Return the id of the server's run that an execution is; empty for other callers."""
+    return str((config.get("metadata") or {}).get("run_id") or "")
 
 
 _END: Any = object()

@@ -8,7 +8,7 @@ its assistant names come from `RLM_…` and `rlm.toml`.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from ..state.checkpointer import RunSaver
@@ -63,8 +63,26 @@ class _ServedSaver(RunSaver):
         run = await self._runner.read(await self._runner.named_by_server(source_thread_id))
         await self._runner.fork(run.thread_id, run.steps, into=target_thread_id)
 
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Take back what runs of the server did, also of those that have made no step yet; stop them first."""
+        await self._runner.graph.adapter.end(run_ids=[str(run_id) for run_id in run_ids])
+        await super().adelete_for_runs(run_ids)
+        begun = [self._runner.graph.adapter.begun_by.pop(str(run_id), None) for run_id in run_ids]
+        for thread_id in filter(None, begun):
+            if not [one async for one in self.alist({"configurable": {"thread_id": thread_id}}, limit=1)]:
+                await super().adelete_thread(thread_id)
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Prune runs as the saver does, named by the server."""
+        names = [await self._runner.named_by_server(str(thread_id)) for thread_id in thread_ids]
+        await super().aprune(names, strategy=strategy)
+
     async def adelete_thread(self, thread_id: str) -> None:
-        """Delete a run as `rlm delete` does. Raises RunBusy while a process runs it."""
+        """Delete a run as `rlm delete` does; stop it first if this server executes it.
+
+        The server has forgotten its own runs of the thread already. Raises RunBusy while another process runs it.
+        """
+        await self._runner.graph.adapter.end(thread_id=str(thread_id))
         await super().adelete_thread(await self._runner.named_by_server(str(thread_id)))
 
 

@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -32,15 +33,15 @@ from .db.connection import Database, Unit
 from .db.integrity import check_checkpoint, check_line, last_checkpoint
 from .db.storable import ensure_storable
 from .db.tables import CHECKPOINTS, STEPS, WRITES, Verb
-from .errors import StoreError, UnknownThread
+from .errors import StoreError, UnknownThread, UsageError
 from .leases import Leases
 from .maintenance.delete import delete_run
-from .run_state import Status, StepNote
+from .maintenance.prune import OWNED, copy_steps, keep_latest, roll_back
+from .records import ENDED, StepNote
 
 _NEXT_STEP = "SELECT coalesce(max(step), 0) + 1 FROM steps WHERE thread_id = ?"
 _SETTLED = "SELECT value FROM counters WHERE name = 'settled'"
 
-_ENDED: tuple[Status, ...] = ("answered", "budget")
 _STEP = (
     "(SELECT step FROM steps WHERE steps.thread_id = checkpoints.thread_id "
     "AND steps.checkpoint_id = checkpoints.checkpoint_id)"
@@ -85,7 +86,7 @@ class RunSaver(AsyncSqliteSaver):
         ensure_storable({**row, **note}, f"A step of the run {thread_id}")
         # From this commit on the run counts as ended, whatever happens to its process.
         status = checkpoint.get("channel_values", {}).get("status")
-        ended = status if status in _ENDED else None
+        ended = status if status in ENDED else None
         now = self._clock()
         leading_here = _writes_after(thread_id, namespace, str(place.get("checkpoint_id")))
 
@@ -216,6 +217,41 @@ class RunSaver(AsyncSqliteSaver):
         with contextlib.suppress(UnknownThread):
             await self._database.commit(lambda connection: delete_run(connection, self._leases, str(thread_id)))
 
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Take back what these runs of a server did: their steps, and a thread that has no other ones.
+
+        What they paid stays in the journal of a thread that stays. Raises RunBusy while such a thread is running.
+        """
+        await self.setup()
+        await self._database.catch_up()
+        named = json.dumps([str(one) for one in run_ids])
+        for (thread_id,) in await self._database.read(OWNED, (named,)):
+            taking_back = partial(roll_back, leases=self._leases, serde=self.serde, thread_id=thread_id, run_ids=named)
+            await self._database.commit(taking_back)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy the steps of a thread that is not in the index of runs. Raises ThreadExists, UsageError for a run."""
+        await self.setup()
+        source, target = str(source_thread_id), str(target_thread_id)
+        if await self._database.read("SELECT 1 FROM threads WHERE thread_id = ?", (source,)):
+            raise UsageError(f"{source} is a run, which is not copied by its steps alone.", hint="Fork it.")
+        await self._database.commit(lambda connection: copy_steps(connection, self._leases, source, target))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete threads (`delete`), or all of their steps from which the last state is not rebuilt (`keep_latest`).
+
+        Raises UsageError for another strategy, RunBusy while one of them is running.
+        """
+        if strategy not in ("delete", "keep_latest"):
+            raise UsageError(f"There is no strategy {strategy}.", hint="There are keep_latest and delete.")
+        for thread_id in map(str, thread_ids):
+            if strategy == "delete":
+                await self.adelete_thread(thread_id)
+            else:
+                await self.setup()
+                keeping = partial(keep_latest, leases=self._leases, serde=self.serde, thread_id=thread_id)
+                await self._database.commit(keeping)
+
 
 class StagedSaver(RunSaver):
     """Shows a thread as a copy of another one's history up to a checkpoint, before the copy exists.
@@ -309,7 +345,9 @@ def _wanted(
 def _step_note(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> StepNote:
     """Return the nodes' own note for this checkpoint, else one from LangGraph's metadata."""
     values = checkpoint.get("channel_values", {})
-    notes = cast(list[StepNote], values.get("step") or [])
+    # Another graph may mean something else by this name.
+    noted = values.get("step")
+    notes = cast(list[StepNote], noted) if isinstance(noted, list) else []
     turn = values.get("turn")
     turn = turn if isinstance(turn, int) else 0
     source = metadata.get("source", "unknown")

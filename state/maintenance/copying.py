@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..blobs.store import Blobs
-from ..db.connection import as_store_error, connect
+from ..db.opening import connect
+from ..db.store_errors import as_store_error
 from ..errors import StoreError
 from ..fsync import sync_folder
 from .marking import EVERYTHING, Marks, UnreadablePages
