@@ -3,14 +3,14 @@
 They use `invoke`, `astream`, `astream_events` and `aupdate_state`, and the Agent Server calls the same on a copy. A
 run's settings are frozen, its input is stored and its row is in the index before the first step; the lease of the
 thread is held while it runs; each step is on disk before the next begins; and the outcome is recorded. The caller's
-durability, recursion limit and checkpointer are ignored.
+durability and recursion limit are ignored, and another checkpointer is refused.
 """
 
 import asyncio
 import contextlib
 import contextvars
 import re
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -33,17 +33,20 @@ from .langgraph_streams import StreamAdapter, snapshot_with_answer
 from .resume_points import ResumePoint, limits_for, resume_point_at, resume_point_of
 from .shown_requests import ShownRequests
 from .state_edits import allowed_edit
+from .sync_calls import SyncCalls
 from .tracing import traced
 
 T = TypeVar("T")
 
 _MOST_NOTED = 10_000
+_IN_ANOTHER_GRAPH = "__pregel_read"
+"""What LangGraph adds to the config of a node."""
 
 _DECIDED_HERE = frozenset({"durability", "checkpoint_during"})
 
 
 class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput]):
-    """A LangGraph graph, asynchronous only, whose runs are executions."""
+    """A LangGraph graph whose runs are executions. Synchronous calls wait for the runner's event loop."""
 
     def __init__(self, *, adapter: "GraphAdapter", **attributes: Any) -> None:
         """Take over `attributes` from a plain graph; LangGraph copies this one with the same names."""
@@ -67,7 +70,7 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         a thread is one question. Raises RunBusy while another process has the thread, ThreadExists for another
         question or input, UsageError, UnknownThread, and the error that ended the run.
         """
-        config = merge_configs(self.config, config)
+        config = self._own(config)
         thread_id, checkpoint_id = _place_in(config)
         modes = stream_mode or self.stream_mode
         stream_adapter = StreamAdapter(self.adapter.texts, self.adapter.requests, thread_id, modes, subgraphs, version)
@@ -100,12 +103,12 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         Only the question may be changed (`state_edits.py`). Raises UsageError for any other edit, RunBusy while a
         process runs the thread, UnknownThread when the run does not exist.
         """
-        return await _apart(self.adapter.change(merge_configs(self.config, config), supersteps))
+        return await _apart(self.adapter.change(self._own(config), supersteps))
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return the state of a thread, with the answer itself once there is one."""
         del subgraphs
-        return await _apart(self.adapter.snapshot(merge_configs(self.config, config)))
+        return await _apart(self.adapter.snapshot(self._own(config)))
 
     async def aget_state_history(
         self,
@@ -116,17 +119,41 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
         """Yield the states of a thread, the one saved last first."""
-        config = merge_configs(self.config, config)
+        config = self._own(config)
         for snapshot in await _apart(self.adapter.history(config, filter=filter, before=before, limit=limit)):
             yield snapshot
 
-    def stream(self, *given: Any, **options: Any) -> Any:
-        """Raise UsageError: runs are asynchronous."""
-        raise UsageError("This graph is asynchronous.", hint="Use astream, ainvoke, astream_events.")
+    def stream(self, *given: Any, **options: Any) -> Iterator[Any]:
+        """Do what `astream` does, outside the event loop of the runner. Raises the same, and UsageError inside it."""
+        return self.adapter.sync.iterate(self.astream(*given, **options))
 
-    def bulk_update_state(self, *given: Any, **options: Any) -> Any:
-        """Raise UsageError: changes of a run's state are asynchronous."""
-        raise UsageError("This graph is asynchronous.", hint="Use aupdate_state.")
+    def bulk_update_state(self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]) -> Any:
+        """Do what `abulk_update_state` does, outside the event loop of the runner."""
+        return self.adapter.sync.wait(self.abulk_update_state(config, supersteps))
+
+    def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """Do what `aget_state` does, outside the event loop of the runner."""
+        return self.adapter.sync.wait(self.aget_state(config, subgraphs=subgraphs))
+
+    def get_state_history(self, config: RunnableConfig, **options: Any) -> Iterator[StateSnapshot]:
+        """Do what `aget_state_history` does, outside the event loop of the runner."""
+        return self.adapter.sync.iterate(self.aget_state_history(config, **options))
+
+    def _own(self, config: RunnableConfig | None) -> RunnableConfig:
+        """Return a caller's config with what is bound to this copy. Raises UsageError for another checkpointer."""
+        if self.checkpointer is not None and not self.adapter.owns(self.checkpointer):
+            raise UsageError(
+                "This graph saves its runs in its own home, and no other checkpointer can be bound to it.",
+                hint="Open the Runner with the home that you want, and leave the graph's checkpointer as it is.",
+            )
+        config = merge_configs(self.config, config)
+        if _IN_ANOTHER_GRAPH in config.get("configurable", {}):
+            raise UsageError(
+                "This graph cannot be a node of another graph.",
+                hint="Call it in a function that is the node: await graph.ainvoke(input, "
+                '{"configurable": {"thread_id": …}}), with a thread of its own.',
+            )
+        return config
 
 
 class GraphAdapter:
@@ -139,10 +166,15 @@ class GraphAdapter:
         self._graph = graph
         self.texts = deps.stores.texts
         self.requests = ShownRequests(deps.stores)
+        self.sync = SyncCalls()
         self._under_way: dict[asyncio.Task[None], tuple[str, str]] = {}
         """The executions of callers, each with its thread as the caller named it and the id of its server's run."""
         self.begun_by: dict[str, str] = {}
         """The threads that the latest runs of a server have begun, by the ids of those runs."""
+
+    def owns(self, checkpointer: Any) -> bool:
+        """Return whether a checkpointer saves in this home. A server wraps it in another one, which has its parts."""
+        return self._deps.stores.database in getattr(checkpointer, "parts", ())
 
     async def close(self) -> None:
         """Stop all executions under way: a caller may have abandoned a stream."""
@@ -155,7 +187,7 @@ class GraphAdapter:
         task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
 
     async def end(self, *, thread_id: str | None = None, run_ids: Collection[str] = ()) -> None:
-        """Stop the executions of a thread, as its caller named it, or of runs of a server; wait until they have ended."""
+        """Stop the executions of a thread, as its caller named it, or of runs of a server; wait until they ended."""
         for task, (thread, run_id) in [*self._under_way.items()]:
             if thread == thread_id or run_id in run_ids:
                 await _ended(task)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
@@ -101,28 +100,6 @@ async def test_credentials_in_a_callers_configuration_are_not_saved(runner: Runn
     saved = [one async for one in runner.graph.aget_state_history(CONFIG)]
     assert {str((one.metadata or {}).get("label")) for one in saved} == {"mine"}
     assert "secret" not in str(saved)
-
-
-async def test_a_copy_with_another_checkpointer_saves_in_the_same_home(runner: Runner, model: str) -> None:
-    elsewhere = InMemorySaver()
-    graph = runner.graph.copy(update={"checkpointer": elsewhere})
-    assert (await graph.ainvoke(question(model), CONFIG))["answer_value"] == "AB"
-    assert (await graph.aget_state(CONFIG)).values["status"] == "answered"
-    assert list(elsewhere.list(None)) == [] and (await runner.read("t")).answer == "AB"
-
-
-async def test_a_node_of_another_graph_can_run_the_graph_in_a_thread_of_its_own(runner: Runner, model: str) -> None:
-    class Outer(TypedDict, total=False):
-        found: str
-
-    async def research(state: Outer) -> Outer:
-        return {"found": (await runner.graph.ainvoke(question(model), CONFIG))["answer_value"]}
-
-    outer = StateGraph(Outer).add_node("research", research).add_edge(START, "research").add_edge("research", END)
-    saver = InMemorySaver()
-    result = await outer.compile(checkpointer=saver).ainvoke({}, {"configurable": {"thread_id": "outer"}})
-    assert result == {"found": "AB"}
-    assert (await runner.read("t")).answer == "AB" and not list(saver.list({"configurable": {"thread_id": "t"}}))
 
 
 async def test_a_failed_run_raises_is_saved_as_failed_and_can_be_resumed(runner: Runner, tmp_path: Path) -> None:
@@ -294,13 +271,9 @@ async def test_an_invalid_input_is_refused_with_nothing_saved(
     assert await runner.queries.runs() == []
 
 
-async def test_calls_without_a_thread_and_synchronous_calls_are_refused(runner: Runner, model: str) -> None:
+async def test_calls_without_a_thread_are_refused(runner: Runner, model: str) -> None:
     with pytest.raises(UsageError, match="No thread is named"):
         await runner.graph.ainvoke(question(model))
-    with pytest.raises(UsageError, match="asynchronous"):
-        runner.graph.invoke(question(model), CONFIG)
-    with pytest.raises(UsageError, match="asynchronous"):
-        runner.graph.update_state(CONFIG, {"question": "Why?"})
 
 
 async def test_settings_come_from_the_input_then_the_assistant_then_the_environment_then_the_file(
