@@ -111,7 +111,11 @@ async def check_models(settings: RunSettings, deps: Dependencies) -> None:
 
 async def make_ready(kernels: Kernels, settings: RunSettings) -> None:
     """Prepare kernels, confined as the settings say. Raises NoSandbox, UsageError, KernelStartFailed."""
-    if settings.mode != "direct" and not settings.kernel_provisioner:
+    if settings.mode == "direct":
+        return
+    if settings.kernel_provisioner:
+        await kernels.try_provisioner(settings.kernel_provisioner)
+    else:
         await kernels.warm_up(sandboxed=not settings.unsandboxed, environment=settings.kernel_env)
 
 

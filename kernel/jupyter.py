@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from .untrusted_json import BadMessage
 
 _HELD = 2 * WINDOW + MOST_WEIGHT
 """The most that a kernel's posted and untaken calls may weigh; its window is full before the last one."""
+_PROVISIONERS = "jupyter_client.kernel_provisioners"
+_NOT_STARTED = "No kernel could be started: "
 _GOING = 1.0
 """Seconds that the kernel host has to end its kernels; when it is killed, they end with it."""
 
@@ -51,6 +54,8 @@ class JupyterKernels:
         self._starting = asyncio.Lock()
         self._folder: str | None = None
         self._packages: dict[str, Sequence[str]] = {}
+        self._tried: set[str] = set()
+        """The provisioners that have started a kernel."""
 
     async def warm_up(self, *, sandboxed: bool = True, environment: str = "") -> Sandbox:
         await self._ensure_host()
@@ -60,6 +65,25 @@ class JupyterKernels:
             raise KernelStartFailed(f"The kernel host did not start: {error}") from error
         self._packages[environment] = held["packages"]
         return Sandbox(held["tier"], held["refused"], held["packages"])
+
+    async def try_provisioner(self, name: str) -> None:
+        if name in self._tried:
+            return
+        there = sorted({one.name for one in entry_points(group=_PROVISIONERS)})
+        if name not in there:
+            raise UsageError(
+                f"No kernel provisioner named {name} is installed.",
+                hint=f"--kernel-provisioner takes one of these: {', '.join(there)}.",
+            )
+        try:
+            session = await self.start(KernelSpec("", sub_calls=False, provisioner=name))
+            await session.close()
+        except KernelStartFailed as error:
+            why = error.message.removeprefix(_NOT_STARTED)
+            raise UsageError(
+                f"The kernel provisioner {name} starts no kernel: {why}", hint="See --kernel-provisioner."
+            ) from error
+        self._tried.add(name)
 
     def packages(self, environment: str = "") -> Sequence[str]:
         return self._packages.get(environment, ())
@@ -73,7 +97,7 @@ class JupyterKernels:
             await self.request("start", name, setup=spec.setup(), **spec.process())
         except KernelLost as error:
             self._sessions.pop(name, None)
-            raise KernelStartFailed(f"No kernel could be started: {error}", hint="See `rlm doctor`.") from error
+            raise KernelStartFailed(f"{_NOT_STARTED}{error}", hint="See `rlm doctor`.") from error
         except RlmError:
             self._sessions.pop(name, None)
             raise
@@ -120,7 +144,7 @@ class JupyterKernels:
             case {"kind": "environment", "error": why}:
                 raise UsageError(f"The environment for kernels cannot be used: {why}.", hint="See --kernel-env.")
             case {"error": why}:
-                raise KernelStartFailed(f"No kernel could be started: {why}", hint="See `rlm doctor`.")
+                raise KernelStartFailed(f"{_NOT_STARTED}{why}", hint="See `rlm doctor`.")
             case _:
                 return answer
 

@@ -326,6 +326,10 @@ class Kernels(Protocol):
         """
         ...
 
+    async def try_provisioner(self, name: str) -> None:
+        """Check that a Jupyter kernel provisioner starts kernels. Raises UsageError when it does not."""
+        ...
+
     def packages(self, environment: str = "") -> Sequence[str]:
         """Return those modules worth naming that `warm_up` has found importable in this environment."""
         ...

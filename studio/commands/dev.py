@@ -103,7 +103,7 @@ def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tr
 
         def ready() -> None:
             if invocation.json:
-                put(safe_json({"url": url, "token": access.token, "pid": os.getpid()}))
+                put(safe_json({"url": url, "token": access.token, "pid": os.getpid()}, one_line=True))
             else:
                 put(_welcome(url, access))
 

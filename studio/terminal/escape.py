@@ -55,9 +55,9 @@ def safe_lines(text: str, most: int, width: int = 200) -> str:
     return "\n".join(shown)
 
 
-def safe_json(value: Any) -> str:
+def safe_json(value: Any, *, one_line: bool = False) -> str:
     """Return `value` as JSON with hostile characters as `\\uXXXX`, which a parser reads as the same value."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    text = json.dumps(value, ensure_ascii=False, indent=None if one_line else 2)
     # Outside of its strings JSON is ASCII and newlines, which stay as they are.
     return HOSTILE.sub(_json_escape, text)
 

@@ -38,6 +38,9 @@ class MemoryKernels:
         del sandboxed, environment
         return Sandbox("none")
 
+    async def try_provisioner(self, name: str) -> None:
+        del name
+
     def packages(self, environment: str = "") -> Sequence[str]:
         del environment
         return ()

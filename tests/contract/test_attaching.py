@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm import Runner
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Kernels, KernelSpec
+from durable_rlm.state.errors import UsageError
 from tests.contract.session_contract import run
+from tests.scripts import Asked, repl, write_script
 
 CONSOLE = Path(sys.executable).parent / "jupyter-console"
 
@@ -59,3 +62,41 @@ async def test_another_provisioner_can_start_the_same_kernel(kernels: Kernels) -
     result = await run(session, "import os\nprint(llm_query('q'), os.getcwd().endswith('scratch'))\nFINAL(1)")
     assert result.output == "Q True\n" and result.final is not None
     await session.close()
+
+
+def installed(folder: Path, name: str, target: str) -> None:
+    """Make a package that registers a kernel provisioner."""
+    info = folder / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[jupyter_client.kernel_provisioners]\n{name} = {target}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "said"),
+    [
+        ("unknown", "", "No kernel provisioner named unknown is installed"),
+        ("broken", "no_such_module:Provisioner", "The kernel provisioner broken starts no kernel: "),
+        ("wrong", "json:dumps", "The kernel provisioner wrong starts no kernel: "),
+    ],
+)
+async def test_a_wrong_provisioner_is_refused_before_anything_is_paid(
+    kernels: Kernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, target: str, said: str
+) -> None:
+    if target:
+        installed(tmp_path, name, target)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
+    async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
+        with pytest.raises(UsageError, match=said):
+            await runner.run("What?", model=model, kernel_provisioner=name)
+        assert await runner.queries.runs() == []
+    assert len(Asked(model)) == 0
+
+
+async def test_a_run_uses_a_provisioner_that_starts_kernels(kernels: Kernels, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(6 * 7)")])
+    async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
+        run = await runner.run("What?", model=model, kernel_provisioner="local-provisioner")
+    assert run.answer == 42, run

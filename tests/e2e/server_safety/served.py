@@ -68,14 +68,9 @@ def start(folder: Path, *flags: str, **environment: str) -> "subprocess.Popen[st
 
 
 def first_document(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """Return the JSON document that a server prints on stdout."""
+    """Return the JSON document that a server prints on stdout: one line."""
     assert process.stdout is not None
-    lines: list[str] = []
-    while line := process.stdout.readline():
-        lines.append(line)
-        if line == "}\n":
-            break
-    return json.loads("".join(lines))
+    return json.loads(process.stdout.readline())
 
 
 @contextmanager
