@@ -16,12 +16,14 @@ from typing import Any
 
 from ..inside.protocol import CHANNELS, SCRATCH
 from .cpu_time import CpuTime, lower_priority
+from .python_env import EnvironmentUnusable
 from .sandbox_tiers import TIERS, SandboxSpec, Start, Tier, as_canary, available, missing, start_in
 
 MAX_MESSAGE = 1 << 20
 _CREDENTIALS = struct.Struct("iII")
 _START_SECONDS = 60.0
 _GOING_SECONDS = 1.0
+_NOT_IMPORTED = ("ModuleNotFoundError: ", "ImportError: ")
 
 
 class NoSandbox(Exception):
@@ -84,12 +86,15 @@ class ForkServer:
         """The stronger tiers that do not hold here, and why."""
 
     async def start(self, tiers: Sequence[Tier]) -> None:
-        """Start the fork server in the first of `tiers` that holds. Raises NoSandbox."""
+        """Start the fork server in the first of `tiers` that holds. Raises NoSandbox, EnvironmentUnusable."""
         with contextlib.ExitStack() as canaries:
             canary = _canary(self._folder, canaries)
             for tier in available(tiers):
                 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 refused = await self._try(start_in(tier, self._wanted, canary, theirs.fileno()), ours, theirs)
+                if lacking := next((why for why in refused or () if why.startswith(_NOT_IMPORTED)), None):
+                    ours.close()
+                    raise EnvironmentUnusable(f"{self._wanted.environment.python} cannot start kernels: {lacking}")
                 if refused is None:
                     self.tier = tier
                     return

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +24,16 @@ OFFERED = ("numpy", "pandas", "pydantic", "regex", "pypdf", "docx", "openpyxl")
 """Modules worth naming to the model that writes the code, when they are installed."""
 _ASK_SECONDS = 30.0
 _ASK = """
-import importlib.util, json, sys, sysconfig
-there = [name for name in %r if importlib.util.find_spec(name)]
+import importlib.metadata, importlib.util, json, sys, sysconfig
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+there = {name: version(name) for name in %r if importlib.util.find_spec(name)}
 print(json.dumps([getattr(sys, "_base_executable", sys.executable), sys.base_prefix, sysconfig.get_path("stdlib"),
-                  [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")], list(sys.version_info[:2]), there]))
+                  [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *sys.path],
+                  list(sys.version_info[:2]), there]))
 """
 
 
@@ -58,13 +64,20 @@ def own_environment() -> KernelEnvironment:
     """Return this program's own Python, with only the packages that kernels need and those useful to code.
 
     Useful are numpy, pandas, regex and the readers of documents, as far as they are installed.
+    Raises EnvironmentUnusable, which names what kernels need and is not installed.
     """
-    folders = _unique([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    here = str(Path.cwd())
+    layers = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
+    folders = _package_folders([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *layers])
     entries = sorted(set(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()])))
     executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     stdlib = sysconfig.get_path("stdlib")
     visible = [*_python(executable, sys.base_prefix, stdlib), *entries]
     names = {Path(entry).name.removesuffix(".py") for entry in entries}
+    if lacks := [name for name in _NEEDED if name not in names]:
+        raise EnvironmentUnusable(
+            f"{', '.join(lacks)} is not installed for {sys.executable}: -m pip install {' '.join(lacks)}"
+        )
     return KernelEnvironment(executable, folders, visible, [name for name in OFFERED if name in names])
 
 
@@ -83,9 +96,38 @@ def environment_at(folder: Path) -> KernelEnvironment:
         raise EnvironmentUnusable(f"{folder} lacks {', '.join(lacks)}: {python} -m pip install {' '.join(lacks)}")
     if version < [3, 11]:
         raise EnvironmentUnusable(f"{folder} has Python {version[0]}.{version[1]}; kernels need 3.11 or later")
+    if unfit := _unfit(there):
+        wanted = " ".join(f"'{one}'" for one in unfit.values())
+        raise EnvironmentUnusable(f"{folder} has {', '.join(unfit)}: {python} -m pip install {wanted}")
     executable = os.path.realpath(executable)
-    visible = [*_python(executable, base, stdlib), str(folder.resolve())]
-    return KernelEnvironment(executable, _unique(folders), visible, [name for name in OFFERED if name in there])
+    # A file that ends in .pth can add folders elsewhere.
+    layers = _package_folders(folders)
+    outside = [layer for layer in layers if not Path(layer).is_relative_to(folder.resolve())]
+    visible = [*_python(executable, base, stdlib), str(folder.resolve()), *outside]
+    return KernelEnvironment(executable, layers, visible, [name for name in OFFERED if name in there])
+
+
+def _unfit(versions: Mapping[str, str]) -> dict[str, Requirement]:
+    """Return what kernels need and an environment has in another version than they work with, as it has it."""
+    found: dict[str, Requirement] = {}
+    for line in _own_requirements():
+        requirement = Requirement(line)
+        version = versions.get(requirement.name) if requirement.name in _NEEDED else None
+        if version and not requirement.specifier.contains(version, prereleases=True):
+            found[f"{requirement.name} {version}"] = requirement
+    return found
+
+
+def _own_requirements() -> list[str]:
+    try:
+        return importlib.metadata.requires(_OWN) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+
+
+def _package_folders(paths: Iterable[str]) -> list[str]:
+    """Return those folders into which packages were installed, without those of the standard library."""
+    return [path for path in _unique(paths) if any(Path(path).glob("*.dist-info"))]
 
 
 def _python(executable: str, base: str, stdlib: str) -> list[str]:
@@ -96,11 +138,7 @@ def _python(executable: str, base: str, stdlib: str) -> list[str]:
 
 def _extras() -> list[str]:
     """Return the packages of the `documents` extra, which are useful to code as well."""
-    try:
-        requires = importlib.metadata.requires(_OWN) or []
-    except importlib.metadata.PackageNotFoundError:
-        return []
-    return [found[0] for line in requires if _DOCUMENTS in line and (found := re.match(r"[\w.-]+", line))]
+    return [found[0] for line in _own_requirements() if _DOCUMENTS in line and (found := re.match(r"[\w.-]+", line))]
 
 
 def _entries(folders: Iterable[str], names: Iterable[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """`--kernel-env`: kernels run in a virtual environment of the user's, which is checked first."""
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -8,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.host.python_env import OFFERED, environment_at, own_environment
+from durable_rlm.kernel.host.python_env import OFFERED, EnvironmentUnusable, environment_at, own_environment
 from durable_rlm.kernel.jupyter import JupyterKernels
 from durable_rlm.kernel.session import Kernels, KernelSpec
 from durable_rlm.state.errors import UsageError
 from tests.contract.session_contract import run
+from tests.e2e.program import CLEAN
+from tests.sandbox.outside import PROJECT as ROOT
+from tests.scripts import repl, write_script
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ async def test_code_can_import_every_offered_package(kernels: Kernels) -> None:
 
 
 def test_only_installed_packages_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("numpy", "pydantic", "langgraph"):
+    for name in ("numpy", "pydantic", "langgraph", "ipykernel", "cloudpickle"):
         info = tmp_path / f"{name}-1.0.dist-info"
         for folder in (tmp_path / name, info):
             folder.mkdir()
@@ -75,6 +79,7 @@ def test_only_installed_packages_are_offered(tmp_path: Path, monkeypatch: pytest
         return str(tmp_path) if name in ("purelib", "platlib") else get_path(name)
 
     monkeypatch.setattr(sysconfig, "get_path", here)
+    monkeypatch.setattr(sys, "path", [])
     assert own_environment().offers == ["numpy", "pydantic"]
 
 
@@ -83,3 +88,61 @@ def test_the_packages_of_a_users_environment_are_offered(empty: Path) -> None:
     for name in ("ipykernel", "cloudpickle", "pydantic", "pandas"):
         (packages / f"{name}.py").touch()
     assert environment_at(empty).offers == ["pandas", "pydantic"]
+
+
+@pytest.fixture
+def layered(empty: Path) -> Path:
+    """Add the packages of this environment to the empty one by a `.pth` file."""
+    [packages] = (empty / "lib").glob("python3.*/site-packages")
+    (packages / "layer.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return empty
+
+
+async def test_an_environment_layered_on_another_one_starts_kernels(kernels: Kernels, layered: Path) -> None:
+    session = await kernels.start(KernelSpec("thread", environment=str(layered)))
+    result = await run(session, "import numpy, langgraph\nprint(numpy.arange(3).sum())")
+    assert (result.error, result.output) == (None, "3\n")
+
+
+def test_a_run_of_a_program_in_a_layered_environment_is_answered(layered: Path, tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("import numpy\nFINAL(int(numpy.arange(4).sum()))")])
+    program = [str(layered / "bin" / "python"), "-P", "-m", "durable_rlm", "run", "What?", "--model", model]
+    environment = {**CLEAN, "PYTHONPATH": str(ROOT / ".package")}
+    done = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "6"), done.stderr
+
+
+async def test_a_missing_module_is_named_and_not_taken_for_a_missing_sandbox(
+    kernels: Kernels, layered: Path, tmp_path: Path
+) -> None:
+    [packages] = (layered / "lib").glob("python3.*/site-packages")
+    partial = tmp_path / "partial"
+    partial.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if entry.name.startswith(("ipykernel", "cloudpickle", "pydantic")):
+            shutil.copytree(entry, partial / entry.name)
+    (packages / "layer.pth").write_text(f"{partial}\n")
+    with pytest.raises(UsageError, match="cannot start kernels: ModuleNotFoundError: No module named '"):
+        await kernels.warm_up(environment=str(layered))
+
+
+async def test_a_needed_package_of_an_unfit_version_is_refused_with_the_version_to_install(
+    kernels: Kernels, empty: Path
+) -> None:
+    [packages] = (empty / "lib").glob("python3.*/site-packages")
+    for name, version in (("ipykernel", "6.29.5"), ("cloudpickle", "3.1.1"), ("pydantic", "2.11.0")):
+        (packages / f"{name}.py").touch()
+        info = packages / f"{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    with pytest.raises(UsageError, match=r"has ipykernel 6\.29\.5: .* -m pip install 'ipykernel.*>=7\.3'"):
+        await kernels.warm_up(environment=str(empty))
+
+
+def test_this_programs_environment_without_a_needed_package_is_refused_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(EnvironmentUnusable, match="ipykernel, cloudpickle, pydantic is not installed for"):
+        own_environment()
