@@ -119,7 +119,7 @@ async def test_a_missing_module_is_named_and_not_taken_for_a_missing_sandbox(
     partial = tmp_path / "partial"
     partial.mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if entry.name.startswith(("ipykernel", "cloudpickle", "pydantic")):
+        if entry.is_dir() and entry.name.startswith(("ipykernel", "cloudpickle", "pydantic")):
             shutil.copytree(entry, partial / entry.name)
     (packages / "layer.pth").write_text(f"{partial}\n")
     with pytest.raises(UsageError, match="cannot start kernels: ModuleNotFoundError: No module named '"):
