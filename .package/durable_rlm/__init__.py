@@ -21,6 +21,7 @@ asyncio.run(main())
 Everything is imported on first use, so that `rlm --help` does not wait for LangGraph.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,12 @@ _MODULES = {
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
+NOT_FOR_WINDOWS = "durable-rlm does not run on Windows itself: install it in WSL, the Windows Subsystem for Linux."
+
+
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        if sys.platform == "win32":
+            raise ImportError(NOT_FOR_WINDOWS)
         return getattr(import_module(f".{_PLACES.get(name, 'state.errors')}", __name__), name)
     raise AttributeError(name)

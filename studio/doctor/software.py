@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import sqlite3
+import sys
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,6 +21,9 @@ from ..terminal.escape import safe_line
 from ..terminal.printed_commands import command_line
 from .machine import Finding
 
+TESTED_PYTHONS = ((3, 11),)
+"""The versions of Python that the whole suite ran on; `pyproject.toml` names the same."""
+TESTED_MACHINES = ("x86_64",)
 _NEEDED = ("durable-rlm", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core", "jupyter_client", "ipykernel")
 _DOCUMENTS = {"pypdf": "PDF", "docx": "DOCX", "openpyxl": "XLSX"}
 _OLDEST_SQLITE = (3, 35, 0)
@@ -44,7 +48,14 @@ def prices(today: date) -> Finding:
 
 def _python() -> Finding:
     value = f"{platform.python_version()} on {platform.system()} {platform.release()} ({platform.machine()})"
-    return Finding("Python", "ok", value)
+    untested = [] if platform.machine() in TESTED_MACHINES else [platform.machine()]
+    if platform.python_implementation() != "CPython" or sys.version_info[:2] not in TESTED_PYTHONS:
+        untested.insert(0, f"{platform.python_implementation()} {sys.version_info[0]}.{sys.version_info[1]}")
+    if not untested:
+        return Finding("Python", "ok", value)
+    tested = ", ".join(f"{major}.{minor}" for major, minor in TESTED_PYTHONS)
+    hint = f"The tests have run with Python {tested} on {', '.join(TESTED_MACHINES)}."
+    return Finding("Python", "warning", f"{value}: untested on {' and '.join(untested)}", hint)
 
 
 def _packages() -> list[Finding]:
