@@ -3,7 +3,7 @@
 import json
 import sys
 
-from .. import NOT_FOR_WINDOWS
+from durable_rlm import NOT_FOR_WINDOWS
 
 if sys.platform == "win32":
     # Before any module is imported that Windows lacks.

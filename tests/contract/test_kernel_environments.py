@@ -142,7 +142,11 @@ async def test_a_needed_package_of_an_unfit_version_is_refused_with_the_version_
 def test_this_programs_environment_without_a_needed_package_is_refused_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    def here(name: str) -> str:
+        del name
+        return str(tmp_path)
+
+    monkeypatch.setattr(sysconfig, "get_path", here)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(EnvironmentUnusable, match="ipykernel, cloudpickle, pydantic is not installed for"):
         own_environment()

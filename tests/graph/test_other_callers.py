@@ -132,10 +132,11 @@ def test_calls_of_a_program_whose_loop_is_idle_run_it(tmp_path: Path, model: str
 
 
 async def test_calls_inside_the_event_loop_are_refused_with_what_to_do(runner: Runner, model: str) -> None:
-    for call in (runner.graph.invoke, lambda *given: [*runner.graph.stream(*given)]):
-        with pytest.raises(UsageError, match="inside an event loop") as refused:
-            call(question(model), CONFIG)
-        assert "ainvoke" in (refused.value.hint or "")
+    with pytest.raises(UsageError, match="inside an event loop") as refused:
+        runner.graph.invoke(question(model), CONFIG)
+    assert "ainvoke" in (refused.value.hint or "")
+    with pytest.raises(UsageError, match="inside an event loop"):
+        next(runner.graph.stream(question(model), CONFIG))
     with pytest.raises(UsageError, match="inside an event loop"):
         runner.graph.get_state(CONFIG)
     assert await runner.queries.runs() == []

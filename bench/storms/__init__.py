@@ -1,0 +1,1 @@
+"""Seeded storms, bounded in time: what the tests check for a few cases, for many."""
