@@ -255,7 +255,9 @@ class RunExecutor:
             **resume_point.withdraws,
         }
         if changes:
-            await self._graph.aupdate_state(place, changes, as_node=resume_point.as_node)
+            # This step, too, is the caller's, who may take it back.
+            about: RunnableConfig = {**place, "metadata": streaming.config.get("metadata") or {}}
+            await self._graph.aupdate_state(about, changes, as_node=resume_point.as_node)
             place = config_of(thread_id)
         config = for_caller(place, streaming.config)
         async for chunk in self._graph.astream(start, config, durability="sync", **streaming.options):

@@ -37,11 +37,12 @@ from .errors import StoreError, UnknownThread, UsageError
 from .leases import Leases
 from .maintenance.delete import delete_run
 from .maintenance.prune import OWNED, copy_steps, keep_latest, roll_back
-from .records import ENDED, StepNote
+from .run_state import Status, StepNote
 
 _NEXT_STEP = "SELECT coalesce(max(step), 0) + 1 FROM steps WHERE thread_id = ?"
 _SETTLED = "SELECT value FROM counters WHERE name = 'settled'"
 
+_ENDED: tuple[Status, ...] = ("answered", "budget")
 _STEP = (
     "(SELECT step FROM steps WHERE steps.thread_id = checkpoints.thread_id "
     "AND steps.checkpoint_id = checkpoints.checkpoint_id)"
@@ -86,7 +87,7 @@ class RunSaver(AsyncSqliteSaver):
         ensure_storable({**row, **note}, f"A step of the run {thread_id}")
         # From this commit on the run counts as ended, whatever happens to its process.
         status = checkpoint.get("channel_values", {}).get("status")
-        ended = status if status in ENDED else None
+        ended = status if status in _ENDED else None
         now = self._clock()
         leading_here = _writes_after(thread_id, namespace, str(place.get("checkpoint_id")))
 

@@ -13,8 +13,6 @@ StepKind = Literal["prepare", "direct", "plan", "review", "execute_code", "sub_c
 """The node that made a step; `edit`: a user did, with a fork, or with a resume that changes the models."""
 Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
 """The status of a thread. `busy` is only ever an answer to a second caller, never stored."""
-ENDED: tuple[Status, ...] = ("answered", "budget")
-"""The statuses that a run's own last step gives it."""
 
 
 class StepNote(TypedDict):

@@ -11,7 +11,7 @@ from ..db.integrity import last_checkpoint
 from ..db.tables import CHECKPOINTS, STEPS, WRITES
 from ..errors import StoreError, ThreadExists
 from ..leases import Leases
-from ..records import ENDED, Status
+from ..records import Status
 from .delete import delete_run
 
 _OWNER = "CASE WHEN json_valid(CAST(metadata AS TEXT)) THEN json_extract(CAST(metadata AS TEXT), '$.run_id') END"
@@ -57,8 +57,9 @@ def _status(connection: sqlite3.Connection, serde: Deserializer, thread_id: str)
         "SELECT parent_checkpoint_id, type, checkpoint FROM checkpoints WHERE thread_id = ? AND checkpoint_id = ?",
         (thread_id, last),
     ).fetchone()
+    # Out of budget it may resume: the run that was taken back may have raised its limits.
     status = (_checkpoint(serde, thread_id, row).get("channel_values") or {}).get("status")
-    return status if status in ENDED else "stopped"
+    return "answered" if status == "answered" else "stopped"
 
 
 def keep_latest(connection: sqlite3.Connection, leases: Leases, serde: Deserializer, thread_id: str) -> None:
@@ -114,3 +115,7 @@ def _remove(connection: sqlite3.Connection, thread_id: str, places: Iterable[Col
             f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?", named
         )
     connection.executemany("DELETE FROM steps WHERE thread_id = ? AND ? = '' AND checkpoint_id = ?", named)
+    left = connection.execute("SELECT step FROM steps WHERE thread_id = ? ORDER BY step", (thread_id,)).fetchall()
+    # Without gaps: a missing number is taken for a step that was lost.
+    renumbered = [(number, thread_id, step) for number, (step,) in enumerate(left, 1) if number != step]
+    connection.executemany("UPDATE steps SET step = ? WHERE thread_id = ? AND step = ?", renumbered)
