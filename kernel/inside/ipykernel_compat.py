@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import zmq
 from ipykernel import ipkernel
+from ipykernel.compiler import XCachingCompiler
 from ipykernel.control import ControlThread
 from ipykernel.iostream import IOPubThread
 from ipykernel.ipkernel import IPythonKernel
@@ -21,6 +22,7 @@ from IPython.core.profiledir import ProfileDir
 from zmq.eventloop.zmqstream import ZMQStream
 
 from .protocol import CHANNELS
+from .snapshot.code_objects import keep_source
 
 _LATE = ("IPython.core.completerlib", "IPython.core.oinspect", "faulthandler", "tornado.platform.asyncio")
 """Modules that ipykernel imports only when a kernel starts: imported here, they are in the fork server already."""
@@ -244,6 +246,19 @@ class _NoProfile(ProfileDir):
 
     def check_startup_dir(self, change: Any = None) -> None:
         """Create nothing."""
+
+
+class CellCompiler(XCachingCompiler):
+    """IPython's compiler, which keeps the source of a cell as it is, for tracebacks and snapshots.
+
+    It would split it at every character that ends a line anywhere, also within a text of the code.
+    """
+
+    def cache(self, transformed_code: str, number: int = 0, raw_code: "str | None" = None) -> str:
+        """Keep the source of code that is about to be compiled, and return the name of its file."""
+        name = super().cache(transformed_code, number, raw_code)
+        keep_source(name, transformed_code)
+        return name
 
 
 def held_by(shell: Any) -> Callable[[str], Any]:

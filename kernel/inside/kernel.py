@@ -17,7 +17,7 @@ from typing import Any
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
-from .ipykernel_compat import QuietKernel, held_by
+from .ipykernel_compat import CellCompiler, QuietKernel, held_by
 from .output import captured
 from .protocol import Message
 from .repl import KernelRepl
@@ -51,6 +51,7 @@ class _DisplayPublisher(ZMQDisplayPublisher):
 class RlmShell(ZMQInteractiveShell):
     """IPython's shell, whose displayed output is captured as text."""
 
+    compiler_class = CellCompiler
     displayhook_class = _DisplayHook
     display_pub_class = _DisplayPublisher
 

@@ -1,6 +1,7 @@
 """Sessions of both kinds of kernels: the contract, and the promises of real kernels alone."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests import rendezvous
 from tests.contract.context_contract import ContextContract
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
 from tests.contract.query_contract import SWALLOW, QueryContract, refuse
-from tests.contract.session_contract import SessionContract, run
+from tests.contract.session_contract import SessionContract, Store, run
 
 
 class TestMemory(SessionContract, ContextContract, QueryContract):
@@ -161,6 +162,49 @@ class TestJupyter(SessionContract, ContextContract, QueryContract):
         session = await asyncio.wait_for(kernels.start(KernelSpec("thread")), 60)
         assert (await run(session, "1 + 1")).output == "2\n"
         assert len(host.children()) == 1
+
+    async def test_values_that_code_binds_to_names_of_the_shell_are_restored(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        store = Store()
+        store.keep(await run(session, "7"))
+        store.keep(await run(session, "!true\n_ + 1", turn=2))
+        kept = {name for name in store.groups if "." not in name}
+        assert kept <= {"answer", "context"}, "what the shell binds itself is saved"
+        code = "RULES = []\ndef rule(f): RULES.append(f); return f\n@rule\ndef _(x): return x + 1"
+        store.keep(await run(session, f"{code}\nIn, _i, _3 = [1], 2, 3", turn=3))
+        store.keep(await run(session, "_exit_code = 'mine'\nIn.append(_(1))", turn=4))
+        other = await kernels.start(KernelSpec("thread"))
+        assert (await other.restore(list(store.groups.values()), store.batches())).lost == {}
+        assert (await run(other, "RULES[0] is _, In, _i, _3, _exit_code, Out")).output == (
+            "(True, [1, 2], 2, 3, 'mine', {})\n"
+        )
+
+    async def test_a_restored_function_keeps_its_source(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        store = Store()
+        store.keep(await run(session, "def fail():\n    text = 'a\u2028b'\n    raise ValueError(len(text))"))
+        other = await kernels.start(KernelSpec("thread"))
+        await other.restore(list(store.groups.values()), store.batches())
+        shown = await run(other, "import inspect\nprint(inspect.getsource(fail))\nfail()")
+        assert "text = 'a\u2028b'" in shown.output
+        assert shown.error is not None and "raise ValueError(len(text))" in shown.error.traceback
+
+    async def test_code_of_another_python_is_compiled_again(self, kernels: Kernels) -> None:
+        session = await kernels.start(KernelSpec("thread"))
+        store = Store()
+        store.keep(await run(session, "class P:\n    def go(self): return [x for x in (1, self.n)]\np = P()\np.n = 2"))
+        store.keep(await run(session, "exec('def made(): return 1')", turn=2))
+        for group in store.groups.values():
+            form = json.loads(group["form"])
+            if "magic" in form:
+                group["form"] = json.dumps(form | {"magic": "00000000", "python": "3.0.0"})
+        other = await kernels.start(KernelSpec("thread"))
+        restored = await other.restore(list(store.groups.values()), store.batches())
+        assert set(restored.lost) == {"made"} and "Python 3.0.0 compiled it" in restored.lost["made"]
+        assert any("3.0.0" in note for note in restored.notes)
+        assert (await run(other, "p.go(), type(p) is P")).output == "([1, 2], True)\n"
+        called = await run(other, "made()")
+        assert called.error is not None and called.error.name == "LostVariable"
 
     async def test_a_cancelled_close_does_not_block_another(self, kernels: Kernels) -> None:
         first, second = [await kernels.start(KernelSpec(name)) for name in ("first", "second")]

@@ -207,6 +207,12 @@ def seen(names: dict[str, Any], lost: set[str]) -> list[tuple[str, Any]]:
     return [(name, view.of(names[name])) for name in user]
 
 
+_POINTERS = (
+    *(classmethod, staticmethod, weakref.ReferenceType, weakref.ProxyType, weakref.CallableProxyType),
+    *(types.TracebackType, re.Match),
+)
+
+
 class _View:
     """One reading of a namespace."""
 
@@ -229,6 +235,8 @@ class _View:
     def _parts(self, one: Any, kind: type) -> Any:
         if isinstance(one, types.BuiltinFunctionType) and not isinstance(one.__self__, types.ModuleType | type | None):
             return ("method of", self.of(one.__self__), one.__name__)
+        if kind in _POINTERS:
+            return self._pointed(one, kind)
         if isinstance(one, types.ModuleType | types.BuiltinFunctionType):
             return one.__name__
         if kind is types.FunctionType:
@@ -238,16 +246,6 @@ class _View:
             return ("function", about, cells, self.of(one.__defaults__), self.of(vars(one)))
         if kind is types.CellType:
             return ("cell", self.of(one.cell_contents))
-        if kind is classmethod or kind is staticmethod:
-            return (kind.__name__, self.of(one.__func__))
-        if isinstance(one, weakref.ReferenceType):
-            return ("reference", self.of(one()), self.of(one.__callback__))
-        if kind in (weakref.ProxyType, weakref.CallableProxyType):
-            return ("proxy", self.of(one.__reduce_ex__.__self__))
-        if kind is types.TracebackType:
-            return ("traceback", one.tb_lineno, one.tb_frame.f_code.co_name, self.of(one.tb_next))
-        if kind is re.Match:
-            return ("match", self.of(one.string), one.regs)
         if kind is types.MethodType:
             return ("method", self.of(one.__func__), self.of(one.__self__))
         if isinstance(one, type):
@@ -260,6 +258,17 @@ class _View:
         slots = [(name, self.of(getattr(one, name))) for name in getattr(kind, "__slots__", ()) if hasattr(one, name)]
         name = self.of(kind) if kind.__module__ == "__main__" else kind.__name__
         return (name, self._content(one), slots, self.of(getattr(one, "__dict__", None)))
+
+    def _pointed(self, one: Any, kind: type) -> Any:
+        if kind is classmethod or kind is staticmethod:
+            return (kind.__name__, self.of(one.__func__))
+        if isinstance(one, weakref.ReferenceType):
+            return ("reference", self.of(one()), self.of(one.__callback__))
+        if kind is types.TracebackType:
+            return ("traceback", one.tb_lineno, one.tb_frame.f_code.co_name, self.of(one.tb_next))
+        if kind is re.Match:
+            return ("match", self.of(one.string), one.regs)
+        return ("proxy", self.of(one.__reduce_ex__.__self__))
 
     def _content(self, one: Any) -> list[Any]:
         if isinstance(one, dict):
