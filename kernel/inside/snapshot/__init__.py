@@ -6,6 +6,9 @@
 - `groups`: one group of variables: pickled, in the form that the store keeps, and loaded again.
 - `pickler`, `unpickler`, `placeholder`: a group as bytes and back. An object that cannot be saved becomes a
   placeholder that raises.
+- `classes`, `arrays`, `special_kinds`, `tracebacks`, `addresses`: objects that pickle would save wrongly or not at all.
+- `code_objects`: bytecode, and its source for another Python.
+- `shell_names`: the names that are variables only once code binds them.
 - `input_slices`, `slice_index`: strings that were cut from the input, saved as their places there
   (`docs/design/0012-variables-by-reference.md`).
 - `chunks`: bytes cut at boundaries that depend on their content, so that a small change makes few new pieces.

@@ -15,12 +15,13 @@ _LOWEST = 1 << 16
 _ALIGNED = 8
 
 
-def may_be_addressed(one: Any, kind: type) -> bool:
-    """Return whether the first element of a container could be an address."""
-    if kind not in _KINDS or not one:
+def may_be_addressed(one: Any) -> bool:
+    """Return whether this is a container whose first element could be an address."""
+    if type(one) not in _KINDS:
         return False
-    first = next(iter(one))
-    return type(first) is int and first > _LOWEST and not first % _ALIGNED
+    for first in one:
+        return type(first) is int and first > _LOWEST and not first % _ALIGNED
+    return False
 
 
 def addressed(candidates: Iterable[Any]) -> "dict[int, Any]":

@@ -229,22 +229,20 @@ def is_built_here(obj: Any, kind: type) -> bool:
     return kind.__module__ == MAIN and not isinstance(obj, type)
 
 
-def fields_of(obj: Any) -> "tuple[dict[str, Any] | None, bool]":
-    """Return the dictionary of an instance, and whether something else holds it too."""
+_attribute_of, _references_to = object.__getattribute__, sys.getrefcount
+
+
+def fields_of(obj: Any) -> "tuple[dict[str, Any] | None, int]":
+    """Return the dictionary of an instance, and the number of references to it."""
     try:
-        fields, references = _counted(obj)
+        fields: dict[str, Any] = _attribute_of(obj, "__dict__")
     except AttributeError:
-        return None, False
-    return fields, references > _UNSHARED
+        return None, 0
+    return fields, _references_to(fields)
 
 
-def _counted(obj: Any) -> "tuple[dict[str, Any], int]":
-    fields = object.__getattribute__(obj, "__dict__")
-    return fields, sys.getrefcount(fields)
-
-
-_UNSHARED = _counted(types.SimpleNamespace())[1]
-"""References to a dictionary that its instance and a variable of this program hold."""
+UNSHARED = fields_of(types.SimpleNamespace())[1]
+"""The number that `fields_of` returns for a dictionary that nothing but its instance holds."""
 
 
 def slots_of(kind: type) -> "list[tuple[str, Any]]":

@@ -10,11 +10,13 @@ import sys
 import types
 import uuid
 import weakref
+from abc import ABCMeta
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .addresses import may_be_addressed
+from .cloudpickle_compat import registered_with
 from .code_names import ANY, DANGEROUS, names_of
 
 ATOMS = frozenset(
@@ -155,14 +157,12 @@ def named_in(module: Any, name: str) -> Any:
 
 def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) -> "list[Any]":
     """Count `one` as reached unless it belongs to a library, and return the objects that it refers to."""
+    if kind in _PLAIN:
+        return _held_by_plain(one, found)
     if kind is types.FunctionType:
         return _held_by_function(one, namespace, found)
     if isinstance(one, type):
-        if one.__module__ != MAIN:
-            return []
-        found.objects[id(one)] = one
-        own = [value for name, value in one.__dict__.items() if name not in ("__dict__", "__weakref__")]
-        return [*own, *one.__bases__]
+        return _held_by_class(one, found) if one.__module__ == MAIN else []
     if kind is tuple or kind is frozenset:
         held = gc.get_referents(one)
         if set(map(type, held)) <= _PASSIVE:
@@ -178,12 +178,23 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         found.names |= names_of(getattr(one, _CODES[kind]))
     if kind in _NOT_REPORTED:
         return _held_unreported(one, kind)
-    if may_be_addressed(one, kind):
+    held = _held_by_plain(one, found)
+    return [kind, *held] if kind.__module__ == MAIN else held
+
+
+def _held_by_plain(one: Any, found: Reached) -> "list[Any]":
+    found.objects[id(one)] = one
+    if may_be_addressed(one):
         found.keyed.append(one)
     held = [] if is_flat(one) else gc.get_referents(one)
-    if len(held) > _MANY and set(map(type, held)) <= _PASSIVE:
-        return []
-    return [kind, *held] if kind.__module__ == MAIN else held
+    return [] if len(held) > _MANY and set(map(type, held)) <= _PASSIVE else held
+
+
+def _held_by_class(one: type, found: Reached) -> "list[Any]":
+    found.objects[id(one)] = one
+    own = [value for name, value in vars(one).items() if name not in ("__dict__", "__weakref__")]
+    meta = [type(one)] if type(one).__module__ == MAIN else []
+    return [*own, *one.__bases__, *meta, *(registered_with(one) if isinstance(one, ABCMeta) else ())]
 
 
 def _held_unreported(one: Any, kind: type) -> "list[Any]":

@@ -295,8 +295,11 @@ class _Pickler(cloudpickle.Pickler):
     # -- instances of classes of cells
 
     def _instance(self, obj: Any, kind: type, base: type) -> Any:
-        fields, aliased = classes.fields_of(obj)
-        slots = {name: place.__get__(obj) for name, place in self._slots_of(kind) if hasattr(obj, name)}
+        fields, references = classes.fields_of(obj)
+        places = self._slots.get(id(kind))
+        if places is None:
+            places = self._slots[id(kind)] = classes.slots_of(kind)
+        slots = {name: place.__get__(obj) for name, place in places if hasattr(obj, name)} if places else None
         arguments: tuple[Any, ...] = ()
         content: Any = None
         if issubclass(base, BaseException):
@@ -314,13 +317,8 @@ class _Pickler(cloudpickle.Pickler):
             arguments = (classes.plain(obj, base),)
         return (
             *(unpickler.instance, (kind, base, arguments)),
-            *((base, fields, slots, content, aliased), None, None, unpickler.fill_instance),
+            *((base, fields, slots, content, references > classes.UNSHARED), None, None, unpickler.fill_instance),
         )
-
-    def _slots_of(self, kind: type) -> "list[tuple[str, Any]]":
-        if id(kind) not in self._slots:
-            self._slots[id(kind)] = classes.slots_of(kind)
-        return self._slots[id(kind)]
 
     _special: ClassVar[Mapping[Any, "Callable[[Any, Any], Any]"]] = {
         **SPECIAL,
