@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +20,7 @@ from .cell import BaseSession
 from .host.frames import BYTES, read_frame, write_frame
 from .host.message_filter import WINDOW
 from .messages import MOST_WEIGHT, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
+from .process_limits import ensure_open_files, short_folder
 from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, PostedCall, Restored, Sandbox
 from .untrusted_json import BadMessage
 
@@ -181,8 +181,9 @@ class JupyterKernels:
             self._folder = None
 
     async def _launch(self) -> None:
-        # A short path, because those of Unix sockets are limited. Removed by the host, or by us when it was killed.
-        self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="rlm-")
+        ensure_open_files()
+        # Removed by the host, or by us when it was killed.
+        self._folder = await asyncio.to_thread(short_folder)
         for folder in self._settings["inputs"]:
             # Created before the host starts a kernel that sees it.
             await asyncio.to_thread(make_folder, Path(folder))

@@ -49,20 +49,20 @@ async def opened(
 
     `on_made` gets the id of a new home before any process can see it. Raises StoreError.
     """
+    await asyncio.to_thread(_make, path)
     why: StoreError | None = None
     with ExitStack() as kept:
-        await asyncio.to_thread(_make, path)
         try:
-            connection = await _prepared(str(path), path, failpoint, patience, on_made)
-        except sqlite3.Error as error:
-            if not is_unwritable(error):
-                raise as_store_error(error, path) from error
-            why = _unwritable(error, path)
-            place = await asyncio.to_thread(kept.enter_context, _readable(path))
             try:
-                connection = await _prepared(place, path, failpoint, patience, on_made)
+                connection = await _prepared(str(path), path, failpoint, patience, on_made)
             except sqlite3.Error as error:
-                raise as_store_error(error, path) from error
+                if not is_unwritable(error):
+                    raise
+                why = _unwritable(error, path)
+                place = await asyncio.to_thread(kept.enter_context, _readable(path))
+                connection = await _prepared(place, path, failpoint, patience, on_made)
+        except sqlite3.Error as error:
+            raise as_store_error(error, path) from error
         try:
             yield connection, why
         finally:

@@ -4,7 +4,9 @@ A reader that has gone (`rlm list | head -1`, a closed terminal window) is not a
 discarded silently, and a run continues. A full disk is an error when a result is lost by it.
 """
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -16,12 +18,28 @@ from rich.text import Text
 
 from ...state.errors import StoreError
 
+_ESCAPED = "rlm-escaped"
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Return the characters that an encoding lacks as escapes that are also valid in JSON, and where they end."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)), error.end
+
+
+codecs.register_error(_ESCAPED, _escaped)
+
 
 class Lasting:
     """A text stream that discards its output once the reader has gone, instead of raising in the middle of a run."""
 
     def __init__(self, stream: TextIO, *, results: bool) -> None:
         """Wrap `stream`. With `results` no output may be lost, so that a full disk raises StoreError."""
+        # Otherwise a character that the locale does not have would be an error, and the text around it lost with it.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors != _ESCAPED:
+            stream.reconfigure(errors=_ESCAPED)
         self._stream = stream
         self._results = results
 

@@ -1,5 +1,6 @@
 """Error reports for users and scripts: a sentence and what to do next, or one JSON object."""
 
+import errno
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -52,6 +53,10 @@ def report_usage(error: "typer.TyperException", *, as_json: bool) -> int:
 def report_unexpected(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Report an unexpected error in one sentence, which names `--debug` unless it is given. Return the exit status."""
     name = type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        message = "This process may not open as many files as it needs."
+        report(name, message, "Raise the limit of this shell: `ulimit -n 1024`.", as_json=as_json)
+        return 1
     said = safe_line(str(error), 300)
     hint = "" if debug else "Run again with --debug for the traceback."
     report(name, f"Something unexpected went wrong ({name}{': ' if said else ''}{said}).", hint, as_json=as_json)
