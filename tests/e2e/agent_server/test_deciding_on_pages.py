@@ -68,14 +68,13 @@ async def test_a_page_may_send_an_input_and_a_step_with_its_decision(
 async def test_a_page_that_sends_back_all_arguments_unchanged_edits_nothing(
     client: LangGraphClient, thread: str, tmp_path: Path
 ) -> None:
-    """A form sends each argument, edited or not, and an edited list as JSON in a text. Long prompts are shown in part,
-    and must not be cut by that."""
+    """A form sends each argument, edited or not, and an edited list as JSON in a text."""
     cell = "FINAL([len(x) for x in llm_query_batched(['a' * 5_000, 'short'])])"
     model = Cells(tmp_path, cell)
     await client.runs.wait(thread, "rlm", input=model.question("calls"))
     [action] = actions(await waiting(client, thread))
     args = action["args"]
-    assert sorted(len(call["prompt"]) for call in args["calls"]) == [5, 2_000]
+    assert sorted(len(call["prompt"]) for call in args["calls"]) == [5, 5_000]
     for call in args["calls"]:
         if call["prompt"] == "short":
             call["prompt"] = "longer"
