@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ...state import agreements
 from ...state.errors import NotAgreed
 from ..invocation import Invocation
 from ..terminal.console import at_terminal, say
 from ..terminal.escape import safe_line
 
 if TYPE_CHECKING:
+    from ...state.agreements import Kind
     from ...state.settings import Resolved
 
 
 def allow_writing(invocation: Invocation) -> None:
     """Return when the command may write to its home. Raises NotAgreed for one that the user has not agreed to."""
-    if invocation.named or agreements.all_trusted():
+    if invocation.named:
         return
+    from ...state.agreements import all_trusted
     from ...state.home_access import standing_of
 
     try:
-        standing_of(invocation.home).need_agreement()
+        if not all_trusted():
+            standing_of(invocation.home).need_agreement()
     except NotAgreed as refused:
         if invocation.json or not _asked(refused, "Use it, and resume its runs as they were started?"):
             raise
@@ -40,8 +42,6 @@ def reads_copy(invocation: Invocation) -> bool:
     from ...state.home_access import belongs_to_others, standing_of
 
     home = invocation.home
-    if agreements.all_trusted():
-        return False
     if belongs_to_others(home):
         why = "belongs to another user"
     elif invocation.named or standing_of(home).agreed:
@@ -75,10 +75,12 @@ def agree_to_home(home: Path) -> None:
     remember("home", digest(home_id), home)
 
 
-def remember(kind: agreements.Kind, digest: str, path: Path) -> None:
+def remember(kind: "Kind", digest: str, path: Path) -> None:
     """Remember an agreement; print a warning where that is impossible, and use it for this call alone."""
+    from ...state.agreements import agree
+
     try:
-        agreements.agree(kind, digest, path.absolute())
+        agree(kind, digest, path.absolute())
     except OSError as error:
         say(
             f"Warning: the agreement cannot be remembered ({safe_line(str(error.filename))}: {error.strerror}), so it "
@@ -92,6 +94,7 @@ def resolved_or_asked(invocation: Invocation, resolve: "Callable[[], Resolved]")
 
     Raises UsageError, NotAgreed.
     """
+    from ...state.agreements import trust_file
     from ...state.folder_settings import FileNotAgreed
 
     try:
@@ -100,7 +103,7 @@ def resolved_or_asked(invocation: Invocation, resolve: "Callable[[], Resolved]")
         if invocation.json or not _asked(refused, f"Let it? It sets {refused.sets}."):
             raise
         remember("file", refused.digest, refused.path)
-        agreements.trust_file(refused.digest)
+        trust_file(refused.digest)
         return resolve()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from ...state.agreements import trusting
 from ...state.errors import UnknownThread
 from ..invocation import Invocation, invocation_of
 from ..terminal.console import say
@@ -94,7 +93,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         )
         before.invocation = invocation
         grouped = {name: flags.take(given) for name, flags in settings.items()}
-        with trusting() if trust else nullcontext():
+        with _trusting() if trust else nullcontext():
             if writes:
                 allow_writing(invocation)
             function(invocation, **given, **grouped)
@@ -117,6 +116,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     called.__doc__ = unwrapped(inspect.cleandoc(function.__doc__ or ""))
     del called.__wrapped__
     return called
+
+
+def _trusting() -> AbstractContextManager[None]:
+    from ...state.agreements import trusting
+
+    return trusting()
 
 
 def _setting_flags(parameter: inspect.Parameter) -> SettingFlags | None:

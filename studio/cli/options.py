@@ -27,11 +27,15 @@ def complete_threads(context: typer.Context, incomplete: str) -> list[tuple[str,
     Sub-RLMs come last, and only once something of a name is typed: there may be thousands.
     """
     try:
+        from ...state.home_access import standing_of
+
         before = context.find_root().params.get("home")
-        home = invocation_of(context.params.get("home") or before, as_json=False, debug=False).home
+        invocation = invocation_of(context.params.get("home") or before, as_json=False, debug=False)
         # Read-only, straight from the file: LangGraph and the store would take a second to import.
-        path = (home / DATABASE).absolute().as_uri()
-        with closing(sqlite3.connect(f"{path}?mode=ro", uri=True, timeout=0.2)) as connection:
+        path = (invocation.home / DATABASE).absolute().as_uri()
+        # In a home that is not the user's, SQLite makes no files of its own.
+        how = "mode=ro" if invocation.named or standing_of(invocation.home).agreed else "immutable=1"
+        with closing(sqlite3.connect(f"{path}?{how}", uri=True, timeout=0.2)) as connection:
             child = "thread_id IN (SELECT thread_id FROM children)" if _knows_children(connection) else "FALSE"
             rows = connection.execute(
                 f"SELECT thread_id, status, question FROM threads WHERE substr(thread_id, 1, ?) = ? "

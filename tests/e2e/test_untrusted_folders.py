@@ -79,6 +79,38 @@ def test_no_module_of_the_folder_is_imported(flags: list[str], clone: Path) -> N
     assert (done.returncode, done.stdout) == (0, "DONE\n"), done.stderr
 
 
+def test_a_home_of_the_folder_is_not_obeyed_until_the_user_agrees(clone: Path) -> None:
+    """Its run names the user's key in a header, and a program as its model."""
+    ran = clone.parent / "ran"
+    (clone.parent / "m.py").write_text(
+        f"open({str(ran)!r}, 'a').write('ran ')\ndef root(messages): raise OSError\ndef sub(prompt): return ''\n"
+    )
+
+    def rlm(*words: str, state: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [str(RLM), *words],
+            cwd=clone,
+            env={"HOME": str(clone.parent / state), "PATH": CLEAN["PATH"], "OPENAI_API_KEY": KEY},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    model = f"scripted:{clone.parent / 'm.py'}"
+    # Its maker needs no agreement, in an environment that has nothing but a home folder.
+    assert rlm("run", "Q?", "--model", model, "--thread", "t", "--unsandboxed", state="theirs").returncode == 1
+    assert rlm("resume", "t", state="theirs").returncode == 1
+    before = ran.read_text()
+    done = rlm("resume", "t", state="mine")
+    assert done.returncode == 2 and "home trust" in done.stderr and ran.read_text() == before, done
+    assert rlm("show", "t", state="mine").returncode == 0 and ran.read_text() == before
+    # The test would notice.
+    assert rlm("home", "trust", state="mine").returncode == 0
+    assert rlm("resume", "t", state="mine").returncode == 1 and ran.read_text() != before
+
+
 def test_the_folder_cannot_turn_tracing_on(clone: Path) -> None:
     (clone / "rlm.toml").write_text("tracing = true\n")
     done = ask(clone, "--model", write_script(clone.parent / "m.py", [repl("FINAL(1)")]))

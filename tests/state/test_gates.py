@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm.state import agreements
 from durable_rlm.state.approval_policy import Gates, without_final
 from durable_rlm.state.errors import UsageError
 from durable_rlm.state.settings import resolve_settings
@@ -35,7 +36,9 @@ def test_an_unknown_gate_is_refused_with_a_list_of_the_known_ones(name: str) -> 
 def test_gates_come_from_flags_the_environment_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tmp_path.joinpath("rlm.toml").write_text('approve = ["final"]\n')
-    assert resolve_settings({}).approve == ("final",)
+    with agreements.trusting():
+        assert resolve_settings({}).approve == ("final",)
+    tmp_path.joinpath("rlm.toml").unlink()
     monkeypatch.setenv("RLM_ALLOW_IMPORTS", "yaml, numpy")
     assert resolve_settings({}).allow_imports == ("yaml", "numpy")
     monkeypatch.setenv("RLM_APPROVE", "code, calls>10,code")

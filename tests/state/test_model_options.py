@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from durable_rlm.state import agreements
 from durable_rlm.state.errors import UsageError
-from durable_rlm.state.folder_settings import FolderFile
 from durable_rlm.state.model_options import Options, parse_options
+from durable_rlm.state.settings import resolve_settings
 
 SAME = {
     "body.chat_template_kwargs": {"enable_thinking": False, "style": "brief"},
@@ -146,31 +146,21 @@ def test_any_text_is_options_or_an_error(text: str) -> None:
         assert parse_options(options) == options
 
 
-class _Settings(BaseSettings):
-    option: Options = {}
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **more: PydanticBaseSettingsSource
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (FolderFile(settings_cls),)
-
-
 def _settings_of(text: str) -> dict[str, Any]:
     Path("rlm.toml").write_text(text)
-    return _Settings().option
+    return resolve_settings({}).option
 
 
-def test_a_table_of_the_folder_sets_what_the_answer_looks_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert _settings_of("[option]\ntemperature = 0\neffort = 'low'") == {"effort": "low", "temperature": 0.0}
-
-
-@pytest.mark.parametrize("line", ["header.X-Key = 'env:OPENAI_API_KEY'", "'header.x' = 'a'", "body.models = ['other']"])
-def test_a_table_of_the_folder_cannot_add_to_requests(
+@pytest.mark.parametrize("line", ["temperature = 0", "header.x = 'a'", "body.models = ['other']"])
+def test_a_table_of_the_folder_adds_to_requests_once_the_user_agrees(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"rlm.toml sets option, and .* may not say which headers") as error:
+    with pytest.raises(
+        UsageError, match=r"rlm.toml sets option, and .* may not say what is added to requests"
+    ) as error:
         _settings_of(f"[option]\n{line}")
     assert "--option" in error.value.hint
+    with agreements.trusting():
+        [(name, _)] = _settings_of(f"[option]\n{line}").items()
+    assert name == line.partition(" ")[0]

@@ -16,11 +16,11 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_flag_overrides_the_environment_which_overrides_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "rlm.toml").write_text('max_turns = 3\nmax_calls = 30\nmodel = "a:b"\nmax_cost = 2.5\n')
+    (tmp_path / "rlm.toml").write_text('max_turns = 3\nmax_calls = 30\nmode = "auto"\nmax_cost = 2.5\n')
     monkeypatch.setenv("RLM_MAX_TURNS", "4")
     monkeypatch.setenv("RLM_MAX_CALLS", "40")
     settings = resolve_settings({"max_turns": 5, "max_calls": None})
-    assert (settings.max_turns, settings.max_calls, settings.model, settings.max_cost) == (5, 40, "a:b", 2.5)
+    assert (settings.max_turns, settings.max_calls, settings.mode, settings.max_cost) == (5, 40, "auto", 2.5)
 
 
 def test_each_setting_has_a_variable_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

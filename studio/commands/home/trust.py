@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....state import agreements
 from ....state.errors import StoreError, UsageError
 from ...cli.agreeing import agree_to_home, remember
 from ...cli.common import command
 from ...invocation import DATABASE, DEFAULT_HOME, Invocation
 from ...terminal.console import put
 from ...terminal.escape import safe_json, safe_line
+
+if TYPE_CHECKING:
+    from ....state.agreements import Kind
 
 _FILE = "rlm.toml"
 
@@ -30,7 +32,7 @@ WithdrawFlag = Annotated[bool, typer.Option("--withdraw", help="Withdraw the agr
 
 @dataclass(frozen=True)
 class _Found:
-    kind: agreements.Kind
+    kind: "Kind"
     path: Path
 
 
@@ -92,15 +94,16 @@ def _agreed(found: _Found) -> bool:
 
 
 def _withdrawn(found: _Found) -> bool:
+    from ....state.agreements import withdraw
     from ....state.db.home_id import read_id
     from ....state.folder_settings import file_digest
     from ....state.home_access import digest
 
     try:
         if found.kind == "file":
-            return agreements.withdraw(file_digest(found.path))
+            return withdraw(file_digest(found.path))
         home_id = read_id(found.path / DATABASE)
-        return home_id is not None and agreements.withdraw(digest(home_id))
+        return home_id is not None and withdraw(digest(home_id))
     except OSError as error:
         raise StoreError(f"The agreement cannot be withdrawn: {error.strerror}.") from error
 
@@ -115,7 +118,9 @@ def _what_it_sets(found: _Found) -> str:
 
 
 def _list(invocation: Invocation) -> None:
-    every = list(agreements.agreements())
+    from ....state.agreements import agreements
+
+    every = list(agreements())
     if invocation.json:
         put(safe_json([{"kind": one.kind, "path": one.path} for one in every]))
         return
