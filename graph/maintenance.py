@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from ..nodes.runtime.dependencies import Stores
 from ..state.blobs.store import Blobs, locked
-from ..state.db.connection import Database
 from ..state.db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..state.errors import StoreError, UnknownThread, UsageError
 from ..state.failpoints import Failpoint, no_failpoint
@@ -29,6 +28,7 @@ from ..state.maintenance.scrubbing import Scrubber
 from ..state.maintenance.verify import verify
 from ..state.maintenance.verify_context import OnProgress
 from .queries import RunQueries
+from .wiring import open_stores
 
 T = TypeVar("T")
 
@@ -153,9 +153,9 @@ def _put_in_place(partial: Path, target: Path) -> None:
 
 
 async def bring_up_to_date(home: Path) -> None:
-    """Migrate the home's database to this version's format. Raises StoreError."""
+    """Migrate the home's database to this version's format. Raises StoreError, also for files of other users."""
     with reserve_given_up(home):
-        async with Database.open(home / DATABASE):
+        async with open_stores(home):
             pass
 
 

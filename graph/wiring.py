@@ -1,7 +1,6 @@
 """Opens a home: the stores under it, and the dependencies of the nodes."""
 
 import asyncio
-import logging
 import shutil
 import tempfile
 import time
@@ -30,7 +29,6 @@ from ..state.threads import Threads
 from ..state.usage import Spending
 
 DEFAULT_HOME = ".rlm"
-_log = logging.getLogger("durable_rlm")
 
 
 @asynccontextmanager
@@ -50,8 +48,7 @@ async def open_stores(
     if not (trust or all_trusted()):
         if not named:
             (await asyncio.to_thread(standing_of, home)).need_agreement()
-        for change in await asyncio.to_thread(make_safe, home):
-            _log.warning(change)
+        await asyncio.to_thread(make_safe, home)
     made_here = await asyncio.to_thread(is_untouched, home)
 
     def on_made(home_id: str) -> None:

@@ -90,12 +90,11 @@ def belongs_to_others(home: Path) -> bool:
     return False
 
 
-def make_safe(home: Path) -> list[str]:
-    """Take the right to write to a home's files from other users. Return what was changed, in words.
+def make_safe(home: Path) -> None:
+    """Take the right to write to a home's files from other users, and log that.
 
     Raises StoreError for files of other users, and for links in place of the home's own files.
     """
-    changed: list[str] = []
     for path in (home, home / DATABASE, home / BLOBS):
         try:
             facts = path.stat() if path == home else path.lstat()
@@ -116,11 +115,10 @@ def make_safe(home: Path) -> list[str]:
                 hint="Make it yours (chown), copy it (`rlm home copy FROM TO`), or allow it for this call: --trust.",
             )
         if facts.st_mode & 0o022:
-            changed.append(_tightened(path, facts.st_mode))
-    return changed
+            _tighten(path, facts.st_mode)
 
 
-def _tightened(path: Path, mode: int) -> str:
+def _tighten(path: Path, mode: int) -> None:
     if mode & stat.S_ISVTX:
         # /tmp and its like are everybody's on purpose.
         raise StoreError(f"Everybody may write to {path}.", hint="Name a folder of your own with --home.")
@@ -131,4 +129,4 @@ def _tightened(path: Path, mode: int) -> str:
             f"Other users may write to {path}, and that cannot be changed: {error.strerror}.",
             hint=f"Change it (chmod go-w {path}), or allow it for this call: --trust.",
         ) from None
-    return f"Other users could write to {path}; now only you can."
+    _log.warning("Other users could write to %s; now only you can.", path)

@@ -24,6 +24,8 @@ class Invocation:
     """The run that the command is about, once it is known."""
     named: bool = True
     """True when the user has named the home, by a flag or a variable: that agrees to it."""
+    writes: bool = False
+    """True when the command writes to the home, and may."""
     said_reading_only: bool = False
     """True once it was said that the home is only read."""
 

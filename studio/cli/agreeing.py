@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 def allow_writing(invocation: Invocation) -> None:
     """Return when the command may write to its home. Raises NotAgreed for one that the user has not agreed to."""
-    if invocation.named:
-        return
     from ...state.agreements import all_trusted
     from ...state.home_access import standing_of
 
     try:
-        if not all_trusted():
+        if not (invocation.named or all_trusted()):
             standing_of(invocation.home).need_agreement()
     except NotAgreed as refused:
         if invocation.json or not _asked(refused, "Use it, and resume its runs as they were started?"):
             raise
         agree_to_home(invocation.home)
-    invocation.named = True
+    invocation.named = invocation.writes = True
 
 
 def reads_copy(invocation: Invocation) -> bool:
     """Return whether a command that reads opens a copy, because its home may not be written to. Say so once."""
+    if invocation.writes:
+        return False
     from ...state.home_access import belongs_to_others, standing_of
 
     home = invocation.home

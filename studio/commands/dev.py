@@ -90,6 +90,8 @@ def dev(
 
 
 def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tracing: bool) -> bool:
+    from ...state.agreements import all_trusted
+    from ...state.home_access import make_safe
     from ..server.process import is_loopback, listen, url_of
 
     with listen(host, port) as listening:
@@ -111,6 +113,9 @@ def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tr
 
         colours = stderr_console().is_terminal
         home = invocation.home.absolute()
+        if not all_trusted():
+            # LangGraph's server unpickles its files while it is loaded, before the home is opened.
+            make_safe(home)
         serving = Serving(home, url, listening, access, invocation.debug, colours, tracing)
         try:
             return serve(serving, ready, lambda: say("Stopping. A second signal leaves at once."))

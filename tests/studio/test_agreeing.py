@@ -167,6 +167,22 @@ def test_a_state_folder_that_cannot_be_used_is_one_warning(
     assert rlm("resume", "t", "--trust").code == 0
 
 
+def test_a_home_of_another_user_is_read_and_not_written_to_although_it_is_named(
+    rlm: Rlm, theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, there = theirs.stat().st_uid, os.geteuid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1 if there() == owner else there())
+    before = content(theirs)
+    done = rlm("list", "--home", ".rlm")
+    assert done.code == 0 and "theirs" in done.out and "belongs to another user" in done.err
+    for words in ("delete theirs --yes", "gc", "resume theirs", "dev --port 0"):
+        refused = rlm(*words.split(), "--home", ".rlm")
+        assert refused.code == 1 and "belongs to another user" in refused.err, refused
+    assert content(theirs) == before
+    assert rlm("delete", "theirs", "--yes", "--home", ".rlm", "--trust").code == 0
+    assert "theirs" not in rlm("list", "--home", ".rlm").out
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_terminal_asks_once(answer: bool, rlm: Rlm, theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
