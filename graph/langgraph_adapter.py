@@ -39,8 +39,6 @@ from .tracing import traced
 T = TypeVar("T")
 
 _MOST_NOTED = 10_000
-_IN_ANOTHER_GRAPH = "__pregel_read"
-"""What LangGraph adds to the config of a node."""
 
 _DECIDED_HERE = frozenset({"durability", "checkpoint_during"})
 
@@ -71,6 +69,12 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
         question or input, UsageError, UnknownThread, and the error that ended the run.
         """
         config = self._own(config)
+        if config.get("configurable", {}).get("checkpoint_ns"):
+            raise UsageError(
+                "This graph cannot be a node of another graph.",
+                hint="Call it in a function that is the node: await graph.ainvoke(input, "
+                '{"configurable": {"thread_id": …}}), with a thread of its own.',
+            )
         thread_id, checkpoint_id = _place_in(config)
         modes = stream_mode or self.stream_mode
         stream_adapter = StreamAdapter(self.adapter.texts, self.adapter.requests, thread_id, modes, subgraphs, version)
@@ -146,14 +150,7 @@ class DurableGraph(CompiledStateGraph[RunState, RunSettings, RunInput, RunOutput
                 "This graph saves its runs in its own home, and no other checkpointer can be bound to it.",
                 hint="Open the Runner with the home that you want, and leave the graph's checkpointer as it is.",
             )
-        config = merge_configs(self.config, config)
-        if _IN_ANOTHER_GRAPH in config.get("configurable", {}):
-            raise UsageError(
-                "This graph cannot be a node of another graph.",
-                hint="Call it in a function that is the node: await graph.ainvoke(input, "
-                '{"configurable": {"thread_id": …}}), with a thread of its own.',
-            )
-        return config
+        return merge_configs(self.config, config)
 
 
 class GraphAdapter:

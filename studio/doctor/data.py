@@ -1,4 +1,4 @@
-"""Where each byte of a run goes, and which hosts are asked: the report of `rlm doctor --data`.
+"""The report of `rlm doctor --data`: where each byte of a run goes, and which hosts are asked.
 
 It is read from the settings that a run would have here; nothing is asked and nothing is started. Addresses are shown
 without what may be secret in them.
@@ -51,7 +51,7 @@ class Destination:
 
     name: str
     value: str
-    """What goes there, and where that is."""
+    """The data that goes there, and where that is."""
     hosts: list[str] = field(default_factory=list[str])
     """The hosts that are asked, with their ports; none: it stays on this machine."""
 

@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_linux(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 @pytest.mark.parametrize("name", sorted(call_numbers.NEVER))
-def test_what_is_never_needed_is_denied(machine: str, name: str) -> None:
+def test_calls_that_no_kernel_needs_are_denied(machine: str, name: str) -> None:
     if name not in call_numbers.numbers(machine):
         return
     assert verdict(machine, name) == verdict(machine, name, own_processes=False) == errno.EPERM
@@ -84,7 +84,7 @@ def test_what_is_never_needed_is_denied(machine: str, name: str) -> None:
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 @pytest.mark.parametrize("name", sorted(call_numbers.BESIDE_THE_USER))
-def test_what_reaches_the_user_is_denied_beside_the_user_alone(machine: str, name: str) -> None:
+def test_calls_that_reach_the_user_are_denied_beside_the_user_alone(machine: str, name: str) -> None:
     if name not in call_numbers.numbers(machine):
         return
     assert (verdict(machine, name), verdict(machine, name, own_processes=False)) == (ALLOWED, errno.EPERM)

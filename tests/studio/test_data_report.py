@@ -67,7 +67,7 @@ def test_a_proxy_is_named_without_its_password() -> None:
     ("settings", "hosts"),
     [({}, []), ({"unsandboxed": True}, ["any"]), ({"kernel_provisioner": "theirs"}, ["unknown"])],
 )
-def test_what_code_can_reach_is_said(settings: dict[str, Any], hosts: list[str]) -> None:
+def test_the_reach_of_code_is_said(settings: dict[str, Any], hosts: list[str]) -> None:
     [kernels] = report(settings)["Kernels"]
     assert kernels.hosts == hosts
 
@@ -99,7 +99,7 @@ def test_the_command_prints_it(rlm: Rlm) -> None:
     ("machine", "version", "said"),
     [("aarch64", TESTED_PYTHONS[0], "untested on aarch64"), (TESTED_MACHINES[0], (3, 99), "untested on CPython 3.99")],
 )
-def test_what_the_suite_has_not_run_on_is_said(
+def test_a_machine_or_python_that_the_suite_has_not_run_on_is_said(
     monkeypatch: pytest.MonkeyPatch, machine: str, version: tuple[int, int], said: str
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
