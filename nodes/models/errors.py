@@ -17,7 +17,7 @@ from .redaction import redact
 
 FailureKind = Literal[
     "auth", "not_found", "bad_request", "rate_limit", "server", "network", "timeout",
-    "refused", "empty", "cut", "thoughts", "garbage", "too_long", "scripted", "schema",
+    "refused", "empty", "cut", "thoughts", "garbage", "too_long", "scripted", "schema", "redirected",
 ]  # fmt: skip
 
 
@@ -146,8 +146,10 @@ Errors that may come later are left out: resets, reads and writes that fail, ser
 
 def classify(error: BaseException, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Failure:
     """Return the Failure for `error`: by its HTTP status where there is one, else by the names of its causes."""
-    if isinstance(error, AttemptFailed):
-        return error.failure
+    for link in _causes(error):
+        # Packages wrap what a hook of theirs raises (`bounded_http`).
+        if isinstance(link, AttemptFailed):
+            return link.failure
     failure = _classified(error, now)
     return replace(failure, unsent=failure.status is None and _never_sent(error))
 
@@ -321,6 +323,7 @@ _SENTENCES: dict[FailureKind, str] = {
     "thoughts": "{name} only thought, and gave no answer{tries}; put the question differently or use another model.",
     "garbage": "{model} does not answer like a chat completions server{tries}{said}; check --base-url.",
     "scripted": "The scripted model {name} failed{said}; correct the script.",
+    "redirected": "{model} redirects requests{said}, which is not followed; name that server itself if you trust it.",
     "schema": "{name} did not answer in the asked form{tries}{said}; simplify the schema or use another model.",
 }
 _ROOT_TOO_LONG = "The request to the root model is longer than {name} can read{said}; use a --model that reads more."

@@ -5,4 +5,4 @@ from typing import Any
 
 def make_client(chat: Any) -> None:
     """Make the HTTP client of a ChatAnthropic now; it makes one with its first request, of the fields it has then."""
-    _ = chat._async_client
+    getattr(chat, "_async_client", None)

@@ -19,6 +19,8 @@ from .token_usage import plausible_usage
 
 _DRAINED_SECONDS = 0.5
 """Seconds for which the end of a stream is awaited after its last event, so that its connection can be used again."""
+_FED_AT_ONCE = 16 << 10
+"""Bytes of a reply that are read before other tasks are served: at most 2,000 events."""
 _on_piece: ContextVar[OnPiece] = ContextVar("on_piece", default=ignore_piece)
 """Follows the reply to the request that is made here: LangChain passes keyword arguments on to callbacks."""
 
@@ -91,11 +93,17 @@ class ChatCompletions(ChatOpenAI):
 
 async def _read(pieces: AsyncIterator[bytes], incoming: Incoming) -> None:
     """Read a reply as far as it belongs to it."""
+    fed = 0
     try:
         async for piece in pieces:
             incoming.feed(piece)
             if incoming.done:
                 break
+            fed += len(piece)
+            if fed > _FED_AT_ONCE:
+                # What has arrived is had without waiting, and thousands of events would keep the loop busy.
+                fed = 0
+                await asyncio.sleep(0)
     except Exception:
         # Nothing that is missed after the text is complete makes it worth another request.
         if not incoming.finished:

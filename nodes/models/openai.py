@@ -14,6 +14,7 @@ from typing import Any
 
 import openai
 
+from .bounded_http import bound_replies
 from .errors import AttemptFailed, Failure, classify
 from .langchain import read_reply, to_messages
 from .langchain_openai_compat import ChatCompletions
@@ -75,6 +76,7 @@ class OpenAISender:
         )
         # trust_env=False: a proxy in the environment must not be asked for a server on this machine.
         self._http = openai.DefaultAioHttpClient(timeout=timeout, limits=limits, trust_env=not is_loopback(base_url))
+        bound_replies(self._http)
 
         async def current_key() -> str:
             return key

@@ -13,6 +13,7 @@ from .api_keys import ApiKey, find_key
 from .client import ModelClient
 from .errors import Target
 from .langchain_anthropic_compat import make_client
+from .langchain_http_clients import bound_http_clients
 from .options import RequestOptions, check_sampling, resolve_options, settings_of
 from .pricing import Price
 from .provider_protocol import Role, Sender
@@ -154,6 +155,9 @@ def _other(kind: str, model: str, target: Target, base_url: str, options: Reques
 
     try:
         chat = chat_model(model=model, disable_streaming=True, cache=False, **fields)
+        if provider.client_is_late:
+            make_client(chat)
+        bound_http_clients(chat)
         chat = _with_headers(chat, provider, options.headers)
     except Exception as error:
         said = redact(" ".join(str(error).split())[:300], target.secrets)
@@ -173,8 +177,6 @@ def _with_headers(chat: Any, provider: Provider, headers: Mapping[str, str]) -> 
     if provider.headers == "async_client":
         chat.async_client.headers.update(headers)
         return chat
-    if provider.client_is_late:
-        make_client(chat)
     place = provider.headers.partition(".")[0]
     return chat.model_copy(update={place: None, **provider.headers_copied})
 

@@ -17,6 +17,10 @@ MOST_STREAMED = 64 << 20
 """Bytes of the longest stream that is read: 100,000 tokens, each an event with all that servers add to one."""
 MOST_WHOLE = 8 << 20
 """Bytes of the longest reply that is not streamed, and of the longest line of a stream."""
+MOST_LINES = 1_000_000
+"""Lines of the longest stream that are not blank: an event takes one or two, and some 10 µs to read."""
+MOST_EMPTY = 50_000
+"""Events without a piece of a reply: some servers send one now and then while a model thinks."""
 _CHECKED_EVERY = 1_000
 """New characters after which the end of a streamed text is looked at."""
 _SHOWN = 1_000
@@ -40,7 +44,7 @@ class Incoming:
         self._unread: list[bytes] = []
         """The part of a line that has arrived, or of a reply that is no stream."""
         self._unread_size = 0
-        self._size = 0
+        self._size = self._lines = self._empty = 0
         self._beginning = b""
         self._whole: bool | None = None
         """True for a reply that is no stream; None before its first character."""
@@ -105,6 +109,9 @@ class Incoming:
 
     def _read_line(self, line: bytes) -> None:
         """Read one line of a stream: an event, or one that does not matter."""
+        self._lines += 1
+        if self._lines > MOST_LINES or self._empty > MOST_EMPTY:
+            raise AttemptFailed(Failure("garbage", "its reply is a stream of too many events", True))
         name, _, value = line.partition(b":")
         if name not in _FIELDS or self._said_done or self._assembly.repeats:
             return
@@ -121,8 +128,10 @@ class Incoming:
             raise _no_completion(line)
         if name == b"error":
             raise ValueError(event)
+        before = self._assembly.pieces
         if isinstance(event, dict):
             self._assembly.add(cast(Json, event))
+        self._empty += self._assembly.pieces == before
 
 
 def _no_completion(body: bytes) -> AttemptFailed:
@@ -149,6 +158,8 @@ class _Assembly:
     def __init__(self, on_piece: OnPiece) -> None:
         self.events = 0
         self.repeats = False
+        self.pieces = 0
+        """The pieces of text that have arrived."""
         self._on_piece = on_piece
         self._reply: Json = {}
         self._choice: Json = {"index": 0, "finish_reason": None}
@@ -193,6 +204,7 @@ class _Assembly:
                     self._add_call(_dict(call))
 
     def _arrived(self, text: str) -> None:
+        self.pieces += 1
         self._on_piece(text)
         self._unchecked.append(text)
         self._unchecked_size += len(text)
