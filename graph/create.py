@@ -8,7 +8,7 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -25,7 +25,7 @@ from ..state.approval_policy import Gates
 from ..state.budget import Limits
 from ..state.call_keys import digest
 from ..state.db.storable import encodable
-from ..state.errors import ThreadExists, UsageError, cli_command
+from ..state.errors import ThreadExists, TimeSpent, UsageError, cli_command
 from ..state.input.context import ContextRef
 from ..state.run_names import names_for
 from ..state.run_state import RunInput
@@ -33,6 +33,7 @@ from ..state.settings import RunSettings
 from ..state.threads import Thread
 from .intake import Given, from_stdin, input_digest, store_input
 
+T = TypeVar("T")
 MOST_QUESTION = 10_000_000
 """Characters of the longest question."""
 _MOST_NAME = 500
@@ -174,12 +175,12 @@ async def enter_run(
     if existing:
         name = existing.thread_id
         await check_models(settings, deps)
-        reference = await same_run(deps, existing, question, given, on_event)
+        reference = await same_run(deps, existing, question, given, settings, on_event)
     else:
-        reference = await _stored(deps, given, settings, on_event)
+        reference, seconds = await _stored(deps, given, settings, on_event)
         await check_direct(question, reference, settings, deps.stores)
         fits = settings.mode == "rlm" and await fits_one_call(question, reference, settings, deps.stores)
-        name = await _named(deps, thread_id, question, given_digest(given), reference, settings, on_event)
+        name = await _named(deps, thread_id, question, given_digest(given), reference, settings, seconds, on_event)
         if fits:
             on_event({"event": "one_call"})
     check_same_input(await deps.stores.threads.get(name), reference)
@@ -187,14 +188,27 @@ async def enter_run(
 
 
 async def same_run(
-    deps: Dependencies, run: Thread, question: str, given: Input | None, on_event: OnEvent
+    deps: Dependencies, run: Thread, question: str, given: Input | None, settings: RunSettings, on_event: OnEvent
 ) -> ContextRef | None:
     """Return the input as it is now, or None when it cannot have changed. Raises ThreadExists for another run."""
     check_same_run(run, question, given_digest(given))
     if given is None or isinstance(given, str | dict):
         return None
     # Files that are given by name may have changed.
-    return await store_input(given, deps.stores, on_event)
+    return await _within_time(settings, store_input(given, deps.stores, on_event))
+
+
+async def _within_time(settings: RunSettings, reading: Awaitable[T]) -> T:
+    """Return what is read. Raises TimeSpent when that takes longer than the whole run may."""
+    try:
+        async with asyncio.timeout(settings.max_time):
+            return await reading
+    except TimeoutError:
+        limit = settings.max_time
+        raise TimeSpent(
+            f"The time of {limit:g} s was over before the input was read; nothing was saved.",
+            hint="Allow more with --max-time, or give a smaller input.",
+        ) from None
 
 
 def given_digest(given: Input | None) -> str:
@@ -204,10 +218,11 @@ def given_digest(given: Input | None) -> str:
 
 async def _stored(
     deps: Dependencies, given: Input | None, settings: RunSettings, on_event: OnEvent
-) -> ContextRef | None:
+) -> tuple[ContextRef | None, float]:
     """Read an input into the store while models are checked and kernels are made ready.
 
-    It is kept only once both have succeeded, so that their errors are reported before those of the input.
+    Return a reference to it, and the seconds that it was waited for after that. It is kept only once both have
+    succeeded, so that their errors are reported before those of the input.
     """
     agreed = threading.Event()
     # Standard input may stay open for long, and a thread that waits for it keeps the program from ending. So it is read
@@ -218,7 +233,9 @@ async def _stored(
         await check_models(settings, deps)
         await warming
         agreed.set()
-        return await (ahead[0] if ahead else _read(deps, given, on_event, agreed))
+        begun = deps.clock()
+        reading = ahead[0] if ahead else _read(deps, given, on_event, agreed)
+        return await _within_time(settings, reading), deps.clock() - begun
     finally:
         for task in (warming, *ahead):
             task.cancel()
@@ -240,10 +257,11 @@ async def _named(
     given: str,
     reference: ContextRef | None,
     settings: RunSettings,
+    seconds: float,
     on_event: OnEvent,
 ) -> str:
     """Enter a new run into the index, under an unused name unless one is given. Return its name."""
-    add = partial(_add, deps, question=question, given=given, reference=reference, settings=settings)
+    add = partial(_add, deps, question=question, given=given, reference=reference, settings=settings, seconds=seconds)
     if thread_id is not None:
         try:
             await add(thread_id)
@@ -276,6 +294,7 @@ async def _add(
     given: str,
     reference: ContextRef | None,
     settings: RunSettings,
+    seconds: float,
 ) -> None:
     # Until this row exists, only their age protects the input's blobs from `gc` (`state/blobs/store.py`).
     start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
@@ -286,4 +305,5 @@ async def _add(
         start=cast(dict[str, Any], start),
         model=settings.model,
         limits=Limits.of(settings),
+        seconds=seconds,
     )

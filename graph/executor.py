@@ -19,7 +19,7 @@ from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOp
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import Event, OnEvent
 from ..nodes.runtime.langgraph_compat import FORWARDED_KEYS
-from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError
+from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, TimeSpent
 from ..state.leases import RENEW_AFTER
 from ..state.run_state import RestoreRecord, Status
 from ..state.threads import Thread
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 # LangGraph counts supersteps and stops at 25 by default; here only the run's own limits apply.
 _NO_RECURSION_LIMIT = 10_000_000
+_ENDING_SECONDS = 0.8
+"""Seconds within which an execution that is cancelled must end: a stopped run ends within two (promise P10)."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,39 @@ class ExecutionOutcome:
     """Set when the outcome could not be recorded."""
     restore: RestoreRecord | None = None
     error: RlmError | None = None
-    """The error that ended it, which is in the index of runs, too."""
+    """The error that ended it, which is in the index of runs, too; a TimeSpent when `--max-time` did."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
     task: "asyncio.Task[None]"
     hurry: contextlib.ExitStack
     """Entered when the execution has to end: from then on it does not wait for other processes that write."""
+    stores: Stores
+    spent: TimeSpent | None = None
+    """Set before it is ended because the time of its run is over."""
+    overdue: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Set when it was to end and has not."""
+
+    def end(self) -> bool:
+        """Cancel the execution. Return whether it was under way."""
+        self.hurry.enter_context(self.stores.database.hurried())
+        self.overdue.get_loop().call_later(_ENDING_SECONDS, self._give_up)
+        return self.task.cancel()
+
+    async def finished(self) -> None:
+        """Wait until the execution has ended. Raises what it raises, and CancelledError when it is overdue.
+
+        One that does not end when it is cancelled is left as it is: nothing of it can be saved any more.
+        """
+        await asyncio.wait({self.task, self.overdue}, return_when=asyncio.FIRST_COMPLETED)
+        if not self.task.done():
+            raise asyncio.CancelledError
+        await self.task
+
+    def _give_up(self) -> None:
+        if not self.overdue.done():
+            self.overdue.set_result(None)
 
 
 class RunExecutor:
@@ -88,10 +115,7 @@ class RunExecutor:
         while (caller := self._callers.get(thread_id)) is not None:
             thread_id = caller
         running = self._running.get(thread_id)
-        if running is None:
-            return False
-        running.hurry.enter_context(self._stores.database.hurried())
-        return running.task.cancel()
+        return running is not None and running.end()
 
     def stop_all(self) -> bool:
         """Cancel every execution. Return whether there was any."""
@@ -180,17 +204,20 @@ class RunExecutor:
         outcome = ExecutionOutcome()
         self._active_runs.options_by_thread[thread_id] = execution_options
         task = asyncio.create_task(self._go_traced(thread_id, resume_point, streaming))
+        running = _Running(task, hurry, self._stores)
+        watches = [asyncio.create_task(self._keep_leases(thread_id, task))]
         if thread_id not in self._callers:
-            self._running[thread_id] = _Running(task, hurry)
-        beating = asyncio.create_task(self._keep_leases(thread_id, task))
+            self._running[thread_id] = running
+            watches.append(asyncio.create_task(self._watch_time(thread_id, resume_point, running)))
         try:
-            await task
+            await running.finished()
         except asyncio.CancelledError:
-            outcome.stopped = True
+            error = running.spent
+            outcome.stopped = error is None
             current = asyncio.current_task()
             if current and current.cancelling():
                 task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await asyncio.wait({task}, timeout=_ENDING_SECONDS)
                 raise
         except LeaseLost:
             raise
@@ -203,7 +230,8 @@ class RunExecutor:
             error = RlmError(f"Something unexpected went wrong: {type(failure).__name__}: {failure}")
             raise
         finally:
-            beating.cancel()
+            for watch in watches:
+                watch.cancel()
             self._running.pop(thread_id, None)
             self._active_runs.options_by_thread.pop(thread_id, None)
             outcome.error = error
@@ -282,6 +310,20 @@ class RunExecutor:
                 # The run meets the same error and reports it, or it has ended by then.
                 continue
 
+    async def _watch_time(self, thread_id: str, resume_point: ResumePoint, running: _Running) -> None:
+        """End the execution when the time of its run is over, whatever it waits for."""
+        limit = resume_point.limits.max_time
+        if limit is None:
+            return
+        left: float | None = max(0.0, limit - (await self._stores.threads.get(thread_id)).seconds)
+        while left:
+            await asyncio.sleep(left)
+            # A reviewer may have raised the limit meanwhile, and the clock of the account is the one that counts.
+            run = self._active_runs.find(thread_id)
+            left, limit = (run.ledger.seconds_left, run.ledger.limits.max_time) if run else (0.0, limit)
+        running.spent = TimeSpent(f"The time of {limit:g} s is over, and work under way was ended.")
+        running.end()
+
     async def _settle(
         self, thread_id: str, *, stopped: bool, error: RlmError | None, seconds: float | None
     ) -> StoreError | None:
@@ -290,7 +332,8 @@ class RunExecutor:
         facts = error_facts(error) if error else None
         try:
             row = await threads.get(thread_id)
-            status = await self._standing(thread_id, stopped=stopped, failed=error is not None)
+            spent = isinstance(error, TimeSpent)
+            status = await self._standing(thread_id, stopped=stopped, failed=error is not None, spent=spent)
             seconds = row.seconds if seconds is None else seconds
             await threads.set_status(thread_id, status, seconds=seconds, error=facts)
         except LeaseLost:
@@ -300,7 +343,7 @@ class RunExecutor:
             return error if isinstance(error, StoreError) else failure
         return None
 
-    async def _standing(self, thread_id: str, *, stopped: bool, failed: bool) -> Status:
+    async def _standing(self, thread_id: str, *, stopped: bool, failed: bool, spent: bool) -> Status:
         try:
             snapshot = await self._graph.aget_state(config_of(thread_id))
         except StoreError:
@@ -310,6 +353,8 @@ class RunExecutor:
         status: Status = snapshot.values.get("status", "running")
         if status != "running":
             return status
+        if spent:
+            return "budget"
         if failed and not stopped:
             # Also when it waits: a decision that could not be read or saved has failed, and is reported as a failure.
             return "failed"

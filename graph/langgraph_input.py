@@ -13,7 +13,7 @@ from ..state.budget import Limits
 from ..state.errors import ThreadExists, UnknownThread, UsageError
 from ..state.input.context import ContextRef
 from ..state.run_state import RunInput
-from ..state.settings import RunSettings, resolve_settings
+from ..state.settings import RunSettings, resolve_settings, saved_settings
 from ..state.threads import Thread
 from .create import Input, check_same_input, enter_run, same_run
 from .intake import Given
@@ -73,8 +73,9 @@ async def _of_old_run(deps: Dependencies, run: Thread, request: RunRequest) -> d
     if request.question is None and request.input is None:
         return dict(request.limits)
     question = run.question if request.question is None else request.question
+    settings = saved_settings(run.start.get("settings", {}))
     try:
-        check_same_input(run, await same_run(deps, run, question, request.input, ignore_event))
+        check_same_input(run, await same_run(deps, run, question, request.input, settings, ignore_event))
     except ThreadExists as error:
         raise ThreadExists(error.message, hint="A thread is one question: ask another one in a new thread.") from None
     return dict(request.limits)

@@ -61,6 +61,9 @@ def resume_point_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> Res
     status, raised = state.get("status", "running"), limits != row.limits
     if status == row.status and (status == "answered" or (status == "budget" and not raised)):
         return None
+    if row.status == "budget" and status == "running" and not raised and row.caller is None:
+        # Its time was over in the middle of a step.
+        return None
     if state:
         saved_settings(state.get("settings", {}))
     if snapshot.interrupts and status == "running" and row.status == "paused" and not raised:

@@ -22,7 +22,9 @@ async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict
     `run` is at the top of its tree. The limit is all that counts as spent plus the larger of the old limit and what a
     turn and the waiting calls are likely to take. So it lets the run continue even if work was lost in a crash.
     """
-    resource: Resource = state.get("spent") or "turns"  # pyright: ignore[reportAssignmentType]
+    # Only `--max-time` ends a run in the middle of a step.
+    otherwise = "time" if run.status == "budget" and state.get("status", "running") == "running" else "turns"
+    resource: Resource = state.get("spent") or otherwise  # pyright: ignore[reportAssignmentType]
     limit = getattr(run.limits, f"max_{resource}")
     if limit is None:
         return {}

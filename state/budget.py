@@ -38,6 +38,8 @@ FLAGS: dict[Resource, str] = {
 }
 
 
+_TIME_KEPT, _MOST_TIME_KEPT = 0.1, 60.0
+"""The share of `--max-time`, and the most seconds, that are kept for a last turn: the limit ends it, too."""
 _ENOUGH_ANSWERS = 20
 """Answers after which their usual length is known."""
 
@@ -180,6 +182,12 @@ class BudgetLedger:
         """Seconds that count against the limit."""
         return self._above.time_counted if self._above else self.seconds
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until everything ends that the run does; None without a limit, never less than 0."""
+        limit = self.limits.max_time
+        return None if limit is None else max(0.0, limit - self.time_counted)
+
     def allow(self, dollars: float | None) -> None:
         """Allow spending up to `dollars` before a reviewer is asked. Never lowers what was allowed before."""
         if self._above:
@@ -274,7 +282,7 @@ class BudgetLedger:
         calls = limits.max_calls if last_turn else limits.max_calls - 1
         if counted.model_calls + held.model_calls + 1 > calls:
             raise BudgetSpent("calls", limits.max_calls)
-        if limits.max_time is not None and self.seconds > limits.max_time and not last_turn:
+        if limits.max_time is not None and self.seconds > _time_for(limits.max_time, last_turn=last_turn):
             raise BudgetSpent("time", limits.max_time)
         kept = NOTHING if last_turn else self._kept
         output = self._output_for(wanted, kept, held)
@@ -329,6 +337,11 @@ class BudgetLedger:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         await waiter
+
+
+def _time_for(limit: float, *, last_turn: bool) -> float:
+    """Return the seconds within which a request may begin."""
+    return limit if last_turn else limit - min(limit * _TIME_KEPT, _MOST_TIME_KEPT)
 
 
 def counted(limits: Limits, spent: UsageTotals, before: UsageTotals) -> Counted:

@@ -85,6 +85,17 @@ class LeaseLost(RlmError):
     exit_code = 5
 
 
+class TimeSpent(RlmError):
+    """`--max-time` is over, so that work under way was ended. What was saved can be resumed with more."""
+
+    exit_code = 4
+
+    @property
+    def type(self) -> str:
+        """The name under which every spent budget is reported."""
+        return "BudgetSpent"
+
+
 class StoreError(RlmError):
     """The store cannot be read or written: locked, full, read-only or damaged."""
 

@@ -132,13 +132,17 @@ class Threads:
         model: str,
         limits: Limits,
         parent: str | None = None,
+        seconds: float = 0.0,
     ) -> Unit:
-        """Return the unit that adds a new run to the index. The unit raises ThreadExists when the name is taken."""
+        """Return the unit that adds a new run to the index. The unit raises ThreadExists when the name is taken.
+
+        `seconds`: the time that reading its input took.
+        """
         now = self._clock()
         row = {
             **{"thread_id": thread_id, "question": question, "input": input_digest, "start": json.dumps(start)},
             **{"model": model, "parent": parent, "limits": limits.model_dump_json(), "status": "running"},
-            **{"created": now, "updated": now},
+            **{"created": now, "updated": now, "seconds": seconds},
         }
         ensure_storable(row, "The run")
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,13 +62,14 @@ def family(top: int, among: Mapping[int, Usage]) -> list[int]:
     below: dict[int, list[int]] = {}
     for process, usage in among.items():
         below.setdefault(usage.parent, []).append(process)
-    return list(_walk(top, below)) if top in among else []
-
-
-def _walk(top: int, below: Mapping[int, list[int]]) -> Iterator[int]:
-    yield top
-    for child in below.get(top, ()):
-        yield from _walk(child, below)
+    # Not by recursion: code can make each process start the next one, thousands deep. Each is counted once, because
+    # numbers are used again while they are read.
+    found = dict.fromkeys([top] if top in among else [])
+    layer = list(found)
+    while layer:
+        layer = [child for process in layer for child in below.get(process, ()) if child not in found]
+        found |= dict.fromkeys(layer)
+    return list(found)
 
 
 def own_memory(processes: Iterable[int]) -> int:
@@ -101,6 +102,8 @@ def machine_memory() -> int:
 
 
 _EVERY = 0.5
+_MOST_FAILURES = 20
+"""Checks in a row that may fail before kernels are ended rather than left without limits."""
 _SHARE = 0.8
 """The share of the machine's memory that all kernels may use together."""
 _SPARE_CPU = 10.0
@@ -125,6 +128,8 @@ class ResourceMonitor:
         self._server = server
         self._machine = machine or SystemProbe()
         self._task: asyncio.Task[None] | None = None
+        self._failures = 0
+        """The checks in a row that have failed."""
 
     def start(self) -> None:
         """Start to check periodically, in the background."""
@@ -140,10 +145,22 @@ class ResourceMonitor:
         while True:
             await asyncio.sleep(_EVERY)
             kernels = [kernel for kernel in self._server.kernels if kernel.going]
-            if kernels:
-                for kernel, why in await asyncio.to_thread(self.over_limit, kernels):
-                    kernel.killed_because = why
-                    self._server.signal(kernel, signal.SIGKILL)
+            for kernel, why in await self._checked(kernels) if kernels else []:
+                kernel.killed_because = why
+                self._server.signal(kernel, signal.SIGKILL)
+
+    async def _checked(self, kernels: list[ForkedKernel]) -> list[tuple[ForkedKernel, str]]:
+        """Return the kernels to end. A check that fails, whatever it met in /proc, is not the last one."""
+        try:
+            found = await asyncio.to_thread(self.over_limit, kernels)
+        except Exception as error:
+            self._failures += 1
+            if self._failures < _MOST_FAILURES:
+                return []
+            why = f"what the kernels use could not be checked any more ({type(error).__name__})"
+            return [(kernel, why) for kernel in kernels]
+        self._failures = 0
+        return found
 
     def over_limit(self, kernels: list[ForkedKernel]) -> list[tuple[ForkedKernel, str]]:
         """Return the kernels that use too much now, each with the reason."""

@@ -172,7 +172,7 @@ def _stream_class(base: Any) -> Any:
         def __init__(self, inner: Any, read: Callable[[Any], AsyncIterator[bytes]]) -> None:
             self._inner, self._read = inner, read
 
-        def __aiter__(self) -> AsyncGenerator[bytes]:
+        def __aiter__(self) -> AsyncIterator[bytes]:
             return self._read(self._inner)
 
         async def aclose(self) -> None:

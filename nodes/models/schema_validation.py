@@ -16,9 +16,9 @@ from .schema_keywords import counted, counted_errors, passes
 from .schema_wrapper import unwrapped
 from .work_limit import CheckStopped, SchemaInvalid, limited, take
 
-_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)^[ \t]*\1", re.DOTALL | re.MULTILINE)
+_OPENING = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+\n", re.MULTILINE)
 _MOST_STARTS = 200
-"""Brackets in prose at which a JSON value is searched."""
+"""Brackets in prose, and fences, at which a JSON value is searched."""
 _MOST_ERRORS = 100
 _REASON_LENGTH = 300
 _WRITTEN_A_STEP, _READ_A_STEP = 100, 1_000
@@ -187,7 +187,7 @@ def _values(text: str) -> Iterator[Any]:
     """Yield the JSON values in `text`, the likeliest first."""
     decoder = json.JSONDecoder(parse_constant=_not_json, parse_float=_finite, strict=False)
     take(len(text) // _READ_A_STEP)
-    for part in (text, *(match[2] for match in _FENCED.finditer(text))):
+    for part in (text, *_fenced(text)):
         try:
             yield _storable(decoder.decode(part.strip()))
         except (ValueError, RecursionError):
@@ -207,6 +207,21 @@ def _values(text: str) -> Iterator[Any]:
             take((getattr(error, "pos", len(text)) - start.start()) // _READ_A_STEP)
         else:
             yield _storable(value)
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """Yield the contents of fenced blocks."""
+    position = 0
+    for _ in range(_MOST_STARTS):
+        opening = _OPENING.search(text, position)
+        if not opening:
+            return
+        position = opening.end()
+        closing = re.compile(rf"^[ \t]*+{opening[1]}", re.MULTILINE).search(text, position)
+        take(((closing.end() if closing else len(text)) - position) // _READ_A_STEP)
+        if closing:
+            yield text[position : closing.start()]
+            position = closing.end()
 
 
 def _storable(value: Any) -> Any:

@@ -70,21 +70,22 @@ def take_off_thoughts(reply: str) -> Spoken:
 
 def _without_template_tokens(text: str) -> str:
     start, end = 0, len(text)
-    while (shorter := _before_token(text, end)) < end:
+    # `</s>` may be the end of an HTML element.
+    tokens = tuple(token for token in _LAST_TOKENS if token != "</s>") if "<s>" in text else _LAST_TOKENS
+    while (shorter := _before_token(text, end, tokens)) < end:
         end = shorter
     while (later := _behind_token(text, start)) > start:
         start = later
     return text[start:end]
 
 
-def _before_token(text: str, end: int) -> int:
+def _before_token(text: str, end: int, tokens: tuple[str, ...]) -> int:
     """Return where the token begins that `text` ends with before `end`, white space apart; `end` if there is none."""
     last = end
     while space := len(window := text[max(last - _WINDOW, 0) : last]) - len(window.rstrip()):
         last -= space
-    token = next((token for token in _LAST_TOKENS if text.endswith(token, 0, last)), "")
-    # `</s>` may be the end of an HTML element.
-    return last - len(token) if token and not (token == "</s>" and "<s>" in text) else end
+    token = next((token for token in tokens if text.endswith(token, 0, last)), "")
+    return last - len(token) if token else end
 
 
 def _behind_token(text: str, start: int) -> int:

@@ -24,6 +24,8 @@ MOST_ACTIVE = 1_000
 MOST_ACTIVE_WEIGHT = 256 << 20
 """Calls under way at once, and their weight, before no more are taken from the kernel. Calls that take no worker have
 no other bound, and hostile code could make this process hold one long prompt a thousand times."""
+_CLOSING_SECONDS = 0.8
+"""Seconds within which calls have to end when they are cancelled."""
 AnswerCall = Callable[[PostedCall], Awaitable[bool]]
 """Answers one call and delivers it. Returns whether it succeeded; raises only what must stop the run."""
 
@@ -186,7 +188,9 @@ class CallDispatcher:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            # One that does not end when it is cancelled is left: its answer is not delivered any more.
+            await asyncio.wait(tasks, timeout=_CLOSING_SECONDS)
         self._left_under_way.clear()
         if self._state is not _State.CLOSED:
             self._enter(_State.CLOSED)

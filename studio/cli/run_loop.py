@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ...state.errors import StoreError, UnknownThread, UsageError
+from ...state.errors import StoreError, TimeSpent, UnknownThread, UsageError
 from ..invocation import Invocation
 from ..progress.lines import Display, open_display
 from ..terminal.console import at_terminal, put, say
-from ..terminal.errors import NOT_BEGUN, report
+from ..terminal.errors import NOT_BEGUN, report, report_known
 from ..terminal.escape import answer_text, safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
 from . import gc_tuning
@@ -43,6 +43,8 @@ class OpenRunner:
         self._tracing = tracing
         self._opened = contextlib.AsyncExitStack()
         self._runner: Runner | None = None
+        self.stuck = False
+        """True when something is still under way that does not end when it is cancelled."""
 
     async def runner(self) -> "Runner":
         """Return the runner over the home, opening it first if needed. Raises StoreError."""
@@ -64,7 +66,17 @@ class OpenRunner:
         """Close the home and the loop."""
         if self._runner is not None:
             self.loop.run(self.close())
-        self.loop.close()
+        self.stuck = self.loop.run(_anything_left())
+        if not self.stuck:
+            self.loop.close()
+
+
+async def _anything_left() -> bool:
+    """Cancel what is still under way. Return whether any of it does not end."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    return bool(tasks) and bool((await asyncio.wait(tasks, timeout=_TIDYING))[1])
 
 
 OnEvent = Callable[["Event"], None]
@@ -113,6 +125,8 @@ class RunAttempt:
     limits: dict[str, float] = field(default_factory=dict[str, float])
     """Limits with which the run could continue, when its budget is spent."""
     sub_rlms: int = 0
+    stuck: bool = False
+    """True when something is left that does not end: then only the end of the process ends it."""
     pending: "Pending | None" = None
     """The requests that the run waits for, when there is a reviewer to decide them."""
 
@@ -124,7 +138,15 @@ def execute(cli_run: CliRun) -> None:
         from ..approval.terminal import TerminalReviewer
 
         cli_run.reviewer = TerminalReviewer()
-    raise typer.Exit(report_outcome(cli_run, _worked(cli_run), file))
+    try:
+        came = _worked(cli_run)
+    except TimeSpent as spent:
+        # An ordinary exit would wait for the thread that reads the input.
+        leave(report_known(spent, cli_run.invocation, as_json=cli_run.invocation.json))
+    status = report_outcome(cli_run, came, file)
+    if came.stuck:
+        leave(status)
+    raise typer.Exit(status)
 
 
 @interruptible()
@@ -143,6 +165,8 @@ def _worked(cli_run: CliRun) -> RunAttempt:
             # The user may interrupt this: what is left ends with the process.
             with contextlib.suppress(KeyboardInterrupt):
                 home.end()
+            if came is not None:
+                came.stuck = home.stuck
 
 
 @interruptible()

@@ -1,11 +1,14 @@
 """Kernels over their limits, their child processes included, are found, and no others."""
 
+import asyncio
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from durable_rlm.kernel.host import resource_monitor
 from durable_rlm.kernel.host.cpu_time import CpuTime
 from durable_rlm.kernel.host.fork_server import ForkedKernel, ForkServer
 from durable_rlm.kernel.host.python_env import KernelEnvironment
@@ -156,6 +159,51 @@ def test_threads_of_all_processes_are_counted_together(seen: Seen, watch: Resour
     assert watch.over_limit([crowded]) == []
     seen.process(12, parent=11)
     assert watch.over_limit([crowded]) == [(crowded, "it used more than 512 processes and threads")]
+
+
+def test_a_family_of_any_depth_and_with_a_circle_is_counted_once(seen: Seen, watch: ResourceMonitor) -> None:
+    deep = 20_000
+    for number in range(10, 10 + deep):
+        seen.process(number, parent=number - 1, memory=GB // deep)
+    seen.process(10, parent=10 + deep - 1, memory=GB // deep)
+    assert len(family(10, seen.processes)) == deep
+    assert watch.over_limit([kernel(1, 10)]) == []
+    seen.process(10 + deep, parent=11, memory=GB)
+    assert len(watch.over_limit([kernel(1, 10)])) == 1
+
+
+async def test_a_check_that_fails_is_made_again_and_kernels_are_not_left_unchecked(
+    seen: Seen, watch: ResourceMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signalled: list[ForkedKernel] = []
+    server, one = watch._server, kernel(1, 10, memory=GB)
+    server._kernels[1] = one
+    checks = iter([RuntimeError("odd entry"), PermissionError(), *[KeyError("again")] * 100])
+    usual = seen.usages
+
+    def usages() -> Mapping[int, Usage]:
+        if (error := next(checks, None)) and failing:
+            raise error
+        return usual()
+
+    failing = True
+    watch._machine = replace(watch._machine, usages=usages)
+    monkeypatch.setattr(resource_monitor, "_EVERY", 0)
+    monkeypatch.setattr(server, "signal", lambda kernel, which: signalled.append(kernel))
+
+    async def until(why: str) -> None:
+        while why not in (one.killed_because or "") or one not in signalled:
+            await asyncio.sleep(0)
+
+    watch.start()
+    try:
+        await asyncio.wait_for(until("could not be checked any more (KeyError)"), 20)
+        failing = False
+        seen.process(10, memory=2 * GB)
+        # It still checks.
+        await asyncio.wait_for(until("1.0 GB of memory"), 20)
+    finally:
+        await watch.close()
 
 
 def test_a_kernel_that_has_just_ended_uses_nothing(seen: Seen, watch: ResourceMonitor) -> None:
