@@ -78,7 +78,7 @@ def test_code_itself_is_named_as_lost() -> None:
 
 
 @pytest.mark.usefixtures("no_bytecode")
-def test_two_lambdas_of_a_line_are_told_apart_by_their_place() -> None:
+def test_two_lambdas_of_a_line_are_distinguished_by_their_place() -> None:
     restored = moved("pair = [lambda x: x + 1, lambda x: x + 1, lambda x: (x,\n 2), lambda x: None, lambda x: 7]")
     assert restored.see("[f(1) for f in pair]") == [2, 2, (1, 2), None, 7]
 

@@ -66,7 +66,7 @@ class Snapshotter:
     ) -> None:
         """Initialize the snapshots of `namespace`.
 
-        `hidden` names are not variables, and others are none while `is_own`. `given` are objects that every kernel of
+        `hidden` names are not variables, and others are not while `is_own`. `given` are objects that every kernel of
         the run has by itself. `cuts` finds strings that were cut from the run's input, if it has one. `own_process`:
         True when random generators and modules belong to this namespace too.
         """

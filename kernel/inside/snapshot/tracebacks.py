@@ -3,8 +3,8 @@
 The variables of their frames are not saved: they could be anything, and no code of a cell reads them by chance.
 """
 
-import sys
 import types
+from inspect import currentframe
 from typing import Any
 
 from .placeholder import Lost
@@ -36,7 +36,7 @@ def _frame(file: str, name: str, full_name: str, module: str) -> types.FrameType
     # Without a table of lines nothing but the line of the traceback itself is printed.
     code = _inside.__code__.replace(co_filename=file, co_name=name, co_qualname=full_name, co_linetable=b"")
     made: Any = types.FunctionType(code, {"__name__": module})
-    frame, _ = made(sys._getframe, Lost("frame", "the variables of a frame are not saved"))
+    frame, _ = made(currentframe, Lost("frame", "the variables of a frame are not saved"))
     return frame
 
 
