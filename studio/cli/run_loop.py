@@ -125,10 +125,10 @@ class RunAttempt:
     limits: dict[str, float] = field(default_factory=dict[str, float])
     """Limits with which the run could continue, when its budget is spent."""
     sub_rlms: int = 0
-    stuck: bool = False
-    """True when something is left that does not end: then only the end of the process ends it."""
     pending: "Pending | None" = None
     """The requests that the run waits for, when there is a reviewer to decide them."""
+    stuck: bool = False
+    """True when something is left that does not end: then only the end of the process ends it."""
 
 
 def execute(cli_run: CliRun) -> None:
