@@ -137,4 +137,5 @@ def _environment(scratch: Path, memory: int) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "RLM_MEMORY": str(memory),
+        "RLM_SCRATCH": str(scratch),
     }

@@ -19,12 +19,15 @@ from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
 from .ipykernel_compat import CellCompiler, QuietKernel, held_by
 from .output import captured
+from .own_modules import OwnModules, give_builtins, keep_copies, load
 from .protocol import Message
 from .repl import KernelRepl
 from .restrictions import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 
 _ANSWER = f'"{Message.ANSWER}"'.encode()
 """The type of an answer as it is in the message's header."""
+load()
+keep_copies()
 _BATCH_CALLS = 256
 _BATCH_CHARS = 1 << 20
 _BATCH_BYTES = 8 << 20
@@ -63,6 +66,28 @@ class RlmShell(ZMQInteractiveShell):
     confined = False
     exit_code: "int | None" = None
     magics_manager: Any
+    own_modules: "OwnModules | None" = None
+    _nested = 0
+
+    async def run_code(self, code_obj: Any, result: Any = None, *, async_: bool = False) -> bool:
+        """Run compiled code of a cell, with what cells have patched in place."""
+        modules = self.own_modules
+        if modules is None or not modules.put_in():
+            self._nested += 1
+            try:
+                return await super().run_code(code_obj, result, async_=async_)
+            finally:
+                self._nested -= 1
+        try:
+            return await super().run_code(code_obj, result, async_=async_)
+        finally:
+            modules.take_out()
+
+    def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+        """Show an error of a cell, which IPython does before `run_code` returns."""
+        if self.own_modules is not None and not self._nested:
+            self.own_modules.take_out()
+        super().showtraceback(*args, **kwargs)
 
     def confine(self) -> None:
         """Refuse to install packages, and explain network errors, from now on."""
@@ -93,6 +118,8 @@ class RlmKernel(QuietKernel):
     """The kernel of one REPL."""
 
     shell_class = RlmShell
+    scratch = ""
+    """The folder to which cells may write; empty: there is none."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -116,9 +143,13 @@ class RlmKernel(QuietKernel):
 
     async def _setup(self, stream: Any, ident: Any, parent: Any) -> None:
         try:
+            give_builtins(self.shell.user_ns)
+            modules = self.shell.own_modules = OwnModules()
             self._repl = KernelRepl(
                 *(self.shell.user_ns, self._posted, parent["content"]),
                 own_process=True,
+                held=modules,
+                scratch=self.scratch,
                 current=held_by(self.shell),
             )
             if parent["content"].get("confined"):

@@ -35,12 +35,17 @@ def _kernel(options: "list[str]") -> None:
             os._exit(1)
     if memory := int(os.environ.pop("RLM_MEMORY", "0")):
         limits.limit_memory(memory)
+    # Only where the kernel works in the folder that was made for it: a provisioner may have started it elsewhere.
+    scratch = os.environ.pop("RLM_SCRATCH", "")
+    if scratch and os.path.realpath(scratch) != os.path.realpath("."):
+        scratch = ""
     # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     from rlm_inside.kernel_app import RlmApp  # type: ignore[import-not-found]
 
     app = RlmApp.instance()
     app.set_up(options)
+    app.kernel.scratch = scratch
     app.start()
 
 

@@ -10,7 +10,9 @@ from .context_file import Pack
 from .final import Finish
 from .queries import Queries
 from .registry import Registry
+from .snapshot.files import Files
 from .snapshot.input_slices import Cuts
+from .snapshot.patches import Held
 from .snapshot.shell_names import Current, ShellNames, none_current
 from .snapshot.snapshotter import Snapshotter
 from .variables import describe, describe_one, table
@@ -26,13 +28,16 @@ class KernelRepl:
         setup: dict[str, Any],
         *,
         own_process: bool,
+        held: "Held | None" = None,
+        scratch: str = "",
         current: Current = none_current,
     ) -> None:
         """Put the names into `namespace`. `setup` is what `session.KernelSpec.setup` returns.
 
-        `current` returns what the shell holds under a name that it sets while cells run.
-
-        `own_process`: True when this process, with its random generators and modules, is the REPL's alone.
+        `own_process`: True when this process, with its random generators and modules, is the REPL's alone. `held` has
+        attributes of modules that are in place only while a cell runs. `scratch` is the folder whose files belong to
+        the REPL; empty: there is none. `current` returns what the shell holds under a name that it sets while cells
+        run.
         """
         self._namespace = namespace
         self._shell_names = ShellNames(namespace, current)
@@ -67,6 +72,8 @@ class KernelRepl:
             given=given,
             describe=lambda name, value: None if self._is_hidden(name) else describe_one(name, value),
             own_process=own_process,
+            held=held,
+            files=Files(scratch) if scratch else None,
             cuts=Cuts(pack, ranges) if pack else None,
             is_own=self._shell_names.are_own,
         )

@@ -44,6 +44,7 @@ def run(descriptors: "list[int]", request: "dict[str, Any]", confinement: Confin
         # Set, because searching for a folder fails where there is none. IPython names cells after it.
         tempfile.tempdir = request["scratch"] or "/tmp"
         app = _ready(request["key"])
+        app.kernel.scratch = request["scratch"] or ""
     except BaseException as error:
         socket.socket(fileno=place).send(json.dumps({"error": f"{type(error).__name__}: {error}"[:1000]}).encode())
         os._exit(70)

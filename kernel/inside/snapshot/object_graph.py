@@ -5,6 +5,7 @@ import datetime
 import decimal
 import fractions
 import gc
+import logging
 import re
 import sys
 import types
@@ -35,6 +36,8 @@ _CODES = {types.GeneratorType: "gi_code", types.CoroutineType: "cr_code", types.
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 _WEAK_POINTERS = (weakref.ReferenceType, weakref.ProxyType, weakref.CallableProxyType)
 _NOT_REPORTED = (*WEAK, *_WEAK_POINTERS, re.Match)
+_LOGGERS = (logging.Logger, logging.RootLogger)
+"""Saved by name: their settings are part of the process's state."""
 _MANY = 32
 _BULK = 256
 _PLAIN = (dict, list, set)
@@ -77,6 +80,8 @@ def reach(root: Any, namespace: Mapping[str, Any], given: Mapping[int, Any]) -> 
         if one is namespace:
             found.names.add(ANY)
             found.by_name = True
+            continue
+        if kind in _LOGGERS and logging.Logger.manager.loggerDict.get(one.name, logging.root) is one:
             continue
         if id(one) in given:
             found.by_name |= kind in (list, dict)

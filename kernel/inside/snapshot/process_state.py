@@ -1,4 +1,4 @@
-"""State outside of the namespace that code of cells relies on: random generators, and modules that it patched.
+"""State outside of the namespace that code of cells relies on: random generators, settings, and patched modules.
 
 Each part is saved like a variable, under a name that no variable can have.
 """
@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .code_names import patched
+from .patches import Held, Patches
+from .process_parts import parts
 
 RANDOM = "random.getstate()"
 NUMPY_RANDOM = "numpy.random.get_state()"
@@ -33,31 +34,33 @@ def imported_alike(names: "frozenset[str]") -> None:
 
 
 class Ambient:
-    """The state outside of one namespace, and the module attributes that its code patches."""
+    """The state outside of one namespace that its code relies on: each part by name."""
 
-    def __init__(self) -> None:
-        self._patches: dict[str, tuple[str, str]] = {}
-        self._saved: dict[str, Any] = {}
+    def __init__(self, held: "Held | None" = None) -> None:
+        """Begin with the present state. `held` has attributes that are in place only while a cell runs."""
+        self.patches = Patches(held)
+        self._parts = {part.name: part for part in parts()}
+        self.order = {name: place for place, name in enumerate(self._parts)}
+        """The places of the parts that are restored before all else."""
+        # Compared with later values. Their own lists are copies.
+        self._start = {name: part.read() for name, part in self._parts.items() if not part.module}
 
     def notice(self, blocks: Sequence[str], namespace: Mapping[str, Any]) -> None:
-        """Record the attributes of modules that the code sets, or would set when its functions are called."""
-        for owner, attribute in patched(blocks):
-            first, *rest = owner.split(".")
-            found: Any = namespace.get(first)
-            for part in rest:
-                found = getattr(found, part, None) if isinstance(found, type(sys)) else None
-            if isinstance(found, type(sys)):
-                self._patches[f"{found.__name__}.{attribute}"] = (found.__name__, attribute)
+        """Record the attributes of modules and classes that the code sets."""
+        self.patches.notice(blocks, namespace)
 
     def values(self) -> "dict[str, Any]":
-        """Return the parts of the state by name, without patched attributes that were deleted."""
+        """Return the parts of the state by name: those that differ from a fresh kernel's, and all generators."""
         found: dict[str, Any] = {RANDOM: random.getstate()}
         if numpy := sys.modules.get("numpy.random"):
             found[NUMPY_RANDOM] = _comparable(numpy.get_state())
-        for name, (module, attribute) in self._patches.items():
-            held = vars(sys.modules[module]) if module in sys.modules else {}
-            if attribute in held:
-                found[name] = held[attribute]
+        for name, part in self._parts.items():
+            if part.module and part.module not in sys.modules:
+                continue
+            value = part.read()
+            if name not in self._start or value != self._start[name]:
+                found[name] = value
+        found.update(self.patches.values())
         return found
 
     def put_back(self, name: str, value: Any) -> None:
@@ -66,10 +69,10 @@ class Ambient:
             random.setstate(value)
         elif name == NUMPY_RANDOM:
             importlib.import_module("numpy").random.set_state(_state(value))
+        elif name in self._parts:
+            self._parts[name].put_back(value)
         else:
-            module, _, attribute = name.rpartition(".")
-            setattr(importlib.import_module(module), attribute, value)
-            self._patches[name] = (module, attribute)
+            self.patches.put_back(name, value)
 
 
 def _comparable(state: Any) -> tuple[Any, ...]:

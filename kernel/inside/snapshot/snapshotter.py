@@ -2,21 +2,26 @@
 
 import asyncio
 import builtins
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence, Set
-from dataclasses import dataclass, field
+from itertools import chain
 from operator import is_
 from typing import Any
 
+from .changes import MOST_VARIABLES, Describe, Restored, Taken, TooManyVariables
 from .chunks import LongTexts, Pieces
 from .code_names import ANY, names_in
 from .code_objects import SOURCE, keep_source, source_of
 from .compare import Comparison
+from .files import FileChanges, Files, is_file
 from .groups import PickledGroup, Restoring, Saved, differences, is_long, make, said
+from .handed_code import CALLBACKS, HandedCode
 from .input_slices import Cuts
 from .object_graph import ATOMS, MAIN, Reached, reach
 from .partition import circles, sharing
+from .patches import Held
 from .pickler import Surroundings, reducer
 from .placeholder import Lost
 from .process_state import Ambient, begin_alike, imported_alike
@@ -26,28 +31,8 @@ from .zmq_compat import is_of_zmq
 
 IsOwn = Callable[[str, Any], bool]
 """Function that returns whether a name holds what the shell itself has put there, and no value of code."""
-
-Describe = Callable[[str, Any], "dict[str, Any] | None"]
-"""Function that describes a variable for people: `{"name", "type", "size", "preview"}`, or None."""
-
-
-@dataclass
-class Taken:
-    """Changes since the last snapshot (`Group` of `state.blobs.snapshots`), and the pieces not sent before."""
-
-    groups: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    gone: list[str] = field(default_factory=list[str])
-    chunks: Pieces = field(default_factory=dict[str, "bytes | memoryview"])
-
-
-@dataclass
-class Restored:
-    """The variables that were restored as they were, and those that were not, with the reasons."""
-
-    names: list[str]
-    lost: dict[str, str]
-    notes: list[str] = field(default_factory=list[str])
-    """Differences between this kernel and the one that saved them."""
+_NOT_COMPARED = ("random.", "numpy.random.", SOURCE)
+"""The beginnings of names of parts that are not compared: draws of random numbers, and sources of code."""
 
 
 class Snapshotter:
@@ -63,21 +48,24 @@ class Snapshotter:
         own_process: bool,
         cuts: "Cuts | None" = None,
         is_own: IsOwn = lambda name, value: False,
+        held: "Held | None" = None,
+        files: "Files | None" = None,
     ) -> None:
         """Initialize the snapshots of `namespace`.
 
-        `hidden` names are not variables, and others are not while `is_own`. `given` are objects that every kernel of
+        `hidden` names are not variables, and others are none while `is_own`. `given` are objects that every kernel of
         the run has by itself. `cuts` finds strings that were cut from the run's input, if it has one. `own_process`:
-        True when random generators and modules belong to this namespace too.
+        True when random generators and modules belong to this namespace too. `held` has attributes of modules that are
+        in place only while a cell runs. `files` are those of the scratch folder, if there is one.
         """
-        given = {**given, "__builtins__": vars(builtins)}
+        given = {**given, "__builtins__": vars(sys.modules["builtins"])}
         self._namespace = namespace
         self._hidden = frozenset(hidden)
         self._is_own = is_own
         self._describe = describe
         self._given = {id(value): name for name, value in given.items() if not _is_common(value)}
         self._target = Target(namespace, given, self._need, source=self._source)
-        self._ambient = Ambient() if own_process else None
+        self._ambient = Ambient(held) if own_process else None
         self._threads = frozenset(threading.enumerate())
         self._saved: dict[str, Saved] = {}
         self._group_of: dict[str, str] = {}
@@ -91,15 +79,20 @@ class Snapshotter:
         self._cuts = cuts
         self._sources: dict[str, str] = {}
         """The saved sources of code, each under the name of its file after `SOURCE`."""
+        self._files = files
         self._again: set[str] = set()
         """Variables touched by a cell whose snapshot could not be taken."""
         self._waiting: dict[str, Callable[[], None]] = {}
         """The function that loads each variable that is not restored yet."""
+        self._handed = HandedCode(namespace, self._ambient)
+        self._others_ran = False
+        """True when code that a cell left running may have run since the last snapshot."""
         if own_process:
             begin_alike()
 
     def prepare(self, blocks: Sequence[str]) -> None:
         """Prepare for a cell: seed generators so that a replay of it draws the same numbers."""
+        self._handed.begin()
         if self._ambient is not None:
             imported_alike(names_in(blocks))
 
@@ -111,12 +104,18 @@ class Snapshotter:
         After an error nothing counts as saved, and the next call tries again.
         """
         values = self._values(blocks)
+        if len(values) > MOST_VARIABLES:
+            raise TooManyVariables(len(values))
         touched = self._touched(blocks, values)
         self._again |= touched
+        pieces: Pieces = {}
+        files = self._files.look(pieces) if self._files is not None else FileChanges()
         with working_on(self._target):
             taken = self._take(values, touched & values.keys())
         self._again.clear()
-        return taken
+        if self._files is not None:
+            self._files.keep(files)
+        return Taken(taken.groups + files.groups, taken.gone + files.gone, {**taken.chunks, **pieces})
 
     def _values(self, blocks: Sequence[str]) -> dict[str, Any]:
         """Return everything that is to be saved, by name."""
@@ -136,7 +135,9 @@ class Snapshotter:
         names = names_in(blocks)
         rebound = {name for name, value in values.items() if self._is_rebound(name, value)}
         gone = self._group_of.keys() - values.keys()
-        if ANY in names or self._others_run(values):
+        # A thread or a timer that has ended may have run after the last snapshot.
+        others_ran, self._others_ran = self._others_ran, self._others_run(values)
+        if ANY in names or others_ran or self._others_ran or self._handed.any:
             return {*values, *gone}
         # A patched attribute is touched when the code contains its name.
         patches = {name for name in self._group_of if "." in name and name.rpartition(".")[2] in names}
@@ -172,6 +173,16 @@ class Snapshotter:
                 todo += more
         return closed
 
+    def _ours(self, values: Mapping[str, Any]) -> list[Any]:
+        """Return the references to values that are held here, and by IPython, each as often as it is held."""
+        shown = self._namespace.get("Out")
+        shown = [*shown.values()] if isinstance(shown, dict) else []
+        return [*values.values(), *self._bound.values(), *chain(*self._elements.values()), *shown]
+
+    def _named_by(self, names: Set[str]) -> list[str]:
+        """Return the variables that refer to some of these by name."""
+        return [name for one in self._saved.values() if one.touches & names for name in one.names]
+
     def _take(self, values: "dict[str, Any]", touched: Set[str]) -> Taken:
         if self._cuts is not None:
             self._cuts.begin()
@@ -185,6 +196,10 @@ class Snapshotter:
         for name in sorted(self._elements.keys() & (touched - work)):
             if any(id(values[name]) in one.objects for one in reached.values()):
                 reached[name] = self._reach(values[name])
+        # What a variable was bound to before is not held by it any more.
+        for name in [name for name in self._bound if values.get(name, self) is not self._bound[name]]:
+            del self._bound[name]
+        self._handed.find(values, reached, self._reach, self._named_by, lambda: self._ours(values), gone)
         parts = sharing({name: one.objects for name, one in reached.items()})
         made = [self._made(names, values, reached) for names in parts]
         made = self._without_circles(made, values, reached)
@@ -212,6 +227,8 @@ class Snapshotter:
         return elements is not None and len(elements) == len(value) and all(map(is_, elements, value))
 
     def _made(self, names: Sequence[str], values: Mapping[str, Any], reached: Mapping[str, Reached]) -> PickledGroup:
+        if CALLBACKS in names:
+            return PickledGroup(frozenset(names), frozenset(), None, b"", {CALLBACKS: values[CALLBACKS]}, apart=False)
         return make(
             {name: values[name] for name in sorted(names)},
             {name: reached[name] for name in names},
@@ -250,12 +267,7 @@ class Snapshotter:
         known = _chunks(before.values())
         fresh: Pieces = {}
         saved = [
-            one.saved(
-                self._long,
-                known,
-                fresh,
-                [self._describe(name, values[name]) for name in sorted(one.names) if "." not in name],
-            )
+            one.saved(self._long, known, fresh, [self._about(name, values) for name in sorted(one.names)])
             for one in made
         ]
         # Nothing fails from here on.
@@ -278,6 +290,9 @@ class Snapshotter:
             chunks={name: piece for name, piece in fresh.items() if name in needed},
         )
 
+    def _about(self, name: str, values: Mapping[str, Any]) -> "dict[str, Any] | None":
+        return None if "." in name else self._describe(name, values[name])
+
     def _enter(self, saved: Saved) -> None:
         self._saved[saved.group["id"]] = saved
         self._group_of.update({name: saved.group["id"] for name in saved.names})
@@ -295,6 +310,10 @@ class Snapshotter:
         A variable that cannot be restored is replaced by a placeholder that raises when it is used.
         """
         lost: dict[str, str] = {}
+        if self._files is not None:
+            # Before the variables: modules may be among them.
+            lost.update(self._files.restore([group for group in groups if is_file(group)], piece))
+        groups = [group for group in groups if not is_file(group)]
         pieces = Restoring(piece, self._cuts)
         for group in groups:
             saved = Saved.read(group)
@@ -302,15 +321,22 @@ class Snapshotter:
             lost.update(group["lost"])
             for name in saved.names:
                 self._waiting[name] = lambda saved=saved: self._load(saved, pieces, lost)
+        self._handed.begin()
         with working_on(self._target):
-            for name in list(self._waiting):
+            # The environment and the folders first: modules are found by them.
+            order = self._ambient.order if self._ambient is not None else {}
+            for name in sorted(self._waiting, key=lambda name: order.get(name, len(order))):
                 self._need(name)
+            everything = {name: self._reach(value) for name, value in self._bound.items()}
+            self._handed.look(everything, lambda _: {}, lambda: everything, lambda: self._ours({}))
         self._target.order.put_in_order()
         shown = [about["name"] for group in groups for about in group["about"]]
         return Restored([name for name in shown if name not in lost], lost, differences(self._saved.values()))
 
     def compare(self, groups: Sequence[dict[str, Any]], piece: "Callable[[str], bytes]") -> list[str]:
         """Return the names of saved variables that differ here, or that cannot be loaded for the comparison."""
+        files = [group for group in groups if is_file(group)]
+        groups = [group for group in groups if not is_file(group)]
         names: dict[str, Any] = {"__name__": MAIN, "__builtins__": builtins}
         saved = Snapshotter(
             names,
@@ -324,7 +350,12 @@ class Snapshotter:
         lost = saved.restore(groups, piece).lost
         comparison = Comparison(self._reducer(), saved._reducer())
         every = [name for group in groups for name in group["names"] if "." not in name]
-        return [n for n in every if n in lost or not comparison.holds(self._namespace.get(n), names[n])]
+        other = [n for n in every if n in lost or not comparison.holds(self._namespace.get(n), names[n])]
+        if self._ambient is not None:
+            mine, theirs = self._ambient.values(), saved._bound
+            parts = [n for n in theirs if "." in n and n not in lost and not n.startswith(_NOT_COMPARED)]
+            other += [n for n in parts if not comparison.holds(mine.get(n), theirs[n])]
+        return other + (self._files.differing(files) if self._files is not None else [])
 
     def _reducer(self) -> Callable[[Any], Any]:
         everything = {name for name, value in self._namespace.items() if self._is_variable(name, value)}
@@ -369,7 +400,7 @@ class Snapshotter:
                 keep_source(name.removeprefix(SOURCE), value)
         elif "." not in name:
             self._namespace[name] = value
-        elif self._ambient is not None and name in values:
+        elif self._ambient is not None and name in values and not isinstance(value, Lost):
             try:
                 self._ambient.put_back(name, value)
             except Exception as error:

@@ -1,0 +1,220 @@
+"""The modules that the kernel itself uses, kept as they were: what cells patch is in place only while a cell runs.
+
+A cell may replace `json.dumps`, `time.time` or `builtins.len`, on purpose (a test double, a wrapper that counts) or to
+mislead. Cells see what they have set, also in later cells; the code around them, which runs the event loop and saves
+the variables, does not:
+
+- `give_builtins`: cells have a `builtins` module of their own.
+- `OwnModules`: attributes of modules, and of classes in them, are exchanged before and after the code of each cell.
+- `keep_copies`: modules whose functions run in other threads during a cell refer to copies of the modules they use.
+"""
+
+import builtins
+import importlib
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator
+from operator import is_
+from typing import Any
+
+_modules = sys.modules
+_PACKAGE = __name__.rpartition(".")[0]
+GUARDED = (
+    *("json", "json.encoder", "json.decoder", "pickle", "copyreg", "copy", "cloudpickle", "cloudpickle.cloudpickle"),
+    *("re", "logging", "os", "posixpath", "posix", "io", "time", "datetime", "locale", "decimal", "random", "warnings"),
+    *("threading", "_thread", "queue", "asyncio", "asyncio.base_events", "asyncio.events", "asyncio.futures"),
+    *("asyncio.tasks", "asyncio.locks", "asyncio.selector_events", "concurrent.futures", "contextvars", "signal", "gc"),
+    *("weakref", "types", "functools", "collections", "contextlib", "itertools", "operator", "heapq", "inspect", "ast"),
+    *("traceback", "linecache", "tokenize", "hashlib", "hmac", "uuid", "struct", "socket", "select", "selectors"),
+    *("errno", "math", "codecs", "importlib", "reprlib", "subprocess", "string", "typing", "dataclasses", "orjson"),
+    *("zmq", "zmq.sugar.socket", "zmq.eventloop.zmqstream", "tornado.ioloop", "tornado.platform.asyncio"),
+    *("jupyter_client.session", "jupyter_client.jsonutil", "traitlets", "traitlets.traitlets", "traitlets.config"),
+    *("ipykernel.kernelbase", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream"),
+    *(
+        "IPython.core.interactiveshell",
+        "IPython.core.displayhook",
+        "IPython.core.formatters",
+        "IPython.core.compilerop",
+    ),
+)
+"""Modules that the kernel uses after a cell, beside its own."""
+_STREAMS = frozenset(("stdout", "stderr", "stdin"))
+_COPIED = frozenset(
+    (
+        *("json", "orjson", "time", "os", "hmac", "hashlib", "random", "socket", "selectors", "select", "collections"),
+        *("functools", "heapq", "itertools", "math", "struct", "re", "uuid", "copy", "errno", "weakref", "queue"),
+        *("contextlib", "inspect", "traceback", "logging", "warnings", "threading", "datetime", "pickle", "types"),
+    )
+)
+"""Modules without state that is assigned again, so that a copy of their names is as good as they are."""
+_THREADS = ("asyncio", "tornado", "zmq", "jupyter_client", "ipykernel", "selectors", "traitlets", "threading", "queue")
+"""Modules and packages that run in the kernel's own threads while a cell runs."""
+_HEAP_TYPE, _IMMUTABLE = 1 << 9, 1 << 8
+
+Owner = Any
+"""A module, or a class."""
+
+
+class Gone:
+    """The value of an attribute that a cell deleted."""
+
+
+class OwnModules:
+    """The attributes that cells have patched: exchanged by `put_in` and `take_out` around the code of a cell."""
+
+    def __init__(self) -> None:
+        """Record all functions and classes of the modules that are loaded now."""
+        self._table: list[tuple[Owner, Callable[[str], Any], list[str], list[Any]]] = []
+        for owner in _owners():
+            held = vars(owner)
+            names = [name for name, value in held.items() if _is_kept(owner, name, value)]
+            self._table.append((owner, held.get, names, [held[name] for name in names]))
+        self._known = {(id(owner), name) for owner, _, names, _ in self._table for name in names}
+        self._loaded = {name: module for name, module in _modules.items() if name.partition(".")[0] in _roots()}
+        self._changed: dict[tuple[int, str], tuple[Owner, str, Any]] = {}
+        self._replaced: dict[str, Any] = {}
+        self._inside = False
+
+    def put_in(self) -> bool:
+        """Put what cells have patched in place, before the code of a cell. Return False when it is already."""
+        if self._inside:
+            return False
+        self._inside = True
+        for owner, name, value in self._changed.values():
+            _set(owner, name, value)
+        for name, module in self._replaced.items():
+            _set_module(name, module)
+        return True
+
+    def take_out(self) -> None:
+        """Put everything back as the kernel knows it, after the code of a cell, and keep what the cell has made of it.
+
+        Calling it again before the next `put_in` does nothing.
+        """
+        if not self._inside:
+            return
+        self._inside = False
+        self._changed.clear()
+        for owner, get, names, values in self._table:
+            if not all(map(is_, map(get, names), values)):
+                self._exchange(owner, get, names, values)
+        self._replaced.clear()
+        if not all(map(is_, map(_modules.get, self._loaded), self._loaded.values())):
+            self._exchange_modules()
+
+    def _exchange(self, owner: Owner, get: Any, names: list[str], values: list[Any]) -> None:
+        for name, value in zip(names, values, strict=True):
+            now = get(name, Gone)
+            if now is not value:
+                self._changed[id(owner), name] = owner, name, now
+                _set(owner, name, value)
+
+    def _exchange_modules(self) -> None:
+        for name, module in self._loaded.items():
+            now = _modules.get(name, Gone)
+            if now is not module:
+                self._replaced[name] = now
+                _modules[name] = module
+
+    # -- what the snapshots need (`snapshot.patches.Held`)
+
+    def current(self, owner: Owner, attribute: str, default: Any) -> Any:
+        """Return the value that a cell sees, `default` when there is none."""
+        changed = self._changed.get((id(owner), attribute))
+        if changed is None:
+            return vars(owner).get(attribute, default)
+        return default if changed[2] is Gone else changed[2]
+
+    def put_back(self, owner: Owner, attribute: str, value: Any, *, deleted: bool = False) -> bool:
+        """Have cells see this value. Return False for an attribute that is always in place."""
+        if (id(owner), attribute) not in self._known:
+            return False
+        self._changed[id(owner), attribute] = owner, attribute, Gone if deleted else value
+        return True
+
+    def changed(self) -> "Iterable[tuple[Owner, str]]":
+        """Return the owners and names of the attributes that cells have patched."""
+        return [(owner, name) for owner, name, _ in self._changed.values()]
+
+
+def give_builtins(namespace: "dict[str, Any]") -> None:
+    """Give the code in this namespace, and whatever imports it from now on, a `builtins` module of its own."""
+    own = types.ModuleType("builtins", builtins.__doc__)
+    vars(own).update(vars(builtins))
+    # ipykernel replaces this one in the true module for each cell.
+    vars(own)["input"] = _input
+    _modules["builtins"] = own
+    namespace["__builtins__"] = namespace["__builtin__"] = own
+
+
+def _input(prompt: object = "") -> str:
+    return builtins.input(prompt)
+
+
+def keep_copies() -> None:
+    """Have the modules that run during cells refer to copies of the modules that cells may patch."""
+    copies: dict[str, Any] = {}
+    for name, module in list(_modules.items()):
+        if name.partition(".")[0] not in (*_THREADS, _PACKAGE):
+            continue
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            if isinstance(value, types.ModuleType) and value.__name__ in _COPIED and value is not module:
+                if value.__name__ not in copies:
+                    copies[value.__name__] = types.SimpleNamespace(**vars(value))
+                setattr(module, attribute, copies[value.__name__])
+
+
+def _roots() -> "set[str]":
+    return {name.partition(".")[0] for name in GUARDED} | {_PACKAGE.partition(".")[0]}
+
+
+def _owners() -> "Iterator[Owner]":
+    """Yield the modules, and the classes in them that can be changed."""
+    for name in (*GUARDED, "builtins", "sys", *(name for name in _modules if name.startswith(f"{_PACKAGE}."))):
+        module = _modules.get(name)
+        if not isinstance(module, types.ModuleType):
+            continue
+        yield module
+        for one in list(vars(module).values()):
+            if (
+                isinstance(one, type)
+                and one.__module__ == name
+                and one.__flags__ & (_HEAP_TYPE | _IMMUTABLE) == _HEAP_TYPE
+            ):
+                yield one
+
+
+def _is_kept(owner: Owner, name: str, value: Any) -> bool:
+    """Return whether an attribute is one that the kernel relies on: functions, classes and modules, and the streams."""
+    if name.startswith("__") and isinstance(owner, types.ModuleType):
+        return False
+    if _modules.get("sys") is owner:
+        # The others are set by IPython around each cell.
+        return name in _STREAMS or (isinstance(value, types.BuiltinFunctionType) and "hook" not in name)
+    return callable(value) or isinstance(value, types.ModuleType | staticmethod | classmethod | property)
+
+
+def _set(owner: Owner, name: str, value: Any) -> None:
+    try:
+        if value is Gone:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, value)
+    except (AttributeError, TypeError):
+        return  # a class that refuses it
+
+
+def _set_module(name: str, module: Any) -> None:
+    if module is Gone:
+        _modules.pop(name, None)
+    else:
+        _modules[name] = module
+
+
+def load() -> None:
+    """Import the modules of the table that a kernel imports only later, so that they are known in time."""
+    for name in GUARDED:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
