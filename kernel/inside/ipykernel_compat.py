@@ -122,6 +122,16 @@ class QuietKernel(IPythonKernel):
             super()._publish_execute_input(*args, **kwargs)
 
 
+def shown_values(shell: Any) -> list[Any]:
+    """Return the values that IPython keeps of what it has shown, each as often as it keeps it.
+
+    The last three are attributes of the display hook; `push`, which puts them into the namespace, keeps hidden names.
+    """
+    hook = shell.displayhook
+    last = [getattr(hook, name, None) for name in ("_", "__", "___")]
+    return [*last, *shell.user_ns_hidden.values(), *shell.user_ns.get("_oh", {}).values()]
+
+
 class BareApp(IPKernelApp):
     """ipykernel's application without a debugger, a profile folder, and the TCP socket for output of subprocesses.
 

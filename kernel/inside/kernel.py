@@ -17,7 +17,7 @@ from typing import Any
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
-from .ipykernel_compat import CellCompiler, QuietKernel, held_by
+from .ipykernel_compat import CellCompiler, QuietKernel, held_by, shown_values
 from .output import captured
 from .own_modules import OwnModules, give_builtins, keep_copies, load
 from .protocol import Message
@@ -151,6 +151,7 @@ class RlmKernel(QuietKernel):
                 held=modules,
                 scratch=self.scratch,
                 current=held_by(self.shell),
+                shown=lambda: shown_values(self.shell),
             )
             if parent["content"].get("confined"):
                 self.shell.confine()
@@ -229,6 +230,8 @@ class RlmKernel(QuietKernel):
         except Exception as failure:
             # The shell itself failed, or what code has made of it. The host still waits for a reply.
             return {"name": type(failure).__name__, "message": str(failure), "traceback": f"in the shell: {failure!r}"}
+        # It holds what the last expression gave, which nothing of this kernel asks for again.
+        self.shell.last_execution_result = None
         if reply["status"] == "ok":
             return None
         lines = list(reply.get("traceback") or [])

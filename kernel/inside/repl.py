@@ -1,6 +1,6 @@
 """The REPL's names in a namespace, which are the same for every kind of kernel."""
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from .call_request import Requests
@@ -31,13 +31,14 @@ class KernelRepl:
         held: "Held | None" = None,
         scratch: str = "",
         current: Current = none_current,
+        shown: "Callable[[], Iterable[Any]]" = tuple,
     ) -> None:
         """Put the names into `namespace`. `setup` is what `session.KernelSpec.setup` returns.
 
         `own_process`: True when this process, with its random generators and modules, is the REPL's alone. `held` has
         attributes of modules that are in place only while a cell runs. `scratch` is the folder whose files belong to
         the REPL; empty: there is none. `current` returns what the shell holds under a name that it sets while cells
-        run.
+        run. `shown` returns the values that the shell keeps of what it has shown.
         """
         self._namespace = namespace
         self._shell_names = ShellNames(namespace, current)
@@ -74,6 +75,7 @@ class KernelRepl:
             own_process=own_process,
             held=held,
             files=Files(scratch) if scratch else None,
+            shown=shown,
             cuts=Cuts(pack, ranges) if pack else None,
             is_own=self._shell_names.are_own,
         )

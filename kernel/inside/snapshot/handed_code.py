@@ -43,8 +43,8 @@ class HandedCode:
         """The references to the namespace when it had no functions; -1: not counted."""
         self._strangers = 0
         """Functions of the namespace that no variable holds."""
-        self._explained = 0
-        """References to the namespace beyond those, which were found to be tracebacks'."""
+        self._counted = (0, 0)
+        """References to the namespace beyond those of known functions, and the last error, when they were counted."""
         self._searched: frozenset[int] = frozenset()
 
     @property
@@ -135,12 +135,15 @@ class HandedCode:
         if self._own < 0:
             return 0
         more = _getrefcount(self._namespace) - self._own - sum(self._functions.values())
-        if more <= 0 or more == self._explained:
+        if more <= 0:
             return 0
-        gc.collect(1)
-        strangers = len(self._unnamed(everything()))
-        self._explained = more if not strangers else 0
-        return strangers
+        counted = more, id(getattr(sys, "last_value", None))
+        if counted != self._counted:
+            # An error of long ago and its frames may be garbage.
+            gc.collect()
+            self._counted = counted
+            return len(self._unnamed(everything()))
+        return self._strangers
 
     def _unnamed(self, reached: "Mapping[str, Reached]") -> list[Any]:
         """Return the functions of the namespace that no variable holds, but for those that tracebacks hold."""

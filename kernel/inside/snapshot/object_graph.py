@@ -8,6 +8,7 @@ import gc
 import logging
 import re
 import sys
+import threading
 import types
 import uuid
 import weakref
@@ -42,6 +43,9 @@ _MANY = 32
 _BULK = 256
 _PLAIN = (dict, list, set)
 MAIN = "__main__"
+_PACKAGE = __name__.rpartition(".snapshot.")[0]
+_MACHINERY = (f"{_PACKAGE}.kernel", f"{_PACKAGE}.repl", f"{_PACKAGE}.snapshot.", "ipykernel.", "IPython.core.")
+"""Modules whose objects hold the namespace and saved values."""
 
 
 @dataclass
@@ -175,6 +179,8 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         found.objects[id(one)] = one
         return held
     found.objects[id(one)] = one
+    if isinstance(one, threading.Thread) or kind.__module__.startswith(_MACHINERY):
+        return []  # never saved, and it leads to everything
     if is_array(one):
         return [one.base, *(one.ravel().tolist() if one.dtype.hasobject else ())]
     if kind.__module__ == MAIN and is_array(one, exactly=False):

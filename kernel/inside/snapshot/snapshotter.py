@@ -50,13 +50,15 @@ class Snapshotter:
         is_own: IsOwn = lambda name, value: False,
         held: "Held | None" = None,
         files: "Files | None" = None,
+        shown: "Callable[[], Iterable[Any]]" = tuple,
     ) -> None:
         """Initialize the snapshots of `namespace`.
 
         `hidden` names are not variables, and others are none while `is_own`. `given` are objects that every kernel of
         the run has by itself. `cuts` finds strings that were cut from the run's input, if it has one. `own_process`:
         True when random generators and modules belong to this namespace too. `held` has attributes of modules that are
-        in place only while a cell runs. `files` are those of the scratch folder, if there is one.
+        in place only while a cell runs. `files` are those of the scratch folder, if there is one. `shown` returns the
+        values that the shell keeps of what it has shown, each as often as it keeps it.
         """
         given = {**given, "__builtins__": vars(sys.modules["builtins"])}
         self._namespace = namespace
@@ -80,6 +82,7 @@ class Snapshotter:
         self._sources: dict[str, str] = {}
         """The saved sources of code, each under the name of its file after `SOURCE`."""
         self._files = files
+        self._shown = shown
         self._again: set[str] = set()
         """Variables touched by a cell whose snapshot could not be taken."""
         self._waiting: dict[str, Callable[[], None]] = {}
@@ -175,9 +178,7 @@ class Snapshotter:
 
     def _ours(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the references to values that are held here, and by IPython, each as often as it is held."""
-        shown = self._namespace.get("Out")
-        shown = [*shown.values()] if isinstance(shown, dict) else []
-        return [*values.values(), *self._bound.values(), *chain(*self._elements.values()), *shown]
+        return [*values.values(), *self._bound.values(), *chain(*self._elements.values()), *self._shown()]
 
     def _named_by(self, names: Set[str]) -> list[str]:
         """Return the variables that refer to some of these by name."""
