@@ -72,14 +72,16 @@ class RlmShell(ZMQInteractiveShell):
     async def run_code(self, code_obj: Any, result: Any = None, *, async_: bool = False) -> bool:
         """Run compiled code of a cell, with what cells have patched in place."""
         modules = self.own_modules
+        run = super().run_code  # before it is patched
         if modules is None or not modules.put_in():
             self._nested += 1
             try:
-                return await super().run_code(code_obj, result, async_=async_)
+                return await run(code_obj, result, async_=async_)
             finally:
                 self._nested -= 1
+        modules.look_at(code_obj)
         try:
-            return await super().run_code(code_obj, result, async_=async_)
+            return await run(code_obj, result, async_=async_)
         finally:
             modules.take_out()
 
@@ -132,6 +134,7 @@ class RlmKernel(QuietKernel):
         }
         self.control_handlers |= {Message.ATTACH: self._attach, Message.ANSWER: self._answer}
         self.shell.InteractiveTB.set_mode("Plain")
+        self._send = self.session.send  # code of cells can reach the session, and patch it
         self._repl: KernelRepl | None = None
         self._pieces: dict[str, Any] = {}
         self._asker: tuple[Any, Any, Any] | None = None
@@ -158,7 +161,7 @@ class RlmKernel(QuietKernel):
             reply: dict[str, Any] = {"status": "ok"}
         except Exception as error:
             reply = {"status": "error", "message": f"{type(error).__name__}: {error}"}
-        self.session.send(stream, Message.SETUP_REPLY, reply, parent, ident=ident)
+        self._send(stream, Message.SETUP_REPLY, reply, parent, ident=ident)
 
     async def _cell(self, stream: Any, ident: Any, parent: Any) -> None:
         repl = self._repl
@@ -185,7 +188,7 @@ class RlmKernel(QuietKernel):
         reply["snapshot"], chunks = repl.snapshot(content["blocks"])
         for batch in batched(chunks, _BATCH_BYTES):
             sizes = [len(chunk) for chunk in batch]
-            self.session.send(stream, Message.CHUNKS, {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
+            self._send(stream, Message.CHUNKS, {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
         try:
             self._tell(stream, Message.CELL_REPLY, reply, parent, ident)
         except (TypeError, ValueError, RecursionError, MemoryError) as failure:
@@ -218,7 +221,7 @@ class RlmKernel(QuietKernel):
         """Send JSON beside a message, not in it, so that the host passes it on unchanged."""
         # Printed text may contain lone surrogates.
         body = dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        self.session.send(stream, kind, {}, parent, ident=ident, buffers=[body])
+        self._send(stream, kind, {}, parent, ident=ident, buffers=[body])
 
     async def _run(self, code: str, parent: Any) -> "dict[str, str] | None":
         self.execution_count += 1

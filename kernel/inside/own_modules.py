@@ -11,33 +11,56 @@ the variables, does not:
 
 import builtins
 import importlib
+import opcode
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
 _modules = sys.modules
 _PACKAGE = __name__.rpartition(".")[0]
+_ALWAYS = (
+    *(
+        "builtins",
+        "sys",
+        "json",
+        "orjson",
+        "pickle",
+        "io",
+        "re",
+        "logging",
+        "os",
+        "time",
+        "threading",
+        "asyncio.events",
+    ),
+    *("gc", "weakref", "types", "functools", "collections", "contextlib", "itertools", "hashlib", "struct", "random"),
+)
+"""Modules that are looked at after every cell."""
 GUARDED = (
-    *("json", "json.encoder", "json.decoder", "pickle", "copyreg", "copy", "cloudpickle", "cloudpickle.cloudpickle"),
-    *("re", "logging", "os", "posixpath", "posix", "io", "time", "datetime", "locale", "decimal", "random", "warnings"),
-    *("threading", "_thread", "queue", "asyncio", "asyncio.base_events", "asyncio.events", "asyncio.futures"),
-    *("asyncio.tasks", "asyncio.locks", "asyncio.selector_events", "concurrent.futures", "contextvars", "signal", "gc"),
-    *("weakref", "types", "functools", "collections", "contextlib", "itertools", "operator", "heapq", "inspect", "ast"),
-    *("traceback", "linecache", "tokenize", "hashlib", "hmac", "uuid", "struct", "socket", "select", "selectors"),
-    *("errno", "math", "codecs", "importlib", "reprlib", "subprocess", "string", "typing", "dataclasses", "orjson"),
+    *("json.encoder", "json.decoder", "copyreg", "copy", "cloudpickle", "cloudpickle.cloudpickle"),
+    *("posixpath", "posix", "datetime", "locale", "decimal", "warnings", "_thread", "queue", "concurrent.futures"),
+    *("asyncio", "asyncio.base_events", "asyncio.futures", "asyncio.tasks", "asyncio.locks", "asyncio.selector_events"),
+    *("contextvars", "signal", "operator", "heapq", "inspect", "ast", "traceback", "linecache", "tokenize", "hmac"),
+    *("uuid", "socket", "select", "selectors", "abc", "collections.abc", "enum", "numbers", "errno", "math", "codecs"),
+    *("importlib", "reprlib", "subprocess", "string", "typing", "dataclasses", "numpy", "numpy.random"),
     *("zmq", "zmq.sugar.socket", "zmq.eventloop.zmqstream", "tornado.ioloop", "tornado.platform.asyncio"),
     *("jupyter_client.session", "jupyter_client.jsonutil", "traitlets", "traitlets.traitlets", "traitlets.config"),
     *("ipykernel.kernelbase", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream"),
-    *(
-        "IPython.core.interactiveshell",
-        "IPython.core.displayhook",
-        "IPython.core.formatters",
-        "IPython.core.compilerop",
-    ),
+    *("IPython.core.interactiveshell", "IPython.core.displayhook", "IPython.core.formatters"),
+    "IPython.core.compilerop",
 )
-"""Modules that the kernel uses after a cell, beside its own."""
+"""Other modules that the kernel uses between cells, beside its own: looked at after code that may have patched some."""
+_STORING = frozenset(opcode.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME"))
+_PATCHING = frozenset(
+    (
+        *("setattr", "delattr", "__setattr__", "__delattr__", "__dict__", "vars", "globals", "exec", "eval", "modules"),
+        *("patch", "mock", "monkey", "monkeypatch", "get_ipython", "run_cell", "call", "reload", "import_module"),
+    )
+)
+"""Names with which code may change modules without an assignment that shows."""
 _STREAMS = frozenset(("stdout", "stderr", "stdin"))
 _COPIED = frozenset(
     (
@@ -59,21 +82,44 @@ class Gone:
     """The value of an attribute that a cell deleted."""
 
 
+@dataclass(frozen=True)
+class _Owned:
+    """A module or a class, and its attributes as they were."""
+
+    owner: Owner
+    get: Any
+    """Returns an attribute by name, or a default."""
+    names: list[str]
+    values: list[Any]
+
+
+def _may_patch(code: types.CodeType) -> "tuple[bool, bool]":
+    """Return whether code may change a module when it runs, and whether functions that it makes may do so later."""
+    inner = [_may_patch(one) for one in code.co_consts if isinstance(one, types.CodeType)]
+    own = not _STORING.isdisjoint(code.co_code[::2]) or not _PATCHING.isdisjoint(code.co_names)
+    later = any(now or later for now, later in inner)
+    return own or later, later
+
+
 class OwnModules:
     """The attributes that cells have patched: exchanged by `put_in` and `take_out` around the code of a cell."""
 
     def __init__(self) -> None:
         """Record all functions and classes of the modules that are loaded now."""
-        self._table: list[tuple[Owner, Callable[[str], Any], list[str], list[Any]]] = []
-        for owner in _owners():
-            held = vars(owner)
-            names = [name for name, value in held.items() if _is_kept(owner, name, value)]
-            self._table.append((owner, held.get, names, [held[name] for name in names]))
-        self._known = {(id(owner), name) for owner, _, names, _ in self._table for name in names}
+        self._first, self._others = _table(_ALWAYS, classes=False), _table((*GUARDED, *_ours()), classes=True)
+        self._others += _table(_ALWAYS, classes=True, modules=False)
+        self._known = {(id(one.owner), name) for one in (*self._first, *self._others) for name in one.names}
         self._loaded = {name: module for name, module in _modules.items() if name.partition(".")[0] in _roots()}
         self._changed: dict[tuple[int, str], tuple[Owner, str, Any]] = {}
         self._replaced: dict[str, Any] = {}
         self._inside = False
+        self._all = self._later = False
+        """True when the running code, or functions that it has left, may change any module."""
+
+    def look_at(self, code: types.CodeType) -> None:
+        """Take note of what code may do that is about to run."""
+        self._all, later = _may_patch(code)
+        self._later |= later
 
     def put_in(self) -> bool:
         """Put what cells have patched in place, before the code of a cell. Return False when it is already."""
@@ -94,20 +140,23 @@ class OwnModules:
         if not self._inside:
             return
         self._inside = False
-        self._changed.clear()
-        for owner, get, names, values in self._table:
-            if not all(map(is_, map(get, names), values)):
-                self._exchange(owner, get, names, values)
-        self._replaced.clear()
-        if not all(map(is_, map(_modules.get, self._loaded), self._loaded.values())):
-            self._exchange_modules()
+        changed, replaced = self._changed, self._replaced
+        self._changed, self._replaced = {}, {}
+        self._exchange(self._first)
+        if self._all or self._later or changed or replaced or self._changed:
+            self._exchange(self._others)
+            if not all(map(is_, map(_modules.get, self._loaded), self._loaded.values())):
+                self._exchange_modules()
 
-    def _exchange(self, owner: Owner, get: Any, names: list[str], values: list[Any]) -> None:
-        for name, value in zip(names, values, strict=True):
-            now = get(name, Gone)
-            if now is not value:
-                self._changed[id(owner), name] = owner, name, now
-                _set(owner, name, value)
+    def _exchange(self, table: "list[_Owned]") -> None:
+        for one in table:
+            if all(map(is_, map(one.get, one.names), one.values)):
+                continue
+            for name, value in zip(one.names, one.values, strict=True):
+                now = one.get(name, Gone)
+                if now is not value:
+                    self._changed[id(one.owner), name] = one.owner, name, now
+                    _set(one.owner, name, value)
 
     def _exchange_modules(self) -> None:
         for name, module in self._loaded.items():
@@ -165,23 +214,29 @@ def keep_copies() -> None:
 
 
 def _roots() -> "set[str]":
-    return {name.partition(".")[0] for name in GUARDED} | {_PACKAGE.partition(".")[0]}
+    return {name.partition(".")[0] for name in (*_ALWAYS, *GUARDED)} | {_PACKAGE.partition(".")[0]}
 
 
-def _owners() -> "Iterator[Owner]":
-    """Yield the modules, and the classes in them that can be changed."""
-    for name in (*GUARDED, "builtins", "sys", *(name for name in _modules if name.startswith(f"{_PACKAGE}."))):
+def _ours() -> list[str]:
+    return [name for name in _modules if name.startswith(f"{_PACKAGE}.")]
+
+
+def _table(names: "Iterable[str]", *, classes: bool, modules: bool = True) -> "list[_Owned]":
+    """Return the modules of these names that are loaded, and the classes in them that can be changed."""
+    found: list[Owner] = []
+    for name in names:
         module = _modules.get(name)
         if not isinstance(module, types.ModuleType):
             continue
-        yield module
-        for one in list(vars(module).values()):
-            if (
-                isinstance(one, type)
-                and one.__module__ == name
-                and one.__flags__ & (_HEAP_TYPE | _IMMUTABLE) == _HEAP_TYPE
-            ):
-                yield one
+        own = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == name]
+        found += [module] if modules else []
+        found += [one for one in own if one.__flags__ & (_HEAP_TYPE | _IMMUTABLE) == _HEAP_TYPE] if classes else []
+    table: list[_Owned] = []
+    for owner in found:
+        held = vars(owner)
+        kept = [name for name, value in held.items() if _is_kept(owner, name, value)]
+        table.append(_Owned(owner, held.get, kept, [held[name] for name in kept]))
+    return table
 
 
 def _is_kept(owner: Owner, name: str, value: Any) -> bool:
@@ -213,7 +268,7 @@ def _set_module(name: str, module: Any) -> None:
 
 def load() -> None:
     """Import the modules of the table that a kernel imports only later, so that they are known in time."""
-    for name in GUARDED:
+    for name in (*_ALWAYS, *GUARDED):
         try:
             importlib.import_module(name)
         except ImportError:

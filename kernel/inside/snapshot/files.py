@@ -99,7 +99,8 @@ class Files:
                 continue
             before = _now()
             group, size = self._group(name, path, about, folder, room, fresh)
-            room -= size
+            # What is only read again, to be sure, is not saved again.
+            room -= size if known is None or group != known.group else 0
             found[name] = _Known(identity, group, before - about.st_ctime_ns > _SETTLED)
         if more:
             why = f"more than {MOST_FILES:,} files, or names that are too long: not all were saved"

@@ -164,7 +164,9 @@ class HandedCode:
 
     def _lost(self, outside: Outside, reached: "Mapping[str, Reached]") -> str | None:
         """Return what will be missing when the variables are restored, or None."""
-        saved = {number for name, one in reached.items() if "." in name for number in one.objects}
+        parts = [one for name, one in reached.items() if "." in name]
+        saved = {number for one in parts for number in one.objects}
+        saved |= {id(self._namespace.get(name)) for one in parts for name in one.names}
         everything = {number: one for each in reached.values() for number, one in each.objects.items()}
         missing = [
             one

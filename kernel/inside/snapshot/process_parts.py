@@ -5,6 +5,7 @@ is small and is saved like a variable, under a name that no variable can have, w
 has. The functions that are called are bound here before any cell runs, because cells may patch their modules.
 """
 
+import _signal
 import decimal
 import gc
 import locale
@@ -18,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .logging_state import Loggers
-from .pandas_compat import changed_options, set_options
+from .pandas_compat import Options
 
 _getcwd, _chdir, _join = os.getcwd, os.chdir, os.path.join
 _environ, _tzset = os.environ, time.tzset
-_getsignal, _set_signal = signal.getsignal, signal.signal
+_getsignal, _set_signal = _signal.getsignal, signal.signal  # without enums: it is asked after every cell
 _getcontext = decimal.getcontext
 _setlocale, _LC_ALL = locale.setlocale, locale.LC_ALL
 _recursion_limit, _set_recursion_limit = sys.getrecursionlimit, sys.setrecursionlimit
@@ -32,9 +33,12 @@ _gc_state = gc.isenabled, gc.get_threshold
 _gc_callbacks, _gc_switch, _set_threshold = gc.callbacks, (gc.disable, gc.enable), gc.set_threshold
 _path = sys.path
 
-_SIGNALS = (
-    *(signal.SIGALRM, signal.SIGCHLD, signal.SIGHUP, signal.SIGPIPE, signal.SIGPROF, signal.SIGTERM),
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGVTALRM, signal.SIGWINCH),
+_SIGNALS = tuple(
+    int(one)
+    for one in (
+        *(signal.SIGALRM, signal.SIGCHLD, signal.SIGHUP, signal.SIGPIPE, signal.SIGPROF, signal.SIGTERM),
+        *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGVTALRM, signal.SIGWINCH),
+    )
 )
 """Signals whose handlers are kept. Not SIGINT: ipykernel sets its handler before and after each cell."""
 _getcontext()  # made here, it belongs to the context that the contexts of all cells are copied from
@@ -127,7 +131,7 @@ def _set_warnings(wanted: list[Any]) -> None:
 
 
 def _handlers_of_signals() -> dict[int, Any]:
-    found = {int(one): _getsignal(one) for one in _SIGNALS}
+    found = {one: _getsignal(one) for one in _SIGNALS}
     return {number: handler for number, handler in found.items() if callable(handler)}
 
 
@@ -161,7 +165,7 @@ def _set_numpy(wanted: tuple[dict[str, Any], dict[str, Any]]) -> None:
 
 def parts() -> list[Part]:
     """Return the parts in the order in which they are put back, for a kernel that begins now."""
-    environment, folder, loggers = _Environment(), _Folder(), Loggers()
+    environment, folder, loggers, options = _Environment(), _Folder(), Loggers(), Options()
     return [
         Part("os.environ()", environment.read, environment.put_back),
         Part("os.getcwd()", folder.read, folder.put_back),
@@ -176,7 +180,7 @@ def parts() -> list[Part]:
         Part("signal.getsignal()", _handlers_of_signals, _set_handlers_of_signals),
         Part("logging.getLogger()", loggers.read, loggers.put_back),
         Part("numpy.get_printoptions()", _numpy, _set_numpy, module="numpy"),
-        Part("pandas.options()", changed_options, set_options, module="pandas"),
+        Part("pandas.options()", options.read, options.put_back, module="pandas"),
     ]
 
 
