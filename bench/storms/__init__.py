@@ -1,1 +1,1 @@
-"""Seeded storms, bounded in time: what the tests check for a few cases, for many. `python -m bench.storms.kills`."""
+"""Seeded storms: many random attacks on one promise, bounded in time. `python -m bench.storms.kills` runs one."""

@@ -42,7 +42,7 @@ async def test_after_a_patch_cells_run_and_their_variables_are_saved(kernels: Ke
     other = await kernels.start(KernelSpec("thread"))
     restored = await other.restore(list(store.groups.values()), store.batches())
     assert {"a", "b"} <= set(restored.names)
-    assert (await run(other, "a.append(3)\nb")).output == "[1, 2, 3]\n"
+    assert (await run(other, "a.append(3)\nprint(b)")).output == "[1, 2, 3]\n"
     await session.close()
     await other.close()
 

@@ -50,7 +50,8 @@ def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "scratch")
 
 
-def _seen(folder: Path) -> dict[str, Any]:
+def seen_files(folder: Path) -> dict[str, Any]:
+    """Return everything below a folder: its mode, content and time."""
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         about = path.lstat()
@@ -74,7 +75,7 @@ def test_files_folders_and_links_come_back_with_their_modes_and_times(kept: Kept
     kept.take()
     other, lost = kept.again(tmp_path / "other")
     assert lost == {} and kept.lost() == {}
-    assert _seen(other.folder) == _seen(kept.folder)
+    assert seen_files(other.folder) == seen_files(kept.folder)
     assert other.files.differing(list(kept.groups.values())) == []
     (other.folder / "a/b/data.bin").write_bytes(b"else")
     (other.folder / "new").write_bytes(b"")

@@ -99,10 +99,15 @@ class _Environment:
             _environ.pop(name, None)
 
 
+def _zone() -> tuple[str, str]:
+    # Of the module itself: what this package calls `time` may be a copy, in which `tzset` sets nothing.
+    return sys.modules["time"].tzname
+
+
 def _set_zone(names: tuple[str, str]) -> None:
-    if time.tzname != names:
+    if _zone() != names:
         _tzset()
-    if time.tzname != names:
+    if _zone() != names:
         raise CannotPutBack(f"the time zone {names[0]} is not that of the environment")
 
 
@@ -169,7 +174,7 @@ def parts() -> list[Part]:
     return [
         Part("os.environ()", environment.read, environment.put_back),
         Part("os.getcwd()", folder.read, folder.put_back),
-        Part("time.tzname()", lambda: time.tzname, _set_zone),  # after the environment
+        Part("time.tzname()", _zone, _set_zone),  # after the environment
         Part("decimal.getcontext()", _decimal, _set_decimal),
         Part("locale.setlocale()", lambda: _setlocale(_LC_ALL), _set_locale),
         Part("warnings.filters()", lambda: [*_filters], _set_warnings),
