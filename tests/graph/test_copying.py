@@ -189,6 +189,18 @@ async def test_a_scrubbed_copy_has_no_byte_of_the_secret_and_verifies(full_of_se
     assert '"secrets"' in note and "canary" not in note
 
 
+async def test_a_scrubbed_copy_has_no_free_pages_that_could_hold_a_secret(made: Path, tmp_path: Path) -> None:
+    """Not every SQLite overwrites what it frees."""
+    await copy_home(made, tmp_path / "one")
+    with closing(sqlite3.connect(tmp_path / "one" / DATABASE)) as connection:
+        connection.execute("DELETE FROM chunks")
+        connection.commit()
+        assert connection.execute("PRAGMA freelist_count").fetchone() != (0,)
+    await copy_home(tmp_path / "one", tmp_path / "two", secrets=[SECRET])
+    with closing(sqlite3.connect(tmp_path / "two" / DATABASE)) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+
+
 async def test_a_scrubbed_copy_is_collected_like_any_home(full_of_secrets: Path, tmp_path: Path) -> None:
     await copy_home(full_of_secrets, tmp_path / "copy", secrets=[SECRET])
     collected = await collect_garbage(tmp_path / "copy")

@@ -84,4 +84,6 @@ async def test_a_pipe_in_place_of_a_blob_is_damage_and_stops_nothing(home: Path)
         os.mkfifo(blob)
     async with Runner.open(home, kernels=MemoryKernels(), read_only=True) as runner:
         report = await runner.verify("t")
-    assert not report.ok and {problem.kind for problem in report.problems} == {"input"}
+    assert {(problem.kind, problem.fault) for problem in report.problems} == {
+        ("input", "cannot be read (not an ordinary file)")
+    }
