@@ -152,6 +152,9 @@ class RunExecutor:
         finally:
             if caller is not None:
                 del self._callers[thread_id]
+            else:
+                # After the lease's release: a copy of the file alone then says that no process has the run.
+                await self._stores.database.settle()
 
     async def change(self, thread_id: str, work: Callable[[], Awaitable[T]]) -> T:
         """Call `work` to change a thread that no process runs, and record the thread's new status.
@@ -241,8 +244,6 @@ class RunExecutor:
             if not suspends:
                 await self._active_runs.close(thread_id)
             outcome.unsaved = await self._settle(thread_id, stopped=outcome.stopped, error=error, seconds=seconds)
-            if thread_id not in self._callers:
-                await self._stores.database.settle()
             if suspends:
                 self._active_runs.suspend(thread_id, await self._saved(thread_id))
         return outcome

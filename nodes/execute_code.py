@@ -4,6 +4,7 @@ Idempotent: whatever happened before, it takes the REPL at the state's position 
 begins the cell unless it runs there already, and returns when the cell is blocked or has ended.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from itertools import takewhile
@@ -39,6 +40,8 @@ _LOOP_RUNS = re.compile(
 _SEARCHED = 1_000
 MOST_DEATHS = 3
 """Cells in a row that may take their kernels with them."""
+_REPLACEMENTS = 2
+"""Kernels that are replaced when they die before the cell has begun."""
 
 
 async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
@@ -54,7 +57,7 @@ async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependenc
     await apply_budget_grant(run, state, deps)
     with run.idle.needed():
         try:
-            repl = await repl_at_state(run, deps, state)
+            repl = await _repl_for_cell(state, run, deps)
             await (_continue if repl.in_cell else _begin)(state, cell, run, deps, repl)
             deps.failpoint("cell-sent")
             outcome = await repl.wait()
@@ -67,6 +70,18 @@ async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependenc
                 return await _waits_for_approval(cell, repl, run, deps)
             case CellResult():
                 return await _ended(state, cell, outcome, run, deps, repl)
+
+
+async def _repl_for_cell(state: RunState, run: ActiveRun, deps: Dependencies) -> Repl:
+    """Return the REPL in which the cell is begun or continued. Raises KernelLost, and what `repl_at_state` does.
+
+    A kernel that dies before the cell has begun (killed with the one that it replaces, perhaps) was not taken by the
+    cell: it is replaced, up to twice. Cells that ended well may run again meanwhile, and kill each of them.
+    """
+    for _ in range(_REPLACEMENTS):
+        with contextlib.suppress(KernelLost):
+            return await repl_at_state(run, deps, state)
+    return await repl_at_state(run, deps, state)
 
 
 async def _begin(state: RunState, cell: CellRef, run: ActiveRun, deps: Dependencies, repl: Repl) -> None:

@@ -101,3 +101,25 @@ async def test_a_home_in_which_the_marks_cannot_be_written_works_without_them(
     monkeypatch.setattr(os, "open", refuses)
     await answer(tmp_path / "home", model)
     assert not any((tmp_path / "home" / name).exists() for name in MARKS)
+
+
+async def test_a_copy_of_the_file_alone_is_a_home_as_of_the_end_of_a_run_and_verify_names_what_is_missing(
+    tmp_path: Path, model: str
+) -> None:
+    """A run that ends moves the write-ahead log into the file; another run of the process may be under way."""
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    copy.mkdir()
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        assert (await runner.run("Why?", "the text", model=model, thread="first")).status == "answered"
+        assert (home / "checkpoints.sqlite-wal").stat().st_size == 0
+        shutil.copy(home / "checkpoints.sqlite", copy)
+        shutil.copytree(home / "blobs", copy / "blobs")
+        assert (await runner.run("Why?", "another", model=model, thread="second")).status == "answered"
+    async with Runner.open(copy, kernels=MemoryKernels()) as runner:
+        assert [run["thread_id"] for run in await runner.queries.runs()] == ["first"]
+        assert (await runner.verify("first")).ok and (await runner.resume("first")).answer == "so"
+    shutil.rmtree(copy / "blobs")
+    async with Runner.open(copy, kernels=MemoryKernels()) as runner:
+        report = await runner.verify("first")
+        assert {problem.fault for problem in report.problems} == {"is missing"}
+        assert any("the input" in lost for problem in report.problems for lost in problem.needed_by)

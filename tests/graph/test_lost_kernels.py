@@ -6,8 +6,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from durable_rlm import Runner
 from durable_rlm.graph.run import Run
+from durable_rlm.kernel.session import KernelSession, KernelSpec
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
@@ -116,3 +119,43 @@ async def test_kernels_that_die_now_and_then_do_not_stop_the_run(tmp_path: Path)
     async with Runner.open(tmp_path / "home", kernels=kernels, failpoint=failpoint) as runner:
         run = await runner.run("What?", model=model, thread="t")
     assert (run.status, run.answer) == ("answered", 1)
+
+
+class KernelsThatDie(MemoryKernels):
+    """Kernels of which the next `number` die while their variables are restored, by no fault of a cell."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    async def start(self, spec: KernelSpec) -> KernelSession:
+        session = await super().start(spec)
+        if len(self.sessions) > 1 and self.number:
+            self.number -= 1
+            restore = session.restore
+
+            async def dying(*given: Any) -> Any:
+                self.sessions[-1].kill("the machine is short of memory")
+                return await restore(*given)
+
+            session.restore = dying  # pyright: ignore[reportAttributeAccessIssue]
+        return session
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_a_kernel_that_dies_before_its_cell_begins_is_replaced_and_costs_no_cell(
+    tmp_path: Path, number: int
+) -> None:
+    """A cell that never began has not taken its kernel with it. After three kernels in a row it is given up."""
+    kernels = KernelsThatDie(number)
+    model = write_patient_script(tmp_path / "m.py")
+
+    def on_event(event: Mapping[str, Any]) -> None:
+        if event["event"] == "turn" and event["turn"] == 2:
+            kernels.sessions[-1].kill("the test said so")
+
+    async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
+        run = await runner.run("What?", model=model, thread="t", on_event=on_event)
+        shown = await runner.queries.show("t", runner.graph)
+    assert run.answer == ANSWER
+    assert [turn["status"] for turn in shown["turns"]].count("died") == (number == 3)

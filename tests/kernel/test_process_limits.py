@@ -43,8 +43,12 @@ def test_without_any_short_path_the_error_says_what_to_do(long: Path) -> None:
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Limits of open files as a process has them; the last ones are in force."""
     found = [(32, 32)]
-    monkeypatch.setattr(process_limits.resource, "getrlimit", lambda _: found[-1])
-    monkeypatch.setattr(process_limits.resource, "setrlimit", lambda _, new: found.append(new))
+
+    def set_limits(_: int, new: tuple[int, int]) -> None:
+        found.append(new)
+
+    monkeypatch.setattr(process_limits.resource, "getrlimit", lambda _kind=0: found[-1])
+    monkeypatch.setattr(process_limits.resource, "setrlimit", set_limits)
     return found
 
 

@@ -66,9 +66,9 @@ def names(rlm: Rlm) -> list[str]:
     return sorted(run["thread_id"] for run in json.loads(rlm("list", "--json").out))
 
 
-LEFT: dict[str, Callable[[Path, Path], None]] = {
+LEFT: dict[str, Callable[[Path, Path], object]] = {
     "closed": lambda home, saved: None,
-    "a log without its index": lambda home, saved: (home / f"{DATABASE}-wal").write_bytes(log_of(saved)) and None,
+    "a log without its index": lambda home, saved: (home / f"{DATABASE}-wal").write_bytes(log_of(saved)),
     "without a reserve": lambda home, saved: (home / RESERVE).unlink(),
 }
 
