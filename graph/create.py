@@ -22,6 +22,7 @@ from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import OnEvent
 from ..nodes.runtime.untrusted_text import shortened_line
 from ..state.approval_policy import Gates
+from ..state.blobs.texts import well_formed
 from ..state.budget import Limits
 from ..state.call_keys import digest
 from ..state.db.storable import encodable
@@ -49,9 +50,17 @@ def check_name(thread_id: str) -> str:
         )
     return thread_id
 
+MOST_QUESTION = 1_000_000
+"""Characters of the longest question, which each root request carries whole."""
+
 
 async def check_start(question: str, settings: RunSettings) -> None:
     """Check the question and settings of a new run. Raises UsageError with a hint on what to do."""
+    if len(question) > MOST_QUESTION:
+        raise UsageError(
+            f"The question has {len(question):,} characters; {MOST_QUESTION:,} at most.",
+            hint="Give a long text as the input, and ask about it.",
+        )
     if not question.strip():
         raise UsageError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
     if len(question) > MOST_QUESTION:
@@ -169,6 +178,7 @@ async def enter_run(
     Raises UsageError, InputError, ModelSetupError or NoSandbox, ThreadExists for a thread that asks something else,
     all with nothing saved.
     """
+    question = well_formed(question)
     await check_start(question, settings)
     existing = None if thread_id is None else await deps.stores.threads.find(check_name(thread_id))
     reference: ContextRef | None = None

@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import InputEvent, OnEvent
@@ -16,9 +16,7 @@ from ..state.input.context import ContextRef, ingest
 Given: TypeAlias = str | Path | Sequence[str | Path]
 """An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""
 
-# Not asyncio's default pool: a reader waits in its thread until models and kernels are ready, and those need threads of
-# the default pool, which a few runs that start together would fill with readers. Nothing else may run in this pool.
-_READERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="rlm-reader")
+T = TypeVar("T")
 
 
 async def store_input(
@@ -45,7 +43,7 @@ async def store_input(
         return ingest(sources, stores.blobs, progress=progress, cancelled=stop.is_set, agreed=agreed)
 
     try:
-        reference = await loop.run_in_executor(_READERS, work)
+        reference = await _in_thread_of_its_own(work)
     finally:
         # A thread cannot be cancelled, so this one polls a stop event.
         stop.set()
@@ -60,6 +58,26 @@ async def store_input(
         }
     )
     return reference
+
+
+async def _in_thread_of_its_own(work: Callable[[], T]) -> T:
+    """Return the result of `work`.
+
+    Not in a pool: a reader waits in its thread until models and kernels are ready, and one that is stuck in a document
+    keeps its thread after its run has been stopped. Either would keep the threads of a pool from what other runs need.
+    A daemon, so that the end of the program does not wait for it.
+    """
+    ended: Future[T] = Future()
+
+    def run() -> None:
+        if ended.set_running_or_notify_cancel():
+            try:
+                ended.set_result(work())
+            except BaseException as error:
+                ended.set_exception(error)
+
+    threading.Thread(target=run, name="rlm-reader", daemon=True).start()
+    return await asyncio.wrap_future(ended)
 
 
 def from_stdin(given: Given | Mapping[str, Any] | None) -> bool:

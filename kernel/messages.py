@@ -1,7 +1,9 @@
 """Parses a kernel's messages as hostile data: schema, types and sizes are checked, nothing is trusted."""
 
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
@@ -26,6 +28,12 @@ from .untrusted_json import BadMessage, depth, read
 
 MAX_OUTPUT = 32 << 20
 """Most characters of a cell's output."""
+MAX_RESULT = 96 << 20
+"""Most bytes of a cell's result: an unmodified kernel's output has 16 million characters, and a value some more."""
+MAX_NAMES_BYTES = 32 << 20
+"""Most bytes of a message that only names variables."""
+MAX_CALLS = 4 * MAX_PROMPT + (8 << 20)
+"""Most bytes of posted calls: a prompt of four bytes a character, and what is beside it."""
 MAX_PARTS = 200_000
 """Most texts of one context."""
 MAX_RANGES = 10_000
@@ -41,6 +49,7 @@ MOST_WEIGHT = (
 _MAX_CALLS = 1000
 _MOST_KEYS = 20
 _MAX_NAMES = 100_000
+_LARGE = 1 << 20
 _REASON = 500
 _MAX_NOTES = 20
 _SHORT = 1000
@@ -59,16 +68,17 @@ _Range = Annotated[tuple[_Name, _Place, _Place], Field(strict=False)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+    # Errors without the input, of which pydantic would first make a text, however large it is.
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
 
 
 class _Closed(BaseModel):
     """A part of a call, which may have no other keys than these."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-@with_config(ConfigDict(extra="forbid", strict=True))
+@with_config(ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True))
 class _Part(TypedDict):
     """A text, or its range in the kernel's own input. A plain dict, because there may be many."""
 
@@ -228,7 +238,10 @@ class _Ended(_Strict):
     snapshot: _Snapshot
 
 
-_CALLS = TypeAdapter(Annotated[list[_Call], FailFast(), Field(min_length=1, max_length=_MAX_CALLS)])
+_CALLS = TypeAdapter(
+    Annotated[list[_Call], FailFast(), Field(min_length=1, max_length=_MAX_CALLS)],
+    config=ConfigDict(hide_input_in_errors=True),
+)
 _SIZES = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0, strict=True)]], FailFast()])
 
 
@@ -254,10 +267,29 @@ def _value(value: Any, key: str) -> Any:
     return cast(dict[str, Any], value).get(key) if isinstance(value, dict) else None
 
 
+@contextmanager
+def _reading(said: str | bytes, most: int) -> Generator[Any]:
+    """Yield the JSON of a message of at most `most` bytes: reading it keeps the event loop of all runs busy.
+
+    Raises ValueError. Until the end, no garbage is collected: with millions of values that would take most of the time.
+    """
+    if len(said) > most:
+        raise ValueError(f"{len(said):,} bytes, {most:,} at most")
+    collects = len(said) > _LARGE and gc.isenabled()
+    if collects:
+        gc.disable()
+    try:
+        yield read(said)
+    finally:
+        if collects:
+            gc.enable()
+
+
 def parse_calls(said: str | bytes) -> list[PostedCall]:
     """Return the posted calls, at least one, in the order of their ids. Raises BadMessage."""
     try:
-        calls = [call.posted() for call in _CALLS.validate_python(_of_few_keys(read(said)))]
+        with _reading(said, MAX_CALLS) as value:
+            calls = [call.posted() for call in _CALLS.validate_python(_of_few_keys(value))]
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"sub-calls that are none: {str(error)[:200]}") from error
     if any(one.id >= other.id for one, other in pairwise(calls)):
@@ -268,7 +300,8 @@ def parse_calls(said: str | bytes) -> list[PostedCall]:
 def parse_restored(said: str | bytes) -> Restored:
     """Return the result of a restore. Raises BadMessage."""
     try:
-        restored = _Restored.model_validate(read(said))
+        with _reading(said, MAX_NAMES_BYTES) as value:
+            restored = _Restored.model_validate(value)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"a restore that is none: {str(error)[:200]}") from error
     notes = [note[:_REASON] for note in restored.notes]
@@ -278,7 +311,8 @@ def parse_restored(said: str | bytes) -> Restored:
 def parse_compared(said: str | bytes) -> list[str]:
     """Return the names of the variables that differ. Raises BadMessage."""
     try:
-        return _Compared.model_validate(read(said)).other
+        with _reading(said, MAX_NAMES_BYTES) as value:
+            return _Compared.model_validate(value).other
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"a comparison that is none: {str(error)[:200]}") from error
 
@@ -307,10 +341,14 @@ def _final(said: dict[str, Any]) -> Final:
 def parse_ended(said: str | bytes, chunks: Sequence[bytes] = ()) -> CellResult:
     """Return a cell's result; `chunks` came before it. Raises BadMessage."""
     try:
-        ended = _Ended.model_validate(read(said))
-        final = _final(ended.final) if ended.final is not None else None
+        with _reading(said, MAX_RESULT) as value:
+            return _ended(_Ended.model_validate(value), chunks)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"a result that is none: {str(error)[:200]}") from error
+
+
+def _ended(ended: _Ended, chunks: Sequence[bytes]) -> CellResult:
+    final = _final(ended.final) if ended.final is not None else None
     error, saved = ended.error, ended.snapshot
     return CellResult(
         status="error" if error else "ok",

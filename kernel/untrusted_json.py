@@ -5,7 +5,7 @@ from typing import Any, NoReturn, cast
 
 from ..state.blobs.texts import well_formed
 
-MAX_VALUES = 4 << 20
+MAX_VALUES = 2 << 20
 """Most values in one text: each takes some hundred bytes of memory, and may be two bytes of text."""
 _HARMLESS = 1 << 20
 """Number of characters up to which a text's values are not counted."""

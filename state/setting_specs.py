@@ -119,7 +119,11 @@ _ALL = (
         "US dollars; the models' prices must be known. A price list older than 90 days is warned about",
         "no limit",
     ),
-    SettingSpec(*("max_time", "Seconds", LIMITS, "SECONDS"), "Wall time, over all executions of the run", "no limit"),
+    SettingSpec(
+        *("max_time", "Seconds", LIMITS, "SECONDS"),
+        "Wall time, over all executions of the run, which ends whatever it waits for; a tenth of it, at most 60 s, is kept for a last turn",
+        "no limit",
+    ),
     SettingSpec(
         *("strict_budget", "Strict budget", LIMITS, None),
         "Count a request whose answer was lost (kill -9, a broken connection) as all that it may have taken",

@@ -19,13 +19,17 @@ from .lookalikes import lookalike_warning, lookalikes
 from .quoted import coloured, framed, plain
 from .requests import Pending, Request, Waiting, purpose
 
+_MOST_LINES = 5_000
 _STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 
 def difference(before: str, now: str) -> Iterator[Text] | None:
-    """Return the lines of a unified diff, escaped and coloured; None when the texts have no line in common."""
+    """Return the lines of a unified diff, escaped and coloured; None for too many, or without one in common."""
     # Not `splitlines`, which also splits at characters that are not newlines in Python code.
     old, new = (text.replace("\r\n", "\n").rstrip("\n").split("\n") for text in (before, now))
+    if max(len(old), len(new)) > _MOST_LINES:
+        # Comparing takes time in proportion to the square of their number.
+        return None
     if not {line for line in old if line.strip()} & {line for line in new if line.strip()}:
         return None
     found = list(difflib.unified_diff(old, new, lineterm="", n=3))

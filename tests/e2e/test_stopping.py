@@ -60,6 +60,17 @@ async def test_a_killed_run_prints_nothing_and_resumes(tmp_path: Path) -> None:
         await check_resuming(tmp_path)
 
 
+async def test_a_call_that_cannot_be_cancelled_delays_no_stop(tmp_path: Path) -> None:
+    with waiting_run(tmp_path, "--json", deaf=True) as waiting:
+        begun = time.monotonic()
+        waiting.process.send_signal(signal.SIGTERM)
+        out, _ = waiting.process.communicate(timeout=30)
+        assert time.monotonic() - begun < 5, "two seconds, on a machine with nothing else to do"
+        assert waiting.process.returncode == 130 and json.loads(out)["status"] == "stopped"
+        waiting.answer_at_once()
+        await check_resuming(tmp_path)
+
+
 async def test_a_second_signal_cuts_a_slow_stop_short(tmp_path: Path) -> None:
     with waiting_run(tmp_path, deaf=True) as waiting:
         started = psutil.Process(waiting.process.pid).children(recursive=True)

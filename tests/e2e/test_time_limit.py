@@ -71,12 +71,10 @@ def test_a_waiting_call_is_ended_and_the_run_resumes_where_it_was(tmp_path: Path
 def test_an_input_that_does_not_end_is_not_waited_for(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [])
     command = [str(RLM), "run", "Q?", "-", "--model", model, "--thread", "t", "--json", "--max-time", "1"]
-    begun = time.monotonic()
     program = subprocess.Popen(
         command, cwd=tmp_path, env=CLEAN, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert program.wait(timeout=30) == 4
-    assert time.monotonic() - begun < 15, "starting a program takes some of it"
     assert program.stdout and program.stdin and program.stderr
     assert json.loads(program.stdout.read())["error"]["type"] == "BudgetSpent"
     for pipe in (program.stdin, program.stdout, program.stderr):

@@ -1,13 +1,17 @@
 """`--max-time` is hard: whatever a run waits for, it ends when its time is over, saved, and resumes with more."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from durable_rlm import Run, Runner
+from durable_rlm.graph import intake
 from durable_rlm.state.errors import TimeSpent
 from tests.scripts import Asked, repl, write_script
 from tests.servers.raw_server import raw_server, response
@@ -138,3 +142,29 @@ async def test_reading_the_input_ends_with_nothing_saved(
         await runner.run("What?", "the input", thread="t", model=model, max_time=LIMIT)
     assert time.monotonic() - begun < LIMIT + SOON and spent.value.exit_code == 4
     assert await runner.queries.runs() == []
+
+
+async def test_readers_that_are_stuck_keep_no_other_run_from_reading(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, from_text, stuck = threading.Event(), intake.from_text, 8
+
+    def waits(text: str) -> Any:
+        if text.startswith("stuck"):
+            ended.wait(60)
+        return from_text(text)
+
+    monkeypatch.setattr(intake, "from_text", waits)
+    model = write_script(tmp_path / "m.py", [repl("print(context)\nFINAL('read')")])
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    try:
+        begun = [asyncio.create_task(runner.run("Q?", f"stuck {number}", model=model)) for number in range(stuck)]
+        await asyncio.sleep(0)
+        run = await asyncio.wait_for(runner.run("Q?", "the input", model=model, thread="t"), 20)
+        assert (run.status, run.answer) == ("answered", "read")
+        for task in begun:
+            task.cancel()
+        await asyncio.wait(begun, timeout=5)
+        assert all(task.done() for task in begun), "they are stopped, whatever their threads do"
+    finally:
+        ended.set()
