@@ -50,6 +50,7 @@ def check_name(thread_id: str) -> str:
         )
     return thread_id
 
+
 MOST_QUESTION = 1_000_000
 """Characters of the longest question, which each root request carries whole."""
 

@@ -57,7 +57,7 @@ class Database:
         self.lock = asyncio.Lock()
         """Held during a commit, and by the checkpointer during its own statements."""
         self.unsaved = Unsaved()
-        """What deferred units could not save. For use inside units."""
+        """Names of the rows that deferred units could not save. For use inside units."""
         self._queue: list[Pending] = []
         self._flusher: asyncio.Task[None] | None = None
         self.commits = 0

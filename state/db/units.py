@@ -65,7 +65,7 @@ class GroupFailed(Exception):
 
 
 class Unsaved:
-    """What deferred units could not save, by name. Used inside transactions only."""
+    """Rows that deferred units could not save, by name. Used inside transactions only."""
 
     def __init__(self) -> None:
         self._errors: dict[str, RlmError] = {}

@@ -55,7 +55,7 @@ REFUSED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("given", REFUSED, ids=lambda given: ascii(given)[:60])
-async def test_what_cannot_be_saved_is_refused_before_anything_is_asked(
+async def test_a_value_that_cannot_be_saved_is_refused_before_anything_is_asked(
     runner: Runner, tmp_path: Path, given: dict[str, Any]
 ) -> None:
     with pytest.raises(UsageError) as refused:

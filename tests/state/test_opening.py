@@ -83,7 +83,7 @@ async def test_a_read_only_home_beside_a_process_that_writes_it_is_read_as_of_no
 
 
 @pytest.mark.parametrize("beside", [("-wal",), ("-wal", "-shm")], ids=" ".join)
-async def test_what_a_killed_process_left_in_the_log_of_a_read_only_home_is_read(
+async def test_the_log_of_a_killed_process_in_a_read_only_home_is_read(
     home: Path, tmp_path: Path, read_only: Callable[[Path], Path], beside: tuple[str, ...]
 ) -> None:
     killed = tmp_path / "killed"
@@ -192,7 +192,7 @@ def contents(home: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "log", [b"", b"x", b"not a log" * 9_000, bytes(40_000), b"\x37\x7f\x06\x82" + os.urandom(9_000)], ids=range(5)
 )
-async def test_a_log_that_is_none_is_passed_over(home: Path, log: bytes) -> None:
+async def test_a_file_in_place_of_the_log_is_passed_over(home: Path, log: bytes) -> None:
     (home / f"{NAME}-wal").write_bytes(log)
     (home / f"{NAME}-shm").write_bytes(log[:5_000])
     assert await runs(home) == ["t"]

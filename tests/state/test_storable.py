@@ -29,7 +29,7 @@ LIMITS = Limits(max_turns=1, max_calls=1)
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(st.characters()), st.binary(), st.none(), st.booleans()))
-def test_what_passes_the_check_is_read_again_as_it_was_written(value: Any) -> None:
+def test_a_value_that_passes_the_check_is_read_again_as_it_was_written(value: Any) -> None:
     try:
         ensure_storable({"value": value}, "The row")
     except StoreError as refused:
@@ -42,7 +42,7 @@ def test_what_passes_the_check_is_read_again_as_it_was_written(value: Any) -> No
 
 
 @pytest.mark.parametrize("value", [*NUMBERS, SURROGATE, object(), [1], 1j], ids=ascii)
-def test_what_no_column_can_hold_is_refused(value: Any) -> None:
+def test_a_value_that_no_column_can_hold_is_refused(value: Any) -> None:
     with pytest.raises(StoreError, match="cannot be saved: its output tokens"):
         ensure_storable({"output_tokens": value}, "A call")
 

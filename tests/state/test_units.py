@@ -132,7 +132,7 @@ async def test_each_commit_of_a_group_gets_an_exception_of_its_own(database: Dat
 
 
 async def test_a_group_that_does_not_fit_on_the_disk_keeps_what_fits(tmp_path: Path) -> None:
-    """What is found out only when the group is written is the failure of the units that are too large alone."""
+    """A lack of room shows only when the group is written, and is the failure of the unit that is too large alone."""
     async with asyncio.timeout(20), Database.open(tmp_path / "db") as database:
         [(pages,)] = await database.read("PRAGMA page_count")
         await database.read(f"PRAGMA max_page_count={pages + 8}")

@@ -52,7 +52,7 @@ def test_every_reading_command_works_in_a_read_only_home_and_others_say_that_the
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_what_is_no_home_is_refused_in_one_sentence_by_every_command(
+def test_another_thing_than_a_home_is_refused_in_one_sentence_by_every_command(
     rlm: Rlm, saved: Path, tmp_path: Path, trouble: str
 ) -> None:
     home = Path(shutil.copytree(saved, tmp_path / "home"))
@@ -66,7 +66,7 @@ def test_what_is_no_home_is_refused_in_one_sentence_by_every_command(
 
 
 @pytest.mark.parametrize("name", ["checkpoints.sqlite-wal", "checkpoints.sqlite-shm"])
-def test_a_log_that_is_none_is_no_trouble(rlm: Rlm, saved: Path, tmp_path: Path, name: str) -> None:
+def test_a_file_in_place_of_the_log_is_no_trouble(rlm: Rlm, saved: Path, tmp_path: Path, name: str) -> None:
     home = Path(shutil.copytree(saved, tmp_path / ".rlm"))
     (home / name).write_bytes(b"not a log" * 9_000)
     assert all(rlm(*command).code == 0 for command in READING)
