@@ -24,7 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .reservations import NOTHING, CostEstimate, Reservation, added, with_amount, with_uncertain
-from .settings import RunSettings
+from .settings import MOST_COUNT, MOST_DOLLARS, MOST_SECONDS, RunSettings
 from .usage import LEAST_LIKELY_OUTPUT, UsageTotals, usual_output
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
@@ -49,11 +49,11 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    max_turns: int = Field(ge=1, le=1_000_000_000_000_000)
-    max_calls: int = Field(ge=1, le=1_000_000_000_000_000)
-    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000_000_000)
-    max_cost: float | None = Field(default=None, gt=0, le=1_000_000_000)
-    max_time: float | None = Field(default=None, gt=0, le=1_000_000_000)
+    max_turns: int = Field(ge=1, le=MOST_COUNT)
+    max_calls: int = Field(ge=1, le=MOST_COUNT)
+    max_tokens: int | None = Field(default=None, ge=1, le=MOST_COUNT)
+    max_cost: float | None = Field(default=None, gt=0, le=MOST_DOLLARS)
+    max_time: float | None = Field(default=None, gt=0, le=MOST_SECONDS)
     strict_budget: bool = False
     """True when an uncertain request counts as all that was reserved for it."""
 

@@ -121,7 +121,8 @@ _ALL = (
     ),
     SettingSpec(
         *("max_time", "Seconds", LIMITS, "SECONDS"),
-        "Wall time, over all executions of the run, which ends whatever it waits for; a tenth of it, at most 60 s, is kept for a last turn",
+        "Wall time, over all executions of the run, which ends whatever it waits for; a tenth of it, at most 60 s, is "
+        "kept for a last turn",
         "no limit",
     ),
     SettingSpec(

@@ -41,6 +41,9 @@ from .setting_specs import SETTINGS
 
 MOST_INSTRUCTIONS = 32_768
 """Characters of the longest `instructions`, which are sent with each turn."""
+MOST_COUNT = 2**53
+"""The largest limit: JSON numbers are exact up to it."""
+MOST_SECONDS = MOST_DOLLARS = 1e9
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -155,7 +158,7 @@ Folder = Annotated[str, BeforeValidator(whole_path)]
 """A folder, made absolute; empty: not given."""
 Size = Annotated[int, BeforeValidator(parse_size)]
 """A number of bytes, also given as a text such as `512M` or `4G` (powers of 1024)."""
-_Dollars = Annotated[float, Field(ge=0, le=1_000_000_000)]
+_Dollars = Annotated[float, Field(ge=0, le=MOST_DOLLARS)]
 Price = Annotated[tuple[_Dollars, _Dollars], BeforeValidator(parse_price)]
 """The prices of input and of output in US dollars per million tokens, also given as a text such as `2.5,10`."""
 Mode = Literal["rlm", "auto", "direct"]
