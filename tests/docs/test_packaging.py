@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from durable_rlm.studio.doctor.software import TESTED_PYTHONS
+
 ROOT = Path(__file__).parents[2]
 LOCKS = {file.stem: file for file in sorted((ROOT / "requirements").glob("*.txt"))}
 ALL, PRODUCT = LOCKS["test"], LOCKS["demo"]
@@ -71,6 +73,11 @@ def test_the_extra_all_consists_of_documents_and_pandas() -> None:
     [itself] = EXTRAS["all"]
     assert (itself.name, itself.extras) == (PROJECT["name"], {"documents", "pandas"})
     assert names(EXTRAS["pandas"]) == {"pandas"}
+
+
+def test_the_pythons_that_are_named_are_those_that_the_doctor_calls_tested() -> None:
+    named = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if re.search(r"Python :: \d+\.\d+$", line)]
+    assert named == [f"{major}.{minor}" for major, minor in TESTED_PYTHONS]
 
 
 def test_the_command_has_two_names() -> None:
