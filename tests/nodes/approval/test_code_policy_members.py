@@ -1,4 +1,4 @@
-"""What reaches further than it seems cannot be judged by reading, and is looked at under every policy."""
+"""Code that reaches further than it seems cannot be judged by reading, and is looked at under every policy."""
 
 from typing import get_args
 
@@ -232,7 +232,7 @@ FINAL_VAR('rows')
 @pytest.mark.parametrize(
     "code", METHODS_BY_TEXT + THROUGH_MODULES + LATER + MEANINGS, ids=lambda code: ascii(code[:50])
 )
-def test_what_cannot_be_judged_is_looked_at_under_every_policy(code: str, policy: CodePolicy) -> None:
+def test_code_that_cannot_be_judged_is_looked_at_under_every_policy(code: str, policy: CodePolicy) -> None:
     if "to_csv(" in code or "to_pickle(" in code or "open(" in code:
         # Its own words say what it does, so that it is looked at for that alone.
         assert reasons_to_look([code], ["writes"])
@@ -261,7 +261,7 @@ def test_a_name_is_judged_as_python_reads_it(code: str) -> None:
     assert reasons_to_look([code], ["writes"])
 
 
-def test_what_an_earlier_block_of_the_cell_imported_is_known() -> None:
+def test_the_imports_of_an_earlier_block_of_the_cell_are_known() -> None:
     assert reasons_to_look(["import statistics as st", "st.random"], ["writes"]) == [
         "line 3 reaches the module random through statistics"
     ]

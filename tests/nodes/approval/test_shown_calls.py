@@ -44,7 +44,7 @@ async def test_every_prompt_of_a_large_fan_out_is_shown_whole(reviewed: Reviewed
     assert (await reviewed.decide(APPROVE)).answer == 1500
 
 
-async def test_what_is_saved_of_a_request_does_not_grow_with_its_calls(reviewed: Reviewed) -> None:
+async def test_the_saved_request_does_not_grow_with_its_calls(reviewed: Reviewed) -> None:
     await reviewed.start([FAN_OUT, "FINAL(len(x))"], "calls")
     for table, column in (("writes", "value"), ("checkpoints", "checkpoint")):
         [(largest,)] = ask(reviewed.home, f"SELECT max(length({column})) FROM {table}")
@@ -86,8 +86,8 @@ async def test_the_hash_of_what_is_shown_covers_all_that_is_sent(reviewed: Revie
     def hash_of(run: Run) -> str:
         args = requests(run)[0]["args"]
         assert call_listing.calls_digest(args["calls"]) == args["digest"]
-        # The model is a file in the folder of its run.
-        return call_listing.calls_digest([{**call, "model": ""} for call in args["calls"]])
+        # The model is a file in the folder of its run, and the key is a hash itself.
+        return call_listing.calls_digest([{**call, "model": "", "key": ""} for call in args["calls"]])
 
     first = await asked_alone(reviewed, "one", one, max_depth=2)
     again = await asked_alone(reviewed, "again", one, max_depth=2)
