@@ -1,4 +1,4 @@
-"""What a client asks for is bounded before anything works on it."""
+"""Requests of clients are bounded before anything works on them."""
 
 from pathlib import Path
 

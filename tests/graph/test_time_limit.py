@@ -73,7 +73,7 @@ async def test_a_root_turn_that_is_never_answered_is_ended(runner: Runner, tmp_p
     check_ended(*await timed(runner, model=f"scripted:{tmp_path / 'm.py'}"))
 
 
-async def test_what_cannot_be_cancelled_is_left(runner: Runner, tmp_path: Path) -> None:
+async def test_a_call_that_cannot_be_cancelled_is_left(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl(ASKS)], sub=_DEAF)
     check_ended(*await timed(runner, model=model))
 

@@ -1,4 +1,4 @@
-"""What works on texts of kernels, models, servers and clients takes time in proportion to their length."""
+"""Functions for texts of kernels, models, servers and clients take time in proportion to their length."""
 
 import json
 import subprocess

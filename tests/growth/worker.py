@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-SIZE, TIMES = 20_000, 4
+SIZE, TIMES = 10_000, 4
 """Characters of the smaller input, and how many times as long the larger one is."""
 
 CHARACTERS = " \t\n\r\\\"'`~<>[](){}|&;:=,.#@%!?*+-_/0a\x1b\u202e\ud800\x00é"

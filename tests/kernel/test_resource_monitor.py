@@ -189,7 +189,7 @@ async def test_a_check_that_fails_is_made_again_and_kernels_are_not_left_uncheck
     failing = True
     watch._machine = replace(watch._machine, usages=usages)
     monkeypatch.setattr(resource_monitor, "_EVERY", 0)
-    monkeypatch.setattr(server, "signal", lambda kernel, which: signalled.append(kernel))
+    monkeypatch.setattr(server, "signal", lambda *_: signalled.append(one))  # pyright: ignore[reportUnknownLambdaType]
 
     async def until(why: str) -> None:
         while why not in (one.killed_because or "") or one not in signalled:
