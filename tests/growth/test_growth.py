@@ -18,7 +18,17 @@ LINEAR_AND_SLOW = frozenset({"coloured", "framed", "pasteable", "marked"})
 """Functions that draw what a user asked to see, at 10 µs a line, and end with Ctrl-C: their worker takes minutes."""
 
 
-@pytest.mark.parametrize("name", sorted(functions().keys() - LINEAR_AND_SLOW))
+OFTEN = ("parse", "read_reply", "reasons_to_look", "server_words", "take_off_thoughts")
+"""Functions with the most intricate expressions, whose growth every run of the tests looks at."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow)
+        for name in sorted(functions().keys() - LINEAR_AND_SLOW)
+    ],
+)
 def test_no_text_takes_more_than_its_length(name: str) -> None:
     command = [sys.executable, "-m", "tests.growth.worker", name]
     # Killed when it takes too long: a regular expression that backtracks cannot be ended otherwise.
