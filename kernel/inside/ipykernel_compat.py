@@ -8,7 +8,6 @@ the next minor release; `tests/docs/test_compat.py` compares the names and their
 import importlib
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import zmq
@@ -120,16 +119,6 @@ class QuietKernel(IPythonKernel):
     def _publish_execute_input(self, *args: Any, **kwargs: Any) -> None:
         if self.iopub_thread.heard:
             super()._publish_execute_input(*args, **kwargs)
-
-
-def shown_values(shell: Any) -> list[Any]:
-    """Return the values that IPython keeps of what it has shown, each as often as it keeps it.
-
-    The last three are attributes of the display hook; `push`, which puts them into the namespace, keeps hidden names.
-    """
-    hook = shell.displayhook
-    last = [getattr(hook, name, None) for name in ("_", "__", "___")]
-    return [*last, *shell.user_ns_hidden.values(), *shell.user_ns.get("_oh", {}).values()]
 
 
 class BareApp(IPKernelApp):
@@ -271,28 +260,38 @@ class CellCompiler(XCachingCompiler):
         return name
 
 
-def held_by(shell: Any) -> Callable[[str], Any]:
-    """Return a function that returns what IPython itself keeps under a name that it sets while cells run.
+class IPythonNames:
+    """The names that IPython sets while cells run, and what it keeps of their results: a `snapshot.shell_names.Shell`.
 
-    IPython sets `_`, `_3` and the like after a displayed result, `_i`, `_i3` for code that it keeps in its history. It
-    compares identities in the same way before it replaces `_`.
+    IPython sets `_`, `_3` and the like after a displayed result, `_i`, `_i3` for code that it keeps in its history.
     """
-    hook, history = shell.displayhook, shell.history_manager
-    results: dict[int, Any] = history.output_hist
 
-    def held(name: str) -> Any:
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._hook, self._history = shell.displayhook, shell.history_manager
+        self._results: dict[int, Any] = self._history.output_hist
+
+    def held_under(self, name: str) -> Any:
+        """Return what IPython itself holds under a name. It compares with that before it replaces `_`, too."""
         if name in ("_", "__", "___"):
-            return getattr(hook, name)
+            return getattr(self._hook, name)
         if name in ("_i", "_ii", "_iii"):
-            return getattr(history, name)
+            return getattr(self._history, name)
         if name == "_exit_code":
-            return shell.exit_code
+            return self._shell.exit_code
         number = name.removeprefix("_i").removeprefix("_")
         if not number.isdecimal():
             return _NOTHING
-        return shell.user_ns.get(name) if name.startswith("_i") else results.get(int(number), _NOTHING)
+        return self._shell.user_ns.get(name) if name.startswith("_i") else self._results.get(int(number), _NOTHING)
 
-    return held
+    def shown(self) -> list[Any]:
+        """Return the values that IPython keeps of what it has shown, each as often as it keeps it.
+
+        The last three are attributes of the display hook; `push`, which puts them into the namespace, keeps hidden
+        names.
+        """
+        last = [getattr(self._hook, name, None) for name in ("_", "__", "___")]
+        return [*last, *self._shell.user_ns_hidden.values(), *self._results.values()]
 
 
 _NOTHING = object()

@@ -17,7 +17,7 @@ from typing import Any
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 
-from .ipykernel_compat import CellCompiler, QuietKernel, held_by, shown_values
+from .ipykernel_compat import CellCompiler, IPythonNames, QuietKernel
 from .output import captured
 from .own_modules import OwnModules, give_builtins, keep_copies, load
 from .protocol import Message
@@ -153,8 +153,7 @@ class RlmKernel(QuietKernel):
                 own_process=True,
                 held=modules,
                 scratch=self.scratch,
-                current=held_by(self.shell),
-                shown=lambda: shown_values(self.shell),
+                shell=IPythonNames(self.shell),
             )
             if parent["content"].get("confined"):
                 self.shell.confine()

@@ -1,6 +1,6 @@
 """The REPL's names in a namespace, which are the same for every kind of kernel."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from .call_request import Requests
@@ -13,7 +13,7 @@ from .registry import Registry
 from .snapshot.files import Files
 from .snapshot.input_slices import Cuts
 from .snapshot.patches import Held
-from .snapshot.shell_names import Current, ShellNames, none_current
+from .snapshot.shell_names import Shell, ShellNames
 from .snapshot.snapshotter import Snapshotter
 from .variables import describe, describe_one, table
 
@@ -30,18 +30,16 @@ class KernelRepl:
         own_process: bool,
         held: "Held | None" = None,
         scratch: str = "",
-        current: Current = none_current,
-        shown: "Callable[[], Iterable[Any]]" = tuple,
+        shell: "Shell | None" = None,
     ) -> None:
         """Put the names into `namespace`. `setup` is what `session.KernelSpec.setup` returns.
 
         `own_process`: True when this process, with its random generators and modules, is the REPL's alone. `held` has
         attributes of modules that are in place only while a cell runs. `scratch` is the folder whose files belong to
-        the REPL; empty: there is none. `current` returns what the shell holds under a name that it sets while cells
-        run. `shown` returns the values that the shell keeps of what it has shown.
+        the REPL; empty: there is none. `shell` runs the cells; None: they run without one.
         """
         self._namespace = namespace
-        self._shell_names = ShellNames(namespace, current)
+        self._shell_names = ShellNames(namespace, shell)
         self.registry = Registry(posted)
         self._finish = Finish(namespace, lambda name: name in self._own or name == "context")
         self._history: list[dict[str, str]] = []
@@ -75,9 +73,8 @@ class KernelRepl:
             own_process=own_process,
             held=held,
             files=Files(scratch) if scratch else None,
-            shown=shown,
             cuts=Cuts(pack, ranges) if pack else None,
-            is_own=self._shell_names.are_own,
+            shell_names=self._shell_names,
         )
 
     def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from .snapshot.object_graph import is_a
+
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _SHOWN = 200
 """Number of variables that are described, at most."""
@@ -46,7 +48,7 @@ def describe(namespace: Mapping[str, Any], hidden: Iterable[str]) -> list[dict[s
 
 def describe_one(name: str, value: Any) -> "dict[str, Any] | None":
     """Describe one variable. Return None when it is not shown (a module, or a name that begins with an underscore)."""
-    if name.startswith("_") or isinstance(value, types.ModuleType):
+    if name.startswith("_") or is_a(value, types.ModuleType):
         return None
     return {"name": name, "type": type(value).__name__, "size": _size(value), "preview": _preview(value)}
 
@@ -64,7 +66,7 @@ def _count(size: "int | None") -> str:
 
 
 def _size(value: Any) -> "int | None":
-    if isinstance(value, type):
+    if is_a(value, type):
         return None
     try:
         return len(value)

@@ -27,16 +27,16 @@ class Namespace:
             cuts = Cuts(opened, lambda: [(0, opened.size)])
             given = {**(given or {}), "context": opened.read(0, opened.size).decode()}
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
-        is_own = ShellNames(self.names).are_own
+        shell_names = ShellNames(self.names)
         self.names.update(given or {})
         self.snapshots = Snapshotter(
             self.names,
-            hidden=set(given or {}) - ({"context"} if pack else set()),
+            hidden={"_error", *(given or {})} - ({"context"} if pack else set()),
             given=given or {},
             describe=describe_one,
             own_process=own_process,
             cuts=cuts,
-            is_own=lambda name, value: name == "_error" or is_own(name, value),
+            shell_names=shell_names,
         )
         self._given = given
         self._path = pack

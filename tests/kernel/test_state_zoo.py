@@ -132,7 +132,10 @@ LOST = {
         "import weakref\nclass C:\n    def m(self): pass\nv = weakref.WeakMethod(C().m)",
         "method",
     ),
-    "a finalizer": ("import weakref\nclass C: pass\nc = C()\nv = weakref.finalize(c, len, 'a')", "end of an object"),
+    "a weak proxy without its object": (
+        "import weakref\nclass C: pass\nc = C()\nv = weakref.proxy(c)\ndel c",
+        "its object is gone",
+    ),
     "a frame": ("import sys\nv = sys._getframe()", "frame"),
     "a process": ("import subprocess\nv = subprocess.Popen(['true'])", "Popen: it was a process"),
     "a pipe to a process": (
@@ -219,6 +222,14 @@ def test_a_value_that_cannot_be_saved_is_lost_alone_with_the_reason(cell: str, w
     restored.again()  # still lost, and still not a failure
 
 
+def test_a_finalizer_is_lost_and_what_held_its_object_is_named() -> None:
+    restored = after("import weakref\nclass C: pass\nc = C()\nv = weakref.finalize(c, len, 'a')").restored
+    assert restored is not None
+    assert set(restored.lost) == {"v", "library.callbacks()"}
+    assert "it waited for the end of an object" in restored.lost["v"]
+    assert "a library held a C" in restored.lost["library.callbacks()"]
+
+
 def test_a_process_that_ended_keeps_its_result() -> None:
     restored = after("import subprocess\np = subprocess.Popen(['false'])\np.wait()")
     assert restored.restored is not None and restored.restored.lost == {}
@@ -235,6 +246,7 @@ def test_a_traceback_prints_the_same_lines() -> None:
     printed = restored.see("traceback.format_exception(held)")
     assert [line.split("\n")[:2] for line in printed] == [line.split("\n")[:2] for line in live.see("printed")]
     assert "return {}['key']" in "".join(printed)
+    assert restored.see("held.__traceback__.tb_frame.f_back") is None, "it would keep all of the restore in memory"
     with pytest.raises(LostVariable, match="the variables of a frame are not saved"):
         restored.see("len(held.__traceback__.tb_frame.f_locals['variables'])")
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .cloudpickle_compat import registered_with
-from .object_graph import MAIN
+from .object_graph import MAIN, is_a
 
 _BASES: tuple[type, ...] = (
     *(OrderedDict, defaultdict, Counter, dict, deque, list, set, frozenset, tuple, bytearray),
@@ -24,7 +24,7 @@ _BASES: tuple[type, ...] = (
 _HARMLESS = {("abc", "ABC"), ("typing", "Generic"), ("typing", "Protocol")}
 _HOOKS_KEEP_NO_LIST = sys.stdlib_module_names | {"pydantic", "typing_extensions"}
 """Modules whose `__init_subclass__` only sets attributes of the class."""
-_AT_ONCE = ("__module__", "__qualname__", "__orig_bases__", "__static_attributes__", "__firstlineno__")
+_AT_ONCE = ("__module__", "__qualname__", "__orig_bases__", "__static_attributes__", "__firstlineno__", "__class__")
 """Attributes with which a class is made: setting one later has other effects."""
 _MADE_BY_PYTHON = ("_abc_impl", "__annotate_func__", "__annotations_cache__", "__slotnames__")
 _MADE_BY_ENUM = (
@@ -51,7 +51,7 @@ def reduced_class(kind: type, number: int) -> Reduced:
     """Return the arguments of `make_class` or `make_enum`, and of `fill_class`. `number`: its place in `Order`."""
     own = vars(kind)
     at_once = {name: own[name] for name in _AT_ONCE if name in own} | {"__qualname__": kind.__qualname__}
-    if isinstance(own.get("__dict__"), property):
+    if type(own.get("__dict__")) is property:
         at_once["__dict__"] = own["__dict__"]
     if "__slots__" in own:
         # The descriptors say which slots there are: what `__slots__` names may be an exhausted iterator.
@@ -64,7 +64,7 @@ def reduced_class(kind: type, number: int) -> Reduced:
         attributes.append(("__slots__", kept if isinstance(kept, str | tuple | list | dict) else at_once["__slots__"]))
     if "__annotate_func__" in own:
         attributes.append(("__annotations__", dict(kind.__annotations__)))
-    registered = registered_with(kind) if isinstance(kind, ABCMeta) else []
+    registered = registered_with(kind) if is_a(kind, ABCMeta) else []
     own_mro = kind.__mro__[1:] if type(kind).mro is not type.mro else None
     if not is_enum(kind):
         return (type(kind), kind.__name__, kind.__bases__, at_once, own_mro), (attributes, registered, [], number)
@@ -224,9 +224,9 @@ def is_built_here(obj: Any, kind: type) -> bool:
 
     The pickling method of an exception fails where its class takes other arguments than it keeps.
     """
-    if isinstance(obj, BaseException):
+    if is_a(obj, BaseException):
         return kind.__reduce__ is BaseException.__reduce__
-    return kind.__module__ == MAIN and not isinstance(obj, type)
+    return kind.__module__ == MAIN and not is_a(obj, type)
 
 
 _attribute_of, _references_to = object.__getattribute__, sys.getrefcount
@@ -277,7 +277,7 @@ def plain(obj: Any, base: type) -> Any:
 
 def is_enum(kind: type) -> bool:
     """Return whether a class is an enum."""
-    return isinstance(kind, _enum_type())
+    return is_a(kind, _enum_type())
 
 
 def _enum_type() -> type:

@@ -75,6 +75,31 @@ def keep_source(file: str, text: str) -> None:
     linecache.cache[file] = len(text), None, lines, file
 
 
+class Sources:
+    """The sources of one namespace's code, each under the name of its file after `SOURCE`."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def find(self, files: Iterable[str]) -> dict[str, str]:
+        """Return the sources of these files that are not on disk, and keep them."""
+        found = {SOURCE + file: text for file in sorted(files) if (text := source_of(file)) is not None}
+        self._texts.update(found)
+        return found
+
+    def of_files(self, files: Iterable[str]) -> dict[str, str]:
+        """Return those sources of these files that are kept."""
+        if not self._texts:
+            return {}
+        names = {SOURCE + file for file in files}
+        return {name: text for name, text in self._texts.items() if name in names}
+
+    def put_back(self, name: str, text: str) -> None:
+        """Keep a source that was saved, also for tracebacks."""
+        self._texts[name] = text
+        keep_source(name.removeprefix(SOURCE), text)
+
+
 class SavedCode(Lost):
     """Code that another Python compiled. It cannot be used as it is."""
 
@@ -172,7 +197,7 @@ def is_lost(value: Any) -> bool:
 
 def _lost_in(value: Any) -> list[Any]:
     """Return the functions without code in an attribute of a class, and a placeholder."""
-    if isinstance(value, Lost):
+    if issubclass(type(value), Lost):
         return [value]
     value = getattr(value, "__func__", value)
     chain = [value, getattr(value, "__wrapped__", None)]

@@ -9,7 +9,7 @@ from .addresses import addressed
 from .chunks import SMALL, LongTexts, Pieces, Unframed, by_content, by_place, name_all, without_frames
 from .code_objects import MAGIC, PYTHON, version_of
 from .input_slices import Cut, Cuts, NotTheInput
-from .object_graph import ATOMS, Reached
+from .object_graph import ATOMS, Reached, is_a
 from .pickler import Pickled, Surroundings, pickled
 from .placeholder import Lost
 from .unpickler import load
@@ -248,7 +248,7 @@ def _lost_by_name(result: Pickled, reached: Mapping[str, Reached]) -> dict[str, 
     lost: dict[str, str] = {}
     for loss in result.losses:
         holders = [name for name, one in reached.items() if id(loss.what) in one.objects] or list(reached)
-        kind = loss.what.what if isinstance(loss.what, Lost) else type(loss.what).__name__
+        kind = loss.what.what if is_a(loss.what, Lost) else type(loss.what).__name__
         for name in holders:
             lost.setdefault(name, f"{kind}: {loss.why}"[:REASON])
     return lost

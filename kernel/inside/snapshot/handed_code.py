@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from itertools import chain
 from typing import Any
 
-from .object_graph import Reached
+from .object_graph import Reached, is_a
 from .outside_references import (
     Outside,
     behind_errors,
@@ -150,7 +150,9 @@ class HandedCode:
         known = {number: one for each in reached.values() for number, one in each.objects.items()}
         behind = {id(one) for one in behind_errors(known.values())}
         mine = [one for one in gc.get_referrers(self._namespace) if type(one) is _FUNCTION and id(one) not in known]
-        return [one for one in mine if one.__globals__ is self._namespace and id(one) not in behind]
+        mine = [one for one in mine if one.__globals__ is self._namespace and id(one) not in behind]
+        # Python makes a function to run a cell, which a frame holds that is a variable.
+        return [one for one in mine if one.__code__.co_name != "<module>"]
 
     def _place(self, outside: Outside, everything: "Callable[[], dict[str, Reached]]") -> bool:
         """Search modules and classes for the code that is held outside. Return whether it was searched for."""
@@ -171,7 +173,7 @@ class HandedCode:
         missing = [
             one
             for one in outside.code
-            if id(one) not in saved and (not isinstance(one, type) or instances_elsewhere(one, everything))
+            if id(one) not in saved and (not is_a(one, type) or instances_elsewhere(one, everything))
         ]
         names = sorted({_name(one) for one in (*missing, *(self._unnamed(reached) if self._strangers else ()))})
         if not names:
@@ -181,5 +183,6 @@ class HandedCode:
 
 
 def _name(one: Any) -> str:
-    name = getattr(one if isinstance(one, type | _FUNCTION) else type(one), "__qualname__", "")
-    return name if isinstance(one, type | _FUNCTION) else f"a {name}"
+    if is_a(one, (type, _FUNCTION)):
+        return one.__qualname__
+    return f"a {type(one).__qualname__}"

@@ -35,8 +35,8 @@ _PASSIVE = ATOMS - {types.BuiltinFunctionType}
 """Atoms that need not be examined: none of them is a function that reaches variables by itself."""
 _CODES = {types.GeneratorType: "gi_code", types.CoroutineType: "cr_code", types.AsyncGeneratorType: "ag_code"}
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
-_WEAK_POINTERS = (weakref.ReferenceType, weakref.ProxyType, weakref.CallableProxyType)
-_NOT_REPORTED = (*WEAK, *_WEAK_POINTERS, re.Match)
+WEAK_POINTERS = (weakref.ReferenceType, weakref.ProxyType, weakref.CallableProxyType)
+_NOT_REPORTED = (*WEAK, *WEAK_POINTERS, re.Match)
 _LOGGERS = (logging.Logger, logging.RootLogger)
 """Saved by name: their settings are part of the process's state."""
 _MANY = 32
@@ -120,7 +120,7 @@ def bound_name(one: Any, namespace: Mapping[str, Any]) -> "str | None":
     """Return the name of a function or class of a cell, if it is bound in the namespace under that name, else None."""
     if type(one) is types.FunctionType:
         own = one.__globals__ is namespace
-    elif isinstance(one, type):
+    elif is_a(one, type):
         own = one.__module__ == MAIN
     else:
         return None
@@ -129,13 +129,21 @@ def bound_name(one: Any, namespace: Mapping[str, Any]) -> "str | None":
 
 def referent(pointer: Any) -> Any:
     """Return the object of a weak reference or of a weak proxy, or None when it is gone."""
-    if isinstance(pointer, weakref.ReferenceType):
+    if is_a(pointer, weakref.ReferenceType):
         return pointer()
     try:
         # A method that is looked up through the proxy is bound to the object itself.
         return pointer.__reduce_ex__.__self__
     except ReferenceError:
         return None
+
+
+def is_a(one: Any, kinds: "type | tuple[type, ...]") -> bool:
+    """Return whether an object is an instance, by its true class.
+
+    `isinstance` also asks for `__class__`, which runs code of a cell, lies, or raises for a proxy without its object.
+    """
+    return issubclass(type(one), kinds)
 
 
 OWN = "?"
@@ -170,7 +178,7 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         return _held_by_plain(one, found)
     if kind is types.FunctionType:
         return _held_by_function(one, namespace, found)
-    if isinstance(one, type):
+    if is_a(one, type):
         return _held_by_class(one, found) if one.__module__ == MAIN else []
     if kind is tuple or kind is frozenset:
         held = gc.get_referents(one)
@@ -179,12 +187,12 @@ def _held(one: Any, kind: type, namespace: Mapping[str, Any], found: Reached) ->
         found.objects[id(one)] = one
         return held
     found.objects[id(one)] = one
-    if isinstance(one, threading.Thread) or kind.__module__.startswith(_MACHINERY):
+    if is_a(one, threading.Thread) or kind.__module__.startswith(_MACHINERY):
         return []  # never saved, and it leads to everything
     if is_array(one):
-        return [one.base, *(one.ravel().tolist() if one.dtype.hasobject else ())]
+        return held_by_array(one)
     if kind.__module__ == MAIN and is_array(one, exactly=False):
-        return [one.base, kind, vars(one), *(one.ravel().tolist() if one.dtype.hasobject else ())]
+        return [kind, vars(one), *held_by_array(one)]
     if kind in _CODES:
         found.names |= names_of(getattr(one, _CODES[kind]))
     if kind in _NOT_REPORTED:
@@ -205,7 +213,7 @@ def _held_by_class(one: type, found: Reached) -> "list[Any]":
     found.objects[id(one)] = one
     own = [value for name, value in vars(one).items() if name not in ("__dict__", "__weakref__")]
     meta = [type(one)] if type(one).__module__ == MAIN else []
-    return [*own, *one.__bases__, *meta, *(registered_with(one) if isinstance(one, ABCMeta) else ())]
+    return [*own, *one.__bases__, *meta, *(registered_with(one) if is_a(one, ABCMeta) else ())]
 
 
 def _held_unreported(one: Any, kind: type) -> "list[Any]":
@@ -239,7 +247,16 @@ def is_flat(one: Any) -> bool:
     return False
 
 
+def held_by_array(array: Any) -> "list[Any]":
+    """Return what an array holds, which it does not report: the array whose memory it has, and its elements."""
+    if not array.dtype.hasobject:
+        return [array.base]
+    # Not by its class: a hook of a cell would run.
+    numpy: Any = sys.modules["numpy"]
+    return [array.base, *numpy.ndarray.view(array, numpy.ndarray).ravel().tolist()]
+
+
 def is_array(one: Any, *, exactly: bool = True) -> bool:
     """Return whether this is a numpy array, or of a class that builds on it, without importing numpy."""
     numpy = sys.modules.get("numpy")
-    return numpy is not None and (type(one) is numpy.ndarray if exactly else isinstance(one, numpy.ndarray))
+    return numpy is not None and (type(one) is numpy.ndarray if exactly else is_a(one, numpy.ndarray))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from .object_graph import MAIN, WEAK, Reached, is_array
+from .object_graph import MAIN, WEAK, WEAK_POINTERS, Reached, held_by_array, is_a, is_array
 
 _getrefcount, _getweakrefcount, _getweakrefs = sys.getrefcount, weakref.getweakrefcount, weakref.getweakrefs
 _get_referents, _get_referrers = gc.get_referents, gc.get_referrers
@@ -40,7 +40,7 @@ def is_code(one: Any) -> bool:
     """Return whether an object has code of cells: a function, a class of a cell, or an instance of one."""
     if type(one) is _FUNCTION:
         return one.__globals__.get("__name__") == MAIN
-    return type(one).__module__ == MAIN or (isinstance(one, type) and one.__module__ == MAIN)
+    return type(one).__module__ == MAIN or (is_a(one, type) and one.__module__ == MAIN)
 
 
 def _one_reference() -> int:
@@ -78,13 +78,13 @@ def held_outside(reached: Mapping[str, Reached], ours: "Callable[[], Iterable[An
             inner.update(one.objects.keys() & more.keys())
         # `objects` itself, and what iterating over it holds while it is counted.
         found.objects = [objects[number] for number, count in more.items() if count - inner[number] > _ONE - 2]
-    if not any(isinstance(one, WEAK) for one in objects.values()):
+    if not any(is_a(one, WEAK) for one in objects.values()):
         weakly = zip(objects.values(), map(_getweakrefcount, objects.values()), strict=True)
-        mine = {id(one) for one in (*ours(), *objects.values()) if isinstance(one, weakref.ref)}
+        mine = {id(one) for one in (*ours(), *objects.values()) if is_a(one, WEAK_POINTERS)}
         found.objects += [
             one
             for one, count in weakly
-            if count and is_code(one) and not isinstance(one, type) and not mine.issuperset(map(id, _getweakrefs(one)))
+            if count and is_code(one) and not is_a(one, type) and not mine.issuperset(map(id, _getweakrefs(one)))
         ]
     found.objects = [one for one in found.objects if _matters(one, reached)]
     held = {id(one) for one in found.objects}
@@ -113,20 +113,20 @@ def _matters(one: Any, reached: Mapping[str, Reached]) -> bool:
 
 def _is_dtype(one: Any) -> bool:
     numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(one, numpy.dtype)
+    return numpy is not None and is_a(one, numpy.dtype)
 
 
 def _referents(objects: "Iterable[Any]") -> list[Any]:
     """Return everything that the objects refer to, each as often as it is referred to."""
     found = _get_referents(*objects)
     for one in objects:
-        if isinstance(one, type):
+        if is_a(one, type):
             # Their tuples and their dict are not among the objects.
             parts = [part for part in _get_referents(one) if type(part) in (tuple, dict)]
             own = [
                 part
                 for part in vars(one).values()
-                if isinstance(part, types.GetSetDescriptorType | types.MemberDescriptorType)
+                if type(part) in (types.GetSetDescriptorType, types.MemberDescriptorType)
             ]
             found += _get_referents(*parts, *own)
         elif type(one) is _FUNCTION:
@@ -135,12 +135,9 @@ def _referents(objects: "Iterable[Any]") -> list[Any]:
             known |= {id(one.__kwdefaults__), id(one.__builtins__)}
             parts = [part for part in _get_referents(one) if type(part) in (tuple, dict) and id(part) not in known]
             found += _get_referents(*parts)
-        elif is_array(one):
-            # An array does not report its references.
-            found.append(one.base)
-            if one.dtype.hasobject:
-                found += one.ravel().tolist()
-        elif isinstance(one, WEAK):
+        elif is_array(one, exactly=False):
+            found += held_by_array(one)
+        elif is_a(one, WEAK):
             found += _get_referents(*(part for part in _get_referents(one) if type(part) is dict))
     return found
 
@@ -158,10 +155,10 @@ def behind_errors(objects: "Iterable[Any]" = ()) -> list[Any]:
     found: list[Any] = []
     seen: set[int] = set()
     last: Any = getattr(sys, "last_value", None)
-    own = [one for one in objects if isinstance(one, BaseException)]
+    own = [one for one in objects if is_a(one, BaseException)]
     frames: dict[int, Any] = {}
     for error in (*own, last):
-        while isinstance(error, BaseException) and id(error) not in seen:
+        while is_a(error, BaseException) and id(error) not in seen:
             seen.add(id(error))
             if not any(error is one for one in own):
                 found += _get_referents(error)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from .code_names import patched
-from .object_graph import MAIN, named_in
+from .object_graph import MAIN, is_a, named_in
 
 _modules = sys.modules
 _MODULE = types.ModuleType
@@ -122,10 +122,10 @@ class Patches:
 
 def _name_of(owner: Any) -> str:
     """Return the name under which a module, or a class of a library, is found again; empty for anything else."""
-    if isinstance(owner, _MODULE):
+    if is_a(owner, _MODULE):
         name = owner.__name__
         return name if name != MAIN and _modules.get(name) is owner else ""
-    if not isinstance(owner, type) or owner.__module__ == MAIN:
+    if not is_a(owner, type) or owner.__module__ == MAIN:
         return ""
     found = named_in(_modules.get(owner.__module__), owner.__qualname__)
     return f"{owner.__module__}:{owner.__qualname__}" if found is owner else ""
@@ -133,9 +133,9 @@ def _name_of(owner: Any) -> str:
 
 def _attribute(owner: Any, name: str) -> Any:
     """Return an attribute of a module or a class, without running code of the code's own objects."""
-    if isinstance(owner, _MODULE):
+    if is_a(owner, _MODULE):
         return getattr(owner, name, None)
-    return vars(owner).get(name) if isinstance(owner, type) else None
+    return vars(owner).get(name) if is_a(owner, type) else None
 
 
 def _is_holder(one: Any) -> bool:
@@ -143,7 +143,7 @@ def _is_holder(one: Any) -> bool:
     module = type(one).__module__
     if module == MAIN or module.startswith(_PACKAGE):
         return False
-    return not isinstance(one, types.FrameType | types.ModuleType | type)
+    return not is_a(one, (types.FrameType, types.ModuleType, type))
 
 
 def _owners() -> "Iterable[Any]":
@@ -151,11 +151,11 @@ def _owners() -> "Iterable[Any]":
     seen: set[int] = set()
     loaded: list[tuple[str, Any]] = list(_modules.items())
     for name, module in loaded:
-        if name == MAIN or name.startswith(_PACKAGE) or not isinstance(module, _MODULE) or id(module) in seen:
+        if name == MAIN or name.startswith(_PACKAGE) or not is_a(module, _MODULE) or id(module) in seen:
             continue
         seen.add(id(module))
         yield module
         for one in list(vars(module).values()):
-            if isinstance(one, type) and id(one) not in seen and one.__module__ != MAIN:
+            if is_a(one, type) and id(one) not in seen and one.__module__ != MAIN:
                 seen.add(id(one))
                 yield one

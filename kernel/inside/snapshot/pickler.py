@@ -24,7 +24,7 @@ from . import addresses, classes, unpickler
 from .arrays import reduced_array
 from .code_objects import InnerCode, arguments_of, is_lost, version_of
 from .input_slices import SHORTEST, Cuts, CutsOnce
-from .object_graph import MAIN, OWN, bound_name, home_of, named_in
+from .object_graph import MAIN, OWN, bound_name, home_of, is_a, named_in
 from .placeholder import Lost
 from .special_kinds import SPECIAL, handle, has_ended
 
@@ -114,10 +114,13 @@ def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], A
                 found = pickler.dispatch_table[type(obj)](obj)
         if not isinstance(found, tuple):
             return found
-        if isinstance(obj, TypeVar):
+        if found[0] is unpickler.instance:
+            # Whether something else holds its dictionary: references by a restore or a comparison count too.
+            return *found[:2], found[2][:-1]
+        if is_a(obj, TypeVar):
             return obj.__name__, obj.__bound__, obj.__constraints__, obj.__covariant__, obj.__contravariant__
         # Of a class, cloudpickle omits attributes that are the same object as in a base.
-        return classes.class_form(obj) if isinstance(obj, type) else found
+        return classes.class_form(obj) if is_a(obj, type) else found
 
     return reduce
 
@@ -169,11 +172,11 @@ class _Pickler(cloudpickle.Pickler):
                 return self._function(obj, home)
             if classes.is_built_here(obj, kind) and (base := classes.known_base(kind)) is not None:
                 return self._instance(obj, kind, base)
-            if isinstance(obj, unpickler.threading.Thread):
+            if is_a(obj, unpickler.threading.Thread):
                 return self.lose(obj, "it is a thread")
             if obj is sys.stdout or obj is sys.stderr or obj is sys.stdin:
                 return unpickler.stream, (next(name for name in _STREAMS if getattr(sys, name) is obj),)
-            if isinstance(obj, type) and obj.__module__ == MAIN:
+            if is_a(obj, type) and obj.__module__ == MAIN:
                 return self._class(obj)
             if (array := reduced_array(obj, kind, self.around.objects)) is not None:
                 return array
@@ -205,14 +208,14 @@ class _Pickler(cloudpickle.Pickler):
         if reduced is not NotImplemented:
             return reduced
         self._note_package(obj)
-        if kind in self.dispatch_table or kind in _BY_NAME or isinstance(obj, type):
+        if kind in self.dispatch_table or kind in _BY_NAME or is_a(obj, type):
             return NotImplemented
         if id(kind) not in self._handles:
             self._handles[id(kind)] = handle(kind)
         if (why := self._handles[id(kind)]) and not has_ended(obj):
             return self.lose(obj, why)
         made: Any = obj.__reduce_ex__(5)
-        if isinstance(obj, BaseException) and isinstance(made, tuple) and 2 <= len(made) <= 3:
+        if is_a(obj, BaseException) and isinstance(made, tuple) and 2 <= len(made) <= 3:
             state = (*made, None)[2], _about(obj)
             return unpickler.exception, made[:2], state, None, None, unpickler.fill_exception
         return self._own_form(obj, kind, made)

@@ -13,13 +13,13 @@ from typing import Any
 from .changes import MOST_VARIABLES, Describe, Restored, Taken, TooManyVariables
 from .chunks import LongTexts, Pieces
 from .code_names import ANY, names_in
-from .code_objects import SOURCE, keep_source, source_of
+from .code_objects import SOURCE, Sources
 from .compare import Comparison
 from .files import FileChanges, Files, is_file
 from .groups import PickledGroup, Restoring, Saved, differences, is_long, make, said
 from .handed_code import CALLBACKS, HandedCode
 from .input_slices import Cuts
-from .object_graph import ATOMS, MAIN, Reached, reach
+from .object_graph import ATOMS, MAIN, Reached, is_a, reach
 from .partition import circles, sharing
 from .patches import Held
 from .pickler import Surroundings, reducer
@@ -29,8 +29,6 @@ from .shell_names import ShellNames
 from .unpickler import Target, working_on
 from .zmq_compat import is_of_zmq
 
-IsOwn = Callable[[str, Any], bool]
-"""Function that returns whether a name holds what the shell itself has put there, and no value of code."""
 _NOT_COMPARED = ("random.", "numpy.random.", SOURCE)
 """The beginnings of names of parts that are not compared: draws of random numbers, and sources of code."""
 
@@ -47,23 +45,21 @@ class Snapshotter:
         describe: Describe,
         own_process: bool,
         cuts: "Cuts | None" = None,
-        is_own: IsOwn = lambda name, value: False,
+        shell_names: "ShellNames | None" = None,
         held: "Held | None" = None,
         files: "Files | None" = None,
-        shown: "Callable[[], Iterable[Any]]" = tuple,
     ) -> None:
         """Initialize the snapshots of `namespace`.
 
-        `hidden` names are not variables, and others are none while `is_own`. `given` are objects that every kernel of
-        the run has by itself. `cuts` finds strings that were cut from the run's input, if it has one. `own_process`:
-        True when random generators and modules belong to this namespace too. `held` has attributes of modules that are
-        in place only while a cell runs. `files` are those of the scratch folder, if there is one. `shown` returns the
-        values that the shell keeps of what it has shown, each as often as it keeps it.
+        `hidden` names are not variables, and `shell_names` are none while they hold the shell's own objects. `given` are objects that every kernel of the run has by itself. `cuts`
+        finds strings that were cut from the run's input, if it has one. `own_process`: True when random generators and
+        modules belong to this namespace too. `held` has attributes of modules that are in place only while a cell runs.
+        `files` are those of the scratch folder, if there is one.
         """
         given = {**given, "__builtins__": vars(sys.modules["builtins"])}
         self._namespace = namespace
         self._hidden = frozenset(hidden)
-        self._is_own = is_own
+        self._shell_names = shell_names or ShellNames({})
         self._describe = describe
         self._given = {id(value): name for name, value in given.items() if not _is_common(value)}
         self._target = Target(namespace, given, self._need, source=self._source)
@@ -79,10 +75,8 @@ class Snapshotter:
         """Groups whose long texts are saved apart."""
         self._long = LongTexts()
         self._cuts = cuts
-        self._sources: dict[str, str] = {}
-        """The saved sources of code, each under the name of its file after `SOURCE`."""
+        self._sources = Sources()
         self._files = files
-        self._shown = shown
         self._again: set[str] = set()
         """Variables touched by a cell whose snapshot could not be taken."""
         self._waiting: dict[str, Callable[[], None]] = {}
@@ -126,13 +120,11 @@ class Snapshotter:
         if self._ambient is not None:
             self._ambient.notice(blocks, self._namespace)
             values.update(self._ambient.values())
-        if self._sources:
-            used = {SOURCE + file for saved in self._saved.values() for file in saved.files}
-            values.update({name: text for name, text in self._sources.items() if name in used})
+        values.update(self._sources.of_files(file for saved in self._saved.values() for file in saved.files))
         return values
 
     def _is_variable(self, name: object, value: Any) -> bool:
-        return isinstance(name, str) and name not in self._hidden and not self._is_own(name, value)
+        return isinstance(name, str) and name not in self._hidden and not self._shell_names.are_own(name, value)
 
     def _touched(self, blocks: Sequence[str], values: Mapping[str, Any]) -> set[str]:
         names = names_in(blocks)
@@ -162,7 +154,7 @@ class Snapshotter:
         """Return whether something that a cell left running may touch variables at any time."""
         if any(thread not in self._threads and not is_of_zmq(thread) for thread in threading.enumerate()):
             return True
-        return any(isinstance(value, asyncio.Future) and not value.done() for value in values.values())
+        return any(is_a(value, asyncio.Future) and not value.done() for value in values.values())
 
     def _closed(self, names: Set[str]) -> set[str]:
         """Return `names` and all variables that code which touches them may touch."""
@@ -178,7 +170,7 @@ class Snapshotter:
 
     def _ours(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the references to values that are held here, and by IPython, each as often as it is held."""
-        return [*values.values(), *self._bound.values(), *chain(*self._elements.values()), *self._shown()]
+        return [*values.values(), *self._bound.values(), *chain(*self._elements.values()), *self._shell_names.shown()]
 
     def _named_by(self, names: Set[str]) -> list[str]:
         """Return the variables that refer to some of these by name."""
@@ -204,16 +196,11 @@ class Snapshotter:
         parts = sharing({name: one.objects for name, one in reached.items()})
         made = [self._made(names, values, reached) for names in parts]
         made = self._without_circles(made, values, reached)
-        for name, text in self._new_sources(made).items():
-            self._sources[name] = values[name] = text
-            reached[name] = self._reach(text)
+        files = {file for one in made for file in one.files if SOURCE + file not in self._group_of}
+        for name, text in self._sources.find(files).items():
+            values[name], reached[name] = text, self._reach(text)
             made.append(self._made([name], values, reached))
         return self._keep(made, values, reached)
-
-    def _new_sources(self, made: Iterable[PickledGroup]) -> dict[str, str]:
-        """Return the sources of the groups' code that are not saved yet, by the names under which they are."""
-        files = {file for one in made for file in one.files if SOURCE + file not in self._group_of}
-        return {SOURCE + file: text for file in sorted(files) if (text := source_of(file)) is not None}
 
     def _reach(self, value: Any) -> Reached:
         return reach(value, self._namespace, self._given)
@@ -346,7 +333,7 @@ class Snapshotter:
             describe=self._describe,
             own_process=False,
             cuts=self._cuts,
-            is_own=ShellNames(names).are_own,
+            shell_names=ShellNames(names),
         )
         lost = saved.restore(groups, piece).lost
         comparison = Comparison(self._reducer(), saved._reducer())
@@ -369,7 +356,7 @@ class Snapshotter:
     def _source(self, file: str) -> "str | None":
         """Return the source of a file of code, loaded first if necessary."""
         self._need(SOURCE + file)
-        return self._sources.get(SOURCE + file)
+        return self._sources.of_files([file]).get(SOURCE + file)
 
     def _load(self, saved: Saved, pieces: Restoring, lost: dict[str, str]) -> None:
         for name in saved.names:
@@ -397,11 +384,10 @@ class Snapshotter:
         self._bound[name] = value
         if name.startswith(SOURCE):
             if name in values:
-                self._sources[name] = value
-                keep_source(name.removeprefix(SOURCE), value)
+                self._sources.put_back(name, value)
         elif "." not in name:
             self._namespace[name] = value
-        elif self._ambient is not None and name in values and not isinstance(value, Lost):
+        elif self._ambient is not None and name in values and not is_a(value, Lost):
             try:
                 self._ambient.put_back(name, value)
             except Exception as error:

@@ -4,7 +4,7 @@ The variables of their frames are not saved: they could be anything, and no code
 """
 
 import types
-from inspect import currentframe
+from collections.abc import Generator
 from typing import Any
 
 from .placeholder import Lost
@@ -36,9 +36,9 @@ def _frame(file: str, name: str, full_name: str, module: str) -> types.FrameType
     # Without a table of lines nothing but the line of the traceback itself is printed.
     code = _inside.__code__.replace(co_filename=file, co_name=name, co_qualname=full_name, co_linetable=b"")
     made: Any = types.FunctionType(code, {"__name__": module})
-    frame, _ = made(currentframe, Lost("frame", "the variables of a frame are not saved"))
-    return frame
+    return made(Lost("frame", "the variables of a frame are not saved")).gi_frame
 
 
-def _inside(get_frame: Any, variables: Lost) -> Any:
-    return get_frame(), variables
+def _inside(variables: Lost) -> Generator[Lost]:
+    # Never begun, so that its frame has no frame before it: that would keep everything of the restore in memory.
+    yield variables

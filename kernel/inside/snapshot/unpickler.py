@@ -20,7 +20,7 @@ from typing import Any
 from . import classes
 from .cloudpickle_compat import ClassRecords, use_records
 from .code_objects import PYTHON, SavedCode, generated_again, lost_function
-from .object_graph import MAIN
+from .object_graph import MAIN, is_a
 from .placeholder import Lost, LostVariable
 from .tracebacks import traceback_of
 
@@ -228,13 +228,13 @@ def fill_class(kind: type, state: "tuple[Any, ...]") -> None:
         again = generated_again(kind)
         numbers = {id(one) for one in again}
         target.without_code = [(one, why) for one, why in target.without_code if id(one) not in numbers]
-        replaced = {(one.what, one.why) for one in again if isinstance(one, Lost)}
+        replaced = {(one.what, one.why) for one in again if is_a(one, Lost)}
         target.losses = [loss for loss in target.losses if loss not in replaced]
 
 
 def instance(kind: Any, base: type, arguments: "tuple[Any, ...]") -> Any:
     """Make an instance of a class of a cell without calling the class, which `fill_instance` completes."""
-    if isinstance(kind, Lost):
+    if is_a(kind, Lost):
         raise LostVariable(f"its class was lost ({kind.why})")
     return base.__new__(kind, *arguments)
 
@@ -261,7 +261,7 @@ def fill_instance(made: Any, state: "tuple[Any, ...]") -> None:
         _set_about(made, content)
     elif issubclass(base, dict):
         factory, items = content
-        if isinstance(made, defaultdict):
+        if is_a(made, defaultdict):
             made.default_factory = factory
         for key, value in items:
             base.__setitem__(made, key, value)
