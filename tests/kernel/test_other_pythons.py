@@ -83,20 +83,25 @@ def test_two_lambdas_of_a_line_are_distinguished_by_their_place() -> None:
     assert restored.see("[f(1) for f in pair]") == [2, 2, (1, 2), None, 7]
 
 
-@pytest.mark.usefixtures("no_bytecode")
-def test_a_function_is_not_taken_from_a_source_that_does_not_have_it() -> None:
-    """The saved source is another one: the function would have other parameters or variables of its own."""
-    for other in ("def f(x, z): return x", "\ndef f(x, y): return x", "def f(x, y): return lambda: q", "f = 1", "(("):
-        live = Namespace()
-        live.cell("def make(q):\n    def f(x, y): return q\n    return f\nf = make(1)")
-        [name] = [name for name in live.groups if name.startswith(code_objects.SOURCE)]
-        live.cell("x = 1")
-        live.as_of_another_python()
-        restored = live.again()
-        assert restored.see("f(1, 2)") == 1
-        saved = code_objects.SavedCode(*code_objects.arguments_of(restored.see("f").__code__), "3.0.0")
-        assert saved.compiled(other, None) is None
-        assert name.removeprefix(code_objects.SOURCE).startswith("<cell")
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def make(q):\n    def f(x, y): return q\n    return f", True),
+        ("def make(q):\n    def f(x, z): return q\n    return f", False),
+        ("def make(q):\n    def f(x): return q\n    return f", False),
+        ("def make(q):\n    def f(x, *, y): return q\n    return f", False),
+        ("def make(q, r=1):\n    def f(x, y): return r\n    return f", False),
+        ("\ndef make(q):\n    def f(x, y): return q\n    return f", False),
+        ("def other(q):\n    def f(x, y): return q\n    return f", False),
+        ("make = 1", False),
+        ("((", False),
+    ],
+)
+def test_a_function_is_taken_only_from_a_source_that_has_it(source: str, found: bool) -> None:
+    live = Namespace()
+    live.cell("def make(q):\n    def f(x, y): return q\n    return f\nf = make(1)")
+    saved = code_objects.SavedCode(*code_objects.arguments_of(live.see("f").__code__), "3.0.0")
+    assert (saved.compiled(source, None) is not None) is found
 
 
 def test_a_restored_function_has_its_source_in_tracebacks_and_for_inspect(monkeypatch: pytest.MonkeyPatch) -> None:
