@@ -134,7 +134,7 @@ def test_a_turn_saves_so_many_bytes_and_the_rest_is_named_until_it_fits(
 def test_a_file_that_grows_while_it_is_read_is_named(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 1000)
     (kept.folder / "log").write_bytes(b"")
-    monkeypatch.setattr(module, "_read", lambda *_: b"more" * 100)
+    monkeypatch.setattr(module, "_read", lambda file, size: b"more" * 100)
     kept.take()
     assert kept.lost() == {"file:log": "it grows while it is read"}
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import given, seed, settings
@@ -13,9 +14,15 @@ from tests.kernel.test_files import Kept, seen_files
 NAMES = ("a", "b", "d/e", "d/f/g", "größe %")
 SIZES = (0, 1, 5_000, 300_000)
 
-STEPS = {
+
+def _append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+STEPS: dict[str, Callable[[Path, Path, int], object]] = {
     "write": lambda path, other, size: path.write_bytes(bytes([size % 251]) * size),
-    "append": lambda path, other, size: path.open("ab").write(b"more") and None,
+    "append": lambda path, other, size: _append(path),
     "random": lambda path, other, size: path.write_bytes(os.urandom(size)),
     "insert": lambda path, other, size: path.write_bytes(b"new" + path.read_bytes()),
     "make": lambda path, other, size: path.mkdir(parents=True),

@@ -104,6 +104,13 @@ def test_a_difference_is_detected(one: str, other: str) -> None:
     assert live.differs(saved)
 
 
+def test_an_empty_array_of_objects_equals_its_snapshot() -> None:
+    saved = Namespace()
+    saved.cell("import pandas as pd\ne = pd.Series([], dtype=object)")
+    assert saved.differs(saved) == []
+    assert saved.again().differs(saved) == []
+
+
 def test_nan_equals_its_snapshot() -> None:
     saved = Namespace()
     saved.cell("a = [float('nan')] * 99 + [1]\nb = float('nan')")

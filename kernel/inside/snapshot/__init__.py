@@ -12,7 +12,10 @@
 - `input_slices`, `slice_index`: strings that were cut from the input, saved as their places there
   (`docs/design/0012-variables-by-reference.md`).
 - `chunks`: bytes cut at boundaries that depend on their content, so that a small change makes few new pieces.
-- `process_state`: state outside of the namespace that code relies on (random generators, patched modules).
+- `process_state`: state outside of the namespace that code relies on: random generators, `process_parts` (settings of
+  the process), and `patches` (attributes of modules and classes).
+- `outside_references`, `handed_code`: what a library holds of the variables, so that their changes are seen.
+- `files`: the files of the scratch folder.
 - `compare`: the comparison of a rebuilt REPL with saved variables.
 - `snapshotter`: all of these together.
 

@@ -5,7 +5,6 @@ is small and is saved like a variable, under a name that no variable can have, w
 has. The functions that are called are bound here before any cell runs, because cells may patch their modules.
 """
 
-import _signal
 import decimal
 import gc
 import locale
@@ -23,7 +22,7 @@ from .pandas_compat import Options
 
 _getcwd, _chdir, _join = os.getcwd, os.chdir, os.path.join
 _environ, _tzset = os.environ, time.tzset
-_getsignal, _set_signal = _signal.getsignal, signal.signal  # without enums: it is asked after every cell
+_getsignal, _set_signal = signal.getsignal, signal.signal
 _getcontext = decimal.getcontext
 _setlocale, _LC_ALL = locale.setlocale, locale.LC_ALL
 _recursion_limit, _set_recursion_limit = sys.getrecursionlimit, sys.setrecursionlimit
@@ -33,13 +32,7 @@ _gc_state = gc.isenabled, gc.get_threshold
 _gc_callbacks, _gc_switch, _set_threshold = gc.callbacks, (gc.disable, gc.enable), gc.set_threshold
 _path = sys.path
 
-_SIGNALS = tuple(
-    int(one)
-    for one in (
-        *(signal.SIGALRM, signal.SIGCHLD, signal.SIGHUP, signal.SIGPIPE, signal.SIGPROF, signal.SIGTERM),
-        *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGVTALRM, signal.SIGWINCH),
-    )
-)
+_SIGNALS = (signal.SIGALRM, signal.SIGHUP, signal.SIGPROF, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """Signals whose handlers are kept. Not SIGINT: ipykernel sets its handler before and after each cell."""
 _getcontext()  # made here, it belongs to the context that the contexts of all cells are copied from
 
@@ -136,7 +129,7 @@ def _set_warnings(wanted: list[Any]) -> None:
 
 
 def _handlers_of_signals() -> dict[int, Any]:
-    found = {one: _getsignal(one) for one in _SIGNALS}
+    found = {int(one): _getsignal(one) for one in _SIGNALS}
     return {number: handler for number, handler in found.items() if callable(handler)}
 
 
