@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from json import dumps, loads  # bound now: code of cells may patch the module
+from types import BuiltinFunctionType
 from typing import Any
 
 from .addresses import addressed
@@ -235,6 +236,11 @@ def _is_cut(plain: Unframed, texts: "Sequence[str | bytes]", cuts: Cuts) -> bool
 def is_long(value: Any) -> bool:
     """Return whether this is a str or bytes worth a piece of its own."""
     return type(value) in (str, bytes) and len(value) > SMALL
+
+
+def is_common(value: Any) -> bool:
+    """Return whether Python may use the same object for any other equal value."""
+    return type(value) in ATOMS and not is_long(value) and type(value) is not BuiltinFunctionType
 
 
 def said(error: BaseException) -> str:

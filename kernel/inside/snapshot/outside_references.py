@@ -78,14 +78,11 @@ def held_outside(reached: Mapping[str, Reached], ours: "Callable[[], Iterable[An
             inner.update(one.objects.keys() & more.keys())
         # `objects` itself, and what iterating over it holds while it is counted.
         found.objects = [objects[number] for number, count in more.items() if count - inner[number] > _ONE - 2]
-    if not any(is_a(one, WEAK) for one in objects.values()):
-        weakly = zip(objects.values(), map(_getweakrefcount, objects.values()), strict=True)
+    counted = zip(objects.values(), map(_getweakrefcount, objects.values()), strict=True)
+    weakly = [one for one, count in counted if count and is_code(one) and not is_a(one, type)]
+    if weakly and not any(is_a(one, WEAK) for one in objects.values()):
         mine = {id(one) for one in (*ours(), *objects.values()) if is_a(one, WEAK_POINTERS)}
-        found.objects += [
-            one
-            for one, count in weakly
-            if count and is_code(one) and not is_a(one, type) and not mine.issuperset(map(id, _getweakrefs(one)))
-        ]
+        found.objects += [one for one in weakly if not mine.issuperset(map(id, _getweakrefs(one)))]
     found.objects = [one for one in found.objects if _matters(one, reached)]
     held = {id(one) for one in found.objects}
     found.names = {name for name, one in reached.items() if held and not held.isdisjoint(one.objects)}

@@ -14,6 +14,8 @@ from .process_parts import parts
 
 RANDOM = "random.getstate()"
 NUMPY_RANDOM = "numpy.random.get_state()"
+DRAWS = (RANDOM, NUMPY_RANDOM)
+"""The parts that are not compared: code may draw other numbers when it runs again."""
 _SEED = 0
 
 

@@ -4,7 +4,6 @@ import asyncio
 import builtins
 import sys
 import threading
-import types
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence, Set
 from itertools import chain
 from operator import is_
@@ -16,7 +15,7 @@ from .code_names import ANY, names_in
 from .code_objects import SOURCE, Sources
 from .compare import Comparison
 from .files import FileChanges, Files, is_file
-from .groups import PickledGroup, Restoring, Saved, differences, is_long, make, said
+from .groups import PickledGroup, Restoring, Saved, differences, is_common, make, said
 from .handed_code import CALLBACKS, HandedCode
 from .input_slices import Cuts
 from .object_graph import ATOMS, MAIN, Reached, is_a, reach
@@ -24,13 +23,10 @@ from .partition import circles, sharing
 from .patches import Held
 from .pickler import Surroundings, reducer
 from .placeholder import Lost
-from .process_state import Ambient, begin_alike, imported_alike
+from .process_state import DRAWS, Ambient, begin_alike, imported_alike
 from .shell_names import ShellNames
 from .unpickler import Target, working_on
 from .zmq_compat import is_of_zmq
-
-_NOT_COMPARED = ("random.", "numpy.random.", SOURCE)
-"""The beginnings of names of parts that are not compared: draws of random numbers, and sources of code."""
 
 
 class Snapshotter:
@@ -62,7 +58,7 @@ class Snapshotter:
         self._hidden = frozenset(hidden)
         self._shell_names = shell_names or ShellNames({})
         self._describe = describe
-        self._given = {id(value): name for name, value in given.items() if not _is_common(value)}
+        self._given = {id(value): name for name, value in given.items() if not is_common(value)}
         self._target = Target(namespace, given, self._need, source=self._source)
         self._ambient = Ambient(held) if own_process else None
         self._threads = frozenset(threading.enumerate())
@@ -191,8 +187,9 @@ class Snapshotter:
             if any(id(values[name]) in one.objects for one in reached.values()):
                 reached[name] = self._reach(values[name])
         # What a variable was bound to before is not held by it any more.
-        for name in [name for name in self._bound if values.get(name, self) is not self._bound[name]]:
-            del self._bound[name]
+        for name in [name for name, before in self._bound.items() if values.get(name, self) is not before]:
+            if not name.endswith("()"):  # compared by value
+                del self._bound[name]
         self._handed.find(values, reached, self._reach, self._named_by, lambda: self._ours(values), gone)
         parts = sharing({name: one.objects for name, one in reached.items()})
         made = [self._made(names, values, reached) for names in parts]
@@ -342,7 +339,7 @@ class Snapshotter:
         other = [n for n in every if n in lost or not comparison.holds(self._namespace.get(n), names[n])]
         if self._ambient is not None:
             mine, theirs = self._ambient.values(), saved._bound
-            parts = [n for n in theirs if "." in n and n not in lost and not n.startswith(_NOT_COMPARED)]
+            parts = [n for n in theirs if "." in n and n not in lost and not n.startswith((*DRAWS, SOURCE))]
             other += [n for n in parts if not comparison.holds(mine.get(n), theirs[n])]
         return other + (self._files.differing(files) if self._files is not None else [])
 
@@ -397,8 +394,3 @@ class Snapshotter:
 
 def _chunks(groups: Iterable[Saved]) -> set[str]:
     return {name for one in groups for name in one.group["chunks"]}
-
-
-def _is_common(value: Any) -> bool:
-    """Return whether Python may use the same object for any other equal value."""
-    return type(value) in ATOMS and not is_long(value) and type(value) is not types.BuiltinFunctionType
