@@ -38,6 +38,14 @@ PRELOADED = (
 """Modules that ipykernel would import with a kernel's start or its first cells, for the fork server."""
 
 
+BETWEEN_CELLS = (
+    *("ipykernel.kernelbase", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream"),
+    *("IPython.core.interactiveshell", "IPython.core.displayhook", "IPython.core.formatters"),
+    "IPython.core.compilerop",
+)
+"""Modules that run between cells, which cells must not change for the kernel."""
+
+
 class _NoModules:
     """`sys` for `ipykernel.ipkernel`, without modules: it would read the file name of each and so copy their pages."""
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
+from .ipykernel_compat import BETWEEN_CELLS
+
 _modules = sys.modules
 _PACKAGE = __name__.rpartition(".")[0]
 _ALWAYS = (
@@ -48,9 +50,7 @@ GUARDED = (
     *("importlib", "reprlib", "subprocess", "string", "typing", "dataclasses", "numpy", "numpy.random"),
     *("zmq", "zmq.sugar.socket", "zmq.eventloop.zmqstream", "tornado.ioloop", "tornado.platform.asyncio"),
     *("jupyter_client.session", "jupyter_client.jsonutil", "traitlets", "traitlets.traitlets", "traitlets.config"),
-    *("ipykernel.kernelbase", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream"),
-    *("IPython.core.interactiveshell", "IPython.core.displayhook", "IPython.core.formatters"),
-    "IPython.core.compilerop",
+    *BETWEEN_CELLS,
 )
 """Other modules that the kernel uses between cells, beside its own: looked at after code that may have patched some."""
 _STORING = frozenset(opcode.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME"))

@@ -1,4 +1,4 @@
-"""What belongs to a REPL beside its variables comes back in another kernel: process state, files, callbacks."""
+"""State of the process, files and callbacks of a REPL come back in another kernel, as its variables do."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -103,7 +103,7 @@ async def test_the_state_of_the_process_comes_back(life: Life) -> None:
     assert await life.cell("print(len(hits), hits[1], len(logging.getLogger('job').handlers))") == "2 one 1\n"
 
 
-async def test_what_was_not_changed_is_not_saved(life: Life) -> None:
+async def test_settings_that_were_not_changed_are_not_saved(life: Life) -> None:
     await life.cell("x = 1")
     parts = {name for name in life._store.groups if "(" in name}  # type: ignore[attr-defined]
     assert parts == {"random.getstate()", "numpy.random.get_state()", "numpy.get_printoptions()", "pandas.options()"}

@@ -104,7 +104,7 @@ def test_a_change_within_the_clocks_tick_is_seen(kept: Kept) -> None:
     assert [group["id"] for group in kept.take().groups] == ["file:f"]
 
 
-def test_what_is_no_file_is_named_and_not_opened(kept: Kept, tmp_path: Path) -> None:
+def test_pipes_and_sockets_are_named_and_not_opened(kept: Kept, tmp_path: Path) -> None:
     os.mkfifo(kept.folder / "pipe")
     with socket.socket(socket.AF_UNIX) as one:
         here = Path.cwd()
@@ -134,7 +134,12 @@ def test_a_turn_saves_so_many_bytes_and_the_rest_is_named_until_it_fits(
 def test_a_file_that_grows_while_it_is_read_is_named(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 1000)
     (kept.folder / "log").write_bytes(b"")
-    monkeypatch.setattr(module, "_read", lambda file, size: b"more" * 100)
+
+    def more(file: int, size: int) -> bytes:
+        del file, size
+        return b"more" * 100
+
+    monkeypatch.setattr(module, "_read", more)
     kept.take()
     assert kept.lost() == {"file:log": "it grows while it is read"}
 

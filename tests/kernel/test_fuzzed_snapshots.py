@@ -198,7 +198,7 @@ def test_every_cell_of_a_random_session_can_be_restored(session: list[str], kind
 
 
 LIBRARY: list[Any] = []
-"""What the cells have handed to a library."""
+"""Objects that the cells have handed to a library."""
 
 
 def happens() -> None:

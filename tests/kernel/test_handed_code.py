@@ -50,7 +50,7 @@ HELD = _held()
 
 
 @pytest.mark.parametrize(("cell", "happens"), HELD.values(), ids=HELD.keys())
-def test_what_a_library_does_with_what_it_was_given_is_seen(cell: str, happens: str) -> None:
+def test_changes_that_a_library_makes_with_what_it_was_given_are_seen(cell: str, happens: str) -> None:
     live = _live()
     live.cell(cell)
     assert live.names.get("_error") is None
@@ -81,7 +81,7 @@ NOT_HELD = [
 
 
 @pytest.mark.parametrize("cell", NOT_HELD)
-def test_what_only_variables_hold_causes_no_comparison_of_all(cell: str) -> None:
+def test_objects_that_only_variables_hold_cause_no_comparison_of_all(cell: str) -> None:
     live = _live()
     live.cell(cell)
     live.names["other"].append(2)  # behind the back: nothing names it
@@ -112,7 +112,7 @@ def test_a_callback_that_is_not_there_after_a_restore_is_named() -> None:
     assert after is not None and not after.lost
 
 
-def test_what_a_timer_that_has_ended_did_is_seen() -> None:
+def test_changes_by_a_timer_that_has_ended_are_seen() -> None:
     live = Namespace()
     live.cell(
         "import threading\nseen = []\ndone, go = threading.Event(), threading.Event()\n"

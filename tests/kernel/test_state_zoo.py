@@ -111,6 +111,14 @@ def test_an_empty_array_of_objects_equals_its_snapshot() -> None:
     assert saved.again().differs(saved) == []
 
 
+def test_an_empty_array_needs_no_empty_piece() -> None:
+    # A message with an empty piece alone has nothing attached, so that the piece would be missing.
+    live = Namespace()
+    live.cell("import numpy as np\na = np.array([])\nb = {'e': np.zeros((0, 3)), 's': ''}")
+    assert all(len(piece) for piece in live.chunks.values())
+    assert live.again().see("a.shape == (0,) and b['e'].shape == (0, 3) and b['s'] == ''")
+
+
 def test_nan_equals_its_snapshot() -> None:
     saved = Namespace()
     saved.cell("a = [float('nan')] * 99 + [1]\nb = float('nan')")

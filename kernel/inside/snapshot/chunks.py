@@ -28,8 +28,8 @@ _FEW = 64
 
 
 def name_all(cut: "Sequence[bytes | memoryview]", into: Pieces) -> list[str]:
-    """Return the names of the pieces, in order, and put the pieces by name `into` a dict."""
-    named = [(hashlib.sha256(piece).hexdigest(), piece) for piece in cut]
+    """Return the names of the pieces, in order, and put the pieces by name `into` a dict. An empty one is no piece."""
+    named = [(hashlib.sha256(piece).hexdigest(), piece) for piece in cut if len(piece)]
     into.update(named)
     return [name for name, _ in named]
 

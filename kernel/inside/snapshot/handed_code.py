@@ -30,7 +30,7 @@ _FUNCTION = types.FunctionType
 
 
 class HandedCode:
-    """What the variables of one namespace share with the world outside of them."""
+    """Code and containers that the variables of one namespace share with something outside of them."""
 
     def __init__(self, namespace: MutableMapping[str, Any], ambient: "Ambient | None") -> None:
         self._namespace = namespace
