@@ -242,6 +242,29 @@ def test_a_name_gives_the_path_again(path: bytes) -> None:
     assert module.path_of(name) == path and name.isprintable()
 
 
+def test_folders_that_the_sandbox_put_there_are_not_the_codes(tmp_path: Path) -> None:
+    (tmp_path / "scratch/given/deep").mkdir(parents=True)
+    files = Files(str(tmp_path / "scratch"))
+    assert files.look({}).groups == []
+    (tmp_path / "scratch/given/new").write_text("x")
+    changes = files.look({})
+    assert [group["id"] for group in changes.groups] == ["file:given/new"]
+    assert files.differing(changes.groups) == []
+
+
+def test_mounted_folders_are_not_searched(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    (kept.folder / "mounted").mkdir()
+    true = os.fstat
+
+    def elsewhere(file: int) -> os.stat_result:
+        about = list(true(file))
+        about[2] += 1  # the device
+        return os.stat_result(about)
+
+    monkeypatch.setattr(module, "_fstat", elsewhere)
+    assert kept.take().groups == []
+
+
 def test_a_folder_that_is_gone_has_no_files(kept: Kept) -> None:
     (kept.folder / "f").write_text("x")
     kept.take()

@@ -111,6 +111,16 @@ def test_an_empty_array_of_objects_equals_its_snapshot() -> None:
     assert saved.again().differs(saved) == []
 
 
+def test_types_of_elements_may_be_shared_or_not() -> None:
+    saved, live = Namespace(), Namespace()
+    saved.cell("import numpy as np\nd = np.dtype('O')\ne = [np.dtype('O'), np.dtype('O')]")
+    live.cell("import numpy as np\nfrom pickle import dumps, loads\nd = np.dtype('O')")
+    live.cell("e = [d, loads(dumps(d))]")
+    assert live.differs(saved) == []
+    live.cell("e[1] = np.dtype('i8')")
+    assert live.differs(saved) == ["e"]
+
+
 def test_an_empty_array_needs_no_empty_piece() -> None:
     # A message with an empty piece alone has nothing attached, so that the piece would be missing.
     live = Namespace()

@@ -81,7 +81,10 @@ class Comparison:
 
 def _is_constant(kind: type) -> bool:
     """Return whether Python may use one object for equal ones, so that identity means nothing."""
-    return kind is tuple or kind is frozenset or kind is types.BuiltinFunctionType
+    if kind is tuple or kind is frozenset or kind is types.BuiltinFunctionType:
+        return True
+    # Types of the elements of arrays and tables: numpy and pandas have one, or make another equal one.
+    return kind.__module__.startswith(("numpy.dtypes", "pandas.")) and kind.__name__.endswith(("DType", "Dtype"))
 
 
 def _same_atom(left: Any, right: Any) -> bool:

@@ -77,6 +77,9 @@ class Files:
         """`root` is the scratch folder, which is this kernel's own."""
         self._root = root
         self._known: dict[str, _Known] = {}
+        self._given: set[bytes] = set()
+        # A sandbox may have put folders of its own there, such as places of mounted ones.
+        self._given = {path for path, _, _ in self._walk()}
 
     def look(self, fresh: Pieces) -> FileChanges:
         """Return what has changed since `keep` was called, and put pieces that may be new into `fresh`."""
@@ -139,6 +142,7 @@ class Files:
     def _walk(self) -> "Iterator[tuple[bytes, os.stat_result, int]]":
         """Yield the path of everything below the folder, its description, and a descriptor of the folder it is in."""
         todo = [b""]
+        device = -1
         while todo:
             place = todo.pop()
             try:
@@ -146,6 +150,8 @@ class Files:
             except OSError:
                 continue
             try:
+                if not place:
+                    device = _fstat(folder).st_dev
                 with _scandir(folder) as entries:
                     for entry in entries:
                         own = _fsencode(entry.name)
@@ -154,7 +160,10 @@ class Files:
                             about = _lstat(own, dir_fd=folder, follow_symlinks=False)
                         except OSError:
                             continue
-                        yield path, about, folder
+                        if about.st_dev != device:
+                            continue  # mounted there by the sandbox
+                        if path not in self._given:
+                            yield path, about, folder
                         if stat.S_ISDIR(about.st_mode) and path.count(b"/") < DEEPEST:
                             todo.append(path)
             finally:
@@ -198,7 +207,8 @@ class Files:
         try:
             match form.get("kind"):
                 case "folder":
-                    _mkdir(last, 0o700, dir_fd=folder)
+                    if path not in self._given:
+                        _mkdir(last, 0o700, dir_fd=folder)
                 case "link":
                     _symlink(unquote_to_bytes(form["target"]), last, dir_fd=folder)
                 case "file":
@@ -231,6 +241,7 @@ class Files:
     def differing(self, groups: "Sequence[dict[str, Any]]") -> list[str]:
         """Return the names of saved files whose content is different here."""
         own = Files(self._root)
+        own._given = self._given
         here = {group["id"]: group for group in own.look({}).groups}
         saved = {group["id"]: group for group in groups if not group["lost"]}
         return sorted(
