@@ -9,7 +9,7 @@ from typing import Any
 from durable_rlm.kernel.inside.context_file import Pack
 from durable_rlm.kernel.inside.snapshot.code_objects import keep_source
 from durable_rlm.kernel.inside.snapshot.input_slices import Cuts
-from durable_rlm.kernel.inside.snapshot.shell_names import ShellNames
+from durable_rlm.kernel.inside.snapshot.shell_names import Shell, ShellNames
 from durable_rlm.kernel.inside.snapshot.snapshotter import Restored, Snapshotter, Taken
 from durable_rlm.kernel.inside.variables import describe_one
 
@@ -18,16 +18,21 @@ class Namespace:
     """A namespace that runs cells, and keeps the data that each snapshot sends, as the store would."""
 
     def __init__(
-        self, *, own_process: bool = False, given: dict[str, Any] | None = None, pack: Path | None = None
+        self,
+        *,
+        own_process: bool = False,
+        given: dict[str, Any] | None = None,
+        pack: Path | None = None,
+        shell: Shell | None = None,
     ) -> None:
-        """Create it. With a `pack`, the text of the pack is `context`."""
+        """Create it. With a `pack`, the text of the pack is `context`. `shell`: the one that runs the cells."""
         cuts: Cuts | None = None
         if pack:
             opened = Pack(str(pack))
             cuts = Cuts(opened, lambda: [(0, opened.size)])
             given = {**(given or {}), "context": opened.read(0, opened.size).decode()}
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
-        shell_names = ShellNames(self.names)
+        shell_names = ShellNames(self.names, shell)
         self.names.update(given or {})
         self.snapshots = Snapshotter(
             self.names,

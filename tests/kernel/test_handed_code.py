@@ -1,12 +1,14 @@
 """Variables that something outside of them may change, or run, are compared after every cell (letter d of P5)."""
 
 import logging
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from durable_rlm.kernel.inside.snapshot.shell_names import NoShell
 from tests.kernel.namespaces import Namespace
 
 PLACE: dict[str, Any] = {}
@@ -134,3 +136,29 @@ def test_the_unused_garbage_of_a_cell_is_not_held_by_anything() -> None:
     live.names["other"].append(2)
     live.cell("x = 1")
     assert live.again().see("other") == [1]
+
+
+def test_a_handler_that_replaced_another_one_is_not_named() -> None:
+    live = Namespace(own_process=True)
+    before = signal.getsignal(signal.SIGUSR2)
+    try:
+        define = "import signal\ndef on_signal(number, frame): pass\nsignal.signal(signal.SIGUSR2, on_signal)"
+        live.cell(define)
+        live = live.again()
+        live.cell(define)
+        restored = live.again().restored
+        assert restored is not None and "library.callbacks()" not in restored.lost
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_function_that_the_shell_has_shown_is_not_named() -> None:
+    shown: list[Any] = []
+    shell = NoShell()
+    shell.shown = lambda: shown  # type: ignore[method-assign]
+    live = Namespace(shell=shell)
+    live.cell("def f(): pass")
+    shown.append(live.names["f"])
+    live.cell("def f(x): pass")
+    restored = live.again().restored
+    assert restored is not None and not restored.lost

@@ -32,8 +32,15 @@ _FUNCTION = types.FunctionType
 class HandedCode:
     """Code and containers that the variables of one namespace share with something outside of them."""
 
-    def __init__(self, namespace: MutableMapping[str, Any], ambient: "Ambient | None") -> None:
+    def __init__(
+        self,
+        namespace: MutableMapping[str, Any],
+        ambient: "Ambient | None",
+        shown: "Callable[[], Iterable[Any]]" = tuple,
+    ) -> None:
+        """`shown` returns the values that the shell keeps of what it has shown: no library holds them by that."""
         self._namespace = namespace
+        self._shown = shown
         self._ambient = ambient
         self._held: set[str] = set()
         """Variables that hold what something outside refers to."""
@@ -148,7 +155,7 @@ class HandedCode:
     def _unnamed(self, reached: "Mapping[str, Reached]") -> list[Any]:
         """Return the functions of the namespace that no variable holds, but for those that tracebacks hold."""
         known = {number: one for each in reached.values() for number, one in each.objects.items()}
-        behind = {id(one) for one in behind_errors(known.values())}
+        behind = {id(one) for one in (*behind_errors(known.values()), *self._shown())}
         mine = [one for one in gc.get_referrers(self._namespace) if type(one) is _FUNCTION and id(one) not in known]
         mine = [one for one in mine if one.__globals__ is self._namespace and id(one) not in behind]
         # Python makes a function to run a cell, which a frame holds that is a variable.

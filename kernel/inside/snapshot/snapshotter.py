@@ -78,7 +78,7 @@ class Snapshotter:
         """Variables touched by a cell whose snapshot could not be taken."""
         self._waiting: dict[str, Callable[[], None]] = {}
         """The function that loads each variable that is not restored yet."""
-        self._handed = HandedCode(namespace, self._ambient)
+        self._handed = HandedCode(namespace, self._ambient, self._shell_names.shown)
         self._others_ran = False
         """True when code that a cell left running may have run since the last snapshot."""
         if own_process:
@@ -187,9 +187,8 @@ class Snapshotter:
             if any(id(values[name]) in one.objects for one in reached.values()):
                 reached[name] = self._reach(values[name])
         # What a variable was bound to before is not held by it any more.
-        for name in [name for name, before in self._bound.items() if values.get(name, self) is not before]:
-            if not name.endswith("()"):  # compared by value
-                del self._bound[name]
+        for name in [name for name in self._bound if name not in values or self._is_rebound(name, values[name])]:
+            del self._bound[name]
         self._handed.find(values, reached, self._reach, self._named_by, lambda: self._ours(values), gone)
         parts = sharing({name: one.objects for name, one in reached.items()})
         made = [self._made(names, values, reached) for names in parts]
