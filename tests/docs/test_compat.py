@@ -141,7 +141,7 @@ def test_cloudpickle_records_classes_in_the_given_records() -> None:
 
 
 def test_registered_classes_are_found() -> None:
-    kind = ABCMeta("Kind", (), {})
+    kind: Any = ABCMeta("Kind", (), {})
     kind.register(int)
     assert cloudpickle_compat.registered_with(kind) == [int]
 
