@@ -22,7 +22,6 @@ from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import OnEvent
 from ..nodes.runtime.untrusted_text import shortened_line
 from ..state.approval_policy import Gates
-from ..state.blobs.texts import well_formed
 from ..state.budget import Limits
 from ..state.call_keys import digest
 from ..state.db.storable import encodable
@@ -35,8 +34,8 @@ from ..state.threads import Thread
 from .intake import Given, from_stdin, input_digest, store_input
 
 T = TypeVar("T")
-MOST_QUESTION = 10_000_000
-"""Characters of the longest question."""
+MOST_QUESTION = 1_000_000
+"""Characters of the longest question, which each root request carries whole."""
 _MOST_NAME = 500
 
 
@@ -51,29 +50,25 @@ def check_name(thread_id: str) -> str:
     return thread_id
 
 
-MOST_QUESTION = 1_000_000
-"""Characters of the longest question, which each root request carries whole."""
-
-
-async def check_start(question: str, settings: RunSettings) -> None:
-    """Check the question and settings of a new run. Raises UsageError with a hint on what to do."""
+def check_question(question: str) -> None:
+    """Check a question of a new run, a fork or an edit. Raises UsageError."""
     if len(question) > MOST_QUESTION:
         raise UsageError(
-            f"The question has {len(question):,} characters; {MOST_QUESTION:,} at most.",
+            f"The question has {len(question):,} characters; it may have {MOST_QUESTION:,}.",
             hint="Give a long text as the input, and ask about it.",
         )
     if not question.strip():
         raise UsageError("The question is empty.", hint="`rlm run --help` shows how to ask one.")
-    if len(question) > MOST_QUESTION:
-        raise UsageError(
-            f"The question has {len(question):,} characters; it may have {MOST_QUESTION:,}.",
-            hint="Give long texts as the input.",
-        )
     if not encodable(question):
         raise UsageError(
             "The question is not a text: it has bytes or characters that UTF-8 does not.",
             hint="In a terminal, use a UTF-8 locale, for example LC_ALL=C.UTF-8.",
         )
+
+
+async def check_start(question: str, settings: RunSettings) -> None:
+    """Check the question and settings of a new run. Raises UsageError with a hint on what to do."""
+    check_question(question)
     if not settings.model:
         raise UsageError(
             "No model is named.",
@@ -179,7 +174,6 @@ async def enter_run(
     Raises UsageError, InputError, ModelSetupError or NoSandbox, ThreadExists for a thread that asks something else,
     all with nothing saved.
     """
-    question = well_formed(question)
     await check_start(question, settings)
     existing = None if thread_id is None else await deps.stores.threads.find(check_name(thread_id))
     reference: ContextRef | None = None

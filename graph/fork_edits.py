@@ -22,6 +22,7 @@ from ..state.settings import RunSettings, saved_settings
 from ..state.wording import counted
 from .approvals import ASKED_AGAIN, withdrawn
 from .checkpoints import StateAtStep
+from .create import check_question
 from .model_changes import change_at
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
@@ -160,17 +161,11 @@ def _another_turn(state: RunState, limits: Limits) -> dict[str, Any]:
 
 def checked_question(text: object) -> str:
     """Return a question without surrounding white space. Raises UsageError for one that cannot be asked."""
-    if not isinstance(text, str) or not _is_unicode(text):
+    if not isinstance(text, str):
         raise UsageError("The question is not a text.", hint='Ask one: --question "What …?"')
     question = text.strip()
-    if not question:
-        raise UsageError("The question is empty.", hint='Ask one: --question "What …?"')
+    check_question(question)
     return question
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether the text can be saved: half of a surrogate pair, which JSON can contain, cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _told_of_question(state: RunState) -> list[TurnRecord]:

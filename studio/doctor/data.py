@@ -70,10 +70,10 @@ def destinations(settings: RunSettings, home: Path, environment: Mapping[str, st
         _kernels(settings),
         _tracing(variables),
         Destination("Prices", "the list that genai-prices was installed with; nothing is asked"),
-        Destination("rlm dev", "listens on 127.0.0.1 unless --host names another address; asks no host by itself"),
+        Destination("Server", "`rlm dev` listens on 127.0.0.1 unless --host names another address; asks no host by itself"),
         Destination(
             "Search",
-            "rlm doctor, and rlm run without a model, look for model servers; nothing of a run is sent",
+            "`rlm doctor`, and `rlm run` without a model, look for model servers; nothing of a run is sent",
             [f"127.0.0.1:{port}" for port in local_servers.SERVERS],
         ),
         Destination("Usage data", "none; no version check, no reports of errors"),

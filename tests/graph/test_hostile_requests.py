@@ -6,8 +6,9 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.graph.create import MOST_QUESTION
+from durable_rlm.graph.fork_edits import checked_question
 from durable_rlm.state.errors import UsageError
-from tests.scripts import repl, write_script
+from tests.scripts import write_script
 
 
 async def test_a_question_of_any_size_is_refused_in_words(runner: Runner, tmp_path: Path) -> None:
@@ -18,10 +19,7 @@ async def test_a_question_of_any_size_is_refused_in_words(runner: Runner, tmp_pa
     assert await runner.queries.runs() == []
 
 
-async def test_a_question_with_lone_surrogates_is_asked_without_them(runner: Runner, tmp_path: Path) -> None:
-    model = write_script(tmp_path / "m.py", [repl("print(context)\nFINAL('x')")])
-    for _ in range(2):
-        run = await runner.run("why\ud800?", "input", model=model, thread="t")
-        assert (run.status, run.answer) == ("answered", "x")
-    [row] = await runner.queries.runs()
-    assert row["question"] == "why\ufffd?"
+async def test_a_question_set_by_a_fork_or_an_edit_is_bounded_too() -> None:
+    for question in ("q" * (MOST_QUESTION + 1), "why\ud800?", " "):
+        with pytest.raises(UsageError, match="The question"):
+            checked_question(question)

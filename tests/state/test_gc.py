@@ -20,6 +20,7 @@ from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.home_id import id_in
+from durable_rlm.state.errors import StoredDataDamaged
 from durable_rlm.state.leases import Leases
 from durable_rlm.state.maintenance.gc import GRACE, Collected, collect
 from durable_rlm.state.reservations import Reservation
@@ -348,7 +349,7 @@ async def test_partial_files_of_dead_writers_are_freed_and_those_of_living_ones_
     assert home.blobs.read(name) == b"a slow input"
 
 
-@pytest.mark.parametrize("beside", ["empty", "zero bytes", "of another home"])
+@pytest.mark.parametrize("beside", ["no database", "an empty one", "of another home"])
 async def test_blobs_beside_a_database_that_does_not_know_them_are_kept(beside: str, tmp_path: Path) -> None:
     async with opened(tmp_path / "old") as home:
         needed = await home.text("needed" * LARGE)
@@ -359,13 +360,18 @@ async def test_blobs_beside_a_database_that_does_not_know_them_are_kept(beside: 
         async with opened(tmp_path / "new") as other:
             await other.checkpoint("t", note=await other.text("another" * LARGE))
         database.write_bytes((tmp_path / "new" / "checkpoints.sqlite").read_bytes())
-    elif beside == "zero bytes":
+    elif beside == "an empty one":
         database.touch()
-    async with opened(tmp_path / "old") as home:
-        home.clock.now = NOW
-        collected = home.collect()
+    if beside == "of another home":
+        async with opened(tmp_path / "old") as home:
+            home.clock.now = NOW
+            collected = home.collect()
         assert freed(collected) == {} and collected.foreign.records == 1
-        assert home.blobs.read(needed) == b"needed" * LARGE
+    else:
+        with pytest.raises(StoredDataDamaged, match="is empty, although runs were saved"):
+            async with opened(tmp_path / "old"):
+                pass
+    assert home.blobs.read(needed) == b"needed" * LARGE
 
 
 @pytest.mark.parametrize("needed", [True, False])

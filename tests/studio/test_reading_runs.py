@@ -194,6 +194,6 @@ def test_calls_shows_schemas_where_there_are_any(rlm: Rlm, tmp_path: Path) -> No
 
     asyncio.run(fill())
     table = rlm("calls", "t", "--home", str(tmp_path / "home")).out
-    assert "SCHEMA" in table.splitlines()[0] and '28 characters: {"desc' in table and hostile(table) == []
+    assert "SCHEMA" in table.splitlines()[0] and '29 characters: {"desc' in table and hostile(table) == []
     calls = json.loads(rlm("calls", "t", "--json", "--home", str(tmp_path / "home")).out)
     assert [call["schema"] for call in calls] == [{"description": "\x1b[31m"}, None]
