@@ -62,6 +62,8 @@ _PATCHING = frozenset(
 )
 """Names with which code may change modules without an assignment that shows."""
 _STREAMS = frozenset(("stdout", "stderr", "stdin"))
+_TABLES = frozenset((("sys", "modules"), ("linecache", "cache")))
+"""Attributes that are no code, and without which no cell can be compiled or saved: modules and names."""
 _COPIED = frozenset(
     (
         *("json", "orjson", "time", "os", "hmac", "hashlib", "random", "socket", "selectors", "select", "collections"),
@@ -241,8 +243,11 @@ def _table(names: "Iterable[str]", *, classes: bool, modules: bool = True) -> "l
 
 def _is_kept(owner: Owner, name: str, value: Any) -> bool:
     """Return whether an attribute is one that the kernel relies on: functions, classes and modules, and the streams."""
-    if name.startswith("__") and isinstance(owner, types.ModuleType):
-        return False
+    if isinstance(owner, types.ModuleType):
+        if name.startswith("__"):
+            return False
+        if (owner.__name__, name) in _TABLES:
+            return True
     if _modules.get("sys") is owner:
         # The others are set by IPython around each cell.
         return name in _STREAMS or (isinstance(value, types.BuiltinFunctionType) and "hook" not in name)

@@ -78,6 +78,8 @@ NOT_HELD = [
     "records = [{'a': i, 'b': [i]} for i in range(1000)]\none = records[0]",
     "try:\n    1 / 0\nexcept Exception as e:\n    error = e",
     "import collections\nq = collections.deque([[1]])\nd = collections.defaultdict(list)\nd[1].append(2)",
+    "import weakref\nclass C: pass\nc = C()\nw, p = weakref.ref(c), weakref.proxy(c)",
+    "import logging\nclass H(logging.Handler): pass\nh = H()",
     "import weakref\nclass C: pass\nc = C()\nw = weakref.ref(c)\nk = weakref.WeakKeyDictionary({c: 1})",
 ]
 

@@ -6,6 +6,7 @@ which Python counts more references than the variables and this program hold is 
 """
 
 import gc
+import logging
 import sys
 import types
 import weakref
@@ -79,7 +80,8 @@ def held_outside(reached: Mapping[str, Reached], ours: "Callable[[], Iterable[An
         # `objects` itself, and what iterating over it holds while it is counted.
         found.objects = [objects[number] for number, count in more.items() if count - inner[number] > _ONE - 2]
     counted = zip(objects.values(), map(_getweakrefcount, objects.values()), strict=True)
-    weakly = [one for one, count in counted if count and is_code(one) and not is_a(one, type)]
+    # A handler is in a list that `logging` closes handlers by; it is called by a logger, which holds it strongly.
+    weakly = [one for one, count in counted if count and is_code(one) and not is_a(one, (type, logging.Handler))]
     if weakly and not any(is_a(one, WEAK) for one in objects.values()):
         mine = {id(one) for one in (*ours(), *objects.values()) if is_a(one, WEAK_POINTERS)}
         found.objects += [one for one in weakly if not mine.issuperset(map(id, _getweakrefs(one)))]

@@ -59,7 +59,10 @@ class Ambient:
         for name, part in self._parts.items():
             if part.module and part.module not in sys.modules:
                 continue
-            value = part.read()
+            try:
+                value = part.read()
+            except Exception:
+                continue  # code has replaced what it is read from by something else, which is no state of a process
             if name not in self._start or value != self._start[name]:
                 found[name] = value
         found.update(self.patches.values())
