@@ -4,12 +4,14 @@ Structure and aliasing are compared: which objects are the same one. More sessio
 """
 
 import contextlib
+import gc
 import os
 import re
 import tempfile
 import types
 import weakref
 from collections import deque
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -182,7 +184,17 @@ cells = st.builds(
 )
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left() -> Generator[None]:
+    """Have the sockets of cells end here, where a warning about them is none."""
+    yield
+    LIBRARY.clear()
+    gc.collect()
+
+
 @seed(20261124)
 @settings(
     max_examples=SESSIONS, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
