@@ -70,7 +70,9 @@ def destinations(settings: RunSettings, home: Path, environment: Mapping[str, st
         _kernels(settings),
         _tracing(variables),
         Destination("Prices", "the list that genai-prices was installed with; nothing is asked"),
-        Destination("Server", "`rlm dev` listens on 127.0.0.1 unless --host names another address; asks no host by itself"),
+        Destination(
+            "Server", "`rlm dev` listens on 127.0.0.1 unless --host names another address; asks no host by itself"
+        ),
         Destination(
             "Search",
             "`rlm doctor`, and `rlm run` without a model, look for model servers; nothing of a run is sent",
