@@ -63,8 +63,8 @@ def test_a_row_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def entry(key: str = "1:llm:k:1", **facts: Any) -> Entry:
-    usual: dict[str, Any] = {"kind": "llm", "turn": 1, "depth": 0, "model": "m", "prompt": "p"}
-    return Entry(**{"key": key, **usual, **facts})
+    usual: dict[str, Any] = {"key": key, "kind": "llm", "turn": 1, "depth": 0, "model": "m", "prompt": "p"}
+    return Entry(**(usual | facts))
 
 
 @pytest.fixture

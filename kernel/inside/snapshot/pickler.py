@@ -109,7 +109,7 @@ def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], A
 
     def reduce(obj: Any) -> Any:
         with unpickler.working_on(target):
-            found = pickler.reducer_override(obj)
+            found: Any = pickler.reducer_override(obj)
             if found is NotImplemented and type(obj) in pickler.dispatch_table:
                 found = pickler.dispatch_table[type(obj)](obj)
         if not isinstance(found, tuple):
