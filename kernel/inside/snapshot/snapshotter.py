@@ -79,8 +79,6 @@ class Snapshotter:
         self._waiting: dict[str, Callable[[], None]] = {}
         """The function that loads each variable that is not restored yet."""
         self._handed = HandedCode(namespace, self._ambient, self._shell_names.shown)
-        self._others_ran = False
-        """True when code that a cell left running may have run since the last snapshot."""
         if own_process:
             begin_alike()
 
@@ -127,9 +125,8 @@ class Snapshotter:
         names = names_in(blocks)
         rebound = {name for name, value in values.items() if self._is_rebound(name, value)}
         gone = self._group_of.keys() - values.keys()
-        # A thread or a timer that has ended may have run after the last snapshot.
-        others_ran, self._others_ran = self._others_ran, self._others_run(values)
-        if ANY in names or others_ran or self._others_ran or self._handed.any:
+        # A thread or timer that has ended since the last snapshot was held outside then.
+        if ANY in names or self._handed.any or self._others_run(values):
             return {*values, *gone}
         # A patched attribute is touched when the code contains its name.
         patches = {name for name in self._group_of if "." in name and name.rpartition(".")[2] in names}
