@@ -189,7 +189,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_is_left() -> Generator[None]:
-    """Have the sockets of cells end here, where a warning about them is none."""
+    """Have the sockets of cells end here, where warnings about them are ignored."""
     yield
     LIBRARY.clear()
     gc.collect()

@@ -16,7 +16,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import cloudpickle
 
@@ -116,7 +116,8 @@ def reducer(around: Surroundings, target: unpickler.Target) -> Callable[[Any], A
             return found
         if found[0] is unpickler.instance:
             # Whether something else holds its dictionary: references by a restore or a comparison count too.
-            return *found[:2], found[2][:-1]
+            make, arguments, state, *_ = cast("tuple[Any, ...]", found)
+            return make, arguments, state[:-1]
         if is_a(obj, TypeVar):
             return obj.__name__, obj.__bound__, obj.__constraints__, obj.__covariant__, obj.__contravariant__
         # Of a class, cloudpickle omits attributes that are the same object as in a base.

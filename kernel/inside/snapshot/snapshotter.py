@@ -47,11 +47,11 @@ class Snapshotter:
     ) -> None:
         """Initialize the snapshots of `namespace`.
 
-        `hidden` names are not variables, and `shell_names` are only once they hold something that is not the shell's.
-        `given` are objects that every kernel of the run has by itself. `cuts` finds strings that were cut from the
-        run's input, if it has one. `own_process`: True when random generators and modules belong to this namespace
-        too. `held` has attributes of modules that are in place only while a cell runs. `files` are those of the scratch
-        folder, if there is one.
+        `hidden` names are not variables; nor are `shell_names` while they hold the shell's own objects. `given`
+        are objects that every kernel of the run has by itself. `cuts` finds strings that were cut from the run's input,
+        if it has one. `own_process`: True when random generators and modules belong to this namespace too. `held` has
+        attributes of modules that are in place only while a cell runs. `files` are those of the scratch folder, if
+        there is one.
         """
         given = {**given, "__builtins__": vars(sys.modules["builtins"])}
         self._namespace = namespace
