@@ -3,9 +3,11 @@
 import random
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from durable_rlm.kernel.inside.snapshot import snapshotter
 from durable_rlm.kernel.inside.snapshot.placeholder import LostVariable
 from tests.kernel.namespaces import Namespace
 
@@ -383,6 +385,24 @@ class TestAmbient:
         restored = live.again()
         assert restored.see("json.dumps(1)") == "mine"
         assert restored.see("json.dumps is mine")
+
+    def test_a_patch_of_the_module_of_random_numbers_is_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(random, "shuffle", random.shuffle)
+        live = Namespace(own_process=True)
+        live.cell("import random\ndef mine(x): return x")
+        live.cell("random.shuffle = mine")
+        assert live.differs(live) == []
+        random.shuffle = print
+        assert live.differs(live) == ["random.shuffle"]
+
+    def test_a_cell_that_changes_nothing_pickles_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        live = Namespace(own_process=True)
+        live.cell("x = 1")
+        made = Mock()
+        monkeypatch.setattr(snapshotter, "make", made)
+        for _ in range(3):
+            live.cell("x = 1")
+        made.assert_not_called()
 
     def test_an_object_shared_with_a_module_stays_shared(self) -> None:
         live = Namespace(own_process=True)
