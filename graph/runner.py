@@ -94,8 +94,8 @@ class Runner:
 
         A home that you name is one that you agree to: its runs are resumed with the servers and programs that they
         name. Without `home`, it is `.rlm` in the current folder; raises NotAgreed when somebody else has made it and
-        you have not agreed to it (`rlm home trust`). `trust`: use it without that, and regardless of its owner. `read_only`:
-        change nothing under it, for a home that you have not agreed to; what is written is discarded.
+        you have not agreed to it (`rlm home trust`); `trust`: use it all the same. `read_only`: change
+        nothing under it, for a home that you have not agreed to; what is written is discarded.
 
         `tracing`: send LangSmith what runs read, ask and answer, in the caller's trace if there is one. Without it
         nothing is traced, regardless of `LANGSMITH_TRACING` and the caller's own traces. The other arguments replace
