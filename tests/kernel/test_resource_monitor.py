@@ -162,14 +162,20 @@ def test_threads_of_all_processes_are_counted_together(seen: Seen, watch: Resour
 
 
 def test_a_family_of_any_depth_and_with_a_circle_is_counted_once(seen: Seen, watch: ResourceMonitor) -> None:
-    deep = 20_000
-    for number in range(10, 10 + deep):
-        seen.process(number, parent=number - 1, memory=GB // deep)
-    seen.process(10, parent=10 + deep - 1, memory=GB // deep)
-    assert len(family(10, seen.processes)) == deep
+    for number in range(10, 20_010):
+        seen.process(number, parent=number - 1)
+    seen.process(10, parent=20_009)
+    assert len(family(10, seen.processes)) == 20_000
+    assert "processes and threads" in watch.over_limit([kernel(1, 10)])[0][1]
+
+
+def test_the_memory_of_a_family_with_a_circle_is_counted_once(seen: Seen, watch: ResourceMonitor) -> None:
+    for number in range(10, 110):
+        seen.process(number, parent=number - 1, memory=GB // 100)
+    seen.process(10, parent=109, memory=GB // 100)
     assert watch.over_limit([kernel(1, 10)]) == []
-    seen.process(10 + deep, parent=11, memory=GB)
-    assert len(watch.over_limit([kernel(1, 10)])) == 1
+    seen.process(110, parent=11, memory=GB)
+    assert "memory" in watch.over_limit([kernel(1, 10)])[0][1]
 
 
 async def test_a_check_that_fails_is_made_again_and_kernels_are_not_left_unchecked(
