@@ -1,5 +1,6 @@
 """The `rlm dev` command, which runs LangGraph's Agent Server with this graph for LangGraph Studio and the SDKs."""
 
+import asyncio
 import os
 import secrets
 from importlib.util import find_spec
@@ -90,8 +91,7 @@ def dev(
 
 
 def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tracing: bool) -> bool:
-    from ...state.agreements import all_trusted
-    from ...state.home_access import make_safe
+    from ...graph.maintenance import bring_up_to_date
     from ..server.process import is_loopback, listen, url_of
 
     with listen(host, port) as listening:
@@ -113,9 +113,8 @@ def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tr
 
         colours = stderr_console().is_terminal
         home = invocation.home.absolute()
-        if not all_trusted():
-            # LangGraph's server unpickles its files while it is loaded, before the home is opened.
-            make_safe(home)
+        # Before LangGraph's server, which makes files in the home, and unpickles those that are there.
+        asyncio.run(bring_up_to_date(home))
         serving = Serving(home, url, listening, access, invocation.debug, colours, tracing)
         try:
             return serve(serving, ready, lambda: say("Stopping. A second signal leaves at once."))

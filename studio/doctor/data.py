@@ -78,7 +78,7 @@ def destinations(settings: RunSettings, home: Path, environment: Mapping[str, st
             "`rlm doctor`, and `rlm run` without a model, look for model servers; nothing of a run is sent",
             [f"127.0.0.1:{port}" for port in local_servers.SERVERS],
         ),
-        Destination("Usage data", "none; no version check, no reports of errors"),
+        Destination("Telemetry", "none; no version check, no reports of errors"),
     ]
 
 

@@ -69,7 +69,13 @@ def environment(server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
             (programs / name).write_text("#!/bin/sh\nexec cat\n")
             (programs / name).chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
-    return CLEAN | {"PATH": path, "RLM_MODEL": "openai:gpt-5-mini", "RLM_BASE_URL": server.base_url, "COLUMNS": "80"}
+    return CLEAN | {
+        "PATH": path,
+        "RLM_MODEL": "openai:gpt-5-mini",
+        "RLM_BASE_URL": server.base_url,
+        "COLUMNS": "80",
+        "CUSTOMER": "ends early",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -97,19 +103,29 @@ def examples() -> list[tuple[str, str]]:
     """Return each example with its command, as the sources have it."""
     return [
         (name, line.strip())
-        for name, command in GROUP.commands.items()
+        for name, command in COMMANDS.items()
         for line in (command.help or "").partition("Examples[/bold]")[2].splitlines()
         if line.strip()
     ]
 
 
+def commands() -> dict[str, Any]:
+    """Return the commands by name, those of groups too."""
+    found: dict[str, Any] = {}
+    for name, command in GROUP.commands.items():
+        below = getattr(command, "commands", {})
+        found |= {f"{name} {one}": inner for one, inner in below.items()} if below else {name: command}
+    return found
+
+
+COMMANDS = commands()
 EXAMPLES = examples()
 UNTIL_CTRL_C, LONG = "dev", "demo"
 LOOKING = ("list", "show", "steps", "calls", "vars", "diff", "verify", "doctor")
 
 
 def test_every_command_has_examples() -> None:
-    assert {name for name, _ in EXAMPLES} == set(GROUP.commands) and len(EXAMPLES) > 45
+    assert {name for name, _ in EXAMPLES} == set(COMMANDS) and len(EXAMPLES) > 45
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +135,7 @@ def printed(folders: dict[str, Path], environment: dict[str, str]) -> dict[str, 
         name: paste(f".venv/bin/rlm {name} --help", folders["answered"], environment)
         .stdout.partition("Examples\n")[2]
         .splitlines()
-        for name in GROUP.commands
+        for name in COMMANDS
     }
 
 
@@ -136,6 +152,8 @@ def test_an_example_works(
     folder = folders["forked"]
     if name not in LOOKING:
         folder = Path(shutil.copytree(folders["waiting" if name == "review" else "answered"], tmp_path / "here"))
+    if "rlm.toml" in example:
+        (folder / "rlm.toml").write_text("max_turns = 40\n")
     [shown] = [line for line in printed[name] if line.strip() == example.replace("rlm ", ".venv/bin/rlm ")]
     done = paste(_placed(shown, folder, environment, server), folder, environment)
     said = f"{shown}\n{done.stdout}\n{done.stderr}"
@@ -162,4 +180,4 @@ def test_an_example_of_a_long_command_has_valid_arguments(name: str, example: st
     """The demo and the server have tests of their own."""
     arguments = example.split()
     assert arguments[:2] == ["rlm", name]
-    GROUP.commands[name].make_context(name, arguments[2:])
+    COMMANDS[name].make_context(name, arguments[2:])

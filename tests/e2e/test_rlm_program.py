@@ -13,7 +13,7 @@ from tests.scripts import repl, write_script
 from tests.servers.openai_server import Fault, ScriptedServer
 
 CALL_DETAILS = {"input_tokens", "output_tokens", "cached_tokens", "thought_tokens", "cost_usd"} | {
-    *("start", "queue", "attempts", "line", "thoughts")
+    *("start", "queue", "attempts", "line", "thoughts", "schema")
 }
 """The keys of `rlm calls --json` about what a call took, and when."""
 

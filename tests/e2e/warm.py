@@ -97,6 +97,8 @@ def _work(arguments: list[str], folder: str, environment: dict[str, str], stream
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # New ones: those of this process have seen whether the files that they had could be sought in.
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode, closefd=False) for number, mode in enumerate("rww"))
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

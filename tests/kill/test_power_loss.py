@@ -91,7 +91,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
 
 def test_a_blob_and_its_name_are_synced_before_a_row_names_it(trace: Trace) -> None:
     blobs = trace.home / "blobs"
-    names = [folder.name + blob.name for folder in blobs.iterdir() for blob in folder.iterdir()]
+    names = [blob.parent.name + blob.name for blob in blobs.glob("*/*")]
     assert len(names) >= 2
     for name in names:
         final = blobs / name[:2] / name[2:]

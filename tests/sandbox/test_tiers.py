@@ -81,7 +81,7 @@ def as_user(
     return subprocess.run(
         weaker_tiers.command(*arguments, user=user, namespaces=namespaces, landlock=landlock),
         cwd=folder,
-        env={**CLEAN, "PYTHONPATH": str(weaker_tiers.PROJECT), "HOME": str(folder)},
+        env={**CLEAN, "PYTHONPATH": str(weaker_tiers.PROJECT), "HOME": str(folder), "XDG_STATE_HOME": ""},
         capture_output=True,
         text=True,
         timeout=60,

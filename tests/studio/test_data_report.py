@@ -89,10 +89,10 @@ def test_hosts_are_taken_out_of_any_address(address: str, host: str) -> None:
 
 def test_the_command_prints_it(rlm: Rlm) -> None:
     listed = json.loads(rlm("doctor", "--data", "--json").out)
-    assert {"Home", "Models", "Kernels", "Tracing", "Usage data"} <= {one["name"] for one in listed}
+    assert {"Home", "Models", "Kernels", "Tracing", "Telemetry"} <= {one["name"] for one in listed}
     assert {tuple(one) for one in listed} == {("name", "value", "hosts")}
     said = rlm("doctor", "--data").out
-    assert "Home" in said and "Tracing" in said and "Usage data" in said
+    assert "Home" in said and "Tracing" in said and "Telemetry" in said
 
 
 @pytest.mark.parametrize(

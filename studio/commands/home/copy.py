@@ -53,7 +53,7 @@ def copy(invocation: Invocation, source: From, target: To, scrub: ScrubFlag = Fa
 
     [bold]Examples[/bold]
 
-      rlm home copy .rlm /backup/rlm
+      rlm home copy .rlm ../backup
       rlm home copy .rlm for-a-colleague --scrub --secret env:CUSTOMER
     """
     from ....graph.maintenance import copy_home

@@ -125,7 +125,7 @@ def test_the_working_folder_stays_the_users_and_gets_no_file_but_the_home(tmp_pa
         assert created.status_code == 200
     assert [one.name for one in folder.iterdir()] == ["rlm.toml"]
     assert {one.name for one in home.iterdir()} <= {
-        *("blobs", "checkpoints.sqlite", "server"),
+        *("blobs", "checkpoints.sqlite", "checkpoints.sqlite-reserve", "server"),
         *(".gitignore", "CACHEDIR.TAG"),
     }
     assert stat.S_IMODE((home / "server").stat().st_mode) == 0o700
