@@ -154,7 +154,8 @@ def test_an_example_works(
         folder = Path(shutil.copytree(folders["waiting" if name == "review" else "answered"], tmp_path / "here"))
     if "rlm.toml" in example:
         (folder / "rlm.toml").write_text("max_turns = 40\n")
-    [shown] = [line for line in printed[name] if line.strip() == example.replace("rlm ", ".venv/bin/rlm ")]
+    whole = re.sub(r"(?<![.\w])rlm ", ".venv/bin/rlm ", example)
+    [shown] = [line for line in printed[name] if line.strip() == whole]
     done = paste(_placed(shown, folder, environment, server), folder, environment)
     said = f"{shown}\n{done.stdout}\n{done.stderr}"
     # A decided run resumes, and waits again before the next code.
