@@ -13,6 +13,8 @@ _MOST, _LEAST = 2**63 - 1, -(2**63)
 
 def encodable(text: str) -> bool:
     """Return whether a text can be written as UTF-8: it has no lone surrogates."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -37,16 +39,12 @@ def ensure_storable(row: Mapping[str, Any], what: str) -> None:
 
 
 def _fault(value: Any) -> str | None:
-    """Return what is wrong with a value, as the end of a sentence."""
-    match value:
-        case None | bytes():
-            return None
-        case bool() | int():
-            # Digits of an enormous number take minutes to write, and Python refuses.
-            return None if _LEAST <= value <= _MOST else f"is a number of {value.bit_length()} bits"
-        case float():
-            return None if math.isfinite(value) else f"is {value}, which is no number"
-        case str():
-            return None if encodable(value) else "has characters that are not text (lone surrogates)"
-        case _:
-            return f"is of the type {type(value).__name__}"
+    """Return what is wrong with a value, as the end of a sentence. Texts and numbers first: each write has many."""
+    if isinstance(value, str):
+        return None if encodable(value) else "has characters that are not text (lone surrogates)"
+    if isinstance(value, int):
+        # Digits of an enormous number take minutes to write, and Python refuses.
+        return None if _LEAST <= value <= _MOST else f"is a number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"is {value}, which is no number"
+    return None if value is None or isinstance(value, bytes) else f"is of the type {type(value).__name__}"
