@@ -105,7 +105,7 @@ def _print(copied: "Copied", target: Path) -> None:
     size = copied.database + copied.blobs.bytes
     put(
         f"Copied {counted(len(copied.threads), 'run')} and {counted(copied.blobs.records, 'file')}, {megabytes(size)}, "
-        f"to {safe_line(str(target))}."
+        f"to {safe_line(os.path.normpath(target))}."
     )
     if scrubbed := copied.scrubbed:
         places = ", ".join(f"{kind} {count:,}" for kind, count in sorted(scrubbed.places.items())) or "nowhere"
