@@ -141,13 +141,8 @@ def file_digest(path: Path, content: bytes | None = None) -> str:
     content = _read(path) if content is None else content
     values = _parsed(content)
     scripts = [str(values[name]) for name in _SCRIPTED if str(values.get(name, "")).startswith(_SCRIPT)]
-    parts: list[str | bytes] = [str(path.resolve()), content]
-    for script in scripts:
-        try:
-            parts.append((path.parent / script.removeprefix(_SCRIPT).partition("@")[0]).expanduser().read_bytes())
-        except OSError:
-            parts.append(b"")
-    return agreements.digest_of("file", *parts)
+    places = [(path.parent / script.removeprefix(_SCRIPT).partition("@")[0]).expanduser() for script in scripts]
+    return agreements.digest_of("file", str(path.resolve()), content, *map(_script, places))
 
 
 def said_by(path: Path) -> str:
@@ -156,15 +151,29 @@ def said_by(path: Path) -> str:
 
 
 def _read(path: Path) -> bytes:
+    """Return the content of a settings file, empty when there is none. Raises UsageError."""
     try:
-        if not path.is_file():
-            return b""
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+        return _limited(path)
     except OSError as error:
         raise UsageError(f"{FILE} cannot be read: {error.strerror}.") from error
+
+
+def _script(path: Path) -> bytes:
+    """Return the content of a script that a file names, empty when it cannot be read. Raises UsageError."""
+    try:
+        return _limited(path)
+    except OSError:
+        return b""
+
+
+def _limited(path: Path) -> bytes:
+    """Return the content of an ordinary file, and nothing of a device or a pipe. Raises UsageError, OSError."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_FILE + 1)
     if len(content) > _LARGEST_FILE:
-        raise UsageError(f"{FILE} is larger than a settings file can be.")
+        raise UsageError(f"{_printable(str(path))} is larger than a settings file or a script can be.")
     return content
 
 

@@ -1,5 +1,6 @@
 """A folder's `rlm.toml`, which may be a stranger's: harmless settings apply, the others need the user's agreement."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -115,6 +116,15 @@ def test_an_agreement_covers_the_scripts_that_the_file_names(folder: Path) -> No
     assert resolve_settings({}).model == f"scripted:{folder / 'm.py'}"
     (folder / "m.py").write_text("theirs = 2")
     assert isinstance(refusal('model = "scripted:m.py"'), NotAgreed)
+
+
+@pytest.mark.parametrize("script", ["/dev/zero", "pipe", "large.py"])
+def test_a_script_that_the_file_names_is_read_within_limits(script: str, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    with (folder / "large.py").open("wb") as large:
+        large.truncate(10 << 30)
+    said = refusal(f'model = "scripted:{script}"').message
+    assert "which programs run as you" in said or "large.py is larger than" in said
 
 
 def test_an_address_that_only_the_file_names_gets_no_providers_key_even_when_agreed_to() -> None:
