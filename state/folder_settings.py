@@ -212,12 +212,17 @@ def _needs_agreement(name: str, value: Any, settings_cls: type[BaseModel]) -> bo
     field = next(field for field, info in settings_cls.model_fields.items() if name in (field, info.alias))
     match rule_of(settings_cls, field):
         case "may":
-            outside = isinstance(value, str) and not Path(value).resolve().is_relative_to(Path().resolve())
-            return name == "schema" and outside
+            return name == "schema" and isinstance(value, str) and not _is_own_file(Path(value))
         case "may lower":
             return not _lowers(field, value, settings_cls)
         case "by agreement":
             return True
+
+
+def _is_own_file(path: Path) -> bool:
+    """Return whether a path leads to an ordinary file of the current folder, or to nothing there."""
+    inside = path.resolve().is_relative_to(Path().resolve())
+    return inside and (path.is_file() or not path.exists())
 
 
 def rule_of(settings_cls: type[BaseModel], field: str) -> FolderRule:

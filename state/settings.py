@@ -41,6 +41,8 @@ from .setting_specs import SETTINGS
 
 MOST_INSTRUCTIONS = 32_768
 """Characters of the longest `instructions`, which are sent with each turn."""
+_MOST_SCHEMA = 10 << 20
+"""Bytes of the largest file of a schema."""
 MOST_COUNT = 2**53
 """The largest limit: JSON numbers are exact up to it."""
 MOST_SECONDS = MOST_DOLLARS = 1e9
@@ -81,11 +83,17 @@ def load_schema(value: Any) -> Any:
     if not isinstance(value, str | Path):
         return value
     try:
-        loaded = json.loads(Path(value).read_text(encoding="utf-8"))
+        with Path(value).open("rb") as file:
+            content = file.read(_MOST_SCHEMA + 1)
+        if len(content) > _MOST_SCHEMA:
+            raise ValueError(f"the schema {value} is larger than {_MOST_SCHEMA >> 20} MB")
+        loaded = json.loads(content)
     except OSError as error:
         raise ValueError(f"cannot read the schema {value}: {error.strerror}") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise ValueError(f"{value} is not JSON: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{value} is not JSON: {error.reason}") from None
     except RecursionError:
         raise ValueError(f"{value} is nested too deeply") from None
     return loaded

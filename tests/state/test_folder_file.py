@@ -149,6 +149,14 @@ def test_a_schema_outside_the_folder_cannot_be_reached_by_a_link(folder: Path) -
     assert "which files outside of it are read" in refusal('schema = "schema.json"').message
 
 
+def test_a_schema_that_is_no_ordinary_file_or_too_large_is_not_read(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.json")
+    assert "which files outside of it are read" in refusal('schema = "pipe.json"').message
+    with (folder / "large.json").open("wb") as large:
+        large.truncate(10 << 30)
+    assert "larger than 10 MB" in refusal('schema = "large.json"').message
+
+
 def test_harmless_settings_are_taken_from_the_file(folder: Path) -> None:
     (folder / "schema.json").write_text('{"type": "string"}')
     (folder / "rlm.toml").write_text(
