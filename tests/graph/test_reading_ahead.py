@@ -51,7 +51,9 @@ async def test_no_input_is_stored_for_a_model_that_cannot_be_opened(tmp_path: Pa
     (tmp_path / "input.txt").write_text("text " * 1_000)
     await refused(tmp_path, reading, [str(tmp_path / "input.txt")])
     # A reader that is stopped removes its partial file in its own time.
-    kept = [path for path in (tmp_path / "home" / "blobs").rglob("*") if path.is_file() and not path.name.startswith(".")]
+    kept = [
+        path for path in (tmp_path / "home" / "blobs").rglob("*") if path.is_file() and not path.name.startswith(".")
+    ]
     assert reading.begun and kept == []
 
 
