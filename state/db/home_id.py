@@ -14,6 +14,9 @@ from pathlib import Path
 _SMALL = 8 << 20
 """Bytes of the largest database that is copied to read an id which is not in the database file itself yet."""
 
+_MOST_WORK = 1_000
+"""Thousands of SQLite's instructions that reading an id may take; it takes some dozens of instructions."""
+
 
 def give_id(connection: sqlite3.Connection) -> str | None:
     """Give the database an id within the current transaction and return it; None when it has one."""
@@ -49,7 +52,7 @@ def _read(path: Path) -> str | None:
     try:
         # Immutable: SQLite then makes no files beside the database, and takes no lock.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
-            return id_in(connection)
+            return id_in(_bounded(connection))
     except sqlite3.Error:
         return None
 
@@ -61,7 +64,7 @@ def _read_with_log(path: Path) -> str | None:
         if copy is None:
             return None
         with closing(sqlite3.connect(copy)) as connection:
-            return id_in(connection)
+            return id_in(_bounded(connection))
 
 
 def _count_tables(path: Path) -> int | None:
@@ -71,9 +74,16 @@ def _count_tables(path: Path) -> int | None:
             return None
         try:
             with closing(sqlite3.connect(copy)) as connection:
-                return connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+                return _bounded(connection).execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         except sqlite3.Error:
             return None
+
+
+def _bounded(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Have long work on a stranger's database fail: it may have a view without end in place of a table."""
+    left = iter(range(_MOST_WORK))
+    connection.set_progress_handler(lambda: next(left, None) is None, 1_000)
+    return connection
 
 
 def _copied(path: Path, folder: Path) -> Path | None:

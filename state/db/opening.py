@@ -218,7 +218,8 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
         ours = not tables or (tables <= _FIRST | _LANGGRAPH and bool(tables & _FIRST))
     else:
         ours = tables >= _OURS or (not tables and version > SCHEMA_VERSION)
-    if not ours:
+    # A view in place of a table may take forever to read, and nothing here makes one.
+    if not ours or connection.execute("SELECT 1 FROM sqlite_schema WHERE type = 'view'").fetchone():
         raise StoreError(f"{path} is a database, but not one of durable-rlm.", hint=_HINT)
     if version > SCHEMA_VERSION:
         raise StoreError(
