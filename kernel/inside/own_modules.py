@@ -24,20 +24,8 @@ from .ipykernel_compat import BETWEEN_CELLS
 _modules = sys.modules
 _PACKAGE = __name__.rpartition(".")[0]
 _ALWAYS = (
-    *(
-        "builtins",
-        "sys",
-        "json",
-        "orjson",
-        "pickle",
-        "io",
-        "re",
-        "logging",
-        "os",
-        "time",
-        "threading",
-        "asyncio.events",
-    ),
+    *("builtins", "sys", "json", "orjson", "pickle", "io", "re", "logging", "os", "time"),
+    *("threading", "asyncio.events"),
     *("gc", "weakref", "types", "functools", "collections", "contextlib", "itertools", "hashlib", "struct", "random"),
 )
 """Modules that are looked at after every cell."""

@@ -99,16 +99,16 @@ def payloads(size: int) -> Mapping[str, str]:
 
 def functions() -> dict[str, Callable[[str], Any]]:
     """Return the functions that work on a text of a kernel, a model, a server or a client, by name."""
-    from durable_rlm.graph import diff
+    return {**_of_nodes(), **_of_readers()}
+
+
+def _of_nodes() -> dict[str, Callable[[str], Any]]:
     from durable_rlm.nodes.approval import code_policy, ipython_commands
     from durable_rlm.nodes.models import error_words, errors, redaction, schema_validation, server_limits, tokens
     from durable_rlm.nodes.prompts import direct, observation
     from durable_rlm.nodes.replies import extract_code, repetition, tagged_code, thoughts
     from durable_rlm.nodes.replies.python_source import SourceJudge, looks_like_code, without_ipython_lines
     from durable_rlm.nodes.runtime import untrusted_text
-    from durable_rlm.state.input import encoding
-    from durable_rlm.studio.approval import hidden_characters, quoted
-    from durable_rlm.studio.terminal import escape, printed_commands
 
     policies: Any = ["writes", "imports", "calls"]
     schema = {"type": "array"}
@@ -118,9 +118,6 @@ def functions() -> dict[str, Callable[[str], Any]]:
             return schema_validation.parse(text, schema)
         except ValueError:
             return None
-
-    def as_bytes(text: str) -> bytes:
-        return text.encode("utf-8", "surrogatepass")
 
     return {
         "read_reply": extract_code.read_reply,
@@ -147,6 +144,19 @@ def functions() -> dict[str, Callable[[str], Any]]:
         "fenced": untrusted_text.fenced,
         "shortened": lambda text: untrusted_text.shortened(text, 200),
         "shortened_line": lambda text: untrusted_text.shortened_line(text, 200),
+    }
+
+
+def _of_readers() -> dict[str, Callable[[str], Any]]:
+    from durable_rlm.graph import diff
+    from durable_rlm.state.input import encoding
+    from durable_rlm.studio.approval import hidden_characters, quoted
+    from durable_rlm.studio.terminal import escape, printed_commands
+
+    def as_bytes(text: str) -> bytes:
+        return text.encode("utf-8", "surrogatepass")
+
+    return {
         "safe": escape.safe,
         "safe_line": lambda text: escape.safe_line(text, 80),
         "safe_lines": lambda text: escape.safe_lines(text, 20),
