@@ -138,11 +138,18 @@ def check_same_run(thread: Thread, question: str, given: str) -> None:
 def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
     """Check that the input, if it was read again, is still the run's. Raises ThreadExists."""
     stored: ContextRef | None = thread.start.get("context_ref")
-    if reference and stored and (reference["pack"], reference["index"]) != (stored["pack"], stored["index"]):
+    if reference and stored and not _same(reference, stored):
         raise ThreadExists(
             f"The thread {thread.thread_id} exists, and its input has changed since it was begun.",
             hint=f"Choose another --thread, or resume it with what it has: {cli_command('resume', thread.thread_id)}",
         )
+
+
+def _same(one: ContextRef, other: ContextRef) -> bool:
+    """Return whether two references are to the same input, even if its files were touched."""
+    if "content" in one and "content" in other:
+        return one["content"] == other["content"]
+    return one["pack"] == other["pack"]
 
 
 def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:

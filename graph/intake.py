@@ -7,11 +7,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from ..nodes.input.in_process import InProcessExtractor
+from ..nodes.input.ingest import ingest
+from ..nodes.input.paths import expand
+from ..nodes.input.source import from_text
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import InputEvent, OnEvent
 from ..state.call_keys import digest
-from ..state.input import expand, from_text
-from ..state.input.context import ContextRef, ingest
+from ..state.input.context import ContextRef
 
 Given: TypeAlias = str | Path | Sequence[str | Path]
 """An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""
@@ -40,7 +43,9 @@ async def store_input(
             if isinstance(given, str)
             else expand(_paths(given), exclude=[stores.home], cancelled=stop.is_set)
         )
-        return ingest(sources, stores.blobs, progress=progress, cancelled=stop.is_set, agreed=agreed)
+        return ingest(
+            sources, stores.blobs, InProcessExtractor(), progress=progress, cancelled=stop.is_set, agreed=agreed
+        )
 
     try:
         reference = await _in_thread_of_its_own(work)

@@ -29,8 +29,8 @@ REFUSED_ON = "CallsRefused"
 class ContextFiles:
     """The files of a kernel's input: one file of UTF-8 text (the pack), and for documents an index of it.
 
-    The index is JSON Lines, one document a line: `{"name", "start", "end", "chars", "meta"}`, offsets in
-    bytes of the pack. Without an index the pack is one text.
+    The index (`state/input/index.py`) has the name, range, metadata and places of each document. Without an index the
+    pack is one text without a name.
     """
 
     pack: Path
@@ -40,6 +40,8 @@ class ContextFiles:
     """The range of the pack, in bytes, that is the text or contains the documents; `end` None: to the pack's end."""
     handed: bool = False
     """True when it is the part of its caller's input given to a sub-RLM, which then sees nothing else of the pack."""
+    text: bool = False
+    """True when the index has one document, which is the text."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class KernelSpec:
         return {
             "pack": str(context.pack) if context else None,
             "index": str(context.index) if context and context.index else None,
+            "text": context is None or context.text or context.index is None,
             "start": context.start if context else 0,
             "end": context.end if context else None,
             "sub_calls": self.sub_calls,

@@ -20,7 +20,7 @@ _DOCUMENTS = "extra == 'documents'"
 _NEEDED = ("ipykernel", "cloudpickle", "pydantic")
 _USEFUL = ("numpy", "pandas", "regex")
 _PRELOADED = ("numpy", "pandas")
-OFFERED = ("numpy", "pandas", "pydantic", "regex", "pypdf", "docx", "openpyxl")
+OFFERED = ("numpy", "pandas", "pydantic", "regex", "lxml", "pypdf")
 """Modules worth naming to the model that writes the code, when they are installed."""
 _ASK_SECONDS = 30.0
 _ASK = """

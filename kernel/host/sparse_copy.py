@@ -4,11 +4,12 @@ The file is as long as the whole input and has holes in place of the rest, so th
 disk space of its parts only.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from ...state.input.index import document_lines, entry_of
 
 _BLOCK = 8 << 20
 
@@ -36,9 +37,8 @@ def handed_ranges(setup: dict[str, Any]) -> list[Range]:
     """
     if not setup["index"]:
         return [(setup["start"], setup["end"])]
-    lines = Path(setup["index"]).read_bytes().splitlines()
-    entries = json.loads(b"[" + b",".join(lines) + b"]")
-    return list(_merged(sorted((entry["start"], entry["end"]) for entry in entries)))
+    index = Path(setup["index"]).read_bytes()
+    return list(_merged(sorted((entry["start"], entry["end"]) for entry in map(entry_of, document_lines(index)))))
 
 
 def _merged(ranges: Iterable[Range]) -> Iterator[Range]:

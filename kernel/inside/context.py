@@ -4,7 +4,6 @@ Documents are references (a file and a range of it), so that copying, pickling a
 whatever the length of their text.
 """
 
-import json
 import mmap
 import os
 import re
@@ -13,6 +12,7 @@ from itertools import islice
 from typing import Any, SupportsIndex, overload
 
 from .context_file import Pack, open_descriptor, read_ascii
+from .context_index import document_lines, entry_of
 from .variables import quoted
 
 _SHOWN_NAMES = 5
@@ -129,11 +129,11 @@ class Documents(Sequence[Document]):
     """
 
     def __init__(self, pack_path: str, index_path: str) -> None:
-        """Opens the pack and its index (JSON Lines; `session.ContextFiles`). Raises OSError."""
+        """Opens the pack and its index (`context_index.py`). Raises OSError."""
         self._pack = Pack.open(str(pack_path))
         self._index = Pack.open(str(index_path))
         # Lines of JSON, parsed one by one on access: parsing ten thousand would take tens of milliseconds.
-        self._lines = self._index.read(0, self._index.size).splitlines()
+        self._lines = document_lines(self._index.read(0, self._index.size))
         self._at: Sequence[int] = range(len(self._lines))
         self._facts: tuple[dict[str, int], int] | None = None
 
@@ -184,7 +184,7 @@ class Documents(Sequence[Document]):
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges of the pack, in bytes, that these documents fill: sorted, and those that touch are one."""
         merged: list[tuple[int, int]] = []
-        entries = json.loads(b"[" + b",".join(self._lines[at] for at in self._at) + b"]")
+        entries = [entry_of(self._lines[at]) for at in self._at]
         for start, end in sorted((entry["start"], entry["end"]) for entry in entries):
             if merged and start <= merged[-1][1]:
                 merged[-1] = merged[-1][0], max(merged[-1][1], end)
@@ -220,13 +220,13 @@ class Documents(Sequence[Document]):
         return chosen
 
     def _document(self, at: int) -> Document:
-        entry = json.loads(self._lines[at])
+        entry = entry_of(self._lines[at])
         return Document(self._pack, entry["name"], entry["start"], entry["end"], entry["chars"], entry["meta"])
 
     def _known(self) -> tuple[dict[str, int], int]:
         """Return the position of each name, and the characters of all documents. The first call parses the index."""
         if self._facts is None:
-            entries = json.loads(b"[" + b",".join(self._lines[at] for at in self._at) + b"]")
+            entries = [entry_of(self._lines[at]) for at in self._at]
             places = {entry["name"]: place for place, entry in enumerate(entries)}
             self._facts = places, sum(entry["chars"] for entry in entries)
         return self._facts

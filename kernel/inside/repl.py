@@ -140,7 +140,7 @@ def _context(setup: dict[str, Any]) -> Any:
     pack, index = setup["pack"], setup["index"]
     if not pack:
         return ""
-    return Documents(pack, index) if index else load_text(pack, setup["start"], setup["end"])
+    return Documents(pack, index) if index and not setup["text"] else load_text(pack, setup["start"], setup["end"])
 
 
 def _input(setup: dict[str, Any], context: Any) -> tuple[Pack | None, Callable[[], list[Range]]]:

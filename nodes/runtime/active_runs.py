@@ -348,7 +348,7 @@ async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependen
     files: ContextFiles | None = None
     if context and context["kind"] != "none":
         found = await asyncio.to_thread(context_files, context, deps.stores.blobs)
-        files = ContextFiles(*found, handed="digest" in context)
+        files = ContextFiles(*found, handed="digest" in context, text=context["kind"] == "text")
     return KernelSpec(
         thread_id=run.thread_id,
         context=files,

@@ -6,7 +6,6 @@ of the pack stay where they are: the child's reference names the same pack. Only
 """
 
 import hashlib
-import json
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -30,6 +29,7 @@ from .context import (
     no_context,
     previewed,
 )
+from .index import DocumentEntry, document_line, document_lines, entry_of
 
 _CHUNK = 4 << 20
 _CONTINUED = bytes(range(0x80, 0xC0))
@@ -82,7 +82,7 @@ def context_digest(ref: ContextRef) -> str:
     It does not depend on where they are stored: a text found in the kernel's input has the same digest as a posted one.
     """
     own = digest("input", ref["kind"], ref["pack"], ref["index"], *context_range(ref))
-    return ref.get("digest", own)
+    return ref.get("digest") or ref.get("content", own)
 
 
 class _Pack:
@@ -140,7 +140,7 @@ def _opened(caller: ContextRef, blobs: Blobs) -> Generator[_Pack | None]:
 def _given(blobs: Blobs, index: str) -> tuple[tuple[int, int], ...]:
     """Return the ranges of a pack that contain the documents of an index, adjacent ranges merged."""
     merged: list[tuple[int, int]] = []
-    entries = (json.loads(line) for line in blobs.read(index).splitlines())
+    entries = map(entry_of, document_lines(blobs.read(index)))
     for start, end in sorted((entry["start"], entry["end"]) for entry in entries):
         if merged and start <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(merged[-1][1], end)
@@ -243,8 +243,9 @@ class _Listed:
         """Add a document that begins at `start` of the pack."""
         name = self._unique.free(part.name)
         self._unique.take(name)
-        line = {"name": name, "start": start, "end": start + measured.bytes, "chars": measured.chars, "meta": part.meta}
-        self._lines.append(json.dumps(line).encode() + b"\n")
+        end = start + measured.bytes
+        entry = DocumentEntry(name=name, start=start, end=end, chars=measured.chars, meta=part.meta)
+        self._lines.append(document_line(entry))
         self._facts.append((name, measured.hash, part.meta))
         self.bytes += measured.bytes
         self._chars += measured.chars

@@ -3,12 +3,12 @@
 Kernels map the stored files themselves; nothing else in the host needs more of an input than this.
 """
 
-import json
 from pathlib import Path
 from typing import TypeAlias
 
 from ..blobs.store import Blobs
 from .context import ContextRef, context_files
+from .index import document_lines, entry_of
 
 Documents: TypeAlias = list[tuple[str, str]]
 """Names and texts of documents, in order."""
@@ -23,10 +23,10 @@ def whole_input(reference: ContextRef, blobs: Blobs) -> Documents:
     if reference["kind"] == "none":
         return []
     pack, index, start, end = context_files(reference, blobs)
-    if index is None:
+    if index is None or reference["kind"] == "text":
         return [("", _text(pack, start, end))]
-    lines = [json.loads(line) for line in index.read_bytes().splitlines()]
-    return [(str(line["name"]), _text(pack, line["start"], line["end"])) for line in lines]
+    entries = map(entry_of, document_lines(index.read_bytes()))
+    return [(entry["name"], _text(pack, entry["start"], entry["end"])) for entry in entries]
 
 
 def beginning_of(reference: ContextRef, blobs: Blobs, most: int) -> str:
@@ -38,14 +38,15 @@ def beginning_of(reference: ContextRef, blobs: Blobs, most: int) -> str:
     if reference["kind"] == "none":
         return ""
     pack, index, start, end = context_files(reference, blobs)
-    if index is None:
+    if index is None or reference["kind"] == "text":
         return _text(pack, start, min(end, start + most * _BYTES_OF_A_CHARACTER), "ignore")[:most]
     parts: list[str] = []
     left = most
     with index.open("rb") as lines:
-        for line in map(json.loads, lines):
-            if left <= 0:
+        for raw in lines:
+            if left <= 0 or raw == b"\n":
                 break
+            line = entry_of(raw)
             until = min(line["end"], line["start"] + left * _BYTES_OF_A_CHARACTER)
             parts.append(f"[{line['name']}]\n{_text(pack, line['start'], until, 'ignore')[:left]}")
             left -= len(parts[-1])

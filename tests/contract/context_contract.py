@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
+from durable_rlm.nodes.input.in_process import InProcessExtractor
+from durable_rlm.nodes.input.ingest import ingest
+from durable_rlm.nodes.input.source import from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
-from durable_rlm.state.input import from_text, from_texts
 from durable_rlm.state.input.child_context import PostedContext, PostedPart, hand_over
-from durable_rlm.state.input.context import ContextRef, context_files, ingest
+from durable_rlm.state.input.context import ContextRef, context_files
 from tests.contract.session_contract import Store, run
 
 TEXT = "".join(f"{number}: größer als 日本語 𝄞\n" for number in range(2_000))
@@ -41,15 +43,15 @@ class ContextContract:
 
     @pytest.fixture
     def text(self, blobs: Blobs) -> ContextRef:
-        return ingest(from_text(TEXT), blobs)
+        return ingest(from_text(TEXT), blobs, InProcessExtractor())
 
     @pytest.fixture
     def documents(self, blobs: Blobs) -> ContextRef:
-        return ingest(from_texts(TEXTS), blobs)
+        return ingest(from_texts(TEXTS), blobs, InProcessExtractor())
 
     async def parent(self, kernels: Kernels, ref: ContextRef, blobs: Blobs) -> KernelSession:
         """Start a kernel whose input is `ref`."""
-        files = ContextFiles(*context_files(ref, blobs), handed="digest" in ref)
+        files = ContextFiles(*context_files(ref, blobs), handed="digest" in ref, text=ref["kind"] == "text")
         return await kernels.start(KernelSpec("thread", files, sub_rlms=True))
 
     async def child(self, kernels: Kernels, context: PostedContext | None, caller: ContextRef, blobs: Blobs) -> str:

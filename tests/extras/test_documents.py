@@ -1,7 +1,6 @@
 """`durable-rlm[documents]` with no other extra reads PDF, DOCX and XLSX."""
 
 import pytest
-
 from tests.state.input.test_formats import docx, pdf, text_of, xlsx
 
 for _name in ("pypdf", "docx", "openpyxl"):

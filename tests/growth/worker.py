@@ -149,7 +149,7 @@ def _of_nodes() -> dict[str, Callable[[str], Any]]:
 
 def _of_readers() -> dict[str, Callable[[str], Any]]:
     from durable_rlm.graph import diff
-    from durable_rlm.state.input import encoding
+    from durable_rlm.nodes.input import encoding
     from durable_rlm.studio.approval import hidden_characters, quoted
     from durable_rlm.studio.terminal import escape, printed_commands
 

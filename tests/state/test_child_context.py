@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from durable_rlm.kernel.inside.context import Documents, load_text
+from durable_rlm.nodes.input.in_process import InProcessExtractor
+from durable_rlm.nodes.input.ingest import ingest
+from durable_rlm.nodes.input.source import from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import StoredDataDamaged
-from durable_rlm.state.input import from_text, from_texts
 from durable_rlm.state.input.child_context import HandedBadly, PostedContext, PostedPart, context_digest, hand_over
-from durable_rlm.state.input.context import ContextRef, context_files, ingest, no_context
+from durable_rlm.state.input.context import ContextRef, context_files, no_context
+from durable_rlm.state.input.index import document_lines, entry_of
 from durable_rlm.state.maintenance.references import references_in
 
 TEXT = "größer – 日本語 𝄞 and plain\n" * 200
@@ -32,12 +35,12 @@ def blobs(tmp_path: Path) -> Blobs:
 
 @pytest.fixture
 def text(blobs: Blobs) -> ContextRef:
-    return ingest(from_text(TEXT), blobs)
+    return ingest(from_text(TEXT), blobs, InProcessExtractor())
 
 
 @pytest.fixture
 def documents(blobs: Blobs) -> ContextRef:
-    return ingest(from_texts(TEXTS), blobs)
+    return ingest(from_texts(TEXTS), blobs, InProcessExtractor())
 
 
 def a_range(start: int, end: int, name: str = "") -> PostedContext:
@@ -124,7 +127,7 @@ def test_new_texts_among_documents_are_stored_in_one_new_pack(documents: Context
     ref = hand_over(some("b", PostedPart("b", "neü", meta={"page": 1}), PostedPart("e", "")), documents, blobs)
     assert stored(blobs).keys() - before.keys() == {ref["pack"], ref["index"]}
     assert seen(ref, blobs) == [("b", "zwei – grün!"), ("b (2)", "neü"), ("e", "")]
-    lines = [json.loads(line) for line in blobs.read(ref["index"]).splitlines()]
+    lines = [entry_of(line) for line in document_lines(blobs.read(ref["index"]))]
     assert lines[1] == {"name": "b (2)", "start": 15, "end": 19, "chars": 3, "meta": {"page": 1}}
 
 
@@ -150,7 +153,7 @@ def test_empty_ranges_are_no_input(documents: ContextRef, blobs: Blobs) -> None:
 
 
 def test_ten_thousand_documents_with_the_same_name_get_different_names(blobs: Blobs) -> None:
-    text = ingest(from_text("x" * 10_000), blobs)
+    text = ingest(from_text("x" * 10_000), blobs, InProcessExtractor())
     parts = tuple(PostedPart("same", None, at, at + 1) for at in range(10_000))
     ref = hand_over(PostedContext("documents", parts), text, blobs)
     assert ref["names"][:3] == ["same", "same (2)", "same (3)"]
@@ -217,7 +220,7 @@ def test_a_range_is_accepted_if_and_only_if_it_is_text(text: str, start: int, en
     edges = [len(text[:at].encode()) for at in range(len(text) + 1)]
     with tempfile.TemporaryDirectory() as folder:
         blobs = Blobs(Path(folder))
-        caller = ingest(from_text(text), blobs)
+        caller = ingest(from_text(text), blobs, InProcessExtractor())
         if start > end or start not in edges or end not in edges:
             with pytest.raises(HandedBadly):
                 hand_over(a_range(start, end, "name"), caller, blobs)

@@ -28,7 +28,16 @@ _MAX_MESSAGE = 1 << 20
 _MAX_FILES = 16
 _HIGH, _MOST_OPEN = 100, 4096
 """Descriptors above all of the fork server: the first free one, and the end of those that are closed."""
-_NOTHING = {"pack": None, "index": None, "start": 0, "end": None, "sub_calls": True, "sub_rlms": False, "models": []}
+_NOTHING = {
+    "pack": None,
+    "index": None,
+    "start": 0,
+    "end": None,
+    "text": True,
+    "sub_calls": True,
+    "sub_rlms": False,
+    "models": [],
+}
 """The setup (`session.KernelSpec.setup`) of a REPL without input."""
 _FIRST = 3
 """The first descriptor after the standard streams."""

@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 from pathspec import GitIgnoreSpec
 
-from ..errors import InputError
-from ..wording import listed
+from ...state.errors import InputError
+from ...state.wording import listed
 from .source import FileSource, Limits, Notes, Source, Sources, StreamSource, showable, stopper
 from .walk import Walk, kind_of, too_many
 

@@ -14,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside.context import Documents, load_text
+from durable_rlm.nodes.input.in_process import InProcessExtractor
+from durable_rlm.nodes.input.ingest import ingest
+from durable_rlm.nodes.input.paths import expand
+from durable_rlm.nodes.input.source import IngestStopped, Limits, from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError, StoredDataDamaged
-from durable_rlm.state.input import IngestStopped, Limits, expand, from_text, from_texts
-from durable_rlm.state.input.context import ContextRef, context_files, ingest, no_context
+from durable_rlm.state.input.context import ContextRef, context_files, no_context
+from durable_rlm.state.input.index import document_lines, entry_of
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 
@@ -27,7 +31,7 @@ def pack_of(ref: ContextRef, blobs: Blobs) -> bytes:
 
 
 def index_of(ref: ContextRef, blobs: Blobs) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in blobs.read(ref["index"]).splitlines()]
+    return [dict(entry_of(line)) for line in document_lines(blobs.read(ref["index"]))]
 
 
 def stored(blobs: Blobs) -> list[Path]:
@@ -37,12 +41,13 @@ def stored(blobs: Blobs) -> list[Path]:
 # --- the reference
 
 
-def test_one_file_is_a_text_without_an_index(tree: Tree, blobs: Blobs) -> None:
-    ref = ingest(expand([tree({"a.txt": "naïve\r\n\t"}) / "a.txt"]), blobs)
+def test_one_file_is_a_text_with_its_name_in_an_index(tree: Tree, blobs: Blobs) -> None:
+    ref = ingest(expand([tree({"a.txt": "naïve\r\n\t"}) / "a.txt"]), blobs, InProcessExtractor())
     assert ref == {
         "kind": "text",
         "pack": ref["pack"],
-        "index": "",
+        "index": ref["index"],
+        "content": ref.get("content"),
         "documents": 1,
         "chars": 8,
         "bytes": 9,
@@ -51,18 +56,23 @@ def test_one_file_is_a_text_without_an_index(tree: Tree, blobs: Blobs) -> None:
         "notes": [],
     }
     assert pack_of(ref, blobs) == "naïve\r\n\t".encode()
-    assert context_files(ref, blobs) == (blobs.path(ref["pack"]), None, 0, 9)
+    assert context_files(ref, blobs) == (blobs.path(ref["pack"]), blobs.path(ref["index"]), 0, 9)
+    assert [entry["name"] for entry in index_of(ref, blobs)] == ["a.txt"]
 
 
 def test_a_folder_is_documents_even_with_one_file(tree: Tree, blobs: Blobs) -> None:
-    ref = ingest(expand([tree({"a.txt": "text"})]), blobs)
+    ref = ingest(expand([tree({"a.txt": "text"})]), blobs, InProcessExtractor())
     assert (ref["kind"], ref["documents"]) == ("documents", 1)
-    assert index_of(ref, blobs) == [{"name": "given/a.txt", "start": 0, "end": 4, "chars": 4, "meta": {}}]
+    assert index_of(ref, blobs) == [
+        {"name": "given/a.txt", "start": 0, "end": 4, "chars": 4, "meta": index_of(ref, blobs)[0]["meta"]}
+    ]
 
 
 def test_several_files_and_standard_input_are_documents(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a": "ä", "b": "", "c": "c"})
-    ref = ingest(expand([root / "a", "-", root / "b", root / "c"], stdin=io.BytesIO(b"piped")), blobs)
+    ref = ingest(
+        expand([root / "a", "-", root / "b", root / "c"], stdin=io.BytesIO(b"piped")), blobs, InProcessExtractor()
+    )
     assert ref["kind"] == "documents"
     assert ref["names"] == ["a", "stdin", "b", "c"]
     assert pack_of(ref, blobs) == "äpipedc".encode()
@@ -75,15 +85,15 @@ def test_several_files_and_standard_input_are_documents(tree: Tree, blobs: Blobs
 
 
 def test_standard_input_and_given_text_alone_are_one_text(blobs: Blobs) -> None:
-    piped = ingest(expand(["-"], stdin=io.BytesIO(b"x" * 3_000_000)), blobs)
+    piped = ingest(expand(["-"], stdin=io.BytesIO(b"x" * 3_000_000)), blobs, InProcessExtractor())
     assert (piped["kind"], piped["chars"], piped["names"]) == ("text", 3_000_000, ["stdin"])
-    assert ingest(from_text("hello"), blobs)["kind"] == "text"
-    assert ingest(from_texts([("one", "hello")]), blobs)["kind"] == "documents"
+    assert ingest(from_text("hello"), blobs, InProcessExtractor())["kind"] == "text"
+    assert ingest(from_texts([("one", "hello")]), blobs, InProcessExtractor())["kind"] == "documents"
 
 
 def test_the_reference_is_small_plain_json(tree: Tree, blobs: Blobs) -> None:
     root = tree({f"{number:03}.txt": "word " * 1000 for number in range(100)} | {f"{n}.bin": b"\0" for n in range(100)})
-    ref = ingest(expand([root]), blobs)
+    ref = ingest(expand([root]), blobs, InProcessExtractor())
     assert json.loads(json.dumps(ref)) == ref
     assert len(ref["names"]) == 20
     assert len(ref["preview"]) < 700
@@ -97,14 +107,14 @@ def test_a_reference_has_at_most_twenty_notes_and_the_number_of_the_rest(blobs: 
     sources = from_text("x")
     for number in range(30):
         sources.notes.add(f"reason {number}", "name")
-    notes = ingest(sources, blobs)["notes"]
+    notes = ingest(sources, blobs, InProcessExtractor())["notes"]
     assert len(notes) == 20
     assert notes[-1] == "and 11 more notes"
 
 
 def test_the_same_input_has_the_same_address(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a": "1", "b": "2"})
-    assert ingest(expand([root]), blobs) == ingest(expand([root]), blobs)
+    assert ingest(expand([root]), blobs, InProcessExtractor()) == ingest(expand([root]), blobs, InProcessExtractor())
     assert len(stored(blobs)) == 2
 
 
@@ -113,20 +123,20 @@ def test_a_missing_input_has_a_reference_too() -> None:
 
 
 def test_documents_with_the_same_name_are_numbered(blobs: Blobs) -> None:
-    ref = ingest(from_texts([("a", "1"), ("a", "2"), ("a (2)", "3")]), blobs)
+    ref = ingest(from_texts([("a", "1"), ("a", "2"), ("a (2)", "3")]), blobs, InProcessExtractor())
     assert ref["names"] == ["a", "a (2)", "a (2) (2)"]
 
 
 def test_lone_surrogates_in_given_text_become_replacement_characters(blobs: Blobs) -> None:
-    ref = ingest(from_text("a\ud800b\udfff😀"), blobs)
+    ref = ingest(from_text("a\ud800b\udfff😀"), blobs, InProcessExtractor())
     assert pack_of(ref, blobs).decode() == "a\ufffdb\ufffd😀"
     assert ref["chars"] == 5
     assert "no valid Unicode" in ref["notes"][0]
 
 
 def test_the_index_contains_the_metadata_of_documents(tree: Tree, blobs: Blobs) -> None:
-    ref = ingest(expand([tree({"a.eml": "Subject: Hi\n\nBody\n", "b.txt": "b"})]), blobs)
-    assert index_of(ref, blobs)[0]["meta"] == {"subject": "Hi"}
+    ref = ingest(expand([tree({"a.eml": "Subject: Hi\n\nBody\n", "b.txt": "b"})]), blobs, InProcessExtractor())
+    assert index_of(ref, blobs)[0]["meta"]["subject"] == "Hi"
 
 
 # --- refused and skipped input
@@ -135,34 +145,34 @@ def test_the_index_contains_the_metadata_of_documents(tree: Tree, blobs: Blobs) 
 @pytest.mark.parametrize("files", [{"a": ""}, {"a": "", "b": ""}])
 def test_empty_input_is_an_error(tree: Tree, blobs: Blobs, files: dict[str, str | bytes]) -> None:
     with pytest.raises(InputError, match="empty"):
-        ingest(expand([tree(files)]), blobs)
+        ingest(expand([tree(files)]), blobs, InProcessExtractor())
     assert stored(blobs) == []
 
 
 def test_an_input_without_any_text_is_an_error_with_the_reason(tree: Tree, blobs: Blobs) -> None:
     with pytest.raises(InputError, match=r"no text.*binary file\): given/a\.bin"):
-        ingest(expand([tree({"a.bin": b"\0\1"})]), blobs)
+        ingest(expand([tree({"a.bin": b"\0\1"})]), blobs, InProcessExtractor())
 
 
 def test_a_binary_file_is_an_error_when_named_and_a_note_in_a_folder(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a.png": b"\x89PNG\0\0", "b.txt": "b"})
-    ref = ingest(expand([root]), blobs)
+    ref = ingest(expand([root]), blobs, InProcessExtractor())
     assert ref["names"] == ["given/b.txt"]
     assert ref["notes"] == ["skipped (a binary file): given/a.png"]
     with pytest.raises(InputError, match=r"a\.png is a binary file\."):
-        ingest(expand([root, root / "a.png"]), blobs)
+        ingest(expand([root, root / "a.png"]), blobs, InProcessExtractor())
 
 
 def test_a_damaged_document_is_an_error_when_named_and_a_note_in_a_folder(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a.pdf": b"%PDF-1.4 broken", "b.txt": "b"})
-    assert ingest(expand([root]), blobs)["notes"] == ["skipped (a damaged PDF): given/a.pdf"]
+    assert ingest(expand([root]), blobs, InProcessExtractor())["notes"] == ["skipped (a damaged PDF): given/a.pdf"]
     with pytest.raises(InputError, match=r"a\.pdf is a damaged PDF"):
-        ingest(expand([root / "a.pdf"]), blobs)
+        ingest(expand([root / "a.pdf"]), blobs, InProcessExtractor())
 
 
 def test_a_piped_pdf_is_refused_with_a_hint(blobs: Blobs) -> None:
     with pytest.raises(InputError, match=r"stdin is a PDF\. Give it as a file"):
-        ingest(expand(["-"], stdin=io.BytesIO(b"%PDF-1.4 text")), blobs)
+        ingest(expand(["-"], stdin=io.BytesIO(b"%PDF-1.4 text")), blobs, InProcessExtractor())
 
 
 def test_an_unreadable_file_is_an_error_when_named_and_a_note_in_a_folder(
@@ -177,9 +187,11 @@ def test_an_unreadable_file_is_an_error_when_named_and_a_note_in_a_folder(
         return opened(path, *rest, **named)
 
     monkeypatch.setattr(os, "open", refuse)
-    assert ingest(expand([root]), blobs)["notes"] == ["skipped (not readable (Permission denied)): given/locked.txt"]
+    assert ingest(expand([root]), blobs, InProcessExtractor())["notes"] == [
+        "skipped (not readable (Permission denied)): given/locked.txt"
+    ]
     with pytest.raises(InputError, match=r"locked\.txt is not readable \(Permission denied\)"):
-        ingest(expand([root / "locked.txt"]), blobs)
+        ingest(expand([root / "locked.txt"]), blobs, InProcessExtractor())
 
 
 def test_a_file_replaced_by_a_link_or_a_pipe_is_not_read(tree: Tree, blobs: Blobs) -> None:
@@ -189,7 +201,7 @@ def test_a_file_replaced_by_a_link_or_a_pipe_is_not_read(tree: Tree, blobs: Blob
     (root / "b.txt").symlink_to(root.parent / "secret")
     (root / "c.txt").unlink()
     os.mkfifo(root / "c.txt")
-    ref = ingest(sources, blobs)
+    ref = ingest(sources, blobs, InProcessExtractor())
     assert ref["names"] == ["given/a.txt"]
     assert any("a named pipe): given/c.txt" in note for note in ref["notes"])
 
@@ -209,14 +221,14 @@ def test_a_read_error_in_the_middle_of_a_file_is_reported(
     sources = expand([root])
     monkeypatch.setattr(os, "read", fail)
     with pytest.raises(InputError, match=r"Reading given/a\.txt failed: Input/output error"):
-        ingest(sources, blobs)
+        ingest(sources, blobs, InProcessExtractor())
     assert stored(blobs) == []
 
 
 def test_text_beyond_the_limit_is_refused_even_if_the_file_sizes_were_smaller(blobs: Blobs) -> None:
     sources = expand(["-"], stdin=io.BytesIO(b"x" * 5000), limits=Limits(bytes=4999))
     with pytest.raises(InputError, match="more than"):
-        ingest(sources, blobs)
+        ingest(sources, blobs, InProcessExtractor())
     assert stored(blobs) == []
 
 
@@ -235,6 +247,7 @@ def test_progress_is_reported_at_most_ten_times_a_second_and_at_the_end(blobs: B
     ingest(
         from_texts(texts),
         blobs,
+        InProcessExtractor(),
         progress=lambda documents, size, name: reports.append((documents, size, name)),
         clock=clock,
     )
@@ -249,6 +262,7 @@ def test_progress_is_reported_within_a_large_file(blobs: Blobs) -> None:
     ingest(
         expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))),
         blobs,
+        InProcessExtractor(),
         progress=lambda _documents, size, _name: reports.append(size),
         clock=lambda: next(now),
     )
@@ -259,7 +273,12 @@ def test_progress_is_reported_within_a_large_file(blobs: Blobs) -> None:
 def test_reading_stops_within_a_file_and_stores_nothing(blobs: Blobs, after: int) -> None:
     asked = iter(range(100))
     with pytest.raises(IngestStopped):
-        ingest(expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))), blobs, cancelled=lambda: next(asked) >= after)
+        ingest(
+            expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))),
+            blobs,
+            InProcessExtractor(),
+            cancelled=lambda: next(asked) >= after,
+        )
     assert stored(blobs) == []
 
 
@@ -267,7 +286,7 @@ def test_reading_stops_within_a_file_and_stores_nothing(blobs: Blobs, after: int
 
 
 def test_a_missing_or_shortened_input_is_reported_as_damage(blobs: Blobs) -> None:
-    ref = ingest(from_texts([("a", "text"), ("b", "more")]), blobs)
+    ref = ingest(from_texts([("a", "text"), ("b", "more")]), blobs, InProcessExtractor())
     pack, index, *_ = context_files(ref, blobs)
     assert index
     pack.write_bytes(b"texx")
@@ -284,7 +303,7 @@ def test_a_missing_or_shortened_input_is_reported_as_damage(blobs: Blobs) -> Non
 def test_an_input_with_changed_bytes_is_not_given_to_a_kernel(tmp_path: Path, part: str) -> None:
     for name in "ab":
         (tmp_path / name).write_text(f"document {name}")
-    ref = ingest(expand([tmp_path / "a", tmp_path / "b"]), Blobs(tmp_path / "blobs"))
+    ref = ingest(expand([tmp_path / "a", tmp_path / "b"]), Blobs(tmp_path / "blobs"), InProcessExtractor())
     path = Blobs(tmp_path / "blobs").path(ref["pack"] if part == "pack" else ref["index"])
     path.write_bytes(path.read_bytes()[:-2] + b"? ")
     with pytest.raises(StoredDataDamaged, match="has changed on disk"):
@@ -300,9 +319,9 @@ def test_any_documents_come_back_unchanged(given_texts: list[tuple[str, str]]) -
         blobs = Blobs(Path(folder))
         if not any(text for _, text in given_texts):
             with pytest.raises(InputError):
-                ingest(from_texts(given_texts), blobs)
+                ingest(from_texts(given_texts), blobs, InProcessExtractor())
             return
-        ref = ingest(from_texts(given_texts), blobs)
+        ref = ingest(from_texts(given_texts), blobs, InProcessExtractor())
         pack, index, *_ = context_files(ref, blobs)
         documents = Documents(str(pack), str(index))
         assert [document.text for document in documents] == [text for _, text in given_texts]
@@ -317,7 +336,7 @@ def test_any_documents_come_back_unchanged(given_texts: list[tuple[str, str]]) -
 def test_any_single_text_comes_back_unchanged(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         blobs = Blobs(Path(folder))
-        pack, *_ = context_files(ingest(from_text(text), blobs), blobs)
+        pack, *_ = context_files(ingest(from_text(text), blobs, InProcessExtractor()), blobs)
         assert load_text(str(pack)) == text
 
 
@@ -330,7 +349,7 @@ def test_memory_stays_bounded(tree: Tree, blobs: Blobs, line: str) -> None:
             file.write(block)
     tracemalloc.start()
     try:
-        ref = ingest(expand([root / "large.txt"]), blobs)
+        ref = ingest(expand([root / "large.txt"]), blobs, InProcessExtractor())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

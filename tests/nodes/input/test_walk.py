@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm.nodes.input.in_process import InProcessExtractor
+from durable_rlm.nodes.input.ingest import ingest
+from durable_rlm.nodes.input.paths import expand
+from durable_rlm.nodes.input.source import FileSource, IngestStopped, Limits, Sources, StreamSource, from_texts
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError
-from durable_rlm.state.input import FileSource, IngestStopped, Limits, Sources, StreamSource, expand, from_texts
-from durable_rlm.state.input.context import ingest
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 
@@ -346,7 +348,7 @@ def test_file_names_cannot_forge_lines_or_break_json(tree: Tree) -> None:
 def test_files_with_names_that_are_not_utf8_are_read(tree: Tree, blobs: Blobs) -> None:
     root = tree({})
     (root / os.fsdecode(b"caf\xe9.txt")).write_text("x")
-    assert ingest(expand([root]), blobs)["names"] == ["given/caf\ufffd.txt"]
+    assert ingest(expand([root]), blobs, InProcessExtractor())["names"] == ["given/caf\ufffd.txt"]
 
 
 def test_a_file_named_beside_its_folder_counts_as_named(tree: Tree) -> None:

@@ -9,12 +9,20 @@ from email.message import Message
 from email.policy import compat32
 from typing import Any, BinaryIO
 
-from .source import Unusable
-from .text import utf8_chunks
+from ..draft import Draft, GivenFile, Read, Unusable
+from ..text import utf8_chunks
 
 _LARGEST = 256 << 20
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _LONGEST_HEADER = 10_000
+
+
+def read(given: GivenFile) -> Read:
+    """Yield the message."""
+    draft = Draft("e-mail")
+    for piece in message(given.file, draft.meta):
+        draft.write(piece)
+    yield draft
 
 
 def message(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from typing import Any, BinaryIO, cast
 from zipfile import ZipFile
 
-from .source import Unusable
+from ..draft import Draft, GivenFile, Read, Unusable
 
 LARGEST_UNPACKED = 256 << 20
 """Bytes of all parts together. `zipfile` never unpacks more than a part declares, so the declared sum is a limit."""
@@ -36,6 +36,22 @@ def look_inside(file: BinaryIO) -> None:
         if any(part.flag_bits & 1 for part in parts):
             raise Unusable("password-protected", "Save a copy without the password.")
     file.seek(0)
+
+
+def read_docx(given: GivenFile) -> Read:
+    """Yield the document."""
+    draft = Draft("DOCX")
+    for piece in paragraphs(given.file, draft.meta):
+        draft.write(piece)
+    yield draft
+
+
+def read_xlsx(given: GivenFile) -> Read:
+    """Yield the document."""
+    draft = Draft("XLSX")
+    for piece in rows(given.file, draft.meta):
+        draft.write(piece)
+    yield draft
 
 
 _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from ..errors import RlmError
+from ...state.errors import RlmError
 
 Check = Callable[[], None]
 """Called regularly by long work; raises IngestStopped when the caller wants it to end."""
@@ -28,18 +28,6 @@ def stopper(cancelled: Callable[[], bool]) -> Check:
             raise IngestStopped("Reading the input was stopped.", hint="Start the run again.")
 
     return check
-
-
-class Unusable(Exception):
-    """A source that gives no text: an error when it was named, a note when it was found in a folder.
-
-    `reason` completes the sentence "NAME is …".
-    """
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from . import encoding
-from .source import Unusable
+from .draft import Unusable
 
 Chunk = tuple[bytes, int]
 """UTF-8 bytes, ending at the end of a character, and the number of characters."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.state.input.source import Unusable
-from durable_rlm.state.input.text import utf8_chunks
+from durable_rlm.nodes.input.draft import Unusable
+from durable_rlm.nodes.input.text import utf8_chunks
 
 POLISH = "Zażółć gęślą jaźń. Proszę bardzo, to jest dłuższy tekst, który ma wiele polskich liter.\n"
 RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. Это русский текст.\n"

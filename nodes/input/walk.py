@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import InputError
+from ...state.errors import InputError
 from .ignore import Ignored, above, enter
 from .source import Check, Limits, Notes, showable
 

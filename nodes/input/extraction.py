@@ -1,0 +1,130 @@
+"""What the worker made of one file, checked: the file may have taken the worker over."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+from .draft import ReadOptions, Unusable
+from .formats import Format
+
+Check = Callable[[], None]
+_LONGEST_NAME = 4_000
+_CONTINUED = bytes(range(0x80, 0xC0))
+_PIECE = 4 << 20
+
+
+@dataclass(frozen=True)
+class ExtractedDocument:
+    """A document in the text that the worker wrote."""
+
+    name: str
+    """Its path inside the file; empty for the file itself."""
+    start: int
+    end: int
+    chars: int
+    meta: dict[str, Any]
+    places: str
+    """JSON, as the index stores it."""
+    losses: list[str]
+
+
+@dataclass(frozen=True)
+class SkippedInside:
+    """A file inside the file that gave no document."""
+
+    name: str
+    reason: str
+    hint: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The documents of one file, and their text."""
+
+    found: list[ExtractedDocument | SkippedInside] = field(default_factory=list["ExtractedDocument | SkippedInside"])
+    text: BinaryIO | None = None
+
+    def chunks(self, document: ExtractedDocument) -> Iterator[tuple[bytes, int]]:
+        """Yield a document's text in pieces, each with its number of characters. Raises OSError."""
+        assert self.text is not None
+        self.text.seek(document.start)
+        left = document.end - document.start
+        while left:
+            data = self.text.read(min(left, _PIECE))
+            if not data:
+                raise OSError("the extracted text was cut short")
+            left -= len(data)
+            yield data, len(data.translate(None, _CONTINUED)) if not data.isascii() else len(data)
+
+
+class Extractor(Protocol):
+    """Reads files by the readers of their formats."""
+
+    def extract(
+        self, descriptor: int, size: int, name: str, form: Format, options: ReadOptions, check: Check
+    ) -> AbstractContextManager[Extraction]:
+        """Read the open file. Raises Unusable when it gives nothing, and what `check` raises."""
+        ...
+
+
+def checked(text: BinaryIO, facts: BinaryIO) -> Extraction:
+    """Return what was written, if it can be believed. Raises Unusable.
+
+    Ranges follow each other in the text and are valid UTF-8 with the stated number of characters; names are relative
+    paths without `..`; metadata and places are JSON.
+    """
+    try:
+        size = text.seek(0, 2)
+        facts.seek(0)
+        found = [_parsed(json.loads(line), size) for line in facts]
+        extraction = Extraction(found, text)
+        at = 0
+        for one in found:
+            if isinstance(one, ExtractedDocument):
+                if one.start != at:
+                    raise ValueError("the ranges of the text leave gaps")
+                at = one.end
+                _check_text(extraction, one)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise Unusable(f"damaged: its reader returned nonsense ({error})") from error
+    return extraction
+
+
+def _parsed(fact: dict[str, Any], size: int) -> ExtractedDocument | SkippedInside:
+    name = str(fact["name"])
+    parts = name.split("/")
+    if len(name) > _LONGEST_NAME or name.startswith("/") or ".." in parts:
+        raise ValueError("a name that is no path")
+    if "skipped" in fact:
+        return SkippedInside(name, str(fact["skipped"])[:500], str(fact["hint"])[:500], int(fact["bytes"]))
+    start, end, chars = int(fact["start"]), int(fact["end"]), int(fact["chars"])
+    if not 0 <= start <= end <= size:
+        raise ValueError("a range outside of the text")
+    if not isinstance(fact["meta"], dict) or not isinstance(fact["places"], dict):
+        raise ValueError("metadata that is no object")
+    losses = [str(one)[:500] for one in fact["losses"]][:1000]
+    return ExtractedDocument(name, start, end, chars, fact["meta"], json.dumps(fact["places"]), losses)
+
+
+def _check_text(extraction: Extraction, document: ExtractedDocument) -> None:
+    chars = 0
+    rest = b""
+    for data, _ in extraction.chunks(document):
+        whole = rest + data
+        cut = _whole(whole)
+        chars += len(whole[:cut].decode())
+        rest = whole[cut:]
+    if rest or chars != document.chars:
+        raise ValueError("a text that is not as long as stated")
+
+
+def _whole(data: bytes) -> int:
+    """Return where the last whole character of `data` ends."""
+    for back in range(1, min(4, len(data)) + 1):
+        if data[-back] & 0xC0 != 0x80:
+            need = 1 if data[-back] < 0x80 else 2 if data[-back] < 0xE0 else 3 if data[-back] < 0xF0 else 4
+            return len(data) if need <= back else len(data) - back
+    return len(data)

@@ -1,0 +1,30 @@
+"""An extractor without a worker, for the tests of the rest. Nothing of it stops a reader that hangs or dies."""
+
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from .draft import ReadOptions
+from .extraction import Check, Extraction, checked
+from .formats import Format
+from .worker import Task, extract
+
+
+class InProcessExtractor:
+    """Reads files in this process."""
+
+    @contextmanager
+    def extract(
+        self, descriptor: int, size: int, name: str, form: Format, options: ReadOptions, check: Check
+    ) -> Generator[Extraction]:
+        """Read the open file (`extraction.Extractor`)."""
+        with (
+            os.fdopen(os.dup(descriptor), "rb") as file,
+            tempfile.TemporaryFile() as text,
+            tempfile.TemporaryFile() as facts,
+        ):
+            file.seek(0)
+            extract(Task(options), file, size, name, form, text, facts)
+            check()
+            yield checked(text, facts)

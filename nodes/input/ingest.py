@@ -1,0 +1,194 @@
+"""Reads every source of an input into blobs, once and in bounded memory, and makes the reference to them."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...state.blobs.store import Blobs, BlobWriter
+from ...state.call_keys import digest
+from ...state.errors import InputError
+from ...state.input.context import MOST_HEADS, MOST_NAMES, ContextRef, UniqueNames, head_of, previewed
+from ...state.input.index import DocumentEntry, FileReport, document_line, report_line
+from .draft import ReadOptions, Unusable
+from .extraction import Extractor, SkippedInside
+from .read import ReadDocument, Reading, reading
+from .source import Check, Notes, Source, Sources, showable, stopper
+
+MOST_NOTES = 20
+_BETWEEN_BEATS = 0.1
+_BETWEEN_LOOKS = 0.02
+"""Seconds between checks for cancellation, until `agreed` is set."""
+_VOLATILE = ("path", "modified")
+"""Metadata that may differ while the input is the same."""
+Progress = Callable[[int, int, str], None]
+"""Called with documents done, bytes done (of UTF-8 text) and the name of the document under way."""
+
+
+def ingest(
+    sources: Sources,
+    blobs: Blobs,
+    extractor: Extractor,
+    *,
+    options: ReadOptions | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    agreed: threading.Event | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> ContextRef:
+    """Read every source into `blobs`, durably, and return the reference to it.
+
+    Synchronous and long (at the speed of a disk): call it in a thread. `progress` is called ten times a second at
+    most, and once at the end. `agreed`: the input is kept only once this is set. Raises InputError (nothing usable,
+    empty, too large, a named file that gives no text), IngestStopped once `cancelled()` is true, StoreError when the
+    disk refuses; then nothing is kept.
+    """
+    check = stopper(cancelled)
+    with blobs.writer() as pack, blobs.writer() as index:
+        work = _Ingest(sources, pack, index, check, _Beat(progress, clock))
+        for source in sources.items:
+            work.add(source, extractor, options or ReadOptions())
+        work.beat.last(work.documents, pack.size)
+        if not work.documents:
+            raise InputError("There is no text in the input.", hint="; ".join(sources.notes.lines(3)))
+        if not pack.size:
+            raise InputError("The input is empty.", hint="Give a file that has text in it, or no file at all.")
+        while agreed and not agreed.wait(_BETWEEN_LOOKS):
+            check()
+        index.write(b"\n")
+        for report in work.reports:
+            index.write(report_line(report))
+        several = sources.several or work.documents > 1
+        packed = pack.commit()
+        return ContextRef(
+            kind="documents" if several else "text",
+            pack=packed,
+            index=index.commit(),
+            documents=work.documents,
+            chars=work.chars,
+            bytes=pack.size,
+            names=work.names,
+            preview=previewed(work.heads, several=several),
+            notes=sources.notes.lines(MOST_NOTES),
+            content=work.content(packed, several=several),
+        )
+
+
+class _Beat:
+    """Calls `progress` at limited intervals, not for every small file."""
+
+    def __init__(self, progress: Progress | None, clock: Callable[[], float]) -> None:
+        self._progress = progress
+        self._clock = clock
+        self._next = clock()
+        self._name = ""
+
+    def __call__(self, documents: int, size: int, name: str) -> None:
+        self._name = name
+        if self._progress and (now := self._clock()) >= self._next:
+            self._next = now + _BETWEEN_BEATS
+            self._progress(documents, size, name)
+
+    def last(self, documents: int, size: int) -> None:
+        if self._progress:
+            self._progress(documents, size, self._name)
+
+
+class _Ingest:
+    """The work of one `ingest`: what was written so far, and the contents of the reference."""
+
+    def __init__(self, sources: Sources, pack: BlobWriter, index: BlobWriter, check: Check, beat: _Beat) -> None:
+        self.documents = 0
+        self.chars = 0
+        self.names: list[str] = []
+        self.heads: list[tuple[str, str]] = []
+        self.reports: list[FileReport] = []
+        self.beat = beat
+        self._limit = sources.limits.bytes
+        self._notes: Notes = sources.notes
+        self._pack = pack
+        self._index = index
+        self._check = check
+        self._unique = UniqueNames()
+        self._hash = hashlib.sha256()
+
+    def add(self, source: Source, extractor: Extractor, options: ReadOptions) -> None:
+        """Write the documents of one source and report on it, or note why it gives none."""
+        self._check()
+        report = FileReport(
+            path=source.name,
+            kind="",
+            bytes=0,
+            encoding="",
+            documents=0,
+            pages=0,
+            chars=0,
+            tokens=0,
+            losses=[],
+            skipped=None,
+        )
+        try:
+            with reading(source, extractor, options, self._check) as given:
+                report["kind"], report["bytes"] = given.kind, given.size
+                self._add_all(source, given, report)
+        except Unusable as error:
+            if source.explicit:
+                raise InputError(f"{source.name} is {error.reason}.", hint=error.hint) from error
+            report["skipped"] = error.reason
+            self._notes.add(f"skipped ({error.reason})", source.name)
+        except OSError as error:
+            raise InputError(f"Reading {source.name} failed: {error.strerror}.") from error
+        self.reports.append(report)
+
+    def _add_all(self, source: Source, given: Reading, report: FileReport) -> None:
+        for one in given.documents:
+            name = showable(f"{source.name}/{one.name}" if one.name else source.name)
+            if isinstance(one, SkippedInside):
+                self._notes.add(f"skipped ({one.reason})", name)
+                self.reports.append({**report, "path": name, "kind": "", "bytes": one.bytes, "skipped": one.reason})
+                continue
+            self._add(name, one, given.meta, report)
+
+    def _add(self, name: str, document: ReadDocument, meta: dict[str, Any], report: FileReport) -> None:
+        """Write one document and its line of the index."""
+        name = self._unique.free(name)
+        start = self._pack.size
+        chars = 0
+        for data, count in document.chunks:
+            if not chars and len(self.heads) < MOST_HEADS:
+                self.heads.append((name, head_of(data)))
+            self._write(data)
+            chars += count
+            self.beat(self.documents, self._pack.size, name)
+            self._check()
+        for loss in document.losses:
+            self._notes.add(loss, name)
+        self._unique.take(name)
+        if len(self.names) < MOST_NAMES:
+            self.names.append(name)
+        meta = {**meta, **document.meta, **({"losses": document.losses} if document.losses else {})}
+        entry = DocumentEntry(name=name, start=start, end=self._pack.size, chars=chars, meta=meta)
+        self._index.write(document_line(entry, document.places))
+        steady = {key: value for key, value in meta.items() if key not in _VOLATILE}
+        self._hash.update(json.dumps([name, start, self._pack.size, steady, document.places]).encode())
+        self.documents += 1
+        self.chars += chars
+        report["documents"] += 1
+        report["chars"] += chars
+        report["encoding"] = str(meta.get("encoding", ""))
+        report["pages"] += meta["pages"] if isinstance(meta.get("pages"), int) else 0
+        report["losses"] += document.losses
+        self.beat(self.documents, self._pack.size, name)
+
+    def content(self, packed: str, *, several: bool) -> str:
+        """Return the hash of the documents: the same whenever their files were changed."""
+        return digest("given", several, packed, self._hash.hexdigest())
+
+    def _write(self, data: bytes) -> None:
+        if self._pack.size + len(data) > self._limit:
+            raise InputError(
+                f"The input has more than {self._limit / (1 << 30):.3g} GiB of text.", hint="Give a part of it."
+            )
+        self._pack.write(data)

@@ -1,0 +1,124 @@
+"""Reads one file by its reader, inside the confined worker: its documents' text in one stream, and facts in another.
+
+The facts are JSON Lines: `{"name", "start", "end", "chars", "meta", "places", "losses"}` for a document, `start` and
+`end` in bytes of the text, or `{"name", "skipped", "hint", "bytes"}` for a file inside that gives none. The host
+believes neither (`extraction.py`).
+"""
+
+import io
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from .draft import Draft, GivenFile, Read, ReadOptions, Skipped, Unusable
+from .formats import Format, format_of
+from .text import utf8_chunks
+
+LARGEST_TEXT = 256 << 20
+"""Bytes of text from one file, all its documents together."""
+_DEEPEST = 10
+"""Files in files in files: levels that are read."""
+_MOST_DOCUMENTS = 200_000
+
+
+@dataclass
+class Task:
+    """The reading of one file with everything inside it."""
+
+    options: ReadOptions
+    soffice: str = ""
+    documents: int = 0
+    size: int = 0
+    """Bytes of text so far."""
+
+    def read(self, file: BinaryIO, size: int, name: str, form: Format, depth: int = 0) -> Read:
+        """Yield what the file's reader makes of it. Raises Unusable for one that gives nothing."""
+
+        def nested(inner: str, data: bytes, content_type: str = "") -> Read:
+            return self.nested(inner, data, content_type, depth + 1)
+
+        given = GivenFile(file, name, size, self.options, nested, self.soffice)
+        gave = False
+        try:
+            for one in form.load()(given):
+                gave = True
+                yield one
+        except (Unusable, MemoryError):
+            raise
+        except ImportError as error:
+            raise Unusable(f"of a kind ({form.kind}) that needs: pip install 'durable-rlm[documents]'") from error
+        except Exception as error:  # a reader of hostile files may raise anything
+            reason = f"({type(error).__name__}: {str(error)[:200]})"
+            if not gave:
+                raise Unusable(f"a damaged {form.kind}", reason) from error
+            yield Skipped("", f"damaged after what was read {reason}", 0)
+
+    def nested(self, name: str, data: bytes, content_type: str, depth: int) -> Read:
+        """Yield what is in a file that lies inside another one."""
+        form = format_of(name, data[: 64 << 10], content_type)
+        try:
+            if depth > _DEEPEST:
+                raise Unusable(f"more than {_DEEPEST} files deep")
+            if form.unread:
+                raise Unusable(form.unread)
+            found = (
+                self.read(io.BytesIO(data), len(data), name.rsplit("/", 1)[-1], form, depth)
+                if form.reader
+                else _text(data, form)
+            )
+            for one in found:
+                inside = f"{name}/{one.name}" if one.name else name
+                if isinstance(one, Draft):
+                    one.name = inside
+                    yield one
+                else:
+                    yield Skipped(inside, one.reason, one.size, one.hint)
+        except Unusable as error:
+            yield Skipped(name, error.reason, len(data), error.hint)
+
+
+def _text(data: bytes, form: Format) -> Read:
+    draft = Draft(form.kind)
+    for chunk, _ in utf8_chunks(iter([data]), draft.lose):
+        draft.write(chunk.decode())
+    if not draft.chars:
+        raise Unusable("empty")
+    yield draft
+
+
+def extract(task: Task, file: BinaryIO, size: int, name: str, form: Format, text: BinaryIO, facts: BinaryIO) -> None:
+    """Read a file, write its documents' text and facts. Raises Unusable for one that gives nothing."""
+    # The libraries warn about oddities on stderr.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for line in _lines(task, task.read(file, size, name, form), text):
+            facts.write(json.dumps(line).encode() + b"\n")
+    if not task.documents:
+        raise Unusable("without any text in it")
+
+
+def _lines(task: Task, found: Read, text: BinaryIO) -> Iterator[dict[str, object]]:
+    for one in found:
+        if isinstance(one, Skipped):
+            yield {"name": one.name, "skipped": one.reason, "hint": one.hint, "bytes": one.size}
+            continue
+        start = task.size
+        data = one.text.encode()
+        task.documents += 1
+        task.size += len(data)
+        if task.size > LARGEST_TEXT:
+            raise Unusable(f"too large ({LARGEST_TEXT >> 20} MiB of text)", "Save it as plain text or CSV first.")
+        if task.documents > _MOST_DOCUMENTS:
+            raise Unusable(f"too large (more than {_MOST_DOCUMENTS:,} documents)")
+        text.write(data)
+        yield {
+            "name": one.name,
+            "start": start,
+            "end": task.size,
+            "chars": one.chars,
+            "meta": one.meta,
+            "places": one.places,
+            "losses": one.all_losses(),
+        }

@@ -1,0 +1,24 @@
+"""Reads a file by its reader in this process, as the worker does it."""
+
+import io
+
+from durable_rlm.nodes.input.draft import Draft, ReadOptions, Skipped
+from durable_rlm.nodes.input.formats import format_of
+from durable_rlm.nodes.input.worker import Task
+
+
+def read(name: str, data: bytes, *, encoding: str = "", passwords: tuple[str, ...] = ()) -> list[Draft | Skipped]:
+    """Return what the reader of the file's format yields. Raises Unusable."""
+    form = format_of(name, data[: 64 << 10])
+    return list(Task(ReadOptions(encoding, passwords)).read(io.BytesIO(data), len(data), name, form))
+
+
+def drafts(name: str, data: bytes, *, encoding: str = "", passwords: tuple[str, ...] = ()) -> list[Draft]:
+    """Return the documents of a file."""
+    return [one for one in read(name, data, encoding=encoding, passwords=passwords) if isinstance(one, Draft)]
+
+
+def only(name: str, data: bytes, *, encoding: str = "", passwords: tuple[str, ...] = ()) -> Draft:
+    """Return the one document of a file."""
+    [one] = drafts(name, data, encoding=encoding, passwords=passwords)
+    return one
