@@ -56,6 +56,9 @@ _DECIDES = {
     "approve": "what needs approval",
     "allow_imports": "which imports need no approval",
     "instructions": "what the model is instructed to do",
+    "encoding": "how files are read",
+    "hidden": "whether hidden files, which may hold secrets, are sent to models",
+    "password": "which files are opened with your passwords",
     "schema": "which files outside of it are read",
     "kernels": "how much of this machine is used",
 }

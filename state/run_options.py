@@ -69,5 +69,8 @@ class RunOptions(ResumeOptions, total=False):
     kernel_provisioner: str | None
     approve: str | Sequence[str] | None
     allow_imports: str | Sequence[str] | None
+    encoding: str | None
+    hidden: bool | None
+    password: str | Sequence[str] | None
     schema: Mapping[str, Any] | str | Path | None
     instructions: str | Path | None

@@ -7,7 +7,7 @@ Types, defaults and checks are in `state.settings`, which imports Pydantic; this
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-MODEL, LIMITS, APPROVAL, KERNEL, OUTPUT = "Model", "Limits", "Approval", "Kernel", "Output"
+MODEL, LIMITS, APPROVAL, KERNEL, INPUT, OUTPUT = "Model", "Limits", "Approval", "Kernel", "Input", "Output"
 """The panels of `--help`."""
 
 
@@ -174,6 +174,20 @@ _ALL = (
         *("unsandboxed", "Unsandboxed", KERNEL, None),
         "Run model code as your user, without a sandbox",
         "refuse to run where no sandbox holds",
+    ),
+    SettingSpec(
+        *("encoding", "Encoding", INPUT, "NAME"),
+        "The encoding of the text files, such as windows-1252; a byte order mark in a file still decides",
+        "what each file declares or is",
+    ),
+    SettingSpec(
+        *("hidden", "Hidden files", INPUT, None), "Read hidden files of folders too, such as .env", "skip them"
+    ),
+    SettingSpec(
+        *("password", "Passwords", INPUT, "env:NAME|file:PATH"),
+        "Where a password of protected files is: in a variable of the environment, or on a line of a file; never the "
+        "password itself. It is not saved. May be repeated",
+        "protected files are skipped",
     ),
     SettingSpec(
         *("schema", "Answer schema", OUTPUT, "FILE"),

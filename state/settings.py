@@ -26,6 +26,7 @@ from .approval_policy import gate_names, module_names
 from .base_urls import saved_form
 from .errors import StoreError, UsageError
 from .folder_settings import FolderFile, FolderMay, FolderRule, collected
+from .input.options import Encoding, PasswordPlaces
 from .model_options import Options
 from .model_specs import (
     MODEL_SETTINGS,
@@ -227,6 +228,9 @@ class RunSettings(BaseModel):
     kernel_provisioner: str = _setting("kernel_provisioner", "", _ASK)
     approve: GateNames = _setting("approve", (), _ASK)
     allow_imports: Modules = _setting("allow_imports", (), _ASK)
+    encoding: Encoding = _setting("encoding", "", _ASK)
+    hidden: bool = _setting("hidden", False, _ASK)
+    password: PasswordPlaces = _setting("password", (), _ASK)
     answer_schema: Schema | None = _setting("schema", None, _MAY, alias="schema")
     instructions: Instructions = _setting("instructions", "", _ASK)
 
@@ -301,8 +305,11 @@ class RunSettings(BaseModel):
         return self.model_dump(mode="json", include=set(MODEL_SETTINGS))
 
     def frozen(self) -> dict[str, Any]:
-        """Return plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Return plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back.
+
+        Without the places of passwords: the input is read before the run begins, and never again.
+        """
+        return self.model_dump(mode="json", by_alias=True, exclude={"password"})
 
 
 class _Environment(EnvSettingsSource):

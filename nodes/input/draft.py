@@ -42,7 +42,7 @@ class Draft:
         self.places: dict[str, Any] = {}
         """The marked places, as the index stores them (`state/input/index.py`)."""
         self.losses: list[str] = []
-        """What of the document is not in its text, one short phrase each."""
+        """The parts of the document that are not in its text, one short phrase each."""
         self.chars = 0
         self.pieces: list[str] = []
         self._unshown: dict[str, int] = {}
@@ -123,7 +123,7 @@ class Skipped:
 
 
 Read: TypeAlias = Iterator[Draft | Skipped]
-"""What a reader yields."""
+"""The documents of a file, and the files inside that give none."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the worker made of one file, checked: the file may have taken the worker over."""
+"""The result of the worker for one file, checked: the file may have taken the worker over."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -46,6 +46,8 @@ class Extraction:
 
     found: list[ExtractedDocument | SkippedInside] = field(default_factory=list["ExtractedDocument | SkippedInside"])
     text: BinaryIO | None = None
+    facts: BinaryIO | None = None
+    """The facts as the worker wrote them."""
 
     def chunks(self, document: ExtractedDocument) -> Iterator[tuple[bytes, int]]:
         """Yield a document's text in pieces, each with its number of characters. Raises OSError."""
@@ -80,7 +82,7 @@ def checked(text: BinaryIO, facts: BinaryIO) -> Extraction:
         size = text.seek(0, 2)
         facts.seek(0)
         found = [_parsed(json.loads(line), size) for line in facts]
-        extraction = Extraction(found, text)
+        extraction = Extraction(found, text, facts)
         at = 0
         for one in found:
             if isinstance(one, ExtractedDocument):

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 
 class FileReport(TypedDict):
-    """What became of one file that was given, or of one inside it."""
+    """The outcome for one file that was given, or for one inside it."""
 
     path: str
     """Its name in the input, as its documents' names begin; `/` and the path inside for one inside another."""
@@ -33,9 +33,9 @@ class FileReport(TypedDict):
     tokens: int
     """An estimate, rather too high."""
     losses: list[str]
-    """What is not in the text, one short phrase each."""
+    """The parts of it that are not in the text, one short phrase each."""
     skipped: str | None
-    """Why it gave no document; None for one that was read."""
+    """The reason for which it gave no document; None for one that was read."""
 
 
 class DocumentEntry(TypedDict):

@@ -89,14 +89,15 @@ def _together(value: Any, metavar: str | None) -> Any:
     if not isinstance(value, list):
         return value
     given = cast("list[str]", value)
-    # Several names may also be given in one flag, separated by commas; options of models may have commas in them.
-    return (given if metavar == _OPTION else ",".join(given)) or None
+    # Several names may also be given in one flag, separated by commas; options of models and paths may have commas.
+    return (given if metavar in (_OPTION, _PASSWORD) else ",".join(given)) or None
 
 
 _OPTION = "K=V"
+_PASSWORD = "env:NAME|file:PATH"
 _TYPES: dict[str | None, Any] = {
     **{"N": int, "USD": float, "SECONDS": float, None: bool},
-    **{"GATE": list[str], "MODULE": list[str], _OPTION: list[str], "FILE": Path},
+    **{"GATE": list[str], "MODULE": list[str], _OPTION: list[str], _PASSWORD: list[str], "FILE": Path},
 }
 """The types of options by their metavar; texts are not listed."""
 
