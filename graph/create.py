@@ -207,7 +207,7 @@ async def same_run(
     if given is None or isinstance(given, str | dict):
         return None
     # Files that are given by name may have changed.
-    return await _within_time(settings, store_input(given, deps.stores, on_event))
+    return await _within_time(settings, store_input(given, deps.stores, settings, on_event))
 
 
 async def _within_time(settings: RunSettings, reading: Awaitable[T]) -> T:
@@ -239,14 +239,14 @@ async def _stored(
     agreed = threading.Event()
     # Standard input may stay open for long, and a thread that waits for it keeps the program from ending. So it is read
     # only after all other checks have passed.
-    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(deps, given, on_event, agreed))]
+    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(deps, given, settings, on_event, agreed))]
     warming = asyncio.create_task(make_ready(deps.kernels, settings))
     try:
         await check_models(settings, deps)
         await warming
         agreed.set()
         begun = deps.clock()
-        reading = ahead[0] if ahead else _read(deps, given, on_event, agreed)
+        reading = ahead[0] if ahead else _read(deps, given, settings, on_event, agreed)
         return await _within_time(settings, reading), deps.clock() - begun
     finally:
         for task in (warming, *ahead):
@@ -255,11 +255,11 @@ async def _stored(
 
 
 async def _read(
-    deps: Dependencies, given: Input | None, on_event: OnEvent, agreed: threading.Event
+    deps: Dependencies, given: Input | None, settings: RunSettings, on_event: OnEvent, agreed: threading.Event
 ) -> ContextRef | None:
     if given is None or isinstance(given, dict):
         return given
-    return await store_input(given, deps.stores, on_event, agreed)
+    return await store_input(given, deps.stores, settings, on_event, agreed)
 
 
 async def _named(

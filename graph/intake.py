@@ -2,19 +2,28 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from ..nodes.input.draft import ReadOptions
+from ..nodes.input.extract_cache import CachingExtractor
+from ..nodes.input.extraction import Extractor
 from ..nodes.input.in_process import InProcessExtractor
-from ..nodes.input.ingest import ingest
+from ..nodes.input.ingest import ReadSoFar, ingest
 from ..nodes.input.paths import expand
 from ..nodes.input.source import from_text
+from ..nodes.models.tokens import estimate_tokens
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import InputEvent, OnEvent
 from ..state.call_keys import digest
 from ..state.input.context import ContextRef
+from ..state.input.extracts import FOLDER, Extracts
+from ..state.input.options import passwords_at
+from ..state.settings import RunSettings
 
 Given: TypeAlias = str | Path | Sequence[str | Path]
 """An input: a text (str), a path (Path), several paths, globs or `-` for stdin (a list)."""
@@ -23,29 +32,38 @@ T = TypeVar("T")
 
 
 async def store_input(
-    given: Given, stores: Stores, on_event: OnEvent, agreed: threading.Event | None = None
+    given: Given, stores: Stores, settings: RunSettings, on_event: OnEvent, agreed: threading.Event | None = None
 ) -> ContextRef:
-    """Read the input into the store and report `input` events. Stops when cancelled.
+    """Read the input into the store, as the settings say, and report `input` events. Stops when cancelled.
 
     `agreed` is set by the caller once the input is to be kept. Raises InputError for an input that cannot be used,
     StoreError when it cannot be written.
     """
     stop = threading.Event()
     loop = asyncio.get_running_loop()
+    options = read_options(settings)
 
-    def progress(documents: int, size: int, name: str) -> None:
-        event: InputEvent = {"event": "input", "documents": documents, "bytes": size, "name": name, "done": False}
+    def progress(so_far: ReadSoFar) -> None:
+        event: InputEvent = {"event": "input", "done": False, **asdict(so_far)}  # pyright: ignore[reportAssignmentType]
         loop.call_soon_threadsafe(on_event, event)
 
     def work() -> ContextRef:
         sources = (
             from_text(given)
             if isinstance(given, str)
-            else expand(_paths(given), exclude=[stores.home], cancelled=stop.is_set)
+            else expand(_paths(given), exclude=[stores.home], hidden=settings.hidden, cancelled=stop.is_set)
         )
-        return ingest(
-            sources, stores.blobs, InProcessExtractor(), progress=progress, cancelled=stop.is_set, agreed=agreed
-        )
+        with open_extractor(settings, stores.home) as extractor:
+            return ingest(
+                sources,
+                stores.blobs,
+                extractor,
+                options=options,
+                tokens=estimate_tokens,
+                progress=progress,
+                cancelled=stop.is_set,
+                agreed=agreed,
+            )
 
     try:
         reference = await _in_thread_of_its_own(work)
@@ -63,6 +81,18 @@ async def store_input(
         }
     )
     return reference
+
+
+def read_options(settings: RunSettings) -> ReadOptions:
+    """Return the options for readers, with the passwords. Raises InputError for a password that is not there."""
+    return ReadOptions(settings.encoding, passwords_at(settings.password))
+
+
+@contextmanager
+def open_extractor(settings: RunSettings, home: Path | None) -> Generator[Extractor]:
+    """Open the readers of documents, with the texts that `home` has kept, and close them at the end."""
+    extractor = InProcessExtractor()
+    yield CachingExtractor(extractor, Extracts(home / FOLDER)) if home else extractor
 
 
 async def _in_thread_of_its_own(work: Callable[[], T]) -> T:

@@ -20,6 +20,7 @@ from .calls import Call, schema_of, time_text
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .diff import comparison
 from .langgraph_ids import run_name
+from .stored_input import input_document, input_files
 
 
 def run_summary(row: Thread, alive: bool, spent: UsageTotals | None) -> dict[str, Any]:
@@ -261,6 +262,24 @@ class RunQueries:
             **({"usage": state.get("usage")} if at else {}),
             **then,
         }
+
+    async def input_files(self, thread: str) -> list[dict[str, Any]]:
+        """Return what was read of a run's input, a file each, as `rlm input --json` prints it.
+
+        Raises UnknownThread, StoredDataDamaged.
+        """
+        return await input_files(self._stores, await self._stores.threads.look(await self.resolve(thread)))
+
+    async def input_document(
+        self, thread: str, name: str, lines: tuple[int, int] | None = None, page: int | None = None
+    ) -> dict[str, Any]:
+        """Return a document of a run's input, or some of its lines, or a page; both count from 1.
+
+        The keys are `name`, `meta`, `lines`, `page` and `text`. Raises UnknownThread, UsageError when there is no such
+        document, line or page, StoredDataDamaged.
+        """
+        row = await self._stores.threads.look(await self.resolve(thread))
+        return await input_document(self._stores, row, name, lines, page)
 
     async def _last_readable(self, checkpoints: Checkpoints, row: Thread, why: StoredDataDamaged) -> StateAtStep:
         for step in reversed(await self._stores.threads.steps(row.thread_id)):

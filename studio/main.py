@@ -11,6 +11,7 @@ from .cli import gc_tuning
 from .cli.common import CommonFlags, DebugFlag, HomeFlag, JsonFlag
 from .cli.help import HelpfulCommand, HelpfulGroup
 from .commands import calls, delete, demo, dev, diff, doctor, fork, gc, resume, review, run, show, steps, vars, verify
+from .commands import input as input_command
 from .commands import list as list_command
 from .commands.home import copy, trust
 from .invocation import Invocation
@@ -41,7 +42,13 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "demo": demo.demo,
         "doctor": doctor.doctor,
     },
-    "Look closer": {"steps": steps.steps, "calls": calls.calls, "vars": vars.variables, "diff": diff.diff},
+    "Look closer": {
+        "input": input_command.show_input,
+        "steps": steps.steps,
+        "calls": calls.calls,
+        "vars": vars.variables,
+        "diff": diff.diff,
+    },
     "Keep": {"verify": verify.verify, "delete": delete.delete, "gc": gc.gc},
     "Serve": {"dev": dev.dev},
 }

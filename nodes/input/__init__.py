@@ -1,1 +1,1 @@
-"""The reading of the input: the files that a user names, read by the readers of their formats, and stored as a run's input."""
+"""The reading of the input: files that a user names, read by their formats' readers, become a run's input."""

@@ -5,9 +5,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
-from ...state.blobs.store import Blobs, BlobWriter
+from ...state.blobs.store import Blobs
 from ...state.call_keys import digest
 from ...state.errors import InputError
 from ...state.input.context import MOST_HEADS, MOST_NAMES, ContextRef, UniqueNames, head_of, previewed
@@ -15,7 +16,7 @@ from ...state.input.index import DocumentEntry, FileReport, document_line, repor
 from .draft import ReadOptions, Unusable
 from .extraction import Extractor, SkippedInside
 from .read import ReadDocument, Reading, reading
-from .source import Check, Notes, Source, Sources, showable, stopper
+from .source import Check, FileSource, Notes, Source, Sources, showable, stopper
 
 MOST_NOTES = 20
 _BETWEEN_BEATS = 0.1
@@ -23,8 +24,54 @@ _BETWEEN_LOOKS = 0.02
 """Seconds between checks for cancellation, until `agreed` is set."""
 _VOLATILE = ("path", "modified")
 """Metadata that may differ while the input is the same."""
-Progress = Callable[[int, int, str], None]
-"""Called with documents done, bytes done (of UTF-8 text) and the name of the document under way."""
+_BEFORE_ESTIMATE = 2.0
+"""Seconds of reading after which the rest is estimated."""
+_MOST_COUNTED = 10_000
+"""Documents whose tokens are estimated from their text; those of more are estimated from the share of these."""
+
+
+@dataclass(frozen=True)
+class ReadSoFar:
+    """How far the reading is."""
+
+    documents: int
+    bytes: int
+    """Bytes of UTF-8 text."""
+    name: str
+    """The document under way."""
+    files: int = 0
+    of_files: int = 0
+    seconds_left: float | None = None
+    """None until it can be estimated."""
+
+
+Progress: TypeAlias = Callable[[ReadSoFar], None]
+CountTokens: TypeAlias = Callable[[str], int]
+"""Estimates the tokens of a text."""
+
+
+class Sink(Protocol):
+    """A place that texts and the index are written to."""
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        ...
+
+    def write(self, data: bytes) -> object:
+        """Append bytes."""
+        ...
+
+
+class Counter:
+    """A sink that only counts, for a survey."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Count bytes."""
+        self.size += len(data)
 
 
 def ingest(
@@ -33,6 +80,7 @@ def ingest(
     extractor: Extractor,
     *,
     options: ReadOptions | None = None,
+    tokens: CountTokens = len,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     agreed: threading.Event | None = None,
@@ -47,7 +95,7 @@ def ingest(
     """
     check = stopper(cancelled)
     with blobs.writer() as pack, blobs.writer() as index:
-        work = _Ingest(sources, pack, index, check, _Beat(progress, clock))
+        work = Ingestion(sources, pack, index, check, _Beat(progress, clock, sources), tokens)
         for source in sources.items:
             work.add(source, extractor, options or ReadOptions())
         work.beat.last(work.documents, pack.size)
@@ -76,30 +124,81 @@ def ingest(
         )
 
 
-class _Beat:
-    """Calls `progress` at limited intervals, not for every small file."""
+def survey(
+    sources: Sources,
+    extractor: Extractor,
+    *,
+    options: ReadOptions | None = None,
+    tokens: CountTokens = len,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[FileReport]:
+    """Read every source and keep nothing. Return the reports, in which a file that was named may be skipped too.
 
-    def __init__(self, progress: Progress | None, clock: Callable[[], float]) -> None:
+    Synchronous and long, like `ingest`. Raises InputError when the input is too large, IngestStopped.
+    """
+    beat = _Beat(progress, clock, sources)
+    work = Ingestion(sources, Counter(), Counter(), stopper(cancelled), beat, tokens, forgiving=True)
+    for source in sources.items:
+        work.add(source, extractor, options or ReadOptions())
+    return work.reports
+
+
+class _Beat:
+    """Calls `progress` at limited intervals, not for every small file, and estimates the seconds that are left."""
+
+    def __init__(self, progress: Progress | None, clock: Callable[[], float], sources: Sources) -> None:
         self._progress = progress
         self._clock = clock
-        self._next = clock()
+        self._began = self._next = clock()
         self._name = ""
+        self._files = 0
+        self._of_files = len(sources.items)
+        self._read = 0
+        self._to_read = sum(one.size for one in sources.items if isinstance(one, FileSource))
 
     def __call__(self, documents: int, size: int, name: str) -> None:
         self._name = name
         if self._progress and (now := self._clock()) >= self._next:
             self._next = now + _BETWEEN_BEATS
-            self._progress(documents, size, name)
+            self._progress(self._so_far(documents, size, now))
+
+    def ended(self, source: Source) -> None:
+        """Count a source as read, or skipped."""
+        self._files += 1
+        self._read += source.size if isinstance(source, FileSource) else 0
 
     def last(self, documents: int, size: int) -> None:
         if self._progress:
-            self._progress(documents, size, self._name)
+            self._progress(self._so_far(documents, size, self._began))
+
+    def _so_far(self, documents: int, size: int, now: float) -> ReadSoFar:
+        took = now - self._began
+        left = None
+        if took >= _BEFORE_ESTIMATE and self._read:
+            left = took * max(0, self._to_read - self._read) / self._read
+        return ReadSoFar(documents, size, self._name, self._files, self._of_files, left)
 
 
-class _Ingest:
-    """The work of one `ingest`: what was written so far, and the contents of the reference."""
+class Ingestion:
+    """The work of reading one input: what was written so far, and the contents of the reference."""
 
-    def __init__(self, sources: Sources, pack: BlobWriter, index: BlobWriter, check: Check, beat: _Beat) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        pack: Sink,
+        index: Sink,
+        check: Check,
+        beat: _Beat,
+        tokens: CountTokens,
+        *,
+        forgiving: bool = False,
+    ) -> None:
+        """Write into `pack` and `index`. `forgiving`: a named file that gives nothing is skipped too."""
+        self._tokens = tokens
+        self._forgiving = forgiving
+        self._counted = self._of_counted = 0
         self.documents = 0
         self.chars = 0
         self.names: list[str] = []
@@ -120,7 +219,7 @@ class _Ingest:
         report = FileReport(
             path=source.name,
             kind="",
-            bytes=0,
+            bytes=source.size if isinstance(source, FileSource) else 0,
             encoding="",
             documents=0,
             pages=0,
@@ -134,13 +233,14 @@ class _Ingest:
                 report["kind"], report["bytes"] = given.kind, given.size
                 self._add_all(source, given, report)
         except Unusable as error:
-            if source.explicit:
+            if source.explicit and not self._forgiving:
                 raise InputError(f"{source.name} is {error.reason}.", hint=error.hint) from error
             report["skipped"] = error.reason
             self._notes.add(f"skipped ({error.reason})", source.name)
         except OSError as error:
             raise InputError(f"Reading {source.name} failed: {error.strerror}.") from error
         self.reports.append(report)
+        self.beat.ended(source)
 
     def _add_all(self, source: Source, given: Reading, report: FileReport) -> None:
         for one in given.documents:
@@ -155,8 +255,9 @@ class _Ingest:
         """Write one document and its line of the index."""
         name = self._unique.free(name)
         start = self._pack.size
-        chars = 0
+        chars = tokens = 0
         for data, count in document.chunks:
+            tokens += self._count_tokens(data, count)
             if not chars and len(self.heads) < MOST_HEADS:
                 self.heads.append((name, head_of(data)))
             self._write(data)
@@ -177,6 +278,7 @@ class _Ingest:
         self.chars += chars
         report["documents"] += 1
         report["chars"] += chars
+        report["tokens"] += tokens
         report["encoding"] = str(meta.get("encoding", ""))
         report["pages"] += meta["pages"] if isinstance(meta.get("pages"), int) else 0
         report["losses"] += document.losses
@@ -185,6 +287,15 @@ class _Ingest:
     def content(self, packed: str, *, several: bool) -> str:
         """Return the hash of the documents: the same whenever their files were changed."""
         return digest("given", several, packed, self._hash.hexdigest())
+
+    def _count_tokens(self, data: bytes, chars: int) -> int:
+        """Return an estimate of the tokens of a part of a document."""
+        if self.documents >= _MOST_COUNTED and self._of_counted:
+            return round(chars * self._counted / self._of_counted)
+        tokens = self._tokens(data.decode())
+        self._counted += tokens
+        self._of_counted += chars
+        return tokens
 
     def _write(self, data: bytes) -> None:
         if self._pack.size + len(data) > self._limit:

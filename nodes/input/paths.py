@@ -28,6 +28,7 @@ def expand(
     stdin: BinaryIO | None = None,
     limits: Limits | None = None,
     exclude: Collection[Path] = (),
+    hidden: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sources:
     """Return the sources that `paths` name, in their order, each file once; a folder's files are ordered by name.
@@ -39,7 +40,7 @@ def expand(
     """
     limits = limits or Limits()
     notes = Notes()
-    walk = Walk(limits, notes, stopper(cancelled), frozenset(str(folder.resolve()) for folder in exclude))
+    walk = Walk(limits, notes, stopper(cancelled), hidden, frozenset(str(folder.resolve()) for folder in exclude))
     given = _unambiguous([one for path in paths for one in _given(str(path), notes)])
     named = {str(one.path) for one in given if one.explicit and not one.folder}
     items: list[Source] = []
@@ -152,7 +153,7 @@ def _matches(pattern: str, notes: Notes) -> Iterator[_Given]:
 
 def _files(one: _Given, path: Path, walk: Walk, named: set[str]) -> Iterator[tuple[FileSource, int]]:
     if not one.folder:
-        yield FileSource(one.label, str(path), one.explicit), one.size
+        yield FileSource(one.label, str(path), one.explicit, one.size), one.size
         return
     wanted = None
     if one.pattern:
@@ -160,9 +161,9 @@ def _files(one: _Given, path: Path, walk: Walk, named: set[str]) -> Iterator[tup
         wanted = spec.match_file
     hidden = any(part.startswith(".") for part in one.pattern.split("/"))
     found = False
-    for file in walk.files(path, one.label, hidden=hidden, wanted=wanted):
+    for file in walk.files(path, one.label, hidden=hidden or walk.hidden, wanted=wanted):
         found = True
-        yield FileSource(showable(f"{one.label}/{file.below}"), file.path, file.path in named), file.size
+        yield FileSource(showable(f"{one.label}/{file.below}"), file.path, file.path in named, file.size), file.size
     if one.pattern and not found:
         raise InputError(f"No file matches {one.shown}.", hint="; ".join(walk.notes.lines(3)))
 

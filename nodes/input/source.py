@@ -54,6 +54,8 @@ class FileSource:
     path: str
     explicit: bool = True
     """True when the user named this very file, so that leaving it out is an error."""
+    size: int = 0
+    """Bytes, when it was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,16 @@ class Notes:
     def lines(self, most: int = 20) -> list[str]:
         """Return the notes as sentences, at most `most`; the last one says how many more there are."""
         lines = [_line(what, names, count) for what, (names, count) in self._named.items()]
-        if self._counted:
-            lines.append("left out: " + ", ".join(f"{count:,} {what}" for what, count in self._counted.items()))
+        lines += self.counted()
         if len(lines) > most:
             lines[most - 1 :] = [f"and {len(lines) - most + 1:,} more notes"]
         return lines
+
+    def counted(self) -> list[str]:
+        """Return a sentence on what was only counted, if there was anything."""
+        if not self._counted:
+            return []
+        return ["left out: " + ", ".join(f"{count:,} {what}" for what, count in self._counted.items())]
 
 
 def _line(what: str, names: list[str], count: int) -> str:

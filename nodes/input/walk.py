@@ -35,6 +35,8 @@ class Walk:
     limits: Limits
     notes: Notes
     check: Check
+    hidden: bool = False
+    """True when hidden files are wanted too."""
     exclude: frozenset[str] = frozenset()
     """Absolute paths of folders that are never entered: the run's own store."""
     looked_at: int = 0

@@ -32,6 +32,12 @@ class InputEvent(TypedDict):
     """The document that is read now; empty at the end."""
     done: bool
     """True at the end."""
+    files: NotRequired[int]
+    """The number of files read or skipped so far."""
+    of_files: NotRequired[int]
+    """The number of files to read."""
+    seconds_left: NotRequired[float | None]
+    """An estimate; None while there is none."""
     notes: NotRequired[list[str]]
     """At the end: what was left out, and why."""
 

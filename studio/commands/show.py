@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...state.errors import UsageError
 from ..cli import options
 from ..cli.common import command, from_runner, thread_or_last
 from ..invocation import Invocation
@@ -21,10 +22,40 @@ StepFlag = Annotated[
 FullFlag = Annotated[
     bool, typer.Option("--full", help="Show code, output and the tree of sub-RLMs whole. Default: their beginning")
 ]
+InputFlag = Annotated[
+    bool, typer.Option("--input", help="Show what was read of the input instead: every file, and what is not in it")
+]
+DocumentFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--document",
+        metavar="NAME",
+        help="Show the text of a document of the input instead; the end of its name is enough",
+        show_default=False,
+    ),
+]
+LinesFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--lines", metavar="A-B", help="Show these lines of the document, with their numbers", show_default=False
+    ),
+]
+PageFlag = Annotated[
+    int | None, typer.Option("--page", metavar="N", help="Show this page of the document", show_default=False)
+]
 
 
 @command
-def show(invocation: Invocation, thread: options.Thread = None, step: StepFlag = None, full: FullFlag = False) -> None:
+def show(
+    invocation: Invocation,
+    thread: options.Thread = None,
+    step: StepFlag = None,
+    full: FullFlag = False,
+    given: InputFlag = False,
+    document: DocumentFlag = None,
+    lines: LinesFlag = None,
+    page: PageFlag = None,
+) -> None:
     """Show a run: its question, input, settings, each turn's code and output, its sub-RLMs, and the answer.
 
     A sub-RLM is a run too: show its THREAD. Turns are a run's own; its calls, tokens and cost are those of its tree.
@@ -34,10 +65,19 @@ def show(invocation: Invocation, thread: options.Thread = None, step: StepFlag =
       rlm show
       rlm show which-contracts-end-3f2a --full | less
       rlm show which-contracts-end-3f2a --step 7
+      rlm show which-contracts-end-3f2a --input
+      rlm show which-contracts-end-3f2a --document contracts/lease.pdf --page 7
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
     from ..cli.summary import waits_for
 
+    if given or document is not None or lines is not None or page is not None:
+        from ..cli.shown_input import show_input
+
+        if step is not None or full:
+            raise UsageError("--step and --full are about the run, not about its input.")
+        show_input(invocation, thread, document, lines, page)
+        return
     name = thread_or_last(invocation, thread)
 
     async def read(runner: "Runner") -> tuple[dict[str, Any], list[str]]:

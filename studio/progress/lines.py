@@ -6,10 +6,10 @@ There is a line for each notable event, and one every few seconds of waiting.
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ...state.wording import counted, megabytes
+from ...state.wording import counted
 from ..terminal.console import cursor_moves, say, stderr_console
 from .state import Progress
-from .text import restoring_line, retry_line, spent, spoken, turn_title, waiting_line, writing_line
+from .text import reading_of, restoring_line, retry_line, spent, spoken, turn_title, waiting_line, writing_line
 
 BETWEEN = 3.0
 """Seconds between lines that only report progress."""
@@ -54,7 +54,7 @@ class PlainDisplay:
             case "calls" | "child":
                 self._now_and_then(f"Turn {progress.turn}: {waiting_line(progress)}")
             case "input" if not event.get("done"):
-                self._now_and_then(f"Reading: {counted(progress.documents, 'document')}, {megabytes(progress.bytes)}")
+                self._now_and_then(reading_of(progress))
             case "restore":
                 self._now_and_then(restoring_line(progress), first=progress.restored[0] <= 1)
             case "retry":

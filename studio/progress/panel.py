@@ -11,13 +11,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from ...state.wording import duration, megabytes
+from ...state.wording import duration
 from ..terminal.escape import safe_line, safe_lines
 from .state import Progress
 from .text import (
     calls_line,
     children_line,
     latest_line,
+    reading_of,
     restoring_line,
     retry_line,
     spent,
@@ -98,7 +99,7 @@ class LiveDisplay:
                 return "Starting"
             case "reading":
                 name = safe_line(progress.document, 60)
-                return f"Reading: {progress.documents:,} documents, {megabytes(progress.bytes)} · {name}"
+                return f"{reading_of(progress)} · {name}"
             case "whole":
                 asking = "Asking the root model for an answer to the whole input"
                 return " · ".join(filter(None, (asking, writing_line(progress))))

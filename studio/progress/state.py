@@ -112,6 +112,9 @@ class Progress:
     documents: int = 0
     bytes: int = 0
     document: str = ""
+    files: int = 0
+    of_files: int = 0
+    seconds_left: float | None = None
     turn: int = 0
     turns: int = 0
     last: bool = False
@@ -187,6 +190,8 @@ class Progress:
     def _input(self, event: Mapping[str, Any]) -> None:
         self.documents, self.bytes = int(event.get("documents", 0)), int(event.get("bytes", 0))
         self.document = str(event.get("name", ""))
+        self.files, self.of_files = int(event.get("files", 0)), int(event.get("of_files", 0))
+        self.seconds_left = event.get("seconds_left")
         self._enter("starting" if event.get("done") else "reading")
 
     def _turn(self, event: Mapping[str, Any]) -> None:

@@ -86,6 +86,21 @@ def waiting_line(progress: Progress) -> str:
     return "; ".join(part for part in (calls, children_line(progress), latest_line(progress)) if part)
 
 
+def reading_line(
+    documents: int, size: int, files: int = 0, of_files: int = 0, seconds_left: float | None = None
+) -> str:
+    """Return how far the reading of the input is: `Reading file 120 of 500: 84 documents, 3.2 MB · about 12 s left`."""
+    which = f"file {min(files + 1, of_files):,} of {of_files:,}: " if of_files > 1 else ""
+    left = f" · about {duration(max(1.0, seconds_left))} left" if seconds_left is not None else ""
+    return f"Reading {which}{counted(documents, 'document')}, {megabytes(size)}{left}"
+
+
+def reading_of(progress: Progress) -> str:
+    """Return `reading_line` of a run."""
+    of = progress
+    return reading_line(of.documents, of.bytes, of.files, of.of_files, of.seconds_left)
+
+
 def retry_line(progress: Progress) -> str:
     """Return why and when a request is sent again; empty once that time has passed."""
     retry = progress.retry

@@ -248,7 +248,7 @@ def test_progress_is_reported_at_most_ten_times_a_second_and_at_the_end(blobs: B
         from_texts(texts),
         blobs,
         InProcessExtractor(),
-        progress=lambda documents, size, name: reports.append((documents, size, name)),
+        progress=lambda so_far: reports.append((so_far.documents, so_far.bytes, so_far.name)),
         clock=clock,
     )
     assert reports[-1] == (1000, 1000, "999")
@@ -263,7 +263,7 @@ def test_progress_is_reported_within_a_large_file(blobs: Blobs) -> None:
         expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))),
         blobs,
         InProcessExtractor(),
-        progress=lambda _documents, size, _name: reports.append(size),
+        progress=lambda so_far: reports.append(so_far.bytes),
         clock=lambda: next(now),
     )
     assert reports[:8] == [size << 20 for size in range(1, 9)]

@@ -1,0 +1,57 @@
+"""Surveys an input: what would be read of it, without a run and without keeping its text."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..nodes.input.ingest import ReadSoFar
+from ..nodes.input.ingest import survey as survey_sources
+from ..nodes.input.paths import expand
+from ..nodes.models.pricing import cost_usd
+from ..nodes.models.tokens import estimate_tokens
+from ..state.input.index import FileReport
+from ..state.settings import RunSettings
+from .intake import open_extractor, read_options
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The files of an input as `rlm input --json` prints them, and notes on what was not looked at."""
+
+    files: list[dict[str, Any]]
+    notes: list[str]
+
+
+def survey(
+    paths: Sequence[str | Path],
+    settings: RunSettings,
+    home: Path,
+    on_progress: Callable[[ReadSoFar], None] = lambda so_far: None,
+    stop: threading.Event | None = None,
+) -> Surveyed:
+    """Read the files that `paths` name, as a run with these settings would read them.
+
+    Synchronous and long. Extracted texts are kept in `home` only if it exists. Raises InputError, and IngestStopped
+    once `stop` is set.
+    """
+    stop = stop or threading.Event()
+    sources = expand(paths, exclude=[home], hidden=settings.hidden, cancelled=stop.is_set)
+    with open_extractor(settings, home if home.is_dir() else None) as extractor:
+        reports = survey_sources(
+            sources,
+            extractor,
+            options=read_options(settings),
+            tokens=estimate_tokens,
+            progress=on_progress,
+            cancelled=stop.is_set,
+        )
+    return Surveyed([with_cost(one, settings) for one in reports], sources.notes.counted())
+
+
+def with_cost(report: FileReport, settings: RunSettings) -> dict[str, Any]:
+    """Return a report with the dollars that the sub-model takes for reading it once; None when that is not known."""
+    spec = settings.sub_spec
+    cost = cost_usd(spec.name, report["tokens"], 0, price=spec.price) if spec.name else None
+    return {**report, "cost_usd": cost}
