@@ -18,6 +18,7 @@ from ..state.errors import StoreError, UnknownThread, UsageError
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.fsync import make_folder, mark_home, sync_folder
 from ..state.home_access import BLOBS, DATABASE, remember_made
+from ..state.input.extracts import KEPT_SECONDS
 from ..state.maintenance.copying import Copied, HomeCopy, copy_database
 from ..state.maintenance.copying import OnProgress as OnCopied
 from ..state.maintenance.delete import Deleted, delete_run
@@ -72,17 +73,26 @@ async def collect_garbage(
     home: Path,
     *,
     dry_run: bool = False,
+    extracted: bool = False,
     on_progress: OnCollected = lambda records: None,
     failpoint: Failpoint = no_failpoint,
 ) -> Collected:
     """Free the data that nothing under `home` refers to; `on_progress` is called in another thread. Raises StoreError.
+
+    `extracted`: free all extracted texts of documents too, not only those that were not used for 30 days.
 
     When no process has the home open, this one included, all of it is freed; otherwise recently needed data stays.
     """
     blobs = Blobs(home / BLOBS)
     return await _in_thread(
         lambda cancelled: collect(
-            home / DATABASE, blobs, dry_run=dry_run, on_progress=on_progress, cancelled=cancelled, failpoint=failpoint
+            home / DATABASE,
+            blobs,
+            dry_run=dry_run,
+            extracted_for=0.0 if extracted else KEPT_SECONDS,
+            on_progress=on_progress,
+            cancelled=cancelled,
+            failpoint=failpoint,
         )
     )
 

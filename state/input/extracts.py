@@ -42,9 +42,9 @@ class Extracts:
         with contextlib.suppress(OSError, ValueError):
             facts = opened.enter_context(place.with_suffix(_FACTS).open("rb"))
             text = opened.enter_context(place.with_suffix(_TEXT).open("rb"))
-            if json.loads(facts.readline()) == _seal(facts, text):
+            if json.loads(facts.readline()) == _checksums(facts, text):
                 os.utime(place.with_suffix(_FACTS))
-                return text, _after_seal(opened, facts)
+                return text, _after_checksums(opened, facts)
         return None
 
     def keep(self, key: str, text: BinaryIO, facts: BinaryIO) -> None:
@@ -53,10 +53,10 @@ class Extracts:
             place = self._place(key)
             make_folder(place.parent)
             facts.seek(0)
-            seal = json.dumps(_seal(facts, text)).encode() + b"\n"
+            checksums = json.dumps(_checksums(facts, text)).encode() + b"\n"
             # The facts last: an entry without them is not found.
             _write(place.with_suffix(_TEXT), text)
-            _write(place.with_suffix(_FACTS), facts, seal)
+            _write(place.with_suffix(_FACTS), facts, checksums)
 
     def old(self, now: float, seconds: float = KEPT_SECONDS) -> Iterator[tuple[Path, int]]:
         """Yield the files of entries that were not used for so long, and what dead processes left, with their sizes."""
@@ -76,7 +76,7 @@ def _used(path: Path) -> float:
     return (facts if path.suffix == _TEXT and facts.exists() else path).stat().st_mtime
 
 
-def _seal(facts: BinaryIO, text: BinaryIO) -> dict[str, str]:
+def _checksums(facts: BinaryIO, text: BinaryIO) -> dict[str, str]:
     """Return the hashes of the rest of the facts, and of the text."""
     text.seek(0)
     return {"facts": _hash(facts), "text": _hash(text)}
@@ -89,7 +89,7 @@ def _hash(file: BinaryIO) -> str:
     return hashed.hexdigest()
 
 
-def _after_seal(opened: ExitStack, facts: BinaryIO) -> BinaryIO:
+def _after_checksums(opened: ExitStack, facts: BinaryIO) -> BinaryIO:
     """Return the facts without their first line."""
     facts.seek(0)
     facts.readline()

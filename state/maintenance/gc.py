@@ -18,7 +18,7 @@ Safe at any time, also beside processes that write, and wherever it is killed:
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from ..db.home_id import id_in
 from ..db.opening import connect, connected
 from ..db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..db.store_errors import as_store_error
+from ..input.extracts import FOLDER, KEPT_SECONDS, Extracts
 from ..leases import living_since
 from .marking import Marks, UnreadablePages
 from .report import Tally
@@ -84,6 +85,7 @@ def collect(
     *,
     grace: float = GRACE,
     dry_run: bool = False,
+    extracted_for: float = KEPT_SECONDS,
     clock: Callable[[], float] = time.time,
     on_progress: OnProgress = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -91,6 +93,8 @@ def collect(
     rest: Callable[[float], None] = time.sleep,
 ) -> Collected:
     """Free what nothing in the database at `path` refers to, and return the space to the disk.
+
+    Extracted texts of documents are freed when they were not used for `extracted_for` seconds.
 
     Synchronous and long (it reads every checkpoint): call it in a thread. Raises StoreError, and InterruptedError
     once `cancelled()`; what was freed until then stays freed.
@@ -108,6 +112,7 @@ def collect(
             work = _Collection(connection, blobs, cutoff, on_progress, cancelled, failpoint, pausing, short=short)
             work.result.file_before = _size(path)
             work.look()
+            work.free_extracted(Extracts(path.parent / FOLDER).old(clock(), extracted_for), keep=dry_run)
             if not dry_run:
                 work.free()
                 work.give_back(rewrite=alone)
@@ -134,7 +139,7 @@ class _Collection:
         short: bool,
     ) -> None:
         """`short`: the disk is nearly full, so that what is written at once must be little."""
-        self.result = Collected(freed={kind: Tally() for kind in (*_TABLES, "blobs", "leftovers")})
+        self.result = Collected(freed={kind: Tally() for kind in (*_TABLES, "blobs", "extracted", "leftovers")})
         self._connection = connection
         self._blobs = blobs
         self._cutoff = cutoff
@@ -229,6 +234,14 @@ class _Collection:
             self._step()
         for kind, table in _TABLES.items():
             self._free_rows(kind, table)
+
+    def free_extracted(self, old: Iterable[tuple[Path, int]], *, keep: bool) -> None:
+        """Delete these files of extracted texts, and count them; with `keep`, count only."""
+        for path, size in old:
+            self._step()
+            if not keep:
+                path.unlink(missing_ok=True)
+            self.result.freed["extracted"].add(size)
 
     def _free_rows(self, kind: str, table: str) -> None:
         execute = self._connection.execute

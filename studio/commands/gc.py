@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ...state.maintenance.gc import Collected
 
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")]
+ExtractedFlag = Annotated[
+    bool,
+    typer.Option("--extracted", help="Free all texts extracted from documents. Default: those not used for 30 days"),
+]
 
 _MOST_NAMED = 5
 _NAMES = {
@@ -25,14 +29,18 @@ _NAMES = {
     "snapshots": "snapshot",
     "pieces": "piece of a variable",
     "blobs": "file",
+    "extracted": "file of extracted text",
     "leftovers": "leftover of a process that died",
 }
 
 
 @command
 @writes
-def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
+def gc(invocation: Invocation, dry_run: DryRunFlag = False, extracted: ExtractedFlag = False) -> None:
     """Free the texts, variables and input that no run needs any more, and give the space back to the disk.
+
+    The texts that were extracted from documents are kept for the next question over the same files, and freed when they
+    were not used for 30 days.
 
     May be used at any time, even while runs are executed: while another process has the home open, everything that was
     needed within the last hour, or since the oldest running process was started, is kept. While a record that may refer
@@ -42,12 +50,13 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
 
       rlm gc --dry-run
       rlm delete which-contracts-end-3f2a && rlm gc
+      rlm gc --extracted
       rlm gc --json | jq .freed
     """
     from ...state.maintenance.gc import Collected
 
     try:
-        collected = _collect(invocation, dry_run) if invocation.has_runs else Collected(dry_run=dry_run)
+        collected = _collect(invocation, dry_run, extracted) if invocation.has_runs else Collected(dry_run=dry_run)
     except KeyboardInterrupt:
         stopped = "Stopped. What was freed until then is freed; `rlm gc` frees the rest."
         say(pasteable(stopped, invocation), whole=True)
@@ -61,7 +70,7 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False) -> None:
     raise typer.Exit(1 if collected.unreadable else 0)
 
 
-def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
+def _collect(invocation: Invocation, dry_run: bool, extracted: bool) -> "Collected":
     from ...graph.maintenance import bring_up_to_date, collect_garbage
     from ...state.wording import counted
     from ..progress.counter import Counting
@@ -70,7 +79,7 @@ def _collect(invocation: Invocation, dry_run: bool) -> "Collected":
 
     async def work() -> "Collected":
         await bring_up_to_date(home)
-        return await collect_garbage(home, dry_run=dry_run, on_progress=on_progress)
+        return await collect_garbage(home, dry_run=dry_run, extracted=extracted, on_progress=on_progress)
 
     with Counting("Looking at what the runs need") as display:
 

@@ -1,6 +1,7 @@
 """Garbage collection: unreferenced data is freed, and data that any process may need is kept, whenever it runs."""
 
 import asyncio
+import io
 import os
 import random
 import sqlite3
@@ -21,6 +22,7 @@ from durable_rlm.state.checkpointer import RunSaver
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.home_id import id_in
 from durable_rlm.state.errors import StoredDataDamaged
+from durable_rlm.state.input.extracts import FOLDER, KEPT_SECONDS, Extracts
 from durable_rlm.state.leases import Leases
 from durable_rlm.state.maintenance.gc import GRACE, Collected, collect
 from durable_rlm.state.reservations import Reservation
@@ -420,3 +422,16 @@ async def test_a_file_of_the_first_format_is_rewritten_when_that_saves_enough(tm
         pass
     collected = collect(path, Blobs(tmp_path / "blobs"))
     assert freed(collected) == {"texts": 100} and collected.file_after < collected.file_before / 10
+
+
+async def test_extracted_texts_are_freed_after_thirty_days_without_use_or_when_asked(home: Home) -> None:
+    extracts = Extracts(home.folder / FOLDER)
+    extracts.keep("ab" * 32, io.BytesIO(b"text"), io.BytesIO(b"{}"))
+    files = [path for path in extracts.folder.rglob("*") if path.is_file()]
+    for path in files:
+        os.utime(path, (NOW, NOW))
+    home.clock.now = NOW + KEPT_SECONDS - 1
+    assert freed(home.collect()) == {}
+    home.clock.now += 1
+    assert freed(home.collect(dry_run=True)) == {"extracted": 2} and all(path.exists() for path in files)
+    assert freed(home.collect()) == {"extracted": 2} and not any(path.exists() for path in files)
