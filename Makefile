@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 IN_PROCESS := tests/docs tests/graph tests/kernel tests/nodes tests/state tests/studio
 
 .PHONY: help demo test test-quick test-slow test-newest test-extra test-providers coverage format lint type \
-	bench bench-quick bench-growth bench-parts bench-js model lock sbom api clean links
+	bench bench-quick bench-growth bench-parts bench-input bench-js model lock sbom api clean links
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -75,6 +75,9 @@ bench-growth: $(STAMP)  ## how time and memory grow with input, calls, sub-RLMs 
 bench-parts: $(STAMP)  ## kernels, snapshots, resuming and others by themselves; some minutes
 	$(BIN)/python -m bench
 
+bench-input: $(STAMP)  ## how fast and how whole input is read; BESIDE=1: beside markitdown and kreuzberg, which it installs
+	$(BIN)/python -m bench.input $(if $(BESIDE),--beside)
+
 bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
 	$(BIN)/python -m bench.agent_server_js
 
@@ -103,7 +106,7 @@ api: $(STAMP)  ## write docs/api from the docstrings of the public API
 	@$(BIN)/python tools/api_reference.py
 
 clean:  ## remove environments and results
-	rm -rf .venv bench/.environment bench/.results
+	rm -rf .venv bench/.environment bench/.environment-input bench/.results
 
 # An editable install imports the package through links. Where git made plain files of them nothing can work.
 links:
