@@ -32,7 +32,7 @@ _MOST_COUNTED = 10_000
 
 @dataclass(frozen=True)
 class ReadSoFar:
-    """How far the reading is."""
+    """The progress of the reading."""
 
     documents: int
     bytes: int
