@@ -17,23 +17,13 @@ from typing import Any
 from ..inside.protocol import CHANNELS, SCRATCH
 from .cpu_time import CpuTime, lower_priority
 from .python_env import EnvironmentUnusable
-from .sandbox_tiers import TIERS, SandboxSpec, Start, Tier, as_canary, available, missing, start_in
+from .sandbox_tiers import SandboxSpec, Start, Tier, available, start_in
+from .server_start import START_SECONDS, NoSandbox, canary, last_words, spawn
 
 MAX_MESSAGE = 1 << 20
 _CREDENTIALS = struct.Struct("iII")
-_START_SECONDS = 60.0
 _GOING_SECONDS = 1.0
 _NOT_IMPORTED = ("ModuleNotFoundError: ", "ImportError: ")
-
-
-class NoSandbox(Exception):
-    """No sandbox tier holds on this machine."""
-
-    def __init__(self, reasons: dict[str, list[str]]) -> None:
-        self.reasons = reasons
-        said = "; ".join(f"{tier}: {', '.join(why)}" for tier, why in reasons.items())
-        super().__init__(f"No sandbox holds on this machine ({said}).")
-        self.hint = f"To run model code, {missing(TIERS)}."
 
 
 class ForkFailed(Exception):
@@ -88,10 +78,10 @@ class ForkServer:
     async def start(self, tiers: Sequence[Tier]) -> None:
         """Start the fork server in the first of `tiers` that holds. Raises NoSandbox, EnvironmentUnusable."""
         with contextlib.ExitStack() as canaries:
-            canary = _canary(self._folder, canaries)
+            targets = canary(self._folder, canaries)
             for tier in available(tiers):
                 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                refused = await self._try(start_in(tier, self._wanted, canary, theirs.fileno()), ours, theirs)
+                refused = await self._try(start_in(tier, self._wanted, targets, theirs.fileno()), ours, theirs)
                 if lacking := next((why for why in refused or () if why.startswith(_NOT_IMPORTED)), None):
                     ours.close()
                     raise EnvironmentUnusable(f"{self._wanted.environment.python} cannot start kernels: {lacking}")
@@ -106,23 +96,13 @@ class ForkServer:
         """Start the fork server in one way. Return None when it serves, else the reasons why not."""
         ours.send(start.plan.encode())
         try:
-            # Not in another thread: the fork server ends with the thread that started it.
-            self._process = subprocess.Popen(  # noqa: ASYNC220
-                start.command,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=start.environment,
-                cwd="/",
-                start_new_session=True,
-            )
+            self._process = spawn(start, theirs)
         except OSError as error:
             return [str(error)]
         theirs.close()
         ours.setblocking(False)
         try:
-            said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, MAX_MESSAGE), _START_SECONDS)
+            said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, MAX_MESSAGE), START_SECONDS)
         except (TimeoutError, OSError):
             said = b""
         answer: dict[str, Any] = json.loads(said) if said else {}
@@ -130,7 +110,7 @@ class ForkServer:
             self._control = ours
             asyncio.get_running_loop().add_reader(ours, self._receive)
             return None
-        words = await asyncio.to_thread(self._last_words)
+        words = await asyncio.to_thread(last_words, self._process)
         return answer.get("refused") or [words]
 
     @property
@@ -289,13 +269,6 @@ class ForkServer:
                 opened.set_exception(ForkFailed("the fork server is gone"))
         self._opened.clear()
 
-    def _last_words(self) -> str:
-        assert self._process is not None
-        self._process.kill()
-        _, errors = self._process.communicate()
-        lines = errors.decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it ended without a word"
-
 
 async def _hear_from(status: socket.socket) -> tuple[bytes, int]:
     """Return a kernel's message and its process id in this process's namespace, as the operating system reports it.
@@ -342,16 +315,3 @@ def _listening(path: Path) -> socket.socket:
     listener.bind(str(path))
     listener.listen(16)
     return listener
-
-
-def _canary(folder: Path, held: contextlib.ExitStack) -> dict[str, Any]:
-    """Create the file and the sockets that the probes try to reach; the sockets are closed with `held`."""
-    place = folder / "canary"
-    place.mkdir(mode=0o700)
-    file = place / "file"
-    file.write_text("nobody in a sandbox reads this")
-    for address in (str(place / "socket"), f"\0{place / 'socket'}"):
-        listener = held.enter_context(socket.socket(socket.AF_UNIX))
-        listener.bind(address)
-        listener.listen()
-    return as_canary(str(file), str(place / "socket"))

@@ -1,6 +1,7 @@
 """Finds the Python that kernels run, and the parts of it that they see."""
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 INSIDE = Path(__file__).resolve().parent.parent / "inside"
 """The code that runs in a kernel, by its real path, because symbolic links to it do not resolve in a sandbox."""
 _OWN = "durable-rlm"
+_LAYERS = ("nodes", "kernel", "state")
+"""The folders of this package that programs import from."""
 _DOCUMENTS = "extra == 'documents'"
 _NEEDED = ("ipykernel", "cloudpickle", "pydantic")
 _USEFUL = ("numpy", "pandas", "regex")
@@ -53,11 +56,8 @@ class KernelEnvironment:
     """Files and folders that contain all of it."""
     offers: list[str] = field(default_factory=list[str])
     """The modules of `OFFERED` that code can import."""
-
-    @property
-    def preload(self) -> list[str]:
-        """Modules to import before a kernel asks for them."""
-        return list(_PRELOADED)
+    preload: list[str] = field(default_factory=lambda: list(_PRELOADED))
+    """Modules to import before a kernel asks for them."""
 
 
 def own_environment() -> KernelEnvironment:
@@ -66,19 +66,56 @@ def own_environment() -> KernelEnvironment:
     Useful are numpy, pandas, regex and the readers of documents, as far as they are installed.
     Raises EnvironmentUnusable, which names what kernels need and is not installed.
     """
-    here = str(Path.cwd())
-    layers = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
-    folders = _package_folders([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *layers])
+    folders = own_folders()
     entries = sorted(set(_entries(folders, [*_NEEDED, *_USEFUL, *_extras()])))
-    executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    stdlib = sysconfig.get_path("stdlib")
-    visible = [*_python(executable, sys.base_prefix, stdlib), *entries]
+    executable, visible = _own_python()
     names = {Path(entry).name.removesuffix(".py") for entry in entries}
     if lacks := [name for name in _NEEDED if name not in names]:
         raise EnvironmentUnusable(
             f"{', '.join(lacks)} is not installed for {sys.executable}: -m pip install {' '.join(lacks)}"
         )
-    return KernelEnvironment(executable, folders, visible, [name for name in OFFERED if name in names])
+    return KernelEnvironment(executable, folders, [*visible, *entries], [name for name in OFFERED if name in names])
+
+
+def program_environment(packages: Iterable[str], group: str, preload: Iterable[str]) -> KernelEnvironment:
+    """Return this program's own Python with this package itself, for programs that are parts of it.
+
+    They can import the `documents` extra, the distributions named `packages`, and those that provide entry points of
+    `group`, with their requirements.
+    """
+    folders = own_folders()
+    added = list(importlib.metadata.entry_points(group=group))
+    providers = [one.dist.name for one in added if one.dist]
+    entries = set(_entries(folders, [*packages, *_extras(), *providers]))
+    modules = {place for one in added for place in _module(one.module.partition(".")[0])}
+    executable, visible = _own_python()
+    [package] = _module(__name__.partition(".")[0])
+    layers = [os.path.realpath(f"{package}/{name}") for name in _LAYERS]
+    return KernelEnvironment(
+        executable,
+        list(dict.fromkeys([*folders, *(str(Path(place).parent) for place in (package, *sorted(modules)))])),
+        _unique([*visible, package, *layers, *sorted(entries | modules)]),
+        preload=list(preload),
+    )
+
+
+def own_folders() -> list[str]:
+    """Return the folders into which this program's own packages were installed."""
+    here = str(Path.cwd())
+    layers = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
+    return _package_folders([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *layers])
+
+
+def _own_python() -> tuple[str, list[str]]:
+    executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    return executable, _python(executable, sys.base_prefix, sysconfig.get_path("stdlib"))
+
+
+def _module(name: str) -> list[str]:
+    """Return the folders or the file of a module, which an editable install has outside of its packages' folder."""
+    spec = importlib.util.find_spec(name)
+    found = [*(spec.submodule_search_locations or [spec.origin or ""])] if spec else []
+    return [os.path.realpath(one) for one in found if os.path.lexists(one)]
 
 
 def environment_at(folder: Path) -> KernelEnvironment:

@@ -85,6 +85,12 @@ class SandboxSpec:
     environment: KernelEnvironment
     inputs: Sequence[Path]
     hidden: Sequence[Path]
+    programs: bool = False
+    """True when it forks programs and no kernels."""
+    given_bytes: int = 0
+    """The size to which files that a program was given may grow, where it can make none itself."""
+    binds: bool = False
+    """True when programs may give Unix sockets an address, which nobody can connect to."""
 
 
 def available(tiers: Sequence[Tier]) -> list[Tier]:
@@ -109,11 +115,14 @@ def start_in(tier: Tier, wanted: SandboxSpec, canary: dict[str, Any], descriptor
         "enclosed": tier == "bubblewrap",
         "packages": environment.packages,
         "preload": environment.preload,
+        "programs": wanted.programs,
         "visible": _visible(environment, wanted.hidden) if tier == "landlock" else environment.visible,
         "inputs": inputs,
         "hidden": hidden,
         "uid": _other_user() if tier in ("bubblewrap", "namespaces") else None,
         "scratch_bytes": SCRATCH_BYTES,
+        "given_bytes": wanted.given_bytes,
+        "binds": wanted.binds,
         "canary": None if tier == "none" else canary,
     }
     program = [environment.python, "-s", "-S", "-B", "-P", str(INSIDE / "launch.py")]

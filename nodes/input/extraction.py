@@ -1,43 +1,17 @@
 """The result of the worker for one file, checked: the file may have taken the worker over."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from .draft import ReadOptions, Unusable
+from .facts import ExtractedDocument, SkippedInside, facts_of
 from .formats import Format
 
 Check = Callable[[], None]
-_LONGEST_NAME = 4_000
 _CONTINUED = bytes(range(0x80, 0xC0))
 _PIECE = 4 << 20
-
-
-@dataclass(frozen=True)
-class ExtractedDocument:
-    """A document in the text that the worker wrote."""
-
-    name: str
-    """Its path inside the file; empty for the file itself."""
-    start: int
-    end: int
-    chars: int
-    meta: dict[str, Any]
-    places: str
-    """JSON, as the index stores it."""
-    losses: list[str]
-
-
-@dataclass(frozen=True)
-class SkippedInside:
-    """A file inside the file that gave no document."""
-
-    name: str
-    reason: str
-    hint: str
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -75,40 +49,22 @@ class Extractor(Protocol):
 def checked(text: BinaryIO, facts: BinaryIO) -> Extraction:
     """Return what was written, if it can be believed. Raises Unusable.
 
-    Ranges follow each other in the text and are valid UTF-8 with the stated number of characters; names are relative
-    paths without `..`; metadata and places are JSON.
+    Ranges follow each other in the text and are valid UTF-8 with the stated number of characters. `facts.py` checks the
+    rest.
     """
     try:
         size = text.seek(0, 2)
-        facts.seek(0)
-        found = [_parsed(json.loads(line), size) for line in facts]
-        extraction = Extraction(found, text, facts)
+        extraction = Extraction(list(facts_of(facts)), text, facts)
         at = 0
-        for one in found:
+        for one in extraction.found:
             if isinstance(one, ExtractedDocument):
-                if one.start != at:
+                if not at == one.start <= one.end <= size:
                     raise ValueError("the ranges of the text leave gaps")
                 at = one.end
                 _check_text(extraction, one)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise Unusable(f"damaged: its reader returned nonsense ({error})") from error
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+        raise Unusable(f"damaged: its reader returned nonsense ({error})"[:500]) from error
     return extraction
-
-
-def _parsed(fact: dict[str, Any], size: int) -> ExtractedDocument | SkippedInside:
-    name = str(fact["name"])
-    parts = name.split("/")
-    if len(name) > _LONGEST_NAME or name.startswith("/") or ".." in parts:
-        raise ValueError("a name that is no path")
-    if "skipped" in fact:
-        return SkippedInside(name, str(fact["skipped"])[:500], str(fact["hint"])[:500], int(fact["bytes"]))
-    start, end, chars = int(fact["start"]), int(fact["end"]), int(fact["chars"])
-    if not 0 <= start <= end <= size:
-        raise ValueError("a range outside of the text")
-    if not isinstance(fact["meta"], dict) or not isinstance(fact["places"], dict):
-        raise ValueError("metadata that is no object")
-    losses = [str(one)[:500] for one in fact["losses"]][:1000]
-    return ExtractedDocument(name, start, end, chars, fact["meta"], json.dumps(fact["places"]), losses)
 
 
 def _check_text(extraction: Extraction, document: ExtractedDocument) -> None:

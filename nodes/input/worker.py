@@ -45,11 +45,11 @@ class Task:
             for one in form.load()(given):
                 gave = True
                 yield one
-        except (Unusable, MemoryError):
+        except (Unusable, MemoryError, GeneratorExit, KeyboardInterrupt):
             raise
         except ImportError as error:
             raise Unusable(f"of a kind ({form.kind}) that needs: pip install 'durable-rlm[documents]'") from error
-        except Exception as error:  # a reader of hostile files may raise anything
+        except BaseException as error:  # a reader of hostile files may raise anything, such as Rust's PanicException
             reason = f"({type(error).__name__}: {str(error)[:200]})"
             if not gave:
                 raise Unusable(f"a damaged {form.kind}", reason) from error

@@ -1,1 +1,1 @@
-"""The fork server: kernels start in milliseconds as copies of a process that has imported everything they need."""
+"""The fork server: kernels and confined programs start as copies of a process that has imported what they need."""

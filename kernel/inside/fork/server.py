@@ -5,7 +5,8 @@ It exchanges JSON over a SOCK_SEQPACKET socket pair, one message per packet, wit
 - It receives its plan (`Plan`).
 - It sends `{"ready": true}` or `{"refused": [why, …]}` once.
 - On `{"op": "fork", "number", "environment", "scratch", "key"}` with six descriptors (`child.py`) it makes a kernel
-  of that number.
+  of that number; with `program` (`package.module:function`) instead of `key`, and one descriptor, a process that runs
+  that program (`program.py`). To everything else here it is a kernel like others.
 - On `{"op": "signal", "number", "signal"}` it signals that kernel and the processes that it started.
 - On `{"op": "open", "id", "paths"}` it sends `{"id"}` with the files opened for reading, or `{"id", "error"}`.
 - It sends `{"number", "exit"}` when a kernel has ended, and `{"number", "error"}` when it could not be forked.
@@ -49,11 +50,15 @@ class Plan:
     """Folders to import from, after the standard library."""
     preload: "list[str]"
     """Modules to import if they are installed."""
+    programs: bool
+    """True when it forks programs and no kernels, so that it needs nothing of Jupyter's."""
     visible: "list[str]"
     inputs: "list[str]"
     hidden: "list[str]"
     uid: "int | None"
     scratch_bytes: int
+    given_bytes: int
+    binds: bool
     canary: "probes.Canary | None"
     """None when the tier need not be tested."""
 
@@ -72,7 +77,9 @@ class Plan:
     @property
     def confinement(self) -> Confinement:
         """The confinement of its kernels."""
-        return Confinement(self.tier, self.visible, self.inputs, self.uid, self.scratch_bytes)
+        return Confinement(
+            self.tier, self.visible, self.inputs, self.uid, self.scratch_bytes, self.given_bytes, self.binds
+        )
 
 
 def serve(descriptor: int) -> None:
@@ -90,7 +97,7 @@ def serve(descriptor: int) -> None:
     except OSError as error:
         _say(control, {"refused": [str(error)]})
         return
-    _preload(plan.preload)
+    _preload(plan)
     holes = proof()
     _say(control, {"refused": holes} if holes else {"ready": True})
     if not holes:
@@ -196,6 +203,10 @@ class ForkServer:
             return
         if not child:
             # Preloaded, but only after the probing child was forked.
+            if "program" in request:
+                from . import program
+
+                program.run(descriptors, request, self._confinement)
             from . import child
 
             child.run(descriptors, request, self._confinement)
@@ -254,12 +265,17 @@ def _say(control: socket.socket, message: "dict[str, Any]") -> None:
         control.send(json.dumps(message).encode())
 
 
-def _preload(names: "list[str]") -> None:
-    # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
-    sys.modules["debugpy"] = None  # type: ignore[assignment]
-    importlib.import_module("rlm_inside.fork.child")
-    from ..ipykernel_compat import PRELOADED
+def _preload(plan: Plan) -> None:
+    if plan.programs:
+        importlib.import_module("rlm_inside.fork.program")
+        names = [*plan.preload]
+    else:
+        # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
+        sys.modules["debugpy"] = None  # type: ignore[assignment]
+        importlib.import_module("rlm_inside.fork.child")
+        from ..ipykernel_compat import PRELOADED
 
-    for name in (*PRELOADED, *_PRELOADED, *names):
+        names = [*PRELOADED, *_PRELOADED, *plan.preload]
+    for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -26,6 +26,10 @@ class Confinement:
     uid: "int | None"
     """The user that kernels become when the fork server is real root."""
     scratch_bytes: int
+    given_bytes: int = 0
+    """The size to which files that it was given may grow, where it can make none itself."""
+    binds: bool = False
+    """True when the programs that it starts may give Unix sockets an address, which nobody can connect to."""
 
     @property
     def own_view(self) -> bool:
@@ -53,10 +57,10 @@ class Confinement:
                 syscalls.become(self.uid)
             syscalls.die_with_parent()
             os.chdir("/")
-            limits.limit(file_bytes=0, own_users=False)
+            limits.limit(file_bytes=self.given_bytes, own_users=False)
         syscalls.drop_capabilities()
         self._restrict_files()
-        seccomp.restrict(own_processes=self.own_view)
+        seccomp.restrict(own_processes=self.own_view, binds=self.binds and self.own_view)
 
     def _restrict_files(self) -> None:
         if self.own_view:

@@ -32,13 +32,13 @@ _OWNERS_AND_LEASES = (8, 10, 15, 1024, 1026)
 """Commands of fcntl: the process to signal, the signal, and notices of what others do with a file."""
 
 
-def restrict(*, own_processes: bool) -> None:
+def restrict(*, own_processes: bool, binds: bool = False) -> None:
     """Deny the system calls that a computation does not need. Raises OSError.
 
     `own_processes`: True when this process has its own process table and files. It can then start programs, send
-    signals and change the modes of files; otherwise these are denied too.
+    signals and change the modes of files; otherwise these are denied too. `binds`: it may give sockets an address.
     """
-    program = b"".join(filter_program(os.uname().machine, os.getpid(), own_processes=own_processes))
+    program = b"".join(filter_program(os.uname().machine, os.getpid(), own_processes=own_processes, binds=binds))
     buffer = ctypes.create_string_buffer(program, len(program))
     filtering = struct.pack("<HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
     no_new_privileges()
@@ -53,7 +53,11 @@ def _fail(number: int = errno.EPERM) -> bytes:
     return _step(_RETURN, _FAIL | number)
 
 
-def filter_program(machine: str, process: int, *, own_processes: bool) -> "list[bytes]":
+def _denied(*, own_processes: bool, binds: bool) -> "list[str]":
+    return [name for name in (*NEVER, *(() if own_processes else BESIDE_THE_USER)) if not (binds and name == "bind")]
+
+
+def filter_program(machine: str, process: int, *, own_processes: bool, binds: bool = False) -> "list[bytes]":
     """Return the filter's steps for `process` on this architecture. Raises OSError for an unknown one."""
     known = numbers(machine)
     program = [_step(_LOAD, _ARCHITECTURE), _step(_JUMP_EQUAL, AUDIT[machine], 1), _step(_RETURN, _KILL)]
@@ -71,7 +75,7 @@ def filter_program(machine: str, process: int, *, own_processes: bool) -> "list[
             tests = [*tests, _step(_LOAD, _NUMBER)]
             program.extend([_step(_JUMP_EQUAL, call, 0, len(tests)), *tests])
 
-    for name in NEVER if own_processes else (*NEVER, *BESIDE_THE_USER):
+    for name in _denied(own_processes=own_processes, binds=binds):
         deny(name)
     # Its flags are in memory, which a filter cannot read; glibc then uses clone.
     deny("clone3", errno.ENOSYS)

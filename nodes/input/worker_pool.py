@@ -1,0 +1,326 @@
+"""Reads files by confined worker processes: several at once, each file under limits, and nothing believed of them.
+
+A worker that dies or hangs costs the file that it was reading and one reason; the next file gets a new one.
+"""
+
+import contextlib
+import io
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ...kernel import untrusted_json
+from ...kernel.confined import OpenPrograms, Program, ProgramFailed, Programs, ProgramSpec
+from ...state.errors import NoSandbox, RlmError
+from .draft import ReadOptions, Unusable
+from .extraction import Check, Extraction, checked
+from .formats import GROUP, Format
+from .worker_loop import LARGEST_OUTPUT
+
+_MOST_WORKERS = 4
+_BETWEEN_LOOKS = 0.05
+_MAX_MESSAGE = 1 << 20
+_LONGEST_REASON = 500
+_BLOCK, _IN_MEMORY = 1 << 20, 4 << 20
+_MOST_STARTS = 3
+"""Attempts to start a worker for a file, because the process that they are forked from may have died."""
+_PRELOADED = ("durable_rlm.nodes.input.worker_loop", "zipfile", "zlib", "email.parser", "html.parser", "lxml.etree")
+_NO_SANDBOX = "not read: no sandbox holds here; --unsandboxed reads it without one"
+
+
+def wall_seconds(form: Format) -> float:
+    """Return the seconds after which a file's reader is killed, whatever it is waiting for."""
+    return 2 * form.seconds + 30
+
+
+@dataclass(eq=False)
+class _Job:
+    """One file to read."""
+
+    file: int
+    task: bytes = field(repr=False)
+    """It may have passwords in it."""
+    form: Format
+    text: BinaryIO
+    facts: BinaryIO
+    ended: bool = False
+    problem: Unusable | None = None
+    starts: int = 0
+
+    def end(self, reason: str = "", hint: str = "") -> None:
+        """Record that it was read, or why not."""
+        self.ended = True
+        if reason:
+            self.problem = Unusable(reason, hint)
+
+    def close(self) -> None:
+        os.close(self.file)
+        self.text.close()
+        self.facts.close()
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, and what it is reading."""
+
+    program: Program
+    job: _Job | None = None
+    until: float = 0.0
+    """When it is killed."""
+    heard: bytes = b""
+
+
+class WorkerPool:
+    """Reads files in workers (`extraction.Extractor`). For one thread, which outlives it."""
+
+    def __init__(
+        self,
+        open_programs: OpenPrograms,
+        *,
+        sandboxed: bool = True,
+        hidden: Sequence[Path] = (),
+        workers: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Use up to `workers` processes (0: as many as there are cores, up to four), none before the first file.
+
+        `hidden`: folders that they must not see.
+        """
+        self._open_programs = open_programs
+        self._sandboxed = sandboxed
+        self._soffice = shutil.which("soffice") or ""
+        self._spec = ProgramSpec(
+            "durable_rlm.nodes.input.worker_loop:serve",
+            preload=_PRELOADED,
+            packages=("charset-normalizer", "typing-extensions"),
+            group=GROUP,
+            given_bytes=LARGEST_OUTPUT,
+            binds=bool(self._soffice),
+            hidden=tuple(hidden),
+        )
+        self._most = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+        self._clock = clock
+        self._programs: Programs | None = None
+        self._refused: Unusable | None = None
+        self._workers: list[_Worker] = []
+        self._waiting: deque[_Job] = deque()
+
+    @property
+    def ahead(self) -> int:
+        """The number of files to begin before the first of them is waited for."""
+        return 2 * self._most
+
+    def extract(
+        self, descriptor: int, size: int, name: str, form: Format, options: ReadOptions, check: Check
+    ) -> AbstractContextManager[Extraction]:
+        """Begin to read the open file; entering what is returned waits for it (`extraction.Extractor`)."""
+        programs = self._opened()
+        task = {
+            "name": name,
+            "size": size,
+            "kind": form.kind,
+            "reader": form.reader,
+            "seconds": form.seconds,
+            "encoding": options.encoding,
+            "passwords": options.passwords,
+            "soffice": self._soffice if programs.starts_programs else "",
+        }
+        file = _given(descriptor, copied=not programs.shields_files)
+        job = _Job(file, json.dumps(task).encode() + b"\n", form, _temporary(), _temporary())
+        self._waiting.append(job)
+        self._distribute()
+        return self._result(job, check)
+
+    @contextmanager
+    def _result(self, job: _Job, check: Check) -> Generator[Extraction]:
+        try:
+            while not job.ended:
+                check()
+                self._look(_BETWEEN_LOOKS)
+            if job.problem:
+                raise job.problem
+            # A copy, because the worker may still hold the file open for writing.
+            with _copied(job.text) as text:
+                yield checked(text, job.facts)
+        finally:
+            self._forget(job)
+
+    def close(self) -> None:
+        """End every worker."""
+        for job in [*self._waiting, *(one.job for one in self._workers if one.job)]:
+            job.close()
+        for worker in self._workers:
+            worker.program.kill()
+            worker.program.socket.close()
+        self._workers.clear()
+        self._waiting.clear()
+        if self._programs:
+            self._programs.close()
+            self._programs = None
+
+    def _opened(self) -> Programs:
+        """Return the source of workers. Raises Unusable where there is none."""
+        if self._refused:
+            raise self._refused
+        if not self._programs:
+            try:
+                self._programs = self._open_programs(self._spec, self._sandboxed)
+            except NoSandbox as error:
+                self._refused = Unusable(_NO_SANDBOX, error.hint)
+                raise self._refused from error
+            except RlmError as error:
+                self._refused = Unusable(f"not read: no reader can be started ({error.message})", error.hint)
+                raise self._refused from error
+        return self._programs
+
+    def _distribute(self) -> None:
+        """Give waiting files to idle workers, and start workers as needed."""
+        while self._waiting:
+            worker = next((one for one in self._workers if not one.job), None)
+            if not worker:
+                if len(self._workers) >= self._most:
+                    return
+                worker = self._started(self._waiting[0])
+                if not worker:
+                    continue
+            job = self._waiting.popleft()
+            worker.job, worker.heard = job, b""
+            worker.until = self._clock() + wall_seconds(job.form)
+            descriptors = [job.file, job.text.fileno(), job.facts.fileno()]
+            try:
+                socket.send_fds(worker.program.socket, [job.task], descriptors)
+            except OSError:
+                # It died while it was idle, which is not this file's fault.
+                worker.job = None
+                self._waiting.appendleft(job)
+                self._end(worker)
+
+    def _started(self, job: _Job) -> _Worker | None:
+        """Start a worker. If none can be started for this file, record that."""
+        assert self._programs
+        try:
+            worker = _Worker(self._programs.start())
+        except ProgramFailed as error:
+            job.starts += 1
+            if job.starts >= _MOST_STARTS:
+                self._waiting.remove(job)
+                job.end(f"not read: its reader cannot be started ({error})"[:_LONGEST_REASON])
+            return None
+        self._workers.append(worker)
+        return worker
+
+    def _look(self, seconds: float) -> None:
+        """Wait for a worker, and take what workers have answered."""
+        busy = {one.program.socket.fileno(): one for one in self._workers if one.job}
+        poll = select.poll()
+        for descriptor in busy:
+            poll.register(descriptor, select.POLLIN)
+        for descriptor, _ in poll.poll(seconds * 1000):
+            self._hear(busy[descriptor])
+        now = self._clock()
+        for worker in [one for one in self._workers if one.job and now > one.until]:
+            assert worker.job
+            worker.program.kill()
+            limit = f"more than {wall_seconds(worker.job.form):g} s"
+            worker.job.end(f"not readable: its reader was stopped ({limit})")
+            self._end(worker)
+        self._distribute()
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            said = worker.program.socket.recv(_MAX_MESSAGE)
+        except OSError:
+            said = b""
+        worker.heard += said
+        job = worker.job
+        assert job
+        if not said or len(worker.heard) > _MAX_MESSAGE:
+            why = _reason(self._end(worker), job.form)
+            job.end(f"not readable: its reader {why}")
+        elif worker.heard.endswith(b"\n"):
+            last = _take(worker.heard, job)
+            worker.job = None
+            if last:
+                self._end(worker)
+
+    def _end(self, worker: _Worker) -> int | None:
+        self._workers.remove(worker)
+        return worker.program.close()
+
+    def _forget(self, job: _Job) -> None:
+        """Close a job's files, and stop its worker if it still reads."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+        for worker in [one for one in self._workers if one.job is job]:
+            self._end(worker)
+        job.close()
+
+
+def _take(said: bytes, job: _Job) -> bool:
+    """Record a worker's answer. Return True when the worker reads no more."""
+    answer: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        answer = untrusted_json.read(said)
+    if not isinstance(answer, dict):
+        job.end("damaged: its reader returned nonsense")
+        return True
+    if answer.get("done") is True:
+        job.end()
+    else:
+        words = [answer.get(name) for name in ("unusable", "hint")]
+        reason, hint = [one[:_LONGEST_REASON] if isinstance(one, str) else "" for one in words]
+        job.end(reason or "damaged: its reader returned nonsense", hint)
+    return answer.get("last") is not False
+
+
+def _reason(status: int | None, form: Format) -> str:
+    """Return why a worker ended, to follow "its reader". A status may be a signal's number (`fork/program.py`)."""
+    match abs(status or 0):
+        case signal.SIGXCPU:
+            return f"was stopped (more than {form.seconds:g} s of CPU time)"
+        case signal.SIGKILL:
+            return "was killed, perhaps because memory ran out"
+        case 0:
+            return "ended without an answer"
+        case number:
+            return f"crashed (signal {number})"
+
+
+def _copied(file: BinaryIO) -> BinaryIO:
+    size = min(file.seek(0, os.SEEK_END), LARGEST_OUTPUT)
+    file.seek(0)
+    copy = io.BytesIO() if size <= _IN_MEMORY else _temporary()
+    while size and (data := file.read(min(size, _BLOCK))):
+        copy.write(data)
+        size -= len(data)
+    return copy
+
+
+def _given(descriptor: int, *, copied: bool) -> int:
+    """Return a descriptor of the file with a place of its own, of a copy if it must be shielded. Raises OSError."""
+    if copied:
+        with _temporary() as copy, os.fdopen(os.dup(descriptor), "rb") as file:
+            file.seek(0)
+            shutil.copyfileobj(file, copy, _BLOCK)
+            copy.seek(0)
+            return os.dup(copy.fileno())
+    try:
+        # A descriptor that is only copied shares its place in the file.
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return os.dup(descriptor)
+
+
+def _temporary() -> BinaryIO:
+    return cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - its user closes it
