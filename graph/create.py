@@ -207,7 +207,7 @@ async def same_run(
     if given is None or isinstance(given, str | dict):
         return None
     # Files that are given by name may have changed.
-    return await _within_time(settings, store_input(given, deps.stores, settings, on_event))
+    return await _within_time(settings, store_input(given, deps, settings, on_event))
 
 
 async def _within_time(settings: RunSettings, reading: Awaitable[T]) -> T:
@@ -239,14 +239,15 @@ async def _stored(
     agreed = threading.Event()
     # Standard input may stay open for long, and a thread that waits for it keeps the program from ending. So it is read
     # only after all other checks have passed.
-    ahead = [] if from_stdin(given) else [asyncio.create_task(_read(deps, given, settings, on_event, agreed))]
+    read = partial(_read, deps, given, settings, on_event, agreed)
+    ahead = [] if from_stdin(given) else [asyncio.create_task(read())]
     warming = asyncio.create_task(make_ready(deps.kernels, settings))
     try:
         await check_models(settings, deps)
         await warming
         agreed.set()
         begun = deps.clock()
-        reading = ahead[0] if ahead else _read(deps, given, settings, on_event, agreed)
+        reading = ahead[0] if ahead else read()
         return await _within_time(settings, reading), deps.clock() - begun
     finally:
         for task in (warming, *ahead):
@@ -259,7 +260,7 @@ async def _read(
 ) -> ContextRef | None:
     if given is None or isinstance(given, dict):
         return given
-    return await store_input(given, deps.stores, settings, on_event, agreed)
+    return await store_input(given, deps, settings, on_event, agreed)
 
 
 async def _named(

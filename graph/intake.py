@@ -4,20 +4,21 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from ..kernel.confined import OpenPrograms
 from ..nodes.input.draft import ReadOptions
 from ..nodes.input.extract_cache import CachingExtractor
 from ..nodes.input.extraction import Extractor
-from ..nodes.input.in_process import InProcessExtractor
 from ..nodes.input.ingest import ReadSoFar, ingest
 from ..nodes.input.paths import expand
 from ..nodes.input.source import from_text
+from ..nodes.input.worker_pool import WorkerPool
 from ..nodes.models.tokens import estimate_tokens
-from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import InputEvent, OnEvent
 from ..state.call_keys import digest
 from ..state.input.context import ContextRef
@@ -32,13 +33,14 @@ T = TypeVar("T")
 
 
 async def store_input(
-    given: Given, stores: Stores, settings: RunSettings, on_event: OnEvent, agreed: threading.Event | None = None
+    given: Given, deps: Dependencies, settings: RunSettings, on_event: OnEvent, agreed: threading.Event | None = None
 ) -> ContextRef:
     """Read the input into the store, as the settings say, and report `input` events. Stops when cancelled.
 
     `agreed` is set by the caller once the input is to be kept. Raises InputError for an input that cannot be used,
     StoreError when it cannot be written.
     """
+    stores = deps.stores
     stop = threading.Event()
     loop = asyncio.get_running_loop()
     options = read_options(settings)
@@ -53,7 +55,7 @@ async def store_input(
             if isinstance(given, str)
             else expand(_paths(given), exclude=[stores.home], hidden=settings.hidden, cancelled=stop.is_set)
         )
-        with open_extractor(settings, stores.home) as extractor:
+        with open_extractor(deps.open_programs, settings, stores.home) as extractor:
             return ingest(
                 sources,
                 stores.blobs,
@@ -89,10 +91,15 @@ def read_options(settings: RunSettings) -> ReadOptions:
 
 
 @contextmanager
-def open_extractor(settings: RunSettings, home: Path | None) -> Generator[Extractor]:
-    """Open the readers of documents, with the texts that `home` has kept, and close them at the end."""
-    extractor = InProcessExtractor()
-    yield CachingExtractor(extractor, Extracts(home / FOLDER)) if home else extractor
+def open_extractor(
+    open_programs: OpenPrograms, settings: RunSettings, home: Path, *, keep: bool = True
+) -> Generator[Extractor]:
+    """Open the readers of documents, which do not see `home`, and close them at the end, in the same thread.
+
+    With `keep`, extracted texts are taken from the home, and kept there.
+    """
+    with closing(WorkerPool(open_programs, sandboxed=not settings.unsandboxed, hidden=[home])) as pool:
+        yield CachingExtractor(pool, Extracts(home / FOLDER)) if keep else pool
 
 
 async def _in_thread_of_its_own(work: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..kernel.host.confined_programs import open_programs
 from ..nodes.input.ingest import ReadSoFar
 from ..nodes.input.ingest import survey as survey_sources
 from ..nodes.input.paths import expand
@@ -38,7 +39,7 @@ def survey(
     """
     stop = stop or threading.Event()
     sources = expand(paths, exclude=[home], hidden=settings.hidden, cancelled=stop.is_set)
-    with open_extractor(settings, home if home.is_dir() else None) as extractor:
+    with open_extractor(open_programs, settings, home, keep=home.is_dir()) as extractor:
         reports = survey_sources(
             sources,
             extractor,

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from ..kernel.host.confined_programs import open_programs
 from ..kernel.jupyter import JupyterKernels
 from ..kernel.session import Kernels
 from ..nodes.models.client import ModelClient
@@ -141,7 +142,14 @@ async def open_deps(
     kernels = kernels or JupyterKernels([stores.blobs.folder], hidden=[stores.home])
     try:
         opened = open_model or open_configured_model
-        yield Dependencies(stores=stores, kernels=kernels, open_model=opened, tracing=tracing, failpoint=failpoint)
+        yield Dependencies(
+            stores=stores,
+            kernels=kernels,
+            open_model=opened,
+            open_programs=open_programs,
+            tracing=tracing,
+            failpoint=failpoint,
+        )
     finally:
         await kernels.close()
 

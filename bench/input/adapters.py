@@ -19,15 +19,19 @@ def ours(folder: Path) -> Texts:
     import tempfile
 
     from durable_rlm.graph.intake import open_extractor
+    from durable_rlm.kernel.host.confined_programs import open_programs
     from durable_rlm.nodes.input.ingest import ingest
     from durable_rlm.nodes.input.paths import expand
     from durable_rlm.state.blobs.store import Blobs
     from durable_rlm.state.input.reading import whole_input
     from durable_rlm.state.settings import RunSettings
 
-    with tempfile.TemporaryDirectory() as home, open_extractor(RunSettings(), None) as extractor:
-        blobs = Blobs(Path(home) / "blobs")
-        for name, text in whole_input(ingest(expand([folder]), blobs, extractor), blobs):
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        with open_extractor(open_programs, RunSettings(), home, keep=False) as extractor:
+            blobs = Blobs(home / "blobs")
+            reference = ingest(expand([folder]), blobs, extractor)
+        for name, text in whole_input(reference, blobs):
             yield Path(name).relative_to(folder).parts[0], text
 
 

@@ -7,8 +7,8 @@ they use, and of the options. What was read with passwords at hand is not kept, 
 import hashlib
 import os
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import metadata
 
@@ -30,18 +30,35 @@ class CachingExtractor:
         self._extractor = extractor
         self._extracts = extracts
 
-    @contextmanager
+    @property
+    def ahead(self) -> int:
+        """The number of files to begin before the first of them is waited for."""
+        return self._extractor.ahead
+
     def extract(
         self, descriptor: int, size: int, name: str, form: Format, options: ReadOptions, check: Check
-    ) -> Generator[Extraction]:
-        """Read the open file, or take what was made of it before (`extraction.Extractor`)."""
-        key = "" if options.passwords else _key(descriptor, name, form, options, check)
+    ) -> AbstractContextManager[Extraction]:
+        """Begin to read the open file, unless it was read before (`extraction.Extractor`)."""
+        if options.passwords:
+            return self._extractor.extract(descriptor, size, name, form, options, check)
+        key = _key(descriptor, name, form, options, check)
+        if self._extracts.has(key):
+            return self._found(key, lambda: self._extractor.extract(descriptor, size, name, form, options, check))
+        return self._kept(key, self._extractor.extract(descriptor, size, name, form, options, check))
+
+    @contextmanager
+    def _found(self, key: str, read: Callable[[], AbstractContextManager[Extraction]]) -> Generator[Extraction]:
         with self._extracts.find(key) as found:
-            if key and found:
+            if found:
                 yield checked(*found)
                 return
-        with self._extractor.extract(descriptor, size, name, form, options, check) as extraction:
-            if key and extraction.text and extraction.facts:
+        with self._kept(key, read()) as extraction:
+            yield extraction
+
+    @contextmanager
+    def _kept(self, key: str, reading: AbstractContextManager[Extraction]) -> Generator[Extraction]:
+        with reading as extraction:
+            if extraction.text and extraction.facts:
                 self._extracts.keep(key, extraction.text, extraction.facts)
             yield extraction
 

@@ -39,10 +39,18 @@ class Extraction:
 class Extractor(Protocol):
     """Reads files by the readers of their formats."""
 
+    @property
+    def ahead(self) -> int:
+        """The number of files to begin (`extract`) before the first of them is waited for; 0: none."""
+        ...
+
     def extract(
         self, descriptor: int, size: int, name: str, form: Format, options: ReadOptions, check: Check
     ) -> AbstractContextManager[Extraction]:
-        """Read the open file. Raises Unusable when it gives nothing, and what `check` raises."""
+        """Begin to read the open file, if `ahead` is not 0. Entering what is returned gives the documents.
+
+        Either raises Unusable when the file gives nothing, and what `check` raises.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -15,7 +16,7 @@ from ...state.input.context import MOST_HEADS, MOST_NAMES, ContextRef, UniqueNam
 from ...state.input.index import DocumentEntry, FileReport, document_line, report_line
 from .draft import ReadOptions, Unusable
 from .extraction import Extractor, SkippedInside
-from .read import ReadDocument, Reading, reading
+from .read import ReadDocument, Reading, readings
 from .source import Check, FileSource, Notes, Source, Sources, showable, stopper
 
 MOST_NOTES = 20
@@ -96,8 +97,7 @@ def ingest(
     check = stopper(cancelled)
     with blobs.writer() as pack, blobs.writer() as index:
         work = Ingestion(sources, pack, index, check, _Beat(progress, clock, sources), tokens)
-        for source in sources.items:
-            work.add(source, extractor, options or ReadOptions())
+        work.add_all(extractor, options or ReadOptions())
         work.beat.last(work.documents, pack.size)
         if not work.documents:
             raise InputError("There is no text in the input.", hint="; ".join(sources.notes.lines(3)))
@@ -140,8 +140,7 @@ def survey(
     """
     beat = _Beat(progress, clock, sources)
     work = Ingestion(sources, Counter(), Counter(), stopper(cancelled), beat, tokens, forgiving=True)
-    for source in sources.items:
-        work.add(source, extractor, options or ReadOptions())
+    work.add_all(extractor, options or ReadOptions())
     return work.reports
 
 
@@ -196,6 +195,7 @@ class Ingestion:
         forgiving: bool = False,
     ) -> None:
         """Write into `pack` and `index`. `forgiving`: a named file that gives nothing is skipped too."""
+        self._sources = sources
         self._tokens = tokens
         self._forgiving = forgiving
         self._counted = self._of_counted = 0
@@ -213,7 +213,13 @@ class Ingestion:
         self._unique = UniqueNames()
         self._hash = hashlib.sha256()
 
-    def add(self, source: Source, extractor: Extractor, options: ReadOptions) -> None:
+    def add_all(self, extractor: Extractor, options: ReadOptions) -> None:
+        """Write the documents of every source, while the extractor reads ahead. Raises as `ingest` does."""
+        with closing(readings(self._sources.items, extractor, options, self._check)) as ahead:
+            for source, given in ahead:
+                self.add(source, given)
+
+    def add(self, source: Source, reading: AbstractContextManager[Reading]) -> None:
         """Write the documents of one source and report on it, or note why it gives none."""
         self._check()
         report = FileReport(
@@ -229,9 +235,9 @@ class Ingestion:
             skipped=None,
         )
         try:
-            with reading(source, extractor, options, self._check) as given:
+            with reading as given:
                 report["kind"], report["bytes"] = given.kind, given.size
-                self._add_all(source, given, report)
+                self._add_documents(source, given, report)
         except Unusable as error:
             if source.explicit and not self._forgiving:
                 raise InputError(f"{source.name} is {error.reason}.", hint=error.hint) from error
@@ -242,7 +248,7 @@ class Ingestion:
         self.reports.append(report)
         self.beat.ended(source)
 
-    def _add_all(self, source: Source, given: Reading, report: FileReport) -> None:
+    def _add_documents(self, source: Source, given: Reading, report: FileReport) -> None:
         for one in given.documents:
             name = showable(f"{source.name}/{one.name}" if one.name else source.name)
             if isinstance(one, SkippedInside):

@@ -1,17 +1,18 @@
-"""Reads one source: opened safely, its format detected, decoded here or read by the worker."""
+"""Reads sources: opened safely, their formats detected, decoded here or read by workers, which work ahead."""
 
 import os
 import stat
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from .draft import ReadOptions, Unusable
 from .extraction import Extraction, Extractor, SkippedInside
-from .formats import format_of
+from .formats import Format, format_of
 from .source import Check, FileSource, Source, StreamSource, TextSource
 from .text import BLOCK, Chunk, Remark, encoded, utf8_chunks
 from .walk import kind_of
@@ -43,11 +44,63 @@ class Reading:
     """Facts about the file, for each of its documents."""
 
 
+@dataclass
+class _Opened:
+    """A file that is open, and that a worker may already be reading."""
+
+    descriptor: int
+    size: int
+    form: Format
+    meta: dict[str, Any]
+    head: bytes
+    blocks: Iterator[bytes]
+    extraction: AbstractContextManager[Extraction] | None
+
+
+_Readings: TypeAlias = Generator[tuple[Source, AbstractContextManager[Reading]]]
+_FAR = 200
+"""Sources after the present one among which the next files for workers are looked for."""
+
+
+def readings(sources: Iterable[Source], extractor: Extractor, options: ReadOptions, check: Check) -> _Readings:
+    """Yield each source with its reading, in order, while workers read the next `extractor.ahead` of their files."""
+    rest = iter(sources)
+    upcoming: deque[tuple[Source, _Opened | None]] = deque()
+    begun = 0
+    try:
+        while True:
+            while len(upcoming) < _FAR and (not upcoming or begun < extractor.ahead) and (source := next(rest, None)):
+                opened = _begun(source, extractor, options, check) if extractor.ahead else None
+                begun += opened is not None
+                upcoming.append((source, opened))
+            if not upcoming:
+                return
+            source, opened = upcoming[0]
+            yield source, reading(source, extractor, options, check, opened)
+            upcoming.popleft()
+            begun -= opened is not None
+    finally:
+        for _, opened in upcoming:
+            if opened:
+                _close(opened)
+
+
+def _begun(source: Source, extractor: Extractor, options: ReadOptions, check: Check) -> _Opened | None:
+    """Have a worker begin with a source whose name says that it needs one. An error is reported at its turn."""
+    if isinstance(source, FileSource) and format_of(source.path, b"").reader:
+        with suppress(Unusable, OSError):
+            return _opened(source, extractor, options, check)
+    return None
+
+
 @contextmanager
-def reading(source: Source, extractor: Extractor, options: ReadOptions, check: Check) -> Generator[Reading]:
+def reading(
+    source: Source, extractor: Extractor, options: ReadOptions, check: Check, opened: _Opened | None = None
+) -> Generator[Reading]:
     """Open `source`, and close it at the end.
 
-    Raises Unusable, on entering or with the first chunk; OSError when reading a file fails.
+    `opened`: the file, where that is done. Raises Unusable, on entering or with the first chunk; OSError when reading a
+    file fails.
     """
     match source:
         case TextSource():
@@ -56,39 +109,54 @@ def reading(source: Source, extractor: Extractor, options: ReadOptions, check: C
         case StreamSource():
             yield Reading("text", 0, [_decoded(_text_blocks(_stream_blocks(source.stream)), {})])
         case FileSource():
-            descriptor, status = _open(source.path)
+            opened = opened or _opened(source, extractor, options, check)
             try:
-                with _file(source, descriptor, status, extractor, options, check) as found:
-                    yield found
+                yield from _file(opened)
             finally:
-                os.close(descriptor)
+                _close(opened)
 
 
-@contextmanager
-def _file(
-    source: FileSource,
-    descriptor: int,
-    status: os.stat_result,
-    extractor: Extractor,
-    options: ReadOptions,
-    check: Check,
-) -> Generator[Reading]:
-    blocks = _file_blocks(descriptor, status.st_size)
+def _file(opened: _Opened) -> Iterator[Reading]:
+    form, size = opened.form, opened.size
+    if opened.extraction:
+        with opened.extraction as extraction:
+            yield Reading(form.kind, size, _extracted(extraction), opened.meta)
+    else:
+        document = _decoded(_again(opened.head, opened.blocks), {"kind": form.kind})
+        yield Reading(form.kind, size, [document], opened.meta)
+
+
+def _opened(source: FileSource, extractor: Extractor, options: ReadOptions, check: Check) -> _Opened:
+    """Open a file, detect its format, and have a worker begin to read it, if it is not text.
+
+    Raises Unusable, OSError.
+    """
+    descriptor, status = _open(source.path)
     try:
-        head = next(blocks, b"")
-    except OSError as error:
-        raise Unusable(f"not readable ({error.strerror})") from error
-    form = format_of(source.path, head)
-    if form.unread:
-        raise Unusable(form.unread)
-    meta = {"path": source.path, "bytes": status.st_size, "modified": _iso(status.st_mtime)}
-    if not form.reader:
-        document = _decoded(_again(head, blocks), {"kind": form.kind})
-        yield Reading(form.kind, status.st_size, [document], meta)
-        return
-    name = PurePath(source.path).name
-    with extractor.extract(descriptor, status.st_size, name, form, options, check) as extraction:
-        yield Reading(form.kind, status.st_size, _extracted(extraction), meta)
+        blocks = _file_blocks(descriptor, status.st_size)
+        try:
+            head = next(blocks, b"")
+        except OSError as error:
+            raise Unusable(f"not readable ({error.strerror})") from error
+        form = format_of(source.path, head)
+        if form.unread:
+            raise Unusable(form.unread)
+        meta = {"path": source.path, "bytes": status.st_size, "modified": _iso(status.st_mtime)}
+        opened = _Opened(descriptor, status.st_size, form, meta, head, blocks, None)
+        if form.reader:
+            opened.head = b""
+            name = PurePath(source.path).name
+            opened.extraction = extractor.extract(descriptor, status.st_size, name, form, options, check)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return opened
+
+
+def _close(opened: _Opened) -> None:
+    if opened.descriptor >= 0:
+        os.close(opened.descriptor)
+        opened.descriptor = -1
 
 
 def _extracted(extraction: Extraction) -> Iterator[ReadDocument | SkippedInside]:

@@ -139,7 +139,7 @@ class WorkerPool:
         file = _given(descriptor, copied=not programs.shields_files)
         job = _Job(file, json.dumps(task).encode() + b"\n", form, _temporary(), _temporary())
         self._waiting.append(job)
-        self._distribute()
+        self._look(0)
         return self._result(job, check)
 
     @contextmanager
@@ -323,4 +323,4 @@ def _given(descriptor: int, *, copied: bool) -> int:
 
 
 def _temporary() -> BinaryIO:
-    return cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - its user closes it
+    return cast(BinaryIO, tempfile.TemporaryFile())

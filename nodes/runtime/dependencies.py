@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ...kernel.confined import OpenPrograms
 from ...kernel.session import Kernels
 from ...state.blobs.snapshots import Snapshots
 from ...state.blobs.store import Blobs
@@ -48,6 +49,8 @@ class Dependencies:
     stores: Stores
     kernels: Kernels
     open_model: OpenModels
+    open_programs: OpenPrograms
+    """Opens the processes in which files are read."""
     tracing: bool = False
     """True when LangChain's and LangGraph's traces are sent to LangSmith."""
     clock: Callable[[], float] = field(default=time.monotonic)

@@ -31,6 +31,10 @@ class Extracts:
         """Use `folder`, which is made with the first entry."""
         self.folder = folder
 
+    def has(self, key: str) -> bool:
+        """Return whether there is an entry, sound or not."""
+        return self._place(key).with_suffix(_FACTS).exists()
+
     @contextmanager
     def find(self, key: str) -> Generator[tuple[BinaryIO, BinaryIO] | None]:
         """Yield the text and the facts of an entry, as they were kept; None when there is no sound entry."""

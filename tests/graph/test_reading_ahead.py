@@ -23,10 +23,10 @@ class Reading:
         self._store, self._any = create.store_input, threading.Event()
         monkeypatch.setattr(create, "store_input", self._begin)
 
-    async def _begin(self, given: Any, *rest: Any) -> Any:
+    async def _begin(self, given: Any, *rest: Any, **options: Any) -> Any:
         self.begun.append(given)
         self._any.set()
-        return await self._store(given, *rest)
+        return await self._store(given, *rest, **options)
 
     def refuse(self, spec: ModelSpec) -> ModelClient:
         """Refuse the model once reading has begun, or after 0.3 s if it does not begin ahead."""

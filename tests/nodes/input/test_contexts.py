@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside.context import Documents, load_text
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
 from durable_rlm.nodes.input.source import IngestStopped, Limits, from_text, from_texts
@@ -22,6 +21,7 @@ from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError, StoredDataDamaged
 from durable_rlm.state.input.context import ContextRef, context_files, no_context
 from durable_rlm.state.input.index import document_lines, entry_of
+from tests.contract.in_process_extractor import InProcessExtractor
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 

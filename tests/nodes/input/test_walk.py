@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
 from durable_rlm.nodes.input.source import FileSource, IngestStopped, Limits, Sources, StreamSource, from_texts
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError
+from tests.contract.in_process_extractor import InProcessExtractor
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 

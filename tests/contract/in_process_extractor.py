@@ -1,18 +1,20 @@
-"""An extractor without a worker, for the tests of the rest. Nothing of it stops a reader that hangs or dies."""
+"""An extractor without a worker, for tests of the rest. Nothing of it stops a reader that hangs or dies."""
 
 import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from .draft import ReadOptions
-from .extraction import Check, Extraction, checked
-from .formats import Format
-from .worker import Task, extract
+from durable_rlm.nodes.input.draft import ReadOptions
+from durable_rlm.nodes.input.extraction import Check, Extraction, checked
+from durable_rlm.nodes.input.formats import Format
+from durable_rlm.nodes.input.worker import Task, extract
 
 
 class InProcessExtractor:
-    """Reads files in this process."""
+    """Reads files in this process, one at a time."""
+
+    ahead = 0
 
     @contextmanager
     def extract(
