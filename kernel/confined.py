@@ -20,6 +20,8 @@ class ProgramSpec:
     """Modules to import before there is a process."""
     packages: Sequence[str] = ()
     """The distributions that it imports beside the `documents` extra."""
+    visible: Sequence[str] = ()
+    """Further files and folders that it sees."""
     group: str = ""
     """The entry point group whose providers it imports, too."""
     given_bytes: int = 0

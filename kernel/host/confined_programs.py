@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,18 @@ _PLAIN = (
 
 def open_programs(spec: ProgramSpec, sandboxed: bool, *, tiers: Sequence[Tier] = TIERS) -> "ForkedPrograms | Plain":
     """Open a source of processes (`kernel.confined.OpenPrograms`), in the first of `tiers` that holds."""
-    environment = program_environment(spec.packages, spec.group, spec.preload)
+    environment = environment_of(spec)
     if FORKING:
         return ForkedPrograms(spec, environment, tiers if sandboxed else ("none",))
     if sandboxed:
         raise NoSandbox("There is a sandbox for Linux only.", hint="Say --unsandboxed, and read what that means.")
     return Plain(spec, environment)
+
+
+def environment_of(spec: ProgramSpec) -> KernelEnvironment:
+    """Return the Python and the files that a program sees."""
+    found = program_environment(spec.packages, spec.group, spec.preload)
+    return replace(found, visible=[*found.visible, *spec.visible])
 
 
 class ForkedPrograms:
@@ -123,6 +130,10 @@ class ForkedPrograms:
     def close(self) -> None:
         """End the fork server with every process."""
         self._lose()
+        self._end_process()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end_process(self) -> None:
         if self._process is not None:
             try:
                 self._process.wait(_GOING_SECONDS)
@@ -132,10 +143,10 @@ class ForkedPrograms:
             if self._process.stderr:
                 self._process.stderr.close()
             self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _open(self) -> None:
         """Start the fork server in the first tier that holds. Raises NoSandbox, KernelStartFailed."""
+        self._end_process()
         refused: dict[str, list[str]] = {}
         spec = self._spec
         wanted = SandboxSpec(

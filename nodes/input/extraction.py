@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from .draft import ReadOptions, Unusable
-from .facts import ExtractedDocument, SkippedInside, facts_of
+from .facts import NONSENSE, ExtractedDocument, SkippedInside, facts_of
 from .formats import Format
 
 Check = Callable[[], None]
@@ -70,7 +70,7 @@ def checked(text: BinaryIO, facts: BinaryIO) -> Extraction:
                     raise ValueError("the ranges of the text leave gaps")
                 at = one.end
                 _check_text(extraction, one)
-    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+    except (*NONSENSE, OSError) as error:
         raise Unusable(f"damaged: its reader returned nonsense ({error})"[:500]) from error
     return extraction
 

@@ -18,6 +18,8 @@ _LARGEST_META, _LARGEST_METAS = 1 << 20, 32 << 20
 _DEEPEST = 20
 _LARGEST_NUMBER = 1 << 53
 _KINDS = frozenset(get_args(PlaceKind))
+NONSENSE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""The errors that values of other types than expected cause, beside those that are raised here."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class SkippedInside:
 
 
 def facts_of(facts: BinaryIO) -> Iterator[ExtractedDocument | SkippedInside]:
-    """Yield what each line says, read once. Raises ValueError, KeyError, TypeError or RecursionError for nonsense."""
+    """Yield what each line says, read once. Raises one of `NONSENSE` where that cannot be."""
     facts.seek(0)
     size = metas = 0
     while line := facts.readline(_LARGEST_LINE + 1):
@@ -75,7 +77,7 @@ def _parsed(fact: Any) -> ExtractedDocument | SkippedInside:
     if not start <= start + chars <= end:
         raise ValueError("more characters than bytes")
     if not isinstance(fact["meta"], dict) or not isinstance(fact["losses"], list):
-        raise ValueError("metadata that is no object")
+        raise ValueError("metadata that is no object, or losses that are no list")
     losses = [_text(one) for one in cast(list[Any], fact["losses"])[:_MOST_LOSSES]]
     places = cast(dict[str, Any], fact["places"])
     for kind, place in places.items():

@@ -32,9 +32,10 @@ _MOST_WORKERS = 4
 _BETWEEN_LOOKS = 0.05
 _MAX_MESSAGE = 1 << 20
 _LONGEST_REASON = 500
+_OFFICE = ("/etc/fonts", "/etc/libreoffice")
 _BLOCK, _IN_MEMORY = 1 << 20, 4 << 20
 _MOST_STARTS = 3
-"""Attempts to start a worker for a file, because the process that they are forked from may have died."""
+"""Attempts to start a worker for a file, because the process from which workers are forked may have died."""
 _PRELOADED = ("durable_rlm.nodes.input.worker_loop", "zipfile", "zlib", "email.parser", "html.parser", "lxml.etree")
 _NO_SANDBOX = "not read: no sandbox holds here; --unsandboxed reads it without one"
 
@@ -64,7 +65,15 @@ class _Job:
         if reason:
             self.problem = Unusable(reason, hint)
 
+    def reset(self) -> None:
+        """Let it be read once more from its beginning."""
+        for place in (self.file, self.text.fileno(), self.facts.fileno()):
+            os.lseek(place, 0, os.SEEK_SET)
+        self.text.truncate(0)
+        self.facts.truncate(0)
+
     def close(self) -> None:
+        """Close its files."""
         os.close(self.file)
         self.text.close()
         self.facts.close()
@@ -104,6 +113,7 @@ class WorkerPool:
             "durable_rlm.nodes.input.worker_loop:serve",
             preload=_PRELOADED,
             packages=("charset-normalizer", "typing-extensions"),
+            visible=_office_files(self._soffice),
             group=GROUP,
             given_bytes=LARGEST_OUTPUT,
             binds=bool(self._soffice),
@@ -246,8 +256,14 @@ class WorkerPool:
         job = worker.job
         assert job
         if not said or len(worker.heard) > _MAX_MESSAGE:
-            why = _reason(self._end(worker), job.form)
-            job.end(f"not readable: its reader {why}")
+            status = self._end(worker)
+            job.starts += 1
+            if status is None and job.starts < _MOST_STARTS:
+                # All workers ended with the process that they are forked from, which is not this file's fault.
+                job.reset()
+                self._waiting.appendleft(job)
+            else:
+                job.end(f"not readable: its reader {_reason(status, job.form)}")
         elif worker.heard.endswith(b"\n"):
             last = _take(worker.heard, job)
             worker.job = None
@@ -282,6 +298,14 @@ def _take(said: bytes, job: _Job) -> bool:
         reason, hint = [one[:_LONGEST_REASON] if isinstance(one, str) else "" for one in words]
         job.end(reason or "damaged: its reader returned nonsense", hint)
     return answer.get("last") is not False
+
+
+def _office_files(soffice: str) -> tuple[str, ...]:
+    """Return the files that LibreOffice needs beside those that every worker sees."""
+    if not soffice:
+        return ()
+    program = Path(soffice).resolve().parents[1]
+    return (*_OFFICE, *(() if program.is_relative_to("/usr") else (str(program),)))
 
 
 def _reason(status: int | None, form: Format) -> str:

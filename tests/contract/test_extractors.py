@@ -1,0 +1,366 @@
+"""Extractors of both kinds: the contract, and what confined workers promise beside it, in each tier."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import psutil
+import pytest
+
+from durable_rlm.kernel.confined import ProgramSpec
+from durable_rlm.kernel.host.confined_programs import ForkedPrograms, Plain, environment_of
+from durable_rlm.kernel.host.python_env import KernelEnvironment
+from durable_rlm.kernel.host.sandbox_tiers import Tier
+from durable_rlm.nodes.input.draft import ReadOptions, Unusable
+from durable_rlm.nodes.input.extraction import Extraction, Extractor
+from durable_rlm.nodes.input.source import IngestStopped
+from durable_rlm.nodes.input.worker_pool import WorkerPool
+from durable_rlm.state.errors import NoSandbox
+from tests.contract.extractor_contract import SECONDS, ExtractorContract, form_of, read, reason
+from tests.contract.in_process_extractor import InProcessExtractor
+from tests.sandbox.attempts import skip_without
+
+_READERS = Path(__file__).with_name("hostile_readers.py")
+_TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock", "none")
+
+
+def _environment(spec: ProgramSpec) -> KernelEnvironment:
+    """Return the environment of readers, with the test's own readers in it."""
+    found = environment_of(spec)
+    folder = str(_READERS.parent)
+    return replace(found, packages=[*found.packages, folder], visible=[*found.visible, str(_READERS)])
+
+
+def pool_in(tier: Tier, *, workers: int = 1) -> WorkerPool:
+    """Return a pool in one tier that finds the test's readers."""
+
+    def opened(spec: ProgramSpec, sandboxed: bool) -> ForkedPrograms:
+        assert sandboxed == (tier != "none")
+        return ForkedPrograms(spec, _environment(spec), [tier])
+
+    return WorkerPool(opened, sandboxed=tier != "none", workers=workers)
+
+
+class TestInProcess(ExtractorContract):
+    @pytest.fixture
+    def extractor(self, monkeypatch: pytest.MonkeyPatch) -> Extractor:
+        monkeypatch.syspath_prepend(str(_READERS.parent))
+        return InProcessExtractor()
+
+
+@pytest.fixture(scope="module", params=_TIERS)
+def tier(request: pytest.FixtureRequest) -> Tier:
+    if request.param != "none":
+        skip_without(request.param)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def shared(tier: Tier) -> Generator[WorkerPool]:
+    pool = pool_in(tier)
+    yield pool
+    pool.close()
+
+
+@pytest.mark.processes
+class TestWorkers(ExtractorContract):
+    @pytest.fixture
+    def extractor(self, shared: WorkerPool) -> Extractor:
+        return shared
+
+    @pytest.mark.parametrize(
+        ("reader", "words"),
+        [
+            ("aborts", "crashed (signal "),
+            ("faults", "crashed (signal 11)"),
+            ("leaves", "ended without an answer"),
+            ("spins", f"was stopped (more than {SECONDS:g} s of CPU time)"),
+            ("spins_in_c", f"was stopped (more than {SECONDS:g} s of CPU time)"),
+            ("eats_memory", "needed more than 1 GB of memory"),
+            ("eats_memory_in_c", "crashed (signal "),
+        ],
+    )
+    def test_a_worker_that_dies_costs_one_file_and_one_reason(
+        self, extractor: Extractor, reader: str, words: str
+    ) -> None:
+        said = reason(extractor, reader)
+        assert said.startswith("not readable: its reader ") and words in said
+        assert read(extractor, "well").texts == ["words"]
+
+    def test_a_worker_killed_from_outside_costs_one_file(self, extractor: Extractor) -> None:
+        [one] = read(extractor, "well").documents
+        assert "process" in one.meta
+        ended = threading.Timer(0.3, _kill_readers)
+        ended.start()
+        assert reason(extractor, "hangs").startswith("not readable: its reader was killed")
+        assert read(extractor, "well").texts == ["words"]
+
+    def test_one_worker_reads_many_files(self, extractor: Extractor) -> None:
+        assert len({read(extractor, "well").documents[0].meta["process"] for _ in range(5)}) == 1
+
+    def test_output_without_end_is_cut_off(self, extractor: Extractor) -> None:
+        assert reason(extractor, "writes_without_end").startswith("too large (256 MiB")
+        # It fails in the reader itself, whose failures are damage.
+        assert reason(extractor, "fills_its_output") in ("a damaged sample", "too large (over 320 MiB when read)")
+        assert read(extractor, "well").texts == ["words"]
+
+    @pytest.mark.parametrize(
+        "fact",
+        [
+            {"name": "/etc/passwd"},
+            {"name": "a/../../b"},
+            {"name": 3},
+            {"name": "x" * 5_000},
+            {"start": 1},
+            {"end": 900},
+            {"end": True},
+            {"chars": 2},
+            {"chars": -1},
+            {"meta": []},
+            {"meta": {"x": "y" * (2 << 20)}},
+            {"meta": {"x": [[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]}},
+            {"places": {"pages": {"at": [0, 5]}}},
+            {"places": {"pages": {"at": [-1]}}},
+            {"places": {"pages": {"at": [0.5]}}},
+            {"places": {"pages": {"at": [0], "label": []}}},
+            {"places": {"pages": {"at": [0], "label": [{}]}}},
+            {"places": {"pages": {}}},
+            {"places": {"pages": 3}},
+            {"places": {"elsewhere": {"at": [0]}}},
+            {"places": {"rows": {"runs": [[0, 1]]}}},
+            {"places": {"rows": {"runs": [[9, 1, 1]]}}},
+            {"places": {"rows": {"runs": [], "columns": {"1:1": ["A"]}}}},
+            {"places": []},
+            {"losses": "all"},
+            {"losses": [1]},
+        ],
+        ids=str,
+    )
+    def test_nothing_that_a_worker_says_is_believed(self, extractor: Extractor, fact: dict[str, Any]) -> None:
+        good = {"name": "", "start": 0, "end": 0, "chars": 0, "meta": {}, "places": {}, "losses": []}
+        # Without the wrong part it would be believed.
+        assert len(read(extractor, "tells_nonsense", json.dumps(good).encode() + b"\n").documents) == 2
+        said = reason(extractor, "tells_nonsense", json.dumps({**good, **fact}).encode() + b"\n")
+        assert said.startswith("damaged: its reader returned nonsense")
+
+    @pytest.mark.parametrize(
+        "line", [b"", b"[]", b"null", b"{", b'{"name": NaN}', b"[" * 100_000, b"\xff\xfe", b"{}"], ids=repr
+    )
+    def test_facts_that_are_no_facts_are_damage(self, extractor: Extractor, line: bytes) -> None:
+        assert reason(extractor, "tells_nonsense", line + b"\n").startswith("damaged: its reader returned nonsense")
+
+    @pytest.mark.parametrize(
+        "said", [b"[]", b"{", b'{"done": 1}', b'{"unusable": 3}', b"[" * 50_000, b"\xff"], ids=repr
+    )
+    def test_an_answer_that_is_none_is_damage(self, extractor: Extractor, said: bytes) -> None:
+        assert reason(extractor, "answers_nonsense", said) == "damaged: its reader returned nonsense"
+        assert read(extractor, "well").texts == ["words"]
+
+    def test_text_that_a_worker_changes_later_stays_as_it_was_checked(self, extractor: Extractor) -> None:
+        for _ in range(20):
+            try:
+                assert read(extractor, "changes_its_text_later").texts == ["words"]
+            except Unusable as changed_too_early:
+                assert changed_too_early.reason.startswith("damaged")
+
+    def test_processes_that_a_reader_starts_end_with_their_worker(self, extractor: Extractor, tier: Tier) -> None:
+        before = {one.pid for one in psutil.process_iter()}
+        said = read(extractor, "forks").texts
+        assert said == ["0 started" if tier == "landlock" else "4 started"]
+        read(extractor, "well")
+        _wait_until(lambda: len([one for one in psutil.process_iter() if one.pid not in before]) <= 3)
+
+    def test_a_reader_reaches_nothing_of_the_users(
+        self, extractor: Extractor, tier: Tier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("A_SECRET", "of the user's")
+        (tmp_path / "secret").write_text("of the user's")
+        (tmp_path / "secret").chmod(0o666)
+        given = tmp_path / "given"
+        with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+            tcp.bind(("127.0.0.1", 0))
+            tcp.listen()
+            unix.bind(str(tmp_path / "s"))
+            unix.listen()
+            place = {
+                **{"secret": str(tmp_path / "secret"), "folder": str(tmp_path), "given": str(given)},
+                **{"port": tcp.getsockname()[1], "socket": str(tmp_path / "s"), "process": os.getpid()},
+                "project": str(_READERS.parents[2] / "pyproject.toml"),
+            }
+            given.write_text(json.dumps(place))
+            given.chmod(0o666)
+            with (
+                given.open("rb") as file,
+                extractor.extract(
+                    file.fileno(), given.stat().st_size, "given", form_of("probes"), ReadOptions(), lambda: None
+                ) as extraction,
+            ):
+                outcomes = json.loads(_text(extraction))
+        could = {name for name, outcome in outcomes.items() if outcome.startswith("could")}
+        assert "read its own package" in could
+        if tier == "none":
+            assert could >= {"read a secret", "list the folder", "connect by TCP", "write to the given file"}
+            assert "have a secret in the environment" not in could
+        else:
+            assert could == {"read its own package"}, outcomes
+            assert json.loads(given.read_text()) == place and (tmp_path / "secret").read_text() == "of the user's"
+
+    def test_libreoffice_runs_in_the_confinement(self, extractor: Extractor, tier: Tier) -> None:
+        if not shutil.which("soffice"):
+            pytest.skip("LibreOffice is not installed")
+        if tier == "landlock":
+            assert reason(extractor, "starts_a_program") == "a damaged sample"
+            return
+        with tempfile.TemporaryFile() as file:
+            file.write(b"{\\rtf1 words}")
+            file.flush()
+            form = replace(form_of("converts"), seconds=300)
+            for _ in range(2):
+                with extractor.extract(file.fileno(), 13, "a.rtf", form, ReadOptions(), lambda: None) as extraction:
+                    assert _text(extraction) == "PK"
+
+
+@pytest.mark.processes
+class TestPlainProcesses(ExtractorContract):
+    """Where nothing can be forked, as on macOS."""
+
+    @pytest.fixture
+    def extractor(self) -> Generator[Extractor]:
+        pool = WorkerPool(lambda spec, _: Plain(spec, _environment(spec)), sandboxed=False, workers=1)
+        yield pool
+        pool.close()
+
+    def test_a_worker_that_dies_costs_one_file(self, extractor: Extractor) -> None:
+        assert "crashed (signal 6)" in reason(extractor, "aborts")
+        assert "CPU time" in reason(extractor, "spins")
+        assert "memory" in reason(extractor, "eats_memory")
+        assert read(extractor, "well").texts == ["words"]
+
+
+@pytest.fixture
+def pool() -> Generator[WorkerPool]:
+    pool = pool_in("none", workers=4)
+    yield pool
+    pool.close()
+
+
+@pytest.mark.processes
+def test_several_workers_read_at_once_and_results_are_kept_for_their_turn(pool: WorkerPool) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"0.5")
+        file.flush()
+        read(pool, "well")
+        begun = time.monotonic()
+        waiting = [
+            pool.extract(file.fileno(), 3, "slow", form_of("reads_slowly"), ReadOptions(), lambda: None)
+            for _ in range(8)
+        ]
+        assert pool.ahead == 8
+        for one in waiting:
+            with one as extraction:
+                assert _text(extraction) == "slept"
+        assert time.monotonic() - begun < 2.5, "eight files of half a second each, by four workers"
+
+
+@pytest.mark.processes
+def test_a_reader_that_hangs_is_stopped_by_the_clock(pool: WorkerPool) -> None:
+    pool._clock = iter(range(0, 10_000, 20)).__next__  # type: ignore[assignment]
+    assert reason(pool, "hangs") == "not readable: its reader was stopped (more than 34 s)"
+    pool._clock = time.monotonic
+    assert read(pool, "well").texts == ["words"]
+
+
+@pytest.mark.processes
+def test_a_caller_that_stops_does_not_wait_for_the_reader(pool: WorkerPool) -> None:
+    begun = time.monotonic()
+
+    def check() -> None:
+        if time.monotonic() - begun > 0.3:
+            raise IngestStopped("stopped")
+
+    with pytest.raises(IngestStopped):
+        read(pool, "hangs", check=check)
+    assert time.monotonic() - begun < 2 and not pool._workers
+
+
+@pytest.mark.processes
+def test_a_fork_server_that_died_is_started_again(pool: WorkerPool) -> None:
+    read(pool, "well")
+    assert isinstance(pool._programs, ForkedPrograms) and pool._programs._process
+    pool._programs._process.kill()
+    pool._programs._process.wait()
+    assert read(pool, "well").texts == ["words"]
+
+
+@pytest.mark.processes
+def test_nothing_is_left_of_a_pool_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before, descriptors = _below(), _open_files()
+    pool = pool_in("none", workers=4)
+    with tempfile.TemporaryFile() as file:
+        begun = [
+            pool.extract(file.fileno(), 0, "hangs", form_of("hangs"), ReadOptions(), lambda: None) for _ in range(8)
+        ]
+        assert len(_below()) >= len(before) + 5 and len(begun) == 8
+        pool.close()
+    _wait_until(lambda: _below() == before)
+    assert list(tmp_path.iterdir()) == [] and _open_files() == descriptors
+
+
+def test_without_a_sandbox_files_that_need_a_worker_are_not_read() -> None:
+    asked: list[bool] = []
+
+    def refuse(spec: ProgramSpec, sandboxed: bool) -> ForkedPrograms:
+        asked.append(sandboxed)
+        raise NoSandbox("No sandbox holds.", hint="Install one.")
+
+    pool = WorkerPool(refuse)
+    for _ in range(2):
+        assert reason(pool, "well") == "not read: no sandbox holds here; --unsandboxed reads it without one"
+    assert asked == [True], "it is looked for once"
+    pool.close()
+
+
+def test_no_password_is_shown_by_what_holds_it() -> None:
+    from durable_rlm.nodes.input.worker_pool import _Job, _Worker
+
+    options = ReadOptions(passwords=("opensesame",))
+    with tempfile.TemporaryFile() as file:
+        job = _Job(0, b'{"passwords": ["opensesame"]}', form_of("well"), cast(BinaryIO, file), cast(BinaryIO, file))
+        assert "opensesame" not in repr([options, job, _Worker(cast(Any, None), job)])
+
+
+def _text(extraction: Extraction) -> str:
+    [one] = extraction.found
+    return b"".join(data for data, _ in extraction.chunks(one)).decode()  # type: ignore[arg-type]
+
+
+def _open_files() -> int:
+    return psutil.Process().num_fds()
+
+
+def _below() -> set[int]:
+    return {one.pid for one in psutil.Process().children(recursive=True)}
+
+
+def _kill_readers() -> None:
+    """Kill the processes that are readers: the last ones below this one."""
+    leaves = [one for one in psutil.Process().children(recursive=True) if not one.children()]
+    for one in leaves:
+        one.send_signal(signal.SIGKILL)
+
+
+def _wait_until(holds: Any) -> None:
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
