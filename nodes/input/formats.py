@@ -5,7 +5,7 @@ are read in the worker (`worker.py`), because their files are hostile by assumpt
 point group `durable_rlm.readers`, each a `Format`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
@@ -14,6 +14,8 @@ from pathlib import PurePath
 from typing import cast
 
 from .draft import Reader
+from .signatures import COMPOUND, OLE, PACKAGES, ZIP, is_agent_history, is_html, is_text, suffix_of_ole, suffix_of_zip
+from .unread_formats import UNREAD, Magic
 
 GROUP = "durable_rlm.readers"
 _OURS = "durable_rlm.nodes.input.readers"
@@ -27,8 +29,9 @@ class Format:
     """Its name, for people: `PDF`."""
     suffixes: tuple[str, ...] = ()
     """In lower case, with the dot; the longest that matches decides (`.tar.gz` before `.gz`)."""
-    magic: tuple[bytes, ...] = ()
-    """Beginnings of its files, which decide where no suffix does."""
+    magic: tuple[Magic, ...] = ()
+    """Beginnings of its files, or bytes at an offset. They decide over a suffix, unless the file may be a text that
+    begins with these letters."""
     reader: str = ""
     """The function that reads it, as `package.module:function`; empty for text."""
     needs: tuple[str, ...] = ()
@@ -43,6 +46,8 @@ class Format:
     """The media types by which mail and archives name it."""
     seconds: float = 60.0
     """Seconds of CPU time that the reader may use for one file."""
+    sniff: Callable[[str, bytes], bool] | None = None
+    """Whether a file is of this format by its name and first bytes, where no suffix and no `magic` decides."""
 
     def load(self) -> Reader:
         """Import the reader. Raises ImportError."""
@@ -63,6 +68,10 @@ TEXT = Format("text")
 CSV = Format("CSV", (".csv", ".tsv"), content_types=("text/csv", "text/tab-separated-values"))
 JSON_LINES = Format("JSON Lines", (".jsonl", ".ndjson"))
 
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".tbz", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz", ".bz2", ".xz")
+_ARCHIVE_MAGIC = (*ZIP, b"\x1f\x8b\x08", b"BZh91AY&SY", b"\xfd7zXZ\0", (257, b"ustar"))
+_ARCHIVE_TYPES = ("application/zip", "application/x-zip-compressed", "application/gzip", "application/x-tar")
+
 _BUILT_IN: tuple[Format, ...] = (
     CSV,
     JSON_LINES,
@@ -78,28 +87,115 @@ _BUILT_IN: tuple[Format, ...] = (
     _ours("DOCX", "office:read_docx", ".docx", ".docm", needs=("docx",), packages=("python-docx", "lxml")),
     _ours("XLSX", "office:read_xlsx", ".xlsx", ".xlsm", needs=("openpyxl",), packages=("openpyxl",)),
     _ours("e-mail", "mail", ".eml", content_types=("message/rfc822",)),
+    _ours(
+        "HTML",
+        "html",
+        *(".html", ".htm", ".xhtml", ".shtml", ".mht", ".mhtml"),
+        sniff=is_html,
+        content_types=("text/html", "application/xhtml+xml"),
+    ),
+    _ours("EPUB", "epub", ".epub", content_types=("application/epub+zip",)),
+    _ours("notebook", "notebook", ".ipynb", content_types=("application/x-ipynb+json",)),
+    _ours("agent history", "agent_history", sniff=is_agent_history),
+    _ours("archive", "archive", *_ARCHIVES, magic=_ARCHIVE_MAGIC, seconds=300.0, content_types=_ARCHIVE_TYPES),
 )
+_UNREAD = tuple(Format(what, tuple(suffixes.split()), magic, unread=what) for what, suffixes, magic in UNREAD)
+_OLD_OFFICE = Format("OLE", unread="an old Office file of a kind that its name does not tell")
 
 
 @cache
 def formats() -> tuple[Format, ...]:
-    """Return every format: the built-in ones, then those of installed packages."""
+    """Return every format: the built-in ones that are read, those of installed packages, then the unread ones."""
+    return (*_BUILT_IN, *_added(), *_UNREAD)
+
+
+@cache
+def _added() -> tuple[Format, ...]:
     added = [one.load() for one in metadata.entry_points(group=GROUP)]
-    return (*_BUILT_IN, *(one for one in added if isinstance(one, Format)))
+    return tuple(one for one in added if isinstance(one, Format))
 
 
 def format_of(name: str, head: bytes, content_type: str = "") -> Format:
     """Return the format of a file by its name, its first bytes, and the media type that its container names.
 
-    What nothing recognizes is TEXT, which is refused when it is decoded, if it is no text.
+    What nothing recognizes is TEXT, which is refused when it is decoded, if it is no text. Bytes that no text begins
+    with decide over the name. A name that promises a format that is not read is not believed of a text.
     """
+    suffix, named = _named(name)
+    if named in _added():
+        return named
+    if head.startswith(ZIP):
+        return _zipped(suffix, named, head)
+    if head.startswith(OLE):
+        return _compound(suffix, named, head)
+    if shown := _signed(head, named):
+        return shown
+    if named and (named.unread or suffix in COMPOUND or suffix in _ARCHIVES) and is_text(head):
+        named = None
+    if named and not (named is JSON_LINES and is_agent_history(name, head)):
+        return named
+    return _unnamed(name, head, content_type)
+
+
+def _named(name: str) -> tuple[str, Format | None]:
+    """Return the suffix that decides, and its format."""
     for suffix in _suffixes(name):
         if found := _by_suffix().get(suffix):
-            return found
+            return suffix, found
+    return PurePath(name).suffix.lower(), None
+
+
+def _zipped(suffix: str, named: Format | None, head: bytes) -> Format:
+    """Return the format of a ZIP: an Office file may be called anything."""
+    inner = _by_suffix().get(suffix_of_zip(head))
+    if named and (named.unread or suffix in PACKAGES) and (inner is None or inner.unread or suffix == ".xlsb"):
+        return named
+    return inner or _by_suffix()[".zip"]
+
+
+def _compound(suffix: str, named: Format | None, head: bytes) -> Format:
+    """Return the format of an OLE file: an old Office file, a message, or a protected package."""
+    if named and (suffix in COMPOUND or suffix in PACKAGES):
+        return named
+    return _by_suffix().get(suffix_of_ole(head), _OLD_OFFICE)
+
+
+def _signed(head: bytes, named: Format | None) -> Format | None:
+    """Return the format whose files begin with bytes that no text begins with; `named` if it is one of several."""
+    found = [(one, size) for one in formats() if (size := _matched(one, head))]
+    if not found or named in [one for one, _ in found]:
+        return named if found else None
+    if named and named.unread and found[0][0].unread:
+        # Kinds in one container, such as a camera's images in TIFF.
+        return named
+    return max(found, key=lambda one: (not one[0].unread, one[1]))[0]
+
+
+_LETTERS_FIRST = (b"%PDF-", b"{\\rtf", b"%!PS-Adobe")
+"""Beginnings that are letters and decide nevertheless; after others a text may follow, unless it has a NUL."""
+
+
+def _matched(form: Format, head: bytes) -> int:
+    """Return the length of the magic that a file has; 0 without one."""
+    for one in form.magic:
+        at, sign = (0, one) if isinstance(one, bytes) else one
+        if head.startswith(sign, at) and (not _is_printable(sign) or sign in _LETTERS_FIRST or 0 in head[:4096]):
+            return len(sign)
+    return 0
+
+
+def _is_printable(sign: bytes) -> bool:
+    return all(32 <= byte < 127 for byte in sign)
+
+
+def _unnamed(name: str, head: bytes, content_type: str) -> Format:
+    """Return the format of a file that neither its name nor its first bytes tell."""
     for one in formats():
-        if head.startswith(one.magic or (b"\0\0never\0\0",)) or content_type in one.content_types:
+        if content_type in one.content_types:
             return one
-    return TEXT
+    if content_type.startswith(("image/", "audio/", "video/", "font/")) and head and not is_text(head):
+        return Format(content_type, unread=f"of the kind {content_type[:60]}")
+    return next((one for one in formats() if one.sniff and one.sniff(name, head)), TEXT)
 
 
 def _suffixes(name: str) -> Iterator[str]:
