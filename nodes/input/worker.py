@@ -21,6 +21,9 @@ LARGEST_TEXT = 256 << 20
 _DEEPEST = 10
 """Files in files in files: levels that are read."""
 _MOST_DOCUMENTS = 200_000
+_LARGEST_NESTED = 4 << 30
+"""Bytes of all files inside of files together, at every depth."""
+_MOST_NESTED = 400_000
 
 
 @dataclass
@@ -32,6 +35,8 @@ class Task:
     documents: int = 0
     size: int = 0
     """Bytes of text so far."""
+    nested_files: int = 0
+    nested_size: int = 0
 
     def read(self, file: BinaryIO, size: int, name: str, form: Format, depth: int = 0) -> Read:
         """Yield what the file's reader makes of it. Raises Unusable for one that gives nothing."""
@@ -58,7 +63,11 @@ class Task:
     def nested(self, name: str, data: bytes, content_type: str, depth: int) -> Read:
         """Yield what is in a file that lies inside another one."""
         form = format_of(name, data[: 64 << 10], content_type)
+        self.nested_files += 1
+        self.nested_size += len(data)
         try:
+            if self.nested_files > _MOST_NESTED or self.nested_size > _LARGEST_NESTED:
+                raise Unusable("beyond the size to which files inside of files are unpacked")
             if depth > _DEEPEST:
                 raise Unusable(f"more than {_DEEPEST} files deep")
             if form.unread:
@@ -105,14 +114,16 @@ def _lines(task: Task, found: Read, text: BinaryIO) -> Iterator[dict[str, object
             yield {"name": one.name, "skipped": one.reason, "hint": one.hint, "bytes": one.size}
             continue
         start = task.size
-        data = one.text.encode()
         task.documents += 1
-        task.size += len(data)
-        if task.size > LARGEST_TEXT:
-            raise Unusable(f"too large ({LARGEST_TEXT >> 20} MiB of text)", "Save it as plain text or CSV first.")
         if task.documents > _MOST_DOCUMENTS:
             raise Unusable(f"too large (more than {_MOST_DOCUMENTS:,} documents)")
-        text.write(data)
+        # Piece by piece: the text of a large file is not to be in memory three times.
+        for piece in one.pieces:
+            data = piece.encode()
+            task.size += len(data)
+            if task.size > LARGEST_TEXT:
+                raise Unusable(f"too large ({LARGEST_TEXT >> 20} MiB of text)", "Save it as plain text or CSV first.")
+            text.write(data)
         yield {
             "name": one.name,
             "start": start,
