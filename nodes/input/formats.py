@@ -84,7 +84,19 @@ _BUILT_IN: tuple[Format, ...] = (
         packages=("pypdf",),
         content_types=("application/pdf",),
     ),
-    _ours("DOCX", "office:read_docx", ".docx", ".docm", needs=("docx",), packages=("python-docx", "lxml")),
+    _ours(
+        "DOCX",
+        "word",
+        *(".docx", ".docm", ".dotx", ".dotm"),
+        needs=("lxml",),
+        packages=("lxml",),
+        content_types=(
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.template",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml",
+            "application/vnd.ms-word.document.macroenabled.12",
+        ),
+    ),
     _ours("XLSX", "office:read_xlsx", ".xlsx", ".xlsm", needs=("openpyxl",), packages=("openpyxl",)),
     _ours("e-mail", "mail", ".eml", content_types=("message/rfc822",)),
     _ours(
