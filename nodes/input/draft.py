@@ -71,9 +71,11 @@ class Draft:
         place = self.places.setdefault(kind, {"at": []})
         place["at"].append(self.chars)
         for name, value in {"label": label, **facts}.items():
-            if name != "label" or value or "label" in place:
+            if name in place:
+                place[name].append(value)
+            elif name != "label" or value:
                 # A label that comes late: those before it were empty.
-                place.setdefault(name, [""] * (len(place["at"]) - 1)).append(value)
+                place[name] = [*[""] * (len(place["at"]) - 1), value]
 
     def mark_row(self, number: int, columns: "list[int] | None" = None) -> None:
         """Mark that row `number` of the present sheet begins here, which is one line of cells separated by tabs.

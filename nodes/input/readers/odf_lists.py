@@ -75,6 +75,21 @@ def number_of(element: Element, short: str, default: int, most: int) -> int:
         return default
 
 
+UNWRITTEN = frozenset(
+    qualified(one)
+    for one in (
+        *("text:tracked-changes", "text:table-of-content-source", "text:illustration-index-source"),
+        *("text:table-index-source", "text:object-index-source", "text:user-index-source"),
+        *("text:alphabetical-index-source", "text:bibliography-source", "text:sequence-decls"),
+        *("text:variable-decls", "text:user-field-decls", "text:dde-connection-decls", "text:script"),
+        *("text:number", "text:note-citation", "office:scripts", "office:event-listeners", "office:forms"),
+        *("office:binary-data", "office:change-info", "svg:title", "svg:desc", "dc:creator", "dc:date"),
+        *("meta:date-string", "meta:creator-initials", "loext:sender-initials"),
+    )
+)
+"""Elements whose words are not text of the document, or are read where they begin."""
+
+
 @dataclass(frozen=True)
 class ListLevel:
     """How one level of a list is numbered."""

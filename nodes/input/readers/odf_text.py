@@ -8,45 +8,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .odf_lists import ListNumbers, OdfStyles, name, number_of, qualified, value
+from .odf_lists import UNWRITTEN, ListNumbers, OdfStyles, name, number_of, qualified, value
 from .office_notation import Change, Comment, Ranges
 from .zip_package import Element
 
 _BLANKS = re.compile("[ \t\r\n]+")
 _MOST_REPEATS = 1_000
 """Repeated blanks, cells and rows that are written out; the rest is said."""
-_UNWRITTEN = frozenset(
-    qualified(one)
-    for one in [
-        "text:tracked-changes",
-        "text:table-of-content-source",
-        "text:illustration-index-source",
-        "text:table-index-source",
-        "text:object-index-source",
-        "text:user-index-source",
-        "text:alphabetical-index-source",
-        "text:bibliography-source",
-        "text:sequence-decls",
-        "text:variable-decls",
-        "text:user-field-decls",
-        "text:dde-connection-decls",
-        "office:scripts",
-        "office:event-listeners",
-        "office:forms",
-        "text:script",
-        "svg:title",
-        "svg:desc",
-        "office:binary-data",
-        "text:number",
-        "text:note-citation",
-        "dc:creator",
-        "dc:date",
-        "meta:date-string",
-        "meta:creator-initials",
-        "loext:sender-initials",
-    ]
-)
-"""Elements whose words are not text of the document, or are read where they begin."""
 _BOXES = frozenset({"draw:text-box", "draw:custom-shape", "draw:rect", "draw:ellipse", "draw:circle", "draw:caption"})
 Emit = Callable[[str, int], None]
 """Takes a block, which ends with a line end, and its level: 1 to 10 for a heading, 0 for others."""
@@ -74,6 +42,8 @@ class OdfText:
         """Pictures so far."""
         self.objects: list[str] = []
         """The places in the package of embedded objects so far."""
+        self.embedded: Callable[[str], str] | None = None
+        """Returns the text of an embedded object by its place, to be written after the paragraph."""
         self.losses: list[str] = []
         self.unshown = 0
         """Pieces of text so far that stood where no text is expected, and are not written."""
@@ -98,7 +68,7 @@ class OdfText:
             "text:list": self._numbers.begin,
             "text:list-item": self._item,
             "text:note": self._note,
-            "text:note-body": lambda element: self._push(),
+            "text:note-body": lambda element: self._push(quiet=True),
             "text:number": self._number,
             "text:section": lambda element: self._section(element, "hidden section"),
             "text:ruby-text": lambda element: self._write("("),
@@ -113,8 +83,8 @@ class OdfText:
             "table:covered-table-cell": lambda element: self._push(),
             "table:table-row": lambda element: self._rows.append([]),
             "draw:image": self._image,
-            "draw:object": lambda element: self.objects.append(value(element, "xlink:href")),
-            "draw:object-ole": lambda element: self.objects.append(value(element, "xlink:href")),
+            "draw:object": self._object,
+            "draw:object-ole": self._object,
             "draw:control": self._control,
             "svg:title": self._described,
             "svg:desc": self._described,
@@ -145,6 +115,8 @@ class OdfText:
         self._rows: list[list[str]] = []
         self._label = ""
         self._prefix = ""
+        self._quiet = 0
+        """Open notes and comments, whose words belong to no commented place."""
         self._emit: Emit = lambda text, level: None
 
     def text(self, element: Element) -> str:
@@ -169,7 +141,7 @@ class OdfText:
             if event == "start":
                 if handler := self._starts.get(short):
                     handler(element)
-                if element.tag in _UNWRITTEN:
+                if element.tag in UNWRITTEN:
                     walker.skip_subtree()
                 elif element.text:
                     self._words(element.text)
@@ -191,10 +163,16 @@ class OdfText:
     def _write(self, text: str) -> None:
         if self._out:
             self._out[-1].append(text)
-            self._ranges.add(text)
+            if not self._quiet:
+                self._ranges.add(text)
 
-    def _push(self) -> None:
+    def _mark(self, text: str) -> None:
+        """Append a mark, which is not a word of a commented place."""
+        self._out[-1].append(text)
+
+    def _push(self, quiet: bool = False) -> None:
         self._out.append([])
+        self._quiet += quiet
 
     def _pop(self) -> str:
         return "".join(self._out.pop())
@@ -290,9 +268,10 @@ class OdfText:
     def _note(self, element: Element) -> None:
         kind = "endnote" if value(element, "text:note-class") == "endnote" else "footnote"
         self._notes[kind] += 1
-        self._write(f"[^{'e' if kind == 'endnote' else ''}{self._notes[kind]}]")
+        self._mark(f"[^{'e' if kind == 'endnote' else ''}{self._notes[kind]}]")
 
     def _end_note(self, element: Element) -> None:
+        self._quiet -= 1
         kind = "endnote" if value(element.getparent(), "text:note-class") == "endnote" else "footnote"
         mark = f"{'e' if kind == 'endnote' else ''}{self._notes[kind]}"
         self._after.append(f"[^{mark}]: {self._pop().strip()}\n")
@@ -306,7 +285,7 @@ class OdfText:
         label = f"comment {number}"
         if parent in self._comments:
             label += f", a reply to {self._comments[parent].label.partition(',')[0]},"
-        self._write(f"[comment {number}]")
+        self._aside(f"[comment {number}]")
         facts = {name(one): str(one.text or "") for one in element if name(one) in ("dc:creator", "dc:date")}
         self._comments[key] = Comment(
             label,
@@ -316,9 +295,10 @@ class OdfText:
             value(element, "loext:resolved") == "true",
         )
         self._waiting.append(key)
-        self._push()
+        self._push(quiet=True)
 
     def _end_comment(self, element: Element) -> None:
+        self._quiet -= 1
         key = next(reversed(self._comments))
         self._comments[key].text = self._pop()
         if value(element, "office:name") == key:
@@ -326,26 +306,31 @@ class OdfText:
 
     def _change(self, element: Element, begins: bool) -> None:
         change = self.changes.get(value(element, "text:change-id"))
-        if not change or change.sign != "+":
+        if not change:
             return
+        # Struck words, too, may stand in their place between two marks, as in flat files.
         if self._out:
-            self._write(change.begin if begins else change.end)
+            self._mark(change.begin if begins else change.end)
         elif begins:
             self._prefix += change.begin
         else:
             self._block(f"{change.end}\n")
 
     def _struck(self, element: Element) -> None:
-        identity = value(element, "text:change-id")
+        if words := self.struck_words(value(element, "text:change-id")):
+            self._aside(words)
+
+    def struck_words(self, identity: str) -> str:
+        """Return the words that a change struck, with their marks; empty where they were returned before."""
         change, content = self.changes.get(identity), self.struck.pop(identity, None)
         if change is None or content is None:
-            return
+            return ""
         inner = OdfText(self.styles)
         words = inner.text(content).replace("\n", "¶")
         self.unshown += inner.unshown
         self.images += inner.images
         self.objects += inner.objects
-        self._aside(f"{change.begin}{words}{change.end}")
+        return f"{change.begin}{words}{change.end}" if words else ""
 
     # Frames and tables
 
@@ -353,16 +338,25 @@ class OdfText:
         words = self._pop().strip()
         if not words:
             return
-        box = f"[text box: {words}]\n"
+        self._beside(f"[text box: {words}]\n")
+
+    def _beside(self, block: str) -> None:
         if self._paragraphs:
-            self._paragraphs[-1].boxes.append(box)
+            self._paragraphs[-1].boxes.append(block)
         else:
-            self._block(box)
+            self._block(block)
 
     def _image(self, element: Element) -> None:
         first = next((one for one in element.getparent() if not name(one).startswith("svg:")), None)
         # Others are the same picture in another format, or an object's.
         self.images += first is element
+
+    def _object(self, element: Element) -> None:
+        if not (place := value(element, "xlink:href")):
+            return  # it stands here, as in flat files
+        self.objects.append(place)
+        if self.embedded and (text := self.embedded(place)):
+            self._beside(text)
 
     def _described(self, element: Element) -> None:
         if words := str(element.text or "").strip():

@@ -16,6 +16,7 @@ from .office_notation import Ranges
 from .word_names import COUNTED
 from .word_notes import Notes
 from .word_numbering import Counts, Numbering, Styles
+from .word_output import Emit
 from .word_parts import chart_text, content_type, embedded_file, paragraphs_text, properties
 from .word_walk import Walker
 from .zip_package import Element, Package, Related, attribute, local
@@ -138,14 +139,18 @@ class _Word:
     def _expect(self, part: str, root: Element) -> None:
         self._expected[part] += int(root.xpath(COUNTED))
 
-    def _walk(self, part: str, root: Element, emit: object) -> None:
-        walker = Walker(self, part, emit, self._stories.setdefault(part, Counts()))  # pyright: ignore
+    def _walk(self, part: str, root: Element, emit: Emit) -> None:
+        walker = Walker(self, part, emit, self._stories.setdefault(part, Counts()))
         walker.walk(root)
         self._written[part] += walker.given
 
     def _words(self, part: str, element: Element) -> str:
         lines: list[str] = []
-        self._walk(part, element, lambda text, level, title: lines.append(text))
+
+        def emit(text: str, level: int, title: str) -> None:
+            lines.append(text)
+
+        self._walk(part, element, emit)
         return "".join(lines)
 
     def _emit(self, text: str, level: int, title: str) -> None:

@@ -20,6 +20,7 @@ LARGEST_UNPACKED = 512 << 20
 _LARGEST_XML = 256 << 20
 _MOST_PARTS = 50_000
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PLAIN_DOCTYPE = re.compile(rb'<!DOCTYPE\s+office:[a-z-]+\s+PUBLIC\s+"[^"<>]*"\s+"[^"<>]*"\s*>')
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -39,7 +40,7 @@ class Package:
     def __init__(self, given: GivenFile, kind: str) -> None:
         """Open the file. Raises Unusable for a protected file and for one that is too large, BadZipFile for no zip."""
         self.kind = kind
-        self._zip = ZipFile(_unprotected(given, kind))
+        self._zip = ZipFile(unprotected(given, kind))
         self._parts: dict[str, ZipInfo] = {part.filename: part for part in self._zip.infolist()}
         self._folded = {name.lower(): name for name in self._parts}
         if len(self._parts) > _MOST_PARTS or sum(part.file_size for part in self._parts.values()) > LARGEST_UNPACKED:
@@ -65,23 +66,9 @@ class Package:
 
     def xml(self, name: str) -> Element:
         """Return the root element of a part. Raises KeyError, XMLSyntaxError, Unusable for one that is too large."""
-        from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
-
         if self.size(name) > _LARGEST_XML:
             raise Unusable(f"too large (a part of over {_LARGEST_XML >> 20} MiB)", "Save it in another format.")
-        data = self.read(name)
-        if _has_doctype(data):
-            raise ValueError(f"{name} has a DOCTYPE, which Office files may not have")
-        # Deep trees are refused by libxml2 itself, at 256 levels, unless `huge_tree` is set.
-        parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
-        return etree.fromstring(data, parser)
+        return parsed(self.read(name), name)
 
     def related(self, part: str) -> dict[str, Related]:
         """Return the relationships of a part by their ids; of the whole package for an empty name."""
@@ -108,6 +95,36 @@ class Package:
         raise ValueError("it names no main part")
 
 
+def parsed(data: bytes, name: str) -> Element:
+    """Return the root element of a part. Raises ValueError, XMLSyntaxError, Unusable for one that is nested too deeply.
+
+    A DOCTYPE that only names a public DTD, as old OpenOffice files have it, is passed over; any other is refused.
+    """
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
+
+    data = _PLAIN_DOCTYPE.sub(b"", data[:4096], count=1) + data[4096:]
+    if _has_doctype(data):
+        raise ValueError(f"{name} has a DOCTYPE, which Office files may not have")
+    # Deep trees are refused by libxml2 itself, at 256 levels, unless `huge_tree` is set.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        if "depth" in str(error) or "uge" in str(error):
+            raise Unusable(
+                f"not readable: {name} is nested over 256 levels deep, or has words of over 10 MB in one piece",
+                "Open it in an office program and save it again.",
+            ) from error
+        raise
+
+
 def local(element: Element) -> str:
     """Return an element's name without its namespace; Strict and Transitional files differ in that alone."""
     tag = element.tag
@@ -129,7 +146,7 @@ def _has_doctype(data: bytes) -> bool:
     return _DOCTYPE.search(head) is not None
 
 
-def _unprotected(given: GivenFile, kind: str) -> Any:
+def unprotected(given: GivenFile, kind: str) -> Any:
     """Return the file, decrypted if a password fits. Raises Unusable."""
     head = given.file.read(8)
     given.file.seek(0)

@@ -1,0 +1,105 @@
+"""Parts of OpenDocument files beside the text: properties, tracked changes, forms, protection."""
+
+from typing import Any
+
+from ..draft import GivenFile, Unusable
+from .odf_lists import name, qualified, value
+from .office_notation import Change
+from .zip_package import Element, Package
+
+_PROPERTIES = {
+    "dc:title": "title",
+    "dc:subject": "subject",
+    "dc:description": "description",
+    "meta:initial-creator": "author",
+    "dc:creator": "last_author",
+    "meta:creation-date": "created",
+    "dc:date": "modified",
+}
+_LONGEST = 10_000
+_MOST = 1_000
+_UNKNOWN_DATE = "1970-01-01"
+"""Written by LibreOffice for a change without a date."""
+
+
+def opened(given: GivenFile, kind: str) -> Package:
+    """Open an OpenDocument package. Raises Unusable for a protected one, BadZipFile for no zip."""
+    package = Package(given, kind)
+    if "META-INF/manifest.xml" in package:
+        manifest = package.xml("META-INF/manifest.xml")
+        if next(manifest.iter(qualified("manifest:encryption-data")), None) is not None:
+            raise Unusable("password-protected", "Save a copy without the password.")
+    return package
+
+
+def properties(root: Element) -> dict[str, Any]:
+    """Return the properties in an `office:meta`: `title`, `author`, `created` …, and its own under `properties`."""
+    found: dict[str, Any] = {}
+    own: dict[str, str] = {}
+    keywords: list[str] = []
+    for one in list(root.iter())[:_MOST]:
+        words = "".join(one.itertext()).strip()[:_LONGEST] if not len(one) else ""
+        if not words:
+            continue
+        short = name(one)
+        if key := _PROPERTIES.get(short):
+            found[key] = words
+        elif short == "meta:keyword":
+            keywords.append(words)
+        elif short == "meta:user-defined":
+            own[value(one, "meta:name")] = words
+    found.setdefault("author", found.get("last_author", ""))
+    if keywords:
+        found["keywords"] = ", ".join(keywords)
+    if own:
+        found["properties"] = own
+    return {key: words for key, words in found.items() if words}
+
+
+def tracked_changes(root: Element) -> tuple[dict[str, Change], dict[str, Element], list[str]]:
+    """Return the changes by their ids, the struck content by the same ids, and the remarks on changes as lines."""
+    changes: dict[str, Change] = {}
+    struck: dict[str, Element] = {}
+    remarks: list[str] = []
+    for region in root.iter(qualified("text:changed-region")):
+        identity = value(region, "text:id") or value(region, "xml:id")
+        for one in region:
+            who = _text_of(one, "dc:creator")
+            when = _text_of(one, "dc:date")
+            if when.startswith(_UNKNOWN_DATE):
+                when = ""
+            if name(one) == "text:deletion":
+                changes[identity] = Change("-", who, when)
+                struck[identity] = one
+            elif name(one) == "text:insertion":
+                changes[identity] = Change("+", who, when)
+            info = one.find(qualified("office:change-info"))
+            for remark in info.iter(qualified("text:p")) if info is not None else ():
+                if words := "".join(remark.itertext()).strip():
+                    remarks.append(f"[remark on a change by {who or 'an unknown author'}]: {words}\n")
+    return changes, struck, remarks
+
+
+def _text_of(element: Element, short: str) -> str:
+    found = next(element.iter(qualified(short)), None)
+    return str(found.text or "") if found is not None else ""
+
+
+def form_controls(root: Element) -> dict[str, str]:
+    """Return the texts of form controls by their ids: `[form field Name: Ann]`."""
+    found: dict[str, str] = {}
+    for form in root.iter(qualified("form:form")):
+        for one in form.iterdescendants():
+            short = name(one)
+            if not short.startswith("form:") or short in ("form:form", "form:properties", "form:property"):
+                continue
+            identity = value(one, "xml:id") or value(one, "form:id") or f" {len(found)}"
+            parts = [value(one, "form:label"), value(one, "form:title")]
+            if short in ("form:checkbox", "form:radio"):
+                checked = "true" in (value(one, "form:current-selected"), value(one, "form:selected"))
+                parts.append("[x]" if value(one, "form:current-state") == "checked" or checked else "[ ]")
+            words = value(one, "form:current-value") or value(one, "form:value") or "".join(one.itertext()).strip()
+            label, rest = " ".join(filter(None, parts)), words[:_LONGEST]
+            if label or rest:
+                found[identity] = f"[form field {label}: {rest}]" if label and rest else f"[form field {label or rest}]"
+    return found
