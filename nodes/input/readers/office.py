@@ -1,13 +1,10 @@
-"""DOCX and XLSX as text. Both are zip archives, which are checked before they are unpacked.
+"""DOCX as text. It is a zip archive, which is checked before it is unpacked.
 
-DOCX: one line per paragraph, a table's cells separated by tabs. The XML is traversed here, because python-docx's
-paragraphs leave out content controls, tracked insertions and text boxes. XLSX: tab-separated text, each sheet under
-a line with its name, rows up to their last value, with the values that were computed when the file was saved, and no
-formulas.
+One line per paragraph, a table's cells separated by tabs. The XML is traversed here, because python-docx's paragraphs
+leave out content controls, tracked insertions and text boxes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, cast
 from zipfile import ZipFile
 
@@ -25,7 +22,7 @@ def look_inside(file: BinaryIO) -> None:
     file.seek(0)
     if head == _OLD_OR_PROTECTED:
         raise Unusable(
-            "password-protected or in an old Office format", "Save a copy without a password, as DOCX or XLSX."
+            "password-protected or in an old Office format", "Save a copy without a password, as DOCX."
         )
     with ZipFile(file) as archive:
         parts = archive.infolist()
@@ -42,14 +39,6 @@ def read_docx(given: GivenFile) -> Read:
     """Yield the document."""
     draft = Draft("DOCX")
     for piece in paragraphs(given.file, draft.meta):
-        draft.write(piece)
-    yield draft
-
-
-def read_xlsx(given: GivenFile) -> Read:
-    """Yield the document."""
-    draft = Draft("XLSX")
-    for piece in rows(given.file, draft.meta):
         draft.write(piece)
     yield draft
 
@@ -93,59 +82,3 @@ def _text(element: Any) -> str:
 def _name(element: Any) -> str:
     """Return the element's name without its namespace; an empty text for comments."""
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
-_MOST_ROWS = 1 << 20  # the most that the format allows; limits the work for a forged row number
-
-
-def rows(file: BinaryIO, meta: dict[str, Any]) -> Iterator[str]:
-    """Yield the text, a few hundred rows at a time. `meta` gains `sheets`, their names.
-
-    Raises ImportError without openpyxl, Unusable for a protected file or one that is too large.
-    """
-    from openpyxl import load_workbook
-
-    look_inside(file)
-    book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-    try:
-        meta["sheets"] = [sheet.title for sheet in book.worksheets]
-        for number, sheet in enumerate(book.worksheets):
-            yield ("\n" if number else "") + f"## {_cell(sheet.title)}\n"
-            # The size that a sheet declares is often wrong, and may be forged.
-            sheet.reset_dimensions()
-            yield from _batches(sheet.iter_rows(values_only=True))
-    finally:
-        book.close()
-
-
-def _batches(values: Iterator[Sequence[object]]) -> Iterator[str]:
-    lines: list[str] = []
-    blank = 0
-    for number, row in enumerate(values):
-        if number >= _MOST_ROWS:
-            raise Unusable("a damaged XLSX", f"A sheet claims more than {_MOST_ROWS:,} rows.")
-        line = "\t".join(map(_cell, row)).rstrip("\t")
-        if not line:
-            blank += 1  # written only when a filled row follows
-            continue
-        lines += [""] * blank
-        blank = 0
-        lines.append(line)
-        if len(lines) >= 500:
-            yield "\n".join(lines) + "\n"
-            lines = []
-    if lines:
-        yield "\n".join(lines) + "\n"
-
-
-def _cell(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "TRUE" if value else "FALSE"
-        case datetime() | date() | time():
-            return value.isoformat()
-        case _:
-            # Keeps a cell one field of one line.
-            return " ".join(str(value).splitlines()).replace("\t", " ")

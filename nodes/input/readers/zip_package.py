@@ -7,7 +7,7 @@ import io
 import posixpath
 import re
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 from zipfile import ZipFile, ZipInfo
 
 from ..draft import GivenFile, Unusable
@@ -63,6 +63,14 @@ class Package:
     def read(self, name: str) -> bytes:
         """Return a part's bytes. Names ignore case, as Office does. Raises KeyError, BadZipFile."""
         return self._zip.read(self._parts[self._folded[name.lower()]])
+
+    def stream(self, name: str) -> IO[bytes]:
+        """Return a part to be read piece by piece. Raises KeyError, BadZipFile, ValueError for one with a DOCTYPE."""
+        part = self._parts[self._folded[name.lower()]]
+        with self._zip.open(part) as head:
+            if _has_doctype(head.read(8192)):
+                raise ValueError(f"{name} has a DOCTYPE, which Office files may not have")
+        return self._zip.open(part)
 
     def xml(self, name: str) -> Element:
         """Return the root element of a part. Raises KeyError, XMLSyntaxError, Unusable for one that is too large."""

@@ -1,0 +1,180 @@
+"""Parts that Office files of all kinds have: properties, media, macros; and the count of words that nothing shows."""
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..draft import Draft
+from .drawing_text import one_line, parsed, related
+from .zip_package import Element, Package, local
+
+_PROPERTIES = {
+    "title": "title",
+    "creator": "author",
+    "subject": "subject",
+    "keywords": "keywords",
+    "description": "description",
+    "category": "category",
+    "contentStatus": "status",
+    "lastModifiedBy": "last_modified_by",
+    "created": "created",
+    "modified": "saved",
+    "Company": "company",
+    "Manager": "manager",
+}
+_MEDIA = {
+    "picture": ".png .jpg .jpeg .jfif .gif .bmp .tif .tiff .emf .wmf .svg .webp .ico .wdp .eps .pict .pcx .heic .emz .wmz",
+    "sound": ".wav .mp3 .m4a .wma .mid .midi .aac .au .aif .aiff .ogg .flac",
+    "video": ".mp4 .avi .wmv .mov .mpg .mpeg .m4v .asf .webm .mkv .flv",
+}
+_MEDIA_BY_SUFFIX = {suffix: noun for noun, suffixes in _MEDIA.items() for suffix in suffixes.split()}
+_WITHOUT_TEXT = re.compile(
+    r"""^\[Content_Types\]\.xml$ | \.rels$ | (^|/)theme/ | tableStyles | (pres|view)Props | (^|/)styles\.xml$
+    | calcChain | diagrams/(layout|quickStyle|colors) | charts/(style|colors) | printerSettings | thumbnail | \.fntdata$
+    | (^|/)fonts/ | revisionInfo | changesInfos | (^|/)(customProperty|tags)/? | metadata\.xml$ | ctrlProps/
+    | docMetadata | docProps/app\.xml$ | \.sig[sn]? | _xmlsignatures | /$ | itemProps\d*\.xml$ | volatileDependencies | (^|/)richData/.*Types?\.xml$
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NO_WORDS = frozenset(
+    "f formula formula1 formula2 sqref formatCode attrName ClientData fmla from to ext pos style uri".split()
+)
+"""Elements whose text is not for readers: references, coordinates, names of animated attributes."""
+_WORDY = ("descr", "title", "prompt", "promptTitle", "error", "errorTitle", "tooltip", "caption", "alt", "comment")
+_NUMBER = re.compile(r"[\d\s.,:;%eE+/()$#-]*")
+_LONGEST_SEARCH = 2_000_000_000
+"""Characters that are looked through for words cut by a change of font; about a second."""
+
+
+def properties(package: Package, draft: Draft) -> None:
+    """Put the title, the author and the other properties of the file into the document's metadata."""
+    for name in ("docProps/core.xml", "docProps/app.xml", "docProps/custom.xml"):
+        places = [one.target for one in related(package, draft, "").values() if _is(one.kind, name)] or [name]
+        root = parsed(package, draft, places[0]) if places[0] in package else None
+        if root is None:
+            continue
+        for one in root:
+            if name.endswith("custom.xml"):
+                value = one_line(" ".join(str(text) for text in one.itertext()))
+                draft.meta.setdefault("properties", {})[one.get("name", "")] = value
+            elif (key := _PROPERTIES.get(local(one))) and (value := one_line(one.text or "")):
+                draft.meta[key] = value
+
+
+def _is(kind: str, name: str) -> bool:
+    return kind.startswith(posixpath.basename(name).partition(".")[0]) or (kind == "extended-properties" and "app" in name)
+
+
+def count_media(package: Package, draft: Draft) -> None:
+    """Count pictures, sounds, videos, macros and other parts that are not text, as losses."""
+    for name in package.names:
+        suffix = posixpath.splitext(name.lower())[1]
+        if _WITHOUT_TEXT.search(name) or suffix in (".xml", ".vml") or "/embeddings/" in name:
+            continue
+        if noun := _MEDIA_BY_SUFFIX.get(suffix):
+            draft.not_shown(noun)
+        elif "vbaproject" in name.lower():
+            draft.not_shown("set of macros")
+        elif "/activex/" in name.lower():
+            draft.not_shown("form control")
+        elif "/model/" in name.lower():
+            draft.not_shown("data model")
+        elif not name.lower().endswith(("vbaprojectsignature.bin", "vbadata.xml")):
+            draft.not_shown("part of an unknown kind")
+
+
+def compare(package: Package, draft: Draft, complete: "set[str]") -> None:
+    """Compare the words of every part with the document's text, and note what is missing as losses.
+
+    `complete`: the names, in lower case, of parts that were read word by word, or noted otherwise.
+    """
+    search = _Search(draft)
+    for name in package.names:
+        if name.lower() in complete or _WITHOUT_TEXT.search(name):
+            continue
+        if name.lower().endswith(".xml"):
+            root = parsed(package, draft, name)
+            missing = sum(search.missing(text) for text in _texts(root)) if root is not None else 0
+        elif name.lower().endswith(".vml"):
+            missing = sum(search.missing(text) for text in vml_texts(package, name))
+        else:
+            continue
+        draft.not_shown(f"word of {_label(name)}", missing)
+    for name in package.names:
+        if name.endswith(".rels") and "customXml" not in name:
+            folder, base = posixpath.split(name)
+            for one in related(package, draft, posixpath.join(posixpath.dirname(folder), base[:-5])).values():
+                if one.outside and one.kind == "hyperlink" and search.missing(one.target):
+                    draft.not_shown("target of a link")
+
+
+def _label(name: str) -> str:
+    return "custom XML" if name.lower().startswith("customxml/") else name
+
+
+def _texts(root: Element) -> Iterator[str]:
+    if local(root) in ("contentTypeSchema", "FormTemplates", "Sources", "datastoreItem", "CoverPageProperties"):
+        return
+    for one in root.iter():
+        name = local(one)
+        if name in _NO_WORDS or (name == "t" and one.getparent() is not None and local(one.getparent()) == "rPh"):
+            continue
+        if one.text:
+            yield one.text
+        if one.tail:
+            yield one.tail
+        for key in _WORDY:
+            if value := one.get(key):
+                yield value
+
+
+def vml_texts(package: Package, name: str) -> list[str]:
+    """Return the texts of a drawing in the older form, which is often not quite XML."""
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
+    try:
+        root: Any = etree.fromstring(package.read(name), parser)
+    except Exception:  # nothing is known of it; the comments that it draws are in a part of their own
+        return []
+    if root is None:
+        return []
+    found: list[str] = []
+    for box in root.iter("{*}textbox"):
+        if text := one_line(" ".join(str(one) for one in box.itertext())):
+            found.append(text)
+    for shape in root.iter("{*}shape"):
+        if alternative := one_line(shape.get("alt", "")):
+            found.append(alternative)
+    return found
+
+
+class _Search:
+    """Finds words in a document's text and metadata."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._words: set[str] = set()
+        self._whole = ""
+        self._left = _LONGEST_SEARCH
+
+    def missing(self, text: str) -> int:
+        """Return how many words of `text` are in none."""
+        if _NUMBER.fullmatch(text):
+            return 0
+        if not self._whole:
+            meta = json.dumps(self._draft.meta, ensure_ascii=False)
+            self._whole = f"{self._draft.text} {meta} "
+            self._words = set(self._whole.split())
+        return sum(not self._has(word) for word in text.split() if not _NUMBER.fullmatch(word))
+
+    def _has(self, word: str) -> bool:
+        if word in self._words:
+            return True
+        # A word may continue in the next run, or stand in brackets that the text adds.
+        if len(self._whole) > self._left:
+            return False
+        self._left -= len(self._whole)
+        return word in self._whole
