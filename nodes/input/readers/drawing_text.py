@@ -98,7 +98,7 @@ class Drawing:
             if name == "t":
                 found.append(one.text or "")
                 if target := self._run_link(one):
-                    found.append(f" ({target})")
+                    found.append(f" <{target}>")
             elif name == "br":
                 found.append("\n")
             elif name == "tab" and local(one.getparent()) == "r":

@@ -4,9 +4,8 @@ import posixpath
 from collections.abc import Iterator
 
 from ..draft import Draft, GivenFile, Skipped
-from .zip_package import Package
+from .zip_package import OLE, Package
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _STREAMS = (("WordDocument", ".doc"), ("Workbook", ".xls"), ("Book", ".xls"), ("PowerPoint Document", ".ppt"))
 _LARGEST = 128 << 20
 _MOST_FILES = 1_000
@@ -42,7 +41,7 @@ def _read(given: GivenFile, package: Package, name: str) -> Iterator[Draft | Ski
             yield Skipped(base, f"too large (over {_LARGEST >> 20} MiB)", package.size(name))
             return
         data = package.read(name)
-        inner = _unpacked(data) if data.startswith(_OLE) else ("", data)
+        inner = _unpacked(data) if data.startswith(OLE) else ("", data)
     except Exception as error:  # zipfile and olefile raise a dozen kinds
         yield Skipped(base, f"damaged ({type(error).__name__})", 0)
         return

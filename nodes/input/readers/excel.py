@@ -16,11 +16,10 @@ from .excel_parts import SheetParts
 from .excel_rest import rest_of_workbook
 from .office_parts import compare, count_media, properties
 from .sheet_text import SheetText, TooMuch
-from .zip_package import Element, Package, Related, attribute, local
+from .zip_package import OLE, Element, Package, Related, attribute, local
 
 _MOST_SHEETS = 10_000
 _SHEETS = ("worksheet", "chartsheet", "dialogsheet", "xlMacrosheet", "xlIntlMacrosheet")
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _BINARY = "Workbook".encode("utf-16-le")
 _PROTECTED = "EncryptedPackage".encode("utf-16-le")
 
@@ -51,10 +50,10 @@ def read(given: GivenFile) -> Read:
 def _is_old(given: GivenFile) -> bool:
     """Return whether the file is a workbook of before 2007 with a newer suffix."""
     head = given.file.read(8)
-    if head == _OLE:
+    if head == OLE:
         head += given.file.read(4 << 20)
     given.file.seek(0)
-    return head.startswith(_OLE) and _BINARY in head and _PROTECTED not in head
+    return head.startswith(OLE) and _BINARY in head and _PROTECTED not in head
 
 
 def _since_1904(root: Element) -> bool:

@@ -277,5 +277,3 @@ class Sheet:
             text, row, first = master
             return "=" + cell_text(moved(text, number - row, column - first))
         return "=(formula without a text)"
-
-

@@ -331,7 +331,9 @@ def _fraction(part: list[Token], number: Decimal) -> str:
     numerator = _numerator(before)
     mixed = any(token.kind == "digit" for token in before[:numerator])
     whole, top = divmod(top, bottom) if mixed and bottom else (0, top)
-    shown = " ".join(filter(None, [str(whole) if mixed and (whole or not top) else "", f"{top}/{bottom}" if top else ""]))
+    shown = " ".join(
+        filter(None, [str(whole) if mixed and (whole or not top) else "", f"{top}/{bottom}" if top else ""])
+    )
     lead = "".join(token.text for token in before if token.kind == "literal").strip()
     trail = "".join(token.text for token in after if token.kind == "literal" and not token.text.isdigit()).strip()
     return " ".join(filter(None, [lead, shown or "0", trail]))

@@ -8,7 +8,8 @@ class Token(NamedTuple):
     """One sign of a number format."""
 
     kind: str
-    """`literal`, `digit`, `point`, `comma`, `percent`, `exponent`, `slash`, `text`, `general`, `condition` or `date`."""
+    """`literal`, `digit`, `point`, `comma`, `percent`, `exponent`, `slash`, `text`, `general`,
+    `condition` or `date`."""
     text: str
     """What is shown of a literal; the sign itself of others, in lower case for dates: `yyyy`, `[h]`, `am/pm`."""
 

@@ -21,9 +21,7 @@ def look_inside(file: BinaryIO) -> None:
     head = file.read(8)
     file.seek(0)
     if head == _OLD_OR_PROTECTED:
-        raise Unusable(
-            "password-protected or in an old Office format", "Save a copy without a password, as DOCX."
-        )
+        raise Unusable("password-protected or in an old Office format", "Save a copy without a password, as DOCX.")
     with ZipFile(file) as archive:
         parts = archive.infolist()
         if len(parts) > _MOST_PARTS or sum(part.file_size for part in parts) > LARGEST_UNPACKED:

@@ -25,25 +25,43 @@ _PROPERTIES = {
     "Manager": "manager",
 }
 _MEDIA = {
-    "picture": ".png .jpg .jpeg .jfif .gif .bmp .tif .tiff .emf .wmf .svg .webp .ico .wdp .eps .pict .pcx .heic .emz .wmz",
+    "picture": ".png .jpg .jpeg .jfif .gif .bmp .tif .tiff .emf .wmf .svg .webp .ico .wdp .eps .pict .pcx .heic .emz",
     "sound": ".wav .mp3 .m4a .wma .mid .midi .aac .au .aif .aiff .ogg .flac",
     "video": ".mp4 .avi .wmv .mov .mpg .mpeg .m4v .asf .webm .mkv .flv",
 }
-_MEDIA_BY_SUFFIX = {suffix: noun for noun, suffixes in _MEDIA.items() for suffix in suffixes.split()}
+MEDIA_BY_SUFFIX = {suffix: noun for noun, suffixes in _MEDIA.items() for suffix in suffixes.split()}
 _WITHOUT_TEXT = re.compile(
     r"""^\[Content_Types\]\.xml$ | \.rels$ | (^|/)theme/ | tableStyles | (pres|view)Props | (^|/)styles\.xml$
     | calcChain | diagrams/(layout|quickStyle|colors) | charts/(style|colors) | printerSettings | thumbnail | \.fntdata$
     | (^|/)fonts/ | revisionInfo | changesInfos | (^|/)(customProperty|tags)/? | metadata\.xml$ | ctrlProps/
-    | docMetadata | docProps/app\.xml$ | \.sig[sn]? | _xmlsignatures | /$ | itemProps\d*\.xml$ | volatileDependencies | (^|/)richData/.*Types?\.xml$
+    | docMetadata | docProps/app\.xml$ | \.sig[sn]? | _xmlsignatures | /$ | itemProps\d*\.xml$ | volatileDependencies
+    | (^|/)richData/.*Types?\.xml$
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _NO_WORDS = frozenset(
-    "f formula formula1 formula2 sqref formatCode attrName ClientData fmla from to ext pos style uri".split()
+    [
+        "f",
+        "formula",
+        "formula1",
+        "formula2",
+        "sqref",
+        "formatCode",
+        "attrName",
+        "ClientData",
+        "fmla",
+        "from",
+        "to",
+        "ext",
+        "pos",
+        "style",
+        "uri",
+        "language",
+    ]
 )
 """Elements whose text is not for readers: references, coordinates, names of animated attributes."""
 _WORDY = ("descr", "title", "prompt", "promptTitle", "error", "errorTitle", "tooltip", "caption", "alt", "comment")
-_NUMBER = re.compile(r"[\d\s.,:;%eE+/()$#-]*")
+_NUMBER = re.compile(r"[\d\s.,:;%eE+/()$#‹›-]*")
 _LONGEST_SEARCH = 2_000_000_000
 """Characters that are looked through for words cut by a change of font; about a second."""
 
@@ -64,7 +82,9 @@ def properties(package: Package, draft: Draft) -> None:
 
 
 def _is(kind: str, name: str) -> bool:
-    return kind.startswith(posixpath.basename(name).partition(".")[0]) or (kind == "extended-properties" and "app" in name)
+    return kind.startswith(posixpath.basename(name).partition(".")[0]) or (
+        kind == "extended-properties" and "app" in name
+    )
 
 
 def count_media(package: Package, draft: Draft) -> None:
@@ -73,7 +93,7 @@ def count_media(package: Package, draft: Draft) -> None:
         suffix = posixpath.splitext(name.lower())[1]
         if _WITHOUT_TEXT.search(name) or suffix in (".xml", ".vml") or "/embeddings/" in name:
             continue
-        if noun := _MEDIA_BY_SUFFIX.get(suffix):
+        if noun := MEDIA_BY_SUFFIX.get(suffix):
             draft.not_shown(noun)
         elif "vbaproject" in name.lower():
             draft.not_shown("set of macros")
@@ -90,7 +110,7 @@ def compare(package: Package, draft: Draft, complete: "set[str]") -> None:
 
     `complete`: the names, in lower case, of parts that were read word by word, or noted otherwise.
     """
-    search = _Search(draft)
+    search = Search(draft)
     for name in package.names:
         if name.lower() in complete or _WITHOUT_TEXT.search(name):
             continue
@@ -151,7 +171,7 @@ def vml_texts(package: Package, name: str) -> list[str]:
     return found
 
 
-class _Search:
+class Search:
     """Finds words in a document's text and metadata."""
 
     def __init__(self, draft: Draft) -> None:

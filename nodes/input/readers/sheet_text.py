@@ -1,9 +1,9 @@
 """The text of one sheet, in one form for all formats of spreadsheets.
 
-A line `## Name`, then one line for each row that is not empty: its cells from column A to the last filled one, separated
-by tabs. Tabs and line ends inside of a cell are blanks. A row with more than twenty empty columns in sequence is written
-without its empty cells; the index has the column of each cell. What belongs to the sheet but to no row follows in lines
-with brackets: `[merged cells: A1:B1]`, `[comment on C3 by Ann]: …`.
+A line `## Name`, then one line for each row that is not empty: its cells from column A to the last filled one,
+separated by tabs. Tabs and line ends inside of a cell are blanks. A row with more than twenty empty columns in sequence
+is written without its empty cells; the index has the column of each cell. What belongs to the sheet but to no row
+follows in lines with brackets: `[merged cells: A1:B1]`, `[comment on C3 by Ann]: …`.
 """
 
 import re

@@ -19,8 +19,9 @@ LARGEST_UNPACKED = 512 << 20
 """Bytes of all parts together. `zipfile` never unpacks more than a part declares, so the declared sum is a limit."""
 _LARGEST_XML = 256 << 20
 _MOST_PARTS = 50_000
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PLAIN_DOCTYPE = re.compile(rb'<!DOCTYPE\s+office:[a-z-]+\s+PUBLIC\s+"[^"<>]*"\s+"[^"<>]*"\s*>')
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""How protected files begin, and those of Office before 2007."""
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -64,12 +65,16 @@ class Package:
         """Return a part's bytes. Names ignore case, as Office does. Raises KeyError, BadZipFile."""
         return self._zip.read(self._parts[self._folded[name.lower()]])
 
-    def stream(self, name: str) -> IO[bytes]:
-        """Return a part to be read piece by piece. Raises KeyError, BadZipFile, ValueError for one with a DOCTYPE."""
+    def stream(self, name: str, doctype: bool = False) -> IO[bytes]:
+        """Return a part to be read piece by piece. Raises KeyError, BadZipFile, ValueError for one with a DOCTYPE.
+
+        `doctype`: return such a part, too.
+        """
         part = self._parts[self._folded[name.lower()]]
-        with self._zip.open(part) as head:
-            if _has_doctype(head.read(8192)):
-                raise ValueError(f"{name} has a DOCTYPE, which Office files may not have")
+        if not doctype:
+            with self._zip.open(part) as head:
+                if _has_doctype(head.read(8192)):
+                    raise ValueError(f"{name} has a DOCTYPE, which Office files may not have")
         return self._zip.open(part)
 
     def xml(self, name: str) -> Element:
@@ -158,7 +163,7 @@ def unprotected(given: GivenFile, kind: str) -> Any:
     """Return the file, decrypted if a password fits. Raises Unusable."""
     head = given.file.read(8)
     given.file.seek(0)
-    if head != _OLE:
+    if head != OLE:
         return given.file
     from msoffcrypto import OfficeFile
     from msoffcrypto.exceptions import DecryptionError, FileFormatError, InvalidKeyError, ParseError
