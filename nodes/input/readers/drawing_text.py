@@ -31,8 +31,9 @@ def rich_text(element: Element) -> str:
 class Drawing:
     """Reads the shapes of one part: of a slide, its notes, or a sheet's drawing."""
 
-    def __init__(self, package: Package, draft: Draft, part: str) -> None:
-        """Prepare the part named `part`. Losses go to `draft`."""
+    def __init__(self, package: Package, draft: Draft, part: str, boxes: bool = False) -> None:
+        """Prepare the part named `part`. Losses go to `draft`. `boxes`: mark the text of shapes, as beside a sheet."""
+        self._boxes = boxes
         self._package = package
         self._draft = draft
         self._part = part
@@ -83,7 +84,8 @@ class Drawing:
     def _bodies(self, one: Element) -> Iterator[str]:
         for child in one:
             if local(child) in ("txBody", "txbx", "txXfrm"):
-                yield from self.paragraphs(child)
+                for line in self.paragraphs(child):
+                    yield f"[text box: {line}]" if self._boxes else line
 
     def paragraphs(self, body: Element) -> Iterator[str]:
         """Yield the paragraphs of a body of text, without empty ones."""
@@ -158,7 +160,7 @@ class Drawing:
             if more.kind == "chartUserShapes":
                 shapes = opened(self._package, self._draft, more, "drawing")
                 if shapes is not None:
-                    yield from Drawing(self._package, self._draft, more.target).lines(shapes)
+                    yield from Drawing(self._package, self._draft, more.target, self._boxes).lines(shapes)
 
     def _diagram(self, name: str) -> Iterator[str]:
         target = self._related.get(name)

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterator
+from typing import Any
 
 from ..draft import Draft, GivenFile, Skipped
 from .zip_package import OLE, Package
@@ -55,9 +56,7 @@ def _read(given: GivenFile, package: Package, name: str) -> Iterator[Draft | Ski
 
 def _unpacked(data: bytes) -> tuple[str, bytes] | None:
     """Return the file in an OLE object, after its name or its suffix; None where it is not known."""
-    from olefile import OleFileIO
-
-    with OleFileIO(data) as ole:
+    with opened_ole(data) as ole:
         for stream in ("Package", "package"):
             if ole.exists(stream):
                 content = ole.openstream(stream).read()
@@ -74,6 +73,13 @@ def _unpacked(data: bytes) -> tuple[str, bytes] | None:
         if ole.exists("EncryptedPackage"):
             return ".xlsx", data
     return None
+
+
+def opened_ole(data: bytes) -> Any:
+    """Return the streams of an OLE file. Raises OSError for a damaged one."""
+    from olefile import OleFileIO  # whose types say that names are bytes
+
+    return OleFileIO(data)
 
 
 def _suffix_of(data: bytes) -> str:

@@ -13,7 +13,7 @@ from .drawing_text import one_line, parsed, related
 from .embedded import embedded_files
 from .excel_cells import Sheet, Workbook, number_formats, shared_strings
 from .excel_parts import SheetParts
-from .excel_rest import rest_of_workbook
+from .excel_rest import COUNTED, rest_of_workbook
 from .office_parts import compare, count_media, properties
 from .sheet_text import SheetText, TooMuch
 from .zip_package import OLE, Element, Package, Related, attribute, local
@@ -81,6 +81,8 @@ class _Reading:
                 hidden += self._sheet(name, target)
             except TooMuch as error:
                 self._draft.lose(f"sheet {name} is cut: {error}")
+        self._text.end()
+        self._complete |= {one.target.lower() for one in self._related.values() if one.kind in COUNTED}
         try:
             rest_of_workbook(self._package, self._draft, self._text, self._root, self._related)
         except TooMuch as error:

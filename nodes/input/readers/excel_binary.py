@@ -12,7 +12,7 @@ from typing import Any
 
 from ..draft import Draft, GivenFile, Read, Unusable
 from .drawing_text import Drawing, parsed
-from .embedded import embedded_files
+from .embedded import embedded_files, opened_ole
 from .excel_records import Records
 from .number_formats import number_format, plain
 from .office_parts import count_media, properties
@@ -36,8 +36,8 @@ def read_xlsb(given: GivenFile) -> Read:
     for name in package.names:
         if name.lower().startswith("xl/drawings/") and name.lower().endswith(".xml"):
             root = parsed(package, draft, name)
-            for line in Drawing(package, draft, name).lines(root) if root is not None else ():
-                text.note(line if line.startswith("[") else f"[text box: {line}]")
+            for line in Drawing(package, draft, name, boxes=True).lines(root) if root is not None else ():
+                text.note(line)
         elif name.lower().startswith("xl/pivotcache/") and "definition" in name.lower() and name.endswith(".bin"):
             draft.not_shown("set of stored data of pivot tables")
     properties(package, draft)
@@ -103,7 +103,7 @@ def _opened(given: GivenFile, data: bytes) -> tuple[Any, bytes]:
 
     try:
         return book(data), data
-    except xlrd.XLRDError as error:
+    except xlrd.biffh.XLRDError as error:
         if "encrypted" not in str(error):
             raise
     options = replace(given.options, passwords=(*given.options.passwords, READ_ONLY_PASSWORD))
@@ -116,10 +116,8 @@ def _stream(data: bytes) -> bytes:
     """Return the stream of the workbook in its file, which before 1995 is the file itself; empty for a damaged one."""
     if not data.startswith(OLE):
         return data
-    from olefile import OleFileIO
-
     try:
-        with OleFileIO(data) as ole:
+        with opened_ole(data) as ole:
             return next((ole.openstream(name).read() for name in ("Workbook", "Book") if ole.exists(name)), b"")
     except Exception:  # xlrd has read it, more patiently
         return b""
@@ -138,6 +136,7 @@ def _by_xlrd(book: Any, draft: Draft, text: SheetText) -> None:
             continue
         if hidden:
             draft.meta["hidden_rows"] = draft.meta.get("hidden_rows", 0) + len(hidden)
+    text.end()
     for name in book.name_obj_list:
         if not name.builtin and not name.macro:
             text.note(f"[name {name.name}: {name.result.text if name.result else ''}]")
@@ -200,10 +199,8 @@ def _sheet_parts(sheet: Any, draft: Draft, text: SheetText) -> None:
 
 def _around(data: bytes, draft: Draft) -> None:
     """Note what stands beside the workbook in its file, and read its properties."""
-    from olefile import OleFileIO
-
     try:
-        with OleFileIO(data) as ole:
+        with opened_ole(data) as ole:
             folders = {path[0] for path in ole.listdir() if len(path) > 1}
             draft.not_shown("embedded object", sum(name.startswith("MBD") for name in folders))
             draft.not_shown("set of macros", "_VBA_PROJECT_CUR" in folders)

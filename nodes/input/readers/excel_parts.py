@@ -169,8 +169,8 @@ class SheetParts:
             return
         root = parsed(self._package, self._draft, one.target)
         if root is not None:
-            for line in Drawing(self._package, self._draft, one.target).lines(root):
-                self._text.note(line if line.startswith("[") else f"[text box: {line}]")
+            for line in Drawing(self._package, self._draft, one.target, boxes=True).lines(root):
+                self._text.note(line)
 
 
 def _threaded(comment: Element, people: dict[str, str]) -> str:

@@ -6,6 +6,8 @@ from .sheet_text import SheetText
 from .zip_package import Element, Package, Related, local
 
 _UNSHOWN = {"slicerCache": "slicer", "timelineCache": "timeline", "connections": "set of data connections"}
+COUNTED = ("externalLink", "pivotCacheDefinition", "pivotCacheRecords", *_UNSHOWN)
+"""Kinds of parts whose words are losses already."""
 
 
 def rest_of_workbook(

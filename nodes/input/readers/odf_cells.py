@@ -8,41 +8,18 @@ from .odf_package import OdfPackage, chart_or_object, object_lines
 from .zip_package import Element, attribute, local
 
 _APART = frozenset(
-    [
-        "annotation",
-        "annotation-end",
-        "notes",
-        "frame",
-        "custom-shape",
-        "object",
-        "forms",
-        "title",
-        "desc",
-        "binary-data",
-    ]
+    (
+        *("annotation", "annotation-end", "notes", "frame", "custom-shape", "object", "forms"),
+        *("title", "desc", "binary-data"),
+    )
 )
 """Elements in a paragraph or a cell that are not its own text."""
-_FIELDS = frozenset(["page-number", "page-count", "sheet-name"])
+_FIELDS = frozenset(("page-number", "page-count", "sheet-name"))
 _SHAPES = frozenset(
-    [
-        "frame",
-        "custom-shape",
-        "rect",
-        "line",
-        "polyline",
-        "polygon",
-        "regular-polygon",
-        "path",
-        "circle",
-        "ellipse",
-        "connector",
-        "caption",
-        "measure",
-        "g",
-        "a",
-        "text-box",
-        "control",
-    ]
+    (
+        *("frame", "custom-shape", "rect", "line", "polyline", "polygon", "regular-polygon", "path", "circle"),
+        *("ellipse", "connector", "caption", "measure", "g", "a", "text-box", "control"),
+    )
 )
 _MOST_BLANKS = 1_000
 
@@ -94,8 +71,9 @@ def comment_line(annotation: Element, place: str = "") -> str:
 class Frames:
     """Reads frames: text boxes, pictures, tables, charts, groups."""
 
-    def __init__(self, package: OdfPackage, draft: Draft) -> None:
-        """Prepare the file. Losses go to `draft`."""
+    def __init__(self, package: OdfPackage, draft: Draft, boxes: bool = False) -> None:
+        """Prepare the file. Losses go to `draft`. `boxes`: mark the text of shapes, as beside a sheet."""
+        self._boxes = boxes
         self._package = package
         self._draft = draft
 
@@ -126,7 +104,7 @@ class Frames:
         name = local(one)
         if name in ("p", "h"):
             if text := one_line(inline(one)):
-                yield text
+                yield f"[text box: {text}]" if self._boxes else text
             yield from self.inside(one)
         elif is_shape(one):
             yield from self.lines(one)

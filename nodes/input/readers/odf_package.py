@@ -135,12 +135,16 @@ def chart_or_object(root: Element) -> Iterator[str]:
     rows: list[str] = []
     for paragraph in root.iter("{*}p"):
         if not any(local(above) == "table-row" for above in paragraph.iterancestors()):
-            texts.append(one_line("".join(str(text) for text in paragraph.itertext())))
+            texts.append(_words(paragraph))
     for row in root.iter("{*}table-row"):
-        cells = [one_line(" ".join(str(text) for text in cell.itertext())) for cell in row]
+        cells = [" ".join(_words(one) for one in cell.iter("{*}p")) for cell in row]
         rows.append("; ".join(filter(None, cells)))
     if local(root) == "math":
         texts = [one_line(" ".join(str(text) for text in root.itertext()))]
     noun = "chart" if chart else "formula" if local(root) == "math" else "object"
     yield f"[{': '.join(filter(None, [noun, ' · '.join(filter(None, texts))]))}]"
     yield from filter(None, rows)
+
+
+def _words(paragraph: Element) -> str:
+    return one_line("".join(str(text) for text in paragraph.itertext()))

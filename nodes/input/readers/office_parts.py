@@ -40,28 +40,16 @@ _WITHOUT_TEXT = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NO_WORDS = frozenset(
-    [
-        "f",
-        "formula",
-        "formula1",
-        "formula2",
-        "sqref",
-        "formatCode",
-        "attrName",
-        "ClientData",
-        "fmla",
-        "from",
-        "to",
-        "ext",
-        "pos",
-        "style",
-        "uri",
-        "language",
-    ]
+    (
+        *("f", "formula", "formula1", "formula2", "fmla", "sqref", "formatCode", "attrName", "ClientData"),
+        *("from", "to", "ext", "pos", "style", "uri", "language"),
+    )
 )
 """Elements whose text is not for readers: references, coordinates, names of animated attributes."""
 _WORDY = ("descr", "title", "prompt", "promptTitle", "error", "errorTitle", "tooltip", "caption", "alt", "comment")
 _NUMBER = re.compile(r"[\d\s.,:;%eE+/()$#‹›-]*")
+_OF_THREADS = ("[Threaded comment]", "tc=")
+"""Texts by which older programs show a thread of comments, which is read itself."""
 _LONGEST_SEARCH = 2_000_000_000
 """Characters that are looked through for words cut by a change of font; about a second."""
 
@@ -141,7 +129,7 @@ def _texts(root: Element) -> Iterator[str]:
         name = local(one)
         if name in _NO_WORDS or (name == "t" and one.getparent() is not None and local(one.getparent()) == "rPh"):
             continue
-        if one.text:
+        if one.text and not one.text.startswith(_OF_THREADS):
             yield one.text
         if one.tail:
             yield one.tail

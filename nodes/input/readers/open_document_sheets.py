@@ -45,7 +45,7 @@ class _Reading:
         self._package = package
         self._draft = draft
         self._text = SheetText(draft)
-        self._frames = Frames(package, draft)
+        self._frames = Frames(package, draft, boxes=True)
         self._copied = 0
         self._without_value = 0
         self._formulas = 0
@@ -73,6 +73,7 @@ class _Reading:
             if not self._draft.chars:
                 raise
             self._draft.lose(f"sheet {self._name} cannot be read to its end (damaged: {type(error).__name__})")
+        self._text.end()
         if root is not None:
             rest = Rest(self._draft, self._text)
             rest.write(root)
@@ -201,8 +202,7 @@ class _Reading:
     def _shapes(self, elements: Any) -> list[str]:
         found: list[str] = []
         for one in elements:
-            lines = self._frames.inside_of(one)
-            found += [line if line.startswith("[") else f"[text box: {line}]" for line in lines]
+            found += self._frames.inside_of(one)
         return found
 
     def _end(self, table: Element) -> None:

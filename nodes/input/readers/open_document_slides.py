@@ -114,6 +114,8 @@ class _Reading:
                 for one in master:
                     if local(one) not in ("notes", "forms") and not attribute(one, "class"):
                         lines.update(dict.fromkeys(self._frames.lines(one)))
+        if lines:
+            self._write("")
         for line in lines:
             self._write(f"[on the master: {line}]")
 

@@ -82,8 +82,8 @@ class _Reading:
     def _slides(self) -> Iterator[tuple[str, Related | None]]:
         """Yield the identity and the part of each slide in order; those that no list names come last."""
         listed: set[str] = set()
-        for one in self._root.iter("{*}sldId"):
-            if local(one.getparent()) == "sldIdLst":
+        for entries in self._root:
+            for one in entries if local(entries) == "sldIdLst" else ():
                 target = self._related.get(_relation(one))
                 listed.add(target.target if target else "")
                 yield one.get("id", ""), target
@@ -189,8 +189,9 @@ class _Reading:
                     if placeholder(one) in ("", *_SHOWN_ONCE):
                         lines.update(dict.fromkeys(drawing.shape(one)))
         shown = set(self._draft.text.split("\n")) if lines else set[str]()
-        for line in lines:
-            if line not in shown:
+        if unseen := [line for line in lines if line not in shown]:
+            self._write("")
+            for line in unseen:
                 self._write(f"[on the master: {line}]")
 
 

@@ -38,8 +38,7 @@ class SheetText:
         """Begin a workbook. `draft.meta` gains `sheets`, `hidden_sheets` and the numbers of rows."""
         self._draft = draft
         self._names: list[str] = []
-        self._rows = 0
-        self._lines: list[str] = []
+        self._between = ""
         draft.meta["sheets"] = self._names
 
     def begin(self, name: str, state: str = "visible") -> None:
@@ -51,7 +50,6 @@ class SheetText:
             self._draft.meta.setdefault("hidden_sheets", []).append(name)
         self._draft.mark("sheets", name, state=state)
         self._draft.write(f"## {cell_text(name)}{_STATES.get(state, f' ({state})')}\n")
-        self._rows = 0
         self._draft.meta.setdefault("rows", []).append(0)
 
     def row(self, number: int, cells: list[tuple[int, str]]) -> None:
@@ -65,13 +63,18 @@ class SheetText:
         self._draft.write(line)
         self._draft.meta["rows"][-1] += 1
 
+    def end(self) -> None:
+        """End the last sheet: an empty line stands before what is noted of the workbook."""
+        self._between = "\n"
+
     def note(self, text: str) -> None:
         """Write a line about the sheet, such as a comment. Raises TooMuch."""
         line = cell_text(text).strip()
         if self._draft.chars + len(line) > LARGEST_TEXT:
             raise TooMuch("too much text")
         if line:
-            self._draft.write(f"{line}\n")
+            self._draft.write(f"{self._between}{line}\n")
+            self._between = ""
 
     def ranges(self, noun: str, ranges: Iterable[str]) -> None:
         """Write a line with ranges of the sheet: `[merged cells: A1:B1, C3:C4]`."""
