@@ -6,6 +6,7 @@ sheet follows its rows; what belongs to the workbook follows the last sheet.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..draft import Draft, GivenFile, Read, Unusable
 from ..formats import format_of
@@ -16,7 +17,7 @@ from .excel_parts import SheetParts
 from .excel_rest import COUNTED, rest_of_workbook
 from .office_parts import compare, count_media, properties
 from .sheet_text import SheetText, TooMuch
-from .zip_package import OLE, Element, Package, Related, attribute, local
+from .zip_package import OLE, READ_ONLY_PASSWORD, Element, Package, Related, attribute, local
 
 _MOST_SHEETS = 10_000
 _SHEETS = ("worksheet", "chartsheet", "dialogsheet", "xlMacrosheet", "xlIntlMacrosheet")
@@ -29,7 +30,9 @@ def read(given: GivenFile) -> Read:
     if _is_old(given):
         yield from format_of("old.xls", b"").load()(given)
         return
-    package = Package(given, "XLSX")
+    # Some programs protect files by this password against changes; Excel opens them without asking.
+    options = replace(given.options, passwords=(*given.options.passwords, READ_ONLY_PASSWORD))
+    package = Package(replace(given, options=options), "XLSX")
     draft = Draft("XLSX")
     main = package.main
     if main.lower().endswith(".bin"):

@@ -17,10 +17,8 @@ from .excel_records import Records
 from .number_formats import number_format, plain
 from .office_parts import count_media, properties
 from .sheet_text import SheetText, TooMuch, cell_text, column_name, spans
-from .zip_package import OLE, Package, unprotected
+from .zip_package import OLE, READ_ONLY_PASSWORD, Package, unprotected
 
-READ_ONLY_PASSWORD = "VelvetSweatshop"
-"""Excel opens files with this password without asking: they are protected against changes, not against reading."""
 _VALUES_ONLY = "comments, formulas, number formats and error values are not shown"
 _STATES = {0: "visible", 1: "hidden", 2: "veryHidden"}
 _MOST_MERGED = 2_000
@@ -106,10 +104,11 @@ def _opened(given: GivenFile, data: bytes) -> tuple[Any, bytes]:
     except xlrd.biffh.XLRDError as error:
         if "encrypted" not in str(error):
             raise
-    options = replace(given.options, passwords=(*given.options.passwords, READ_ONLY_PASSWORD))
-    clear = unprotected(replace(given, file=io.BytesIO(data), options=options), "XLS")
-    data = clear.read()
-    return book(data), data
+        options = replace(given.options, passwords=(*given.options.passwords, READ_ONLY_PASSWORD))
+        clear = unprotected(replace(given, file=io.BytesIO(data), options=options), "XLS").read()
+        if clear == data:  # before 1993, a file without a container, which nothing decrypts
+            raise Unusable("password-protected", "Save a copy without the password.") from error
+    return book(clear), clear
 
 
 def _stream(data: bytes) -> bytes:

@@ -215,12 +215,13 @@ class Sheet:
         """Return a cell's text as it is shown; an empty one for an empty cell."""
         value = formula = inline = None
         for one in cell:
-            name = one.tag
-            if name.endswith("}v"):
+            tag = one.tag
+            name = tag[tag.rfind("}") + 1 :]
+            if name == "v":
                 value = one.text
-            elif name.endswith("}f"):
+            elif name == "f":
                 formula = one
-            elif name.endswith("}is"):
+            elif name == "is":
                 inline = one
         kind = cell.get("t")
         if formula is not None:

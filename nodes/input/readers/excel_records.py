@@ -1,14 +1,15 @@
 """What xlrd leaves out of a workbook in BIFF 8: text boxes, titles of charts, headers and footers, lists of choices."""
 
+import re
 from collections.abc import Iterator
 
-_BEGIN, _OBJECT, _TEXT, _CONTINUE = 0x0809, 0x005D, 0x01B6, 0x003C
-_HEADER, _FOOTER, _CHART_TEXT, _SHEET = 0x0014, 0x0015, 0x100D, 0x0085
+_OBJECT, _TEXT, _CONTINUE = 0x005D, 0x01B6, 0x003C
+_HEADER, _FOOTER, _CHART_TEXT = 0x0014, 0x0015, 0x100D
 _VALIDATION = 0x01BE
-_CHART = 0x0020
+_TEXT_IN_FORMULA = b"\x17"
 _COMMENT = 0x19
 _PICTURE = 8
-_CHART_OBJECT = 5
+_CHART = 5
 
 
 class Records:
@@ -40,31 +41,34 @@ class Records:
 
     def _found(self) -> Iterator[str]:
         shape = 0
-        length = -1
-        in_chart = False
+        length = 0
         for kind, data in self._records():
-            if kind == _BEGIN:
-                in_chart = data[2:4] == _CHART.to_bytes(2, "little")
-            elif kind == _OBJECT and len(data) >= 6:
+            if kind == _OBJECT:
                 shape = int.from_bytes(data[4:6], "little")
-                for noun, number in (("picture", _PICTURE), ("chart", _CHART_OBJECT)):
-                    if shape == number:
-                        self.losses[noun] = self.losses.get(noun, 0) + 1
-            elif kind == _TEXT and len(data) >= 12:
-                length = int.from_bytes(data[10:12], "little")
-                continue
-            elif kind == _CONTINUE and length > 0:
-                text = _characters(data, length)
-                if text and shape != _COMMENT:
+                self._count(shape)
+            elif kind == _CONTINUE and length:
+                if shape != _COMMENT and (text := _characters(data, length)):
                     yield f"[text box: {text}]"
-            elif kind in (_HEADER, _FOOTER) and len(data) > 3 and not in_chart:
-                text = _characters(data[2:], int.from_bytes(data[:2], "little"))
-                yield f"[{'header' if kind == _HEADER else 'footer'}: {_without_codes(text)}]"
-            elif kind == _CHART_TEXT and len(data) > 4:
-                yield f"[chart: {_characters(data[3:], data[2])}]"
-            elif kind == _VALIDATION:
-                self.losses["list of choices"] = self.losses.get("list of choices", 0) + 1
-            length = -1
+            else:
+                yield from _texts(kind, data)
+            length = int.from_bytes(data[10:12], "little") if kind == _TEXT else 0
+
+    def _count(self, shape: int) -> None:
+        for noun, number in (("picture", _PICTURE), ("chart", _CHART)):
+            if shape == number:
+                self.losses[noun] = self.losses.get(noun, 0) + 1
+
+
+def _texts(kind: int, data: bytes) -> Iterator[str]:
+    """Yield the texts of a record that stands for itself."""
+    if kind in (_HEADER, _FOOTER) and len(data) > 3:
+        noun = "header" if kind == _HEADER else "footer"
+        if text := _without_codes(_characters(data[2:], int.from_bytes(data[:2], "little"))):
+            yield f"[{noun}: {text}]"
+    elif kind == _CHART_TEXT and len(data) > 4:
+        yield f"[chart: {_characters(data[3:], data[2])}]"
+    elif kind == _VALIDATION:
+        yield from _choices(data)
 
 
 def _characters(data: bytes, length: int) -> str:
@@ -76,7 +80,21 @@ def _characters(data: bytes, length: int) -> str:
     return " ".join(text.split())
 
 
-def _without_codes(text: str) -> str:
-    import re
+def _choices(data: bytes) -> Iterator[str]:
+    """Yield the explanations of cells for which there is a list of choices, and the list if it stands here."""
+    at = 4
+    words: list[str] = []
+    for _ in range(4):
+        length = int.from_bytes(data[at : at + 2], "little")
+        words.append(_characters(data[at + 2 :], length).strip("\0 "))
+        at += 3 + length * (2 if data[at + 2 : at + 3] == b"\x01" else 1)
+    for noun, title, text in (("prompt", words[0], words[2]), ("error", words[1], words[3])):
+        if shown := ": ".join(filter(None, (title, text))):
+            yield f"[{noun}: {shown}]"
+    if data[at + 4 : at + 5] == _TEXT_IN_FORMULA:
+        length = int.from_bytes(data[at + 5 : at + 6], "little")
+        yield f"[choices: {_characters(data[at + 6 :], length).strip(chr(0)).replace(chr(0), ', ')}]"
 
+
+def _without_codes(text: str) -> str:
     return " ".join(re.sub(r'&(?:"[^"]*"|\d{1,3}|[A-Z])', " ", text).split())

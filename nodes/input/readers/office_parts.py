@@ -34,8 +34,8 @@ _WITHOUT_TEXT = re.compile(
     r"""^\[Content_Types\]\.xml$ | \.rels$ | (^|/)theme/ | tableStyles | (pres|view)Props | (^|/)styles\.xml$
     | calcChain | diagrams/(layout|quickStyle|colors) | charts/(style|colors) | printerSettings | thumbnail | \.fntdata$
     | (^|/)fonts/ | revisionInfo | changesInfos | (^|/)(customProperty|tags)/? | metadata\.xml$ | ctrlProps/
-    | docMetadata | docProps/app\.xml$ | \.sig[sn]? | _xmlsignatures | /$ | itemProps\d*\.xml$ | volatileDependencies
-    | (^|/)richData/.*Types?\.xml$
+    | docMetadata | docProps/app\.xml$ | \.sig[sn]? | vbaProjectSignature | _xmlsignatures | /$ | itemProps\d*\.xml$
+    | volatileDependencies    | (^|/)richData/.*Types?\.xml$
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -89,7 +89,7 @@ def count_media(package: Package, draft: Draft) -> None:
             draft.not_shown("form control")
         elif "/model/" in name.lower():
             draft.not_shown("data model")
-        elif not name.lower().endswith(("vbaprojectsignature.bin", "vbadata.xml")):
+        elif suffix != ".bin" or package.kind != "XLSB":
             draft.not_shown("part of an unknown kind")
 
 

@@ -15,6 +15,8 @@ from ..draft import GivenFile, Unusable
 Element: TypeAlias = Any
 """An element of lxml, which has no types."""
 
+READ_ONLY_PASSWORD = "VelvetSweatshop"
+"""Excel opens files with this password without asking: they are protected against changes, not against reading."""
 LARGEST_UNPACKED = 512 << 20
 """Bytes of all parts together. `zipfile` never unpacks more than a part declares, so the declared sum is a limit."""
 _LARGEST_XML = 256 << 20
@@ -43,7 +45,7 @@ class Package:
         self.kind = kind
         self._zip = ZipFile(unprotected(given, kind))
         self._parts: dict[str, ZipInfo] = {part.filename: part for part in self._zip.infolist()}
-        self._folded = {name.lower(): name for name in self._parts}
+        self._folded = {_folded(name): name for name in self._parts}
         if len(self._parts) > _MOST_PARTS or sum(part.file_size for part in self._parts.values()) > LARGEST_UNPACKED:
             raise Unusable(f"too large when unpacked (over {LARGEST_UNPACKED >> 20} MiB)", "Save it in another format.")
         if any(part.flag_bits & 1 for part in self._parts.values()):
@@ -55,22 +57,22 @@ class Package:
         return list(self._parts)
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._folded
+        return _folded(name) in self._folded
 
     def size(self, name: str) -> int:
         """Return a part's size in bytes when unpacked."""
-        return self._parts[self._folded[name.lower()]].file_size
+        return self._parts[self._folded[_folded(name)]].file_size
 
     def read(self, name: str) -> bytes:
         """Return a part's bytes. Names ignore case, as Office does. Raises KeyError, BadZipFile."""
-        return self._zip.read(self._parts[self._folded[name.lower()]])
+        return self._zip.read(self._parts[self._folded[_folded(name)]])
 
     def stream(self, name: str, doctype: bool = False) -> IO[bytes]:
         """Return a part to be read piece by piece. Raises KeyError, BadZipFile, ValueError for one with a DOCTYPE.
 
         `doctype`: return such a part, too.
         """
-        part = self._parts[self._folded[name.lower()]]
+        part = self._parts[self._folded[_folded(name)]]
         if not doctype:
             with self._zip.open(part) as head:
                 if _has_doctype(head.read(8192)):
@@ -150,6 +152,11 @@ def attribute(element: Element, name: str, default: str = "") -> str:
         if str(key).rpartition("}")[2] == name:
             return str(value)
     return default
+
+
+def _folded(name: str) -> str:
+    """Return a name as it is compared. Some programs write the separators of Windows."""
+    return name.lower().replace("\\", "/")
 
 
 def _has_doctype(data: bytes) -> bool:

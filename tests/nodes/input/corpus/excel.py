@@ -40,7 +40,9 @@ def workbook(
         ),
         "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}">{strings}</sst>',
         "xl/styles.xml": f'<styleSheet xmlns="{MAIN}">{styles}</styleSheet>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheetData>{rows}</sheetData>{more}</worksheet>',
+        "xl/worksheets/sheet1.xml": (
+            f'<worksheet xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheetData>{rows}</sheetData>{more}</worksheet>'
+        ),
     }
 
 
@@ -69,7 +71,10 @@ def samples(random: Random) -> list[Sample]:
 
 def _far(random: Random) -> Sample:
     words = sentence(random, "corner")
-    rows = f'<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576" t="inlineStr">{inline(words)}</c></row>'
+    rows = (
+        f'<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576">'
+        f'<c r="XFD1048576" t="inlineStr">{inline(words)}</c></row>'
+    )
     return Sample("far.xlsx", zipped(workbook(rows)), [Planted(words, "corner")])
 
 
@@ -84,7 +89,8 @@ def _full(words: Words, random: Random) -> dict[str, str | bytes]:
         f'<row r="{start}"><c r="A{start}" t="s"><v>0</v></c><c r="C{start}" t="s"><v>1</v></c></row>'
         f'<row r="{start + 1}" hidden="1"><c r="B{start + 1}" t="inlineStr">{inline(words("hidden row"))}</c></row>'
         f'<row><c t="str"><f>A1&amp;""</f><v>{text(words("value of a formula"))}</v></c>'
-        f'<c><f>"{text(words("formula"))}"</f></c><c r="AZ{start + 2}" t="inlineStr">{inline(words("far cell"))}</c></row>'
+        f'<c><f>"{text(words("formula"))}"</f></c>'
+        f'<c r="AZ{start + 2}" t="inlineStr">{inline(words("far cell"))}</c></row>'
     )
     parts = workbook(rows, more=_more(words), strings=strings, book=_book(words))
     parts["xl/workbook.xml"] = str(parts["xl/workbook.xml"]).replace(
@@ -105,15 +111,20 @@ def _full(words: Words, random: Random) -> dict[str, str | bytes]:
 
 
 def _book(words: Words) -> str:
-    return f'<definedNames><definedName name="Total" comment={quoted(words("name comment"))}>Data!$A$1</definedName></definedNames>'
+    return (
+        f'<definedNames><definedName name="Total" comment={quoted(words("name comment"))}>Data!$A$1</definedName>'
+        f"</definedNames>"
+    )
 
 
 def _more(words: Words) -> str:
     return (
-        f'<scenarios><scenario name="s" comment={quoted(words("scenario"))}/></scenarios><mergeCells><mergeCell ref="A1:B1"/>'
+        f'<scenarios><scenario name="s" comment={quoted(words("scenario"))}/></scenarios><mergeCells>'
+        f'<mergeCell ref="A1:B1"/>'
         f'</mergeCells><dataValidations><dataValidation type="list" sqref="D1" prompt={quoted(words("prompt"))}'
         f" error={quoted(words('error message'))}><formula1>&quot;{text(words('list of choices'))}&quot;</formula1>"
-        f'</dataValidation></dataValidations><hyperlinks><hyperlink ref="A1" r:id="o1" tooltip={quoted(words("tooltip"))}/>'
+        f"</dataValidation></dataValidations><hyperlinks>"
+        f'<hyperlink ref="A1" r:id="o1" tooltip={quoted(words("tooltip"))}/>'
         f"</hyperlinks><headerFooter><oddHeader>&amp;L{text(words('header'))}&amp;P</oddHeader>"
         f'<firstFooter>&amp;"Arial,Bold"&amp;12{text(words("footer"))}</firstFooter></headerFooter>'
         '<drawing r:id="r3"/><legacyDrawing r:id="r4"/>'
@@ -127,7 +138,8 @@ def _sheets(words: Words) -> dict[str, str | bytes]:
     )
     return {
         "xl/worksheets/sheet2.xml": (
-            f'<worksheet xmlns="{MAIN}"><sheetData><row r="7"><c r="B7" t="inlineStr">{inline(words("hidden sheet"))}</c>'
+            f'<worksheet xmlns="{MAIN}"><sheetData><row r="7">'
+            f'<c r="B7" t="inlineStr">{inline(words("hidden sheet"))}</c>'
             "</row></sheetData></worksheet>"
         ),
         "xl/worksheets/_rels/sheet1.xml.rels": relations(
@@ -157,18 +169,28 @@ def _notes(words: Words) -> dict[str, str | bytes]:
             "</commentList></comments>"
         ),
         "xl/threadedComments/threadedComment1.xml": (
-            f'<ThreadedComments xmlns="{THREADS}"><threadedComment ref="C4" dT="2026-01-02T03:04:05" personId="p" id="1">'
-            f"<text>{text(words('thread'))}</text></threadedComment><threadedComment ref='C4' personId='p' id='2' parentId='1'>"
+            f'<ThreadedComments xmlns="{THREADS}">'
+            f'<threadedComment ref="C4" dT="2026-01-02T03:04:05" personId="p" id="1">'
+            f"<text>{text(words('thread'))}</text></threadedComment>"
+            f"<threadedComment ref='C4' personId='p' id='2' parentId='1'>"
             f"<text>{text(words('reply'))}</text></threadedComment></ThreadedComments>"
         ),
-        "xl/persons/person.xml": f'<personList xmlns="{THREADS}"><person displayName={quoted(person)} id="p"/></personList>',
+        "xl/persons/person.xml": (
+            f'<personList xmlns="{THREADS}"><person displayName={quoted(person)} id="p"/></personList>'
+        ),
     }
 
 
 def _drawings(words: Words) -> dict[str, str | bytes]:
-    box = f"<xdr:sp><xdr:nvSpPr><xdr:cNvPr id='1' name='b'/></xdr:nvSpPr><xdr:txBody>{paragraph(words('text box'))}</xdr:txBody></xdr:sp>"
+    box = (
+        f"<xdr:sp><xdr:nvSpPr><xdr:cNvPr id='1' name='b'/></xdr:nvSpPr>"
+        f"<xdr:txBody>{paragraph(words('text box'))}</xdr:txBody></xdr:sp>"
+    )
     group = f"<xdr:grpSp>{box.replace('text box', 'group')}</xdr:grpSp>"
-    picture = f"<xdr:pic><xdr:nvPicPr><xdr:cNvPr id='2' name='p' descr={quoted(words('alternative text'))}/></xdr:nvPicPr></xdr:pic>"
+    picture = (
+        f"<xdr:pic><xdr:nvPicPr><xdr:cNvPr id='2' name='p' descr={quoted(words('alternative text'))}/>"
+        f"</xdr:nvPicPr></xdr:pic>"
+    )
     inside = box + group + picture + _frame("chart", 'c:id="r1"', "c") + _frame("relIds", 'dgm:dm="r2"', "dgm")
     return {
         "xl/drawings/drawing1.xml": _drawing(inside),
@@ -178,8 +200,10 @@ def _drawings(words: Words) -> dict[str, str | bytes]:
         "xl/charts/chart1.xml": chart(words("chart"), words("series"), words("category")),
         "xl/diagrams/data1.xml": diagram(words("diagram")),
         "xl/drawings/vmlDrawing1.vml": (
-            '<xml xmlns:v="urn:schemas-microsoft-com:vml" xmlns:x="urn:schemas-microsoft-com:office:excel"><v:shape><v:textbox>'
-            f"<div>{text(words('form control'))}<br></div></v:textbox><x:ClientData ObjectType='Button'/></v:shape></xml>"
+            '<xml xmlns:v="urn:schemas-microsoft-com:vml" xmlns:x="urn:schemas-microsoft-com:office:excel">'
+            "<v:shape><v:textbox>"
+            f"<div>{text(words('form control'))}<br></div></v:textbox><x:ClientData ObjectType='Button'/></v:shape>"
+            f"</xml>"
         ),
     }
 
@@ -204,7 +228,8 @@ def _beside(words: Words) -> dict[str, str | bytes]:
     return {
         "xl/externalLinks/externalLink1.xml": (
             f'<externalLink xmlns="{MAIN}"><externalBook><sheetDataSet><sheetData><row r="1"><cell r="A1" t="str">'
-            f"<v>{text(words('stored link value', 'stored value'))}</v></cell></row></sheetData></sheetDataSet></externalBook>"
+            f"<v>{text(words('stored link value', 'stored value'))}</v></cell></row></sheetData></sheetDataSet>"
+            f"</externalBook>"
             "</externalLink>"
         ),
         "xl/externalLinks/_rels/externalLink1.xml.rels": relations(
@@ -212,7 +237,8 @@ def _beside(words: Words) -> dict[str, str | bytes]:
         ),
         "xl/pivotCache/pivotCacheDefinition1.xml": (
             f'<pivotCacheDefinition xmlns="{MAIN}"><cacheFields><cacheField><sharedItems>'
-            f"<s v={quoted(words('pivot cache', 'pivot'))}/></sharedItems></cacheField></cacheFields></pivotCacheDefinition>"
+            f"<s v={quoted(words('pivot cache', 'pivot'))}/></sharedItems></cacheField></cacheFields>"
+            f"</pivotCacheDefinition>"
         ),
         "customXml/item1.xml": f"<root><a>{text(words('custom XML', 'custom XML'))}</a></root>",
         "xl/unheard/of.xml": f"<root><a>{text(words('unknown part', 'unheard'))}</a></root>",

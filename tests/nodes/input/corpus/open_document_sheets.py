@@ -63,7 +63,8 @@ def _frames(words: Words) -> str:
     return (
         f"<draw:frame><draw:text-box>{p(words('text box'))}</draw:text-box></draw:frame>"
         f"<draw:g><draw:custom-shape>{p(words('group'))}</draw:custom-shape></draw:g>"
-        f"<draw:frame><draw:image xlink:href='Pictures/1.png'/><svg:title>{text(words('title of a picture'))}</svg:title>"
+        f"<draw:frame><draw:image xlink:href='Pictures/1.png'/>"
+        f"<svg:title>{text(words('title of a picture'))}</svg:title>"
         f"<svg:desc>{text(words('alternative text'))}</svg:desc></draw:frame>"
         "<draw:frame><draw:object xlink:href='./Object 1'/></draw:frame>"
     )
@@ -85,10 +86,12 @@ def _objects(words: Words) -> dict[str, str | bytes]:
 
 def _sheets(words: Words) -> dict[str, str | bytes]:
     styles = (
-        '<style:style style:name="hid" style:family="table"><style:table-properties table:display="false"/></style:style>'
+        '<style:style style:name="hid" style:family="table"><style:table-properties table:display="false"/>'
+        "</style:style>"
         '<style:style style:name="ta" style:family="table" style:master-page-name="M"/>'
     )
-    link = f"<text:p><text:a xlink:href='https://example.org/{words.joined('link')}'>{text(words('linked'))}</text:a></text:p>"
+    target = f"https://example.org/{words.joined('link')}"
+    link = f"<text:p><text:a xlink:href='{target}'>{text(words('linked'))}</text:a></text:p>"
     choices, formula = (
         'of:cell-content-is-in-list("' + words("list of choices") + '")',
         'of:="' + words("formula") + '"',
@@ -99,13 +102,16 @@ def _sheets(words: Words) -> dict[str, str | bytes]:
         f"<table:help-message table:title={quoted(words('prompt title'))}>{p(words('prompt'))}</table:help-message>"
         "</table:content-validation></table:content-validations><table:table table:name='Data' table:style-name='ta'>"
         f"<table:shapes>{_frames(words)}</table:shapes><table:table-column table:visibility='collapse'/>"
-        f"<table:table-header-rows><table:table-row>{cell(words('header row'))}</table:table-row></table:table-header-rows>"
-        f"<table:table-row-group><table:table-row table:visibility='collapse'>{cell(words('hidden row'))}</table:table-row>"
+        f"<table:table-header-rows><table:table-row>{cell(words('header row'))}</table:table-row>"
+        f"</table:table-header-rows>"
+        f"<table:table-row-group>"
+        f"<table:table-row table:visibility='collapse'>{cell(words('hidden row'))}</table:table-row>"
         f"</table:table-row-group><table:table-row>{cell(words('commented'), _comment(words))}"
         f"<table:table-cell table:number-columns-repeated='50'/>{cell(words('far'))}</table:table-row>"
         f"<table:table-row><table:table-cell>{link}</table:table-cell><table:table-cell table:formula="
         f"{quoted(formula)}/></table:table-row>"
-        "<table:table-row table:number-rows-repeated='1048000'><table:table-cell table:number-columns-repeated='16384'/>"
+        "<table:table-row table:number-rows-repeated='1048000'>"
+        "<table:table-cell table:number-columns-repeated='16384'/>"
         "</table:table-row></table:table>"
         f"<table:table table:name={quoted(words('name of a sheet'))} table:style-name='hid'>"
         f"<table:table-row>{cell(words('hidden sheet'))}</table:table-row></table:table>"

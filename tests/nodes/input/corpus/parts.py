@@ -6,7 +6,9 @@ from random import Random
 from xml.sax.saxutils import escape, quoteattr
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from . import Planted, sentence
+from tests.nodes.input.reading import drafts
+
+from . import Planted, Sample, sentence
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 STRICT_OFFICE = "http://purl.oclc.org/ooxml/officeDocument/relationships"
@@ -36,6 +38,14 @@ class Words:
         words = sentence(self._random, part).replace(" ", "-").rstrip(".")
         self.planted.append(Planted(words, part))
         return words
+
+
+def lost(sample: Sample) -> list[str]:
+    """Return the parts of a file whose sentences are neither in its documents nor in the losses of these."""
+    documents = drafts(sample.name, sample.data)
+    shown = "\n".join(one.text for one in documents)
+    losses = "\n".join(loss for one in documents for loss in one.all_losses())
+    return [one.part for one in sample.planted if one.sentence not in shown and not (one.loss and one.loss in losses)]
 
 
 def zipped(parts: Mapping[str, str | bytes]) -> bytes:
@@ -87,11 +97,14 @@ def paragraph(words: str) -> str:
 def chart(title: str, series: str, category: str) -> str:
     """Return a chart with one series."""
     return (
-        f'<c:chartSpace xmlns:c="{CHART}" xmlns:a="{DRAWING}"><c:chart><c:title><c:tx><c:rich>{paragraph(title)}</c:rich>'
+        f'<c:chartSpace xmlns:c="{CHART}" xmlns:a="{DRAWING}"><c:chart><c:title><c:tx>'
+        f"<c:rich>{paragraph(title)}</c:rich>"
         "</c:tx></c:title><c:plotArea><c:barChart><c:ser><c:tx><c:strRef><c:f>Data!B1</c:f><c:strCache><c:pt idx='0'>"
-        f"<c:v>{text(series)}</c:v></c:pt></c:strCache></c:strRef></c:tx><c:cat><c:strRef><c:strCache><c:pt idx='0'><c:v>"
+        f"<c:v>{text(series)}</c:v></c:pt></c:strCache></c:strRef></c:tx><c:cat><c:strRef><c:strCache>"
+        f"<c:pt idx='0'><c:v>"
         f"{text(category)}</c:v></c:pt></c:strCache></c:strRef></c:cat><c:val><c:numRef><c:numCache><c:pt idx='0'>"
-        "<c:v>4.3</c:v></c:pt></c:numCache></c:numRef></c:val></c:ser></c:barChart></c:plotArea></c:chart></c:chartSpace>"
+        "<c:v>4.3</c:v></c:pt></c:numCache></c:numRef></c:val></c:ser></c:barChart></c:plotArea></c:chart>"
+        "</c:chartSpace>"
     )
 
 

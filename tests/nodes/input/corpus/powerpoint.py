@@ -144,12 +144,14 @@ def _comments(words: Words) -> dict[str, str | bytes]:
             "</p:cm></p:cmLst>"
         ),
         "ppt/authors.xml": (
-            f'<p188:authorLst xmlns:p188="{THREADS}"><p188:author id="{{A}}" name={quoted(words("author of threads"))}/>'
+            f'<p188:authorLst xmlns:p188="{THREADS}">'
+            f'<p188:author id="{{A}}" name={quoted(words("author of threads"))}/>'
             "</p188:authorLst>"
         ),
         "ppt/comments/modernComment_1.xml": (
             f'<p188:cmLst xmlns:p188="{THREADS}" {SPACES}><p188:cm authorId="{{A}}" created="2026-01-02T03:04:05">'
-            f'<p188:replyLst><p188:reply authorId="{{A}}"><p188:txBody>{paragraph(words("reply"))}</p188:txBody></p188:reply>'
+            f'<p188:replyLst><p188:reply authorId="{{A}}"><p188:txBody>{paragraph(words("reply"))}</p188:txBody>'
+            f"</p188:reply>"
             f"</p188:replyLst><p188:txBody>{paragraph(words('thread'))}</p188:txBody></p188:cm></p188:cmLst>"
         ),
     }
