@@ -136,6 +136,9 @@ class _Reading:
         if target.outside or target.target not in self._package:
             self._draft.lose(f"sheet {name} cannot be read (it is missing)")
             return 0
+        if target.target.lower() in self._complete:
+            self._draft.lose(f"sheet {name} is another one's copy and not shown")
+            return 0
         self._complete.add(target.target.lower())
         sheet = Sheet(self._book, self._text, self._draft)
         root = None

@@ -1,12 +1,13 @@
 """What belongs to a worksheet of Excel beside its cells: comments, tables, links, lists of choices, drawings."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from ..draft import Draft
-from .drawing_text import Drawing, one_line, parsed, related, rich_text
+from .drawing_text import Drawing, one_line, opened, parsed, related, rich_text
 from .office_parts import vml_texts
-from .sheet_text import SheetText, column_name, spans
+from .sheet_text import SheetText, TooMuch, column_name, spans
 from .zip_package import Element, Package, Related, attribute, local
 
 _MOST_COLUMNS = 1 << 14
@@ -29,20 +30,36 @@ class SheetParts:
     def write(self, root: "Element | None", hidden: list[int]) -> None:
         """Write everything. `root`: the worksheet without its rows; None for a damaged one. Raises TooMuch."""
         self._text.ranges("hidden rows", spans(hidden))
-        if root is not None:
-            self._columns(root)
-            merged = [one.get("ref", "") for one in root.iter("{*}mergeCell")]
-            self._text.ranges("merged cells", merged)
+        inside = (self._columns, self._merged) if root is not None else ()
+        after = (self._links, self._all_choices, self._scenarios, self._headers) if root is not None else ()
+        for step in inside:
+            self._careful(partial(step, root))
+        self._careful(self._tables)
+        for step in after:
+            self._careful(partial(step, root))
+        self._careful(self._comments)
+        self._careful(self._drawings)
+
+    def _careful(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except TooMuch:
+            raise
+        except Exception as error:  # hostile files may raise anything; the sheet's rows are written
+            self._draft.lose(f"{self._part}: something beside the rows cannot be read ({type(error).__name__})")
+
+    def _merged(self, root: Element) -> None:
+        self._text.ranges("merged cells", (one.get("ref", "") for one in root.iter("{*}mergeCell")))
+
+    def _tables(self) -> None:
         for one in self._of_kind("table"):
             self._table(one)
-        if root is not None:
-            self._links(root)
-            for validation in root.iter("{*}dataValidation"):
-                self._choices(validation)
-            self._scenarios(root)
-            for one in root.iter("{*}headerFooter"):
-                self._headers(one)
-        self._comments()
+
+    def _all_choices(self, root: Element) -> None:
+        for one in root.iter("{*}dataValidation"):
+            self._choices(one)
+
+    def _drawings(self) -> None:
         for kind in ("drawing", "vmlDrawing"):
             for one in self._of_kind(kind):
                 self._drawing(one)
@@ -63,9 +80,8 @@ class SheetParts:
             self._draft.meta["hidden_columns"] = self._draft.meta.get("hidden_columns", 0) + len(hidden)
 
     def _table(self, one: Related) -> None:
-        root = parsed(self._package, self._draft, one.target) if one.target in self._package else None
+        root = opened(self._package, self._draft, one, "table")
         if root is None:
-            self._draft.not_shown("missing table") if one.target not in self._package else None
             return
         name = one_line(root.get("displayName", "") or root.get("name", ""))
         columns = [one_line(column.get("name", "")) for column in root.iter("{*}tableColumn")]
@@ -104,9 +120,9 @@ class SheetParts:
             name = one_line(one.get("name", ""))
             self._text.note(f"[scenario {name}: {'; '.join([*values, *([comment] if comment else [])])}]")
 
-    def _headers(self, element: Element) -> None:
+    def _headers(self, root: Element) -> None:
         seen: set[str] = set()
-        for one in element:
+        for one in (one for element in root.iter("{*}headerFooter") for one in element):
             if local(one) in _HEADERS and one.text:
                 words = one_line(_HEADER_CODES.sub(" ", one.text.replace("&&", "\0")).replace("\0", "&"))
                 noun = "header" if local(one).endswith("Header") else "footer"
@@ -116,8 +132,9 @@ class SheetParts:
 
     def _comments(self) -> None:
         threads: dict[str, list[str]] = {}
-        people = self._people()
-        for one in self._of_kind("threadedComment"):
+        threaded = self._of_kind("threadedComment")
+        people = self._people() if threaded else {}
+        for one in threaded:
             root = parsed(self._package, self._draft, one.target) if one.target in self._package else None
             for comment in root if root is not None else ():
                 threads.setdefault(comment.get("ref", ""), []).append(_threaded(comment, people))

@@ -1,9 +1,12 @@
 """What belongs to a workbook of Excel and to no sheet: names, links to other files, stored data of pivot tables."""
 
+import re
+
 from ..draft import Draft
 from .drawing_text import one_line, parsed, related
-from .sheet_text import SheetText
-from .zip_package import Element, Package, Related, local
+from .excel_cells import elements
+from .sheet_text import SheetText, cell_text
+from .zip_package import Element, Package, Related
 
 _UNSHOWN = {"slicerCache": "slicer", "timelineCache": "timeline", "connections": "set of data connections"}
 COUNTED = ("externalLink", "pivotCacheDefinition", "pivotCacheRecords", *_UNSHOWN)
@@ -30,8 +33,9 @@ def rest_of_workbook(
         elif one.kind in _UNSHOWN:
             draft.not_shown(_UNSHOWN[one.kind])
     if stored:
-        cells = {cell for line in draft.text.split("\n") for cell in line.split("\t")}
-        draft.not_shown("value of pivot tables", len(stored - cells))
+        for match in re.finditer(r"[^\t\n]+", draft.text):
+            stored.discard(match[0])
+        draft.not_shown("value of pivot tables", len(stored))
 
 
 def _external(package: Package, draft: Draft, text: SheetText, one: Related) -> None:
@@ -46,11 +50,13 @@ def _external(package: Package, draft: Draft, text: SheetText, one: Related) -> 
 
 def _pivot_values(package: Package, draft: Draft, name: str) -> set[str]:
     """Return the texts that a pivot table keeps of the cells that it was made from."""
-    parts = [name, *(one.target for one in related(package, draft, name).values() if one.kind == "pivotCacheRecords")]
     found: set[str] = set()
-    for part in parts:
-        root = parsed(package, draft, part) if part in package else None
-        for one in root.iter("{*}s") if root is not None else ():
-            if local(one) == "s" and (value := one.get("v")):
-                found.add(one_line(value))
+    records = [one.target for one in related(package, draft, name).values() if one.kind == "pivotCacheRecords"]
+    for part, tag in ((name, "cacheField"), *((record, "r") for record in records)):
+        try:
+            for one in elements(package, part, tag):
+                found.update(cell_text(text.get("v", "")) for text in one.iter("{*}s"))
+        except Exception as error:  # zipfile and lxml raise a dozen kinds
+            draft.lose(f"{part} cannot be read (damaged: {type(error).__name__})")
+    found.discard("")
     return found

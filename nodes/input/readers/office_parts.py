@@ -34,8 +34,8 @@ _WITHOUT_TEXT = re.compile(
     r"""^\[Content_Types\]\.xml$ | \.rels$ | (^|/)theme/ | tableStyles | (pres|view)Props | (^|/)styles\.xml$
     | calcChain | diagrams/(layout|quickStyle|colors) | charts/(style|colors) | printerSettings | thumbnail | \.fntdata$
     | (^|/)fonts/ | revisionInfo | changesInfos | (^|/)(customProperty|tags)/? | metadata\.xml$ | ctrlProps/
-    | docMetadata | docProps/app\.xml$ | \.sig[sn]? | vbaProjectSignature | _xmlsignatures | /$ | itemProps\d*\.xml$
-    | volatileDependencies    | (^|/)richData/.*Types?\.xml$
+    | docMetadata | docProps/app\.xml$ | \.sigs?$ | vbaProjectSignature | _xmlsignatures | /$ | itemProps\d*\.xml$
+    | volatileDependencies | (^|/)pivotCache/ | (^|/)richData/.*Types?\.xml$
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -50,6 +50,7 @@ _WORDY = ("descr", "title", "prompt", "promptTitle", "error", "errorTitle", "too
 _NUMBER = re.compile(r"[\d\s.,:;%eE+/()$#‹›-]*")
 _OF_THREADS = ("[Threaded comment]", "tc=")
 """Texts by which older programs show a thread of comments, which is read itself."""
+_SHORT_SEARCH = 200_000_000
 _LONGEST_SEARCH = 2_000_000_000
 """Characters that are looked through for words cut by a change of font; about a second."""
 
@@ -104,18 +105,18 @@ def compare(package: Package, draft: Draft, complete: "set[str]") -> None:
             continue
         if name.lower().endswith(".xml"):
             root = parsed(package, draft, name)
-            missing = sum(search.missing(text) for text in _texts(root)) if root is not None else 0
+            for text in _texts(root) if root is not None else ():
+                search.add(f"word of {_label(name)}", text)
         elif name.lower().endswith(".vml"):
-            missing = sum(search.missing(text) for text in vml_texts(package, name))
-        else:
-            continue
-        draft.not_shown(f"word of {_label(name)}", missing)
+            for text in vml_texts(package, name):
+                search.add(f"word of {_label(name)}", text)
     for name in package.names:
         if name.endswith(".rels") and "customXml" not in name:
             folder, base = posixpath.split(name)
             for one in related(package, draft, posixpath.join(posixpath.dirname(folder), base[:-5])).values():
-                if one.outside and one.kind == "hyperlink" and search.missing(one.target):
-                    draft.not_shown("target of a link")
+                if one.outside and one.kind == "hyperlink":
+                    search.add("target of a link", one.target)
+    search.report()
 
 
 def _label(name: str) -> str:
@@ -160,29 +161,37 @@ def vml_texts(package: Package, name: str) -> list[str]:
 
 
 class Search:
-    """Finds words in a document's text and metadata."""
+    """Finds out which words are neither in a document's text nor in its metadata."""
 
     def __init__(self, draft: Draft) -> None:
+        """Prepare the search in a document that is complete."""
         self._draft = draft
-        self._words: set[str] = set()
-        self._whole = ""
-        self._left = _LONGEST_SEARCH
+        self._wanted: dict[str, dict[str, int]] = {}
+        """For each word, the nouns under which it is counted if it is missing."""
 
-    def missing(self, text: str) -> int:
-        """Return how many words of `text` are in none."""
-        if _NUMBER.fullmatch(text):
-            return 0
-        if not self._whole:
-            meta = json.dumps(self._draft.meta, ensure_ascii=False)
-            self._whole = f"{self._draft.text} {meta} "
-            self._words = set(self._whole.split())
-        return sum(not self._has(word) for word in text.split() if not _NUMBER.fullmatch(word))
+    def add(self, noun: str, text: str) -> None:
+        """Look for the words of `text`; those missing are counted as `noun`."""
+        for word in text.split():
+            if not _NUMBER.fullmatch(word):
+                nouns = self._wanted.setdefault(word, {})
+                nouns[noun] = nouns.get(noun, 0) + 1
 
-    def _has(self, word: str) -> bool:
-        if word in self._words:
-            return True
-        # A word may continue in the next run, or stand in brackets that the text adds.
-        if len(self._whole) > self._left:
-            return False
-        self._left -= len(self._whole)
-        return word in self._whole
+    def report(self) -> None:
+        """Note the missing words as losses."""
+        if not self._wanted:
+            return
+        meta = json.dumps(self._draft.meta, ensure_ascii=False).replace('\\"', '"')
+        whole = f"{self._draft.text} {meta}"
+        wanted = self._wanted
+        if len(whole) * len(wanted) > _SHORT_SEARCH:
+            # One pass through the text finds nearly all; it keeps no second copy of the words.
+            for match in re.finditer(r"\S+", whole):
+                if wanted.pop(match[0], None) and not wanted:
+                    return
+        left = _LONGEST_SEARCH
+        for word, nouns in wanted.items():
+            # A word may continue in the next run, or stand in brackets that the text adds.
+            left -= len(whole)
+            if left < 0 or word not in whole:
+                for noun, number in nouns.items():
+                    self._draft.not_shown(noun, number)

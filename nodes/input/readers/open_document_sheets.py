@@ -80,9 +80,10 @@ class _Reading:
             masters = dict.fromkeys(attribute(one, "master-page-name") for one in root.iter("{*}style"))
             for line in page_texts(self._package, self._draft, set(masters)):
                 self._text.note(line)
-            missing = Search(self._draft)
-            words = sum(missing.missing(text) for text in rest.unread(root))
-            self._draft.not_shown("word of content.xml", words)
+            search = Search(self._draft)
+            for words in rest.unread(root):
+                search.add("word of content.xml", words)
+            search.report()
         if self._formulas:
             self._draft.meta["formulas"] = self._formulas
         if self._without_value:

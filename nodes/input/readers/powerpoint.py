@@ -70,7 +70,10 @@ class _Reading:
             if number > _MOST_SLIDES or self._draft.chars > LARGEST_TEXT:
                 self._draft.lose(f"the slides from number {number} on are not shown (too many)")
                 break
-            self._slide(number, target, self._sections.get(key, ""))
+            try:
+                self._slide(number, target, self._sections.get(key, ""))
+            except Exception as error:  # hostile files may raise anything
+                self._draft.lose(f"slide {number} cannot be read ({type(error).__name__})")
         self._draft.meta["slides"] = number
         if self._hidden:
             self._draft.meta["hidden_slides"] = self._hidden
@@ -85,6 +88,9 @@ class _Reading:
         for entries in self._root:
             for one in entries if local(entries) == "sldIdLst" else ():
                 target = self._related.get(_relation(one))
+                if target and target.target in listed:
+                    self._draft.not_shown("copy of a slide")
+                    continue
                 listed.add(target.target if target else "")
                 yield one.get("id", ""), target
         for target in self._related.values():
