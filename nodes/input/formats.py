@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import cast
 
 from .draft import Reader
+from .mail_signs import is_mailbox, is_message
 from .signatures import COMPOUND, OLE, PACKAGES, ZIP, is_agent_history, is_html, is_text, suffix_of_ole, suffix_of_zip
 from .unread_formats import UNREAD, Magic
 
@@ -183,7 +184,6 @@ _BUILT_IN: tuple[Format, ...] = (
             "application/vnd.ms-powerpoint.presentation.macroenabled.12",
         ),
     ),
-    _ours("e-mail", "mail", ".eml", content_types=("message/rfc822",)),
     _ours(
         "HTML",
         "html",
@@ -195,6 +195,18 @@ _BUILT_IN: tuple[Format, ...] = (
     _ours("notebook", "notebook", ".ipynb", content_types=("application/x-ipynb+json",)),
     _ours("agent history", "agent_history", sniff=is_agent_history),
     _ours("archive", "archive", *_ARCHIVES, magic=_ARCHIVE_MAGIC, seconds=300.0, content_types=_ARCHIVE_TYPES),
+    _ours("e-mail", "mail", ".eml", ".emlx", sniff=is_message, content_types=("message/rfc822", "message/news")),
+    _ours("mailbox", "mailbox", ".mbox", ".mbx", sniff=is_mailbox, seconds=300.0, content_types=("application/mbox",)),
+    _ours(
+        "Outlook message",
+        "outlook",
+        ".msg",
+        ".oft",
+        needs=("olefile", "compressed_rtf"),
+        packages=("olefile", "compressed-rtf"),
+        content_types=("application/vnd.ms-outlook",),
+    ),
+    _ours("RTF", "rtf", ".rtf", magic=(b"{\\rtf",), content_types=("text/rtf", "application/rtf")),
 )
 _UNREAD = tuple(Format(what, tuple(suffixes.split()), magic, unread=what) for what, suffixes, magic in UNREAD)
 _OLD_OFFICE = Format("OLE", unread="an old Office file of a kind that its name does not tell")
