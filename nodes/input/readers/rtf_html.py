@@ -1,6 +1,6 @@
 """The HTML that Outlook wraps into RTF (MS-OXRTFEX).
 
-Such a file says `\\fromhtml1`. Tags are in `\\*\\htmltag`; between `\\htmlrtf` and `\\htmlrtf0` is what RTF needs instead.
+Such a file says `\\fromhtml1`. Tags are in `\\*\\htmltag`; between `\\htmlrtf` and `\\htmlrtf0` is what RTF needs.
 """
 
 from dataclasses import dataclass, replace
