@@ -81,8 +81,9 @@ _BUILT_IN: tuple[Format, ...] = (
         "pdf",
         ".pdf",
         magic=(b"%PDF-",),
-        needs=("pypdf",),
-        packages=("pypdf",),
+        needs=("pypdfium2", "pypdf", "fontTools"),
+        packages=("pypdfium2", "pypdf", "fonttools"),
+        version=2,
         content_types=("application/pdf",),
     ),
     _ours(

@@ -1,38 +1,281 @@
-"""PDF pages as text, separated by form feeds (as in pdftotext)."""
+"""PDF as text, page by page, by pdfium; pypdf is a second reader for the pages at which pdfium looks wrong.
 
-import logging
+Each physical page is a place, also an empty one. Behind a page's text stand its form fields, comments and links, each
+on a line that begins with a word in brackets. Files that are attached become documents of their own.
+"""
 
-from ..draft import Draft, GivenFile, Read, Unusable
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
 
-# pypdf reports every oddity of a file; without a handler those lines would appear in the progress display.
-logging.getLogger("pypdf").addHandler(logging.NullHandler())
+from ....state.wording import counted, megabytes
+from ..draft import Draft, GivenFile, Read, Skipped, Unusable
+from .pdf_attached import Attached, collect
+from .pdf_extras import Extras, hidden_fields
+from .pdf_outline import Outline, describe, hidden_layers, labels, outline
+from .pdf_pages import Page, PageLosses, PageReader
+from .pdf_second import NotTried, SecondReader, in_short
+from .pdf_streams import TOO_LARGE, Streams, check
+from .pdf_text import pages_in_words
+
+_LARGEST_FILE = 384 << 20
+_LARGEST_TEXT = 200 << 20
+"""Characters from one file, below what the worker gives back."""
+_SECONDS = 45.0
+"""CPU time for the pages of one file, below what the worker has."""
+_PAGES_IN_MEMORY = 2_000
+"""pdfium keeps what it has seen of each page, some KB, until a file is closed."""
+_XFA = (2, 3)
 
 
 def read(given: GivenFile) -> Read:
-    """Yield the document. Raises ImportError without pypdf, Unusable for a protected file or one without any text."""
-    from pypdf import PdfReader
-    from pypdf.errors import DependencyError
+    """Yield the document, then its attachments.
 
-    reader = PdfReader(given.file)
-    if reader.is_encrypted:
-        try:
-            open_to_all = bool(reader.decrypt(""))
-        except (DependencyError, NotImplementedError):
-            open_to_all = False
-        if not open_to_all:
-            raise Unusable("password-protected", "Save a copy without the password.")
+    Raises ImportError without pypdfium2, Unusable for a file that is protected, too large, or has no text at all.
+    """
+    if given.size > _LARGEST_FILE:
+        raise Unusable(f"too large (over {_LARGEST_FILE >> 20} MiB)", "Split it, or save its text first.")
+    data = given.file.read()
+    started = time.process_time()
+    opened = _Opened.from_bytes(data, given.options.passwords)
     draft = Draft("PDF")
-    draft.meta["pages"] = len(reader.pages)
-    if reader.metadata and isinstance(title := reader.metadata.title, str) and title.strip():
-        draft.meta["title"] = title.strip()
-    blank = True
-    for number, page in enumerate(reader.pages):
-        text = page.extract_text()
-        blank = blank and not text.strip()
-        draft.mark("pages")
-        draft.write(f"\f{text}\n" if number else f"{text}\n")
-    if blank:
-        raise Unusable(
-            "a PDF without text", "Its pages are probably images: run a text recognition (OCR) over it first."
-        )
-    yield draft
+    attached = Attached(draft)
+    with closing(opened):
+        text = _Document(opened, draft, attached, started).write()
+    if text:
+        yield draft
+    else:
+        reason = Unusable("a PDF without text", _why_empty(draft, given.size))
+        if not attached.files:
+            raise reason
+        yield Skipped("", reason.reason, given.size, reason.hint)
+    for name, inside in attached.files.items():
+        yield from given.nested(name, inside, "")
+
+
+def _why_empty(draft: Draft, size: int) -> str:
+    losses = "; ".join(draft.all_losses())
+    return (
+        f"It has {counted(draft.meta['pages'], 'page')} in {megabytes(size)}{f': {losses}' if losses else ''}. "
+        "Run a text recognition (OCR) over it first."
+    )
+
+
+@dataclass
+class _Opened:
+    """A file open in pdfium, or only in pypdf where pdfium refuses it."""
+
+    streams: Streams
+    second: SecondReader
+    password: str | None
+    document: Any
+    """A PdfDocument; None if pdfium cannot open it."""
+
+    @classmethod
+    def from_bytes(cls, data: bytes, passwords: tuple[str, ...]) -> "_Opened":
+        from pypdfium2 import PdfiumError, raw
+
+        document, password, encrypted, refusal = None, None, False, ""
+        try:
+            document, password = _unlocked(data, passwords)
+            encrypted = raw.FPDF_GetSecurityHandlerRevision(document) != -1
+        except PdfiumError as error:
+            refusal = in_short(error)
+        streams = check(data, encrypted=encrypted)
+        second = SecondReader(streams.data, password)
+        if document is None and not second.pages:
+            raise Unusable("a damaged PDF", f"({refusal})")
+        if document is not None and streams.data is not data:
+            document.close()
+            document, _ = _unlocked(streams.data, (password,) if password else ())
+        return cls(streams, second, password, document)
+
+    def reopen(self) -> None:
+        """Close and open the file, which frees what pdfium kept of its pages."""
+        from pypdfium2 import PdfDocument
+
+        self.document.close()
+        self.document = PdfDocument(self.streams.data, password=self.password)
+        self.ready_forms()
+
+    def ready_forms(self) -> None:
+        """Open the form, if the file has one."""
+        if self.document.get_formtype():
+            self.document.init_forms()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.document is not None:
+            self.document.close()
+
+
+def _unlocked(data: bytes, passwords: tuple[str, ...]) -> tuple[Any, str | None]:
+    """Return the open file and the password that opened it. Raises Unusable, PdfiumError for a damaged file."""
+    from pypdfium2 import PdfDocument, PdfiumError, raw
+
+    for password in (None, *passwords):
+        try:
+            return PdfDocument(data, password=password), password
+        except PdfiumError as error:
+            if error.err_code == raw.FPDF_ERR_SECURITY:
+                raise Unusable("protected in a way that is not supported", "Save a copy without protection.") from error
+            if error.err_code != raw.FPDF_ERR_PASSWORD:
+                raise
+    tried = " None of the given passwords opens it." if passwords else ""
+    raise Unusable("password-protected", f"Give its password by --password env:NAME or file:PATH.{tried}")
+
+
+class _Document:
+    """Writes one document page by page."""
+
+    def __init__(self, opened: _Opened, draft: Draft, attached: Attached, started: float) -> None:
+        self._opened = opened
+        self._draft = draft
+        self._attached = attached
+        self._deadline = started + _SECONDS
+        self._losses = PageLosses()
+        self._reader = PageReader(opened.streams, opened.second, self._losses)
+        self._images: list[int] = []
+        self._drawings: list[int] = []
+        self._blank: list[int] = []
+        self._unread: list[int] = []
+        self._has_text = False
+        self._outline = Outline({}, [])
+        self._labels: list[str] = []
+        self._unseen_titles: list[str] = []
+
+    def write(self) -> bool:
+        """Write everything; return whether there was any text."""
+        pages = self._number_of_pages()
+        self._draft.meta["pages"] = pages
+        extras = self._facts(pages)
+        done = self._pages(pages, extras)
+        self._after_pages(extras)
+        self._note(pages, done)
+        return self._has_text
+
+    def _number_of_pages(self) -> int:
+        """Return the number of pages. A forged one is too small or too large; the second reader counts them."""
+        document, streams = self._opened.document, self._opened.streams
+        counted_pages = len(document) if document is not None else 0
+        if counted_pages and streams.page_objects == counted_pages:
+            return counted_pages
+        really = self._opened.second.pages
+        if really and counted_pages > really and not self._opens(counted_pages - 1):
+            self._draft.lose(f"the file counts {counted_pages:,} pages and has {really:,}")
+            return really
+        return max(counted_pages, really)
+
+    def _opens(self, number: int) -> bool:
+        from pypdfium2 import PdfiumError
+
+        try:
+            self._opened.document[number].close()
+        except PdfiumError:
+            return False
+        return True
+
+    def _facts(self, pages: int) -> Extras | None:
+        """Read what concerns the whole document: metadata, labels, outline, attachments."""
+        opened, meta = self._opened, self._draft.meta
+        document = opened.document
+        if document is None:
+            self._draft.lose("outline, comments, form and attachments not read (damaged PDF)")
+            return None
+        opened.ready_forms()
+        describe(document, meta)
+        if found := labels(document, min(pages, len(document))):
+            self._labels = found
+            meta["page_labels"] = found
+        self._outline = outline(document)
+        collect(document, self._attached)
+        if document.get_formtype() in _XFA:
+            self._draft.not_shown("XFA form")
+        if b"/Collection" in opened.streams.features and self._attached.files:
+            meta["portfolio"] = True
+        if b"/OCProperties" in opened.streams.features and (hidden := hidden_layers(opened.second)):
+            meta["hidden_layers"] = hidden
+        return Extras(self._draft, document, self._attached)
+
+    def _pages(self, pages: int, extras: Extras | None) -> int:
+        """Write the pages while there is time; return how many were."""
+        for number in range(pages):
+            if time.process_time() > self._deadline or self._draft.chars > _LARGEST_TEXT:
+                return number
+            if extras and number and number % _PAGES_IN_MEMORY == 0:
+                self._opened.reopen()
+                extras.document = self._opened.document
+            self._page(number, extras)
+        return pages
+
+    def _page(self, number: int, extras: Extras | None) -> None:
+        label = self._labels[number] if number < len(self._labels) else ""
+        self._draft.mark("pages", label)
+        found, lines = self._read(number, extras)
+        if found.is_image:
+            self._images.append(number + 1)
+        elif found.is_drawing:
+            self._drawings.append(number + 1)
+        elif found.is_blank:
+            self._blank.append(number + 1)
+        text = found.text.strip("\n")
+        self._unseen_titles += self._outline.write(self._draft, number, text + "\n" if text.strip() else "")
+        self._draft.write("".join(f"{line}\n" for line in lines))
+        self._has_text = self._has_text or bool(text.strip()) or bool(lines)
+
+    def _read(self, number: int, extras: Extras | None) -> tuple[Page, list[str]]:
+        from pypdfium2 import PdfiumError
+
+        reason = "the page tree is damaged"
+        document = self._opened.document
+        if document is not None and number < len(document):
+            try:
+                with closing(document[number]) as page, closing(page.get_textpage()) as textpage:
+                    found = self._reader.read(page, textpage, number)
+                    described = b"/Alt" in self._opened.streams.features and document.is_tagged()
+                    return found, extras.of_page(page, textpage, found.text, described=described) if extras else []
+            except PdfiumError as error:
+                reason = in_short(error)
+        found = self._reader.read_by_second(number, reason)
+        if found is None:
+            self._losses.add(number + 1, f"cannot be read ({reason})")
+        return found or Page(), []
+
+    def _after_pages(self, extras: Extras | None) -> None:
+        """Write what belongs to no page: fields without a place, titles of the outline that the text does not have."""
+        lines: list[str] = []
+        if extras and self._opened.document.get_formtype():
+            try:
+                lines += hidden_fields(self._opened.second, extras.fields)
+            except NotTried:
+                self._draft.lose("form fields that are on no page not read")
+        lines += [f"[outline] {title}" for title in [*self._unseen_titles, *self._outline.elsewhere] if title]
+        self._draft.write("".join(f"{line}\n" for line in lines))
+
+    def _note(self, pages: int, done: int) -> None:
+        """Put into the draft what is missing from the text."""
+        draft = self._draft
+        if self._blank:
+            draft.meta["blank_pages"] = self._blank
+        for numbers, one, many in (
+            (self._images, "is an image without text", "are images without text"),
+            (self._drawings, "is a drawing without text", "are drawings without text"),
+        ):
+            if numbers:
+                draft.lose(f"{pages_in_words(numbers)} {one if len(numbers) == 1 else many}")
+        for phrase in self._losses.phrases():
+            draft.lose(phrase)
+        if done < pages:
+            limit = "too much text" if draft.chars > _LARGEST_TEXT else f"they need over {_SECONDS:.0f} s of CPU time"
+            draft.lose(f"{pages_in_words(range(done + 1, pages + 1))} not read: {limit}")
+        if self._outline.cut:
+            draft.lose("the outline is longer than what is read of it")
+        flaws = self._opened.streams.flaws
+        unseen = [number for number in flaws if number not in self._reader.seen_flaws]
+        for number in sorted(unseen)[:20]:
+            reason = flaws[number]
+            if reason == TOO_LARGE or reason != "syntax":
+                draft.lose(f"an object cannot be read ({reason}; number {number})")
+        if len(unseen) > 20:
+            draft.lose(f"{counted(len(unseen) - 20, 'further object')} cannot be read")
