@@ -6,17 +6,16 @@ on a line that begins with a word in brackets. Files that are attached become do
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
 
 from ....state.wording import counted, megabytes
 from ..draft import Draft, GivenFile, Read, Skipped, Unusable
 from .pdf_attached import Attached, collect
-from .pdf_extras import Extras, hidden_fields
+from .pdf_extras import Extras, hidden_fields, signatures
+from .pdf_open import OpenFile
 from .pdf_outline import Outline, describe, hidden_layers, labels, outline
 from .pdf_pages import Page, PageLosses, PageReader
-from .pdf_second import NotTried, SecondReader, in_short
-from .pdf_streams import TOO_LARGE, Streams, check
+from .pdf_second import NotTried, in_short
+from .pdf_streams import SYNTAX
 from .pdf_text import pages_in_words
 
 _LARGEST_FILE = 384 << 20
@@ -38,7 +37,7 @@ def read(given: GivenFile) -> Read:
         raise Unusable(f"too large (over {_LARGEST_FILE >> 20} MiB)", "Split it, or save its text first.")
     data = given.file.read()
     started = time.process_time()
-    opened = _Opened.from_bytes(data, given.options.passwords)
+    opened = OpenFile(data, given.options.passwords)
     draft = Draft("PDF")
     attached = Attached(draft)
     with closing(opened):
@@ -46,7 +45,7 @@ def read(given: GivenFile) -> Read:
     if text:
         yield draft
     else:
-        reason = Unusable("a PDF without text", _why_empty(draft, given.size))
+        reason = _why_empty(draft, given.size)
         if not attached.files:
             raise reason
         yield Skipped("", reason.reason, given.size, reason.hint)
@@ -54,82 +53,18 @@ def read(given: GivenFile) -> Read:
         yield from given.nested(name, inside, "")
 
 
-def _why_empty(draft: Draft, size: int) -> str:
+def _why_empty(draft: Draft, size: int) -> Unusable:
     losses = "; ".join(draft.all_losses())
-    return (
-        f"It has {counted(draft.meta['pages'], 'page')} in {megabytes(size)}{f': {losses}' if losses else ''}. "
-        "Run a text recognition (OCR) over it first."
-    )
-
-
-@dataclass
-class _Opened:
-    """A file open in pdfium, or only in pypdf where pdfium refuses it."""
-
-    streams: Streams
-    second: SecondReader
-    password: str | None
-    document: Any
-    """A PdfDocument; None if pdfium cannot open it."""
-
-    @classmethod
-    def from_bytes(cls, data: bytes, passwords: tuple[str, ...]) -> "_Opened":
-        from pypdfium2 import PdfiumError, raw
-
-        document, password, encrypted, refusal = None, None, False, ""
-        try:
-            document, password = _unlocked(data, passwords)
-            encrypted = raw.FPDF_GetSecurityHandlerRevision(document) != -1
-        except PdfiumError as error:
-            refusal = in_short(error)
-        streams = check(data, encrypted=encrypted)
-        second = SecondReader(streams.data, password)
-        if document is None and not second.pages:
-            raise Unusable("a damaged PDF", f"({refusal})")
-        if document is not None and streams.data is not data:
-            document.close()
-            document, _ = _unlocked(streams.data, (password,) if password else ())
-        return cls(streams, second, password, document)
-
-    def reopen(self) -> None:
-        """Close and open the file, which frees what pdfium kept of its pages."""
-        from pypdfium2 import PdfDocument
-
-        self.document.close()
-        self.document = PdfDocument(self.streams.data, password=self.password)
-        self.ready_forms()
-
-    def ready_forms(self) -> None:
-        """Open the form, if the file has one."""
-        if self.document.get_formtype():
-            self.document.init_forms()
-
-    def close(self) -> None:
-        """Close the file."""
-        if self.document is not None:
-            self.document.close()
-
-
-def _unlocked(data: bytes, passwords: tuple[str, ...]) -> tuple[Any, str | None]:
-    """Return the open file and the password that opened it. Raises Unusable, PdfiumError for a damaged file."""
-    from pypdfium2 import PdfDocument, PdfiumError, raw
-
-    for password in (None, *passwords):
-        try:
-            return PdfDocument(data, password=password), password
-        except PdfiumError as error:
-            if error.err_code == raw.FPDF_ERR_SECURITY:
-                raise Unusable("protected in a way that is not supported", "Save a copy without protection.") from error
-            if error.err_code != raw.FPDF_ERR_PASSWORD:
-                raise
-    tried = " None of the given passwords opens it." if passwords else ""
-    raise Unusable("password-protected", f"Give its password by --password env:NAME or file:PATH.{tried}")
+    facts = f"It has {counted(draft.meta['pages'], 'page')} in {megabytes(size)}{f': {losses}' if losses else ''}."
+    if "cannot be read" in losses and " without text" not in losses:
+        return Unusable("a damaged PDF", facts)
+    return Unusable("a PDF without text", f"{facts} Run a text recognition (OCR) over it first.")
 
 
 class _Document:
     """Writes one document page by page."""
 
-    def __init__(self, opened: _Opened, draft: Draft, attached: Attached, started: float) -> None:
+    def __init__(self, opened: OpenFile, draft: Draft, attached: Attached, started: float) -> None:
         self._opened = opened
         self._draft = draft
         self._attached = attached
@@ -137,6 +72,7 @@ class _Document:
         self._losses = PageLosses()
         self._reader = PageReader(opened.streams, opened.second, self._losses)
         self._images: list[int] = []
+        self._stamped: list[int] = []
         self._drawings: list[int] = []
         self._blank: list[int] = []
         self._unread: list[int] = []
@@ -157,15 +93,14 @@ class _Document:
 
     def _number_of_pages(self) -> int:
         """Return the number of pages. A forged one is too small or too large; the second reader counts them."""
-        document, streams = self._opened.document, self._opened.streams
-        counted_pages = len(document) if document is not None else 0
-        if counted_pages and streams.page_objects == counted_pages:
-            return counted_pages
+        stated = len(self._opened.document)
+        if self._opened.streams.page_objects == stated:
+            return stated
         really = self._opened.second.pages
-        if really and counted_pages > really and not self._opens(counted_pages - 1):
-            self._draft.lose(f"the file counts {counted_pages:,} pages and has {really:,}")
+        if 0 < really < stated and not self._opens(stated - 1):
+            self._draft.lose(f"the file counts {stated:,} pages and has {really:,}")
             return really
-        return max(counted_pages, really)
+        return max(stated, really)
 
     def _opens(self, number: int) -> bool:
         from pypdfium2 import PdfiumError
@@ -176,14 +111,12 @@ class _Document:
             return False
         return True
 
-    def _facts(self, pages: int) -> Extras | None:
+    def _facts(self, pages: int) -> Extras:
         """Read what concerns the whole document: metadata, labels, outline, attachments."""
         opened, meta = self._opened, self._draft.meta
         document = opened.document
-        if document is None:
-            self._draft.lose("outline, comments, form and attachments not read (damaged PDF)")
-            return None
-        opened.ready_forms()
+        if opened.loss:
+            self._draft.lose(opened.loss)
         describe(document, meta)
         if found := labels(document, min(pages, len(document))):
             self._labels = found
@@ -198,43 +131,45 @@ class _Document:
             meta["hidden_layers"] = hidden
         return Extras(self._draft, document, self._attached)
 
-    def _pages(self, pages: int, extras: Extras | None) -> int:
+    def _pages(self, pages: int, extras: Extras) -> int:
         """Write the pages while there is time; return how many were."""
         for number in range(pages):
             if time.process_time() > self._deadline or self._draft.chars > _LARGEST_TEXT:
                 return number
-            if extras and number and number % _PAGES_IN_MEMORY == 0:
+            if number and number % _PAGES_IN_MEMORY == 0:
                 self._opened.reopen()
                 extras.document = self._opened.document
             self._page(number, extras)
         return pages
 
-    def _page(self, number: int, extras: Extras | None) -> None:
+    def _page(self, number: int, extras: Extras) -> None:
         label = self._labels[number] if number < len(self._labels) else ""
         self._draft.mark("pages", label)
         found, lines = self._read(number, extras)
-        if found.is_image:
-            self._images.append(number + 1)
-        elif found.is_drawing:
-            self._drawings.append(number + 1)
-        elif found.is_blank:
-            self._blank.append(number + 1)
+        for applies, numbers in (
+            (found.is_image, self._images),
+            (found.is_stamped_image, self._stamped),
+            (found.is_drawing, self._drawings),
+            (found.is_blank, self._blank),
+        ):
+            if applies:
+                numbers.append(number + 1)
         text = found.text.strip("\n")
         self._unseen_titles += self._outline.write(self._draft, number, text + "\n" if text.strip() else "")
         self._draft.write("".join(f"{line}\n" for line in lines))
         self._has_text = self._has_text or bool(text.strip()) or bool(lines)
 
-    def _read(self, number: int, extras: Extras | None) -> tuple[Page, list[str]]:
+    def _read(self, number: int, extras: Extras) -> tuple[Page, list[str]]:
         from pypdfium2 import PdfiumError
 
         reason = "the page tree is damaged"
         document = self._opened.document
-        if document is not None and number < len(document):
+        if number < len(document):
             try:
                 with closing(document[number]) as page, closing(page.get_textpage()) as textpage:
                     found = self._reader.read(page, textpage, number)
                     described = b"/Alt" in self._opened.streams.features and document.is_tagged()
-                    return found, extras.of_page(page, textpage, found.text, described=described) if extras else []
+                    return found, extras.of_page(page, textpage, found.text, described=described)
             except PdfiumError as error:
                 reason = in_short(error)
         found = self._reader.read_by_second(number, reason)
@@ -242,10 +177,10 @@ class _Document:
             self._losses.add(number + 1, f"cannot be read ({reason})")
         return found or Page(), []
 
-    def _after_pages(self, extras: Extras | None) -> None:
+    def _after_pages(self, extras: Extras) -> None:
         """Write what belongs to no page: fields without a place, titles of the outline that the text does not have."""
-        lines: list[str] = []
-        if extras and self._opened.document.get_formtype():
+        lines = list(signatures(self._opened.document))
+        if self._opened.document.get_formtype():
             try:
                 lines += hidden_fields(self._opened.second, extras.fields)
             except NotTried:
@@ -260,6 +195,7 @@ class _Document:
             draft.meta["blank_pages"] = self._blank
         for numbers, one, many in (
             (self._images, "is an image without text", "are images without text"),
+            (self._stamped, "is an image with little text", "are images with little text"),
             (self._drawings, "is a drawing without text", "are drawings without text"),
         ):
             if numbers:
@@ -271,11 +207,25 @@ class _Document:
             draft.lose(f"{pages_in_words(range(done + 1, pages + 1))} not read: {limit}")
         if self._outline.cut:
             draft.lose("the outline is longer than what is read of it")
+        images = self._opened.streams.images - len(self._images) - len(self._stamped)
+        draft.not_shown("image", max(images, 0))
+        self._note_other_objects()
+
+    def _note_other_objects(self) -> None:
+        """Note damage to what is no page's content: fonts, drawings that pages share."""
         flaws = self._opened.streams.flaws
-        unseen = [number for number in flaws if number not in self._reader.seen_flaws]
-        for number in sorted(unseen)[:20]:
+        damaged: list[int] = []
+        reasons: set[str] = set()
+        for number in sorted(set(flaws) - self._reader.seen_flaws):
             reason = flaws[number]
-            if reason == TOO_LARGE or reason != "syntax":
-                draft.lose(f"an object cannot be read ({reason}; number {number})")
-        if len(unseen) > 20:
-            draft.lose(f"{counted(len(unseen) - 20, 'further object')} cannot be read")
+            if reason == SYNTAX:
+                try:
+                    reason = self._opened.second.fault(number)
+                except NotTried as error:
+                    reason = str(error)
+            if reason:
+                damaged.append(number)
+                reasons.add(reason)
+        if damaged:
+            noun = "part of the file" if len(damaged) == 1 else "parts of the file"
+            self._draft.lose(f"{len(damaged):,} {noun} cannot be read ({'; '.join(sorted(reasons)[:3])})")

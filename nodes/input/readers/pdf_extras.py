@@ -21,10 +21,12 @@ _COMMENTS = {
     28: "redaction",
 }  # fmt: skip
 """Kinds of annotations that hold a comment, by pdfium's number."""
-_MARKS_TEXT = {12: "struck", 9: "highlighted", 10: "underlined", 11: "underlined"}
+_STRUCK = 12
+_MARKS_TEXT = (9, 10, 11, _STRUCK)
+"""Kinds that lie over words of the text."""
 _MEDIA = {18: "sound", 19: "video", 21: "video", 25: "3D model", 26: "video"}
-_LINK, _STAMP, _ATTACHED, _WIDGET = 2, 13, 17, 20
-_BUTTON, _CHECK_BOX, _RADIO, _COMBO_BOX, _LIST_BOX = 1, 2, 3, 4, 5
+_LINK, _STAMP, _POPUP, _ATTACHED, _WIDGET, _WATERMARK = 2, 13, 16, 17, 20, 24
+_BUTTON, _CHECK_BOX, _RADIO, _COMBO_BOX, _LIST_BOX, _SIGNATURE = 1, 2, 3, 4, 5, 7
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -64,30 +66,38 @@ class Extras:
         if kind == _WIDGET:
             yield from self._field(raw, annotation)
         elif kind == _LINK:
-            target = _target(raw, self.document, annotation)
-            if target and target not in self._links and target not in "".join(text.split()):
-                self._links.add(target)
-                yield f"[link] {target}"
+            yield from self._link(raw, annotation, text)
         elif kind in _MEDIA:
             self._draft.not_shown(_MEDIA[kind])
-        elif kind in _COMMENTS:
+        elif kind != _POPUP:
             yield from self._comment(raw, annotation, kind, textpage)
         if kind == _ATTACHED:
             self._attached.add(*file_of(raw, raw.FPDFAnnot_GetFileAttachment(annotation)))
+
+    def _link(self, raw: Any, annotation: Any, text: str) -> Iterator[str]:
+        target = _target(raw, self.document, annotation)
+        words = " ".join(_value(raw, annotation, b"Contents").split())
+        if target in "".join(text.split()):
+            target = ""
+        line = ": ".join(one for one in (words, target) if one)
+        if line and line not in self._links:
+            self._links.add(line)
+            yield f"[link] {line}"
 
     def _comment(self, raw: Any, annotation: Any, kind: int, textpage: Any) -> Iterator[str]:
         words = _value(raw, annotation, b"Contents") or _TAG.sub(" ", _value(raw, annotation, b"RC"))
         words = "\n".join(line.strip() for line in words.splitlines() if line.strip())
         marked = _marked_text(raw, annotation, textpage) if kind in _MARKS_TEXT else ""
         subject = _value(raw, annotation, b"Subj") if words else ""
-        if not words and kind == _STAMP:
-            self._draft.not_shown("stamp")
-        if not words and not (kind == 12 and marked):
+        if not words and kind in (_STAMP, _WATERMARK):
+            self._draft.not_shown("stamp" if kind == _STAMP else "watermark")
+        if not words and not (kind == _STRUCK and marked):
             return
         by = [_value(raw, annotation, b"T"), iso_date(_value(raw, annotation, b"M"))]
         facts = ", ".join(one for one in by if one)
-        head = _COMMENTS[kind] + (f" by {facts}" if by[0] else f", {facts}" if facts else "")
-        if subject and subject.lower() not in (_COMMENTS[kind], "sticky note", "comment"):
+        noun = _COMMENTS.get(kind, "comment")
+        head = noun + (f" by {facts}" if by[0] else f", {facts}" if facts else "")
+        if subject and subject.lower() not in (noun, "sticky note", "comment"):
             head += f": {subject}"
         yield " ".join(one for one in (f"[{head}]", f"“{marked}”" if marked else "", words) if one)
 
@@ -105,26 +115,55 @@ class Extras:
             value = ("checked" if checked else "not checked") + (f" ({export})" if export not in ("", "Yes") else "")
         elif kind in (_COMBO_BOX, _LIST_BOX):
             value = _choice(raw, form, annotation, value)
-        elif kind == _BUTTON:
-            value = value or "button"
+        elif kind in (_BUTTON, _SIGNATURE):
+            value = value or ("button" if kind == _BUTTON else "signature")
         self.fields.add(name)
         shown = name or "field"
         yield f"[form] {shown}{f' ({hint})' if hint and hint != name else ''}: {value}".rstrip()
 
 
 def hidden_fields(second: SecondReader, seen: set[str]) -> Iterator[str]:
-    """Yield lines for the fields that no page shows, and for the words of buttons. Raises NotTried."""
+    """Yield lines for the fields that no page shows, and for the words on buttons. Raises NotTried."""
     try:
-        fields: dict[str, Any] = second.reader.get_fields() or {}
+        fields: list[tuple[str, Any]] = list(_fields(second.reader))
     except NotTried:
         raise
     except Exception as error:  # damaged forms make it raise anything
         raise NotTried(str(error)) from error
-    for name, one in fields.items():
-        value = one.get("/V")
-        if name not in seen and value not in (None, "") and "/Kids" not in one:
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    for name, one in fields:
+        value, caption = one.get("/V"), one.get("/MK", {}).get("/CA")
+        if isinstance(caption, str) and caption.strip() and len(caption) > 1:
+            yield clean(f"[form] {name} (button): {caption}")
+        if name not in seen and isinstance(value, (str, list)) and value:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             yield clean(f"[form] {name} (on no page): {shown.removeprefix('/')}")
+
+
+def _fields(reader: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every field with its whole name, those without a name of their own under their parent's."""
+    form = reader.trailer["/Root"].get("/AcroForm", {}).get_object()
+    waiting = [("", one) for one in form.get("/Fields", [])]
+    seen: set[int] = set()
+    while waiting and len(seen) < _MOST_ON_A_PAGE:
+        above, reference = waiting.pop(0) if len(waiting) < 100 else waiting.pop()
+        if (number := getattr(reference, "idnum", id(reference))) in seen:
+            continue
+        seen.add(number)
+        one = reference.get_object()
+        name = ".".join(part for part in (above, str(one.get("/T", ""))) if part)
+        yield name, one
+        waiting += [(name, kid) for kid in one.get("/Kids", [])]
+
+
+def signatures(document: Any) -> Iterator[str]:
+    """Yield a line for each digital signature."""
+    from pypdfium2 import raw
+
+    for one in range(min(max(raw.FPDF_GetSignatureCount(document), 0), 1_000)):
+        signature = raw.FPDF_GetSignatureObject(document, one)
+        reason = _wide(raw.FPDFSignatureObj_GetReason, signature)
+        date = iso_date(_bytes(raw.FPDFSignatureObj_GetTime, signature).decode("latin-1"))
+        yield clean(": ".join(one for one in (f"[signature{f', {date}' if date else ''}]", reason) if one))
 
 
 def _choice(raw: Any, form: Any, annotation: Any, value: str) -> str:

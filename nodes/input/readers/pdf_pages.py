@@ -10,6 +10,8 @@ from .pdf_text import clean, is_right_to_left, letters, pages_in_words, undecode
 
 _EVERYWHERE = 1e6
 """Points from a page's corner: text outside of the paper is read, too."""
+_LITTLE_TEXT = 200
+"""Characters of a page that may be a scan with a printed number or stamp over it."""
 
 
 @dataclass
@@ -18,6 +20,9 @@ class Page:
 
     text: str = ""
     is_image: bool = False
+    """It has an image and no text."""
+    is_stamped_image: bool = False
+    """An image covers most of it, and it has little text."""
     is_drawing: bool = False
     is_blank: bool = False
 
@@ -72,6 +77,8 @@ class PageReader:
         elif bad or is_right_to_left(found.text):
             found.text = self._better(number, found.text, bad)
         self._losses.unknown_signs += undecoded(found.text)
+        if 0 < len(found.text) < _LITTLE_TEXT and found.text.strip():
+            found.is_stamped_image = _covered(page)
         return found
 
     def read_by_second(self, number: int, reason: str) -> Page | None:
@@ -187,6 +194,18 @@ class PageReader:
             phrase = f"cannot be read ({in_short(error)})"
         if not found.text.strip():
             self._losses.add(number + 1, phrase)
+
+
+def _covered(page: Any) -> bool:
+    """Return whether images cover half of the page."""
+    from pypdfium2 import raw
+
+    area = 0.0
+    for one in page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=4):
+        left, bottom, right, top = one.get_bounds()
+        area += abs((right - left) * (top - bottom))
+    width, height = page.get_size()
+    return area > 0.5 * width * height
 
 
 def _text(page: Any, textpage: Any, number: int, losses: PageLosses) -> str:

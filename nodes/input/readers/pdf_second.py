@@ -26,10 +26,9 @@ class NotTried(Exception):
 class SecondReader:
     """A file as pypdf reads it, opened when it is first needed."""
 
-    def __init__(self, data: bytes, password: str | None) -> None:
-        """Keep the file. `password`: the one that opened it, if it has one."""
+    def __init__(self, data: bytes) -> None:
+        """Keep the bytes of a file that is not encrypted."""
         self._data = data
-        self._password = password
         self._reader: Any = None
         self._failed = ""
         self._spent = 0.0
@@ -44,8 +43,6 @@ class SecondReader:
 
             try:
                 reader = PdfReader(io.BytesIO(self._data))
-                if reader.is_encrypted:
-                    reader.decrypt(self._password or "")
                 _ = len(reader.pages)
             except Exception as error:  # a damaged file may make it raise anything
                 self._failed = in_short(error)
@@ -101,9 +98,25 @@ class SecondReader:
             flaw = flaw or damage
         return b"\n".join(pieces), flaw
 
-    def _timed_text(self, page: Any) -> str:
+    def fault(self, number: int) -> str:
+        """Return what is wrong with the operators in object `number`; an empty text for nothing. Raises NotTried."""
+        from pypdf.generic import ContentStream
+
+        self._check_time()
+        try:
+            stream = self.reader.get_object(number)
+            if len(_unpacked(stream)[0]) <= _LARGEST_CONTENT:
+                _ = ContentStream(stream, self.reader).operations
+        except Exception as error:  # what is in it decides how it fails
+            return in_short(error)
+        return ""
+
+    def _check_time(self) -> None:
         if self._spent > _SECONDS:
             raise NotTried("no time left")
+
+    def _timed_text(self, page: Any) -> str:
+        self._check_time()
         started = time.process_time()
         try:
             return clean(page.extract_text())
@@ -158,5 +171,5 @@ def _ends(content: bytes) -> Iterator[int]:
 
 def in_short(error: BaseException) -> str:
     """Return what an exception says, in one short line."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" @")[0]
     return (text[:80] + "…" if len(text) > 80 else text).rstrip(".") or type(error).__name__

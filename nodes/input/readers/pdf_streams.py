@@ -32,6 +32,8 @@ _WITHOUT_TEXT = re.compile(
 )
 _FONT = re.compile(rb"/Length1\b|/Subtype\s{0,4}/(?:Type1C|CIDFontType0C|OpenType)")
 _PAGE = re.compile(rb"/Type\s{0,4}/Page(?![A-Za-z])")
+_IMAGE = re.compile(rb"/Subtype\s{0,4}/Image\b")
+_MASK = re.compile(rb"/SMask\s{1,4}\d")
 _FEATURES = (b"/Collection", b"/OCProperties", b"/Alt")
 _SHORT_NAMES = {b"Fl": b"FlateDecode", b"A85": b"ASCII85Decode", b"AHx": b"ASCIIHexDecode", b"LZW": b"LZWDecode"}
 _EXPANDING = {b"FlateDecode", b"LZWDecode", b"RunLengthDecode", b"BrotliDecode"}
@@ -72,6 +74,8 @@ class Streams:
     """Whether some streams could not be checked."""
     page_objects: int = 0
     """Objects that say they are pages; older versions of pages count too."""
+    images: int = 0
+    """Images in the file, without the masks that belong to others."""
     features: set[bytes] = field(default_factory=set[bytes])
     """Names that occur in the file: `/Collection`, `/OCProperties`, `/Alt`."""
 
@@ -84,13 +88,12 @@ class _Stream(NamedTuple):
     end: int
 
 
-def check(data: bytes, *, encrypted: bool) -> Streams:
-    """Check every stream. Those of an encrypted file cannot be unpacked here."""
-    found = Streams(data, unknown=encrypted)
+def check(data: bytes) -> Streams:
+    """Check every stream of a file that is not encrypted."""
+    found = Streams(data)
     found.page_objects = len(_PAGE.findall(data))
+    found.images = max(0, len(_IMAGE.findall(data)) - len(_MASK.findall(data)))
     found.features = {name for name in _FEATURES if name in data}
-    if encrypted:
-        return found
     patches: list[_Stream] = []
     slow = _MOST_SLOW_TEXT
     for stream in _streams(data):
@@ -103,6 +106,8 @@ def check(data: bytes, *, encrypted: bool) -> Streams:
                 found.unknown = True
                 continue
         flaw = _flaw(found, stream, filters)
+        # A later version of an object replaces the earlier one.
+        found.flaws.pop(stream.number, None)
         if flaw:
             found.flaws[stream.number] = flaw
         if flaw == TOO_LARGE:
@@ -240,6 +245,8 @@ def _without(data: bytes, streams: list[_Stream]) -> bytes:
 def is_sound(content: bytes) -> bool:
     """Return whether every string, array and operator of a page's content is what the format allows."""
     rest = _without_inline_images(content)
+    if rest is None:
+        return False
     for _ in range(8):
         rest, replaced = _STRING.subn(b" ", rest)
         if not replaced or (b"(" not in rest and b")" not in rest):
@@ -257,7 +264,8 @@ def is_sound(content: bytes) -> bool:
     return all(_TOKEN.fullmatch(token) for token in set(rest.split()) - _OPERATORS)
 
 
-def _without_inline_images(content: bytes) -> bytes:
+def _without_inline_images(content: bytes) -> bytes | None:
+    """Return the content without the data of images in it; None if one of them has no end."""
     if b"BI" not in content:
         return content
     kept: list[bytes] = []
@@ -268,7 +276,7 @@ def _without_inline_images(content: bytes) -> bytes:
         data = re.compile(rb"\sID\s").search(content, found.end())
         end = re.compile(rb"\sEI(?=\s|$)").search(content, data.end()) if data else None
         if not end:
-            break
+            return None
         kept.append(content[at : found.start()])
         at = end.end()
     return b" ".join([*kept, content[at:]])
