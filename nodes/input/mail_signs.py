@@ -37,10 +37,13 @@ def is_mailbox(name: str, head: bytes) -> bool:
 def is_message(name: str, head: bytes) -> bool:
     """Return whether a file is a message: named as in a Maildir or without a suffix, with headers."""
     base = PurePath(name).name
-    if _SUFFIX.fullmatch(PurePath(base).suffix) and not _MAILDIR.fullmatch(base):
+    is_filed = bool(_MAILDIR.fullmatch(base)) or PurePath(name).parent.name in ("cur", "new")
+    if _SUFFIX.fullmatch(PurePath(base).suffix) and not is_filed:
         return False
     names = _names(head, 0)
-    return len(names & _MAIL) >= 3 and bool(names & {b"from", b"received", b"message-id", b"return-path"})
+    return len(names & _MAIL) >= (2 if is_filed else 3) and bool(
+        names & {b"from", b"received", b"message-id", b"return-path"}
+    )
 
 
 def _names(head: bytes, at: int) -> set[bytes]:

@@ -46,6 +46,8 @@ _REPORTS = frozenset([
     "message/global-delivery-status", "message/tracking-status", "message/partial", "message/external-body",
 ])
 # fmt: on
+_VERSIONS = frozenset(["text/plain", "text/enriched", "text/richtext", "text/markdown"])
+"""Types in which a body is given beside HTML."""
 _MESSAGES = frozenset(["message/rfc822", "message/global", "message/news"])
 _EMLX = re.compile(rb"\s*(\d{1,12})[ \t]*\r?\n")
 
@@ -89,8 +91,7 @@ def documents(
         draft.meta["encoding"] = recoded
     body = _Body(draft, given.options.encoding, recoded=bool(recoded))
     _write_headers(message, draft)
-    text = body.text(message)
-    draft.write(text)
+    draft.write(body.text(message, chosen=True))
     if body.attached.names:
         draft.meta["attachments"] = body.attached.names
     draft.meta |= facts or {}
@@ -155,6 +156,11 @@ def iso_date(text: str) -> str:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).isoformat()
 
 
+def _is_html(part: Part) -> bool:
+    """Return whether a part is HTML: for mail programs, watches (`text/watch-html`), or AMP."""
+    return part.type.startswith(("text/", "application/xhtml")) and "html" in part.type
+
+
 class _Body:
     """Makes a message's text, and gathers what is attached to it."""
 
@@ -189,7 +195,7 @@ class _Body:
             if part.type == "message/external-body":
                 self._draft.lose("an attachment is kept elsewhere")
             return self._decoded(part, part.content(self._draft.lose))
-        is_body = part.type.startswith("text/") and part.disposition != "attachment"
+        is_body = (part.type.startswith("text/") or _is_html(part)) and part.disposition != "attachment"
         if is_body and (chosen or not part.filename):
             return self._text(part)
         return self._file(part)
@@ -229,7 +235,7 @@ class _Body:
         others: list[str] = []
         for part in parts:
             text = self.text(part, depth + 1, chosen=True)
-            if not (part.type.startswith("multipart/") or part.type in ("text/plain", "text/html", "text/enriched")):
+            if not part.type.startswith("multipart/") and part.type not in _VERSIONS and not _is_html(part):
                 others.append(text)
             elif not best:
                 best = text
@@ -258,7 +264,7 @@ class _Body:
             for name, content in files:
                 self.attached.add(name, content, "")
         text = self._decoded(part, data)
-        if part.type in ("text/html", "application/xhtml+xml"):
+        if _is_html(part):
             return html_text(text)
         if part.type in ("text/enriched", "text/richtext"):
             return enriched(text)

@@ -10,6 +10,8 @@ Remark = Callable[[str], None]
 _URL = re.compile(r"(?:https?://|mailto:|www\.|cid:)\S+", re.IGNORECASE)
 _WORDS = re.compile(r"\w+")
 _MARKS = re.compile(r"\[(?:image|title|hidden|struck|attachment|message)\b")
+_TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,1000})</title", re.IGNORECASE)
+_TITLE_WITHIN = 64 << 10
 _FEW = 3
 """Words that one version of a body may lack of another before it is said."""
 _STUB = 40
@@ -25,7 +27,13 @@ _FOLDED = re.compile(r"\r?\n[ \t]")
 
 
 def html_text(html: str) -> str:
-    """Return the text of a page, by the HTML library where it is installed."""
+    """Return the text of a page, with its title if the text does not say it."""
+    text = _page_text(html)
+    title = " ".join(_page_text(found[1]).split()) if (found := _TITLE.search(html[:_TITLE_WITHIN])) else ""
+    return text if not title or title in " ".join(text.split()) else f"{title}\n\n{text}"
+
+
+def _page_text(html: str) -> str:
     try:
         from .html import text_of_html  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
     except ImportError:

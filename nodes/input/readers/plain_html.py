@@ -2,7 +2,7 @@
 
 One line a block, a table's cells separated by tabs, list items after `- `. Words that a browser does not draw are there
 too: alternative texts, the titles of elements, form values; hidden and struck ones are marked. Scripts and styles are
-left out. Tags are scanned here, in linear time: `html.parser` needs quadratic time for unclosed constructs.
+left out, and so is the title. Tags are scanned here, in linear time: `html.parser` needs quadratic time for unclosed constructs.
 """
 
 import html
@@ -29,7 +29,7 @@ _BLOCKS = frozenset({
 # fmt: on
 _APART = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dl", "pre", "blockquote", "title"])
 """Blocks with an empty line around them."""
-_RAW = frozenset(["script", "style"])
+_RAW = frozenset(["script", "style", "title"])
 _STRUCK = frozenset(["s", "del", "strike"])
 _VOID = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
@@ -38,7 +38,7 @@ _SHOWN_ATTRIBUTES = ("alt", "title", "placeholder", "label", "aria-label", "summ
 
 
 def text_of_html(text: str) -> str:
-    """Return the text of a page, ending with a line end unless it is empty. Nothing is raised for damaged HTML."""
+    """Return the text of a page without its title, ending with a line end unless it is empty. Nothing is raised for damaged HTML."""
     page = _Page()
     for kind, name, content in _pieces(text):
         if kind == "text":
@@ -89,7 +89,7 @@ def _name(tag: str) -> tuple[str, str]:
 
 
 def _after_raw(text: str, at: int, name: str) -> int:
-    """Return where the content of a script or style ends: at its end tag, or at the end of the page."""
+    """Return where the content of a script, style or title ends: at its end tag, or at the end of the page."""
     found = re.compile(f"</{name}", re.IGNORECASE).search(text, at)
     return found.start() if found else len(text)
 

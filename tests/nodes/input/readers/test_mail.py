@@ -81,6 +81,17 @@ def test_words_of_the_other_version_are_counted() -> None:
     assert draft.all_losses() == ["another version of the body not shown, with 3 words that differ"]
 
 
+def test_a_body_with_a_name_is_still_the_body() -> None:
+    draft = only("m.eml", _HEAD + b"Content-Type: text/plain; name=body.txt\n\nThe body.\n")
+    assert draft.text.endswith("\n\nThe body.\n")
+
+
+def test_the_title_of_a_page_is_shown_once() -> None:
+    head = _HEAD + b"Content-Type: text/html\n\n<title>Your order</title>"
+    assert _body(head + b"<p>Shipped.") == "Your order\n\nShipped.\n"
+    assert _body(head + b"<p>Your order is shipped.") == "Your order is shipped.\n"
+
+
 def test_an_html_body_stands_above_the_footer_of_a_list() -> None:
     page = "Content-Type: text/html\n\n<p>We accept the price of <b>4,200 EUR</b> if signed before 15 June.</p>"
     footer = "Content-Type: text/plain\n\n_______________\nlist mailing list"
@@ -246,6 +257,7 @@ def test_a_file_without_headers_is_damaged() -> None:
 def test_a_maildir_message_is_recognized_without_a_suffix() -> None:
     message = b"Return-Path: <a@x>\nReceived: by y\nFrom: a@x\nSubject: s\n\nBody.\n"
     assert only("1204680122.M27c448P1.host,S=80:2,S", message).meta["kind"] == "e-mail"
+    assert format_of("Mail/cur/a.b:2,S", b"From: a@x\nSubject: s\n\nBody.\n").kind == "e-mail"
     assert format_of("42", message).kind == "e-mail"
     assert format_of("notes.txt", message).kind == "text"
     assert format_of("42", b"From: here to there\n\nA story.\n").kind == "text"
