@@ -10,6 +10,7 @@ from typing import Any
 
 from .context import Document, Documents
 from .context_file import Pack
+from .context_text import TextDocument
 from .variables import quoted
 
 Range = tuple[int, int]
@@ -54,10 +55,13 @@ class Places:
         self._fruitless += sum(end - start for start, end in self._ranges)
         return None
 
-    def of(self, document: Document) -> "Range | None":
+    def of(self, document: Document | TextDocument) -> "Range | None":
         """Return the range of a document. Return None when it belongs to another pack."""
-        path, start, end, _ = document._identity()
-        return (start, end) if path == self._pack.path else None
+        try:
+            pack, start, end = document.stored()
+        except LookupError:
+            return None
+        return (start, end) if pack.path == self._pack.path else None
 
     def _candidates(self, probe: bytes, ranges: list[Range]) -> Iterator[Range]:
         """Yield each position of `probe` and the end of its range: first from the last match on, then before it."""
@@ -118,15 +122,17 @@ class Handing:
         """Describe `context`. Raises TypeError for an unsupported type."""
         if context is self._own or (isinstance(context, Documents) and context == self._own):
             return Handed("own", [])
+        if isinstance(self._own, TextDocument) and isinstance(context, str) and context == self._own:
+            return Handed("own", [])  # `context[:]`, which is a copy
         if isinstance(context, str | Document):
             return Handed("text", [self._part(context, "")])
         return Handed("documents", [self._part(one, str(number)) for number, one in enumerate(_listed(context), 1)])
 
     def _part(self, one: "str | Document", name: str) -> dict[str, Any]:
-        if isinstance(one, Document):
+        if isinstance(one, Document | TextDocument):
             about = {"name": str(one.name), "meta": _meta(one)}
             place = self._places.of(one) if self._places else None
-            text = one.text if place is None else None
+            text = one[:] if place is None else None
         else:
             about = {"name": name}
             place = self._places.find(one) if self._places and len(one) >= _LONG else None
@@ -152,7 +158,7 @@ def _listed(context: Any) -> "Documents | list[str | Document] | tuple[str | Doc
     return context
 
 
-def _meta(document: Document) -> dict[str, Any]:
+def _meta(document: Document | TextDocument) -> dict[str, Any]:
     meta: Any = document.meta
     if not meta:
         return {}

@@ -12,7 +12,8 @@ from itertools import islice
 from typing import Any, SupportsIndex, overload
 
 from .context_file import Pack, open_descriptor, read_ascii
-from .context_index import document_lines, entry_of
+from .context_index import document_lines, entry_of, line_with_places, note_index, notes_in, skipped_in
+from .placed import Placed
 from .variables import quoted
 
 _SHOWN_NAMES = 5
@@ -39,23 +40,37 @@ def load_text(pack_path: str, start: int = 0, end: int | None = None) -> str:
             return str(wanted, "utf-8")
 
 
-class Document:
-    """One document. It reads like the str of its text, and has `.text`, `.name` and `.meta`.
+class Document(Placed):
+    """One document. It reads like the str of its text, and has `.text`, `.name`, `.meta` and places (`placed.py`).
 
     `len()` counts characters; slices are str; every method of str (`splitlines`, `find`, `lower` …) works
     on the text. The text is read from disk at each use: keep `.text` in a variable to work on it at length.
     """
 
-    __slots__ = ("_chars", "_end", "_pack", "_start", "meta", "name")
+    __slots__ = ("_chars", "_end", "_line", "_pack", "_start", "meta", "name")
 
-    def __init__(self, pack: Pack, name: str, start: int, end: int, chars: int, meta: dict[str, Any]) -> None:
-        """`start` and `end` in bytes of the pack. Raises ValueError when they are not within it."""
+    def __init__(
+        self,
+        pack: Pack,
+        name: str,
+        start: int,
+        end: int,
+        chars: int,
+        meta: dict[str, Any],
+        line: bytes | None = None,
+    ) -> None:
+        """`start` and `end` in bytes of the pack. Raises ValueError when they are not within it.
+
+        `line`: the document's line of the index. None: it is searched for when places are asked for, because what is
+        saved of a document is without it.
+        """
         if not 0 <= start <= end <= pack.size:
             raise ValueError(f"document {quoted(name)} lies outside its pack")
         self._pack = pack
         self._start = start
         self._end = end
         self._chars = chars
+        self._line = line
         self.name = name
         self.meta = meta
 
@@ -63,6 +78,16 @@ class Document:
     def text(self) -> str:
         """The whole text."""
         return self._pack.text(self._start, self._end)
+
+    def stored(self) -> tuple[Pack, int, int]:
+        """Return the pack and the range of it, in bytes, that is the text."""
+        return self._pack, self._start, self._end
+
+    def index_line(self) -> bytes:
+        """Return the document's line of the index; empty without one."""
+        if self._line is None:
+            self._line = line_with_places(self._pack, self._start, self._end)
+        return self._line
 
     def __len__(self) -> int:
         return self._chars
@@ -99,7 +124,7 @@ class Document:
     def __getattr__(self, name: str) -> Any:
         # Models write `doc.splitlines()`. Dunder names are excluded, because copy and pickle would find str's.
         if name.startswith("_") or not hasattr(str, name):
-            raise AttributeError(f"a Document has .text, .name, .meta and the methods of str, but no .{name}")
+            raise AttributeError(f"a Document has .text, .name, .meta, places and the methods of str, but no .{name}")
         return getattr(self.text, name)
 
     def __dir__(self) -> Iterable[str]:
@@ -125,7 +150,7 @@ class Documents(Sequence[Document]):
     """The documents of an input, in order: by number, by slice, by name (`docs["src/a.py"]`).
 
     `.names`, `.total_chars`; `docs.grep(pattern)` goes through all lines; `str(docs)` joins all texts.
-    `name in docs` asks for a name, not for text.
+    `name in docs` asks for a name, not for text. `.skipped` and `.notes` tell what was not read.
     """
 
     def __init__(self, pack_path: str, index_path: str) -> None:
@@ -136,6 +161,7 @@ class Documents(Sequence[Document]):
         self._lines = document_lines(self._index.read(0, self._index.size))
         self._at: Sequence[int] = range(len(self._lines))
         self._facts: tuple[dict[str, int], int] | None = None
+        note_index(self._pack, self._index)
 
     def __len__(self) -> int:
         return len(self._at)
@@ -171,6 +197,16 @@ class Documents(Sequence[Document]):
     def total_chars(self) -> int:
         """Characters of all documents together."""
         return self._known()[1]
+
+    @property
+    def skipped(self) -> list[dict[str, str]]:
+        """The files of the whole input that gave no document, as `{"path", "reason"}`."""
+        return skipped_in(self._index)
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes on the whole input: why files were skipped, and what the texts do not show."""
+        return notes_in(self._index)
 
     def grep(self, pattern: str | re.Pattern[str], flags: int = 0) -> Iterator[tuple[str, int, str]]:
         """Every line in which the regular expression is found, as `(name, line number from 1, line)`."""
@@ -220,8 +256,9 @@ class Documents(Sequence[Document]):
         return chosen
 
     def _document(self, at: int) -> Document:
-        entry = entry_of(self._lines[at])
-        return Document(self._pack, entry["name"], entry["start"], entry["end"], entry["chars"], entry["meta"])
+        line = self._lines[at]
+        entry = entry_of(line)
+        return Document(self._pack, entry["name"], entry["start"], entry["end"], entry["chars"], entry["meta"], line)
 
     def _known(self) -> tuple[dict[str, int], int]:
         """Return the position of each name, and the characters of all documents. The first call parses the index."""

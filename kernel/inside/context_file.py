@@ -124,7 +124,7 @@ def read_ascii(descriptor: int, start: int, end: int) -> "str | None":
 
 
 def _read(descriptor: int, start: int, end: int) -> "str | None":
-    text = _new_str(end - start, 127)
+    text = new_str(end - start, 127)
     room = memoryview((ctypes.c_char * (end - start)).from_address(id(text) + _HEADER)).cast("B")
     at = 0
     while at < len(room):
@@ -151,6 +151,7 @@ def _is_known() -> bool:
         os.close(descriptor)
 
 
-_new_str = ctypes.pythonapi.PyUnicode_New
-_new_str.restype, _new_str.argtypes = ctypes.py_object, (ctypes.c_ssize_t, ctypes.c_uint32)
+new_str = ctypes.pythonapi.PyUnicode_New
+"""Returns a new str of a length whose characters are not set, given the largest one that it may have."""
+new_str.restype, new_str.argtypes = ctypes.py_object, (ctypes.c_ssize_t, ctypes.c_uint32)
 _KNOWN = _is_known()

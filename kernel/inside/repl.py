@@ -7,6 +7,7 @@ from .call_request import Requests
 from .child_context import Handing, Places, Range
 from .context import Documents, load_text
 from .context_file import Pack
+from .context_text import open_text
 from .final import Finish
 from .queries import Queries
 from .registry import Registry
@@ -140,7 +141,10 @@ def _context(setup: dict[str, Any]) -> Any:
     pack, index = setup["pack"], setup["index"]
     if not pack:
         return ""
-    return Documents(pack, index) if index and not setup["text"] else load_text(pack, setup["start"], setup["end"])
+    if index and not setup["text"]:
+        return Documents(pack, index)
+    start, end = setup["start"], Pack.open(pack).size if setup["end"] is None else setup["end"]
+    return open_text(pack, index, start, end) if index else load_text(pack, start, end)
 
 
 def _input(setup: dict[str, Any], context: Any) -> tuple[Pack | None, Callable[[], list[Range]]]:

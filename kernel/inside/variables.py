@@ -21,6 +21,9 @@ class _Short(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = 4
         self.maxlevel = 3
 
+    # By the name of the class: else the whole text would be quoted, and then cut.
+    repr_TextDocument = repr_Page = reprlib.Repr.repr_str
+
 
 class _Quoting(reprlib.Repr):
     def __init__(self) -> None:
@@ -28,6 +31,8 @@ class _Quoting(reprlib.Repr):
         self.maxstring = self.maxother = self.maxlong = 60
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxdeque = 1
         self.maxlevel = 1
+
+    repr_TextDocument = repr_Page = reprlib.Repr.repr_str
 
 
 _short = _Short().repr

@@ -15,7 +15,9 @@ _LONGEST = 50_000
 _MOST_NODES = 20_000
 """Nodes of the largest syntax tree that is examined, which takes some hundredths of a second."""
 _DESCRIBING_CALLS = frozenset({"bool", "isinstance", "len", "type"})
-_DESCRIBING_FIELDS = frozenset({"meta", "name", "names", "total_chars"})
+_DESCRIBING_FIELDS = frozenset({"line_count", "meta", "name", "names", "notes", "sheets", "skipped", "total_chars"})
+_PARTS = frozenset({"pages", "text"})
+"""Fields that stand for text of a document: asking for the number of its pages reads none of them."""
 _OTHER_WAYS = frozenset({"eval", "exec", "get_ipython", "globals", "locals", "vars"})
 """Names by which code reaches `context` without naming it."""
 
@@ -65,12 +67,14 @@ def _described_in(node: ast.AST) -> Iterator[ast.Name]:
 
 
 def _subject(expression: ast.expr) -> ast.Name | None:
-    """Return the name that an expression takes a part of: `d` of `d`, `d[0]` and `d.text`."""
+    """Return the name that an expression takes a part of: `d` of `d`, `d[0]`, `d.text` and `d.pages`."""
     while True:
         match expression:
             case ast.Name():
                 return expression
-            case ast.Subscript(value=value) | ast.Attribute(value=value, attr="text"):
+            case ast.Subscript(value=value):
+                expression = value
+            case ast.Attribute(value=value, attr=field) if field in _PARTS:
                 expression = value
             case _:
                 return None

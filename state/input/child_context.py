@@ -2,13 +2,14 @@
 
 A kernel describes a context as ranges of its own input's pack, or as new texts (`PostedContext`). It is assumed to be
 hostile: a range is valid only within what the caller was given itself, and only from character to character. Ranges
-of the pack stay where they are: the child's reference names the same pack. Only a new text is written, once.
+of the pack stay where they are: the child's reference names the same pack. Only a new text is written, once. A range
+that is a whole document of the caller's index keeps its places, which stand there.
 """
 
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -29,7 +30,7 @@ from .context import (
     no_context,
     previewed,
 )
-from .index import DocumentEntry, document_line, document_lines, entry_of
+from .index import DocumentEntry, document_line, document_lines, entry_of, places_of
 
 _CHUNK = 4 << 20
 _CONTINUED = bytes(range(0x80, 0xC0))
@@ -149,6 +150,38 @@ def _given(blobs: Blobs, index: str) -> tuple[tuple[int, int], ...]:
     return tuple(merged)
 
 
+class _CallersPlaces:
+    """The places of the documents that the caller was given, by their ranges of the pack."""
+
+    def __init__(self, caller: ContextRef, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._index = caller["index"]
+
+    def of(self, part: PostedPart) -> str:
+        """Return the places of a part as JSON: none unless it is a whole document of the caller's index."""
+        if part.text is not None or not self._index:
+            return "{}"
+        place = _placed(self._blobs, self._index).get((part.start, part.end))
+        if place is None:
+            return "{}"
+        with self._blobs.path(self._index).open("rb") as file:
+            file.seek(place[0])
+            return places_of(file.read(place[1]))
+
+
+@lru_cache(maxsize=8)
+def _placed(blobs: Blobs, index: str) -> Mapping[tuple[int, int], tuple[int, int]]:
+    """Return where in an index the documents with places are, by their ranges: the offset and length of each line."""
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    at = 0
+    for line in document_lines(blobs.read(index)):
+        if not line.endswith(b"\t{}"):
+            entry = entry_of(line)
+            found[entry["start"], entry["end"]] = at, len(line)
+        at += len(line) + 1
+    return found
+
+
 def _chunks(part: PostedPart, pack: _Pack | None) -> Iterable[bytes]:
     """Return the bytes of a part. Raises HandedBadly."""
     if part.text is not None:
@@ -194,10 +227,16 @@ def _text(part: PostedPart, caller: ContextRef, pack: _Pack | None, blobs: Blobs
     measured = _measure(chunks)
     if not measured.bytes:
         return no_context()
+    start = part.start if in_place else 0
+    index = ""
+    if part.name:
+        end = start + measured.bytes
+        entry = DocumentEntry(name=part.name, start=start, end=end, chars=measured.chars, meta=part.meta)
+        index = blobs.put(document_line(entry, _CallersPlaces(caller, blobs).of(part)))
     ref = ContextRef(
         kind="text",
         pack=caller["pack"] if in_place else blobs.put(b"".join(chunks)),
-        index="",
+        index=index,
         documents=1,
         chars=measured.chars,
         bytes=measured.bytes,
@@ -212,7 +251,7 @@ def _text(part: PostedPart, caller: ContextRef, pack: _Pack | None, blobs: Blobs
 
 
 def _documents(parts: Sequence[PostedPart], caller: ContextRef, pack: _Pack | None, blobs: Blobs) -> ContextRef:
-    listed = _Listed()
+    listed = _Listed(_CallersPlaces(caller, blobs))
     if all(part.text is None for part in parts):
         for part in parts:
             listed.add(part, part.start, _measure(_chunks(part, pack)))
@@ -230,8 +269,9 @@ def _documents(parts: Sequence[PostedPart], caller: ContextRef, pack: _Pack | No
 class _Listed:
     """The documents so far: their index, and the contents of the reference."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: _CallersPlaces) -> None:
         self.bytes = 0
+        self._places = places
         self._chars = 0
         self._names: list[str] = []
         self._heads: list[tuple[str, str]] = []
@@ -245,7 +285,7 @@ class _Listed:
         self._unique.take(name)
         end = start + measured.bytes
         entry = DocumentEntry(name=name, start=start, end=end, chars=measured.chars, meta=part.meta)
-        self._lines.append(document_line(entry))
+        self._lines.append(document_line(entry, self._places.of(part)))
         self._facts.append((name, measured.hash, part.meta))
         self.bytes += measured.bytes
         self._chars += measured.chars

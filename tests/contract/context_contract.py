@@ -15,6 +15,7 @@ from durable_rlm.nodes.input.source import from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.input.child_context import PostedContext, PostedPart, hand_over
 from durable_rlm.state.input.context import ContextRef, context_files
+from durable_rlm.state.input.index import document_line, document_lines, entry_of
 from tests.contract.session_contract import Store, run
 
 TEXT = "".join(f"{number}: größer als 日本語 𝄞\n" for number in range(2_000))
@@ -153,6 +154,30 @@ class ContextContract:
         seen = "kept['all'] is context, kept['some'][0].text, kept['one'].text == context[0].text, len(kept['one'])"
         assert (await run(other, seen)).output == "(True, '3', True, 4200)\n"
         assert await handed(other, "rlm_query('q', kept['all'])") == [PostedContext("own")]
+
+    async def test_a_document_keeps_its_name_and_places_in_a_child(
+        self, kernels: Kernels, documents: ContextRef, text: ContextRef, blobs: Blobs
+    ) -> None:
+        lines = document_lines(blobs.read(documents["index"]))[:2]
+        placed = b"".join(document_line(entry_of(line), '{"pages": {"at": [0, 8]}}') for line in lines)
+        caller = documents.copy()
+        caller["index"] = blobs.put(placed)
+        session = await self.parent(kernels, caller, blobs)
+        one, some = await handed(
+            session, "kept = context[1]\nrlm_query('q', context=kept)\nrlm_query('q', context=[context[0]])"
+        )
+        told = "context.name, context.page(2)[:5], context.line_of(3), type(context[:9]).__name__"
+        for posted, see, wanted in [
+            (one, told, "('b', ' grün', 1, 'str')"),
+            (some, "context[0].name, len(context[0].pages), context[0].page(1)", "('a', 2, 'first fi')"),
+        ]:
+            assert posted is not None
+            child = await self.parent(kernels, hand_over(posted, caller, blobs), blobs)
+            assert (await run(child, see)).output == wanted + "\n"
+        session = await self.parent(kernels, text, blobs)
+        assert (await run(session, "context.name, context.lines(2, 2), context.skipped")).output == (
+            "('text', '1: größer als 日本語 𝄞\\n', [])\n"
+        )
 
     async def test_a_batch_has_one_context_for_all_or_one_for_each(
         self, kernels: Kernels, documents: ContextRef, blobs: Blobs

@@ -1,5 +1,6 @@
 """The input of a sub-RLM: stored by reference, taken from the caller's own input, named by its content."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -12,14 +13,16 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from durable_rlm.kernel.inside.context import Documents, load_text
+from durable_rlm.kernel.inside.context_text import open_text
 from durable_rlm.nodes.input.in_process import InProcessExtractor
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.source import from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
+from durable_rlm.state.call_keys import digest
 from durable_rlm.state.errors import StoredDataDamaged
 from durable_rlm.state.input.child_context import HandedBadly, PostedContext, PostedPart, context_digest, hand_over
 from durable_rlm.state.input.context import ContextRef, context_files, no_context
-from durable_rlm.state.input.index import document_lines, entry_of
+from durable_rlm.state.input.index import DocumentEntry, document_line, document_lines, entry_of
 from durable_rlm.state.maintenance.references import references_in
 
 TEXT = "größer – 日本語 𝄞 and plain\n" * 200
@@ -65,6 +68,8 @@ def seen(ref: ContextRef, blobs: Blobs) -> Any:
     pack, index, start, end = context_files(ref, blobs)
     if index is None:
         return load_text(str(pack), start, end)
+    if ref["kind"] == "text":
+        return open_text(str(pack), str(index), start, end)
     return [(document.name, document.text) for document in Documents(str(pack), str(index))]
 
 
@@ -260,6 +265,88 @@ def test_other_data_names_metadata_or_order_change_the_digest(
         hand_over(some(PostedPart("c", "first")), documents, blobs),
     ]
     assert len({context_digest(ref) for ref in refs}) == len(refs)
+
+
+# --- places
+
+
+@pytest.fixture
+def placed(blobs: Blobs) -> ContextRef:
+    """Two documents, as if of a format with pages, and one without."""
+    ref = ingest(from_texts([("p", "größe|zwei"), ("plain", "text"), ("q", "one|two")]), blobs, InProcessExtractor())
+    lines = document_lines(blobs.read(ref["index"]))
+    places = ['{"pages": {"at": [0, 6]}}', "{}", '{"pages": {"at": [0, 4]}}']
+    made = [document_line(entry_of(line), place) for line, place in zip(lines, places, strict=True)]
+    return {**ref, "index": blobs.put(b"".join(made))}
+
+
+P, PLAIN, Q = (0, 12), (12, 16), (16, 23)
+
+
+def pages_seen(ref: ContextRef, blobs: Blobs) -> dict[str, list[str]]:
+    """Return the pages of each document in a kernel that is given `ref`."""
+    pack, index, start, end = context_files(ref, blobs)
+    assert index is not None
+    if ref["kind"] == "text":
+        text: Any = open_text(str(pack), str(index), start, end)
+        return {text.name: list(text.pages)}
+    return {document.name: list(document.pages) for document in Documents(str(pack), str(index))}
+
+
+def test_whole_documents_keep_their_places_in_any_order_and_depth(placed: ContextRef, blobs: Blobs) -> None:
+    parts = (PostedPart("q", None, *Q), PostedPart("other name", None, *P), PostedPart("plain", None, *PLAIN))
+    child = hand_over(PostedContext("documents", parts), placed, blobs)
+    wanted = {"q": ["one|", "two"], "other name": ["größe|", "zwei"], "plain": []}
+    assert pages_seen(child, blobs) == wanted
+    grandchild = hand_over(PostedContext("documents", parts[:2]), child, blobs)
+    assert pages_seen(grandchild, blobs) == {name: wanted[name] for name in ("q", "other name")}
+    one = hand_over(a_range(*P, "p"), grandchild, blobs)
+    assert pages_seen(one, blobs) == {"p": ["größe|", "zwei"]}
+    assert pages_seen(hand_over(PostedContext("documents", parts[1:2]), one, blobs), blobs) == {
+        "other name": ["größe|", "zwei"]
+    }
+
+
+def test_documents_beside_new_texts_keep_their_places(placed: ContextRef, blobs: Blobs) -> None:
+    child = hand_over(some(PostedPart("new", "neu|text"), PostedPart("q", None, *Q)), placed, blobs)
+    assert child["pack"] != placed["pack"]
+    assert pages_seen(child, blobs) == {"new": [], "q": ["one|", "two"]}
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 7), (7, 12), (0, 16), (12, 12), (16, 22)])
+def test_a_part_of_a_document_has_no_places(placed: ContextRef, blobs: Blobs, start: int, end: int) -> None:
+    child = hand_over(some(PostedPart("part", None, start, end), PostedPart("q", None, *Q)), placed, blobs)
+    assert pages_seen(child, blobs)["part"] == []
+
+
+def test_a_document_as_a_text_has_its_name_metadata_and_places(placed: ContextRef, blobs: Blobs) -> None:
+    child = hand_over(PostedContext("text", (PostedPart("q", None, *Q, {"kind": "PDF"}),)), placed, blobs)
+    pack, index, start, end = context_files(child, blobs)
+    text: Any = open_text(str(pack), str(index), start, end)
+    assert (text, text.name, text.meta, text.page(2)) == ("one|two", "q", {"kind": "PDF"}, "two")
+    assert document_lines(blobs.read(child["index"])) == [
+        document_line(
+            DocumentEntry(name="q", start=16, end=23, chars=7, meta={"kind": "PDF"}), '{"pages": {"at": [0, 4]}}'
+        ).rstrip()
+    ]
+
+
+def test_places_are_those_of_the_callers_own_documents_only(placed: ContextRef, blobs: Blobs) -> None:
+    child = hand_over(some(PostedPart("plain", None, *PLAIN)), placed, blobs)
+    with pytest.raises(HandedBadly, match="outside the input"):
+        hand_over(a_range(*Q, "q"), child, blobs)
+
+
+def test_places_do_not_change_a_digest(placed: ContextRef, blobs: Blobs) -> None:
+    """Recorded calls of earlier versions are found again."""
+    posted = some(PostedPart("q", None, *Q))
+    bare = placed.copy()
+    bare["index"] = blobs.put(b"".join(map(document_line, map(entry_of, document_lines(blobs.read(placed["index"]))))))
+    for one in (posted, a_range(*Q, "q")):
+        assert context_digest(hand_over(one, placed, blobs)) == context_digest(hand_over(one, bare, blobs))
+    text_hash = hashlib.sha256(b"one|two").hexdigest()
+    assert context_digest(hand_over(a_range(*Q, "q"), placed, blobs)) == digest("text", text_hash, "q")
+    assert context_digest(hand_over(posted, placed, blobs)) == digest("documents", [("q", text_hash, {})])
 
 
 # --- damage and the blobs that a reference needs
