@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from durable_rlm.nodes.input.in_process import InProcessExtractor
 
 from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.source import from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs

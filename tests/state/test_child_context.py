@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from durable_rlm.nodes.input.in_process import InProcessExtractor
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from durable_rlm.kernel.inside.context import Documents, load_text
 from durable_rlm.kernel.inside.context_text import open_text
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.source import from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
