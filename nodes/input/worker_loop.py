@@ -90,7 +90,8 @@ def _worn() -> bool:
     """Return whether a new process should read the next file: this one holds much memory, or has left a process."""
     gc.collect()
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
         return True
     with contextlib.suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -304,8 +304,10 @@ def _office_files(soffice: str) -> tuple[str, ...]:
     """Return the files that LibreOffice needs beside those that every worker sees."""
     if not soffice:
         return ()
-    program = Path(soffice).resolve().parents[1]
-    return (*_OFFICE, *(() if program.is_relative_to("/usr") else (str(program),)))
+    folder = Path(soffice).resolve().parent
+    # Not the folder of anything else that is named so.
+    outside = (folder / "soffice.bin").is_file() and not folder.is_relative_to("/usr")
+    return (*_OFFICE, *([str(folder.parent)] if outside else ()))
 
 
 def _reason(status: int | None, form: Format) -> str:

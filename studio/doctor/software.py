@@ -6,11 +6,13 @@ import asyncio
 import importlib.util
 import os
 import platform
+import shutil
 import sqlite3
 import sys
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
+from ...nodes.input.formats import formats
 from ...nodes.models.provider_table import PROVIDERS
 from ...state.wording import counted
 from ..cli import local_servers as local
@@ -25,7 +27,7 @@ TESTED_PYTHONS = ((3, 11),)
 """The versions of Python that the whole suite ran on; `pyproject.toml` names the same."""
 TESTED_MACHINES = ("x86_64",)
 _NEEDED = ("durable-rlm", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core", "jupyter_client", "ipykernel")
-_DOCUMENTS = {"pypdf": "PDF", "docx": "DOCX", "openpyxl": "XLSX"}
+_OFFICE = "soffice"
 _OLDEST_SQLITE = (3, 35, 0)
 
 
@@ -79,11 +81,15 @@ def _sqlite() -> Finding:
 
 
 def _documents() -> Finding:
-    missing = [name for module, name in _DOCUMENTS.items() if importlib.util.find_spec(module) is None]
-    value = ", ".join(["text", "HTML", "EML", *(name for name in _DOCUMENTS.values() if name not in missing)])
-    if not missing:
-        return Finding("Documents", "ok", value)
-    return Finding("Documents", "note", value, f"For {', '.join(missing)}: pip install 'durable-rlm[documents]'")
+    """Return a finding with the formats that can be read, and with what others need."""
+    known = [one for one in formats() if not one.unread]
+    missing = sorted({one.kind for one in known if one.missing()})
+    value = ", ".join(dict.fromkeys(["text", *(one.kind for one in known if one.kind not in missing)]))
+    modules = ", ".join(sorted({name for one in known for name in one.missing()}))
+    hints = [f"For {', '.join(missing)} ({modules}): pip install 'durable-rlm[documents]'"] if missing else []
+    if not shutil.which(_OFFICE):
+        hints.append(f"For old Office files: install LibreOffice ({_OFFICE} on the PATH)")
+    return Finding("Documents", "note" if hints else "ok", value, ". ".join(hints))
 
 
 def _providers() -> Finding:

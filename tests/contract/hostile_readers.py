@@ -209,6 +209,7 @@ def forks(given: GivenFile) -> Read:
             started += 1
     draft = Draft("forked")
     draft.write(f"{started} started")
+    draft.meta["process"] = os.getpid()
     yield draft
 
 

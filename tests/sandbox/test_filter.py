@@ -130,6 +130,18 @@ def test_calls_are_judged_by_their_arguments(machine: str, call: tuple[str, int]
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_a_program_that_names_its_sockets_can_still_connect_to_none(machine: str) -> None:
+    usual = seccomp.filter_program(machine, PROCESS, own_processes=True)
+    naming = seccomp.filter_program(machine, PROCESS, own_processes=True, binds=True)
+    number = call_numbers.numbers(machine)
+    bind = seccomp._step(seccomp._JUMP_EQUAL, number["bind"], 0, 1)
+    connect = seccomp._step(seccomp._JUMP_EQUAL, number["connect"], 0, 1)
+    at = usual.index(bind)
+    assert naming == [*usual[:at], *usual[at + 2 :]], "two steps less: the comparison and the refusal"
+    assert connect in naming
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
 def test_calls_of_another_architecture_end_the_process(machine: str) -> None:
     [other] = set(ARCHITECTURES) - {machine}
     assert verdict(machine, "clone", architecture=other) is None
