@@ -16,6 +16,7 @@ _BLANKS = re.compile("[ \t\r\n]+")
 _MOST_REPEATS = 1_000
 """Repeated blanks, cells and rows that are written out; the rest is said."""
 _BOXES = frozenset({"draw:text-box", "draw:custom-shape", "draw:rect", "draw:ellipse", "draw:circle", "draw:caption"})
+_CELLS = ("table:table-cell", "table:covered-table-cell")
 Emit = Callable[[str, int], None]
 """Takes a block, which ends with a line end, and its level: 1 to 10 for a heading, 0 for others."""
 
@@ -54,6 +55,8 @@ class OdfText:
         self._urls: set[str] = set()
         self._after: list[str] = []
         self._waiting: list[str] = []
+        self._later: dict[str, None] = {}
+        """Comments whose places have not ended."""
         self._begin()
         self._starts = self._handlers_of_starts()
         self._ends = self._handlers_of_ends()
@@ -79,15 +82,12 @@ class OdfText:
             "text:change": self._struck,
             "text:change-start": lambda element: self._change(element, begins=True),
             "text:change-end": lambda element: self._change(element, begins=False),
-            "table:table-cell": lambda element: self._push(),
-            "table:covered-table-cell": lambda element: self._push(),
+            **dict.fromkeys(_CELLS, lambda element: self._push()),
             "table:table-row": lambda element: self._rows.append([]),
             "draw:image": self._image,
-            "draw:object": self._object,
-            "draw:object-ole": self._object,
+            **dict.fromkeys(("draw:object", "draw:object-ole"), self._object),
             "draw:control": self._control,
-            "svg:title": self._described,
-            "svg:desc": self._described,
+            **dict.fromkeys(("svg:title", "svg:desc"), self._described),
             "text:span": self._span,
             **dict.fromkeys(_BOXES, lambda element: self._push()),
         }
@@ -102,8 +102,7 @@ class OdfText:
             "text:ruby-text": lambda element: self._write(")"),
             "text:a": self._end_link,
             "office:annotation": self._end_comment,
-            "table:table-cell": self._end_cell,
-            "table:covered-table-cell": self._end_cell,
+            **dict.fromkeys(_CELLS, self._end_cell),
             "table:table-row": self._end_row,
             "text:span": self._end_span,
             **dict.fromkeys(_BOXES, self._end_box),
@@ -189,10 +188,12 @@ class OdfText:
         notes, self._after = self._after, []
         for note in notes:
             self._emit(note, 0)
-        waiting, self._waiting = self._waiting, []
-        for key in waiting:
+        ended = list(self._later) if last else [one for one in self._ranges.take_ended() if one in self._later]
+        coming, self._waiting = self._waiting, []
+        for key in [*ended, *coming]:
+            self._later.pop(key, None)
             if self._ranges.is_open(key) and not last:
-                self._waiting.append(key)
+                self._later[key] = None
             else:
                 self._emit(self._comments[key].line(self._ranges.words(key)), 0)
 

@@ -70,6 +70,7 @@ class Ranges:
     _open: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _left: dict[str, int] = field(default_factory=dict[str, int])
     _closed: dict[str, str] = field(default_factory=dict[str, str])
+    _ended: list[str] = field(default_factory=list[str])
 
     def begin(self, name: str) -> None:
         """Begin a place."""
@@ -92,6 +93,12 @@ class Ranges:
         if name in self._open:
             self._closed[name] = " ".join("".join(self._open.pop(name)).split())
             self._left.pop(name, None)
+            self._ended.append(name)
+
+    def take_ended(self) -> list[str]:
+        """Return the places that have ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def is_open(self, name: str) -> bool:
         """Tell whether a place has begun and not ended."""

@@ -34,7 +34,9 @@ class Notes:
         self._replies: dict[str, list[str]] = {}
         self._numbered = 0
         self._waiting: list[tuple[str, str]] = []
-        self._open: list[str] = []
+        self._next: list[str] = []
+        self._later: dict[str, None] = {}
+        """Comments whose places have not ended."""
 
     def add_notes(self, kind: str, part: str, root: Element) -> None:
         """Take the notes of a part. `kind`: `footnote`, `endnote`."""
@@ -79,7 +81,7 @@ class Notes:
         if not comment.number:
             self._numbered += 1
             comment.number = self._numbered
-            self._open.append(identity)
+            self._next.append(identity)
         return f"[comment {comment.number}]"
 
     def listed(self, last: bool = False) -> Iterator[str]:
@@ -88,10 +90,12 @@ class Notes:
             key = self._waiting.pop(0)
             part, element = self._notes[key]
             yield f"{self._marks[key]}: {self._words(part, element).strip()}\n"
-        waiting, self._open = self._open, []
-        for identity in waiting:
+        ended = list(self._later) if last else [one for one in self._ranges.take_ended() if one in self._later]
+        coming, self._next = self._next, []
+        for identity in [*ended, *coming]:
+            self._later.pop(identity, None)
             if self._ranges.is_open(identity) and not last:
-                self._open.append(identity)
+                self._later[identity] = None
             else:
                 yield from self._thread(identity)
 

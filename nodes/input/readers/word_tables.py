@@ -69,7 +69,9 @@ class Tables:
         properties = child(element, "trPr")
         before = min(max(whole(setting(properties, "gridBefore"), 0), 0), _WIDEST_SPAN)
         nested = bool(self._tables and self._tables[-1].nested)
-        line = (" | " if nested else "\t").join([""] * before + row.cells).rstrip("\t")
+        while row.cells and not row.cells[-1]:
+            row.cells.pop()
+        line = (" | " if nested else "\t").join([""] * before + row.cells)
         if change := change_in(properties):
             line = f"{change.begin}{line}{change.end}"
         if child(properties, "hidden") is not None and line.strip():

@@ -1,0 +1,154 @@
+"""Old office files are converted by LibreOffice where it is installed, and protected ones say so."""
+
+import io
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from msoffcrypto.format.ooxml import OOXMLFile
+
+from durable_rlm.nodes.input.draft import Draft, ReadOptions, Unusable
+from durable_rlm.nodes.input.formats import format_of
+from durable_rlm.nodes.input.worker import Task
+from tests.nodes.input.readers.word_files import docx, p
+from tests.nodes.input.reading import only, read
+
+BODY = p("Rent", style="Heading1") + p("Words.")
+WORDS = docx(BODY)
+
+
+def convert(name: str, data: bytes, soffice: str) -> Draft:
+    """Return the document of an old file, read with LibreOffice at a path."""
+    task = Task(ReadOptions(), soffice)
+    [one] = task.read(io.BytesIO(data), len(data), name, format_of(name, data))
+    assert isinstance(one, Draft)
+    return one
+
+
+@dataclass
+class FakeOffice:
+    """A program in the place of LibreOffice."""
+
+    path: str
+    folder: Path
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of its last call."""
+        return (self.folder / "arguments").read_text().splitlines()
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> FakeOffice:
+    """Return a program that writes the same document for every file, and none for a file that says BROKEN."""
+    made = tmp_path / "made.docx"
+    made.write_bytes(WORDS)
+    program = tmp_path / "soffice"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'printf "%s\\n" "$@" > {tmp_path}/arguments\n'
+        "while [ $# -gt 1 ]; do\n"
+        '  if [ "$1" = --convert-to ]; then to=$2; fi\n'
+        '  if [ "$1" = --outdir ]; then folder=$2; fi\n'
+        "  shift\ndone\n"
+        'if grep -q BROKEN "$1"; then exit 0; fi\n'
+        f'mkdir -p "$folder"; cp {made} "$folder/given.$to"\n'
+    )
+    program.chmod(0o755)
+    return FakeOffice(str(program), tmp_path)
+
+
+def test_an_old_document_is_converted_to_the_present_format_and_read(office: FakeOffice) -> None:
+    draft = convert("lease.doc", b"\xd0\xcf\x11\xe0old", office.path)
+    assert draft.text == "# Rent\nWords.\n"
+    assert draft.places["sections"]["label"] == ["Rent"]
+    assert draft.meta["kind"] == "DOC"
+    assert draft.meta["converted"] == "by LibreOffice to DOCX"
+    assert office.arguments[office.arguments.index("--convert-to") + 1] == "docx"
+    assert office.arguments[-1].endswith(".doc")
+
+
+def test_a_file_that_cannot_be_converted_says_so(office: FakeOffice) -> None:
+    with pytest.raises(Unusable, match="not readable by LibreOffice"):
+        convert("lease.doc", b"BROKEN", office.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("lease.doc", "an old Word document, which needs LibreOffice"),
+        ("lease.wpd", "an old text document, which needs LibreOffice"),
+    ],
+)
+def test_without_libreoffice_the_kind_is_named(name: str, reason: str) -> None:
+    with pytest.raises(Unusable, match=reason) as raised:
+        read(name, b"old")
+    assert "LibreOffice" in raised.value.hint
+
+
+def test_a_present_day_file_under_an_old_name_needs_no_conversion() -> None:
+    assert only("lease.doc", WORDS).text == "# Rent\nWords.\n"
+
+
+def protected(password: str) -> bytes:
+    """Return a document protected by a password."""
+    made = io.BytesIO()
+    # The library writes streams of less than 4 KB wrongly.
+    large = docx(BODY, files={"word/media/noise.bin": Random(0).randbytes(8_000)})
+    OOXMLFile(io.BytesIO(large)).encrypt(password, made)
+    return made.getvalue()
+
+
+@pytest.fixture(scope="module")
+def secret() -> bytes:
+    """Return a document protected by the password `open`."""
+    return protected("open")
+
+
+@pytest.mark.parametrize("name", ["lease.docx", "lease.doc"])
+def test_a_protected_document_opens_with_the_right_password(name: str, secret: bytes) -> None:
+    assert only(name, secret, passwords=("wrong", "open")).text == "# Rent\nWords.\n"
+
+
+@pytest.mark.parametrize("passwords", [(), ("wrong",)])
+def test_a_protected_document_says_so(passwords: tuple[str, ...], secret: bytes) -> None:
+    for name in ("lease.docx", "lease.doc"):
+        with pytest.raises(Unusable, match="password-protected") as raised:
+            read(name, secret, passwords=passwords)
+        assert "--password" in raised.value.hint
+
+
+def old_word(flags: int) -> bytes:
+    """Return a compound file with one sector, whose stream `WordDocument` begins with these flags."""
+    free, end, fat = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+
+    def numbers(*values: int) -> bytes:
+        return b"".join(value.to_bytes(4, "little") for value in values)
+
+    def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+        text = name.encode("utf-16-le") + b"\0\0"
+        head = text.ljust(64, b"\0") + len(text).to_bytes(2, "little") + bytes([kind, 1])
+        return (head + numbers(free, free, child)).ljust(116, b"\0") + numbers(start, size, 0)
+
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + bytes([0x3E, 0, 3, 0, 0xFE, 0xFF, 9, 0, 6, 0]) + bytes(6)
+    header += numbers(0, 1, 1, 0, 0x1000, end, 0, end, 0, 0).ljust(40, b"\0") + numbers(*[free] * 108)
+    stream = (b"\xec\xa5\xc1\0" + bytes(6) + flags.to_bytes(2, "little")).ljust(4096, b"\0")
+    table = numbers(fat, end, *range(3, 10), end).ljust(512, b"\xff")
+    directory = entry("Root Entry", 5, 1, end, 0) + entry("WordDocument", 2, free, 2, 4096)
+    return header[:512].ljust(512, b"\xff") + table + directory.ljust(512, b"\0") + stream
+
+
+def test_a_protected_old_document_says_so_without_libreoffice() -> None:
+    with pytest.raises(Unusable, match="password-protected"):
+        read("lease.doc", old_word(0x0100))
+    with pytest.raises(Unusable, match="needs LibreOffice"):
+        read("lease.doc", old_word(0))
+
+
+@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
+@pytest.mark.slow
+def test_libreoffice_itself_converts_an_old_document() -> None:
+    rtf = rb"{\rtf1\ansi{\b Words} of old.\par}"
+    assert "Words of old." in convert("old.doc", rtf, str(shutil.which("soffice"))).text
