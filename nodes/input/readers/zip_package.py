@@ -21,9 +21,9 @@ LARGEST_UNPACKED = 512 << 20
 """Bytes of all parts together. `zipfile` never unpacks more than a part declares, so the declared sum is a limit."""
 _LARGEST_XML = 256 << 20
 _MOST_PARTS = 50_000
-_PLAIN_DOCTYPE = re.compile(rb'<!DOCTYPE\s+office:[a-z-]+\s+PUBLIC\s+"[^"<>]*"\s+"[^"<>]*"\s*>')
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """How protected files begin, and those of Office before 2007."""
+_PLAIN_DOCTYPE = re.compile(rb'<!DOCTYPE\s+(?:office|manifest|math):[a-z-]+\s+PUBLIC\s+"[^"<>]*"\s+"[^"<>]*"\s*>')
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 

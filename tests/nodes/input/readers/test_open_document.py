@@ -154,6 +154,9 @@ def test_an_encrypted_document_says_so() -> None:
 def test_an_old_doctype_is_passed_over_and_one_with_entities_refused() -> None:
     plain = '<!DOCTYPE office:document-content PUBLIC "-//OpenOffice.org//DTD OfficeDocument 1.0//EN" "office.dtd">'
     assert text(p("x"), doctype=plain) == "x\n"
+    manifest = b'<!DOCTYPE manifest:manifest PUBLIC "-//OpenOffice.org//DTD Manifest 1.0//EN" "Manifest.dtd">'
+    manifest += b"<manifest:manifest/>"
+    assert only("a.odt", odt(p("x"), files={"META-INF/manifest.xml": manifest})).text == "x\n"
     with pytest.raises(Unusable, match="damaged ODT"):
         text(p("&e;"), doctype='<!DOCTYPE a [<!ENTITY e "x">]>')
 
