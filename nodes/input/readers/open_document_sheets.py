@@ -21,7 +21,11 @@ _MOST_COPIES = 1_000
 _MOST_COPIED = 2_000_000
 """Cells of one file that are copies of the one before."""
 _HIDDEN = ("collapse", "filter")
-_CELLS = ("table-cell", "covered-table-cell")
+_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
+_PARAGRAPH = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}p"
+_VALUES = tuple(f"{_OFFICE}{name}" for name in ("string-value", "date-value", "time-value", "boolean-value", "value"))
 
 
 def read(given: GivenFile) -> Read:
@@ -36,8 +40,8 @@ def read(given: GivenFile) -> Read:
 
 def repeated(element: Element, name: str) -> int:
     """Return how often an element stands for itself."""
-    value = attribute(element, name, "1")
-    return max(1, int(value)) if value.isdigit() and len(value) < 10 else 1
+    value = element.get(_TABLE + name)
+    return max(1, int(value)) if value and value.isdigit() and len(value) < 10 else 1
 
 
 class _Reading:
@@ -146,58 +150,63 @@ class _Reading:
         cells: list[tuple[int, str]] = []
         column = 1
         for cell in row:
-            if local(cell) not in _CELLS:
+            if cell.tag not in _CELLS:
                 continue
             times = repeated(cell, "number-columns-repeated")
-            place = f"{column_name(min(column, MOST_COLUMNS))}{number}"
-            if len(cell) or len(cell.attrib):
-                text = self._value(cell)
-                self._beside(cell, place, column, number)
-                copies = times
-                if text and (times > _MOST_COPIES or self._copied + times > _MOST_COPIED):
-                    self._draft.lose(f"cell {place} of sheet {self._name} is repeated {times:,} times and shown once")
-                    copies = 1
-                if text:
-                    self._copied += copies - 1
-                    cells += [(column + copy, text) for copy in range(copies)]
+            text = self._value(cell)
+            self._beside(cell, column, number)
+            if text and times == 1:
+                cells.append((column, text))
+            elif text:
+                copies = self._copies(times, column, number)
+                cells += [(column + copy, text) for copy in range(copies)]
             column += times
         return cells
 
+    def _copies(self, times: int, column: int, number: int) -> int:
+        """Return how often a cell is written out that is repeated."""
+        if times > _MOST_COPIES or self._copied + times > _MOST_COPIED:
+            place = _place(column, number)
+            self._draft.lose(f"cell {place} of sheet {self._name} is repeated {times:,} times and shown once")
+            return 1
+        self._copied += times - 1
+        return times
+
     def _value(self, cell: Element) -> str:
         """Return a cell's text as it is shown."""
-        shown = cell_text(" ".join(paragraphs(cell, links=False))) if len(cell) else ""
-        formula = attribute(cell, "formula")
-        kind = attribute(cell, "value-type")
+        formula = cell.get(f"{_TABLE}formula")
         if formula:
             self._formulas += 1
-        if shown:
+        if shown := _shown(cell):
             return shown
-        for name in ("string-value", "date-value", "time-value", "boolean-value", "value"):
-            if value := attribute(cell, name):
-                return cell_text(value.upper() if name == "boolean-value" else value)
-        if formula and not kind:
+        for name in _VALUES:
+            if value := cell.get(name):
+                return cell_text(value.upper() if name.endswith("boolean-value") else value)
+        if formula and not cell.get(f"{_OFFICE}value-type"):
             self._without_value += 1
             prefix, colon, body = formula.partition(":")
             return cell_text(body if colon and prefix.isalnum() else formula)
         return ""
 
-    def _beside(self, cell: Element, place: str, column: int, number: int) -> None:
+    def _beside(self, cell: Element, column: int, number: int) -> None:
         """Keep what belongs to a cell and is written after the rows."""
         wide, high = repeated(cell, "number-columns-spanned"), repeated(cell, "number-rows-spanned")
         if wide > 1 or high > 1:
-            self._merged.append(f"{place}:{column_name(min(column + wide - 1, MOST_COLUMNS))}{number + high - 1}")
+            self._merged.append(f"{_place(column, number)}:{_place(column + wide - 1, number + high - 1)}")
         for one in cell:
+            if one.tag == _PARAGRAPH and not len(one):
+                continue
             name = local(one)
             if name == "annotation":
-                self._notes.append(comment_line(one, place))
+                self._notes.append(comment_line(one, _place(column, number)))
             elif name == "detective":
                 continue
             elif name not in ("p", "h"):
                 self._notes += self._shapes([one])
-            elif len(one):
+            else:
                 for link in one.iter("{*}a"):
                     if target := attribute(link, "href") if not is_shape(link) else "":
-                        self._notes.append(f"[link on {place}: {target}]")
+                        self._notes.append(f"[link on {_place(column, number)}: {target}]")
                 self._notes += self._shapes(one)
 
     def _shapes(self, elements: Any) -> list[str]:
@@ -225,6 +234,17 @@ class _Reading:
                 self._draft.not_shown("form control", sum(1 for _ in one.iter("{*}button", "{*}checkbox", "{*}text")))
         for line in self._notes:
             self._text.note(line)
+
+
+def _place(column: int, number: int) -> str:
+    return f"{column_name(min(column, MOST_COLUMNS))}{number}"
+
+
+def _shown(cell: Element) -> str:
+    """Return the text of a cell's own paragraphs."""
+    if len(cell) == 1 and cell[0].tag == _PARAGRAPH and not len(cell[0]):
+        return " ".join((cell[0].text or "").split())
+    return cell_text(" ".join(paragraphs(cell, links=False))) if len(cell) else ""
 
 
 def _is_sheet(table: Element) -> bool:

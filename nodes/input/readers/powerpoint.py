@@ -73,7 +73,8 @@ class _Reading:
             try:
                 self._slide(number, target, self._sections.get(key, ""))
             except Exception as error:  # hostile files may raise anything
-                self._draft.lose(f"slide {number} cannot be read ({type(error).__name__})")
+                self._draft.lose(f"slide {number} cannot be read to its end ({type(error).__name__})")
+                self._heading(number, "")
         self._draft.meta["slides"] = number
         if self._hidden:
             self._draft.meta["hidden_slides"] = self._hidden
@@ -116,16 +117,14 @@ class _Reading:
             self._write("")
         root = opened(self._package, self._draft, target, "slide")
         if root is None or target is None:
-            self._draft.mark("slides", "")
-            self._write(f"## Slide {number}")
+            self._heading(number, "")
             return
         drawing = Drawing(self._package, self._draft, target.target)
         title, lines = self._shapes(drawing, root)
         hidden = root.get("show") in ("0", "false")
         if hidden:
             self._hidden.append(number)
-        self._draft.mark("slides", title)
-        self._write(f"## Slide {number}{f': {title}' if title else ''}{' (hidden)' if hidden else ''}")
+        self._heading(number, title, " (hidden)" if hidden else "")
         if section:
             self._write(f"[section: {section}]")
             self._draft.meta.setdefault("sections", []).append(section)
@@ -140,6 +139,12 @@ class _Reading:
             elif one.kind == "comments":
                 for line in self._comments.lines(one):
                     self._write(line)
+
+    def _heading(self, number: int, title: str, state: str = "") -> None:
+        """Begin a slide, unless it has begun."""
+        if len(self._draft.places.get("slides", {"at": []})["at"]) < number:
+            self._draft.mark("slides", title)
+            self._write(f"## Slide {number}{f': {title}' if title else ''}{state}")
 
     def _shapes(self, drawing: Drawing, root: Element) -> tuple[str, list[str]]:
         """Return the title of a slide, and its other lines."""
