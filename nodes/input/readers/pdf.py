@@ -69,6 +69,7 @@ class _Document:
         self._draft = draft
         self._attached = attached
         self._deadline = started + _SECONDS
+        self._next_look = 0.0
         self._losses = PageLosses()
         self._reader = PageReader(opened.streams, opened.second, self._losses)
         self._images: list[int] = []
@@ -83,6 +84,8 @@ class _Document:
 
     def write(self) -> bool:
         """Write everything; return whether there was any text."""
+        if self._opened.loss:
+            self._draft.lose(self._opened.loss)
         pages = self._number_of_pages()
         self._draft.meta["pages"] = pages
         extras = self._facts(pages)
@@ -115,8 +118,6 @@ class _Document:
         """Read what concerns the whole document: metadata, labels, outline, attachments."""
         opened, meta = self._opened, self._draft.meta
         document = opened.document
-        if opened.loss:
-            self._draft.lose(opened.loss)
         describe(document, meta)
         if found := labels(document, min(pages, len(document))):
             self._labels = found
@@ -134,13 +135,21 @@ class _Document:
     def _pages(self, pages: int, extras: Extras) -> int:
         """Write the pages while there is time; return how many were."""
         for number in range(pages):
-            if time.process_time() > self._deadline or self._draft.chars > _LARGEST_TEXT:
+            if self._is_over() or self._draft.chars > _LARGEST_TEXT:
                 return number
             if number and number % _PAGES_IN_MEMORY == 0:
                 self._opened.reopen()
                 extras.document = self._opened.document
             self._page(number, extras)
         return pages
+
+    def _is_over(self) -> bool:
+        """Return whether the time is used up. The CPU clock, which may be slow to read, is read every 10 ms."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + 0.01
+        return time.process_time() > self._deadline
 
     def _page(self, number: int, extras: Extras) -> None:
         label = self._labels[number] if number < len(self._labels) else ""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .pdf_columns import boxes_of, by_column
+from .pdf_right_to_left import in_reading_order
 from .pdf_second import NotTried, SecondReader, in_short
 from .pdf_streams import DAMAGED, SYNTAX, TOO_LARGE, Streams
 from .pdf_text import clean, is_right_to_left, letters, pages_in_words, undecoded
@@ -71,6 +72,8 @@ class PageReader:
         found = Page(_text(page, textpage, number + 1, self._losses))
         if self._streams.flaws:
             found.text = self._repaired(number, found.text)
+        if self._streams.fonts > 0 and _drops_signs(page, textpage):
+            found.text = self._more_signs(number, found.text)
         bad = undecoded(found.text)
         if not found.text.strip():
             self._look_at_empty(page, number, found)
@@ -135,6 +138,18 @@ class PageReader:
         self._losses.add(number + 1, f"is read differently by two programs ({here:,} and {there:,} letters)")
         return other
 
+    def _more_signs(self, number: int, text: str) -> str:
+        """Return the second reader's text if it has more letters: pdfium drops signs of fonts that it cannot draw."""
+        try:
+            other = self._second.text(number)
+        except NotTried as reason:
+            self._losses.add(number + 1, f"may be incomplete (its fonts are not in the file; {reason})")
+            return text
+        except Exception as error:  # what is in the page decides how it fails
+            self._losses.add(number + 1, f"may be incomplete (its fonts are not in the file; {in_short(error)})")
+            return text
+        return other if letters(other) > letters(text) else text
+
     def _better(self, number: int, text: str, bad: int) -> str:
         """Return the second reader's text if it knows more signs, or the order of right-to-left letters."""
         try:
@@ -144,14 +159,10 @@ class PageReader:
         except Exception as error:  # what is in the page decides how it fails
             other = ""
             self._losses.add(number + 1, f"cannot be read to its end ({in_short(error)})")
+        whole = letters(other) >= 0.95 * letters(text)
         if is_right_to_left(text):
-            if letters(other) >= 0.95 * letters(text):
-                return other
-            self._losses.add(
-                number + 1, "has its right-to-left letters in reverse|have right-to-left letters in reverse"
-            )
-            return text
-        return other if undecoded(other) < bad and letters(other) >= 0.95 * letters(text) else text
+            return in_reading_order([other, text] if whole else [text])
+        return other if undecoded(other) < bad and whole else text
 
     def _look_at_empty(self, page: Any, number: int, found: Page) -> None:
         """Find out why a page has no text."""
@@ -194,6 +205,16 @@ class PageReader:
             phrase = f"cannot be read ({in_short(error)})"
         if not found.text.strip():
             self._losses.add(number + 1, phrase)
+
+
+def _drops_signs(page: Any, textpage: Any) -> bool:
+    """Return whether there are pieces of text of which pdfium gives nothing."""
+    from pypdfium2 import raw
+
+    return any(
+        raw.FPDFTextObj_GetText(one, textpage, None, 0) <= 2
+        for one in page.get_objects(filter=(raw.FPDF_PAGEOBJ_TEXT,), max_depth=4)
+    )
 
 
 def _covered(page: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,8 @@ _SECONDS = 15.0
 """CPU time for all pages of a file."""
 _LARGEST_CONTENT = 1 << 20
 """Bytes of a page's content: pypdf takes a second for one of this size."""
+_DEEPEST = 50
+_BRACKETS = re.compile(rb"<<|>>")
 
 
 class NotTried(Exception):
@@ -61,8 +64,7 @@ class SecondReader:
     def text(self, number: int) -> str:
         """Return the cleaned text of page `number`, from 0. Raises NotTried, and anything for a damaged page."""
         page = self._page(number)
-        if len(self.content(number)[0]) > _LARGEST_CONTENT:
-            raise NotTried("too long")
+        _check_size(self.content(number)[0])
         return self._timed_text(page)
 
     def text_before_fault(self, number: int) -> str:
@@ -70,6 +72,7 @@ class SecondReader:
         from pypdf.generic import DecodedStreamObject, NameObject
 
         content = self.content(number)[0][:_LARGEST_CONTENT]
+        _check_size(content)
         page = self._page(number)
         # The last operator may be cut; the text up to a whole one is what can be read.
         for end in (len(content), *_ends(content)):
@@ -105,8 +108,10 @@ class SecondReader:
         self._check_time()
         try:
             stream = self.reader.get_object(number)
-            if len(_unpacked(stream)[0]) <= _LARGEST_CONTENT:
-                _ = ContentStream(stream, self.reader).operations
+            _check_size(_unpacked(stream)[0])
+            _ = ContentStream(stream, self.reader).operations
+        except NotTried:
+            raise
         except Exception as error:  # what is in it decides how it fails
             return in_short(error)
         return ""
@@ -142,6 +147,17 @@ class SecondReader:
             stream = one.get_object() if isinstance(one, IndirectObject) else one
             if isinstance(stream, StreamObject):
                 yield (one.idnum if isinstance(one, IndirectObject) else 0), stream
+
+
+def _check_size(content: bytes) -> None:
+    """Raise NotTried for a content that takes pypdf long: it reads dictionaries in each other in quadratic time."""
+    if len(content) > _LARGEST_CONTENT:
+        raise NotTried("too long")
+    depth = 0
+    for mark in _BRACKETS.finditer(content):
+        depth += 1 if mark[0] == b"<<" else -1
+        if depth > _DEEPEST:
+            raise NotTried("too deep")
 
 
 def _unpacked(stream: Any) -> tuple[bytes, str]:

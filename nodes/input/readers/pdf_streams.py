@@ -34,6 +34,8 @@ _FONT = re.compile(rb"/Length1\b|/Subtype\s{0,4}/(?:Type1C|CIDFontType0C|OpenTyp
 _PAGE = re.compile(rb"/Type\s{0,4}/Page(?![A-Za-z])")
 _IMAGE = re.compile(rb"/Subtype\s{0,4}/Image\b")
 _MASK = re.compile(rb"/SMask\s{1,4}\d")
+_DESCRIBED = re.compile(rb"/Type\s{0,4}/FontDescriptor\b")
+_HELD = re.compile(rb"/FontFile[23]?\b")
 _FEATURES = (b"/Collection", b"/OCProperties", b"/Alt")
 _SHORT_NAMES = {b"Fl": b"FlateDecode", b"A85": b"ASCII85Decode", b"AHx": b"ASCIIHexDecode", b"LZW": b"LZWDecode"}
 _EXPANDING = {b"FlateDecode", b"LZWDecode", b"RunLengthDecode", b"BrotliDecode"}
@@ -76,8 +78,16 @@ class Streams:
     """Objects that say they are pages; older versions of pages count too."""
     images: int = 0
     """Images in the file, without the masks that belong to others."""
+    fonts: int = 0
+    """Fonts that the file describes and does not hold."""
     features: set[bytes] = field(default_factory=set[bytes])
     """Names that occur in the file: `/Collection`, `/OCProperties`, `/Alt`."""
+
+    def look_at(self, objects: bytes) -> None:
+        """Count what objects say that they are, in the file itself or in a stream of objects."""
+        self.page_objects += len(_PAGE.findall(objects))
+        self.fonts += len(_DESCRIBED.findall(objects)) - len(_HELD.findall(objects))
+        self.features |= {name for name in _FEATURES if name in objects}
 
 
 class _Stream(NamedTuple):
@@ -91,9 +101,8 @@ class _Stream(NamedTuple):
 def check(data: bytes) -> Streams:
     """Check every stream of a file that is not encrypted."""
     found = Streams(data)
-    found.page_objects = len(_PAGE.findall(data))
     found.images = max(0, len(_IMAGE.findall(data)) - len(_MASK.findall(data)))
-    found.features = {name for name in _FEATURES if name in data}
+    found.look_at(data)
     patches: list[_Stream] = []
     slow = _MOST_SLOW_TEXT
     for stream in _streams(data):
@@ -123,8 +132,7 @@ def _flaw(found: Streams, stream: _Stream, filters: list[bytes]) -> str:
     if unpacked.flaw or not unpacked.known:
         return unpacked.flaw
     if b"/ObjStm" in stream.entries:
-        found.page_objects += len(_PAGE.findall(unpacked.data))
-        found.features |= {name for name in _FEATURES if name in unpacked.data}
+        found.look_at(unpacked.data)
         return ""
     if b"/EmbeddedFile" in stream.entries or _FONT.search(stream.entries) or not _SHOWS_TEXT.search(unpacked.data):
         return ""

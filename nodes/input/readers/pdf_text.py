@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 _LINE_END_HYPHEN = re.compile("\ufffe[ \t]*(?:\r\n|\r|\n)?")
-"""pdfium puts one of these for a hyphen at a line's end, without the line end behind it."""
+"""A hyphen at a line's end, behind which pdfium gives no line end."""
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 _LIGATURES = re.compile("[\ufb00-\ufb06]")
@@ -21,8 +21,6 @@ def clean(text: str) -> str:
 
     A control character was a sign of a font that does not name its signs; it becomes U+FFFD.
     """
-    if text.isascii() and text.isprintable():
-        return text
     text = _LINE_END_HYPHEN.sub("-\n", text).replace("\r\n", "\n").replace("\r", "\n")
     text = _CONTROLS.sub(UNKNOWN, text)
     return _LIGATURES.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
@@ -64,11 +62,12 @@ def iso_date(text: str) -> str:
     if not found:
         return ""
     year, month, day, hour, minute, second, zone, zone_minutes = found.groups()
-    offset = None
-    if zone:
-        hours = 0 if zone == "Z" else int(zone)
-        offset = timezone(timedelta(hours=hours, minutes=int(zone_minutes or 0) * (-1 if zone[0] == "-" else 1)))
     try:
+        offset = None
+        if zone:
+            sign = -1 if zone[0] == "-" else 1
+            minutes = sign * int(zone_minutes or 0)
+            offset = timezone(timedelta(hours=0 if zone == "Z" else int(zone), minutes=minutes))
         date = datetime(
             int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=offset
         )
