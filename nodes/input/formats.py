@@ -208,6 +208,13 @@ _BUILT_IN: tuple[Format, ...] = (
         content_types=("application/vnd.ms-outlook",),
     ),
     _ours("RTF", "rtf", ".rtf", magic=(b"{\\rtf",), content_types=("text/rtf", "application/rtf")),
+    _ours(
+        "Outlook container",
+        "tnef",
+        ".tnef",
+        magic=(b"\x78\x9f\x3e\x22",),
+        content_types=("application/ms-tnef", "application/vnd.ms-tnef"),
+    ),
 )
 _UNREAD = tuple(Format(what, tuple(suffixes.split()), magic, unread=what) for what, suffixes, magic in UNREAD)
 _OLD_OFFICE = Format("OLE", unread="an old Office file of a kind that its name does not tell")

@@ -85,7 +85,6 @@ UNREAD: tuple[tuple[str, str, tuple[Magic, ...]], ...] = (
     ("a font", ".ttf .otf .ttc .woff .woff2 .eot .pfb", (b"\0\1\0\0\0", b"OTTO\0", b"ttcf\0", b"wOFF\0", b"wOF2\0")),
     # Documents of programs that are not read.
     ("an Outlook data file (PST)", ".pst .ost", (b"!BDN",)),
-    ("an Outlook container (winmail.dat)", ".tnef", (b"\x78\x9f\x3e\x22",)),
     ("an iWork document", ".pages .numbers .keynote .key", ()),
     ("a Visio drawing", ".vsd .vsdx .vsdm", ()),
     ("a Publisher document", ".pub", ()),

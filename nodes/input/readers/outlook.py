@@ -8,14 +8,11 @@ import re
 
 from ..draft import Draft, GivenFile, Read, Skipped, Unusable
 from .attached import Attached
-from .charsets import codec_of_page, declared_text
 from .mail import iso_date
-from .mail_text import better, html_text
 from .mime import Headers, split_head
+from .outlook_body import body
 from .outlook_fields import fields
-from .outlook_storage import CompoundFile, Storage, unpacked_rtf
-from .rtf import write_rtf
-from .rtf_html import is_wrapped_html, wrapped_html
+from .outlook_storage import CompoundFile, Storage
 
 _LARGEST = 256 << 20
 _DEEPEST = 10
@@ -23,8 +20,8 @@ _LONGEST_HEADER = 10_000
 _MOST_RECIPIENTS = 20_000
 _TO, _CC, _BCC = 1, 2, 3
 _BY_REFERENCE = (2, 3, 4, 7)
-_EMBEDDED, _OBJECT = 5, 6
-_META_CHARSET = re.compile(rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?([\w.:-]{1,60})", re.IGNORECASE)
+_OBJECT = 6
+"""How an attachment is attached: a file that is elsewhere, and an object of another program."""
 _REFERENCE = re.compile(r"<[^<>\s]{1,990}>")
 
 
@@ -48,7 +45,7 @@ def _item(given: GivenFile, file: CompoundFile, path: tuple[str, ...], name: str
     is_mail = item_class.upper().startswith(("IPM.NOTE", "REPORT", "IPM.POST")) or not item_class
     headers, _ = split_head(raw := item.text(0x007D).encode("utf-8", "replace"), 0, len(raw))
     _write_head(item, headers, draft, is_mail=is_mail)
-    draft.write(_body(item, draft))
+    draft.write(body(item, draft))
     attached = Attached()
     inner = [_attach(one, attached, draft, item_class) for one in item.inner("__attach_version1.0_")]
     if attached.names:
@@ -112,52 +109,6 @@ def _recipients(item: Storage, draft: Draft) -> dict[int, str]:
             people.get(one.number(0x0C15) & 15, people[_TO]).append(person)
     draft.not_shown("further recipient", max(0, len(all_of_them) - _MOST_RECIPIENTS))
     return {kind: ", ".join(names) for kind, names in people.items()}
-
-
-def _body(item: Storage, draft: Draft) -> str:
-    plain = item.text(0x1000).replace("\r\n", "\n").strip("\n")
-    plain = f"{plain.rstrip()}\n" if plain.strip() else ""
-    other = _html(item, draft)
-    if not other and (packed := item.data(0x1009)):
-        other = _rich(unpacked_rtf(packed, draft.lose), draft, is_only=not plain)
-    if not plain or not other:
-        return plain or other
-    text, missing = better(plain, other)
-    if missing:
-        draft.lose(f"another version of the body not shown; words of it that differ: {missing:,}")
-    return text
-
-
-def _html(item: Storage, draft: Draft) -> str:
-    if data := item.data(0x1013):
-        declared = codec_of_page(item.number(0x3FDE))
-        if not declared and (found := _META_CHARSET.search(data[:8_000])):
-            declared = found[1].decode()
-        try:
-            return html_text(declared_text(data, declared, draft.lose, "the body"))
-        except Unusable:
-            draft.lose("the HTML body is damaged")
-            return ""
-    text = item.text(0x1013)
-    return html_text(text) if text else ""
-
-
-def _rich(rtf: bytes, draft: Draft, *, is_only: bool) -> str:
-    """Return the text of an RTF body. Its facts and losses count only where it is the only version."""
-    if not rtf:
-        return ""
-    if is_wrapped_html(rtf):
-        return html_text(wrapped_html(rtf))
-    scratch = Draft("RTF")
-    try:
-        write_rtf(rtf, scratch)
-    except Unusable:
-        draft.lose("the RTF body is damaged")
-        return ""
-    if is_only or scratch.losses:
-        for loss in scratch.all_losses():
-            draft.lose(loss)
-    return scratch.text
 
 
 def _attach(one: Storage, attached: Attached, draft: Draft, item_class: str) -> tuple[str, Storage] | None:

@@ -2,7 +2,8 @@
 
 One line a block, a table's cells separated by tabs, list items after `- `. Words that a browser does not draw are there
 too: alternative texts, the titles of elements, form values; hidden and struck ones are marked. Scripts and styles are
-left out, and so is the title. Tags are scanned here, in linear time: `html.parser` needs quadratic time for unclosed constructs.
+left out, and so is the title. Tags are scanned here, in linear time: `html.parser` needs quadratic time for what is not
+closed.
 """
 
 import html
@@ -38,7 +39,10 @@ _SHOWN_ATTRIBUTES = ("alt", "title", "placeholder", "label", "aria-label", "summ
 
 
 def text_of_html(text: str) -> str:
-    """Return the text of a page without its title, ending with a line end unless it is empty. Nothing is raised for damaged HTML."""
+    """Return the text of a page without its title, ending with a line end unless it is empty.
+
+    Nothing is raised for damaged HTML.
+    """
     page = _Page()
     for kind, name, content in _pieces(text):
         if kind == "text":

@@ -140,7 +140,6 @@ def test_a_signed_message_is_read_from_its_attachment() -> None:
 
 def test_files_of_outlook_that_no_reader_reads_are_named() -> None:
     assert format_of("mail.pst", b"").unread == "an Outlook data file (PST)"
-    assert format_of("winmail.dat", b"\x78\x9f\x3e\x22\0").unread == "an Outlook container (winmail.dat)"
 
 
 def test_a_file_that_is_not_an_item_is_damaged() -> None:
