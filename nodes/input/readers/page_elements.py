@@ -6,12 +6,9 @@ Each function is called when its element starts, and adds what is to be done whe
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from .page_flow import Flow, Numbering, Opener, Table, has_words
-
-if TYPE_CHECKING:
-    from .page import Page
 
 LONGEST_LINK = 500
 OUTSIDE = re.compile(r"(?:https?|ftp|mailto|tel|sip|sms):", re.IGNORECASE)
@@ -46,14 +43,38 @@ class Frame:
     rows: int = 1
 
 
-def write_title(page: "Page", flow: Flow, at: int, title: str) -> None:
+class Writer(Protocol):
+    """The page that elements are written to (`page.Page`)."""
+
+    facts: dict[str, str]
+    links: set[str]
+    """The targets that were shown."""
+    openers: list[Opener]
+    raised: bool
+    """Whether the next words are a superscript."""
+    fresh_pre: bool
+    """Whether preformatted text begins, whose first line end does not count."""
+
+    @property
+    def flow(self) -> Flow: ...
+
+    def words(self, text: str) -> None: ...
+
+    def mark(self, text: str) -> None: ...
+
+    def not_shown(self, noun: str, number: int = 1) -> None: ...
+
+    def is_open(self, name: str) -> bool: ...
+
+
+def write_title(page: Writer, flow: Flow, at: int, title: str) -> None:
     """Write an element's title after it, unless its words say the same."""
     title = " ".join(title.split())
     if title.casefold() not in flow.since(at).casefold() and flow is page.flow:
         page.mark(f"({title})" if flow.chars > at else f"[{title}]")
 
 
-def write_target(page: "Page", flow: Flow, at: int, target: str) -> None:
+def write_target(page: Writer, flow: Flow, at: int, target: str) -> None:
     """Write where a link leads, once on a page, unless its words say it."""
     if not OUTSIDE.match(target) or target in page.links or flow is not page.flow:
         return
@@ -65,16 +86,16 @@ def write_target(page: "Page", flow: Flow, at: int, target: str) -> None:
     page.mark(f"({shown})")
 
 
-def _line(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _line(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     page.flow.end_line(min(page.flow.breaks + 1, 2))
 
 
-def _rule(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _rule(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     page.flow.put("---", [])
     page.flow.end_line()
 
 
-def _list(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _list(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     style = "-"
     if element.name == "ol" and "reversed" not in attributes:
         style = attributes.get("type", "1") if attributes.get("type", "1") in "1aAiI" else "1"
@@ -86,7 +107,7 @@ def _list(page: "Page", element: Element, attributes: dict[str, str]) -> None:
     element.undo.append(lambda: _drop(flow.lists))
 
 
-def _item(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _item(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     flow = page.flow
     if not flow.lists:
         return
@@ -95,7 +116,7 @@ def _item(page: "Page", element: Element, attributes: dict[str, str]) -> None:
     flow.marker = flow.lists[-1].marker()
 
 
-def _quote(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _quote(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     flow = page.flow
     flow.quotes += 1
 
@@ -105,13 +126,13 @@ def _quote(page: "Page", element: Element, attributes: dict[str, str]) -> None:
     element.undo.insert(0, close)
 
 
-def _marked_quote(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _marked_quote(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     opener = Opener("\u201c")
     page.openers.append(opener)
     element.undo.append(lambda: page.flow.raw("\u201d") if opener.written else None)
 
 
-def _verbatim(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _verbatim(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     flow = page.flow
     flow.preformatted += 1
     page.fresh_pre = True
@@ -123,7 +144,7 @@ def _verbatim(page: "Page", element: Element, attributes: dict[str, str]) -> Non
     element.undo.insert(0, close)
 
 
-def _superscript(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _superscript(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     page.raised = True
 
     def close() -> None:
@@ -132,7 +153,7 @@ def _superscript(page: "Page", element: Element, attributes: dict[str, str]) -> 
     element.undo.append(close)
 
 
-def _reading(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _reading(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     """Put the reading of a ruby word in brackets, unless the page does."""
     if page.flow.last in ("(", "\uff08"):
         return
@@ -141,7 +162,7 @@ def _reading(page: "Page", element: Element, attributes: dict[str, str]) -> None
     element.undo.append(lambda: page.flow.raw(")") if opener.written else None)
 
 
-def _image(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _image(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     alternative, title = attributes.get("alt", "").strip(), attributes.get("title", "").strip()
     if alternative:
         page.mark(f"[image: {alternative}]")
@@ -152,7 +173,7 @@ def _image(page: "Page", element: Element, attributes: dict[str, str]) -> None:
         page.not_shown("image")
 
 
-def _control(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _control(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     kind = attributes.get("type", "text").lower()
     value = attributes.get("value", "").strip()
     if kind == "hidden":
@@ -169,7 +190,7 @@ def _control(page: "Page", element: Element, attributes: dict[str, str]) -> None
         page.mark(f"[{attributes['placeholder']}]")
 
 
-def _choice(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _choice(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     flow, at = page.flow, page.flow.chars
     label = attributes.get("label", "") or (attributes.get("value", "") if page.is_open("datalist") else "")
     if element.name == "optgroup":
@@ -187,7 +208,7 @@ def _choice(page: "Page", element: Element, attributes: dict[str, str]) -> None:
     element.undo.append(close)
 
 
-def _embedded(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _embedded(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     noun = {"frame": "embedded page", "embed": "embedded object", "object": "embedded object"}
     page.not_shown(noun.get(element.name, element.name))
     source = attributes.get("src") or attributes.get("data") or ""
@@ -195,14 +216,14 @@ def _embedded(page: "Page", element: Element, attributes: dict[str, str]) -> Non
         page.mark(f"[{element.name}: {source}]")
 
 
-def _fact(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def _fact(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     name = (attributes.get("name") or attributes.get("property") or "").lower()
     content = " ".join(attributes.get("content", "").split())
     if content and (name in _SHOWN_FACTS or name.startswith(_SHOWN_PREFIXES)):
         page.facts.setdefault(name, content)
 
 
-def labelled(page: "Page", element: Element, attributes: dict[str, str]) -> None:
+def labelled(page: Writer, element: Element, attributes: dict[str, str]) -> None:
     if label := attributes.get("label") or attributes.get("summary") or attributes.get("alttext"):
         page.mark(f"[{label}]")
 
@@ -240,7 +261,7 @@ def _drop(lists: list[Numbering]) -> None:
         lists.pop()
 
 
-Handler: TypeAlias = Callable[["Page", Element, dict[str, str]], None]
+Handler: TypeAlias = Callable[[Writer, Element, dict[str, str]], None]
 
 _HANDLERS: dict[Handler, str] = {
     _line: "br",

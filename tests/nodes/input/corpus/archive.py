@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+from collections.abc import Callable
 from random import Random
 
 from . import Planted, Sample, sentence
@@ -54,18 +55,21 @@ def _files(random: Random, depth: int, planted: list[Planted]) -> dict[str, byte
     return files
 
 
+_KINDS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
+    "bundle.zip": zipped,
+    "stored.zip": lambda files: zipped(files, zipfile.ZIP_STORED),
+    "bundle.tar": tarred,
+    "bundle.tgz": lambda files: gzip.compress(tarred(files)),
+    "bundle.tar.bz2": lambda files: bz2.compress(tarred(files)),
+    "bundle.dat": lambda files: lzma.compress(tarred(files)),
+    "cut.zip": lambda files: zipped(files)[:-30],
+}
+
+
 def samples(random: Random) -> list[Sample]:
     """Make an archive of each kind, and compressed files."""
     made: list[Sample] = []
-    for name, pack in (
-        ("bundle.zip", zipped),
-        ("stored.zip", lambda files: zipped(files, zipfile.ZIP_STORED)),
-        ("bundle.tar", tarred),
-        ("bundle.tgz", lambda files: gzip.compress(tarred(files))),
-        ("bundle.tar.bz2", lambda files: bz2.compress(tarred(files))),
-        ("bundle.dat", lambda files: lzma.compress(tarred(files))),
-        ("cut.zip", lambda files: zipped(files)[:-30]),
-    ):
+    for name, pack in _KINDS.items():
         planted: list[Planted] = []
         made.append(Sample(name, pack(_files(random, 1, planted)), planted))
     for name, compress in (("a.log.gz", gzip.compress), ("a.txt.bz2", bz2.compress), ("a.html.xz", lzma.compress)):
