@@ -212,7 +212,8 @@ class Documents(Sequence[Document]):
         """Every line in which the regular expression is found, as `(name, line number from 1, line)`."""
         found = re.compile(pattern, flags).search
         for document in self:
-            for number, whole in enumerate(document.text.split("\n"), 1):
+            text = document.text
+            for number, whole in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
                 line = whole.removesuffix("\r")
                 if found(line):
                     yield document.name, number, line

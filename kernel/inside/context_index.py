@@ -62,7 +62,7 @@ def _lines_with_places(index: Pack) -> "dict[tuple[int, int], tuple[int, int]]":
     found: dict[tuple[int, int], tuple[int, int]] = {}
     at = 0
     for line in document_lines(index.read(0, index.size)):
-        if not line.endswith(b"\t{}"):
+        if b"\t" in line and not line.endswith(b"\t{}"):
             entry = entry_of(line)
             found[entry["start"], entry["end"]] = at, at + len(line)
         at += len(line) + 1

@@ -105,17 +105,21 @@ _open: "WeakValueDictionary[tuple[str, str, int, int], TextDocument]" = WeakValu
 def open_text(pack_path: str, index_path: str, start: int, end: int) -> str:
     """Read the bytes from `start` to `end` of the pack as the only document of the index.
 
-    An index without documents gives a plain str. Raises OSError, UnicodeDecodeError, ValueError.
+    It is a plain str when the index has no document, or when there is not enough memory to make more of it. Raises
+    OSError, UnicodeDecodeError, ValueError.
     """
     pack, index = Pack.open(pack_path), Pack.open(index_path)
     line = index.read(0, index.size).partition(b"\n")[0]
     if not line:
         return load_text(pack_path, start, end)
     entry = entry_of(line)
-    if end - start > _LONG and _KNOWN:
-        made = _filled(pack, start, end, entry["chars"])
-    else:
-        made = TextDocument(load_text(pack_path, start, end))
+    try:
+        if end - start > _LONG and _KNOWN:
+            made = _filled(pack, start, end, entry["chars"])
+        else:
+            made = TextDocument(load_text(pack_path, start, end))
+    except MemoryError:
+        return load_text(pack_path, start, end)
     made.name, made.meta = entry["name"], entry["meta"]
     made._pack, made._index, made._line, made._start, made._end = pack, index, line, start, end
     _open[pack.path, index.path, start, end] = made

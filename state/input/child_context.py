@@ -175,7 +175,7 @@ def _placed(blobs: Blobs, index: str) -> Mapping[tuple[int, int], tuple[int, int
     found: dict[tuple[int, int], tuple[int, int]] = {}
     at = 0
     for line in document_lines(blobs.read(index)):
-        if not line.endswith(b"\t{}"):
+        if places_of(line) != "{}":
             entry = entry_of(line)
             found[entry["start"], entry["end"]] = at, len(line)
         at += len(line) + 1

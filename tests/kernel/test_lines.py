@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside import line_index as module
-from durable_rlm.kernel.inside.context import Document
+from durable_rlm.kernel.inside.context import Document, Documents
 from durable_rlm.kernel.inside.context_text import TextDocument
-from tests.kernel.documents import document, draft_of, text_document
+from tests.kernel.documents import document, draft_of, packed, text_document
 
 texts = st.text("ab\n\r\f\v\x85\u2028\x1cé日𝄞", max_size=60) | st.lists(
     st.sampled_from(["\r\n", "\n", "one", "größer", "\r", "𝄞"]), max_size=30
@@ -123,3 +123,11 @@ def test_the_index_of_lines_takes_little_memory(tmp_path: Path) -> None:
     assert tracemalloc.get_traced_memory()[0] < 100_000
     assert tracemalloc.get_traced_memory()[1] < 40 << 20
     tracemalloc.stop()
+
+
+def test_grep_has_the_same_line_numbers(tmp_path: Path) -> None:
+    texts = ("one\r\ntwo\r\n", "one\rtwo\rthree", "one\ntwo\x0cthree")
+    docs = Documents(*packed(tmp_path, [draft_of(text, name=str(at)) for at, text in enumerate(texts)]))
+    for name, number, line in docs.grep("."):
+        assert docs[name].lines(number, number).rstrip("\r\n") == line
+    assert [found[:2] for found in docs.grep("two")] == [("0", 2), ("1", 2), ("2", 2)]

@@ -148,6 +148,17 @@ def test_text_that_is_no_utf8_or_was_cut_short_is_refused(tmp_path: Path, monkey
         open_text(pack, index, 0, 101)
 
 
+def _no_room(*_: object) -> str:
+    raise MemoryError
+
+
+def test_with_little_memory_it_is_a_plain_str(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack, index = packed(tmp_path, [draft_of("x" * 100)])
+    monkeypatch.setattr(module, "_LONG", 10)
+    monkeypatch.setattr(module, "new_str", _no_room)
+    assert type(open_text(pack, index, 0, 100)) is str
+
+
 def _never(_: object) -> str:
     pytest.fail("the whole text was quoted")
 
