@@ -114,7 +114,7 @@ _BUILT_IN: tuple[Format, ...] = (
     _ours(
         "DOC",
         "legacy_office:read_text",
-        *(".doc", ".dot", ".wps", ".wpd", ".wri", ".sxw", ".hwp", ".pages", ".abw", ".lwp", ".602", ".wpt"),
+        *(".doc", ".dot", ".wps", ".wpd", ".wri", ".sxw", ".hwp", ".abw", ".lwp", ".602", ".wpt"),
         needs=("lxml", "olefile", "msoffcrypto"),
         packages=("lxml",),
         content_types=("application/msword", "application/vnd.ms-works", "application/vnd.wordperfect"),

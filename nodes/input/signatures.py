@@ -78,12 +78,19 @@ def zip_parts(head: bytes) -> list[tuple[str, bytes]]:
     return found
 
 
+_PACKAGE_PARTS = frozenset(
+    ("[Content_Types].xml", "_rels/.rels", "word/document.xml", "xl/workbook.xml", "xl/workbook.bin")
+    + ("ppt/presentation.xml",)
+)
+"""Parts of which an Office file has at least one, and a plain archive none."""
+
+
 def package_suffix(names: Iterable[str], media_type: str = "") -> str:
     """Return the suffix of an Office file, an OpenDocument file or a book by its parts; empty for a plain archive."""
     if media_type:
         return next((suffix for kind, suffix in _MEDIA_TYPES.items() if media_type.startswith(kind)), "")
     listed = list(names)
-    if "[Content_Types].xml" not in listed:
+    if not _PACKAGE_PARTS.intersection(listed):
         return ".pages" if any(name.startswith("Index/") and name.endswith(".iwa") for name in listed) else ""
     for folder, suffixes in ZIPPED.items():
         if any(name.lower().startswith(folder) for name in listed):

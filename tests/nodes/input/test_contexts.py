@@ -158,8 +158,8 @@ def test_a_binary_file_is_an_error_when_named_and_a_note_in_a_folder(tree: Tree,
     root = tree({"a.png": b"\x89PNG\0\0", "b.txt": "b"})
     ref = ingest(expand([root]), blobs, InProcessExtractor())
     assert ref["names"] == ["given/b.txt"]
-    assert ref["notes"] == ["skipped (a binary file): given/a.png"]
-    with pytest.raises(InputError, match=r"a\.png is a binary file\."):
+    assert ref["notes"] == ["skipped (a PNG image): given/a.png"]
+    with pytest.raises(InputError, match=r"a\.png is a PNG image\."):
         ingest(expand([root, root / "a.png"]), blobs, InProcessExtractor())
 
 

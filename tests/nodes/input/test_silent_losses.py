@@ -1,6 +1,7 @@
 """A thousand files with a sentence planted in every part that their formats have: none is lost without a word."""
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -11,13 +12,22 @@ from tests.nodes.input.reading import read
 FILES = 1000
 
 
+def _said(value: Any) -> str:
+    """Return the texts among the metadata of a document, such as its title."""
+    match value:
+        case dict() | list():
+            return " ".join(map(_said, cast("dict[str, Any]", value).values() if isinstance(value, dict) else value))
+        case _:
+            return str(value)
+
+
 def lost(sample: Sample) -> Iterator[Planted]:
     """Yield the sentences of a file that are neither in its documents nor named by a loss."""
     try:
         found = read(sample.name, sample.data)
     except Unusable as error:
         found = [Skipped("", error.reason, 0)]
-    texts = [" ".join(one.text.split()) for one in found if isinstance(one, Draft)]
+    texts = [" ".join(f"{one.text} {_said(one.meta)}".split()) for one in found if isinstance(one, Draft)]
     losses = [loss for one in found for loss in (one.all_losses() if isinstance(one, Draft) else [one.reason])]
     for planted in sample.planted:
         said = planted.loss and any(planted.loss in loss for loss in losses)

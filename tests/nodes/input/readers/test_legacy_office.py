@@ -72,7 +72,7 @@ def test_an_old_document_is_converted_to_the_present_format_and_read(office: Fak
 
 def test_a_file_that_cannot_be_converted_says_so(office: FakeOffice) -> None:
     with pytest.raises(Unusable, match="not readable by LibreOffice"):
-        convert("lease.doc", b"BROKEN", office.path)
+        convert("lease.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1BROKEN", office.path)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_converted_says_so(office: FakeOffice) -> None:
 )
 def test_without_libreoffice_the_kind_is_named(name: str, reason: str) -> None:
     with pytest.raises(Unusable, match=reason) as raised:
-        read(name, b"old")
+        read(name, b"\xffWPC\0old")
     assert "LibreOffice" in raised.value.hint
 
 

@@ -139,12 +139,12 @@ def test_a_signed_message_is_read_from_its_attachment() -> None:
 
 
 def test_files_of_outlook_that_no_reader_reads_are_named() -> None:
-    assert format_of("mail.pst", b"").unread == "an Outlook data file (PST)"
+    assert format_of("mail.pst", b"!BDN\0\0").unread == "an Outlook data file (PST)"
 
 
 def test_a_file_that_is_not_an_item_is_damaged() -> None:
     with pytest.raises(Unusable, match="a damaged Outlook message"):
-        read("a.msg", b"no message")
+        read("a.msg", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1no message")
     with pytest.raises(Unusable, match="a damaged Outlook message"):
         read("a.msg", compound_file({"WordDocument": b"x"}))
 
