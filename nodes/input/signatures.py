@@ -78,10 +78,8 @@ def zip_parts(head: bytes) -> list[tuple[str, bytes]]:
     return found
 
 
-_PACKAGE_PARTS = frozenset(
-    ("[Content_Types].xml", "_rels/.rels", "word/document.xml", "xl/workbook.xml", "xl/workbook.bin")
-    + ("ppt/presentation.xml",)
-)
+_MAIN_PARTS = ("word/document.xml", "xl/workbook.xml", "xl/workbook.bin", "ppt/presentation.xml")
+_PACKAGE_PARTS = frozenset(("[Content_Types].xml", "_rels/.rels", *_MAIN_PARTS))
 """Parts of which an Office file has at least one, and a plain archive none."""
 
 

@@ -4,12 +4,14 @@ import io
 
 from durable_rlm.nodes.input.draft import Draft, ReadOptions, Skipped
 from durable_rlm.nodes.input.formats import format_of
-from durable_rlm.nodes.input.worker import Task
+from durable_rlm.nodes.input.worker import Task, _text
 
 
 def read(name: str, data: bytes, *, encoding: str = "", passwords: tuple[str, ...] = ()) -> list[Draft | Skipped]:
     """Return what the reader of the file's format yields. Raises Unusable."""
     form = format_of(name, data[: 64 << 10])
+    if not form.reader:
+        return list(_text(data, form))
     return list(Task(ReadOptions(encoding, passwords)).read(io.BytesIO(data), len(data), name, form))
 
 
