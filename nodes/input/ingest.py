@@ -99,10 +99,8 @@ def ingest(
         work = Ingestion(sources, pack, index, check, _Beat(progress, clock, sources), tokens)
         work.add_all(extractor, options or ReadOptions())
         work.beat.last(work.documents, pack.size)
-        if not work.documents:
-            raise InputError("There is no text in the input.", hint="; ".join(sources.notes.lines(3)))
         if not pack.size:
-            raise InputError("The input is empty.", hint="Give a file that has text in it, or no file at all.")
+            raise _nothing_read(sources, work.refused)
         while agreed and not agreed.wait(_BETWEEN_LOOKS):
             check()
         index.write(b"\n")
@@ -124,6 +122,21 @@ def ingest(
         )
 
 
+def _nothing_read(sources: Sources, refused: list[tuple[str, Unusable]]) -> InputError:
+    """Return the error for an input without text. `refused`: the files that gave none, and why, if they were named."""
+    if not refused and (sources.notes.lines(1) or not sources.items):
+        return InputError("There is no text in the input.", hint="; ".join(sources.notes.lines(3)))
+    if all(error.reason == "empty" for _, error in refused):
+        return InputError("The input is empty.", hint="Give a file that has text in it, or no file at all.")
+    if len(refused) == 1:
+        [(name, error)] = refused
+        return InputError(f"{name} is {error.reason}.", hint=error.hint)
+    shown = "; ".join(f"{name} is {error.reason}" for name, error in refused[:MOST_NOTES])
+    more = f"; and {len(refused) - MOST_NOTES:,} more" if len(refused) > MOST_NOTES else ""
+    hints = dict.fromkeys(error.hint for _, error in refused if error.hint)
+    return InputError(f"None of the {len(refused):,} files gives text: {shown}{more}.", hint=" ".join([*hints][:3]))
+
+
 def survey(
     sources: Sources,
     extractor: Extractor,
@@ -139,7 +152,7 @@ def survey(
     Synchronous and long, like `ingest`. Raises InputError when the input is too large, IngestStopped.
     """
     beat = _Beat(progress, clock, sources)
-    work = Ingestion(sources, Counter(), Counter(), stopper(cancelled), beat, tokens, forgiving=True)
+    work = Ingestion(sources, Counter(), Counter(), stopper(cancelled), beat, tokens)
     work.add_all(extractor, options or ReadOptions())
     return work.reports
 
@@ -180,6 +193,21 @@ class _Beat:
         return ReadSoFar(documents, size, self._name, self._files, self._of_files, left)
 
 
+def _report(path: str, size: int = 0, skipped: str | None = None) -> FileReport:
+    return FileReport(
+        path=path,
+        kind="",
+        bytes=size,
+        encoding="",
+        documents=0,
+        pages=0,
+        chars=0,
+        tokens=0,
+        losses=[],
+        skipped=skipped,
+    )
+
+
 class Ingestion:
     """The work of reading one input: what was written so far, and the contents of the reference."""
 
@@ -191,19 +219,17 @@ class Ingestion:
         check: Check,
         beat: _Beat,
         tokens: CountTokens,
-        *,
-        forgiving: bool = False,
     ) -> None:
-        """Write into `pack` and `index`. `forgiving`: a named file that gives nothing is skipped too."""
         self._sources = sources
         self._tokens = tokens
-        self._forgiving = forgiving
         self._counted = self._of_counted = 0
         self.documents = 0
         self.chars = 0
         self.names: list[str] = []
         self.heads: list[tuple[str, str]] = []
-        self.reports: list[FileReport] = []
+        self.reports: list[FileReport] = [_report(one.path, one.size, one.reason) for one in sources.skipped]
+        self.refused: list[tuple[str, Unusable]] = []
+        """The files that were named and gave no text."""
         self.beat = beat
         self._limit = sources.limits.bytes
         self._notes: Notes = sources.notes
@@ -222,25 +248,14 @@ class Ingestion:
     def add(self, source: Source, reading: AbstractContextManager[Reading]) -> None:
         """Write the documents of one source and report on it, or note why it gives none."""
         self._check()
-        report = FileReport(
-            path=source.name,
-            kind="",
-            bytes=source.size if isinstance(source, FileSource) else 0,
-            encoding="",
-            documents=0,
-            pages=0,
-            chars=0,
-            tokens=0,
-            losses=[],
-            skipped=None,
-        )
+        report = _report(source.name, source.size if isinstance(source, FileSource) else 0)
         try:
             with reading as given:
                 report["kind"], report["bytes"] = given.kind, given.size
                 self._add_documents(source, given, report)
         except Unusable as error:
-            if source.explicit and not self._forgiving:
-                raise InputError(f"{source.name} is {error.reason}.", hint=error.hint) from error
+            if source.explicit:
+                self.refused.append((source.name, error))
             report["skipped"] = error.reason
             self._notes.add(f"skipped ({error.reason})", source.name)
         except OSError as error:

@@ -2,20 +2,26 @@
 
 import os
 import stat
+import sys
+import tempfile
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, BinaryIO, TypeAlias
 
+from .delimiter import delimiter
 from .draft import ReadOptions, Unusable
 from .extraction import Extraction, Extractor, SkippedInside
-from .formats import Format, format_of
+from .formats import CSV, Format, format_of
 from .source import Check, FileSource, Source, StreamSource, TextSource
-from .text import BLOCK, Chunk, Remark, encoded, utf8_chunks
+from .text import BLOCK, Chunk, Decoding, Remark, encoded, utf8_chunks
 from .walk import kind_of
+
+_LARGEST_SPOOLED = 1 << 30
+"""Bytes of a stream that is kept in a file to be read."""
 
 
 @dataclass
@@ -49,7 +55,7 @@ class _Opened:
     """A file that is open, and that a worker may already be reading."""
 
     descriptor: int
-    size: int
+    status: os.stat_result
     form: Format
     meta: dict[str, Any]
     head: bytes
@@ -107,22 +113,27 @@ def reading(
             losses: list[str] = []
             yield Reading("text", 0, [ReadDocument("", _given(source.text, losses.append), losses=losses)])
         case StreamSource():
-            yield Reading("text", 0, [_decoded(_text_blocks(_stream_blocks(source.stream)), {})])
+            with _stream(source, extractor, options, check) as found:
+                yield found
         case FileSource():
             opened = opened or _opened(source, extractor, options, check)
             try:
-                yield from _file(opened)
+                yield from _file(opened, options)
             finally:
                 _close(opened)
 
 
-def _file(opened: _Opened) -> Iterator[Reading]:
-    form, size = opened.form, opened.size
+def _file(opened: _Opened, options: ReadOptions) -> Iterator[Reading]:
+    form, size = opened.form, opened.status.st_size
+
+    def changed() -> str:
+        return _changed(opened.descriptor, opened.status)
+
     if opened.extraction:
         with opened.extraction as extraction:
-            yield Reading(form.kind, size, _extracted(extraction), opened.meta)
+            yield Reading(form.kind, size, _extracted(extraction, changed()), opened.meta)
     else:
-        document = _decoded(_again(opened.head, opened.blocks), {"kind": form.kind})
+        document = _decoded(_again(opened.head, opened.blocks), form, options, changed)
         yield Reading(form.kind, size, [document], opened.meta)
 
 
@@ -142,7 +153,7 @@ def _opened(source: FileSource, extractor: Extractor, options: ReadOptions, chec
         if form.unread:
             raise Unusable(form.unread)
         meta = {"path": source.path, "bytes": status.st_size, "modified": _iso(status.st_mtime)}
-        opened = _Opened(descriptor, status.st_size, form, meta, head, blocks, None)
+        opened = _Opened(descriptor, status, form, meta, head, blocks, None)
         if form.reader:
             opened.head = b""
             name = PurePath(source.path).name
@@ -159,17 +170,73 @@ def _close(opened: _Opened) -> None:
         opened.descriptor = -1
 
 
-def _extracted(extraction: Extraction) -> Iterator[ReadDocument | SkippedInside]:
+@contextmanager
+def _stream(source: StreamSource, extractor: Extractor, options: ReadOptions, check: Check) -> Generator[Reading]:
+    """Read a stream as text, or, where its beginning is that of another format, by that format's reader."""
+    blocks = _stream_blocks(source.stream)
+    head = next(blocks, b"")
+    form = format_of(source.name, head)
+    if form.unread:
+        raise Unusable(form.unread)
+    if not form.reader:
+        yield Reading("text", 0, [_decoded(_again(head, blocks), form, options)])
+        return
+    with tempfile.TemporaryFile() as file:
+        size = 0
+        for block in _again(head, blocks):
+            check()
+            size += len(block)
+            if size > _LARGEST_SPOOLED:
+                raise Unusable(f"too large ({_LARGEST_SPOOLED >> 30} GiB) to be piped in", "Give it as a file.")
+            file.write(block)
+        file.flush()
+        with extractor.extract(file.fileno(), size, source.name, form, options, check) as extraction:
+            yield Reading(form.kind, size, _extracted(extraction), {"bytes": size})
+
+
+def _extracted(extraction: Extraction, *more: str) -> Iterator[ReadDocument | SkippedInside]:
+    """Yield what was extracted; `more` are losses of the whole file."""
     for one in extraction.found:
         if isinstance(one, SkippedInside):
             yield one
         else:
-            yield ReadDocument(one.name, extraction.chunks(one), one.meta, one.places, one.losses)
+            losses = [*one.losses, *filter(None, more)]
+            yield ReadDocument(one.name, extraction.chunks(one), one.meta, one.places, losses)
 
 
-def _decoded(blocks: Iterator[bytes], meta: dict[str, Any]) -> ReadDocument:
+def _decoded(
+    blocks: Iterator[bytes], form: Format, options: ReadOptions, at_end: Callable[[], str] = lambda: ""
+) -> ReadDocument:
+    """Return the document of a text. `at_end` returns a loss that is known when it has been read, or an empty text.
+
+    Its chunks raise Unusable, before the first one, when there is no text.
+    """
     losses: list[str] = []
-    return ReadDocument("", utf8_chunks(blocks, losses.append), meta, losses=losses)
+    meta: dict[str, Any] = {"kind": form.kind}
+
+    def chunks() -> Iterator[Chunk]:
+        decoding = Decoding(wanted=options.encoding)
+        found = False
+        for data, chars in utf8_chunks(blocks, losses.append, decoding):
+            if not data:
+                continue
+            if form is CSV and not found:
+                meta["delimiter"] = delimiter(data)
+            found = True
+            yield data, chars
+        if not found:
+            raise Unusable("empty")
+        meta["encoding"] = decoding.encoding
+        losses.extend(filter(None, [at_end()]))
+
+    return ReadDocument("", chunks(), meta, losses=losses)
+
+
+def _changed(descriptor: int, before: os.stat_result) -> str:
+    """Return a loss when the open file is not as it was before it was read."""
+    after = os.fstat(descriptor)
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return "" if same else "changed while it was read"
 
 
 def _iso(seconds: float) -> str:
@@ -190,11 +257,12 @@ def _open(path: str) -> tuple[int, os.stat_result]:
 
 
 def _file_blocks(descriptor: int, size: int) -> Iterator[bytes]:
-    # The buffer is no larger than a small file; a file of size 0 (as in /proc) may not be empty.
-    block = os.read(descriptor, min(size + 1, BLOCK) if size else BLOCK)
-    while block:
+    # A file that grows is read to its size at the beginning: its end may never come. One of size 0 (as in /proc) may
+    # not be empty. The buffer is no larger than a small file.
+    left = size or sys.maxsize
+    while left and (block := os.read(descriptor, min(left, BLOCK))):
+        left -= len(block)
         yield block
-        block = os.read(descriptor, BLOCK)
 
 
 def _stream_blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -209,13 +277,6 @@ def _stream_blocks(stream: BinaryIO) -> Iterator[bytes]:
             parts, size = [], 0
     if parts:
         yield b"".join(parts)
-
-
-def _text_blocks(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    head = next(blocks, b"")
-    if head.startswith(b"%PDF-"):
-        raise Unusable("a PDF", "Give it as a file.")
-    return _again(head, blocks)
 
 
 def _again(head: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:

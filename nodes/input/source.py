@@ -112,6 +112,34 @@ class Notes:
         return ["left out: " + ", ".join(f"{count:,} {what}" for what, count in self._counted.items())]
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file or folder that was not given to a reader."""
+
+    path: str
+    """Its name, as names of sources are."""
+    reason: str
+    """Completes "NAME is …", or names what it is."""
+    size: int = 0
+
+
+class Skipped:
+    """The files that were left out on the way, each with its reason: the first of them, and the number of all."""
+
+    def __init__(self, notes: Notes, most: int = 10_000) -> None:
+        self.notes = notes
+        self._most = most
+        self.files: list[SkippedFile] = []
+        self.total = 0
+
+    def add(self, path: str, reason: str, size: int = 0) -> None:
+        """Note that the file at `path`, which is showable, is left out."""
+        self.total += 1
+        if len(self.files) < self._most:
+            self.files.append(SkippedFile(path, reason, size))
+        self.notes.add(f"skipped ({reason})", path)
+
+
 def _line(what: str, names: list[str], count: int) -> str:
     more = f" and {count - len(names):,} more" if count > len(names) else ""
     return f"{what}: {', '.join(names)}{more}"
@@ -126,6 +154,8 @@ class Sources:
     """True for a folder, a pattern or a list, even when it has only one document."""
     notes: Notes = field(default_factory=Notes)
     limits: Limits = field(default_factory=Limits)
+    skipped: list[SkippedFile] = field(default_factory=list[SkippedFile])
+    """What was left out before reading: links, pipes, unreadable folders. At most 10,000 of them."""
 
 
 def from_text(text: str) -> Sources:

@@ -13,8 +13,10 @@ from typing import TypeAlias
 
 from ...state.errors import InputError
 from .ignore import Ignored, above, enter
-from .source import Check, Limits, Notes, showable
+from .source import Check, Limits, Notes, Skipped, showable
 
+_NEVER = (".git", ".rlm")
+"""Folders (and the file that stands for one in a worktree) that are not a person's own files."""
 SourceFilter = Callable[[str], bool]
 Entry: TypeAlias = "os.DirEntry[str]"
 
@@ -34,9 +36,8 @@ class Walk:
 
     limits: Limits
     notes: Notes
+    skipped: Skipped
     check: Check
-    hidden: bool = False
-    """True when hidden files are wanted too."""
     exclude: frozenset[str] = frozenset()
     """Absolute paths of folders that are never entered: the run's own store."""
     looked_at: int = 0
@@ -47,16 +48,16 @@ class Walk:
     ) -> Iterator[Found]:
         """Yield the files of `root` (absolute, no links), each folder's in the order of their names.
 
-        `label` stands for `root` in notes. Left out: hidden names unless `hidden`, what .gitignore files
-        leave out, links, and other files that are not regular. `wanted` selects files by their path below `root`.
-        Raises InputError when `root` cannot be read, or at a limit.
+        `label` stands for `root` in notes; it is empty for the current folder. Left out: hidden names unless `hidden`,
+        what .gitignore files leave out, links, and other files that are not regular. `wanted` selects files by their
+        path below `root`. Raises InputError when `root` cannot be read, or at a limit.
         """
         top = f"{root}/" if root.name else "/"
         terms = _Terms(len(top), label, hidden, wanted)
         try:
             entries = self._entries(top, enter(top, above(str(root))), terms)
         except OSError as error:
-            raise InputError(f"The folder {label} cannot be read: {error.strerror}.") from error
+            raise InputError(f"The folder {label or '.'} cannot be read: {error.strerror}.") from error
         # One iterator per level: no recursion, however deep it goes.
         levels = [entries]
         while levels:
@@ -66,12 +67,12 @@ class Walk:
             elif not entry.is_dir(follow_symlinks=False):
                 yield from self._file(entry, terms)
             elif len(levels) > self.limits.depth:
-                self.notes.add(f"skipped (more than {self.limits.depth} folders deep)", terms.shown(entry))
+                self.skipped.add(terms.shown(entry), f"more than {self.limits.depth} folders deep")
             else:
                 try:
                     levels.append(self._entries(f"{entry.path}/", enter(f"{entry.path}/", rules), terms))
                 except OSError as error:
-                    self.notes.add(f"skipped ({error.strerror})", terms.shown(entry))
+                    self.skipped.add(terms.shown(entry), str(error.strerror))
 
     def _entries(self, folder: str, rules: Ignored | None, terms: "_Terms") -> Iterator[tuple[Entry, Ignored | None]]:
         """Return one folder's entries that are not left out, sorted by name. Raises OSError, InputError."""
@@ -92,7 +93,7 @@ class Walk:
         return ((entry, rules) for entry in kept)
 
     def _left_out(self, entry: Entry, rules: Ignored | None, terms: "_Terms") -> bool:
-        if entry.name == ".git":
+        if entry.name in _NEVER:
             return True
         if entry.name.startswith(".") and not terms.hidden:
             if entry.name != ".gitignore":
@@ -112,7 +113,7 @@ class Walk:
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError as error:
-            self.notes.add(f"skipped ({error.strerror})", terms.shown(entry))
+            self.skipped.add(terms.shown(entry), str(error.strerror))
             return
         if stat.S_ISREG(status.st_mode):
             self.found += 1
@@ -120,9 +121,9 @@ class Walk:
                 raise too_many(f"more than {self.limits.files:,} files")
             yield Found(entry.path, entry.path[terms.top :], status.st_size)
         elif stat.S_ISLNK(status.st_mode):
-            self.notes.add("skipped (links are not followed)", terms.shown(entry))
+            self.skipped.add(terms.shown(entry), "links are not followed")
         else:
-            self.notes.add(f"skipped ({kind_of(status.st_mode)})", terms.shown(entry))
+            self.skipped.add(terms.shown(entry), kind_of(status.st_mode))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,12 @@ class _Terms:
     wanted: SourceFilter | None
 
     def shown(self, entry: Entry) -> str:
-        return showable(f"{self.label}/{entry.path[self.top :]}")
+        return showable(below(self.label, entry.path[self.top :]))
+
+
+def below(label: str, path: str) -> str:
+    """Return the name of a file by its path below a folder, whose own name is `label` (empty: the current folder)."""
+    return f"{label}{path}" if label in ("", "/") else f"{label}/{path}"
 
 
 def kind_of(mode: int) -> str:

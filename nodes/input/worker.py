@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from .delimiter import delimiter
 from .draft import Draft, GivenFile, Read, ReadOptions, Skipped, Unusable
-from .formats import Format, format_of
-from .text import utf8_chunks
+from .formats import CSV, Format, format_of
+from .text import Decoding, utf8_chunks
 
 LARGEST_TEXT = 256 << 20
 """Bytes of text from one file, all its documents together."""
@@ -75,7 +76,7 @@ class Task:
             found = (
                 self.read(io.BytesIO(data), len(data), name.rsplit("/", 1)[-1], form, depth)
                 if form.reader
-                else _text(data, form)
+                else _text(data, form, self.options)
             )
             for one in found:
                 inside = f"{name}/{one.name}" if one.name else name
@@ -88,10 +89,14 @@ class Task:
             yield Skipped(name, error.reason, len(data), error.hint)
 
 
-def _text(data: bytes, form: Format) -> Read:
+def _text(data: bytes, form: Format, options: ReadOptions) -> Read:
     draft = Draft(form.kind)
-    for chunk, _ in utf8_chunks(iter([data]), draft.lose):
+    decoding = Decoding(wanted=options.encoding)
+    for chunk, _ in utf8_chunks(iter([data]), draft.lose, decoding):
+        if form is CSV and not draft.chars:
+            draft.meta["delimiter"] = delimiter(chunk)
         draft.write(chunk.decode())
+    draft.meta["encoding"] = decoding.encoding
     if not draft.chars:
         raise Unusable("empty")
     yield draft

@@ -9,22 +9,11 @@ from pydantic import AfterValidator, BeforeValidator
 
 from ..errors import InputError
 from ..model_options import ENV
+from .encoding_names import known_encoding
 
 FILE = "file:"
 _LARGEST = 64 << 10
 """Bytes of a file of passwords that are read."""
-
-
-def known_encoding(name: str) -> str:
-    """Return the name of an encoding of text, or an empty one. Raises ValueError for any other name."""
-    try:
-        # Of an empty text the codec would not be looked up; those that are no encodings of text are not found.
-        b"a".decode(name or "utf-8", "replace")
-    except (LookupError, ValueError):
-        raise ValueError(
-            f"there is no encoding named {name[:40]}; some are utf-8, windows-1252, koi8-r and shift_jis"
-        ) from None
-    return name
 
 
 def password_places(given: Any) -> Any:

@@ -149,7 +149,8 @@ def _of_nodes() -> dict[str, Callable[[str], Any]]:
 
 def _of_readers() -> dict[str, Callable[[str], Any]]:
     from durable_rlm.graph import diff
-    from durable_rlm.nodes.input import encoding
+    from durable_rlm.nodes.input import delimiter, encoding, guess
+    from durable_rlm.nodes.input.text import decoded
     from durable_rlm.studio.approval import hidden_characters, quoted
     from durable_rlm.studio.terminal import escape, printed_commands
 
@@ -166,8 +167,12 @@ def _of_readers() -> dict[str, Callable[[str], Any]]:
         "framed": lambda text: list(quoted.framed(quoted.plain(hidden_characters.marked(text)), 80, numbered=True)),
         "pasteable": printed_commands.pasteable,
         "line_by_line": lambda text: diff._line_by_line(text, text[::-1]),
-        "guess": lambda text: encoding.guess(as_bytes(text), 0),
-        "damaged_utf8": lambda text: encoding.damaged_utf8(as_bytes(text)),
+        "guess": lambda text: guess.guess(as_bytes(text)),
+        "evidence": lambda text: encoding.evidence(b"\xe9" + as_bytes(text)),
+        "utf8_lines": lambda text: encoding.utf8_lines(as_bytes(text), "cp1252", 2),
+        "declared": lambda text: encoding.declared(as_bytes(text)),
+        "delimiter": lambda text: delimiter.delimiter(as_bytes(text)),
+        "decoded": lambda text: decoded(b"\xe9" + as_bytes(text)),
         "binary": lambda text: encoding.binary(as_bytes(text)[:4_096]),
     }
 

@@ -11,8 +11,12 @@ Tree = Callable[[Mapping[str, str | bytes]], Path]
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """Write `{path: content}` into a folder named `given`, and return it; `path/` is an empty folder."""
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    """Write `{path: content}` into a folder named `given`, and return it; `path/` is an empty folder.
+
+    The current folder is the one that contains it, so that names begin with `given/`.
+    """
+    monkeypatch.chdir(tmp_path)
 
     def write(files: Mapping[str, str | bytes]) -> Path:
         root = tmp_path / "given"

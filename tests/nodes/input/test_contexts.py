@@ -1,11 +1,14 @@
 """The input as a content-addressed context: the same texts, at true offsets, in bounded memory."""
 
+import codecs
 import io
+import itertools
 import json
 import os
 import tempfile
 import tracemalloc
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside.context import Documents, load_text
+from durable_rlm.nodes.input import read
+from durable_rlm.nodes.input.draft import ReadOptions
+from durable_rlm.nodes.input.extraction import Check, Extraction
+from durable_rlm.nodes.input.formats import Format
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
 from durable_rlm.nodes.input.source import IngestStopped, Limits, from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError, StoredDataDamaged
 from durable_rlm.state.input.context import ContextRef, context_files, no_context
-from durable_rlm.state.input.index import document_lines, entry_of
+from durable_rlm.state.input.index import document_lines, entry_of, reports
 from tests.contract.in_process_extractor import InProcessExtractor
 
 Tree = Callable[[dict[str, str | bytes]], Path]
@@ -51,13 +58,13 @@ def test_one_file_is_a_text_with_its_name_in_an_index(tree: Tree, blobs: Blobs) 
         "documents": 1,
         "chars": 8,
         "bytes": 9,
-        "names": ["a.txt"],
+        "names": ["given/a.txt"],
         "preview": "naïve\r\n\t",
         "notes": [],
     }
     assert pack_of(ref, blobs) == "naïve\r\n\t".encode()
     assert context_files(ref, blobs) == (blobs.path(ref["pack"]), blobs.path(ref["index"]), 0, 9)
-    assert [entry["name"] for entry in index_of(ref, blobs)] == ["a.txt"]
+    assert [entry["name"] for entry in index_of(ref, blobs)] == ["given/a.txt"]
 
 
 def test_a_folder_is_documents_even_with_one_file(tree: Tree, blobs: Blobs) -> None:
@@ -74,12 +81,11 @@ def test_several_files_and_standard_input_are_documents(tree: Tree, blobs: Blobs
         expand([root / "a", "-", root / "b", root / "c"], stdin=io.BytesIO(b"piped")), blobs, InProcessExtractor()
     )
     assert ref["kind"] == "documents"
-    assert ref["names"] == ["a", "stdin", "b", "c"]
+    assert ref["names"] == ["given/a", "stdin", "given/c"]
     assert pack_of(ref, blobs) == "äpipedc".encode()
     assert [(entry["start"], entry["end"], entry["chars"]) for entry in index_of(ref, blobs)] == [
         (0, 2, 1),
         (2, 7, 5),
-        (7, 7, 0),
         (7, 8, 1),
     ]
 
@@ -154,13 +160,89 @@ def test_an_input_without_any_text_is_an_error_with_the_reason(tree: Tree, blobs
         ingest(expand([tree({"a.bin": b"\0\1"})]), blobs, InProcessExtractor())
 
 
-def test_a_binary_file_is_an_error_when_named_and_a_note_in_a_folder(tree: Tree, blobs: Blobs) -> None:
+def test_a_binary_file_is_an_error_when_it_alone_is_named_and_else_a_note(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a.png": b"\x89PNG\0\0", "b.txt": "b"})
+    for paths in ([root], [root / "b.txt", root / "a.png"], [root, root / "a.png"], ["given/*"]):
+        ref = ingest(expand(paths), blobs, InProcessExtractor())
+        assert ref["names"] == ["given/b.txt"]
+        assert ref["notes"] == ["skipped (a PNG image): given/a.png"]
+    with pytest.raises(InputError, match=r"given/a\.png is a PNG image\."):
+        ingest(expand([root / "a.png"]), blobs, InProcessExtractor())
+
+
+def test_unusable_files_are_all_named_when_none_of_several_can_be_read(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.bin": b"\0\0", "b.pdf": b"%PDF-", "c.txt": ""})
+    with pytest.raises(InputError) as caught:
+        ingest(expand([root / "a.bin", root / "b.pdf", root / "c.txt"]), blobs, InProcessExtractor())
+    assert caught.value.message == (
+        "None of the 3 files gives text: given/a.bin is a binary file; given/b.pdf is a damaged PDF; "
+        "given/c.txt is empty."
+    )
+
+
+def test_an_empty_file_is_skipped_in_a_folder_and_an_error_alone(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.txt": "", "b.txt": "b", "c.txt": codecs.BOM_UTF8})
     ref = ingest(expand([root]), blobs, InProcessExtractor())
-    assert ref["names"] == ["given/b.txt"]
-    assert ref["notes"] == ["skipped (a PNG image): given/a.png"]
-    with pytest.raises(InputError, match=r"a\.png is a PNG image\."):
-        ingest(expand([root, root / "a.png"]), blobs, InProcessExtractor())
+    assert (ref["names"], ref["notes"]) == (["given/b.txt"], ["skipped (empty): given/a.txt, given/c.txt"])
+    for name in ("a.txt", "c.txt"):
+        with pytest.raises(InputError, match="The input is empty"):
+            ingest(expand([root / name]), blobs, InProcessExtractor())
+
+
+def test_every_skipped_file_is_in_the_index_with_its_reason(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.txt": "a", "b.bin": b"\0\1\2", "empty": ""})
+    (root / "link").symlink_to(root / "a.txt")
+    os.mkfifo(root / "pipe")
+    ref = ingest(expand([root]), blobs, InProcessExtractor())
+    found = {one["path"]: (one["skipped"], one["bytes"]) for one in reports(blobs.read(ref["index"]))}
+    assert found == {
+        "given/a.txt": (None, 1),
+        "given/b.bin": ("a binary file", 3),
+        "given/empty": ("empty", 0),
+        "given/link": ("links are not followed", 0),
+        "given/pipe": ("a named pipe", 0),
+    }
+
+
+def test_a_text_has_its_encoding_and_delimiter_in_its_metadata(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.csv": "id;größe\r\n1;2\r\n".encode("cp1252"), "b.txt": "a\nb", "c.txt": "é".encode("utf-16")})
+    ref = ingest(expand([root]), blobs, InProcessExtractor())
+    facts = ("kind", "encoding", "delimiter")
+    assert [[entry["meta"].get(fact) for fact in facts] for entry in index_of(ref, blobs)] == [
+        ["CSV", "Windows-1252", ";"],
+        ["text", "UTF-8", None],
+        ["text", "UTF-16", None],
+    ]
+    assert [one["encoding"] for one in reports(blobs.read(ref["index"]))] == ["Windows-1252", "UTF-8", "UTF-16"]
+    assert index_of(ref, blobs)[0]["meta"]["path"] == str(root / "a.csv")
+
+
+def test_the_users_encoding_is_used(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.txt": "Привет".encode("koi8_r")})
+    ref = ingest(expand([root]), blobs, InProcessExtractor(), options=ReadOptions(encoding="KOI8-R"))
+    assert (pack_of(ref, blobs).decode(), ref["notes"]) == ("Привет", [])
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.eml"])
+def test_a_file_that_changes_while_it_is_read_has_a_note(tree: Tree, blobs: Blobs, name: str) -> None:
+    root = tree({name: "Subject: x\n\n" + "line\n" * 500_000})
+
+    class Appending:
+        ahead = 0
+
+        def extract(
+            self, descriptor: int, size: int, name: str, form: Format, options: ReadOptions, check: Check
+        ) -> AbstractContextManager[Extraction]:
+            append()
+            return InProcessExtractor().extract(descriptor, size, name, form, options, check)
+
+    def append(_so_far: object = None) -> None:
+        with (root / name).open("a") as file:
+            file.write("more\n")
+
+    times = itertools.count()
+    ref = ingest(expand([root]), blobs, Appending(), progress=append, clock=lambda: next(times))
+    assert ref["notes"] == [f"changed while it was read: given/{name}"]
 
 
 def test_a_damaged_document_is_an_error_when_named_and_a_note_in_a_folder(tree: Tree, blobs: Blobs) -> None:
@@ -170,9 +252,23 @@ def test_a_damaged_document_is_an_error_when_named_and_a_note_in_a_folder(tree: 
         ingest(expand([root / "a.pdf"]), blobs, InProcessExtractor())
 
 
-def test_a_piped_pdf_is_refused_with_a_hint(blobs: Blobs) -> None:
-    with pytest.raises(InputError, match=r"stdin is a PDF\. Give it as a file"):
+def test_a_piped_document_is_read_by_its_reader(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = Format("e-mail", reader="durable_rlm.nodes.input.readers.mail:read")
+    monkeypatch.setattr(read, "format_of", lambda _name, _head: form)  # pyright: ignore[reportUnknownLambdaType]
+    ref = ingest(expand(["-"], stdin=io.BytesIO(b"Subject: Hi\n\nBody\n")), blobs, InProcessExtractor())
+    assert index_of(ref, blobs)[0]["meta"]["subject"] == "Hi"
+    monkeypatch.setattr(read, "_LARGEST_SPOOLED", 10)
+    with pytest.raises(InputError, match="too large"):
+        ingest(expand(["-"], stdin=io.BytesIO(b"Subject: Hi\n\nBody\n")), blobs, InProcessExtractor())
+
+
+def test_a_piped_file_that_nothing_reads_is_named(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="stdin is a damaged PDF"):
         ingest(expand(["-"], stdin=io.BytesIO(b"%PDF-1.4 text")), blobs, InProcessExtractor())
+    form = Format("PNG", unread="a PNG image")
+    monkeypatch.setattr(read, "format_of", lambda _name, _head: form)  # pyright: ignore[reportUnknownLambdaType]
+    with pytest.raises(InputError, match="stdin is a PNG image"):
+        ingest(expand(["-"], stdin=io.BytesIO(b"\x89PNG")), blobs, InProcessExtractor())
 
 
 def test_an_unreadable_file_is_an_error_when_named_and_a_note_in_a_folder(

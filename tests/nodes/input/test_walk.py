@@ -11,7 +11,16 @@ import pytest
 
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
-from durable_rlm.nodes.input.source import FileSource, IngestStopped, Limits, Sources, StreamSource, from_texts
+from durable_rlm.nodes.input.source import (
+    FileSource,
+    IngestStopped,
+    Limits,
+    Notes,
+    Skipped,
+    Sources,
+    StreamSource,
+    from_texts,
+)
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError
 from tests.contract.in_process_extractor import InProcessExtractor
@@ -34,27 +43,47 @@ def test_the_files_of_a_folder_are_sorted_and_named_with_the_folder(tree: Tree) 
     assert found.several
 
 
-def test_a_single_file_is_one_text_with_the_files_name(tree: Tree) -> None:
+def test_a_single_file_is_one_text_named_by_its_path(tree: Tree) -> None:
     found = expand([str(tree({"a/z.txt": "z"}) / "a" / "z.txt")])
-    assert names(found) == ["z.txt"]
+    assert names(found) == ["given/a/z.txt"]
     assert not found.several
 
 
-def test_the_current_folder_is_named_by_its_own_name(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tree({"a/z.txt": "z"}))
-    assert names(expand(["."])) == ["given/a/z.txt"]
+def test_names_are_paths_that_open_from_the_current_folder(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree({"a/z.txt": "z", "b/y.txt": "y"})
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert names(expand(["."])) == ["a/z.txt", "b/y.txt"]
+    assert names(expand(["./a/z.txt"])) == ["a/z.txt"]
+    assert names(expand(["a/../b"])) == ["a/../b/y.txt"]
+    assert names(expand(["~/given/b"])) == ["b/y.txt"]
+    assert names(expand([root / "*" / "*.txt"])) == ["a/z.txt", "b/y.txt"]
     monkeypatch.chdir("a")
-    assert names(expand([".."])) == ["given/a/z.txt"]
+    assert names(expand([".."])) == ["../a/z.txt", "../b/y.txt"]
+    assert names(expand(["../b/y.txt"])) == ["../b/y.txt"]
+    assert names(expand(["../**/y.*"])) == ["../b/y.txt"]
+    assert names(expand([root / "b"])) == [f"{root}/b/y.txt"], "elsewhere a path stays absolute"
+    assert all(Path(name).exists() for name in names(expand([".."])))
+
+
+def test_a_folder_entered_by_a_link_is_named_as_the_shell_names_it(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree({"a.txt": "a"})
+    (root.parent / "link").symlink_to(root)
+    monkeypatch.chdir(root.parent / "link")
+    monkeypatch.setenv("PWD", str(root.parent / "link"))
+    assert names(expand([root.parent / "link" / "a.txt"])) == ["a.txt"]
+    monkeypatch.setenv("PWD", "/nowhere")
+    assert names(expand([root / "a.txt"])) == ["a.txt"]
 
 
 def test_a_file_named_several_times_is_taken_once(tree: Tree) -> None:
     root = tree({"a.txt": "a", "b.txt": "b"})
     (root.parent / "link").symlink_to(root / "b.txt")
     given = [root / "b.txt", root, root / ".." / "given", root / "b.txt", root.parent / "link"]
-    assert names(expand(given)) == ["b.txt", "given/a.txt"]
+    assert names(expand(given)) == ["given/b.txt", "given/a.txt"]
 
 
-def test_two_files_with_the_same_name_are_named_by_their_paths(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_files_with_the_same_name_have_different_names(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree({"a/README": "a", "b/README": "b", "c/README": "c"}))
     assert names(expand(["a/README", "./b/README", "c"])) == ["a/README", "b/README", "c/README"]
 
@@ -71,6 +100,34 @@ def test_a_missing_path_is_named_in_the_error(tree: Tree, monkeypatch: pytest.Mo
     with pytest.raises(InputError) as caught:
         expand([missing])
     assert missing.replace("\0", "\ufffd") in caught.value.message
+
+
+def test_all_missing_paths_are_named_at_once(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree({"a.txt": "a"}))
+    with pytest.raises(InputError) as caught:
+        expand(["b.txt", "a.txt", "*.pdf", "c/"])
+    assert caught.value.message == (
+        "There is no file or folder b.txt. No file matches *.pdf. There is no file or folder c/."
+    )
+    with pytest.raises(InputError, match=r"no file or folder 19\. And 80 more\."):
+        expand([f"{number}" for number in range(100)])
+
+
+def test_unreadable_files_among_several_paths_are_skipped(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree({"a.txt": "a"}))
+    os.mkfifo("pipe")
+    found = expand(["a.txt", "pipe", "/dev/zero"])
+    assert names(found) == ["a.txt"]
+    assert [(one.path, one.reason) for one in found.skipped] == [("pipe", "a named pipe"), ("/dev/zero", "a device")]
+    assert notes(found) == "skipped (a named pipe): pipe\nskipped (a device): /dev/zero"
+
+
+def test_skipped_files_beyond_the_first_are_only_counted() -> None:
+    skipped = Skipped(Notes(), most=3)
+    for number in range(5):
+        skipped.add(f"{number}", "a device")
+    assert [one.path for one in skipped.files] == ["0", "1", "2"]
+    assert skipped.notes.lines() == ["skipped (a device): 0, 1, 2, 3, 4"]
 
 
 def test_a_similar_name_is_suggested_and_a_url_is_not_fetched(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,9 +193,9 @@ def test_a_pattern_designed_to_backtrack_ends(tree: Tree) -> None:
 
 def test_rules_of_the_surrounding_repository_apply_in_a_folder(tree: Tree) -> None:
     root = tree({".git/config": "", ".gitignore": "*.pyc\nout/\n", "src/a.py": "", "src/a.pyc": "", "out/a.py": ""})
-    assert names(expand([root / "src"])) == ["src/a.py"]
-    assert names(expand([root / "out"])) == ["out/a.py"], "naming an ignored folder overrules"
-    assert names(expand([root / "src" / "a.pyc"])) == ["a.pyc"], "naming an ignored file overrules"
+    assert names(expand([root / "src"])) == ["given/src/a.py"]
+    assert names(expand([root / "out"])) == ["given/out/a.py"], "naming an ignored folder overrules"
+    assert names(expand([root / "src" / "a.pyc"])) == ["given/src/a.pyc"], "naming an ignored file overrules"
 
 
 def test_hidden_names_and_git_folders_are_skipped_unless_named(tree: Tree) -> None:
@@ -146,7 +203,15 @@ def test_hidden_names_and_git_folders_are_skipped_unless_named(tree: Tree) -> No
     found = expand([root])
     assert names(found) == ["given/a"]
     assert "2 hidden" in notes(found)
-    assert names(expand([root / ".env", root / ".github"])) == [".env", ".github/ci.yml"]
+    assert names(expand([root / ".env", root / ".github"])) == ["given/.env", "given/.github/ci.yml"]
+
+
+def test_hidden_files_are_found_on_request_but_never_those_of_git_or_of_runs(tree: Tree) -> None:
+    root = tree({".env": "", ".github/ci.yml": "", ".git/config": "", ".rlm/x": "", "a": "", ".gitignore": "*.log"})
+    root.joinpath("b.log").touch()
+    found = expand([root], hidden=True)
+    assert names(found) == ["given/.env", "given/.github/ci.yml", "given/.gitignore", "given/a"]
+    assert notes(found) == "left out: 1 by .gitignore"
 
 
 def test_the_store_is_never_part_of_the_input(tree: Tree) -> None:
@@ -182,7 +247,7 @@ def test_two_stars_walk_through_folders_with_the_rules_of_a_walk(tree: Tree, mon
     )
     monkeypatch.chdir(root)
     assert names(expand(["src/**/*.py"])) == ["src/a.py", "src/x/b.py"]
-    assert names(expand([str(root / "**" / "b.*")])) == ["given/src/x/b.py", "given/src/x/b.txt"]
+    assert names(expand([str(root / "**" / "b.*")])) == ["src/x/b.py", "src/x/b.txt"]
     assert names(expand(["src/**/.venv/*.py"])) == ["src/.venv/c.py"]
     assert expand(["**/e.py"]).several
 
@@ -197,7 +262,7 @@ def test_a_pattern_without_a_match_is_an_error(tree: Tree, monkeypatch: pytest.M
 
 def test_an_existing_name_that_looks_like_a_pattern_is_taken_literally(tree: Tree) -> None:
     root = tree({"a[1].txt": "", "a1.txt": ""})
-    assert names(expand([root / "a[1].txt"])) == ["a[1].txt"]
+    assert names(expand([root / "a[1].txt"])) == ["given/a[1].txt"]
 
 
 # --- links and special files
@@ -316,9 +381,17 @@ def test_total_bytes_are_limited_before_any_file_is_read(tree: Tree) -> None:
     with pytest.raises(InputError, match="GiB"):
         expand([root], limits=Limits(bytes=1000))
     with (root / "sparse").open("wb") as file:
+        file.write(b"text " * 20_000)
         file.truncate(5 << 30)
     with pytest.raises(InputError, match="more than 4 GiB"):
         expand([root / "sparse"])
+
+
+def test_files_that_nothing_reads_do_not_count_against_the_limit_of_bytes(tree: Tree) -> None:
+    root = tree({"a": "x" * 600, "b": b"\0\1" * 5_000, "c": "x" * 300, "d": "é".encode("utf-16") * 20})
+    assert len(expand([root], limits=Limits(bytes=1000)).items) == 4
+    with pytest.raises(InputError, match="GiB"):
+        expand([root], limits=Limits(bytes=960))
 
 
 def test_folders_deeper_than_the_limit_are_skipped_and_noted(tree: Tree) -> None:
