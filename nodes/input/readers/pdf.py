@@ -15,7 +15,7 @@ from .pdf_open import OpenFile
 from .pdf_outline import Outline, describe, hidden_layers, labels, outline
 from .pdf_pages import Page, PageLosses, PageReader
 from .pdf_second import NotTried, in_short
-from .pdf_streams import SYNTAX
+from .pdf_streams import DAMAGED, SYNTAX, WRONG
 from .pdf_text import pages_in_words
 
 _LARGEST_FILE = 384 << 20
@@ -234,7 +234,7 @@ class _Document:
                     reason = str(error)
             if reason:
                 damaged.append(number)
-                reasons.add(reason)
+                reasons.add(DAMAGED if reason == WRONG else reason)
         if damaged:
             noun = "part of the file" if len(damaged) == 1 else "parts of the file"
             self._draft.lose(f"{len(damaged):,} {noun} cannot be read ({'; '.join(sorted(reasons)[:3])})")

@@ -6,7 +6,7 @@ from typing import Any
 from .pdf_columns import boxes_of, by_column
 from .pdf_right_to_left import in_reading_order
 from .pdf_second import NotTried, SecondReader, in_short
-from .pdf_streams import DAMAGED, SYNTAX, TOO_LARGE, Streams
+from .pdf_streams import DAMAGED, SYNTAX, TOO_LARGE, WRONG, Streams
 from .pdf_text import clean, is_right_to_left, letters, pages_in_words, undecoded
 
 _EVERYWHERE = 1e6
@@ -104,8 +104,9 @@ class PageReader:
             return text
         self.seen_flaws |= set(flawed)
         kinds = {self._streams.flaws[one] for one in flawed}
-        if DAMAGED in kinds or TOO_LARGE in kinds:
-            return self._before_fault(number, text, DAMAGED if DAMAGED in kinds else TOO_LARGE)
+        for kind in (DAMAGED, TOO_LARGE, WRONG):
+            if kind in kinds:
+                return self._before_fault(number, text, kind)
         return self._checked(number, text)
 
     def _before_fault(self, number: int, text: str, flaw: str) -> str:
@@ -116,7 +117,11 @@ class PageReader:
         if letters(partial) > letters(text):
             text = partial
         self._lost.add(number)
-        self._losses.add(number + 1, f"cannot be read{' to its end' if text.strip() else ''} ({flaw})")
+        if flaw == WRONG and text.strip():
+            self._losses.add(number + 1, f"may have wrong words ({DAMAGED})")
+        else:
+            reason = DAMAGED if flaw == WRONG else flaw
+            self._losses.add(number + 1, f"cannot be read{' to its end' if text.strip() else ''} ({reason})")
         return text
 
     def _checked(self, number: int, text: str) -> str:

@@ -19,6 +19,7 @@ _MOST_SLOW_TEXT = 8 << 20
 
 DAMAGED = "damaged stream"
 TOO_LARGE = f"over {LARGEST_STREAM >> 20} MiB when unpacked"
+WRONG = "checksum"
 SYNTAX = "syntax"
 
 _STREAM = re.compile(rb"(?<!end)stream(?:\r\n|\n|\r)")
@@ -59,7 +60,7 @@ class Unpacked(NamedTuple):
     data: bytes
     """As far as it unpacks."""
     flaw: str = ""
-    """DAMAGED or TOO_LARGE; empty for a whole one."""
+    """DAMAGED, TOO_LARGE or WRONG; empty for a whole one."""
     known: bool = True
     """Whether its filters are known here."""
 
@@ -71,7 +72,7 @@ class Streams:
     data: bytes
     """The file, streams that are too large made unreadable."""
     flaws: dict[int, str] = field(default_factory=dict[int, str])
-    """DAMAGED, TOO_LARGE or SYNTAX by object number."""
+    """DAMAGED, TOO_LARGE, WRONG or SYNTAX by object number."""
     unknown: bool = False
     """Whether some streams could not be checked."""
     page_objects: int = 0
@@ -203,9 +204,9 @@ def unpack(data: bytes, filters: list[bytes]) -> Unpacked:
 
 
 def inflate(data: bytes) -> tuple[bytes, str]:
-    """Return what Flate data unpacks to, as far as it does, and DAMAGED, TOO_LARGE or an empty text.
+    """Return what Flate data unpacks to, as far as it does, and DAMAGED, TOO_LARGE, WRONG or an empty text.
 
-    The checksum at the end is not checked, as no PDF program does.
+    The checksum at the end may be missing, as for every PDF program. Another one than that of the data is WRONG.
     """
     data = data.lstrip(b"\r\n")
     if not data:
@@ -218,7 +219,11 @@ def inflate(data: bytes) -> tuple[bytes, str]:
         return _inflated_before_fault(data[2:]), DAMAGED
     if len(whole) > LARGEST_STREAM:
         return b"", TOO_LARGE
-    return whole, "" if sound and unpacker.eof else DAMAGED
+    if not sound or not unpacker.eof:
+        return whole, DAMAGED
+    checksum = unpacker.unused_data[:4]
+    is_right = len(checksum) < 4 or checksum in (zlib.adler32(whole).to_bytes(4, "big"), b"\0\0\0\0")
+    return whole, "" if is_right else WRONG
 
 
 def _inflated_before_fault(data: bytes) -> bytes:

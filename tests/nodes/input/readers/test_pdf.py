@@ -126,6 +126,14 @@ def test_a_stream_that_gives_nothing_is_a_damaged_page_and_not_a_blank_one() -> 
     assert "blank_pages" not in draft.meta
 
 
+def test_words_that_were_changed_in_a_compressed_stream_are_noted_by_its_checksum() -> None:
+    right, wrong = zlib.compress(text(["Pay 100 now"]).encode(), 0), text(["Pay 900 now"]).encode()
+    data = zlib.compress(wrong, 0)[:-4] + right[-4:]
+    draft = only("a.pdf", with_stream(data, "/Filter/FlateDecode"))
+    assert "Pay 900 now" in draft.text
+    assert draft.all_losses() == ["page 2 may have wrong words (damaged stream)"]
+
+
 def test_a_checksum_that_is_missing_is_no_loss() -> None:
     draft = only("a.pdf", with_stream(zlib.compress(LINES.encode())[:-4], "/Filter/FlateDecode"))
     assert "line 59" in draft.text
