@@ -227,6 +227,8 @@ class _Document:
         reasons: set[str] = set()
         for number in sorted(set(flaws) - self._reader.seen_flaws):
             reason = flaws[number]
+            if reason == SYNTAX and number not in self._opened.streams.drawings:
+                continue  # the content of no page
             if reason == SYNTAX:
                 try:
                     reason = self._opened.second.fault(number)

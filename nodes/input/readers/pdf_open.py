@@ -77,7 +77,7 @@ def _rescued(data: bytes, passwords: tuple[str, ...], refusal: str) -> tuple[byt
             return version, _unlocked(version, passwords)
         except PdfiumError:
             continue
-    raise Unusable("a damaged PDF", f"({refusal})")
+    raise Unusable("a damaged PDF", "(it has no pages)" if "Success" in refusal else f"({refusal})")
 
 
 def _unlocked(data: bytes, passwords: tuple[str, ...]) -> Any:

@@ -47,6 +47,9 @@ _COMMENT = re.compile(rb"%[^\r\n]*")
 _ARRAY = re.compile(rb"\[[^\[\]]*+\]")
 _WITHOUT_NUMBER = re.compile(rb"(?:^|[A-Za-z*'\"])\s+T[mdD](?=\s|$)")
 _SHOWS_TEXT = re.compile(rb"\bBT\b")
+_DRAWING = re.compile(rb"/Subtype\s{0,4}/Form\b|/PatternType\b")
+_TYPED = re.compile(rb"/(?:Type|Subtype|FunctionType|ShadingType|N)\b")
+"""Entries that a page's content does not have."""
 _TOKEN = re.compile(rb"[-+]*(?:\d+\.?\d*|\.\d+)(?:-\d*)?|[-+.]|/.*", re.DOTALL)
 _OPERATORS = frozenset(
     b"b B b* B* BDC BI BMC BT BX c cm CS cs d d0 d1 Do DP EI EMC ET EX f F f* G g gs h i ID j J K k l m M MP n q Q re "
@@ -77,6 +80,8 @@ class Streams:
     """Whether some streams could not be checked."""
     page_objects: int = 0
     """Objects that say they are pages; older versions of pages count too."""
+    drawings: set[int] = field(default_factory=set[int])
+    """Objects with text that several pages may show."""
     images: int = 0
     """Images in the file, without the masks that belong to others."""
     fonts: int = 0
@@ -135,8 +140,11 @@ def _flaw(found: Streams, stream: _Stream, filters: list[bytes]) -> str:
     if b"/ObjStm" in stream.entries:
         found.look_at(unpacked.data)
         return ""
-    if b"/EmbeddedFile" in stream.entries or _FONT.search(stream.entries) or not _SHOWS_TEXT.search(unpacked.data):
+    is_drawing = _DRAWING.search(stream.entries) is not None
+    if (not is_drawing and _TYPED.search(stream.entries)) or not _SHOWS_TEXT.search(unpacked.data):
         return ""
+    if is_drawing:
+        found.drawings.add(stream.number)
     return "" if is_sound(unpacked.data) else SYNTAX
 
 
