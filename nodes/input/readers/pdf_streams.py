@@ -227,7 +227,9 @@ def inflate(data: bytes) -> tuple[bytes, str]:
         return _inflated_before_fault(data[2:]), DAMAGED
     if len(whole) > LARGEST_STREAM:
         return b"", TOO_LARGE
-    if not sound or not unpacker.eof:
+    # Acrobat ends streams where its compressor has written everything, without saying that this is the end.
+    is_whole = unpacker.eof or data.rstrip(b"\r\n").endswith(b"\0\0\xff\xff")
+    if not sound or not is_whole:
         return whole, DAMAGED
     checksum = unpacker.unused_data[:4]
     is_right = len(checksum) < 4 or checksum in (zlib.adler32(whole).to_bytes(4, "big"), b"\0\0\0\0")

@@ -140,6 +140,28 @@ def test_a_checksum_that_is_missing_is_no_loss() -> None:
     assert draft.all_losses() == []
 
 
+def test_a_stream_that_ends_as_acrobats_do_is_no_loss() -> None:
+    compressor = zlib.compressobj()
+    data = compressor.compress(LINES.encode()) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    draft = only("a.pdf", with_stream(data, "/Filter/FlateDecode"))
+    assert "line 59" in draft.text
+    assert draft.all_losses() == []
+
+
+def test_damage_that_a_later_version_of_the_file_mends_is_no_loss() -> None:
+    pdf = Pdf()
+    damaged = pdf.stream(b"no Flate data", "/Filter/FlateDecode")
+    pdf.raw_page(damaged)
+    whole = b"BT /F 9 Tf 50 500 Td (mended) Tj ET"
+    data = pdf.bytes()
+    added = b"%d 0 obj\n<</Length %d>>stream\n%s\nendstream\nendobj\n" % (damaged, len(whole), whole)
+    table = b"xref\n%d 1\n%010d 00000 n \ntrailer\n<</Size 5/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n"
+    data += added + table % (damaged, len(data), data.index(b"xref\n"), len(data) + len(added))
+    draft = only("a.pdf", data)
+    assert draft.text == "mended\n"
+    assert draft.all_losses() == []
+
+
 def test_a_stream_without_a_known_filter_is_looked_at_by_the_second_reader() -> None:
     draft = only("a.pdf", with_stream(b"\x80\x0b\x60\x50\x22\x0c\x0c\x85\x01", "/Filter/LZWDecode"))
     assert draft.meta["blank_pages"] == [2]

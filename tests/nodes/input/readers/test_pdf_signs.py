@@ -115,6 +115,25 @@ def test_right_to_left_text_is_in_the_order_in_which_it_is_read(logical: str) ->
     assert only("page.pdf", shown(logical[::-1])).text == logical + "\n"
 
 
+@pytest.mark.parametrize("signs", ["数据处理", "שלום עולם", "latin and 数据"])
+def test_signs_of_fonts_that_are_not_in_the_file_are_read_where_each_stands_alone(signs: str) -> None:
+    pdf = Pdf()
+    codes = {sign: code for code, sign in enumerate(dict.fromkeys(signs), 1)}
+    pdf.fonts = {"U": mapped_font(pdf, {code: sign for sign, code in codes.items()})}
+    placed = " ".join(f"1 0 0 1 {50 + 6 * at} 700 Tm <{codes[sign]:04X}> Tj" for at, sign in enumerate(signs))
+    pdf.page(f"BT /U 12 Tf {placed} ET")
+    text = only("placed.pdf", pdf.bytes()).text
+    assert sorted(text.replace(" ", "")) == sorted(signs.replace(" ", "") + "\n")
+
+
+@pytest.mark.parametrize(
+    "logical",
+    ["המסמך הזה חשוב מאוד לכולם", "المدرسة الكبيرة في المدينة", "price 12 שלום 34"],
+)
+def test_right_to_left_text_that_a_file_has_in_either_order_is_turned_into_the_order_of_reading(logical: str) -> None:
+    assert only("page.pdf", shown(logical)).text == logical + "\n"
+
+
 def test_a_hyphen_at_the_end_of_a_line_stays_with_the_line_end() -> None:
     pdf = Pdf()
     pdf.page("BT /F 9 Tf 50 500 Td (an exam-) Tj 0 -12 Td (ple of 10-) Tj 0 -12 Td (20 well-known words) Tj ET")
