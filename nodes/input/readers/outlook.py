@@ -50,6 +50,7 @@ def _item(given: GivenFile, file: CompoundFile, path: tuple[str, ...], name: str
     inner = [_attach(one, attached, draft, item_class) for one in item.inner("__attach_version1.0_")]
     if attached.names:
         draft.meta["attachments"] = attached.names
+    draft.not_shown("damaged field", file.take_damaged())
     yield draft
     yield from attached.documents(given, name)
     for label, storage in filter(None, inner):

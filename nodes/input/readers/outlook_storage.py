@@ -17,6 +17,8 @@ _TEXTS = (0x001F, 0x001E)
 _MANY_TEXTS = (0x101F, 0x101E)
 _BYTES = 0x0102
 _MOST_NAMES = 20_000
+_SECTORS = ((9, 6), (12, 6))
+"""Sizes of sectors and of small ones, as powers of 2."""
 _FIRST_DAY = datetime(1601, 1, 1, tzinfo=UTC)
 
 
@@ -28,6 +30,9 @@ class CompoundFile:
     """Of olefile, which has no types."""
     children: dict[tuple[str, ...], list[str]]
     """The names in each storage."""
+    size: int
+    """Bytes of the file."""
+    _damaged: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
 
     @classmethod
     def of(cls, file: Any) -> "CompoundFile":
@@ -36,19 +41,35 @@ class CompoundFile:
 
         if not olefile.isOleFile(file):
             raise Unusable("a damaged Outlook message", "It is not a compound file.")
+        size = file.seek(0, 2)
+        file.seek(30)
+        if struct.unpack("<HH", file.read(4).ljust(4, b"\0")) not in _SECTORS:
+            # A forged size of sectors makes olefile read them in gigabytes.
+            raise Unusable("a damaged Outlook message", "Its sectors have no possible size.")
         file.seek(0)
         ole = olefile.OleFileIO(file)
         children: dict[tuple[str, ...], list[str]] = {}
         for path in ole.listdir(streams=True, storages=True):
             children.setdefault(tuple(path[:-1]), []).append(path[-1])
-        return cls(ole, children)
+        return cls(ole, children, size)
 
     def stream(self, path: tuple[str, ...]) -> bytes:
-        """Return a stream's bytes; of a damaged one what can be read, without it nothing."""
-        try:
-            return bytes(self.ole.openstream(list(path)).read())
-        except OSError:
+        """Return a stream's bytes; nothing if it is not there, or damaged, which is remembered."""
+        if path[-1] not in self.children.get(path[:-1], []):
             return b""
+        try:
+            if self.ole.get_size(list(path)) <= self.size:
+                return bytes(self.ole.openstream(list(path)).read())
+        except OSError:
+            pass
+        self._damaged.add(path)
+        return b""
+
+    def take_damaged(self) -> int:
+        """Return how many damaged streams were met since the last time."""
+        number = len(self._damaged)
+        self._damaged.clear()
+        return number
 
     @cached_property
     def names(self) -> dict[int, str]:

@@ -149,6 +149,17 @@ def test_a_file_that_is_not_an_item_is_damaged() -> None:
         read("a.msg", compound_file({"WordDocument": b"x"}))
 
 
+def test_forged_sizes_cost_no_memory() -> None:
+    whole = Outlook({**_HEAD, 0x1000: "word " * 2_000}).file()
+    with pytest.raises(Unusable, match="a damaged Outlook message"):
+        read("a.msg", whole[:30] + b"\x1c\0" + whole[32:])
+    entry = whole.index("__substg1.0_1000001F".encode("utf-16-le"))
+    forged = whole[: entry + 120] + b"\xff\xff\xff\x7f" + whole[entry + 124 :]
+    draft = only("a.msg", forged)
+    assert "word" not in draft.text
+    assert "1 damaged field not shown" in draft.all_losses()
+
+
 def test_cut_files_never_end_in_another_error() -> None:
     whole = Outlook({**_HEAD, 0x1000: "word " * 2_000}, attachments=[{0x3707: "a.txt", 0x3701: b"x" * 5_000}]).file()
     for size in range(0, len(whole), 700):
