@@ -1,4 +1,4 @@
-"""What belongs to a worksheet of Excel beside its cells: comments, tables, links, lists of choices, drawings."""
+"""Parts of a worksheet of Excel beside its cells: comments, tables, links, lists of choices, drawings."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What xlrd leaves out of a workbook in BIFF 8: text boxes, titles of charts, headers and footers, lists of choices."""
+"""Parts of a workbook in BIFF 8 that xlrd leaves out: text boxes, titles of charts, headers, lists of choices."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Records:
         """Prepare the stream of a workbook."""
         self._data = bytes(data)
         self.losses: dict[str, int] = {}
-        """What is counted and not shown, after `lines`."""
+        """Things that are counted and not shown, after `lines`."""
 
     def _records(self) -> Iterator[tuple[int, bytes]]:
         at = 0

@@ -1,4 +1,4 @@
-"""What belongs to a workbook of Excel and to no sheet: names, links to other files, stored data of pivot tables."""
+"""Parts of a workbook of Excel that belong to no sheet: names, links to other files, stored data of pivot tables."""
 
 import re
 

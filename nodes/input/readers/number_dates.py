@@ -14,7 +14,7 @@ _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 
 def render_date(part: list[Token], value: float, since_1904: bool) -> str:
-    """Return a date, time or duration as the section of a format shows it; an empty text for a number that is none."""
+    """Return a date, time or duration as the section of a format shows it; an empty text for other numbers."""
     places = _fraction_digits(part)
     unit = 10**places
     ticks = _rounded(abs(value) * 86_400 * unit)
@@ -48,7 +48,7 @@ class _Day:
 
     def __init__(self, number: int, since_1904: bool) -> None:
         self.leap = not since_1904 and number == 60
-        """Whether it is 1900-02-29, which these programs believe in."""
+        """True for 1900-02-29, which these programs believe in."""
         if since_1904:
             day = datetime(1904, 1, 1) + timedelta(number)
         else:

@@ -75,7 +75,7 @@ class NumberFormat:
     text: Callable[[str], str]
     """Shows a text."""
     general: bool = False
-    """Whether numbers are shown as they are."""
+    """True where numbers are shown as they are."""
 
 
 GENERAL = NumberFormat(plain, str, general=True)

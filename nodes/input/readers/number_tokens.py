@@ -11,7 +11,7 @@ class Token(NamedTuple):
     """`literal`, `digit`, `point`, `comma`, `percent`, `exponent`, `slash`, `text`, `general`,
     `condition` or `date`."""
     text: str
-    """What is shown of a literal; the sign itself of others, in lower case for dates: `yyyy`, `[h]`, `am/pm`."""
+    """The characters of a literal; the sign itself of others, in lower case for dates: `yyyy`, `[h]`, `am/pm`."""
 
 
 _SIGNS = re.compile(

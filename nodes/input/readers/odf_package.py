@@ -131,19 +131,17 @@ def object_lines(package: OdfPackage, draft: Draft, place: str) -> Iterator[str]
 def chart_or_object(root: Element) -> Iterator[str]:
     """Yield the text of a chart or another object: its titles in one line, then its rows."""
     chart = any(True for _ in root.iter("{*}chart"))
-    texts: list[str] = []
-    rows: list[str] = []
-    for paragraph in root.iter("{*}p"):
-        if not any(local(above) == "table-row" for above in paragraph.iterancestors()):
-            texts.append(_words(paragraph))
-    for row in root.iter("{*}table-row"):
-        cells = [" ".join(_words(one) for one in cell.iter("{*}p")) for cell in row]
-        rows.append("; ".join(filter(None, cells)))
+    rows = list(root.iter("{*}table-row"))
+    in_rows = {one for row in rows for one in row.iter("{*}p")}
+    texts = [_words(one) for one in root.iter("{*}p") if one not in in_rows]
     if local(root) == "math":
         texts = [one_line(" ".join(str(text) for text in root.itertext()))]
     noun = "chart" if chart else "formula" if local(root) == "math" else "object"
     yield f"[{': '.join(filter(None, [noun, ' · '.join(filter(None, texts))]))}]"
-    yield from filter(None, rows)
+    for row in rows:
+        cells = [" ".join(_words(one) for one in cell.iter("{*}p")) for cell in row]
+        if line := "; ".join(filter(None, cells)):
+            yield line
 
 
 def _words(paragraph: Element) -> str:

@@ -42,7 +42,7 @@ _WITHOUT_TEXT = re.compile(
 _NO_WORDS = frozenset(
     (
         *("f", "formula", "formula1", "formula2", "fmla", "sqref", "formatCode", "attrName", "ClientData"),
-        *("from", "to", "ext", "pos", "style", "uri", "language"),
+        *("from", "to", "ext", "pos", "style", "uri", "language", "tableStyleId"),
     )
 )
 """Elements whose text is not for readers: references, coordinates, names of animated attributes."""

@@ -1,4 +1,4 @@
-"""What belongs to a workbook of OpenDocument and to no sheet: names, lists of choices, links, headers and footers."""
+"""Parts of a workbook of OpenDocument that belong to no sheet: names, lists of choices, links, headers and footers."""
 
 from collections.abc import Iterator
 

@@ -22,7 +22,7 @@ LARGEST_UNPACKED = 512 << 20
 _LARGEST_XML = 256 << 20
 _MOST_PARTS = 50_000
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""How protected files begin, and those of Office before 2007."""
+"""The beginning of protected files, and of those of Office before 2007."""
 _PLAIN_DOCTYPE = re.compile(rb'<!DOCTYPE\s+(?:office|manifest|math):[a-z-]+\s+PUBLIC\s+"[^"<>]*"\s+"[^"<>]*"\s*>')
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 

@@ -76,6 +76,6 @@ def test_hints_of_masters_are_not_text_and_their_own_words_are_shown_once() -> N
     assert "Click" not in draft.text
 
 
-def test_what_the_reader_does_not_know_is_counted() -> None:
+def test_parts_that_the_reader_does_not_know_are_counted() -> None:
     draft = read(slide(shape("a") + "<p:novelty><a:t>two words</a:t></p:novelty>"), **{"ppt/media/a.mp3": "x"})
     assert draft.all_losses() == ["1 sound not shown", "2 words of ppt/slides/slide1.xml not shown"]
