@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from ..draft import Draft, GivenFile, Read, Unusable
+from ..formats import format_of
 from .drawing_text import Drawing, parsed
 from .embedded import embedded_files, opened_ole
 from .excel_records import Records
@@ -51,8 +52,8 @@ def read_xls(given: GivenFile) -> Read:
     given.file.seek(0)
     if other := _other_format(head):
         # Programs save such files as `.xls`, and Excel opens them.
-        data = given.file.read()
-        yield from (given.nested(f"{given.name}{other}", data, "") if other else ())
+        form = format_of(f"book{other}", head)
+        yield from form.load()(given) if form.reader else given.nested(f"book{other}", given.file.read(), "")
         return
     data = given.file.read()
     draft = Draft("XLS")

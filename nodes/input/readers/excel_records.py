@@ -6,6 +6,9 @@ from collections.abc import Iterator
 _OBJECT, _TEXT, _CONTINUE = 0x005D, 0x01B6, 0x003C
 _HEADER, _FOOTER, _CHART_TEXT = 0x0014, 0x0015, 0x100D
 _VALIDATION = 0x01BE
+_SHEET = 0x0085
+_OTHER_SHEETS = {b"\x01": "sheet of macros", b"\x02": "sheet of a chart", b"\x06": "module of macros"}
+"""Kinds of sheets that xlrd leaves out."""
 _TEXT_IN_FORMULA = b"\x17"
 _COMMENT = 0x19
 _PICTURE = 8
@@ -32,7 +35,9 @@ class Records:
     def lines(self) -> Iterator[str]:
         """Yield a line for each text, once."""
         if self._data[:2] != b"\x09\x08" or self._data[4:6] != b"\x00\x06":
-            return  # before BIFF 8, whose texts have another form
+            # Before BIFF 8 texts have another form.
+            self.losses["set of headers, text boxes and charts"] = 1
+            return
         seen: set[str] = set()
         for line in self._found():
             if line not in seen:
@@ -45,7 +50,9 @@ class Records:
         for kind, data in self._records():
             if kind == _OBJECT:
                 shape = int.from_bytes(data[4:6], "little")
-                self._count(shape)
+                self._count({_PICTURE: "picture", _CHART: "chart"}.get(shape, ""))
+            elif kind == _SHEET:
+                self._count(_OTHER_SHEETS.get(data[5:6], ""))
             elif kind == _CONTINUE and length:
                 if shape != _COMMENT and (text := _characters(data, length)):
                     yield f"[text box: {text}]"
@@ -53,10 +60,9 @@ class Records:
                 yield from _texts(kind, data)
             length = int.from_bytes(data[10:12], "little") if kind == _TEXT else 0
 
-    def _count(self, shape: int) -> None:
-        for noun, number in (("picture", _PICTURE), ("chart", _CHART)):
-            if shape == number:
-                self.losses[noun] = self.losses.get(noun, 0) + 1
+    def _count(self, noun: str) -> None:
+        if noun:
+            self.losses[noun] = self.losses.get(noun, 0) + 1
 
 
 def _texts(kind: int, data: bytes) -> Iterator[str]:

@@ -39,6 +39,8 @@ class OdfPackage:
         """Open the file. Raises Unusable for a protected file and for one that is too large, BadZipFile for no zip."""
         self._package: Package | None = None
         self._flat = b""
+        self.opened: set[str] = set()
+        """The parts that were read."""
         head = given.file.read(256).lstrip(b"\xef\xbb\xbf \r\n\t")
         given.file.seek(0)
         if head.startswith(b"<"):
@@ -61,6 +63,7 @@ class OdfPackage:
 
     def stream(self, name: str) -> IO[bytes]:
         """Return a part to be read piece by piece. Raises KeyError, BadZipFile, ValueError."""
+        self.opened.add(name)
         for attempt in (1, 2):
             stream = self._package.stream(name, doctype=True) if self._package else io.BytesIO(self._flat)
             if attempt == 2:
@@ -111,6 +114,8 @@ def count_media(package: OdfPackage, draft: Draft) -> None:
                 draft.not_shown("macro")
         elif suffix in MEDIA_BY_SUFFIX:
             draft.not_shown(MEDIA_BY_SUFFIX[suffix])
+        elif name.endswith("/content.xml") and name not in package.opened:
+            draft.not_shown("embedded object")
 
 
 def object_lines(package: OdfPackage, draft: Draft, place: str) -> Iterator[str]:

@@ -33,7 +33,7 @@ MEDIA_BY_SUFFIX = {suffix: noun for noun, suffixes in _MEDIA.items() for suffix 
 _WITHOUT_TEXT = re.compile(
     r"""^\[Content_Types\]\.xml$ | \.rels$ | (^|/)theme/ | tableStyles | (pres|view)Props | (^|/)styles\.xml$
     | calcChain | diagrams/(layout|quickStyle|colors) | charts/(style|colors) | printerSettings | thumbnail | \.fntdata$
-    | (^|/)fonts/ | revisionInfo | changesInfos | (^|/)(customProperty|tags)/? | metadata\.xml$ | ctrlProps/
+    | (^|/)fonts/ | revisionInfo | changesInfos | (^|/)(customProperty|tags)/? | metadata\.xml$
     | docMetadata | docProps/app\.xml$ | \.sigs?$ | vbaProjectSignature | _xmlsignatures | /$ | itemProps\d*\.xml$
     | volatileDependencies | (^|/)pivotCache/ | (^|/)richData/.*Types?\.xml$
     """,
@@ -43,6 +43,7 @@ _NO_WORDS = frozenset(
     (
         *("f", "formula", "formula1", "formula2", "fmla", "sqref", "formatCode", "attrName", "ClientData"),
         *("from", "to", "ext", "pos", "style", "uri", "language", "tableStyleId"),
+        *("calculatedColumnFormula", "totalsRowFormula"),
     )
 )
 """Elements whose text is not for readers: references, coordinates, names of animated attributes."""
@@ -114,7 +115,7 @@ def compare(package: Package, draft: Draft, complete: "set[str]") -> None:
         if name.endswith(".rels") and "customXml" not in name:
             folder, base = posixpath.split(name)
             for one in related(package, draft, posixpath.join(posixpath.dirname(folder), base[:-5])).values():
-                if one.outside and one.kind == "hyperlink":
+                if one.outside:
                     search.add("target of a link", one.target)
     search.report()
 
@@ -137,6 +138,8 @@ def _texts(root: Element) -> Iterator[str]:
         for key in _WORDY:
             if value := one.get(key):
                 yield value
+        if name == "item" and local(root) == "formControlPr":
+            yield one.get("val", "")
 
 
 def vml_texts(package: Package, name: str) -> list[str]:

@@ -10,7 +10,14 @@ from .sheet_text import SheetText
 from .zip_package import Element, attribute, local
 
 _HEADERS = ("header", "header-left", "header-first", "footer", "footer-left", "footer-first")
-_STYLES = frozenset(["automatic-styles", "styles", "font-face-decls", "scripts", "meta", "settings", "master-styles"])
+_UNREAD = frozenset(
+    (
+        *("automatic-styles", "styles", "font-face-decls", "scripts", "meta", "settings", "master-styles"),
+        *("tracked-changes", "page-number", "page-count", "sheet-name", "binary-data", "object"),
+        *("creator-initials", "initials", "sender-initials", "date-string", "ruby-text", "event-listeners"),
+    )
+)
+"""Elements whose words are not for readers, or are counted by others."""
 
 
 def hidden_tables(root: Element) -> set[str]:
@@ -79,14 +86,17 @@ class Rest:
                 if text := ": ".join(filter(None, words)):
                     self._text.note(f"[{noun}: {text}]")
 
-    def unread(self, root: Element) -> Iterator[str]:
-        """Yield the texts that stand beside the sheets, for the count of missing words."""
-        stack: list[Element] = [root]
-        while stack:
-            one = stack.pop()
-            if local(one) in _STYLES or local(one) == "tracked-changes":
-                continue
-            for text in (one.text, one.tail):
-                if text and not text.isspace():
-                    yield text
-            stack.extend(one)
+
+def texts_of(root: Element) -> Iterator[str]:
+    """Yield the texts of a part that people read, for the count of missing words."""
+    stack: list[Element] = [root]
+    while stack:
+        one = stack.pop()
+        name = local(one)
+        if one.tail and not one.tail.isspace():
+            yield one.tail
+        if name in _UNREAD:
+            continue
+        if one.text and not one.text.isspace():
+            yield one.text
+        stack.extend(one)

@@ -12,7 +12,7 @@ from .excel_cells import Metered
 from .odf_cells import Frames, comment_line, is_shape, paragraphs
 from .odf_package import PARSER, OdfPackage, count_media, properties
 from .office_parts import Search
-from .open_document_names import Rest, hidden_tables, page_texts
+from .open_document_names import Rest, hidden_tables, page_texts, texts_of
 from .sheet_text import MOST_COLUMNS, MOST_ROWS, SheetText, TooMuch, cell_text, column_name, spans
 from .zip_package import Element, attribute, local
 
@@ -79,13 +79,12 @@ class _Reading:
             self._draft.lose(f"sheet {self._name} cannot be read to its end (damaged: {type(error).__name__})")
         self._text.end()
         if root is not None:
-            rest = Rest(self._draft, self._text)
-            rest.write(root)
+            Rest(self._draft, self._text).write(root)
             masters = dict.fromkeys(attribute(one, "master-page-name") for one in root.iter("{*}style"))
             for line in page_texts(self._package, self._draft, set(masters)):
                 self._text.note(line)
             search = Search(self._draft)
-            for words in rest.unread(root):
+            for words in texts_of(root):
                 search.add("word of content.xml", words)
             search.report()
         if self._formulas:

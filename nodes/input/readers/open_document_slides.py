@@ -4,6 +4,8 @@ from ..draft import Draft, GivenFile, Read
 from .drawing_text import one_line
 from .odf_cells import Frames, comment_line
 from .odf_package import OdfPackage, count_media, properties
+from .office_parts import Search
+from .open_document_names import texts_of
 from .zip_package import Element, attribute, local
 
 LARGEST_TEXT = 200 << 20
@@ -14,9 +16,11 @@ def read(given: GivenFile) -> Read:
     """Yield the presentation. Raises Unusable for a protected file."""
     package = OdfPackage(given, "ODP")
     draft = Draft("ODP")
-    _Reading(package, draft).read()
+    reading = _Reading(package, draft)
+    reading.read()
     properties(package, draft)
     count_media(package, draft)
+    reading.compare()
     yield draft
 
 
@@ -44,11 +48,21 @@ class _Reading:
                     break
                 if attribute(page, "style-name") in self._hidden:
                     hidden.append(number)
-                self._slide(number, page, number in hidden)
+                try:
+                    self._slide(number, page, number in hidden)
+                except Exception as error:  # hostile files may raise anything
+                    self._draft.lose(f"slide {number} cannot be read to its end ({type(error).__name__})")
         self._draft.meta["slides"] = number
         if hidden:
             self._draft.meta["hidden_slides"] = hidden
         self._write_masters()
+
+    def compare(self) -> None:
+        """Compare the words of the slides with the document's text, and note what is missing as a loss."""
+        search = Search(self._draft)
+        for words in texts_of(self._root):
+            search.add("word of content.xml", words)
+        search.report()
 
     def _write(self, line: str) -> None:
         self._draft.write(f"{line}\n")
