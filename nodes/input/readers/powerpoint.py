@@ -90,7 +90,7 @@ class _Reading:
             for one in entries if local(entries) == "sldIdLst" else ():
                 target = self._related.get(_relation(one))
                 if target and target.target in listed:
-                    self._draft.not_shown("copy of a slide")
+                    self._draft.not_shown("duplicate of a slide")
                     continue
                 listed.add(target.target if target else "")
                 yield one.get("id", ""), target

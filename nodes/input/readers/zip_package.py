@@ -184,8 +184,8 @@ def unprotected(given: GivenFile, kind: str) -> Any:
         try:
             protected.load_key(password=password)
             protected.decrypt(clear)
-        except (InvalidKeyError, DecryptionError, ParseError):
-            continue
+        except (InvalidKeyError, DecryptionError, ParseError, ValueError):
+            continue  # ValueError: a short file, which a wrong key does not fit
         clear.seek(0)
         return clear
     raise Unusable("password-protected", "Give its password by --password env:NAME or file:PATH.")

@@ -19,15 +19,20 @@ def wide(words: str, length: str = "<H") -> bytes:
     return struct.pack(length, len(words)) + b"\x01" + words.encode("utf-16-le")
 
 
-def xls(cells: bytes, *, name: str = "Data", state: int = 0, code: str = "0.00%", more: bytes = b"") -> bytes:
-    """Return a workbook with one sheet, as a bare stream. Cells have style 0, or 1 for the format `code`."""
+def xls(
+    cells: bytes, *, name: str = "Data", state: int = 0, code: str = "0.00%", more: bytes = b"", before: bytes = b""
+) -> bytes:
+    """Return a workbook with one sheet, as a bare stream. Cells have style 0, or 1 for the format `code`.
+
+    `before` and `more` are records of the workbook and of the sheet.
+    """
     fonts = record(0x31, struct.pack("<HHHHHBBBB", 200, 0, 0x7FFF, 400, 0, 0, 0, 0, 0) + b"\x05\x00Arial") * 5
     styles = b"".join(record(0xE0, struct.pack("<HH", 0, key) + bytes(16)) for key in (0, _FORMAT_KEY))
     formats = record(0x41E, struct.pack("<H", _FORMAT_KEY) + wide(code))
     sheet_name = struct.pack("<B", len(name)) + b"\x01" + name.encode("utf-16-le")
     begin = record(0x809, struct.pack("<HHHHII", 0x600, 5, 0, 1997, 0, 6))
     end = record(0x0A)
-    before = begin + fonts + formats + styles
+    before = begin + fonts + formats + styles + before
     sheet = record(0x85, struct.pack("<IBB", 0, state, 0) + sheet_name)
     at = len(before) + len(sheet) + len(end)
     sheet = record(0x85, struct.pack("<IBB", at, state, 0) + sheet_name)

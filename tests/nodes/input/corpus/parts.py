@@ -57,6 +57,12 @@ def zipped(parts: Mapping[str, str | bytes]) -> bytes:
     return file.getvalue()
 
 
+def unzipped(data: bytes) -> dict[str, bytes]:
+    """Return the parts of a zip."""
+    with ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def relations(*targets: tuple[str, str], outside: tuple[tuple[str, str], ...] = (), kind: str = OFFICE) -> str:
     """Return the relationships to targets, each with its kind. Their ids are `r1`, `r2` …, those outside `o1` …"""
     inside = "".join(

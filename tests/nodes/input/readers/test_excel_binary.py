@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+import python_calamine
 
 from durable_rlm.nodes.input.draft import Unusable
 from tests.nodes.input.corpus.excel import workbook
@@ -53,3 +54,35 @@ def test_a_newer_workbook_in_binary_form_says_what_it_does_not_show() -> None:
     draft = only("book.xlsb", zipped(xlsb("words")))
     assert draft.text == "## Data\nwords\n"
     assert draft.all_losses() == ["comments, formulas, number formats and error values are not shown"]
+
+
+def test_sheets_of_macros_and_of_charts_are_counted() -> None:
+    others = record(0x85, b"\0\0\0\0\0\1\1\0M") + record(0x85, b"\0\0\0\0\0\2\1\0C")
+    draft = only("book.xls", xls(label(0, 0, "a"), before=others))
+    assert draft.all_losses() == ["1 sheet of macros not shown", "1 sheet of a chart not shown"]
+
+
+class Panic(BaseException):
+    """The kind of error that calamine's own language raises, which is no Exception."""
+
+
+def test_a_panic_of_the_library_is_a_damaged_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(file: object) -> None:
+        raise Panic
+
+    monkeypatch.setattr(python_calamine.CalamineWorkbook, "from_filelike", panic)
+    with pytest.raises(Unusable, match="damaged XLSB"):
+        only("book.xlsb", zipped(xlsb("words")))
+
+
+def test_a_damaged_sheet_of_a_newer_workbook_costs_that_sheet() -> None:
+    parts = xlsb("words")
+    parts["xl/worksheets/sheet1.bin"] = b"\xff" * 9
+    draft = only("book.xlsb", zipped(parts))
+    assert draft.text == "## Data\n"
+    assert any(loss.startswith("sheet Data cannot be read") for loss in draft.all_losses())
+
+
+def test_a_file_that_neither_library_reads_is_damaged() -> None:
+    with pytest.raises(Unusable, match="damaged XLS"):
+        only("book.xls", xls(label(0, 0, "a"))[:40])

@@ -79,3 +79,20 @@ def test_hints_of_masters_are_not_text_and_their_own_words_are_shown_once() -> N
 def test_parts_that_the_reader_does_not_know_are_counted() -> None:
     draft = read(slide(shape("a") + "<p:novelty><a:t>two words</a:t></p:novelty>"), **{"ppt/media/a.mp3": "x"})
     assert draft.all_losses() == ["1 sound not shown", "2 words of ppt/slides/slide1.xml not shown"]
+
+
+def test_a_slide_that_is_listed_again_is_read_once() -> None:
+    parts = presentation(slide(shape("first")))
+    again = '<p:sldId id="256" r:id="r1"/>'
+    parts["ppt/presentation.xml"] = str(parts["ppt/presentation.xml"]).replace(again, again * 3)
+    draft = only("deck.pptx", zipped(parts))
+    assert draft.text == "## Slide 1\nfirst\n"
+    assert draft.all_losses() == ["2 duplicates of a slide not shown"]
+
+
+def test_a_link_inside_of_a_text_shows_where_it_leads() -> None:
+    run = "<a:r><a:rPr><a:hlinkClick r:id='o1'/></a:rPr><a:t>here</a:t></a:r>"
+    linked = slide(shape("").replace("<a:p>", f"<a:p>{run}"))
+    rels = relations(outside=(("hyperlink", "https://example.org/a"),))
+    draft = read(linked, **{"ppt/slides/_rels/slide1.xml.rels": rels})
+    assert draft.text == "## Slide 1\nhere <https://example.org/a>\n"
