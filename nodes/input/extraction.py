@@ -1,4 +1,4 @@
-"""The result of the worker for one file, checked: the file may have taken the worker over."""
+"""The results of a worker for one file, checked: the file may have taken the worker over."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager

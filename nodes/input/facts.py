@@ -1,4 +1,4 @@
-"""What the worker says about a file's documents, checked: sizes, names, and places inside the text."""
+"""A worker's words about the documents of a file, checked: sizes, names, and places inside the text."""
 
 import json
 from collections.abc import Iterator

@@ -26,7 +26,7 @@ def form_of(reader: str) -> Format:
 
 @dataclass(frozen=True)
 class Found:
-    """What was read from one file."""
+    """All that was read from one file."""
 
     documents: list[ExtractedDocument]
     skipped: list[SkippedInside]
@@ -61,7 +61,7 @@ def reason(extractor: Extractor, reader: str, data: bytes = b"words") -> str:
 
 
 class ExtractorContract:
-    """What every extractor does."""
+    """The promises of every extractor."""
 
     def test_a_document_has_its_text_metadata_places_and_losses(self, extractor: Extractor) -> None:
         found = read(extractor, "well", "naïve 😀".encode())
@@ -85,7 +85,7 @@ class ExtractorContract:
     def test_a_file_whose_reader_fails_is_damaged(self, extractor: Extractor, reader: str) -> None:
         assert reason(extractor, reader) == "a damaged sample"
 
-    def test_what_was_read_before_the_damage_is_kept(self, extractor: Extractor) -> None:
+    def test_documents_that_were_read_before_the_damage_are_kept(self, extractor: Extractor) -> None:
         found = read(extractor, "raises_late")
         assert found.texts == ["words"]
         assert [one.reason for one in found.skipped] == ["damaged after what was read (ValueError: the end is missing)"]

@@ -161,7 +161,7 @@ class TestWorkers(ExtractorContract):
     @pytest.mark.parametrize(
         "said", [b"[]", b"{", b'{"done": 1}', b'{"unusable": 3}', b"[" * 50_000, b"\xff"], ids=repr
     )
-    def test_an_answer_that_is_none_is_damage(self, extractor: Extractor, said: bytes) -> None:
+    def test_nonsense_instead_of_an_answer_is_damage(self, extractor: Extractor, said: bytes) -> None:
         assert reason(extractor, "answers_nonsense", said) == "damaged: its reader returned nonsense"
         assert read(extractor, "well").texts == ["words"]
 
@@ -236,7 +236,7 @@ class TestWorkers(ExtractorContract):
 
 @pytest.mark.processes
 class TestPlainProcesses(ExtractorContract):
-    """Where nothing can be forked, as on macOS."""
+    """Workers of a machine on which nothing can be forked, such as macOS."""
 
     @pytest.fixture
     def extractor(self) -> Generator[Extractor]:

@@ -54,7 +54,7 @@ async def test_an_environment_without_a_kernels_packages_is_refused_with_their_n
 
 def test_by_default_a_kernel_sees_only_data_packages_and_their_dependencies() -> None:
     names = {Path(path).name for path in own_environment().visible}
-    assert {"numpy", "pandas", "pydantic", "ipykernel", "pypdf", "docx", "openpyxl"} <= names
+    assert {"numpy", "pandas", "pydantic", "ipykernel", "pypdf", "lxml"} <= names
     assert not {"langgraph", "openai", "langchain_core", "durable_rlm"} & names
 
 

@@ -50,6 +50,6 @@ def _end_by_status() -> None:
     """
     libc = ctypes.CDLL(None)
     libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
-    exit_at_once = ctypes.cast(libc._exit, ctypes.c_void_p)
+    exit_at_once = ctypes.cast(libc["_exit"], ctypes.c_void_p)
     for one in _STATUSES:
         libc.signal(one, exit_at_once)
