@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from ..kernel.host.confined_programs import open_programs
+from ..kernel.confined import Programs, ProgramSpec
 from ..kernel.jupyter import JupyterKernels
 from ..kernel.session import Kernels
 from ..nodes.models.client import ModelClient
@@ -146,12 +146,19 @@ async def open_deps(
             stores=stores,
             kernels=kernels,
             open_model=opened,
-            open_programs=open_programs,
+            open_programs=_open_programs,
             tracing=tracing,
             failpoint=failpoint,
         )
     finally:
         await kernels.close()
+
+
+def _open_programs(spec: ProgramSpec, sandboxed: bool) -> Programs:
+    # Imported for runs that read files which need it.
+    from ..kernel.host.confined_programs import open_programs
+
+    return open_programs(spec, sandboxed)
 
 
 def open_configured_model(spec: ModelSpec) -> ModelClient:

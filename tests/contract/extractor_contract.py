@@ -15,7 +15,7 @@ from durable_rlm.nodes.input.facts import ExtractedDocument
 from durable_rlm.nodes.input.formats import Format
 from durable_rlm.nodes.input.source import IngestStopped
 
-SECONDS = 2.0
+SECONDS = 1.0
 """Seconds of CPU time that test readers may use."""
 
 
