@@ -74,7 +74,9 @@ class _Job:
 
     def close(self) -> None:
         """Close its files."""
-        os.close(self.file)
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
         self.text.close()
         self.facts.close()
 
@@ -124,6 +126,7 @@ class WorkerPool:
         self._programs: Programs | None = None
         self._refused: Unusable | None = None
         self._workers: list[_Worker] = []
+        self._jobs: set[_Job] = set()
         self._waiting: deque[_Job] = deque()
 
     @property
@@ -148,6 +151,7 @@ class WorkerPool:
         }
         file = _given(descriptor, copied=not programs.shields_files)
         job = _Job(file, json.dumps(task).encode() + b"\n", form, _temporary(), _temporary())
+        self._jobs.add(job)
         self._waiting.append(job)
         self._look(0)
         return self._result(job, check)
@@ -168,8 +172,9 @@ class WorkerPool:
 
     def close(self) -> None:
         """End every worker."""
-        for job in [*self._waiting, *(one.job for one in self._workers if one.job)]:
+        for job in self._jobs:
             job.close()
+        self._jobs.clear()
         for worker in self._workers:
             worker.program.kill()
             worker.program.socket.close()
@@ -182,7 +187,7 @@ class WorkerPool:
     def _opened(self) -> Programs:
         """Return the source of workers. Raises Unusable where there is none."""
         if self._refused:
-            raise self._refused
+            raise Unusable(self._refused.reason, self._refused.hint)
         if not self._programs:
             try:
                 self._programs = self._open_programs(self._spec, self._sandboxed)
@@ -210,11 +215,10 @@ class WorkerPool:
             descriptors = [job.file, job.text.fileno(), job.facts.fileno()]
             try:
                 socket.send_fds(worker.program.socket, [job.task], descriptors)
-            except OSError:
+            except OSError as error:
                 # It died while it was idle, which is not this file's fault.
-                worker.job = None
-                self._waiting.appendleft(job)
                 self._end(worker)
+                self._again(job, f"not read: its reader cannot be reached ({error.strerror})")
 
     def _started(self, job: _Job) -> _Worker | None:
         """Start a worker. If none can be started for this file, record that."""
@@ -222,13 +226,20 @@ class WorkerPool:
         try:
             worker = _Worker(self._programs.start())
         except ProgramFailed as error:
-            job.starts += 1
-            if job.starts >= _MOST_STARTS:
-                self._waiting.remove(job)
-                job.end(f"not read: its reader cannot be started ({error})"[:_LONGEST_REASON])
+            self._waiting.remove(job)
+            self._again(job, f"not read: its reader cannot be started ({error})"[:_LONGEST_REASON])
             return None
         self._workers.append(worker)
         return worker
+
+    def _again(self, job: _Job, otherwise: str) -> None:
+        """Let a file be read once more, or record why not after some attempts."""
+        job.starts += 1
+        if job.starts >= _MOST_STARTS:
+            job.end(otherwise)
+        else:
+            job.reset()
+            self._waiting.appendleft(job)
 
     def _look(self, seconds: float) -> None:
         """Wait for a worker, and take what workers have answered."""
@@ -257,13 +268,12 @@ class WorkerPool:
         assert job
         if not said or len(worker.heard) > _MAX_MESSAGE:
             status = self._end(worker)
-            job.starts += 1
-            if status is None and job.starts < _MOST_STARTS:
+            why = f"not readable: its reader {_reason(status, job.form)}"
+            if status is None:
                 # All workers ended with the process that they are forked from, which is not this file's fault.
-                job.reset()
-                self._waiting.appendleft(job)
+                self._again(job, why)
             else:
-                job.end(f"not readable: its reader {_reason(status, job.form)}")
+                job.end(why)
         elif worker.heard.endswith(b"\n"):
             last = _take(worker.heard, job)
             worker.job = None
@@ -280,6 +290,7 @@ class WorkerPool:
             self._waiting.remove(job)
         for worker in [one for one in self._workers if one.job is job]:
             self._end(worker)
+        self._jobs.discard(job)
         job.close()
 
 

@@ -306,6 +306,15 @@ def test_a_fork_server_that_died_is_started_again(pool: WorkerPool) -> None:
 
 
 @pytest.mark.processes
+def test_a_task_that_cannot_be_sent_costs_its_file(pool: WorkerPool) -> None:
+    too_much = ReadOptions(passwords=("x" * (4 << 20),))
+    with pytest.raises(Unusable) as refused:
+        read(pool, "says_password", options=too_much)
+    assert refused.value.reason.startswith("not read: its reader cannot be reached")
+    assert read(pool, "well").texts == ["words"]
+
+
+@pytest.mark.processes
 def test_nothing_is_left_of_a_pool_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before, descriptors = _below(), _open_files()
@@ -314,7 +323,9 @@ def test_nothing_is_left_of_a_pool_that_is_closed(tmp_path: Path, monkeypatch: p
         begun = [
             pool.extract(file.fileno(), 0, "hangs", form_of("hangs"), ReadOptions(), lambda: None) for _ in range(8)
         ]
-        assert len(_below()) >= len(before) + 5 and len(begun) == 8
+        # Some are read and not asked for.
+        begun += [pool.extract(file.fileno(), 0, "well", form_of("well"), ReadOptions(), lambda: None)]
+        assert len(_below()) >= len(before) + 5 and len(begun) == 9
         pool.close()
     _wait_until(lambda: _below() == before)
     assert list(tmp_path.iterdir()) == [] and _open_files() == descriptors
