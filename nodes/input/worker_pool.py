@@ -350,8 +350,9 @@ def _given(descriptor: int, *, copied: bool) -> int:
         with _temporary() as copy, os.fdopen(os.dup(descriptor), "rb") as file:
             file.seek(0)
             shutil.copyfileobj(file, copy, _BLOCK)
-            copy.seek(0)
-            return os.dup(copy.fileno())
+            copy.flush()
+            descriptor = copy.fileno()
+            return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         # A descriptor that is only copied shares its place in the file.
         return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)

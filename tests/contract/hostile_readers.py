@@ -192,8 +192,8 @@ def changes_its_text_later(given: GivenFile) -> Read:
     place = os.dup(_output(0))
 
     def change() -> None:
-        while True:
-            os.pwrite(place, b"\xff" * 5, 0)
+        time.sleep(0.1)
+        os.pwrite(place, b"\xff" * 5, 0)
 
     yield from well(given)
     threading.Thread(target=change, daemon=True).start()
@@ -252,6 +252,13 @@ def _write_to_given(place: dict[str, Any]) -> int:
         except OSError:
             continue
     return os.write(os.open(place["given"], os.O_WRONLY), b"changed")
+
+
+def writes_to_given(given: GivenFile) -> Read:
+    """Write to the descriptor that was given, and say how many bytes that were."""
+    draft = Draft("changed")
+    draft.write(str(_write_to_given(json.loads(given.file.read()))))
+    yield draft
 
 
 def _connect(path: str) -> str:
