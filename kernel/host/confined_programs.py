@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class ForkedPrograms:
         self._spec = spec
         self._environment = environment
         self._tiers = tiers
-        self._folder = Path(short_folder())
+        self._folder, self._remove = _folder_of(self)
         self._numbers = itertools.count(1)
         self._exits: dict[int, int] = {}
         self._problems: dict[int, str] = {}
@@ -131,7 +132,7 @@ class ForkedPrograms:
         """End the fork server with every process."""
         self._lose()
         self._end_process()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._remove()
 
     def _end_process(self) -> None:
         if self._process is not None:
@@ -267,7 +268,7 @@ class Plain:
     def __init__(self, spec: ProgramSpec, environment: KernelEnvironment) -> None:
         self._spec = spec
         self._environment = environment
-        self._folder = Path(short_folder())
+        self._folder, self._remove = _folder_of(self)
         self._started: list[_Started] = []
 
     def start(self) -> Program:
@@ -298,7 +299,7 @@ class Plain:
         """End every process."""
         for one in self._started:
             one.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._remove()
 
 
 class _Started:
@@ -337,6 +338,15 @@ def program_variables(scratch: str, packages: Sequence[str]) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": ":".join(packages),
     }
+
+
+def _folder_of(owner: object) -> tuple[Path, Callable[[], object]]:
+    """Make a folder for the owner, and return it with what removes it: at the end of the program, if not before.
+
+    The program may end while the thread that uses the owner has not closed it. Raises KernelStartFailed.
+    """
+    folder = short_folder()
+    return Path(folder), weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
 
 
 def _readable(one: socket.socket, seconds: float) -> bool:

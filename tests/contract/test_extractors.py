@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import tempfile
 import threading
@@ -11,53 +10,39 @@ import time
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-import psutil
 import pytest
 
-from durable_rlm.kernel.confined import ProgramSpec
-from durable_rlm.kernel.host.confined_programs import ForkedPrograms, Plain, environment_of
-from durable_rlm.kernel.host.python_env import KernelEnvironment
+from durable_rlm.kernel.host.confined_programs import Plain
 from durable_rlm.kernel.host.sandbox_tiers import Tier
-from durable_rlm.nodes.input.draft import ReadOptions, Unusable
-from durable_rlm.nodes.input.extraction import Extraction, Extractor
-from durable_rlm.nodes.input.source import IngestStopped
+from durable_rlm.nodes.input.draft import ReadOptions
+from durable_rlm.nodes.input.extraction import Extractor
 from durable_rlm.nodes.input.worker_pool import WorkerPool
-from durable_rlm.state.errors import NoSandbox
 from tests.contract.extractor_contract import SECONDS, ExtractorContract, form_of, read, reason
 from tests.contract.in_process_extractor import InProcessExtractor
+from tests.contract.worker_pools import (
+    ALL_TIERS,
+    READERS,
+    below,
+    environment_with_readers,
+    group_exists,
+    kill_readers,
+    pool_in,
+    text_of,
+    wait_until,
+)
 from tests.sandbox.attempts import skip_without
-
-_READERS = Path(__file__).with_name("hostile_readers.py")
-_TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock", "none")
-
-
-def _environment(spec: ProgramSpec) -> KernelEnvironment:
-    """Return the environment of readers, with the test's own readers in it."""
-    found = environment_of(spec)
-    folder = str(_READERS.parent)
-    return replace(found, packages=[*found.packages, folder], visible=[*found.visible, str(_READERS)])
-
-
-def pool_in(tier: Tier, *, workers: int = 1) -> WorkerPool:
-    """Return a pool in one tier that finds the test's readers."""
-
-    def opened(spec: ProgramSpec, sandboxed: bool) -> ForkedPrograms:
-        assert sandboxed == (tier != "none")
-        return ForkedPrograms(spec, _environment(spec), [tier])
-
-    return WorkerPool(opened, sandboxed=tier != "none", workers=workers)
 
 
 class TestInProcess(ExtractorContract):
     @pytest.fixture
     def extractor(self, monkeypatch: pytest.MonkeyPatch) -> Extractor:
-        monkeypatch.syspath_prepend(str(_READERS.parent))
+        monkeypatch.syspath_prepend(str(READERS.parent))
         return InProcessExtractor()
 
 
-@pytest.fixture(scope="module", params=_TIERS)
+@pytest.fixture(scope="module", params=ALL_TIERS)
 def tier(request: pytest.FixtureRequest) -> Tier:
     if request.param != "none":
         skip_without(request.param)
@@ -98,7 +83,7 @@ class TestWorkers(ExtractorContract):
     def test_a_worker_killed_from_outside_costs_one_file(self, extractor: Extractor) -> None:
         [one] = read(extractor, "well").documents
         assert "process" in one.meta
-        ended = threading.Timer(0.3, _kill_readers)
+        ended = threading.Timer(0.3, kill_readers)
         ended.start()
         assert reason(extractor, "hangs").startswith("not readable: its reader was killed")
         assert read(extractor, "well").texts == ["words"]
@@ -171,19 +156,19 @@ class TestWorkers(ExtractorContract):
             file.flush()
             with extractor.extract(file.fileno(), 5, "given", form, ReadOptions(), lambda: None) as extraction:
                 time.sleep(0.2)
-                assert _text(extraction) == "words"
+                assert text_of(extraction) == "words"
 
     def test_processes_that_a_reader_starts_end_with_their_worker(self, extractor: Extractor, tier: Tier) -> None:
         read(extractor, "well")
-        before = _below()
+        before = below()
         found = read(extractor, "forks")
         assert found.texts == ["0 started" if tier == "landlock" else "4 started"]
         group = found.documents[0].meta["process"]
         read(extractor, "well")
         if tier == "none":
             # Nobody else waits for them, so that they are not below this process any more.
-            _wait_until(lambda: not _exists(group))
-        _wait_until(lambda: len(_below()) <= len(before))
+            wait_until(lambda: not group_exists(group))
+        wait_until(lambda: len(below()) <= len(before))
 
     def test_a_reader_reaches_nothing_of_the_users(
         self, extractor: Extractor, tier: Tier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -200,7 +185,7 @@ class TestWorkers(ExtractorContract):
             place = {
                 **{"secret": str(tmp_path / "secret"), "folder": str(tmp_path), "given": str(given)},
                 **{"port": tcp.getsockname()[1], "socket": str(tmp_path / "s"), "process": os.getpid()},
-                "project": str(_READERS.parents[2] / "pyproject.toml"),
+                "project": str(READERS.parents[2] / "pyproject.toml"),
             }
             given.write_text(json.dumps(place))
             given.chmod(0o666)
@@ -210,7 +195,7 @@ class TestWorkers(ExtractorContract):
                     file.fileno(), given.stat().st_size, "given", form_of("probes"), ReadOptions(), lambda: None
                 ) as extraction,
             ):
-                outcomes = json.loads(_text(extraction))
+                outcomes = json.loads(text_of(extraction))
         could = {name for name, outcome in outcomes.items() if outcome.startswith("could")}
         assert "read its own package" in could
         if tier == "none":
@@ -232,7 +217,7 @@ class TestWorkers(ExtractorContract):
             form = replace(form_of("converts"), seconds=300)
             for _ in range(2):
                 with extractor.extract(file.fileno(), 13, "a.rtf", form, ReadOptions(), lambda: None) as extraction:
-                    assert _text(extraction) == "PK"
+                    assert text_of(extraction) == "PK"
 
 
 @pytest.mark.processes
@@ -241,7 +226,7 @@ class TestPlainProcesses(ExtractorContract):
 
     @pytest.fixture
     def extractor(self) -> Generator[Extractor]:
-        pool = WorkerPool(lambda spec, _: Plain(spec, _environment(spec)), sandboxed=False, workers=1)
+        pool = WorkerPool(lambda spec, _: Plain(spec, environment_with_readers(spec)), sandboxed=False, workers=1)
         yield pool
         pool.close()
 
@@ -250,158 +235,3 @@ class TestPlainProcesses(ExtractorContract):
         assert "CPU time" in reason(extractor, "spins")
         assert "memory" in reason(extractor, "eats_memory")
         assert read(extractor, "well").texts == ["words"]
-
-
-@pytest.fixture
-def pool() -> Generator[WorkerPool]:
-    pool = pool_in("none", workers=4)
-    yield pool
-    pool.close()
-
-
-@pytest.mark.processes
-def test_several_workers_read_at_once_and_results_are_kept_for_their_turn(pool: WorkerPool) -> None:
-    with tempfile.TemporaryFile() as file:
-        file.write(b"0.5")
-        file.flush()
-        read(pool, "well")
-        begun = time.monotonic()
-        waiting = [
-            pool.extract(file.fileno(), 3, "slow", form_of("reads_slowly"), ReadOptions(), lambda: None)
-            for _ in range(8)
-        ]
-        assert pool.ahead == 8
-        for one in waiting:
-            with one as extraction:
-                assert _text(extraction) == "slept"
-        assert time.monotonic() - begun < 2.5, "eight files of half a second each, by four workers"
-
-
-@pytest.mark.processes
-def test_a_reader_that_hangs_is_stopped_by_the_clock(pool: WorkerPool) -> None:
-    pool._clock = iter(range(0, 10_000, 20)).__next__  # type: ignore[assignment]
-    assert reason(pool, "hangs") == "not readable: its reader was stopped (more than 32 s)"
-    pool._clock = time.monotonic
-    assert read(pool, "well").texts == ["words"]
-
-
-@pytest.mark.processes
-def test_a_caller_that_stops_does_not_wait_for_the_reader(pool: WorkerPool) -> None:
-    begun = time.monotonic()
-
-    def check() -> None:
-        if time.monotonic() - begun > 0.3:
-            raise IngestStopped("stopped")
-
-    with pytest.raises(IngestStopped):
-        read(pool, "hangs", check=check)
-    assert time.monotonic() - begun < 2 and not pool._workers
-
-
-@pytest.mark.processes
-def test_a_fork_server_that_died_is_started_again(pool: WorkerPool) -> None:
-    read(pool, "well")
-    assert isinstance(pool._programs, ForkedPrograms) and pool._programs._process
-    pool._programs._process.kill()
-    pool._programs._process.wait()
-    assert read(pool, "well").texts == ["words"]
-
-
-@pytest.mark.processes
-def test_where_a_worker_could_write_to_a_file_it_gets_a_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: WorkerPool
-) -> None:
-    # Without a sandbox it reaches the file by its name; the copy has another one.
-    monkeypatch.setattr(ForkedPrograms, "shields_files", property(lambda _: False))
-    given = tmp_path / "given"
-    given.write_text(json.dumps({"given": str(tmp_path / "elsewhere")}))
-    before = given.read_bytes()
-    with given.open("rb") as file:
-        form = form_of("writes_to_given")
-        with pool.extract(file.fileno(), len(before), "given", form, ReadOptions(), lambda: None) as extraction:
-            assert _text(extraction) == "7"
-    assert given.read_bytes() == before
-
-
-@pytest.mark.processes
-def test_a_task_that_cannot_be_sent_costs_its_file(pool: WorkerPool) -> None:
-    too_much = ReadOptions(passwords=("x" * (4 << 20),))
-    with pytest.raises(Unusable) as refused:
-        read(pool, "says_password", options=too_much)
-    assert refused.value.reason.startswith("not read: its reader cannot be reached")
-    assert read(pool, "well").texts == ["words"]
-
-
-@pytest.mark.processes
-def test_nothing_is_left_of_a_pool_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before, descriptors = _below(), _open_files()
-    pool = pool_in("none", workers=4)
-    with tempfile.TemporaryFile() as file:
-        begun = [
-            pool.extract(file.fileno(), 0, "hangs", form_of("hangs"), ReadOptions(), lambda: None) for _ in range(8)
-        ]
-        # Some are read and not asked for.
-        begun += [pool.extract(file.fileno(), 0, "well", form_of("well"), ReadOptions(), lambda: None)]
-        assert len(_below()) >= len(before) + 5 and len(begun) == 9
-        pool.close()
-    _wait_until(lambda: _below() == before)
-    assert list(tmp_path.iterdir()) == [] and _open_files() == descriptors
-
-
-def test_without_a_sandbox_files_that_need_a_worker_are_not_read() -> None:
-    asked: list[bool] = []
-
-    def refuse(spec: ProgramSpec, sandboxed: bool) -> ForkedPrograms:
-        asked.append(sandboxed)
-        raise NoSandbox("No sandbox holds.", hint="Install one.")
-
-    pool = WorkerPool(refuse)
-    for _ in range(2):
-        assert reason(pool, "well") == "not read: no sandbox holds here; --unsandboxed reads it without one"
-    assert asked == [True], "it is looked for once"
-    pool.close()
-
-
-def test_no_password_is_shown_by_what_holds_it() -> None:
-    from durable_rlm.nodes.input.worker_pool import _Job, _Worker
-
-    options = ReadOptions(passwords=("opensesame",))
-    with tempfile.TemporaryFile() as file:
-        job = _Job(0, b'{"passwords": ["opensesame"]}', form_of("well"), cast(BinaryIO, file), cast(BinaryIO, file))
-        assert "opensesame" not in repr([options, job, _Worker(cast(Any, None), job)])
-
-
-def _text(extraction: Extraction) -> str:
-    [one] = extraction.found
-    return b"".join(data for data, _ in extraction.chunks(one)).decode()  # type: ignore[arg-type]
-
-
-def _open_files() -> int:
-    return psutil.Process().num_fds()
-
-
-def _exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _below() -> set[int]:
-    return {one.pid for one in psutil.Process().children(recursive=True)}
-
-
-def _kill_readers() -> None:
-    """Kill the processes that are readers: the last ones below this one."""
-    leaves = [one for one in psutil.Process().children(recursive=True) if not one.children()]
-    for one in leaves:
-        one.send_signal(signal.SIGKILL)
-
-
-def _wait_until(holds: Any) -> None:
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
