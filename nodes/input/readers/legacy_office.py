@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import PurePath
 
 from ..draft import Draft, GivenFile, Read, Unusable
+from ..formats import Format, format_of
 from .converter import convert
 from .zip_package import unprotected
 
@@ -42,9 +43,12 @@ def _read(given: GivenFile, to: str, noun: str) -> Read:
     modern = import_module(f"{__package__}.{_MODERN[to]}")
     if data.startswith(_OLE) and _is_protected(data):
         data = unprotected(given, PurePath(given.name).suffix[1:].upper()).read()
-    if data.startswith(_ZIP):
+    if data.startswith(_ZIP) and b"[Content_Types].xml" in data:
         # A present-day file under an old name.
         yield from modern.read(replace(given, file=io.BytesIO(data)))
+        return
+    if other := _other_format(data):
+        yield from other.load()(replace(given, file=io.BytesIO(data)))
         return
     if not given.soffice:
         raise Unusable(
@@ -58,6 +62,14 @@ def _read(given: GivenFile, to: str, noun: str) -> Read:
             one.meta["kind"] = suffix[1:].upper()
             one.meta["converted"] = f"by LibreOffice to {to.upper()}"
         yield one
+
+
+def _other_format(data: bytes) -> Format | None:
+    """Return the format of a file that is RTF or HTML under the name of an old document, as some programs save them."""
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    suffix = ".rtf" if head.startswith(b"{\\rtf") else ".html" if head.startswith((b"<html", b"<!doctype html")) else ""
+    form = format_of(f"file{suffix}", data[:1024]) if suffix else None
+    return form if form and form.reader else None
 
 
 def _is_protected(data: bytes) -> bool:

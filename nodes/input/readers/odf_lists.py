@@ -122,6 +122,8 @@ class OdfStyles:
                 self.paragraph_lists[own] = listed
             parent = value(style, "style:parent-style-name")
             displays = [value(one, "text:display") for one in style if name(one).endswith("-properties")]
+            if not own:
+                continue
             if "none" in displays or (parent in self.hidden and "true" not in displays):
                 self.hidden.add(own)
         for style in root.iter(qualified("text:list-style")):

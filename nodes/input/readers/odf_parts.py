@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..draft import GivenFile, Unusable
-from .odf_lists import name, qualified, value
+from .odf_lists import UNWRITTEN, name, qualified, value
 from .office_notation import Change
 from .zip_package import Element, Package
 
@@ -18,6 +18,7 @@ _PROPERTIES = {
 }
 _LONGEST = 10_000
 _MOST = 1_000
+_NO_WORDS = ("number:", "config:", "office:meta", "office:settings")
 _UNKNOWN_DATE = "1970-01-01"
 """Written by LibreOffice for a change without a date."""
 
@@ -37,12 +38,12 @@ def properties(root: Element) -> dict[str, Any]:
     own: dict[str, str] = {}
     keywords: list[str] = []
     for one in list(root.iter())[:_MOST]:
-        words = "".join(one.itertext()).strip()[:_LONGEST] if not len(one) else ""
+        words = str(one.text or "").strip()[:_LONGEST]
         if not words:
             continue
         short = name(one)
         if key := _PROPERTIES.get(short):
-            found[key] = words
+            found[key] = f"{found[key]}; {words}" if key in found else words
         elif short == "meta:keyword":
             keywords.append(words)
         elif short == "meta:user-defined":
@@ -53,6 +54,22 @@ def properties(root: Element) -> dict[str, Any]:
     if own:
         found["properties"] = own
     return {key: words for key, words in found.items() if words}
+
+
+def pieces_of_text(root: Element) -> int:
+    """Return the number of pieces of text in a part, without those that are not words of the document."""
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
+
+    found = 0
+    walker = etree.iterwalk(root, events=("start", "end"))
+    for event, element in walker:
+        if event == "end":
+            found += bool(element is not root and element.tail and not element.tail.isspace())
+        elif element.tag in UNWRITTEN or name(element).startswith(_NO_WORDS):
+            walker.skip_subtree()
+        else:
+            found += bool(element.text and not element.text.isspace())
+    return found
 
 
 def tracked_changes(root: Element) -> tuple[dict[str, Change], dict[str, Element], list[str]]:

@@ -46,8 +46,8 @@ class OdfText:
         self.embedded: Callable[[str], str] | None = None
         """Returns the text of an embedded object by its place, to be written after the paragraph."""
         self.losses: list[str] = []
-        self.unshown = 0
-        """Pieces of text so far that stood where no text is expected, and are not written."""
+        self.shown = self.unshown = 0
+        """Pieces of text so far that were written, and that stood where no text is expected and were not."""
         self._numbers = ListNumbers(self.styles)
         self._ranges = Ranges()
         self._notes = {"footnote": 0, "endnote": 0}
@@ -61,7 +61,7 @@ class OdfText:
         self._starts = self._handlers_of_starts()
         self._ends = self._handlers_of_ends()
 
-    def _handlers_of_starts(self) -> dict[str, Callable[[Element], None]]:
+    def _handlers_of_starts(self) -> dict[str, Callable[[Element], object]]:
         return {
             "text:s": self._blanks,
             "text:tab": lambda element: self._write("\t"),
@@ -92,11 +92,12 @@ class OdfText:
             **dict.fromkeys(_BOXES, lambda element: self._push()),
         }
 
-    def _handlers_of_ends(self) -> dict[str, Callable[[Element], None]]:
+    def _handlers_of_ends(self) -> dict[str, Callable[[Element], object]]:
         return {
             "text:p": self._end_paragraph,
             "text:h": self._end_paragraph,
             "text:list": lambda element: self._numbers.end(),
+            "text:note": lambda element: self._inside.pop(),
             "text:note-body": self._end_note,
             "text:section": lambda element: self._section(element, "end of hidden section"),
             "text:ruby-text": lambda element: self._write(")"),
@@ -114,6 +115,8 @@ class OdfText:
         self._rows: list[list[str]] = []
         self._label = ""
         self._prefix = ""
+        self._inside: list[str] = []
+        """The keys of open comments and the marks of open notes."""
         self._quiet = 0
         """Open notes and comments, whose words belong to no commented place."""
         self._emit: Emit = lambda text, level: None
@@ -154,6 +157,7 @@ class OdfText:
 
     def _words(self, text: str) -> None:
         if self._paragraphs:
+            self.shown += not text.isspace()
             words = _BLANKS.sub(" ", text)
             self._write(words if self._out[-1] else words.lstrip(" "))
         elif not text.isspace():
@@ -167,7 +171,10 @@ class OdfText:
 
     def _mark(self, text: str) -> None:
         """Append a mark, which is not a word of a commented place."""
-        self._out[-1].append(text)
+        if self._out:
+            self._out[-1].append(text)
+        else:
+            self._block(f"{text}\n")
 
     def _push(self, quiet: bool = False) -> None:
         self._out.append([])
@@ -269,13 +276,14 @@ class OdfText:
     def _note(self, element: Element) -> None:
         kind = "endnote" if value(element, "text:note-class") == "endnote" else "footnote"
         self._notes[kind] += 1
-        self._mark(f"[^{'e' if kind == 'endnote' else ''}{self._notes[kind]}]")
+        mark = f"[^{'e' if kind == 'endnote' else ''}{self._notes[kind]}]"
+        self._inside.append(mark)
+        self._mark(mark)
 
     def _end_note(self, element: Element) -> None:
         self._quiet -= 1
-        kind = "endnote" if value(element.getparent(), "text:note-class") == "endnote" else "footnote"
-        mark = f"{'e' if kind == 'endnote' else ''}{self._notes[kind]}"
-        self._after.append(f"[^{mark}]: {self._pop().strip()}\n")
+        mark = self._inside[-1] if self._inside else "[note]"
+        self._after.append(f"{mark}: {self._pop().strip()}\n")
 
     def _comment(self, element: Element) -> None:
         number = len(self._comments) + 1
@@ -286,7 +294,7 @@ class OdfText:
         label = f"comment {number}"
         if parent in self._comments:
             label += f", a reply to {self._comments[parent].label.partition(',')[0]},"
-        self._aside(f"[comment {number}]")
+        self._mark(f"[comment {number}]")
         facts = {name(one): str(one.text or "") for one in element if name(one) in ("dc:creator", "dc:date")}
         self._comments[key] = Comment(
             label,
@@ -296,11 +304,12 @@ class OdfText:
             value(element, "loext:resolved") == "true",
         )
         self._waiting.append(key)
+        self._inside.append(key)
         self._push(quiet=True)
 
     def _end_comment(self, element: Element) -> None:
         self._quiet -= 1
-        key = next(reversed(self._comments))
+        key = self._inside.pop()
         self._comments[key].text = self._pop()
         if value(element, "office:name") == key:
             self._ranges.begin(key)
@@ -310,16 +319,14 @@ class OdfText:
         if not change:
             return
         # Struck words, too, may stand in their place between two marks, as in flat files.
-        if self._out:
-            self._mark(change.begin if begins else change.end)
-        elif begins:
+        if begins and not self._out:
             self._prefix += change.begin
         else:
-            self._block(f"{change.end}\n")
+            self._mark(change.begin if begins else change.end)
 
     def _struck(self, element: Element) -> None:
         if words := self.struck_words(value(element, "text:change-id")):
-            self._aside(words)
+            self._mark(words)
 
     def struck_words(self, identity: str) -> str:
         """Return the words that a change struck, with their marks; empty where they were returned before."""
@@ -362,17 +369,11 @@ class OdfText:
     def _described(self, element: Element) -> None:
         if words := str(element.text or "").strip():
             noun = "image" if element.getparent().find(qualified("draw:image")) is not None else "drawing"
-            self._aside(f"[{noun}: {words}]")
+            self._mark(f"[{noun}: {words}]")
 
     def _control(self, element: Element) -> None:
         if words := self.controls.pop(value(element, "draw:control"), ""):
-            self._aside(words)
-
-    def _aside(self, text: str) -> None:
-        if self._out:
-            self._write(text)
-        else:
-            self._block(f"{text}\n")
+            self._mark(words)
 
     def _end_cell(self, element: Element) -> None:
         words = self._pop()

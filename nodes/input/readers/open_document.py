@@ -7,9 +7,9 @@ footers last, each once. `office_notation.py` describes the marks of changes, co
 from collections.abc import Callable
 
 from ....state.wording import counted
-from ..draft import Draft, GivenFile, Read
+from ..draft import Draft, GivenFile, Read, Unusable
 from .odf_lists import OdfStyles, name, qualified
-from .odf_parts import form_controls, opened, properties, tracked_changes
+from .odf_parts import form_controls, opened, pieces_of_text, properties, tracked_changes
 from .odf_text import OdfText
 from .word_parts import embedded_file
 from .zip_package import Element, Package, parsed
@@ -111,8 +111,10 @@ class _Odt:
         for loss in self._text.losses:
             self._draft.lose(loss)
         self._draft.not_shown("image", self._text.images)
-        if self._text.unshown:
-            self._draft.lose(f"{counted(self._text.unshown, 'piece of text')} outside of paragraphs not shown")
+        parts = {id(one): one for one in (self._styles, self._content) if one is not None}.values()
+        left = sum(pieces_of_text(one) for one in parts) - self._text.shown
+        if left > 0:
+            self._draft.lose(f"{counted(left, 'piece of text')} outside of paragraphs not shown")
 
 
 def _object_text(root: Element) -> str:
@@ -140,6 +142,8 @@ def read(given: GivenFile) -> Read:
     if given.file.read(2) == b"PK":
         given.file.seek(0)
         package = opened(given, "ODT")
+        if "content.xml" not in package:
+            raise Unusable("an OpenDocument file without content", "Templates of styles alone have none.")
         content = package.xml("content.xml")
         styles = _optional(package.xml, "styles.xml", package, draft)
         meta = _optional(package.xml, "meta.xml", package, draft)

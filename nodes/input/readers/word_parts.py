@@ -31,19 +31,31 @@ def properties(package: Package) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     own: dict[str, str] = {}
-    for one in package.related("").values():
-        if one.outside or one.target not in package:
-            continue
-        if one.kind in ("core-properties", "coreProperties", "extended-properties", "extendedProperties"):
-            for element in package.xml(one.target):
+    for part, kind in _property_parts(package).items():
+        if kind in ("core", "extended"):
+            for element in package.xml(part):
                 words = str(element.text or "").strip()[:_LONGEST_PROPERTY]
                 if words and (name := _PROPERTIES.get(local(element))):
-                    found[name] = words
-        if one.kind in ("custom-properties", "customProperties"):
-            for element in list(package.xml(one.target))[:_MOST_PROPERTIES]:
+                    found[name] = f"{found[name]}; {words}" if name in found else words
+        else:
+            for element in list(package.xml(part))[:_MOST_PROPERTIES]:
                 if words := "".join(element.itertext()).strip()[:_LONGEST_PROPERTY]:
                     own[attribute(element, "name")] = words
     return {**found, **({"properties": own} if own else {})}
+
+
+def _property_parts(package: Package) -> dict[str, str]:
+    """Return the parts with properties, each with its kind: those that the file names, else those with usual names."""
+    found = {
+        one.target: one.kind.lower().partition("-")[0].removesuffix("properties")
+        for one in package.related("").values()
+        if one.kind.lower().endswith("properties") and not one.outside
+    }
+    for kind, name in (("core", "core"), ("extended", "app"), ("custom", "custom")):
+        if kind not in found.values():
+            found[f"docProps/{name}.xml"] = kind
+    kinds = ("core", "extended", "custom")
+    return {part: kind for part, kind in found.items() if kind in kinds and part in package}
 
 
 def chart_text(root: Element) -> str:

@@ -12,6 +12,7 @@ from msoffcrypto.format.ooxml import OOXMLFile
 from durable_rlm.nodes.input.draft import Draft, ReadOptions, Unusable
 from durable_rlm.nodes.input.formats import format_of
 from durable_rlm.nodes.input.worker import Task
+from tests.nodes.input.readers.compound import compound
 from tests.nodes.input.readers.word_files import docx, p
 from tests.nodes.input.reading import only, read
 
@@ -121,23 +122,8 @@ def test_a_protected_document_says_so(passwords: tuple[str, ...], secret: bytes)
 
 
 def old_word(flags: int) -> bytes:
-    """Return a compound file with one sector, whose stream `WordDocument` begins with these flags."""
-    free, end, fat = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
-
-    def numbers(*values: int) -> bytes:
-        return b"".join(value.to_bytes(4, "little") for value in values)
-
-    def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
-        text = name.encode("utf-16-le") + b"\0\0"
-        head = text.ljust(64, b"\0") + len(text).to_bytes(2, "little") + bytes([kind, 1])
-        return (head + numbers(free, free, child)).ljust(116, b"\0") + numbers(start, size, 0)
-
-    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + bytes([0x3E, 0, 3, 0, 0xFE, 0xFF, 9, 0, 6, 0]) + bytes(6)
-    header += numbers(0, 1, 1, 0, 0x1000, end, 0, end, 0, 0).ljust(40, b"\0") + numbers(*[free] * 108)
-    stream = (b"\xec\xa5\xc1\0" + bytes(6) + flags.to_bytes(2, "little")).ljust(4096, b"\0")
-    table = numbers(fat, end, *range(3, 10), end).ljust(512, b"\xff")
-    directory = entry("Root Entry", 5, 1, end, 0) + entry("WordDocument", 2, free, 2, 4096)
-    return header[:512].ljust(512, b"\xff") + table + directory.ljust(512, b"\0") + stream
+    """Return an old Word document of nothing but its flags."""
+    return compound("WordDocument", b"\xec\xa5\xc1\0" + bytes(6) + flags.to_bytes(2, "little"))
 
 
 def test_a_protected_old_document_says_so_without_libreoffice() -> None:

@@ -10,6 +10,7 @@ import pytest
 from durable_rlm.nodes.input.draft import Draft, Unusable
 from tests.nodes.input.corpus import word as corpus
 from tests.nodes.input.corpus.silent import silently_lost
+from tests.nodes.input.readers.compound import compound
 from tests.nodes.input.readers.word_files import docx, p
 from tests.nodes.input.reading import drafts, only, read
 
@@ -266,6 +267,17 @@ def test_an_embedded_file_is_a_document_of_its_own() -> None:
     outer, embedded = drafts("a.docx", made)
     assert outer.text == "See [embedded file: a.docx]\n"
     assert (embedded.name, embedded.text) == ("embeddings/a.docx", "Inside.\n")
+
+
+def test_a_file_in_an_old_container_is_taken_out_of_it() -> None:
+    inner = docx(p("Inside."))
+    names = b"\x02\0lease.docx\0C:\\x\\lease.docx\0\0\0\x03\0" + (5).to_bytes(4, "little") + b"path\0"
+    packed = compound("\x01Ole10Native", bytes(4) + names + len(inner).to_bytes(4, "little") + inner)
+    other = compound("Equation Native", b"x")
+    made = docx(p("See."), files={"word/embeddings/o1.bin": packed, "word/embeddings/o2.bin": other})
+    outer, embedded = drafts("a.docx", made)
+    assert outer.all_losses() == ["1 embedded object not shown"]
+    assert (embedded.name, embedded.text) == ("embeddings/lease.docx", "Inside.\n")
 
 
 def test_an_inserted_document_is_text_where_it_stands_with_its_sections() -> None:
