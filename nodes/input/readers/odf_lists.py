@@ -92,7 +92,7 @@ UNWRITTEN = frozenset(
 
 @dataclass(frozen=True)
 class ListLevel:
-    """How one level of a list is numbered."""
+    """The numbering of one level of a list."""
 
     form: str = "bullet"
     prefix: str = ""
@@ -110,7 +110,7 @@ class OdfStyles:
     """Names of the styles whose words are not displayed."""
     lists: dict[str, dict[int, ListLevel]] = field(default_factory=dict[str, dict[int, ListLevel]])
     outline: dict[int, ListLevel] = field(default_factory=dict[int, ListLevel])
-    """How headings are numbered."""
+    """The numbering of headings."""
     paragraph_lists: dict[str, str] = field(default_factory=dict[str, str])
     """The list style that a paragraph style brings along."""
 

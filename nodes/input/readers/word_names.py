@@ -76,14 +76,14 @@ def change_in(properties: Element | None) -> Change | None:
 
 
 class WordFile(Protocol):
-    """What the traversal asks of the file."""
+    """The file, as far as the traversal asks for it."""
 
     styles: Styles
     numbering: Numbering
     ranges: Ranges
     images: int
     hides: bool
-    """Whether any words may be hidden."""
+    """True where any words may be hidden."""
 
     def related(self, part: str) -> dict[str, Related]:
         """Return the relationships of a part."""

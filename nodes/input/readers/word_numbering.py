@@ -48,7 +48,7 @@ def whole(text: str | None, default: int) -> int:
 
 @dataclass
 class Style:
-    """What a style, with all that it is based on, says of its paragraphs or words."""
+    """The properties that a style, with all that it is based on, gives its paragraphs or words."""
 
     numbering: str | None = None
     """The list; `0` takes the number away."""

@@ -1,4 +1,4 @@
-"""Where the words of a Word document go while it is traversed: into the paragraph, cell, box or mark that is open."""
+"""The places that the words of a Word document go to while it is traversed: the open paragraph, cell, box or mark."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ _WIDEST_SPAN = 64
 @dataclass
 class _Table:
     nested: bool
-    """Whether it lies in a cell of a row that is one line."""
+    """True where it lies in a cell of a row that is one line."""
     rows: list[str] = field(default_factory=list[str])
 
 
