@@ -17,7 +17,7 @@ from .word_names import COUNTED
 from .word_notes import Notes
 from .word_numbering import Counts, Numbering, Styles
 from .word_output import Emit
-from .word_parts import chart_text, content_type, embedded_file, paragraphs_text, properties
+from .word_parts import chart_text, content_types, embedded_file, paragraphs_text, properties
 from .word_walk import Walker
 from .zip_package import Element, Package, Related, attribute, local
 
@@ -71,6 +71,7 @@ class _Word:
         self._written: Counter[str] = Counter()
         self._stories: dict[str, Counts] = {}
         self._chunk: _Chunk | None = None
+        self._types: dict[str, str] = {}
         self.styles = Styles(self._first("styles"))
         self.numbering = Numbering(self._first("numbering"), self.styles)
         self.notes = Notes(self.ranges, self._words)
@@ -253,7 +254,7 @@ class _Word:
             self.missing("inserted document")
             return ""
         self._read.add(name.lower())
-        found = list(self.given.nested(name, self.package.read(name), content_type(self.package, name)))
+        found = list(self.given.nested(name, self.package.read(name), self._type(name)))
         drafts = [one for one in found if isinstance(one, Draft)]
         self.extra += [one for one in found if not drafts or one is not drafts[0]]
         if not drafts:
@@ -264,6 +265,15 @@ class _Word:
         text = drafts[0].text.rstrip("\n") + "\n"
         self._chunk = _Chunk(text, drafts[0])
         return text
+
+    def _type(self, name: str) -> str:
+        """Return the media type of a part; empty where none is declared."""
+        try:
+            types = self._types = self._types or content_types(self.package)
+        except Exception:  # a name's suffix says as much, mostly
+            return ""
+        lower = f"/{name.lower()}"
+        return types.get(lower) or types.get(posixpath.splitext(lower)[1], "")
 
     # What is left
 

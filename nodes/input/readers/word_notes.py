@@ -1,5 +1,6 @@
 """Footnotes, endnotes and comments of a Word document, listed after the paragraph that refers to them."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Notes:
         self._comments: dict[str, _Comment] = {}
         self._replies: dict[str, list[str]] = {}
         self._numbered = 0
-        self._waiting: list[tuple[str, str]] = []
+        self._waiting: deque[tuple[str, str]] = deque()
         self._next: list[str] = []
         self._later: dict[str, None] = {}
         """Comments whose places have not ended."""
@@ -87,7 +88,7 @@ class Notes:
     def listed(self, last: bool = False) -> Iterator[str]:
         """Yield the lines of the notes that were referred to, and of the comments whose places have ended."""
         while self._waiting:
-            key = self._waiting.pop(0)
+            key = self._waiting.popleft()
             part, element = self._notes[key]
             yield f"{self._marks[key]}: {self._words(part, element).strip()}\n"
         ended = list(self._later) if last else [one for one in self._ranges.take_ended() if one in self._later]

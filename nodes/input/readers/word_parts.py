@@ -110,15 +110,13 @@ def paragraphs_text(root: Element) -> str:
     return "; ".join(found)
 
 
-def content_type(package: Package, name: str) -> str:
-    """Return the media type of a part; empty where none is declared."""
-    default = ""
+def content_types(package: Package) -> dict[str, str]:
+    """Return the media types of parts by their names (`/word/a.htm`) and by their suffixes (`.htm`), in lower case."""
+    found: dict[str, str] = {}
     for one in package.xml("[Content_Types].xml"):
-        if attribute(one, "PartName").lower() == f"/{name}".lower():
-            return attribute(one, "ContentType")
-        if name.lower().endswith(f".{attribute(one, 'Extension').lower()}") and attribute(one, "Extension"):
-            default = attribute(one, "ContentType")
-    return default
+        key = attribute(one, "PartName") or f".{attribute(one, 'Extension')}"
+        found[key.lower()] = attribute(one, "ContentType")
+    return found
 
 
 _STREAMS = {"WordDocument": ".doc", "Workbook": ".xls", "Book": ".xls", "PowerPoint Document": ".ppt"}

@@ -13,7 +13,11 @@ _NAMES = {
     "xlink": "http://www.w3.org/1999/xlink",
     "math": "http://www.w3.org/1998/Math/MathML",
 }
-SPACES = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _NAMES.items())
+SPACES = " ".join([*(f'xmlns:{prefix}="{uri}"' for prefix, uri in _NAMES.items()), 'office:version="1.3"'])
+"""Attributes of the root element of a part."""
+
+
+_TEXT = "application/vnd.oasis.opendocument.text"
 
 
 def note(kind: str, words: str) -> str:
@@ -45,7 +49,8 @@ def changed(kind: str, identity: str, words: str = "") -> str:
 def flat(body: str, *, styles: str = "", masters: str = "", meta: str = "") -> bytes:
     """Return a flat document."""
     return (
-        f'<?xml version="1.0"?><office:document {SPACES}><office:meta>{meta}</office:meta>'
+        f'<?xml version="1.0"?><office:document {SPACES} office:mimetype="{_TEXT}">'
+        f"<office:meta>{meta}</office:meta>"
         f"<office:automatic-styles>{styles}</office:automatic-styles>"
         f"<office:master-styles>{masters}</office:master-styles>"
         f"<office:body><office:text>{body}</office:text></office:body></office:document>"
@@ -64,7 +69,10 @@ def odt(
     """Return a document. `files`: further parts by their names."""
     made = io.BytesIO()
     with ZipFile(made, "w", ZIP_DEFLATED) as package:
-        package.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        package.writestr("mimetype", _TEXT)
+        if not files or "META-INF/manifest.xml" not in files:
+            manifest = _manifest("content.xml", "styles.xml", "meta.xml", *(files or {}))
+            package.writestr("META-INF/manifest.xml", manifest)
         package.writestr(
             "content.xml",
             f"{doctype}<office:document-content {SPACES}><office:automatic-styles>{styles}</office:automatic-styles>"
@@ -81,6 +89,15 @@ def odt(
         for name, data in (files or {}).items():
             package.writestr(name, data)
     return made.getvalue()
+
+
+def _manifest(*names: str) -> str:
+    types = {"/": _TEXT, **dict.fromkeys(names, "text/xml")}
+    entries = "".join(
+        f'<manifest:file-entry manifest:full-path="{name}" manifest:media-type="{kind}"/>'
+        for name, kind in types.items()
+    )
+    return f"<manifest:manifest {SPACES}>{entries}</manifest:manifest>"
 
 
 def part(root: str, inside: str) -> bytes:

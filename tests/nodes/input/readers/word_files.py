@@ -86,7 +86,7 @@ def docx(
     spaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in names.items())
     made = io.BytesIO()
     with ZipFile(made, "w", ZIP_DEFLATED) as package:
-        package.writestr("[Content_Types].xml", f'<Types xmlns="{_PACKAGE}/content-types"/>')
+        package.writestr("[Content_Types].xml", _content_types(main, parts or {}))
         package.writestr("_rels/.rels", _relations({"r1": ("officeDocument", main), **_core(properties)}, names["r"]))
         package.writestr(main, f"<w:document {spaces}><w:body>{body}</w:body></w:document>")
         relations = {name: (kind, name) for name, (kind, _) in (parts or {}).items() if kind}
@@ -118,6 +118,19 @@ _ROOTS = {
     "diagramData": "dgm:dataModel",
     "control": "ax:ocx",
 }
+
+
+def _content_types(main: str, parts: dict[str, tuple[str, str]]) -> str:
+    office = "application/vnd.openxmlformats-officedocument.wordprocessingml"
+    types = {main: "document.main", **{f"word/{name}": kind for name, (kind, _) in parts.items() if kind}}
+    overrides = "".join(
+        f'<Override PartName="/{name}" ContentType="{office}.{kind}+xml"/>' for name, kind in types.items()
+    )
+    return (
+        f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/>'
+        f'<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f"{overrides}</Types>"
+    )
 
 
 def _core(properties: dict[str, str] | None) -> dict[str, tuple[str, str]]:
