@@ -46,7 +46,7 @@ class Unpacked:
         self._ahead = b""
         self._left = LARGEST_UNPACKED
         self.error = ""
-        """What is wrong with the stream; empty as long as nothing is."""
+        """The damage of the stream; empty as long as there is none."""
 
     def peek(self, size: int) -> bytes:
         """Return the next bytes without consuming them."""

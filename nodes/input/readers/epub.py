@@ -32,7 +32,7 @@ class _Item:
 
 @dataclass
 class _Book:
-    """What the package file says."""
+    """The contents of the package file."""
 
     facts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     items: dict[str, _Item] = field(default_factory=dict[str, _Item])

@@ -65,11 +65,11 @@ class Page:
     """A page, to be given its tokens and then read."""
 
     facts: dict[str, str] = field(default_factory=dict[str, str])
-    """What its head says of it, by name: `title`, `language`, `description`."""
+    """The statements of its head, by name: `title`, `language`, `description`."""
     unshown: dict[str, int] = field(default_factory=dict[str, int])
     """Things that the text does not show, counted by their names."""
     depth: int = 0
-    """How many pages this page lies in."""
+    """The number of pages that this page lies in."""
     links: set[str] = field(default_factory=set[str])
     openers: list[Opener] = field(default_factory=list[Opener])
     _hidden: int = 0

@@ -244,7 +244,7 @@ def test_a_book_under_another_name_is_read_as_a_book() -> None:
 
 
 @pytest.mark.parametrize("data", [b"PK\3\4junk", b"\x1f\x8b\x08junk", b"BZh91AY&SYjunk\0", b"\xfd7zXZ\0junk"])
-def test_what_is_no_archive_is_said_to_be_damaged(data: bytes) -> None:
+def test_other_bytes_are_said_to_be_a_damaged_archive(data: bytes) -> None:
     with pytest.raises(Unusable, match="damaged"):
         read("x.zip" if data.startswith(b"PK") else "x.gz", data)
 

@@ -41,7 +41,7 @@ def test_metadata_is_kept() -> None:
     assert draft.text.startswith("A & B\nby C. D.\n")
 
 
-def test_what_stands_outside_of_the_reading_order_is_marked() -> None:
+def test_chapters_outside_of_the_reading_order_are_marked() -> None:
     chapters = {name: chapter(f"<p>{name} words</p>") for name in ("a.xhtml", "note.xhtml", "extra.xhtml")}
     spine = '<itemref idref="a.xhtml"/><itemref idref="note.xhtml" linear="no"/>'
     draft = only("x.epub", book(chapters, spine=spine))

@@ -79,7 +79,7 @@ def test_the_language_and_authors_are_kept() -> None:
         b"\xff\xfe",
     ],
 )
-def test_what_is_no_notebook_is_said_to_be_none(data: bytes) -> None:
+def test_other_json_is_said_to_be_no_notebook(data: bytes) -> None:
     with pytest.raises(Unusable, match="notebook"):
         only("a.ipynb", data)
 
