@@ -48,7 +48,7 @@ class Format:
     seconds: float = 60.0
     """Seconds of CPU time that the reader may use for one file."""
     sniff: Callable[[str, bytes], bool] | None = None
-    """Whether a file is of this format by its name and first bytes, where no suffix and no `magic` decides."""
+    """Tells by name and first bytes if a file is of this format, where no suffix and no `magic` decides."""
 
     def load(self) -> Reader:
         """Import the reader. Raises ImportError."""

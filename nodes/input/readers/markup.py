@@ -19,7 +19,7 @@ class Start(NamedTuple):
     attributes: dict[str, str]
     """Names in lower case; the first of several equal names counts."""
     closed: bool
-    """Whether the element ends here: `<br/>` in XML, and elements that have no content."""
+    """True if the element ends here: `<br/>` in XML, and elements that have no content."""
 
 
 class End(NamedTuple):

@@ -51,9 +51,9 @@ class Writer(Protocol):
     """The targets that were shown."""
     openers: list[Opener]
     raised: bool
-    """Whether the next words are a superscript."""
+    """True if the next words are a superscript."""
     fresh_pre: bool
-    """Whether preformatted text begins, whose first line end does not count."""
+    """True if preformatted text begins, whose first line end does not count."""
 
     @property
     def flow(self) -> Flow: ...

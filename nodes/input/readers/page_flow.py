@@ -172,9 +172,9 @@ class Table:
     flow: Flow
     """The text in which it stands."""
     layout: bool = False
-    """Whether it only arranges a page, as its author says."""
+    """True if it only arranges a page, as its author says."""
     tabular: bool = False
-    """Whether a row had several cells with words: from then on empty cells keep their place."""
+    """True once a row had several cells with words: from then on empty cells keep their place."""
     row: list[Flow] = field(default_factory=list[Flow])
     spans: dict[int, int] = field(default_factory=dict[int, int])
     """Columns that cells of earlier rows fill, and for how many more rows."""
