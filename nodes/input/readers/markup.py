@@ -78,7 +78,7 @@ def tokens(source: str, *, xml: bool = False) -> Iterator[Token]:
         if begin > at:
             yield Text(resolved(source[at:begin]))
         following = source[begin + 1 : begin + 2]
-        if following in ("!", "?") or (following == "/" and not source[begin + 2 : begin + 3].isalpha()):
+        if following in ("!", "?"):
             token, at = _declaration(source, begin, xml=xml)
             if token:
                 yield token
@@ -127,7 +127,7 @@ def _declaration(source: str, begin: int, *, xml: bool) -> tuple[Token | None, i
         # The declarations of a DOCTYPE contain tags' ends.
         inner = source.find("]", subset)
         end = source.find(">", inner) if inner >= 0 else end
-    quiet = is_doctype or source.startswith(("<?xml", "</"), begin)
+    quiet = is_doctype or source.startswith("<?xml", begin)
     return None if quiet else Comment(source[begin + 2 : end]), max(end, begin) + len(close)
 
 

@@ -55,6 +55,7 @@ _IMPLIED = {
 """Elements that a start tag ends."""
 _BARRIERS = frozenset(["ul", "ol", "menu", "dir", "dl", "select", "datalist"])
 _ROWS = frozenset(["tr", "tbody", "thead", "tfoot"])
+_APART_BY_STYLE = frozenset(("a", "button", "label"))
 _TABLE_PARTS = _ROWS | {"table", "td", "th", "caption", "colgroup"}
 _STRUCK = frozenset(("s", "strike", "del"))
 _UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -81,18 +82,23 @@ class Page:
 
     def read(self, found: Iterable[Token]) -> "Page":
         """Take every token, to the end of the page."""
+        before = ""
         for one in found:
+            ended, before = before, one.name if isinstance(one, End) else ""
             match one:
                 case Text():
                     self.words(one.text)
                 case Start():
+                    # Links and buttons beside each other are kept apart by a style sheet.
+                    if one.name == ended and one.name in _APART_BY_STYLE:
+                        self.flow.space = True
                     self._start(one)
                 case End():
                     self._end(one.name)
                 case Raw():
                     self._raw(one)
                 case Comment():
-                    self._count(noun_of_comment(one.text))
+                    self.not_shown(noun_of_comment(one.text))
         while len(self._frames) > 1:
             self._close_frame()
         self._pop_all(self._frames[0])
@@ -109,16 +115,13 @@ class Page:
         return self._frames[0].flow.sections
 
     def not_shown(self, noun: str, number: int = 1) -> None:
-        """Count things that the text does not show."""
-        self.unshown[noun] = self.unshown.get(noun, 0) + number
+        """Count things that the text does not show; an empty name is none of them."""
+        if noun and number:
+            self.unshown[noun] = self.unshown.get(noun, 0) + number
 
     def is_open(self, name: str) -> bool:
         """Return whether an element is open in the present cell."""
         return self._frame.counts.get(name, 0) > 0
-
-    def _count(self, noun: str) -> None:
-        if noun:
-            self.not_shown(noun)
 
     @property
     def _frame(self) -> Frame:
@@ -149,8 +152,8 @@ class Page:
 
     def _start(self, tag: Start) -> None:
         name = tag.name.rpartition(":")[2] if tag.name.startswith(("svg:", "xhtml:", "html:", "h:")) else tag.name
-        if name == "body" or name == "html":
-            self._language(tag.attributes)
+        if name in ("body", "html") and (language := tag.attributes.get("lang") or tag.attributes.get("xml:lang")):
+            self.facts.setdefault("language", language[:35])
         if self._frame.kind == "heading" and self._ends_heading(name):
             self._close_frame()
         if name in _TABLE_PARTS and self._table_part(name, tag.attributes):
@@ -273,7 +276,7 @@ class Page:
             if title := " ".join(text.split()):
                 self.facts.setdefault("title", title)
         elif name == "script":
-            self._count(noun_of_script(element.attributes.get("type", ""), text))
+            self.not_shown(noun_of_script(element.attributes.get("type", ""), text))
         elif name == "iframe":
             self._inner_page(element.attributes, text)
         elif name != "style":
@@ -301,10 +304,6 @@ class Page:
         for noun, number in page.unshown.items():
             self.not_shown(noun, number)
         self.flow.take(page._frames[0].flow)
-
-    def _language(self, attributes: dict[str, str]) -> None:
-        if language := attributes.get("lang") or attributes.get("xml:lang"):
-            self.facts.setdefault("language", language[:35])
 
     # Tables.
 

@@ -68,6 +68,10 @@ def test_raised_digits_do_not_become_part_of_a_number() -> None:
     assert _body("10<sup>6</sup> m<sup>2</sup> 1<sup>st</sup> H<sub>2</sub>O") == "10^6 m^2 1st H2O"
 
 
+def test_links_beside_each_other_are_several_words() -> None:
+    assert _body('<a href="#">Home</a><a href="#">About</a> f<b>at</b><i>her</i>') == "Home About father"
+
+
 def test_preformatted_text_keeps_its_lines() -> None:
     assert _body("<pre>\n a\n   b  c\n\n d</pre>e") == " a\n   b  c\n\n d\n\ne"
 
@@ -134,6 +138,7 @@ def test_a_number_of_thousands_of_digits_is_text() -> None:
 def test_a_page_that_breaks_off_keeps_its_words() -> None:
     assert _body("<p>one <b>two</b> <a href='x three") == "one two <a href='x three"
     assert _body("<p>one</p two") == "one</p two"
+    assert _body("one < two </ three <4") == "one < two </ three <4"
 
 
 def test_a_page_without_words_is_said_to_be_one() -> None:
