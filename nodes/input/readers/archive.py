@@ -44,6 +44,12 @@ def read(given: GivenFile) -> Read:
         raise Unusable("a damaged archive")
 
 
+def read_members(given: GivenFile) -> Read:
+    """Yield the documents of every file in a ZIP, such as a book that is damaged. Raises as `read`."""
+    given.file.seek(0)
+    yield from _members(given, zip_members(given))
+
+
 def _zip(given: GivenFile) -> Read:
     suffix = package_suffix(*zip_head(given.file))
     form = format_of(f"package{suffix}", b"") if suffix else None
@@ -52,7 +58,7 @@ def _zip(given: GivenFile) -> Read:
     if form and form.reader:
         yield from form.load()(given)
     else:
-        yield from _members(given, zip_members(given))
+        yield from read_members(given)
 
 
 def _compressed(given: GivenFile, compression: str) -> Read:

@@ -7,7 +7,8 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, BinaryIO, cast
+from tarfile import InvalidHeaderError  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+from typing import Any, BinaryIO, Self, cast
 
 from .archive_member import LARGEST_UNPACKED, MOST_MEMBERS, Member
 
@@ -45,6 +46,8 @@ class Unpacked:
         self._is_packed = bool(compression)
         self._ahead = b""
         self._left = LARGEST_UNPACKED
+        self.damaged_headers = 0
+        """Blocks of a tar archive that ought to be headers."""
         self.error = ""
         """The damage of the stream; empty as long as there is none."""
 
@@ -76,6 +79,19 @@ class Unpacked:
         return b"".join(pieces)
 
 
+class _Header(tarfile.TarInfo):
+    """A header of a file. A damaged one is counted, and passed over to the next one that is whole."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        """Return the next header (`tarfile.TarInfo`)."""
+        try:
+            return super().fromtarfile(tarfile)
+        except InvalidHeaderError:
+            cast("Unpacked", cast("Any", tarfile.fileobj).fileobj).damaged_headers += 1
+            raise
+
+
 def tar_members(stream: Unpacked) -> Iterator[Member]:
     """Yield the files of a tar archive; each is to be unpacked before the next one is asked for.
 
@@ -83,7 +99,9 @@ def tar_members(stream: Unpacked) -> Iterator[Member]:
     """
     try:
         # Read as a stream, so that no header can send the reader back to where it was.
-        archive = tarfile.open(fileobj=cast("Any", stream), mode="r|", errors="surrogateescape")  # noqa: SIM115
+        archive = tarfile.open(  # noqa: SIM115
+            fileobj=cast("Any", stream), mode="r|", errors="surrogateescape", ignore_zeros=True, tarinfo=_Header
+        )
         number = 0
         while (info := archive.next()) and number <= MOST_MEMBERS:
             number += 1
@@ -94,8 +112,8 @@ def tar_members(stream: Unpacked) -> Iterator[Member]:
                 yield member
     except (tarfile.TarError, ValueError, *_BROKEN) as error:
         raise tarfile.ReadError(stream.error or str(error)[:100]) from error
-    if stream.error:
-        raise tarfile.ReadError(stream.error)
+    if stream.error or stream.damaged_headers:
+        raise tarfile.ReadError(stream.error or "a header is damaged; its file is not read")
 
 
 def _reason(info: tarfile.TarInfo) -> str:

@@ -8,7 +8,8 @@ import posixpath
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from ..draft import Draft, GivenFile, Read, Unusable
+from ..draft import Draft, GivenFile, Read, Skipped, Unusable
+from .archive import read_members
 from .html import decoded, page_of, write_page
 from .markup import End, Raw, Start, Text, Token, tokens
 from .page import Page
@@ -44,6 +45,18 @@ class _Book:
 
 def read(given: GivenFile) -> Read:
     """Yield the book. Raises Unusable for a protected one, and for one without any text."""
+    try:
+        draft = _book_of(given)
+    except Unusable:
+        raise
+    except Exception as error:  # a damaged package: its files may still be read
+        yield from read_members(given)
+        yield Skipped("", f"damaged, read file by file ({type(error).__name__}: {str(error)[:100]})", 0)
+        return
+    yield draft
+
+
+def _book_of(given: GivenFile) -> Draft:
     package = Package(given, "EPUB")
     draft = Draft("EPUB")
     protected = _protected(package)
@@ -57,7 +70,7 @@ def read(given: GivenFile) -> Read:
             raise Unusable("protected by DRM")
         raise Unusable("a book without any text")
     draft.not_shown("recording", sum(item.kind.startswith(("audio/", "video/")) for item in book.items.values()))
-    yield draft
+    return draft
 
 
 def _protected(package: Package) -> set[str]:

@@ -38,14 +38,18 @@ Fields: TypeAlias = dict[str, Any]
 
 
 def read(given: GivenFile) -> Read:
-    """Yield the notebook. Raises Unusable for one that is too large, or no notebook, or without any cells."""
+    """Yield the notebook; a damaged one as it is written. Raises Unusable for one that is too large or has no cells."""
     if given.size > LARGEST:
         raise Unusable(f"too large (a notebook of over {LARGEST >> 20} MiB)", "Clear its outputs first.")
     draft = Draft("notebook")
+    source = decoded(given.file.read(), draft, given.options.encoding)
     try:
-        book = json.loads(decoded(given.file.read(), draft, given.options.encoding))
+        book = json.loads(source)
     except (ValueError, RecursionError) as error:
-        raise Unusable("a damaged notebook", f"({type(error).__name__}: {str(error)[:100]})") from error
+        draft.lose(f"a damaged notebook, shown as it is written ({type(error).__name__}: {str(error)[:100]})")
+        draft.write(source)
+        yield draft
+        return
     cells = _cells(_fields(book))
     if not cells:
         raise Unusable("a notebook without cells")

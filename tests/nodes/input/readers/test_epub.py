@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from durable_rlm.nodes.input.draft import Unusable
+from durable_rlm.nodes.input.draft import Draft, Skipped, Unusable
 from tests.nodes.input.corpus.epub import book, chapter, samples
 from tests.nodes.input.corpus.silent import silently_lost
 from tests.nodes.input.reading import only, read
@@ -66,6 +66,15 @@ def test_scrambled_fonts_are_no_protection_and_protected_chapters_are_named() ->
     assert "closed" not in draft.text
     with pytest.raises(Unusable, match="protected by DRM"):
         only("x.epub", book({"b.xhtml": chapter("x")}, more={"META-INF/encryption.xml": one}))
+
+
+def test_a_damaged_book_is_read_file_by_file() -> None:
+    data = book({"a.xhtml": chapter("<p>some words</p>"), "b.xhtml": chapter("<p>more words</p>")})
+    found = read("x.epub", data[:-40])
+    texts = {one.name: one.text for one in found if isinstance(one, Draft)}
+    assert texts["OEBPS/a.xhtml"] == "some words\n"
+    assert isinstance(found[-1], Skipped)
+    assert "damaged" in found[-1].reason
 
 
 def test_entities_of_a_book_are_not_expanded() -> None:
