@@ -53,8 +53,8 @@ class LineIndex:
         if data.isascii():
             ended = data.count(self.mark, 0, inside)
         else:
-            # A block may begin and end within a character, which is counted where it begins.
-            text = data.lstrip(_CONTINUED).decode("utf-8", "ignore")
+            # A block may begin and end within a character, which is counted where it begins: the rest is ignored.
+            text = data.decode("utf-8", "ignore")
             ended = text.count(self.mark.decode(), 0, inside)
         return min(self._ends[block] + ended + 1, self.count)
 

@@ -131,3 +131,9 @@ def test_grep_has_the_same_line_numbers(tmp_path: Path) -> None:
     for name, number, line in docs.grep("."):
         assert docs[name].lines(number, number).rstrip("\r\n") == line
     assert [found[:2] for found in docs.grep("two")] == [("0", 2), ("1", 2), ("2", 2)]
+
+
+def test_the_lines_of_few_documents_are_kept(tmp_path: Path) -> None:
+    docs = Documents(*packed(tmp_path, [draft_of("a\nb", name=str(number)) for number in range(module._KEPT + 50)]))
+    assert all(one.line_count == 2 for one in docs)
+    assert len(module._known[docs[0].stored()[0]]) == module._KEPT
