@@ -8,7 +8,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +213,7 @@ class TestWorkers(ExtractorContract):
         with tempfile.TemporaryFile() as file:
             file.write(b"{\\rtf1 words}")
             file.flush()
-            form = replace(form_of("converts"), seconds=300)
+            form = form_of("converts")
             for _ in range(2):
                 with extractor.extract(file.fileno(), 13, "a.rtf", form, ReadOptions(), lambda: None) as extraction:
                     assert text_of(extraction) == "PK"
