@@ -193,7 +193,7 @@ def _sheet_parts(sheet: Any, draft: Draft, text: SheetText) -> None:
         words = [str(one) for one in (link.url_or_path, link.textmark, link.quicktip) if one]
         text.note(f"[link on {column_name(link.fcolx + 1)}{link.frowx + 1}: {', '.join(words)}]")
     for (row, column), note in sorted(sheet.cell_note_map.items()):
-        who = f" by {note.author}" if note.author else ""
+        who = f" by {note.author.strip()}" if note.author.strip() else ""
         text.note(f"[comment on {column_name(column + 1)}{row + 1}{who}]: {cell_text(note.text)}")
 
 

@@ -50,9 +50,9 @@ def number(row: int, column: int, value: float, style: int = 0) -> bytes:
     return record(0x203, struct.pack("<HHHd", row, column, style, value))
 
 
-def text_box(words: str) -> bytes:
-    """Return a text box."""
-    kind = record(0x5D, struct.pack("<HHHH", 0x15, 0x12, 6, 1) + bytes(14))
+def text_box(words: str, shape: int = 6) -> bytes:
+    """Return a text box, or another shape: 25 is a comment."""
+    kind = record(0x5D, struct.pack("<HHHH", 0x15, 0x12, shape, 1) + bytes(14))
     text = record(0x1B6, struct.pack("<HHHHHHI", 0, 0, 0, 0, 0, len(words), 0)[:18].ljust(18, b"\0"))
     return kind + text + record(0x3C, b"\x01" + words.encode("utf-16-le"))
 

@@ -139,10 +139,18 @@ def test_short_gaps_are_empty_cells_and_long_ones_are_left_out() -> None:
 
 
 def test_forged_numbers_of_rows_and_columns_are_counted_on_and_said() -> None:
-    draft = read('<row r="5"><c r="ZZZZ5"><v>1</v></c></row><row r="99999999999999999999"><c r="!"><v>2</v></c></row>')
-    assert lines(draft) == ["1", "2"]
-    assert draft.places["rows"]["runs"] == [[8, 5, 2]]
+    forged = "".join(f'<row r="{number}"><c r="!"><v>2</v></c></row>' for number in ("9" * 5_000, "1048577", "0", "x"))
+    draft = read(f'<row r="5"><c r="ZZZZ5"><v>1</v></c></row>{forged}')
+    assert lines(draft) == ["1", "2", "2", "2", "2"]
+    assert draft.places["rows"] == {"runs": [[8, 5, 5]]}
     assert len(draft.all_losses()) == 2
+
+
+def test_a_thread_of_comments_is_shown_without_the_form_for_older_programs() -> None:
+    draft = drafts("full.xlsx", samples(Random(2))[0].data)[0]
+    assert "[Threaded comment]" not in draft.text
+    assert "[reply on C4 by " in draft.text
+    assert not any("comments1" in loss for loss in draft.all_losses())
 
 
 def test_hidden_rows_and_columns_are_shown_and_named() -> None:

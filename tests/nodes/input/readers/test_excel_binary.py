@@ -7,7 +7,7 @@ import python_calamine
 
 from durable_rlm.nodes.input.draft import Unusable
 from tests.nodes.input.corpus.excel import workbook
-from tests.nodes.input.corpus.excel_binary import label, number, record, samples, xls, xlsb
+from tests.nodes.input.corpus.excel_binary import label, number, record, samples, text_box, xls, xlsb
 from tests.nodes.input.corpus.parts import lost, zipped
 from tests.nodes.input.reading import drafts, only
 
@@ -86,3 +86,9 @@ def test_a_damaged_sheet_of_a_newer_workbook_costs_that_sheet() -> None:
 def test_a_file_that_neither_library_reads_is_damaged() -> None:
     with pytest.raises(Unusable, match="damaged XLS"):
         only("book.xls", xls(label(0, 0, "a"))[:40])
+
+
+def test_a_comment_is_not_a_text_box_and_names_its_cell_and_author() -> None:
+    note = record(0x1C, b"\2\0\1\0\0\0\1\0\3\0\0Ann\0")
+    draft = only("book.xls", xls(label(0, 0, "a"), more=text_box("estimated", shape=25) + note))
+    assert draft.text == "## Data\na\n[comment on B3 by Ann]: estimated\n"

@@ -96,3 +96,9 @@ def test_a_link_inside_of_a_text_shows_where_it_leads() -> None:
     rels = relations(outside=(("hyperlink", "https://example.org/a"),))
     draft = read(linked, **{"ppt/slides/_rels/slide1.xml.rels": rels})
     assert draft.text == "## Slide 1\nhere <https://example.org/a>\n"
+
+
+def test_the_number_of_a_slide_is_not_a_text_of_it() -> None:
+    draft = read(slide(shape("a") + shape("‹#›", "sldNum")))
+    assert draft.text == "## Slide 1\na\n"
+    assert draft.all_losses() == []
