@@ -41,11 +41,12 @@ def read(given: GivenFile) -> Read:
         return
     root = package.xml(main)
     book = Workbook(since_1904=_since_1904(root))
-    complete = _Reading(package, draft, book, main, root).read()
+    reading = _Reading(package, draft, book, main, root)
+    reading.read()
     properties(package, draft)
     count_media(package, draft)
     found = list(embedded_files(given, package, draft))
-    compare(package, draft, complete)
+    compare(package, draft, reading.complete, reading.rest)
     yield draft
     yield from found
 
@@ -72,10 +73,13 @@ class _Reading:
         self._root = root
         self._related = related(package, draft, main)
         self._text = SheetText(draft)
-        self._complete = {main.lower()}
+        self.complete = {main.lower()}
+        """The names, in lower case, of the parts that are read cell by cell."""
+        self.rest: list[tuple[str, Element]] = []
+        """The sheets without their rows."""
 
-    def read(self) -> set[str]:
-        """Write the whole workbook, and return the names of the parts that were read cell by cell."""
+    def read(self) -> None:
+        """Write the whole workbook."""
         self._read_common()
         hidden = 0
         for name, state, target in self._sheets():
@@ -85,7 +89,7 @@ class _Reading:
             except TooMuch as error:
                 self._draft.lose(f"sheet {name} is cut: {error}")
         self._text.end()
-        self._complete |= {one.target.lower() for one in self._related.values() if one.kind in COUNTED}
+        self.complete |= {one.target.lower() for one in self._related.values() if one.kind in COUNTED}
         try:
             rest_of_workbook(self._package, self._draft, self._text, self._root, self._related)
         except TooMuch as error:
@@ -97,7 +101,6 @@ class _Reading:
         if missing := self._book.without_value:
             verb = "formulas have" if missing > 1 else "formula has"
             self._draft.lose(f"{missing:,} {verb} no stored value; the formula is shown")
-        return self._complete
 
     def _read_common(self) -> None:
         """Read the texts and the number formats that all sheets share."""
@@ -105,7 +108,7 @@ class _Reading:
             if one.outside or one.target not in self._package:
                 continue
             if one.kind == "sharedStrings":
-                self._complete.add(one.target.lower())
+                self.complete.add(one.target.lower())
                 try:
                     self._book.strings = shared_strings(self._package, one.target)
                 except Exception as error:  # zipfile and lxml raise a dozen kinds
@@ -136,14 +139,15 @@ class _Reading:
         if target.outside or target.target not in self._package:
             self._draft.lose(f"sheet {name} cannot be read (it is missing)")
             return 0
-        if target.target.lower() in self._complete:
+        if target.target.lower() in self.complete:
             self._draft.lose(f"sheet {name} is another one's copy and not shown")
             return 0
-        self._complete.add(target.target.lower())
+        self.complete.add(target.target.lower())
         sheet = Sheet(self._book, self._text, self._draft)
         root = None
         try:
             root = sheet.read(self._package, target.target)
+            self.rest.append((target.target, root))
         except (TooMuch, MemoryError):
             raise
         except Unusable:

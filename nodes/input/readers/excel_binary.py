@@ -16,7 +16,7 @@ from .drawing_text import Drawing, parsed
 from .embedded import embedded_files, opened_ole
 from .excel_records import Records
 from .number_formats import number_format, plain
-from .office_parts import count_media, properties
+from .office_parts import compare, count_media, properties
 from .sheet_text import SheetText, TooMuch, cell_text, column_name, spans
 from .zip_package import OLE, READ_ONLY_PASSWORD, Package, unprotected
 
@@ -42,6 +42,7 @@ def read_xlsb(given: GivenFile) -> Read:
     properties(package, draft)
     count_media(package, draft)
     found = list(embedded_files(given, package, draft))
+    compare(package, draft, set())
     yield draft
     yield from found
 

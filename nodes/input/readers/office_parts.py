@@ -3,7 +3,7 @@
 import json
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..draft import Draft
@@ -44,9 +44,10 @@ _NO_WORDS = frozenset(
         *("f", "formula", "formula1", "formula2", "fmla", "sqref", "formatCode", "attrName", "ClientData"),
         *("from", "to", "ext", "pos", "style", "uri", "language", "tableStyleId"),
         *("calculatedColumnFormula", "totalsRowFormula"),
+        *("oddHeader", "evenHeader", "firstHeader", "oddFooter", "evenFooter", "firstFooter"),
     )
 )
-"""Elements whose text is not for readers: references, coordinates, names of animated attributes."""
+"""Elements whose text is not for readers (references, coordinates), or is read with its codes: headers of sheets."""
 _WORDY = ("descr", "title", "prompt", "promptTitle", "error", "errorTitle", "tooltip", "caption", "alt", "comment")
 _NUMBER = re.compile(r"[\d\s.,:;%eE+/()$#‹›-]*")
 _OF_THREADS = ("[Threaded comment]", "tc=")
@@ -95,12 +96,16 @@ def count_media(package: Package, draft: Draft) -> None:
             draft.not_shown("part of an unknown kind")
 
 
-def compare(package: Package, draft: Draft, complete: "set[str]") -> None:
+def compare(package: Package, draft: Draft, complete: "set[str]", rest: "Iterable[tuple[str, Element]]" = ()) -> None:
     """Compare the words of every part with the document's text, and note what is missing as losses.
 
-    `complete`: the names, in lower case, of parts that were read word by word, or noted otherwise.
+    `complete`: the names, in lower case, of parts that were read word by word, or noted otherwise. `rest`: those of
+    them of which only some elements were read so, with the others.
     """
     search = Search(draft)
+    for name, root in rest:
+        for text in _texts(root):
+            search.add(f"word of {_label(name)}", text)
     for name in package.names:
         if name.lower() in complete or _WITHOUT_TEXT.search(name):
             continue
@@ -111,13 +116,18 @@ def compare(package: Package, draft: Draft, complete: "set[str]") -> None:
         elif name.lower().endswith(".vml"):
             for text in vml_texts(package, name):
                 search.add(f"word of {_label(name)}", text)
+    _compare_links(package, draft, search)
+    search.report()
+
+
+def _compare_links(package: Package, draft: Draft, search: "Search") -> None:
+    """Look for the targets of all links that lead out of the file."""
     for name in package.names:
         if name.endswith(".rels") and "customXml" not in name:
             folder, base = posixpath.split(name)
             for one in related(package, draft, posixpath.join(posixpath.dirname(folder), base[:-5])).values():
                 if one.outside:
                     search.add("target of a link", one.target)
-    search.report()
 
 
 def _label(name: str) -> str:

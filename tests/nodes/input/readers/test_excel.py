@@ -263,3 +263,8 @@ def test_choices_of_form_controls_and_targets_of_linked_pictures_are_counted() -
     parts = {"xl/ctrlProps/ctrlProp1.xml": control, "xl/drawings/_rels/drawing9.xml.rels": targets}
     draft = only("book.xlsx", zipped({**workbook(""), **parts}))
     assert draft.all_losses() == ["2 words of xl/ctrlProps/ctrlProp1.xml not shown", "1 target of a link not shown"]
+
+
+def test_words_of_a_sheet_that_are_in_no_cell_and_unknown_are_counted() -> None:
+    draft = read("", more="<novelty><t>two words</t></novelty>")
+    assert draft.all_losses() == ["2 words of xl/worksheets/sheet1.xml not shown"]
