@@ -105,7 +105,8 @@ def _in_utf8(data: bytes) -> tuple[bytes, str]:
     mark = mark or (encoding.wide(data[:4096]) if 0 in data[:4096] else "")
     if mark and mark != "utf-8":
         return data[length:].decode(mark, "replace").encode("utf-8", "replace"), mark.upper()[:6]
-    data = data[length:]
+    if mark:
+        return data[length:], "UTF-8"
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")  # saved by an old Mac
     return data, ""

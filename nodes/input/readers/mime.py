@@ -26,7 +26,6 @@ _KNOWN = re.compile(
 _WORD = re.compile(r"=\?([^?\s]{1,80}+)\?([bBqQ])\?([^?]*+)\?=")
 _PARAMETER = re.compile(r';\s*+([^\s=;"]{1,100}+)\s*+=\s*+("(?:[^"\\]++|\\.)*+"?|[^;]*+)', re.DOTALL)
 _SECTION = re.compile(r"([^*]+)\*?(\d{0,4})(\*?)")
-_MOST_PARAMETERS = 2_000
 _LONGEST_VALUE = 100_000
 """Characters of a header's value that are looked at."""
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,3}")
@@ -144,9 +143,7 @@ def parameters(value: str) -> dict[str, str]:
     """Return the parameters of a header such as Content-Type, those of RFC 2231 joined and decoded."""
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[bool, str]]] = {}
-    for number, one in enumerate(_PARAMETER.finditer(value[:_LONGEST_VALUE])):
-        if number >= _MOST_PARAMETERS:
-            break
+    for one in _PARAMETER.finditer(value[:_LONGEST_VALUE]):
         name, content = one[1].lower(), one[2].strip()
         if content.startswith('"'):
             content = re.sub(r"\\(.)", r"\1", content[1:].removesuffix('"'))

@@ -6,6 +6,7 @@ import pytest
 
 from durable_rlm.nodes.input.draft import Draft, Skipped, Unusable
 from durable_rlm.nodes.input.formats import format_of
+from durable_rlm.nodes.input.readers import mail
 
 from ..reading import drafts, only, read
 
@@ -107,6 +108,32 @@ def test_a_message_in_utf_16_is_read() -> None:
     assert draft.meta["encoding"] == "UTF-16"
 
 
+def test_a_wide_message_is_utf_8_within_whatever_its_parts_declare() -> None:
+    inner = "From: c@x\nContent-Type: text/plain; charset=koi8-r\n\nЦена 5\n"
+    message = f"From: a@x\nContent-Type: message/rfc822\n\n{inner}"
+    assert drafts("m.eml", message.encode("utf-16"))[1].text.endswith("\n\nЦена 5\n")
+    assert only("m.eml", inner.encode("utf-16-le")).text.endswith("\n\nЦена 5\n")
+
+
+def test_a_line_among_the_headers_that_is_not_one_is_counted() -> None:
+    draft = only("m.eml", b"From: a@x\nnonsense here\nSubject: s\n\nBody.\n")
+    assert draft.text == "From: a@x\nSubject: s\n\nBody.\n"
+    assert draft.all_losses() == ["1 damaged header line not shown"]
+
+
+def test_base64_cut_within_a_character_is_decoded_as_far_as_it_goes() -> None:
+    draft = only("m.eml", _HEAD + b"Content-Transfer-Encoding: base64\n\nV2UgYWNjZ")
+    assert draft.text.endswith("\n\nWe acc\n")
+    assert draft.all_losses() == ["the body is damaged (base64); decoded as far as possible"]
+
+
+def test_parts_beyond_a_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "_MOST_PARTS", 3)
+    draft = only("m.eml", _multipart("mixed", "\none", "\ntwo", "\nthree", "\nfour"))
+    assert draft.text.endswith("\n\none\n\ntwo\n")
+    assert draft.all_losses() == ["2 further parts not shown"]
+
+
 def test_an_attached_message_is_a_document_with_its_own_headers() -> None:
     inner = "Content-Type: message/rfc822\n\nFrom: c@example.com\nSubject: Price\n\nIt was 500."
     named = 'Content-Type: message/rfc822; name="old offer"\n\nFrom: d@example.com\nSubject: Old\n\nIt was 900.'
@@ -201,6 +228,7 @@ def test_files_written_into_the_text_are_attachments() -> None:
         ("us-ascii", "Grüße".encode(), "Grüße", ""),
         ("utf-8", "Grüße aus Köln".encode("cp1252"), "Grüße aus Köln", "though UTF-8 is declared"),
         ("iso-2022-jp", "価格".encode("iso2022_jp"), "価格", ""),
+        ("iso-8859-1", "Grüße".encode(), "Grüße", "read as UTF-8, though iso-8859-1 is declared"),
         ("big5", "Grüße".encode(), "Grüße", "read as UTF-8, though big5 is declared"),
     ],
 )
