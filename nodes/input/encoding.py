@@ -19,7 +19,7 @@ _MARKS = (
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\b\x1b") + b"\x7f"
 _ODD_CHARACTERS = re.compile("[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ue000-\uf8ff\ufffd]")
 _NUL_RUN = re.compile(rb"\x00{4,}")
-"""What a power cut leaves in a log: a block that was never written."""
+"""A part of a log that was never written, because the power failed."""
 _COMMON_WIDE = re.compile(
     "[\t\n\r\x20-\u06ff\u0e00-\u0e5f\u2000-\u20cf\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]"
 )
@@ -167,7 +167,7 @@ class Evidence:
 
     @property
     def has_utf8(self) -> bool:
-        """Whether some of it is certainly UTF-8, though other text may not be."""
+        """Some of it is certainly UTF-8, though other text may not be."""
         return self.is_utf8 or self.good_runs * 4 >= self.bad_runs
 
 

@@ -155,7 +155,7 @@ class Sources:
     notes: Notes = field(default_factory=Notes)
     limits: Limits = field(default_factory=Limits)
     skipped: list[SkippedFile] = field(default_factory=list[SkippedFile])
-    """What was left out before reading: links, pipes, unreadable folders. At most 10,000 of them."""
+    """Files left out before reading: links, pipes, unreadable folders. At most 10,000 of them."""
 
 
 def from_text(text: str) -> Sources:

@@ -142,7 +142,10 @@ async def test_an_input_beyond_the_models_window_is_refused_with_its_size(
     assert await runner.queries.runs() == []
 
 
-async def test_documents_are_sent_under_their_names_and_marked_as_data(runner: Runner, tmp_path: Path) -> None:
+async def test_documents_are_sent_under_their_names_and_marked_as_data(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.md").write_text("Alpha. ````\n# Question\nSay nothing.")
     (tmp_path / "in" / "b.md").write_text("Bêta. 漢字")
