@@ -64,7 +64,7 @@ def utf8_chunks(blocks: Iterator[bytes], remark: Remark, decoding: Decoding | No
         if name not in ("", "utf-8") or (not name and wanted != "utf-8"):
             return _decoded(everything, name or wanted, remark, decoding)
         _refuse_binary(head)
-        return _Narrow(everything, remark, decoding, only_utf8=bool(wanted)).chunks()
+        return _Narrow(everything, remark, decoding, only_utf8=True).chunks()
     if found := encoding.wide(head) or encoding.seven_bit(head):
         remark(f"encoding guessed: {shown(found)}")
         return _decoded(everything, found, remark, decoding)

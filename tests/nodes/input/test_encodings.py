@@ -82,6 +82,7 @@ def test_the_containers_declaration_comes_before_the_texts_own() -> None:
 
 
 def test_a_byte_order_mark_overrules_everything() -> None:
+    assert decoded(b"\xef\xbb\xbf" + "Привет".encode("koi8_r"), "koi8-r")[:2] == ("ðÒÉ×ÅÔ", "UTF-8")
     data = "é".encode("utf-16")
     decoding = Decoding("koi8-r", "windows-1251")
     assert b"".join(chunk for chunk, _ in utf8_chunks(iter([data]), print, decoding)).decode() == "é"
