@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 
 from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.nodes.input.ingest import ingest
@@ -16,6 +15,7 @@ from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.input.child_context import PostedContext, PostedPart, hand_over
 from durable_rlm.state.input.context import ContextRef, context_files
 from durable_rlm.state.input.index import document_line, document_lines, entry_of
+from tests.contract.in_process_extractor import InProcessExtractor
 from tests.contract.session_contract import Store, run
 
 TEXT = "".join(f"{number}: größer als 日本語 𝄞\n" for number in range(2_000))

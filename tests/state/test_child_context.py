@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -24,6 +23,7 @@ from durable_rlm.state.input.child_context import HandedBadly, PostedContext, Po
 from durable_rlm.state.input.context import ContextRef, context_files, no_context
 from durable_rlm.state.input.index import DocumentEntry, document_line, document_lines, entry_of
 from durable_rlm.state.maintenance.references import references_in
+from tests.contract.in_process_extractor import InProcessExtractor
 
 TEXT = "größer – 日本語 𝄞 and plain\n" * 200
 TEXTS = [("a", "first"), ("b", "zwei – grün!"), ("c", "third"), ("d", "")]

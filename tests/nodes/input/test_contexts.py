@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside.context import Documents, load_text
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
 from durable_rlm.nodes.input.source import IngestStopped, from_text, from_texts
@@ -21,6 +20,7 @@ from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError, StoredDataDamaged
 from durable_rlm.state.input.context import ContextRef, context_files, no_context
 from durable_rlm.state.input.index import document_lines, entry_of
+from tests.contract.in_process_extractor import InProcessExtractor
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 
@@ -153,7 +153,7 @@ def test_progress_is_reported_at_most_ten_times_a_second_and_at_the_end(blobs: B
         from_texts(texts),
         blobs,
         InProcessExtractor(),
-        progress=lambda documents, size, name: reports.append((documents, size, name)),
+        progress=lambda so_far: reports.append((so_far.documents, so_far.bytes, so_far.name)),
         clock=clock,
     )
     assert reports[-1] == (1000, 1000, "999")
@@ -168,7 +168,7 @@ def test_progress_is_reported_within_a_large_file(blobs: Blobs) -> None:
         expand(["-"], stdin=io.BytesIO(b"x" * (8 << 20))),
         blobs,
         InProcessExtractor(),
-        progress=lambda _documents, size, _name: reports.append(size),
+        progress=lambda so_far: reports.append(so_far.bytes),
         clock=lambda: next(now),
     )
     assert reports[:8] == [size << 20 for size in range(1, 9)]

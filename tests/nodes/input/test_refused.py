@@ -15,7 +15,6 @@ from durable_rlm.nodes.input import read
 from durable_rlm.nodes.input.draft import ReadOptions
 from durable_rlm.nodes.input.extraction import Check, Extraction
 from durable_rlm.nodes.input.formats import Format
-from durable_rlm.nodes.input.in_process import InProcessExtractor
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
 from durable_rlm.nodes.input.source import Limits
@@ -23,6 +22,7 @@ from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError
 from durable_rlm.state.input.context import ContextRef
 from durable_rlm.state.input.index import document_lines, entry_of, reports
+from tests.contract.in_process_extractor import InProcessExtractor
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 
@@ -56,8 +56,8 @@ def test_a_binary_file_is_an_error_when_it_alone_is_named_and_else_a_note(tree: 
     for paths in ([root], [root / "b.txt", root / "a.png"], [root, root / "a.png"], ["given/*"]):
         ref = ingest(expand(paths), blobs, InProcessExtractor())
         assert ref["names"] == ["given/b.txt"]
-        assert ref["notes"] == ["skipped (a binary file): given/a.png"]
-    with pytest.raises(InputError, match=r"given/a\.png is a binary file\."):
+        assert ref["notes"] == ["skipped (a PNG image): given/a.png"]
+    with pytest.raises(InputError, match=r"given/a\.png is a PNG image\."):
         ingest(expand([root / "a.png"]), blobs, InProcessExtractor())
 
 
@@ -108,12 +108,10 @@ def test_a_text_has_its_encoding_and_delimiter_in_its_metadata(tree: Tree, blobs
     assert index_of(ref, blobs)[0]["meta"]["path"] == str(root / "a.csv")
 
 
-def test_the_users_encoding_is_used_and_an_unknown_one_refused_at_once(tree: Tree, blobs: Blobs) -> None:
+def test_the_users_encoding_is_used(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a.txt": "Привет".encode("koi8_r")})
     ref = ingest(expand([root]), blobs, InProcessExtractor(), options=ReadOptions(encoding="KOI8-R"))
     assert (pack_of(ref, blobs).decode(), ref["notes"]) == ("Привет", [])
-    with pytest.raises(InputError, match=r"no encoding named 'koi8-x'\. Did you mean koi8-"):
-        ingest(expand([root]), blobs, InProcessExtractor(), options=ReadOptions(encoding="koi8-x"))
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.eml"])
@@ -121,13 +119,15 @@ def test_a_file_that_changes_while_it_is_read_has_a_note(tree: Tree, blobs: Blob
     root = tree({name: "Subject: x\n\n" + "line\n" * 500_000})
 
     class Appending:
+        ahead = 0
+
         def extract(
             self, descriptor: int, size: int, name: str, form: Format, options: ReadOptions, check: Check
         ) -> AbstractContextManager[Extraction]:
-            append(0, 0, "")
+            append()
             return InProcessExtractor().extract(descriptor, size, name, form, options, check)
 
-    def append(_documents: int, _size: int, _name: str) -> None:
+    def append(_so_far: object = None) -> None:
         with (root / name).open("a") as file:
             file.write("more\n")
 
