@@ -1,4 +1,4 @@
-"""What a document offers beside its text: lines, pages, rows, records, sections, and the place of a character.
+"""A document's lines, pages, rows, records and sections, and the place of a character in words.
 
 Lines and pages count from 1, and both ends of a range are included. Offsets count the characters of the text from 0.
 """

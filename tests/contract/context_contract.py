@@ -166,9 +166,9 @@ class ContextContract:
         one, some = await handed(
             session, "kept = context[1]\nrlm_query('q', context=kept)\nrlm_query('q', context=[context[0]])"
         )
-        told = "context.name, context.page(2)[:5], context.line_of(3), type(context[:9]).__name__"
+        asked = "context.name, context.page(2)[:5], context.line_of(3), type(context[:9]).__name__"
         for posted, see, wanted in [
-            (one, told, "('b', ' grün', 1, 'str')"),
+            (one, asked, "('b', ' grün', 1, 'str')"),
             (some, "context[0].name, len(context[0].pages), context[0].page(1)", "('a', 2, 'first fi')"),
         ]:
             assert posted is not None

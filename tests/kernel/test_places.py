@@ -91,7 +91,7 @@ def test_a_format_without_pages_says_so(make: Make, tmp_path: Path) -> None:
     assert doc.place_of(2) == "line 2"
 
 
-def test_what_stands_before_the_first_page_is_on_no_page(make: Make, tmp_path: Path) -> None:
+def test_text_before_the_first_page_is_on_no_page(make: Make, tmp_path: Path) -> None:
     draft = draft_of("cover", "PDF")
     draft.mark("pages")
     draft.write("one")
@@ -192,7 +192,7 @@ def test_rows_that_count_more_lines_than_there_are_end_with_the_text(make: Make,
     assert list(make(tmp_path, draft).rows()) == [["a", "b"], ["c"]]
 
 
-def test_places_that_are_no_json_are_none(tmp_path: Path) -> None:
+def test_places_that_are_no_json_do_not_exist(tmp_path: Path) -> None:
     pack, index = packed(tmp_path, [paged(["one", "two"])])
     Path(index).write_bytes(Path(index).read_bytes().replace(b'{"pages"', b'{"pages'))
     assert len(Documents(pack, index)[0].pages) == 0
@@ -227,7 +227,7 @@ def test_an_index_of_an_older_version_has_no_places(tmp_path: Path) -> None:
 # --- what was not read
 
 
-def test_skipped_files_and_losses_are_told(tmp_path: Path) -> None:
+def test_skipped_files_and_losses_are_listed(tmp_path: Path) -> None:
     reports = [report("a.png", skipped="an image"), report("b.docx", ("3 charts not shown",)), report("c.txt")]
     reports += [report(f"{number}.bin", skipped="a binary file") for number in range(7)]
     docs = Documents(*packed(tmp_path / "many", [draft_of("text")], reports))
