@@ -4,42 +4,15 @@ import codecs
 import re
 from collections.abc import Callable
 
+from ....state.input.encoding_names import lookup
 from .. import encoding
 from ..text import utf8_chunks
 
 Remark = Callable[[str], None]
 
-_ALIASES = {
-    "ascii": "utf-8",
-    "us-ascii": "utf-8",
-    "ansi_x3.4-1968": "utf-8",
-    "utf8mb4": "utf-8",
-    "unicode-1-1-utf-8": "utf-8",
-    "unicode-1-1-utf-7": "utf-7",
-    "iso-8859-8-i": "iso-8859-8",
-    "iso-8859-8-e": "iso-8859-8",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "gb_2312-80": "gb18030",
-    "x-gbk": "gb18030",
-    "x-sjis": "cp932",
-    "shift_jis": "cp932",
-    "shift-jis": "cp932",
-    "x-euc-jp": "euc_jp",
-    "x-euc-kr": "cp949",
-    "euc-kr": "cp949",
-    "ks_c_5601-1987": "cp949",
-    "ks_c_5601": "cp949",
-    "big5": "cp950",
-    "x-big5": "cp950",
-    "x-mac-roman": "mac_roman",
-    "x-mac-cyrillic": "mac_cyrillic",
-    "x-user-defined": "cp1252",
-    "dos-874": "cp874",
-}
-"""Names that Python does not know, and those whose usual meaning is a larger encoding."""
+_ASCII = frozenset(["ascii", "us-ascii", "ansi_x3.4-1968", "unicode-1-1-utf-8"])
+"""Names of ASCII, which programs declare for UTF-8 too."""
 _WESTERN = frozenset(["iso8859-1", "cp1252", "iso8859-15", "latin-1"])
-_NOT_CHARSETS = frozenset(["idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"])
 _NUMBERED = re.compile(r"(?:x-)?(?:windows|cp|ibm|ms|codepage)[-_ ]?(\d{3,5})")
 _MOST_WRONG = 0.05
 """The share of characters that may be wrong in a declared encoding before it is not believed."""
@@ -51,15 +24,7 @@ def codec_named(declared: str) -> str:
     name = re.split(r"[\s;,\"'*]", name, maxsplit=1)[0][:60]
     if numbered := _NUMBERED.fullmatch(name):
         name = codec_of_page(int(numbered[1])) or name
-    name = _ALIASES.get(name, name)
-    try:
-        found = codecs.lookup(name)
-    except (LookupError, ValueError):  # a NUL in a name raises ValueError
-        return ""
-    if not found._is_text_encoding or found.name in _NOT_CHARSETS:
-        return ""
-    # Nearly everyone who says Latin-1 means Windows-1252, which has it all.
-    return "cp1252" if found.name == "iso8859-1" else found.name
+    return "utf-8" if name in _ASCII else lookup(name)
 
 
 _PAGES = {

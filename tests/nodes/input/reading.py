@@ -11,7 +11,7 @@ def read(name: str, data: bytes, *, encoding: str = "", passwords: tuple[str, ..
     """Return what the reader of the file's format yields. Raises Unusable."""
     form = format_of(name, data[: 64 << 10])
     if not form.reader:
-        return list(_text(data, form))
+        return list(_text(data, form, ReadOptions(encoding, passwords)))
     return list(Task(ReadOptions(encoding, passwords)).read(io.BytesIO(data), len(data), name, form))
 
 

@@ -90,9 +90,9 @@ def test_form_values_are_shown() -> None:
 @pytest.mark.parametrize(
     ("data", "text", "encoding"),
     [
-        (b'<meta charset="windows-1251"><body>' + "Привет".encode("cp1251"), "Привет\n", "cp1251"),
-        (b'<meta http-equiv="Content-Type" content="text/html; charset=gb2312">\xba\xcf\xcd\xac', "合同\n", "gb18030"),
-        (b'<meta charset="iso-8859-1">' + "„q“".encode("cp1252"), "„q“\n", "cp1252"),
+        (b'<meta charset="windows-1251"><body>' + "Привет".encode("cp1251"), "Привет\n", "Windows-1251"),
+        (b'<meta http-equiv="Content-Type" content="text/html; charset=gb2312">\xba\xcf\xcd\xac', "合同\n", "GB18030"),
+        (b'<meta charset="iso-8859-1">' + "„q“".encode("cp1252"), "„q“\n", "Windows-1252"),
         (b'<meta charset="iso-8859-1">' + "naïve".encode(), "naïve\n", None),
         (b'\xef\xbb\xbf<meta charset="windows-1251">' + "naïve".encode(), "naïve\n", None),
         (b'<meta charset="utf-16">ok', "ok\n", None),
