@@ -16,7 +16,7 @@ _MAILDIR = re.compile(r"\d{6,}\.[^/]+")
 
 
 def separator(data: bytes, at: int) -> int:
-    """Return the end of the line that begins a message of a mailbox (`From`, an address, a date); -1 if it is none."""
+    """Return the end of the line that begins a message of a mailbox (`From`, an address, a date); else -1."""
     found = _SEPARATOR.match(data, at)
     return found.end() if found else -1
 

@@ -39,7 +39,7 @@ class Attached:
     """Name, bytes, content type."""
     names: list[str] = field(default_factory=list[str])
     messages: int = 0
-    """How many of them are messages."""
+    """The number of messages among them."""
     _taken: set[str] = field(default_factory=set[str])
 
     def add(self, name: str, data: bytes, content_type: str) -> str:

@@ -21,7 +21,7 @@ _MOST_RECIPIENTS = 20_000
 _TO, _CC, _BCC = 1, 2, 3
 _BY_REFERENCE = (2, 3, 4, 7)
 _OBJECT = 6
-"""How an attachment is attached: a file that is elsewhere, and an object of another program."""
+"""Ways of attaching: a file that is elsewhere, and an object of another program."""
 _REFERENCE = re.compile(r"<[^<>\s]{1,990}>")
 
 

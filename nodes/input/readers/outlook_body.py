@@ -128,4 +128,4 @@ _BEGINNING = (
     b"MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par "
     b"\\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx"
 )
-"""What the window holds at first."""
+"""The content of the window at first."""

@@ -110,7 +110,7 @@ class _Page:
     marks: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     """The marks that are open, by the tag that opened each and how deep that tag is nested in itself."""
     verbatim: int = 0
-    """How many `pre` are open."""
+    """The number of open `pre`."""
     cells: int = 0
     """Cells of the present row so far."""
 

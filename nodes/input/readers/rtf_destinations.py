@@ -28,7 +28,7 @@ COUNTED = {
     "tc": ("term of a table of contents", "skip"),
     "docvar": ("document variable", "skip"),
 }
-"""What is not shown but counted, and the role of its group."""
+"""Groups that are not shown but counted, and the role of its group."""
 
 DESCENDED = frozenset(["field", "shptxt", "dptxbxtext", "upr", "ud"])
 """Groups that need more than a role."""

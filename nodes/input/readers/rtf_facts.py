@@ -1,4 +1,4 @@
-"""What RTF says beside its text: authors of changes, styles, properties, who wrote a comment."""
+"""Facts that RTF has beside its text: authors of changes, styles, properties, who wrote a comment."""
 
 import re
 from collections.abc import Callable

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Mark:
-    """What is said around words: how it opens and closes."""
+    """The signs around words."""
 
     opening: str
     closing: str = "]"

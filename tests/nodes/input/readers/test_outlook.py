@@ -111,7 +111,7 @@ def test_attachments_and_messages_inside_are_documents_of_their_own() -> None:
     assert message.text.endswith("\n\nIt was 500.\n[message: Deepest.msg]\n")
 
 
-def test_what_is_kept_elsewhere_is_a_loss() -> None:
+def test_attachments_that_are_kept_elsewhere_are_losses() -> None:
     linked: dict[int, Value] = {0x3705: 2, 0x370D: r"\\server\plan.docx"}
     foreign: dict[int, Value] = {0x3705: 6, 0x3001: "sheet"}
     item = Outlook({**_HEAD, 0x1000: "x"}, attachments=[linked, foreign])
