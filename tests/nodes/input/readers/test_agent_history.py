@@ -94,6 +94,12 @@ def test_records_of_any_shape_are_read(value: object) -> None:
     only("c.json", json.dumps([*export, value, {"mapping": {"a": {"message": {"content": value}}}}]).encode())
 
 
+def test_a_record_with_too_many_texts_is_said_to_be_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durable_rlm.nodes.input.readers.transcript._LONGEST_CHECK", 10)
+    losses = only("s.jsonl", lines(claude("user", ["some words", "more words"]))).losses
+    assert losses == ["a record has too many texts to compare them with what is shown"]
+
+
 def test_conversations_that_lead_to_themselves_end() -> None:
     content = {"content_type": "text", "parts": ["some words"]}
     message = {"author": {"role": "user"}, "content": content, "create_time": 1e99}

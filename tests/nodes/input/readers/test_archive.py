@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from durable_rlm.nodes.input.draft import Draft, Skipped, Unusable
-from durable_rlm.nodes.input.readers import archive, archive_member, archive_zip
+from durable_rlm.nodes.input.readers import archive, archive_member, archive_tar, archive_zip
 from tests.nodes.input.corpus.archive import samples, tarred, zipped
 from tests.nodes.input.corpus.silent import silently_lost
 from tests.nodes.input.reading import drafts, only, read
@@ -145,6 +145,21 @@ def test_the_list_of_files_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive_zip, "_LARGEST_DIRECTORY", 10)
     with pytest.raises(Unusable, match="too large"):
         read("x.zip", zipped({"a.txt": b"x"}))
+
+
+def test_a_stream_is_unpacked_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_tar, "LARGEST_UNPACKED", 3_000)
+    found = read("x.tgz", gzip.compress(tarred({"a.txt": b"first", "b.txt": b"B" * 9_000, "c.txt": b"third"})))
+    assert "c.txt" not in [one.name for one in found]
+    assert isinstance(found[-1], Skipped)
+    assert "when unpacked" in found[-1].reason
+
+
+def test_files_inside_of_files_are_capped_at_all_depths_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durable_rlm.nodes.input.worker._MOST_NESTED", 3)
+    data = zipped({"a.zip": zipped({"1.txt": b"x", "2.txt": b"x"}), "b.zip": zipped({"3.txt": b"x"})})
+    assert _names("x.zip", data) == ["a.zip/1.txt", "a.zip/2.txt"]
+    assert _skipped("x.zip", data)["b.zip"].startswith("beyond")
 
 
 def test_archives_that_contain_themselves_end() -> None:

@@ -1,12 +1,13 @@
 """Pages of HTML: every word a browser shows, and those it hides, as readable text."""
 
+import html
 import time
 from random import Random
 
 import pytest
 
 from durable_rlm.nodes.input.draft import Unusable
-from durable_rlm.nodes.input.readers.html import text_of_html
+from durable_rlm.nodes.input.readers.html import page_of, text_of_html
 from tests.nodes.input.corpus.html import samples
 from tests.nodes.input.corpus.silent import silently_lost
 from tests.nodes.input.reading import only, read
@@ -129,6 +130,27 @@ def test_hostile_pages_take_linear_time(unit: str) -> None:
     started = time.process_time()
     text_of_html(unit * 10_000 + "x" + "</b></i></div></table>" * 10_000)
     assert time.process_time() - started < 5
+
+
+def test_a_wide_cell_does_not_multiply() -> None:
+    started = time.process_time()
+    text_of_html("<table>" + "<td colspan=200>x" * 20_000)
+    assert time.process_time() - started < 3
+
+
+def test_pages_in_pages_end() -> None:
+    source = "<p>deepest</p>"
+    for _ in range(6):
+        source = f'<iframe srcdoc="{html.escape(source)}"></iframe>'
+    page = page_of(source)
+    assert "deepest" not in page.text
+    assert page.unshown == {"embedded page": 1}
+
+
+def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durable_rlm.nodes.input.readers.html.LARGEST", 10)
+    with pytest.raises(Unusable, match="too large"):
+        only("a.html", b"<p>words and words")
 
 
 def test_a_number_of_thousands_of_digits_is_text() -> None:

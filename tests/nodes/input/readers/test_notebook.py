@@ -80,6 +80,12 @@ def test_a_damaged_notebook_is_shown_as_it_is_written(data: bytes) -> None:
     assert draft.losses[-1].startswith("a damaged notebook")
 
 
+def test_a_notebook_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durable_rlm.nodes.input.readers.notebook.LARGEST", 10)
+    with pytest.raises(Unusable, match="too large"):
+        only("a.ipynb", notebook(code("x")))
+
+
 @pytest.mark.parametrize("value", [None, 3, "x", [], {}, [[3]], {"a": [None]}, True])
 def test_cells_of_any_shape_are_read(value: object) -> None:
     cells = [
