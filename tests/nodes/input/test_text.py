@@ -65,6 +65,23 @@ def test_an_encoding_is_recognized_even_after_megabytes_of_ascii() -> None:
     assert decoded(text.encode("cp1251")) == (text, ["encoding guessed: Windows-1251"])
 
 
+def test_the_text_beyond_a_block_counts_for_its_encoding() -> None:
+    text = "Д\n" + "plain ASCII line\n" * 100_000 + RUSSIAN * 10
+    assert decoded(text.encode("koi8_r")) == (text, ["encoding guessed: KOI8-R"])
+
+
+def test_text_without_blanks_is_utf8_with_a_stray_byte_in_every_line() -> None:
+    line = "日本語の文章がここにあります今日は天気がいいですね".encode()
+    text, remarks = decoded((line + b"\xff" + line + b"\n") * 50)
+    assert text == f"{line.decode()}ÿ{line.decode()}\n" * 50
+    assert remarks == ["50 bytes are not UTF-8; read as Windows-1252"]
+
+
+def test_a_line_with_one_valid_letter_is_utf8_where_such_lines_are_not_rare() -> None:
+    data = ("é\n".encode() + "Договор вступает в силу\n".encode("cp1251")) * 20
+    assert decoded(data)[0] == "é\nДоговор вступает в силу\n" * 20
+
+
 def test_an_encoding_may_begin_long_after_a_stray_byte() -> None:
     start = b"caf\xe9\n" + b"plain ASCII line\n" * 500_000
     text, remarks = decoded(start + (RUSSIAN * 10).encode("koi8_r"))
@@ -153,6 +170,7 @@ def test_damaged_utf16_is_decoded_and_noted() -> None:
         b"\0" * 5000,
         b"".join(number.to_bytes(8, "little") for number in range(32, 120)),
         b"x\0\0\0y\0\0\0" + b"\x01\0\0\0" * 50,
+        b"".join(bytes([number * 7 % 256, number * 13 % 200]) for number in range(1, 200)) + b"a\0" * 20,
         bytes(range(1, 256)) * 10,
         b"\x01\x02\x03\x04ab" * 100,
         codecs.BOM_UTF16_LE + random.Random(1).randbytes(9000),
