@@ -146,10 +146,8 @@ def check_same_input(thread: Thread, reference: ContextRef | None) -> None:
 
 
 def _same(one: ContextRef, other: ContextRef) -> bool:
-    """Return whether two references are to the same input, even if its files were touched."""
-    if "content" in one and "content" in other:
-        return one["content"] == other["content"]
-    return one["pack"] == other["pack"]
+    """Return whether two references are to the same texts, even if their files were touched or named from elsewhere."""
+    return (one["pack"], one["documents"]) == (other["pack"], other["documents"])
 
 
 def raised_limits(limits: Limits, raises: dict[str, Any]) -> Limits:

@@ -125,7 +125,7 @@ def guessed_text(data: bytes, remark: Remark) -> str:
 
 
 def _undeclared(data: bytes, declared: str, remark: Remark, what: str) -> str:
-    why = f"a guess, as {declared[:40]} is unknown" if declared else "a guess, as none is declared"
+    why = f"as {declared[:40]} is unknown" if declared else "as none is declared"
     for stateful in ("iso2022_jp", "iso2022_kr", "iso2022_jp_2"):
         if b"\x1b$" in data and data.isascii():
             try:
@@ -137,7 +137,7 @@ def _undeclared(data: bytes, declared: str, remark: Remark, what: str) -> str:
     said: list[str] = []
     text = guessed_text(data, said.append)
     for phrase in said:
-        remark(f"{what} {phrase} ({why})" if phrase.startswith("read as") else phrase)
+        remark(f"{what}: {phrase} ({why})" if phrase.startswith("encoding guessed") else phrase)
     if declared and not said and not data.isascii():
         remark(f"{what} read as UTF-8 ({why})")
     return text
@@ -145,7 +145,7 @@ def _undeclared(data: bytes, declared: str, remark: Remark, what: str) -> str:
 
 def _worded(remark: Remark, what: str, why: str) -> Remark:
     def say(phrase: str) -> None:
-        remark(f"{what} {phrase}" + (f" ({why})" if why else ""))
+        remark(f"{what}: {phrase}" + (f" ({why})" if why else ""))
 
     return say
 

@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
+from .html import text_of_html
+
 Remark = Callable[[str], None]
 
 _URL = re.compile(r"(?:https?://|mailto:|www\.|cid:)\S+", re.IGNORECASE)
@@ -13,7 +15,7 @@ _MARKS = re.compile(r"\[(?:image|title|hidden|struck|attachment|message)\b")
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,1000})</title", re.IGNORECASE)
 _TITLE_WITHIN = 64 << 10
 _FEW = 3
-"""Words that one version of a body may lack of another before it is said."""
+"""Words that one version of a body may lack of another and still be the one that is shown, whatever else they have."""
 _STUB = 40
 """Words that a text may have which only says that the message is HTML."""
 _ABOUT_HTML = re.compile(
@@ -28,22 +30,9 @@ _FOLDED = re.compile(r"\r?\n[ \t]")
 
 def html_text(html: str) -> str:
     """Return the text of a page, with its title if the text does not say it."""
-    text = _page_text(html)
-    title = " ".join(_page_text(found[1]).split()) if (found := _TITLE.search(html[:_TITLE_WITHIN])) else ""
+    text = text_of_html(html)
+    title = " ".join(text_of_html(found[1]).split()) if (found := _TITLE.search(html[:_TITLE_WITHIN])) else ""
     return text if not title or title in " ".join(text.split()) else f"{title}\n\n{text}"
-
-
-def _page_text(html: str) -> str:
-    try:
-        from .html import text_of_html  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
-    except ImportError:
-        from .plain_html import text_of_html
-    try:
-        return str(text_of_html(html))
-    except ImportError:
-        from .plain_html import text_of_html as plainly
-
-        return plainly(html)
 
 
 def better(first: str, second: str) -> tuple[str, int]:
@@ -55,9 +44,9 @@ def better(first: str, second: str) -> tuple[str, int]:
     ours, theirs = _words(first), _words(second)
     lacking, extra = len(theirs - ours), len(ours - theirs)
     if lacking < _FEW:
-        return first, 0
+        return first, lacking
     if extra < _FEW:
-        return second, 0
+        return second, extra
     if len(ours) <= _STUB and _ABOUT_HTML.search(first):
         return second, extra
     if len(ours & theirs) < min(len(ours), len(theirs)) / 2:

@@ -223,7 +223,7 @@ def test_files_written_into_the_text_are_attachments() -> None:
         ('"utf-8"content-transfer-encoding: 8bit', "Grüße".encode(), "Grüße", ""),
         ("windows-950", "價格".encode("cp950"), "價格", ""),
         ("iso-8859-1", "Preis 5 €".encode("cp1252"), "Preis 5 €", ""),
-        ("x-unknown", "Grüße aus Köln".encode("cp1252"), "Grüße aus Köln", "a guess, as x-unknown is unknown"),
+        ("x-unknown", "Grüße aus Köln".encode("cp1252"), "Grüße aus Köln", "as x-unknown is unknown"),
         ("base64", b"Hello", "Hello", ""),
         ("us-ascii", "Grüße".encode(), "Grüße", ""),
         ("utf-8", "Grüße aus Köln".encode("cp1252"), "Grüße aus Köln", "though UTF-8 is declared"),
