@@ -88,6 +88,14 @@ def test_notes_and_comments_follow_their_paragraph() -> None:
     )
 
 
+END = '<office:annotation-end office:name="n"/>'
+
+
+def test_words_of_a_note_are_not_words_of_a_commented_place() -> None:
+    body = p(f"{comment('why?', 'n')}the {note('footnote', 'foot')}cap{END}")
+    assert 'on "the cap"]: why?' in text(body)
+
+
 def test_tracked_changes_show_what_was_inserted_and_struck_and_by_whom() -> None:
     regions = changed("insertion", "i") + changed("deletion", "d", "500") + changed("deletion", "f")
     body = (

@@ -112,6 +112,14 @@ def test_a_comment_on_several_paragraphs_follows_the_last_of_them() -> None:
     assert '[comment 1 by Cy, on "First. Second."]: Nowhere.' in shown.splitlines()[2]
 
 
+def test_a_comment_whose_place_never_ends_comes_last_and_a_long_place_is_cut() -> None:
+    body = p('<w:commentRangeStart w:id="2"/>', "long " * 50, '<w:r><w:commentReference w:id="2"/></w:r>') + p("Next.")
+    last = text(body, parts={"comments.xml": ("comments", COMMENTS)}).partition("Next.\n")[2]
+    assert last.startswith('[comment 1 by Cy, on "long long ')
+    assert last.splitlines()[0].endswith('…"]: Nowhere.')
+    assert last.count("long") == 40
+
+
 def test_headers_come_first_and_footers_last_and_each_once() -> None:
     header, footer = ("header", p("DRAFT")), ("footer", p("Page 1"))
     body = p("Words.") + '<w:sectPr><w:headerReference w:type="first" r:id="h2.xml"/></w:sectPr>'
@@ -200,6 +208,11 @@ def test_form_fields_show_their_values() -> None:
     assert text(body) == "[x] b typed\n"
 
 
+def test_a_number_that_word_counts_in_a_field_is_a_loss() -> None:
+    draft = only("a.docx", docx(p("See ", field("LISTNUM x", ""))))
+    assert draft.all_losses() == ["1 number of a field not shown"]
+
+
 def test_a_field_without_an_end_hides_nothing_silently() -> None:
     open_field = '<w:r><w:fldChar w:fldCharType="begin"/></w:r>'
     draft = only("a.docx", docx(p("before ", open_field, "inside")))
@@ -273,10 +286,11 @@ def test_a_file_in_an_old_container_is_taken_out_of_it() -> None:
     inner = docx(p("Inside."))
     names = b"\x02\0lease.docx\0C:\\x\\lease.docx\0\0\0\x03\0" + (5).to_bytes(4, "little") + b"path\0"
     packed = compound("\x01Ole10Native", bytes(4) + names + len(inner).to_bytes(4, "little") + inner)
+    cut = compound("\x01Ole10Native", bytes(4) + names + (9_999).to_bytes(4, "little") + inner)
     other = compound("Equation Native", b"x")
-    made = docx(p("See."), files={"word/embeddings/o1.bin": packed, "word/embeddings/o2.bin": other})
-    outer, embedded = drafts("a.docx", made)
-    assert outer.all_losses() == ["1 embedded object not shown"]
+    files = {f"word/embeddings/o{index}.bin": data for index, data in enumerate((packed, cut, other))}
+    outer, embedded = drafts("a.docx", docx(p("See."), files=files))
+    assert outer.all_losses() == ["2 embedded objects not shown"]
     assert (embedded.name, embedded.text) == ("embeddings/lease.docx", "Inside.\n")
 
 

@@ -98,6 +98,13 @@ def test_styles_based_on_each_other_end() -> None:
     assert labels(p("x", style="A"), levels("%1."), styles=styles) == [""]
 
 
+def test_a_paragraph_that_is_hidden_with_its_end_is_not_counted() -> None:
+    number = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
+    hidden = "<w:rPr><w:vanish/></w:rPr>"
+    body = many(0) + p(f"<w:r>{hidden}<w:t>x</w:t></w:r>", properties=number + hidden) + many(0)
+    assert labels(body, levels("%1.")) == ["1. ", "[hidden: x]", "2. "]
+
+
 def test_bullets_are_dashes_indented_by_level() -> None:
     assert labels(many(0, 1), levels("•", "o", forms="bullet")) == ["- ", "  - "]
 
