@@ -1,4 +1,4 @@
-"""What lies on the pages of a PDF beside their text: form fields, comments, links, attached files, described images."""
+"""Lines for all that lies on the pages of a PDF beside their text: forms, comments, links, files, described images."""
 
 import ctypes
 import re

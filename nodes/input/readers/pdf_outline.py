@@ -24,7 +24,7 @@ class Outline:
     elsewhere: list[str]
     """The titles of entries that lead to no page."""
     cut: bool = False
-    """Whether there are more entries than are read."""
+    """True if there are more entries than are read."""
 
     def write(self, draft: Draft, number: int, text: str) -> list[str]:
         """Write a page's text, its sections marked where their titles stand in it; return the titles that do not."""

@@ -17,7 +17,7 @@ _LITTLE_TEXT = 200
 
 @dataclass
 class Page:
-    """What one page gave."""
+    """The text of one page, and the reason for having none."""
 
     text: str = ""
     is_image: bool = False
@@ -30,7 +30,7 @@ class Page:
 
 @dataclass
 class PageLosses:
-    """What is missing, by page."""
+    """All that is missing, by page."""
 
     pages: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     """Page numbers by the rest of a sentence that begins with them: `cannot be read (damaged stream)`."""

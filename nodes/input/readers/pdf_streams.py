@@ -58,14 +58,14 @@ _OPERATORS = frozenset(
 
 
 class Unpacked(NamedTuple):
-    """What a stream unpacks to."""
+    """The bytes that a stream unpacks to."""
 
     data: bytes
     """As far as it unpacks."""
     flaw: str = ""
     """DAMAGED, TOO_LARGE or WRONG; empty for a whole one."""
     known: bool = True
-    """Whether its filters are known here."""
+    """False if one of its filters is not known here."""
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Streams:
     flaws: dict[int, str] = field(default_factory=dict[int, str])
     """DAMAGED, TOO_LARGE, WRONG or SYNTAX by object number."""
     unknown: bool = False
-    """Whether some streams could not be checked."""
+    """True if some streams could not be checked."""
     page_objects: int = 0
     """Objects that say they are pages; older versions of pages count too."""
     drawings: set[int] = field(default_factory=set[int])

@@ -1,4 +1,4 @@
-"""What a PDF has beside the text of its pages is in the text, too, or a document of its own, or a loss."""
+"""The parts of a PDF beside the text of its pages are in the text, or documents of their own, or losses."""
 
 from durable_rlm.nodes.input.draft import Draft
 from tests.nodes.input.pdf_files import Pdf, text
@@ -119,7 +119,7 @@ def test_attachments_are_documents_under_names_that_lead_nowhere_else() -> None:
 
 
 def outlined(entries: str, count: int) -> Draft:
-    """Return what is read of two pages with an outline; in it `{n}` is its n-th object, `{page}` the second page."""
+    """Return the draft of two pages with an outline; in it `{n}` is its n-th object, `{page}` the second page."""
     pdf = Pdf()
     pdf.text_page(["Contents", "Chapter one"])
     pdf.text_page(["before", "Chapter one", "after", "Section"])
@@ -154,7 +154,7 @@ def test_an_outline_that_contains_itself_ends() -> None:
     assert draft.places["sections"]["label"] == ["Chapter one"]
 
 
-def test_who_wrote_it_and_when_is_in_its_meta() -> None:
+def test_author_title_and_dates_are_in_its_meta() -> None:
     pdf = Pdf(info={"Title": "A title", "Author": "Anna", "CreationDate": "D:20240102030405+01'00'", "Keywords": ""})
     pdf.text_page(["Hello"])
     meta = only("a.pdf", pdf.bytes()).meta
