@@ -115,7 +115,7 @@ class Page:
         return self._frames[0].flow.sections
 
     def not_shown(self, noun: str, number: int = 1) -> None:
-        """Count things that the text does not show; an empty name is none of them."""
+        """Count things that the text does not show; nothing for an empty name."""
         if noun and number:
             self.unshown[noun] = self.unshown.get(noun, 0) + number
 
