@@ -108,7 +108,7 @@ def test_a_tier_with_a_hole_reads_nothing(tier: Tier, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.processes
-def test_where_a_worker_could_write_to_a_file_it_gets_a_copy(
+def test_a_file_that_a_worker_could_write_to_is_copied_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: WorkerPool
 ) -> None:
     # Without a sandbox it reaches the file by its name; the copy has another one.
