@@ -1,16 +1,16 @@
-"""`durable-rlm[documents]` with no other extra reads PDF, DOCX and XLSX."""
+"""`durable-rlm[documents]` with no other extra reads PDF and Office files, and loses nothing of them silently."""
+
+from importlib import import_module
+from random import Random
 
 import pytest
-from tests.state.input.test_formats import docx, pdf, text_of, xlsx
 
-for _name in ("pypdf", "docx", "openpyxl"):
+for _name in ("pypdfium2", "pypdf", "lxml", "xlrd", "olefile", "python_calamine", "msoffcrypto"):
     pytest.importorskip(_name, reason="needs the extra `documents`: make test-extra NAME=documents")
 
 
-@pytest.mark.parametrize(
-    ("made", "suffix", "words"),
-    [(pdf("Hello one"), ".pdf", "Hello one"), (docx(), ".docx", "paragraph"), (xlsx(), ".xlsx", "Amount")],
-    ids=["pdf", "docx", "xlsx"],
-)
-def test_a_document_is_read(made: bytes, suffix: str, words: str) -> None:
-    assert words in text_of(made, suffix)[0]
+@pytest.mark.parametrize("name", ["pdf", "word", "excel", "excel_binary", "powerpoint", "open_document"])
+def test_documents_are_read_whole(name: str) -> None:
+    corpus = import_module(f"tests.nodes.input.corpus.{name}")
+    judge = import_module("tests.nodes.input.corpus.silent")
+    assert [(sample.name, part) for sample in corpus.samples(Random(1)) for part in judge.lost(sample)] == []

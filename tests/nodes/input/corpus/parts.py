@@ -6,9 +6,7 @@ from random import Random
 from xml.sax.saxutils import escape, quoteattr
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from tests.nodes.input.reading import drafts
-
-from . import Planted, Sample, sentence
+from . import Planted, sentence
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 STRICT_OFFICE = "http://purl.oclc.org/ooxml/officeDocument/relationships"
@@ -38,14 +36,6 @@ class Words:
         words = sentence(self._random, part).replace(" ", "-").rstrip(".")
         self.planted.append(Planted(words, part))
         return words
-
-
-def lost(sample: Sample) -> list[str]:
-    """Return the parts of a file whose sentences are neither in its documents nor in the losses of these."""
-    documents = drafts(sample.name, sample.data)
-    shown = "\n".join(one.text for one in documents)
-    losses = "\n".join(loss for one in documents for loss in one.all_losses())
-    return [one.part for one in sample.planted if one.sentence not in shown and not (one.loss and one.loss in losses)]
 
 
 def zipped(parts: Mapping[str, str | bytes]) -> bytes:

@@ -186,7 +186,7 @@ def _shared(plan: _Plan) -> Sample:
 
 def _damaged_stream(plan: _Plan) -> Sample:
     plan.body()
-    content = zlib.compress(text(plan.plant("damaged stream", "cannot be read") for _ in range(40)).encode())
+    content = zlib.compress(text(plan.plant("damaged stream", "damaged stream") for _ in range(40)).encode())
     at = plan.random.randrange(len(content) // 3, len(content) - 20)
     broken = content[:at] + (b"" if plan.random.random() < 0.5 else b"\xff\xff\xff" + content[at + 3 :])
     plan.pdf.raw_page(plan.pdf.stream(broken, "/Filter/FlateDecode"))

@@ -8,7 +8,8 @@ import python_calamine
 from durable_rlm.nodes.input.draft import Unusable
 from tests.nodes.input.corpus.excel import workbook
 from tests.nodes.input.corpus.excel_binary import label, number, record, samples, text_box, xls, xlsb
-from tests.nodes.input.corpus.parts import lost, zipped
+from tests.nodes.input.corpus.parts import zipped
+from tests.nodes.input.corpus.silent import lost
 from tests.nodes.input.reading import drafts, only
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from durable_rlm.nodes.input.draft import Draft, Unusable
 from tests.nodes.input.corpus.open_document_sheets import SPACES, cell, content, samples, spreadsheet
-from tests.nodes.input.corpus.parts import lost, zipped
+from tests.nodes.input.corpus.parts import zipped
+from tests.nodes.input.corpus.silent import lost
 from tests.nodes.input.reading import only
 
 

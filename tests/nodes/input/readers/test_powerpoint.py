@@ -7,8 +7,9 @@ import pytest
 from pptx import Presentation
 
 from durable_rlm.nodes.input.draft import Draft
-from tests.nodes.input.corpus.parts import lost, relations, zipped
+from tests.nodes.input.corpus.parts import relations, zipped
 from tests.nodes.input.corpus.powerpoint import presentation, samples, shape, slide
+from tests.nodes.input.corpus.silent import lost
 from tests.nodes.input.reading import only
 
 
