@@ -15,8 +15,8 @@ from ..nodes.input.extract_cache import CachingExtractor
 from ..nodes.input.extraction import Extractor
 from ..nodes.input.ingest import ReadSoFar, ingest
 from ..nodes.input.paths import expand
+from ..nodes.input.reader_pool import ReaderPool
 from ..nodes.input.source import from_text
-from ..nodes.input.worker_pool import WorkerPool
 from ..nodes.models.tokens import estimate_tokens
 from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import InputEvent, OnEvent
@@ -98,7 +98,7 @@ def open_extractor(
 
     With `keep`, extracted texts are taken from the home, and kept there.
     """
-    with closing(WorkerPool(open_programs, sandboxed=not settings.unsandboxed, hidden=[home])) as pool:
+    with closing(ReaderPool(open_programs, sandboxed=not settings.unsandboxed, hidden=[home])) as pool:
         yield CachingExtractor(pool, Extracts(home / FOLDER)) if keep else pool
 
 

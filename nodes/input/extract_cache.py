@@ -20,7 +20,7 @@ from .formats import Format, formats
 
 _PIECE = 1 << 20
 _GENERATION = 1
-"""Raised when the form of what the worker writes changes."""
+"""Raised when the form of what the reader process writes changes."""
 
 
 class CachingExtractor:

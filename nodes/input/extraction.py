@@ -1,4 +1,4 @@
-"""The results of a worker for one file, checked: the file may have taken the worker over."""
+"""The results of a reader process for one file, checked: the file may have taken the reader process over."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ class Extraction:
     found: list[ExtractedDocument | SkippedInside] = field(default_factory=list["ExtractedDocument | SkippedInside"])
     text: BinaryIO | None = None
     facts: BinaryIO | None = None
-    """The facts as the worker wrote them."""
+    """The facts as the reader process wrote them."""
 
     def chunks(self, document: ExtractedDocument) -> Iterator[tuple[bytes, int]]:
         """Yield a document's text in pieces, each with its number of characters. Raises OSError."""

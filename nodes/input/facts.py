@@ -1,4 +1,4 @@
-"""A worker's words about the documents of a file, checked: sizes, names, and places inside the text."""
+"""A reader process's words about the documents of a file, checked: sizes, names, and places inside the text."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ NONSENSE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 @dataclass(frozen=True)
 class ExtractedDocument:
-    """A document in the text that the worker wrote."""
+    """A document in the text that the reader process wrote."""
 
     name: str
     """Its path inside the file; empty for the file itself."""

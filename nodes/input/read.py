@@ -1,4 +1,4 @@
-"""Reads sources: opened safely, their formats detected, decoded here or read by workers, which work ahead."""
+"""Reads sources: opened safely, their formats detected, decoded here or read by reader processes, which work ahead."""
 
 import os
 import stat
@@ -52,7 +52,7 @@ class Reading:
 
 @dataclass
 class _Opened:
-    """A file that is open, and that a worker may already be reading."""
+    """A file that is open, and that a reader process may already be reading."""
 
     descriptor: int
     status: os.stat_result
@@ -65,11 +65,11 @@ class _Opened:
 
 _Readings: TypeAlias = Generator[tuple[Source, AbstractContextManager[Reading]]]
 _FAR = 200
-"""Sources after the present one among which the next files for workers are looked for."""
+"""Sources after the present one among which the next files for reader processes are looked for."""
 
 
 def readings(sources: Iterable[Source], extractor: Extractor, options: ReadOptions, check: Check) -> _Readings:
-    """Yield each source with its reading, in order, while workers read the next `extractor.ahead` of their files."""
+    """Yield each source with its reading, in order, while the next `extractor.ahead` files are read."""
     rest = iter(sources)
     upcoming: deque[tuple[Source, _Opened | None]] = deque()
     begun = 0
@@ -92,7 +92,7 @@ def readings(sources: Iterable[Source], extractor: Extractor, options: ReadOptio
 
 
 def _begun(source: Source, extractor: Extractor, options: ReadOptions, check: Check) -> _Opened | None:
-    """Have a worker begin with a source whose name says that it needs one. An error is reported at its turn."""
+    """Have a reader process begin with a source whose name says that it needs one. An error is reported at its turn."""
     if isinstance(source, FileSource) and format_of(source.path, b"").reader:
         with suppress(Unusable, OSError):
             return _opened(source, extractor, options, check)
@@ -138,7 +138,7 @@ def _file(opened: _Opened, options: ReadOptions) -> Iterator[Reading]:
 
 
 def _opened(source: FileSource, extractor: Extractor, options: ReadOptions, check: Check) -> _Opened:
-    """Open a file, detect its format, and have a worker begin to read it, if it is not text.
+    """Open a file, detect its format, and have a reader process begin to read it, if it is not text.
 
     Raises Unusable, OSError.
     """

@@ -1,4 +1,4 @@
-"""Readers that do what hostile files make readers do, for the contract of extractors. A worker imports them by name."""
+"""Readers that do what hostile files make readers do, imported by reader processes by their names."""
 
 import contextlib
 import ctypes
@@ -166,7 +166,7 @@ def writes_without_end(given: GivenFile) -> Read:
 
 
 def fills_its_output(given: GivenFile) -> Read:
-    """Write to the descriptor itself, past what the worker counts."""
+    """Write to the descriptor itself, past what the reader process counts."""
     del given
     while True:
         os.write(_output(0), b"x" * (8 << 20))
@@ -180,7 +180,7 @@ def tells_nonsense(given: GivenFile) -> Read:
 
 
 def answers_nonsense(given: GivenFile) -> Read:
-    """Answer with what the file has, instead of the worker."""
+    """Answer with what the file has, instead of the reader process."""
     with socket.socket(fileno=os.dup(_control())) as control:
         control.send(given.file.read() + b"\n")
     time.sleep(1_000)
@@ -188,7 +188,7 @@ def answers_nonsense(given: GivenFile) -> Read:
 
 
 def changes_its_text_later(given: GivenFile) -> Read:
-    """Have a thread change the text as soon as the worker has answered."""
+    """Have a thread change the text as soon as the reader process has answered."""
     place = os.dup(_output(0))
 
     def change() -> None:
@@ -299,7 +299,7 @@ def _descriptors(mode: int) -> list[int]:
 
 
 def _control() -> int:
-    """Return the descriptor of the worker's socket."""
+    """Return the descriptor of the reader process's socket."""
     for one in range(3, 64):
         with contextlib.suppress(OSError):
             if stat.S_ISSOCK(os.fstat(one).st_mode):

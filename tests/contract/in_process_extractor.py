@@ -1,4 +1,4 @@
-"""An extractor without a worker, for tests of the rest. Nothing of it stops a reader that hangs or dies."""
+"""An extractor without a reader process, for tests of the rest. Nothing of it stops a reader that hangs or dies."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from durable_rlm.nodes.input.draft import ReadOptions
 from durable_rlm.nodes.input.extraction import Check, Extraction, checked
 from durable_rlm.nodes.input.formats import Format
-from durable_rlm.nodes.input.worker import Task, extract
+from durable_rlm.nodes.input.reading_task import Task, extract
 
 
 class InProcessExtractor:

@@ -14,7 +14,7 @@ import pytest
 from durable_rlm.kernel.host.confined_programs import open_programs
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
-from durable_rlm.nodes.input.worker_pool import WorkerPool
+from durable_rlm.nodes.input.reader_pool import ReaderPool
 from durable_rlm.state.blobs.store import Blobs
 
 pytestmark = pytest.mark.processes
@@ -94,7 +94,7 @@ def test_bombs_cost_themselves_and_one_reason_each(tmp_path: Path) -> None:
     (folder / "good.txt").write_text("Another one.")
     blobs = Blobs(tmp_path / "blobs")
     begun = time.monotonic()
-    with closing(WorkerPool(open_programs)) as readers:
+    with closing(ReaderPool(open_programs)) as readers:
         reference = ingest(expand([folder]), blobs, readers)
     assert time.monotonic() - begun < 300
     assert {"given/good.eml", "given/good.txt"} <= set(reference["names"])

@@ -1,4 +1,4 @@
-"""Extractors of both kinds: the contract, and what confined workers promise beside it, in each tier."""
+"""Extractors of both kinds: the contract, and what confined reader processes promise beside it, in each tier."""
 
 import json
 import os
@@ -17,10 +17,10 @@ from durable_rlm.kernel.host.confined_programs import Plain
 from durable_rlm.kernel.host.sandbox_tiers import Tier
 from durable_rlm.nodes.input.draft import ReadOptions
 from durable_rlm.nodes.input.extraction import Extractor
-from durable_rlm.nodes.input.worker_pool import WorkerPool
+from durable_rlm.nodes.input.reader_pool import ReaderPool
 from tests.contract.extractor_contract import SECONDS, ExtractorContract, form_of, read, reason
 from tests.contract.in_process_extractor import InProcessExtractor
-from tests.contract.worker_pools import (
+from tests.contract.reader_pools import (
     ALL_TIERS,
     READERS,
     below,
@@ -49,16 +49,16 @@ def tier(request: pytest.FixtureRequest) -> Tier:
 
 
 @pytest.fixture(scope="module")
-def shared(tier: Tier) -> Generator[WorkerPool]:
+def shared(tier: Tier) -> Generator[ReaderPool]:
     pool = pool_in(tier)
     yield pool
     pool.close()
 
 
 @pytest.mark.processes
-class TestWorkers(ExtractorContract):
+class TestProcesses(ExtractorContract):
     @pytest.fixture
-    def extractor(self, shared: WorkerPool) -> Extractor:
+    def extractor(self, shared: ReaderPool) -> Extractor:
         return shared
 
     @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ class TestWorkers(ExtractorContract):
             ("eats_memory_in_c", "crashed (signal "),
         ],
     )
-    def test_a_worker_that_dies_costs_one_file_and_one_reason(
+    def test_a_process_that_dies_costs_one_file_and_one_reason(
         self, extractor: Extractor, reader: str, words: str
     ) -> None:
         said = reason(extractor, reader)
         assert said.startswith("not readable: its reader ") and words in said
         assert read(extractor, "well").texts == ["words"]
 
-    def test_a_worker_killed_from_outside_costs_one_file(self, extractor: Extractor) -> None:
+    def test_a_process_killed_from_outside_costs_one_file(self, extractor: Extractor) -> None:
         [one] = read(extractor, "well").documents
         assert "process" in one.meta
         ended = threading.Timer(0.3, kill_readers)
@@ -87,7 +87,7 @@ class TestWorkers(ExtractorContract):
         assert reason(extractor, "hangs").startswith("not readable: its reader was killed")
         assert read(extractor, "well").texts == ["words"]
 
-    def test_one_worker_reads_many_files(self, extractor: Extractor) -> None:
+    def test_one_process_reads_many_files(self, extractor: Extractor) -> None:
         assert len({read(extractor, "well").documents[0].meta["process"] for _ in range(5)}) == 1
 
     def test_output_without_end_is_cut_off(self, extractor: Extractor) -> None:
@@ -128,7 +128,7 @@ class TestWorkers(ExtractorContract):
         ],
         ids=str,
     )
-    def test_nothing_that_a_worker_says_is_believed(self, extractor: Extractor, fact: dict[str, Any]) -> None:
+    def test_nothing_that_a_process_says_is_believed(self, extractor: Extractor, fact: dict[str, Any]) -> None:
         good = {"name": "", "start": 0, "end": 0, "chars": 0, "meta": {}, "places": {}, "losses": []}
         # Without the wrong part it would be believed.
         assert len(read(extractor, "tells_nonsense", json.dumps(good).encode() + b"\n").documents) == 2
@@ -148,7 +148,7 @@ class TestWorkers(ExtractorContract):
         assert reason(extractor, "answers_nonsense", said) == "damaged: its reader returned nonsense"
         assert read(extractor, "well").texts == ["words"]
 
-    def test_text_that_a_worker_changes_later_stays_as_it_was_checked(self, extractor: Extractor) -> None:
+    def test_text_that_a_process_changes_later_stays_as_it_was_checked(self, extractor: Extractor) -> None:
         form = form_of("changes_its_text_later")
         with tempfile.TemporaryFile() as file:
             file.write(b"words")
@@ -157,7 +157,7 @@ class TestWorkers(ExtractorContract):
                 time.sleep(0.2)
                 assert text_of(extraction) == "words"
 
-    def test_processes_that_a_reader_starts_end_with_their_worker(self, extractor: Extractor, tier: Tier) -> None:
+    def test_processes_that_a_reader_starts_end_with_their_process(self, extractor: Extractor, tier: Tier) -> None:
         read(extractor, "well")
         before = below()
         found = read(extractor, "forks")
@@ -221,15 +221,15 @@ class TestWorkers(ExtractorContract):
 
 @pytest.mark.processes
 class TestPlainProcesses(ExtractorContract):
-    """Workers of a machine on which nothing can be forked, such as macOS."""
+    """Reader processes of a machine on which nothing can be forked, such as macOS."""
 
     @pytest.fixture
     def extractor(self) -> Generator[Extractor]:
-        pool = WorkerPool(lambda spec, _: Plain(spec, environment_with_readers(spec)), sandboxed=False, workers=1)
+        pool = ReaderPool(lambda spec, _: Plain(spec, environment_with_readers(spec)), sandboxed=False, processes=1)
         yield pool
         pool.close()
 
-    def test_a_worker_that_dies_costs_one_file(self, extractor: Extractor) -> None:
+    def test_a_process_that_dies_costs_one_file(self, extractor: Extractor) -> None:
         assert "crashed (signal 6)" in reason(extractor, "aborts")
         assert "CPU time" in reason(extractor, "spins")
         assert "memory" in reason(extractor, "eats_memory")

@@ -1,4 +1,4 @@
-"""Runs over files that are not text: they are read by workers, confined unless the user allows otherwise."""
+"""Runs over files that are not text: they are read by reader processes, confined unless the user allows otherwise."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ async def answered(tmp_path: Path, given: Path, **options: Any) -> str:
 
 @pytest.mark.processes
 @pytest.mark.parametrize("unsandboxed", [False, True])
-async def test_a_run_reads_mail_by_a_worker(
+async def test_a_run_reads_mail_by_a_process(
     tmp_path: Path, given: Path, monkeypatch: pytest.MonkeyPatch, unsandboxed: bool
 ) -> None:
     opened: list[Programs] = []

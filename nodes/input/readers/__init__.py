@@ -1,1 +1,1 @@
-"""The readers of formats, one file each. They run in the confined worker (`../worker.py`), never in this process."""
+"""The readers of formats. They run in confined reader processes (`../reader_process.py`), never in the program."""

@@ -1,4 +1,4 @@
-"""Runs LibreOffice on one file, under limits of its own, inside the worker's confinement.
+"""Runs LibreOffice on one file, under limits of its own, inside the reader process's confinement.
 
 `convert(soffice, data, suffix, to)` returns the converted file's bytes. LibreOffice exits with 0 even when it could not
 load a file, so only what it has written counts.
@@ -55,7 +55,7 @@ def _command(soffice: str, profile: str, to: str, folder: str, given: Path) -> l
     program = Path(os.path.realpath(soffice)).with_name("soffice.bin")
     return [
         str(program) if program.is_file() else soffice,
-        # A profile of the worker's own: two programs with one profile block each other.
+        # A profile of the reader process's own: two programs with one profile block each other.
         f"-env:UserInstallation=file://{profile}",
         *("--headless", "--nologo", "--norestore", "--nolockcheck", "--nodefault", "--nofirststartwizard"),
         *("--convert-to", to, "--outdir", f"{folder}/made", str(given)),
@@ -65,7 +65,7 @@ def _command(soffice: str, profile: str, to: str, folder: str, given: Path) -> l
 def _run(command: list[str], folder: str) -> int:
     """Run a command, and return its status. Raises Unusable when it takes too long, OSError when it cannot start."""
     environment = {**os.environ, "HOME": folder, "TMPDIR": folder, "SAL_USE_VCLPLUGIN": "svp"}
-    # Of the worker's process group, so that it ends with the worker, however that ends.
+    # Of the reader process's process group, so that it ends with the reader process, however that ends.
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

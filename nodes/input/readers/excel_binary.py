@@ -1,7 +1,7 @@
 """Workbooks of Excel in binary form as text, in the form of `sheet_text.py`.
 
 XLS (BIFF 2 to 8) is read by xlrd, XLSB by calamine, which also reads the XLS files that xlrd cannot. calamine gives
-values alone, which a loss says. Both may end the process on hostile files, so that they are for the worker only.
+values alone, which a loss says. Both may end their process on hostile files.
 """
 
 import io

@@ -29,11 +29,11 @@ _OLD = b"*mbx*"
 
 @dataclass(frozen=True)
 class _Extent:
-    """Where a message lies in the file, with its separator."""
+    """The place of a message in the file, with its separator."""
 
     start: int
     body: int
-    """Where its headers begin."""
+    """The beginning of its headers."""
     end: int
 
 

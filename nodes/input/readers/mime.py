@@ -198,7 +198,7 @@ class Part:
     data: bytes = field(repr=False)
     headers: Headers
     start: int
-    """Where its body begins."""
+    """The beginning of its body."""
     end: int
     standard: str = "text/plain"
     """Its type where it names none."""
@@ -300,12 +300,12 @@ class Parts:
     """A multipart body, taken apart."""
 
     first: int
-    """Where the first boundary begins; text before it belongs to no part."""
+    """The beginning of the first boundary; text before it belongs to no part."""
     last: int
-    """Where the last boundary ends; text after it belongs to no part."""
+    """The end of the last boundary; text after it belongs to no part."""
     parts: list[Part]
     closed: bool
-    """Whether there is a closing boundary."""
+    """True when there is a closing boundary."""
 
 
 def message_of(data: bytes) -> Part:

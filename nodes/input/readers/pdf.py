@@ -20,9 +20,9 @@ from .pdf_text import pages_in_words
 
 _LARGEST_FILE = 384 << 20
 _LARGEST_TEXT = 200 << 20
-"""Characters from one file, below what the worker gives back."""
+"""Characters from one file, below what the reader process gives back."""
 _SECONDS = 45.0
-"""CPU time for the pages of one file, below what the worker has."""
+"""CPU time for the pages of one file, below what the reader process has."""
 _PAGES_IN_MEMORY = 2_000
 """pdfium keeps what it has seen of each page, some KB, until a file is closed."""
 _XFA = (2, 3)

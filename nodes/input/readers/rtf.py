@@ -64,7 +64,7 @@ class _Reader:
         """Characters still to be skipped behind a `\\u`."""
         self._ignorable = False
         self._first = False
-        """Whether a group has just been opened."""
+        """True when a group has just been opened."""
         self._codec = "cp1252"
         self._fonts: dict[int, str] = {}
         self._font = 0

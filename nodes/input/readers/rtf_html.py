@@ -25,7 +25,7 @@ def is_wrapped_html(rtf: bytes) -> bool:
 class _Group:
     skipped: bool = False
     twin: bool = False
-    """Whether its text is RTF's own form of what a tag says."""
+    """True when its text is RTF's own form of what a tag says."""
     in_tag: bool = False
     uc: int = 1
     codec: str = ""

@@ -28,7 +28,7 @@ class Flow:
     marks: tuple[Mark, ...] = ()
     """The marks that are open."""
     in_line: bool = False
-    """Whether the present line has text."""
+    """True when the present line has text."""
 
     def write(self, text: str, marks: tuple[Mark, ...] = ()) -> None:
         """Append text without line ends."""

@@ -1,10 +1,10 @@
-"""Reads a file by its reader in this process, as the worker does it."""
+"""Reads a file by its reader in this process, as the reader process does it."""
 
 import io
 
 from durable_rlm.nodes.input.draft import Draft, ReadOptions, Skipped
 from durable_rlm.nodes.input.formats import format_of
-from durable_rlm.nodes.input.worker import Task, _text
+from durable_rlm.nodes.input.reading_task import Task, _text
 
 
 def read(name: str, data: bytes, *, encoding: str = "", passwords: tuple[str, ...] = ()) -> list[Draft | Skipped]:

@@ -156,7 +156,7 @@ def test_a_stream_is_unpacked_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_files_inside_of_files_are_capped_at_all_depths_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("durable_rlm.nodes.input.worker._MOST_NESTED", 3)
+    monkeypatch.setattr("durable_rlm.nodes.input.reading_task._MOST_NESTED", 3)
     data = zipped({"a.zip": zipped({"1.txt": b"x", "2.txt": b"x"}), "b.zip": zipped({"3.txt": b"x"})})
     assert _names("x.zip", data) == ["a.zip/1.txt", "a.zip/2.txt"]
     assert _skipped("x.zip", data)["b.zip"].startswith("beyond")

@@ -11,7 +11,7 @@ from msoffcrypto.format.ooxml import OOXMLFile
 
 from durable_rlm.nodes.input.draft import Draft, ReadOptions, Unusable
 from durable_rlm.nodes.input.formats import format_of
-from durable_rlm.nodes.input.worker import Task
+from durable_rlm.nodes.input.reading_task import Task
 from tests.nodes.input.readers.compound import compound
 from tests.nodes.input.readers.word_files import docx, p
 from tests.nodes.input.reading import only, read

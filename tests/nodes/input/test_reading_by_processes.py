@@ -1,7 +1,8 @@
-"""Files that workers read: begun ahead, reported in order, and unread where no worker can be confined."""
+"""Files for reader processes: begun ahead, reported in order, and unread where no process can be confined."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from durable_rlm.nodes.input.extraction import Check, Extraction, Extractor
 from durable_rlm.nodes.input.formats import Format
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.paths import expand
-from durable_rlm.nodes.input.source import IngestStopped
-from durable_rlm.nodes.input.worker_pool import WorkerPool
+from durable_rlm.nodes.input.reader_pool import ReaderPool
+from durable_rlm.nodes.input.source import IngestStopped, Limits
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import InputError, NoSandbox
 from tests.contract.in_process_extractor import InProcessExtractor
@@ -53,7 +54,7 @@ class Ahead:
             self.open -= 1
 
 
-def test_workers_read_the_next_files_while_results_keep_their_order(tree: Tree, blobs: Blobs) -> None:
+def test_processes_read_the_next_files_while_results_keep_their_order(tree: Tree, blobs: Blobs) -> None:
     root = tree({f"{name}.eml": _MAIL for name in "abcdef"} | {"aa.txt": "text", "ee.txt": "text"})
     ahead = Ahead(3)
     reference = ingest(expand([root]), blobs, ahead)
@@ -73,13 +74,14 @@ def test_a_file_that_cannot_be_begun_is_reported_once_at_its_turn(tree: Tree, bl
     assert "skipped (bad): given/bad.eml" in reference["notes"]
 
 
-@pytest.mark.parametrize("ends", ["named", "stopped"])
+@pytest.mark.parametrize("ends", ["too large", "stopped"])
 def test_files_that_were_begun_are_closed_when_reading_ends_early(tree: Tree, blobs: Blobs, ends: str) -> None:
     root = tree({"a.eml": _MAIL, "b.eml": _MAIL, "bad.eml": _MAIL, "c.eml": _MAIL, "d.eml": _MAIL})
     before = len(list(Path("/dev/fd").iterdir()))
-    if ends == "named":
-        with pytest.raises(InputError, match="bad"):
-            ingest(expand([root / "a.eml", root / "bad.eml", root / "c.eml", root / "d.eml"]), blobs, Ahead(4))
+    if ends == "too large":
+        sources = replace(expand([root]), limits=Limits(bytes=4))
+        with pytest.raises(InputError, match="GiB of text"):
+            ingest(sources, blobs, Ahead(4))
     else:
         ahead = Ahead(4)
         with pytest.raises(IngestStopped):
@@ -87,20 +89,20 @@ def test_files_that_were_begun_are_closed_when_reading_ends_early(tree: Tree, bl
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-def test_without_a_sandbox_only_files_that_need_a_worker_are_skipped(tree: Tree, blobs: Blobs) -> None:
+def test_without_a_sandbox_only_files_that_need_a_process_are_skipped(tree: Tree, blobs: Blobs) -> None:
     root = tree({"a.eml": _MAIL, "b.txt": "text", "c.csv": "1,2", "d.pdf": b"%PDF-1.4"})
     reference = ingest(expand([root]), blobs, _refused())
     assert reference["names"] == ["given/b.txt", "given/c.csv"]
     assert reference["notes"] == [f"skipped ({_UNREAD}): given/a.eml, given/d.pdf"]
 
 
-def test_without_a_sandbox_a_named_file_that_needs_a_worker_is_an_error(tree: Tree, blobs: Blobs) -> None:
+def test_without_a_sandbox_a_named_file_that_needs_a_process_is_an_error(tree: Tree, blobs: Blobs) -> None:
     with pytest.raises(InputError) as refused:
         ingest(expand([tree({"a.eml": _MAIL}) / "a.eml"]), blobs, _refused())
     assert refused.value.exit_code == 2 and _UNREAD in refused.value.message
 
 
-def test_the_first_word_of_a_pdf_decides_for_a_worker_too(tree: Tree, blobs: Blobs) -> None:
+def test_the_first_word_of_a_pdf_decides_for_a_process_too(tree: Tree, blobs: Blobs) -> None:
     reference = ingest(expand([tree({"a.txt": "text", "unnamed": b"%PDF-1.4"})]), blobs, _refused())
     assert reference["notes"] == [f"skipped ({_UNREAD}): given/unnamed"]
 
@@ -122,4 +124,4 @@ def _refused() -> Extractor:
     def refuse(spec: ProgramSpec, sandboxed: bool) -> Programs:
         raise NoSandbox("No sandbox holds.", hint="Install one.")
 
-    return WorkerPool(refuse)
+    return ReaderPool(refuse)

@@ -1,7 +1,7 @@
-"""The worker's program: it reads one file after another for its host, until the host closes the socket.
+"""The reader process's program: it reads one file after another for its host, until the host closes the socket.
 
 A task is JSON, `{"name", "size", "kind", "reader", "seconds", "encoding", "passwords", "soffice"}`, with three
-descriptors: the file, and the files for its documents' text and facts (`worker.py`). The answer is `{"done": true}` or
+descriptors: the file, and the files for its documents' text and facts. The answer is `{"done": true}` or
 `{"unusable": reason, "hint"}`; `"last": true` beside it says that this process reads no more. A line end follows each,
 because some systems do not keep messages apart.
 """
@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 
 from .draft import ReadOptions, Unusable
 from .formats import Format
-from .worker import Task, extract
+from .reading_task import Task, extract
 
 MEMORY = 1 << 30
-"""Bytes of address space of the worker."""
+"""Bytes of address space of the reader process."""
 _MEMORY_OF_PROGRAMS = 4 << 30
 """The same of a program that it starts."""
 LARGEST_OUTPUT = 320 << 20
@@ -104,6 +104,6 @@ def _limit(what: int, soft: int, hard: int = resource.RLIM_INFINITY) -> None:
     if most != resource.RLIM_INFINITY:
         hard = most if hard == resource.RLIM_INFINITY else min(hard, most)
         soft = min(soft, most)
-    # macOS refuses a limit of memory; a worker without it is better than no worker.
+    # macOS refuses a limit of memory; a reader process without it is better than no reader process.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(what, (soft, hard))

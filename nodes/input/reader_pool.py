@@ -1,6 +1,6 @@
-"""Reads files by confined worker processes: several at once, each file under limits, and nothing believed of them.
+"""Reads files in confined processes: several at once, each file under limits, and nothing believed of them.
 
-A worker that dies or hangs costs the file that it was reading and one reason; the next file gets a new one.
+A reader process that dies or hangs costs the file that it was reading and one reason; the next file gets a new one.
 """
 
 import contextlib
@@ -26,17 +26,17 @@ from ...state.errors import NoSandbox, RlmError
 from .draft import ReadOptions, Unusable
 from .extraction import Check, Extraction, checked
 from .formats import GROUP, Format
-from .worker_loop import LARGEST_OUTPUT
+from .reader_process import LARGEST_OUTPUT
 
-_MOST_WORKERS = 4
+_MOST_PROCESSES = 4
 _BETWEEN_LOOKS = 0.05
 _MAX_MESSAGE = 1 << 20
 _LONGEST_REASON = 500
 _OFFICE = ("/etc/fonts", "/etc/libreoffice")
 _BLOCK, _IN_MEMORY = 1 << 20, 4 << 20
 _MOST_STARTS = 3
-"""Attempts to start a worker for a file, because the process from which workers are forked may have died."""
-_PRELOADED = ("durable_rlm.nodes.input.worker_loop", "zipfile", "zlib", "email.parser", "html.parser", "lxml.etree")
+"""Attempts to start a process for a file, because the one from which they are forked may have died."""
+_PRELOADED = ("durable_rlm.nodes.input.reader_process", "zipfile", "zlib", "email.parser", "html.parser", "lxml.etree")
 _NO_SANDBOX = "not read: no sandbox holds here; --unsandboxed reads it without one"
 
 
@@ -82,7 +82,7 @@ class _Job:
 
 
 @dataclass(eq=False)
-class _Worker:
+class _Process:
     """A process, and what it is reading."""
 
     program: Program
@@ -92,8 +92,8 @@ class _Worker:
     heard: bytes = b""
 
 
-class WorkerPool:
-    """Reads files in workers (`extraction.Extractor`). For one thread, which outlives it."""
+class ReaderPool:
+    """Reads files in reader processes (`extraction.Extractor`). For one thread, which outlives it."""
 
     def __init__(
         self,
@@ -101,10 +101,10 @@ class WorkerPool:
         *,
         sandboxed: bool = True,
         hidden: Sequence[Path] = (),
-        workers: int = 0,
+        processes: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Use up to `workers` processes (0: as many as there are cores, up to four), none before the first file.
+        """Use up to `processes` (0: as many as there are cores, up to four), none before the first file.
 
         `hidden`: folders that they must not see.
         """
@@ -112,7 +112,7 @@ class WorkerPool:
         self._sandboxed = sandboxed
         self._soffice = shutil.which("soffice") or ""
         self._spec = ProgramSpec(
-            "durable_rlm.nodes.input.worker_loop:serve",
+            "durable_rlm.nodes.input.reader_process:serve",
             preload=_PRELOADED,
             packages=("charset-normalizer", "typing-extensions"),
             visible=_office_files(self._soffice),
@@ -121,11 +121,11 @@ class WorkerPool:
             binds=bool(self._soffice),
             hidden=tuple(hidden),
         )
-        self._most = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+        self._most = processes or min(_MOST_PROCESSES, os.cpu_count() or 1)
         self._clock = clock
         self._programs: Programs | None = None
         self._refused: Unusable | None = None
-        self._workers: list[_Worker] = []
+        self._processes: list[_Process] = []
         self._jobs: set[_Job] = set()
         self._waiting: deque[_Job] = deque()
 
@@ -164,28 +164,28 @@ class WorkerPool:
                 self._look(_BETWEEN_LOOKS)
             if job.problem:
                 raise job.problem
-            # A copy, because the worker may still hold the file open for writing.
+            # A copy, because the reader process may still hold the file open for writing.
             with _copied(job.text) as text:
                 yield checked(text, job.facts)
         finally:
             self._forget(job)
 
     def close(self) -> None:
-        """End every worker."""
+        """End every reader process."""
         for job in self._jobs:
             job.close()
         self._jobs.clear()
-        for worker in self._workers:
-            worker.program.kill()
-            worker.program.socket.close()
-        self._workers.clear()
+        for process in self._processes:
+            process.program.kill()
+            process.program.socket.close()
+        self._processes.clear()
         self._waiting.clear()
         if self._programs:
             self._programs.close()
             self._programs = None
 
     def _opened(self) -> Programs:
-        """Return the source of workers. Raises Unusable where there is none."""
+        """Return the source of reader processes. Raises Unusable where there is none."""
         if self._refused:
             raise Unusable(self._refused.reason, self._refused.hint)
         if not self._programs:
@@ -200,37 +200,37 @@ class WorkerPool:
         return self._programs
 
     def _distribute(self) -> None:
-        """Give waiting files to idle workers, and start workers as needed."""
+        """Give waiting files to idle reader processes, and start reader processes as needed."""
         while self._waiting:
-            worker = next((one for one in self._workers if not one.job), None)
-            if not worker:
-                if len(self._workers) >= self._most:
+            process = next((one for one in self._processes if not one.job), None)
+            if not process:
+                if len(self._processes) >= self._most:
                     return
-                worker = self._started(self._waiting[0])
-                if not worker:
+                process = self._started(self._waiting[0])
+                if not process:
                     continue
             job = self._waiting.popleft()
-            worker.job, worker.heard = job, b""
-            worker.until = self._clock() + wall_seconds(job.form)
+            process.job, process.heard = job, b""
+            process.until = self._clock() + wall_seconds(job.form)
             descriptors = [job.file, job.text.fileno(), job.facts.fileno()]
             try:
-                socket.send_fds(worker.program.socket, [job.task], descriptors)
+                socket.send_fds(process.program.socket, [job.task], descriptors)
             except OSError as error:
                 # It died while it was idle, which is not this file's fault.
-                self._end(worker)
+                self._end(process)
                 self._again(job, f"not read: its reader cannot be reached ({error.strerror})")
 
-    def _started(self, job: _Job) -> _Worker | None:
-        """Start a worker. If none can be started for this file, record that."""
+    def _started(self, job: _Job) -> _Process | None:
+        """Start a reader process. If none can be started for this file, record that."""
         assert self._programs
         try:
-            worker = _Worker(self._programs.start())
+            process = _Process(self._programs.start())
         except ProgramFailed as error:
             self._waiting.remove(job)
             self._again(job, f"not read: its reader cannot be started ({error})"[:_LONGEST_REASON])
             return None
-        self._workers.append(worker)
-        return worker
+        self._processes.append(process)
+        return process
 
     def _again(self, job: _Job, otherwise: str) -> None:
         """Let a file be read once more, or record why not after some attempts."""
@@ -242,60 +242,60 @@ class WorkerPool:
             self._waiting.appendleft(job)
 
     def _look(self, seconds: float) -> None:
-        """Wait for a worker, and take what workers have answered."""
-        busy = {one.program.socket.fileno(): one for one in self._workers if one.job}
+        """Wait for a reader process, and take what reader processes have answered."""
+        busy = {one.program.socket.fileno(): one for one in self._processes if one.job}
         poll = select.poll()
         for descriptor in busy:
             poll.register(descriptor, select.POLLIN)
         for descriptor, _ in poll.poll(seconds * 1000):
             self._hear(busy[descriptor])
         now = self._clock()
-        for worker in [one for one in self._workers if one.job and now > one.until]:
-            assert worker.job
-            worker.program.kill()
-            limit = f"more than {wall_seconds(worker.job.form):g} s"
-            worker.job.end(f"not readable: its reader was stopped ({limit})")
-            self._end(worker)
+        for process in [one for one in self._processes if one.job and now > one.until]:
+            assert process.job
+            process.program.kill()
+            limit = f"more than {wall_seconds(process.job.form):g} s"
+            process.job.end(f"not readable: its reader was stopped ({limit})")
+            self._end(process)
         self._distribute()
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, process: _Process) -> None:
         try:
-            said = worker.program.socket.recv(_MAX_MESSAGE)
+            said = process.program.socket.recv(_MAX_MESSAGE)
         except OSError:
             said = b""
-        worker.heard += said
-        job = worker.job
+        process.heard += said
+        job = process.job
         assert job
-        if not said or len(worker.heard) > _MAX_MESSAGE:
-            status = self._end(worker)
+        if not said or len(process.heard) > _MAX_MESSAGE:
+            status = self._end(process)
             why = f"not readable: its reader {_reason(status, job.form)}"
             if status is None:
-                # All workers ended with the process that they are forked from, which is not this file's fault.
+                # All reader processes ended with the process that they are forked from, which is not this file's fault.
                 self._again(job, why)
             else:
                 job.end(why)
-        elif worker.heard.endswith(b"\n"):
-            last = _take(worker.heard, job)
-            worker.job = None
+        elif process.heard.endswith(b"\n"):
+            last = _take(process.heard, job)
+            process.job = None
             if last:
-                self._end(worker)
+                self._end(process)
 
-    def _end(self, worker: _Worker) -> int | None:
-        self._workers.remove(worker)
-        return worker.program.close()
+    def _end(self, process: _Process) -> int | None:
+        self._processes.remove(process)
+        return process.program.close()
 
     def _forget(self, job: _Job) -> None:
-        """Close a job's files, and stop its worker if it still reads."""
+        """Close a job's files, and stop its reader process if it still reads."""
         if job in self._waiting:
             self._waiting.remove(job)
-        for worker in [one for one in self._workers if one.job is job]:
-            self._end(worker)
+        for process in [one for one in self._processes if one.job is job]:
+            self._end(process)
         self._jobs.discard(job)
         job.close()
 
 
 def _take(said: bytes, job: _Job) -> bool:
-    """Record a worker's answer. Return True when the worker reads no more."""
+    """Record a reader process's answer. Return True when the reader process reads no more."""
     answer: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         answer = untrusted_json.read(said)
@@ -312,7 +312,7 @@ def _take(said: bytes, job: _Job) -> bool:
 
 
 def _office_files(soffice: str) -> tuple[str, ...]:
-    """Return the files that LibreOffice needs beside those that every worker sees."""
+    """Return the files that LibreOffice needs beside those that every reader process sees."""
     if not soffice:
         return ()
     folder = Path(soffice).resolve().parent
@@ -322,7 +322,7 @@ def _office_files(soffice: str) -> tuple[str, ...]:
 
 
 def _reason(status: int | None, form: Format) -> str:
-    """Return why a worker ended, to follow "its reader". A status may be a signal's number (`fork/program.py`)."""
+    """Return why a process ended, to follow "its reader". A status may be a signal's number (`fork/program.py`)."""
     match abs(status or 0):
         case signal.SIGXCPU:
             return f"was stopped (more than {form.seconds:g} s of CPU time)"

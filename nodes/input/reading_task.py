@@ -1,4 +1,4 @@
-"""Reads one file by its reader, inside the confined worker: its documents' text in one stream, and facts in another.
+"""Reads one file by its reader, inside a reader process: its documents' text in one stream, facts in another.
 
 The facts are JSON Lines: `{"name", "start", "end", "chars", "meta", "places", "losses"}` for a document, `start` and
 `end` in bytes of the text, or `{"name", "skipped", "hint", "bytes"}` for a file inside that gives none. The host

@@ -1,4 +1,4 @@
-"""Pools of workers for tests: in one tier, with the readers of `hostile_readers.py`, and what they leave."""
+"""Pools of reader processes for tests: in one tier, with the readers of `hostile_readers.py`, and what they leave."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from durable_rlm.kernel.host.python_env import KernelEnvironment
 from durable_rlm.kernel.host.sandbox_tiers import Tier
 from durable_rlm.nodes.input.extraction import Extraction
 from durable_rlm.nodes.input.facts import ExtractedDocument
-from durable_rlm.nodes.input.worker_pool import WorkerPool
+from durable_rlm.nodes.input.reader_pool import ReaderPool
 
 READERS = Path(__file__).with_name("hostile_readers.py")
 ALL_TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces", "landlock", "none")
@@ -28,14 +28,14 @@ def environment_with_readers(spec: ProgramSpec) -> KernelEnvironment:
     return replace(found, packages=[*found.packages, folder], visible=[*found.visible, str(READERS)])
 
 
-def pool_in(tier: Tier, *, workers: int = 1) -> WorkerPool:
+def pool_in(tier: Tier, *, processes: int = 1) -> ReaderPool:
     """Return a pool in one tier that finds the test's readers."""
 
     def opened(spec: ProgramSpec, sandboxed: bool) -> ForkedPrograms:
         assert sandboxed == (tier != "none")
         return ForkedPrograms(spec, environment_with_readers(spec), [tier])
 
-    return WorkerPool(opened, sandboxed=tier != "none", workers=workers)
+    return ReaderPool(opened, sandboxed=tier != "none", processes=processes)
 
 
 def text_of(extraction: Extraction) -> str:
