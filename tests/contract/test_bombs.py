@@ -85,7 +85,8 @@ _BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
-def test_bombs_cost_themselves_and_one_reason_each(tmp_path: Path) -> None:
+def test_bombs_cost_themselves_and_one_reason_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "given"
     folder.mkdir()
     for name, make in _BOMBS.items():
