@@ -290,7 +290,7 @@ class Ingestion:
         self._unique.take(name)
         if len(self.names) < MOST_NAMES:
             self.names.append(name)
-        meta = {**meta, **document.meta, **({"losses": document.losses} if document.losses else {})}
+        meta = {**document.meta, **meta, **({"losses": document.losses} if document.losses else {})}
         entry = DocumentEntry(name=name, start=start, end=self._pack.size, chars=chars, meta=meta)
         self._index.write(document_line(entry, document.places))
         steady = {key: value for key, value in meta.items() if key not in _VOLATILE}

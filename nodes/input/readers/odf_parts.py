@@ -14,7 +14,7 @@ _PROPERTIES = {
     "meta:initial-creator": "author",
     "dc:creator": "last_author",
     "meta:creation-date": "created",
-    "dc:date": "modified",
+    "dc:date": "saved",
 }
 _LONGEST = 10_000
 _MOST = 1_000

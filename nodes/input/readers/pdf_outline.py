@@ -91,7 +91,7 @@ def describe(document: Any, meta: dict[str, Any]) -> None:
     for name in ("Title", "Author", "Subject", "Keywords"):
         if known.get(name):
             meta[name.lower()] = known[name]
-    for name, key in (("created", "CreationDate"), ("modified", "ModDate")):
+    for name, key in (("created", "CreationDate"), ("saved", "ModDate")):
         if date := iso_date(known.get(key, "")):
             meta[name] = date
 

@@ -16,7 +16,7 @@ _PROPERTIES = {
     "contentStatus": "status",
     "lastModifiedBy": "last_author",
     "created": "created",
-    "modified": "modified",
+    "modified": "saved",
     "Company": "company",
     "Manager": "manager",
 }

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tempfile
 import tracemalloc
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from durable_rlm.state.errors import InputError, StoredDataDamaged
 from durable_rlm.state.input.context import ContextRef, context_files, no_context
 from durable_rlm.state.input.index import document_lines, entry_of
 from tests.contract.in_process_extractor import InProcessExtractor
+from tests.nodes.input.readers.word_files import docx, p
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 
@@ -260,3 +262,10 @@ def test_memory_stays_bounded(tree: Tree, blobs: Blobs, line: str) -> None:
         tracemalloc.stop()
     assert ref["bytes"] == 64 * len(block)
     assert peak < 16 << 20
+
+
+def test_the_time_of_a_file_is_not_that_which_its_document_says(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"a.docx": docx(p("Words."), properties={"modified": "2001-02-03T04:05:06Z"})})
+    os.utime(root / "a.docx", (1_700_000_000, 1_700_000_000))
+    ref = ingest(expand([root]), blobs, InProcessExtractor())
+    assert index_of(ref, blobs)[0]["meta"]["modified"] == "2023-11-14T22:13:20+00:00"
