@@ -26,7 +26,7 @@ READ: tuple[Format, ...] = (
     JSON_LINES,
     _ours(
         "PDF",
-        "pdf",
+        "pdf.document",
         ".pdf",
         magic=(b"%PDF-",),
         needs=("pypdfium2", "pypdf", "fontTools"),
@@ -36,7 +36,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "DOCX",
-        "word",
+        "word.document",
         *(".docx", ".docm", ".dotx", ".dotm"),
         needs=("lxml",),
         packages=("lxml",),
@@ -49,7 +49,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "ODT",
-        "open_document",
+        "open_document.open_document",
         *(".odt", ".ott", ".fodt", ".odm"),
         needs=("lxml",),
         packages=("lxml",),
@@ -61,7 +61,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "DOC",
-        "legacy_office:read_text",
+        "legacy.legacy_office:read_text",
         *(".doc", ".dot", ".wps", ".wpd", ".wri", ".sxw", ".hwp", ".abw", ".lwp", ".602", ".wpt"),
         needs=("lxml", "olefile", "msoffcrypto"),
         packages=("lxml",),
@@ -70,7 +70,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "PPT",
-        "legacy_office:read_slides",
+        "legacy.legacy_office:read_slides",
         *(".ppt", ".pps", ".pot", ".sxi"),
         needs=("lxml", "olefile", "msoffcrypto"),
         packages=("lxml",),
@@ -79,7 +79,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "XLSX",
-        "excel",
+        "sheets.excel",
         *(".xlsx", ".xlsm", ".xltx", ".xltm"),
         needs=("lxml",),
         packages=("lxml",),
@@ -91,7 +91,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "XLSB",
-        "excel_binary:read_xlsb",
+        "sheets.excel_binary:read_xlsb",
         ".xlsb",
         needs=("python_calamine",),
         packages=("python-calamine",),
@@ -99,7 +99,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "XLS",
-        "excel_binary:read_xls",
+        "sheets.excel_binary:read_xls",
         *(".xls", ".xlt", ".xlw", ".xla"),
         needs=("xlrd", "python_calamine"),
         packages=("xlrd", "python-calamine"),
@@ -107,7 +107,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "ODS",
-        "open_document_sheets",
+        "open_document.open_document_sheets",
         *(".ods", ".ots", ".fods"),
         needs=("lxml",),
         packages=("lxml",),
@@ -115,7 +115,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "ODP",
-        "open_document_slides",
+        "open_document.open_document_slides",
         *(".odp", ".otp", ".fodp"),
         needs=("lxml",),
         packages=("lxml",),
@@ -123,7 +123,7 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "PPTX",
-        "powerpoint",
+        "slides.powerpoint",
         *(".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"),
         needs=("lxml",),
         packages=("lxml",),
@@ -135,30 +135,32 @@ READ: tuple[Format, ...] = (
     ),
     _ours(
         "HTML",
-        "html",
+        "web.html",
         *(".html", ".htm", ".xhtml", ".shtml", ".mht", ".mhtml"),
         sniff=is_html,
         content_types=("text/html", "application/xhtml+xml"),
     ),
-    _ours("EPUB", "epub", ".epub", content_types=("application/epub+zip",)),
+    _ours("EPUB", "web.epub", ".epub", content_types=("application/epub+zip",)),
     _ours("notebook", "notebook", ".ipynb", content_types=("application/x-ipynb+json",)),
     _ours("agent history", "agent_history", sniff=is_agent_history),
-    _ours("archive", "archive", *ARCHIVES, magic=_ARCHIVE_MAGIC, seconds=300.0, content_types=_ARCHIVE_TYPES),
-    _ours("e-mail", "mail", ".eml", ".emlx", sniff=is_message, content_types=("message/rfc822", "message/news")),
-    _ours("mailbox", "mailbox", ".mbox", ".mbx", sniff=is_mailbox, seconds=300.0, content_types=("application/mbox",)),
+    _ours("archive", "archives.archive", *ARCHIVES, magic=_ARCHIVE_MAGIC, seconds=300.0, content_types=_ARCHIVE_TYPES),
+    _ours("e-mail", "mail.mail", ".eml", ".emlx", sniff=is_message, content_types=("message/rfc822", "message/news")),
+    _ours(
+        "mailbox", "mail.mailbox", ".mbox", ".mbx", sniff=is_mailbox, seconds=300.0, content_types=("application/mbox",)
+    ),
     _ours(
         "Outlook message",
-        "outlook",
+        "outlook.item",
         ".msg",
         ".oft",
         needs=("olefile",),
         packages=("olefile",),
         content_types=("application/vnd.ms-outlook",),
     ),
-    _ours("RTF", "rtf", ".rtf", magic=(b"{\\rtf",), content_types=("text/rtf", "application/rtf")),
+    _ours("RTF", "rtf.document", ".rtf", magic=(b"{\\rtf",), content_types=("text/rtf", "application/rtf")),
     _ours(
         "Outlook container",
-        "tnef",
+        "outlook.tnef",
         ".tnef",
         magic=(b"\x78\x9f\x3e\x22",),
         content_types=("application/ms-tnef", "application/vnd.ms-tnef"),

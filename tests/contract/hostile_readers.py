@@ -269,7 +269,7 @@ def _connect(path: str) -> str:
 
 def converts(given: GivenFile) -> Read:
     """Convert by LibreOffice, and say how many bytes came of it."""
-    from durable_rlm.nodes.input.readers.converter import convert
+    from durable_rlm.nodes.input.readers.legacy.converter import convert
 
     draft = Draft("converted")
     draft.write(convert(given.soffice, given.file.read(), ".rtf", "docx")[:2].decode())

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
 from ..draft import Draft, GivenFile, Read, Unusable
-from .html import decoded, text_of_html
+from .web.html import decoded, text_of_html
 
 LARGEST = 128 << 20
 """Bytes of a notebook; images in it are most of them."""

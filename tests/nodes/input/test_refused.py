@@ -144,7 +144,7 @@ def test_a_damaged_document_is_an_error_when_named_and_a_note_in_a_folder(tree: 
 
 
 def test_a_piped_document_is_read_by_its_reader(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    form = Format("e-mail", reader="durable_rlm.nodes.input.readers.mail:read")
+    form = Format("e-mail", reader="durable_rlm.nodes.input.readers.mail.mail:read")
     monkeypatch.setattr(read, "format_of", lambda _name, _head: form)  # pyright: ignore[reportUnknownLambdaType]
     ref = ingest(expand(["-"], stdin=io.BytesIO(b"Subject: Hi\n\nBody\n")), blobs, InProcessExtractor())
     assert index_of(ref, blobs)[0]["meta"]["subject"] == "Hi"

@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from durable_rlm.nodes.input.draft import Draft, Skipped, Unusable
-from durable_rlm.nodes.input.readers import archive, archive_member, archive_tar, archive_zip
+from durable_rlm.nodes.input.readers.archives import archive, archive_member, archive_tar, archive_zip
 from tests.nodes.input.corpus.archive import samples, tarred, zipped
 from tests.nodes.input.corpus.silent import silently_lost
 from tests.nodes.input.reading import drafts, only, read

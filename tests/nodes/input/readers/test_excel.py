@@ -10,7 +10,7 @@ from openpyxl import Workbook
 from openpyxl.comments import Comment
 
 from durable_rlm.nodes.input.draft import Draft, Unusable
-from durable_rlm.nodes.input.readers import excel_cells, sheet_text
+from durable_rlm.nodes.input.readers.sheets import excel_cells, sheet_text
 from tests.nodes.input.corpus.excel import formats, inline, samples, workbook
 from tests.nodes.input.corpus.parts import relations, strict, unzipped, zipped
 from tests.nodes.input.corpus.silent import lost

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from durable_rlm.nodes.input.draft import Unusable
-from durable_rlm.nodes.input.readers.html import page_of, text_of_html
+from durable_rlm.nodes.input.readers.web.html import page_of, text_of_html
 from tests.nodes.input.corpus.html import samples
 from tests.nodes.input.corpus.silent import silently_lost
 from tests.nodes.input.reading import only, read
@@ -148,7 +148,7 @@ def test_pages_in_pages_end() -> None:
 
 
 def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("durable_rlm.nodes.input.readers.html.LARGEST", 10)
+    monkeypatch.setattr("durable_rlm.nodes.input.readers.web.html.LARGEST", 10)
     with pytest.raises(Unusable, match="too large"):
         only("a.html", b"<p>words and words")
 

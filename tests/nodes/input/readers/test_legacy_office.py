@@ -12,6 +12,7 @@ from msoffcrypto.format.ooxml import OOXMLFile
 from durable_rlm.nodes.input.draft import Draft, ReadOptions, Unusable
 from durable_rlm.nodes.input.formats import format_of
 from durable_rlm.nodes.input.reading_task import Task
+from tests.nodes.input.corpus.compound_file import compound_file
 from tests.nodes.input.readers.compound import compound
 from tests.nodes.input.readers.word_files import docx, p
 from tests.nodes.input.reading import only, read
@@ -73,7 +74,12 @@ def test_an_old_document_is_converted_to_the_present_format_and_read(office: Fak
 
 def test_a_file_that_cannot_be_converted_says_so(office: FakeOffice) -> None:
     with pytest.raises(Unusable, match="not readable by LibreOffice"):
-        convert("lease.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1BROKEN", office.path)
+        convert("lease.doc", compound_file({"WordDocument": b"BROKEN"}), office.path)
+
+
+def test_a_damaged_file_is_not_converted_as_if_it_were_text(office: FakeOffice) -> None:
+    with pytest.raises(Unusable, match="an old Word document that is damaged"):
+        convert("lease.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1garbage", office.path)
 
 
 @pytest.mark.parametrize(

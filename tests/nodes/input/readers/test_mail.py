@@ -6,7 +6,7 @@ import pytest
 
 from durable_rlm.nodes.input.draft import Draft, Skipped, Unusable
 from durable_rlm.nodes.input.formats import format_of
-from durable_rlm.nodes.input.readers import mail
+from durable_rlm.nodes.input.readers.mail import mail
 
 from ..reading import drafts, only, read
 

@@ -7,7 +7,7 @@ import pytest
 
 from durable_rlm.nodes.input.draft import Unusable
 from durable_rlm.nodes.input.formats import format_of
-from durable_rlm.nodes.input.readers import mailbox
+from durable_rlm.nodes.input.readers.mail import mailbox
 
 from ..reading import drafts, read
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.nodes.input.readers.number_formats import BUILT_IN, number_format, plain
+from durable_rlm.nodes.input.readers.sheets.number_formats import BUILT_IN, number_format, plain
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from durable_rlm.nodes.input.draft import Skipped, Unusable
-from durable_rlm.nodes.input.readers.pdf_columns import Box, by_column
-from durable_rlm.nodes.input.readers.pdf_text import iso_date, pages_in_words
+from durable_rlm.nodes.input.readers.pdf.columns import Box, by_column
+from durable_rlm.nodes.input.readers.pdf.text import iso_date, pages_in_words
 from tests.nodes.input.corpus.pdf import samples
 from tests.nodes.input.pdf_files import Pdf, text
 from tests.nodes.input.reading import drafts, only, read

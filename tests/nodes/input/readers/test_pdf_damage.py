@@ -6,8 +6,8 @@ import zlib
 import pytest
 
 from durable_rlm.nodes.input.draft import Skipped, Unusable
-from durable_rlm.nodes.input.readers import pdf as reader
-from durable_rlm.nodes.input.readers.pdf_streams import check
+from durable_rlm.nodes.input.readers.pdf import document as reader
+from durable_rlm.nodes.input.readers.pdf.streams import check
 from tests.nodes.input.pdf_files import FONT, Pdf, text
 from tests.nodes.input.reading import only, read
 
@@ -188,7 +188,7 @@ def test_a_page_tree_too_deep_is_damage() -> None:
 
 
 def test_a_stream_that_unpacks_to_too_much_costs_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("durable_rlm.nodes.input.readers.pdf_streams.LARGEST_STREAM", 1 << 20)
+    monkeypatch.setattr("durable_rlm.nodes.input.readers.pdf.streams.LARGEST_STREAM", 1 << 20)
     bomb = zlib.compress(zlib.compress(b" " * (8 << 20), 9), 9)
     for entries in ("/Filter[/FlateDecode/FlateDecode]", "/Filter [ /Fl /Fl ]", "/Filter[/Fl#61teDecode/FlateDecode]"):
         data = with_stream(bomb, entries)

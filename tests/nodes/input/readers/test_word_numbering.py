@@ -2,7 +2,7 @@
 
 import pytest
 
-from durable_rlm.nodes.input.readers.numerals import numeral
+from durable_rlm.nodes.input.readers.office.numerals import numeral
 from tests.nodes.input.readers.word_files import docx, levels, listed, numbering, p
 from tests.nodes.input.reading import only
 

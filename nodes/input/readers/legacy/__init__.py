@@ -1,0 +1,1 @@
+"""The readers of old Office files, through LibreOffice."""

@@ -1,0 +1,1 @@
+"""The parts that the readers of Office and OpenDocument files share: packages, notation, drawings, charts."""

@@ -1,0 +1,1 @@
+"""The readers of HTML pages and EPUB books."""
