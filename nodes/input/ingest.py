@@ -268,7 +268,7 @@ class Ingestion:
             name = showable(f"{source.name}/{one.name}" if one.name else source.name)
             if isinstance(one, SkippedInside):
                 self._notes.add(f"skipped ({one.reason})", name)
-                self.reports.append({**report, "path": name, "kind": "", "bytes": one.bytes, "skipped": one.reason})
+                self.reports.append(_report(name, one.bytes, one.reason))
                 continue
             self._add(name, one, given.meta, report)
 

@@ -23,6 +23,7 @@ from durable_rlm.state.errors import InputError
 from durable_rlm.state.input.context import ContextRef
 from durable_rlm.state.input.index import document_lines, entry_of, reports
 from tests.contract.in_process_extractor import InProcessExtractor
+from tests.nodes.input.corpus.archive import zipped
 
 Tree = Callable[[dict[str, str | bytes]], Path]
 
@@ -93,6 +94,14 @@ def test_every_skipped_file_is_in_the_index_with_its_reason(tree: Tree, blobs: B
         "given/link": ("links are not followed", 0),
         "given/pipe": ("a named pipe", 0),
     }
+
+
+def test_a_file_inside_a_file_that_is_skipped_has_its_own_row(tree: Tree, blobs: Blobs) -> None:
+    root = tree({"x.zip": zipped({"a.txt": b"words", "b.png": b"\x89PNG\r\n\x1a\n\0"})})
+    ref = ingest(expand([root]), blobs, InProcessExtractor())
+    found = [(one["path"], one["documents"], one["bytes"], one["skipped"]) for one in reports(blobs.read(ref["index"]))]
+    assert found[0] == ("given/x.zip/b.png", 0, 9, "a PNG image")
+    assert (found[1][0], found[1][1], found[1][3]) == ("given/x.zip", 1, None)
 
 
 def test_a_text_has_its_encoding_and_delimiter_in_its_metadata(tree: Tree, blobs: Blobs) -> None:
