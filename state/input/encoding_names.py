@@ -93,6 +93,6 @@ def known_encoding(label: str) -> str:
     if label and not lookup(label):
         known = sorted({one.replace("_", "-") for one in aliases.values()} - {"mbcs", "hex-codec", "rot-13"})
         close = get_close_matches(label.lower().replace("_", "-"), known, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "some are utf-8, windows-1252, koi8-r and gb18030"
+        hint = f"similar are {', '.join(close)}" if close else "some are utf-8, windows-1252, koi8-r and gb18030"
         raise ValueError(f"there is no encoding named {label[:60]}; {hint}")
     return label
