@@ -25,7 +25,7 @@ MEMORY = 1 << 30
 """Bytes of address space of the reader process."""
 _MEMORY_OF_PROGRAMS = 4 << 30
 """The same of a program that it starts."""
-LARGEST_OUTPUT = 320 << 20
+LARGEST_OUTPUT = 1280 << 20
 """Bytes of each file that it writes."""
 _MAX_MESSAGE = 1 << 20
 _DESCRIPTORS = 3

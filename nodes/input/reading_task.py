@@ -17,7 +17,7 @@ from .draft import Draft, GivenFile, Read, ReadOptions, Skipped, Unusable
 from .formats import CSV, Format, format_of
 from .text import Decoding, utf8_chunks
 
-LARGEST_TEXT = 256 << 20
+LARGEST_TEXT = 1 << 30
 """Bytes of text from one file, all its documents together."""
 _DEEPEST = 10
 """Files in files in files: levels that are read."""
@@ -127,7 +127,7 @@ def _lines(task: Task, found: Read, text: BinaryIO) -> Iterator[dict[str, object
             data = piece.encode()
             task.size += len(data)
             if task.size > LARGEST_TEXT:
-                raise Unusable(f"too large ({LARGEST_TEXT >> 20} MiB of text)", "Save it as plain text or CSV first.")
+                raise Unusable(f"too large ({LARGEST_TEXT >> 30} GiB of text)", "Save it as plain text or CSV first.")
             text.write(data)
         yield {
             "name": one.name,
