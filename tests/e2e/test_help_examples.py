@@ -15,12 +15,24 @@ from durable_rlm.studio.main import app
 from tests.e2e.printed import paste
 from tests.e2e.program import CLEAN
 from tests.e2e.warm import warm_program
+from tests.nodes.input.corpus.archive import zipped
+from tests.nodes.input.pdf_files import Pdf
 from tests.scripts import repl
 from tests.servers.openai_server import ScriptedServer
 
 GROUP: Any = typer.main.get_command(app)
 NAMED = "which-contracts-end-3f2a"
 WAITS = 3
+
+
+def lease() -> bytes:
+    """Return a PDF of eight pages."""
+    document = Pdf()
+    for number in range(1, 9):
+        document.text_page([f"Clause {number}."])
+    return document.bytes()
+
+
 FILES = {
     "contracts/a.txt": "Contract A ends in 2027.",
     "contracts/b.txt": "Contract B ends early.",
@@ -32,7 +44,9 @@ FILES = {
     "todos.json": '{"type": "array", "items": {"type": "string"}}',
     "better.py": "threshold = 0.9\nprint('better')\n",
     "corrected.txt": "corrected",
+    "mail/2026/offer.eml": "Subject: Offer\n\nThe price is 4,200.\n",
 }
+DOCUMENTS = {"contracts/lease.pdf": lease(), "archive.zip": zipped({"a.txt": b"An offer."})}
 CELLS = [
     "threshold = 0.5\na = llm_query('one')",
     "b = llm_query('two')",
@@ -85,6 +99,8 @@ def folders(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     for name, text in FILES.items():
         (answered / name).parent.mkdir(parents=True, exist_ok=True)
         (answered / name).write_text(text)
+    for name, data in DOCUMENTS.items():
+        (answered / name).write_bytes(data)
     run = ".venv/bin/rlm run 'Which contracts end early?' contracts/ --thread"
     with warm_program(answered):
         waiting = Path(shutil.copytree(answered, answered.with_name("waiting")))
