@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 from ..nodes.input.stored import document_of, files_of
+from ..nodes.models.pricing import cost_usd
 from ..nodes.runtime.dependencies import Stores
 from ..state.errors import UsageError
-from ..state.settings import saved_settings
+from ..state.input.index import FileReport
+from ..state.settings import RunSettings, saved_settings
 from ..state.threads import Thread
-from .survey import with_cost
 
 Range = tuple[int, int]
 
@@ -44,3 +45,10 @@ def _text(document: Any, lines: Range | None, page: int | None) -> str:
     if page is not None:
         return str(document.page(page))
     return document.lines(*lines) if lines else document.text
+
+
+def with_cost(report: FileReport, settings: RunSettings) -> dict[str, Any]:
+    """Return a report with the dollars that the sub-model takes for reading it once; None when that is not known."""
+    spec = settings.sub_spec
+    cost = cost_usd(spec.name, report["tokens"], 0, price=spec.price) if spec.name else None
+    return {**report, "cost_usd": cost}

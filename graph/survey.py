@@ -10,11 +10,10 @@ from ..kernel.host.confined_programs import open_programs
 from ..nodes.input.ingest import ReadSoFar
 from ..nodes.input.ingest import survey as survey_sources
 from ..nodes.input.paths import expand
-from ..nodes.models.pricing import cost_usd
 from ..nodes.models.tokens import estimate_tokens
-from ..state.input.index import FileReport
 from ..state.settings import RunSettings
 from .intake import open_extractor, read_options
+from .stored_input import with_cost
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,3 @@ def survey(
             cancelled=stop.is_set,
         )
     return Surveyed([with_cost(one, settings) for one in reports], sources.notes.counted())
-
-
-def with_cost(report: FileReport, settings: RunSettings) -> dict[str, Any]:
-    """Return a report with the dollars that the sub-model takes for reading it once; None when that is not known."""
-    spec = settings.sub_spec
-    cost = cost_usd(spec.name, report["tokens"], 0, price=spec.price) if spec.name else None
-    return {**report, "cost_usd": cost}

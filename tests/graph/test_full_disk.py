@@ -139,14 +139,14 @@ def no_space(*_: Any) -> NoReturn:
 async def test_blobs_without_room_fail_the_run_which_resumes_once_there_is_room(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """The blobs are answers (1 to 3, in any order) and pieces of a variable."""
+    """The blobs are answers (1 to 3, in any order) and pieces of a variable; before them, the input's text and index."""
     asked, passed = Asked(model), 0
 
     def failpoint(point: str) -> None:
         nonlocal passed
         if point == "blob-before":
             passed += 1
-            if passed == number + 1:
+            if passed == number + 2:
                 monkeypatch.setattr("os.fsync", no_space)
 
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
