@@ -15,15 +15,16 @@ Texts = Iterator[tuple[str, str]]
 
 
 def ours(folder: Path) -> Texts:
-    """Read as `rlm run` does, and yield each document of each file under its file's name."""
+    """Read as `rlm run` does, and yield each document with its metadata under its file's name."""
     import tempfile
 
     from durable_rlm.graph.intake import open_extractor
     from durable_rlm.kernel.host.confined_programs import open_programs
+    from durable_rlm.kernel.inside.context import Documents
     from durable_rlm.nodes.input.ingest import ingest
     from durable_rlm.nodes.input.paths import expand
     from durable_rlm.state.blobs.store import Blobs
-    from durable_rlm.state.input.reading import whole_input
+    from durable_rlm.state.input.context import context_files
     from durable_rlm.state.settings import RunSettings
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -31,8 +32,9 @@ def ours(folder: Path) -> Texts:
         with open_extractor(open_programs, RunSettings(), home, keep=False) as extractor:
             blobs = Blobs(home / "blobs")
             reference = ingest(expand([folder]), blobs, extractor)
-        for name, text in whole_input(reference, blobs):
-            yield Path(name).relative_to(folder).parts[0], text
+        pack, index, _, _ = context_files(reference, blobs)
+        for document in Documents(str(pack), str(index)):
+            yield (Path.cwd() / document.name).relative_to(folder).parts[0], f"{document.text} {document.meta}"
 
 
 def markitdown(folder: Path) -> Texts:

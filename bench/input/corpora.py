@@ -1,12 +1,15 @@
 """Folders to read, made once by generators and kept in `bench/.results/input`."""
 
 import random
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.nodes.input.corpus import Sample, corpus
+from tests.nodes.input.pdf_files import Pdf
 
+WORD = re.compile(r"\w+")
 _WORDS = 5_000
 _LINE = 80
 _PIECE = 8 << 20
@@ -39,6 +42,17 @@ def _numbered(files: int) -> list[Sample]:
     ]
 
 
+def pdfs(folder: Path, files: int = 100, pages: int = 30) -> None:
+    """Write PDFs of some pages of text."""
+    rng = random.Random(2)
+    words = ["".join(rng.choices(string.ascii_lowercase, k=rng.randint(2, 10))) for _ in range(_WORDS)]
+    for number in range(files):
+        document = Pdf(compressed=True)
+        for _ in range(pages):
+            document.text_page(" ".join(rng.choices(words, k=12)) for _ in range(40))
+        (folder / f"report-{number:03}.pdf").write_bytes(document.bytes())
+
+
 def mostly_unread(folder: Path, size: int, readable: float) -> None:
     """Write images of `size` bytes together, without using the disk for them, and texts of the share `readable`."""
     each = 10 << 20
@@ -54,4 +68,4 @@ def words(sample: Sample) -> Iterator[str]:
     """Yield the planted words of a file, all of which a complete reader finds."""
     for planted in sample.planted:
         if not planted.loss:
-            yield from planted.sentence.rstrip(".").split()
+            yield from WORD.findall(planted.sentence)

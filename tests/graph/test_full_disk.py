@@ -139,7 +139,7 @@ def no_space(*_: Any) -> NoReturn:
 async def test_blobs_without_room_fail_the_run_which_resumes_once_there_is_room(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """The blobs are answers (1 to 3, in any order) and pieces of a variable; before them, the input's text and index."""
+    """The blobs are answers (1 to 3, in any order) and pieces of a variable, after the input's text and index."""
     asked, passed = Asked(model), 0
 
     def failpoint(point: str) -> None:
