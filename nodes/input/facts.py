@@ -7,13 +7,14 @@ from typing import Any, BinaryIO, cast, get_args
 
 from ...kernel import untrusted_json
 from .draft import PlaceKind
+from .source import showable
 
 _LONGEST_NAME = 4_000
 _LONGEST_WORDS = 500
 _MOST_LOSSES = 1_000
-_LARGEST_FACTS, _LARGEST_LINE = 128 << 20, 64 << 20
+_LARGEST_FACTS, _LARGEST_LINE = 512 << 20, 64 << 20
 """Bytes about all documents of a file, and about one."""
-_LARGEST_META, _LARGEST_METAS = 1 << 20, 32 << 20
+_LARGEST_META, _LARGEST_METAS = 1 << 20, 256 << 20
 """Characters of one document's metadata, and of all together."""
 _DEEPEST = 20
 _LARGEST_NUMBER = 1 << 53
@@ -78,7 +79,10 @@ def _parsed(fact: Any) -> ExtractedDocument | SkippedInside:
         raise ValueError("more characters than bytes")
     if not isinstance(fact["meta"], dict) or not isinstance(fact["losses"], list):
         raise ValueError("metadata that is no object, or losses that are no list")
-    losses = [_text(one) for one in cast(list[Any], fact["losses"])[:_MOST_LOSSES]]
+    all_losses = cast(list[Any], fact["losses"])
+    losses = [_text(one) for one in all_losses[:_MOST_LOSSES]]
+    if len(all_losses) > _MOST_LOSSES:
+        losses.append(f"and {len(all_losses) - _MOST_LOSSES:,} more losses")
     places = cast(dict[str, Any], fact["places"])
     for kind, place in places.items():
         if kind == "rows":
@@ -133,12 +137,12 @@ def _offsets(found: list[Any], chars: int) -> list[int]:
 
 def _number(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= _LARGEST_NUMBER:
-        raise ValueError("a number that is none")
+        raise ValueError("a value that is not a number")
     return value
 
 
 def _text(value: Any, most: int = _LONGEST_WORDS) -> str:
-    """Return a text, its end cut off for words, refused for names. Raises ValueError."""
+    """Return a text on one line, its end cut off for words, refused for names. Raises ValueError."""
     if not isinstance(value, str) or (most == _LONGEST_NAME and len(value) > most):
-        raise ValueError("a text that is none")
-    return value[:most]
+        raise ValueError("a value that is not a text")
+    return showable(value[:most])
