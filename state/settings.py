@@ -305,10 +305,7 @@ class RunSettings(BaseModel):
         return self.model_dump(mode="json", include=set(MODEL_SETTINGS))
 
     def frozen(self) -> dict[str, Any]:
-        """Return plain JSON, as the first checkpoint keeps it; `saved_settings` reads it back.
-
-        Without the places of passwords: the input is read before the run begins, and never again.
-        """
+        """Return plain JSON for the first checkpoint, without places of passwords; `saved_settings` reads it back."""
         return self.model_dump(mode="json", by_alias=True, exclude={"password"})
 
 
