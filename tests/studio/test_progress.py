@@ -10,7 +10,7 @@ from durable_rlm.state.wording import duration, megabytes
 from durable_rlm.studio.progress.lines import PlainDisplay
 from durable_rlm.studio.progress.panel import LiveDisplay
 from durable_rlm.studio.progress.state import Progress
-from durable_rlm.studio.progress.text import dollars, spent
+from durable_rlm.studio.progress.text import dollars, reading_line, spent
 from tests.studio.conftest import HOSTILE
 from tests.studio.test_safe_text import hostile
 
@@ -282,3 +282,10 @@ def test_amounts_have_their_units() -> None:
     ]
     assert [dollars(cost) for cost in (None, 0.0, 0.0123, 12.5)] == ["", "$0.00", "$0.0123", "$12.50"]
     assert spent({"model_calls": 1, "cost_usd": None}) == ["1 model call"]
+
+
+def test_the_reading_of_the_input_says_how_far_it_is_and_how_long_it_takes() -> None:
+    assert reading_line(84, 3_200_000, 119, 500, 12.0) == (
+        "Reading file 120 of 500: 84 documents, 3.2 MB · about 12 s left"
+    )
+    assert reading_line(1, 900) == "Reading 1 document, 900 bytes"

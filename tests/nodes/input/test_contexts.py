@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside.context import Documents, load_text
-from durable_rlm.nodes.input.ingest import ingest
+from durable_rlm.nodes.input.ingest import ReadSoFar, ingest
 from durable_rlm.nodes.input.paths import expand
 from durable_rlm.nodes.input.source import IngestStopped, from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs
@@ -269,3 +269,14 @@ def test_the_time_of_a_file_is_not_that_which_its_document_says(tree: Tree, blob
     os.utime(root / "a.docx", (1_700_000_000, 1_700_000_000))
     ref = ingest(expand([root]), blobs, InProcessExtractor())
     assert index_of(ref, blobs)[0]["meta"]["modified"] == "2023-11-14T22:13:20+00:00"
+
+
+def test_the_rest_of_the_reading_is_estimated_once_two_seconds_are_over(tree: Tree, blobs: Blobs) -> None:
+    root = tree({f"{number}.txt": "x" * 100 for number in range(10)})
+    reports: list[ReadSoFar] = []
+    now = iter(range(1000))
+    ingest(expand([root]), blobs, InProcessExtractor(), progress=reports.append, clock=lambda: float(next(now)))
+    assert [one.seconds_left for one in reports[:2]] == [None, None]
+    estimated = [one.seconds_left for one in reports if one.seconds_left is not None]
+    assert estimated[0] > estimated[-1] > 0
+    assert (reports[-1].files, reports[-1].of_files) == (10, 10)
