@@ -266,7 +266,7 @@ class _Body:
                 self.attached.add(name, content, "")
         text = self._decoded(part, data)
         if _is_html(part):
-            return html_text(text)
+            return html_text(text, self._draft.not_shown)
         if part.type in ("text/enriched", "text/richtext"):
             return enriched(text)
         if part.type == "text/calendar":

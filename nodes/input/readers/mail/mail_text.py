@@ -28,9 +28,17 @@ _COMMAND = re.compile(r"<<|</?[A-Za-z][^<>]{0,200}>")
 _FOLDED = re.compile(r"\r?\n[ \t]")
 
 
-def html_text(html: str) -> str:
-    """Return the text of a page, with its title if the text does not say it."""
-    text = text_of_html(html)
+def html_text(html: str, not_shown: Callable[[str, int], object]) -> str:
+    """Return the text of a page, with its title if the text does not say it.
+
+    `not_shown` as in `text_of_html`, without images: those of a message are parts of it, and counted there.
+    """
+
+    def without_images(noun: str, number: int) -> None:
+        if noun != "image":
+            not_shown(noun, number)
+
+    text = text_of_html(html, without_images)
     title = " ".join(text_of_html(found[1]).split()) if (found := _TITLE.search(html[:_TITLE_WITHIN])) else ""
     return text if not title or title in " ".join(text.split()) else f"{title}\n\n{text}"
 

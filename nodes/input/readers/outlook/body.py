@@ -50,12 +50,12 @@ def _html(item: Properties, draft: Draft) -> str:
         if not declared and (found := _META_CHARSET.search(data[:8_000])):
             declared = found[1].decode()
         try:
-            return html_text(declared_text(data, declared, draft.lose, "the body"))
+            return html_text(declared_text(data, declared, draft.lose, "the body"), draft.not_shown)
         except Unusable:
             draft.lose("the HTML body is damaged")
             return ""
     text = item.text(0x1013)
-    return html_text(text) if text else ""
+    return html_text(text, draft.not_shown) if text else ""
 
 
 def _rich(rtf: bytes, draft: Draft, *, is_only: bool) -> str:
@@ -63,7 +63,7 @@ def _rich(rtf: bytes, draft: Draft, *, is_only: bool) -> str:
     if not rtf:
         return ""
     if is_wrapped_html(rtf):
-        return html_text(wrapped_html(rtf))
+        return html_text(wrapped_html(rtf), draft.not_shown)
     scratch = Draft("RTF")
     try:
         write_rtf(rtf, scratch)

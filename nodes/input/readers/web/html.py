@@ -1,6 +1,7 @@
 """Web pages as text (`page.py`), saved ones with everything in one file (MHTML) too. No library is needed."""
 
 import re
+from collections.abc import Callable
 from email import policy
 from email.message import Message
 from email.parser import BytesParser
@@ -36,13 +37,15 @@ def read(given: GivenFile) -> Read:
     yield draft
 
 
-def text_of_html(html: str) -> str:
+def text_of_html(html: str, not_shown: Callable[[str, int], object] = lambda noun, number: None) -> str:
     """Return the text of HTML without what its head says, ending with a line end unless it is empty.
 
-    Nothing is raised for damaged HTML.
+    `not_shown` is called with what the text does not show, and how many. Nothing is raised for damaged HTML.
     """
-    text = page_of(html).text
-    return f"{text}\n" if text else ""
+    page = page_of(html)
+    for noun, number in page.unshown.items():
+        not_shown(noun, number)
+    return f"{page.text}\n" if page.text else ""
 
 
 def page_of(source: str, *, xml: bool = False) -> Page:

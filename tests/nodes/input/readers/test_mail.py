@@ -318,3 +318,9 @@ def test_multipart_bodies_end_at_a_depth_that_is_said() -> None:
     for level in range(60):
         body = f"Content-Type: multipart/mixed; boundary=B{level}x\n\n--B{level}x\n{body}\n--B{level}x--"
     assert "parts nested more than 50 deep not shown" in only("m.eml", _HEAD + body.encode()).all_losses()
+
+
+def test_a_comment_in_the_html_of_a_message_is_counted() -> None:
+    page = b"Content-Type: text/html\n\n<p>The price.</p><!-- The real price is nine hundred. -->\n"
+    draft = only("m.eml", _HEAD + page)
+    assert draft.text.endswith("The price.\n") and draft.all_losses() == ["1 comment not shown"]
