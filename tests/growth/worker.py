@@ -3,6 +3,7 @@
 A process of its own, because a regular expression that backtracks can only be killed.
 """
 
+import contextlib
 import json
 import sys
 import time
@@ -150,12 +151,17 @@ def _of_nodes() -> dict[str, Callable[[str], Any]]:
 def _of_readers() -> dict[str, Callable[[str], Any]]:
     from durable_rlm.graph import diff
     from durable_rlm.nodes.input import delimiter, encoding, guess
+    from durable_rlm.nodes.input.draft import Unusable
     from durable_rlm.nodes.input.text import decoded
     from durable_rlm.studio.approval import hidden_characters, quoted
     from durable_rlm.studio.terminal import escape, printed_commands
 
     def as_bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
+
+    def decoded_or_refused(text: str) -> Any:
+        with contextlib.suppress(Unusable):
+            return decoded(b"\xe9" + as_bytes(text))
 
     return {
         "safe": escape.safe,
@@ -172,7 +178,7 @@ def _of_readers() -> dict[str, Callable[[str], Any]]:
         "utf8_lines": lambda text: encoding.utf8_lines(as_bytes(text), "cp1252", 2),
         "declared": lambda text: encoding.declared(as_bytes(text)),
         "delimiter": lambda text: delimiter.delimiter(as_bytes(text)),
-        "decoded": lambda text: decoded(b"\xe9" + as_bytes(text)),
+        "decoded": decoded_or_refused,
         "binary": lambda text: encoding.binary(as_bytes(text)[:4_096]),
     }
 
