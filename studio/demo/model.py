@@ -20,10 +20,12 @@ _PROBE = """\
 Before planning I look at what there is.
 
 ```repl
+import os
 import re
 
 print(type(context).__name__, "-", len(context), "documents,", f"{context.total_chars:,}", "characters")
 print(context.names[:4], "...", context.names[-4:])
+root = os.path.commonpath(context.names) + "/"
 library = [document for document in context if not re.search(r"/tests?/", document.name)]
 print(len(library), "of them without tests;", sum("DeprecationWarning" in d.text for d in library), "name the warning")
 ```
@@ -59,7 +61,7 @@ for document in library:
             function = scope[-1] if scope else call
             first = max(function.lineno - 1, call.lineno - 40)
             wide = "\\n".join(lines[first if scope else max(0, call.lineno - 12) : call.end_lineno + 3])
-            places.append((document.name, call.lineno, where, near, wide))
+            places.append((document.name.removeprefix(root), call.lineno, where, near, wide))
 print(len(places), "places in", len({place[0] for place in places}), "files")
 print(Counter(place[0] for place in places).most_common(5))
 print(places[0][3])

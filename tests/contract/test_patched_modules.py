@@ -29,7 +29,7 @@ async def kernels() -> AsyncGenerator[Kernels]:
 
 @pytest.mark.parametrize("patch", PATCHES.values(), ids=PATCHES.keys())
 async def test_after_a_patch_cells_run_and_their_variables_are_saved(kernels: Kernels, patch: str) -> None:
-    session = await kernels.start(KernelSpec("thread", cell_timeout=20))
+    session = await kernels.start(KernelSpec("thread", cell_timeout=8))
     store = Store()
     store.keep(await asyncio.wait_for(run(session, "a = [1]\nb = a"), 30))
     # A call in the same cell: what answers it runs in another thread, beside the patch.
