@@ -29,16 +29,18 @@ def survey(
     settings: RunSettings,
     home: Path,
     on_progress: Callable[[ReadSoFar], None] = lambda so_far: None,
+    *,
+    keep: bool,
     stop: threading.Event | None = None,
 ) -> Surveyed:
     """Read the files that `paths` name, as a run with these settings would read them.
 
-    Synchronous and long. Extracted texts are kept in `home` only if it exists. Raises InputError, and IngestStopped
-    once `stop` is set.
+    Synchronous and long. With `keep`, extracted texts are taken from `home` and kept there: not for a home that the
+    user has not agreed to, whose texts may be forged. Raises InputError, and IngestStopped once `stop` is set.
     """
     stop = stop or threading.Event()
     sources = expand(paths, exclude=[home], hidden=settings.hidden, cancelled=stop.is_set)
-    with open_extractor(open_programs, settings, home, keep=home.is_dir()) as extractor:
+    with open_extractor(open_programs, settings, home, keep=keep) as extractor:
         reports = survey_sources(
             sources,
             extractor,

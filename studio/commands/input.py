@@ -43,16 +43,21 @@ def show_input(invocation: Invocation, paths: Paths, *, settings: InputFlags) ->
     """
     from ...graph.survey import Surveyed, survey
     from ...state.settings import resolve
-    from ..cli.agreeing import resolved_or_asked
+    from ..cli.agreeing import reads_copy, resolved_or_asked
     from ..progress.counter import Counting
     from ..progress.text import reading_line
     from ..render.input import print_notes, print_reports
 
     resolved = resolved_or_asked(invocation, lambda: resolve(settings)).settings
 
+    # Texts that a stranger's home has kept may say what their files do not.
+    keep = invocation.has_runs and not reads_copy(invocation)
+
     def work() -> Surveyed:
         with Counting("Reading the input") as display:
-            return survey(paths, resolved, invocation.home, lambda so_far: display.update(lambda: line(so_far)))
+            return survey(
+                paths, resolved, invocation.home, lambda so_far: display.update(lambda: line(so_far)), keep=keep
+            )
 
     def line(so_far: "ReadSoFar") -> str:
         return reading_line(so_far.documents, so_far.bytes, so_far.files, so_far.of_files, so_far.seconds_left)

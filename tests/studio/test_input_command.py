@@ -127,3 +127,15 @@ def test_a_document_line_or_page_that_there_is_not_is_an_error_that_says_so(
 ) -> None:
     done = rlm("show", "over-docs", "--home", str(home), *flags)
     assert done.code == 2 and said in done.err
+
+
+def test_a_home_that_came_with_the_folder_neither_gives_texts_nor_gets_any(
+    rlm: Rlm, home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (folder / "offer.eml").write_text("Subject: Offer\n\nThe price.\n")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "nobody"))
+    home.rename(tmp_path / ".rlm")
+    rlm("input", "docs")
+    assert not (tmp_path / ".rlm" / "extracted").exists()
+    rlm("input", "docs", "--home", ".rlm")
+    assert (tmp_path / ".rlm" / "extracted").exists()
