@@ -10,7 +10,7 @@ STAMP := .venv/.ready
 PIP_OPTIONS := --quiet --quiet --disable-pip-version-check
 PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
-IN_PROCESS := tests/docs tests/graph tests/kernel tests/nodes tests/state tests/studio
+IN_PROCESS := tests/docs tests/graph tests/kernel tests/matching tests/nodes tests/state tests/studio
 
 .PHONY: help demo test test-quick test-slow test-newest test-extra test-providers coverage format lint type \
 	bench bench-quick bench-growth bench-parts bench-input bench-js model lock sbom api clean links
@@ -36,8 +36,8 @@ test-newest:  ## the suite against the newest releases that pyproject.toml allow
 	.venv/newest/bin/python -m pip install $(PIP_OPTIONS) --upgrade --group dev --editable ".[all,server]"
 	.venv/newest/bin/pytest -n 2 --dist worksteal
 
-test-extra:  ## the tests of one extra with nothing else installed: NAME=documents, pandas or server
-	@test -f "requirements/$(NAME).txt" || { echo "Which extra? make test-extra NAME=documents, pandas or server"; exit 2; }
+test-extra:  ## the tests of one extra with nothing else installed: NAME=code, documents, pandas, search, server or tables
+	@test -f "requirements/$(NAME).txt" || { echo "Which extra? make test-extra NAME=code, documents, pandas, search, server or tables"; exit 2; }
 	@test -x .venv/extra-$(NAME)/bin/python || $(PYTHON) -m venv .venv/extra-$(NAME)
 	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements/$(NAME).txt
 	@.venv/extra-$(NAME)/bin/python -m pip install $(PIP_OPTIONS) --no-build-isolation --no-deps --editable .
@@ -92,7 +92,7 @@ COMPILE := $(RESOLVE) pyproject.toml
 lock:  ## resolve the pins anew
 	$(COMPILE) --all-extras --group dev -o requirements/test.txt
 	$(COMPILE) --group build -c requirements/test.txt -o requirements/demo.txt
-	for extra in documents pandas server; do \
+	for extra in code documents pandas search server tables; do \
 		cp requirements/test.txt requirements/$$extra.txt && \
 		$(COMPILE) --extra $$extra --group build -o requirements/$$extra.txt || exit 1; done
 	cp requirements/test.txt requirements/providers.txt

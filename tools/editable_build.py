@@ -9,7 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PARTS = ("graph", "kernel", "nodes", "state", "studio")
+PARTS = ("graph", "kernel", "matching", "nodes", "state", "studio")
 PROBLEM = (
     "This checkout has no symbolic links (.package/durable_rlm/graph is a plain file), so it cannot be installed as "
     "editable: clone it again with `git clone -c core.symlinks=true …`, on Windows in WSL."

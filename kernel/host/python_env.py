@@ -16,14 +16,19 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 INSIDE = Path(__file__).resolve().parent.parent / "inside"
 """The code that runs in a kernel, by its real path, because symbolic links to it do not resolve in a sandbox."""
+MATCHING = INSIDE.parent.parent / "matching"
+"""The code that kernels and the host share."""
 _OWN = "durable-rlm"
-_LAYERS = ("nodes", "kernel", "state")
+_LAYERS = ("nodes", "kernel", "state", "matching")
 """The folders of this package that programs import from."""
-_DOCUMENTS = "extra == 'documents'"
+_FOR_CODE = ("extra == 'documents'", "extra == 'code'")
+"""Markers of the extras whose packages are useful to code as well."""
 _NEEDED = ("ipykernel", "cloudpickle", "pydantic")
-_USEFUL = ("numpy", "pandas", "regex")
+_USEFUL = ("numpy", "pandas", "polars", "regex")
 _PRELOADED = ("numpy", "pandas")
-OFFERED = ("numpy", "pandas", "pydantic", "regex", "lxml", "pypdf")
+_WITH_THREADS = "pyarrow"
+"""A package that pandas imports where it is installed, and that starts threads, with which no kernel can be forked."""
+OFFERED = ("numpy", "pandas", "polars", "pyarrow", "pydantic", "regex", "lxml", "pypdf")
 """Modules worth naming to the model that writes the code, when they are installed."""
 _ASK_SECONDS = 30.0
 _ASK = """
@@ -63,7 +68,7 @@ class KernelEnvironment:
 def own_environment() -> KernelEnvironment:
     """Return this program's own Python, with only the packages that kernels need and those useful to code.
 
-    Useful are numpy, pandas, regex and the readers of documents, as far as they are installed.
+    Useful are numpy, pandas, polars, regex, the readers of documents and of code, as far as they are installed.
     Raises EnvironmentUnusable, which names what kernels need and is not installed.
     """
     folders = own_folders()
@@ -141,7 +146,8 @@ def environment_at(folder: Path) -> KernelEnvironment:
     layers = _package_folders(folders)
     outside = [layer for layer in layers if not Path(layer).is_relative_to(folder.resolve())]
     visible = [*_python(executable, base, stdlib), str(folder.resolve()), *outside]
-    return KernelEnvironment(executable, layers, visible, [name for name in OFFERED if name in there])
+    preload = [name for name in _PRELOADED if name != "pandas" or _WITH_THREADS not in there]
+    return KernelEnvironment(executable, layers, visible, [name for name in OFFERED if name in there], preload)
 
 
 def _unfit(versions: Mapping[str, str]) -> dict[str, Requirement]:
@@ -170,12 +176,17 @@ def _package_folders(paths: Iterable[str]) -> list[str]:
 def _python(executable: str, base: str, stdlib: str) -> list[str]:
     """Return the interpreter, its library, and the shared libraries beside it; /usr is visible as a whole."""
     shared = sorted(str(path) for path in Path(base, "lib").glob("*.so*"))
-    return [path for path in _unique([executable, stdlib, *shared, str(INSIDE)]) if not path.startswith("/usr/")]
+    return [
+        path
+        for path in _unique([executable, stdlib, *shared, str(INSIDE), str(MATCHING)])
+        if not path.startswith("/usr/")
+    ]
 
 
 def _extras() -> list[str]:
-    """Return the packages of the `documents` extra, which are useful to code as well."""
-    return [found[0] for line in _own_requirements() if _DOCUMENTS in line and (found := re.match(r"[\w.-]+", line))]
+    """Return the packages of the extras that are useful to code as well."""
+    lines = (line for line in _own_requirements() if any(marker in line for marker in _FOR_CODE))
+    return [found[0] for line in lines if (found := re.match(r"[\w.-]+", line))]
 
 
 def _entries(folders: Iterable[str], names: Iterable[str]) -> Iterator[str]:

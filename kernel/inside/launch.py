@@ -1,7 +1,7 @@
 """Starts the processes that run untrusted code: one kernel, or the fork server from which kernels are forked.
 
 It is run as a script by its path. This folder becomes the package `rlm_inside`, so that nothing of the project is on
-the import path.
+the import path; kernels also get the package `matching` (`shared_package.py`).
 
 - `launch.py kernel -f connection.json …`: one kernel, confined by the program that starts it (such as a container).
 - `launch.py fork-server FD`: the fork server (`fork/server.py`), which receives its plan over that socket.
@@ -39,6 +39,9 @@ def _kernel(options: "list[str]") -> None:
     scratch = os.environ.pop("RLM_SCRATCH", "")
     if scratch and os.path.realpath(scratch) != os.path.realpath("."):
         scratch = ""
+    from rlm_inside.shared_package import provide  # type: ignore[import-not-found]
+
+    provide()
     # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     from rlm_inside.kernel_app import RlmApp  # type: ignore[import-not-found]

@@ -36,7 +36,7 @@ from durable_rlm.nodes.runtime import langgraph_compat
 from durable_rlm.state.db.aiosqlite_compat import run_in_thread
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("graph", "kernel", "nodes", "state", "studio")
+FOLDERS = ("graph", "kernel", "matching", "nodes", "state", "studio")
 
 
 def two_plus(connection: sqlite3.Connection, number: int) -> int:

@@ -11,7 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = [
-    *("graph", "kernel", "nodes", "state", "studio", "tests/contract", "tests/docs", "tests/e2e", "tests/graph"),
+    *(
+        "graph",
+        "kernel",
+        "matching",
+        "nodes",
+        "state",
+        "studio",
+        "tests/contract",
+        "tests/docs",
+        "tests/e2e",
+        "tests/graph",
+    ),
     *("tests/kernel", "tests/kill", "tests/nodes", "tests/sandbox", "tests/servers", "tests/state", "tests/studio"),
 ]
 """Folders whose prose is checked. Strings of code are data and are not checked, such as the patterns below."""

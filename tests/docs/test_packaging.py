@@ -19,7 +19,7 @@ from durable_rlm.studio.doctor.software import TESTED_PYTHONS
 ROOT = Path(__file__).parents[2]
 LOCKS = {file.stem: file for file in sorted((ROOT / "requirements").glob("*.txt"))}
 ALL, PRODUCT = LOCKS["test"], LOCKS["demo"]
-PARTS = ("graph", "kernel", "nodes", "state", "studio")
+PARTS = ("graph", "kernel", "matching", "nodes", "state", "studio")
 PRIVATE = [
     *("langgraph", "langgraph-checkpoint-sqlite", "langgraph-api", "langchain-core", "langchain-openai", "openai"),
     *("jupyter-client", "ipykernel", "ipython", "pyzmq", "traitlets", "cloudpickle", "aiosqlite"),
@@ -104,12 +104,12 @@ def test_the_packages_of_the_demo_are_some_of_the_packages_of_the_tests() -> Non
 def test_the_demo_installs_the_requirements_of_the_product_and_no_extra() -> None:
     pinned = set(pins(PRODUCT))
     assert names(REQUIRED) <= pinned
-    assert not pinned & set().union(*(names(EXTRAS[name]) for name in ("documents", "pandas", "server"))) - names(
-        REQUIRED
-    )
+    assert not pinned & set().union(
+        *(names(EXTRAS[name]) for name in ("code", "documents", "pandas", "search", "server", "tables"))
+    ) - names(REQUIRED)
 
 
-@pytest.mark.parametrize("extra", ["documents", "pandas", "server"])
+@pytest.mark.parametrize("extra", ["code", "documents", "pandas", "search", "server", "tables"])
 def test_an_extra_has_a_lock_of_its_own(extra: str) -> None:
     assert names(REQUIRED) | names(EXTRAS[extra]) <= set(pins(LOCKS[extra]))
 

@@ -33,10 +33,18 @@ _MODULES: tuple[ModuleType, ...] = (
     *(common, hostile.reading, hostile.writing, hostile.network, hostile.numbered_objects, hostile.processes),
     *(hostile.system, hostile.resources),
 )
+_SHARED = """
+import durable_rlm, durable_rlm.matching
+try:
+    import durable_rlm.state
+except ImportError:
+    print([name for name in vars(durable_rlm) if not name.startswith("_")])
+"""
 _WORK = {
     "has its input": "print(context)",
     "computes": "import numpy, pandas\nprint(pandas.Series(numpy.arange(4)).sum())",
     "finds its input's descriptor": "print(common.own_input() > 2)",
+    "imports what it shares with the host": _SHARED,
     "starts threads": "import threading\nt = threading.Thread(target=print, args=('hi',))\nt.start()\nt.join()",
 }
 _WORK_OF_ITS_OWN = {
@@ -44,7 +52,7 @@ _WORK_OF_ITS_OWN = {
     "starts programs": "!echo from a program",
     "has locks for processes": "import multiprocessing\nprint(multiprocessing.Lock().acquire())",
 }
-_PRINTED = ("INPUT of this run\n\n", "6\n", "True\n", "hi\n", "text\n", "from a program\n", "True\n")
+_PRINTED = ("INPUT of this run\n\n", "6\n", "True\n", "['matching']\n", "hi\n", "text\n", "from a program\n", "True\n")
 EXPECTED = dict(zip([*_WORK, *_WORK_OF_ITS_OWN], _PRINTED, strict=True))
 MAY_BE_MISSING = {"connect by TCP over IPv6", "send by UDP over IPv6"}
 """Some machines have no IPv6."""

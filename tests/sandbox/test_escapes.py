@@ -53,7 +53,7 @@ async def test_no_attempt_to_escape_succeeds(tier: str, tmp_path: Path) -> None:
     skip_without(tier)
     outcomes = await try_everything(tier, tmp_path)
     check_holds(outcomes, tier)
-    assert len(outcomes.work) == (4 if tier == "landlock" else len(EXPECTED))
+    assert len(outcomes.work) == (5 if tier == "landlock" else len(EXPECTED))
 
 
 @pytest.mark.parametrize("tier", TIERS)

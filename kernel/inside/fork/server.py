@@ -26,6 +26,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from .. import shared_package
 from ..sandbox import namespaces, probes
 from ..sandbox.confine import Confinement, Tier
 
@@ -37,6 +38,8 @@ _PRELOADED = (
     "matplotlib_inline.backend_inline",
 )
 """Modules that a kernel would import with its first cells, beside those of `ipykernel_compat.PRELOADED`."""
+_WITH_THREADS = ("pyarrow",)
+"""Modules that start threads, with which nothing can be forked. pandas imports this one where it finds it."""
 
 
 @dataclass(frozen=True)
@@ -270,12 +273,16 @@ def _preload(plan: Plan) -> None:
         importlib.import_module("rlm_inside.fork.program")
         names = [*plan.preload]
     else:
+        shared_package.provide()
         # ipykernel would import debugpy, a fifth of its start time, for a debugger that is never attached.
         sys.modules["debugpy"] = None  # type: ignore[assignment]
         importlib.import_module("rlm_inside.fork.child")
         from ..ipykernel_compat import PRELOADED
 
         names = [*PRELOADED, *_PRELOADED, *plan.preload]
+        sys.modules.update(dict.fromkeys(_WITH_THREADS))  # type: ignore[arg-type]
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    for name in _WITH_THREADS:
+        sys.modules.pop(name, None)
