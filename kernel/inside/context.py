@@ -14,6 +14,7 @@ from typing import Any, SupportsIndex, overload
 from .context_file import Pack, open_descriptor, read_ascii
 from .context_index import document_lines, entry_of, line_with_places, note_index, notes_in, skipped_in
 from .placed import Placed
+from .source_code import SourceCode
 from .variables import quoted
 
 _SHOWN_NAMES = 5
@@ -146,7 +147,7 @@ class Document(Placed):
         return _document, (self._pack.path, self.name, self._start, self._end, self._chars, self.meta)
 
 
-class Documents(Sequence[Document]):
+class Documents(Sequence[Document], SourceCode):
     """The documents of an input, in order: by number, by slice, by name (`docs["src/a.py"]`).
 
     `.names`, `.total_chars`; `docs.grep(pattern)` goes through all lines; `str(docs)` joins all texts.

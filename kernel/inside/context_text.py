@@ -15,6 +15,7 @@ from .context import load_text
 from .context_file import Pack, new_str
 from .context_index import entry_of, notes_in, skipped_in
 from .placed import Placed
+from .source_code import SourceCode
 
 _LONG = 16 << 20
 """Bytes from which a text should not be in memory twice while it is read."""
@@ -32,7 +33,7 @@ _LOOKED_AT = 2_000
 """Pieces in which characters that need two bytes are searched for, before one byte is tried."""
 
 
-class TextDocument(str, Placed):
+class TextDocument(str, Placed, SourceCode):
     """The text of one document. It is a str, and has `.name`, `.meta` and places too (`placed.py`).
 
     What is cut from it or made of it is a plain str. Copies are the same object, as those of a str are.

@@ -16,6 +16,7 @@ from .snapshot.input_slices import Cuts
 from .snapshot.patches import Held
 from .snapshot.shell_names import Shell, ShellNames
 from .snapshot.snapshotter import Snapshotter
+from .source_code import functions_over
 from .variables import describe, describe_one, table
 
 
@@ -40,11 +41,14 @@ class KernelRepl:
         the REPL; empty: there is none. `shell` runs the cells; None: they run without one.
         """
         self._namespace = namespace
-        self._shell_names = ShellNames(namespace, shell)
         self.registry = Registry(posted)
         self._finish = Finish(namespace, lambda name: name in self._own or name == "context")
         self._history: list[dict[str, str]] = []
         context = _context(setup)
+        helpers = self._helpers(context)
+        # Before the names of the shell are recorded: what code binds to such a name is a variable, and stays.
+        namespace.update(helpers)
+        self._shell_names = ShellNames(namespace, shell)
         pack, ranges = _input(setup, context)
         self._requests = Requests(
             namespace,
@@ -65,7 +69,7 @@ class KernelRepl:
         self._install()
         self._finish.begin()
         # Objects that a kernel and the one in which it is restored both have by themselves: saved by name.
-        given = {**self._functions, "history": self._history, "context": context}
+        given = {**helpers, **self._functions, "history": self._history, "context": context}
         self._snapshots = Snapshotter(
             namespace,
             hidden={*self._functions, "history"},
@@ -77,6 +81,13 @@ class KernelRepl:
             cuts=Cuts(pack, ranges) if pack else None,
             shell_names=self._shell_names,
         )
+
+    def _helpers(self, context: Any) -> dict[str, Any]:
+        """Return the functions whose names code may want for variables: it may bind them, and then keeps what it bound.
+
+        The names of `self._functions`, on the other hand, are put back before each cell.
+        """
+        return functions_over(context)
 
     def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:
         """Begin a cell: append entries to `history`, and put back names that code overwrote."""
