@@ -116,7 +116,7 @@ OTHER = {
         ["A class", "A.m method", "g function"],
     ),
     "a.ts": (
-        "interface I { m(): void }\nenum E { A }\ntype T = X;\nnamespace N { export function q() { b() } }\nimport 'b';",
+        "interface I { m(): void }\nenum E {}\ntype T = X;\nnamespace N { export function q() { b() } }\nimport 'b';",
         ["I interface", "I.m method", "E enum", "T type", "N namespace", "N.q function"],
     ),
     "a.tsx": ("export const View = () => <b>{b}</b>;\n", ["View function"]),
