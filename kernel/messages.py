@@ -23,6 +23,7 @@ from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext, PostedPart
 from ..state.records import VariableRecord
 from .inside.protocol import CALL_WEIGHT, MAX_DEPTH, MAX_OUTPUT_TOKENS, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
+from .posted_citations import parse_citations
 from .session import NO_ORIGIN, CallKind, CellError, CellResult, Final, Origin, PostedCall, Restored, Snapshot, Variable
 from .untrusted_json import BadMessage, depth, read
 
@@ -332,10 +333,11 @@ def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
 def _final(said: dict[str, Any]) -> Final:
     value, text_of, variable = (said.get(name) for name in ("value", "text_of", "variable"))
     variable = variable[:_SHORT] if isinstance(variable, str) and variable.isidentifier() else None
+    text_of, citations = text_of[:_REASON] if isinstance(text_of, str) else None, parse_citations(said.get("citations"))
     if depth(value, MAX_DEPTH) > MAX_DEPTH:
         # Other code could not serialize JSON that deep again, so it becomes a text.
-        return Final(json.dumps(value, ensure_ascii=False), type(value).__name__, variable)
-    return Final(value, text_of[:_REASON] if isinstance(text_of, str) else None, variable)
+        value, text_of = json.dumps(value, ensure_ascii=False), type(value).__name__
+    return Final(value, text_of, variable, citations)
 
 
 def parse_ended(said: str | bytes, chunks: Sequence[bytes] = ()) -> CellResult:

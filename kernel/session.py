@@ -175,6 +175,22 @@ class CellError:
 
 
 @dataclass(frozen=True)
+class PostedCitation:
+    """A passage of the input that a final value cites, as the kernel says. Nothing in it is trusted."""
+
+    id: int
+    """Its number, in the marker `[^3]`."""
+    document: str
+    start: int
+    end: int
+    """Its range in characters of the document's text."""
+    quote: str
+    """The words that stand there."""
+    how: str
+    """How the quotation in the code differs from them: one of `matching.quotations.How`."""
+
+
+@dataclass(frozen=True)
 class Final:
     """The value with which the code ended the run: JSON, or the text of a value that is not JSON."""
 
@@ -183,6 +199,8 @@ class Final:
     """The type of a value that is not JSON."""
     variable: str | None = None
     """The variable whose value it is, where the code gave its name to FINAL as a text."""
+    citations: tuple[PostedCitation, ...] = ()
+    """What the value cites, by number: given with it, or named in it by markers."""
 
 
 @dataclass(frozen=True)

@@ -68,5 +68,7 @@ MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
 """Characters of a schema's JSON, and the nesting of a schema, of metadata and of a final value, at most."""
 MAX_OUTPUT_TOKENS = 1_000_000
 """The largest output limit that code may ask for."""
+MAX_CITATIONS, MAX_QUOTE, MAX_CITED = 10_000, 100_000, 16 << 20
+"""Citations of a final value, characters of the words of one, and characters of all of them, at most."""
 CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
 """Weight of a call, and of each text of its context, range and attachment, beside their characters."""
