@@ -185,8 +185,28 @@ class FormerModels(TypedDict):
     """The settings that a resume may change (`MODEL_SETTINGS`), as they were."""
 
 
+class AnswerFile(TypedDict):
+    """A file that code has left for the user beside the answer: its path, its bytes, and the hash of its content."""
+
+    name: str
+    size: int
+    hash: str
+
+
+class TableRef(TypedDict):
+    """The rows of an answer that is a table (`answer_tables.py`)."""
+
+    batches: list[str]
+    """Hashes of the batches, in order."""
+
+
 class AnswerRef(TypedDict):
-    """The settled answer: a text's hash; `typed` when the text is JSON of a value that is not a string."""
+    """The settled answer: a text's hash; `typed` when the text is JSON of a value that is not a string.
+
+    With `table` the text is the head of a table, and the answer the list of its rows as objects.
+    """
 
     text: str
     typed: bool
+    table: NotRequired[TableRef]
+    files: NotRequired[list[AnswerFile]]

@@ -1,10 +1,45 @@
 """Store answers in the form that the state keeps, and load them."""
 
+import asyncio
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from ...state.answer_tables import Column, TableHead, as_objects
+from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts
+from ...state.errors import StoredDataDamaged
 from ...state.records import AnswerRef
+from .dependencies import Stores
+
+
+@dataclass(frozen=True)
+class Table:
+    """An answer that is a table, whose rows are read from disk a batch at a time."""
+
+    columns: list[Column]
+    rows_count: int
+    size: int
+    """Bytes of the rows' JSON."""
+    _blobs: Blobs
+    _batches: list[str]
+
+    def rows(self) -> Iterator[list[Any]]:
+        """Yield the rows, each with a value for every column. Reads files, so not for the event loop.
+
+        Raises StoredDataDamaged.
+        """
+        for name in self._batches:
+            yield from json.loads(self._blobs.read(name))
+
+
+async def open_table(answer: AnswerRef, stores: Stores) -> Table | None:
+    """Return the table that an answer is, None when it is another value. Raises StoredDataDamaged."""
+    if (table := answer.get("table")) is None:
+        return None
+    head = TableHead.from_json(await stores.texts.get(answer["text"]))
+    return Table(list(head.columns), head.rows, head.size, stores.blobs, table["batches"])
 
 
 async def store_answer(value: Any, texts: Texts) -> AnswerRef:
@@ -15,19 +50,31 @@ async def store_answer(value: Any, texts: Texts) -> AnswerRef:
 
 
 async def load_answer(answer: AnswerRef, texts: Texts) -> Any:
-    """Return a stored value. Raises StoredDataDamaged."""
-    return _value(answer, await texts.get(answer["text"]))
+    """Return a stored value, a table as a list of objects. Raises StoredDataDamaged."""
+    return await _value(answer, await texts.get(answer["text"]), texts)
 
 
 async def answer_or_damage(answer: AnswerRef, texts: Texts) -> Any:
     """Return a stored value, or a text that says in brackets how it is damaged."""
     text = await texts.get_or_damage(answer["text"])
     try:
-        return _value(answer, text)
+        return await _value(answer, text, texts)
+    except StoredDataDamaged as damaged:
+        return f"[{damaged.message}]"
     except ValueError:
         # What says that it is damaged is not JSON.
         return text
 
 
-def _value(answer: AnswerRef, text: str) -> Any:
-    return json.loads(text) if answer["typed"] else text
+async def _value(answer: AnswerRef, text: str, texts: Texts) -> Any:
+    if (table := answer.get("table")) is None:
+        return json.loads(text) if answer["typed"] else text
+    head = TableHead.from_json(text)
+    objects: list[dict[str, Any]] = []
+    for name in table["batches"]:
+        objects += await asyncio.to_thread(_objects, head, await texts.get(name))
+    return objects
+
+
+def _objects(head: TableHead, batch: str) -> list[dict[str, Any]]:
+    return as_objects(head.columns, json.loads(batch))
