@@ -117,6 +117,8 @@ class TurnRecord(TypedDict, total=False):
     """Variables that the snapshot lacks or holds incompletely, and why."""
     held: str
     """The digest of a final value that was held back for one turn."""
+    uncited: bool
+    """True when a final value was sent back because not all of its quotations were verified."""
     restore: RestoreRecord
     """Present when the REPL had to be restored for this cell."""
 
@@ -210,3 +212,5 @@ class AnswerRef(TypedDict):
     typed: bool
     table: NotRequired[TableRef]
     files: NotRequired[list[AnswerFile]]
+    citations: NotRequired[str]
+    """The hash of the list of what it cites, as JSON (`evidence/citations.py`); absent when it cites nothing."""

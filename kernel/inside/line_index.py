@@ -58,6 +58,19 @@ class LineIndex:
             ended = text.count(self.mark.decode(), 0, inside)
         return min(self._ends[block] + ended + 1, self.count)
 
+    def start_before(self, pack: Pack, offset: int) -> int:
+        """Return the character at which the line of the character at `offset` begins."""
+        mark = self.mark.decode()
+        block = min(bisect_right(self._chars, offset), len(self._chars) - 1) - 1
+        text = self._block(pack, block).decode("utf-8", "ignore")[: offset - self._chars[block]]
+        if mark not in text:
+            if not self._ends[block]:
+                return 0
+            # The last line end before this block is in the last block in which lines have ended.
+            block = bisect_left(self._ends, self._ends[block]) - 1
+            text = self._block(pack, block).decode("utf-8", "ignore")
+        return self._chars[block] + text.rindex(mark) + 1
+
     def _start_of(self, pack: Pack, line: int) -> int:
         before = line - 1
         if not before:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Literal
 
 from .context_file import Pack
@@ -74,6 +75,11 @@ class Placed:
         if not index.count:
             raise IndexError(f"{self._called()} is empty: it has no lines")
         return index.line_at(self.stored()[0], offset)
+
+    def column_of(self, offset: int) -> int:
+        """Return the column, from 1, of the character at `offset` in its line. Raises IndexError."""
+        self._check(offset)
+        return offset - self._line_index().start_before(self.stored()[0], offset) + 1 if self._chars_now() else 1
 
     # -- pages
 
@@ -206,6 +212,21 @@ class Placed:
             ]
         return found
 
+    def address_of(self, offset: int) -> str:
+        """Return the address of the cell of a spreadsheet in which a character is: `Sheet1!B7`; empty outside of cells.
+
+        Raises IndexError outside of the text.
+        """
+        self._check(offset)
+        sheets, runs = self._marks("sheets"), self._runs()
+        sheet = sheets.number_at(offset) if sheets else 0
+        if not sheets or not runs or not sheet or not (row := self._row_at(offset, sheets.at[sheet - 1])):
+            return ""
+        line = self.line_of(offset)
+        cell = self.lines(line, line).count("\t", 0, self.column_of(offset) - 1)
+        columns = runs.columns.get(f"{sheet}:{row}", ())
+        return f"{sheets.labels[sheet - 1]}!{column_letters(columns[cell] if cell < len(columns) else cell + 1)}{row}"
+
     def place_of(self, offset: int) -> str:
         """Return the place of a character in words: `page 7`, `slide 3`, `Sheet1 row 12`, `§ Scope`, `line 120`.
 
@@ -230,11 +251,11 @@ class Placed:
     def _row_at(self, offset: int, sheet_start: int) -> int:
         """Return the number of the row in which a character is; 0 outside of rows."""
         runs = self._runs() or Runs((), {})
-        begun = [run for run in runs.runs if sheet_start <= run[0] <= offset]
-        if not begun:
+        at = bisect_right(runs.runs, offset, key=itemgetter(0)) - 1
+        if at < 0 or runs.runs[at][0] < sheet_start:
             return 0
-        start, first, count = begun[-1]
-        number = self._text().count("\n", start, offset)
+        start, first, count = runs.runs[at]
+        number = self.line_of(offset) - self.line_of(start)
         return first + number if number < count else 0
 
     def _messages(self, found: Marks) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,1 +1,1 @@
-"""What a run's texts were made from: the parts of its stored input that prompts, outputs and answers hold."""
+"""The evidence of an answer: the passages of the input that it cites, and the parts of the input that models saw."""

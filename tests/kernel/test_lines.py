@@ -40,8 +40,8 @@ def test_lines_are_those_of_a_simple_model(text: str, single: bool, data: st.Dat
                 assert doc.lines(first, last) == "".join(lines[first - 1 : last])
         at = 0
         for number, line in enumerate(lines, 1):
-            for _ in line:
-                assert doc.line_of(at) == number
+            for column in range(1, len(line) + 1):
+                assert (doc.line_of(at), doc.column_of(at)) == (number, column)
                 at += 1
         if lines:
             assert doc.line_of(len(text)) == len(lines)

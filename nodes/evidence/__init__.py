@@ -1,0 +1,1 @@
+"""Check what an answer cites, and find the places of it."""
