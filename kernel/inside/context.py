@@ -16,6 +16,7 @@ from .context_index import document_lines, entry_of, line_with_places, note_inde
 from .placed import Placed
 from .source_code import SourceCode
 from .variables import quoted
+from .wrong_uses import near, no_attribute, refuse_characters
 
 _SHOWN_NAMES = 5
 _LONG = 16 << 20
@@ -151,7 +152,7 @@ class Documents(Sequence[Document], SourceCode):
     """The documents of an input, in order: by number, by slice, by name (`docs["src/a.py"]`).
 
     `.names`, `.total_chars`; `docs.grep(pattern)` goes through all lines; `str(docs)` joins all texts.
-    `name in docs` asks for a name, not for text. `.skipped` and `.notes` tell what was not read.
+    `"text" in docs` and `docs.count("text")` look into all texts. `.skipped` and `.notes` tell what was not read.
     """
 
     def __init__(self, pack_path: str, index_path: str) -> None:
@@ -173,12 +174,13 @@ class Documents(Sequence[Document], SourceCode):
     def __getitem__(self, at: slice) -> "Documents": ...
     def __getitem__(self, at: int | str | slice) -> "Document | Documents":
         if isinstance(at, slice):
+            refuse_characters(at, len(self))
             return self._chosen(self._at[at])
         if isinstance(at, str):
             try:
                 return self._document(self._at[self._known()[0][at]])
             except KeyError:
-                raise KeyError(f"no document is named {quoted(at)}; see .names") from None
+                raise KeyError(f"no document is named {quoted(at)}{near(at, self.names, '; see .names')}") from None
         return self._document(self._at[at])
 
     def __iter__(self) -> Iterator[Document]:
@@ -186,8 +188,17 @@ class Documents(Sequence[Document], SourceCode):
 
     def __contains__(self, value: object) -> bool:
         if isinstance(value, str):
-            return value in self._known()[0]
+            return value in self._known()[0] or any(value in document.text for document in self)
         return any(value == document for document in self) if isinstance(value, Document) else False
+
+    def count(self, value: object) -> int:
+        """Return how often a text is in the texts, or how often a document is among these."""
+        if isinstance(value, str):
+            return sum(document.text.count(value) for document in self)
+        return sum(value == document for document in self)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name if name.startswith("_") else no_attribute(name, len(self)))
 
     @property
     def names(self) -> list[str]:

@@ -23,6 +23,7 @@ from .own_modules import OwnModules, give_builtins, keep_copies, load
 from .protocol import Message
 from .repl import KernelRepl
 from .restrictions import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
+from .wrong_uses import explanation
 
 _ANSWER = f'"{Message.ANSWER}"'.encode()
 """The type of an answer as it is in the message's header."""
@@ -242,6 +243,8 @@ class RlmKernel(QuietKernel):
         if self.shell.confined and type(last).__name__ == reply.get("ename") and wanted_network(last):
             message = f"{message} ({NO_NETWORK})"
             lines.append(NO_NETWORK)
+        if type(last).__name__ == reply.get("ename") and (said := explanation(last, list(self.shell.user_ns))):
+            lines.append(said)
         return {"name": str(reply.get("ename", "Error")), "message": message, "traceback": "\n".join(lines)}
 
     # -- control channel: in its own thread
