@@ -3,50 +3,108 @@
 import contextlib
 import os
 import secrets
+import shutil
 import stat
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ...state.errors import StoreError, UsageError
-from ..terminal.escape import answer_text, safe
+from ..terminal.escape import safe
+
+if TYPE_CHECKING:
+    from ..answer_files.tables import Table
+
+_MOST_NAMES = 1_000
 
 
 class AnswerFile:
-    """The file given with `-o`. Creating the object raises UsageError when the file cannot be written."""
+    """The file given with `-o`, whose suffix decides the form (`answer_files`).
+
+    Creating the object raises UsageError when the file cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         # A link stays a link: the file that it points to is replaced.
         self._target = path.resolve()
+        self._suffix = path.suffix.lower()
         self._check()
 
-    def write(self, answer: Any) -> None:
-        """Replace the file by the answer. Raises StoreError; the answer stays saved with the run."""
-        data = answer_text(answer).encode("utf-8", "replace")
-        try:
-            if self._is_device():
-                self._target.write_bytes(data)
-            else:
-                self._replace(data)
-        except OSError as error:
-            raise StoreError(
-                f"The answer could not be written to {self.path}: {error.strerror}.",
-                hint="It is saved with the run: `rlm resume` prints it again.",
-            ) from error
+    def write(self, answer: Any) -> list[str]:
+        """Replace the file by a JSON value, and return lines to show. Raises StoreError; the answer stays saved.
 
-    def _replace(self, data: bytes) -> None:
-        partial = self._target.with_name(f".{self._target.name[:100]}.{secrets.token_hex(4)}.partial")
+        A value that the file's form has no place for is written as JSON to a new file beside it.
+        """
+        # Imported here: only a run that has ended needs it.
+        from ..answer_files.writers import actual_suffix, write_value
+
+        suffix = actual_suffix(self._suffix, answer)
+        if suffix == self._suffix:
+            return self._written(lambda path: write_value(path, suffix, answer))
+        beside = self._write(lambda path: write_value(path, suffix, answer), self._new_beside(suffix))[0]
+        return [f"The answer is no table, so it is in {safe(str(beside))} and not in {safe(str(self.path))}."]
+
+    def write_table(self, table: "Table") -> list[str]:
+        """Replace the file by a table, and return lines to show. Raises StoreError; the answer stays saved."""
+        from ..answer_files.writers import write_table
+
+        return self._written(lambda path: write_table(path, self._suffix, table))
+
+    def _written(self, write: Callable[[Path], str]) -> list[str]:
+        _, note = self._write(write, None)
+        return [f"The answer is in {safe(str(self.path))}.", *([safe(note)] if note else [])]
+
+    def _write(self, write: Callable[[Path], str], beside: Path | None) -> tuple[Path, str]:
+        """Write a partial file, and put it in its place: that of the given file, or a new file. Return what is said."""
+        target = beside or self._target
+        partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.partial")
+        if self._is_device():
+            partial = Path(tempfile.gettempdir()) / partial.name
         try:
-            with partial.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileNotFoundError):
-                partial.chmod(stat.S_IMODE(self._target.stat().st_mode))
-            partial.replace(self._target)
+            partial.touch(mode=0o600 if self._is_device() else 0o666, exist_ok=False)
+            note = write(partial)
+            if beside is None and self._is_device():
+                with partial.open("rb") as source, self._target.open("wb") as device:
+                    shutil.copyfileobj(source, device)
+            else:
+                _synced(partial)
+                if beside is None:
+                    with contextlib.suppress(FileNotFoundError):
+                        partial.chmod(stat.S_IMODE(target.stat().st_mode))
+                partial.replace(target)
+        except BaseException as error:
+            if beside is not None:
+                # It was made for this answer alone, and is empty.
+                beside.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise StoreError(
+                    f"The answer could not be written to {self.path}: {error.strerror or error}.",
+                    hint="It is saved with the run: `rlm resume` prints it again.",
+                ) from error
+            raise
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        return target, note
+
+    def _new_beside(self, suffix: str) -> Path:
+        """Make an empty file beside the given one, with another suffix, and return its path. Raises StoreError.
+
+        A file that exists is never taken: the user has not named it, and it may be the input.
+        """
+        for number in range(1, _MOST_NAMES):
+            path = self.path.with_name(f"{self.path.stem}{f'-{number}' if number > 1 else ''}{suffix}")
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise StoreError(f"The answer is no table, and {path} cannot be written: {error.strerror}.") from error
+            return path
+        raise StoreError(f"The answer is no table, and {self.path.stem}{suffix} and its likes exist.")
 
     def _is_device(self) -> bool:
         """Return whether the target is a device or a pipe (`/dev/null`), which must not be replaced by a file."""
@@ -58,6 +116,10 @@ class AnswerFile:
             raise UsageError(f"-o {shown}: that is a folder.", hint="Name a file in it.")
         if not self._target.parent.is_dir():
             raise UsageError(f"-o {shown}: there is no folder {safe(str(self._target.parent))}.", hint="Make it first.")
+        if self._suffix == ".parquet":
+            from ..answer_files.parquet import check_parquet
+
+            check_parquet()
         try:
             if self._target.exists() and not os.access(self._target, os.W_OK):
                 raise PermissionError(0, "it may not be written")
@@ -69,6 +131,11 @@ class AnswerFile:
             raise UsageError(
                 f"-o {shown} cannot be written: {error.strerror}.", hint="Choose another place for the answer."
             ) from error
+
+
+def _synced(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 class GivenFiles:

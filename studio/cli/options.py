@@ -153,7 +153,8 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write the answer to FILE instead, whole or not at all. Default: stdout",
+        help="Write the answer to FILE instead, whole or not at all, in the form of its suffix: .txt, .md, .html, "
+        ".json, .jsonl, or for a table .csv, .tsv, .xlsx, .parquet. Default: stdout",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),

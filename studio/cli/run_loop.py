@@ -346,8 +346,8 @@ def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = 
     error = pasteable_error(run.error, invocation) if run.error else None
     if answered and file:
         try:
-            file.write(run.answer)
-            say(f"The answer is in {safe(str(file.path))}.")
+            for line in file.write(run.answer):
+                say(line, whole=True)
         except StoreError as failed:
             say(f"Error: {safe(pasteable(failed.message, invocation))}", style="bold red", whole=True)
             status = failed.exit_code

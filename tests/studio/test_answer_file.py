@@ -65,3 +65,57 @@ def test_a_failed_write_leaves_the_old_answer_and_no_temporary_file(
     with pytest.raises(StoreError, match="No space left"):
         file.write("new")
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["answer"]
+
+
+RECORDS = [{"a": 1, "b": "=x"}, {"a": 2, "c": None}]
+WRITTEN = {
+    "t.csv": "a,b,c\n1,'=x,\n2,,\n",
+    "t.TSV": "a\tb\tc\n1\t'=x\t\n2\t\t\n",
+    "t.jsonl": '{"a": 1, "b": "=x"}\n{"a": 2, "c": null}\n',
+    "t.md": "| a | b | c |\n| ---: | --- | --- |\n| 1 | =x |  |\n| 2 |  |  |\n",
+    "t.txt": answer_text(RECORDS),
+    "t.json": answer_text(RECORDS),
+    "t": answer_text(RECORDS),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_suffix_decides_the_form_of_a_table(tmp_path: Path, name: str) -> None:
+    said = AnswerFile(tmp_path / name).write(RECORDS)
+    assert (tmp_path / name).read_text() == WRITTEN[name] and said == [f"The answer is in {tmp_path / name}."]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "text"),
+    [
+        ("a.json", "a text", '"a text"\n'),
+        ("a.json", '{"a": 1}', '{"a": 1}\n'),
+        ("a.txt", "a text", "a text\n"),
+        ("a.md", "# A *text*", "# A *text*\n"),
+        ("a.md", {"a": 1}, '```json\n{\n  "a": 1\n}\n```\n'),
+        ("a.jsonl", [1, "b"], '1\n"b"\n'),
+        ("a.csv", [], ""),
+    ],
+)
+def test_the_suffix_decides_the_form_of_a_value(tmp_path: Path, name: str, answer: object, text: str) -> None:
+    AnswerFile(tmp_path / name).write(answer)
+    assert (tmp_path / name).read_text() == text
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "xlsx", "parquet", "jsonl"])
+def test_an_answer_that_is_no_table_is_written_as_json_beside_it(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "x.json").write_text("the input")
+    (said,) = AnswerFile(tmp_path / f"x.{suffix}").write("no table")
+    assert f"is in {tmp_path / 'x-2.json'}" in said
+    found = {one.name: one.read_text() for one in tmp_path.iterdir()}
+    assert found == {"x.json": "the input", "x-2.json": '"no table"\n'}
+
+
+def test_a_table_goes_into_a_pipe_whole(tmp_path: Path) -> None:
+    pipe = tmp_path / "t.csv"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    AnswerFile(pipe).write([{"a": 1}])
+    assert os.read(reader, 100) == b"a\r\n1\r\n"
+    os.close(reader)
+    assert [one.name for one in tmp_path.iterdir()] == ["t.csv"]
