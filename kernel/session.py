@@ -187,7 +187,7 @@ class PostedCitation:
     quote: str
     """The words that stand there."""
     how: str
-    """How the quotation in the code differs from them: one of `matching.quotations.How`."""
+    """The way in which the quotation in the code differs from them: one of `matching.quotations.How`."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, MutableMapping
 from types import ModuleType
 from typing import Any
 
+from .citations import Citation, Citations
 from .variables import quoted
 
 _SHORT_NAME = 3
@@ -20,9 +21,13 @@ _MOST_BITS = 14_000
 class Finish:
     """The running cell's request to end the run."""
 
-    def __init__(self, namespace: MutableMapping[str, Any], is_own: Callable[[str], bool]) -> None:
+    def __init__(
+        self, namespace: MutableMapping[str, Any], is_own: Callable[[str], bool], citations: Citations
+    ) -> None:
         """`is_own` tells names that the REPL itself has put into `namespace` from variables of the code."""
         self._namespace = namespace
+        self._citations = citations
+        self._cited: list[int] = []
         self._is_own = is_own
         self._read: Callable[[], Any] | None = None
         self.voided = False
@@ -32,36 +37,47 @@ class Finish:
         """Return the functions under the names that code uses."""
         return {"FINAL": self.final, "FINAL_VAR": self.final_var, "SUBMIT": self.submit}
 
-    def final(self, value: Any) -> None:
-        """End the run with `value` as its answer, once this cell has ended without an error."""
+    def final(self, value: Any, *, citations: Any = None) -> None:
+        """End the run with `value` as its answer, once this cell has ended without an error.
+
+        `citations`: those that support it. Those in the value, or named in its texts by markers, are added.
+        """
+        self._cited = self._citations.cited(citations)
         self._read = lambda: value
 
-    def final_var(self, name: Any) -> None:
+    def final_var(self, name: Any, *, citations: Any = None) -> None:
         """End the run with the variable called `name`, as it is when this cell has ended."""
         if not isinstance(name, str):
-            self.final(name)
+            self.final(name, citations=citations)
             return
         wanted = name.strip().strip("\"'")
         if wanted not in self._namespace:
             if not wanted.isidentifier() or self._holds(name):
                 # The variable itself was given, and it holds a text.
-                self.final(name)
+                self.final(name, citations=citations)
                 return
             raise NameError(f"FINAL_VAR: there is no variable {quoted(wanted)}; SHOW_VARS() lists those there are")
+        self._cited = self._citations.cited(citations)
         self._read = lambda: self._namespace[wanted]
 
-    def submit(self, *values: Any, **fields: Any) -> None:
-        """End the run with one value, or with a dict of the fields given by name."""
+    def submit(self, *values: Any, citations: Any = None, **fields: Any) -> None:
+        """End the run with one value, or with a dict of the fields given by name.
+
+        `citations` that are not what `cite()` returns are a field like others.
+        """
+        if citations is not None and not values and not _are_cited(citations):
+            fields["citations"], citations = citations, None
         if fields and not values:
-            self._read = lambda: fields
+            self.final(fields, citations=citations)
         elif len(values) == 1 and not fields:
-            self.final(values[0])
+            self.final(values[0], citations=citations)
         else:
             raise TypeError("SUBMIT takes one value, or fields by name: SUBMIT(42) or SUBMIT(count=42, unit='m')")
 
     def begin(self) -> None:
         """Clear the request when a cell begins."""
         self._read = None
+        self._cited = []
         if not isinstance(self._namespace.get("answer"), dict):
             self._namespace["answer"] = {"content": "", "ready": False}
 
@@ -76,10 +92,14 @@ class Finish:
                 held["ready"] = False
             return None
         if read is not None:
-            return self._answer(read())
+            return self._with_citations(self._answer(read()))
         if said:
-            return as_json(held.get("content"))
+            return self._with_citations(as_json(held.get("content")))
         return None
+
+    def _with_citations(self, answer: dict[str, Any]) -> dict[str, Any]:
+        citations = self._citations.collect(answer["value"], self._cited)
+        return {**answer, "citations": citations} if citations else answer
 
     def _answer(self, value: Any) -> dict[str, Any]:
         """Return the answer that a final value is: itself, or the value of the variable that it most likely names."""
@@ -95,6 +115,11 @@ class Finish:
 
     def _users(self) -> list[Any]:
         return [value for name, value in self._namespace.items() if not name.startswith("_") and not self._is_own(name)]
+
+
+def _are_cited(given: Any) -> bool:
+    items = given if isinstance(given, list | tuple | set) else [given]
+    return bool(items) and all(isinstance(one, Citation) for one in items)
 
 
 def _is_nothing(value: Any) -> bool:
@@ -120,6 +145,8 @@ def as_json(value: Any) -> dict[str, Any]:
 
 
 def _nearly_json(value: Any) -> Any:
+    if isinstance(value, Citation):
+        return str(value)
     for method in ("model_dump", "tolist", "item"):
         if hasattr(value, method):
             return getattr(value, method)()

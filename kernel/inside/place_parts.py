@@ -35,6 +35,11 @@ class Pages(Sequence[Page]):
         self._starts = starts
         self._labels = labels
 
+    @property
+    def starts(self) -> Sequence[int]:
+        """The offsets at which they begin."""
+        return self._starts
+
     def __len__(self) -> int:
         return len(self._starts)
 
@@ -117,6 +122,11 @@ class Section:
         self.number, self.title, self.level = number, title, level
         self.start, self.end = start, end
         self.facts = facts
+
+    @property
+    def document(self) -> Any:
+        """The document of which it is a part."""
+        return self._document
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from .call_request import Requests
 from .child_context import Handing, Places, Range
+from .citations import Citations
 from .context import Documents, load_text
 from .context_file import Pack
 from .context_text import open_text
@@ -42,13 +43,15 @@ class KernelRepl:
         """
         self._namespace = namespace
         self.registry = Registry(posted)
-        self._finish = Finish(namespace, lambda name: name in self._own or name == "context")
         self._history: list[dict[str, str]] = []
         context = _context(setup)
-        helpers = self._helpers(context)
-        # Before the names of the shell are recorded: what code binds to such a name is a variable, and stays.
+        citations = Citations(namespace, context)
+        helpers = {**functions_over(context), **citations.names()}
+        # Before the names of the shell are recorded: what code binds to such a name is a variable, and stays. The names
+        # of `self._functions`, on the other hand, are put back before each cell.
         namespace.update(helpers)
         self._shell_names = ShellNames(namespace, shell)
+        self._finish = Finish(namespace, lambda name: name in self._own or name == "context", citations)
         pack, ranges = _input(setup, context)
         self._requests = Requests(
             namespace,
@@ -81,13 +84,6 @@ class KernelRepl:
             cuts=Cuts(pack, ranges) if pack else None,
             shell_names=self._shell_names,
         )
-
-    def _helpers(self, context: Any) -> dict[str, Any]:
-        """Return the functions whose names code may want for variables: it may bind them, and then keeps what it bound.
-
-        The names of `self._functions`, on the other hand, are put back before each cell.
-        """
-        return functions_over(context)
 
     def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:
         """Begin a cell: append entries to `history`, and put back names that code overwrote."""
