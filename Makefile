@@ -28,7 +28,7 @@ test-quick: $(STAMP)  ## while working: no kernel, no process of its own, under 
 	$(PYTEST) -m "not slow and not long and not processes" $(IN_PROCESS)
 
 test-slow: lint type $(STAMP)  ## all of it, with kill storms and packaging too
-	$(PYTEST) -m "slow or not slow"
+	RLM_FUZZ=150 RLM_HISTORIES=10 $(PYTEST) -m "slow or not slow"
 
 test-newest:  ## the suite against the newest releases that pyproject.toml allows, in an environment of its own
 	@test -x .venv/newest/bin/python || $(PYTHON) -m venv .venv/newest

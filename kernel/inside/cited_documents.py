@@ -94,7 +94,7 @@ def _of_input(given: Any, context: Any) -> "list[Part] | None":
         parts = _of_input(given.document, context) or []
         return [part._replace(start=given.start, end=given.end) for part in parts]
     if isinstance(given, Document):
-        if not isinstance(context, Documents) or given.name not in context or context[given.name] != given:
+        if not isinstance(context, Documents) or not context.has_name(given.name) or context[given.name] != given:
             raise TypeError(f"{given!r} is no document of `context`")
         return [_whole(given)]
     if isinstance(given, TextDocument) and isinstance(context, TextDocument) and _stored(given) == _stored(context):
@@ -122,7 +122,7 @@ def _all(context: Any) -> "Iterator[Part]":
 
 def _by_name(name: str, context: Any) -> "list[Part]":
     if isinstance(context, Documents):
-        return [_whole(context[name])] if name in context else []
+        return [_whole(context[name])] if context.has_name(name) else []
     return [_whole(context)] if name == getattr(context, "name", "") else []
 
 

@@ -188,8 +188,12 @@ class Documents(Sequence[Document], SourceCode):
 
     def __contains__(self, value: object) -> bool:
         if isinstance(value, str):
-            return value in self._known()[0] or any(value in document.text for document in self)
+            return self.has_name(value) or any(value in document.text for document in self)
         return any(value == document for document in self) if isinstance(value, Document) else False
+
+    def has_name(self, name: str) -> bool:
+        """Return whether one of the documents has this name."""
+        return name in self._known()[0]
 
     def count(self, value: object) -> int:
         """Return how often a text is in the texts, or how often a document is among these."""

@@ -63,6 +63,7 @@ def test_commands_printed_at_the_end_of_a_run_work(folder: Path, how: str, home:
     assert {one.returncode for one in ended.values()} <= {0, status if status != 4 else 0}
 
 
+@pytest.mark.slow
 def test_commands_printed_by_a_resumed_run_work(folder: Path) -> None:
     started = paste(".venv/bin/rlm run Which? input.txt --model scripted:m.py --approve all", folder, ENV)
     said, turns = started.stderr, 0
@@ -110,6 +111,7 @@ def test_commands_printed_for_an_empty_home_work(folder: Path) -> None:
         assert commands_in(done.stderr) == [".venv/bin/rlm demo --home nowhere"], done.stderr
 
 
+@pytest.mark.slow
 def test_commands_printed_by_verify_delete_and_gc_work(folder: Path) -> None:
     made = paste(".venv/bin/rlm fork t --step 5 --no-run --thread 'a fork'", folder, ENV)
     assert len(paste_all(made.stderr, folder, ENV)) == 3

@@ -83,7 +83,7 @@ def leaked(folder: Path) -> list[tuple[str, str]]:
     return [(path.name, secret) for path in files for secret in SECRETS if secret.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize("how", ["flag", "variable", "file"])
+@pytest.mark.parametrize("how", ["file", *(pytest.param(how, marks=pytest.mark.slow) for how in ("flag", "variable"))])
 def test_no_secret_of_a_run_that_fails_and_is_resumed_is_saved_or_printed(
     how: str, server: http.server.ThreadingHTTPServer, tmp_path: Path
 ) -> None:

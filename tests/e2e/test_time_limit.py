@@ -53,7 +53,7 @@ def seconds_of(folder: Path) -> float:
     return float(seconds)
 
 
-@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize("deaf", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_waiting_call_is_ended_and_the_run_resumes_where_it_was(tmp_path: Path, deaf: bool) -> None:
     with waiting_run(tmp_path, "--json", "--max-time", "3", deaf=deaf) as waiting:
         begun = time.monotonic()

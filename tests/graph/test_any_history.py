@@ -9,6 +9,7 @@ ran, and so its answer, and the decision about the code of each turn. Covers pro
 import asyncio
 import contextlib
 import itertools
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -381,7 +382,7 @@ def forked(parent: Expected, ended: int, value: int | None) -> Expected:
 
 
 AnyHistory.TestCase.settings = settings(
-    max_examples=10,
+    max_examples=int(os.environ.get("RLM_HISTORIES", "4")),
     stateful_step_count=10,
     deadline=None,
     database=None,

@@ -83,7 +83,8 @@ async def recorded(runner: Runner) -> Counter[str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("share", range(SHARES))
+# Every fourth unit belongs to a share; `make test-slow` has them all.
+@pytest.mark.parametrize("share", [0, *(pytest.param(share, marks=pytest.mark.slow) for share in range(1, SHARES))])
 async def test_a_unit_that_fails_fails_one_run_at_most_which_resumes_and_pays_for_no_recorded_answer_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from durable_rlm.kernel.inside.snapshot import groups
 from tests.kernel.namespaces import Namespace
 
-SESSIONS = int(os.environ.get("RLM_FUZZ", "150"))
+SESSIONS = int(os.environ.get("RLM_FUZZ", "60"))
 
 CELLS = """
 {v} = [{i}]
