@@ -200,7 +200,7 @@ class Final:
     variable: str | None = None
     """The variable whose value it is, where the code gave its name to FINAL as a text."""
     citations: tuple[PostedCitation, ...] = ()
-    """What the value cites, by number: given with it, or named in it by markers."""
+    """The passages that the value cites, by number: given with it, or named in it by markers."""
 
 
 @dataclass(frozen=True)
