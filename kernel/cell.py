@@ -5,15 +5,18 @@ delivered.
 """
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ..state.errors import KernelLost
-from .session import REFUSED_ON, CellError, CellResult, Failed, FailureKind, KernelSpec, Outcome, PostedCall
+from ..state.errors import KernelLost, RlmError
+from .session import REFUSED_ON, Answered, CellError, CellResult, Failed, FailureKind, KernelSpec, Outcome, PostedCall
 from .untrusted_json import BadMessage
 
+_log = logging.getLogger("durable_rlm")
 INTERRUPT_GRACE = 2.0
 """Seconds that a cell may still compute after an interrupt, before it is killed."""
 MOST_REFUSALS = 300
@@ -21,6 +24,8 @@ MOST_REFUSALS = 300
 
 A refusal counts only when its call was posted after the one counted before was delivered: a batch counts once.
 """
+MOST_SEARCHING = 3600.0
+"""Seconds that the searches of a cell may take in all: its clock does not run meanwhile."""
 _REFUSED: frozenset[FailureKind] = frozenset({"budget", "usage"})
 """Failures of calls that were not made, for a reason that holds for the next call as well."""
 
@@ -28,8 +33,18 @@ _REFUSED: frozenset[FailureKind] = frozenset({"budget", "usage"})
 class RunningCell:
     """The running cell on the graph's side; its clock runs while no call is unanswered."""
 
-    def __init__(self, timeout: float, interrupt: Callable[[], None], kill: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        interrupt: Callable[[], None],
+        kill: Callable[[], None],
+        answer_search: Callable[[PostedCall, float], Awaitable[None]] | None = None,
+    ) -> None:
+        """`answer_search` answers a search, given the seconds that those before it have taken."""
         self._timeout = timeout
+        self._answer_search = answer_search
+        self._searches: deque[PostedCall] = deque()
+        self._searching: asyncio.Task[None] | None = None
         self._interrupt = interrupt
         self._kill = kill
         self._posted: deque[PostedCall] = deque()
@@ -39,7 +54,7 @@ class RunningCell:
         self._unanswered: set[int] = set()
         self._refusals = self._refused_upto = self._posted_upto = 0
         """The number of refusals, and the highest ids posted when the last one of them was delivered, and until now."""
-        self._computed = 0.0
+        self._computed = self._searched = 0.0
         self._limit = timeout
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -49,7 +64,7 @@ class RunningCell:
         self.highest = 0
         """The highest id that was posted, by which a call that is posted twice is refused."""
         self.held = 0
-        """The weight of the calls that are posted and not taken."""
+        """The weight of the calls that are posted and not taken, and of the searches that wait."""
 
     @property
     def waiting(self) -> int:
@@ -62,7 +77,7 @@ class RunningCell:
     @property
     def taken(self) -> int:
         """The id up to which calls are no longer held here."""
-        return self._posted[0].id - 1 if self._posted else self.highest
+        return min((calls[0].id - 1 for calls in (self._posted, self._searches) if calls), default=self.highest)
 
     def start(self) -> None:
         """Start the clock: the cell computes."""
@@ -79,9 +94,12 @@ class RunningCell:
             return
         self._pause()
         self._unanswered.update(call.id for call in calls)
-        self._posted.extend(calls)
+        self._posted.extend(call for call in calls if call.search is None)
+        self._searches.extend(call for call in calls if call.search is not None)
         self.held += sum(call.weight for call in calls)
         self._changed.set()
+        if self._searches and self._searching is None:
+            self._searching = asyncio.create_task(self._search())
 
     def answered(self, call_id: int, outcome: Outcome) -> bool:
         """Record that a call was answered. Return False when it was not waiting. The last answer restarts the clock."""
@@ -105,12 +123,14 @@ class RunningCell:
             result = replace(result, status="timeout", final=None, error=CellError(self._error, message, message))
         self._result = result
         self._posted.clear()
+        self._stop_searching()
         self.held = 0
         self._changed.set()
 
     def lose(self, error: KernelLost) -> None:
         """Record that the kernel is gone."""
         self._pause()
+        self._stop_searching()
         self._lost = error
         self._changed.set()
 
@@ -141,6 +161,24 @@ class RunningCell:
             self._changed.clear()
             await self._changed.wait()
         return self._result
+
+    async def _search(self) -> None:
+        """Answer the searches, one at a time."""
+        assert self._answer_search is not None, "a cell of a session that answers no searches"
+        began = asyncio.get_running_loop().time() - self._searched
+        try:
+            while self._searches:
+                search = self._searches.popleft()
+                self.held -= search.weight
+                await self._answer_search(search, self._searched)
+                self._searched = asyncio.get_running_loop().time() - began
+        finally:
+            self._searching = None
+
+    def _stop_searching(self) -> None:
+        self._searches.clear()
+        if self._searching:
+            self._searching.cancel()
 
     def _pause(self) -> None:
         loop = asyncio.get_running_loop()
@@ -214,9 +252,32 @@ class BaseSession:
             raise self._lost
         if self._cell:
             raise RuntimeError("a cell is under way")
-        self._cell = RunningCell(self._spec.cell_timeout, interrupt, kill)
+        self._cell = RunningCell(self._spec.cell_timeout, interrupt, kill, self._answer_search)
         self._cell.highest = self._seen
         self._cell.start()
+
+    async def deliver(self, call_id: int, outcome: Outcome) -> None:
+        raise NotImplementedError
+
+    async def _answer_search(self, call: PostedCall, taken: float) -> None:
+        """Answer a search beside the calls: it is no sub-call, costs nothing and waits for no approval."""
+        outcome = await self._searched_for(call, taken)
+        with suppress(KernelLost):
+            await self.deliver(call.id, outcome)
+
+    async def _searched_for(self, call: PostedCall, taken: float) -> Outcome:
+        if taken > MOST_SEARCHING:
+            return Failed("usage", f"the searches of this cell have taken {MOST_SEARCHING:g} s: no more are made")
+        if self._spec.search is None or call.search is None:
+            return Failed("usage", "there is no input that can be searched")
+        try:
+            return Answered([list(hit) for hit in await self._spec.search(call.search)])
+        except RlmError as error:
+            return Failed("usage", error.message)
+        except Exception:
+            # It is about this input alone: the run goes on, and its code gets an error.
+            _log.exception("a search failed")
+            return Failed("usage", "the search failed; read the documents instead")
 
     def _was_answered(self, call_id: int, outcome: Outcome) -> bool:
         """Record an answer. Return whether the call waited for it. Raises KernelLost."""

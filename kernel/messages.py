@@ -22,9 +22,32 @@ from typing_extensions import TypedDict
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext, PostedPart
 from ..state.records import VariableRecord
-from .inside.protocol import CALL_WEIGHT, MAX_DEPTH, MAX_OUTPUT_TOKENS, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
+from .inside.protocol import (
+    CALL_WEIGHT,
+    MAX_DEPTH,
+    MAX_HITS,
+    MAX_OUTPUT_TOKENS,
+    MAX_PROMPT,
+    MAX_SCHEMA,
+    MAX_SEARCHED,
+    MAX_WORD,
+    MAX_WORDS,
+    PART_WEIGHT,
+)
 from .posted_citations import parse_citations
-from .session import NO_ORIGIN, CallKind, CellError, CellResult, Final, Origin, PostedCall, Restored, Snapshot, Variable
+from .session import (
+    NO_ORIGIN,
+    CallKind,
+    CellError,
+    CellResult,
+    Final,
+    Origin,
+    PostedCall,
+    Restored,
+    SearchQuery,
+    Snapshot,
+    Variable,
+)
 from .untrusted_json import BadMessage, depth, read
 
 MAX_OUTPUT = 32 << 20
@@ -66,6 +89,10 @@ _Hash = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 _Place = Annotated[int, Field(ge=0, le=_PLACE)]
 _Range = Annotated[tuple[_Name, _Place, _Place], Field(strict=False)]
 """A document's name, and the beginning and end of a part of it. Not strict, because JSON has lists for tuples."""
+
+
+_Bytes = Annotated[tuple[_Place, _Place], Field(strict=False)]
+"""The beginning and the end of a part of the pack."""
 
 
 class _Strict(BaseModel):
@@ -139,6 +166,11 @@ class _Origin(_Closed):
         return Origin(self.block, self.line, tuple(self.ranges))
 
 
+class _Search(_Closed):
+    k: int = Field(ge=1, le=MAX_HITS)
+    ranges: Annotated[list[_Bytes], FailFast()] = Field(default=[], max_length=MAX_SEARCHED)
+
+
 class _Call(_Closed):
     """A call as `protocol.Message.CALLS` describes it."""
 
@@ -172,9 +204,18 @@ class _Call(_Closed):
             self.arguments,
             origin,
             tuple(self.attachments),
+            self._search() if self.kind == "search" else None,
             rest=self.rest,
             weight=chars + json_chars + parts * PART_WEIGHT + CALL_WEIGHT,
         )
+
+    def _search(self) -> SearchQuery:
+        """Return what is searched for. Raises ValueError for more than a search may have."""
+        asked = _Search.model_validate(self.arguments)
+        words = self.prompt.split(None, MAX_WORDS)
+        if len(words) > MAX_WORDS or any(len(word) > MAX_WORD for word in words):
+            raise ValueError("a search of great length")
+        return SearchQuery(self.prompt, asked.k, tuple(asked.ranges))
 
 
 def _chars(what: str, value: dict[str, Any] | None, most: int) -> int:

@@ -12,13 +12,13 @@ Implementations: `jupyter.JupyterKernels` (a real kernel in a kernel-host proces
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext
 from .inside.variables import describe_one
 
-CallKind = Literal["llm", "rlm"]
+CallKind = Literal["llm", "rlm", "search"]
 FailureKind = Literal["model", "budget", "cancelled", "usage", "rejected"]
 CellStatus = Literal["ok", "error", "timeout", "died"]
 REFUSED_ON = "CallsRefused"
@@ -45,6 +45,40 @@ class ContextFiles:
 
 
 @dataclass(frozen=True)
+class SearchQuery:
+    """A search of the kernel's own input. Parsed from a kernel, so nothing in it is trusted."""
+
+    words: str
+    k: int
+    """The most hits."""
+    ranges: tuple[tuple[int, int], ...] = ()
+    """Parts of the pack, in bytes, in which hits must begin; none: anywhere in the input."""
+
+
+class SearchHit(NamedTuple):
+    """A passage that a search has found, in a document of the input."""
+
+    document: int
+    """Its number in the input's index, from 0."""
+    start: int
+    end: int
+    """The bytes of the pack that are the passage."""
+    first: int
+    """The character of the document at which it begins, from 0."""
+    line: int
+    """The line of the document in which it begins, from 1."""
+    score: float
+
+
+class SearchInput(Protocol):
+    """A function that searches the input of a kernel on the graph's side."""
+
+    async def __call__(self, query: SearchQuery) -> Sequence[SearchHit]:
+        """Return the best hits, best first. Raises RlmError when that is impossible; stops when cancelled."""
+        ...
+
+
+@dataclass(frozen=True)
 class KernelSpec:
     """The settings with which a kernel is started."""
 
@@ -60,6 +94,8 @@ class KernelSpec:
     """Bytes of address space."""
     cell_timeout: float = 300.0
     """Seconds that a cell may compute; waiting for answers does not count."""
+    search: SearchInput | None = field(default=None, compare=False)
+    """Searches its input; None: nothing does, and code that searches gets an error."""
 
     sandboxed: bool = True
     """True when it must be confined; False: it runs as the user, who has asked for that."""
@@ -141,6 +177,8 @@ class PostedCall:
     origin: Origin = NO_ORIGIN
     attachments: tuple[str, ...] = ()
     """Content hashes of what is sent with the prompt."""
+    search: SearchQuery | None = None
+    """For the kind `search`, which is answered beside the calls and given to no caller of `next_call`."""
     rest: int = field(default=1, compare=False)
     """The number of calls from this one on that were posted together, as the kernel says."""
     weight: int = field(default=0, compare=False)

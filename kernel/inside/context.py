@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from .context_file import Pack, open_descriptor, read_ascii
 from .context_index import document_lines, entry_of, line_with_places, note_index, notes_in, skipped_in
@@ -17,6 +17,10 @@ from .placed import Placed
 from .source_code import SourceCode
 from .variables import quoted
 from .wrong_uses import near, no_attribute, refuse_characters
+
+if TYPE_CHECKING:
+    from .grep import Line
+    from .search import Hits
 
 _SHOWN_NAMES = 5
 _LONG = 16 << 20
@@ -151,7 +155,7 @@ class Document(Placed):
 class Documents(Sequence[Document], SourceCode):
     """The documents of an input, in order: by number, by slice, by name (`docs["src/a.py"]`).
 
-    `.names`, `.total_chars`; `docs.grep(pattern)` goes through all lines; `str(docs)` joins all texts.
+    `.names`, `.total_chars`; `docs.search(words)`, `docs.grep(pattern)`; `str(docs)` joins all texts.
     `"text" in docs` and `docs.count("text")` look into all texts. `.skipped` and `.notes` tell what was not read.
     """
 
@@ -224,15 +228,36 @@ class Documents(Sequence[Document], SourceCode):
         """Notes on the whole input: why files were skipped, and what the texts do not show."""
         return notes_in(self._index)
 
-    def grep(self, pattern: str | re.Pattern[str], flags: int = 0) -> Iterator[tuple[str, int, str]]:
-        """Every line in which the regular expression is found, as `(name, line number from 1, line)`."""
-        found = re.compile(pattern, flags).search
-        for document in self:
-            text = document.text
-            for number, whole in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
-                line = whole.removesuffix("\r")
-                if found(line):
-                    yield document.name, number, line
+    def search(self, words: str | Iterable[str], k: int = 20) -> "Hits":
+        """Return the best `k` passages that have some of the words, best first.
+
+        A hit has `.name`, `.place`, `.line`, `.snippet`, `.text`, `.document`, `.start`, `.end`, `.score`. Raises
+        SearchUnavailable.
+        """
+        from .search import Hits, search
+
+        whole = self._at == range(len(self._lines))
+        hits = search(words, k, None if whole else self.ranges(), self._document)
+        return hits if whole else Hits(hit for hit in hits if hit.document in self)
+
+    def grep(
+        self,
+        pattern: str | re.Pattern[str],
+        flags: int = 0,
+        *,
+        files: str | Iterable[str | Document] | None = None,
+        context: int = 0,
+        limit: int | None = None,
+    ) -> "Iterator[Line]":
+        """Yield every line in which the regular expression is found, as `(name, number from 1, line)`.
+
+        It also has `.document`, `.start`, `.end`, `.before` and `.after`. `files`: a pattern such as `*.py`, names or
+        documents. `context`: how many lines before and after each it also has. `limit`: the most lines. Raises KeyError
+        for a name that no document has.
+        """
+        from .grep import chosen, grep
+
+        return grep(self if files is None else chosen(self, files), pattern, flags, context, limit)
 
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges of the pack, in bytes, that these documents fill: sorted, and those that touch are one."""

@@ -3,12 +3,13 @@
 Lines and pages count from 1, and both ends of a range are included. Offsets count the characters of the text from 0.
 """
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .context_file import Pack
 from .context_index import places_in
@@ -17,6 +18,10 @@ from .place_parts import Page, Pages, Row, Section, column_letters, markdown_hea
 from .places import Marks, Runs, marks_of, runs_of
 from .records import csv_rows, delimiter_of, json_records, records_of_rows, sheet_rows
 from .variables import quoted
+
+if TYPE_CHECKING:
+    from .grep import Line
+    from .search import Hits
 
 _MARKDOWN = (".md", ".markdown")
 _LONGEST_TITLE = 80
@@ -41,6 +46,26 @@ class Placed:
     def index_line(self) -> bytes:
         """Return the document's line of the index; empty without one."""
         raise NotImplementedError
+
+    # -- search
+
+    def search(self, words: str | Iterable[str], k: int = 20) -> "Hits":
+        """Return the best `k` passages of this document that have some of the words, best first (`search.Hit`)."""
+        from .search import search
+
+        _, start, end = self.stored()
+        return search(words, k, [(start, end)], lambda _: self)
+
+    def grep(
+        self, pattern: str | re.Pattern[str], flags: int = 0, *, context: int = 0, limit: int | None = None
+    ) -> "Iterator[Line]":
+        """Yield every line in which the regular expression is found, as `(name, number from 1, line)` (`grep.Line`).
+
+        `context`: how many lines before and after each it also has. `limit`: the most lines.
+        """
+        from .grep import grep
+
+        return grep([self], pattern, flags, context, limit)
 
     # -- lines
 

@@ -43,7 +43,9 @@ class Message:
     A call is `{kind, prompt, arguments, options, origin: {block, line, ranges: [[document, start, end]]}, attachments}`
     with `id` and `rest`, which its delivery needs. All but `kind` and `prompt` may be left out, and nothing else may be
     in it. `options` are `model`, `schema`, `cache`, `context` and `max_tokens`; `arguments` an object for a tool;
-    `attachments` content hashes. `messages.py` has the limits.
+    `attachments` content hashes. `messages.py` has the limits. A call of the kind `search` has the words as `prompt`
+    and `{k, ranges}` as `arguments`: the most hits, and the parts of the pack, `[[first byte, end], …]`, in which they
+    begin; without `ranges` anywhere. Its answer is a list of hits (`session.SearchHit`).
     """
     ANSWER: Final = "rlm_answer"
     """Host, control channel: settles calls. `{ack, outcomes: [[id, outcome], …]}`. It has no reply."""
@@ -70,5 +72,7 @@ MAX_OUTPUT_TOKENS = 1_000_000
 """The largest output limit that code may ask for."""
 MAX_CITATIONS, MAX_QUOTE, MAX_CITED = 10_000, 100_000, 16 << 20
 """Citations of a final value, characters of the words of one, and characters of all of them, at most."""
+MAX_WORDS, MAX_WORD, MAX_HITS, MAX_SEARCHED = 64, 100, 1_000, 10_000
+"""Words of a search, characters of each, hits, and parts of the input to which a search is restricted, at most."""
 CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
 """Weight of a call, and of each text of its context, range and attachment, beside their characters."""

@@ -36,6 +36,7 @@ class Registry:
     def open(self) -> None:
         """Accept calls, as a cell begins."""
         self._open = True
+        _opened.here = _opened_last[0] = self
 
     def close(self) -> None:
         """Cancel the calls that still wait and refuse later ones, as the cell has ended."""
@@ -90,6 +91,25 @@ class Registry:
             entry = self._waiting.pop(number, None)
         if entry:
             _settle(entry[0], outcome)
+
+
+class _Opened(threading.local):
+    """The registry that was opened last in this thread."""
+
+    here: "Registry | None" = None
+
+
+_opened = _Opened()
+_opened_last: "list[Registry | None]" = [None]
+"""The registry that was opened last in any thread: tests have several REPLs in one process, kernels one."""
+
+
+def running() -> Registry:
+    """Return the registry of the cell that runs, for code that was given none. Raises SubCallError."""
+    registry = _opened.here or _opened_last[0]
+    if registry is None:
+        raise SubCallError("no cell is running")
+    return registry
 
 
 def _settle(future: "Future[Outcome]", outcome: Outcome) -> None:

@@ -17,10 +17,11 @@ from tests import rendezvous
 from tests.contract.context_contract import ContextContract
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
 from tests.contract.query_contract import SWALLOW, QueryContract, refuse
+from tests.contract.search_contract import SearchContract
 from tests.contract.session_contract import SessionContract, Store, run
 
 
-class TestMemory(SessionContract, ContextContract, QueryContract):
+class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract):
     has_its_own_process = False
 
     @pytest.fixture
@@ -44,7 +45,7 @@ class TestMemory(SessionContract, ContextContract, QueryContract):
         assert (await other.result()).output == "kept\n"
 
 
-class TestJupyter(SessionContract, ContextContract, QueryContract):
+class TestJupyter(SessionContract, ContextContract, QueryContract, SearchContract):
     @pytest.fixture
     async def kernels(self, tmp_path: Path) -> AsyncGenerator[Kernels]:
         kernels = JupyterKernels([tmp_path])

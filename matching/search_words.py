@@ -1,0 +1,61 @@
+"""The words of a text as a search sees them.
+
+An index splits a text at what is no letter, digit or mark. Scripts that are written without blanks have no such places,
+so runs of them are replaced by pairs of neighbouring characters, in texts and in what is searched for alike.
+"""
+
+import re
+import unicodedata
+
+MARKS = "L* N* Co Mn Mc"
+"""Unicode's categories of the characters of which words are made. Marks are vowels in the scripts of India."""
+_RUN = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f"
+    "\uac00-\ud7af\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff]+"
+)
+"""Thai, Lao, Burmese, Khmer, kana, Han, Hangul."""
+_LEFT_OUT = re.compile("[\u00ad\u0591-\u05bd\u05bf-\u05c7\u0640\u064b-\u065f\u0670\u200b-\u200f\u2060\ufeff]+")
+"""What the same word may be written with and without: soft hyphens, Hebrew points, Arabic vowels, invisible marks."""
+
+
+def prepared(text: str) -> str:
+    """Return a text as it is given to an index, in which words are separated."""
+    if text.isascii():
+        return text
+    text = _LEFT_OUT.sub("", unicodedata.normalize("NFKC", text))
+    return _RUN.sub(_pairs, text)
+
+
+def wanted(words: str) -> "list[tuple[str, bool]]":
+    """Return what is searched for as parts; True for one with which a word may begin.
+
+    A single character of a script without blanks is the beginning of every pair that begins with it.
+    """
+    single = {one.group() for one in _RUN.finditer(unicodedata.normalize("NFKC", words)) if len(one.group()) == 1}
+    parts: dict[str, bool] = {}
+    for word in words.split():
+        pairs = [pair for pair in prepared(word).split() if pair]
+        # A run is searched for by its pairs; the single character behind them is for texts.
+        for at, pair in enumerate(pairs):
+            alone = len(pair) == 1 and _RUN.fullmatch(pair) is not None
+            if not alone or at == 0 or pair in single:
+                parts.setdefault(pair, alone)
+    return list(parts.items())
+
+
+def folded(text: str) -> str:
+    """Return a text of the same length in small letters without accents, to find words in it."""
+    if text.isascii():
+        return text.lower()
+    return "".join(map(_plain, text))
+
+
+def _plain(character: str) -> str:
+    if character.isascii():
+        return character.lower()
+    return unicodedata.normalize("NFKD", character)[0].lower()[0]
+
+
+def _pairs(run: "re.Match[str]") -> str:
+    found = run.group()
+    return f" {' '.join(found[at : at + 2] for at in range(len(found)))} "
