@@ -14,6 +14,7 @@ from ..kernel.session import Kernels
 from ..nodes.models.client import ModelClient
 from ..nodes.models.providers import open_client
 from ..nodes.runtime.dependencies import Dependencies, OpenModels, Stores
+from ..nodes.runtime.searching import Searches
 from ..state.agreements import all_trusted
 from ..state.blobs.snapshots import Snapshots
 from ..state.blobs.store import Blobs
@@ -26,6 +27,7 @@ from ..state.failpoints import Failpoint, no_failpoint
 from ..state.home_access import BLOBS, DATABASE, is_untouched, make_safe, remember_made, standing_of
 from ..state.leases import Leases
 from ..state.model_specs import ModelSpec
+from ..state.search.files import FOLDER
 from ..state.threads import Threads
 from ..state.usage import Spending
 
@@ -140,6 +142,7 @@ async def open_deps(
 ) -> AsyncGenerator[Dependencies]:
     """Provide the nodes' dependencies, and close the kernels and their host at the end."""
     kernels = kernels or JupyterKernels([stores.blobs.folder], hidden=[stores.home])
+    searches = Searches(stores.home / FOLDER)
     try:
         opened = open_model or open_configured_model
         yield Dependencies(
@@ -147,11 +150,13 @@ async def open_deps(
             kernels=kernels,
             open_model=opened,
             open_programs=_open_programs,
+            searches=searches,
             tracing=tracing,
             failpoint=failpoint,
         )
     finally:
         await kernels.close()
+        await searches.close()
 
 
 def _open_programs(spec: ProgramSpec, sandboxed: bool) -> Programs:

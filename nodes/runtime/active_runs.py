@@ -357,6 +357,7 @@ async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependen
         models=run.models.names,
         memory=settings.memory,
         cell_timeout=settings.cell_timeout,
+        search=deps.searches.of(context, files, run.emit) if context and files else None,
         sandboxed=not settings.unsandboxed,
         environment=settings.kernel_env,
         provisioner=settings.kernel_provisioner,

@@ -19,6 +19,7 @@ from ...state.model_specs import ModelSpec
 from ...state.threads import Threads
 from ...state.usage import Spending
 from ..models.client import ModelClient
+from .searching import Searches
 
 
 class OpenModels(Protocol):
@@ -51,6 +52,8 @@ class Dependencies:
     open_model: OpenModels
     open_programs: OpenPrograms
     """Opens the processes in which files are read."""
+    searches: Searches
+    """Searches inputs."""
     tracing: bool = False
     """True when LangChain's and LangGraph's traces are sent to LangSmith."""
     clock: Callable[[], float] = field(default=time.monotonic)

@@ -1,0 +1,154 @@
+"""Searches the inputs of runs for their kernels, which open no index: this process does.
+
+The index of an input is built at its first search, by a process of its own for all but small ones, and kept in the home
+(`state/search/`) for later runs over an equal input.
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...kernel.session import ContextFiles, SearchHit, SearchInput, SearchQuery
+from ...state.input.context import ContextRef
+from ...state.search.build import Source, command
+from ...state.search.files import IndexFiles, name_of
+from ...state.search.index import DamagedIndex, Index, SearchUnavailable, ensure_available
+from ...state.wording import megabytes
+
+_SMALL = 1 << 20
+"""Bytes of an input up to which its index is built in memory."""
+_LONG = 16 << 20
+"""Bytes of an input from which building its index takes seconds, which is reported."""
+_MOST_OPEN = 8
+_MOST_TRIES = 2
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
+
+Emit = Callable[[Mapping[str, Any]], None]
+
+
+class Searches:
+    """The search indexes of one home, those in use held open. Bound to one event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder` for indexes."""
+        self._files = IndexFiles(folder)
+        self._open: OrderedDict[str, Index] = OrderedDict()
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def of(self, context: ContextRef, files: ContextFiles, emit: Emit) -> SearchInput:
+        """Return a function that searches an input. `emit` puts an event on the stream of the run that searches."""
+        end = context["bytes"] if files.end is None else files.end
+        source = Source(str(files.pack), str(files.index or ""), files.start, end)
+        name = name_of(context["pack"], context["index"], files.start, end)
+
+        async def search(query: SearchQuery) -> Sequence[SearchHit]:
+            # One at a time for each index, whose first search builds it for all that wait.
+            async with self._locks.setdefault(name, asyncio.Lock()):
+                for _ in range(_MOST_TRIES):
+                    try:
+                        found = await self._search(name, source, context["bytes"], emit, query)
+                        return [hit for hit in found if source.start <= hit.start <= hit.end <= source.end]
+                    except DamagedIndex:
+                        await self._forget(name)
+            raise SearchUnavailable("The search index is damaged, also after it was built again.")
+
+        return search
+
+    async def close(self) -> None:
+        """Close all indexes."""
+        for name in list(self._open):
+            await asyncio.to_thread(self._open.pop(name).close)
+
+    async def _search(
+        self, name: str, source: Source, size: int, emit: Emit, query: SearchQuery
+    ) -> Sequence[SearchHit]:
+        index = await self._index(name, source, size, emit)
+        stopped = threading.Event()
+        work = asyncio.ensure_future(asyncio.to_thread(index.search, query.words, query.k, query.ranges, stopped))
+        try:
+            return [SearchHit(*hit) for hit in await asyncio.shield(work)]
+        except asyncio.CancelledError:
+            stopped.set()
+            # The next search of this index may not begin before.
+            await asyncio.wait({work})
+            if not work.cancelled():
+                work.exception()
+            raise
+
+    async def _index(self, name: str, source: Source, size: int, emit: Emit) -> Index:
+        """Return the open index, built if there is none. Raises SearchUnavailable, DamagedIndex."""
+        index = self._open.get(name)
+        if index is None:
+            await asyncio.to_thread(ensure_available)
+            try:
+                if size <= _SMALL:
+                    index = await asyncio.to_thread(Index.in_memory, source, name)
+                else:
+                    index = await self._from_file(name, source, size, emit)
+            except (OSError, sqlite3.Error) as error:
+                raise SearchUnavailable(f"The search index could not be built: {error}.") from error
+            self._open[name] = index
+        self._open.move_to_end(name)
+        unused = [one for one in self._open if not self._locks[one].locked()]
+        for other in unused[: max(0, len(self._open) - _MOST_OPEN)]:
+            await asyncio.to_thread(self._open.pop(other).close)
+        return index
+
+    async def _from_file(self, name: str, source: Source, size: int, emit: Emit) -> Index:
+        """Open the index in the home, built if there is none. Raises SearchUnavailable, DamagedIndex, OSError."""
+        await asyncio.to_thread(self._files.make)
+        path = self._files.path(name)
+        try:
+            index = await asyncio.to_thread(Index.open, path, name)
+        except FileNotFoundError:
+            if size >= _LONG:
+                emit(
+                    {"event": "notice", "text": f"Building the search index, once for this input ({megabytes(size)})."}
+                )
+            await self._build(path, source, name)
+            index = await asyncio.to_thread(Index.open, path, name)
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return index
+
+    async def _build(self, path: Path, source: Source, name: str) -> None:
+        """Have a process build an index, which ends with this one. Raises SearchUnavailable, OSError."""
+        partial = await asyncio.to_thread(self._files.partial)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command(path, partial, source, name),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+                start_new_session=True,
+            )
+            last = ""
+            try:
+                assert process.stdout is not None
+                async for line in process.stdout:
+                    last = line.decode(errors="replace").strip()
+                status = await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        finally:
+            partial.unlink(missing_ok=True)
+        if status:
+            raise SearchUnavailable(f"The search index could not be built: {last or f'status {status}'}.")
+
+    async def _forget(self, name: str) -> None:
+        """Close a damaged index and delete its file. Raises SearchUnavailable when that is impossible."""
+        if index := self._open.pop(name, None):
+            await asyncio.to_thread(index.close)
+        try:
+            self._files.path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise SearchUnavailable(f"A damaged search index cannot be deleted: {error}.") from error

@@ -1,0 +1,149 @@
+"""Searches of inputs: an index is built once, by a process that ends with its search, and built again when damaged."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_rlm.kernel.session import ContextFiles, SearchInput, SearchQuery
+from durable_rlm.nodes.runtime import searching
+from durable_rlm.nodes.runtime.searching import Searches
+from durable_rlm.state.input.context import ContextRef, no_context
+from durable_rlm.state.search.build import Source, build_file
+from durable_rlm.state.search.files import IndexFiles, name_of
+from durable_rlm.state.search.index import SearchUnavailable
+from tests.kernel.documents import draft_of, packed
+
+PAYMENT = SearchQuery("payment", 5)
+
+
+class Searched:
+    """The searches of one home over one input, and the events that they sent."""
+
+    def __init__(self, folder: Path) -> None:
+        pack, index = packed(folder / "input", [draft_of("a payment\n", name="a"), draft_of("nothing\n", name="b")])
+        self.size = Path(pack).stat().st_size
+        self.ref: ContextRef = {**no_context(), "kind": "documents", "pack": "p", "index": "i", "bytes": self.size}
+        self.paths = ContextFiles(Path(pack), Path(index), 0, self.size)
+        self.folder = folder / "search"
+        self.all = Searches(self.folder)
+        self.events: list[Mapping[str, Any]] = []
+
+    def search(self) -> SearchInput:
+        """Return the function that searches."""
+        return self.all.of(self.ref, self.paths, self.events.append)
+
+    @property
+    def path(self) -> Path:
+        """The file of the index."""
+        return IndexFiles(self.folder).path(self.name)
+
+    @property
+    def name(self) -> str:
+        """The name of the index."""
+        return name_of("p", "i", 0, self.size)
+
+    def build(self) -> None:
+        """Build the index in this process, which is faster than in another one."""
+        files = IndexFiles(self.folder)
+        files.make()
+        source = Source(str(self.paths.pack), str(self.paths.index), 0, self.size)
+        build_file(self.path, files.partial(), source, self.name, lambda done: None)
+
+
+@pytest.fixture
+async def searched(tmp_path: Path) -> AsyncGenerator[Searched]:
+    found = Searched(tmp_path)
+    yield found
+    await found.all.close()
+
+
+async def test_a_small_input_is_searched_without_a_file(searched: Searched) -> None:
+    assert [hit.document for hit in await searched.search()(PAYMENT)] == [0]
+    assert not searched.folder.exists() and not searched.events
+
+
+@pytest.mark.processes
+async def test_the_index_of_a_larger_input_is_built_once_by_a_process_and_kept(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_SMALL", 0)
+    monkeypatch.setattr(searching, "_LONG", 0)
+    both = await asyncio.gather(searched.search()(PAYMENT), searched.search()(PAYMENT))
+    assert both[0] == both[1] and len(both[0]) == 1
+    assert [one.name for one in searched.folder.iterdir()] == [searched.path.name]
+    assert [event["text"] for event in searched.events] == [
+        "Building the search index, once for this input (18 bytes)."
+    ]
+    other = Searches(searched.folder)
+    assert await other.of(searched.ref, searched.paths, searched.events.append)(PAYMENT) == both[0]
+    assert len(searched.events) == 1
+    await other.close()
+
+
+@pytest.mark.processes
+async def test_a_build_is_killed_with_its_search_and_leaves_nothing(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_SMALL", 0)
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def noted(*args: Any, **more: Any) -> asyncio.subprocess.Process:
+        started.append(await start("sleep", "100", **more))
+        return started[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    work = asyncio.create_task(searched.search()(PAYMENT))  # type: ignore[arg-type]
+    while not started:
+        await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert started[0].returncode == -9 and list(searched.folder.iterdir()) == []
+
+
+async def test_a_damaged_index_is_built_again(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "_SMALL", 0)
+
+    async def build(path: Path, source: Source, name: str) -> None:
+        searched.build()
+
+    monkeypatch.setattr(searched.all, "_build", build)
+    searched.build()
+    searched.path.write_bytes(b"damage" * 10_000)
+    assert len(await searched.search()(PAYMENT)) == 1
+
+
+async def test_an_index_that_is_damaged_each_time_is_an_error_in_words(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_SMALL", 0)
+
+    async def build(path: Path, source: Source, name: str) -> None:
+        path.write_bytes(b"damage" * 10_000)
+
+    monkeypatch.setattr(searched.all, "_build", build)
+    with pytest.raises(SearchUnavailable, match="also after it was built again"):
+        await searched.search()(PAYMENT)
+
+
+async def test_hits_outside_of_the_input_are_not_handed_on(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched.build()
+    monkeypatch.setattr(searching, "_SMALL", 0)
+    import sqlite3
+
+    with sqlite3.connect(searched.path) as database:
+        database.execute('UPDATE passages SET "end" = 1000 WHERE document = 0')
+    database.close()
+    assert await searched.search()(PAYMENT) == []
+
+
+async def test_the_least_recently_used_indexes_are_closed(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "_MOST_OPEN", 2)
+    for number in range(5):
+        ref: ContextRef = {**searched.ref, "pack": f"p{number}"}
+        assert len(await searched.all.of(ref, searched.paths, searched.events.append)(PAYMENT)) == 1
+    assert len(searched.all._open) == 2
