@@ -79,7 +79,7 @@ async def collect_garbage(
 ) -> Collected:
     """Free the data that nothing under `home` refers to; `on_progress` is called in another thread. Raises StoreError.
 
-    `extracted`: free all extracted texts of documents too, not only those that were not used for 30 days.
+    `extracted`: free all extracted texts of documents and search indexes, not only those not used for 30 days.
 
     When no process has the home open, this one included, all of it is freed; otherwise recently needed data stays.
     """

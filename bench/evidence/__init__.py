@@ -1,0 +1,1 @@
+"""Searching an input, and checking what comes out of it."""

@@ -31,6 +31,8 @@ from ..db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..db.store_errors import as_store_error
 from ..input.extracts import FOLDER, KEPT_SECONDS, Extracts
 from ..leases import living_since
+from ..search.files import FOLDER as SEARCH
+from ..search.files import IndexFiles
 from .marking import Marks, UnreadablePages
 from .report import Tally
 
@@ -53,7 +55,8 @@ class Collected:
     """The records that were freed; in a dry run, those that would be."""
 
     freed: dict[str, Tally] = field(default_factory=dict[str, Tally])
-    """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`, `leftovers`."""
+    """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`,
+    `extracted` (files of extracted texts), `search` (indexes of inputs), `leftovers`."""
     recent: Tally = field(default_factory=Tally)
     """Unreferenced records that were touched too recently to be freed."""
     foreign: Tally = field(default_factory=Tally)
@@ -94,7 +97,7 @@ def collect(
 ) -> Collected:
     """Free what nothing in the database at `path` refers to, and return the space to the disk.
 
-    Extracted texts of documents are freed when they were not used for `extracted_for` seconds.
+    Extracted texts of documents and search indexes are freed when they were not used for `extracted_for` seconds.
 
     Synchronous and long (it reads every checkpoint): call it in a thread. Raises StoreError, and InterruptedError
     once `cancelled()`; what was freed until then stays freed.
@@ -112,7 +115,9 @@ def collect(
             work = _Collection(connection, blobs, cutoff, on_progress, cancelled, failpoint, pausing, short=short)
             work.result.file_before = _size(path)
             work.look()
-            work.free_extracted(Extracts(path.parent / FOLDER).old(clock(), extracted_for), keep=dry_run)
+            work.free_cached("extracted", Extracts(path.parent / FOLDER).old(clock(), extracted_for), keep=dry_run)
+            indexes = IndexFiles(path.parent / SEARCH)
+            work.free_cached("search", indexes.old(clock(), extracted_for), keep=dry_run)
             if not dry_run:
                 work.free()
                 work.give_back(rewrite=alone)
@@ -139,7 +144,9 @@ class _Collection:
         short: bool,
     ) -> None:
         """`short`: the disk is nearly full, so that what is written at once must be little."""
-        self.result = Collected(freed={kind: Tally() for kind in (*_TABLES, "blobs", "extracted", "leftovers")})
+        self.result = Collected(
+            freed={kind: Tally() for kind in (*_TABLES, "blobs", "extracted", "search", "leftovers")}
+        )
         self._connection = connection
         self._blobs = blobs
         self._cutoff = cutoff
@@ -235,13 +242,13 @@ class _Collection:
         for kind, table in _TABLES.items():
             self._free_rows(kind, table)
 
-    def free_extracted(self, old: Iterable[tuple[Path, int]], *, keep: bool) -> None:
-        """Delete these files of extracted texts, and count them; with `keep`, count only."""
+    def free_cached(self, kind: str, old: Iterable[tuple[Path, int]], *, keep: bool) -> None:
+        """Delete these files of a cache, and count them; with `keep`, count only."""
         for path, size in old:
             self._step()
             if not keep:
                 path.unlink(missing_ok=True)
-            self.result.freed["extracted"].add(size)
+            self.result.freed[kind].add(size)
 
     def _free_rows(self, kind: str, table: str) -> None:
         execute = self._connection.execute

@@ -65,6 +65,6 @@ class IndexFiles:
             for path in sorted(self.folder.iterdir()):
                 with contextlib.suppress(OSError):
                     facts = path.lstat()
-                    least = max(seconds, _BUILDING_SECONDS) if path.name.startswith(_PARTIAL) else seconds
+                    least = _BUILDING_SECONDS if path.name.startswith(_PARTIAL) else seconds
                     if not stat.S_ISDIR(facts.st_mode) and now - facts.st_mtime >= least:
                         yield path, facts.st_size

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")]
 ExtractedFlag = Annotated[
     bool,
-    typer.Option("--extracted", help="Free all texts extracted from documents. Default: those not used for 30 days"),
+    typer.Option(
+        "--extracted",
+        help="Free all texts extracted from documents, and search indexes. Default: those not used for 30 days",
+    ),
 ]
 
 _MOST_NAMED = 5
@@ -30,6 +33,7 @@ _NAMES = {
     "pieces": "piece of a variable",
     "blobs": "file",
     "extracted": "file of extracted text",
+    "search": "search index",
     "leftovers": "leftover of a process that died",
 }
 
@@ -39,8 +43,8 @@ _NAMES = {
 def gc(invocation: Invocation, dry_run: DryRunFlag = False, extracted: ExtractedFlag = False) -> None:
     """Free the texts, variables and input that no run needs any more, and give the space back to the disk.
 
-    The texts that were extracted from documents are kept for the next question over the same files, and freed when they
-    were not used for 30 days.
+    The texts that were extracted from documents, and search indexes, are kept for the next question over the same
+    files, and freed when they were not used for 30 days.
 
     May be used at any time, even while runs are executed: while another process has the home open, everything that was
     needed within the last hour, or since the oldest running process was started, is kept. While a record that may refer

@@ -26,6 +26,8 @@ from durable_rlm.state.input.extracts import FOLDER, KEPT_SECONDS, Extracts
 from durable_rlm.state.leases import Leases
 from durable_rlm.state.maintenance.gc import GRACE, Collected, collect
 from durable_rlm.state.reservations import Reservation
+from durable_rlm.state.search.files import FOLDER as SEARCH
+from durable_rlm.state.search.files import IndexFiles
 from tests.damage import change, leaves, spoil_page
 
 NOW = 2_000_000_000.0
@@ -435,3 +437,21 @@ async def test_extracted_texts_are_freed_after_thirty_days_without_use_or_when_a
     home.clock.now += 1
     assert freed(home.collect(dry_run=True)) == {"extracted": 2} and all(path.exists() for path in files)
     assert freed(home.collect()) == {"extracted": 2} and not any(path.exists() for path in files)
+
+
+async def test_search_indexes_are_freed_after_thirty_days_without_use_and_leftovers_after_an_hour(home: Home) -> None:
+    indexes = IndexFiles(home.folder / SEARCH)
+    indexes.make()
+    index, partial = indexes.path("ab" * 32), indexes.partial()
+    index.write_bytes(b"index")
+    for path in (index, partial):
+        os.utime(path, (NOW, NOW))
+    home.clock.now = NOW + 3599
+    assert freed(home.collect()) == {}
+    home.clock.now = NOW + 3600
+    assert freed(home.collect()) == {"search": 1} and not partial.exists() and index.exists()
+    home.clock.now = NOW + KEPT_SECONDS - 1
+    assert freed(home.collect()) == {}
+    home.clock.now += 1
+    assert freed(home.collect(dry_run=True)) == {"search": 1} and index.exists()
+    assert freed(home.collect()) == {"search": 1} and not index.exists()
