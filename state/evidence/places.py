@@ -1,12 +1,30 @@
 """Finds from which parts of a run's stored input a text was made, without a guess.
 
-Synchronous, at the speed of a disk: to be called in a thread.
+The longest passage that text and input have in common counts first. Where several documents have the same passage,
+that one counts which the kernel says was cut, which is named just before the passage, or from which the rest of the
+text was made; where nothing tells, the passage is not placed.
+
+Synchronous, at the speed of a disk: to be called in a thread. Time is in proportion to the text.
 """
 
-from collections.abc import Sequence
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..blobs.range_index import RangeIndex
+from ..blobs.range_index import LEAST_RANGE, RangeIndex
+from .choosing import Candidate, Passage, choose, passages
+from .matches import Matches, matches, merged
+from .offsets import byte_at
+from .views import View, readings
+
+_LEAST_HINT = 24
+"""The least bytes of a passage that counts because the kernel says that it was cut."""
+_MOST_HINTS = 1000
+_MOST_OCCURRENCES = 8
+"""Occurrences of a short cut in one text that are looked at."""
+_ENOUGH = 0.97
+"""The share of a text in passages from which no other view of it is asked for."""
 
 Document = tuple[str, int, int]
 """A document's name, and its first byte and the end of its bytes in the pack."""
@@ -19,7 +37,7 @@ class Placed:
     """The parts of the input that a text holds."""
 
     ranges: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-    """Bytes of the pack: sorted, disjoint, none beyond the document that it begins in."""
+    """Bytes of the pack: sorted, disjoint; those that touch are one range."""
     placed: int = 0
     """Bytes of the text that are in these ranges."""
     size: int = 0
@@ -30,9 +48,151 @@ def placed(body: bytes, index: RangeIndex, documents: Sequence[Document], hints:
     """Return the parts of the input that `body`, a text in UTF-8, was made from.
 
     `documents` are sorted by their first bytes. `hints` are what the kernel says was cut: they decide between equal
-    passages of several documents, and let short passages count. Where they decide nothing either, a passage that
-    several documents have is not placed.
+    passages of several documents, and let short passages count. Where nothing decides, a passage that several
+    documents have is not placed, so that no document counts from which the text was not made.
     """
-    found = index.ranges(body) if documents else []
-    ranges = sorted((one.place, one.place + one.end - one.start) for one in found)
-    return Placed(ranges, sum(one.end - one.start for one in found), len(body))
+    if not documents or not body:
+        return Placed(size=len(body))
+    try:
+        descriptor = os.open(index.path, os.O_RDONLY)
+    except FileNotFoundError:
+        return Placed(size=len(body))
+    try:
+        return _Placing(body, index, descriptor, documents, hints[:_MOST_HINTS]).run()
+    finally:
+        os.close(descriptor)
+
+
+class _Placing:
+    """The placing of one text."""
+
+    def __init__(
+        self, body: bytes, index: RangeIndex, descriptor: int, documents: Sequence[Document], hints: Sequence[Cut]
+    ) -> None:
+        self._body = body
+        self._index = index
+        self._descriptor = descriptor
+        self._documents = documents
+        self._cuts = self._in_bytes(hints) if hints else []
+        self._views: list[View] = []
+        self._found: list[Matches] = []
+        self._candidates: list[Candidate] = []
+
+    def run(self) -> Placed:
+        """Look into the views of the text, until nearly all of it is in passages, and choose."""
+        for view in readings(self._body):
+            self._look_into(view)
+            if self._share() >= _ENOUGH:
+                break
+        found = passages(self._candidates, lambda one: _LEAST_HINT if one.hinted else LEAST_RANGE)
+        choose(self._body, found, lambda number: self._documents[number][0], self._may_have_more)
+        chosen = [(one, one.chosen) for one in found if one.chosen]
+        size = sum(min(one.end, of.end) - max(one.start, of.start) for one, of in chosen)
+        return Placed(merged(self._range(one, of) for one, of in chosen), size, len(self._body))
+
+    def _share(self) -> float:
+        found = merged((one.start, one.end) for one in self._candidates)
+        return sum(end - start for start, end in found) / len(self._body)
+
+    def _look_into(self, view: View) -> None:
+        number = len(self._views)
+        found = matches(view.text, self._index, self._descriptor)
+        self._views.append(view)
+        self._found.append(found)
+        for match in found.all:
+            for document, start, end in self._in_documents(match.place, match.place + match.end - match.start):
+                # A few bytes beyond the border of a document are alike by chance.
+                if end - start >= LEAST_RANGE:
+                    self._add(number, match.start + start - match.place, document, start, end)
+        left = 4 * len(view.text)
+        for document, start, end in self._cuts:
+            size = end - start
+            if _LEAST_HINT <= size <= left and not self._is_found(number, document, start, end):
+                left -= size
+                self._find(number, document, start, os.pread(self._descriptor, size, start))
+
+    def _add(self, view: int, at: int, document: int, start: int, end: int) -> None:
+        size = end - start
+        first, last = self._views[view].to_body(at, at + size)
+        hinted = self._is_hinted(document, start, end)
+        self._candidates.append(Candidate(first, last, document, view, at, start, size, hinted))
+
+    def _find(self, view: int, document: int, place: int, cut: bytes) -> None:
+        """Look for a cut that the kernel made, or else for its lines."""
+        text = self._views[view].text
+        whole = (place, place + len(cut)) == self._documents[document][1:]
+        # Code often looks at a whole document and uses little of it: its lines say nothing.
+        pieces = [(0, cut)] if cut in text or whole else _lines(cut)
+        for first, piece in pieces:
+            found = text.find(piece)
+            for _ in range(_MOST_OCCURRENCES):
+                if found < 0:
+                    break
+                self._add(view, found, document, place + first, place + first + len(piece))
+                found = text.find(piece, found + len(piece))
+
+    def _in_bytes(self, hints: Sequence[Cut]) -> list[tuple[int, int, int]]:
+        """Return the cuts as documents' numbers and bytes of the pack, without those of unknown documents."""
+        names = {name for name, _, _ in hints}
+        known = {document[0]: number for number, document in enumerate(self._documents) if document[0] in names}
+        path, descriptor = str(self._index.path), self._descriptor
+        cuts: list[tuple[int, int, int]] = []
+        for name, first, last in hints:
+            if name in known and first < last:
+                _, start, end = self._documents[known[name]]
+                cuts.append(
+                    (
+                        known[name],
+                        byte_at(path, descriptor, start, end, first),
+                        byte_at(path, descriptor, start, end, last),
+                    )
+                )
+        return sorted(cuts)
+
+    def _is_hinted(self, document: int, start: int, end: int) -> bool:
+        """Return whether the kernel cut at least half of a range."""
+        return any(
+            one == document and 2 * (min(end, last) - max(start, first)) >= end - start
+            for one, first, last in self._cuts
+        )
+
+    def _is_found(self, view: int, document: int, start: int, end: int) -> bool:
+        return any(
+            one.view == view and one.document == document and one.place <= start and end <= one.place + one.size
+            for one in self._candidates
+        )
+
+    def _in_documents(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Yield a range of the pack as parts of its documents. What is in no document is left out."""
+        number = max(0, bisect_right(self._documents, start, key=lambda one: one[1]) - 1)
+        while number < len(self._documents) and self._documents[number][1] < end:
+            _, first, last = self._documents[number]
+            if max(start, first) < min(end, last):
+                yield number, max(start, first), min(end, last)
+            number += 1
+
+    def _may_have_more(self, one: Passage) -> bool:
+        """Return whether the input may have a passage at places that are not known."""
+        first = max(one.candidates, key=lambda candidate: candidate.size)
+        start, end = self._in_view(one, first)
+        return self._found[first.view].may_have_more(start, end)
+
+    def _in_view(self, one: Passage, of: Candidate) -> tuple[int, int]:
+        view = self._views[of.view]
+        start = of.at if one.start <= of.start else min(view.from_body(one.start), of.at + of.size)
+        end = of.at + of.size if one.end >= of.end else min(view.from_body(one.end), of.at + of.size)
+        return start, end
+
+    def _range(self, one: Passage, of: Candidate) -> tuple[int, int]:
+        """Return the bytes of the pack that a passage is made from."""
+        start, end = self._in_view(one, of)
+        return of.place + start - of.at, of.place + end - of.at
+
+
+def _lines(cut: bytes) -> Iterable[tuple[int, bytes]]:
+    """Yield the lines of a cut that are long enough to be found alone, and where they begin in it."""
+    start = 0
+    for line in cut.split(b"\n"):
+        if len(line) >= _LEAST_HINT:
+            yield start, line
+        start += len(line) + 1
