@@ -62,6 +62,8 @@ MAX_PARTS = 200_000
 """Most texts of one context."""
 MAX_RANGES = 10_000
 """Most ranges of the input of one call."""
+MAX_SEEN = 1000
+"""Most ranges of the input that a cell's output is said to have."""
 MAX_ATTACHMENTS = 100
 """Most attachments of one call."""
 MAX_ARGUMENTS = 1 << 20
@@ -278,6 +280,7 @@ class _Ended(_Strict):
     variables: list[_Variable] = Field(default=[], max_length=1000)
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     snapshot: _Snapshot
+    seen: Annotated[list[_Range], FailFast()] = Field(default=[], max_length=MAX_SEEN)
 
 
 _CALLS = TypeAdapter(
@@ -403,4 +406,5 @@ def _ended(ended: _Ended, chunks: Sequence[bytes]) -> CellResult:
         seconds=ended.seconds,
         snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,
         unsaved=saved.error[:_REASON] if saved.error is not None else None,
+        seen=tuple(one for one in ended.seen if one[1] < one[2]),
     )

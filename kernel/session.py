@@ -302,6 +302,8 @@ class CellResult:
     """The changes since the kernel's last snapshot; None when it could not be taken."""
     unsaved: str | None = None
     """Why there is no snapshot."""
+    seen: tuple[tuple[str, int, int], ...] = ()
+    """The parts of documents, in characters, that the output may have, as the kernel says: it may be wrong."""
 
 
 class KernelSession(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .child_context import Handed, Handing, text_of
 from .context import Document, Documents
+from .cuts import CutsInPrompts, Hint
 from .protocol import CALL_WEIGHT, MAX_DEPTH, MAX_OUTPUT_TOKENS, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
 from .registry import Request
 from .sub_call_errors import SubCallError
@@ -33,7 +34,13 @@ class Requests:
     """A maker of requests for the query functions of one REPL."""
 
     def __init__(
-        self, namespace: Mapping[str, Any], *, sub_calls: bool, models: Iterable[str], handing: Handing | None
+        self,
+        namespace: Mapping[str, Any],
+        *,
+        sub_calls: bool,
+        models: Iterable[str],
+        handing: Handing | None,
+        cuts: CutsInPrompts,
     ) -> None:
         """`handing` describes contexts for sub-RLMs. None: there are no sub-RLMs, and contexts follow their prompts."""
         self._namespace = namespace
@@ -41,6 +48,7 @@ class Requests:
         self._models = tuple(models)
         self._names = {*self._models, *(name.partition(":")[2] for name in self._models)}
         self._handing = handing
+        self._cuts = cuts
         self.block: tuple[int, int] = (1, 0)
         """The number of the cell's block that runs, from 1, and of the lines that its compiled code does not have."""
 
@@ -52,10 +60,12 @@ class Requests:
             raise SubCallError("sub-calls are switched off for this run (--max-depth 0): answer with code alone")
         chosen, chars = self._chosen(options)
         origin = self._origin()
-        return [
+        requests = [
             _request(kind, _checked(prompt), chosen, chars, context, origin)
             for prompt, context in zip(prompts, contexts, strict=True)
         ]
+        ranges = self._cuts.of([request.body["prompt"] for request in requests])
+        return [_made_from(*both) for both in zip(requests, ranges, strict=True)]
 
     def contexts(self, kind: str, context: Any, count: int) -> "list[Handed | str | None]":
         """Return the contexts of so many calls: `context` is one for all, or a list of one for each."""
@@ -162,6 +172,16 @@ def _request(
     if origin:
         body["origin"] = origin
     return Request(body, chars + option_chars + parts * PART_WEIGHT + CALL_WEIGHT)
+
+
+def _made_from(request: Request, ranges: list[Hint]) -> Request:
+    """Return the request with the parts of documents from which its prompt was made."""
+    names = sum(len(name) for name, _, _ in ranges)
+    # A prompt of the largest size has no room for names beside it.
+    if not ranges or request.weight + names > MAX_PROMPT:
+        return request
+    origin = {**request.body.get("origin", {}), "ranges": ranges}
+    return Request({**request.body, "origin": origin}, request.weight + names + len(ranges) * PART_WEIGHT)
 
 
 def _output_limit(tokens: Any) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from .context_file import Pack, open_descriptor, read_ascii
 from .context_index import document_lines, entry_of, line_with_places, note_index, notes_in, skipped_in
+from .cuts import note
 from .placed import Placed
 from .source_code import SourceCode
 from .variables import quoted
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .search import Hits
 
 _SHOWN_NAMES = 5
+_ONLY_ASKING = {"count", "endswith", "find", "index", "rfind", "rindex", "startswith"}
+"""Methods of str whose results have nothing of the text in them."""
 _LONG = 16 << 20
 """Bytes from which a text should not be in memory twice while it is read."""
 
@@ -83,6 +86,12 @@ class Document(Placed):
     @property
     def text(self) -> str:
         """The whole text."""
+        text = self.whole()
+        note(self, 0, self._chars, text)
+        return text
+
+    def whole(self) -> str:
+        """Return the text for work whose results have nothing of it: it is not noted as read."""
         return self._pack.text(self._start, self._end)
 
     def stored(self) -> tuple[Pack, int, int]:
@@ -102,18 +111,24 @@ class Document(Placed):
         return self._chars > 0
 
     def __getitem__(self, at: SupportsIndex | slice) -> str:
-        if isinstance(at, slice) and self._end - self._start == self._chars:
-            # ASCII: a character is a byte, so only the slice is read.
+        if isinstance(at, slice):
             first, last, step = at.indices(self._chars)
             if step == 1:
-                return self._pack.text(self._start + first, self._start + max(first, last))
-        return self.text[at]
+                last = max(first, last)
+                if self._end - self._start == self._chars:
+                    # ASCII: a character is a byte, so only the slice is read.
+                    part = self._pack.text(self._start + first, self._start + last)
+                else:
+                    part = self.whole()[first:last]
+                note(self, first, last, part)
+                return part
+        return self.whole()[at]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.text)
 
     def __contains__(self, part: str) -> bool:
-        return part in self.text
+        return part in self.whole()
 
     def __str__(self) -> str:
         return self.text
@@ -131,7 +146,7 @@ class Document(Placed):
         # Models write `doc.splitlines()`. Dunder names are excluded, because copy and pickle would find str's.
         if name.startswith("_") or not hasattr(str, name):
             raise AttributeError(f"a Document has .text, .name, .meta, places and the methods of str, but no .{name}")
-        return getattr(self.text, name)
+        return getattr(self.whole() if name in _ONLY_ASKING else self.text, name)
 
     def __dir__(self) -> Iterable[str]:
         return sorted({*object.__dir__(self), *(name for name in dir(str) if not name.startswith("_"))})
@@ -192,7 +207,7 @@ class Documents(Sequence[Document], SourceCode):
 
     def __contains__(self, value: object) -> bool:
         if isinstance(value, str):
-            return self.has_name(value) or any(value in document.text for document in self)
+            return self.has_name(value) or any(value in document.whole() for document in self)
         return any(value == document for document in self) if isinstance(value, Document) else False
 
     def has_name(self, name: str) -> bool:
@@ -202,7 +217,7 @@ class Documents(Sequence[Document], SourceCode):
     def count(self, value: object) -> int:
         """Return how often a text is in the texts, or how often a document is among these."""
         if isinstance(value, str):
-            return sum(document.text.count(value) for document in self)
+            return sum(document.whole().count(value) for document in self)
         return sum(value == document for document in self)
 
     def __getattr__(self, name: str) -> Any:
@@ -243,10 +258,9 @@ class Documents(Sequence[Document], SourceCode):
     def grep(
         self,
         pattern: str | re.Pattern[str],
-        flags: int = 0,
-        *,
-        files: str | Iterable[str | Document] | None = None,
+        files: str | Iterable[str | Document] | int | None = None,
         context: int = 0,
+        flags: int = 0,
         limit: int | None = None,
     ) -> "Iterator[Line]":
         """Yield every line in which the regular expression is found, as `(name, number from 1, line)`.
@@ -257,6 +271,8 @@ class Documents(Sequence[Document], SourceCode):
         """
         from .grep import chosen, grep
 
+        if isinstance(files, int):  # `grep(pattern, re.I)`, as `re` has it
+            files, flags = None, files
         return grep(self if files is None else chosen(self, files), pattern, flags, context, limit)
 
     def ranges(self) -> list[tuple[int, int]]:

@@ -61,6 +61,10 @@ class TextDocument(str, Placed, SourceCode):
         """The text itself."""
         return self
 
+    def whole(self) -> str:
+        """Return the text itself."""
+        return self
+
     @property
     def skipped(self) -> list[dict[str, str]]:
         """The files of the input that gave no document, as `{"path", "reason"}`."""

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, Self
 
+from .cuts import note
 from .variables import quoted
 
 _PLAIN = re.compile(r"[\w ,;:'\"<>=/@%!-]+")
@@ -67,13 +68,23 @@ def chosen(documents: Any, files: "str | Iterable[Any]") -> Iterator[Any]:
 
     Raises KeyError for a name that no document has.
     """
-    wanted = [files] if isinstance(files, str) else [one if isinstance(one, str) else one.name for one in files]
-    exact = {one for one in wanted if one in documents}
+    wanted = _names(files)
+    exact = {one for one in wanted if documents.has_name(one)}
     patterns = [one for one in wanted if one not in exact and _GLOB.search(one)]
     for one in wanted:
         if one not in exact and one not in patterns:
             raise KeyError(f"no document is named {quoted(one)}; see .names, or give a pattern such as '*.py'")
     return (documents[name] for name in documents.names if name in exact or _fits(name, patterns))
+
+
+def is_chosen(name: str, files: "str | Iterable[Any]") -> bool:
+    """Return whether a document of this name is one of `files`, as `chosen` takes them."""
+    wanted = _names(files)
+    return name in wanted or _fits(name, wanted)
+
+
+def _names(files: "str | Iterable[Any]") -> "list[str]":
+    return [files] if isinstance(files, str) else [one if isinstance(one, str) else one.name for one in files]
 
 
 def _fits(name: str, patterns: "list[str]") -> bool:
@@ -82,13 +93,14 @@ def _fits(name: str, patterns: "list[str]") -> bool:
 
 
 def _in_document(document: Any, expression: "re.Pattern[str]", plain: bool, context: int) -> Iterator[Line]:
-    text: str = document.text
+    text: str = document.whole()
     found = (_plain_lines if plain else _lines)(text, "\n" if "\n" in text else "\r", expression)
     for number, start, end in found:
         whole = text[start:end]
         line = Line(document.name, number, whole.removesuffix("\r"))
         line.document = document
         line.start, line.end = start, start + len(line.line)
+        note(document, line.start, line.end, line.line)
         line.before, line.after = _around(text, start, end, context) if context else ([], [])
         yield line
 

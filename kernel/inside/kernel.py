@@ -183,7 +183,9 @@ class RlmKernel(QuietKernel):
             # The value named to FINAL cannot be read.
             error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
             ended = repl.end(succeeded=False)
-        reply = {"output": captured.text(), "error": error, "seconds": time.perf_counter() - started, **ended}
+        output = captured.text()
+        reply = {"output": output, "error": error, "seconds": time.perf_counter() - started, **ended}
+        reply["seen"] = repl.seen(output)
         captured.clear()
         reply["snapshot"], chunks = repl.snapshot(content["blocks"])
         for batch in batched(chunks, _BATCH_BYTES):

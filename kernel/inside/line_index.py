@@ -71,6 +71,15 @@ class LineIndex:
             text = self._block(pack, block).decode("utf-8", "ignore")
         return self._chars[block] + text.rindex(mark) + 1
 
+    def offset_of(self, pack: Pack, line: int) -> int:
+        """Return the character at which a line begins; behind the last line, the number of characters."""
+        if line > self.count:
+            return self._chars[-1]
+        start = self._start_of(pack, line)
+        block = (start - self._start) // _BLOCK
+        before = pack.read(self._start + block * _BLOCK, start)
+        return self._chars[block] + len(before.translate(None, _CONTINUED))
+
     def _start_of(self, pack: Pack, line: int) -> int:
         before = line - 1
         if not before:

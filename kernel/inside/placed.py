@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .context_file import Pack
 from .context_index import places_in
+from .cuts import note_lines
 from .line_index import LineIndex, line_index, lines_in_order
 from .place_parts import Page, Pages, Row, Section, column_letters, markdown_headings, nested
 from .places import Marks, Runs, marks_of, runs_of
@@ -57,15 +58,23 @@ class Placed:
         return search(words, k, [(start, end)], lambda _: self)
 
     def grep(
-        self, pattern: str | re.Pattern[str], flags: int = 0, *, context: int = 0, limit: int | None = None
+        self,
+        pattern: str | re.Pattern[str],
+        files: str | Iterable[Any] | int | None = None,
+        context: int = 0,
+        flags: int = 0,
+        limit: int | None = None,
     ) -> "Iterator[Line]":
         """Yield every line in which the regular expression is found, as `(name, number from 1, line)` (`grep.Line`).
 
-        `context`: how many lines before and after each it also has. `limit`: the most lines.
+        `files`: patterns or names, of which the document's name must be one. `context`: how many lines before and after
+        each it also has. `limit`: the most lines.
         """
-        from .grep import grep
+        from .grep import grep, is_chosen
 
-        return grep([self], pattern, flags, context, limit)
+        if isinstance(files, int):  # `grep(pattern, re.I)`, as `re` has it
+            files, flags = None, files
+        return grep([self] if files is None or is_chosen(self.name, files) else [], pattern, flags, context, limit)
 
     # -- lines
 
@@ -86,6 +95,7 @@ class Placed:
             )
         pack, _, _ = self.stored()
         text = index.read(pack, first, last)
+        note_lines(self, first, last, text)
         if not numbered:
             return text
         mark = index.mark.decode()

@@ -9,6 +9,7 @@ from .citations import Citations
 from .context import Documents, load_text
 from .context_file import Pack
 from .context_text import open_text
+from .cuts import CutsInPrompts, latest
 from .final import Finish
 from .queries import Queries
 from .registry import Registry
@@ -53,11 +54,14 @@ class KernelRepl:
         self._shell_names = ShellNames(namespace, shell)
         self._finish = Finish(namespace, lambda name: name in self._own or name == "context", citations)
         pack, ranges = _input(setup, context)
+        self._cuts = CutsInPrompts(pack.path if pack else "")
+        self._cuts_before = 0
         self._requests = Requests(
             namespace,
             sub_calls=setup["sub_calls"],
             models=setup["models"],
             handing=Handing(context, Places(pack, ranges) if pack else None) if setup["sub_rlms"] else None,
+            cuts=self._cuts,
         )
         self._functions: dict[str, Any] = {
             **Queries(self.registry, self._requests).names(),
@@ -88,6 +92,7 @@ class KernelRepl:
     def begin(self, history: list[dict[str, str]], code: Sequence[str]) -> None:
         """Begin a cell: append entries to `history`, and put back names that code overwrote."""
         self._snapshots.prepare(code)
+        self._cuts_before = latest()
         self._history.extend(history)
         self._install()
         self._finish.begin()
@@ -99,6 +104,14 @@ class KernelRepl:
         `dropped`: the lines at its beginning that its compiled code does not have.
         """
         self._requests.block = number, dropped
+
+    def seen(self, output: str) -> list[tuple[str, int, int]]:
+        """Return the parts of documents, in characters, that may be in the output of the cell that ran last."""
+        try:
+            return self._cuts.seen(output, self._cuts_before)
+        except (Exception, KeyboardInterrupt):
+            # The host waits for the cell's end, and finds long passages without it.
+            return []
 
     def end(self, *, succeeded: bool) -> dict[str, Any]:
         """End a cell. Return `{"final": {"value"} or None, "voided", "variables": […]}`."""

@@ -8,6 +8,7 @@ from json import dumps
 from operator import index
 from typing import Any, SupportsIndex, overload
 
+from .cuts import note
 from .protocol import CALL_WEIGHT, MAX_HITS, MAX_SEARCHED, MAX_WORD, MAX_WORDS
 from .registry import Request, running
 from .variables import quoted
@@ -42,6 +43,7 @@ class Hit:
         self.line = line + text.count("\n" if "\n" in text else "\r", 0, at)
         self.score = score
         self.snippet = _snippet(text, at)
+        note(document, self.start, self.end, text)
 
     @property
     def name(self) -> str:

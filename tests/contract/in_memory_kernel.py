@@ -141,7 +141,16 @@ class MemorySession(BaseSession):
             error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
             ended = self._repl.end(succeeded=False)
         saved, chunks = self._repl.snapshot(cell.blocks)
-        reply = json.dumps({"output": output.text(), "error": error, "seconds": 0.0, **ended, "snapshot": saved})
+        reply = json.dumps(
+            {
+                "output": output.text(),
+                "error": error,
+                "seconds": 0.0,
+                **ended,
+                "snapshot": saved,
+                "seen": self._repl.seen(output.text()),
+            }
+        )
         with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
             self._loop.call_soon_threadsafe(self._ended, reply, chunks)
 
