@@ -31,6 +31,7 @@ from .runtime.dependencies import Dependencies, Stores
 from .runtime.events import emit, emit_writing
 from .runtime.fallback import fall_back, saved_with
 from .runtime.output_limits import ROOT_OUTPUT_TOKENS, output_limit
+from .runtime.seen import whole_cuts
 from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
 
@@ -184,6 +185,7 @@ async def _asked(state: RunState, run: ActiveRun, deps: Dependencies, messages: 
             digest=request_digest(run.root_model.name, server, parameters, "direct", shown, request.schema),
             # Without `auto` no turn follows for which a request would have to be kept back.
             last_turn=not auto,
+            cuts=await whole_cuts(run, deps.stores.blobs),
             record_failure=False,
         ),
     )

@@ -14,6 +14,7 @@ async def finalize(state: RunState, active_runs: ActiveRuns, deps: Dependencies,
     """Return the end of the run: with the answer that its code gave, or without one because the budget is spent."""
     run = await active_runs.get(thread_id, state)
     await run.drop_repl()
+    await run.placing.finish()
     final = state.get("final")
     turn = state.get("turn", 0)
     note = state.get("note")

@@ -23,6 +23,7 @@ from .runtime.dependencies import Dependencies
 from .runtime.events import emit, emit_writing
 from .runtime.fallback import changed_at, fall_back, saved_with, turns_failed
 from .runtime.output_limits import LAST_OUTPUT_TOKENS, LEAST_LAST_OUTPUT, LEAST_OUTPUT, ROOT_OUTPUT_TOKENS, output_limit
+from .runtime.seen import shown_cuts
 from .runtime.turns import short_form
 from .sub_calls.keys import parameters_of
 from .sub_calls.model_call import CallResult, ModelCall, call_once, root_failed
@@ -155,7 +156,7 @@ async def _ask_fitting(
     Later requests are then shortened at once.
     """
     messages = await root_messages(state, run, deps, last=last)
-    got = await _ask(run, deps, turn, digest, last, messages)
+    got = await _ask(state, run, deps, turn, digest, last, messages)
     if got.error_kind != "too_long" or run.window is not None:
         return got
     run.window = got.window or estimate_messages(messages) // 2
@@ -163,12 +164,19 @@ async def _ask_fitting(
     if estimate_messages(shorter) >= estimate_messages(messages):
         return got
     emit("notice", text="The conversation is longer than the root model can read: earlier turns are shortened.")
-    return await _ask(run, deps, turn, digest, last, shorter)
+    return await _ask(state, run, deps, turn, digest, last, shorter)
 
 
 async def _ask(
-    run: ActiveRun, deps: Dependencies, turn: int, digest: str, last: Resource | None, messages: list[Message]
+    state: RunState,
+    run: ActiveRun,
+    deps: Dependencies,
+    turn: int,
+    digest: str,
+    last: Resource | None,
+    messages: list[Message],
 ) -> CallResult:
+    cuts = await shown_cuts(state, run, deps.stores.blobs)
     short = last not in (None, "turns")
     limit = output_limit(run.root_model, LAST_OUTPUT_TOKENS if short else ROOT_OUTPUT_TOKENS)
     request = ModelRequest(
@@ -187,6 +195,7 @@ async def _ask(
         parameters=parameters,
         digest=request_digest(run.root_model.name, run.root_model.server, parameters, "root", sent),
         messages=sent,
+        cuts=cuts,
         last_turn=last is not None,
         least_output=LEAST_LAST_OUTPUT if short else LEAST_OUTPUT,
         record_failure=False,

@@ -21,7 +21,7 @@ from .db.corruption import Unreadable, rows_of
 from .db.lineage import LINE
 from .db.storable import ensure_storable
 from .db.tables import CALLS
-from .journal_rows import Row, correct_row, decide_row, open_child_row, open_row, reuse_row, settle_row
+from .journal_rows import Row, correct_row, decide_row, open_child_row, open_row, place_row, reuse_row, settle_row
 from .leases import Leases
 from .reservations import Reservation
 
@@ -179,7 +179,7 @@ class ThreadJournal:
         row = {
             **self._about(entry),
             **_outcome(outcome),
-            **{"seconds": outcome.seconds, "thoughts": outcome.thoughts},
+            **{"seconds": outcome.seconds, "thoughts": outcome.thoughts, "places": outcome.places},
             **_used(entry, outcome),
         }
         await self._database.commit(self._writing(settle_row, row), "call-settled")
@@ -200,6 +200,11 @@ class ThreadJournal:
         """Record what requests took that gave no answer and will be sent again: the row stays open."""
         row = {**self._about(entry), **_used(entry, outcome)}
         await self._database.commit(self._writing(correct_row, row), "call-corrected")
+
+    def place(self, key: str, places: str) -> None:
+        """Record the parts of the input that a settled request held; saved with the next commit."""
+        row = {"thread_id": self._thread_id, "key": key, "places": places}
+        self._database.defer(self._writing(place_row, row))
 
     def reuse(self, key: str) -> None:
         """Count that a recorded answer was served instead of a request; saved with the next commit.

@@ -77,6 +77,8 @@ class Outcome:
     """The hash of the model's thoughts."""
     attempts: Sequence[Attempt] = ()
     """The attempts of this process, in order."""
+    places: str | None = None
+    """The parts of the input that were sent, as recorded (`evidence/recorded.py`); None when that is not known."""
 
     @property
     def status(self) -> CallStatus:

@@ -37,7 +37,8 @@ def settle_row(connection: sqlite3.Connection, row: Row) -> None:
     row = {**row, "settled": _count_settled(connection)}
     outcome = ", ".join(f"{name} = :{name}" for name in _OUTCOME)
     connection.execute(
-        f"UPDATE calls SET {outcome}, seconds = :seconds, thoughts = :thoughts, {_USED} WHERE {_ROW}", row
+        f"UPDATE calls SET {outcome}, seconds = :seconds, thoughts = :thoughts, places = :places, {_USED} WHERE {_ROW}",
+        row,
     )
 
 
@@ -57,6 +58,11 @@ def correct_row(connection: sqlite3.Connection, row: Row) -> None:
     the other amounts what they took.
     """
     connection.execute(f"UPDATE calls SET {_USED} WHERE {_ROW}", row)
+
+
+def place_row(connection: sqlite3.Connection, row: Row) -> None:
+    """Record the parts of the input that a request held."""
+    connection.execute(f"UPDATE calls SET places = :places WHERE {_ROW}", row)
 
 
 def reuse_row(connection: sqlite3.Connection, row: Row) -> None:

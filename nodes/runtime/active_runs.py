@@ -17,6 +17,7 @@ from ...state.approval_policy import Gates
 from ...state.approval_records import BudgetGrant
 from ...state.budget import BudgetLedger, Limits
 from ...state.call_journal import ThreadJournal
+from ...state.evidence.placing import Placing
 from ...state.input.context import ContextRef, context_files
 from ...state.run_state import FormerModels, RestoreRecord, RunState, Usage, as_usage
 from ...state.settings import RunSettings, saved_settings
@@ -76,6 +77,8 @@ class ActiveRun:
     tree: RunTree
     models: RunModels
     context: ContextRef | None
+    placing: Placing
+    """Finds the parts of the input that its requests hold."""
     former_models: Sequence[FormerModels] = ()
     depth: int = 0
     """The number of runs above it."""
@@ -308,12 +311,23 @@ class ActiveRuns:
             tree=tree,
             models=tree.models_of(settings),
             context=state.get("context_ref"),
+            placing=await self._placing(row, state.get("context_ref"), caller),
             former_models=state.get("former_models", ()),
             depth=row.depth if row else 0,
             inner=caller is not None,
             children=self._children,
             execution_options=execution_options,
         )
+
+    async def _placing(self, row: Thread | None, own: ContextRef | None, caller: ActiveRun | None) -> Placing:
+        """Return what places the run's texts: in the input of the run at the top of its tree."""
+        stores = self._deps.stores
+        above = caller.placing.source if caller else None
+        if row and row.caller and caller is None:
+            # The child is resumed without its caller.
+            top = await stores.threads.get(await stores.threads.top_of(row.thread_id))
+            above = top.start.get("context_ref")
+        return Placing(own, above, stores.texts, stores.blobs)
 
     async def _ledger(
         self, thread_id: str, row: Thread | None, settings: RunSettings, caller: ActiveRun | None

@@ -1,8 +1,10 @@
 """Define the call that a sub-RLM answers, its answer, and the events about it. `graph/sub_rlms.py` runs it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...state.evidence.places import Cut
 from ...state.input.context import ContextRef
 from ...state.threads import Threads
 from .call_decisions import ChildDecision
@@ -31,6 +33,8 @@ class ChildCall:
     """The digest of the call with what answers it."""
     line: int | None = None
     """The line of the block of code that led to it."""
+    cuts: Sequence[Cut] = ()
+    """What the question was cut from, as the kernel says."""
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ class SubCallHandler:
                 parameters=await self._keys.parameters_of(call, self._deps.stores.texts),
                 digest=self._keys.request_of(call, None),
                 line=call.origin.line,
+                cuts=call.origin.ranges,
             ),
         )
 
@@ -153,7 +154,11 @@ class SubCallHandler:
         self, call: PostedCall, key: str, name: str, handed: ContextRef, decided: ChildDecision | None
     ) -> CallResult | WaitingChild:
         request = self._keys.request_of(call, context_digest(handed))
-        child = ChildCall(key, self._turn, call.prompt, name, handed, call.schema, decided, request, call.origin.line)
+        child = ChildCall(
+            *(key, self._turn, call.prompt, name, handed, call.schema, decided, request),
+            line=call.origin.line,
+            cuts=call.origin.ranges,
+        )
         return await ask_child(self._run, self._deps, child)
 
     async def _emit_child(self, call: PostedCall, recorded: RecordedCall, thread_id: str) -> None:

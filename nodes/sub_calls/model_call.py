@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ...state.call_records import Attempt, Entry, Outcome, RecordedCall, RequestKind
 from ...state.errors import ModelFailed
+from ...state.evidence.places import Cut
 from ...state.reservations import NOTHING, CostEstimate, Reservation, plus
 from ..models.client import AttemptEnd, ModelClient
 from ..models.errors import ModelCallFailed
@@ -40,6 +42,8 @@ class ModelCall:
     """The line of the block of code that led to it."""
     messages: Sequence[tuple[str, str]] = ()
     """Of a root turn, the roles of its messages and the hashes of their texts."""
+    cuts: Sequence[Cut] = ()
+    """What the prompt was cut from, as the kernel says or as this program knows."""
     record_failure: bool = True
     """False for root turns: a failure that no code has seen is asked again on resume."""
 
@@ -85,6 +89,8 @@ class _Spending:
     """Requests with an unknown outcome of whose answers a part had arrived."""
     streamed_output: int = 0
     """The output tokens of those parts."""
+    places: str | None = None
+    """The parts of the input that the prompt holds, as recorded."""
     held: bool = True
     """True while a reservation is neither settled nor given back."""
 
@@ -132,6 +138,7 @@ class _Spending:
             attempts=self.attempts_log,
             streamed_calls=self.streamed_calls,
             streamed_output=self.streamed_output,
+            places=self.places,
             **facts,
         )
 
@@ -157,17 +164,26 @@ async def call_once(run: ActiveRun, deps: Dependencies, call: ModelCall) -> Call
     prompt = await deps.stores.texts.put(call.prompt, source=run.pack)
     async with run.tree.slots:
         spending = await _reserved(run, call, prompt, queued)
+        placing = run.placing.begin(call.prompt, call.cuts)
         try:
             deps.failpoint("request-before")
             outcome = await _send(call, spending)
             deps.failpoint("request-after")
         except ModelCallFailed as failure:
             outcome = failure
+        except BaseException:
+            placing.cancel()
+            raise
         finally:
             spending.end()
+    spending.places = await run.placing.soon(placing)
     if isinstance(outcome, ModelCallFailed):
-        return await _record_failure(deps, spending, outcome)
-    return await _record(deps, spending, *outcome)
+        result = await _record_failure(deps, spending, outcome)
+    else:
+        result = await _record(deps, spending, *outcome)
+    if spending.places is None:
+        run.placing.later(placing, partial(run.journal.place, call.key))
+    return result
 
 
 def wanted(model: ModelClient, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> CostEstimate:

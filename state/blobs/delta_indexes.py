@@ -25,12 +25,13 @@ class DeltaIndexes:
 
     async def recipe(self, pack: str, body: bytes) -> tuple[str, bytes | None]:
         """Return the hash of a text in UTF-8, and its delta as stored where ranges of the blob `pack` save enough."""
-        index = await self._index(pack) if len(body) > LEAST_SAVED else None
+        index = await self.index(pack) if len(body) > LEAST_SAVED else None
         if index is None:
             return content_hash(body), None
         return await asyncio.to_thread(_recipe, index, pack, body)
 
-    async def _index(self, pack: str) -> RangeIndex | None:
+    async def index(self, pack: str) -> RangeIndex | None:
+        """Return the index of a pack, made on first use; None when it cannot be made."""
         task = self._indexes.get(pack)
         if task is None or task.cancelled():
             self._let_go()

@@ -15,6 +15,7 @@ from ..db.connection import Database
 from ..errors import MISSING, StoredDataDamaged
 from .delta_indexes import DeltaIndexes
 from .deltas import DeltaError, TextDelta
+from .range_index import RangeIndex
 from .store import Blobs, content_hash
 
 LARGE = 256 << 10
@@ -91,6 +92,10 @@ class Texts:
             return await asyncio.to_thread(lambda: b"".join(recipe.chunks(self._blobs)))
         except DeltaError as fault:
             raise StoredDataDamaged(f"The stored text {name[:12]}… {fault}.", hint="Run `rlm verify`.") from None
+
+    async def range_index(self, source: str) -> RangeIndex | None:
+        """Return the index in which texts that may have been cut from this blob are looked up; None without one."""
+        return await self._packs.index(source)
 
     async def get_or_damage(self, name: str) -> str:
         """Return a text, or how it is damaged, in brackets: for displays that show the rest all the same."""

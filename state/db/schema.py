@@ -159,7 +159,7 @@ UPDATE calls SET uncertain_calls = attempts, uncertain_input = input_tokens, unc
 # model that answered; `parameters` its options as JSON; `messages` the hashes of a root request's messages, as JSON;
 # `queued` the time at which code asked; `line` the line of its block of code; `attempt_log` for each attempt a line of
 # JSON, `[begun, ended, outcome]`. `streamed_…` are the uncertain requests of which a part of the answer had arrived,
-# and the tokens of those parts.
+# and the tokens of those parts. `places` says which parts of the input were sent (`evidence/recorded.py`).
 _FIFTH = """
 ALTER TABLE calls ADD COLUMN request TEXT;
 ALTER TABLE calls ADD COLUMN parameters TEXT;
@@ -173,6 +173,7 @@ ALTER TABLE calls ADD COLUMN cache_write_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN thought_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN streamed_calls INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN streamed_output INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN places TEXT;
 """
 # `home` says what the home is: its random `id` (`home_id.py`), and `scrubbed`, the record of a scrubbed copy.
 _HOME = """

@@ -94,7 +94,10 @@ CALLS = Table(
         (1, ("input_tokens", "output_tokens", "cost", "seconds", "reused", "child_thread", "created")),
         (2, ("settled",)),
         (4, _UNCERTAIN),
-        (5, ("request", "parameters", "messages", "thoughts", "queued", "attempt_log", "line", *_ADDED_USAGE)),
+        (
+            5,
+            ("request", "parameters", "messages", "thoughts", "queued", "attempt_log", "line", *_ADDED_USAGE, "places"),
+        ),
     ),
     referring=("prompt", "answer", "messages", "thoughts", "parameters"),
 )

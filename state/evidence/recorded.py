@@ -1,0 +1,72 @@
+"""The parts of the input that a request held, as the journal records them (column `places` of `calls`). A wire format.
+
+JSON: `[pack, size, placed, gap, length, gap, length, …]`. `pack` is the beginning of the hash of the blob that the
+ranges are of; `size` and `placed` are bytes of the text. Then for each range the bytes between it and the end of the
+one before (for the first, its beginning) and its length.
+"""
+
+import json
+from collections.abc import Iterable
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
+
+from .places import Placed
+
+PACK_LENGTH = 12
+"""Characters of a pack's hash that a row names. Rows of one run name two packs at most."""
+
+
+class Sent(NamedTuple):
+    """What rows record, added up."""
+
+    edges: list[int]
+    """The beginnings and ends of ranges, one after the other; as sent, so that they may overlap."""
+    size: int = 0
+    """Bytes of the texts."""
+    placed: int = 0
+    """Those of them that are in the ranges."""
+    texts: int = 0
+    """The number of texts."""
+
+
+def encoded(pack: str, found: Placed) -> str:
+    """Return what a row records of a text that was looked up in `pack`."""
+    numbers: list[int] = []
+    before = 0
+    for start, end in found.ranges:
+        numbers += start - before, end - start
+        before = end
+    return json.dumps([pack[:PACK_LENGTH], found.size, found.placed, *numbers], separators=(",", ":"))
+
+
+def added_up(rows: Iterable[str], pack: str) -> Sent:
+    """Return what rows record of this pack. Rows of another pack and damaged ones are left out."""
+    found = [row for row in _parsed(list(rows)) if row[0] == pack[:PACK_LENGTH]]
+    edges = list(chain.from_iterable(accumulate(row[3:]) for row in found))
+    return Sent(edges, sum(row[1] for row in found), sum(row[2] for row in found), len(found))
+
+
+def _parsed(rows: list[str]) -> list[list[Any]]:
+    """Return the rows, all parsed at once, which is three times as fast as each alone."""
+    try:
+        found = json.loads(f"[{','.join(rows)}]")
+    except ValueError:
+        found = [row for text in rows if (row := _alone(text)) is not None]
+    return [row for row in found if _is_whole(row)]
+
+
+def _alone(row: str) -> Any:
+    try:
+        return json.loads(row)
+    except ValueError:
+        return None
+
+
+def _is_whole(row: Any) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) >= 3
+        and len(row) % 2 == 1
+        and isinstance(row[0], str)
+        and all(type(number) is int and 0 <= number < 1 << 48 for number in row[1:])
+    )
