@@ -18,6 +18,7 @@ from ..state.threads import Step, Thread
 from ..state.usage import UsageTotals
 from .calls import Call, schema_of, time_text
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
+from .coverage import coverage_document, coverage_of_run, share_or_unknown
 from .diff import comparison
 from .langgraph_ids import run_name
 from .stored_input import input_document, input_files
@@ -200,8 +201,19 @@ class RunQueries:
         return len(await self._stores.threads.below(await self.resolve(thread)))
 
     async def usage(self, thread_id: str) -> Usage:
-        """Return what the run has spent."""
-        return as_usage(await self._stores.spending.by(thread_id))
+        """Return what the run has spent, and how much of its input models were shown."""
+        spent = as_usage(await self._stores.spending.by(thread_id))
+        return {**spent, "coverage": await share_or_unknown(self._stores, thread_id)}
+
+    async def coverage(self, thread: str, *, lines: bool = True) -> dict[str, Any] | None:
+        """Return which parts of a run's input models were shown, as `rlm show --coverage --json` prints it.
+
+        None when the run has no input. Without `lines`, documents have none, which is faster. Raises UnknownThread,
+        StoredDataDamaged.
+        """
+        row = await self._stores.threads.look(await self.resolve(thread))
+        found = await coverage_of_run(self._stores, row)
+        return None if found is None else await coverage_document(self._stores, row, found, lines=lines)
 
     async def about(self, thread: str) -> dict[str, Any]:
         """Return a run's data in the index: question, status, settings, limits in force. Raises UnknownThread.
@@ -259,7 +271,10 @@ class RunQueries:
             "answer": await answer_or_damage(answer, self._stores.texts) if answer else None,
             "note": state.get("note"),
             "children": None if step is not None else await children_or_unknown(self._stores, row.thread_id),
-            **({"usage": state.get("usage")} if at else {}),
+            # How much was read is known as of now only.
+            "usage": {**(state.get("usage") or {}), "coverage": None}
+            if at
+            else {**about["usage"], "coverage": await share_or_unknown(self._stores, row.thread_id)},
             **then,
         }
 

@@ -11,7 +11,7 @@ from ..state.usage import UsageTotals
 from ..state.wording import sentence
 from .exit_status import EXIT_CODES, RunStatus
 
-NO_USAGE: Usage = as_usage(UsageTotals())
+NO_USAGE: Usage = {**as_usage(UsageTotals()), "coverage": None}
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,8 @@ class Usage(TypedDict):
     """The most tokens that they may have taken beyond the estimate."""
     uncertain_cost_usd: NotRequired[float | None]
     """The most dollars that they may have cost beyond the estimate."""
+    coverage: NotRequired[float | None]
+    """The share of the input, 0 to 1, that models were shown; None without an input, and where it is not known."""
 
 
 def as_usage(spent: UsageTotals) -> Usage:

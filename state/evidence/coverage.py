@@ -116,9 +116,14 @@ class Coverage:
         return [one for one in self.documents if one.size and not one.read]
 
     @property
+    def with_text(self) -> list[DocumentRead]:
+        """Documents that have anything to read."""
+        return [one for one in self.documents if one.size]
+
+    @property
     def whole(self) -> list[DocumentRead]:
         """Documents that were read from beginning to end."""
-        return [one for one in self.documents if one.read == one.size]
+        return [one for one in self.documents if one.size and one.read == one.size]
 
 
 def coverage_of(
@@ -132,7 +137,7 @@ def coverage_of(
     counted = [row for row in rows if row.answered or asked]
     roots = [row for row in counted if row.kind == "root" and row.thread_id == top]
     subs = [row for row in counted if row.kind != "root" or row.thread_id != top]
-    with _Pack(path) as data:
+    with MappedPack(path) as data:
         most = len(data)
         edges = [at for _, start, end in documents for at in (start, start, end, end)]
         sent = [added_up([row.places for row in some if row.places], pack) for some in (subs, roots)]
@@ -182,7 +187,7 @@ def _bridged(ranges: Ranges, data: bytes | mmap.mmap) -> Ranges:
     )
 
 
-class _Pack:
+class MappedPack:
     """A file as bytes, mapped: of a large one only what is looked at is read."""
 
     def __init__(self, path: Path) -> None:

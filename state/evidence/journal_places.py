@@ -27,10 +27,10 @@ _COLUMNS = "thread_id, key, kind, turn, status = 'answered', places, child_threa
 _SENT = "(attempts > 0 OR places IS NOT NULL OR child_thread IS NOT NULL)"
 # Not a run that was forked from another one: those need the calls of the original, too.
 _OF_RUNS = f"""
-SELECT {_COLUMNS} FROM calls JOIN json_each(?) AS wanted ON wanted.value = thread_id WHERE {_SENT}
+SELECT {_COLUMNS} FROM calls WHERE thread_id IN (SELECT value FROM json_each(?)) AND {_SENT}
 """
 _FORKS = """
-SELECT thread_id FROM threads JOIN json_each(?) AS wanted ON wanted.value = thread_id WHERE parent IS NOT NULL
+SELECT thread_id FROM threads WHERE thread_id IN (SELECT value FROM json_each(?)) AND parent IS NOT NULL
 """
 # The threads that a thread was forked from, each with what had been settled at the last step shared with the fork.
 _OF_FORK = f"""

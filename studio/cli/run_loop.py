@@ -129,6 +129,8 @@ class RunAttempt:
     """The requests that the run waits for, when there is a reviewer to decide them."""
     stuck: bool = False
     """True when something is left that does not end: then only the end of the process ends it."""
+    read: str = ""
+    """How much of its input models were shown, in words; empty where that is not known."""
 
 
 def execute(cli_run: CliRun) -> None:
@@ -269,11 +271,12 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
                     # The thread that reads the input checks now and then whether to stop, and then cleans up.
                     await asyncio.sleep(_TIDYING)
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
+            read = await _read(runner, run)
             pending = await _pending(runner, run) if cli_run.reviewer and not stopping.requested else None
         finally:
             if pending is None and not cli_run.keep_open:
                 await home.close()
-    return RunAttempt(run, display.progress.elapsed, limits, sub_rlms, pending)
+    return RunAttempt(run, display.progress.elapsed, limits, sub_rlms, pending, read=read)
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
@@ -330,6 +333,17 @@ async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
     return 0
 
 
+async def _read(runner: "Runner", run: "Run | None") -> str:
+    """Return how much of its input a run has read, in words; empty where that is not known."""
+    if run is None or run.usage.get("coverage") is None:
+        return ""
+    from ..render.coverage import read_of
+
+    with contextlib.suppress(StoreError):
+        return read_of(await runner.queries.coverage(run.thread_id, lines=False))
+    return ""
+
+
 def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = None) -> int:
     """Print the answer on stdout or into its file, everything else on stderr. Return the exit status.
 
@@ -363,7 +377,7 @@ def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = 
             say(line, style="red", whole=True)
     for line in brought_back(run.restore):
         say(line, style="dim")
-    say(ended(run, came.seconds, came.sub_rlms), style="bold")
+    say(ended(run, came.seconds, came.sub_rlms, came.read), style="bold")
     for line in [*lines, *cli_run.after(run)]:
         say(line, whole=True)
     return status

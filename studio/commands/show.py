@@ -25,6 +25,9 @@ FullFlag = Annotated[
 InputFlag = Annotated[
     bool, typer.Option("--input", help="Show what was read of the input instead: every file, and what is not in it")
 ]
+CoverageFlag = Annotated[
+    bool, typer.Option("--coverage", help="Show how much of the input models were shown instead, document by document")
+]
 DocumentFlag = Annotated[
     str | None,
     typer.Option(
@@ -52,6 +55,7 @@ def show(
     step: StepFlag = None,
     full: FullFlag = False,
     given: InputFlag = False,
+    coverage: CoverageFlag = False,
     document: DocumentFlag = None,
     lines: LinesFlag = None,
     page: PageFlag = None,
@@ -66,11 +70,19 @@ def show(
       rlm show which-contracts-end-3f2a --full | less
       rlm show which-contracts-end-3f2a --step 7
       rlm show which-contracts-end-3f2a --input
+      rlm show which-contracts-end-3f2a --coverage
       rlm show which-contracts-end-3f2a --document contracts/lease.pdf --page 7
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
     from ..cli.summary import waits_for
 
+    if coverage:
+        from ..cli.shown_coverage import show_coverage
+
+        if step is not None or full or given or document is not None or lines is not None or page is not None:
+            raise UsageError("--coverage goes with no other flag of `rlm show` but --json.")
+        show_coverage(invocation, thread)
+        return
     if given or document is not None or lines is not None or page is not None:
         from ..cli.shown_input import show_input
 

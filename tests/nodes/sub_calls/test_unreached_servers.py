@@ -21,7 +21,7 @@ from tests.nodes.sub_calls.conftest import cells, models
 from tests.servers.faults import Fault
 from tests.servers.openai_server import ScriptedServer
 
-NOTHING = as_usage(UsageTotals())
+NOTHING = {**as_usage(UsageTotals()), "coverage": None}
 PRICE = (2.0, 10.0)
 ASKING = "try:\n    said = llm_query('a')\nexcept SubCallError as error:\n    said = str(error)\nFINAL(said)"
 
