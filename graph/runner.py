@@ -32,6 +32,7 @@ from .build import Graph, draw
 from .checkpoints import state_at
 from .create import check_name, enter_run, make_ready, raised_limits, under_a_free_name
 from .executor import FindResumePoint, RunExecutor, config_of
+from .exports import Exports
 from .fork import make_fork
 from .fork_edits import Changes
 from .intake import Given
@@ -73,6 +74,8 @@ class Runner:
         self._adapter = GraphAdapter(deps, self._executor, self._graph)
         self.graph = graph_for_callers(self._graph, self._adapter)
         """The compiled graph, an ordinary LangGraph graph: ainvoke, astream, aget_state_history, aupdate_state."""
+        self.exports = Exports(deps, self.queries, self.graph)
+        """Hands out variables, and the rows and the files of answers (`Exports`)."""
 
     @classmethod
     @asynccontextmanager

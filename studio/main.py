@@ -10,7 +10,24 @@ import typer
 from .cli import gc_tuning
 from .cli.common import CommonFlags, DebugFlag, HomeFlag, JsonFlag
 from .cli.help import HelpfulCommand, HelpfulGroup
-from .commands import calls, delete, demo, dev, diff, doctor, fork, gc, resume, review, run, show, steps, vars, verify
+from .commands import (
+    calls,
+    delete,
+    demo,
+    dev,
+    diff,
+    doctor,
+    export,
+    fork,
+    gc,
+    resume,
+    review,
+    run,
+    show,
+    steps,
+    vars,
+    verify,
+)
 from .commands import input as input_command
 from .commands import list as list_command
 from .commands.home import copy, trust
@@ -48,6 +65,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "calls": calls.calls,
         "vars": vars.variables,
         "diff": diff.diff,
+        "export": export.export,
     },
     "Keep": {"verify": verify.verify, "delete": delete.delete, "gc": gc.gc},
     "Serve": {"dev": dev.dev},

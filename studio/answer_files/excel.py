@@ -123,7 +123,7 @@ def write_excel(path: Path, table: Table, sheet_rows: int = SHEET_ROWS) -> str:
     StoreError: the table has too many columns, or a cell too much text, for Excel. `sheet_rows`: the rows of a sheet,
     the one with the names included.
     """
-    # Imported here: most answers are none of these.
+    # Imported here: few answers are written in this form.
     import xlsxwriter
     from xlsxwriter.exceptions import XlsxWriterException
 
@@ -144,8 +144,7 @@ def write_excel(path: Path, table: Table, sheet_rows: int = SHEET_ROWS) -> str:
         book.close()
     except XlsxWriterException as error:
         raise OSError(0, str(error)) from error
-    more = f"It has {sheets.count} sheets, because one holds {sheet_rows - 1:,} rows." if sheets.count > 1 else ""
-    return more
+    return f"It has {sheets.count} sheets, because one holds {sheet_rows - 1:,} rows." if sheets.count > 1 else ""
 
 
 def _discard(book: Any) -> None:

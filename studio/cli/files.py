@@ -18,19 +18,25 @@ if TYPE_CHECKING:
     from ..answer_files.tables import Table
 
 _MOST_NAMES = 1_000
+_SAVED = "It is saved with the run: `rlm resume` prints it again."
 
 
 class AnswerFile:
-    """The file given with `-o`, whose suffix decides the form (`answer_files`).
+    """The file given with `-o`, whose suffix decides the form (`answer_files`), for an answer or another value.
 
     Creating the object raises UsageError when the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, subject: str = "The answer", saved: str = _SAVED) -> None:
+        """`subject` is what messages call the value, and `saved` the hint of an error: where it still is."""
         self.path = path
+        self._subject = subject
+        self._saved = saved
         # A link stays a link: the file that it points to is replaced.
         self._target = path.resolve()
         self._suffix = path.suffix.lower()
+        self.written: Path | None = None
+        """The file that was written: another one than `path` for an answer that is no table."""
         self._check()
 
     def write(self, answer: Any) -> list[str]:
@@ -45,7 +51,7 @@ class AnswerFile:
         if suffix == self._suffix:
             return self._written(lambda path: write_value(path, suffix, answer))
         beside = self._write(lambda path: write_value(path, suffix, answer), self._new_beside(suffix))[0]
-        return [f"The answer is no table, so it is in {safe(str(beside))} and not in {safe(str(self.path))}."]
+        return [f"{self._subject} is no table, so it is in {safe(str(beside))} and not in {safe(str(self.path))}."]
 
     def write_table(self, table: "Table") -> list[str]:
         """Replace the file by a table, and return lines to show. Raises StoreError; the answer stays saved."""
@@ -55,7 +61,7 @@ class AnswerFile:
 
     def _written(self, write: Callable[[Path], str]) -> list[str]:
         _, note = self._write(write, None)
-        return [f"The answer is in {safe(str(self.path))}.", *([safe(note)] if note else [])]
+        return [f"{self._subject} is in {safe(str(self.path))}.", *([safe(note)] if note else [])]
 
     def _write(self, write: Callable[[Path], str], beside: Path | None) -> tuple[Path, str]:
         """Write a partial file, and put it in its place: that of the given file, or a new file. Return what is said."""
@@ -81,13 +87,14 @@ class AnswerFile:
                 beside.unlink(missing_ok=True)
             if isinstance(error, OSError):
                 raise StoreError(
-                    f"The answer could not be written to {self.path}: {error.strerror or error}.",
-                    hint="It is saved with the run: `rlm resume` prints it again.",
+                    f"{self._subject} could not be written to {self.path}: {error.strerror or error}.",
+                    hint=self._saved,
                 ) from error
             raise
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
+        self.written = beside or self.path
         return target, note
 
     def _new_beside(self, suffix: str) -> Path:
@@ -102,9 +109,11 @@ class AnswerFile:
             except FileExistsError:
                 continue
             except OSError as error:
-                raise StoreError(f"The answer is no table, and {path} cannot be written: {error.strerror}.") from error
+                raise StoreError(
+                    f"{self._subject} is no table, and {path} cannot be written: {error.strerror}.", hint=self._saved
+                ) from error
             return path
-        raise StoreError(f"The answer is no table, and {self.path.stem}{suffix} and its likes exist.")
+        raise StoreError(f"{self._subject} is no table, and {self.path.stem}{suffix} exists.", hint=self._saved)
 
     def _is_device(self) -> bool:
         """Return whether the target is a device or a pipe (`/dev/null`), which must not be replaced by a file."""

@@ -371,7 +371,7 @@ def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = 
     if invocation.json:
         put(safe_json(to_json(replace(run, error=error), lines)))
     elif answered and not file:
-        _put_answer(run.answer)
+        put_answer(run.answer)
     if error and not answered:
         for line in failure(error):
             say(line, style="red", whole=True)
@@ -383,7 +383,7 @@ def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = 
     return status
 
 
-def _put_answer(answer: Any) -> None:
+def put_answer(answer: Any) -> None:
     """Print the answer on stdout: unchanged into a pipe or a file, escaped on a terminal."""
     text = answer_text(answer)
     put(safe(text) if _on_terminal() else text)
