@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from ..kernel.session import describe_variable
 from ..nodes.approval.edited_code import check_code, replaced
-from ..nodes.prompts.messages import REPL_NAMES
+from ..nodes.prompts.messages import REBOUND_NAMES, REPL_NAMES
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.budget import Limits
@@ -25,7 +25,7 @@ from .checkpoints import StateAtStep
 from .create import check_question
 from .model_changes import change_at
 
-OWN_NAMES = (frozenset(REPL_NAMES) - {"context"}) | {
+OWN_NAMES = (frozenset(REPL_NAMES) - {"context", *REBOUND_NAMES}) | {
     *(
         "SubCallError",
         "BudgetExceeded",

@@ -90,6 +90,8 @@ class KernelSpec:
     """True from depth 2 on: `rlm_query` sends its `context` separately; else it is appended to the prompt."""
     models: tuple[str, ...] = ()
     """The only model names that code may ask for."""
+    prompt_tokens: int = 12_000
+    """Estimated tokens of a prompt that the sub-model reads well: what code packs unless it says another size."""
     memory: int = 4 << 30
     """Bytes of address space."""
     cell_timeout: float = 300.0
@@ -130,6 +132,7 @@ class KernelSpec:
             "sub_calls": self.sub_calls,
             "sub_rlms": self.sub_rlms,
             "models": list(self.models),
+            "prompt_tokens": self.prompt_tokens,
             "confined": self.sandboxed,
         }
 

@@ -11,6 +11,7 @@ from .context_file import Pack
 from .context_text import open_text
 from .cuts import CutsInPrompts, latest
 from .final import Finish
+from .packing import Packing
 from .queries import Queries
 from .registry import Registry
 from .snapshot.files import Files
@@ -47,7 +48,7 @@ class KernelRepl:
         self._history: list[dict[str, str]] = []
         context = _context(setup)
         citations = Citations(namespace, context)
-        helpers = {**functions_over(context), **citations.names()}
+        helpers = {**functions_over(context), **Packing(setup["prompt_tokens"]).names(), **citations.names()}
         # Before the names of the shell are recorded: what code binds to such a name is a variable, and stays. The names
         # of `self._functions`, on the other hand, are put back before each cell.
         namespace.update(helpers)
@@ -71,7 +72,7 @@ class KernelRepl:
             "quit": _no_exit,
         }
         # Names that were there before the user's code, and the names above, are not variables of the user.
-        self._own = {*namespace, *self._functions, "history", "answer"}
+        self._own = {*namespace, *self._functions, "history", "answer"} - self._kept.keys()
         namespace["context"] = context
         self._install()
         self._finish.begin()
@@ -140,13 +141,13 @@ class KernelRepl:
 
     def variables(self) -> list[dict[str, Any]]:
         """Return descriptions of the user's variables."""
-        return describe(self._namespace, filter(self._is_hidden, self._own))
+        return describe(self._namespace, filter(self._is_hidden, (*self._own, *self._kept)))
 
     def _is_hidden(self, name: str) -> bool:
         """Return whether a variable is not shown: it is of the REPL, and code has not bound another object to it."""
         if name in self._functions or name in ("history", "answer"):
             return True
-        return name in self._own and self._shell_names.are_own(name, self._namespace.get(name))
+        return (name in self._own or name in self._kept) and self._shell_names.are_own(name, self._namespace.get(name))
 
     def show_vars(self) -> str:
         """The variables there are, one a line: name, type, size and a preview."""
@@ -155,6 +156,8 @@ class KernelRepl:
     def _install(self) -> None:
         self._namespace.update(self._functions)
         self._namespace["history"] = self._history
+        for name, function in self._kept.items():
+            self._namespace.setdefault(name, function)
 
 
 def _context(setup: dict[str, Any]) -> Any:

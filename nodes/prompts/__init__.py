@@ -1,10 +1,11 @@
 """Build the messages for the root model. Texts are in `.md` files, those for some models only in `families.toml`."""
 
-from .messages import CONVERGE_AT, REPL_NAMES, Left, budget_line, converge, first_message, last_turn
+from .messages import CONVERGE_AT, REBOUND_NAMES, REPL_NAMES, Left, budget_line, converge, first_message, last_turn
 from .system import SubModel, family_addendum, system_prompt
 
 __all__ = [
     "CONVERGE_AT",
+    "REBOUND_NAMES",
     "REPL_NAMES",
     "Left",
     "SubModel",

@@ -22,6 +22,8 @@ REPL_NAMES = (
     "answer",
 )
 """Every name that the REPL starts with."""
+REBOUND_NAMES = ("chunks", "pack", "tokens")
+"""Names of the REPL that code may bind to its own values, which are variables then."""
 
 CONVERGE_AT = 0.6
 """The share of the turns after which the root is asked to converge."""

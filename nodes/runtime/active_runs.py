@@ -23,6 +23,7 @@ from ...state.run_state import FormerModels, RestoreRecord, RunState, Usage, as_
 from ...state.settings import RunSettings, saved_settings
 from ...state.threads import Thread
 from ..models.client import ModelClient
+from ..models.sub_model import SubModel
 from .child_protocol import ChildAnswer, ChildCall
 from .concurrency import RunModels, RunTree
 from .dependencies import Dependencies
@@ -369,6 +370,7 @@ async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependen
         sub_calls=settings.max_depth > 0,
         sub_rlms=settings.max_depth > 1,
         models=run.models.names,
+        prompt_tokens=SubModel(run.models.sub.name, run.models.sub.window).pack_tokens,
         memory=settings.memory,
         cell_timeout=settings.cell_timeout,
         search=deps.searches.of(context, files, run.emit) if context and files else None,

@@ -9,6 +9,7 @@ from durable_rlm import Runner
 from durable_rlm.graph.fork_edits import OWN_NAMES, variable_name
 from durable_rlm.kernel.inside.repl import KernelRepl
 from durable_rlm.kernel.session import KernelSpec
+from durable_rlm.nodes.prompts import REBOUND_NAMES
 from durable_rlm.state.call_journal import REVIEWER
 from durable_rlm.state.errors import UsageError
 from tests.graph.fork.homes import ANSWER, CELLS, step
@@ -103,7 +104,7 @@ def test_a_variable_name_is_normalized_as_python_does() -> None:
 def test_names_that_the_repl_reserves_are_refused() -> None:
     namespace: dict[str, Any] = {}
     KernelRepl(namespace, lambda: None, KernelSpec("thread").setup(), own_process=False)
-    assert {name for name in namespace if not name.startswith("_")} - {"context"} <= OWN_NAMES
+    assert {name for name in namespace if not name.startswith("_")} - {"context", *REBOUND_NAMES} <= OWN_NAMES
     for name in OWN_NAMES:
         with pytest.raises(UsageError, match=name):
             variable_name(name)
