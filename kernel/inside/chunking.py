@@ -24,7 +24,7 @@ _SMALLER: dict[By, tuple[_Level, ...]] = {
     "record": ("line", "sentence"),
     "line": ("sentence",),
 }
-"""How a part that is larger than the limit is cut, one after the other, before characters are counted."""
+"""Parts in which a part that is larger than the limit is cut, one after the other, before characters are counted."""
 _PARAGRAPHS = {"\n": re.compile(r"\n\s*\n"), "\r": re.compile(r"\r\s*\r")}
 _LINES = {"\n": re.compile("\n"), "\r": re.compile("\r")}
 _SENTENCES = re.compile(r"[.!?…][\"'”’»)\]]{0,3}\s+|[。！？][”’」』）]{0,3}\s*")

@@ -34,6 +34,7 @@ _NOTHING = {
     "sub_calls": True,
     "sub_rlms": False,
     "models": [],
+    "prompt_tokens": 12_000,
 }
 """The setup (`session.KernelSpec.setup`) of a REPL without input."""
 
