@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..nodes.evidence.citations import citations_or_none
 from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
@@ -269,6 +270,7 @@ class RunQueries:
             "cell": [await self._stores.texts.get_or_damage(block) for block in cell["blocks"]] if cell else None,
             "waiting": state.get("waiting", 0),
             "answer": await answer_or_damage(answer, self._stores.texts) if answer else None,
+            "citations": await citations_or_none(answer, self._stores.texts),
             "note": state.get("note"),
             "children": None if step is not None else await children_or_unknown(self._stores, row.thread_id),
             # How much was read is known as of now only.

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 from ..nodes.runtime.answers import load_answer
 from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
+from ..state.evidence.citations import Citation
 from ..state.run_state import RestoreRecord, RunState, Usage, as_usage
 from ..state.usage import UsageTotals
 from ..state.wording import sentence
@@ -24,8 +25,8 @@ class Run:
     """The status now; a failed, paused or stopped run is returned, not raised."""
     answer: Any = None
     """The answer: a text, or the JSON value that the code finished with; None while there is none."""
-    citations: list[Any] = field(default_factory=list)
-    """Empty: citations are not implemented yet."""
+    citations: list[Citation] = field(default_factory=list[Citation])
+    """The passages of the input that the answer cites, by number, each checked against the stored input."""
     interrupts: list[dict[str, Any]] = field(default_factory=list)
     """Approval requests that wait for `Runner.decide`, each with an `id` and a `value` (`docs/reviewing.md`)."""
     usage: Usage = field(default_factory=lambda: NO_USAGE)

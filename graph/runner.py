@@ -13,6 +13,7 @@ from langgraph.types import Command
 from typing_extensions import Unpack
 
 from ..kernel.session import Kernels
+from ..nodes.evidence.citations import citations_of
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
 from ..nodes.runtime.dependencies import Dependencies, OpenModels
 from ..nodes.runtime.events import Event, OnEvent, ignore_event
@@ -395,6 +396,7 @@ class Runner:
             thread_id=row.thread_id,
             status=status,
             answer=await answer_of(state, self._stores.texts),
+            citations=await citations_of(state.get("answer"), self._stores.texts),
             interrupts=[{"id": found.id, "value": found.value} for found in snapshot.interrupts],
             usage=await self.queries.usage(row.thread_id),
             turns=row.turns,

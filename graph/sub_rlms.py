@@ -234,7 +234,8 @@ def _of_child(thread_id: str, action: dict[str, Any]) -> str:
 def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
     """Return the settings of a child run: its caller's, one level deeper, with those of the call.
 
-    Its gates are its caller's except the gate on the answer, which concerns only the run at the top of the tree.
+    Its gates are its caller's except the gate on the answer, which concerns only the run at the top of the tree, as
+    required citations do.
     """
     model, sub = settings.spec_of(call.model) or settings.sub_spec, settings.sub_spec
     own = {
@@ -245,6 +246,7 @@ def child_settings(settings: RunSettings, call: ChildCall) -> RunSettings:
         "answer_schema": call.schema,
         "mode": "rlm",
         "approve": without_final(settings.approve),
+        "require_citations": False,
     }
     return settings.model_copy(update={**own, "max_depth": settings.max_depth - 1})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..state.budget import ApprovalNeeded, BudgetSpent
 from ..state.call_keys import digest, direct_key, request_digest
-from ..state.errors import InputError
+from ..state.errors import InputError, UsageError
 from ..state.input.context import ContextRef, no_context
 from ..state.input.reading import whole_input
 from ..state.run_state import RunState
@@ -93,7 +93,10 @@ async def _direct(state: RunState, run: ActiveRun, deps: Dependencies) -> dict[s
 
 
 async def check_direct(question: str, context: ContextRef | None, settings: RunSettings, stores: Stores) -> None:
-    """Check an input before a run of mode `direct` is saved. Raises InputError if the model cannot read it at once."""
+    """Check an input before a run of mode `direct` is saved. Raises InputError if the model cannot read it at once.
+
+    Raises UsageError when citations are required, which only code makes.
+    """
     if settings.mode == "direct":
         window = window_of(settings.model, settings.base_url)
         await _whole(question, context or no_context(), settings, stores, window)
@@ -125,6 +128,8 @@ async def _small(
     question: str, context: ContextRef, settings: RunSettings, stores: Stores, window: int | None
 ) -> list[Message]:
     """Return the messages if a model reads them well at once. Raises _NeedsRepl."""
+    if settings.require_citations:
+        raise _NeedsRepl("quotations are checked in the REPL")
     most = FITS_WELL if window is None else min(FITS_WELL, window // 4)
     if context["bytes"] > most * _BYTES_A_TOKEN:
         raise _NeedsRepl(f"an input of {context['chars']:,} characters is more than one call reads well")
@@ -137,7 +142,11 @@ async def _small(
 async def _whole(
     question: str, context: ContextRef, settings: RunSettings, stores: Stores, window: int | None
 ) -> list[Message]:
-    """Return the messages, of any size that the model can read. Raises InputError."""
+    """Return the messages, of any size that the model can read. Raises InputError, UsageError."""
+    if settings.require_citations:
+        raise UsageError(
+            "--require-citations goes with code, and --mode direct runs none.", hint="Use --mode rlm (or auto)."
+        )
     hint = "Use --mode rlm (or auto): the input is then read piece by piece, whatever its size."
     if context["bytes"] > MOST_BYTES:
         said = f"The input has {context['chars']:,} characters, which no model reads in one call."

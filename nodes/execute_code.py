@@ -17,13 +17,13 @@ from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, Vari
 from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant
 from .approval.requests import call_items, stored_items
+from .evidence.finishing import evidence_of
 from .models.schema_validation import mismatch
 from .models.work_limit import SchemaInvalid, off_loop
 from .prompts.observation import repetition_notes
 from .restore.report import diverged, divergence, no_restore, notes_for_model
 from .restore.restore import repl_at_state
 from .runtime.active_runs import ActiveRun, ActiveRuns
-from .runtime.answers import store_answer
 from .runtime.call_decisions import call_decisions_of
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
@@ -236,6 +236,10 @@ async def _recorded(
     if held is not None:
         notes.append(held[0])
         final = None
+    evidence = await evidence_of(final, state, run.settings, deps.stores)
+    if evidence.note is not None:
+        notes.append(evidence.note)
+        final = None
     output = _observed(result)
     record: TurnRecord = {
         "number": cell["turn"],
@@ -245,6 +249,7 @@ async def _recorded(
         "notes": notes,
         "seconds": round(result.seconds, 3),
         **kept,
+        **evidence.record,
         "digest": cell["digest"],
         "short": short_form(output),
     }
@@ -268,7 +273,8 @@ async def _recorded(
         "position": kept.get("position", START),
         "turns": [record],
         "usage": run.usage,
-        "final": await store_answer(final.value, deps.stores.texts) if final else None,
+        "final": await evidence.stored(final, deps.stores.texts),
+        **evidence.update,
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": _summary(result, final)}],
     }
 

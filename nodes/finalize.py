@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from ..state.budget import FLAGS, Resource
+from ..state.evidence.citations import answer_digest
 from ..state.run_state import RunState
 from ..state.wording import sentence
 from .runtime.active_runs import ActiveRuns
@@ -21,7 +22,7 @@ async def finalize(state: RunState, active_runs: ActiveRuns, deps: Dependencies,
     deps.failpoint("finalize-end")
     spent = cast("Resource | None", state.get("spent"))
     if final is not None:
-        if run.gates.final and state.get("approved") != final["text"]:
+        if run.gates.final and state.get("approved") != answer_digest(final):
             # The run ends with the answer that was approved (promise P11); any other answer goes back to be reviewed.
             return {"step": [{"kind": "finalize", "turn": turn, "summary": "not the answer that was reviewed"}]}
         if spent and note is None:

@@ -74,3 +74,4 @@ class RunOptions(ResumeOptions, total=False):
     password: str | Sequence[str] | None
     schema: Mapping[str, Any] | str | Path | None
     instructions: str | Path | None
+    require_citations: bool | None

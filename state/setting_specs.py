@@ -200,6 +200,12 @@ _ALL = (
         "of its sub-RLMs",
         "none",
     ),
+    SettingSpec(
+        *("require_citations", "Required citations", OUTPUT, None),
+        "Accept only an answer whose quotations are cited and found in the input; another one goes back to the model, "
+        "at most twice, and is then marked",
+        "citations that are not found are only marked",
+    ),
 )
 
 SETTINGS: Mapping[str, SettingSpec] = {spec.name: spec for spec in _ALL}

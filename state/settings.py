@@ -233,6 +233,7 @@ class RunSettings(BaseModel):
     password: PasswordPlaces = _setting("password", (), _ASK)
     answer_schema: Schema | None = _setting("schema", None, _MAY, alias="schema")
     instructions: Instructions = _setting("instructions", "", _ASK)
+    require_citations: bool = _setting("require_citations", False, _MAY)
 
     @property
     def calls_model(self) -> str:

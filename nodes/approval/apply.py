@@ -7,6 +7,7 @@ from typing import Any, cast
 from ...state.approval_records import ApprovalItem, Decision, Verdict, VerdictRef
 from ...state.blobs.texts import Texts
 from ...state.budget import Resource
+from ...state.evidence.citations import answer_digest
 from ...state.run_state import AnswerRef, RunState, TurnRecord
 from ...state.settings import saved_settings
 from ...state.wording import counted
@@ -59,12 +60,13 @@ async def _of_cell(state: RunState, request: ApprovalRequest, decision: Decision
 async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, texts: Texts) -> Update:
     match decision["type"]:
         case "approve":
-            return {"approved": final["text"]}
+            return {"approved": answer_digest(final)}
         case "edit":
             answer = decision.get("edited_action", {})["args"]["answer"]
             await _check_schema(state, answer)
-            final = await store_answer(answer, texts)
-            return {"final": final, "approved": final["text"], "note": "a reviewer replaced the answer"}
+            # It still cites what the answer did: these passages are checked, whatever the reviewer wrote.
+            other: AnswerRef = {**final, **await store_answer(answer, texts)}
+            return {"final": other, "approved": answer_digest(other), "note": "a reviewer replaced the answer"}
         case "reject" | "respond":
             note = f"A reviewer did not accept the answer of this turn.{words_of(decision)}"
     if not state.get("turn", 0):

@@ -26,6 +26,7 @@ from ...state.db.lineage import child_thread
 from ...state.run_state import AnswerRef, CellRef, RunState
 from ...state.settings import RunSettings, saved_settings
 from ...state.wording import counted
+from ..evidence.citations import citations_of
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
 from ..runtime.answers import load_answer
@@ -297,8 +298,10 @@ async def _code_action(
 
 
 async def _final_action(state: RunState, final: AnswerRef, texts: Texts, thread_id: str) -> ActionRequest:
-    answer = await load_answer(final, texts)
-    return _action(FINAL, {"answer": answer}, "The run wants to end with this answer.", state, thread_id)
+    args: dict[str, Any] = {"answer": await load_answer(final, texts)}
+    if citations := await citations_of(final, texts):
+        args["citations"] = citations
+    return _action(FINAL, args, "The run wants to end with this answer.", state, thread_id)
 
 
 def _action(name: str, args: dict[str, Any], description: str, state: RunState, thread_id: str) -> ActionRequest:

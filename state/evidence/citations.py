@@ -27,7 +27,7 @@ Fault = Literal[
     "other words stand there",
     "another citation has this number",
 ]
-"""Why a citation is not verified; empty when it is."""
+"""The reason why a citation is not verified; empty when it is."""
 
 
 class Citation(TypedDict):
@@ -51,13 +51,13 @@ class Citation(TypedDict):
     quote: str
     """The words of the document; of a citation that is not verified, the words that are not there."""
     how: str
-    """How the quotation in the code differs from them: `exact`, `folded`, …"""
+    """The way in which the quotation in the code differs from them: `exact`, `folded`, …"""
     verified: bool
     """True when exactly these words stand there in the stored input."""
 
 
 class Cited(Protocol):
-    """What is checked of a citation."""
+    """The parts of a citation that are checked."""
 
     @property
     def id(self) -> int: ...

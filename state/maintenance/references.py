@@ -62,6 +62,7 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         yield from _some(Reference("input", record["index"], "the list of the input's documents"))
     elif "typed" in record and "text" in record:
         yield from _some(Reference("text", record["text"], "the answer"))
+        yield from _some(Reference("text", record.get("citations") or "", "the citations of the answer"))
     elif "asked" in record:
         yield from _some(Reference("text", record["asked"], "what waits for approval"))
         for name in record.get("listed") or ():

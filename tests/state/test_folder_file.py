@@ -172,7 +172,7 @@ def test_harmless_settings_are_taken_from_the_file(folder: Path) -> None:
 
 def test_every_setting_declares_whether_a_folders_file_may_set_it(folder: Path) -> None:
     rules = {name: rule_of(RunSettings, name) for name in RunSettings.model_fields}
-    assert {name for name, rule in rules.items() if rule == "may"} == {"mode", "answer_schema"}
+    assert {name for name, rule in rules.items() if rule == "may"} == {"mode", "answer_schema", "require_citations"}
     # Each that is not for the file alone is tried above.
     tried = {toml.partition(" ")[0].lower() for toml in RESERVED}
     no_default = {"max_tokens", "max_cost", "max_time", "strict_budget"}

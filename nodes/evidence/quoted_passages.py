@@ -1,0 +1,81 @@
+"""Find the passages that an answer gives as quotations: in quotation marks, or as a Markdown block quote.
+
+Linear in the answer's length. A passage in a fenced code block is code, and not a quotation.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, cast
+
+LEAST_WORDS = 4
+"""Words from which what stands in quotation marks is a quotation, and not a term or a title."""
+MARKER = re.compile(r"\[\^(\d{1,9})\]")
+"""The marker of a citation in an answer."""
+_MARKS = re.compile(
+    '“([^“”]*+)”|„([^„“”]*+)[“”]|«([^«»]*+)»|»([^«»]*+)«|「([^「」]*+)」|"([^"]*+)"|‘([^‘’]*+(?:’(?=\\w)[^‘’]*+)*+)’'
+)
+_FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
+_BLOCK = re.compile(r"[ ]{0,3}>[ ]?")
+_ATTRIBUTION = re.compile(r"\s*(?:—|–|--|\[!)")
+_OMISSION = re.compile(r"\[?(?:…|\.\.\.|\. \. \.)\]?")
+_INSERTED = re.compile(r"\[(\w{1,3})\]")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_EDGES = " \t\r\n*_.,;:!?–—-()'\"“”„‘’«»"
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts of an answer: itself, or all those in a JSON value, without the names of fields."""
+    waiting: list[Any] = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as found:
+                waiting += reversed(cast("dict[str, Any]", found).values())
+            case list() as found:
+                waiting += reversed(cast("list[Any]", found))
+            case _:
+                pass
+
+
+def passages_in(text: str) -> Iterator[str]:
+    """Yield the passages that a text gives as quotations, without markers of citations, of four words and more."""
+    for is_block, lines in groupby(_lines_outside_code(text), key=lambda line: bool(_BLOCK.match(line))):
+        if is_block:
+            said = (line for line in (_BLOCK.sub("", line, count=1) for line in lines) if not _ATTRIBUTION.match(line))
+            found = iter(_paragraphs(said))
+        else:
+            marked = (match for one in _paragraphs(lines) for match in _MARKS.finditer(one))
+            found = (next(part for part in match.groups() if part is not None) for match in marked)
+        yield from (passage for one in found if _words(passage := MARKER.sub("", one)) >= LEAST_WORDS)
+
+
+def fragments_of(passage: str) -> list[str]:
+    """Return the parts of a quotation that must stand in the source, without what a writer may change.
+
+    What is left out is a part's end, letters may be in brackets (`[t]he`), and punctuation at the ends is the writer's.
+    """
+    plain = _INSERTED.sub(r"\1", passage)
+    return [part for one in _OMISSION.split(plain) if (part := one.strip(_EDGES))]
+
+
+def _lines_outside_code(text: str) -> Iterator[str]:
+    fence = ""
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence):
+                fence = ""
+        elif mark:
+            fence = mark[1]
+        else:
+            yield line
+
+
+def _paragraphs(lines: Iterator[str]) -> list[str]:
+    return ["\n".join(group) for full, group in groupby(lines, key=lambda line: bool(line.strip())) if full]
+
+
+def _words(passage: str) -> int:
+    return len(passage.split()) + len(_UNSPACED.findall(passage)) // 2
