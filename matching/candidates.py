@@ -13,15 +13,15 @@ _WIDE = "\u2e80"
 _WORDS, _PLACES = 12, 2_000
 """Words that are searched for, and places of each, at most."""
 _WINDOWS = 5
-_COMPARED = 2_000
+_COMPARED = 600
 """Characters of a quotation that are compared, at most."""
 
 
 def windows(text: str, quote: str, start: int, end: int) -> list[tuple[int, int]]:
     """Return the ranges in which most of the quotation's words stand, the best first. Rare words count for more."""
-    width = max(100, 2 * min(len(quote), 20 * _COMPARED))
+    width = max(100, 2 * min(len(quote), 100 * _COMPARED))
     votes: defaultdict[int, float] = defaultdict(float)
-    for word in _words(quote):
+    for word in words_of(quote):
         places = list(_places(text, word, start, end))
         weight = len(word) / (1 + log2(1 + len(places)))
         for bucket in {place // width for place in places}:
@@ -32,9 +32,10 @@ def windows(text: str, quote: str, start: int, end: int) -> list[tuple[int, int]
     return [(max(start, at * width), min(end, (at + 2) * width)) for at in best if at * width < end]
 
 
-def _words(quote: str) -> list[str]:
+def words_of(quote: str) -> list[str]:
+    """Return the longest words of a quotation."""
     found: dict[str, None] = {}
-    for one in _WORD.finditer(quote[: 20 * _COMPARED]):
+    for one in _WORD.finditer(quote[: 100 * _COMPARED]):
         word = one.group()
         if word >= _WIDE:
             found.update(dict.fromkeys(word[at : at + _UNBROKEN] for at in range(0, len(word), _UNBROKEN)))
@@ -77,7 +78,8 @@ def _alike(window: str, quote: str, wanted: list[tuple[int, int]]) -> tuple[int,
     there = _tokens(window)
     one = [quote[start:end].lower() for start, end in wanted]
     other = [window[start:end].lower() for start, end in there]
-    blocks = [block for block in SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks() if block.size]
+    # Words that are frequent in the window are compared beside others only: else this takes time in their square.
+    blocks = [block for block in SequenceMatcher(None, one, other).get_matching_blocks() if block.size]
     # Blocks that stand far from the longest one belong to another passage.
     longest = max(blocks, key=lambda block: block.size, default=None)
     if longest is None:

@@ -4,11 +4,14 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .candidates import words_of
+
 _LEFT_OUT = ((1, 1), (0, 1), (1, 0), (2, 1), (1, 2), (2, 2), (0, 2), (2, 0))
 """Lines at the end of a page, and at the beginning of the next one, that are left out."""
 _LINES = 500
 """Characters of the lines that are left out, at most."""
-_WORDS = 3
+_WORDS = 6
+"""The longest words of a quotation, of which half stand there as they are."""
 _MOST = 20_000
 """Pages at whose ends a quotation is searched for, at most."""
 
@@ -31,8 +34,7 @@ class Joined(NamedTuple):
 
 def joined(text: str, form: str, start: int, end: int, pages: Sequence[int]) -> Iterator[Joined]:
     """Yield the ends of pages between two offsets at which a folded quotation may stand, with 0 to 2 lines left out."""
-    words = form.split()
-    first, last = words[:_WORDS], words[-_WORDS:]
+    longest = words_of(form)[:_WORDS]
     width = 2 * len(form) + _LINES
     at = bisect_left(pages, start + 1)
     for number in range(at, min(len(pages), at + _MOST)):
@@ -42,7 +44,7 @@ def joined(text: str, form: str, start: int, end: int, pages: Sequence[int]) -> 
         before = max(start, pages[number - 1] if number else 0, break_ - width)
         behind = min(end, pages[number + 1] if number + 1 < len(pages) else end, break_ + width)
         left, right = text[before:break_], text[break_:behind]
-        if not (any(word in left for word in first) and any(word in right for word in last)):
+        if 2 * sum(word in left or word in right for word in longest) < len(longest):
             continue
         for ended, begun in _LEFT_OUT:
             upper, cut = _without_last(left, ended), _of_first(right, begun)

@@ -19,7 +19,7 @@ _COMPARED = 2_000_000
 """Characters that are folded to compare what an expression has found, at most."""
 _OMITTED, _PARTS = 3_000, 10
 """Characters of the source that an omission may stand for, and parts of a quotation, at most."""
-_OMISSION = re.compile(r"\s*+(?:\[\s*+(?:…|\.{3,}+)\s*+\]|\(\s*+(?:…|\.{3,}+)\s*+\)|…|\.{3,}+|\.\s\.\s\.)\s*+")
+_OMISSION = re.compile(r"\[\s*+(?:…|\.{3,}+)\s*+\]|\(\s*+(?:…|\.{3,}+)\s*+\)|…|\.{3,}+|\.\s\.\s\.")
 _MARKS = "\"' "
 """Marks around a quotation, folded, that are not a part of it."""
 
@@ -86,9 +86,7 @@ def _forms(quote: str) -> list[str]:
     from .folding import folded
 
     whole = folded(quote).strip()
-    bare = folded(quote).strip(_MARKS)
-    while (cut := bare.removeprefix("...").removesuffix("...").strip(_MARKS)) != bare:
-        bare = cut
+    bare = whole.strip(_MARKS).removeprefix("...").removesuffix("...").strip(_MARKS)
     return [form for form in dict.fromkeys((whole, bare)) if _is_long_enough(form)]
 
 
@@ -189,12 +187,14 @@ def _across_pages(text: str, quote: str, start: int, end: int, pages: Sequence[i
     from .pages import joined
 
     found: list[Found] = []
-    for form in _forms(quote):
+    left = _COMPARED
+    for form in _forms(quote) if pages else ():
         for window in joined(text, form, start, end, pages):
+            left -= len(window.text)
             for one in _in_window(window.text, form, 0, len(window.text), 1):
                 if one.start < window.break_ < one.end and not (found and window.place(one.start) < found[-1].end):
                     found.append(Found(window.place(one.start), window.place(one.end - 1) + 1, "across a page"))
-            if len(found) >= most:
+            if len(found) >= most or left < 0:
                 return found
     return found
 
@@ -203,7 +203,8 @@ def _across_pages(text: str, quote: str, start: int, end: int, pages: Sequence[i
 
 
 def _parts(quote: str) -> list[str]:
-    return [part for part in _OMISSION.split(quote) if part.strip(_MARKS)]
+    parts = [part.strip() for part in _OMISSION.split(quote, _PARTS + 1)]
+    return [part for part in parts if part.strip(_MARKS)]
 
 
 def _with_omissions(text: str, quote: str, start: int, end: int, most: int) -> list[Found]:

@@ -100,7 +100,28 @@ def payloads(size: int) -> Mapping[str, str]:
 
 def functions() -> dict[str, Callable[[str], Any]]:
     """Return the functions that work on a text of a kernel, a model, a server or a client, by name."""
-    return {**_of_nodes(), **_of_readers()}
+    return {**_of_nodes(), **_of_readers(), **_of_matching()}
+
+
+def _of_matching() -> dict[str, Callable[[str], Any]]:
+    from durable_rlm.matching import folding, quotations
+
+    words = "the quick (brown) fox-jumps over 10-20 lazy dogs \u201c...\u201d\n" * 200
+
+    def find_in(text: str) -> None:
+        pages = range(0, len(text), 1_000)
+        for quote in ('word "x" ... and-so on', f"{text[:90]}ab c", "a" * 100 + "b", "0x1 not supported … line 7"):
+            quotations.find(text, quote, pages=pages)
+
+    return {
+        "fold": folding.Folded,
+        "find_in": find_in,
+        "find_in_other_script": lambda text: find_in(f"日{text}"),
+        "find_quote": lambda text: quotations.find(words, f"{text} fox"),
+        "nearest_in": lambda text: quotations.nearest(text, f"{text[:200]} word 0x1 line 7"),
+        "nearest_to_quote": lambda text: quotations.nearest(words, f"{text} fox"),
+        "same": lambda text: quotations.same(text, f"{text} … {text[:-1]}"),
+    }
 
 
 def _of_nodes() -> dict[str, Callable[[str], Any]]:
