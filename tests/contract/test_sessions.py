@@ -14,6 +14,7 @@ from durable_rlm.kernel.jupyter import JupyterKernels, JupyterSession
 from durable_rlm.kernel.session import Cell, Kernels, KernelSpec
 from durable_rlm.state.errors import KernelLost, KernelStartFailed
 from tests import rendezvous
+from tests.contract.citation_contract import CitationContract
 from tests.contract.context_contract import ContextContract
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
 from tests.contract.query_contract import SWALLOW, QueryContract, refuse
@@ -21,7 +22,7 @@ from tests.contract.search_contract import SearchContract
 from tests.contract.session_contract import SessionContract, Store, run
 
 
-class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract):
+class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract, CitationContract):
     has_its_own_process = False
 
     @pytest.fixture
@@ -45,7 +46,7 @@ class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract
         assert (await other.result()).output == "kept\n"
 
 
-class TestJupyter(SessionContract, ContextContract, QueryContract, SearchContract):
+class TestJupyter(SessionContract, ContextContract, QueryContract, SearchContract, CitationContract):
     @pytest.fixture
     async def kernels(self, tmp_path: Path) -> AsyncGenerator[Kernels]:
         kernels = JupyterKernels([tmp_path])
