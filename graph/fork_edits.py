@@ -31,6 +31,8 @@ OWN_NAMES = (frozenset(REPL_NAMES) - {"context", *REBOUND_NAMES}) | {
         "BudgetExceeded",
         "CallsRejected",
         "FailedCall",
+        "cite",
+        "QuoteNotFound",
         "exit",
         "quit",
         "open",

@@ -1,4 +1,4 @@
-"""Where in a text a quotation most likely stands, by the places of its longest words; and how much of it is there."""
+"""The ranges of a text in which a quotation most likely stands, by the places of its longest words."""
 
 import re
 from collections import defaultdict

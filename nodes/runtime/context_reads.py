@@ -18,7 +18,7 @@ _DESCRIBING_CALLS = frozenset({"bool", "isinstance", "len", "type"})
 _DESCRIBING_FIELDS = frozenset({"line_count", "meta", "name", "names", "notes", "sheets", "skipped", "total_chars"})
 _PARTS = frozenset({"pages", "text"})
 """Fields that stand for text of a document: asking for the number of its pages reads none of them."""
-_OTHER_WAYS = frozenset({"eval", "exec", "get_ipython", "globals", "locals", "vars"})
+_OTHER_WAYS = frozenset({"cite", "eval", "exec", "get_ipython", "globals", "locals", "vars"})
 """Names by which code reaches `context` without naming it."""
 
 _Loop = ast.For | ast.AsyncFor | ast.comprehension

@@ -31,6 +31,7 @@ READING = [
     "match context:\n    case str(): print(1)",
     "if context: print(1)",
     "print(globals()['con' + 'text'])",
+    'FINAL(f\'Yes {cite("a.txt", "the words")}\')',
     "exec('print(con' + 'text)')",
     "import __main__ as m\nprint(m)",
     "FINAL_VAR('context')",
