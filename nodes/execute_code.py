@@ -30,6 +30,7 @@ from .runtime.events import emit
 from .runtime.finish_checks import reason_to_hold, refusal
 from .runtime.repl import Repl
 from .runtime.turns import changes_of, short_form, turns_of
+from .runtime.unread import Unread, note_on, reason_to_ask_on, unread_after
 from .runtime.untrusted_text import one_line
 from .sub_calls.begin_cell import begin_cell
 
@@ -158,8 +159,9 @@ async def _ended(
         "lost": {"*": problem} if problem else repl.unsaved_variables,
     }
     notes = _truncation_notes(repl)
+    unread = await unread_after(run, deps, cell["turn"], result, repl.calls.requested)
     repl.end_cell(position)
-    return await _recorded(state, cell, result, run, deps, kept, report, notes)
+    return await _recorded(state, cell, result, run, deps, kept, report, notes, unread)
 
 
 def _died_before(state: RunState) -> int:
@@ -222,6 +224,7 @@ async def _recorded(
     kept: TurnRecord,
     report: RestoreRecord | None,
     notes: Sequence[str],
+    unread: Unread | None = None,
 ) -> dict[str, Any]:
     """Return the state after a cell: its output, its final value, and the REPL's position and snapshot (`kept`)."""
     final = result.final
@@ -236,6 +239,12 @@ async def _recorded(
     if held is not None:
         notes.append(held[0])
         final = None
+    about_unread = None
+    if unread and final is not None and (about_unread := await reason_to_ask_on(state, unread, deps.stores.texts)):
+        final = None
+    elif unread and final is None:
+        about_unread = note_on(unread, run.transcript.turns(state), cell["turn"])
+    notes += [about_unread] if about_unread else []
     evidence = await evidence_of(final, state, run.settings, deps.stores)
     if evidence.note is not None:
         notes.append(evidence.note)
@@ -257,6 +266,8 @@ async def _recorded(
         record["restore"] = report
     if held is not None:
         record["held"] = held[1]
+    if unread and about_unread:
+        record["unread"] = len(unread.names)
     if final is not None and final.variable:
         note = f"FINAL({final.variable!r}) was taken as the variable of that name."
         notes.append(note)

@@ -119,6 +119,8 @@ class TurnRecord(TypedDict, total=False):
     """The digest of a final value that was held back for one turn."""
     uncited: bool
     """True when a final value was sent back because not all of its quotations were verified."""
+    unread: int
+    """The number of documents that no model was shown, where the model was given a note on it."""
     seen: list[tuple[str, int, int]]
     """What the output was cut from, as the kernel says: documents by name, with ranges of characters."""
     restore: RestoreRecord

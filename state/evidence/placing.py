@@ -78,9 +78,18 @@ class Placing:
         self._late.add(late)
         late.add_done_callback(self._late.discard)
 
-    async def finish(self) -> None:
-        """Wait until everything that was to be written later is written."""
-        await asyncio.gather(*self._late, return_exceptions=True)
+    async def finish(self) -> bool:
+        """Wait until everything that was to be written later is written. Return whether there was any."""
+        late = list(self._late)
+        await asyncio.gather(*late, return_exceptions=True)
+        return bool(late)
+
+    async def documents(self) -> tuple[Document, ...]:
+        """Return the documents in which texts are placed. Raises StoredDataDamaged."""
+        if self._documents is None:
+            source = self.source
+            self._documents = await asyncio.to_thread(documents_of, source, self._blobs) if source else ()
+        return self._documents
 
     async def _recorded(self, text: str, cuts: Sequence[Cut]) -> str | None:
         source = self.source
@@ -91,9 +100,7 @@ class Placing:
             return None
         given = cuts if self._is_own else ()
         try:
-            if self._documents is None:
-                self._documents = await asyncio.to_thread(documents_of, source, self._blobs)
-            work = partial(placed, documents=self._documents, hints=given)
+            work = partial(placed, documents=await self.documents(), hints=given)
             return await asyncio.to_thread(lambda: encoded(source["pack"], work(well_formed(text).encode(), index)))
         except (OSError, StoredDataDamaged):
             # Reported where the input itself is read.

@@ -6,11 +6,12 @@ one before (for the first, its beginning) and its length.
 """
 
 import json
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
-from .places import Placed
+from .places import Document, Placed
 
 PACK_LENGTH = 12
 """Characters of a pack's hash that a row names. Rows of one run name two packs at most."""
@@ -70,3 +71,21 @@ def _is_whole(row: Any) -> bool:
         and isinstance(row[0], str)
         and all(type(number) is int and 0 <= number < 1 << 48 for number in row[1:])
     )
+
+
+def asked_alone(rows: Iterable[str], pack: str, documents: Sequence[Document]) -> tuple[int, int]:
+    """Return how many documents had a request about nothing else, and of how many requests nothing is placed.
+
+    `documents` are sorted by their first bytes.
+    """
+    starts = [start for _, start, _ in documents]
+    alone, unplaced = set[int](), 0
+    for row in _parsed(list(rows)):
+        if row[0] != pack[:PACK_LENGTH] or not row[2]:
+            unplaced += 1
+            continue
+        edges = list(accumulate(row[3:]))
+        first, last = bisect_right(starts, edges[0]), bisect_right(starts, edges[-1] - 1)
+        if first == last:
+            alone.add(first)
+    return len(alone), unplaced

@@ -175,7 +175,12 @@ def test_a_name_that_code_binds_is_its_variable_and_stays(tmp_path: Path) -> Non
     namespace: dict[str, object] = {}
     setup = {"pack": pack, "index": index, "text": False, "start": 0, "end": Path(pack).stat().st_size}
     repl = KernelRepl(
-        *(namespace, lambda: None, {**setup, "sub_calls": False, "sub_rlms": False, "models": [], "prompt_tokens": 100}), own_process=False
+        *(
+            namespace,
+            lambda: None,
+            {**setup, "sub_calls": False, "sub_rlms": False, "models": [], "prompt_tokens": 100},
+        ),
+        own_process=False,
     )
     repl.begin([], [])
     assert [one["name"] for one in repl.end(succeeded=True)["variables"]] == ["context"]
