@@ -48,10 +48,9 @@ class KernelRepl:
         self._history: list[dict[str, str]] = []
         context = _context(setup)
         citations = Citations(namespace, context)
-        helpers = {**functions_over(context), **Packing(setup["prompt_tokens"]).names(), **citations.names()}
-        # Before the names of the shell are recorded: what code binds to such a name is a variable, and stays. The names
-        # of `self._functions`, on the other hand, are put back before each cell.
-        namespace.update(helpers)
+        # Code often binds these names to its own values, so they are kept as the shell's are: until it does.
+        self._kept = {**functions_over(context), **Packing(setup["prompt_tokens"]).names(), **citations.names()}
+        namespace.update(self._kept)
         self._shell_names = ShellNames(namespace, shell)
         self._finish = Finish(namespace, lambda name: name in self._own or name == "context", citations)
         pack, ranges = _input(setup, context)
@@ -77,7 +76,7 @@ class KernelRepl:
         self._install()
         self._finish.begin()
         # Objects that a kernel and the one in which it is restored both have by themselves: saved by name.
-        given = {**helpers, **self._functions, "history": self._history, "context": context}
+        given = {**self._kept, **self._functions, "history": self._history, "context": context}
         self._snapshots = Snapshotter(
             namespace,
             hidden={*self._functions, "history"},

@@ -192,7 +192,7 @@ def test_it_is_handed_on_as_the_own_input_or_with_its_name(context: TextDocument
 def repl(pack: str, index: str | None) -> tuple[dict[str, Any], KernelRepl]:
     names: dict[str, Any] = {"__name__": "__main__"}
     setup = {"pack": pack, "index": index, "text": True, "start": 0, "end": None}
-    setup |= {"sub_calls": True, "sub_rlms": True, "models": []}
+    setup |= {"sub_calls": True, "sub_rlms": True, "models": [], "prompt_tokens": 1000}
     return names, KernelRepl(names, lambda: None, setup, own_process=False)
 
 
