@@ -215,7 +215,11 @@ class _Call(_Closed):
         """Return what is searched for. Raises ValueError for more than a search may have."""
         asked = _Search.model_validate(self.arguments)
         words = self.prompt.split(None, MAX_WORDS)
-        if len(words) > MAX_WORDS or any(len(word) > MAX_WORD for word in words):
+        if (
+            len(self.prompt) > MAX_WORDS * (MAX_WORD + 1)
+            or len(words) > MAX_WORDS
+            or any(len(word) > MAX_WORD for word in words)
+        ):
             raise ValueError("a search of great length")
         return SearchQuery(self.prompt, asked.k, tuple(asked.ranges))
 

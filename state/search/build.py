@@ -38,7 +38,7 @@ _NICE = 10
 
 @dataclass(frozen=True)
 class Source:
-    """What an index is made of: the pack, its index (empty without one) and the range of the input."""
+    """The input of an index: the pack, its index (empty without one) and its range."""
 
     pack: str
     index: str

@@ -150,7 +150,7 @@ def test_the_process_that_builds_ends_with_its_standard_input(tmp_path: Path) ->
     assert not files.path("n").exists()
 
 
-def test_what_is_not_the_index_of_this_input_is_not_used(tmp_path: Path) -> None:
+def test_a_file_that_is_not_the_index_of_this_input_is_not_used(tmp_path: Path) -> None:
     path = built(tmp_path, source_of(tmp_path, TEXTS))
     with pytest.raises(DamagedIndex, match="another input"):
         Index.open(path, "m")
