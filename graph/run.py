@@ -27,6 +27,8 @@ class Run:
     """The answer: a text, or the JSON value that the code finished with; None while there is none."""
     citations: list[Citation] = field(default_factory=list[Citation])
     """The passages of the input that the answer cites, by number, each checked against the stored input."""
+    files: list[dict[str, Any]] = field(default_factory=list)
+    """The files that code has left beside the answer: `name`, `size` in bytes, `hash` (SHA-256)."""
     interrupts: list[dict[str, Any]] = field(default_factory=list)
     """Approval requests that wait for `Runner.decide`, each with an `id` and a `value` (`docs/reviewing.md`)."""
     usage: Usage = field(default_factory=lambda: NO_USAGE)
@@ -69,6 +71,12 @@ def error_facts(error: RlmError) -> dict[str, str]:
 def budget_error(note: str) -> dict[str, str]:
     """Return the error of a run whose budget is spent, as `--json` shows it; `note` says which budget."""
     return {"type": "BudgetSpent", "message": sentence(note or "the budget is spent"), "hint": ""}
+
+
+def files_of(state: RunState) -> list[dict[str, Any]]:
+    """Return the files beside the settled answer, in the form of `Run.files`."""
+    answer = state.get("answer")
+    return [] if answer is None else [{**file} for file in answer.get("files", [])]
 
 
 async def answer_of(state: RunState, texts: Texts) -> Any:

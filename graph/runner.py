@@ -43,7 +43,7 @@ from .maintenance import collect_garbage, delete_runs, verify_run
 from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
 from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
-from .run import EndEvent, Run, answer_of, budget_error, error_facts
+from .run import EndEvent, Run, answer_of, budget_error, error_facts, files_of
 from .shown_requests import ShownRequests
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
@@ -397,6 +397,7 @@ class Runner:
             status=status,
             answer=await answer_of(state, self._stores.texts),
             citations=await citations_of(state.get("answer"), self._stores.texts),
+            files=files_of(state),
             interrupts=[{"id": found.id, "value": found.value} for found in snapshot.interrupts],
             usage=await self.queries.usage(row.thread_id),
             turns=row.turns,

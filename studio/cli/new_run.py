@@ -62,6 +62,7 @@ def start(
     settings: dict[str, Any],
     *,
     output: Any = None,
+    files: Any = None,
     thread: str | None = None,
     after: "Callable[[Run], list[str]]" = lambda run: [],
     tracing: bool = False,
@@ -82,5 +83,5 @@ def start(
         cli_run.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
         return await runner.run(question, paths or None, thread=thread, on_event=on_event, **settings)
 
-    cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing)
+    cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing, files=files)
     execute(cli_run)

@@ -159,6 +159,17 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+Files = Annotated[
+    Path | None,
+    typer.Option(
+        "--files",
+        metavar="DIR",
+        help="Write the files that code has left beside the answer to DIR, a new or an empty folder. Default: they "
+        "stay saved with the run",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
 NewThread = Annotated[
     str | None,
     typer.Option(

@@ -22,7 +22,7 @@ from ..terminal.errors import NOT_BEGUN, report, report_known
 from ..terminal.escape import answer_text, safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
 from . import gc_tuning
-from .files import AnswerFile
+from .delivery import Delivery, beside
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
 
@@ -100,6 +100,7 @@ class CliRun:
     thread: str | None
     work: Work
     output: Path | None = None
+    """The file of `-o`."""
     unsandboxed: bool = False
     """True when the model's code runs without a sandbox, as with `--unsandboxed`."""
     after: "Callable[[Run], list[str]]" = lambda run: []
@@ -114,6 +115,10 @@ class CliRun:
     """True when the user has asked for traces, as with `--tracing`."""
     warnings: list[str] = field(default_factory=list[str])
     """Further lines to show before any code runs."""
+    files: Path | None = None
+    """The folder of `--files`."""
+    delivery: Delivery = field(default_factory=Delivery)
+    """The places of `output` and `files`, once they are checked."""
 
 
 @dataclass
@@ -135,7 +140,7 @@ class RunAttempt:
 
 def execute(cli_run: CliRun) -> None:
     """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to report."""
-    file = AnswerFile(cli_run.output) if cli_run.output and str(cli_run.output) != "-" else None
+    cli_run.delivery = Delivery.to(cli_run.output, cli_run.files)
     if cli_run.reviewer is None and at_terminal() and not cli_run.invocation.json:
         from ..approval.terminal import TerminalReviewer
 
@@ -145,7 +150,7 @@ def execute(cli_run: CliRun) -> None:
     except TimeSpent as spent:
         # An ordinary exit would wait for the thread that reads the input.
         leave(report_known(spent, cli_run.invocation, as_json=cli_run.invocation.json))
-    status = report_outcome(cli_run, came, file)
+    status = report_outcome(cli_run, came)
     if came.stuck:
         leave(status)
     raise typer.Exit(status)
@@ -273,6 +278,8 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
             read = await _read(runner, run)
             pending = await _pending(runner, run) if cli_run.reviewer and not stopping.requested else None
+            if run is not None:
+                await cli_run.delivery.deliver(runner, run)
         finally:
             if pending is None and not cli_run.keep_open:
                 await home.close()
@@ -344,7 +351,7 @@ async def _read(runner: "Runner", run: "Run | None") -> str:
     return ""
 
 
-def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = None) -> int:
+def report_outcome(cli_run: CliRun, came: RunAttempt) -> int:
     """Print the answer on stdout or into its file, everything else on stderr. Return the exit status.
 
     Ends the process when the work was stopped before anything was saved.
@@ -358,19 +365,19 @@ def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = 
     invocation = cli_run.invocation
     invocation.thread = run.thread_id
     error = pasteable_error(run.error, invocation) if run.error else None
-    if answered and file:
-        try:
-            for line in file.write(run.answer):
-                say(line, whole=True)
-        except StoreError as failed:
-            say(f"Error: {safe(pasteable(failed.message, invocation))}", style="bold red", whole=True)
-            status = failed.exit_code
+    delivery = cli_run.delivery
+    for line in delivery.lines:
+        say(line, whole=True)
+    for problem in delivery.problems:
+        say(f"Error: {safe(pasteable(str(problem), invocation))}", style="bold red", whole=True)
+        status = problem.exit_code
     lines = what_next(run, invocation, came.limits)
     if answered and status:
         lines = [f"Print it: {command_line(invocation, 'resume', short_id(run.thread_id))}"]
     if invocation.json:
-        put(safe_json(to_json(replace(run, error=error), lines)))
-    elif answered and not file:
+        files = run.files if delivery.files is None else delivery.files
+        put(safe_json(to_json(replace(run, error=error, files=files), lines)))
+    elif answered and not delivery.file:
         put_answer(run.answer)
     if error and not answered:
         for line in failure(error):
@@ -378,6 +385,8 @@ def report_outcome(cli_run: CliRun, came: RunAttempt, file: AnswerFile | None = 
     for line in brought_back(run.restore):
         say(line, style="dim")
     say(ended(run, came.seconds, came.sub_rlms, came.read), style="bold")
+    if more := beside(run, delivery):
+        say(more)
     for line in [*lines, *cli_run.after(run)]:
         say(line, whole=True)
     return status

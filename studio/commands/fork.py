@@ -97,6 +97,7 @@ def fork(
     other: options.ChangeFlags,
     tracing: options.Tracing = None,
     output: options.Output = None,
+    files: options.Files = None,
 ) -> None:
     """Make a new run that begins as a copy of another one up to a step, and run it from there.
 
@@ -133,7 +134,7 @@ def fork(
         on_event({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
         return await runner.resume(made.thread_id, on_event=on_event)
 
-    cli_run = CliRun(invocation, name, go_on, output, tracing=chosen(tracing))
+    cli_run = CliRun(invocation, name, go_on, output, tracing=chosen(tracing), files=files)
     execute(cli_run)
 
 

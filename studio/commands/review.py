@@ -68,6 +68,7 @@ def review(
     unsandboxed: options.Unsandboxed = None,
     tracing: options.Tracing = None,
     output: options.Output = None,
+    files: options.Files = None,
 ) -> None:
     """Show what a run waits for, and decide it; the run then continues, as with `rlm resume`.
 
@@ -104,7 +105,7 @@ def review(
         cli_run.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return run
 
-    cli_run = CliRun(invocation, thread, look, output, reviewer=reviewer, tracing=tracing_chosen(tracing))
+    cli_run = CliRun(invocation, thread, look, output, reviewer=reviewer, tracing=tracing_chosen(tracing), files=files)
     execute(cli_run)
 
 

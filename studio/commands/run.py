@@ -30,6 +30,7 @@ def run(
     settings: options.RunSettingFlags,
     tracing: options.Tracing = None,
     output: options.Output = None,
+    files: options.Files = None,
     thread: options.NewThread = None,
 ) -> None:
     """Answer a question over files, folders or stdin.
@@ -52,4 +53,4 @@ def run(
     from ..cli.new_run import start
     from ..cli.notices import chosen
 
-    start(invocation, question, paths, settings, output=output, thread=thread, tracing=chosen(tracing))
+    start(invocation, question, paths, settings, output=output, files=files, thread=thread, tracing=chosen(tracing))

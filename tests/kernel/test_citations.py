@@ -150,7 +150,10 @@ def repl(folder: Path, *drafts: Draft) -> tuple[KernelRepl, dict[str, Any]]:
     namespace: dict[str, Any] = {}
     setup = {"pack": pack, "index": index, "text": len(drafts) == 1, "start": 0, "end": None}
     made = KernelRepl(
-        namespace, lambda: None, {**setup, "sub_calls": False, "sub_rlms": False, "models": [], "prompt_tokens": 1000}, own_process=False
+        namespace,
+        lambda: None,
+        {**setup, "sub_calls": False, "sub_rlms": False, "models": [], "prompt_tokens": 1000},
+        own_process=False,
     )
     return made, namespace
 

@@ -64,6 +64,9 @@ class FakeRunner:
         self.homes: list[Path] = []
         self.tracing: list[bool] = []
         self.queries = self
+        self.exports = self
+        self.answer_table: Any = None
+        self.answer_files: list[Any] = []
         self.limits: dict[str, Any] = {"max_turns": 30}
         self.suggested: dict[str, float] = {}
 
@@ -88,6 +91,12 @@ class FakeRunner:
         return {"turns": []}
 
     graph = None
+
+    async def table(self, thread: str) -> Any:
+        return self.answer_table
+
+    async def files(self, thread: str) -> list[Any]:
+        return self.answer_files
 
     async def fork(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
         self.asked.append(("fork", given, named))

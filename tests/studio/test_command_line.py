@@ -21,7 +21,7 @@ from tests.studio.test_safe_text import hostile
 
 DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
 EVERYWHERE = {"--home", "--json", "--debug", "--help"}
-NO_SETTING = {"--tracing", "--thread", "--output", "--trust"}
+NO_SETTING = {"--tracing", "--thread", "--output", "--files", "--trust"}
 
 
 def flags_of(name: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ def test_every_flag_and_command_is_in_the_documentation() -> None:
     page = DOCS.read_text()
     commands: Any = typer.main.get_command(app)
     assert [name for name in commands.commands if f"rlm {name}" not in page] == []
-    for name in ("run", "resume", "review", "fork", "vars", "diff", "delete", "gc"):
+    for name in ("run", "resume", "review", "fork", "vars", "export", "diff", "delete", "gc"):
         assert [flag for flag in set(flags_of(name)) - EVERYWHERE if f"`{flag}" not in page] == []
 
 
