@@ -189,18 +189,18 @@ def test_each_family_of_models_gets_its_addendum(model: str, said: str) -> None:
 def tokens(text: str) -> int:
     """Estimate the tokens line by line, as longer texts are judged by samples.
 
-    The estimate is a fifth higher than what the vocabulary of GPT-4 takes: 1,337 for the prompt with defaults.
+    The estimate is a fifth higher than what the vocabulary of GPT-4 takes, measured for an earlier prompt: 1,593 for 1,337.
     """
     return sum(estimate_tokens(line) + 1 for line in text.splitlines())
 
 
 @pytest.mark.parametrize("model", ["", "openai:gpt-5", "openai:qwen3", "anthropic:claude-5", "google_genai:gemini-3"])
-def test_the_prompt_takes_at_most_1_800_tokens(model: str) -> None:
-    assert tokens(system_prompt(depth=1)) < 1_650
+def test_the_prompt_takes_at_most_2_000_tokens(model: str) -> None:
+    assert tokens(system_prompt(depth=1)) < 1_820
     known = SubModel("openai:gpt-5-mini", 400_000)
     packages = ["docx", "numpy", "openpyxl", "pandas", "pypdf"]
     prompt = system_prompt(depth=1, model=model, models=[model, known.name], packages=packages, sub_model=known)
-    assert tokens(prompt) < 1_800
+    assert tokens(prompt) < 2_000
 
 
 def test_the_first_message_contains_the_question_verbatim() -> None:
