@@ -262,6 +262,8 @@ async def _recorded(
         "digest": cell["digest"],
         "short": short_form(output),
     }
+    if result.seen:
+        record["seen"] = list(result.seen)
     if report:
         record["restore"] = report
     if held is not None:

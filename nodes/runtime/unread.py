@@ -75,7 +75,7 @@ async def unread_after(
         await deps.stores.database.catch_up()
     documents = await run.placing.documents()
     rows = await rows_until(deps.stores.database, run.thread_id, turn, frozenset(requested))
-    shown = await run.placing.begin(cut_output(result.output))
+    shown = await run.placing.begin(cut_output(result.output), result.seen)
     rows.append(PlacedRow(run.thread_id, "", "root", turn, True, shown, None))
     pack = context["pack"]
 

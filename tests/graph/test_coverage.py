@@ -53,7 +53,7 @@ async def test_documents_that_were_sent_are_read_and_no_others(runner: Runner, t
     assert run.usage.get("coverage") == found["coverage"]
     assert 3 / DOCUMENTS <= found["coverage"] < 4 / DOCUMENTS
     assert found["sub_models"]["requests"] == 3
-    assert 0 < found["sub_models"]["not_placed"] < 0.1
+    assert 0 < found["sub_models"]["not_placed"] < 0.2
 
 
 async def test_lines_of_a_slice_are_named(runner: Runner, tmp_path: Path, given: Path) -> None:
@@ -129,6 +129,20 @@ async def test_a_fork_has_read_what_was_read_before_it(runner: Runner, tmp_path:
     assert (forked["5"], forked["6"]) == (1.0, 0.0)
     await runner.resume("f")
     assert by_name(await coverage(runner, "f"), "sub_models") == by_name(await coverage(runner, "t"), "sub_models")
+
+
+async def test_short_documents_and_equal_passages_count_where_they_were_cut(runner: Runner, tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"{number}.txt").write_text(f"Number {number}.\nThe tenant pays the costs of all repairs.\n")
+    cells = ["print(context[5].text)", "llm_query('Look: ' + context[4].lines(2, 2))\nFINAL('done')"]
+    model = write_script(tmp_path / "m.py", list(map(repl, cells)), sub="return 'short'")
+    await runner.run("Q?", folder, model=model, thread="t")
+    found = await coverage(runner, "t")
+    assert by_name(found, "sub_models") == {str(n): 0.0 for n in range(6)} | {"4": pytest.approx(0.79, abs=0.05)}
+    assert by_name(found, "lines")["4"] == [[2, 2]]
+    assert by_name(found, "root_model")["5"] == 1.0
 
 
 async def test_a_run_without_an_input_has_no_coverage(runner: Runner, tmp_path: Path) -> None:
