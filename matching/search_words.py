@@ -15,7 +15,7 @@ _RUN = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana, Han, Hangul."""
 _LEFT_OUT = re.compile("[\u00ad\u0591-\u05bd\u05bf-\u05c7\u0640\u064b-\u065f\u0670\u200b-\u200f\u2060\ufeff]+")
-"""Characters with and without which the same word is written: soft hyphens, Hebrew points, Arabic vowels, invisible marks."""
+"""Characters that a word may be written without: soft hyphens, Hebrew points, Arabic vowels, invisible marks."""
 
 
 def prepared(text: str) -> str:
