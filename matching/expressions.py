@@ -59,7 +59,7 @@ def _is_plain(quote: str, at: int) -> bool:
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _made(part: str, ascii_only: bool, *, alone: bool) -> "re.Pattern[str]":
     """`alone`: the first character has no variants."""
     pieces: list[str] = []

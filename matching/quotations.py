@@ -59,6 +59,26 @@ def find_all(
     return next((found for way in ways if (found := way())), [])
 
 
+def find_quickly(text: str, quote: str, start: int = 0, end: int | None = None) -> Found | None:
+    """Return the first passage that is the quotation, exactly or folded, in the ways that take little time.
+
+    Some passages that `find` returns are not found. It is for many texts, before `find` and `likeness`.
+    """
+    end = len(text) if end is None else min(end, len(text))
+    found = _exact(text, quote, start, end, 1)
+    for form in () if found else _forms(quote):
+        found = found or _by_expression(text, form, start, end, 1)
+    return found[0] if found else None
+
+
+def likeness(text: str, quote: str, start: int = 0, end: int | None = None) -> float:
+    """Return the share of the quotation's longest words that stand in a text, from 0 to 1."""
+    from .candidates import words_of
+
+    words = words_of(quote)
+    return sum(text.find(word, start, end) >= 0 for word in words) / max(1, len(words))
+
+
 def same(found: str, quote: str) -> bool:
     """Return whether the words of a source are this quotation, once both are folded."""
     from .folding import folded

@@ -7,10 +7,14 @@ restored kernel gives the same passage the same number.
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, MutableMapping, Sequence
+from heapq import nlargest
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from .cited_documents import Part, parts_of
+from .context import Documents
+from .place_parts import Section
+from .placed import Placed
 from .protocol import MAX_CITATIONS, MAX_CITED, MAX_QUOTE
 from .variables import quoted
 
@@ -22,8 +26,10 @@ VARIABLE = "_citations"
 _MARKER = re.compile(r"\[\^([1-9][0-9]{0,8})\]")
 _SHOWN = 200
 """Characters of a quotation and of the nearest passage in an error, at most."""
-_SEARCHED = 20_000_000
+_SEARCHED = 500_000_000
 """Characters in which the nearest passage is searched for, at most."""
+_THOROUGHLY = 20
+"""Documents in which a quotation is searched for in every way, at most."""
 _AROUND = 100_000
 """Characters on both sides of an offset in which occurrences are searched for first."""
 
@@ -43,7 +49,7 @@ class Citation:
     """A passage of a document: `.quote` (its own words), `.document` (the name), `.start`, `.end`, `.place`, `.how`.
 
     `str()` gives its marker, `[^3]`, to write behind the sentence that it supports. `.also` is the number of other
-    documents in which the quotation stands.
+    documents in which it stands exactly.
     """
 
     __slots__ = ("also", "document", "end", "how", "id", "place", "quote", "start")
@@ -117,8 +123,8 @@ class Citations:
 
         Raises QuoteNotFound, which shows the nearest passage; TypeError for what is no part of the input.
         """
-        if isinstance(document, str) and not isinstance(quote, str) and hasattr(quote, "text"):
-            document, quote = quote, document
+        if type(document) is str and isinstance(quote, Documents | Placed | Section):
+            document, quote = quote, document  # in the other order
         words = _words(quote)
         parts = parts_of(self._context if document is None else document, self._context, words)
         found = _chosen(parts, words, near)
@@ -249,18 +255,32 @@ _Choice = tuple[Part, int, int, str, int]
 def _chosen(parts: "Sequence[Part]", words: str, near: Any) -> "_Choice | None":
     from durable_rlm.matching.quotations import find
 
+    likely = _likely(parts, words)
     if near is not None:
-        return _nearby(parts, words, near)
-    exact = [(part, at) for part in parts if (at := part.text.find(words, part.start, part.end)) >= 0]
-    if exact:
-        part, at = exact[0]
-        others = {one.name for one, _ in exact} - {part.name}
-        return part, at, at + len(words), "exact", len(others)
-    for part in parts:
+        return _nearby(likely, words, near)
+    for part in likely:
         found = find(part.text, words, part.start, part.end, pages=part.pages())
         if found:
-            return part, found.start, found.end, found.how, 0
+            also = len({one.name for one in likely} - {part.name}) if found.how == "exact" else 0
+            return part, found.start, found.end, found.how, also
     return None
+
+
+def _likely(parts: "Sequence[Part]", words: str) -> "Sequence[Part]":
+    """Return the parts that have the quotation exactly; else those that have it folded, or else most of its words.
+
+    Few parts are then searched thoroughly, with all that takes longer.
+    """
+    from durable_rlm.matching.quotations import find_quickly, likeness
+
+    exact = [part for part in parts if part.text.find(words, part.start, part.end) >= 0]
+    if exact or len(parts) <= _THOROUGHLY:
+        return exact or parts
+    quick = [part for part in parts if find_quickly(part.text, words, part.start, part.end)]
+    if quick:
+        return quick
+    alike = ((likeness(part.text, words, part.start, part.end), -at) for at, part in enumerate(parts))
+    return [parts[-at] for share, at in nlargest(_THOROUGHLY, alike) if share]
 
 
 def _nearby(parts: "Sequence[Part]", words: str, near: Any) -> "_Choice | None":
@@ -306,7 +326,7 @@ def _not_found(parts: "Sequence[Part]", words: str) -> QuoteNotFound:
 
     best: tuple[float, Part, int, int] | None = None
     left = _SEARCHED
-    for part in parts:
+    for part in _likely(parts, words):
         end = min(part.end, part.start + max(left, 0))
         left -= end - part.start
         found = nearest(part.text, words, part.start, end) if end > part.start else None

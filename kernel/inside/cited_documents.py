@@ -55,16 +55,16 @@ def parts_of(given: Any, context: Any, quote: str, *, named: bool = False) -> "l
     known = _of_input(given, context)
     if known is not None:
         return known
+    inner = getattr(given, "document", None)
+    start, end = getattr(given, "start", None), getattr(given, "end", None)
+    if inner is not None and type(start) is int and type(end) is int:
+        parts = _by_name(inner, context) if type(inner) is str else parts_of(inner, context, quote)
+        return [part._replace(start=max(part.start, start), end=min(part.end, end)) for part in parts]
     if isinstance(given, str) and not isinstance(given, Page):
         one = _by_name(given, context)
         if one or named:
             return one
         return _cut_from(given, context, quote)
-    inner = getattr(given, "document", None)
-    start, end = getattr(given, "start", None), getattr(given, "end", None)
-    if inner is not None and type(start) is int and type(end) is int:
-        parts = _by_name(inner, context) if isinstance(inner, str) else parts_of(inner, context, quote)
-        return [part._replace(start=max(part.start, start), end=min(part.end, end)) for part in parts]
     if isinstance(given, Page):
         return _page(given, context)
     if isinstance(given, Row):

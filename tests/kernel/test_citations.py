@@ -69,11 +69,25 @@ def test_whatever_stands_for_a_document_is_taken(context: Documents, cite: Any) 
         (list(context["prices.csv"].rows())[2], "pear", "prices.csv"),
         (("letter.txt", 2, "a line"), "buyer pays", "letter.txt"),
         ("delivers", contract, "contract.md"),
+        ("delivers", context, "contract.md"),
+        (Cut("The buyer pays within thirty days.\n", "letter.txt", 16, 51), "buyer pays", "letter.txt"),
+        (Cut("anything", context["letter.txt"], 16, 51), "buyer pays", "letter.txt"),
         (cite(contract, "The seller delivers"), "seller", "contract.md"),
     ]:
         made = cite(given, quote)
         assert made.document == name
         assert context[name][made.start : made.end] == made.quote
+
+
+class Cut(str):
+    """A text that knows where it was cut from, as pieces of documents do."""
+
+    __slots__ = ("document", "end", "start")
+
+    def __new__(cls, text: str, document: Any, start: int, end: int) -> "Cut":
+        made = super().__new__(cls, text)
+        made.document, made.start, made.end = document, start, end
+        return made
 
 
 def test_a_part_of_a_document_is_searched_alone(context: Documents, cite: Any) -> None:
@@ -91,6 +105,18 @@ def test_a_quotation_in_several_documents_is_cited_from_the_first_and_said_to_be
     assert (made.document, made.also) == ("contract.md", 1)
     assert cite(context, "The buyer pays", near="Grüße").document == "letter.txt"
     assert "also in 1 other document" in repr(made)
+
+
+def test_of_many_documents_those_that_are_likely_are_searched_thoroughly(
+    context: Documents, cite: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("durable_rlm.kernel.inside.citations._THOROUGHLY", 1)
+    assert cite(context, "Keine weiteren\nWünsche").document == "letter.txt"
+    assert cite(context, "Grüße … Köln").how == "folded with an omission"
+    assert cite(context, "Keine weiteren\nWünsche", near="Köln").place == "line 3"
+    with pytest.raises(QuoteNotFound) as caught:
+        cite(context, "Keine anderen Wünsche")
+    assert caught.value.nearest == "Keine weiteren Wünsche"
 
 
 def test_near_chooses_between_occurrences(tmp_path: Path) -> None:
