@@ -19,6 +19,7 @@ from ..state.threads import Step, Thread
 from ..state.usage import UsageTotals
 from .calls import Call, schema_of, time_text
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
+from .cited_passages import cited_passages
 from .coverage import coverage_document, coverage_of_run, share_or_unknown
 from .diff import comparison
 from .langgraph_ids import run_name
@@ -297,6 +298,16 @@ class RunQueries:
         """
         row = await self._stores.threads.look(await self.resolve(thread))
         return await input_document(self._stores, row, name, lines, page)
+
+    async def cited(self, thread: str, checkpoints: Checkpoints, number: int | None = None) -> list[dict[str, Any]]:
+        """Return the citations of a run's answer, or the one of this number, as `rlm show --citations --json` does.
+
+        Each has the keys of `Run.citations`, and `before` and `after`: the text around a passage that is verified, null
+        for any other. Raises UnknownThread, UsageError when nothing is cited by that number, StoredDataDamaged.
+        """
+        row = await self._stores.threads.look(await self.resolve(thread))
+        step_state = await state_at(self._stores, checkpoints, row, None)
+        return await cited_passages(self._stores, step_state.state, number)
 
     async def _last_readable(self, checkpoints: Checkpoints, row: Thread, why: StoredDataDamaged) -> StateAtStep:
         for step in reversed(await self._stores.threads.steps(row.thread_id)):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from langgraph.types import Command, StateSnapshot
 
+from ..nodes.evidence.citations import citations_of
 from ..nodes.runtime.active_runs import ActiveRun, ActiveRuns
 from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, descendant_events
 from ..nodes.runtime.dependencies import Stores
@@ -26,7 +27,8 @@ from ..state.checkpointer import RunSaver
 from ..state.db.connection import Unit
 from ..state.db.lineage import Child, child_thread, enter_child
 from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError, cli_command
-from ..state.run_state import AnswerRef, RunInput, RunState, Status
+from ..state.evidence.footnotes import with_words
+from ..state.run_state import RunInput, RunState, Status
 from ..state.settings import RunSettings, saved_settings
 from .build import Graph
 from .checkpoints import state_at
@@ -122,11 +124,15 @@ class ChildRuns:
         return ChildAnswer(error=f"the sub-RLM failed: {why} ({cli_command('show', thread_id)})"), "failed"
 
     async def _value(self, state: RunState, call: ChildCall) -> Any:
-        """Return what the caller's code gets: a value when the call has a schema, else a text."""
+        """Return what the caller's code gets: a value when the call has a schema, else a text.
+
+        Markers of citations become the words that they stand for: the caller has other numbers.
+        """
+        texts, reference = self._stores.texts, state.get("answer")
+        citations = await citations_of(reference, texts)
         if call.schema is not None:
-            return await answer_of(state, self._stores.texts)
-        reference: AnswerRef | None = state.get("answer")
-        return "" if reference is None else await self._stores.texts.get(reference["text"])
+            return with_words(await answer_of(state, texts), citations)
+        return "" if reference is None else with_words(await texts.get(reference["text"]), citations)
 
     async def _ensure(self, thread_id: str, caller: ActiveRun, call: ChildCall, settings: RunSettings) -> None:
         """Create the child thread and the caller's record of it in one transaction, unless the thread exists.

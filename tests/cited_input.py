@@ -7,6 +7,7 @@ from pathlib import Path
 from durable_rlm.kernel.session import PostedCitation
 from durable_rlm.nodes.input.draft import Draft
 from durable_rlm.state.blobs.store import Blobs
+from durable_rlm.state.evidence.citations import Citation
 from durable_rlm.state.input.context import ContextRef
 from durable_rlm.state.input.index import DocumentEntry, document_line
 from tests.kernel.documents import draft_of
@@ -39,3 +40,20 @@ def cited(document: str, text: str, quote: str, number: int = 1, how: str = "exa
     """Return a true citation of words in a text."""
     start = text.index(quote)
     return PostedCitation(number, document, start, start + len(quote), quote, how)
+
+
+def a_citation(number: int, quote: str = "the  words\n of it", *, verified: bool = True) -> Citation:
+    """Return a citation as it is stored."""
+    return {
+        "id": number,
+        "document": "lease.docx",
+        "start": 0,
+        "end": len(quote),
+        "line": 1 if verified else None,
+        "column": 1 if verified else None,
+        "page": None,
+        "place": "lease.docx § 4.2 Term" if verified else "",
+        "quote": quote,
+        "how": "exact",
+        "verified": verified,
+    }

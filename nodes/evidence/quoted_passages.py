@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, cast
 
+from ...state.evidence.footnotes import MARKER
+
 LEAST_WORDS = 4
 """Words from which what stands in quotation marks is a quotation, and not a term or a title."""
-MARKER = re.compile(r"\[\^(\d{1,9})\]")
-"""The marker of a citation in an answer."""
 _MARKS = re.compile(
     '“([^“”]*+)”|„([^„“”]*+)[“”]|«([^«»]*+)»|»([^«»]*+)«|「([^「」]*+)」|"([^"]*+)"|‘([^‘’]*+(?:’(?=\\w)[^‘’]*+)*+)’'
 )
+_MARKERS = re.compile(rf"[ ]?{MARKER.pattern}")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
 _BLOCK = re.compile(r"[ ]{0,3}>[ ]?")
 _ATTRIBUTION = re.compile(r"\s*(?:—|–|--|\[!)")
@@ -48,7 +49,7 @@ def passages_in(text: str) -> Iterator[str]:
         else:
             marked = (match for one in _paragraphs(lines) for match in _MARKS.finditer(one))
             found = (next(part for part in match.groups() if part is not None) for match in marked)
-        yield from (passage for one in found if _words(passage := MARKER.sub("", one)) >= LEAST_WORDS)
+        yield from (passage for one in found if _words(passage := _MARKERS.sub("", one)) >= LEAST_WORDS)
 
 
 def fragments_of(passage: str) -> list[str]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from ...matching.quotations import LEAST, find
 from ...state.evidence.citations import Citation
+from ...state.evidence.footnotes import MARKER
 from ..runtime.untrusted_text import shortened_line
 from .citations import Checked
-from .quoted_passages import MARKER, fragments_of, passages_in, texts_in
+from .quoted_passages import fragments_of, passages_in, texts_in
 
 MOST_SENT_BACK = 2
 """The number of times that an answer is sent back; the next one counts, and is marked."""

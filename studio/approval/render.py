@@ -75,6 +75,7 @@ def screen(
             yield from _spend(request.args)
         case "final_answer" if "answer" in request.args:
             yield from _quoted(answer_text(request.args["answer"]), width)
+            yield from _citations(request.args.get("citations"), width)
         case "budget":
             yield from _budget(request.args)
         case _:
@@ -186,6 +187,17 @@ def _spend(args: Any) -> Iterator[Text]:
     for label, key in labels.items():
         amount = args.get(key)
         yield _labelled(label, dollars(amount) if isinstance(amount, int | float) else "not known")
+
+
+def _citations(citations: Any, width: int | None) -> Iterator[Text]:
+    """Yield what the answer cites, in the form of its footnotes."""
+    if citations:
+        from ...state.evidence.footnotes import footnotes
+
+        false = sum(not one["verified"] for one in citations)
+        said = f", {false:,} of them NOT FOUND in the input" if false else ", all found in the input"
+        yield Text(f"── {counted(len(citations), 'citation')}{said}", style=_WARNING if false else "bold")
+        yield from _quoted("\n".join(footnotes(citations)), width)
 
 
 def _budget(args: Any) -> Iterator[Text]:

@@ -9,6 +9,7 @@ from ...state.errors import StoreError
 from ...state.wording import counted, megabytes
 from .answer_folder import AnswerFolder, listing
 from .files import AnswerFile
+from .shown_answer import shown_answer
 
 if TYPE_CHECKING:
     from ...graph.run import Run
@@ -53,7 +54,8 @@ class Delivery:
         # A table is read again, a batch at a time and with the types of its columns.
         table = await runner.exports.table(run.thread_id) if isinstance(run.answer, list) else None
         if table is None:
-            return await asyncio.to_thread(file.write, run.answer)
+            answer = run.answer if file.path.suffix.lower() == ".json" else shown_answer(run)
+            return await asyncio.to_thread(file.write, answer)
         return await asyncio.to_thread(file.write_table, table)
 
     async def _write_files(self, folder: AnswerFolder, runner: "Runner", run: "Run") -> None:

@@ -6,7 +6,6 @@ nothing runs behind it. The home stays open meanwhile, because starting the kern
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,10 +18,11 @@ from ..invocation import Invocation
 from ..progress.lines import Display, open_display
 from ..terminal.console import at_terminal, put, say
 from ..terminal.errors import NOT_BEGUN, report, report_known
-from ..terminal.escape import answer_text, safe, safe_json, short_id
+from ..terminal.escape import safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
 from . import gc_tuning
 from .delivery import Delivery, beside
+from .shown_answer import put_shown
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
 
@@ -377,8 +377,8 @@ def report_outcome(cli_run: CliRun, came: RunAttempt) -> int:
     if invocation.json:
         files = run.files if delivery.files is None else delivery.files
         put(safe_json(to_json(replace(run, error=error, files=files), lines)))
-    elif answered and not delivery.file:
-        put_answer(run.answer)
+    elif answered:
+        put_shown(run, in_a_file=delivery.file is not None)
     if error and not answered:
         for line in failure(error):
             say(line, style="red", whole=True)
@@ -390,13 +390,3 @@ def report_outcome(cli_run: CliRun, came: RunAttempt) -> int:
     for line in [*lines, *cli_run.after(run)]:
         say(line, whole=True)
     return status
-
-
-def put_answer(answer: Any) -> None:
-    """Print the answer on stdout: unchanged into a pipe or a file, escaped on a terminal."""
-    text = answer_text(answer)
-    put(safe(text) if _on_terminal() else text)
-
-
-def _on_terminal() -> bool:
-    return sys.stdout.isatty()

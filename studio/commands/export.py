@@ -115,6 +115,6 @@ def _value(found: "Exported") -> Any:
 
 def _put(found: "Exported") -> None:
     """Print the value on stdout, as a run's answer is printed."""
-    from ..cli.run_loop import put_answer
+    from ..cli.shown_answer import put_answer
 
     put_answer(_value(found))

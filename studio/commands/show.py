@@ -46,6 +46,18 @@ LinesFlag = Annotated[
 PageFlag = Annotated[
     int | None, typer.Option("--page", metavar="N", help="Show this page of the document", show_default=False)
 ]
+CitationsFlag = Annotated[
+    bool,
+    typer.Option(
+        "--citations", help="Show what the answer cites instead, with the lines around it: all, or citation N"
+    ),
+]
+Number = Annotated[
+    int | None,
+    typer.Argument(
+        metavar="[N]", help="With --citations: the number of one, from its marker [^N]", show_default=False, min=0
+    ),
+]
 
 
 @command
@@ -59,6 +71,8 @@ def show(
     document: DocumentFlag = None,
     lines: LinesFlag = None,
     page: PageFlag = None,
+    citations: CitationsFlag = False,
+    number: Number = None,
 ) -> None:
     """Show a run: its question, input, settings, each turn's code and output, its sub-RLMs, and the answer.
 
@@ -72,6 +86,7 @@ def show(
       rlm show which-contracts-end-3f2a --input
       rlm show which-contracts-end-3f2a --coverage
       rlm show which-contracts-end-3f2a --document contracts/lease.pdf --page 7
+      rlm show which-contracts-end-3f2a --citations 3
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
     from ..cli.summary import waits_for
@@ -82,6 +97,15 @@ def show(
         if step is not None or full or given or document is not None or lines is not None or page is not None:
             raise UsageError("--coverage goes with no other flag of `rlm show` but --json.")
         show_coverage(invocation, thread)
+        return
+    if citations or number is not None:
+        from ..cli.shown_citations import show_citations
+
+        if not citations:
+            raise UsageError("The number of a citation goes with --citations.")
+        if given or document is not None or lines is not None or page is not None or step is not None:
+            raise UsageError("--citations is about the answer, and not about a step or the input.")
+        show_citations(invocation, thread, number)
         return
     if given or document is not None or lines is not None or page is not None:
         from ..cli.shown_input import show_input

@@ -66,6 +66,11 @@ def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] =
     if run["answer"] is not None:
         console.print(Text("\n── answer", style="bold green"))
         console.print(Text(safe(answer_text(run["answer"])).rstrip()), soft_wrap=True)
+    if citations := run.get("citations"):
+        false = sum(not one["verified"] for one in citations)
+        found = f", {false:,} of them NOT FOUND in the input" if false else ", all found in the input"
+        line = f"\n{counted(len(citations), 'citation')}{found}: rlm show {short_id(run['thread_id'])} --citations"
+        console.print(Text(line, style="bold red" if false else "bold"), soft_wrap=True)
 
 
 def _print_children(children: list[dict[str, Any]] | None, *, full: bool) -> None:

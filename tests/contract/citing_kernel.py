@@ -23,5 +23,5 @@ class CitingSession(MemorySession):
         result = await super().result()
         if result.final is None:
             return result
-        posted = tuple(PostedCitation(*(*one, "exact")) for one in self._namespace.get("_posted", ()))
+        posted = tuple(PostedCitation(*one, how="exact") for one in self._namespace.get("_posted", ()))
         return replace(result, final=replace(result.final, citations=posted))
