@@ -27,6 +27,7 @@ from .model_changes import change_at
 
 OWN_NAMES = (frozenset(REPL_NAMES) - {"context", *REBOUND_NAMES}) | {
     *(
+        "map_query",
         "SubCallError",
         "BudgetExceeded",
         "CallsRejected",

@@ -151,6 +151,15 @@ class Queries:
         return _value(await asyncio.wrap_future(future), options.schema)
 
     def _many(self, kind: str, prompts: Iterable[Any], options: Options, context: Any) -> list[Any]:
+        results = self.batch(kind, prompts, options, context)
+        failed = sum(isinstance(result, FailedCall) for result in results)
+        if failed:
+            first = next(result for result in results if isinstance(result, FailedCall))
+            print(f"[{failed} of {len(results)} failed: {first.error}]")
+        return results
+
+    def batch(self, kind: str, prompts: Iterable[Any], options: Options, context: Any = None) -> list[Any]:
+        """Ask many at once and return the answers in order, a FailedCall for a failed one. Raises as the names do."""
         asked = _prompts(prompts)
         contexts = self._requests.contexts(kind, context, len(asked))
         futures = self._registry.post(self._requests.make(kind, asked, options, contexts))
@@ -164,13 +173,9 @@ class Queries:
                 results.append(FailedCall(str(error)))
             except SubCallError as error:
                 results.append(FailedCall(str(error)))
-        failed = sum(isinstance(result, FailedCall) for result in results)
         if ended_by is not None:
             ended_by.partial = results
             raise ended_by
-        if failed:
-            first = next(result for result in results if isinstance(result, FailedCall))
-            print(f"[{failed} of {len(results)} failed: {first.error}]")
         return results
 
 

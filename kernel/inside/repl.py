@@ -11,6 +11,7 @@ from .context_file import Pack
 from .context_text import open_text
 from .cuts import CutsInPrompts, latest
 from .final import Finish
+from .map_query import MapQuery
 from .packing import Packing
 from .queries import Queries
 from .registry import Registry
@@ -63,8 +64,11 @@ class KernelRepl:
             handing=Handing(context, Places(pack, ranges) if pack else None) if setup["sub_rlms"] else None,
             cuts=self._cuts,
         )
+        queries = Queries(self.registry, self._requests)
+        mapping = MapQuery(queries, setup["prompt_tokens"], lambda: self._functions.get("cite"))
         self._functions: dict[str, Any] = {
-            **Queries(self.registry, self._requests).names(),
+            **queries.names(),
+            "map_query": mapping.map_query,
             **self._finish.names(),
             "SHOW_VARS": self.show_vars,
             "exit": _no_exit,

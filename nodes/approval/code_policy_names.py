@@ -28,7 +28,7 @@ DEFAULT_IMPORTS = _words("""
 
 SINGLE_QUERIES = frozenset({"llm_query", "allm_query"})
 AWAITED_QUERIES = frozenset({"allm_query", "arlm_query"})
-BATCHED_QUERIES = frozenset({"llm_query_batched", "rlm_query_batched"})
+BATCHED_QUERIES = frozenset({"llm_query_batched", "map_query", "rlm_query_batched"})
 WORKER_QUERIES = frozenset({"rlm_query", "arlm_query"})
 QUERIES = SINGLE_QUERIES | BATCHED_QUERIES | WORKER_QUERIES
 

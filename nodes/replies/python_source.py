@@ -31,7 +31,7 @@ _REPL_CALLS = frozenset({"FINAL", "FINAL_VAR", "SUBMIT", "SHOW_VARS"})
 _CODE_LINE = re.compile(
     r"\s*(?:import \w|from [\w.]+ import\b|(?:async )?def \w+ ?\(|class \w+\b.*:|@\w|return\b|try:|else:"
     r"|(?:async )?(?:for|while|if|elif|with|except)\b.*:\s*(?:#.*)?$"
-    r"|await \w|print ?\(|(?:FINAL|FINAL_VAR|SUBMIT|SHOW_VARS|a?[lr]lm_query(?:_batched)?) ?\("
+    r"|await \w|print ?\(|(?:FINAL|FINAL_VAR|SUBMIT|SHOW_VARS|map_query|a?[lr]lm_query(?:_batched)?) ?\("
     r"|[A-Za-z_][\w.]*(?:\[[^\]]*\])? ?[-+*/|&]?=(?!=) ?\S|[a-z_][\w.]*\(.*\)?\s*$)"
 )
 

@@ -17,12 +17,13 @@ from tests import rendezvous
 from tests.contract.citation_contract import CitationContract
 from tests.contract.context_contract import ContextContract
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
+from tests.contract.map_query_contract import MapQueryContract
 from tests.contract.query_contract import SWALLOW, QueryContract, refuse
 from tests.contract.search_contract import SearchContract
 from tests.contract.session_contract import SessionContract, Store, run
 
 
-class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract, CitationContract):
+class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract, CitationContract, MapQueryContract):
     has_its_own_process = False
 
     @pytest.fixture

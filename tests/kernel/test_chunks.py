@@ -212,3 +212,18 @@ def test_a_value_that_code_binds_to_one_of_these_names_is_a_variable_and_stays()
     by_hash = {hashlib.sha256(one).hexdigest(): one for one in sent}
     assert restoring.restore(saved["groups"], by_hash)["names"] == ["chunks", "cutter"]
     assert other["chunks"] == [1, 2] and other["cutter"] is other["pack"]
+
+
+def test_a_snapshot_saves_the_result_of_map_query_with_its_failures() -> None:
+    first = Namespace()
+    first.cell(
+        "from durable_rlm.kernel.inside.mapped import Failure, Mapped\n"
+        "found = Mapped(['good', None], [Failure(1, 'b', 'why')], ['a', 'b'])"
+    )
+    again = first.again()
+    assert again.see("(found, found.failures, found.by_key)") == (
+        ["good", None],
+        [(1, "b", "why")],
+        {"a": "good", "b": None},
+    )
+    assert again.see("type(found).__name__") == "Mapped"
