@@ -1,1 +1,1 @@
-"""Searching an input, and checking what comes out of it."""
+"""Measurements of evidence: searches, quotations, citations, and the parts of the input that prompts were made from."""

@@ -1,4 +1,4 @@
-"""What code cut from the documents lately, and which of it a prompt was made from.
+"""The texts that code cut from documents lately, and those of them that a prompt was made from.
 
 Each text that is cut from a document is noted here, with some characters from its middle. When prompts are posted,
 they are searched for these characters, in the order in which the texts were cut. What is found is sent with the call:
@@ -57,7 +57,7 @@ class Cut(NamedTuple):
     """Its characters; or its lines, negative, of which the second is included."""
     middle: str
     whole: bool = False
-    """Whether it is the whole document."""
+    """True when it is the whole document."""
 
 
 _cuts: "deque[tuple[Any, ...]]" = deque(maxlen=_KEPT)
@@ -225,7 +225,7 @@ class _Equal:
         self.least = 0
         """Characters of the shortest of them."""
         self.prompts = self.times = self.given = 0
-        """How many prompts have the middle, how often they have it, and how many cuts are given away."""
+        """The prompts that have the middle, the times that they have it, and the cuts that were given away."""
 
     def arrange(self) -> None:
         """Prepare to give the cuts to prompts, once all of them are known."""

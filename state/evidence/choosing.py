@@ -27,10 +27,10 @@ class Candidate(NamedTuple):
     document: int
     view: int
     at: int
-    """Where it begins in the view, one of the text's."""
+    """Its beginning in the view, one of the text's."""
     place: int
     size: int
-    """Where it begins in the pack, and its bytes there."""
+    """Its beginning in the pack, and its bytes there."""
     hinted: bool
 
 

@@ -31,7 +31,7 @@ class Match(NamedTuple):
 
 @dataclass
 class Matches:
-    """What one text has in common with the file."""
+    """The parts that one text has in common with the file."""
 
     all: list[Match] = field(default_factory=list[Match])
     crowded: list[int] = field(default_factory=list[int])
@@ -81,7 +81,7 @@ class _Search:
         self._looks = _FREE_LOOKS + len(text) // _BYTES_A_LOOK
         self._bytes = _FREE_BYTES + len(text) * _READINGS
         self._known: dict[int, list[Match]] = {}
-        """What was found, by the distance between a place and its part of the text."""
+        """The matches so far, by the distance between a place and its part of the text."""
 
     def look_at(self, start: int, count: int) -> None:
         """Compare what some windows have in common with the file. Rare windows come first."""

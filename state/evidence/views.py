@@ -36,9 +36,9 @@ class View:
 
     text: bytes
     at: list[int]
-    """Where the segments of `text` begin, in order; behind them its length."""
+    """The beginnings of the segments of `text`, in order; behind them its length."""
     body: list[tuple[int, int]]
-    """Where each segment begins and ends in the text that is read."""
+    """The beginning and the end of each segment in the text that is read."""
 
     def to_body(self, start: int, end: int) -> tuple[int, int]:
         """Return the bytes of the text that the bytes `start` to `end` of the view are read from."""

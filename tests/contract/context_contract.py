@@ -217,3 +217,14 @@ class ContextContract:
         code = "for one in ('text', context['c'], context[2:], ['x', context['c']]):\n    print(rlm_query('q', one))"
         result = await run(session, code)
         assert result.output == "Q\n\nTEXT\nQ\n\n3\nQ\n\n3\n\n\nQ\n\nX\n\n3\n"
+
+    async def test_a_call_and_the_output_say_which_parts_of_documents_they_are_made_from(
+        self, kernels: Kernels, documents: ContextRef, blobs: Blobs
+    ) -> None:
+        session = await self.parent(kernels, documents, blobs)
+        await session.begin(Cell(1, ("p = f'Which? {context[0][600:900]}'\nllm_query(p)\nprint(context[1][40:90])",)))
+        call = await session.next_call()
+        assert call is not None and call.origin.ranges == (("a", 600, 900),) and call.origin.line == 2
+        await session.deliver(call.id, Answered("fine"))
+        result = await session.result()
+        assert result.seen == (("b", 40, 90),), result

@@ -116,7 +116,7 @@ async def test_cuts_joined_in_one_prompt_are_all_of_it(leases: Asked) -> None:
         f"parts = [d[{PART}] for d in context]\nllm_query_batched([parts[3], parts[1]])",
     ],
 )
-async def test_where_nothing_tells_which_document_was_used_none_counts(leases: Asked, code: str) -> None:
+async def test_no_document_counts_where_nothing_tells_which_one_was_used(leases: Asked, code: str) -> None:
     await leases.run(code)
     assert leases.calls and leases.sent() == [[]] * len(leases.calls)
 
@@ -177,7 +177,7 @@ async def test_cuts_are_not_kept_without_a_bound(leases: Asked) -> None:
 @pytest.mark.parametrize(
     "seen", [[["a", 1]], [["a", -1, 2]], [["a", 1, 1 << 60]], [[1, 1, 2]], [["a", 1, 2]] * (MAX_SEEN + 1), "a", 7]
 )
-def test_what_is_seen_is_parsed_as_hostile_data(seen: object) -> None:
+def test_the_parts_that_are_seen_are_parsed_as_hostile_data(seen: object) -> None:
     ended = {"output": "", "snapshot": {}, "seen": seen}
     with pytest.raises(BadMessage):
         parse_ended(json.dumps(ended), [])

@@ -35,6 +35,9 @@ def test_lines_are_those_of_a_simple_model(text: str, single: bool, data: st.Dat
         doc = (text_document if single else document)(Path(folder), draft_of(text))
         lines = naive(text)
         assert doc.line_count == len(lines)
+        pack, start, end = doc.stored()
+        begins = [module.line_index(pack, start, end).offset_of(pack, line) for line in range(1, len(lines) + 2)]
+        assert begins == [len("".join(lines[:line])) for line in range(len(lines) + 1)]
         for first in range(1, len(lines) + 1):
             for last in range(first, len(lines) + 1):
                 assert doc.lines(first, last) == "".join(lines[first - 1 : last])
