@@ -6,7 +6,7 @@ one of several says nothing about where a text was made from.
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -158,3 +158,13 @@ def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             whole.append((start, end))
     return whole
+
+
+def overlap(ranges: Sequence[tuple[int, int]], start: int, end: int) -> int:
+    """Return how many bytes of a range are in sorted, disjoint ranges."""
+    number = max(0, bisect_left(ranges, (start, start)) - 1)
+    total = 0
+    while number < len(ranges) and ranges[number][0] < end:
+        total += max(0, min(end, ranges[number][1]) - max(start, ranges[number][0]))
+        number += 1
+    return total

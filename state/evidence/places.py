@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..blobs.range_index import LEAST_RANGE, RangeIndex
 from .choosing import Candidate, Passage, choose, passages
-from .matches import Matches, matches, merged
+from .matches import Matches, matches, merged, overlap
 from .offsets import byte_at
 from .views import View, readings
 
@@ -74,6 +74,7 @@ class _Placing:
         self._descriptor = descriptor
         self._documents = documents
         self._cuts = self._in_bytes(hints) if hints else []
+        self._cut: dict[int, list[tuple[int, int]]] = _by_document(self._cuts)
         self._views: list[View] = []
         self._found: list[Matches] = []
         self._candidates: list[Candidate] = []
@@ -105,9 +106,12 @@ class _Placing:
                 if end - start >= LEAST_RANGE:
                     self._add(number, match.start + start - match.place, document, start, end)
         left = 4 * len(view.text)
+        there = _by_document(
+            (one.document, one.place, one.place + one.size) for one in self._candidates if one.view == number
+        )
         for document, start, end in self._cuts:
             size = end - start
-            if _LEAST_HINT <= size <= left and not self._is_found(number, document, start, end):
+            if _LEAST_HINT <= size <= left and overlap(there.get(document, []), start, end) < size:
                 left -= size
                 self._find(number, document, start, os.pread(self._descriptor, size, start))
 
@@ -151,16 +155,7 @@ class _Placing:
 
     def _is_hinted(self, document: int, start: int, end: int) -> bool:
         """Return whether the kernel cut at least half of a range."""
-        return any(
-            one == document and 2 * (min(end, last) - max(start, first)) >= end - start
-            for one, first, last in self._cuts
-        )
-
-    def _is_found(self, view: int, document: int, start: int, end: int) -> bool:
-        return any(
-            one.view == view and one.document == document and one.place <= start and end <= one.place + one.size
-            for one in self._candidates
-        )
+        return 2 * overlap(self._cut.get(document, []), start, end) >= end - start
 
     def _in_documents(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Yield a range of the pack as parts of its documents. What is in no document is left out."""
@@ -187,6 +182,14 @@ class _Placing:
         """Return the bytes of the pack that a passage is made from."""
         start, end = self._in_view(one, of)
         return of.place + start - of.at, of.place + end - of.at
+
+
+def _by_document(ranges: Iterable[tuple[int, int, int]]) -> dict[int, list[tuple[int, int]]]:
+    """Return the ranges of each document, sorted and disjoint."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for document, start, end in ranges:
+        found.setdefault(document, []).append((start, end))
+    return {document: merged(own) for document, own in found.items()}
 
 
 def _lines(cut: bytes) -> Iterable[tuple[int, bytes]]:
