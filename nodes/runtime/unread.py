@@ -103,7 +103,7 @@ def note_on(unread: Unread, turns: Sequence[TurnRecord], turn: int) -> str | Non
 async def reason_to_ask_on(state: RunState, unread: Unread, texts: Texts) -> str | None:
     """Return the note to the model when a finish is held back because documents were left out; None when it counts."""
     turns = turns_of(state)
-    if state.get("last") or not unread.left_out or any("unread" in turn for turn in turns):
+    if state.get("last") or not unread.left_out or any("unread" in turn or turn.get("replaced") for turn in turns):
         return None
     blocks = [await texts.get(block) for block in chain.from_iterable(turn.get("blocks", []) for turn in turns)]
     if selects(blocks):
