@@ -1,6 +1,7 @@
 """Markdown: tables as GitHub shows them, values as a block of JSON.
 
-Characters that would format, link or embed are escaped, because the text of a cell is not the author's Markdown.
+Characters that would format, embed, or link other words are escaped: the text of a cell is not Markdown. An address
+that is written out stays one, which GitHub shows as a link to what it says.
 """
 
 import re
@@ -15,7 +16,6 @@ from .tables import Table
 _FORMATTING = re.compile(r"\[\^\d+\]|[\\|`*_\[\]<>~$]|&(?=#?\w+;)")
 """Citation marks, which stay, and what Markdown does not take as it is."""
 _LINE_END = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
-_LINKED = re.compile(r"(?i)\b(https?|ftp|www)(?=[:.])")
 _NUMERIC = ("integer", "number", "decimal", "duration")
 
 
@@ -50,9 +50,7 @@ def _cell(value: Any) -> str:
     text = cell_text(value)
     if isinstance(value, str):
         text = text.strip()
-    escaped = _FORMATTING.sub(_escaped, text)
-    # A name of a host is made a link wherever it stands, unless something stands in it that shows as nothing.
-    return _LINE_END.sub("<br>", _LINKED.sub(r"\1<!-- -->", escaped))
+    return _LINE_END.sub("<br>", _FORMATTING.sub(_escaped, text))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.graph.exports import StoredFile
 from durable_rlm.kernel.session import Cell, CellResult, KernelSession, KernelSpec
+from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.errors import KernelLost, StoredDataDamaged, UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
 from tests.scripts import repl, write_script
@@ -126,6 +128,27 @@ async def test_a_kernel_that_dies_or_hangs_is_an_error(home: Path, monkeypatch: 
     async with Runner.open(home, kernels=Kernels()) as runner:
         with pytest.raises(KernelLost):
             await value(runner, "main", "limit")
+
+
+async def test_a_table_is_read_after_its_kernel_has_ended(home: Path) -> None:
+    columns = (Column("n", "integer"), Column("day", "date"))
+    posted = SimpleNamespace(columns=columns, rows=2, batches=lambda: iter([b"[[1, null]]", b'[[2, "2024-02-29"]]']))
+    final: Any = SimpleNamespace(value=None, text_of=None, table=posted, problem="b'x' has no form in JSON")
+
+    class Handing(MemorySession):
+        async def result(self) -> CellResult:
+            await super().result()
+            return CellResult("ok", final=final)
+
+    class Kernels(MemoryKernels):
+        async def start(self, spec: KernelSpec) -> KernelSession:
+            return Handing(spec, asyncio.get_running_loop())
+
+    async with Runner.open(home, kernels=Kernels()) as runner:
+        found = await runner.exports.variable("main", "rows")
+    assert found.table is not None and found.problem == final.problem
+    assert (found.table.columns, found.table.rows_count) == (columns, 2)
+    assert list(found.table.rows()) == list(found.table.rows()) == [[1, None], [2, "2024-02-29"]]
 
 
 async def test_the_files_of_an_answer_are_checked_as_they_are_read(runner: Runner) -> None:

@@ -78,7 +78,9 @@ def test_a_markdown_table_shows_every_text_as_it_is(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("mark", ["http://x.y", "www.x.y", "https://x.y", "a *b*", "<img>", "| |", "`x`", "a\n\nb"])
+@pytest.mark.parametrize(
+    "mark", ["[a](http://x.y)", "![](http://x.y/z.png)", "<http://x.y>", "a *b*", "<img src=x>", "| |", "`x`", "a\n\nb"]
+)
 def test_no_cell_of_a_markdown_table_formats_or_links(tmp_path: Path, mark: str) -> None:
     write_markdown(path := tmp_path / "a", of_texts([mark]))
     parser = MarkdownIt("commonmark").enable("table")
