@@ -7,6 +7,7 @@ started, and resumes a fork of it.
 
 import asyncio
 import contextvars
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -15,6 +16,7 @@ from langgraph.types import Command, StateSnapshot
 
 from ..nodes.evidence.citations import citations_of
 from ..nodes.runtime.active_runs import ActiveRun, ActiveRuns
+from ..nodes.runtime.answers import MOST_CHECKED, load_answer, open_table
 from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, descendant_events
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.parked_calls import WaitingChild
@@ -28,6 +30,7 @@ from ..state.db.connection import Unit
 from ..state.db.lineage import Child, child_thread, enter_child
 from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError, cli_command
 from ..state.evidence.footnotes import with_words
+from ..state.records import AnswerRef
 from ..state.run_state import RunInput, RunState, Status
 from ..state.settings import RunSettings, saved_settings
 from .build import Graph
@@ -37,7 +40,6 @@ from .fork import make_fork
 from .fork_edits import Changes
 from .model_changes import model_change, with_models_of
 from .resume_points import ResumePoint, resume_point_of, with_change
-from .run import answer_of
 
 T = TypeVar("T")
 PassOn = Callable[[Mapping[str, Any]], None]
@@ -115,6 +117,8 @@ class ChildRuns:
         status: Status = state.get("status", "running")
         if child := _waiting_child(thread_id, snapshot):
             return ChildAnswer(waiting=child), "paused"
+        if status == "answered" and (large := await self._too_large(state)):
+            return ChildAnswer(error=f"the sub-RLM failed: {large} ({cli_command('show', thread_id)})"), "failed"
         if status == "answered":
             return ChildAnswer(await self._value(state, call)), status
         if status == "budget" and state.get("spent") != "turns":
@@ -123,16 +127,30 @@ class ChildRuns:
         why = turns or (outcome.error.message if outcome.error else "it did not end")
         return ChildAnswer(error=f"the sub-RLM failed: {why} ({cli_command('show', thread_id)})"), "failed"
 
+    async def _too_large(self, state: RunState) -> str:
+        """Return why a table is not handed to the caller's code; empty for other answers."""
+        answer = state.get("answer")
+        table = await open_table(answer, self._stores) if answer else None
+        if table is None or table.size <= MOST_CHECKED:
+            return ""
+        return f"its answer is a table of {table.size >> 20:,} MB, and a call takes {MOST_CHECKED >> 20} MB at most"
+
     async def _value(self, state: RunState, call: ChildCall) -> Any:
         """Return what the caller's code gets: a value when the call has a schema, else a text.
 
         Markers of citations become the words that they stand for: the caller has other numbers.
         """
-        texts, reference = self._stores.texts, state.get("answer")
+        texts = self._stores.texts
+        reference: AnswerRef | None = state.get("answer")
+        if reference is None:
+            return None if call.schema is not None else ""
         citations = await citations_of(reference, texts)
         if call.schema is not None:
-            return with_words(await answer_of(state, texts), citations)
-        return "" if reference is None else with_words(await texts.get(reference["text"]), citations)
+            return with_words(await load_answer(reference, texts), citations)
+        if reference.get("table") is not None:
+            value = with_words(await load_answer(reference, texts), citations)
+            return json.dumps(value, ensure_ascii=False)
+        return with_words(await texts.get(reference["text"]), citations)
 
     async def _ensure(self, thread_id: str, caller: ActiveRun, call: ChildCall, settings: RunSettings) -> None:
         """Create the child thread and the caller's record of it in one transaction, unless the thread exists.

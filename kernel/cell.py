@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..state.errors import KernelLost, RlmError
+from .answer_parts import Spool, checked
 from .session import REFUSED_ON, Answered, CellError, CellResult, Failed, FailureKind, KernelSpec, Outcome, PostedCall
 from .untrusted_json import BadMessage
 
@@ -220,6 +221,8 @@ class BaseSession:
         self._seen = 0
         self._answer: asyncio.Future[Any] | None = None
         """The kernel's reply about the saved variables that it was sent."""
+        self._spool = Spool(spec.spool)
+        """The parts of the answer of the cell that runs."""
 
     @property
     def waiting(self) -> int:
@@ -242,6 +245,13 @@ class BaseSession:
     async def result(self) -> CellResult:
         cell = self._standing()
         result = await cell.result()
+        if result.final is not None and (table := result.final.table) is not None and table.head is None:
+            try:
+                result = replace(result, final=replace(result.final, table=await checked(table)))
+            except BadMessage as error:
+                self._refuse(str(error))
+                assert self._lost is not None
+                raise self._lost from error
         self._seen = cell.highest
         self._cell = None
         return result
@@ -284,6 +294,10 @@ class BaseSession:
         if self._lost:
             raise self._lost
         return self._cell is not None and self._cell.answered(call_id, outcome)
+
+    def _refuse(self, what: str) -> None:
+        """End a kernel that has sent what no unmodified one sends."""
+        self._lose(KernelLost(f"The kernel died: it sent {what}."))
 
     def _lose(self, error: KernelLost) -> None:
         """Record that the kernel is gone, and raise `error` in every waiter."""

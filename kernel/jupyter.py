@@ -16,6 +16,7 @@ from typing import Any
 from ..state.blobs.snapshots import Group
 from ..state.errors import KernelLost, KernelStartFailed, NoSandbox, RlmError, UsageError
 from ..state.fsync import make_folder
+from .answer_parts import Spool
 from .cell import BaseSession
 from .host.frames import BYTES, read_frame, write_frame
 from .host.message_filter import WINDOW
@@ -328,9 +329,12 @@ class JupyterSession(BaseSession):
                 self._take_calls(parse_calls(said))
             case "chunks" if self._cell and not self._cell.ended:
                 self._take_chunks(parse_chunks(sizes, said))
+            case "part":
+                self._take_part(said)
             case "ended" if self._cell and not self._cell.ended:
                 chunks, self._chunks, self._chunk_bytes = self._chunks, [], 0
-                self._cell.end(parse_ended(said, chunks))
+                spool, self._spool = self._spool, Spool(self._spec.spool)
+                self._cell.end(parse_ended(said, chunks, spool))
             case "restored" if self._answer and not self._answer.done():
                 self._answer.set_result(parse_restored(said))
             case "compared" if self._answer and not self._answer.done():
@@ -357,6 +361,12 @@ class JupyterSession(BaseSession):
         if self._chunk_bytes > self._spec.memory:
             raise BadMessage("more of its variables than it has memory for")
         self._chunks += chunks
+
+    def _take_part(self, part: bytes) -> None:
+        """Keep a part of an answer on disk until the cell's end. Raises BadMessage for more than one may have."""
+        if self._cell and not self._cell.ended:
+            self._spool.add(part)
+        self._send("taken")
 
     def lose(self, reason: str) -> None:
         """Record that the kernel is gone, and raise KernelLost with the reason in every waiter."""

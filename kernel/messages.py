@@ -22,6 +22,7 @@ from typing_extensions import TypedDict
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext, PostedPart
 from ..state.records import VariableRecord
+from .answer_parts import FilesSaid, Spool, posted_files, posted_table
 from .inside.protocol import (
     CALL_WEIGHT,
     MAX_DEPTH,
@@ -276,10 +277,20 @@ class _Compared(_Strict):
     other: _Names
 
 
+class _Final(_Strict):
+    value: Any = None
+    text_of: Any = None
+    variable: Any = None
+    citations: Any = None
+    problem: Any = None
+    table: Any = None
+    files: FilesSaid = []
+
+
 class _Ended(_Strict):
     output: str = Field(max_length=MAX_OUTPUT)
     error: _Error | None = None
-    final: dict[str, Any] | None = None
+    final: _Final | None = None
     voided: bool = False
     variables: list[_Variable] = Field(default=[], max_length=1000)
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -378,27 +389,33 @@ def parse_chunks(sizes: Any, attached: bytes) -> list[bytes]:
     return [attached[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
-def _final(said: dict[str, Any]) -> Final:
-    value, text_of, variable = (said.get(name) for name in ("value", "text_of", "variable"))
+def _final(said: _Final, spool: Spool) -> Final:
+    """Return a final value with its parts. Raises ValueError."""
+    value, text_of = said.value, said.text_of[:_REASON] if isinstance(said.text_of, str) else None
+    variable = said.variable
     variable = variable[:_SHORT] if isinstance(variable, str) and variable.isidentifier() else None
-    text_of, citations = text_of[:_REASON] if isinstance(text_of, str) else None, parse_citations(said.get("citations"))
-    if depth(value, MAX_DEPTH) > MAX_DEPTH:
+    problem = said.problem[:_SHORT] if isinstance(said.problem, str) and said.problem else None
+    table = posted_table(said.table, spool) if said.table is not None else None
+    files = posted_files(said.files, spool, table.parts if table else 0)
+    if table:
+        value = text_of = None
+    elif depth(value, MAX_DEPTH) > MAX_DEPTH:
         # Other code could not serialize JSON that deep again, so it becomes a text.
         value, text_of = json.dumps(value, ensure_ascii=False), type(value).__name__
-    return Final(value, text_of, variable, citations)
+    return Final(value, text_of, variable, parse_citations(said.citations), problem, table, files)
 
 
-def parse_ended(said: str | bytes, chunks: Sequence[bytes] = ()) -> CellResult:
-    """Return a cell's result; `chunks` came before it. Raises BadMessage."""
+def parse_ended(said: str | bytes, chunks: Sequence[bytes] = (), spool: Spool | None = None) -> CellResult:
+    """Return a cell's result; `chunks`, and the parts of an answer in `spool`, came before it. Raises BadMessage."""
     try:
         with _reading(said, MAX_RESULT) as value:
-            return _ended(_Ended.model_validate(value), chunks)
+            return _ended(_Ended.model_validate(value), chunks, spool or Spool())
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"a result that is none: {str(error)[:200]}") from error
 
 
-def _ended(ended: _Ended, chunks: Sequence[bytes]) -> CellResult:
-    final = _final(ended.final) if ended.final is not None else None
+def _ended(ended: _Ended, chunks: Sequence[bytes], spool: Spool) -> CellResult:
+    final = _final(ended.final, spool) if ended.final is not None else None
     error, saved = ended.error, ended.snapshot
     return CellResult(
         status="error" if error else "ok",

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext
+from .answer_parts import PostedFile, PostedTable
 from .inside.variables import describe_one
 
 CallKind = Literal["llm", "rlm", "search"]
@@ -105,6 +106,8 @@ class KernelSpec:
     """The folder of the virtual environment that it runs in; empty: this program's own, of which it sees a part."""
     provisioner: str = ""
     """The Jupyter kernel provisioner that starts it; empty: this program's own."""
+    spool: str | None = None
+    """The folder in which answers that come in parts are kept meanwhile; None: the system's for temporary files."""
 
     def process(self) -> dict[str, Any]:
         """Return the settings for the kernel host, as plain JSON."""
@@ -242,6 +245,12 @@ class Final:
     """The variable whose value it is, where the code gave its name to FINAL as a text."""
     citations: tuple[PostedCitation, ...] = ()
     """The passages that the value cites, by number: given with it, or named in it by markers."""
+    problem: str | None = None
+    """What of the value has no form in JSON, and what to write instead, in the words of the kernel."""
+    table: PostedTable | None = None
+    """The table that is the value, `value` then being None. It is checked when a session's `result` returns it."""
+    files: tuple[PostedFile, ...] = ()
+    """The files that code has left for the user beside the value."""
 
 
 @dataclass(frozen=True)

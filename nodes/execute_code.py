@@ -24,6 +24,7 @@ from .prompts.observation import repetition_notes
 from .restore.report import diverged, divergence, no_restore, notes_for_model
 from .restore.restore import repl_at_state
 from .runtime.active_runs import ActiveRun, ActiveRuns
+from .runtime.answers import value_to_check
 from .runtime.call_decisions import call_decisions_of
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
@@ -286,7 +287,7 @@ async def _recorded(
         "position": kept.get("position", START),
         "turns": [record],
         "usage": run.usage,
-        "final": await evidence.stored(final, deps.stores.texts),
+        "final": await evidence.stored(final, deps.stores),
         **evidence.update,
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": _summary(result, final)}],
     }
@@ -305,7 +306,7 @@ async def _schema_problem(final: Final, schema: dict[str, Any] | None) -> str:
     if final.text_of is not None:
         return f"a {one_line(final.text_of, 60)} is no JSON value"
     try:
-        return await off_loop(mismatch, final.value, schema)
+        return await off_loop(mismatch, await value_to_check(final), schema)
     except SchemaInvalid as error:
         return f"the schema itself cannot be used: {error}"
 

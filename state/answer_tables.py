@@ -15,8 +15,6 @@ ColumnType = Literal["text", "integer", "number", "boolean", "date", "datetime",
 `time` as in ISO 8601, `duration` too (`P1DT2H0.5S`), `decimal` a number in digits. So is `text`, which may be anything.
 """
 COLUMN_TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
-MOST_COLUMNS = 20_000
-"""Columns of a table, at most."""
 
 
 class Column(NamedTuple):

@@ -101,6 +101,8 @@ class KernelProcess:
                 await self.compare(request["groups"])
             case "answer":
                 await self.answer(request["ack"], request["outcomes"])
+            case "taken":
+                await self._send(self._to_control, Message.TAKEN, {})
             case "interrupt":
                 await self.interrupt()
             case "kill":

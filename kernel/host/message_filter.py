@@ -38,7 +38,7 @@ class KernelMessage:
     """A message of a kernel that has passed the filter."""
 
     event: str
-    """`setup`, `calls`, `chunks`, `ended`, `restored` or `compared`."""
+    """`setup`, `calls`, `chunks`, `part`, `ended`, `restored` or `compared`."""
     content: dict[str, Any] = field(default_factory=dict[str, Any])
     """For `setup`, a small object that is not checked further; for `chunks`, `sizes`, a list of int."""
     attached: bytes = b""
@@ -90,6 +90,10 @@ class MessageFilter:
                 if not self._expected[Message.CELL_REPLY]:
                     raise _Junk("variables that nobody asked for")
                 return KernelMessage("chunks", {"sizes": _sizes(signed[3])}, _only(beside))
+            case Message.ANSWER_PART:
+                if not self._expected[Message.CELL_REPLY]:
+                    raise _Junk("a part of an answer that nobody asked for")
+                return KernelMessage("part", attached=_only(beside))
             case Message.SETUP_REPLY:
                 self._answered(Message.SETUP_REPLY)
                 return KernelMessage("setup", _object(signed[3]))

@@ -4,8 +4,8 @@ Each only records the answer. It takes effect when its cell ends without an erro
 code after FINAL may still change it.
 """
 
-import json
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -98,8 +98,14 @@ class Finish:
         return None
 
     def _with_citations(self, answer: dict[str, Any]) -> dict[str, Any]:
-        citations = self._citations.collect(answer["value"], self._cited)
+        given = self._cited
+        if "table" in answer:  # its rows are written, and searched for markers, as they are sent
+            return {**answer, "collect": partial(self._collected, given)}
+        citations = self._citations.collect(answer["value"], given)
         return {**answer, "citations": citations} if citations else answer
+
+    def _collected(self, given: "list[int]", markers: "set[int]") -> "list[dict[str, Any]]":
+        return self._citations.collect(None, [*given, *markers])
 
     def _answer(self, value: Any) -> dict[str, Any]:
         """Return the answer that a final value is: itself, or the value of the variable that it most likely names."""
@@ -130,26 +136,23 @@ def _is_nothing(value: Any) -> bool:
 
 
 def as_json(value: Any) -> dict[str, Any]:
-    """Return `{"value": …}` with the value as plain JSON, also where it is nearly that (numpy scalars, tuples, sets).
+    """Return `{"value": …}` with the value as plain JSON (`answer_value.py`); for a table `"table"`, its batches.
 
-    Of anything else return its text, and the name of its type as `"text_of"`.
+    With what has no form in JSON comes `"problem"`, which says so. Where that is the value itself, its text is
+    returned, and the name of its type as `"text_of"`. Raises AnswerTooLarge.
     """
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         return {"value": hex(value), "text_of": type(value).__name__}
     if value is None or isinstance(value, bool | int | str):
         return {"value": value}
-    try:
-        return {"value": json.loads(json.dumps(value, allow_nan=False, default=_nearly_json))}
-    except (TypeError, ValueError, RecursionError):
-        return {"value": str(value), "text_of": type(value).__name__}
+    from .answer_batches import Batches
+    from .answer_tables import frame_of
+    from .answer_value import HOOKS, Plain
 
-
-def _nearly_json(value: Any) -> Any:
-    if isinstance(value, Citation):
-        return str(value)
-    for method in ("model_dump", "tolist", "item"):
-        if hasattr(value, method):
-            return getattr(value, method)()
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    raise TypeError
+    HOOKS[Citation] = str
+    if (frame := frame_of(value)) is not None:
+        return {"value": None, "table": Batches(frame)}
+    conversion = Plain()
+    made = conversion.of(value)
+    said: dict[str, Any] = {"value": made, "problem": conversion.problem()} if conversion.problems else {"value": made}
+    return {**said, "value": str(value), "text_of": type(value).__name__} if conversion.formless else said

@@ -9,6 +9,7 @@ The protocol is measured against the alternatives in `docs/design/0003-sub-calls
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from json import dumps  # bound now: code of cells may patch the module
@@ -16,11 +17,13 @@ from typing import Any
 
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
+from zmq import POLLOUT
 
+from .answer_parts import parts_of
 from .ipykernel_compat import CellCompiler, IPythonNames, QuietKernel
 from .output import captured
 from .own_modules import OwnModules, give_builtins, keep_copies, load
-from .protocol import Message
+from .protocol import PARTS_AHEAD, Message
 from .repl import KernelRepl
 from .restrictions import INSTALLERS, NO_NETWORK, install_magic, refuse_installing, wanted_network
 from .wrong_uses import explanation
@@ -133,7 +136,11 @@ class RlmKernel(QuietKernel):
             Message.RESTORE: self._restore,
             Message.COMPARE: self._compare,
         }
-        self.control_handlers |= {Message.ATTACH: self._attach, Message.ANSWER: self._answer}
+        self.control_handlers |= {
+            Message.ATTACH: self._attach,
+            Message.ANSWER: self._answer,
+            Message.TAKEN: self._taken,
+        }
         self.shell.InteractiveTB.set_mode("Plain")
         self._send = self.session.send  # code of cells can reach the session, and patch it
         self._repl: KernelRepl | None = None
@@ -142,6 +149,7 @@ class RlmKernel(QuietKernel):
         self._sent = self._acknowledged = 0
         self._ahead: dict[int, int] = {}
         self._window = _BATCH_CHARS
+        self._parts_ahead = threading.Semaphore(PARTS_AHEAD)
 
     # -- shell channel: in the main thread
 
@@ -179,8 +187,10 @@ class RlmKernel(QuietKernel):
                 break
         try:
             ended = repl.end(succeeded=error is None)
-        except Exception as failure:
-            # The value named to FINAL cannot be read.
+            for part in parts_of(ended["final"], self.scratch):
+                self._send_part(part, stream, ident, parent)
+        except (Exception, KeyboardInterrupt) as failure:
+            # The value named to FINAL cannot be read, is too large, or takes too long.
             error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
             ended = repl.end(succeeded=False)
         output = captured.text()
@@ -198,6 +208,13 @@ class RlmKernel(QuietKernel):
             failed = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at the end: {failure}"}
             reply.update(error=failed, final=None, variables=[])
             self._tell(stream, Message.CELL_REPLY, reply, parent, ident)
+
+    def _send_part(self, part: bytes, stream: Any, ident: Any, parent: Any) -> None:
+        """Send a part of an answer, once the host has taken all but few of those before it."""
+        self._parts_ahead.acquire()
+        self._send(stream, Message.ANSWER_PART, {}, parent, ident=ident, buffers=[part])
+        # The event loop, which would send it, does not run before the cell's end.
+        stream.flush(POLLOUT)
 
     async def _chunks(self, _stream: Any, _ident: Any, parent: Any) -> None:
         content, [attached] = parent["content"], parent["buffers"]
@@ -278,6 +295,9 @@ class RlmKernel(QuietKernel):
             for number, outcome in content["outcomes"]:
                 repl.registry.settle(number, outcome)
         self._push()
+
+    def _taken(self, _stream: Any, _ident: Any, _parent: Any) -> None:
+        self._parts_ahead.release()
 
     def _posted(self) -> None:
         """Have posted calls sent. Any thread may call this; sockets belong to the control thread."""

@@ -23,6 +23,14 @@ class Message:
 
     Kernel, before `CELL_REPLY`: chunks of the changed variables. `{sizes}`, attached bytes. It has no reply.
     """
+    ANSWER_PART: Final = "rlm_answer_part"
+    """Kernel, before `CELL_REPLY`: a part of its final value. Attached: rows of a table as JSON, or bytes of files.
+
+    First come the batches of the table, then the files, one after the other; the final value says how many. It has no
+    reply; a kernel sends `PARTS_AHEAD` more than the host has taken at most.
+    """
+    TAKEN: Final = "rlm_taken"
+    """Host, control channel: it has taken one more `ANSWER_PART`. It has no reply."""
     RESTORE: Final = "rlm_restore"
     """Host, shell channel: loads saved variables. `{groups}`, as `CELL_REPLY` has them."""
     RESTORE_REPLY: Final = "rlm_restore_reply"
@@ -76,3 +84,11 @@ MAX_WORDS, MAX_WORD, MAX_HITS, MAX_SEARCHED = 64, 100, 1_000, 10_000
 """Words of a search, characters of each, hits, and parts of the input to which a search is restricted, at most."""
 CALL_WEIGHT, PART_WEIGHT = 1 << 10, 1 << 8
 """Weight of a call, and of each text of its context, range and attachment, beside their characters."""
+PARTS_AHEAD = 4
+"""Parts of an answer that a kernel sends before the host has taken them, at most."""
+MOST_TABLE_BYTES, MOST_BATCH_BYTES, MOST_COLUMNS = 2 << 30, 64 << 20, 20_000
+"""Bytes of a table's JSON and of one batch of it, and its columns, at most."""
+ANSWER_FILES = "answer_files"
+"""The folder below the scratch folder whose files are part of an answer."""
+MOST_FILES, MOST_FILE_BYTES, FILES_DEEP = 1_000, 2 << 30, 8
+"""Files of an answer, their bytes together, and the parts of a file's path, at most."""

@@ -6,8 +6,8 @@ the two share is imported by its whole name, `from durable_rlm.matching.quotatio
 
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 
 _PROJECT, _SHARED = "durable_rlm", "matching"
 
@@ -22,8 +22,9 @@ def provide() -> None:
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     assert spec and spec.loader
-    project, shared = ModuleType(_PROJECT), importlib.util.module_from_spec(spec)
-    project.__path__ = []
+    # It finds nothing: whatever else the project has is not here.
+    project = importlib.util.module_from_spec(ModuleSpec(_PROJECT, None, is_package=True))
+    shared = importlib.util.module_from_spec(spec)
     setattr(project, _SHARED, shared)
     sys.modules.update({_PROJECT: project, name: shared})
     spec.loader.exec_module(shared)

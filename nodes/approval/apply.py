@@ -66,6 +66,7 @@ async def _of_answer(state: RunState, final: AnswerRef, decision: Decision, text
             await _check_schema(state, answer)
             # It still cites what the answer did: these passages are checked, whatever the reviewer wrote.
             other: AnswerRef = {**final, **await store_answer(answer, texts)}
+            other.pop("table", None)
             return {"final": other, "approved": answer_digest(other), "note": "a reviewer replaced the answer"}
         case "reject" | "respond":
             note = f"A reviewer did not accept the answer of this turn.{words_of(decision)}"

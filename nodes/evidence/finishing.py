@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...kernel.session import Final
-from ...state.blobs.texts import Texts
 from ...state.records import AnswerRef, TurnRecord
 from ...state.run_state import RunState
 from ...state.settings import RunSettings
 from ...state.wording import counted
-from ..runtime.answers import store_answer
+from ..runtime.answers import store_final
 from ..runtime.dependencies import Stores
 from ..runtime.events import emit
 from ..runtime.turns import turns_of
@@ -40,11 +39,11 @@ class Evidence:
         """The part of the state that it changes."""
         return {"note": self.mark} if self.mark else {}
 
-    async def stored(self, final: Final | None, texts: Texts) -> AnswerRef | None:
+    async def stored(self, final: Final | None, stores: Stores) -> AnswerRef | None:
         """Return the stored answer with its citations; None without one."""
         if final is None:
             return None
-        return await with_citations(await store_answer(final.value, texts), [one for one, _ in self.citations], texts)
+        return await with_citations(await store_final(final, stores), [one for one, _ in self.citations], stores.texts)
 
 
 NO_EVIDENCE = Evidence([])

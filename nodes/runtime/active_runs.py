@@ -377,6 +377,7 @@ async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependen
         sandboxed=not settings.unsandboxed,
         environment=settings.kernel_env,
         provisioner=settings.kernel_provisioner,
+        spool=str(deps.stores.home),
     )
 
 

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ...kernel.answer_parts import PostedFile
+from ...kernel.session import Final
 from ...state.answer_tables import Column, TableHead, as_objects
 from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts
 from ...state.errors import StoredDataDamaged
-from ...state.records import AnswerRef
+from ...state.records import AnswerFile, AnswerRef
+from ..models.work_limit import SchemaInvalid
 from .dependencies import Stores
+
+MOST_CHECKED = 64 << 20
+"""Bytes of the rows of a table that is loaded as a whole for a check or for the code of another run."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,44 @@ async def store_answer(value: Any, texts: Texts) -> AnswerRef:
     typed = not isinstance(value, str)
     text = json.dumps(value, ensure_ascii=False) if typed else value
     return {"text": await texts.put(text), "typed": typed}
+
+
+async def store_final(final: Final, stores: Stores) -> AnswerRef:
+    """Store a final value with its rows and its files. Return the reference to it. Raises StoreError."""
+    if (table := final.table) is None:
+        answer = await store_answer(final.value, stores.texts)
+    else:
+        assert table.head is not None, "a table that nothing has checked"
+        batches = await asyncio.to_thread(lambda: [stores.blobs.put(batch) for batch in table.batches()])
+        text = await stores.texts.put(table.head.to_json())
+        answer: AnswerRef = {"text": text, "typed": True, "table": {"batches": batches}}
+    if final.files:
+        answer["files"] = await asyncio.to_thread(lambda: [_stored(file, stores.blobs) for file in final.files])
+    return answer
+
+
+async def value_to_check(final: Final) -> Any:
+    """Return a final value as a schema describes it, a table as a list of objects.
+
+    All of it is in memory then. Raises SchemaInvalid for a large table.
+    """
+    if (table := final.table) is None:
+        return final.value
+    if table.spool.size > MOST_CHECKED:
+        raise SchemaInvalid(f"a table of more than {MOST_CHECKED >> 20} MB is too large to check")
+
+    def objects() -> list[dict[str, Any]]:
+        rows = [row for batch in table.batches() for row in json.loads(batch)]
+        return as_objects(table.columns, rows)
+
+    return await asyncio.to_thread(objects)
+
+
+def _stored(file: PostedFile, blobs: Blobs) -> AnswerFile:
+    with blobs.writer() as writer:
+        for piece in file.pieces():
+            writer.write(piece)
+        return {"name": file.name, "size": file.size, "hash": writer.commit()}
 
 
 async def load_answer(answer: AnswerRef, texts: Texts) -> Any:

@@ -16,6 +16,7 @@ from ...state.run_state import CellRef, RunState
 from ..replies.extract_code import narrates_between_blocks
 from .context_reads import reads_context
 from .turns import turns_of
+from .untrusted_text import shortened_line
 
 _NO_ANSWERS = frozenset(
     {"ellipsis", "generator", "async_generator", "coroutine", "module", "function", "builtin_function_or_method"}
@@ -23,6 +24,7 @@ _NO_ANSWERS = frozenset(
 )
 """Types of values of which only a text like `<generator object …>` could be the answer."""
 _FINISH = re.compile(r"\b(?:FINAL|FINAL_VAR|SUBMIT)[ \t]?\(|\banswer\[")
+_LONGEST_PROBLEM = 800
 _CALL = re.compile(r"\ba?[lr]lm_query(_batched)?[ \t]?\(")
 
 
@@ -43,10 +45,17 @@ async def reason_to_hold(
 
     Nothing is held back in the last turn, nor the same value a second time.
     """
-    value = content_hash(written(final.value).encode())
+    value = _digest(final)
     if state.get("last") or any(turn.get("held") == value for turn in turns_of(state)):
         return None
-    if final.value is None or final.value == "":
+    if final.problem is not None:
+        shown = shortened_line(final.problem, _LONGEST_PROBLEM)
+        return (
+            f"FINAL was held back: {shown}. Change that and finish again, or finish with the same value if it is meant "
+            "so.",
+            value,
+        )
+    if final.table is None and (final.value is None or final.value == ""):
         return "FINAL was held back: its value is empty. If that is the answer, finish with it again.", value
     blocks = [await texts.get(block) for block in cell["blocks"]]
     if await _may_be_invented(state, cell, blocks, result, texts):
@@ -62,6 +71,13 @@ async def reason_to_hold(
             value,
         )
     return None
+
+
+def _digest(final: Final) -> str:
+    """Return a hash that is the same for the same value."""
+    if final.table is not None and final.table.head is not None:
+        return content_hash(final.table.head.to_json().encode())
+    return content_hash(written(final.value).encode())
 
 
 def _is_unread(state: RunState, cell: CellRef, blocks: Sequence[str]) -> bool:

@@ -61,7 +61,7 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         yield from _some(Reference("input", record["pack"], "the input"))
         yield from _some(Reference("input", record["index"], "the list of the input's documents"))
     elif "typed" in record and "text" in record:
-        yield from _some(Reference("text", record["text"], "the answer"))
+        yield from _of_answer(record)
         yield from _some(Reference("text", record.get("citations") or "", "the citations of the answer"))
     elif "asked" in record:
         yield from _some(Reference("text", record["asked"], "what waits for approval"))
@@ -83,6 +83,14 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         for block in record.get("blocks") or []:
             yield from _some(Reference("text", block, f"the code of turn {turn}", turn))
         yield from _some(Reference("snapshot", record.get("snapshot") or "", f"variables after turn {turn}", turn))
+
+
+def _of_answer(answer: dict[str, Any]) -> Iterator[Reference]:
+    yield from _some(Reference("text", answer["text"], "the answer"))
+    for name in (answer.get("table") or {}).get("batches", ()):
+        yield from _some(Reference("text", name, "rows of the answer"))
+    for file in answer.get("files") or ():
+        yield from _some(Reference("text", file["hash"], f"the file {file['name']} of the answer"))
 
 
 def _some(reference: Reference) -> Iterator[Reference]:

@@ -17,7 +17,9 @@ import traceback
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from typing import Any
 
+from durable_rlm.kernel.answer_parts import Spool
 from durable_rlm.kernel.cell import BaseSession
+from durable_rlm.kernel.inside.answer_parts import parts_of
 from durable_rlm.kernel.inside.output import Capture
 from durable_rlm.kernel.inside.repl import KernelRepl
 from durable_rlm.kernel.messages import parse_calls, parse_compared, parse_ended, parse_restored
@@ -135,8 +137,11 @@ class MemorySession(BaseSession):
             error = _execute(block, self._namespace, output)
             if error:
                 break
+        spool = Spool()
         try:
             ended = self._repl.end(succeeded=error is None)
+            for part in parts_of(ended["final"], ""):
+                spool.add(part)
         except Exception as failure:
             error = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at FINAL: {failure}"}
             ended = self._repl.end(succeeded=False)
@@ -152,11 +157,11 @@ class MemorySession(BaseSession):
             }
         )
         with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
-            self._loop.call_soon_threadsafe(self._ended, reply, chunks)
+            self._loop.call_soon_threadsafe(self._ended, reply, chunks, spool)
 
-    def _ended(self, reply: str, chunks: list[bytes]) -> None:
+    def _ended(self, reply: str, chunks: list[bytes], spool: Spool) -> None:
         if self._cell and self._lost is None:
-            self._cell.end(parse_ended(reply, chunks))
+            self._cell.end(parse_ended(reply, chunks, spool))
 
 
 def _execute(code: str, namespace: dict[str, Any], output: Capture) -> dict[str, str] | None:

@@ -8,6 +8,7 @@ A test module derives a class from it, with a fixture that starts kernels:
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import ClassVar
@@ -25,6 +26,7 @@ from durable_rlm.kernel.session import (
     KernelSpec,
     Outcome,
 )
+from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.blobs.snapshots import Group
 from durable_rlm.state.blobs.store import content_hash
 from durable_rlm.state.errors import KernelLost
@@ -220,6 +222,28 @@ class SessionContract:
     ) -> None:
         result = await run(session, code)
         assert result.final is not None and result.final.value == value
+
+    async def test_a_table_comes_out_with_every_row(self, session: KernelSession) -> None:
+        code = "import pandas as pd\ndf = pd.DataFrame({'n': range(200), 's': [f'é{i}' for i in range(200)]})"
+        result = await run(session, code, "FINAL_VAR('df')")
+        assert result.final is not None
+        found = result.final.table
+        assert found is not None and found.head is not None
+        assert found.columns == (Column("n", "integer"), Column("s", "text")) and found.head.rows == 200
+        rows = [row for batch in found.batches() for row in json.loads(batch)]
+        assert rows == [[number, f"é{number}"] for number in range(200)] and result.final.value is None
+
+    async def test_an_answer_that_is_too_large_is_an_error_of_the_cell_that_keeps_the_variable(
+        self, session: KernelSession
+    ) -> None:
+        result = await run(session, "found = [[0] * 10 for _ in range(100_000)]\nFINAL(found)")
+        assert result.final is None and result.error is not None and result.error.name == "AnswerTooLarge"
+        assert "answer_files/" in result.error.message
+        assert (await run(session, "len(found)")).output == "100000\n"
+
+    async def test_what_has_no_form_in_json_is_named(self, session: KernelSession) -> None:
+        final = (await run(session, "FINAL({'a': [b'x']})")).final
+        assert final is not None and final.value == {"a": ["b'x'"]} and "value['a'][0] is bytes" in str(final.problem)
 
     async def test_a_final_answer_counts_only_in_a_cell_without_an_error(self, session: KernelSession) -> None:
         assert (await run(session, "FINAL('wrong')\n1 / 0")).final is None

@@ -74,7 +74,7 @@ async def test_numpy_and_pandas_can_be_imported_and_the_project_cannot(session: 
     result = await run(
         session,
         "import sys, importlib.util\nprint('numpy' in sys.modules, 'pandas' in sys.modules)\n"
-        "print([importlib.util.find_spec(name) for name in ('durable_rlm', 'langgraph', 'openai')])\n"
+        "print([importlib.util.find_spec(name) for name in ('durable_rlm.state', 'langgraph', 'openai')])\n"
         "import subprocess\nprint(subprocess.check_output([sys.executable, '-c', 'import numpy; print(1)']))",
     )
     assert result.output == "True True\n[None, None, None]\nb'1\\n'\n", result
