@@ -23,7 +23,7 @@ Hint = tuple[str, int, int]
 _KEPT = 1 << 13
 _LOOKED_AT = 4096
 """Notes that are looked at for one batch of prompts, at most."""
-_AHEAD, _BACK = 64, 16
+_AHEAD, _BACK = 32, 16
 """Texts searched for after the last one found in a prompt, at least, and before it."""
 _SEARCHES = 1 << 14
 """Searches for one batch, when its prompts are few."""
@@ -98,6 +98,9 @@ class CutsInPrompts:
         self._last: dict[int, int] = {}
         """By thread: the number of the last note when it last posted calls."""
         self._old: deque[Cut] = deque(maxlen=_LOOKED_AT)
+        self._equal: dict[str, list[Cut]] = {}
+        """The old cuts by their middles: one that is near may be equal to one that is not."""
+        self._added = 0
         self._at = 0
         self._read: tuple[Cut, ...] = ()
         """The documents read whole before the last calls."""
@@ -122,7 +125,7 @@ class CutsInPrompts:
         for number, prompt in enumerate(prompts):
             if not found[number] and self._old:
                 found[number] = self._among_old(prompt)
-        self._old.extend(fresh)
+        self._keep(fresh)
         for number, read in enumerate(self._read_whole(fresh, found, len(prompts))):
             found[number] = found[number] or list(read)
         return [_hints(cuts) for cuts in found]
@@ -140,20 +143,28 @@ class CutsInPrompts:
 
     def _since(self, number: int, thread: int) -> list[Cut]:
         """Return the notes after a number, those of this thread if there are any."""
+        try:
+            notes = self._after(number, reversed(_cuts))
+        except RuntimeError:
+            # Another thread has added one meanwhile. A copy takes longer, and no other thread runs.
+            notes = self._after(number, reversed(list(_cuts)))
+        own = [one for one in notes if one.thread == thread] or notes
+        return own[::-1]
+
+    def _after(self, number: int, latest_first: Iterator[tuple[Any, ...]]) -> list[Cut]:
         notes: list[Cut] = []
-        for one in _latest_first():
+        for one in map(Cut._make, latest_first):
             if one.number <= number or len(notes) == _LOOKED_AT:
                 break
             if one.path == self._path:
                 notes.append(one)
-        own = [one for one in notes if one.thread == thread] or notes
-        return own[::-1]
+        return notes
 
     def _among_old(self, prompt: str) -> list[Cut]:
         """Return what was cut before earlier calls and is in a prompt, near what was found there last."""
         escaped = "\\" in prompt
-        first = max(0, min(self._at, len(self._old)) - _AHEAD)
-        near = list(self._old)[first : first + 4 * _AHEAD]
+        first = max(0, min(self._at, len(self._old)) - _BACK)
+        near = list(self._old)[first : first + _BACK + _AHEAD]
         found = [
             (at, one)
             for at, one in enumerate(near, first)
@@ -161,7 +172,22 @@ class CutsInPrompts:
         ]
         if found:
             self._at = found[-1][0]
-        return _different(one for _, one in found)[:_MOST_ALIKE]
+        return _different(equal for _, one in found for equal in self._equal.get(one.middle, [one]))
+
+    def _keep(self, fresh: list[Cut]) -> None:
+        """Keep cuts for later calls."""
+        self._old.extend(fresh)
+        self._added += len(fresh)
+        again = self._added > _LOOKED_AT
+        if again:
+            # Some of them are no longer kept.
+            self._equal.clear()
+            self._added = 0
+        for one in self._old if again else fresh:
+            equal = self._equal.setdefault(one.middle, [])
+            # More than this many say no more.
+            if len(equal) <= _MOST_ALIKE and _place(one) not in map(_place, equal):
+                equal.append(one)
 
     def _read_whole(self, fresh: list[Cut], found: list[list[Cut]], prompts: int) -> list[tuple[Cut, ...]]:
         """Return, for each prompt, the documents of whose text it may have a part that code cut by itself.
@@ -183,14 +209,6 @@ class CutsInPrompts:
         if self._loose is None:
             return [()] * prompts
         return [(*(different | self._loose).values(),)] * prompts
-
-
-def _latest_first() -> Iterator[Cut]:
-    try:
-        yield from map(Cut._make, reversed(_cuts))
-    except RuntimeError:
-        # Another thread has added one: what was given already is all that can be said.
-        return
 
 
 def _without_repetitions(cuts: list[Cut]) -> list[Cut]:
@@ -263,7 +281,7 @@ def _in_order(cuts: list[Cut], prompts: Sequence[str]) -> list[list[Cut]]:
         equal.cuts.append(one)
     groups = list(by_middle.values())
     ahead = max(_AHEAD, _SEARCHES // max(1, len(prompts)))
-    work = _FREE_WORK + 4 * _AHEAD * sum(map(len, prompts))
+    work = _FREE_WORK + 8 * _AHEAD * sum(map(len, prompts))
     at = 0
     found: list[list[tuple[_Equal, int]]] = []
     for prompt in prompts:

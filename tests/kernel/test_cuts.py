@@ -99,6 +99,21 @@ async def test_the_same_clause_of_eight_documents_counts_for_the_one_it_was_cut_
     assert leases.sent() == each
 
 
+async def test_calls_of_threads_are_made_from_the_cuts_of_their_threads(leases: Asked) -> None:
+    await leases.run(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        f"with ThreadPoolExecutor(4) as pool: list(pool.map(lambda d: llm_query(d.name[0] + d[{PART}]), context))"
+    )
+    assert sorted(leases.sent()) == EACH
+
+
+async def test_calls_that_are_awaited_together_count_for_no_wrong_document(leases: Asked) -> None:
+    await leases.run(f"import asyncio\nawait asyncio.gather(*(allm_query(d[{PART}]) for d in context[:3]))")
+    assert all(set(names) <= {"lease 0.txt", "lease 1.txt", "lease 2.txt"} for names in leases.sent())
+    await leases.run("await asyncio.gather(*(allm_query(d[100:800]) for d in context[:3]))")
+    assert sorted(leases.sent()) == EACH[:3]
+
+
 async def test_cuts_joined_in_one_prompt_are_all_of_it(leases: Asked) -> None:
     await leases.run(f"llm_query('\\n---\\n'.join(d[{PART}] for d in context[2:5]))")
     assert leases.sent() == [["lease 2.txt", "lease 3.txt", "lease 4.txt"]]
@@ -119,6 +134,12 @@ async def test_cuts_joined_in_one_prompt_are_all_of_it(leases: Asked) -> None:
 async def test_no_document_counts_where_nothing_tells_which_one_was_used(leases: Asked, code: str) -> None:
     await leases.run(code)
     assert leases.calls and leases.sent() == [[]] * len(leases.calls)
+
+
+async def test_a_piece_is_not_taken_for_the_nearest_of_equal_ones(leases: Asked) -> None:
+    await leases.run(f"parts = [(d[{PART}], [d[at : at + 90] for at in range(40)]) for d in context]\nllm_query('Q?')")
+    await leases.run("llm_query(parts[0][1][3])\nllm_query(parts[5][0])")
+    assert leases.sent()[1] == []
 
 
 async def test_a_piece_that_one_document_alone_has_needs_no_order(leases: Asked) -> None:
