@@ -218,3 +218,10 @@ def test_a_quotation_in_the_other_normal_form_is_found() -> None:
             for quote in ("à côté du théâtre", "대한민국 헌법"):
                 found = find(source, unicodedata.normalize(other, quote))
                 assert passage(source, found)[0] == unicodedata.normalize(form, quote)
+
+
+def test_a_passage_that_is_another_text_with_the_marks_behind_it_is_not_found() -> None:
+    # Folded, the mark is a part of the last character's range, and the quotation does not have it.
+    text = "日e\u0301…c\u0323-한한\u0323 e\u0301c한\u0301-e"
+    assert find(text, "éc한") is None
+    assert find(text.replace("c한\u0301", "c한"), "éc한") is not None
